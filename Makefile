@@ -1,0 +1,49 @@
+# Two commands on a bare machine: `make train` and `make test`. Each sets up .venv from a lock file
+# with hashes, only when that lock changed.
+PYTHON ?= python3
+BIN := .venv/bin
+TASK ?= cardiac_levels
+MRI_SHARED ?= ../shared
+export MRI_SHARED
+# TensorFlow's start-up notices are for its developers; real errors still show.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: train test test-all lint lock clean
+
+train: .venv/.runtime
+	$(BIN)/python -m mri_tf.train --task $(TASK)
+
+test: .venv/.test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+
+test-all: .venv/.test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("mri_tf needs Python 3.11 to 3.13. Received: %d.%d. Pass another: make PYTHON=python3.12 ..." % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 14) else 0)'
+	$(PYTHON) -m venv .venv
+
+.venv/.runtime: .venv/bin/python requirements.lock setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# The test lock holds everything of the runtime lock at the same versions.
+.venv/.test: .venv/bin/python requirements-test.lock setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@ .venv/.runtime
+
+# Needs uv (pip install uv); one lock a use, all for Python 3.11 to 3.13.
+LOCK = uv pip compile setup.cfg requirements-build.in --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-header --quiet
+lock:
+	$(LOCK) --extra test -o requirements-test.lock
+	$(LOCK) --constraint requirements-test.lock -o requirements.lock
+	$(LOCK) --constraint requirements-test.lock --extra gpu -o requirements-gpu.lock
+
+clean:
+	rm -rf .venv build *.egg-info

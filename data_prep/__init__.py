@@ -1,0 +1,1 @@
+"""Raw scans to prepared sets: readers, operations and one prep module a task."""

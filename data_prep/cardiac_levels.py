@@ -1,0 +1,71 @@
+"""Chest CT volumes -> axial slices labelled with their level (recipe A, 2D classification).
+
+Raw layout: volumes/<patient>.nii.gz in Hounsfield units and levels.csv with the columns
+patient_id, z_mm (height of the slice's centre in the scanner's RAS millimetres) and level.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.csv_manifest import check_labels
+from data_prep.ops.axial import axial_slice, nearest_slice
+from data_prep.phantom.thorax import write_thorax_phantom
+from data_prep.readers.nifti import read_nifti
+from data_prep.readers.table import read_table
+from data_prep.source import Source, Unreadable
+from mri_tf.errors import InputError
+from mri_tf.schema import Record
+from mri_tf.task import Task
+
+OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane")
+AIR_HU = -1024
+
+
+def list_sources(raw: Path, task: Task) -> list[Source]:
+    """One source a patient of levels.csv; raises InputError for a table that cannot be used."""
+    rows = read_table(raw / "levels.csv", ("patient_id", "z_mm", "level"))
+    check_labels([row["level"] for row in rows], task, "levels.csv")
+    slices: dict[str, list[tuple[float, str]]] = {}
+    for line, row in enumerate(rows, 2):
+        try:
+            height_mm = float(row["z_mm"])
+        except ValueError:
+            raise InputError(
+                "z_mm in levels.csv is a number.", f"{row['z_mm']!r} in line {line}", "Correct it."
+            ) from None
+        slices.setdefault(row["patient_id"], []).append((height_mm, row["level"]))
+    return [
+        Source(
+            patient=patient,
+            files={"volume": f"volumes/{patient}.nii.gz"},
+            slices=tuple(sorted(rows, reverse=True)),
+        )
+        for patient, rows in sorted(slices.items())
+    ]
+
+
+def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+    """The labelled slices of one volume, head first."""
+    volume = read_nifti(raw / source.files["volume"])
+    records = []
+    for height_mm, level in source.slices:
+        z = nearest_slice(volume, height_mm)
+        if z is None:
+            raise Unreadable(f"the slice at z_mm {height_mm:g} lies outside the volume")
+        image, affine = axial_slice(volume, z, task.image_shape, fill=AIR_HU)
+        records.append(
+            Record(
+                record_id="",
+                patient=source.patient,
+                image=np.round(image)[..., None].astype(np.int16),  # (rows, columns, 1)
+                label=task.class_names.index(level),
+                affine=affine,
+            )
+        )
+    return records
+
+
+def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
+    """The thorax phantom: `patients` with levels, and two thirds as many others with label maps."""
+    write_thorax_phantom(folder, max(3, 2 * patients // 3), patients, seed, signal, progress)

@@ -1,0 +1,70 @@
+"""Chest CT volumes with label maps -> axial slices with 16 structures (recipe A, 2D pre-training).
+
+Raw layout: volumes/<patient>.nii.gz in Hounsfield units and labels/<patient>.nii.gz on the same
+grid, values in the order of class_names. A volume without a label map is not listed.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.ops.axial import axial_slice
+from data_prep.phantom.thorax import write_thorax_phantom
+from data_prep.readers.nifti import read_nifti
+from data_prep.source import Source, Unreadable
+from mri_tf.errors import InputError
+from mri_tf.schema import Record
+from mri_tf.task import Task
+
+OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane")
+AIR_HU = -1024
+
+
+def list_sources(raw: Path, task: Task) -> list[Source]:
+    """One source a volume with a label map; raises InputError if there is none."""
+    maps = sorted((raw / "labels").glob("*.nii*"))
+    if not maps:
+        raise InputError(
+            f"The raw folder of {task.name} holds volumes/ and labels/ with NIfTI files.",
+            f"{raw} without label maps",
+            "Add labels/<patient>.nii.gz beside volumes/<patient>.nii.gz.",
+        )
+    return [
+        Source(
+            patient=path.name.partition(".nii")[0],
+            files={"volume": f"volumes/{path.name}", "labels": f"labels/{path.name}"},
+        )
+        for path in maps
+    ]
+
+
+def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+    """Every `prep["slice_step"]`-th axial slice, head first, with its label map."""
+    volume = read_nifti(raw / source.files["volume"])
+    labels = read_nifti(raw / source.files["labels"])
+    if labels.array.shape != volume.array.shape:
+        raise Unreadable(
+            f"the label map has shape {labels.array.shape}, the volume {volume.array.shape}"
+        )
+    unknown = np.setdiff1d(np.unique(labels.array), np.arange(len(task.class_names)))
+    if len(unknown):
+        raise Unreadable(f"the label map holds values that are no label: {unknown[:5].tolist()}")
+    records = []
+    for z in range(volume.array.shape[2] - 1, -1, -task.prep.get("slice_step", 1)):
+        image, affine = axial_slice(volume, z, task.image_shape, fill=AIR_HU)
+        mask, _ = axial_slice(labels, z, task.image_shape, fill=0, nearest=True)
+        records.append(
+            Record(
+                record_id="",
+                patient=source.patient,
+                image=np.round(image)[..., None].astype(np.int16),  # (rows, columns, 1)
+                mask=mask.astype(np.uint8),
+                affine=affine,
+            )
+        )
+    return records
+
+
+def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
+    """The thorax phantom in this layout, every patient with a label map."""
+    write_thorax_phantom(folder, patients, 0, seed, signal, progress)

@@ -1,0 +1,95 @@
+"""Image files listed in `manifest.csv`: the prep module of every task without one of its own.
+
+Columns: image, patient_id, the task's label column (`prep["label_column"]`) or mask, and
+optionally mask, site, scanner, group, split, age, sex. Paths are relative to the raw folder.
+Settings in `prep`: dtype of a record, and slope and intercept from stored values to the task's
+unit (1 and 0 unless given).
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.readers.image import read_image, read_label_image
+from data_prep.readers.table import read_table
+from data_prep.source import Source, Unreadable
+from mri_tf.errors import InputError, some_of
+from mri_tf.schema import NO_LABEL, Record
+from mri_tf.task import Task
+
+OPERATIONS = ("decode_image", "fit_to_grid", "rescale")
+FACTS = ("site", "scanner", "age", "sex")
+
+
+def list_sources(raw: Path, task: Task) -> list[Source]:
+    """One source a row of `manifest.csv`; raises InputError for a table that cannot be used."""
+    label_column = task.prep.get("label_column", "label")
+    role = "mask" if task.kind == "segmentation" else label_column
+    rows = read_table(raw / "manifest.csv", ("image", "patient_id", role))
+    nameless = [str(number) for number, row in enumerate(rows, 2) if not row["patient_id"]]
+    if nameless:
+        raise InputError(
+            "Every row of manifest.csv names its patient.",
+            f"no patient_id in line {some_of(nameless)}",
+            "Fill it in: splits are by patient.",
+        )
+    if task.kind == "classification":
+        check_labels([row[label_column] for row in rows], task, "manifest.csv")
+    return [
+        Source(
+            patient=row["patient_id"],
+            files={key: row[key] for key in ("image", "mask") if row.get(key)},
+            label=row[label_column] if task.kind == "classification" else "",
+            group=row.get("group", ""),
+            split=row.get("split", ""),
+            facts={key: row[key] for key in FACTS if row.get(key)},
+        )
+        for row in rows
+    ]
+
+
+def check_labels(labels: list[str], task: Task, table: str) -> None:
+    """Raises InputError if a label is not a class of the task."""
+    unknown = sorted(set(labels) - set(task.class_names))
+    if unknown:
+        raise InputError(
+            f"Labels in {table} are classes of task {task.name}: {', '.join(task.class_names)}.",
+            some_of(repr(label) for label in unknown),
+            "Correct the table or class_names in the task file.",
+        )
+
+
+def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+    """One image (and its mask) on the task's grid; raises Unreadable."""
+    from mri_tf.images import fit_to_grid, to_record_values
+
+    stored = read_image(raw / source.files["image"], len(task.channels))
+    dtype = task.prep.get("dtype", "uint8")
+    fitted = fit_to_grid(stored, task.image_shape, "bilinear")
+    slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
+    image = to_record_values(fitted, slope, intercept, dtype).numpy().astype(dtype)
+    mask = None
+    if task.kind == "segmentation":
+        mask = _read_mask(raw, source, stored.shape[:2], task)
+    label = task.class_names.index(source.label) if source.label else NO_LABEL
+    return [
+        Record(
+            record_id="", patient=source.patient, image=image, mask=mask, label=label,
+            group=source.group, split=source.split, facts=source.facts,
+        )
+    ]  # fmt: skip
+
+
+def _read_mask(raw: Path, source: Source, shape: tuple[int, int], task: Task) -> np.ndarray:
+    from mri_tf.images import fit_to_grid
+
+    if "mask" not in source.files:
+        raise Unreadable("the row names no mask")
+    try:
+        mask = read_label_image(raw / source.files["mask"], len(task.class_names))
+    except Unreadable as error:
+        raise Unreadable(f"mask: {error}") from None
+    if mask.shape != shape:
+        raise Unreadable(f"the mask has shape {mask.shape}, the image {tuple(shape)}")
+    fitted = fit_to_grid(mask[..., None].astype(np.float32), task.image_shape, "nearest")
+    return fitted.numpy()[..., 0].astype(np.uint8)

@@ -1,0 +1,22 @@
+"""The prep module of a task, found by its file's name."""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+from mri_tf.tasks import is_built_in, load_module
+
+
+def prep_module(task_file: Path) -> ModuleType:
+    """`data_prep/<task>.py` of a task that comes with mri_tf; `<task>_prep.py` beside a user's own.
+
+    A user's task without a prep file is prepared from `manifest.csv`. The module has
+    list_sources(raw, task), read_source(raw, source, task), OPERATIONS and, where the task has
+    fake raw data, write_phantom(folder, patients, seed, signal, progress).
+    """
+    if is_built_in(task_file):
+        return importlib.import_module(f"data_prep.{task_file.stem}")
+    own = task_file.with_name(f"{task_file.stem}_prep.py")
+    if own.is_file():
+        return load_module(own)
+    return importlib.import_module("data_prep.csv_manifest")

@@ -1,0 +1,1 @@
+"""Pure operations on Volumes: arrays in, arrays out, no files and no chance."""

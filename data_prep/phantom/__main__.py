@@ -1,0 +1,35 @@
+"""Writes a task's synthetic raw data: python -m data_prep.phantom --task T --out DIR."""
+
+import sys
+from pathlib import Path
+
+from mri_tf.command import Parser, positive_int, run_command, seed_int
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the fake raw data of a task in the layout its prep module reads."""
+    flags = _parser().parse_args(arguments)
+    from data_prep.phantom import write_fake_raw
+    from mri_tf.tasks import find_task_file
+
+    write_fake_raw(
+        find_task_file(flags.task), flags.out, flags.patients, flags.seed, not flags.no_signal
+    )
+    print(f"{flags.out}: {flags.patients} patients of {Path(flags.task).stem}, seed {flags.seed}")
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m data_prep.phantom", __doc__)
+    parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the raw data")
+    parser.add_argument("--patients", type=positive_int, default=24, help="(default 24)")
+    parser.add_argument("--seed", type=seed_int, default=0, help="(default 0)")
+    parser.add_argument(
+        "--no-signal", action="store_true", help="labels that say nothing of the images"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,208 @@
+"""Raw folder -> prepared set: lists the sources, reads them (in workers), writes the shards."""
+
+import csv
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import mri_tf
+from data_prep.find import prep_module
+from data_prep.pseudonyms import Pseudonyms
+from data_prep.shards import ShardWriter
+from data_prep.source import Source, Unreadable
+from mri_tf.compute import executor, map_in_order
+from mri_tf.errors import InputError, some_of
+from mri_tf.fingerprint import fingerprint, prep_fingerprint
+from mri_tf.prepared import MANIFEST, PRIVATE, Prepared
+from mri_tf.progress import progress
+from mri_tf.schema import SCHEMA_VERSION, Record
+from mri_tf.task import Task
+
+LIBRARIES = ("tensorflow", "numpy", "scipy", "nibabel", "pillow")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A source that gave no record: its file and the reason."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class HowToPrepare:
+    """Where the work runs and how strict it is."""
+
+    workers: int = 1
+    scheduler: str = ""
+    strict: bool = False
+    pseudonyms: Pseudonyms = Pseudonyms()
+
+
+def prepare(
+    task: Task, task_file: Path, raw: Path, out: Path, how: HowToPrepare = HowToPrepare()
+) -> tuple[Prepared, list[Skipped]]:
+    """Prepares a raw folder, or opens the set if that was done; continues where it was interrupted.
+
+    Raises InputError for input that cannot be used at all; single unreadable sources are
+    returned (and, with `how.strict`, nothing is written and InputError is raised).
+    """
+    sources = prep_module(task_file).list_sources(Path(raw), task)
+    _check_patients(sources)
+    identity = {
+        "task": task.name,
+        "prep": prep_fingerprint(task),
+        "sources": _sources_fingerprint(Path(raw), sources),
+        "salt": how.pseudonyms.fingerprint,
+    }
+    out = Path(out)
+    if (out / MANIFEST).is_file():
+        return _open_existing(out, identity, how.strict)
+    if out.exists() and any(out.iterdir()):
+        raise InputError(
+            "A prepared set is written into a new folder.",
+            f"{out}, which holds other files",
+            "Name another --out.",
+        )
+    writer = ShardWriter(out, identity)
+    read = partial(_read_one, str(task_file), task, str(raw))
+    left = sources[writer.sources_done :]
+    with (
+        executor(how.workers, how.scheduler) as pool,
+        progress(f"preparing {task.name}", len(sources)) as advance,
+    ):
+        ahead = 1 if how.workers == 1 and not how.scheduler else 4 * max(how.workers, 4)
+        for result in map_in_order(pool, read, left, ahead):
+            if isinstance(result, str):
+                writer.skip(result)
+            else:
+                number = writer.sources_done
+                writer.add([_named(record, number, place, how.pseudonyms)
+                            for place, record in enumerate(result)])  # fmt: skip
+            advance(writer.sources_done)
+    skipped = [
+        Skipped(_main_file(sources[number]), reason) for number, reason in writer.skipped.items()
+    ]
+    if not writer.source_of or (how.strict and skipped):
+        writer.abandon()
+        raise InputError(
+            "--strict writes only if every input can be read."
+            if writer.source_of
+            else f"Task {task.name} needs at least one readable input.",
+            some_of(f"{item.source}: {item.reason}" for item in skipped),
+            "Mend or remove these files.",
+        )
+    if out.exists():
+        out.rmdir()  # empty, as checked above
+    writer.finish(_manifest(task, task_file, identity, writer), _private_rows(writer, sources))
+    return Prepared.open(out), skipped
+
+
+def _read_one(task_file: str, task: Task, raw: str, source: Source) -> list[Record] | str:
+    """Runs in a worker: the records of one source, or the reason why there are none."""
+    try:
+        return prep_module(Path(task_file)).read_source(Path(raw), source, task)
+    except Unreadable as error:
+        return str(error)
+
+
+def _named(record: Record, source: int, place: int, pseudonyms: Pseudonyms) -> Record:
+    return dataclasses.replace(
+        record, record_id=f"{source:06d}-{place:04d}", patient=pseudonyms.of(record.patient)
+    )
+
+
+def _check_patients(sources: list[Source]) -> None:
+    sides: dict[str, set[str]] = {}
+    for source in sources:
+        sides.setdefault(source.patient, set()).add(source.split)
+    torn = sorted(patient for patient, splits in sides.items() if len(splits) > 1)
+    if torn:
+        raise InputError(
+            "Every row of a patient has the same value in the split column.",
+            f"several of {some_of(torn)}",
+            "Correct the table: patients on two sides make every number too good.",
+        )
+
+
+def _open_existing(out: Path, identity: dict, strict: bool) -> tuple[Prepared, list[Skipped]]:
+    prepared = Prepared.open(out)
+    found = {key: prepared.manifest[key] for key in identity}
+    if found != identity:
+        differs = ", ".join(key for key in identity if found[key] != identity[key])
+        raise InputError(
+            "A folder holds one prepared set.",
+            f"{out}, prepared from other input ({differs})",
+            "Name another folder, or remove this one if it is out of date.",
+        )
+    with (out / PRIVATE).open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["skipped_because"]]
+    skipped = [Skipped(row["source"], row["skipped_because"]) for row in rows]
+    if strict and skipped:
+        raise InputError(
+            "--strict takes a set of which every input could be read.",
+            some_of(f"{item.source}: {item.reason}" for item in skipped),
+            "Mend these files and prepare into another folder.",
+        )
+    return prepared, skipped
+
+
+def _sources_fingerprint(raw: Path, sources: list[Source]) -> str:
+    """Of the listing and the files' sizes: tells whether the same input was prepared before."""
+    sizes = []
+    for source in sources:
+        for path in source.files.values():
+            file = raw / path
+            sizes.append(file.stat().st_size if file.is_file() else -1)
+    return fingerprint([[source.as_json() for source in sources], sizes])
+
+
+def _manifest(task: Task, task_file: Path, identity: dict, writer: ShardWriter) -> dict:
+    labels = Counter(writer.index["label"])
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **identity,
+        "class_names": list(task.class_names),
+        "channels": list(task.channels),
+        "operations": list(prep_module(task_file).OPERATIONS),
+        "settings": dict(task.prep),
+        "versions": {"mri_tf": mri_tf.__version__, **{name: version(name) for name in LIBRARIES}},
+        "counts": {
+            "records": len(writer.source_of),
+            "patients": len(set(writer.index["patient"])),
+            "skipped": len(writer.skipped),
+            "per_class": {
+                name: labels[number] for number, name in enumerate(task.class_names)
+            } if task.kind == "classification" else {},
+        },
+    }  # fmt: skip
+
+
+def _private_rows(writer: ShardWriter, sources: list[Source]) -> list[dict]:
+    rows = [
+        {
+            "record_id": record_id,
+            "source": _main_file(sources[number]),
+            "patient_id": sources[number].patient,
+            "skipped_because": "",
+        }
+        for record_id, number in zip(writer.index["record_id"], writer.source_of, strict=True)
+    ]
+    for number, reason in writer.skipped.items():
+        source = sources[number]
+        rows.append(
+            {
+                "record_id": "",
+                "source": _main_file(source),
+                "patient_id": source.patient,
+                "skipped_because": reason,
+            }
+        )
+    return rows
+
+
+def _main_file(source: Source) -> str:
+    return next(iter(source.files.values()), source.patient)

@@ -1,0 +1,1 @@
+"""Any source to arrays: image files, CSV tables, NIfTI."""

@@ -1,0 +1,61 @@
+"""Image files (PNG, JPEG, WEBP, TIFF; 8 or 16 bit) to arrays of their stored values."""
+
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.source import Unreadable
+
+DECODED_AS_SERVED = (b"\x89PNG", b"\xff\xd8\xff")
+
+
+def read_image(path: Path, channels: int) -> np.ndarray:
+    """(rows, columns, channels) float32 of the stored values; colour becomes grey for one channel.
+
+    PNG and JPEG are decoded by the code that also serves them. Raises Unreadable.
+    """
+    if not path.is_file():
+        raise Unreadable("the file does not exist")
+    data = path.read_bytes()
+    if not data:
+        raise Unreadable("the file is empty")
+    if data.startswith(DECODED_AS_SERVED):
+        import tensorflow as tf
+
+        from mri_tf.images import decode_png_or_jpeg
+
+        try:
+            with tf.device("CPU"):
+                return decode_png_or_jpeg(tf.constant(data), channels).numpy()
+        except tf.errors.OpError:
+            raise Unreadable("not a whole PNG or JPEG file (truncated or damaged)") from None
+    return _read_by_pillow(path, channels)
+
+
+def read_label_image(path: Path, label_count: int) -> np.ndarray:
+    """(rows, columns) uint8 label map; with two labels, a 0/255 mask becomes 0/1.
+
+    Raises Unreadable for a value that is no label of the task.
+    """
+    mask = read_image(path, 1)[..., 0]
+    values = np.unique(mask)
+    if label_count == 2 and set(values) <= {0, 255}:
+        return (mask > 0).astype(np.uint8)
+    unknown = [f"{value:g}" for value in values if value not in range(label_count)]
+    if unknown:
+        raise Unreadable(f"the mask holds values that are no label: {', '.join(unknown[:5])}")
+    return mask.astype(np.uint8)
+
+
+def _read_by_pillow(path: Path, channels: int) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):  # 16 or 32 bit grey
+                pixels = np.asarray(image, dtype=np.float32)[..., None]
+                return np.repeat(pixels, channels, axis=-1)
+            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.float32)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise Unreadable(f"not a readable image ({type(error).__name__})") from None
+    return pixels.reshape(*pixels.shape[:2], -1)

@@ -1,0 +1,41 @@
+"""CSV tables that users write: column names checked, values stripped."""
+
+import csv
+from pathlib import Path
+
+from mri_tf.errors import InputError
+
+
+def read_table(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
+    """The rows of a CSV file as dictionaries; raises InputError if it or a column is missing."""
+    if not path.parent.is_dir():
+        raise InputError("--raw takes a folder.", path.parent, "Give the folder of the raw data.")
+    if not path.is_file():
+        raise InputError(
+            f"The raw folder of this task holds {path.name}.",
+            f"{path.parent} without it",
+            f"Write {path.name} with the columns {', '.join(required)}.",
+        )
+    try:
+        # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = columns
+            rows = [
+                {key: (value or "").strip() for key, value in row.items() if key} for row in reader
+            ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{path.name} is a CSV file in UTF-8.", f"{path} ({error})", "Save it as CSV, UTF-8."
+        ) from None
+    missing = [name for name in required if name not in columns]
+    if missing:
+        raise InputError(
+            f"{path.name} needs the columns {', '.join(required)}.",
+            f"columns {', '.join(columns) or 'none'}",
+            f"Add {', '.join(missing)}.",
+        )
+    if not rows:
+        raise InputError(f"{path.name} has at least one row.", f"{path} without rows", "Add rows.")
+    return rows

@@ -1,0 +1,23 @@
+"""What a prep module lists before anything is read: one source a patient's file or series."""
+
+from dataclasses import asdict, dataclass, field
+
+
+class Unreadable(ValueError):
+    """A source that cannot be used; the message is the reason, without paths or ids."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files that become one or several records. Paths are relative to the raw folder."""
+
+    patient: str
+    files: dict[str, str]  # role -> path, e.g. {"image": "a.png", "mask": "b.png"}
+    label: str = ""  # name of the class; empty for a segmentation task
+    group: str = ""
+    split: str = ""
+    facts: dict = field(default_factory=dict)  # site, scanner, age, sex
+    slices: tuple[tuple[float, str], ...] = ()  # (height in mm, label) of the slices of a volume
+
+    def as_json(self) -> dict:
+        return asdict(self)

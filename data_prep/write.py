@@ -1,0 +1,57 @@
+"""Prepares raw scans: python -m data_prep.write --task T --raw DIR --out DIR."""
+
+import sys
+from pathlib import Path
+
+from mri_tf.command import DONE, SOME_SKIPPED, Parser, positive_int, run_command
+from mri_tf.errors import InputError
+
+
+def main(arguments: list[str]) -> int:
+    """Prepares a raw folder into a set of records; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    from data_prep.prepare import HowToPrepare, prepare
+    from data_prep.pseudonyms import Pseudonyms, read_or_make_salt
+    from mri_tf.tasks import find_task_file, load_task
+
+    task_file = find_task_file(flags.task)
+    if flags.salt_file and not flags.pseudonyms:
+        raise InputError("--salt-file goes with --pseudonyms.", flags.salt_file, "Add the flag.")
+    salt = b""
+    if flags.pseudonyms:
+        salt_file = flags.salt_file or flags.out.with_name(flags.out.name + ".salt")
+        salt = read_or_make_salt(salt_file, flags.out)
+        print(f"Pseudonyms use the salt in {salt_file}: keep it, and keep it private.")
+    how = HowToPrepare(flags.workers, flags.scheduler, flags.strict, Pseudonyms(salt))
+    prepared, skipped = prepare(load_task(task_file), task_file, flags.raw, flags.out, how)
+    for item in skipped:
+        print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
+    counts = prepared.manifest["counts"]
+    print(
+        f"{flags.out}: {counts['records']} records of {counts['patients']} patients, "
+        f"{len(skipped)} inputs skipped"
+    )
+    return SOME_SKIPPED if skipped else DONE
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m data_prep.write", __doc__)
+    parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
+    parser.add_argument("--raw", required=True, type=Path, help="folder of the raw data")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the prepared set")
+    parser.add_argument("--workers", type=positive_int, default=1, help="processes (default 1)")
+    parser.add_argument("--scheduler", default="", help="address of a Dask scheduler")
+    parser.add_argument(
+        "--strict", action="store_true", help="write nothing if any input cannot be read"
+    )
+    ids = parser.add_mutually_exclusive_group()
+    ids.add_argument("--keep-ids", action="store_true", help="patient ids as given (default)")
+    ids.add_argument("--pseudonyms", action="store_true", help="salted pseudonyms for patient ids")
+    parser.add_argument(
+        "--salt-file", type=Path, help="salt of the pseudonyms (default OUT.salt, made if missing)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,45 @@
+"""Where a task's values meet the networks: building a task's model and loading a run's."""
+
+import keras
+
+from mri_tf.data.augment import check_augment
+from mri_tf.data.normalize import check_normalize
+from mri_tf.errors import InputError
+from mri_tf.models import builder, check_model_args
+from mri_tf.runs import Run
+from mri_tf.task import Task, from_json
+from mri_tf.training import PreparingModel
+
+
+def check_task(task: Task) -> None:
+    """Raises InputError for names and arguments in a task that do not exist, before data is read."""
+    check_augment(task.augment)
+    check_normalize(task.normalize)
+    check_model_args(task.model, task.model_args, takes_features=bool(task.features_from))
+
+
+def build_network(task: Task, features: keras.Model | None = None) -> PreparingModel:
+    """The task's network with fresh weights, around a segmentation network if it takes one."""
+    source = (*task.image_shape, len(task.channels)) if features is None else features
+    model = builder(task.model)(source, len(task.class_names), **task.model_args)
+    return PreparingModel(model.inputs, model.outputs[0], name=task.name)
+
+
+def build_run_network(run: Run) -> PreparingModel:
+    """The network of a run with fresh weights; its weights file holds the features' too."""
+    features = run.values["feature_task"]
+    network = build_network(from_json(features)) if features else None
+    return build_network(run.task, network)
+
+
+def load_network(run: Run) -> PreparingModel:
+    """The trained network of a finished run; raises InputError for weights that do not fit."""
+    model = build_run_network(run)
+    try:
+        model.load_weights(run.weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            "The weights of a run fit its network.", f"{run.weights} ({type(error).__name__})",
+            "Train it again.",
+        ) from None  # fmt: skip
+    return model

@@ -1,0 +1,15 @@
+"""Probabilities under another share of the classes than the network was trained on."""
+
+import numpy as np
+
+
+def correct_prior(probabilities: np.ndarray, trained: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Bayes' rule for a new prior: p' proportional to p x wanted / trained, (records, classes).
+
+    `trained` are the shares that the loss saw: how often a class was drawn times its weight.
+    """
+    wanted = np.asarray(wanted, float) / np.sum(wanted)
+    trained = np.asarray(trained, float) / np.sum(trained)
+    ratio = np.divide(wanted, trained, out=np.zeros_like(wanted), where=trained > 0)
+    shifted = probabilities * ratio
+    return shifted / shifted.sum(axis=-1, keepdims=True)

@@ -1,0 +1,96 @@
+"""What every command shares: the parser, one-line errors and the exit codes of the contract.
+
+0 done; 1 done but some inputs were skipped; 2 bad arguments or data; 3 failed while running;
+130 interrupted. Standard library only, so that `--help` answers at once.
+"""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable
+
+from mri_tf.errors import InputError, RunFailed
+
+DONE, SOME_SKIPPED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that says one line and exits 2, and takes no abbreviated flag."""
+
+    def __init__(self, prog: str, description: str):
+        super().__init__(
+            prog=prog,
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str):
+        raise InputError(
+            f"The arguments of {self.prog} do not fit: {message}.",
+            " ".join(sys.argv[1:]) or "no arguments",
+            f"See {self.prog} --help.",
+        )
+
+
+def positive_int(text: str) -> int:
+    """argparse type: a whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"needs a whole number of at least 1, not {text}")
+    return value
+
+
+def seed_int(text: str) -> int:
+    """argparse type: a seed, 0 to 2**31 - 1."""
+    value = int(text)
+    if not 0 <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"needs a seed from 0 to {2**31 - 1}, not {text}")
+    return value
+
+
+def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = None) -> int:
+    """Runs a command's main and turns what it raises into one line on stderr and an exit code."""
+    # Start-up notices of TensorFlow (oneDNN, CPU features) are not for our users.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        return main(sys.argv[1:] if arguments is None else arguments)
+    except InputError as error:
+        return _say(str(error), BAD_INPUT)
+    except RunFailed as error:
+        return _say(str(error), FAILED)
+    except KeyboardInterrupt:
+        return _say(
+            "Interrupted. What was finished is kept; the same command continues.", INTERRUPTED
+        )
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); nothing is wrong with the work.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return _say(
+                f"The disk is full ({error.strerror}). What was finished is kept; "
+                "make room and run the same command again.",
+                FAILED,
+            )
+        return _unexpected(error)
+    except Exception as error:  # the last net: a user gets a line, a developer the traceback
+        return _unexpected(error)
+
+
+def _say(line: str, code: int) -> int:
+    print(f"error: {line}", file=sys.stderr, flush=True)
+    return code
+
+
+def _unexpected(error: Exception) -> int:
+    if os.environ.get("MRI_TF_TRACEBACK"):
+        raise error
+    text = " ".join(str(error).split())[:400]
+    return _say(
+        f"Unexpected {type(error).__name__}: {text}. "
+        "Set MRI_TF_TRACEBACK=1 and run again to see where.",
+        FAILED,
+    )

@@ -1,0 +1,99 @@
+"""Where work runs: in this process, in spawned processes, or on a Dask cluster.
+
+Workers are spawned, never forked: a fork after TensorFlow was used hangs.
+"""
+
+import concurrent.futures
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from mri_tf.errors import InputError, RunFailed
+
+
+class _InThisProcess(concurrent.futures.Executor):
+    """Runs each call when it is submitted; what one worker means."""
+
+    def submit(self, function, /, *arguments):
+        future: concurrent.futures.Future = concurrent.futures.Future()
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def executor(workers: int, scheduler: str = "") -> Iterator[concurrent.futures.Executor]:
+    """An executor of `workers` local processes, or of the Dask cluster at `scheduler`.
+
+    Raises InputError if the cluster's client is not installed or does not answer.
+    """
+    if scheduler:
+        with _dask_client(scheduler) as client:
+            # pure=False: the same call twice is two tasks; results are not shared by their hash.
+            yield client.get_executor(pure=False)
+    elif workers == 1:
+        yield _InThisProcess()
+    else:
+        context = multiprocessing.get_context("spawn")
+        pool = concurrent.futures.ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_start_worker, initargs=(workers,)
+        )
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def map_in_order(
+    pool: concurrent.futures.Executor, function: Callable, items: Iterable, ahead: int
+) -> Iterator:
+    """Results in the order of the items; at most `ahead` wait, so memory stays flat.
+
+    Raises RunFailed if a worker dies (killed, or out of memory).
+    """
+    waiting: deque[concurrent.futures.Future] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except concurrent.futures.process.BrokenProcessPool:
+        raise RunFailed(
+            "A worker process died (killed, or out of memory).",
+            "What was finished is kept; run the same command again, with fewer --workers.",
+        ) from None
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _start_worker(workers: int) -> None:
+    # Ctrl-C reaches the whole group; the parent alone answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ.setdefault(name, threads)
+
+
+def _dask_client(address: str):
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(
+            "--scheduler needs the Dask client.", address, "Install it: pip install mri_tf[cluster]."
+        ) from None
+    try:
+        return Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "--scheduler takes the address of a running Dask scheduler.",
+            f"{address} ({type(error).__name__})",
+            "Start one with `dask scheduler`, for example tcp://127.0.0.1:8786.",
+        ) from None

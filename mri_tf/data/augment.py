@@ -1,0 +1,129 @@
+"""Augmentation of a batch: parameters are drawn in one function and applied in pure ones.
+
+Every random number of a record comes from its own stateless seed, so a record is changed alike
+in tf.data and in the train step, whatever the batch around it.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+
+import tensorflow as tf
+
+from mri_tf.errors import InputError
+
+
+def random_affine(
+    uniforms: tf.Tensor,
+    size: tuple[int, int],
+    max_degrees: float = 0.0,
+    max_shift_fraction: float = 0.0,
+    zoom: tuple[float, float] = (1.0, 1.0),
+) -> tf.Tensor:
+    """Rotation, shift (of the image's size) and zoom about the centre.
+
+    uniforms (batch, 4) in [0, 1) -> (batch, 3, 3) from places in the result to places in the
+    source, both (column, row, 1) in pixels.
+    """
+    rows, columns = size
+    angle = (2 * uniforms[:, 0] - 1) * max_degrees * (3.141592653589793 / 180)
+    shift_columns = (2 * uniforms[:, 1] - 1) * max_shift_fraction * columns
+    shift_rows = (2 * uniforms[:, 2] - 1) * max_shift_fraction * rows
+    # A zoom of 1.1 enlarges: the result's pixels lie 1 / 1.1 apart in the source.
+    scale = 1 / (zoom[0] + uniforms[:, 3] * (zoom[1] - zoom[0]))
+    cos, sin = tf.cos(angle) * scale, tf.sin(angle) * scale
+    return _about_centre(cos, -sin, sin, cos, shift_columns, shift_rows, size)
+
+
+def random_flip(
+    uniforms: tf.Tensor, size: tuple[int, int], axis: str = "columns", probability: float = 0.5
+) -> tf.Tensor:
+    """Mirrors columns (left and right) or rows with a probability; uniforms (batch, 1).
+
+    Only for anatomy that is symmetric: a mirrored heart is another anatomy.
+    """
+    sign = tf.where(uniforms[:, 0] < probability, -1.0, 1.0)
+    one, zero = tf.ones_like(sign), tf.zeros_like(sign)
+    if axis == "columns":
+        return _about_centre(sign, zero, zero, one, zero, zero, size)
+    if axis == "rows":
+        return _about_centre(one, zero, zero, sign, zero, zero, size)
+    raise InputError("random_flip.axis is columns or rows.", axis, "Change it in the task.")
+
+
+OPERATIONS: dict[str, tuple[Callable, int]] = {  # name -> (function, uniforms a record)
+    "random_affine": (random_affine, 4),
+    "random_flip": (random_flip, 1),
+}
+
+
+def check_augment(augment: dict) -> None:
+    """Raises InputError for an operation or argument that does not exist."""
+    for name, arguments in augment.items():
+        if name not in OPERATIONS:
+            raise InputError(
+                "augment names operations of mri_tf/data/augment.py.",
+                name,
+                f"Known: {', '.join(OPERATIONS)}.",
+            )
+        try:
+            inspect.signature(OPERATIONS[name][0]).bind(None, None, **dict(arguments))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"augment.{name} takes the arguments of that operation.", error, "Correct it."
+            ) from None
+
+
+def draw_transforms(
+    seeds: tf.Tensor, size: tuple[int, int], augment: dict, probability: float
+) -> tf.Tensor:
+    """One projective transform a record, (batch, 8), from seeds (batch, 2); identity for some.
+
+    With `probability` a record is changed at all; then every operation of `augment` applies.
+    """
+    counts = [OPERATIONS[name][1] for name in augment]
+    uniforms = _uniforms(seeds, 1 + sum(counts))  # (batch, 1 + parameters)
+    identity = tf.eye(3, batch_shape=[tf.shape(seeds)[0]])
+    matrix, used = identity, 1
+    for (name, arguments), count in zip(augment.items(), counts, strict=True):
+        draw = partial(OPERATIONS[name][0], **arguments)
+        matrix = tf.matmul(matrix, draw(uniforms[:, used : used + count], size))
+        used += count
+    changed = uniforms[:, 0] < probability
+    matrix = tf.where(changed[:, None, None], matrix, identity)
+    return tf.reshape(matrix, (-1, 9))[:, :8]
+
+
+def apply_transforms(images: tf.Tensor, transforms: tf.Tensor, nearest: bool) -> tf.Tensor:
+    """Resamples (batch, rows, columns, channels); what comes from outside repeats the border.
+
+    Linear, or `nearest` for label maps. Shape and dtype stay.
+    """
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=transforms,
+        output_shape=tf.shape(images)[1:3],
+        fill_value=0.0,
+        interpolation="NEAREST" if nearest else "BILINEAR",
+        fill_mode="NEAREST",
+    )
+    return tf.ensure_shape(moved, images.shape)
+
+
+def _uniforms(seeds: tf.Tensor, count: int) -> tf.Tensor:
+    return tf.map_fn(
+        lambda seed: tf.random.stateless_uniform([count], seed),
+        seeds,
+        fn_output_signature=tf.TensorSpec([count], tf.float32),
+    )
+
+
+def _about_centre(xx, xy, yx, yy, shift_columns, shift_rows, size) -> tf.Tensor:
+    """The affine map [[xx, xy], [yx, yy]] about the image's centre, then a shift: (batch, 3, 3)."""
+    rows, columns = size
+    centre_column, centre_row = (columns - 1) / 2, (rows - 1) / 2
+    offset_column = centre_column - xx * centre_column - xy * centre_row - shift_columns
+    offset_row = centre_row - yx * centre_column - yy * centre_row - shift_rows
+    zero, one = tf.zeros_like(xx), tf.ones_like(xx)
+    flat = tf.stack([xx, xy, offset_column, yx, yy, offset_row, zero, zero, one], axis=-1)
+    return tf.reshape(flat, (-1, 3, 3))

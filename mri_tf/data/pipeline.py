@@ -1,0 +1,93 @@
+"""Batches for a network: plan -> read -> augment -> normalise.
+
+`read_dataset` gives raw batches; `batch_function` makes what the network takes of one. The same
+function runs inside tf.data on a machine without an accelerator and inside the train step on
+one with.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from mri_tf.data.augment import apply_transforms, draw_transforms
+from mri_tf.data.normalize import normalize
+from mri_tf.data.plan import Batch, TrainingPlan, plain_batches
+from mri_tf.prepared import Prepared
+from mri_tf.schema import parse_examples
+from mri_tf.task import Task
+
+BatchFunction = Callable[[dict], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+
+
+def read_dataset(prepared: Prepared, batches: Callable[[], Iterable[Batch]]) -> tf.data.Dataset:
+    """Raw batches: image (batch, *grid, channels), mask or label, intensity_stats, weight, seed."""
+
+    def generate() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        for batch in batches():
+            yield batch.records, batch.weights, batch.seeds
+
+    dataset = tf.data.Dataset.from_generator(
+        generate,
+        output_signature=(
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([None], tf.float32),
+            tf.TensorSpec([None, 2], tf.int64),
+        ),
+    )
+
+    def read(records, weights, seeds):
+        def from_disk(positions: np.ndarray) -> np.ndarray:
+            return np.array(prepared.read(positions), dtype=object)
+
+        serialized = tf.numpy_function(from_disk, [records], tf.string, stateful=False)
+        serialized.set_shape([None])
+        batch = parse_examples(
+            serialized, prepared.image_shape, prepared.image_dtype, prepared.has_mask
+        )
+        return {**batch, "weight": weights, "seed": seeds}
+
+    return dataset.map(read, num_parallel_calls=2, deterministic=True)
+
+
+def batch_function(task: Task, training: bool) -> BatchFunction:
+    """Raw batch -> (image, target, weight), augmented if `training`, normalised always.
+
+    The target is the mask of a segmentation task and the label of a classification task.
+    """
+    segmentation = task.kind == "segmentation"
+
+    def make(batch: dict) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        image = tf.cast(batch["image"], tf.float32)
+        target = batch["mask"] if segmentation else batch["label"]
+        if training and task.augment and task.augment_probability > 0:
+            transforms = draw_transforms(
+                batch["seed"], task.image_shape, task.augment, task.augment_probability
+            )
+            image = apply_transforms(image, transforms, nearest=False)
+            if segmentation:
+                labels = tf.cast(target, tf.float32)[..., None]  # (batch, rows, columns, 1)
+                moved = apply_transforms(labels, transforms, nearest=True)
+                target = tf.cast(moved[..., 0], tf.int32)
+        image = normalize(image, batch["intensity_stats"], task.normalize)
+        return image, target, batch["weight"]
+
+    return make
+
+
+def training_batches(prepared: Prepared, plan: TrainingPlan, first: int, epochs: int):
+    """Raw batches of the epochs from `first` on, one after the other."""
+
+    def batches() -> Iterator[Batch]:
+        for epoch in range(first, epochs):
+            yield from plan.batches(epoch)
+
+    return read_dataset(prepared, batches)
+
+
+def ordered_batches(
+    prepared: Prepared, records: np.ndarray, task: Task, batch_size: int, replicas: int = 1
+) -> tf.data.Dataset:
+    """(image, target, weight) of every record once, in order, nothing augmented."""
+    raw = read_dataset(prepared, lambda: plain_batches(records, batch_size, replicas))
+    return raw.map(batch_function(task, training=False)).prefetch(2)

@@ -1,0 +1,214 @@
+"""Counts a run on its held-out patients, or on other data: python -m mri_tf.evaluate --run RUN."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from mri_tf.command import Parser, run_command
+from mri_tf.errors import InputError, some_of
+
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The numbers of metrics.json and the files written."""
+
+    metrics: dict
+    files: list[Path]
+
+
+def evaluate_run(run, prepared, records, out: Path, prior: str = "") -> Evaluated:
+    """Predicts every record, writes metrics.json, predictions and the confusion figure to `out`.
+
+    `records` are positions in the prepared set. `prior` shifts probabilities to other shares of
+    the classes, "0.7,0.3" in the order of class_names.
+    """
+    import numpy as np
+
+    from mri_tf import metrics
+    from mri_tf.assemble import load_network
+    from mri_tf.checkpoint import write_at_once
+    from mri_tf.figures import save_confusion
+
+    task = run.task
+    model = load_network(run)
+    patients = prepared.patients[records]
+    out.mkdir(parents=True, exist_ok=True)
+    files = [out / "metrics.json"]
+    if task.kind == "segmentation":
+        _, patient_of = np.unique(patients.astype(str), return_inverse=True)
+        by_patient = pixel_confusions(model, task, prepared, records, patient_of)
+        values = metrics.segmentation_metrics(by_patient, task.class_names)
+    else:
+        probabilities = predict_records(model, task, prepared, records)
+        if prior:
+            probabilities = _with_prior(probabilities, prior, run)
+        truth, predicted = prepared.labels[records], probabilities.argmax(axis=-1)
+        by_patient = metrics.confusion_by_patient(
+            truth, predicted, patients, len(task.class_names)
+        )
+        values = metrics.classification_metrics(by_patient, task.class_names)
+        files.append(_write_predictions(out, prepared, records, probabilities, task.class_names))
+        files += save_confusion(by_patient.sum(axis=0), task.class_names, out / "confusion")
+    values["split"] = run.values["split"]
+    if run.values["split"] == "random":
+        values["note"] = "; ".join(
+            filter(None, ["LEAKY: slices of one patient on both sides", values["note"]])
+        )
+    write_at_once(out / "metrics.json", json.dumps(values, indent=1).encode())
+    return Evaluated(values, files)
+
+
+def predict_records(model, task, prepared, records):
+    """(records, classes) probabilities in the order of `records`; nothing augmented, none left out."""
+    import numpy as np
+
+    from mri_tf.data.pipeline import ordered_batches
+
+    batches = ordered_batches(prepared, records, task, BATCH_SIZE)
+    return np.concatenate([model.predict_on_batch(image) for image, _, _ in batches])
+
+
+def pixel_confusions(model, task, prepared, records, patient_of):
+    """(patients, true label, predicted label) pixel counts; one batch in memory at a time."""
+    import numpy as np
+
+    from mri_tf.data.pipeline import ordered_batches
+
+    labels = len(task.class_names)
+    counts = np.zeros((patient_of.max() + 1, labels, labels))
+    done = 0
+    for image, mask, _ in ordered_batches(prepared, records, task, BATCH_SIZE):
+        predicted = model.predict_on_batch(image).argmax(axis=-1)  # (batch, rows, columns)
+        for truth, guess in zip(mask.numpy(), predicted, strict=True):
+            pairs = np.bincount(np.ravel(truth * labels + guess), minlength=labels * labels)
+            counts[patient_of[done]] += pairs.reshape(labels, labels)
+            done += 1
+    return counts
+
+
+def summary(metrics: dict) -> list[str]:
+    """Lines for the terminal: each number with its interval."""
+    lines = []
+    for name in ("accuracy", "kappa", "f1_macro", "dice_mean"):
+        if name in metrics:
+            lines.append(f"{name:<10} {format_interval(metrics[name])}")
+    if "majority_accuracy" in metrics:
+        lines.append(f"{'majority':<10} {metrics['majority_accuracy']:.3f} accuracy")
+    if metrics["note"]:
+        lines.append(f"note: {metrics['note']}")
+    return lines
+
+
+def format_interval(number: dict) -> str:
+    """`0.612 (95 % interval 0.520 to 0.704, 24 patients)`."""
+    if number["value"] is None:
+        return "undefined"
+    if number["low"] is None:
+        return f"{number['value']:.3f} (no interval, {number['n']} {number['unit']})"
+    return (
+        f"{number['value']:.3f} (95 % interval {number['low']:.3f} to {number['high']:.3f}, "
+        f"{number['n']} {number['unit']})"
+    )
+
+
+def _write_predictions(out: Path, prepared, records, probabilities, class_names) -> Path:
+    import pandas as pd
+
+    table = pd.DataFrame(
+        {
+            "record_id": prepared.record_ids[records],
+            "patient": prepared.patients[records],
+            "site": prepared.sites[records],
+            "truth": [class_names[label] for label in prepared.labels[records]],
+            "predicted": [class_names[label] for label in probabilities.argmax(axis=-1)],
+        }
+    )
+    for number, name in enumerate(class_names):
+        table[f"p_{name}"] = probabilities[:, number]
+    path = out / "predictions.parquet"
+    table.to_parquet(path, index=False)
+    return path
+
+
+def _with_prior(probabilities, prior: str, run):
+    import numpy as np
+
+    from mri_tf.calibration import correct_prior
+    from mri_tf.losses import class_weights
+
+    class_count = probabilities.shape[-1]
+    try:
+        wanted = np.array([float(part) for part in prior.split(",")])
+    except ValueError:
+        wanted = np.array([])
+    if len(wanted) != class_count or wanted.min() < 0 or wanted.sum() <= 0:
+        raise InputError(
+            f"--prior takes {class_count} shares of the classes, comma between, in the order "
+            f"{', '.join(run.task.class_names)}.",
+            prior,
+            "For example --prior " + ",".join(["1"] * class_count) + ".",
+        )
+    counts = np.array(run.values["training_counts"])
+    drawn = np.where(counts > 0, counts.max(), 0) if run.task.oversample else counts
+    seen = drawn * class_weights(counts, run.task.loss_weights)
+    return correct_prior(probabilities, seen, wanted)
+
+
+def _check_unseen(run, prepared, records) -> None:
+    """Refuses other data that holds images the run was trained on."""
+    seen = {name for side in ("train", "validation") for name in run.values["contents"][side]}
+    known = [prepared.record_ids[record] for record in records if prepared.contents[record] in seen]
+    if known:
+        raise InputError(
+            "Data to evaluate on holds no image that the run was trained on.",
+            f"{len(known)} of {len(records)} records: {some_of(known)}",
+            "Leave --data away for the run's own held-out patients.",
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Evaluates a finished run; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    import numpy as np
+
+    from mri_tf.fitting import positions_of
+    from mri_tf.prepared import Prepared
+    from mri_tf.runs import open_finished
+
+    run = open_finished(flags.run)
+    folder = flags.data or Path(run.values["data_folder"])
+    prepared = Prepared.open(folder)
+    prepared.check_fits(run.task)
+    own = prepared.content_fingerprint() == run.values["data"]
+    if own:
+        records, out = positions_of(run, prepared)[2], flags.out or flags.run
+    else:
+        if flags.data is None:
+            positions_of(run, prepared)  # says that the run's own set has changed
+        records = np.arange(len(prepared))
+        _check_unseen(run, prepared, records)
+        out = flags.out or flags.run / "evaluations" / folder.name
+    result = evaluate_run(run, prepared, records, out, flags.prior)
+    print("\n".join(summary(result.metrics)))
+    print(f"wrote {', '.join(str(path) for path in result.files)}")
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m mri_tf.evaluate", __doc__)
+    parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
+    parser.add_argument(
+        "--data", type=Path, help="another prepared set; every record of it counts as test"
+    )
+    parser.add_argument(
+        "--prior", default="", help="shares of the classes to correct for, e.g. 0.7,0.3"
+    )
+    parser.add_argument("--out", type=Path, help="folder of the numbers (default: the run)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,208 @@
+"""Writes a finished run as a SavedModel for TF Serving: python -m mri_tf.export --run RUN."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from mri_tf.command import Parser, run_command
+from mri_tf.errors import RunFailed
+
+PARITY_RECORDS = 20
+PARITY_LIMIT = 1e-5
+
+
+def export_run(run, prepared, out: Path) -> Path:
+    """Exports, loads the result as TF Serving does, compares it and gives it its version number.
+
+    `prepared` gives the records to compare on: the run's own test side. Returns the folder
+    `out/<task>/<version>`; raises RunFailed (and leaves nothing) when the numbers differ.
+    """
+    from mri_tf.assemble import load_network
+
+    model, task = load_network(run), run.task
+    home = Path(out) / task.name
+    home.mkdir(parents=True, exist_ok=True)
+    scratch = home / ".partial"
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        write_saved_model(model, task, prepared.image_dtype, scratch)
+        _write_assets(run, scratch / "assets.extra")
+        difference = parity(run, prepared, model, scratch)
+        if not difference <= PARITY_LIMIT:
+            raise RunFailed(
+                f"The exported model differs from the trained one by {difference:.2g}, "
+                f"more than {PARITY_LIMIT:g}.",
+                "Nothing was exported; the run is kept.",
+            )
+        folder = home / str(next_version(home))
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+def next_version(home: Path) -> int:
+    """One more than the largest version there is; versions are never overwritten."""
+    return 1 + max((int(path.name) for path in home.iterdir() if path.name.isdigit()), default=0)
+
+
+def write_saved_model(model, task, image_dtype: str, folder: Path) -> None:
+    """The signatures `serving_default` (prepared-grid arrays) and, in 2D, `image_bytes`."""
+    import tensorflow as tf
+    from keras.export import ExportArchive
+
+    from mri_tf.data.normalize import needs_stats, normalize
+
+    grid = (*task.image_shape, len(task.channels))
+    archive = ExportArchive()
+    archive.track(model)
+
+    def outputs(image, stats):
+        """(batch, *grid) in the task's unit -> probabilities and logits, batch first."""
+        probabilities = tf.cast(model(normalize(image, stats, task.normalize)), tf.float32)
+        logits = tf.math.log(tf.maximum(probabilities, 1e-30))
+        return {"probabilities": probabilities, "logits": logits}
+
+    inputs = {"image": tf.TensorSpec((None, *grid), tf.float32, name="image")}
+    if needs_stats(task.normalize):
+        shape = (None, 2, len(task.channels), 2)
+        inputs["intensity_stats"] = tf.TensorSpec(shape, tf.float32, name="intensity_stats")
+
+    def serving_default(image, intensity_stats=None):
+        return outputs(image, intensity_stats)
+
+    archive.add_endpoint(
+        "serving_default",
+        tf.function(serving_default, input_signature=list(inputs.values()), autograph=False),
+    )
+    if len(task.image_shape) == 2:
+        bytes_spec = tf.TensorSpec((None,), tf.string, name="image_bytes")
+
+        def image_bytes(image_bytes):
+            image = tf.map_fn(
+                lambda data: grid_image(data, task, image_dtype),
+                image_bytes,
+                fn_output_signature=tf.TensorSpec(grid, tf.float32),
+            )
+            return outputs(image, _stats(image))
+
+        archive.add_endpoint(
+            "image_bytes", tf.function(image_bytes, input_signature=[bytes_spec], autograph=False)
+        )
+    archive.write_out(str(folder), verbose=False)
+
+
+def grid_image(data, task, image_dtype: str):
+    """PNG or JPEG bytes -> the prepared image (*grid, channels) float32, as preparation makes it."""
+    from mri_tf.images import decode_png_or_jpeg, fit_to_grid, to_record_values
+
+    stored = decode_png_or_jpeg(data, len(task.channels))
+    fitted = fit_to_grid(stored, task.image_shape, "bilinear")
+    slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
+    return to_record_values(fitted, slope, intercept, image_dtype)
+
+
+def parity(run, prepared, model, folder: Path) -> float:
+    """Largest difference of probabilities between the run's network and the export.
+
+    Over 20 held-out records; the export is loaded into a session, as TF Serving loads it. The
+    bytes signature is fed a PNG of each prepared image where the record's values fit in one.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    from mri_tf.data.normalize import needs_stats
+    from mri_tf.evaluate import predict_records
+    from mri_tf.fitting import positions_of
+    from mri_tf.schema import parse_examples
+
+    task = run.task
+    records = positions_of(run, prepared)[2][:PARITY_RECORDS]
+    batch = parse_examples(
+        tf.constant(prepared.read(records)), prepared.image_shape, prepared.image_dtype, False
+    )
+    expected = predict_records(model, task, prepared, records)
+    image = batch["image"].numpy().astype(np.float32)
+    feeds = [("serving_default", {"image": image})]
+    if needs_stats(task.normalize):
+        feeds[0][1]["intensity_stats"] = batch["intensity_stats"].numpy()
+    files = png_files(image, task)
+    if files is not None:
+        feeds.append(("image_bytes", {"image_bytes": files}))
+    differences = [
+        np.max(np.abs(run_in_session(folder, name, values)["probabilities"] - expected))
+        for name, values in feeds
+    ]
+    return float(max(differences))
+
+
+def png_files(images, task):
+    """The prepared images as PNG bytes in stored values, or None where a PNG cannot hold them."""
+    import numpy as np
+    import tensorflow as tf
+
+    if len(task.image_shape) != 2 or images.shape[-1] not in (1, 3):
+        return None
+    slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
+    stored = np.round((images - intercept) / slope)
+    if stored.min() < 0 or stored.max() > 65535:
+        return None
+    # 8 and 16 bit are told apart by the file, so the smaller one that fits is right.
+    kind = np.uint8 if stored.max() <= 255 else np.uint16
+    return np.array([tf.io.encode_png(one).numpy() for one in stored.astype(kind)], dtype=object)
+
+
+def run_in_session(folder: Path, signature: str, values: dict) -> dict:
+    """Loads a SavedModel into a session of its own, as TF Serving does, and runs a signature."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+        found = loaded.signature_def[signature]
+        feed = {found.inputs[name].name: value for name, value in values.items()}
+        fetch = {name: info.name for name, info in found.outputs.items()}
+        return session.run(fetch, feed)
+
+
+def _stats(image):
+    """intensity_stats of prepared images, as `schema.image_stats` takes them: (batch, 2, c, 2)."""
+    import tensorflow as tf
+
+    wide = tf.cast(image, tf.float64)
+    mean, variance = tf.nn.moments(wide, axes=list(range(1, image.shape.rank - 1)))
+    stats = tf.stack([mean, tf.sqrt(variance)], axis=-1)  # (batch, channels, 2)
+    return tf.cast(tf.stack([stats, stats], axis=1), tf.float32)
+
+
+def _write_assets(run, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "task.json").write_text(json.dumps(run.values["task"], indent=1), encoding="utf-8")
+    labels = "".join(f"{name}\n" for name in run.task.class_names)
+    (folder / "labels.txt").write_text(labels, encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Exports a finished run; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    from mri_tf.prepared import Prepared
+    from mri_tf.runs import open_finished
+
+    run = open_finished(flags.run)
+    folder = export_run(run, Prepared.open(Path(run.values["data_folder"])), flags.out)
+    print(f"wrote {folder}")
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m mri_tf.export", __doc__)
+    parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
+    parser.add_argument(
+        "--out", type=Path, default=Path("saved_models"), help="(default saved_models)"
+    )
+    parser.add_argument("--format", default="savedmodel", choices=["savedmodel"])
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

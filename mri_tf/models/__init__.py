@@ -1,0 +1,52 @@
+"""Networks, one family a file; a task names the file and `build` makes the network.
+
+Builders see shapes and numbers, never a Task. Their last layer gives probabilities in float32.
+"""
+
+import importlib
+import inspect
+from pathlib import Path
+
+from mri_tf.errors import InputError
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def builder(model: str):
+    """`build` of mri_tf/models/<model>.py; raises InputError for a name without one."""
+    names = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+    if model not in names:
+        raise InputError(
+            "model of a task names a file of mri_tf/models.", model, f"Known: {', '.join(names)}."
+        )
+    return importlib.import_module(f"mri_tf.models.{model}").build
+
+
+def check_model_args(model: str, model_args: dict, takes_features: bool) -> None:
+    """Raises InputError for arguments the builder does not take, before anything is read."""
+    build = builder(model)
+    signature = inspect.signature(build)
+    first = next(iter(signature.parameters))
+    if takes_features != (first == "features"):
+        raise InputError(
+            f"model {model} {'takes' if first == 'features' else 'takes no'} features.",
+            f"features_from {'set' if takes_features else 'empty'}",
+            "Change model or features_from of the task.",
+        )
+    try:
+        signature.bind(None, None, **model_args)
+    except TypeError as error:
+        known = [name for name in signature.parameters if name not in (first, "class_count")]
+        raise InputError(
+            f"model_args are arguments of model {model}.", error, f"Known: {', '.join(known)}."
+        ) from None
+
+
+def require_divisible(input_shape: tuple[int, ...], divisor: int) -> None:
+    """Raises InputError unless every side of the grid can be halved as often as the network does."""
+    if any(side % divisor for side in input_shape[:-1]):
+        raise InputError(
+            f"image_shape of this model divides by {divisor}.",
+            tuple(input_shape[:-1]),
+            "Change image_shape in the task.",
+        )

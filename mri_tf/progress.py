@@ -1,0 +1,48 @@
+"""A line that moves while work goes on: rich's bar on a terminal, a plain line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextmanager
+def progress(label: str, total: int):
+    """Yields `advance(done, note)`; shows done of total, the note and the time left."""
+    if sys.stderr.isatty():
+        yield from _bar(label, total)
+    else:
+        yield _lines(label, total)
+
+
+def _bar(label: str, total: int):
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        row = bar.add_task(label, total=total, note="")
+        yield lambda done, note="": bar.update(row, completed=done, note=note)
+
+
+def _lines(label: str, total: int) -> Callable[..., None]:
+    start = time.monotonic()
+    first = [None]
+    last = [start - SECONDS_BETWEEN_LINES + 2.0]  # work of under two seconds prints one line
+
+    def advance(done: int, note: str = "") -> None:
+        now = time.monotonic()
+        if first[0] is None:
+            first[0] = done - 1  # work done by an earlier, interrupted run says nothing of speed
+        if done < total and now - last[0] < SECONDS_BETWEEN_LINES:
+            return
+        last[0] = now
+        left = (now - start) / max(done - first[0], 1) * (total - done)
+        print(f"{label}: {done}/{total}  {note}  {left:.0f} s left", file=sys.stderr, flush=True)
+
+    return advance

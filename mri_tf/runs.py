@@ -1,0 +1,146 @@
+"""A run folder: what was trained, on whom, and how far it came.
+
+run.json       task, seed, data, sides (patients), state, versions
+features/      the run of the segmentation network that feeds the classifier, if it has one
+weights.weights.h5, history.csv, metrics.json, predictions.parquet, figures, tensorboard/
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mri_tf.checkpoint import write_at_once
+from mri_tf.errors import InputError
+from mri_tf.fingerprint import fingerprint
+from mri_tf.task import Task, from_json
+
+RUN_FILE, WEIGHTS, CHECKPOINT, FEATURES = (
+    "run.json", "weights.weights.h5", "checkpoint.npz", "features",
+)  # fmt: skip
+RUNNING, FINISHED = "running", "finished"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder opened: its path and the values of run.json."""
+
+    folder: Path
+    values: dict
+
+    @property
+    def task(self) -> Task:
+        return from_json(self.values["task"])
+
+    @property
+    def finished(self) -> bool:
+        return self.values["state"] == FINISHED
+
+    @property
+    def sides(self) -> dict[str, list[str]]:
+        """Record ids a side: train, validation, test."""
+        return self.values["sides"]
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / WEIGHTS
+
+    @property
+    def features_folder(self) -> Path | None:
+        """The feature run's folder: inside this one, or the one named by --features."""
+        place = self.values["features"]
+        if not place:
+            return None
+        return self.folder / place if not os.path.isabs(place) else Path(place)
+
+    def identity(self) -> str:
+        """Of what decides the result of the training; a run folder belongs to one identity."""
+        keys = ("task", "seed", "data", "sides", "feature_weights")
+        return fingerprint({key: self.values[key] for key in keys})
+
+    def save(self, **changes: Any) -> "Run":
+        """Writes run.json with some values changed; returns the run as it is now."""
+        run = Run(self.folder, {**self.values, **changes})
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_at_once(self.folder / RUN_FILE, json.dumps(run.values, indent=1).encode())
+        return run
+
+
+def open_run(folder: Path) -> Run:
+    """The run in a folder; raises InputError if there is none."""
+    path = Path(folder) / RUN_FILE
+    if not path.is_file():
+        raise InputError(
+            f"A run is a folder with {RUN_FILE}.", folder, "Make one with python -m mri_tf.train."
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Run(Path(folder), values) if values["state"] else Run(Path(folder), values)
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{RUN_FILE} is whole JSON.", f"{path}, not readable", "Train into another --out."
+        ) from None
+
+
+def open_finished(folder: Path) -> Run:
+    """A run whose training is finished and whose weights are whole; raises InputError."""
+    run = open_run(folder)
+    if not run.finished:
+        raise InputError(
+            "This needs a finished run.", f"{folder}, unfinished", "Run its train command again."
+        )
+    if not run.weights.is_file() or file_hash(run.weights) != run.values["weights_sha256"]:
+        raise InputError(
+            "The weights of a run are those it wrote.", f"{run.weights}, damaged", "Train it again."
+        )
+    return run
+
+
+def start_or_continue(run: Run) -> Run:
+    """The run to go on with: the one on disk if it is the same, else this one, written.
+
+    Raises InputError if the folder holds another task, data, seed or split.
+    """
+    if not (run.folder / RUN_FILE).is_file():
+        return run.save()
+    found = open_run(run.folder)
+    if found.identity() == run.identity():
+        return found
+    if found.values["task"]["name"] != run.values["task"]["name"]:
+        differs = f"task {found.values['task']['name']}"
+    else:
+        keys = ("task", "seed", "data", "sides", "feature_weights")
+        differs = "another " + ", ".join(
+            {"task": "setting of the task", "feature_weights": "feature network"}.get(key, key)
+            for key in keys
+            if found.values[key] != run.values[key]
+        )
+    raise InputError(
+        "A run folder holds one run.",
+        f"{run.folder} of {differs}",
+        "Name another --out, or remove the folder.",
+    )
+
+
+@contextmanager
+def locked(folder: Path):
+    """Keeps a second process out of a run folder; raises InputError if one is at work in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                "One process works in a run folder.", f"{folder}, in use", "Wait, or name another."
+            ) from None
+        yield
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

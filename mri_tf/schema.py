@@ -1,0 +1,103 @@
+"""One record of a prepared set: the one place that encodes it and the one that decodes it."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SCHEMA_VERSION = 1
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image on the prepared grid with what is known of it; never a name, date or UID."""
+
+    record_id: str
+    patient: str
+    image: np.ndarray  # (rows, columns, channels) or (depth, rows, columns, channels), own dtype
+    label: int = NO_LABEL  # position in class_names; NO_LABEL of a segmentation task's records
+    mask: np.ndarray | None = None  # (rows, columns) or (depth, rows, columns) uint8
+    group: str = ""  # records that must stay on one side beyond their patient
+    split: str = ""  # train, validation or test where the source says so
+    facts: dict = field(default_factory=dict)  # acquisition: site, scanner, age, sex, ...
+    affine: np.ndarray | None = None  # (4, 4) prepared grid (x, y, z) -> source RAS mm
+    intensity_stats: np.ndarray | None = None  # (2 regions: image, brain mask; channels; mean, SD)
+
+    def with_stats(self) -> "Record":
+        """The record with whole-image statistics where preparation gave none of the whole study."""
+        if self.intensity_stats is not None:
+            return self
+        return dataclasses.replace(self, intensity_stats=image_stats(self.image))
+
+
+def image_stats(image: np.ndarray) -> np.ndarray:
+    """Mean and SD a channel of a whole image, for both regions: (2, channels, 2) float32."""
+    pixels = image.reshape(-1, image.shape[-1]).astype(np.float64)  # (pixels, channels)
+    stats = np.stack([pixels.mean(axis=0), pixels.std(axis=0)], axis=-1)  # (channels, 2)
+    return np.stack([stats, stats]).astype(np.float32)
+
+
+def encode_example(record: Record) -> bytes:
+    """A record as a serialized tf.train.Example; arrays as raw bytes in their own dtype."""
+    import tensorflow as tf
+
+    record = record.with_stats()
+    affine = np.eye(4) if record.affine is None else record.affine
+    mask = b"" if record.mask is None else np.ascontiguousarray(record.mask, np.uint8).tobytes()
+
+    def text(value: str):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+
+    def raw(value: bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    def floats(values: np.ndarray):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=np.ravel(values)))
+
+    features = {
+        "record_id": text(record.record_id),
+        "patient": text(record.patient),
+        "image": raw(np.ascontiguousarray(record.image).tobytes()),
+        "mask": raw(mask),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[record.label])),
+        "group": text(record.group),
+        "split": text(record.split),
+        "facts": text(json.dumps(record.facts, sort_keys=True)),
+        "affine": floats(affine),
+        "intensity_stats": floats(record.intensity_stats),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return example.SerializeToString(deterministic=True)
+
+
+def parse_examples(serialized, shape: tuple[int, ...], dtype: str, has_mask: bool) -> dict:
+    """A batch of serialized examples as tensors; the inverse of `encode_example`, in TensorFlow.
+
+    `shape` is the prepared image's, channels last. Returns image (batch, *shape) in `dtype`,
+    mask (batch, *shape[:-1]) int32 where there is one, label (batch,) int32 and
+    intensity_stats (batch, 2, channels, 2) float32.
+    """
+    import tensorflow as tf
+
+    channels = shape[-1]
+    parsed = tf.io.parse_example(
+        serialized,
+        {
+            "image": tf.io.FixedLenFeature([], tf.string),
+            "mask": tf.io.FixedLenFeature([], tf.string),
+            "label": tf.io.FixedLenFeature([], tf.int64),
+            "intensity_stats": tf.io.FixedLenFeature([2, channels, 2], tf.float32),
+        },
+    )
+    image = tf.io.decode_raw(parsed["image"], tf.as_dtype(dtype))  # (batch, pixels)
+    batch = {
+        "image": tf.reshape(image, (-1, *shape)),
+        "label": tf.cast(parsed["label"], tf.int32),
+        "intensity_stats": parsed["intensity_stats"],
+    }
+    if has_mask:
+        mask = tf.io.decode_raw(parsed["mask"], tf.uint8)
+        batch["mask"] = tf.cast(tf.reshape(mask, (-1, *shape[:-1])), tf.int32)
+    return batch

@@ -1,0 +1,149 @@
+"""Who is trained on, who chooses the weights and who is only counted: splits by patient.
+
+Chance (`numpy.random.Generator` from a seed) decides among equals; stratification keeps the
+classes' shares alike. Sides are disjoint in patients for every input.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from mri_tf.errors import InputError, some_of
+
+SIDES = ("train", "validation", "test")
+MODES = ("patient", "group", "random", "column")
+
+
+def tie_together(patients: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """A unit number a record: records that share a patient or a (non-empty) group share a unit."""
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def root(node):
+        parent.setdefault(node, node)
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for patient, group in zip(patients, groups, strict=True):
+        top = root(("patient", patient))
+        if group:
+            parent[root(("group", group))] = top
+    roots = [root(("patient", patient)) for patient in patients]
+    numbers: dict[tuple[str, str], int] = {}
+    return np.array([numbers.setdefault(node, len(numbers)) for node in roots], dtype=np.int64)
+
+
+def split_units(
+    units: np.ndarray, labels: np.ndarray, fractions: tuple[float, ...], seed: int
+) -> list[np.ndarray]:
+    """Record positions a side, units whole, classes stratified.
+
+    `units` and `labels` have one entry a record. Units are dealt one by one, those with the most
+    records first and equals in a seeded order, to the side whose class counts (and number of
+    units) lie furthest below their share; every side gets at least one unit. Raises InputError if there are
+    fewer units than sides.
+    """
+    names, unit_of = np.unique(units, return_inverse=True)
+    sides = len(fractions)
+    if len(names) < sides:
+        raise InputError(
+            f"A split into {sides} sides needs at least {sides} patients (or groups).",
+            f"{len(names)}",
+            "Add patients, or name the sides with --split-file.",
+        )
+    classes, label_of = np.unique(labels, return_inverse=True)
+    counts = np.zeros((len(names), len(classes) + 1))  # last column: the unit itself
+    np.add.at(counts, (unit_of, label_of), 1)
+    counts[:, -1] = 1
+    total = counts.sum(axis=0)
+    target = np.asarray(fractions)[:, None] * total  # (sides, classes + 1)
+    order = np.random.default_rng(seed).permutation(len(names))
+    order = order[np.argsort(-counts[order, :-1].sum(axis=1), kind="stable")]
+    filled = np.zeros_like(target)
+    side_of = np.empty(len(names), dtype=np.int64)
+    for place, unit in enumerate(order):
+        empty = [side for side in range(sides) if filled[side, -1] == 0]
+        candidates = empty if len(order) - place <= len(empty) else range(sides)
+        # What the misfit of all sides becomes if this unit goes to each side.
+        gain = [
+            np.sum(((filled[side] + counts[unit] - target[side]) ** 2 / total))
+            - np.sum(((filled[side] - target[side]) ** 2 / total))
+            for side in candidates
+        ]
+        chosen = list(candidates)[int(np.argmin(gain))]
+        side_of[unit] = chosen
+        filled[chosen] += counts[unit]
+    return [np.flatnonzero(side_of[unit_of] == side) for side in range(sides)]
+
+
+def split_by_column(patients: np.ndarray, splits: np.ndarray) -> list[np.ndarray]:
+    """Record positions a side from a `split` column; refuses a patient on two sides."""
+    unknown = sorted(set(splits) - set(SIDES))
+    if unknown:
+        raise InputError(
+            f"The split column holds {', '.join(SIDES)} in every row.",
+            some_of(repr(value) for value in unknown),
+            "Correct the column, or split by patient with --split patient.",
+        )
+    return _checked([np.flatnonzero(splits == side) for side in SIDES], patients, "split column")
+
+
+def split_by_file(path: Path, patients: np.ndarray) -> list[np.ndarray]:
+    """Record positions a side from a JSON file `{"train": [patient, ...], ...}`."""
+    try:
+        sides = json.loads(Path(path).read_text(encoding="utf-8"))
+        wanted = [set(map(str, sides[side])) for side in SIDES]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            '--split-file is JSON: {"train": [patient ids], "validation": [...], "test": [...]}.',
+            f"{path} ({type(error).__name__}: {error})",
+            "Correct the file.",
+        ) from None
+    missing = sorted(set().union(*wanted) - set(patients))
+    if missing:
+        raise InputError(
+            "--split-file names patients of the prepared set.",
+            f"unknown: {some_of(missing)}",
+            "Use the ids of the prepared set.",
+        )
+    return _checked(
+        [np.flatnonzero(np.isin(patients, sorted(names))) for names in wanted],
+        patients,
+        "split file",
+    )
+
+
+def limit_per_class(
+    positions: np.ndarray, labels: np.ndarray, per_class: int, seed: int
+) -> np.ndarray:
+    """At most `per_class` records of each class, drawn with a seed; larger draws hold smaller ones."""
+    order = np.random.default_rng(seed).permutation(np.sort(positions))
+    kept = [order[labels[order] == label][:per_class] for label in np.unique(labels[order])]
+    return np.sort(np.concatenate(kept))
+
+
+def inner_split(
+    units: np.ndarray, labels: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train and validation positions within one side, units whole; `share` goes to validation."""
+    train, validation = split_units(units, labels, (1 - share, share), seed)
+    return train, validation
+
+
+def _checked(sides: list[np.ndarray], patients: np.ndarray, what: str) -> list[np.ndarray]:
+    for name, side in zip(SIDES, sides, strict=True):
+        if not len(side):
+            raise InputError(
+                f"The {what} gives every side at least one patient.", f"none in {name}", "Add one."
+            )
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        both = sorted(set(patients[sides[first]]) & set(patients[sides[second]]))
+        if both:
+            raise InputError(
+                f"A patient is on one side of a {what} only.",
+                f"in {SIDES[first]} and {SIDES[second]}: {some_of(both)}",
+                "Correct it: patients on two sides make every number too good.",
+            )
+    return sides

@@ -1,0 +1,211 @@
+"""A task as values: what is classified, from what, with which model. Standard library only.
+
+A Task is frozen, printable and survives JSON unchanged, so that it can be saved beside the
+weights and compared by its fingerprint. Variants and `--set` are one mechanism: dotted keys
+and values, applied together by `with_values`.
+"""
+
+import ast
+import dataclasses
+import difflib
+import json
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from mri_tf.errors import InputError
+
+KINDS = ("classification", "segmentation")
+LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
+BASE_VARIANT = "manual"  # the reserved name of a task without variants
+
+
+@dataclass(frozen=True)
+class Task:
+    """One classification or segmentation task. Units and shapes stand beside each field."""
+
+    name: str
+    channels: tuple[str, ...]
+    image_shape: tuple[int, ...]  # (rows, columns) or (depth, rows, columns) of the prepared grid
+    class_names: tuple[str, ...]  # in the order of the outputs; of a segmentation, mask value 0 first
+    model: str  # a file of mri_tf/models
+    kind: str = "classification"
+    prep: dict = field(default_factory=dict)  # preparation settings; prepared sets are keyed by them
+    normalize: dict = field(default_factory=lambda: {"method": "zscore"})
+    model_args: dict = field(default_factory=dict)
+    features_from: str = ""  # the segmentation task whose network feeds the classifier
+    features: dict = field(default_factory=dict)  # dotted key -> value, set on the feature task
+    augment: dict = field(default_factory=dict)  # operation -> its arguments
+    augment_probability: float = 0.0  # of an image, each epoch
+    oversample: bool = False  # every class drawn equally often in an epoch
+    loss_weights: str = "none"
+    split_fractions: tuple[float, ...] = (0.6, 0.2, 0.2)  # train, validation, test; of patients
+    batch_size: int = 8
+    epochs: int = 50
+    patience: int = 0  # epochs without a better validation before training stops; 0: never
+    learning_rate: float = 1e-3
+    demo_patients: int = 24  # of the phantom, where no data is named
+    variants: dict = field(default_factory=dict)  # name -> {dotted key: value}
+
+    def __post_init__(self):
+        hints = typing.get_type_hints(Task)
+        for spec in dataclasses.fields(Task):
+            value = _normalised(getattr(self, spec.name), hints[spec.name], spec.name)
+            object.__setattr__(self, spec.name, value)
+        self._check()
+
+    def _check(self) -> None:
+        _require(self.name.isidentifier(), "name", "is also a file name: letters, digits, _", self.name)
+        _require(self.kind in KINDS, "kind", f"is one of {', '.join(KINDS)}", self.kind)
+        _require(len(self.channels) >= 1, "channels", "names at least one", self.channels)
+        _require(
+            len(self.image_shape) in (2, 3) and min(self.image_shape) >= 1,
+            "image_shape",
+            "is (rows, columns) or (depth, rows, columns)",
+            self.image_shape,
+        )
+        _require(
+            len(self.class_names) >= 2 and len(set(self.class_names)) == len(self.class_names),
+            "class_names",
+            "needs at least two different names",
+            self.class_names,
+        )
+        _require(
+            self.loss_weights in LOSS_WEIGHTS,
+            "loss_weights",
+            f"is one of {', '.join(LOSS_WEIGHTS)}",
+            self.loss_weights,
+        )
+        _require(
+            0.0 <= self.augment_probability <= 1.0,
+            "augment_probability",
+            "lies in 0 to 1",
+            self.augment_probability,
+        )
+        _require(
+            len(self.split_fractions) == 3
+            and min(self.split_fractions) > 0
+            and abs(sum(self.split_fractions) - 1) < 1e-6,
+            "split_fractions",
+            "are three positive numbers (train, validation, test) that sum to 1",
+            self.split_fractions,
+        )
+        for name in ("batch_size", "epochs", "demo_patients"):
+            _require(getattr(self, name) >= 1, name, "is at least 1", getattr(self, name))
+        _require(self.patience >= 0, "patience", "is at least 0", self.patience)
+        _require(self.learning_rate > 0, "learning_rate", "is positive", self.learning_rate)
+        _require(
+            BASE_VARIANT not in self.variants,
+            "variants",
+            f"cannot hold the reserved name {BASE_VARIANT}",
+            sorted(self.variants),
+        )
+
+
+def to_json(task: Task) -> dict:
+    """The task as plain JSON values (tuples become lists)."""
+    return json.loads(json.dumps(dataclasses.asdict(task)))
+
+
+def from_json(values: dict) -> Task:
+    """The task that `to_json` wrote; equal to the one that was written."""
+    return Task(**values)
+
+
+def with_values(task: Task, values: dict[str, Any]) -> Task:
+    """The task with dotted keys set, all in one replace; raises InputError for an unknown key.
+
+    `augment.random_affine.max_degrees` reaches into a dictionary, `features.epochs` is kept for
+    the feature task, and `augment` alone replaces the whole dictionary.
+    """
+    changed: dict[str, Any] = {}
+    names = {spec.name for spec in dataclasses.fields(Task)} - {"name", "variants"}
+    for key, value in values.items():
+        head, _, rest = key.partition(".")
+        if head not in names:
+            raise _unknown_key(key, head, sorted(names))
+        current = changed.get(head, getattr(task, head))
+        if rest and not isinstance(current, dict):
+            raise _unknown_key(key, key, [head])
+        if not rest:
+            changed[head] = value
+        elif head == "features":
+            changed[head] = {**current, rest: value}
+        else:
+            changed[head] = _with_inner(current, rest.split("."), value, key)
+    return dataclasses.replace(task, **changed)
+
+
+def parse_assignment(task: Task, text: str) -> tuple[str, Any]:
+    """`epochs=3` of the command line as (dotted key, value); strings stay as they are written."""
+    key, equals, raw = text.partition("=")
+    if not equals or not key:
+        raise InputError("--set takes key=value.", text, "For example --set epochs=3.")
+    hints = typing.get_type_hints(Task)
+    if hints.get(key) is str:
+        return key, raw
+    try:
+        return key, ast.literal_eval(raw)
+    except (ValueError, SyntaxError):
+        if "." in key:  # inside a dictionary a bare word is a string: model_args.weights=none
+            return key, raw
+        if key not in hints:
+            raise _unknown_key(key, key, sorted(hints)) from None
+        raise InputError(
+            f"{key} of task {task.name} takes a {_type_name(hints[key])}.",
+            raw,
+            f"For example --set {key}={getattr(task, key)!r}.",
+        ) from None
+
+
+def _with_inner(values: dict, path: list[str], value: Any, key: str) -> dict:
+    if len(path) == 1:
+        return {**values, path[0]: value}
+    inner = values.get(path[0], {})
+    if not isinstance(inner, dict):
+        raise _unknown_key(key, path[0], sorted(values))
+    return {**values, path[0]: _with_inner(inner, path[1:], value, key)}
+
+
+def _unknown_key(key: str, word: str, known: list[str]) -> InputError:
+    near = difflib.get_close_matches(word, known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+    return InputError("--set and variants take keys of the task.", key, hint)
+
+
+def _normalised(value: Any, hint: Any, name: str) -> Any:
+    """The value in the one type its field has, so that a JSON round trip is equal."""
+    value = _tuples(value)
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        item = typing.get_args(hint)[0]
+        if isinstance(value, tuple):
+            return tuple(_normalised(inner, item, name) for inner in value)
+    elif hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise InputError(
+        f"{name} of a task is a {_type_name(hint)}.",
+        f"{value!r} ({type(value).__name__})",
+        f"Change {name} in the task file or in --set.",
+    )
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(_tuples(inner) for inner in value)
+    if isinstance(value, dict):
+        return {str(key): _tuples(inner) for key, inner in value.items()}
+    return value
+
+
+def _type_name(hint: Any) -> str:
+    if typing.get_origin(hint) is tuple:
+        return f"list of {typing.get_args(hint)[0].__name__}"
+    return hint.__name__
+
+
+def _require(holds: bool, name: str, rule: str, received: Any) -> None:
+    if not holds:
+        raise InputError(f"{name} of a task {rule}.", received, "Change it in the task file.")

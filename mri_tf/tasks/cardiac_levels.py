@@ -1,0 +1,47 @@
+"""Which axial level of the chest does a slice of cardiac CT show?
+
+Data:     CTA volumes in Hounsfield units with levels.csv; data_prep/cardiac_levels.py
+Source:   recipe A, 2D (86 % accuracy, kappa 0.84 at 108 training slices)
+Expected: see docs/results.md
+
+    python -m mri_tf.train --task cardiac_levels
+"""
+
+from mri_tf.task import Task
+
+TASK = Task(
+    name="cardiac_levels",
+    channels=("cta",),
+    image_shape=(128, 128),
+    class_names=(
+        "thoracic_inlet", "lung_apex", "great_vessels_origin", "aortic_arch",
+        "ascending_descending_aorta", "pulmonary_arteries", "aortic_root", "four_chamber",
+        "ventricles_below_valves",
+    ),
+    # A 16-bit PNG holds HU + 1024, as the image_bytes signature takes it.
+    prep=dict(dtype="int16", slope=1.0, intercept=-1024.0),
+    normalize=dict(method="range", low=-200.0, high=600.0),  # as the feature network saw it
+    features_from="cardiac_structures",
+    model="feature_classifier",
+    model_args=dict(conv_filters=16, dense_units=100, repeats=3),
+    augment=dict(random_affine=dict(max_degrees=15.0, max_shift_fraction=0.08, zoom=(0.9, 1.1))),
+    augment_probability=0.6,  # no flip: a mirrored heart is another anatomy
+    loss_weights="sqrt_inverse_frequency",
+    batch_size=64,
+    epochs=300,
+    learning_rate=5e-4,
+    variants=dict(
+        scratch={
+            "features_from": "",
+            "model": "vgg",
+            "model_args": dict(conv_filters=16, dense_units=100),
+        },
+        demo={
+            "epochs": 60,
+            "patience": 20,
+            "features.prep.slice_step": 2,
+            "features.split_fractions": (0.6, 0.2, 0.2),
+            "features.epochs": 8,
+        },
+    ),
+)  # fmt: skip

@@ -1,0 +1,38 @@
+"""Which third of the heart does a short-axis cine MR image show: basal, mid or apical?
+
+Data:     PNG images in manifest.csv; data_prep/sax_levels.py
+Source:   Sunnybrook Cardiac Data; recipe A with the LV blood pool as the structure
+Expected: see docs/results.md
+
+    python -m mri_tf.train --task sax_levels --raw DIR
+"""
+
+from mri_tf.task import Task
+
+TASK = Task(
+    name="sax_levels",
+    channels=("cine",),
+    image_shape=(128, 128),
+    class_names=("basal", "mid", "apical"),
+    prep=dict(dtype="uint8", label_column="axial_level"),
+    normalize=dict(method="zscore"),
+    features_from="sax_blood_pool",
+    model="feature_classifier",
+    model_args=dict(conv_filters=16, dense_units=100, repeats=3),
+    augment=dict(random_affine=dict(max_degrees=20.0, max_shift_fraction=0.08, zoom=(0.85, 1.15))),
+    augment_probability=0.6,
+    loss_weights="sqrt_inverse_frequency",
+    split_fractions=(0.6, 0.15, 0.25),
+    batch_size=32,
+    epochs=100,
+    patience=30,
+    learning_rate=5e-4,
+    variants=dict(
+        scratch={
+            "features_from": "",
+            "model": "vgg",
+            "model_args": dict(conv_filters=16, dense_units=100),
+        },
+        demo={"epochs": 5, "demo_patients": 12, "features.epochs": 2},
+    ),
+)

@@ -1,0 +1,187 @@
+"""The training around a model: exact resume, best weights, early stop, NaN stop, history."""
+
+import csv
+import io
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mri_tf.checkpoint import TrainingState, load_checkpoint, save_checkpoint, write_at_once
+from mri_tf.data.pipeline import BatchFunction
+from mri_tf.errors import RunFailed
+from mri_tf.progress import progress
+
+SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+class PreparingModel(keras.Model):
+    """A functional model whose train step makes its batch itself, on the device, if told to."""
+
+    prepare: BatchFunction | None = None
+
+    def train_step(self, data):
+        if self.prepare is not None:
+            data = self.prepare(data)
+        return super().train_step(data)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long is trained and what is called better: the lowest validation loss."""
+
+    epochs: int
+    patience: int  # 0: all epochs
+    seed: int
+    identity: str  # of the run; a checkpoint of another is refused
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Batches and what is needed to name the records of a bad one."""
+
+    training: Callable[[int], tf.data.Dataset]  # first epoch -> raw batches until the end
+    validation: tf.data.Dataset  # (image, target, weight)
+    steps: int
+    prepare: BatchFunction
+    names_of: Callable[[int, int], list[str]]  # epoch, step -> record ids
+
+
+def has_accelerator() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def train(
+    model: keras.Model,
+    data: TrainingData,
+    schedule: Schedule,
+    folder: Path,
+    on_device: bool,
+    checkpoint_seconds: float = SECONDS_BETWEEN_CHECKPOINTS,
+) -> TrainingState:
+    """Trains a compiled PreparingModel, from its checkpoint if there is one; best weights at the end.
+
+    `on_device` makes batches inside the train step instead of in tf.data; the result is the same.
+    Raises RunFailed when the loss is no number.
+    """
+    keras.utils.set_random_seed(schedule.seed)
+    model.optimizer.build(model.trainable_variables)
+    state_variables = _state_variables(model)
+    checkpoint = folder / "checkpoint.npz"
+    state = load_checkpoint(checkpoint, state_variables, schedule.identity) or TrainingState()
+    keeper = _KeepState(
+        state, state_variables, checkpoint, folder, schedule, checkpoint_seconds
+    )
+    if not keeper.stopped:
+        raw = data.training(state.epoch)
+        batches = raw.prefetch(2) if on_device else raw.map(data.prepare).prefetch(2)
+        model.prepare = data.prepare if on_device else None
+        with progress("training", schedule.epochs) as advance:
+            keeper.advance = advance
+            model.fit(
+                batches,
+                validation_data=data.validation,
+                initial_epoch=state.epoch,
+                epochs=schedule.epochs,
+                steps_per_epoch=data.steps,
+                verbose=0,
+                callbacks=[
+                    _StopAtNaN(data.names_of),
+                    keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                    keeper,
+                ],
+            )
+    if not state.best_weights:
+        raise RunFailed(
+            "No epoch gave a validation loss that is a number.",
+            f"The history in {folder} is kept; try a lower --set learning_rate.",
+        )
+    model.set_weights(state.best_weights)
+    return state
+
+
+def _state_variables(model: keras.Model) -> list:
+    """Everything that changes while training: not the weights of frozen layers."""
+    frozen = {
+        id(variable)
+        for layer in model.layers
+        if not layer.trainable
+        for variable in layer.variables
+    }
+    own = [variable for variable in model.variables if id(variable) not in frozen]
+    return own + list(model.optimizer.variables)
+
+
+class _StopAtNaN(keras.callbacks.Callback):
+    """Stops at the first loss that is no number and names the batch's records."""
+
+    def __init__(self, names_of: Callable[[int, int], list[str]]):
+        super().__init__()
+        self.names_of, self.epoch = names_of, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(float(logs["loss"])):
+            names = ", ".join(self.names_of(self.epoch, batch))
+            raise RunFailed(
+                f"The loss is no number at epoch {self.epoch + 1}, step {batch + 1}, "
+                f"records {names}.",
+                "The checkpoint before it is kept; look at these records, or lower the "
+                "learning rate.",
+            )
+
+
+class _KeepState(keras.callbacks.Callback):
+    """History, best weights, early stop and checkpoint after each epoch."""
+
+    def __init__(self, state, variables, checkpoint, folder, schedule, seconds):
+        super().__init__()
+        self.state, self.variables, self.checkpoint = state, variables, checkpoint
+        self.folder, self.schedule, self.seconds = folder, schedule, seconds
+        self.advance = lambda done, note="": None
+        self._saved_at = time.monotonic()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the last epoch was done, or the patience has run out."""
+        waited = self.state.epoch - 1 - self.state.best_epoch
+        out_of_patience = 0 < self.schedule.patience <= waited and self.state.best_epoch >= 0
+        return self.state.epoch >= self.schedule.epochs or out_of_patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
+        state = self.state
+        best = min((past["val_loss"] for past in state.history), default=math.inf)
+        state.history.append(row)
+        state.epoch = epoch + 1
+        if row["val_loss"] < best:
+            state.best_epoch, state.best_weights = epoch, self.model.get_weights()
+        if self.stopped:
+            self.model.stop_training = True
+        if self.stopped or time.monotonic() - self._saved_at >= self.seconds:
+            save_checkpoint(self.checkpoint, state, self.variables, self.schedule.identity)
+            write_history(self.folder / "history.csv", state.history)
+            self._saved_at = time.monotonic()
+        note = f"loss {row['loss']:.3f}  validation loss {row['val_loss']:.3f}"
+        self.advance(self.schedule.epochs if self.stopped else state.epoch, note)
+
+
+def write_history(path: Path, rows: list[dict]) -> None:
+    """One row an epoch as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_at_once(path, text.getvalue().encode())
+
+
+def class_counts(labels_or_masks: np.ndarray, class_count: int) -> np.ndarray:
+    """How often each class occurs in labels or in the pixels of masks."""
+    return np.bincount(np.ravel(labels_or_masks), minlength=class_count)[:class_count]
