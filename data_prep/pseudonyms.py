@@ -30,7 +30,7 @@ class Pseudonyms:
 
 
 def read_or_make_salt(path: Path, out: Path) -> bytes:
-    """The salt in a file, made (mode 0600) where there is none; raises InputError if it lies in `out`."""
+    """The salt in a file, made (mode 0600) where there is none; refuses one that lies in `out`."""
     if out.resolve() in path.resolve().parents:
         raise InputError(
             "The salt lies outside the prepared set: who has both can undo the pseudonyms.",

@@ -3,13 +3,14 @@
 import sys
 from pathlib import Path
 
-from mri_tf.command import DONE, SOME_SKIPPED, Parser, positive_int, run_command
+from mri_tf.command import DONE, SOME_SKIPPED, Parser, import_tensorflow, positive_int, run_command
 from mri_tf.errors import InputError
 
 
 def main(arguments: list[str]) -> int:
     """Prepares a raw folder into a set of records; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    import_tensorflow()
     from data_prep.prepare import HowToPrepare, prepare
     from data_prep.pseudonyms import Pseudonyms, read_or_make_salt
     from mri_tf.tasks import find_task_file, load_task

@@ -50,10 +50,25 @@ def seed_int(text: str) -> int:
     return value
 
 
+def import_tensorflow() -> None:
+    """Imports TensorFlow and finds the devices, without the notices that no log level stops."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+        tf.get_logger().setLevel("ERROR")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = None) -> int:
     """Runs a command's main and turns what it raises into one line on stderr and an exit code."""
-    # Start-up notices of TensorFlow (oneDNN, CPU features) are not for our users.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         return main(sys.argv[1:] if arguments is None else arguments)
     except InputError as error:

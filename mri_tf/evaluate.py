@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mri_tf.command import Parser, run_command
+from mri_tf.command import Parser, import_tensorflow, run_command
 from mri_tf.errors import InputError, some_of
 
 BATCH_SIZE = 32
@@ -172,6 +172,7 @@ def _check_unseen(run, prepared, records) -> None:
 def main(arguments: list[str]) -> int:
     """Evaluates a finished run; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    import_tensorflow()
     import numpy as np
 
     from mri_tf.fitting import positions_of

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from mri_tf.command import Parser, run_command
+from mri_tf.command import Parser, import_tensorflow, run_command
 from mri_tf.errors import RunFailed
 
 PARITY_RECORDS = 20
@@ -185,6 +185,7 @@ def _write_assets(run, folder: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Exports a finished run; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    import_tensorflow()
     from mri_tf.prepared import Prepared
     from mri_tf.runs import open_finished
 

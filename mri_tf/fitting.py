@@ -11,10 +11,10 @@ from mri_tf.assemble import build_network, load_network
 from mri_tf.data.pipeline import (
     batch_function,
     ordered_batches,
-    read_dataset,
     training_batches,
+    walk,
 )
-from mri_tf.data.plan import TrainingPlan, plain_batches
+from mri_tf.data.plan import TrainingPlan
 from mri_tf.errors import InputError, some_of
 from mri_tf.losses import class_weights, weighted_cross_entropy
 from mri_tf.prepared import Prepared
@@ -143,7 +143,7 @@ def training_counts(task: Task, prepared: Prepared, records: np.ndarray) -> np.n
     if task.kind == "classification":
         return class_counts(prepared.labels[records], class_count)
     total = np.zeros(class_count, dtype=np.int64)
-    for batch in read_dataset(prepared, lambda: plain_batches(records, READ_AT_ONCE)):
+    for batch in walk(prepared, records, READ_AT_ONCE):
         total += class_counts(batch["mask"].numpy(), class_count)
     return total
 

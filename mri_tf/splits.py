@@ -42,8 +42,8 @@ def split_units(
 
     `units` and `labels` have one entry a record. Units are dealt one by one, those with the most
     records first and equals in a seeded order, to the side whose class counts (and number of
-    units) lie furthest below their share; every side gets at least one unit. Raises InputError if there are
-    fewer units than sides.
+    units) lie furthest below their share; every side gets at least one unit. Raises InputError if
+    there are fewer units than sides.
     """
     names, unit_of = np.unique(units, return_inverse=True)
     sides = len(fractions)
@@ -68,8 +68,8 @@ def split_units(
         candidates = empty if len(order) - place <= len(empty) else range(sides)
         # What the misfit of all sides becomes if this unit goes to each side.
         gain = [
-            np.sum(((filled[side] + counts[unit] - target[side]) ** 2 / total))
-            - np.sum(((filled[side] - target[side]) ** 2 / total))
+            np.sum((filled[side] + counts[unit] - target[side]) ** 2 / total)
+            - np.sum((filled[side] - target[side]) ** 2 / total)
             for side in candidates
         ]
         chosen = list(candidates)[int(np.argmin(gain))]

@@ -3,7 +3,15 @@
 import sys
 from pathlib import Path
 
-from mri_tf.command import DONE, SOME_SKIPPED, Parser, positive_int, run_command, seed_int
+from mri_tf.command import (
+    DONE,
+    SOME_SKIPPED,
+    Parser,
+    import_tensorflow,
+    positive_int,
+    run_command,
+    seed_int,
+)
 from mri_tf.errors import InputError
 from mri_tf.task import BASE_VARIANT
 
@@ -14,6 +22,7 @@ MODES = ("patient", "group", "random", "column")
 def main(arguments: list[str]) -> int:
     """Prepares, pre-trains, trains, evaluates and exports; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    import_tensorflow()
     from mri_tf.assemble import check_task
     from mri_tf.evaluate import evaluate_run, summary
     from mri_tf.export import export_run

@@ -89,6 +89,7 @@ def train(
                 initial_epoch=state.epoch,
                 epochs=schedule.epochs,
                 steps_per_epoch=data.steps,
+                shuffle=False,  # the plan has done it
                 verbose=0,
                 callbacks=[
                     _StopAtNaN(data.names_of),

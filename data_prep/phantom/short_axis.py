@@ -54,7 +54,7 @@ def draw_slices(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]
     rows, columns = np.mgrid[:SIDE, :SIDE]
     slices = []
     for number in range(SLICES):
-        depth = (number + rng.uniform(-0.2, 0.2)) / SLICES  # 0 at the base, towards 1 at the apex
+        depth = (number + rng.uniform(0.0, 0.4)) / SLICES  # 0 at the base, towards 1 at the apex
         radius = base_radius * (1 - 0.75 * depth**1.5)
         own = centre + depth * np.array([8.0, -6.0])
         distance = np.hypot(rows - own[0], columns - own[1])

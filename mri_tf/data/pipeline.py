@@ -20,8 +20,13 @@ from mri_tf.task import Task
 BatchFunction = Callable[[dict], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 
-def read_dataset(prepared: Prepared, batches: Callable[[], Iterable[Batch]]) -> tf.data.Dataset:
-    """Raw batches: image (batch, *grid, channels), mask or label, intensity_stats, weight, seed."""
+def read_dataset(
+    prepared: Prepared, batches: Callable[[], Iterable[Batch]], count: int
+) -> tf.data.Dataset:
+    """Raw batches: image (batch, *grid, channels), mask or label, intensity_stats, weight, seed.
+
+    `count` is how many batches there are.
+    """
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         for batch in batches():
@@ -47,7 +52,8 @@ def read_dataset(prepared: Prepared, batches: Callable[[], Iterable[Batch]]) -> 
         )
         return {**batch, "weight": weights, "seed": seeds}
 
-    return dataset.map(read, num_parallel_calls=2, deterministic=True)
+    read_batches = dataset.map(read, num_parallel_calls=2, deterministic=True)
+    return read_batches.apply(tf.data.experimental.assert_cardinality(count))
 
 
 def batch_function(task: Task, training: bool) -> BatchFunction:
@@ -82,12 +88,21 @@ def training_batches(prepared: Prepared, plan: TrainingPlan, first: int, epochs:
         for epoch in range(first, epochs):
             yield from plan.batches(epoch)
 
-    return read_dataset(prepared, batches)
+    return read_dataset(prepared, batches, plan.steps * (epochs - first))
+
+
+def walk(prepared: Prepared, records: np.ndarray, batch_size: int, replicas: int = 1):
+    """Raw batches of every record once, in order."""
+    return read_dataset(
+        prepared,
+        lambda: plain_batches(records, batch_size, replicas),
+        count=-(-len(records) // batch_size),
+    )
 
 
 def ordered_batches(
     prepared: Prepared, records: np.ndarray, task: Task, batch_size: int, replicas: int = 1
 ) -> tf.data.Dataset:
     """(image, target, weight) of every record once, in order, nothing augmented."""
-    raw = read_dataset(prepared, lambda: plain_batches(records, batch_size, replicas))
+    raw = walk(prepared, records, batch_size, replicas)
     return raw.map(batch_function(task, training=False)).prefetch(2)

@@ -50,3 +50,14 @@ def require_divisible(input_shape: tuple[int, ...], divisor: int) -> None:
             tuple(input_shape[:-1]),
             "Change image_shape in the task.",
         )
+
+
+def batch_norm(name: str):
+    """BatchNorm as every network here has it: statistics over all devices, fit for small sets.
+
+    Keras' momentum of 0.99 needs hundreds of steps before the running statistics mean anything;
+    an epoch of a small set has a few dozen.
+    """
+    from keras import layers
+
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True, name=name)

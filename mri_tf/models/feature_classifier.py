@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from mri_tf.models import batch_norm
 from mri_tf.models.mnet import pooled_features
 
 
@@ -31,7 +32,7 @@ def build(
     for number in range(1, repeats + 1):
         name = f"classifier_{number}"
         x = layers.Conv2D(conv_filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
-        x = layers.BatchNormalization(name=f"{name}_bn", synchronized=True)(x)
+        x = batch_norm(f"{name}_bn")(x)
         x = layers.Activation("relu", name=f"{name}_relu")(x)
         x = layers.MaxPooling2D(name=f"{name}_pool")(x)
     x = dense_head(layers.Flatten(name="flatten")(x), class_count, dense_units, dropout)
@@ -43,7 +44,7 @@ def dense_head(x, class_count: int, dense_units: int, dropout: float):
     for number in (1, 2):
         name = f"dense_{number}"
         x = layers.Dense(dense_units, use_bias=False, name=name)(x)
-        x = layers.BatchNormalization(name=f"{name}_bn", synchronized=True)(x)
+        x = batch_norm(f"{name}_bn")(x)
         x = layers.Activation("relu", name=f"{name}_relu")(x)
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     return layers.Dense(class_count, activation="softmax", dtype="float32", name="probabilities")(x)

@@ -8,7 +8,7 @@ count the paper states.
 import keras
 from keras import layers
 
-from mri_tf.models import require_divisible
+from mri_tf.models import batch_norm, require_divisible
 
 LEVELS = 5
 LEG = "leg_{level}"  # names of the layers whose outputs are the features, level 1 the finest
@@ -108,5 +108,5 @@ def _second_of_pair(inputs, first, filters: int, name: str):
 def _conv(inputs, filters: int, name: str):
     # The bias is BatchNorm's shift.
     conv = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(inputs)
-    normed = layers.BatchNormalization(name=f"{name}_bn", synchronized=True)(conv)
+    normed = batch_norm(f"{name}_bn")(conv)
     return layers.Activation("relu", name=f"{name}_relu")(normed)

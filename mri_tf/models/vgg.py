@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from mri_tf.models import require_divisible
+from mri_tf.models import batch_norm, require_divisible
 from mri_tf.models.feature_classifier import dense_head
 
 BLOCKS = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # (width in first widths, convolutions)
@@ -26,7 +26,7 @@ def build(
             name = f"block_{block}_{number}"
             filters = conv_filters * width
             x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
-            x = layers.BatchNormalization(name=f"{name}_bn", synchronized=True)(x)
+            x = batch_norm(f"{name}_bn")(x)
             x = layers.Activation("relu", name=f"{name}_relu")(x)
         x = layers.MaxPooling2D(name=f"block_{block}_pool")(x)
     x = dense_head(layers.Flatten(name="flatten")(x), class_count, dense_units, dropout)
