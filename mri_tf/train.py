@@ -206,7 +206,9 @@ def _parser() -> Parser:
     split.add_argument("--split", choices=MODES, help="(default: the split column, else patient)")
     split.add_argument("--split-file", type=Path, help="JSON: patient ids a side")
     parser.add_argument("--train-size", type=positive_int, help="training records a class")
-    parser.add_argument("--devices", type=int, default=0, help="devices (default: all GPUs)")
+    parser.add_argument(
+        "--devices", type=positive_int, default=0, help="GPUs, or logical CPUs (default: all GPUs)"
+    )
     parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE",

@@ -1,0 +1,23 @@
+# CPU:  docker build -t mri_tf .
+# GPU:  docker build -t mri_tf:gpu --build-arg LOCK=requirements-gpu.lock .
+#       docker run --gpus all -v "$PWD/work:/work" mri_tf:gpu train --task cardiac_levels
+FROM python:3.12-slim
+
+ARG LOCK=requirements.lock
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 MPLCONFIGDIR=/tmp/matplotlib
+
+WORKDIR /app
+COPY requirements.lock requirements-gpu.lock ./
+RUN python -m pip install --require-hashes -r "$LOCK"
+COPY setup.cfg pyproject.toml README.md LICENSE ./
+COPY mri_tf mri_tf
+COPY data_prep data_prep
+COPY tuning tuning
+RUN python -m pip install --no-deps --no-build-isolation .
+
+# Data, runs and exported models are written under /work, by nobody special.
+RUN useradd --create-home --uid 10001 mri && mkdir /work && chown mri /work
+USER mri
+WORKDIR /work
+ENTRYPOINT ["mri-tf"]
+CMD ["--help"]

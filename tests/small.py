@@ -1,0 +1,45 @@
+"""Small tasks and sets that several tests share: a user's own task files on 32 x 32 phantoms."""
+
+from pathlib import Path
+
+from data_prep.phantom.short_axis import write_short_axis_phantom
+
+STRUCTURES_FILE = '''
+from mri_tf.task import Task
+
+TASK = Task(
+    name="pools", kind="segmentation", channels=("cine",), image_shape=(32, 32),
+    class_names=("background", "blood_pool"), model="mnet", model_args=dict(start_filters=2),
+    augment=dict(random_affine=dict(max_degrees=10.0)), augment_probability=0.6,
+    loss_weights="sqrt_inverse_frequency", batch_size=8, epochs=3, learning_rate=1e-2,
+)
+'''
+LEVELS_FILE = '''
+from mri_tf.task import Task
+
+TASK = Task(
+    name="thirds", channels=("cine",), image_shape=(32, 32),
+    class_names=("basal", "mid", "apical"), prep=dict(label_column="axial_level"),
+    model="feature_classifier", features_from="pools",
+    model_args=dict(conv_filters=4, dense_units=8, repeats=2),
+    augment=dict(random_affine=dict(max_degrees=10.0)), augment_probability=0.6,
+    loss_weights="sqrt_inverse_frequency", batch_size=16, epochs=4, learning_rate=1e-2,
+    variants=dict(scratch=dict(features_from="", model="vgg",
+                               model_args=dict(conv_filters=2, dense_units=8))),
+)
+'''
+
+
+def write_task_files(folder: Path) -> Path:
+    """Writes pools.py and thirds.py; returns the path of thirds.py."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pools.py").write_text(STRUCTURES_FILE, encoding="utf-8")
+    (folder / "thirds.py").write_text(LEVELS_FILE, encoding="utf-8")
+    return folder / "thirds.py"
+
+
+def write_raw(folder: Path, patients: int = 10, seed: int = 0) -> Path:
+    """The short-axis phantom: 6 slices a patient, masks and thirds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_short_axis_phantom(folder, patients, seed, signal=True)
+    return folder

@@ -1,0 +1,116 @@
+"""The drawing of the house: who may import whom. This dictionary is the drawing."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+CORE = {"errors"}
+ON_DISK = CORE | {"task", "schema", "fingerprint", "prepared", "checkpoint", "runs", "splits"}
+ANYTHING = {"*"}
+
+# Room -> rooms it may import. A room is a module of mri_tf, or a package.
+ARROWS = {
+    "mri_tf": set(),
+    "errors": set(),
+    "command": CORE,
+    "cli": CORE | {"command"},
+    "progress": set(),
+    "task": CORE,
+    "tasks": CORE | {"task"},
+    "schema": CORE,
+    "fingerprint": {"task", "schema"},
+    "prepared": CORE | {"task", "schema", "fingerprint"},
+    "splits": CORE,
+    "checkpoint": CORE,
+    "runs": CORE | {"task", "fingerprint", "checkpoint"},
+    "compute": CORE,
+    "images": set(),
+    "models": CORE,
+    "losses": set(),
+    "metrics": set(),
+    "calibration": set(),
+    "figures": set(),
+    "data": CORE | {"task", "schema", "prepared"},
+    "training": CORE | {"checkpoint", "data", "progress"},
+    "assemble": CORE | {"task", "runs", "models", "data", "training"},
+    "fitting": ON_DISK | {"mri_tf", "assemble", "data", "losses", "training"},
+    "data_prep": ON_DISK | {"mri_tf", "tasks", "compute", "command", "images", "progress"},
+    "inputs": ON_DISK | {"data_prep"},
+    "train": ANYTHING,
+    "evaluate": ANYTHING,
+    "export": ANYTHING,
+    "tuning": ANYTHING,
+}
+COMMANDS = ("train", "evaluate", "export", "data_prep.write", "data_prep.phantom.__main__", "cli")
+HEADS = {"mri_tf.command", "mri_tf.errors", "mri_tf.task"}  # standard library only themselves
+
+
+def _files() -> list[Path]:
+    return [path for folder in ("mri_tf", "data_prep", "tuning") for path in (ROOT / folder).rglob("*.py")]
+
+
+def _room(module: str) -> str:
+    parts = module.split(".")
+    if parts[0] != "mri_tf":
+        return parts[0]
+    return parts[1] if len(parts) > 1 else "mri_tf"
+
+
+def _room_of(path: Path) -> str:
+    return _room(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+
+
+def _imports(path: Path, only_head: bool = False) -> list[tuple[str, str]]:
+    """(module, name) of every import; inside functions too, unless `only_head`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = []
+    for node in tree.body if only_head else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [(node.module, alias.name) for alias in node.names]
+    return found
+
+
+def _ours(module: str) -> bool:
+    return module.split(".")[0] in ("mri_tf", "data_prep", "tuning")
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_the_drawing_allows(path):
+    room = _room_of(path)
+    assert room in ARROWS, f"{room} is not in the drawing"
+    if ANYTHING == ARROWS[room]:
+        return
+    for module, name in _imports(path):
+        if not _ours(module):
+            continue
+        target = _room(f"{module}.{name}" if module == "mri_tf" and name else module)
+        if module == "mri_tf" and (ROOT / "mri_tf" / f"{name}.py").is_file() is False:
+            target = "mri_tf"
+        assert target == room or target in ARROWS[room], f"{room} may not import {target}"
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_imports_a_private_name_of_another(path):
+    for module, name in _imports(path):
+        if _ours(module):
+            assert not name.startswith("_"), f"{module}.{name}"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_head_of_a_command_imports_the_standard_library_only(command):
+    import sys
+
+    name = command if command.startswith("data_prep") else f"mri_tf.{command}"
+    path = ROOT / Path(*name.split(".")).with_suffix(".py")
+    for module, _ in _imports(path, only_head=True):
+        assert module in HEADS or module.split(".")[0] in sys.stdlib_module_names, module
+
+
+def test_models_never_see_a_task():
+    for path in (ROOT / "mri_tf" / "models").glob("*.py"):
+        assert not any(module.startswith("mri_tf.task") for module, _ in _imports(path)), path.name

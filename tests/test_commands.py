@@ -1,0 +1,261 @@
+"""The commands as a user runs them: train, evaluate, export, write, phantom; exit codes and messages."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from small import write_raw, write_task_files
+
+from mri_tf.command import run_command
+from mri_tf.evaluate import main as evaluate
+from mri_tf.export import main as export
+from mri_tf.export import run_in_session
+from mri_tf.train import main as train
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A working folder in which `train` ran once on raw data: runs/thirds/manual-s0."""
+    folder = tmp_path_factory.mktemp("home")
+    write_task_files(folder)
+    write_raw(folder / "raw")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert run_command(train, ["--task", "thirds.py", "--raw", "raw"]) == 0
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def inside(home, monkeypatch):
+    monkeypatch.chdir(home)
+    return home
+
+
+RUN = Path("runs/thirds/manual-s0")
+
+
+def _fails(capsys, main, arguments, code=2) -> str:
+    capsys.readouterr()
+    assert run_command(main, [str(argument) for argument in arguments]) == code
+    lines = capsys.readouterr().err.strip().splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert len(errors) == 1, lines
+    if code == 2:
+        assert "Received:" in errors[0]
+    return errors[0]
+
+
+def test_train_writes_run_numbers_figure_and_model(inside):
+    for name in ("run.json", "history.csv", "metrics.json", "predictions.parquet", "confusion.png"):
+        assert (RUN / name).is_file(), name
+    assert (RUN / "features" / "metrics.json").is_file()
+    assert not (RUN / "checkpoint.npz").exists()
+    assert Path("saved_models/thirds/1/saved_model.pb").is_file()
+    metrics = json.loads((RUN / "metrics.json").read_text())
+    assert metrics["accuracy"]["unit"] == "patients"
+    assert metrics["accuracy"]["n"] == len(json.loads((RUN / "run.json").read_text())["patients"]["test"])
+
+
+def test_every_held_out_record_is_counted_once(inside):
+    run = json.loads((RUN / "run.json").read_text())
+    table = pd.read_parquet(RUN / "predictions.parquet")
+    assert sorted(table["record_id"]) == sorted(run["sides"]["test"])
+    metrics = json.loads((RUN / "metrics.json").read_text())
+    assert metrics["records"] == len(table) == np.sum(metrics["confusion"])
+    assert np.isclose(metrics["accuracy"]["value"], (table["truth"] == table["predicted"]).mean())
+
+
+def test_nobody_held_out_was_seen_by_the_feature_network(inside):
+    run = json.loads((RUN / "run.json").read_text())["patients"]
+    features = json.loads((RUN / "features" / "run.json").read_text())["patients"]
+    seen = set(features["train"]) | set(features["validation"])
+    assert seen and not seen & (set(run["validation"]) | set(run["test"]))
+
+
+def test_the_same_command_again_says_already_finished(inside, capsys):
+    before = sorted(Path("saved_models/thirds").iterdir())
+    assert run_command(train, ["--task", "thirds.py", "--raw", "raw"]) == 0
+    assert "already finished" in capsys.readouterr().out
+    assert sorted(Path("saved_models/thirds").iterdir()) == before
+
+
+def test_export_never_overwrites_a_version(inside):
+    first = Path("saved_models/thirds/1/saved_model.pb").read_bytes()
+    assert run_command(export, ["--run", str(RUN), "--out", "other"]) == 0
+    assert run_command(export, ["--run", str(RUN), "--out", "other"]) == 0
+    assert sorted(path.name for path in Path("other/thirds").iterdir()) == ["1", "2"]
+    assert Path("saved_models/thirds/1/saved_model.pb").read_bytes() == first
+
+
+def test_the_bytes_signature_answers_as_the_prepared_record_does(inside):
+    table = pd.read_parquet(RUN / "predictions.parquet").set_index("record_id")
+    private = pd.read_csv("data/thirds/sources.private.csv", dtype=str).set_index("record_id")
+    records = list(table.index[:5])
+    files = [(Path("raw") / private.loc[record, "source"]).read_bytes() for record in records]
+    served = run_in_session(
+        Path("saved_models/thirds/1"), "image_bytes", {"image_bytes": np.array(files, dtype=object)}
+    )
+    expected = table.loc[records, [name for name in table.columns if name.startswith("p_")]]
+    np.testing.assert_allclose(served["probabilities"], expected, atol=1e-5)
+
+
+def test_other_data_counts_every_record_as_test(inside, tmp_path, capsys):
+    from data_prep.write import main as write
+
+    write_raw(tmp_path / "raw", patients=3, seed=7)
+    out = tmp_path / "other-hospital"
+    assert run_command(write, ["--task", "thirds.py", "--raw", str(tmp_path / "raw"), "--out", str(out)]) == 0
+    assert run_command(evaluate, ["--run", str(RUN), "--data", str(out)]) == 0
+    metrics = json.loads((RUN / "evaluations" / "other-hospital" / "metrics.json").read_text())
+    assert metrics["records"] == 18 and metrics["accuracy"]["n"] == 3
+
+
+def test_other_data_with_images_of_the_training_is_refused(inside, tmp_path, capsys):
+    from data_prep.write import main as write
+
+    out = tmp_path / "same"
+    shutil.copytree("raw", tmp_path / "raw")
+    table = pd.read_csv(tmp_path / "raw" / "manifest.csv")
+    table["patient_id"] = "another-" + table["patient_id"]
+    table.to_csv(tmp_path / "raw" / "manifest.csv", index=False)
+    arguments = ["--task", "thirds.py", "--raw", str(tmp_path / "raw"), "--out", str(out)]
+    assert run_command(write, arguments) == 0
+    message = _fails(capsys, evaluate, ["--run", RUN, "--data", out])
+    assert "no image that the run was trained on" in message
+
+
+def test_features_that_saw_the_held_out_patients_are_refused(inside, capsys):
+    run = json.loads((RUN / "features" / "run.json").read_text())["patients"]
+    table = pd.read_csv("raw/manifest.csv")
+    everybody = sorted(set(table["patient_id"]))
+    seen = run["train"][0]
+    others = [name for name in everybody if name != seen]
+    sides = {"train": others[:6], "validation": others[6:], "test": [seen]}
+    Path("sides.json").write_text(json.dumps(sides))
+    message = _fails(
+        capsys, train,
+        ["--task", "thirds.py", "--data", "data/thirds", "--features", RUN / "features",
+         "--split-file", "sides.json", "--out", "runs/leaky"],
+    )  # fmt: skip
+    assert seen in message
+    assert not Path("runs/leaky").exists()
+
+
+def test_few_training_samples_a_class_and_never_more_validation(inside):
+    arguments = ["--task", "thirds.py", "--variant", "scratch", "--data", "data/thirds",
+                 "--train-size", "2", "--set", "epochs=1", "--out", "runs/few"]  # fmt: skip
+    assert run_command(train, arguments) == 0
+    sides = json.loads(Path("runs/few/run.json").read_text())["sides"]
+    assert len(sides["train"]) == 6 and len(sides["validation"]) <= 6
+    whole = json.loads((RUN / "run.json").read_text())["sides"]
+    assert sides["test"] == whole["test"]
+
+
+def test_a_random_split_is_labelled_leaky(inside):
+    arguments = ["--task", "thirds.py", "--variant", "scratch", "--data", "data/thirds",
+                 "--split", "random", "--set", "epochs=1", "--out", "runs/leaky-split"]  # fmt: skip
+    assert run_command(train, arguments) == 0
+    assert "LEAKY" in json.loads(Path("runs/leaky-split/metrics.json").read_text())["note"]
+
+
+def test_a_prior_shifts_the_predictions(inside, tmp_path):
+    assert run_command(evaluate, ["--run", str(RUN), "--prior", "1,0,0", "--out", str(tmp_path)]) == 0
+    assert set(pd.read_parquet(tmp_path / "predictions.parquet")["predicted"]) == {"basal"}
+
+
+@pytest.mark.parametrize(
+    "arguments, part",
+    [
+        (["--task", "unknown_task"], "unknown_task"),
+        (["--task", "thirds.py"], "--raw DIR or --data DIR"),
+        (["--task", "thirds.py", "--data", "data/thirds", "--set", "epohcs=3"], "Did you mean epochs?"),
+        (["--task", "thirds.py", "--data", "data/thirds", "--set", "epochs=many"], "takes a int"),
+        (["--task", "thirds.py", "--data", "data/thirds", "--set", "epochs=True"], "epochs"),
+        (["--task", "thirds.py", "--data", "data/thirds", "--set", "augment.blur.sigma=1"], "augment"),
+        (["--task", "thirds.py", "--data", "data/thirds", "--set", "model_args.filters=1"], "model_args"),
+        (["--task", "thirds.py", "--data", "data/thirds", "--set", "features.epohcs=1"], "epohcs"),
+        (["--task", "thirds.py", "--data", "data/thirds", "--variant", "none"], "Known: manual, scratch"),
+        (["--task", "thirds.py", "--data", "nowhere"], "manifest.json"),
+        (["--task", "thirds.py", "--raw", "nowhere"], "nowhere"),
+        (["--task", "thirds.py", "--data", "data/pools"], "of task pools"),
+        (["--task", "thirds.py", "--data", "data/thirds", "--split", "column"], "split column"),
+        (["--task", "thirds.py", "--data", "data/thirds", "--seed", "-1"], "--seed"),
+        (["--task", "thirds.py", "--data", "data/thirds", "--devices", "-2"], "--devices"),
+        (["--task", "thirds.py", "--out", "runs/thirds/manual-s0", "--data", "data/thirds",
+          "--variant", "scratch"], "Name another --out"),
+        (["--task", "pools.py", "--out", "runs/thirds/manual-s0", "--data", "data/pools"], "task thirds"),
+        (["--nonsense"], "--help"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_get_one_line_and_exit_2(inside, capsys, arguments, part):
+    before = (RUN / "run.json").read_bytes()
+    assert part in _fails(capsys, train, arguments)
+    assert (RUN / "run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [["--run", "nowhere"], ["--run", "."], []])
+def test_evaluate_and_export_refuse_what_is_no_run(inside, capsys, arguments):
+    for main in (evaluate, export):
+        _fails(capsys, main, arguments)
+
+
+def test_a_single_class_is_refused(inside, tmp_path, capsys):
+    raw = write_raw(tmp_path / "raw", patients=6)
+    table = pd.read_csv(raw / "manifest.csv")
+    table["axial_level"] = "mid"
+    table.to_csv(raw / "manifest.csv", index=False)
+    shutil.copy("thirds.py", tmp_path)
+    arguments = ["--task", tmp_path / "thirds.py", "--variant", "scratch", "--raw", raw]
+    message = _fails(capsys, train, [*arguments, "--out", tmp_path / "run"], code=2)
+    assert "prepared from other input" in message  # data/thirds is of other files
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert "at least two classes" in _fails(capsys, train, [*arguments, "--out", "run"])
+
+
+def test_fewer_patients_than_sides_are_refused(inside, tmp_path, capsys, monkeypatch):
+    raw = write_raw(tmp_path / "raw", patients=2)
+    write_task_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    message = _fails(capsys, train, ["--task", "thirds.py", "--variant", "scratch", "--raw", raw])
+    assert "at least 3 patients" in message
+
+
+def test_an_unreadable_image_is_named_and_the_rest_is_trained(inside, tmp_path, capsys, monkeypatch):
+    raw = write_raw(tmp_path / "raw", patients=6)
+    write_task_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    broken = sorted((raw / "images").iterdir())[0]
+    broken.write_bytes(broken.read_bytes()[:200])
+    arguments = ["--task", "thirds.py", "--variant", "scratch", "--raw", "raw", "--set", "epochs=1"]
+    assert run_command(train, arguments) == 1
+    assert f"skipped images/{broken.name}: not a whole PNG" in capsys.readouterr().err
+
+
+def test_mri_tf_lists_its_commands_and_runs_them_by_name():
+    from mri_tf.cli import find_commands
+
+    assert {"train", "evaluate", "export", "write", "phantom"} <= set(find_commands())
+    command = [sys.executable, "-m", "mri_tf.cli"]
+    code = "import sys; from mri_tf.cli import main; sys.argv = ['mri-tf', *sys.argv[1:]]; sys.exit(main())"
+    command = [sys.executable, "-c", code]
+    for name in find_commands():
+        done = subprocess.run([*command, name, "--help"], capture_output=True, text=True, check=True)
+        assert "usage: python -m" in done.stdout
+    wrong = subprocess.run([*command, "tarin"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2 and "One of:" in wrong.stderr and wrong.stderr.count("\n") == 1
+
+
+def test_the_confusion_figure_is_a_picture(inside):
+    with Image.open(RUN / "confusion.png") as picture:
+        assert picture.width > 400 and len(picture.getcolors(10**6) or []) > 10

@@ -1,0 +1,93 @@
+"""Every task, found by its file: fake raw -> prepared -> parsed -> one train step -> export -> reload."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from data_prep.phantom import write_fake_raw
+from data_prep.prepare import prepare
+from mri_tf.assemble import check_task
+from mri_tf.export import export_run, run_in_session
+from mri_tf.fitting import fit_run, new_run, positions_of
+from mri_tf.runs import FEATURES
+from mri_tf.splits import split_units, tie_together
+from mri_tf.task import with_values
+from mri_tf.tasks import FOLDER, feature_task, load_task, task_names
+from mri_tf.train import sides_for_features
+
+SMALL = {
+    "mnet": {"model_args.start_filters": 2},
+    "feature_classifier": {"model_args": dict(conv_filters=2, dense_units=4, repeats=2)},
+    "vgg": {"model_args": dict(conv_filters=2, dense_units=4)},
+}
+CASES = [
+    (name, variant)
+    for name in task_names()
+    for variant in ["", *(v for v in load_task(FOLDER / f"{name}.py").variants if v != "demo")]
+]
+
+
+def _small(task):
+    values = {"image_shape": (32, 32), "epochs": 1, "batch_size": 4}
+    if task.name.startswith("cardiac_structures"):
+        values["prep.slice_step"] = 8
+    return with_values(task, {**values, **SMALL[task.model]})
+
+
+@pytest.fixture(scope="session")
+def fake_raw(tmp_path_factory):
+    """Task name -> raw folder of four patients; written once a task."""
+    written = {}
+
+    def raw_of(name):
+        if name not in written:
+            written[name] = tmp_path_factory.mktemp(f"raw-{name}") / "raw"
+            write_fake_raw(FOLDER / f"{name}.py", written[name], patients=4, seed=0)
+        return written[name]
+
+    return raw_of
+
+
+def _one_step(task, file, raw, home, features=None, held_out=None):
+    prepared, skipped = prepare(task, file, raw, home / f"data-{task.name}")
+    assert not skipped
+    units = tie_together(prepared.patients, prepared.groups)
+    if held_out is None:
+        sides = split_units(units, prepared.labels, (0.5, 0.25, 0.25), seed=0)
+    else:
+        sides = sides_for_features(prepared, task, *held_out, seed=0)
+    folder = home / FEATURES if held_out else home
+    if held_out is None:
+        sides[0] = np.concatenate([sides[0][:4], sides[0][-4:]])  # two steps are enough
+    run = new_run(folder, task, prepared, sides, 0, "patient", features)
+    return fit_run(run, prepared, features, devices=1), prepared, sides
+
+
+@pytest.mark.parametrize("name, variant", CASES)
+def test_a_task_goes_from_raw_files_to_a_served_model(name, variant, fake_raw, tmp_path):
+    file = FOLDER / f"{name}.py"
+    task = load_task(file)
+    task = _small(with_values(task, task.variants[variant]) if variant else task)
+    check_task(task)
+    features = None
+    if task.features_from:
+        prepared, _ = prepare(task, file, fake_raw(name), tmp_path / f"data-{task.name}")
+        units = tie_together(prepared.patients, prepared.groups)
+        sides = split_units(units, prepared.labels, (0.5, 0.25, 0.25), seed=0)
+        source, source_file = feature_task(task, file)
+        source = replace(_small(source), normalize=task.normalize)
+        features, _, _ = _one_step(
+            source, source_file, fake_raw(name), tmp_path, held_out=(prepared, sides)
+        )
+    run, prepared, _ = _one_step(task, file, fake_raw(name), tmp_path, features)
+    exported = export_run(run, prepared, tmp_path / "saved_models")
+    assert exported == tmp_path / "saved_models" / name / "1"
+    image = np.zeros((3, *prepared.image_shape), np.float32)
+    feed = {"image": image}
+    if task.normalize["method"] == "zscore":
+        feed["intensity_stats"] = np.ones((3, 2, 1, 2), np.float32)
+    served = run_in_session(exported, "serving_default", feed)["probabilities"]
+    assert served.shape[0] == 3 and served.shape[-1] == len(task.class_names)
+    np.testing.assert_allclose(served.sum(axis=-1), 1, atol=1e-5)
+    assert len(positions_of(run, prepared)[2]) > 0

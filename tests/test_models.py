@@ -1,0 +1,277 @@
+"""Networks and losses: sizes of the paper, equal forms of one graph, and what stays frozen."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mri_tf.assemble import build_network
+from mri_tf.errors import InputError
+from mri_tf.losses import class_weights, weighted_cross_entropy
+from mri_tf.models import builder, check_model_args, feature_classifier, mnet, vgg
+from mri_tf.task import Task
+
+FILTERS, CLASSES, SIDE = 2, 3, 32
+
+
+def randomised(model: keras.Model, seed=0) -> keras.Model:
+    """The model with random weights and BatchNorm statistics that are not those of a new one."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        if not variable.dtype.startswith("float"):
+            continue  # the state of a dropout's seed
+        scale = np.sqrt(2 / max(1, np.prod(variable.shape[:-1]))) if len(variable.shape) > 1 else 0.3
+        values = rng.normal(0, scale, variable.shape)
+        if variable.path.endswith(("gamma", "moving_variance")):
+            values = rng.uniform(0.5, 1.5, variable.shape)
+        variable.assign(values)
+    return model
+
+
+def tiny_mnet(seed=0, side=SIDE, channels=1) -> keras.Model:
+    return randomised(mnet.build((side, side, channels), CLASSES, start_filters=FILTERS), seed)
+
+
+def images(count=4, side=SIDE, channels=1, seed=1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (count, side, side, channels)).astype(np.float32)
+
+
+def values_of(variables) -> list[np.ndarray]:
+    return [np.array(variable) for variable in variables]
+
+
+# ---- sizes
+
+
+def test_mnet_and_its_classifier_have_the_parameters_of_the_paper():
+    network = mnet.build((128, 128, 1), 17, start_filters=16)
+    own = network.count_params()
+    model = feature_classifier.build(network, 9, conv_filters=16, dense_units=100, repeats=3)
+    assert network.output_shape == (None, 128, 128, 17)
+    assert model.output_shape == (None, 9)
+    assert model.get_layer("pooled_features").output.shape == (None, 64, 64, 496)
+    score = sum(layer.count_params() for layer in network.layers if layer.name.startswith("score"))
+    classifier = model.count_params() - (own - score)
+    assert 3.2e6 < own + classifier < 3.4e6  # the paper: about 3 million
+
+
+def test_scratch_has_the_parameters_of_the_paper():
+    model = vgg.build((128, 128, 1), 9, conv_filters=16, dense_units=100)
+    assert 0.9e6 < model.count_params() < 1.3e6  # the paper: about 1 million
+    assert model.output_shape == (None, 9)
+
+
+@pytest.mark.parametrize("filters", [2, 3])
+def test_the_features_are_31_times_the_first_width(filters):
+    network = mnet.build((SIDE, SIDE, 1), CLASSES, start_filters=filters)
+    assert mnet.full_resolution_features(network).output_shape == (None, SIDE, SIDE, 31 * filters)
+    assert mnet.pooled_features(network).output_shape == (None, SIDE // 2, SIDE // 2, 31 * filters)
+
+
+def test_oblong_images_of_several_channels_are_taken():
+    network = mnet.build((32, 48, 3), CLASSES, start_filters=1)
+    assert network.output_shape == (None, 32, 48, CLASSES)
+
+
+# ---- equal forms of one graph
+
+
+def test_pooled_features_are_the_max_pooled_full_resolution_features():
+    network, x = tiny_mnet(), images()
+    full = mnet.full_resolution_features(network).predict_on_batch(x)
+    pooled = mnet.pooled_features(network).predict_on_batch(x)
+    wanted = keras.layers.MaxPooling2D()(full)
+    assert np.ptp(pooled) > 0.1
+    np.testing.assert_allclose(pooled, wanted, atol=1e-5)
+
+
+def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
+    network, x = tiny_mnet(), images()
+    full = mnet.full_resolution_features(network).predict_on_batch(x).astype(np.float64)
+    layers = [network.get_layer(f"score_{level}") for level in range(1, 6)]
+    kernel = np.concatenate([np.array(layer.kernel)[0, 0] for layer in layers])  # (features, classes)
+    bias = np.array(layers[0].bias)
+    assert kernel.shape == (31 * FILTERS, CLASSES)
+    assert [layer.use_bias for layer in layers] == [True, False, False, False, False]
+    logits = full @ kernel + bias
+    wanted = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    probabilities = network.predict_on_batch(x)
+    assert np.ptp(probabilities) > 0.1
+    np.testing.assert_allclose(probabilities, wanted, atol=1e-5)
+
+
+def test_probabilities_sum_to_one_in_every_network():
+    network = tiny_mnet()
+    small = dict(conv_filters=2, dense_units=4)
+    for model in (
+        network,
+        feature_classifier.build(network, CLASSES, repeats=2, **small),
+        vgg.build((SIDE, SIDE, 1), CLASSES, **small),
+    ):
+        probabilities = model.predict_on_batch(images())
+        assert probabilities.dtype == np.float32
+        np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
+
+
+# ---- frozen features
+
+
+def a_task(**changes) -> Task:
+    values = dict(
+        name="tiny", channels=("ct",), image_shape=(SIDE, SIDE), class_names=("a", "b", "c"),
+        model="feature_classifier", features_from="other",
+        model_args=dict(conv_filters=2, dense_units=4, repeats=2),
+    )  # fmt: skip
+    return Task(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda features: feature_classifier.build(
+            features, CLASSES, conv_filters=2, dense_units=4, repeats=2
+        ),
+        lambda features: build_network(a_task(), features),
+    ],
+    ids=["builder", "task"],
+)
+def test_the_features_stay_as_they_are_while_the_classifier_learns(build):
+    network, x = tiny_mnet(), images(8)
+    before = mnet.pooled_features(network).predict_on_batch(x)
+    model = build(network)
+    trunk = keras.Model(model.inputs, model.get_layer("pooled_features").output)
+    np.testing.assert_allclose(trunk(x, training=False), before, atol=1e-5)
+    np.testing.assert_allclose(trunk(x, training=True), before, atol=1e-5)
+
+    frozen = {variable.path for variable in network.variables}
+    own = [variable for variable in model.variables if variable.path not in frozen]
+    assert {variable.path for variable in model.trainable_variables} <= {v.path for v in own}
+    learning = [variable for variable in own if "seed" not in variable.path]
+    feature_values, own_values = values_of(network.variables), values_of(learning)
+    model.compile(
+        optimizer=keras.optimizers.Adam(0.01), loss=weighted_cross_entropy(np.ones(CLASSES))
+    )
+    batch = (x, np.arange(8) % CLASSES, np.ones(8, np.float32))
+    model.fit(tf.data.Dataset.from_tensors(batch).repeat(3), verbose=0)
+    for variable, old in zip(network.variables, feature_values, strict=True):
+        assert np.array_equal(variable, old), variable.path
+    for variable, old in zip(learning, own_values, strict=True):
+        assert not np.array_equal(variable, old), variable.path
+    np.testing.assert_allclose(trunk(x, training=True), before, atol=1e-5)
+
+
+def test_a_segmentation_network_on_its_own_does_learn():
+    network = tiny_mnet()
+    variables = [variable for variable in network.variables if "seed" not in variable.path]
+    old = values_of(variables)
+    network.compile(optimizer=keras.optimizers.Adam(0.01), loss=weighted_cross_entropy(np.ones(CLASSES)))
+    masks = np.random.default_rng(2).integers(0, CLASSES, (4, SIDE, SIDE))
+    network.fit(tf.data.Dataset.from_tensors((images(), masks, np.ones(4, np.float32))), verbose=0)
+    for variable, before in zip(variables, old, strict=True):
+        assert not np.array_equal(variable, before), variable.path
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"), [(mnet.build, (40, 32, 1)), (mnet.build, (32, 40, 1)), (vgg.build, (48, 64, 1))]
+)
+def test_an_image_that_cannot_be_halved_often_enough_is_refused(build, shape):
+    with pytest.raises(InputError) as error:
+        build(shape, CLASSES)
+    assert "image_shape" in str(error.value)
+    assert str(shape[0]) in str(error.value)
+
+
+def test_a_model_that_does_not_exist_is_refused_with_those_there_are():
+    with pytest.raises(InputError, match="feature_classifier, mnet"):
+        builder("unet")
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "takes_features"),
+    [
+        ("unet", {}, False),
+        ("mnet", {"filters": 16}, False),
+        ("mnet", {"start_filters": 16, "class_count": 2}, False),
+        ("vgg", {"input_shape": (32, 32, 1)}, False),
+        ("feature_classifier", {"units": 3}, True),
+        ("feature_classifier", {}, False),
+        ("mnet", {}, True),
+    ],
+)
+def test_a_model_or_argument_that_does_not_exist_is_refused(model, arguments, takes_features):
+    with pytest.raises(InputError) as error:
+        check_model_args(model, arguments, takes_features)
+    assert "\n" not in str(error.value)
+    assert "Received:" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "takes_features"),
+    [
+        ("mnet", {"start_filters": 4, "dropout": 0.1}, False),
+        ("vgg", {"conv_filters": 4}, False),
+        ("feature_classifier", {"repeats": 2}, True),
+    ],
+)
+def test_a_model_with_its_arguments_is_not_refused(model, arguments, takes_features):
+    check_model_args(model, arguments, takes_features)
+
+
+# ---- losses
+
+
+def test_class_weights_are_equation_2_of_the_paper():
+    # f = 1, 4 and 20 of 25: sqrt(25/1), sqrt(25/4), sqrt(25/20)
+    weights = class_weights(np.array([1, 4, 20]), "sqrt_inverse_frequency")
+    np.testing.assert_allclose(weights, [5, 2.5, 1.25**0.5], rtol=1e-6)
+    np.testing.assert_allclose(class_weights([1, 4, 20], "inverse_frequency"), [25, 6.25, 1.25])
+    np.testing.assert_array_equal(class_weights([1, 4, 20], "none"), [1, 1, 1])
+
+
+@pytest.mark.parametrize("scheme", ["sqrt_inverse_frequency", "inverse_frequency"])
+def test_a_class_that_never_occurs_has_no_weight_and_changes_no_other(scheme):
+    weights = class_weights(np.array([3, 0, 5]), scheme)
+    assert weights[1] == 0
+    np.testing.assert_array_equal(weights[[0, 2]], class_weights([3, 5], scheme))
+
+
+WEIGHTS = np.array([0.5, 1.0, 3.0])
+SHAPES = [(), (4, 6), (2, 4, 3)]  # of a record: a class, an image, a volume
+
+
+def a_case(shape, seed=0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, probabilities and the loss of each record."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, CLASSES, (5, *shape))
+    probabilities = rng.dirichlet(np.ones(CLASSES) * 2, labels.shape)
+    of_label = np.take_along_axis(probabilities, labels[..., None], axis=-1)[..., 0]
+    losses = (-np.log(of_label) * WEIGHTS[labels]).reshape(5, -1).mean(axis=1)
+    return labels.astype(np.int32), probabilities.astype(np.float32), losses
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=["classification", "segmentation", "volume"])
+def test_weighted_cross_entropy_is_the_weighted_mean_a_record(shape):
+    labels, probabilities, wanted = a_case(shape)
+    loss = weighted_cross_entropy(WEIGHTS)(tf.constant(labels), tf.constant(probabilities))
+    assert loss.shape == (5,)
+    np.testing.assert_allclose(loss, wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES[:2], ids=["classification", "segmentation"])
+def test_the_loss_in_training_weighs_records_and_divides_by_the_batch(shape):
+    labels, probabilities, wanted = a_case(shape)
+    model = keras.Sequential([keras.Input((*shape, CLASSES)), keras.layers.Activation("linear")])
+    model.compile(loss=weighted_cross_entropy(WEIGHTS))
+    weights = np.array([1.25, 1.25, 1.25, 1.25, 0.0], np.float32)  # the last only fills the batch
+    batch = tf.data.Dataset.from_tensors((probabilities, labels, weights))
+    result = model.evaluate(batch, verbose=0)
+    np.testing.assert_allclose(result, wanted[:4].mean(), rtol=1e-4)
+
+
+def test_a_probability_of_nought_gives_a_finite_loss():
+    loss = weighted_cross_entropy(WEIGHTS)(tf.constant([0]), tf.constant([[0.0, 1.0, 0.0]]))
+    assert np.isfinite(loss).all()
+    assert loss[0] > 5

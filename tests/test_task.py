@@ -1,0 +1,411 @@
+"""A task is values: it survives JSON, takes --set and variants alike, and refuses what it is not."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mri_tf import tasks
+from mri_tf.errors import InputError
+from mri_tf.fingerprint import prep_fingerprint, task_fingerprint
+from mri_tf.task import BASE_VARIANT, Task, from_json, parse_assignment, to_json, with_values
+
+BASE = dict(
+    name="tiny",
+    channels=("t1",),
+    image_shape=(32, 32),
+    class_names=("a", "b"),
+    model="mnet",
+    augment={"random_affine": {"max_degrees": 10.0, "zoom": (0.9, 1.1)}},
+    variants={
+        "short": {"epochs": 2, "batch_size": 4},
+        "long": {"epochs": 9},
+        "bare": {"augment": {}},
+        "turn": {"augment.random_affine.max_degrees": 45.0},
+    },
+)
+WITH_FEATURES = [
+    name
+    for name in tasks.task_names()
+    if tasks.load_task(tasks.find_task_file(name)).features_from
+]
+
+
+def tiny(**changes) -> Task:
+    return Task(**{**BASE, **changes})
+
+
+def load(name: str) -> tuple[Task, object]:
+    file = tasks.find_task_file(name)
+    return tasks.load_task(file), file
+
+
+def with_set(task: Task, *texts: str) -> Task:
+    return tasks.resolve_task(task, [], list(texts))
+
+
+def one_line(error) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    assert "Received:" in text
+    return text
+
+
+def through_json(task: Task) -> Task:
+    return from_json(json.loads(json.dumps(to_json(task))))
+
+
+# ---- JSON
+
+
+@pytest.mark.parametrize("name", tasks.task_names())
+def test_a_built_in_task_and_each_of_its_variants_survive_json(name):
+    task, _ = load(name)
+    for variant in [BASE_VARIANT, *task.variants]:
+        resolved = tasks.resolve_task(task, [variant], [])
+        assert through_json(resolved) == resolved
+        assert task_fingerprint(through_json(resolved)) == task_fingerprint(resolved)
+
+
+@pytest.mark.parametrize("name", tasks.task_names())
+def test_all_variants_of_a_built_in_task_together_survive_json(name):
+    task, _ = load(name)
+    resolved = tasks.resolve_task(task, list(task.variants), [])
+    assert through_json(resolved) == resolved
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.lists(inner, max_size=3).map(tuple)
+    | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), JSON_VALUES, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_any_plain_values_inside_a_dictionary_survive_json(values):
+    task = tiny(model_args=values)
+    assert through_json(task) == task
+
+
+@pytest.mark.parametrize("value", [{1, 2}, b"raw", 2j, ...])
+def test_a_value_that_json_cannot_hold_is_refused_in_one_line(value):
+    with pytest.raises(InputError) as error:
+        to_json(with_values(tiny(), {"model_args.key": value}))
+    one_line(error)
+
+
+def test_lists_become_tuples_at_every_depth():
+    task = tiny(channels=["t1", "t2"], model_args={"sizes": [[1, 2], [3]], "inner": {"deep": [4]}})
+    assert task.channels == ("t1", "t2")
+    assert task.model_args == {"sizes": ((1, 2), (3,)), "inner": {"deep": (4,)}}
+
+
+def test_whole_numbers_become_floats_where_the_field_is_a_float():
+    task = tiny(learning_rate=1, augment_probability=1)
+    assert (type(task.learning_rate), type(task.augment_probability)) == (float, float)
+    assert task_fingerprint(task) == task_fingerprint(tiny(learning_rate=1.0, augment_probability=1.0))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": True}, {"batch_size": False}, {"image_shape": (True, 32)}, {"epochs": 3.0},
+        {"learning_rate": True}, {"learning_rate": "0.1"}, {"channels": "t1"}, {"name": 3},
+        {"oversample": 1}, {"augment": [1]}, {"channels": (1,)}, {"split_fractions": 0.5},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_value_of_another_type_is_refused(changes):
+    with pytest.raises(InputError) as error:
+        tiny(**changes)
+    assert next(iter(changes)) in one_line(error)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "detection"}, {"image_shape": (32,)}, {"image_shape": (0, 32)}, {"channels": ()},
+        {"class_names": ("a",)}, {"class_names": ("a", "a")}, {"loss_weights": "some"},
+        {"augment_probability": 1.5}, {"augment_probability": -0.1}, {"split_fractions": (0.5, 0.5)},
+        {"split_fractions": (0.5, 0.5, 0.5)}, {"split_fractions": (1.0, 0.0, 0.0)}, {"epochs": 0},
+        {"batch_size": 0}, {"patience": -1}, {"learning_rate": 0.0}, {"name": "two words"},
+        {"variants": {"manual": {}}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_value_out_of_its_range_is_refused(changes):
+    with pytest.raises(InputError) as error:
+        tiny(**changes)
+    assert next(iter(changes)) in one_line(error)
+
+
+def test_a_task_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        tiny().epochs = 3
+
+
+# ---- --set
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("epochs=3", "epochs", 3),
+        ("learning_rate=1e-4", "learning_rate", 1e-4),
+        ("oversample=True", "oversample", True),
+        ("image_shape=(64, 64)", "image_shape", (64, 64)),
+        ("model=3", "model", "3"),
+        ("features_from=", "features_from", ""),
+        ("loss_weights=none", "loss_weights", "none"),
+        ("model_args.weights=none", "model_args.weights", "none"),
+        ("model_args.weights=None", "model_args.weights", None),
+        ("model_args.formula=a=b", "model_args.formula", "a=b"),
+        ("normalize.method=range", "normalize.method", "range"),
+        ("augment.random_affine.max_degrees=5", "augment.random_affine.max_degrees", 5),
+    ],
+)
+def test_an_assignment_is_a_literal_or_the_string_as_written(text, key, value):
+    parsed = parse_assignment(tiny(), text)
+    assert parsed == (key, value)
+    assert type(parsed[1]) is type(value)
+
+
+def test_set_reaches_into_a_dictionary_and_leaves_the_rest():
+    task = with_set(tiny(), "augment.random_affine.max_degrees=5", "augment.random_flip.axis=rows")
+    assert task.augment == {
+        "random_affine": {"max_degrees": 5, "zoom": (0.9, 1.1)},
+        "random_flip": {"axis": "rows"},
+    }
+    assert tiny().augment == BASE["augment"]
+
+
+def test_set_of_a_whole_dictionary_replaces_it():
+    assert with_set(tiny(), "augment={'random_flip': {}}").augment == {"random_flip": {}}
+
+
+def test_the_later_of_two_assignments_wins():
+    assert with_set(tiny(), "epochs=3", "epochs=5").epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("eopchs=3", "epochs"), ("modle=vgg", "model"), ("agument.random_flip.axis=rows", "augment"),
+        ("learning_rat=0.1", "learning_rate"),
+    ],
+)  # fmt: skip
+def test_an_unknown_key_is_refused_with_its_nearest_match(text, hint):
+    with pytest.raises(InputError) as error:
+        with_set(tiny(), text)
+    assert f"Did you mean {hint}?" in one_line(error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epochs", "=3", "epochs=many", "epochs=True", "epochs=2.5", "learning_rate=fast",
+        "augment=none", "augment=3", "oversample=yes", "image_shape=64", "channels=t1",
+        "epochs.inner=3", "augment.random_affine.max_degrees.deep=3", "name=other", "variants={}",
+        "zzz=1", "epochs=",
+    ],
+)  # fmt: skip
+def test_an_assignment_that_does_not_fit_is_refused_in_one_line(text):
+    with pytest.raises(InputError) as error:
+        with_set(tiny(), text)
+    one_line(error)
+
+
+def test_a_key_that_ends_in_a_dot_is_refused():
+    with pytest.raises(InputError) as error:
+        with_set(tiny(), "epochs.=3")
+    one_line(error)
+
+
+@pytest.mark.parametrize("text", ["epochs={[1]: 2}", "model_args.key={[1]: 2}"])
+def test_a_literal_that_python_cannot_build_does_not_escape_as_another_error(text):
+    try:
+        task = with_set(tiny(), text)
+    except InputError:
+        return
+    assert task.model_args == {"key": "{[1]: 2}"}
+
+
+@given(
+    st.sampled_from(["epochs", "model", "learning_rate", "model_args.x", "augment", "zoo"]),
+    st.text(st.characters(codec="ascii"), max_size=12),
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_written_gives_a_value_or_an_input_error(key, raw):
+    try:
+        parsed, _ = parse_assignment(tiny(), f"{key}={raw}")
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert parsed == key
+
+
+# ---- variants
+
+
+def test_variants_compose_left_to_right():
+    assert tasks.resolve_task(tiny(), ["short", "long"], []).epochs == 9
+    assert tasks.resolve_task(tiny(), ["long", "short"], []).epochs == 2
+    assert tasks.resolve_task(tiny(), ["short", "long"], []).batch_size == 4
+    assert tasks.resolve_task(tiny(), ["turn", "bare"], []).augment == {}
+    assert tasks.resolve_task(tiny(), ["bare", "turn"], []).augment == {
+        "random_affine": {"max_degrees": 45.0}
+    }
+
+
+def test_set_comes_after_every_variant():
+    assert tasks.resolve_task(tiny(), ["short", "long"], ["epochs=4"]).epochs == 4
+
+
+def test_manual_is_the_task_without_variants():
+    assert tasks.resolve_task(tiny(), [BASE_VARIANT], []) == tiny()
+    assert tasks.resolve_task(tiny(), [], []) == tiny()
+    assert BASE_VARIANT == "manual"
+
+
+def test_an_unknown_variant_is_refused_with_those_there_are():
+    with pytest.raises(InputError) as error:
+        tasks.resolve_task(tiny(), ["demo"], [])
+    assert "short" in one_line(error)
+
+
+def test_a_key_of_a_variant_that_is_no_key_of_the_task_is_refused():
+    task = tiny(variants={"odd": {"epoch": 3}})
+    with pytest.raises(InputError) as error:
+        tasks.resolve_task(task, ["odd"], [])
+    assert "Did you mean epochs?" in one_line(error)
+
+
+# ---- the feature task
+
+
+@pytest.mark.parametrize("name", WITH_FEATURES)
+def test_a_setting_of_the_features_reaches_the_feature_task_alone(name):
+    task, file = load(name)
+    changed = with_set(task, "features.epochs=3", "features.model_args.dropout=0.25")
+    assert changed.features == {**task.features, "epochs": 3, "model_args.dropout": 0.25}
+    assert changed.epochs == task.epochs
+    plain, _ = tasks.feature_task(task, file)
+    features, path = tasks.feature_task(changed, file)
+    assert (features.epochs, features.model_args["dropout"]) == (3, 0.25)
+    assert path == tasks.find_task_file(task.features_from)
+    assert features == dataclasses.replace(
+        plain, epochs=3, model_args={**plain.model_args, "dropout": 0.25}
+    )
+
+
+@pytest.mark.parametrize("name", WITH_FEATURES)
+def test_the_demo_of_a_classifier_sets_its_feature_task(name):
+    task, file = load(name)
+    demo = tasks.resolve_task(task, ["demo"], [])
+    features, _ = tasks.feature_task(demo, file)
+    assert features.epochs == task.variants["demo"]["features.epochs"]
+
+
+def test_a_misspelt_key_of_the_features_is_refused():
+    task, file = load(WITH_FEATURES[0])
+    with pytest.raises(InputError) as error:
+        tasks.feature_task(with_set(task, "features.eopchs=3"), file)
+    assert "Did you mean epochs?" in one_line(error)
+
+
+def test_features_from_a_classifier_are_refused():
+    task, file = load(WITH_FEATURES[0])
+    with pytest.raises(InputError) as error:
+        tasks.feature_task(dataclasses.replace(task, features_from=task.name), file)
+    assert "segmentation" in one_line(error)
+
+
+# ---- task files
+
+TASK_FILE = """
+from mri_tf.task import Task
+TASK = Task(name={name!r}, channels=("t1",), image_shape=(32, 32), class_names=("a", "b"),
+            model="mnet", kind="segmentation")
+"""
+
+
+def test_a_task_file_of_the_users_own_is_found_by_its_path(tmp_path):
+    (tmp_path / "mine.py").write_text(TASK_FILE.format(name="mine"))
+    file = tasks.find_task_file(str(tmp_path / "mine.py"))
+    assert tasks.load_task(file).name == "mine"
+    assert not tasks.is_built_in(file)
+
+
+def test_a_feature_task_is_looked_for_beside_the_task_file_first(tmp_path):
+    (tmp_path / "mine.py").write_text(TASK_FILE.format(name="mine"))
+    (tmp_path / "cardiac_structures.py").write_text(TASK_FILE.format(name="cardiac_structures"))
+    found = tasks.find_task_file("cardiac_structures", beside=tmp_path / "mine.py")
+    assert found == (tmp_path / "cardiac_structures.py").resolve()
+
+
+def test_a_task_named_otherwise_than_its_file_is_refused(tmp_path):
+    (tmp_path / "mine.py").write_text(TASK_FILE.format(name="yours"))
+    with pytest.raises(InputError) as error:
+        tasks.load_task(tmp_path / "mine.py")
+    assert "yours" in one_line(error)
+    assert "mine.py" in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "TASK = 3", "TASK = ", "import no_such_module_here"])
+def test_a_file_that_holds_no_task_is_refused_in_one_line(tmp_path, text):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(InputError) as error:
+        tasks.load_task(tmp_path / "mine.py")
+    assert "mine.py" in one_line(error)
+
+
+@pytest.mark.parametrize("argument", ["no_such_task", "no/such/file.py"])
+def test_a_task_that_does_not_exist_is_refused_in_one_line(argument):
+    with pytest.raises(InputError) as error:
+        tasks.find_task_file(argument)
+    assert argument in one_line(error)
+
+
+# ---- fingerprints
+
+
+def test_the_task_fingerprint_ignores_order_and_variants():
+    one = tiny(prep={"a": 1, "b": {"c": 2, "d": 3}})
+    other = tiny(prep={"b": {"d": 3, "c": 2}, "a": 1}, variants={})
+    assert task_fingerprint(one) == task_fingerprint(other)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"epochs": 3}, {"prep": {"a": 2}}, {"class_names": ("b", "a")}, {"model": "vgg"}]
+)
+def test_the_task_fingerprint_changes_with_what_is_trained(changes):
+    assert task_fingerprint(tiny(**changes)) != task_fingerprint(tiny())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"prep": {"a": 2}}, {"image_shape": (32, 64)}, {"channels": ("t2",)}, {"name": "other"},
+        {"class_names": ("b", "a")}, {"kind": "segmentation"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_prep_fingerprint_changes_with_what_a_set_holds(changes):
+    assert prep_fingerprint(tiny(**changes)) != prep_fingerprint(tiny())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 3}, {"model": "vgg"}, {"augment": {}}, {"normalize": {"method": "range"}},
+        {"variants": {}}, {"split_fractions": (0.5, 0.25, 0.25)},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_prep_fingerprint_stays_whatever_is_trained_on_the_set(changes):
+    assert prep_fingerprint(tiny(**changes)) == prep_fingerprint(tiny())

@@ -1,0 +1,233 @@
+"""Training: repeats to the bit, continues after a kill to the bit, keeps the best, stops at NaN."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_prep.prepare import prepare
+from mri_tf.errors import InputError, RunFailed
+from mri_tf.fitting import fit_run, new_run
+from mri_tf.runs import open_finished
+from mri_tf.splits import split_units, tie_together
+from mri_tf.task import with_values
+from mri_tf.tasks import load_task
+
+
+@pytest.fixture(scope="module")
+def pools(small):
+    """(task, prepared set) of the segmentation of the blood pool."""
+    file = small["levels"].with_name("pools.py")
+    prepared, _ = prepare(load_task(file), file, small["raw"], small["home"] / "pools-for-training")
+    return load_task(file), prepared
+
+
+def _run(folder, pools, seed=0, **values):
+    task, prepared = pools
+    task = with_values(task, values)
+    units = tie_together(prepared.patients, prepared.groups)
+    sides = split_units(units, prepared.labels, task.split_fractions, seed=0)
+    return new_run(folder, task, prepared, sides, seed, "patient"), prepared
+
+
+def _fit(folder, pools, seed=0, **values):
+    run, prepared = _run(folder, pools, seed, **values)
+    return fit_run(run, prepared, None, devices=1, checkpoint_seconds=0)
+
+
+def _weights(run):
+    from mri_tf.assemble import load_network
+
+    return load_network(run).get_weights()
+
+
+def _assert_equal(first, second):
+    for one, other in zip(_weights(first), _weights(second), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, pools):
+    return _fit(tmp_path_factory.mktemp("whole") / "run", pools)
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_bit(tmp_path, pools, uninterrupted):
+    _assert_equal(uninterrupted, _fit(tmp_path / "again", pools))
+
+
+def test_another_seed_gives_other_weights(tmp_path, pools, uninterrupted):
+    other = _fit(tmp_path / "other", pools, seed=1)
+    assert any(
+        np.any(one != two) for one, two in zip(_weights(uninterrupted), _weights(other), strict=True)
+    )
+
+
+@pytest.mark.parametrize("epoch, step", [(0, 2), (1, 0), (2, 3)])
+def test_a_training_stopped_in_the_middle_continues_to_equal_weights(
+    tmp_path, pools, uninterrupted, monkeypatch, epoch, step
+):
+    import mri_tf.training as training
+
+    def stop(self, batch, logs=None):
+        if (self.epoch, batch) == (epoch, step):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training._StopAtNaN, "on_train_batch_end", stop)
+        with pytest.raises(KeyboardInterrupt):
+            _fit(tmp_path / "run", pools)
+    assert (tmp_path / "run" / "checkpoint.npz").is_file() == (epoch > 0)
+    continued = _fit(tmp_path / "run", pools)
+    _assert_equal(uninterrupted, continued)
+    assert (tmp_path / "run" / "history.csv").read_text() == (
+        uninterrupted.folder / "history.csv"
+    ).read_text()
+
+
+def test_a_training_killed_by_the_system_continues_to_equal_weights(tmp_path, pools, uninterrupted):
+    script = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        import numpy as np
+        from mri_tf.fitting import fit_run
+        from mri_tf.prepared import Prepared
+        from mri_tf.runs import open_run
+        run = open_run(Path(sys.argv[1]))
+        fit_run(run, Prepared.open(Path(run.values["data_folder"])), None, 1, checkpoint_seconds=0)
+    """)
+    folder = tmp_path / "run"
+    run, prepared = _run(folder, pools)
+    run.save()
+    command = [sys.executable, "-c", script, str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (folder / "checkpoint.npz").is_file() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert (folder / "checkpoint.npz").is_file()
+    assert json.loads((folder / "run.json").read_text())["state"] == "running"
+    subprocess.run(command, stderr=subprocess.DEVNULL, check=True)
+    _assert_equal(uninterrupted, open_finished(folder))
+
+
+def test_a_finished_run_is_not_trained_again(pools, uninterrupted):
+    before = uninterrupted.weights.stat().st_mtime_ns
+    run, prepared = _run(uninterrupted.folder, pools)
+    assert fit_run(run, prepared, None, devices=1).finished
+    assert uninterrupted.weights.stat().st_mtime_ns == before
+
+
+def test_the_weights_kept_are_those_of_the_best_validation_loss(uninterrupted):
+    rows = (uninterrupted.folder / "history.csv").read_text().splitlines()[1:]
+    losses = [float(row.split(",")[2]) for row in rows]
+    assert uninterrupted.values["best_epoch"] == 1 + int(np.argmin(losses))
+
+
+def test_training_stops_when_the_patience_runs_out(tmp_path, pools):
+    run = _fit(tmp_path / "run", pools, epochs=30, patience=2, learning_rate=1e-12)
+    best, trained = run.values["best_epoch"], run.values["epochs_trained"]
+    assert trained < 30 and trained == best + 2
+
+
+def test_a_loss_that_is_no_number_names_epoch_step_and_records(tmp_path, pools, monkeypatch):
+    import mri_tf.fitting as fitting
+
+    real = fitting.batch_function
+
+    def poisoned(task, training):
+        make = real(task, training)
+
+        def prepare_batch(batch):
+            image, target, weight = make(batch)
+            return image * float("nan") if training else image, target, weight
+
+        return prepare_batch
+
+    monkeypatch.setattr(fitting, "batch_function", poisoned)
+    with pytest.raises(RunFailed) as failure:
+        _fit(tmp_path / "run", pools)
+    run, prepared = _run(tmp_path / "run", pools)
+    message = str(failure.value)
+    assert "epoch 1, step 1" in message
+    assert sum(name in message for name in prepared.record_ids) == 8  # the batch's records
+
+
+def test_a_truncated_checkpoint_is_refused_in_one_line(tmp_path, pools):
+    run, prepared = _run(tmp_path / "run", pools)
+    run.save()
+    (tmp_path / "run" / "checkpoint.npz").write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(InputError, match="checkpoint.npz, damaged"):
+        fit_run(run, prepared, None, devices=1)
+
+
+def test_damaged_weights_are_refused(tmp_path, pools, uninterrupted):
+    import shutil
+
+    shutil.copytree(uninterrupted.folder, tmp_path / "copy")
+    weights = tmp_path / "copy" / "weights.weights.h5"
+    os.truncate(weights, weights.stat().st_size // 2)
+    with pytest.raises(InputError, match="damaged"):
+        open_finished(tmp_path / "copy")
+
+
+def test_a_run_folder_of_another_task_or_setting_is_refused(pools, uninterrupted):
+    run, prepared = _run(uninterrupted.folder, pools, learning_rate=0.5)
+    with pytest.raises(InputError, match="setting of the task"):
+        fit_run(run, prepared, None, devices=1)
+
+
+def test_a_batch_is_the_same_made_in_the_pipeline_or_in_the_train_step(pools):
+    import keras
+    import tensorflow as tf
+
+    from mri_tf.data.pipeline import batch_function, training_batches
+    from mri_tf.data.plan import TrainingPlan
+    from mri_tf.training import PreparingModel
+
+    class Recorder(PreparingModel):
+        """A model whose train step hands out the batch it would train on."""
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            self.seen = (x, y, sample_weight)
+            raise StopIteration
+
+    task, prepared = pools
+    plan = TrainingPlan(np.arange(len(prepared)), prepared.labels, 8, seed=3)
+    make = batch_function(task, training=True)
+    in_pipeline = next(iter(training_batches(prepared, plan, 0, 1).map(make)))
+    image = keras.Input((32, 32, 1))
+    recorder = Recorder(image, keras.layers.Identity()(image))
+    recorder.compile(loss="mse", run_eagerly=True)
+    recorder.prepare = make
+    with pytest.raises(StopIteration):
+        recorder.train_step(next(iter(training_batches(prepared, plan, 0, 1))))
+    for one, other in zip(in_pipeline, recorder.seen, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+    assert not np.array_equal(in_pipeline[0], tf.zeros_like(in_pipeline[0]))
+
+
+def test_training_on_the_device_gives_the_weights_of_training_from_the_pipeline(
+    tmp_path, pools, uninterrupted, monkeypatch
+):
+    import mri_tf.fitting as fitting
+
+    monkeypatch.setattr(fitting, "has_accelerator", lambda: True)
+    on_device = _fit(tmp_path / "run", pools)
+    for one, other in zip(_weights(uninterrupted), _weights(on_device), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_a_second_process_is_kept_out_of_a_run_folder(tmp_path):
+    from mri_tf.runs import locked
+
+    folder = Path(tmp_path / "run")
+    with locked(folder), pytest.raises(InputError, match="in use"), locked(folder):
+        pass

@@ -1,0 +1,1 @@
+"""Hyper-parameter search with KerasTuner; its command comes with its own issue."""
