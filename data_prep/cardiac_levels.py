@@ -4,12 +4,11 @@ Raw layout: volumes/<patient>.nii.gz in Hounsfield units and levels.csv with the
 patient_id, z_mm (height of the slice's centre in the scanner's RAS millimetres) and level.
 """
 
+import math
 from pathlib import Path
 
-import numpy as np
-
-from data_prep.csv_manifest import check_labels
-from data_prep.ops.axial import axial_slice, nearest_slice
+from data_prep.csv_manifest import check_labels, check_patients
+from data_prep.ops.axial import axial_slice, hounsfield_int16, nearest_slice
 from data_prep.phantom.thorax import write_thorax_phantom
 from data_prep.readers.nifti import read_nifti
 from data_prep.readers.table import read_table
@@ -25,11 +24,14 @@ AIR_HU = -1024
 def list_sources(raw: Path, task: Task) -> list[Source]:
     """One source a patient of levels.csv; raises InputError for a table that cannot be used."""
     rows = read_table(raw / "levels.csv", ("patient_id", "z_mm", "level"))
+    check_patients(rows, "levels.csv")
     check_labels([row["level"] for row in rows], task, "levels.csv")
     slices: dict[str, list[tuple[float, str]]] = {}
     for line, row in enumerate(rows, 2):
         try:
             height_mm = float(row["z_mm"])
+            if not math.isfinite(height_mm):
+                raise ValueError
         except ValueError:
             raise InputError(
                 "z_mm in levels.csv is a number.", f"{row['z_mm']!r} in line {line}", "Correct it."
@@ -38,7 +40,7 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
     return [
         Source(
             patient=patient,
-            files={"volume": f"volumes/{patient}.nii.gz"},
+            files={"volume": _volume_file(raw, patient)},
             slices=tuple(sorted(rows, reverse=True)),
         )
         for patient, rows in sorted(slices.items())
@@ -58,12 +60,17 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
             Record(
                 record_id="",
                 patient=source.patient,
-                image=np.round(image)[..., None].astype(np.int16),  # (rows, columns, 1)
+                image=hounsfield_int16(image)[..., None],  # (rows, columns, 1)
                 label=task.class_names.index(level),
                 affine=affine,
             )
         )
     return records
+
+
+def _volume_file(raw: Path, patient: str) -> str:
+    plain = f"volumes/{patient}.nii"
+    return plain if (raw / plain).is_file() else f"{plain}.gz"
 
 
 def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.ops.axial import axial_slice
+from data_prep.ops.axial import axial_slice, hounsfield_int16
 from data_prep.phantom.thorax import write_thorax_phantom
 from data_prep.readers.nifti import read_nifti
 from data_prep.source import Source, Unreadable
@@ -22,7 +22,7 @@ AIR_HU = -1024
 
 def list_sources(raw: Path, task: Task) -> list[Source]:
     """One source a volume with a label map; raises InputError if there is none."""
-    maps = sorted((raw / "labels").glob("*.nii*"))
+    maps = sorted((raw / "labels").glob("[!.]*.nii*"))
     if not maps:
         raise InputError(
             f"The raw folder of {task.name} holds volumes/ and labels/ with NIfTI files.",
@@ -46,18 +46,20 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
         raise Unreadable(
             f"the label map has shape {labels.array.shape}, the volume {volume.array.shape}"
         )
+    if not np.allclose(labels.affine, volume.affine, atol=0.01 * min(volume.spacing_mm)):
+        raise Unreadable("the label map lies elsewhere than the volume (their affines differ)")
     unknown = np.setdiff1d(np.unique(labels.array), np.arange(len(task.class_names)))
     if len(unknown):
         raise Unreadable(f"the label map holds values that are no label: {unknown[:5].tolist()}")
     records = []
-    for z in range(volume.array.shape[2] - 1, -1, -task.prep.get("slice_step", 1)):
+    for z in range(volume.array.shape[2] - 1, -1, -max(1, task.prep.get("slice_step", 1))):
         image, affine = axial_slice(volume, z, task.image_shape, fill=AIR_HU)
         mask, _ = axial_slice(labels, z, task.image_shape, fill=0, nearest=True)
         records.append(
             Record(
                 record_id="",
                 patient=source.patient,
-                image=np.round(image)[..., None].astype(np.int16),  # (rows, columns, 1)
+                image=hounsfield_int16(image)[..., None],  # (rows, columns, 1)
                 mask=mask.astype(np.uint8),
                 affine=affine,
             )

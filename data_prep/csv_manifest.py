@@ -18,20 +18,24 @@ from mri_tf.schema import NO_LABEL, Record
 from mri_tf.task import Task
 
 OPERATIONS = ("decode_image", "fit_to_grid", "rescale")
+SETTINGS = {"dtype", "slope", "intercept", "label_column"}
+DTYPES = ("uint8", "uint16", "int16", "float32")
 FACTS = ("site", "scanner", "age", "sex")
 
 
 def list_sources(raw: Path, task: Task) -> list[Source]:
     """One source a row of `manifest.csv`; raises InputError for a table that cannot be used."""
+    _check_settings(task)
     label_column = task.prep.get("label_column", "label")
     role = "mask" if task.kind == "segmentation" else label_column
     rows = read_table(raw / "manifest.csv", ("image", "patient_id", role))
-    nameless = [str(number) for number, row in enumerate(rows, 2) if not row["patient_id"]]
-    if nameless:
+    check_patients(rows, "manifest.csv")
+    imageless = [str(number) for number, row in enumerate(rows, 2) if not row["image"]]
+    if imageless:
         raise InputError(
-            "Every row of manifest.csv names its patient.",
-            f"no patient_id in line {some_of(nameless)}",
-            "Fill it in: splits are by patient.",
+            "Every row of manifest.csv names its image.",
+            f"no image in line {some_of(imageless)}",
+            "Fill it in, or remove the row.",
         )
     if task.kind == "classification":
         check_labels([row[label_column] for row in rows], task, "manifest.csv")
@@ -46,6 +50,17 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
         )
         for row in rows
     ]
+
+
+def check_patients(rows: list[dict[str, str]], table: str) -> None:
+    """Raises InputError if a row names no patient."""
+    nameless = [str(number) for number, row in enumerate(rows, 2) if not row["patient_id"]]
+    if nameless:
+        raise InputError(
+            f"Every row of {table} names its patient.",
+            f"no patient_id in line {some_of(nameless)}",
+            "Fill it in: splits are by patient.",
+        )
 
 
 def check_labels(labels: list[str], task: Task, table: str) -> None:
@@ -67,6 +82,7 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     dtype = task.prep.get("dtype", "uint8")
     fitted = fit_to_grid(stored, task.image_shape, "bilinear")
     slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
+    _check_range(stored * slope + intercept, dtype)
     image = to_record_values(fitted, slope, intercept, dtype).numpy().astype(dtype)
     mask = None
     if task.kind == "segmentation":
@@ -78,6 +94,39 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
             group=source.group, split=source.split, facts=source.facts,
         )
     ]  # fmt: skip
+
+
+def _check_settings(task: Task) -> None:
+    """Refuses a task that images of a table cannot serve, before any is read."""
+    way_out = "Change the task, or write a prep file for it."
+    unknown = sorted(set(task.prep) - SETTINGS)
+    if unknown:
+        raise InputError(
+            f"prep of a task of manifest.csv takes {', '.join(sorted(SETTINGS))}.",
+            some_of(unknown),
+            "Correct prep in the task file.",
+        )
+    if len(task.image_shape) != 2 or len(task.channels) not in (1, 3):
+        raise InputError(
+            "manifest.csv lists 2D images of one channel, or of three (RGB).",
+            f"image_shape {task.image_shape}, channels {', '.join(task.channels)}",
+            way_out,
+        )
+    if task.prep.get("dtype", "uint8") not in DTYPES:
+        raise InputError(
+            f"prep dtype is one of {', '.join(DTYPES)}.", task.prep["dtype"], way_out
+        )
+
+
+def _check_range(values: np.ndarray, dtype: str) -> None:
+    if dtype == "float32":
+        return
+    limits = np.iinfo(dtype)
+    low, high = float(values.min()), float(values.max())
+    if round(low) < limits.min or round(high) > limits.max:
+        raise Unreadable(
+            f"values from {low:g} to {high:g} do not fit {dtype}; set prep dtype, slope, intercept"
+        )
 
 
 def _read_mask(raw: Path, source: Source, shape: tuple[int, int], task: Task) -> np.ndarray:

@@ -4,7 +4,10 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
+from mri_tf.errors import InputError
 from mri_tf.tasks import is_built_in, load_module
+
+NEEDED = ("list_sources", "read_source", "OPERATIONS")
 
 
 def prep_module(task_file: Path) -> ModuleType:
@@ -18,5 +21,12 @@ def prep_module(task_file: Path) -> ModuleType:
         return importlib.import_module(f"data_prep.{task_file.stem}")
     own = task_file.with_name(f"{task_file.stem}_prep.py")
     if own.is_file():
-        return load_module(own)
+        module = load_module(own)
+        missing = [name for name in NEEDED if not hasattr(module, name)]
+        if missing:
+            raise InputError(
+                f"A prep file has {', '.join(NEEDED)}.", f"{own.name} without {', '.join(missing)}",
+                "Add them; data_prep/csv_manifest.py is an example.",
+            )  # fmt: skip
+        return module
     return importlib.import_module("data_prep.csv_manifest")

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from data_prep.shards import ShardWriter
 from data_prep.source import Source, Unreadable
 from mri_tf.compute import executor, map_in_order
 from mri_tf.errors import InputError, some_of
-from mri_tf.fingerprint import fingerprint, prep_fingerprint
+from mri_tf.fingerprint import file_hash, fingerprint, prep_fingerprint
 from mri_tf.prepared import MANIFEST, PRIVATE, Prepared
 from mri_tf.progress import progress
 from mri_tf.schema import SCHEMA_VERSION, Record
@@ -55,34 +56,23 @@ def prepare(
     identity = {
         "task": task.name,
         "prep": prep_fingerprint(task),
-        "sources": _sources_fingerprint(Path(raw), sources),
+        "sources": fingerprint([source.as_json() for source in sources]),
         "salt": how.pseudonyms.fingerprint,
     }
-    out = Path(out)
+    out = Path(out).absolute()
     if (out / MANIFEST).is_file():
-        return _open_existing(out, identity, how.strict)
-    if out.exists() and any(out.iterdir()):
+        return _open_existing(out, identity, Path(raw), sources, how.strict)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(
             "A prepared set is written into a new folder.",
-            f"{out}, which holds other files",
+            f"{out}, which is a file or holds other files",
             "Name another --out.",
         )
-    writer = ShardWriter(out, identity)
-    read = partial(_read_one, str(task_file), task, str(raw))
-    left = sources[writer.sources_done :]
-    with (
-        executor(how.workers, how.scheduler) as pool,
-        progress(f"preparing {task.name}", len(sources)) as advance,
-    ):
-        ahead = 1 if how.workers == 1 and not how.scheduler else 4 * max(how.workers, 4)
-        for result in map_in_order(pool, read, left, ahead):
-            if isinstance(result, str):
-                writer.skip(result)
-            else:
-                number = writer.sources_done
-                writer.add([_named(record, number, place, how.pseudonyms)
-                            for place, record in enumerate(result)])  # fmt: skip
-            advance(writer.sources_done)
+    with executor(how.workers, how.scheduler) as pool:
+        writer = ShardWriter(
+            out, identity, lambda number, state: _unchanged(Path(raw), sources[number], state)
+        )
+        _write_sources(writer, pool, task, task_file, Path(raw), sources, how)
     skipped = [
         Skipped(_main_file(sources[number]), reason) for number, reason in writer.skipped.items()
     ]
@@ -99,6 +89,25 @@ def prepare(
         out.rmdir()  # empty, as checked above
     writer.finish(_manifest(task, task_file, identity, writer), _private_rows(writer, sources))
     return Prepared.open(out), skipped
+
+
+def _write_sources(writer, pool, task, task_file, raw: Path, sources, how: HowToPrepare) -> None:
+    read = partial(_read_one, str(task_file), task, str(raw))
+    left = sources[writer.sources_done :]
+    ahead = 1 if how.workers == 1 and not how.scheduler else 4 * max(how.workers, 4)
+    with progress(f"preparing {task.name}", len(sources)) as advance:
+        for result in map_in_order(pool, read, left, ahead):
+            number = writer.sources_done
+            state = _state(raw, sources[number])
+            if isinstance(result, str):
+                writer.skip(result, state)
+            else:
+                named = [
+                    _named(record, number, place, how.pseudonyms)
+                    for place, record in enumerate(result)
+                ]
+                writer.add(named, state)
+            advance(writer.sources_done)
 
 
 def _read_one(task_file: str, task: Task, raw: str, source: Source) -> list[Record] | str:
@@ -128,19 +137,29 @@ def _check_patients(sources: list[Source]) -> None:
         )
 
 
-def _open_existing(out: Path, identity: dict, strict: bool) -> tuple[Prepared, list[Skipped]]:
+def _open_existing(
+    out: Path, identity: dict, raw: Path, sources: list[Source], strict: bool
+) -> tuple[Prepared, list[Skipped]]:
     prepared = Prepared.open(out)
-    found = {key: prepared.manifest[key] for key in identity}
-    if found != identity:
-        differs = ", ".join(key for key in identity if found[key] != identity[key])
+    found = {key: prepared.manifest.get(key) for key in identity}
+    rows = _read_private(out / PRIVATE)
+    differs = [key for key in identity if found[key] != identity[key]]
+    if not differs and rows:
+        states = {int(row["source_number"]): json.loads(row["state"]) for row in rows}
+        differs = [
+            f"{_main_file(sources[number])} has changed"
+            for number, state in states.items()
+            if not _unchanged(raw, sources[number], state)
+        ][:1]
+    if differs:
         raise InputError(
             "A folder holds one prepared set.",
-            f"{out}, prepared from other input ({differs})",
+            f"{out}, prepared from other input ({', '.join(differs)})",
             "Name another folder, or remove this one if it is out of date.",
         )
-    with (out / PRIVATE).open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["skipped_because"]]
-    skipped = [Skipped(row["source"], row["skipped_because"]) for row in rows]
+    skipped = [
+        Skipped(row["source"], row["skipped_because"]) for row in rows if row["skipped_because"]
+    ]
     if strict and skipped:
         raise InputError(
             "--strict takes a set of which every input could be read.",
@@ -150,14 +169,42 @@ def _open_existing(out: Path, identity: dict, strict: bool) -> tuple[Prepared, l
     return prepared, skipped
 
 
-def _sources_fingerprint(raw: Path, sources: list[Source]) -> str:
-    """Of the listing and the files' sizes: tells whether the same input was prepared before."""
-    sizes = []
-    for source in sources:
-        for path in source.files.values():
-            file = raw / path
-            sizes.append(file.stat().st_size if file.is_file() else -1)
-    return fingerprint([[source.as_json() for source in sources], sizes])
+def _read_private(path: Path) -> list[dict]:
+    """Rows of the private sidecar; none where it was left behind when the set was shared."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _state(raw: Path, source: Source) -> list:
+    """[bytes, modified (ns), SHA-256] of each file of a source; what tells it from a changed one."""
+    states = []
+    for path in source.files.values():
+        try:
+            facts = (raw / path).stat()
+            states.append([facts.st_size, facts.st_mtime_ns, file_hash(raw / path)])
+        except OSError:
+            states.append([-1, 0, ""])
+    return states
+
+
+def _unchanged(raw: Path, source: Source, state: list) -> bool:
+    """Whether a source's files are those that were read, by the `_state` of then.
+
+    Contents are compared only where the time of change differs.
+    """
+    for path, (size, modified, digest) in zip(source.files.values(), state, strict=True):
+        try:
+            facts = (raw / path).stat()
+            if facts.st_size != size:
+                return False
+            if facts.st_mtime_ns != modified and file_hash(raw / path) != digest:
+                return False
+        except OSError:
+            if size != -1:
+                return False
+    return True
 
 
 def _manifest(task: Task, task_file: Path, identity: dict, writer: ShardWriter) -> dict:
@@ -187,7 +234,9 @@ def _private_rows(writer: ShardWriter, sources: list[Source]) -> list[dict]:
             "record_id": record_id,
             "source": _main_file(sources[number]),
             "patient_id": sources[number].patient,
+            "source_number": number,
             "skipped_because": "",
+            "state": json.dumps(writer.states[number]),
         }
         for record_id, number in zip(writer.index["record_id"], writer.source_of, strict=True)
     ]
@@ -198,7 +247,9 @@ def _private_rows(writer: ShardWriter, sources: list[Source]) -> list[dict]:
                 "record_id": "",
                 "source": _main_file(source),
                 "patient_id": source.patient,
+                "source_number": number,
                 "skipped_because": reason,
+                "state": json.dumps(writer.states[number]),
             }
         )
     return rows

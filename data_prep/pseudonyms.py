@@ -31,12 +31,16 @@ class Pseudonyms:
 
 def read_or_make_salt(path: Path, out: Path) -> bytes:
     """The salt in a file, made (mode 0600) where there is none; refuses one that lies in `out`."""
-    if out.resolve() in path.resolve().parents:
+    out = out.absolute()
+    inside = {out.resolve(), out.with_name(out.name + ".partial").resolve()}
+    if inside & set(path.resolve().parents):
         raise InputError(
             "The salt lies outside the prepared set: who has both can undo the pseudonyms.",
             path,
             "Name a file elsewhere with --salt-file.",
         )
+    if path.is_dir():
+        raise InputError("--salt-file names a file.", f"{path}, a folder", "Name a file in it.")
     if path.is_file():
         salt = path.read_bytes().strip()
         if len(salt) < SHORTEST_SALT_BYTES:

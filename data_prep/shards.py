@@ -6,43 +6,59 @@ whole line and goes on; the folder gets its final name when all is done.
 """
 
 import csv
+import errno
+import fcntl
 import json
 import os
 import shutil
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from mri_tf.errors import InputError
 from mri_tf.fingerprint import content_hash
 from mri_tf.prepared import FRAME_HEAD_BYTES, FRAME_TAIL_BYTES, INDEX_COLUMNS, MANIFEST, PRIVATE
 from mri_tf.schema import Record, encode_example
 
 SHARD_BYTES = 64 * 2**20
 JOURNAL = "journal.jsonl"
+PRIVATE_COLUMNS = (
+    "record_id", "source", "patient_id", "source_number", "skipped_because", "state",
+)  # fmt: skip
 
 
 class ShardWriter:
     """Appends the records of sources, in order, to `<out>.partial` and its journal."""
 
-    def __init__(self, out: Path, identity: dict, shard_bytes: int = SHARD_BYTES):
-        self.out, self.shard_bytes = Path(out), shard_bytes
+    def __init__(
+        self,
+        out: Path,
+        identity: dict,
+        unchanged: Callable[[int, list], bool],
+        shard_bytes: int = SHARD_BYTES,
+    ):
+        self.out, self.shard_bytes = Path(out).absolute(), shard_bytes
         self.partial = self.out.with_name(self.out.name + ".partial")
         self.index: dict[str, list] = {column: [] for column in INDEX_COLUMNS}
         self.skipped: dict[int, str] = {}  # source -> reason
         self.source_of: list[int] = []  # of each record
         self.record_form: dict = {}  # shape, dtype and mask of every record
         self.sources_done = 0
+        self.states: list[list] = []  # of each source's files, to see later whether they changed
         self._shard_sizes: list[int] = []
-        identity_line = json.dumps({"identity": identity}, sort_keys=True)
-        if not self._continue(identity_line):
-            shutil.rmtree(self.partial, ignore_errors=True)
-            self.partial.mkdir(parents=True)
-            (self.partial / JOURNAL).write_text(identity_line + "\n", encoding="utf-8")
-        self._journal = (self.partial / JOURNAL).open("a", encoding="utf-8")
+        self.partial.mkdir(parents=True, exist_ok=True)
+        self._journal = (self.partial / JOURNAL).open("a+b")
+        self._lock()
+        identity_line = json.dumps({"identity": identity}, sort_keys=True).encode() + b"\n"
+        self._continue(identity_line, unchanged)
 
-    def add(self, records: list[Record]) -> None:
-        """Writes the records of the next source; each needs its record_id."""
+    def add(self, records: list[Record], state: list) -> None:
+        """Writes the records of the next source; each needs its record_id.
+
+        `state` is JSON that tells the source's files from changed ones.
+        """
         frames = [_frame(record, self.partial) for record in records]
         if not self._shard_sizes or self._shard_sizes[-1] >= self.shard_bytes:
             self._shard_sizes.append(0)
@@ -56,14 +72,14 @@ class ShardWriter:
             offset += len(frame)
         with (self.partial / shard_name(shard)).open("ab") as file:
             file.write(b"".join(frames))
-        self._note({"rows": rows, "shard": shard, "end": offset, "form": self.record_form})
-        self._keep(rows, shard, offset)
+        line = {"rows": rows, "shard": shard, "end": offset, "form": self.record_form}
+        self._note({**line, "state": state})
+        self._keep({**line, "state": state})
 
-    def skip(self, reason: str) -> None:
+    def skip(self, reason: str, state: list) -> None:
         """Notes that the next source gave no record."""
-        self._note({"skipped": reason})
-        self.skipped[self.sources_done] = reason
-        self.sources_done += 1
+        self._note({"skipped": reason, "state": state})
+        self._keep({"skipped": reason, "state": state})
 
     def finish(self, manifest: dict, private_rows: list[dict]) -> None:
         """Writes manifest and private sidecar and gives the folder its final name."""
@@ -86,16 +102,32 @@ class ShardWriter:
         self._journal.close()
         shutil.rmtree(self.partial, ignore_errors=True)
 
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                "One process prepares a set.", f"{self.out}, in use", "Wait, or name another --out."
+            ) from None
+
     def _note(self, line: dict) -> None:
-        self._journal.write(json.dumps(line) + "\n")
+        self._journal.write(json.dumps(line).encode() + b"\n")
         self._journal.flush()
 
-    def _keep(self, rows: list[list], shard: int, end: int) -> None:
-        for row in rows:
+    def _keep(self, line: dict) -> None:
+        self.states.append(line["state"])
+        if "skipped" in line:
+            self.skipped[self.sources_done] = line["skipped"]
+            self.sources_done += 1
+            return
+        while len(self._shard_sizes) <= line["shard"]:
+            self._shard_sizes.append(0)
+        for row in line["rows"]:
             for column, value in zip(INDEX_COLUMNS, row, strict=True):
                 self.index[column].append(value)
             self.source_of.append(self.sources_done)
-        self._shard_sizes[shard] = end
+        self.record_form = line["form"]
+        self._shard_sizes[line["shard"]] = line["end"]
         self.sources_done += 1
 
     def _check_form(self, record: Record) -> None:
@@ -108,31 +140,58 @@ class ShardWriter:
             raise AssertionError(f"a prep module changed its records: {self.record_form}, {form}")
         self.record_form = form
 
-    def _continue(self, identity_line: str) -> bool:
-        """Takes over what an interrupted run wrote for the same inputs; False if there is none."""
-        journal = self.partial / JOURNAL
-        if not journal.is_file():
-            return False
-        whole = journal.read_bytes().split(b"\n")[:-1]  # what follows the last newline is torn
-        if not whole or whole[0].decode() != identity_line:
-            return False
-        for line in map(json.loads, whole[1:]):
-            if "skipped" in line:
-                self.skipped[self.sources_done] = line["skipped"]
-                self.sources_done += 1
-                continue
-            while len(self._shard_sizes) <= line["shard"]:
-                self._shard_sizes.append(0)
-            self.record_form = line["form"]
-            self._keep(line["rows"], line["shard"], line["end"])
-        journal.write_bytes(b"".join(line + b"\n" for line in whole))
-        for file in self.partial.glob("records-*"):
-            shard = int(file.stem.partition("-")[2])
-            if shard < len(self._shard_sizes):
+    def _continue(self, identity_line: bytes, unchanged: Callable[[int, list], bool]) -> None:
+        """Takes over what an interrupted run wrote for the same inputs, as far as it is whole.
+
+        A power cut may have torn journal or shards anywhere: what follows the first line that
+        cannot be read, whose records do not have their checksums, or whose source has other
+        files now (by `unchanged(source, state)`), is written again.
+        """
+        self._journal.seek(0)
+        lines = self._journal.read().splitlines(keepends=True)
+        kept = []
+        if lines and lines[0] == identity_line:
+            for line in lines[1:]:
+                values = _journal_values(line)
+                if values is None or not self._records_are_whole(values):
+                    break
+                if not unchanged(self.sources_done, values["state"]):
+                    break
+                self._keep(values)
+                kept.append(line)
+        self._journal.truncate(0)  # opened to append: writes go to the end
+        self._journal.write(identity_line + b"".join(kept))
+        self._journal.flush()
+        for file in self.partial.iterdir():
+            shard = int(file.stem.partition("-")[2]) if file.name.startswith("records-") else -1
+            if 0 <= shard < len(self._shard_sizes):
                 os.truncate(file, self._shard_sizes[shard])
-            else:
+            elif file.name != JOURNAL:
                 file.unlink()
+
+    def _records_are_whole(self, line: dict) -> bool:
+        if "skipped" in line:
+            return True
+        file = self.partial / shard_name(line["shard"])
+        if not file.is_file() or file.stat().st_size < line["end"]:
+            return False
+        with file.open("rb") as opened:
+            for row in line["rows"]:
+                values = dict(zip(INDEX_COLUMNS, row, strict=True))
+                opened.seek(values["offset"] + FRAME_HEAD_BYTES)
+                if zlib.crc32(opened.read(values["length"])) != values["crc32"]:
+                    return False
         return True
+
+
+def _journal_values(line: bytes) -> dict | None:
+    """The values of a line of the journal; None if it is torn."""
+    try:
+        values = json.loads(line)
+        whole = line.endswith(b"\n") and isinstance(values, dict) and "state" in values
+        return values if whole and ("skipped" in values or "form" in values) else None
+    except ValueError:
+        return None
 
 
 def shard_name(shard: int) -> str:
@@ -144,8 +203,11 @@ def _frame(record: Record, folder: Path) -> bytes:
     import tensorflow as tf
 
     scratch = folder / "frame.tmp"
-    with tf.io.TFRecordWriter(str(scratch)) as writer:
-        writer.write(encode_example(record))
+    try:
+        with tf.io.TFRecordWriter(str(scratch)) as writer:
+            writer.write(encode_example(record))
+    except tf.errors.ResourceExhaustedError:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
     frame = scratch.read_bytes()
     scratch.unlink()
     return frame
@@ -169,8 +231,9 @@ def _index_row(record: Record, shard: int, offset: int, data: memoryview) -> lis
 
 
 def _write_private(path: Path, rows: list[dict]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    path.unlink(missing_ok=True)  # the mode is given only to a new file
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["record_id", "source", "patient_id", "skipped_because"])
+        writer = csv.DictWriter(file, PRIVATE_COLUMNS)
         writer.writeheader()
         writer.writerows(rows)

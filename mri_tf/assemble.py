@@ -13,7 +13,7 @@ from mri_tf.training import PreparingModel
 
 def check_task(task: Task) -> None:
     """Raises InputError for names and arguments in a task that do not exist, before data is read."""
-    check_augment(task.augment)
+    check_augment(task.augment, task.image_shape)
     check_normalize(task.normalize)
     check_model_args(task.model, task.model_args, takes_features=bool(task.features_from))
 

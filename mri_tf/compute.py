@@ -9,6 +9,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 from mri_tf.errors import InputError, RunFailed
@@ -64,7 +65,7 @@ def map_in_order(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    except concurrent.futures.process.BrokenProcessPool:
+    except BrokenProcessPool:
         raise RunFailed(
             "A worker process died (killed, or out of memory).",
             "What was finished is kept; run the same command again, with fewer --workers.",

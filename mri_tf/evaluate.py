@@ -144,7 +144,8 @@ def _with_prior(probabilities, prior: str, run):
         wanted = np.array([float(part) for part in prior.split(",")])
     except ValueError:
         wanted = np.array([])
-    if len(wanted) != class_count or wanted.min() < 0 or wanted.sum() <= 0:
+    sound = len(wanted) == class_count and np.isfinite(wanted).all() and wanted.min() >= 0
+    if not sound or wanted.sum() <= 0:
         raise InputError(
             f"--prior takes {class_count} shares of the classes, comma between, in the order "
             f"{', '.join(run.task.class_names)}.",
@@ -154,6 +155,10 @@ def _with_prior(probabilities, prior: str, run):
     counts = np.array(run.values["training_counts"])
     drawn = np.where(counts > 0, counts.max(), 0) if run.task.oversample else counts
     seen = drawn * class_weights(counts, run.task.loss_weights)
+    if not np.any((wanted > 0) & (seen > 0)):
+        raise InputError(
+            "--prior gives a share to a class that was trained on.", prior, "Change it."
+        )
     return correct_prior(probabilities, seen, wanted)
 
 

@@ -3,11 +3,12 @@
 import dataclasses
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mri_tf.schema import SCHEMA_VERSION
+from mri_tf.schema import SCHEMA_VERSION, little_endian
 from mri_tf.task import Task, to_json
 
 
@@ -31,6 +32,13 @@ def prep_fingerprint(task: Task) -> str:
 
 def content_hash(image: np.ndarray) -> str:
     """Of the pixels alone, so that one image under two patient ids is still found."""
+    image = little_endian(image)
     digest = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())
-    digest.update(np.ascontiguousarray(image).tobytes())
+    digest.update(image.tobytes())
     return digest.hexdigest()[:32]
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,6 +16,7 @@ from mri_tf.data.pipeline import (
 )
 from mri_tf.data.plan import TrainingPlan
 from mri_tf.errors import InputError, some_of
+from mri_tf.fingerprint import file_hash
 from mri_tf.losses import class_weights, weighted_cross_entropy
 from mri_tf.prepared import Prepared
 from mri_tf.runs import (
@@ -23,7 +24,6 @@ from mri_tf.runs import (
     FINISHED,
     RUNNING,
     Run,
-    file_hash,
     locked,
     start_or_continue,
 )

@@ -117,6 +117,8 @@ def _note(by_patient: np.ndarray, support: np.ndarray, class_names: tuple[str, .
     notes = []
     if len(by_patient) < 10:
         notes.append(f"only {len(by_patient)} patients: the intervals are rough")
+    if by_patient.sum() == np.trace(by_patient.sum(axis=0)):
+        notes.append("nothing was wrong: a bootstrap cannot show how sure that is")
     absent = [name for name, count in zip(class_names, support, strict=True) if count == 0]
     if absent:
         notes.append(f"no record of {', '.join(absent)}: left out of the means unless predicted")

@@ -26,6 +26,7 @@ class Prepared:
     """A prepared set opened for reading; columns of the index are arrays of one entry a record."""
 
     def __init__(self, folder: Path, manifest: dict):
+        self._descriptors: dict[int, int] = {}
         self.folder, self.manifest = Path(folder), manifest
         index = manifest["index"]
         self.record_ids = np.array(index["record_id"], dtype=object)
@@ -39,7 +40,8 @@ class Prepared:
             key: np.array(index[key], dtype=np.int64)
             for key in ("shard", "offset", "length", "crc32")
         }
-        self._descriptors: dict[int, int] = {}
+        if len({len(index[column]) for column in INDEX_COLUMNS}) != 1:
+            raise ValueError("columns of the index differ in length")
 
     @classmethod
     def open(cls, folder: Path) -> "Prepared":
@@ -55,27 +57,31 @@ class Prepared:
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
             version = manifest["schema_version"]
-        except (ValueError, KeyError, TypeError):
+            prepared = cls(folder, manifest) if version == SCHEMA_VERSION else None
+            shards = [(folder / shard["file"], shard["bytes"]) for shard in manifest["shards"]]
+            for name in ("task", "prep", "record_shape", "image_dtype", "has_mask", "class_names"):
+                manifest[name]
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(
-                f"{MANIFEST} of a prepared set is whole JSON.", f"{path}, not readable",
+                f"{MANIFEST} of a prepared set is whole JSON with all its keys.",
+                f"{path}, damaged",
                 "Prepare the set again into another folder.",
-            ) from None  # fmt: skip
-        if version != SCHEMA_VERSION:
+            ) from None
+        if prepared is None:
             raise InputError(
                 f"This version reads prepared sets of schema version {SCHEMA_VERSION}.",
                 f"version {version} in {path}",
                 "Prepare the set again with python -m data_prep.write into another folder.",
             )
-        for shard in manifest["shards"]:
-            file = folder / shard["file"]
+        for file, expected in shards:
             size = file.stat().st_size if file.is_file() else 0
-            if size != shard["bytes"]:
+            if size != expected:
                 raise InputError(
                     "Every shard of a prepared set has the size its manifest says.",
-                    f"{file} of {size} bytes, not {shard['bytes']}",
+                    f"{file} of {size} bytes, not {expected}",
                     "Copy the set again, or prepare it again into another folder.",
                 )
-        return cls(folder, manifest)
+        return prepared
 
     def __len__(self) -> int:
         return len(self.record_ids)

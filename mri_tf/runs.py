@@ -6,7 +6,6 @@ weights.weights.h5, history.csv, metrics.json, predictions.parquet, figures, ten
 """
 
 import fcntl
-import hashlib
 import json
 import os
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import Any
 
 from mri_tf.checkpoint import write_at_once
 from mri_tf.errors import InputError
-from mri_tf.fingerprint import fingerprint
+from mri_tf.fingerprint import file_hash, fingerprint
 from mri_tf.task import Task, from_json
 
 RUN_FILE, WEIGHTS, CHECKPOINT, FEATURES = (
@@ -138,9 +137,3 @@ def locked(folder: Path):
                 "One process works in a run folder.", f"{folder}, in use", "Wait, or name another."
             ) from None
         yield
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

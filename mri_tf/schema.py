@@ -39,6 +39,11 @@ def image_stats(image: np.ndarray) -> np.ndarray:
     return np.stack([stats, stats]).astype(np.float32)
 
 
+def little_endian(image: np.ndarray) -> np.ndarray:
+    """Contiguous and in the byte order that is read back; FITS and NIfTI files may be big-endian."""
+    return np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("<"))
+
+
 def encode_example(record: Record) -> bytes:
     """A record as a serialized tf.train.Example; arrays as raw bytes in their own dtype."""
     import tensorflow as tf
@@ -59,7 +64,7 @@ def encode_example(record: Record) -> bytes:
     features = {
         "record_id": text(record.record_id),
         "patient": text(record.patient),
-        "image": raw(np.ascontiguousarray(record.image).tobytes()),
+        "image": raw(little_endian(record.image).tobytes()),
         "mask": raw(mask),
         "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[record.label])),
         "group": text(record.group),

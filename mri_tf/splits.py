@@ -68,8 +68,8 @@ def split_units(
         candidates = empty if len(order) - place <= len(empty) else range(sides)
         # What the misfit of all sides becomes if this unit goes to each side.
         gain = [
-            np.sum((filled[side] + counts[unit] - target[side]) ** 2 / total)
-            - np.sum((filled[side] - target[side]) ** 2 / total)
+            np.sum((filled[side] + counts[unit] - target[side]) ** 2 / target[side])
+            - np.sum((filled[side] - target[side]) ** 2 / target[side])
             for side in candidates
         ]
         chosen = list(candidates)[int(np.argmin(gain))]
@@ -78,8 +78,10 @@ def split_units(
     return [np.flatnonzero(side_of[unit_of] == side) for side in range(sides)]
 
 
-def split_by_column(patients: np.ndarray, splits: np.ndarray) -> list[np.ndarray]:
-    """Record positions a side from a `split` column; refuses a patient on two sides."""
+def split_by_column(
+    patients: np.ndarray, groups: np.ndarray, splits: np.ndarray
+) -> list[np.ndarray]:
+    """Record positions a side from a `split` column; refuses a patient or group on two sides."""
     unknown = sorted(set(splits) - set(SIDES))
     if unknown:
         raise InputError(
@@ -87,10 +89,11 @@ def split_by_column(patients: np.ndarray, splits: np.ndarray) -> list[np.ndarray
             some_of(repr(value) for value in unknown),
             "Correct the column, or split by patient with --split patient.",
         )
-    return _checked([np.flatnonzero(splits == side) for side in SIDES], patients, "split column")
+    sides = [np.flatnonzero(splits == side) for side in SIDES]
+    return _checked(sides, patients, groups, "split column")
 
 
-def split_by_file(path: Path, patients: np.ndarray) -> list[np.ndarray]:
+def split_by_file(path: Path, patients: np.ndarray, groups: np.ndarray) -> list[np.ndarray]:
     """Record positions a side from a JSON file `{"train": [patient, ...], ...}`."""
     try:
         sides = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -111,6 +114,7 @@ def split_by_file(path: Path, patients: np.ndarray) -> list[np.ndarray]:
     return _checked(
         [np.flatnonzero(np.isin(patients, sorted(names))) for names in wanted],
         patients,
+        groups,
         "split file",
     )
 
@@ -132,18 +136,21 @@ def inner_split(
     return train, validation
 
 
-def _checked(sides: list[np.ndarray], patients: np.ndarray, what: str) -> list[np.ndarray]:
+def _checked(
+    sides: list[np.ndarray], patients: np.ndarray, groups: np.ndarray, what: str
+) -> list[np.ndarray]:
     for name, side in zip(SIDES, sides, strict=True):
         if not len(side):
             raise InputError(
                 f"The {what} gives every side at least one patient.", f"none in {name}", "Add one."
             )
     for first, second in ((0, 1), (0, 2), (1, 2)):
-        both = sorted(set(patients[sides[first]]) & set(patients[sides[second]]))
-        if both:
-            raise InputError(
-                f"A patient is on one side of a {what} only.",
-                f"in {SIDES[first]} and {SIDES[second]}: {some_of(both)}",
-                "Correct it: patients on two sides make every number too good.",
-            )
+        for kind, names in (("patient", patients), ("group", groups)):
+            both = sorted((set(names[sides[first]]) & set(names[sides[second]])) - {""})
+            if both:
+                raise InputError(
+                    f"A {kind} is on one side of a {what} only.",
+                    f"in {SIDES[first]} and {SIDES[second]}: {some_of(both)}",
+                    f"Correct it: a {kind} on two sides makes every number too good.",
+                )
     return sides

@@ -17,6 +17,7 @@ from mri_tf.errors import InputError
 
 KINDS = ("classification", "segmentation")
 LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
+LARGEST_FLOAT = 1e308
 BASE_VARIANT = "manual"  # the reserved name of a task without variants
 
 
@@ -109,6 +110,12 @@ def to_json(task: Task) -> dict:
 
 def from_json(values: dict) -> Task:
     """The task that `to_json` wrote; equal to the one that was written."""
+    unknown = set(values) - {spec.name for spec in dataclasses.fields(Task)}
+    if unknown:
+        raise InputError(
+            "A saved task has the fields this version knows.", ", ".join(sorted(unknown)),
+            "Use the version of mri_tf that wrote it.",
+        )  # fmt: skip
     return Task(**values)
 
 
@@ -121,8 +128,8 @@ def with_values(task: Task, values: dict[str, Any]) -> Task:
     changed: dict[str, Any] = {}
     names = {spec.name for spec in dataclasses.fields(Task)} - {"name", "variants"}
     for key, value in values.items():
-        head, _, rest = key.partition(".")
-        if head not in names:
+        head, dot, rest = key.partition(".")
+        if head not in names or (dot and not all(rest.split("."))):
             raise _unknown_key(key, head, sorted(names))
         current = changed.get(head, getattr(task, head))
         if rest and not isinstance(current, dict):
@@ -146,7 +153,7 @@ def parse_assignment(task: Task, text: str) -> tuple[str, Any]:
         return key, raw
     try:
         return key, ast.literal_eval(raw)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         if "." in key:  # inside a dictionary a bare word is a string: model_args.weights=none
             return key, raw
         if key not in hints:
@@ -175,14 +182,15 @@ def _unknown_key(key: str, word: str, known: list[str]) -> InputError:
 
 def _normalised(value: Any, hint: Any, name: str) -> Any:
     """The value in the one type its field has, so that a JSON round trip is equal."""
-    value = _tuples(value)
+    value = _tuples(value, name)
     origin = typing.get_origin(hint)
     if origin is tuple:
         item = typing.get_args(hint)[0]
         if isinstance(value, tuple):
             return tuple(_normalised(inner, item, name) for inner in value)
-    elif hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if abs(value) < LARGEST_FLOAT:  # also refuses NaN
+            return float(value)
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     raise InputError(
@@ -192,12 +200,19 @@ def _normalised(value: Any, hint: Any, name: str) -> Any:
     )
 
 
-def _tuples(value: Any) -> Any:
+def _tuples(value: Any, name: str) -> Any:
+    """Lists as tuples all the way down; refuses what JSON cannot hold."""
     if isinstance(value, (list, tuple)):
-        return tuple(_tuples(inner) for inner in value)
+        return tuple(_tuples(inner, name) for inner in value)
     if isinstance(value, dict):
-        return {str(key): _tuples(inner) for key, inner in value.items()}
-    return value
+        return {str(key): _tuples(inner, name) for key, inner in value.items()}
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise InputError(
+        f"{name} of a task holds numbers, words, lists and dictionaries.",
+        f"{value!r} ({type(value).__name__})",
+        f"Change {name} in the task file or in --set.",
+    )
 
 
 def _type_name(hint: Any) -> str:

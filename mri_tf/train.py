@@ -73,14 +73,16 @@ def choose_sides(prepared, task, flags) -> tuple[list, str]:
 
     labels = prepared.labels
     if flags.split_file:
-        sides, split = splits.split_by_file(flags.split_file, prepared.patients), "file"
+        sides, split = splits.split_by_file(
+            flags.split_file, prepared.patients, prepared.groups
+        ), "file"
     else:
         split = flags.split
         if not split and any(prepared.splits):
             split = "column"
         split = split or ("group" if any(prepared.groups) else "patient")
         if split == "column":
-            sides = splits.split_by_column(prepared.patients, prepared.splits)
+            sides = splits.split_by_column(prepared.patients, prepared.groups, prepared.splits)
         else:
             groups = prepared.groups if split == "group" else np.full(len(labels), "")
             units = splits.tie_together(prepared.patients, groups)

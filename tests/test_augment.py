@@ -93,7 +93,7 @@ def test_half_a_pixel_of_shift_is_the_mean_of_two_pixels():
 def test_a_zoom_of_two_doubles_a_centred_square():
     image, wanted = np.zeros((16, 16), np.float32), np.zeros((16, 16), np.float32)
     image[6:10, 6:10], wanted[4:12, 4:12] = 1, 1
-    assert np.array_equal(moved(image, random_affine(tf.fill((1, 4), MIDDLE), (16, 16), zoom=(2, 2)), True), wanted)
+    assert np.array_equal(moved(image, affine((16, 16), zoom=(2.0, 2.0)), nearest=True), wanted)
 
 
 def test_zoom_is_drawn_between_its_ends():
@@ -107,9 +107,9 @@ def test_zoom_is_drawn_between_its_ends():
 )
 def test_a_flip_mirrors_its_axis_exactly(axis, flipped):
     image = noise(*SIZE)
-    arguments = {"axis": axis, "probability": 0.3}
-    assert np.array_equal(moved(image, random_flip(tf.constant([[0.29]]), SIZE, **arguments)), image[flipped])
-    assert np.array_equal(moved(image, random_flip(tf.constant([[0.31]]), SIZE, **arguments)), image)
+    below, above = (random_flip(tf.constant([[u]]), SIZE, axis, probability=0.3) for u in (0.29, 0.31))
+    assert np.array_equal(moved(image, below), image[flipped])
+    assert np.array_equal(moved(image, above), image)
 
 
 def test_every_operation_of_a_record_applies():
@@ -237,8 +237,10 @@ def test_a_record_is_changed_alike_whatever_the_batch_around_it():
     together = [part.numpy() for part in make(batch)]
     for keep in ([3], [7, 3, 0], [5, 6]):
         some = make({key: tf.gather(value, keep) for key, value in batch.items()})
-        for part, whole in zip(some, together, strict=True):
-            np.testing.assert_array_equal(part, whole[keep])
+        # The cosine's last bit hangs on the place in the batch; a pixel of 0 to 1 hardly does.
+        np.testing.assert_allclose(some[0], together[0][keep], atol=1e-5)
+        assert np.array_equal(some[1], together[1][keep])
+        assert np.array_equal(some[2], together[2][keep])
 
 
 def test_the_same_record_is_changed_otherwise_with_another_seed():
@@ -279,24 +281,19 @@ def test_a_batch_of_unknown_size_can_be_changed():
 )  # fmt: skip
 def test_an_operation_or_argument_that_does_not_exist_is_refused(augment):
     with pytest.raises(InputError) as error:
-        check_augment(augment)
+        check_augment(augment, (32, 32))
     assert "\n" not in str(error.value)
     assert "Received:" in str(error.value)
 
 
 def test_what_exists_is_not_refused():
-    check_augment(EVERYTHING)
-    check_augment({})
-
-
-def test_a_flip_along_no_axis_is_refused():
-    with pytest.raises(InputError, match="columns or rows"):
-        random_flip(tf.constant([[0.1]]), SIZE, axis="depth")
+    check_augment(EVERYTHING, (32, 32))
+    check_augment({}, (8, 32, 32))
 
 
 def test_a_flip_along_no_axis_is_refused_before_any_data_is_read():
     with pytest.raises(InputError, match="columns or rows"):
-        check_augment({"random_flip": {"axis": "depth"}})
+        check_augment({"random_flip": {"axis": "depth"}}, (32, 32))
 
 
 # ---- intensities
@@ -360,9 +357,9 @@ def test_only_a_zscore_needs_the_statistics_of_the_record():
 @pytest.mark.parametrize(
     "settings",
     [
-        {}, {"method": "minmax"}, {"method": "range"}, {"method": "range", "low": 0.0},
-        {"method": "range", "low": 0.0, "high": 1.0, "middle": 0.5}, {"method": "zscore", "regoin": "mask"},
-        {"method": "zscore", "stats": 1},
+        {}, {"method": "minmax"}, {"method": {}}, {"method": "range"}, {"method": "range", "low": 0.0},
+        {"method": "range", "low": 0.0, "high": 1.0, "middle": 0.5},
+        {"method": "zscore", "regoin": "mask"}, {"method": "zscore", "stats": 1},
     ],
     ids=str,
 )  # fmt: skip

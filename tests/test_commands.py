@@ -63,7 +63,8 @@ def test_train_writes_run_numbers_figure_and_model(inside):
     assert Path("saved_models/thirds/1/saved_model.pb").is_file()
     metrics = json.loads((RUN / "metrics.json").read_text())
     assert metrics["accuracy"]["unit"] == "patients"
-    assert metrics["accuracy"]["n"] == len(json.loads((RUN / "run.json").read_text())["patients"]["test"])
+    patients = json.loads((RUN / "run.json").read_text())["patients"]
+    assert metrics["accuracy"]["n"] == len(patients["test"])
 
 
 def test_every_held_out_record_is_counted_once(inside):
@@ -114,7 +115,8 @@ def test_other_data_counts_every_record_as_test(inside, tmp_path, capsys):
 
     write_raw(tmp_path / "raw", patients=3, seed=7)
     out = tmp_path / "other-hospital"
-    assert run_command(write, ["--task", "thirds.py", "--raw", str(tmp_path / "raw"), "--out", str(out)]) == 0
+    arguments = ["--task", "thirds.py", "--raw", str(tmp_path / "raw"), "--out", str(out)]
+    assert run_command(write, arguments) == 0
     assert run_command(evaluate, ["--run", str(RUN), "--data", str(out)]) == 0
     metrics = json.loads((RUN / "evaluations" / "other-hospital" / "metrics.json").read_text())
     assert metrics["records"] == 18 and metrics["accuracy"]["n"] == 3
@@ -173,27 +175,30 @@ def test_a_prior_shifts_the_predictions(inside, tmp_path):
     assert set(pd.read_parquet(tmp_path / "predictions.parquet")["predicted"]) == {"basal"}
 
 
+ON_DATA = ("--task", "thirds.py", "--data", "data/thirds")
+
+
 @pytest.mark.parametrize(
     "arguments, part",
     [
         (["--task", "unknown_task"], "unknown_task"),
         (["--task", "thirds.py"], "--raw DIR or --data DIR"),
-        (["--task", "thirds.py", "--data", "data/thirds", "--set", "epohcs=3"], "Did you mean epochs?"),
-        (["--task", "thirds.py", "--data", "data/thirds", "--set", "epochs=many"], "takes a int"),
-        (["--task", "thirds.py", "--data", "data/thirds", "--set", "epochs=True"], "epochs"),
-        (["--task", "thirds.py", "--data", "data/thirds", "--set", "augment.blur.sigma=1"], "augment"),
-        (["--task", "thirds.py", "--data", "data/thirds", "--set", "model_args.filters=1"], "model_args"),
-        (["--task", "thirds.py", "--data", "data/thirds", "--set", "features.epohcs=1"], "epohcs"),
-        (["--task", "thirds.py", "--data", "data/thirds", "--variant", "none"], "Known: manual, scratch"),
+        ([*ON_DATA, "--set", "epohcs=3"], "Did you mean epochs?"),
+        ([*ON_DATA, "--set", "epochs=many"], "takes a int"),
+        ([*ON_DATA, "--set", "epochs=True"], "epochs"),
+        ([*ON_DATA, "--set", "augment.blur.sigma=1"], "augment"),
+        ([*ON_DATA, "--set", "model_args.filters=1"], "model_args"),
+        ([*ON_DATA, "--set", "features.epohcs=1"], "epohcs"),
+        ([*ON_DATA, "--variant", "none"], "Known: manual, scratch"),
         (["--task", "thirds.py", "--data", "nowhere"], "manifest.json"),
         (["--task", "thirds.py", "--raw", "nowhere"], "nowhere"),
         (["--task", "thirds.py", "--data", "data/pools"], "of task pools"),
-        (["--task", "thirds.py", "--data", "data/thirds", "--split", "column"], "split column"),
-        (["--task", "thirds.py", "--data", "data/thirds", "--seed", "-1"], "--seed"),
-        (["--task", "thirds.py", "--data", "data/thirds", "--devices", "-2"], "--devices"),
-        (["--task", "thirds.py", "--out", "runs/thirds/manual-s0", "--data", "data/thirds",
-          "--variant", "scratch"], "Name another --out"),
-        (["--task", "pools.py", "--out", "runs/thirds/manual-s0", "--data", "data/pools"], "task thirds"),
+        ([*ON_DATA, "--split", "column"], "split column"),
+        ([*ON_DATA, "--seed", "-1"], "--seed"),
+        ([*ON_DATA, "--devices", "-2"], "--devices"),
+        ([*ON_DATA, "--out", "runs/thirds/manual-s0", "--variant", "scratch"], "Name another --out"),
+        (["--task", "pools.py", "--out", "runs/thirds/manual-s0", "--data", "data/pools"],
+         "task thirds"),
         (["--nonsense"], "--help"),
     ],
 )  # fmt: skip
@@ -246,9 +251,7 @@ def test_mri_tf_lists_its_commands_and_runs_them_by_name():
     from mri_tf.cli import find_commands
 
     assert {"train", "evaluate", "export", "write", "phantom"} <= set(find_commands())
-    command = [sys.executable, "-m", "mri_tf.cli"]
-    code = "import sys; from mri_tf.cli import main; sys.argv = ['mri-tf', *sys.argv[1:]]; sys.exit(main())"
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", "import sys, mri_tf.cli; sys.exit(mri_tf.cli.main())"]
     for name in find_commands():
         done = subprocess.run([*command, name, "--help"], capture_output=True, text=True, check=True)
         assert "usage: python -m" in done.stdout

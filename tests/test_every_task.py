@@ -1,4 +1,4 @@
-"""Every task, found by its file: fake raw -> prepared -> parsed -> one train step -> export -> reload."""
+"""Every task by its file: fake raw -> prepared -> parsed -> one epoch -> export -> reload."""
 
 from dataclasses import replace
 

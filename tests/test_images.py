@@ -1,5 +1,6 @@
 """Image files give the pixels that Pillow reads, and the grid keeps their shape and labels."""
 
+import contextlib
 import io
 
 import numpy as np
@@ -89,9 +90,7 @@ def test_a_jpeg_decodes_within_two_levels_of_pillow(mode, channels):
 @pytest.mark.parametrize("mode", ["1", "P", "LA", "RGBA"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("format", ["png", "jpg", "tif", "webp", "gif", "bmp"])
-def test_every_mode_pillow_can_write_is_read_to_the_channels_asked_for(
-    tmp_path, mode, channels, format
-):
+def test_every_mode_pillow_can_write_is_read_to_the_channels_asked_for(tmp_path, mode, channels, format):
     image = Image.fromarray(_noise((8, 10, 3), seed=3)).convert("RGBA" if mode == "LA" else mode)
     image = image.convert(mode)
     try:
@@ -186,10 +185,8 @@ def test_a_file_with_changed_bytes_is_an_image_or_a_reason(tmp_path_factory, for
         data[int(place * len(data))] = value
     path = tmp_path_factory.mktemp("changed") / "image.bin"
     path.write_bytes(data)
-    try:
+    with contextlib.suppress(Unreadable):
         assert read_image(path, 1).shape[2] == 1
-    except Unreadable:
-        pass
 
 
 # Label maps
@@ -231,7 +228,9 @@ def test_the_grid_keeps_the_aspect_and_centres(rows, columns, grid_rows, grid_co
         assert 0 <= after - before <= 1
 
 
-@given(st.integers(1, 24), st.integers(1, 24), st.integers(1, 3), st.sampled_from(["bilinear", "nearest"]))
+@given(
+    st.integers(1, 24), st.integers(1, 24), st.integers(1, 3), st.sampled_from(["bilinear", "nearest"])
+)
 @settings(max_examples=40, deadline=None)
 def test_an_image_of_the_grids_shape_stays_as_it_is(rows, columns, channels, method):
     image = _noise((rows, columns, channels), np.uint16).astype(np.float32)
@@ -250,7 +249,9 @@ def test_nearest_doubling_repeats_every_pixel_and_pads_with_zero():
     assert not fitted[:, :2].any() and not fitted[:, 6:].any()
 
 
-@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.integers(0, 99))
+@given(
+    st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.integers(0, 99)
+)
 @settings(max_examples=60, deadline=None)
 def test_nearest_gives_only_labels_that_exist(rows, columns, grid_rows, grid_columns, seed):
     labels = np.random.default_rng(seed).choice([3, 7, 250], (rows, columns, 1)).astype(np.float32)

@@ -143,6 +143,17 @@ def test_plain_batches_hold_every_record_once_in_order_the_last_part_too(count, 
     assert len(batches) == -(-count // batch_size)
     for batch in batches:
         assert len(batch.records) % replicas == 0
-        assert set(batch.weights) <= {0.0, 1.0}
+        assert len(set(batch.weights[batch.weights > 0])) == 1
         assert len(batch.weights) == len(batch.seeds) == len(batch.records)
         assert set(batch.records) <= set(records)
+
+
+@given(st.integers(1, 40), SIZES, REPLICAS)
+@settings(max_examples=60, deadline=None)
+def test_the_validation_loss_is_the_plain_mean_on_any_number_of_replicas(count, batch_size, replicas):
+    losses = np.random.default_rng(0).uniform(0.1, 5, count)  # a loss a record
+    batches = list(plain_batches(np.arange(count), batch_size, replicas))
+    # What Keras computes of an evaluation: each batch over its size, then the mean by size.
+    above = sum(np.sum(batch.weights * losses[batch.records]) for batch in batches)
+    mean = above / sum(len(batch.records) for batch in batches)
+    np.testing.assert_allclose(mean, losses.mean(), rtol=1e-5)

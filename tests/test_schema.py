@@ -115,6 +115,8 @@ def test_texts_and_affine_of_a_record_are_in_its_example():
         group="g", split="train", facts={"site": "Köln"}, affine=affine,
     )  # fmt: skip
     features = tf.train.Example.FromString(encode_example(record)).features.feature
-    texts = {key: features[key].bytes_list.value[0].decode() for key in ("record_id", "patient", "split")}
+    texts = {
+        key: features[key].bytes_list.value[0].decode() for key in ("record_id", "patient", "split")
+    }
     assert texts == {"record_id": "000001-0002", "patient": "Zoë", "split": "train"}
     np.testing.assert_array_equal(features["affine"].float_list.value, affine.ravel())

@@ -179,10 +179,12 @@ def test_the_share_of_an_inner_split_goes_to_validation():
 # ---- split column
 
 PATIENTS = column(["a", "a", "b", "c", "d"])
+NO_GROUPS = column([""] * len(PATIENTS))
 
 
 def test_a_split_column_is_taken_as_it_is():
-    sides = split_by_column(PATIENTS, column(["train", "train", "test", "validation", "train"]))
+    splits = column(["train", "train", "test", "validation", "train"])
+    sides = split_by_column(PATIENTS, NO_GROUPS, splits)
     assert [list(side) for side in sides] == [[0, 1, 4], [3], [2]]
 
 
@@ -197,7 +199,7 @@ def test_a_split_column_is_taken_as_it_is():
 )
 def test_a_split_column_that_cannot_be_is_refused(splits, said):
     with pytest.raises(InputError) as error:
-        split_by_column(PATIENTS, column(splits))
+        split_by_column(PATIENTS, NO_GROUPS, column(splits))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -213,20 +215,21 @@ def written(tmp_path, values):
 
 def test_a_split_file_names_the_patients_of_each_side(tmp_path):
     path = written(tmp_path, {"train": ["a"], "validation": ["d"], "test": ["b"]})
-    assert [list(side) for side in split_by_file(path, PATIENTS)] == [[0, 1], [4], [2]]
+    assert [list(side) for side in split_by_file(path, PATIENTS, NO_GROUPS)] == [[0, 1], [4], [2]]
 
 
 def test_a_split_file_with_many_patients_is_followed(tmp_path):
     names = column(f"p{number:03d}" for number in range(300))
     parts = {side: list(names[start::3]) for start, side in enumerate(SIDES)}
-    sides = split_by_file(written(tmp_path, parts), np.repeat(names, 2))
+    sides = split_by_file(written(tmp_path, parts), np.repeat(names, 2), np.full(2 * len(names), ""))
     for start, side in enumerate(sides):
         assert list(np.repeat(names, 2)[side]) == list(np.repeat(names[start::3], 2))
 
 
 def test_numbers_in_a_split_file_are_patient_ids(tmp_path):
     path = written(tmp_path, {"train": [1], "validation": [2], "test": [3]})
-    assert [list(side) for side in split_by_file(path, column("123"))] == [[0], [1], [2]]
+    sides = split_by_file(path, column("123"), column([""] * 3))
+    assert [list(side) for side in sides] == [[0], [1], [2]]
 
 
 @pytest.mark.parametrize(
@@ -244,14 +247,14 @@ def test_numbers_in_a_split_file_are_patient_ids(tmp_path):
 )
 def test_a_split_file_that_cannot_be_is_refused_in_one_line(tmp_path, values, said):
     with pytest.raises(InputError) as error:
-        split_by_file(written(tmp_path, values), PATIENTS)
+        split_by_file(written(tmp_path, values), PATIENTS, NO_GROUPS)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_split_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="FileNotFoundError"):
-        split_by_file(tmp_path / "none.json", PATIENTS)
+        split_by_file(tmp_path / "none.json", PATIENTS, NO_GROUPS)
 
 
 # ---- limits
@@ -285,3 +288,9 @@ def test_other_seeds_draw_other_records():
     labels = np.arange(30) % 3
     drawn = {tuple(limit_per_class(np.arange(30), labels, 2, seed)) for seed in range(10)}
     assert len(drawn) >= 5
+
+
+def test_a_group_on_two_sides_of_a_column_is_refused():
+    groups = column(["", "twins", "", "", "twins"])
+    with pytest.raises(InputError, match="group is on one side"):
+        split_by_column(PATIENTS, groups, column(["train", "train", "test", "validation", "test"]))

@@ -211,8 +211,9 @@ def test_an_unknown_key_is_refused_with_its_nearest_match(text, hint):
         "epochs", "=3", "epochs=many", "epochs=True", "epochs=2.5", "learning_rate=fast",
         "augment=none", "augment=3", "oversample=yes", "image_shape=64", "channels=t1",
         "epochs.inner=3", "augment.random_affine.max_degrees.deep=3", "name=other", "variants={}",
-        "zzz=1", "epochs=",
+        "zzz=1", "epochs=", "learning_rate=1e999", f"learning_rate={'9' * 400}",
     ],
+    ids=lambda text: text[:40],
 )  # fmt: skip
 def test_an_assignment_that_does_not_fit_is_refused_in_one_line(text):
     with pytest.raises(InputError) as error:

@@ -14,6 +14,11 @@ def nearest_slice(volume: Volume, height_mm: float) -> int | None:
     return index if 0 <= index < volume.array.shape[2] else None
 
 
+def hounsfield_int16(values: np.ndarray) -> np.ndarray:
+    """Rounded to int16, values beyond its range at its ends (metal, padding) instead of wrapped."""
+    return np.clip(np.round(values), -32768, 32767).astype(np.int16)
+
+
 def axial_slice(
     volume: Volume, z: int, grid: tuple[int, int], fill: float, nearest: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ import numpy as np
 from data_prep.source import Unreadable
 
 DECODED_AS_SERVED = (b"\x89PNG", b"\xff\xd8\xff")
+SMALLEST_IMAGE_BYTES = 26  # where a PNG header's bit depth has been read
 
 
 def read_image(path: Path, channels: int) -> np.ndarray:
@@ -14,11 +15,16 @@ def read_image(path: Path, channels: int) -> np.ndarray:
 
     PNG and JPEG are decoded by the code that also serves them. Raises Unreadable.
     """
-    if not path.is_file():
-        raise Unreadable("the file does not exist")
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise Unreadable("the file does not exist") from None
+    except OSError as error:
+        raise Unreadable(f"the file cannot be opened ({error.strerror})") from None
     if not data:
         raise Unreadable("the file is empty")
+    if len(data) < SMALLEST_IMAGE_BYTES:
+        raise Unreadable("not a whole image file (too short)")
     if data.startswith(DECODED_AS_SERVED):
         import tensorflow as tf
 
@@ -35,9 +41,12 @@ def read_image(path: Path, channels: int) -> np.ndarray:
 def read_label_image(path: Path, label_count: int) -> np.ndarray:
     """(rows, columns) uint8 label map; with two labels, a 0/255 mask becomes 0/1.
 
-    Raises Unreadable for a value that is no label of the task.
+    An image with a palette gives its indices, as labelling tools write it. Raises Unreadable for
+    a value that is no label of the task.
     """
-    mask = read_image(path, 1)[..., 0]
+    mask = _palette_indices(path)
+    if mask is None:
+        mask = read_image(path, 1)[..., 0]
     values = np.unique(mask)
     if label_count == 2 and set(values) <= {0, 255}:
         return (mask > 0).astype(np.uint8)
@@ -47,15 +56,30 @@ def read_label_image(path: Path, label_count: int) -> np.ndarray:
     return mask.astype(np.uint8)
 
 
+def _palette_indices(path: Path) -> np.ndarray | None:
+    """(rows, columns) indices of an image with a palette; None for any other file."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image, dtype=np.float32) if image.mode == "P" else None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None  # read_image says why it cannot be read
+
+
 def _read_by_pillow(path: Path, channels: int) -> np.ndarray:
     from PIL import Image
 
     try:
         with Image.open(path) as image:
             if image.mode.startswith(("I", "F")):  # 16 or 32 bit grey
-                pixels = np.asarray(image, dtype=np.float32)[..., None]
-                return np.repeat(pixels, channels, axis=-1)
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.float32)
+                grey = np.asarray(image, dtype=np.float32)[..., None]
+                pixels = np.repeat(grey, channels, axis=-1)
+            else:
+                mode = "L" if channels == 1 else "RGB"
+                pixels = np.asarray(image.convert(mode), dtype=np.float32)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise Unreadable(f"not a readable image ({type(error).__name__})") from None
+    if not np.all(np.isfinite(pixels)):
+        raise Unreadable("the image holds NaN or infinite values")
     return pixels.reshape(*pixels.shape[:2], -1)

@@ -34,7 +34,7 @@ def read_table(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
         raise InputError(
             f"{path.name} needs the columns {', '.join(required)}.",
             f"columns {', '.join(columns) or 'none'}",
-            f"Add {', '.join(missing)}.",
+            f"Add {', '.join(missing)}; columns are separated by commas.",
         )
     if not rows:
         raise InputError(f"{path.name} has at least one row.", f"{path} without rows", "Add rows.")

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from mri_tf.errors import InputError
 
+FLIP_AXES = ("columns", "rows")
+
 
 def random_affine(
     uniforms: tf.Tensor,
@@ -44,11 +46,8 @@ def random_flip(
     """
     sign = tf.where(uniforms[:, 0] < probability, -1.0, 1.0)
     one, zero = tf.ones_like(sign), tf.zeros_like(sign)
-    if axis == "columns":
-        return _about_centre(sign, zero, zero, one, zero, zero, size)
-    if axis == "rows":
-        return _about_centre(one, zero, zero, sign, zero, zero, size)
-    raise InputError("random_flip.axis is columns or rows.", axis, "Change it in the task.")
+    along_columns, along_rows = (sign, one) if axis == "columns" else (one, sign)
+    return _about_centre(along_columns, zero, zero, along_rows, zero, zero, size)
 
 
 OPERATIONS: dict[str, tuple[Callable, int]] = {  # name -> (function, uniforms a record)
@@ -57,8 +56,12 @@ OPERATIONS: dict[str, tuple[Callable, int]] = {  # name -> (function, uniforms a
 }
 
 
-def check_augment(augment: dict) -> None:
+def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
     """Raises InputError for an operation or argument that does not exist."""
+    if augment and len(image_shape) != 2:
+        raise InputError(
+            "augment changes 2D images.", f"image_shape {image_shape}", "Leave augment empty."
+        )
     for name, arguments in augment.items():
         if name not in OPERATIONS:
             raise InputError(
@@ -72,6 +75,12 @@ def check_augment(augment: dict) -> None:
             raise InputError(
                 f"augment.{name} takes the arguments of that operation.", error, "Correct it."
             ) from None
+        if name == "random_flip" and dict(arguments).get("axis", "columns") not in FLIP_AXES:
+            raise InputError(
+                f"augment.random_flip.axis is {' or '.join(FLIP_AXES)}.",
+                arguments["axis"],
+                "Change it in the task.",
+            )
 
 
 def draw_transforms(

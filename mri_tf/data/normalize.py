@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from mri_tf.errors import InputError
 
+REGIONS = ("image", "mask")  # the order of a record's intensity_stats
+
 
 def value_range(images: tf.Tensor, stats: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """Linear from [low, high] in the task's unit to [0, 1], clipped; a CT window, or 0..255."""
@@ -14,9 +16,7 @@ def value_range(images: tf.Tensor, stats: tf.Tensor, low: float, high: float) ->
 
 def zscore(images: tf.Tensor, stats: tf.Tensor, region: str = "image") -> tf.Tensor:
     """(x - mean) / SD a channel, by the record's statistics of the whole `image` or the `mask`."""
-    if region not in ("image", "mask"):
-        raise InputError("normalize.region is image or mask.", region, "Change it in the task.")
-    own = stats[:, 0 if region == "image" else 1]  # (batch, channels, 2)
+    own = stats[:, REGIONS.index(region)]  # (batch, channels, 2)
     own = tf.reshape(own, [tf.shape(own)[0], *[1] * (images.shape.rank - 2), own.shape[1], 2])
     return (images - own[..., 0]) / tf.maximum(own[..., 1], 1e-6)
 
@@ -27,7 +27,7 @@ METHODS = {"range": value_range, "zscore": zscore}
 def check_normalize(settings: dict) -> None:
     """Raises InputError for a method or argument that does not exist."""
     method = settings.get("method")
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise InputError(
             f"normalize.method is one of {', '.join(METHODS)}.", method, "Change it in the task."
         )
@@ -37,6 +37,12 @@ def check_normalize(settings: dict) -> None:
         raise InputError(
             f"normalize takes the arguments of {method}.", error, "Correct it."
         ) from None
+    if settings.get("region", "image") not in REGIONS:
+        raise InputError(
+            f"normalize.region is {' or '.join(REGIONS)}.",
+            settings["region"],
+            "Change it in the task.",
+        )
 
 
 def needs_stats(settings: dict) -> bool:

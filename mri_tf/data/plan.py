@@ -77,10 +77,16 @@ class TrainingPlan:
 
 
 def plain_batches(records: np.ndarray, batch_size: int, replicas: int = 1) -> Iterator[Batch]:
-    """Every record once, in order, the last partial batch included: validation and evaluation."""
+    """Every record once, in order, the last partial batch included: validation and evaluation.
+
+    A mean over all batches that divides by their sizes, as Keras' does, is the mean over the
+    records, however many fill the batches.
+    """
+    sizes = [min(batch_size, len(records) - start) for start in range(0, len(records), batch_size)]
+    weight = sum(size + -size % replicas for size in sizes) / max(len(records), 1)
     for start in range(0, len(records), batch_size):
         batch = np.asarray(records[start : start + batch_size], dtype=np.int64)
         real, fill = len(batch), -len(batch) % replicas
         batch = np.concatenate([batch, np.resize(records, fill).astype(np.int64)])
-        weights = (np.arange(real + fill) < real).astype(np.float32)
+        weights = np.where(np.arange(real + fill) < real, weight, 0.0).astype(np.float32)
         yield Batch(batch, weights, np.zeros((real + fill, 2), dtype=np.int64))

@@ -60,7 +60,7 @@ def load_module(path: Path):
         spec.loader.exec_module(module)
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             "A task file must run.", f"{path.name}: {type(error).__name__}: {error}", "Mend it."
         ) from error
