@@ -68,13 +68,17 @@ def pooled_features(network: keras.Model) -> keras.Model:
     concatenating the right leg at full resolution and max pooling it, because
     maxpool2(upsample2(x)) == x; several times faster and smaller.
     """
-    legs = _legs(network)
+    features = pooled_concatenation(_legs(network))
+    return keras.Model(network.input, features, name="mnet_pooled_features")
+
+
+def pooled_concatenation(legs: list):
+    """Leg outputs, finest first, -> (batch, rows / 2, columns / 2, features)."""
     parts = [layers.MaxPooling2D(name="pooled_leg_1")(legs[0]), legs[1]]
     for level in range(3, LEVELS + 1):
         scale = layers.UpSampling2D(2 ** (level - 2), name=f"pooled_leg_{level}")
         parts.append(scale(legs[level - 1]))
-    features = layers.Concatenate(name="pooled_features")(parts)
-    return keras.Model(network.input, features, name="mnet_pooled_features")
+    return layers.Concatenate(name="pooled_features")(parts)
 
 
 def full_resolution_features(network: keras.Model) -> keras.Model:
@@ -83,13 +87,17 @@ def full_resolution_features(network: keras.Model) -> keras.Model:
     (batch, rows, columns, channels) -> (batch, rows, columns, features); what `pooled_features`
     is compared with.
     """
-    legs = _legs(network)
+    features = full_concatenation(_legs(network))
+    return keras.Model(network.input, features, name="mnet_full_resolution_features")
+
+
+def full_concatenation(legs: list):
+    """Leg outputs, finest first, -> (batch, rows, columns, features)."""
     parts = [legs[0]]
     for level in range(2, LEVELS + 1):
         scale = layers.UpSampling2D(2 ** (level - 1), name=f"full_leg_{level}")
         parts.append(scale(legs[level - 1]))
-    features = layers.Concatenate(name="full_resolution_features")(parts)
-    return keras.Model(network.input, features, name="mnet_full_resolution_features")
+    return layers.Concatenate(name="full_resolution_features")(parts)
 
 
 def _legs(network: keras.Model) -> list:
