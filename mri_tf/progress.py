@@ -10,7 +10,10 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def progress(label: str, total: int):
-    """Yields `advance(done, note)`; shows done of total, the note and the time left."""
+    """Yields `advance(done, note, total)`; shows done of total, the note and the time left.
+
+    `total` of a call replaces the one given here, for work that knows its length only later.
+    """
     if sys.stderr.isatty():
         yield from _bar(label, total)
     else:
@@ -27,7 +30,9 @@ def _bar(label: str, total: int):
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bar:
         row = bar.add_task(label, total=total, note="")
-        yield lambda done, note="": bar.update(row, completed=done, note=note)
+        yield lambda done, note="", total=total: bar.update(
+            row, completed=done, note=note, total=total
+        )
 
 
 def _lines(label: str, total: int) -> Callable[..., None]:
@@ -35,7 +40,7 @@ def _lines(label: str, total: int) -> Callable[..., None]:
     first = [None]
     last = [start - SECONDS_BETWEEN_LINES + 2.0]  # work of under two seconds prints one line
 
-    def advance(done: int, note: str = "") -> None:
+    def advance(done: int, note: str = "", total: int = total) -> None:
         now = time.monotonic()
         if first[0] is None:
             first[0] = done - 1  # work done by an earlier, interrupted run says nothing of speed

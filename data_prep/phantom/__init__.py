@@ -25,6 +25,9 @@ def write_fake_raw(
     note = Path(folder) / NOTE
     if note.is_file():
         found = json.loads(note.read_text(encoding="utf-8"))
+        whole = found.pop("whole", False)
+        if found == settings and whole:
+            return
         if found != settings:
             raise InputError(
                 "A folder holds one phantom.", f"{folder} of {found}", "Name another --out."
@@ -36,4 +39,7 @@ def write_fake_raw(
     Path(folder).mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(settings), encoding="utf-8")
     with progress("writing the phantom", patients) as advance:
-        module.write_phantom(Path(folder), patients, seed, signal, advance)
+        module.write_phantom(
+            Path(folder), patients, seed, signal, lambda done, total: advance(done, total=total)
+        )
+    note.write_text(json.dumps({**settings, "whole": True}), encoding="utf-8")

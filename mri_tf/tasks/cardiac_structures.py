@@ -32,6 +32,6 @@ TASK = Task(
     epochs=20,
     learning_rate=1e-3,
     variants=dict(
-        demo={"prep.slice_step": 2, "split_fractions": (0.6, 0.2, 0.2), "epochs": 8},
+        demo={"prep.slice_step": 2, "split_fractions": (0.6, 0.2, 0.2), "epochs": 5},
     ),
 )  # fmt: skip

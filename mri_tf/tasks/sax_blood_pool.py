@@ -22,9 +22,9 @@ TASK = Task(
     augment=dict(random_affine=dict(max_degrees=20.0, max_shift_fraction=0.08, zoom=(0.85, 1.15))),
     augment_probability=0.6,
     loss_weights="sqrt_inverse_frequency",
-    split_fractions=(0.65, 0.15, 0.2),
+    split_fractions=(0.7, 0.1, 0.2),
     batch_size=5,
-    epochs=20,
+    epochs=15,
     learning_rate=1e-3,
     variants=dict(demo={"epochs": 3, "demo_patients": 12}),
 )

@@ -22,10 +22,10 @@ TASK = Task(
     augment=dict(random_affine=dict(max_degrees=20.0, max_shift_fraction=0.08, zoom=(0.85, 1.15))),
     augment_probability=0.6,
     loss_weights="sqrt_inverse_frequency",
-    split_fractions=(0.6, 0.15, 0.25),
-    batch_size=32,
-    epochs=100,
-    patience=30,
+    split_fractions=(0.7, 0.1, 0.2),
+    batch_size=16,
+    epochs=50,
+    patience=15,
     learning_rate=5e-4,
     variants=dict(
         scratch={
