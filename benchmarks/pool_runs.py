@@ -1,0 +1,50 @@
+"""Several runs of a task in one table: each run's numbers, and all their held-out patients together.
+
+    python benchmarks/pool_runs.py runs/sax_levels/manual-s0 runs/sax_levels/manual-s1 ...
+
+In the pooled line a patient who is held out in several runs is one cluster of the bootstrap, so
+the interval is as wide as the number of different patients makes it.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mri_tf import metrics
+
+MEASURES = {"accuracy": metrics.accuracy, "kappa": metrics.kappa, "macro F1": metrics.f1_macro}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("runs", nargs="+", type=Path)
+    runs = parser.parse_args().runs
+    tables, epochs = [], []
+    print(f"| run | patients | images | epochs | {' | '.join(MEASURES)} |")
+    print("|---" * (4 + len(MEASURES)) + "|")
+    for run in runs:
+        values = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        tables.append(pd.read_parquet(run / "predictions.parquet"))
+        epochs.append(values["best_epoch"])
+        print_row(run.name, tables[-1], values["task"]["class_names"], str(epochs[-1]))
+    print_row("pooled", pd.concat(tables), values["task"]["class_names"], "")
+
+
+def print_row(name: str, table: pd.DataFrame, class_names: list[str], epochs: str) -> None:
+    place = {label: number for number, label in enumerate(class_names)}
+    truth, predicted = (table[key].map(place).to_numpy() for key in ("truth", "predicted"))
+    by_patient = metrics.confusion_by_patient(
+        truth, predicted, np.asarray(table["patient"]), len(class_names)
+    )
+    cells = [
+        "{value:.3f} ({low:.3f} to {high:.3f})".format(**metrics.with_interval(measure, by_patient))
+        for measure in MEASURES.values()
+    ]
+    print(f"| {name} | {len(by_patient)} | {len(table)} | {epochs} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
