@@ -52,15 +52,15 @@ def main(arguments: list[str]) -> int:
     if split == "random":
         print("LEAKY: a random split puts slices of one patient on both sides")
     run = fit_run(run, prepared, features, flags.devices)
+    for item in skipped:
+        print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
     if run.values.get("exported"):
         print(f"{folder}: already finished, exported as {run.values['exported']}")
-        return DONE
+        return SOME_SKIPPED if skipped else DONE
     result = evaluate_run(run, prepared, positions_of(run, prepared)[2], folder)
     print("\n".join(summary(result.metrics)))
     exported = export_run(run, prepared, Path("saved_models"))
     run.save(exported=str(exported))
-    for item in skipped:
-        print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
     print(f"wrote {folder}, {', '.join(str(path) for path in result.files)} and {exported}")
     return SOME_SKIPPED if skipped else DONE
 
