@@ -98,6 +98,7 @@ def fit_run(
                 # The augmentation's image op is not for XLA.
                 jit_compile=False if has_accelerator() else "auto",
             )
+            model.optimizer.build(model.trainable_variables)
         data = TrainingData(
             training=lambda first: training_batches(prepared, plan, first, task.epochs),
             validation=ordered_batches(prepared, sides[1], task, plan.batch_size, replicas),

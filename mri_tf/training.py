@@ -64,13 +64,14 @@ def train(
     on_device: bool,
     checkpoint_seconds: float = SECONDS_BETWEEN_CHECKPOINTS,
 ) -> TrainingState:
-    """Trains a compiled PreparingModel, from its checkpoint if there is one; best weights at the end.
+    """Trains a compiled PreparingModel, its optimizer built, from its checkpoint if there is one.
+
+    The model has its best weights at the end.
 
     `on_device` makes batches inside the train step instead of in tf.data; the result is the same.
     Raises RunFailed when the loss is no number.
     """
     keras.utils.set_random_seed(schedule.seed)
-    model.optimizer.build(model.trainable_variables)
     state_variables = _state_variables(model)
     checkpoint = folder / "checkpoint.npz"
     state = load_checkpoint(checkpoint, state_variables, schedule.identity) or TrainingState()

@@ -1,0 +1,85 @@
+"""Several devices: two logical CPUs in a process of their own train what one trains."""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+SCRIPT = textwrap.dedent("""
+    import json, sys
+    from pathlib import Path
+    import numpy as np
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    import mri_tf.training as training
+    from data_prep.prepare import prepare
+    from mri_tf.assemble import load_network
+    from mri_tf.fitting import fit_run, new_run
+    from mri_tf.task import with_values
+    from mri_tf.tasks import load_task
+
+    file, raw, home = map(Path, sys.argv[1:])
+    prepared, _ = prepare(load_task(file), file, raw, home / "set")
+    sides = [np.arange(36), np.arange(36, 48), np.arange(48, 60)]
+
+    def fitted(name, devices, **values):
+        # Adam's first steps turn the last bit of a gradient near zero into a whole step.
+        values = {"model_args.dropout": 0.0, "learning_rate": 1e-4, "epochs": 2, **values}
+        task = with_values(load_task(file), values)
+        run = new_run(home / name, task, prepared, sides, 0, "patient")
+        return fit_run(run, prepared, None, devices, checkpoint_seconds=0)
+
+    def difference(one, other):
+        pairs = zip(load_network(one).get_weights(), load_network(other).get_weights(), strict=True)
+        return max(float(np.max(np.abs(first - second))) for first, second in pairs)
+
+    def last_losses(run):
+        row = (run.folder / "history.csv").read_text().splitlines()[-1]
+        return [float(value) for value in row.split(",")[1:]]
+
+    result = {}
+    one, two = fitted("one", 1, batch_size=6), fitted("two", 2, batch_size=6)
+    result["even"] = difference(one, two)
+    result["uneven"] = [last_losses(fitted(f"uneven-{n}", n, batch_size=7)) for n in (1, 2)]
+    class Stop(Exception): pass
+    def stop(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 2):
+            raise Stop
+    kept = training._StopAtNaN.on_train_batch_end
+    training._StopAtNaN.on_train_batch_end = stop
+    try:
+        fitted("stopped", 2, batch_size=6)
+        result["stopped"] = False
+    except Stop:
+        result["stopped"] = (home / "stopped" / "checkpoint.npz").is_file()
+    training._StopAtNaN.on_train_batch_end = kept
+    result["resumed"] = difference(two, fitted("stopped", 2, batch_size=6))
+    print(json.dumps(result))
+""")
+
+
+@pytest.fixture(scope="module")
+def trained(small, tmp_path_factory) -> dict:
+    arguments = [small["levels"].with_name("pools.py"), small["raw"], tmp_path_factory.mktemp("two")]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_two_devices_give_the_weights_of_one_for_even_batches(trained):
+    assert 0 <= trained["even"] < 1e-5
+
+
+def test_uneven_batches_are_filled_and_count_as_on_one_device(trained):
+    one, two = trained["uneven"]
+    assert two == pytest.approx(one, rel=0.02)  # BatchNorm sees the records that fill a batch
+
+
+def test_a_training_on_two_devices_continues_to_equal_weights(trained):
+    assert trained["stopped"]
+    assert trained["resumed"] == 0
