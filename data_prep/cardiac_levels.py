@@ -9,6 +9,7 @@ from pathlib import Path
 
 from data_prep.csv_manifest import check_labels, check_patients
 from data_prep.ops.axial import axial_slice, hounsfield_int16, nearest_slice
+from data_prep.ops.clahe import clahe_uint8
 from data_prep.phantom.thorax import write_thorax_phantom
 from data_prep.readers.nifti import read_nifti
 from data_prep.readers.table import read_table
@@ -56,11 +57,15 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
         if z is None:
             raise Unreadable(f"the slice at z_mm {height_mm:g} lies outside the volume")
         image, affine = axial_slice(volume, z, task.image_shape, fill=AIR_HU)
+        if "clahe" in task.prep:
+            image = clahe_uint8(image, **task.prep["clahe"])
+        else:
+            image = hounsfield_int16(image)
         records.append(
             Record(
                 record_id="",
                 patient=source.patient,
-                image=hounsfield_int16(image)[..., None],  # (rows, columns, 1)
+                image=image[..., None],  # (rows, columns, 1)
                 label=task.class_names.index(level),
                 affine=affine,
             )

@@ -2,14 +2,15 @@
 
 Columns: image, patient_id, the task's label column (`prep["label_column"]`) or mask, and
 optionally mask, site, scanner, group, split, age, sex. Paths are relative to the raw folder.
-Settings in `prep`: dtype of a record, and slope and intercept from stored values to the task's
-unit (1 and 0 unless given).
+Settings in `prep`: dtype of a record, slope and intercept from stored values to the task's unit
+(1 and 0 unless given), and clahe (low and high in that unit; the record is uint8 then).
 """
 
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.ops.clahe import clahe_uint8
 from data_prep.readers.image import read_image, read_label_image
 from data_prep.readers.table import read_table
 from data_prep.source import Source, Unreadable
@@ -18,7 +19,7 @@ from mri_tf.schema import NO_LABEL, Record
 from mri_tf.task import Task
 
 OPERATIONS = ("decode_image", "fit_to_grid", "rescale")
-SETTINGS = {"dtype", "slope", "intercept", "label_column"}
+SETTINGS = {"dtype", "slope", "intercept", "label_column", "clahe"}
 DTYPES = ("uint8", "uint16", "int16", "float32")
 FACTS = ("site", "scanner", "age", "sex")
 
@@ -84,6 +85,9 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
     _check_range(stored * slope + intercept, dtype)
     image = to_record_values(fitted, slope, intercept, dtype).numpy().astype(dtype)
+    if "clahe" in task.prep:
+        channels = np.moveaxis(image, -1, 0)
+        image = np.stack([clahe_uint8(one, **task.prep["clahe"]) for one in channels], axis=-1)
     mask = None
     if task.kind == "segmentation":
         mask = _read_mask(raw, source, stored.shape[:2], task)

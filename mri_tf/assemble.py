@@ -7,7 +7,7 @@ from mri_tf.data.normalize import check_normalize
 from mri_tf.errors import InputError
 from mri_tf.models import builder, check_model_args
 from mri_tf.runs import Run
-from mri_tf.task import Task, from_json
+from mri_tf.task import Task, from_json, with_values
 from mri_tf.training import PreparingModel
 
 
@@ -21,15 +21,18 @@ def check_task(task: Task) -> None:
 def build_network(task: Task, features: keras.Model | None = None) -> PreparingModel:
     """The task's network with fresh weights, around a segmentation network if it takes one."""
     source = (*task.image_shape, len(task.channels)) if features is None else features
-    model = builder(task.model)(source, len(task.class_names), **task.model_args)
+    model = builder(task.model)(source, len(task.output_names), **task.model_args)
     return PreparingModel(model.inputs, model.outputs[0], name=task.name)
 
 
 def build_run_network(run: Run) -> PreparingModel:
-    """The network of a run with fresh weights; its weights file holds the features' too."""
+    """The network of a run with fresh weights; its weights file holds features and backbone too."""
     features = run.values["feature_task"]
     network = build_network(from_json(features)) if features else None
-    return build_network(run.task, network)
+    task = run.task
+    if "weights" in task.model_args:
+        task = with_values(task, {"model_args.weights": "none"})
+    return build_network(task, network)
 
 
 def load_network(run: Run) -> PreparingModel:

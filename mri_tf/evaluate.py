@@ -30,6 +30,7 @@ def evaluate_run(run, prepared, records, out: Path, prior: str = "") -> Evaluate
     from mri_tf import metrics
     from mri_tf.assemble import load_network
     from mri_tf.checkpoint import write_at_once
+    from mri_tf.data.pipeline import ordered_batches, walk
     from mri_tf.figures import save_confusion
 
     task = run.task
@@ -39,10 +40,13 @@ def evaluate_run(run, prepared, records, out: Path, prior: str = "") -> Evaluate
     files = [out / "metrics.json"]
     if task.kind == "segmentation":
         _, patient_of = np.unique(patients.astype(str), return_inverse=True)
-        by_patient = pixel_confusions(model, task, prepared, records, patient_of)
-        values = metrics.segmentation_metrics(by_patient, task.class_names)
+        batches = ordered_batches(
+            walk(prepared, records, BATCH_SIZE), task, run.values["fitted"]
+        )
+        by_patient = pixel_confusions(model, batches, patient_of, len(task.output_names))
+        values = metrics.segmentation_metrics(by_patient, task.output_names)
     else:
-        probabilities = predict_records(model, task, prepared, records)
+        probabilities = predict_records(model, run, prepared, records)
         if prior:
             probabilities = _with_prior(probabilities, prior, run)
         truth, predicted = prepared.labels[records], probabilities.argmax(axis=-1)
@@ -53,34 +57,35 @@ def evaluate_run(run, prepared, records, out: Path, prior: str = "") -> Evaluate
         files.append(_write_predictions(out, prepared, records, probabilities, task.class_names))
         files += save_confusion(by_patient.sum(axis=0), task.class_names, out / "confusion")
     values["split"] = run.values["split"]
+    notes = [values["note"]]
     if run.values["split"] == "random":
-        values["note"] = "; ".join(
-            filter(None, ["LEAKY: slices of one patient on both sides", values["note"]])
-        )
+        notes.insert(0, "LEAKY: slices of one patient on both sides")
+    if task.model_args.get("weights") == "none":
+        notes.insert(0, "the backbone has random weights, not ImageNet's")
+    values["note"] = "; ".join(filter(None, notes))
     write_at_once(out / "metrics.json", json.dumps(values, indent=1).encode())
     return Evaluated(values, files)
 
 
-def predict_records(model, task, prepared, records):
+def predict_records(model, run, prepared, records):
     """(records, classes) probabilities in the order of `records`; nothing augmented, none left out."""
     import numpy as np
 
-    from mri_tf.data.pipeline import ordered_batches
+    from mri_tf.data.pipeline import ordered_batches, walk
 
-    batches = ordered_batches(prepared, records, task, BATCH_SIZE)
+    batches = ordered_batches(
+        walk(prepared, records, BATCH_SIZE), run.task, run.values["fitted"]
+    )
     return np.concatenate([model.predict_on_batch(image) for image, _, _ in batches])
 
 
-def pixel_confusions(model, task, prepared, records, patient_of):
+def pixel_confusions(model, batches, patient_of, labels: int):
     """(patients, true label, predicted label) pixel counts; one batch in memory at a time."""
     import numpy as np
 
-    from mri_tf.data.pipeline import ordered_batches
-
-    labels = len(task.class_names)
     counts = np.zeros((patient_of.max() + 1, labels, labels))
     done = 0
-    for image, mask, _ in ordered_batches(prepared, records, task, BATCH_SIZE):
+    for image, mask, _ in batches:
         predicted = model.predict_on_batch(image).argmax(axis=-1)  # (batch, rows, columns)
         for truth, guess in zip(mask.numpy(), predicted, strict=True):
             pairs = np.bincount(np.ravel(truth * labels + guess), minlength=labels * labels)

@@ -76,7 +76,7 @@ def write_saved_model(model, task, image_dtype: str, folder: Path) -> None:
         "serving_default",
         tf.function(serving_default, input_signature=list(inputs.values()), autograph=False),
     )
-    if len(task.image_shape) == 2:
+    if serves_image_bytes(task):
         bytes_spec = tf.TensorSpec((None,), tf.string, name="image_bytes")
 
         def image_bytes(image_bytes):
@@ -91,6 +91,12 @@ def write_saved_model(model, task, image_dtype: str, folder: Path) -> None:
             "image_bytes", tf.function(image_bytes, input_signature=[bytes_spec], autograph=False)
         )
     archive.write_out(str(folder), verbose=False)
+
+
+def serves_image_bytes(task) -> bool:
+    """Whether preparation from PNG or JPEG bytes can be done in the graph (CLAHE cannot)."""
+    grey_or_colour = len(task.channels) in (1, 3)
+    return len(task.image_shape) == 2 and grey_or_colour and "clahe" not in task.prep
 
 
 def grid_image(data, task, image_dtype: str):
@@ -122,7 +128,7 @@ def parity(run, prepared, model, folder: Path) -> float:
     batch = parse_examples(
         tf.constant(prepared.read(records)), prepared.image_shape, prepared.image_dtype, False
     )
-    expected = predict_records(model, task, prepared, records)
+    expected = predict_records(model, run, prepared, records)
     image = batch["image"].numpy().astype(np.float32)
     feeds = [("serving_default", {"image": image})]
     if needs_stats(task.normalize):
@@ -142,7 +148,7 @@ def png_files(images, task):
     import numpy as np
     import tensorflow as tf
 
-    if len(task.image_shape) != 2 or images.shape[-1] not in (1, 3):
+    if not serves_image_bytes(task):
         return None
     slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
     stored = np.round((images - intercept) / slope)
@@ -178,7 +184,7 @@ def _stats(image):
 def _write_assets(run, folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "task.json").write_text(json.dumps(run.values["task"], indent=1), encoding="utf-8")
-    labels = "".join(f"{name}\n" for name in run.task.class_names)
+    labels = "".join(f"{name}\n" for name in run.task.output_names)
     (folder / "labels.txt").write_text(labels, encoding="utf-8")
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import mri_tf
 from mri_tf.assemble import build_network, load_network
+from mri_tf.data.centroids import fit_centroids
 from mri_tf.data.pipeline import (
     batch_function,
     ordered_batches,
@@ -63,6 +64,7 @@ def new_run(
             "contents": _by_side(prepared.contents, sides),
             "features": features_place,
             "feature_task": features.values["task"] if features else None,
+            "fitted": {},  # on the training side; filled when the training starts
             "feature_weights": features.values["weights_sha256"] if features else "",
             "versions": {"mri_tf": mri_tf.__version__, "tensorflow": tf.__version__,
                          "keras": keras.__version__},
@@ -88,10 +90,16 @@ def fit_run(
             sides[0], prepared.labels[sides[0]], min(task.batch_size, len(sides[0])), seed,
             task.oversample, replicas,
         )  # fmt: skip
-        counts = training_counts(task, prepared, sides[0])
+        run = run.save(fitted=fit_on_training_side(task, prepared, sides[0], seed))
+        fitted = run.values["fitted"]
+        counts = training_counts(task, prepared, sides[0], fitted)
         keras.utils.set_random_seed(seed)
         with strategy.scope():
-            model = build_network(task, load_network(features) if features else None)
+            keras.config.set_dtype_policy(task.precision)
+            try:
+                model = build_network(task, load_network(features) if features else None)
+            finally:
+                keras.config.set_dtype_policy("float32")
             model.compile(
                 optimizer=keras.optimizers.Adam(task.learning_rate, name="adam"),
                 loss=weighted_cross_entropy(class_weights(counts, task.loss_weights)),
@@ -101,9 +109,11 @@ def fit_run(
             model.optimizer.build(model.trainable_variables)
         data = TrainingData(
             training=lambda first: training_batches(prepared, plan, first, task.epochs),
-            validation=ordered_batches(prepared, sides[1], task, plan.batch_size, replicas),
+            validation=ordered_batches(
+                walk(prepared, sides[1], plan.batch_size, replicas), task, fitted
+            ),
             steps=plan.steps,
-            prepare=batch_function(task, training=True),
+            prepare=batch_function(task, training=True, fitted=fitted),
             names_of=lambda epoch, step: _names(prepared, plan, epoch, step),
         )
         schedule = Schedule(task.epochs, task.patience, seed, run.identity())
@@ -138,14 +148,28 @@ def positions_of(run: Run, prepared: Prepared) -> list[np.ndarray]:
     ]
 
 
-def training_counts(task: Task, prepared: Prepared, records: np.ndarray) -> np.ndarray:
+def fit_on_training_side(task: Task, prepared: Prepared, records: np.ndarray, seed: int) -> dict:
+    """What is fitted to data and stored in the run, from the training side alone."""
+    if not task.intensity_classes:
+        return {}
+    images = (
+        image
+        for batch in walk(prepared, records, READ_AT_ONCE)
+        for image in batch["image"].numpy()
+    )
+    return {"centroids": fit_centroids(images, task.intensity_classes, seed).tolist()}
+
+
+def training_counts(
+    task: Task, prepared: Prepared, records: np.ndarray, fitted: dict
+) -> np.ndarray:
     """How often each class occurs in the training side: records, or pixels of a segmentation."""
-    class_count = len(task.class_names)
+    class_count = len(task.output_names)
     if task.kind == "classification":
         return class_counts(prepared.labels[records], class_count)
     total = np.zeros(class_count, dtype=np.int64)
-    for batch in walk(prepared, records, READ_AT_ONCE):
-        total += class_counts(batch["mask"].numpy(), class_count)
+    for _, target, _ in ordered_batches(walk(prepared, records, READ_AT_ONCE), task, fitted):
+        total += class_counts(target.numpy(), class_count)
     return total
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from mri_tf.errors import InputError
 
 KINDS = ("classification", "segmentation")
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
 LARGEST_FLOAT = 1e308
 BASE_VARIANT = "manual"  # the reserved name of a task without variants
@@ -36,11 +37,14 @@ class Task:
     model_args: dict = field(default_factory=dict)
     features_from: str = ""  # the segmentation task whose network feeds the classifier
     features: dict = field(default_factory=dict)  # dotted key -> value, set on the feature task
+    # Of a segmentation: 0 learns the masks, n the nearest of n k-means centroids of intensity.
+    intensity_classes: int = 0
     augment: dict = field(default_factory=dict)  # operation -> its arguments
     augment_probability: float = 0.0  # of an image, each epoch
     oversample: bool = False  # every class drawn equally often in an epoch
     loss_weights: str = "none"
     split_fractions: tuple[float, ...] = (0.6, 0.2, 0.2)  # train, validation, test; of patients
+    precision: str = "float32"  # of the training; numbers and exports are float32 always
     batch_size: int = 8
     epochs: int = 50
     patience: int = 0  # epochs without a better validation before training stops; 0: never
@@ -54,6 +58,13 @@ class Task:
             value = _normalised(getattr(self, spec.name), hints[spec.name], spec.name)
             object.__setattr__(self, spec.name, value)
         self._check()
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of what the network's outputs mean, in their order."""
+        if not self.intensity_classes:
+            return self.class_names
+        return tuple(f"intensity_{number + 1}" for number in range(self.intensity_classes))
 
     def _check(self) -> None:
         _require(self.name.isidentifier(), "name", "is also a file name: letters, digits, _", self.name)
@@ -78,6 +89,12 @@ class Task:
             self.loss_weights,
         )
         _require(
+            self.precision in PRECISIONS,
+            "precision",
+            f"is one of {', '.join(PRECISIONS)}",
+            self.precision,
+        )
+        _require(
             0.0 <= self.augment_probability <= 1.0,
             "augment_probability",
             "lies in 0 to 1",
@@ -93,6 +110,12 @@ class Task:
         )
         for name in ("batch_size", "epochs", "demo_patients"):
             _require(getattr(self, name) >= 1, name, "is at least 1", getattr(self, name))
+        _require(
+            self.intensity_classes == 0 or (self.kind == "segmentation" and self.intensity_classes > 1),
+            "intensity_classes",
+            "is 0, or at least 2 in a segmentation task",
+            self.intensity_classes,
+        )
         _require(self.patience >= 0, "patience", "is at least 0", self.patience)
         _require(self.learning_rate > 0, "learning_rate", "is positive", self.learning_rate)
         _require(

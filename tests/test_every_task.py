@@ -19,6 +19,7 @@ from mri_tf.train import sides_for_features
 SMALL = {
     "mnet": {"model_args.start_filters": 2},
     "feature_classifier": {"model_args": dict(conv_filters=2, dense_units=4, repeats=2)},
+    "vgg_features": {"model_args": dict(dense_units=4, weights="none")},
     "vgg": {"model_args": dict(conv_filters=2, dense_units=4)},
 }
 CASES = [
@@ -84,6 +85,7 @@ def test_a_task_goes_from_raw_files_to_a_served_model(name, variant, fake_raw, t
     exported = export_run(run, prepared, tmp_path / "saved_models")
     assert exported == tmp_path / "saved_models" / name / "1"
     image = np.zeros((3, *prepared.image_shape), np.float32)
+    assert prepared.image_dtype == ("uint8" if "clahe" in task.prep else prepared.image_dtype)
     feed = {"image": image}
     if task.normalize["method"] == "zscore":
         feed["intensity_stats"] = np.ones((3, 2, 1, 2), np.float32)

@@ -142,8 +142,8 @@ def test_a_loss_that_is_no_number_names_epoch_step_and_records(tmp_path, pools, 
 
     real = fitting.batch_function
 
-    def poisoned(task, training):
-        make = real(task, training)
+    def poisoned(task, training, fitted):
+        make = real(task, training, fitted)
 
         def prepare_batch(batch):
             image, target, weight = make(batch)

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.data.augment import apply_transforms, draw_transforms
+from mri_tf.data.centroids import nearest_centroid
 from mri_tf.data.normalize import normalize
 from mri_tf.data.plan import Batch, TrainingPlan, plain_batches
 from mri_tf.prepared import Prepared
@@ -56,16 +57,20 @@ def read_dataset(
     return read_batches.apply(tf.data.experimental.assert_cardinality(count))
 
 
-def batch_function(task: Task, training: bool) -> BatchFunction:
+def batch_function(task: Task, training: bool, fitted: dict | None = None) -> BatchFunction:
     """Raw batch -> (image, target, weight), augmented if `training`, normalised always.
 
-    The target is the mask of a segmentation task and the label of a classification task.
+    The target is the label of a classification task; of a segmentation task it is the mask, or
+    the nearest of the `centroids` in `fitted`, what was fitted on the training side.
     """
     segmentation = task.kind == "segmentation"
 
     def make(batch: dict) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         image = tf.cast(batch["image"], tf.float32)
-        target = batch["mask"] if segmentation else batch["label"]
+        if task.intensity_classes:
+            target = nearest_centroid(image, fitted["centroids"])
+        else:
+            target = batch["mask"] if segmentation else batch["label"]
         if training and task.augment and task.augment_probability > 0:
             transforms = draw_transforms(
                 batch["seed"], task.image_shape, task.augment, task.augment_probability
@@ -100,9 +105,6 @@ def walk(prepared: Prepared, records: np.ndarray, batch_size: int, replicas: int
     )
 
 
-def ordered_batches(
-    prepared: Prepared, records: np.ndarray, task: Task, batch_size: int, replicas: int = 1
-) -> tf.data.Dataset:
-    """(image, target, weight) of every record once, in order, nothing augmented."""
-    raw = walk(prepared, records, batch_size, replicas)
-    return raw.map(batch_function(task, training=False)).prefetch(2)
+def ordered_batches(raw: tf.data.Dataset, task: Task, fitted: dict) -> tf.data.Dataset:
+    """(image, target, weight) of the batches of `walk`, nothing augmented."""
+    return raw.map(batch_function(task, training=False, fitted=fitted)).prefetch(2)

@@ -36,6 +36,15 @@ TASK = Task(
             "model": "vgg",
             "model_args": dict(conv_filters=16, dense_units=100),
         },
+        vgg={
+            "features_from": "",
+            "image_shape": (224, 224),
+            "prep": dict(clahe=dict(low=-200.0, high=600.0)),
+            "normalize": dict(method="shift", offset=128.0),
+            "model": "vgg_features",
+            "model_args": dict(dense_units=100, weights="imagenet"),
+        },
+        threshold={"features.intensity_classes": 10},
         demo={
             # The paper's 300 epochs of three steps take hours of frozen features on two cores.
             "batch_size": 16,

@@ -33,6 +33,15 @@ TASK = Task(
             "model": "vgg",
             "model_args": dict(conv_filters=16, dense_units=100),
         },
+        vgg={
+            "features_from": "",
+            "image_shape": (224, 224),
+            "prep.clahe": dict(low=0.0, high=255.0),
+            "normalize": dict(method="shift", offset=128.0),
+            "model": "vgg_features",
+            "model_args": dict(dense_units=100, weights="imagenet"),
+        },
+        threshold={"features.intensity_classes": 10},
         demo={"epochs": 5, "demo_patients": 12, "features.epochs": 2},
     ),
 )
