@@ -1,6 +1,7 @@
 # CPU:  docker build -t mri_tf .
 # GPU:  docker build -t mri_tf:gpu --build-arg LOCK=requirements-gpu.lock .
-#       docker run --gpus all -v "$PWD/work:/work" mri_tf:gpu train --task cardiac_levels
+# Run:  mkdir -p work && docker run --user "$(id -u):$(id -g)" -v "$PWD/work:/work" \
+#           mri_tf train --task cardiac_levels    (GPU: --gpus all, mri_tf:gpu)
 FROM python:3.12-slim
 
 ARG LOCK=requirements.lock

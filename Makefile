@@ -24,7 +24,7 @@ lint: .venv/.test
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("mri_tf needs Python 3.11 to 3.13. Received: %d.%d. Pass another: make PYTHON=python3.12 ..." % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 14) else 0)'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/.runtime: .venv/bin/python requirements.lock setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

@@ -39,10 +39,13 @@ def print_row(name: str, table: pd.DataFrame, class_names: list[str], epochs: st
     by_patient = metrics.confusion_by_patient(
         truth, predicted, np.asarray(table["patient"]), len(class_names)
     )
-    cells = [
-        "{value:.3f} ({low:.3f} to {high:.3f})".format(**metrics.with_interval(measure, by_patient))
-        for measure in MEASURES.values()
-    ]
+    cells = []
+    for measure in MEASURES.values():
+        number = metrics.with_interval(measure, by_patient)
+        interval = "no interval"
+        if number["low"] is not None:
+            interval = f"{number['low']:.3f} to {number['high']:.3f}"
+        cells.append(f"{number['value']:.3f} ({interval})")
     print(f"| {name} | {len(by_patient)} | {len(table)} | {epochs} | {' | '.join(cells)} |")
 
 

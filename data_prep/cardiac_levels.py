@@ -18,7 +18,8 @@ from mri_tf.errors import InputError
 from mri_tf.schema import Record
 from mri_tf.task import Task
 
-OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane")
+OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane", "clahe if set")
+SETTINGS = {"slope", "intercept", "clahe"}
 AIR_HU = -1024
 
 

@@ -16,13 +16,18 @@ from mri_tf.errors import InputError
 from mri_tf.schema import Record
 from mri_tf.task import Task
 
+SETTINGS = {"slice_step", "slope", "intercept"}
 OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane")
 AIR_HU = -1024
 
 
 def list_sources(raw: Path, task: Task) -> list[Source]:
     """One source a volume with a label map; raises InputError if there is none."""
-    maps = sorted((raw / "labels").glob("[!.]*.nii*"))
+    maps = [
+        path
+        for path in sorted((raw / "labels").glob("[!.]*"))
+        if path.name.endswith((".nii", ".nii.gz"))
+    ]
     if not maps:
         raise InputError(
             f"The raw folder of {task.name} holds volumes/ and labels/ with NIfTI files.",
@@ -32,10 +37,15 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
     return [
         Source(
             patient=path.name.partition(".nii")[0],
-            files={"volume": f"volumes/{path.name}", "labels": f"labels/{path.name}"},
+            files={"volume": _volume_file(raw, path), "labels": f"labels/{path.name}"},
         )
         for path in maps
     ]
+
+
+def _volume_file(raw: Path, label_map: Path) -> str:
+    plain = f"volumes/{label_map.name.removesuffix('.gz')}"
+    return plain if (raw / plain).is_file() else f"{plain}.gz"
 
 
 def read_source(raw: Path, source: Source, task: Task) -> list[Record]:

@@ -18,7 +18,7 @@ from mri_tf.errors import InputError, some_of
 from mri_tf.schema import NO_LABEL, Record
 from mri_tf.task import Task
 
-OPERATIONS = ("decode_image", "fit_to_grid", "rescale")
+OPERATIONS = ("decode_image", "fit_to_grid", "rescale", "clahe if set")
 SETTINGS = {"dtype", "slope", "intercept", "label_column", "clahe"}
 DTYPES = ("uint8", "uint16", "int16", "float32")
 FACTS = ("site", "scanner", "age", "sex")
@@ -103,13 +103,6 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
 def _check_settings(task: Task) -> None:
     """Refuses a task that images of a table cannot serve, before any is read."""
     way_out = "Change the task, or write a prep file for it."
-    unknown = sorted(set(task.prep) - SETTINGS)
-    if unknown:
-        raise InputError(
-            f"prep of a task of manifest.csv takes {', '.join(sorted(SETTINGS))}.",
-            some_of(unknown),
-            "Correct prep in the task file.",
-        )
     if len(task.image_shape) != 2 or len(task.channels) not in (1, 3):
         raise InputError(
             "manifest.csv lists 2D images of one channel, or of three (RGB).",

@@ -1,5 +1,6 @@
 """The prep module of a task, found by its file's name."""
 
+import functools
 import importlib
 from pathlib import Path
 from types import ModuleType
@@ -7,14 +8,16 @@ from types import ModuleType
 from mri_tf.errors import InputError
 from mri_tf.tasks import is_built_in, load_module
 
-NEEDED = ("list_sources", "read_source", "OPERATIONS")
+NEEDED = ("list_sources", "read_source", "OPERATIONS", "SETTINGS")
 
 
+@functools.cache
 def prep_module(task_file: Path) -> ModuleType:
     """`data_prep/<task>.py` of a task that comes with mri_tf; `<task>_prep.py` beside a user's own.
 
     A user's task without a prep file is prepared from `manifest.csv`. The module has
-    list_sources(raw, task), read_source(raw, source, task), OPERATIONS and, where the task has
+    list_sources(raw, task), read_source(raw, source, task), OPERATIONS, SETTINGS (the keys that
+    `prep` of a task may have) and, where the task has
     fake raw data, write_phantom(folder, patients, seed, signal, progress).
     """
     if is_built_in(task_file):

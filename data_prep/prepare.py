@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import difflib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from mri_tf.prepared import MANIFEST, PRIVATE, Prepared
 from mri_tf.progress import progress
 from mri_tf.schema import SCHEMA_VERSION, Record
 from mri_tf.task import Task
+from mri_tf.tasks import find_task_file, is_built_in
 
-LIBRARIES = ("tensorflow", "numpy", "scipy", "nibabel", "pillow")
+LIBRARIES = ("tensorflow", "numpy", "scipy", "scikit-image", "nibabel", "pillow")
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,15 @@ def prepare(
     Raises InputError for input that cannot be used at all; single unreadable sources are
     returned (and, with `how.strict`, nothing is written and InputError is raised).
     """
-    sources = prep_module(task_file).list_sources(Path(raw), task)
+    module = prep_module(task_file)
+    _check_settings(task, module.SETTINGS)
+    sources = module.list_sources(Path(raw), task)
     _check_patients(sources)
     identity = {
         "task": task.name,
         "prep": prep_fingerprint(task),
-        "sources": fingerprint([source.as_json() for source in sources]),
+        "prep_file": "" if is_built_in(task_file) else file_hash(Path(module.__file__)),
+        "sources": how.pseudonyms.keyed(fingerprint([source.as_json() for source in sources])),
         "salt": how.pseudonyms.fingerprint,
     }
     out = Path(out).absolute()
@@ -91,8 +96,22 @@ def prepare(
     return Prepared.open(out), skipped
 
 
+def _check_settings(task: Task, settings: set[str]) -> None:
+    unknown = sorted(set(task.prep) - settings)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], settings, n=1)
+        hint = f"Did you mean {near[0]}?" if near else "Correct prep in the task file."
+        raise InputError(
+            f"prep of task {task.name} takes {', '.join(sorted(settings)) or 'nothing'}.",
+            some_of(unknown),
+            hint,
+        )
+
+
 def _write_sources(writer, pool, task, task_file, raw: Path, sources, how: HowToPrepare) -> None:
-    read = partial(_read_one, str(task_file), task, str(raw))
+    # A worker elsewhere finds a built-in task by its name, whatever its own paths are.
+    name = task.name if is_built_in(task_file) else str(task_file)
+    read = partial(_read_one, name, task, str(raw))
     left = sources[writer.sources_done :]
     ahead = 1 if how.workers == 1 and not how.scheduler else 4 * max(how.workers, 4)
     with progress(f"preparing {task.name}", len(sources)) as advance:
@@ -110,17 +129,21 @@ def _write_sources(writer, pool, task, task_file, raw: Path, sources, how: HowTo
             advance(writer.sources_done)
 
 
-def _read_one(task_file: str, task: Task, raw: str, source: Source) -> list[Record] | str:
+def _read_one(name_or_file: str, task: Task, raw: str, source: Source) -> list[Record] | str:
     """Runs in a worker: the records of one source, or the reason why there are none."""
     try:
-        return prep_module(Path(task_file)).read_source(Path(raw), source, task)
+        module = prep_module(find_task_file(name_or_file))
+        return module.read_source(Path(raw), source, task) or "it gave no image"
     except Unreadable as error:
         return str(error)
 
 
 def _named(record: Record, source: int, place: int, pseudonyms: Pseudonyms) -> Record:
     return dataclasses.replace(
-        record, record_id=f"{source:06d}-{place:04d}", patient=pseudonyms.of(record.patient)
+        record,
+        record_id=f"{source:06d}-{place:04d}",
+        patient=pseudonyms.of(record.patient),
+        group=pseudonyms.of(record.group) if record.group else "",
     )
 
 
@@ -155,7 +178,8 @@ def _open_existing(
         raise InputError(
             "A folder holds one prepared set.",
             f"{out}, prepared from other input ({', '.join(differs)})",
-            "Name another folder, or remove this one if it is out of date.",
+            "Remove it if it is out of date, or prepare into another folder with "
+            "python -m data_prep.write --out DIR and name that with --data.",
         )
     skipped = [
         Skipped(row["source"], row["skipped_because"]) for row in rows if row["skipped_because"]

@@ -23,6 +23,12 @@ class Pseudonyms:
             return patient
         return "p-" + hmac.new(self._salt, patient.encode(), hashlib.sha256).hexdigest()[:12]
 
+    def keyed(self, digest: str) -> str:
+        """A digest of ids, keyed with the salt: without it nobody can try ids against it."""
+        if not self._salt:
+            return digest
+        return hmac.new(self._salt, digest.encode(), hashlib.sha256).hexdigest()
+
     @property
     def fingerprint(self) -> str:
         """Tells whether two sets used one salt, without telling the salt; empty without one."""

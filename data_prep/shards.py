@@ -83,7 +83,6 @@ class ShardWriter:
 
     def finish(self, manifest: dict, private_rows: list[dict]) -> None:
         """Writes manifest and private sidecar and gives the folder its final name."""
-        self._journal.close()
         shards = [
             {"file": shard_name(shard), "bytes": size}
             for shard, size in enumerate(self._shard_sizes)
@@ -91,11 +90,12 @@ class ShardWriter:
         whole = {**manifest, **self.record_form, "shards": shards, "index": self.index}
         _write_private(self.partial / PRIVATE, private_rows)
         (self.partial / MANIFEST).write_text(json.dumps(whole, indent=1), encoding="utf-8")
-        (self.partial / JOURNAL).unlink()
         for file in self.partial.iterdir():
             with file.open("rb") as opened:
                 os.fsync(opened.fileno())
         os.rename(self.partial, self.out)
+        (self.out / JOURNAL).unlink()
+        self._journal.close()  # and with it the lock
 
     def abandon(self) -> None:
         """Removes what was written; for --strict."""

@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
         raise InputError("--salt-file goes with --pseudonyms.", flags.salt_file, "Add the flag.")
     salt = b""
     if flags.pseudonyms:
-        salt_file = flags.salt_file or flags.out.with_name(flags.out.name + ".salt")
+        salt_file = flags.salt_file or Path(f"{flags.out.absolute()}.salt")
         salt = read_or_make_salt(salt_file, flags.out)
         print(f"Pseudonyms use the salt in {salt_file}: keep it, and keep it private.")
     how = HowToPrepare(flags.workers, flags.scheduler, flags.strict, Pseudonyms(salt))

@@ -18,6 +18,25 @@ def check_task(task: Task) -> None:
     check_model_args(task.model, task.model_args, takes_features=bool(task.features_from))
 
 
+def check_features(task: Task, features: Task) -> None:
+    """Raises InputError unless the feature network sees images as the classifier does."""
+    wanted = {
+        "name": task.features_from,
+        "kind": "segmentation",
+        "image_shape": task.image_shape,
+        "channels": task.channels,
+        "normalize": task.normalize,
+    }
+    differs = [key for key, value in wanted.items() if getattr(features, key) != value]
+    if differs:
+        key = differs[0]
+        raise InputError(
+            f"The feature network of {task.name} has {key} {wanted[key]}.",
+            getattr(features, key),
+            f"Name another run, or set features.{key} with it.",
+        )
+
+
 def build_network(task: Task, features: keras.Model | None = None) -> PreparingModel:
     """The task's network with fresh weights, around a segmentation network if it takes one."""
     source = (*task.image_shape, len(task.channels)) if features is None else features

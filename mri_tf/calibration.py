@@ -12,4 +12,6 @@ def correct_prior(probabilities: np.ndarray, trained: np.ndarray, wanted: np.nda
     trained = np.asarray(trained, float) / np.sum(trained)
     ratio = np.divide(wanted, trained, out=np.zeros_like(wanted), where=trained > 0)
     shifted = probabilities * ratio
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    total = shifted.sum(axis=-1, keepdims=True)
+    # All of a record's probability may lie on classes of share 0: nothing but the prior is left.
+    return np.where(total > 0, shifted / np.where(total > 0, total, 1), wanted)

@@ -15,6 +15,8 @@ import numpy as np
 
 from mri_tf.errors import InputError
 
+FILE = "checkpoint.npz"  # in the run's folder
+
 
 @dataclass
 class TrainingState:

@@ -1,5 +1,6 @@
 """Counts a run on its held-out patients, or on other data: python -m mri_tf.evaluate --run RUN."""
 
+import io
 import json
 import sys
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ class Evaluated:
     files: list[Path]
 
 
-def evaluate_run(run, prepared, records, out: Path, prior: str = "") -> Evaluated:
+def evaluate_run(run, prepared, records, out: Path, split: str, prior: str = "") -> Evaluated:
     """Predicts every record, writes metrics.json, predictions and the confusion figure to `out`.
 
-    `records` are positions in the prepared set. `prior` shifts probabilities to other shares of
+    `records` are positions in the prepared set and `split` says how they were held out. `prior`
+    shifts probabilities to other shares of
     the classes, "0.7,0.3" in the order of class_names.
     """
     import numpy as np
@@ -30,7 +32,7 @@ def evaluate_run(run, prepared, records, out: Path, prior: str = "") -> Evaluate
     from mri_tf import metrics
     from mri_tf.assemble import load_network
     from mri_tf.checkpoint import write_at_once
-    from mri_tf.data.pipeline import ordered_batches, walk
+    from mri_tf.data.pipeline import damage_named, ordered_batches, walk
     from mri_tf.figures import save_confusion
 
     task = run.task
@@ -38,12 +40,15 @@ def evaluate_run(run, prepared, records, out: Path, prior: str = "") -> Evaluate
     patients = prepared.patients[records]
     out.mkdir(parents=True, exist_ok=True)
     files = [out / "metrics.json"]
+    if prior and task.kind == "segmentation":
+        raise InputError("--prior is for classifiers.", task.name, "Leave it away.")
     if task.kind == "segmentation":
         _, patient_of = np.unique(patients.astype(str), return_inverse=True)
         batches = ordered_batches(
             walk(prepared, records, BATCH_SIZE), task, run.values["fitted"]
         )
-        by_patient = pixel_confusions(model, batches, patient_of, len(task.output_names))
+        with damage_named(prepared):
+            by_patient = pixel_confusions(model, batches, patient_of, len(task.output_names))
         values = metrics.segmentation_metrics(by_patient, task.output_names)
     else:
         probabilities = predict_records(model, run, prepared, records)
@@ -56,9 +61,9 @@ def evaluate_run(run, prepared, records, out: Path, prior: str = "") -> Evaluate
         values = metrics.classification_metrics(by_patient, task.class_names)
         files.append(_write_predictions(out, prepared, records, probabilities, task.class_names))
         files += save_confusion(by_patient.sum(axis=0), task.class_names, out / "confusion")
-    values["split"] = run.values["split"]
+    values |= {"split": split, "prior": prior or None}
     notes = [values["note"]]
-    if run.values["split"] == "random":
+    if split == "random":
         notes.insert(0, "LEAKY: slices of one patient on both sides")
     if task.model_args.get("weights") == "none":
         notes.insert(0, "the backbone has random weights, not ImageNet's")
@@ -71,26 +76,36 @@ def predict_records(model, run, prepared, records):
     """(records, classes) probabilities in the order of `records`; nothing augmented, none left out."""
     import numpy as np
 
-    from mri_tf.data.pipeline import ordered_batches, walk
+    from mri_tf.data.pipeline import damage_named, ordered_batches, walk
+    from mri_tf.progress import progress
 
     batches = ordered_batches(
         walk(prepared, records, BATCH_SIZE), run.task, run.values["fitted"]
     )
-    return np.concatenate([model.predict_on_batch(image) for image, _, _ in batches])
+    found = []
+    with damage_named(prepared), progress("evaluating", len(batches)) as advance:
+        for image, _, _ in batches:
+            found.append(model.predict_on_batch(image))
+            advance(len(found))
+    return np.concatenate(found)
 
 
 def pixel_confusions(model, batches, patient_of, labels: int):
     """(patients, true label, predicted label) pixel counts; one batch in memory at a time."""
     import numpy as np
 
+    from mri_tf.progress import progress
+
     counts = np.zeros((patient_of.max() + 1, labels, labels))
     done = 0
-    for image, mask, _ in batches:
-        predicted = model.predict_on_batch(image).argmax(axis=-1)  # (batch, rows, columns)
-        for truth, guess in zip(mask.numpy(), predicted, strict=True):
-            pairs = np.bincount(np.ravel(truth * labels + guess), minlength=labels * labels)
-            counts[patient_of[done]] += pairs.reshape(labels, labels)
-            done += 1
+    with progress("evaluating", len(patient_of)) as advance:
+        for image, mask, _ in batches:
+            predicted = model.predict_on_batch(image).argmax(axis=-1)  # (batch, rows, columns)
+            for truth, guess in zip(mask.numpy(), predicted, strict=True):
+                pairs = np.bincount(np.ravel(truth * labels + guess), minlength=labels * labels)
+                counts[patient_of[done]] += pairs.reshape(labels, labels)
+                done += 1
+            advance(done)
     return counts
 
 
@@ -122,6 +137,8 @@ def format_interval(number: dict) -> str:
 def _write_predictions(out: Path, prepared, records, probabilities, class_names) -> Path:
     import pandas as pd
 
+    from mri_tf.checkpoint import write_at_once
+
     table = pd.DataFrame(
         {
             "record_id": prepared.record_ids[records],
@@ -133,9 +150,10 @@ def _write_predictions(out: Path, prepared, records, probabilities, class_names)
     )
     for number, name in enumerate(class_names):
         table[f"p_{name}"] = probabilities[:, number]
-    path = out / "predictions.parquet"
-    table.to_parquet(path, index=False)
-    return path
+    whole = io.BytesIO()
+    table.to_parquet(whole, index=False)
+    write_at_once(out / "predictions.parquet", whole.getbuffer())
+    return out / "predictions.parquet"
 
 
 def _with_prior(probabilities, prior: str, run):
@@ -167,18 +185,6 @@ def _with_prior(probabilities, prior: str, run):
     return correct_prior(probabilities, seen, wanted)
 
 
-def _check_unseen(run, prepared, records) -> None:
-    """Refuses other data that holds images the run was trained on."""
-    seen = {name for side in ("train", "validation") for name in run.values["contents"][side]}
-    known = [prepared.record_ids[record] for record in records if prepared.contents[record] in seen]
-    if known:
-        raise InputError(
-            "Data to evaluate on holds no image that the run was trained on.",
-            f"{len(known)} of {len(records)} records: {some_of(known)}",
-            "Leave --data away for the run's own held-out patients.",
-        )
-
-
 def main(arguments: list[str]) -> int:
     """Evaluates a finished run; returns the exit code."""
     flags = _parser().parse_args(arguments)
@@ -186,23 +192,26 @@ def main(arguments: list[str]) -> int:
     import numpy as np
 
     from mri_tf.fitting import positions_of
+    from mri_tf.leakage import check_data_unseen
     from mri_tf.prepared import Prepared
     from mri_tf.runs import open_finished
 
     run = open_finished(flags.run)
-    folder = flags.data or Path(run.values["data_folder"])
+    folder = flags.data or run.data_folder
     prepared = Prepared.open(folder)
     prepared.check_fits(run.task)
-    own = prepared.content_fingerprint() == run.values["data"]
-    if own:
-        records, out = positions_of(run, prepared)[2], flags.out or flags.run
+    home = flags.run
+    if flags.data is None or prepared.content_fingerprint() == run.values["data"]:
+        records, split = positions_of(run, prepared)[2], run.values["split"]
     else:
-        if flags.data is None:
-            positions_of(run, prepared)  # says that the run's own set has changed
-        records = np.arange(len(prepared))
-        _check_unseen(run, prepared, records)
-        out = flags.out or flags.run / "evaluations" / folder.name
-    result = evaluate_run(run, prepared, records, out, flags.prior)
+        records, split = np.arange(len(prepared)), "other data"
+        shared = check_data_unseen(run, prepared)
+        if shared:
+            print(f"patient ids that the training had too: {some_of(shared)}; other people?")
+        home = flags.run / "evaluations" / folder.absolute().name
+    if flags.prior:
+        home = flags.run / "evaluations" / f"{home.name}-prior-{flags.prior}"
+    result = evaluate_run(run, prepared, records, flags.out or home, split, flags.prior)
     print("\n".join(summary(result.metrics)))
     print(f"wrote {', '.join(str(path) for path in result.files)}")
     return 0

@@ -1,8 +1,10 @@
 """Writes a finished run as a SavedModel for TF Serving: python -m mri_tf.export --run RUN."""
 
+import errno
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from mri_tf.command import Parser, import_tensorflow, run_command
@@ -23,8 +25,8 @@ def export_run(run, prepared, out: Path) -> Path:
     model, task = load_network(run), run.task
     home = Path(out) / task.name
     home.mkdir(parents=True, exist_ok=True)
-    scratch = home / ".partial"
-    shutil.rmtree(scratch, ignore_errors=True)
+    # A folder of this process' own: two runs may end at the same moment.
+    scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=home)) / "model"
     try:
         write_saved_model(model, task, prepared.image_dtype, scratch)
         _write_assets(run, scratch / "assets.extra")
@@ -35,11 +37,21 @@ def export_run(run, prepared, out: Path) -> Path:
                 f"more than {PARITY_LIMIT:g}.",
                 "Nothing was exported; the run is kept.",
             )
-        folder = home / str(next_version(home))
-        scratch.rename(folder)
+        return _publish(scratch, home)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return folder
+        shutil.rmtree(scratch.parent, ignore_errors=True)
+
+
+def _publish(scratch: Path, home: Path) -> Path:
+    """Renames to the next free version; another process may take a number at the same moment."""
+    while True:
+        folder = home / str(next_version(home))
+        try:
+            scratch.rename(folder)
+            return folder
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
 
 
 def next_version(home: Path) -> int:
@@ -113,12 +125,13 @@ def parity(run, prepared, model, folder: Path) -> float:
     """Largest difference of probabilities between the run's network and the export.
 
     Over 20 held-out records; the export is loaded into a session, as TF Serving loads it. The
-    bytes signature is fed a PNG of each prepared image where the record's values fit in one.
+    bytes signature is fed a PNG of each prepared image and compared with the network on what that
+    PNG holds, which is the prepared image itself wherever its values fit in one.
     """
     import numpy as np
     import tensorflow as tf
 
-    from mri_tf.data.normalize import needs_stats
+    from mri_tf.data.normalize import needs_stats, normalize
     from mri_tf.evaluate import predict_records
     from mri_tf.fitting import positions_of
     from mri_tf.schema import parse_examples
@@ -128,32 +141,30 @@ def parity(run, prepared, model, folder: Path) -> float:
     batch = parse_examples(
         tf.constant(prepared.read(records)), prepared.image_shape, prepared.image_dtype, False
     )
-    expected = predict_records(model, run, prepared, records)
     image = batch["image"].numpy().astype(np.float32)
-    feeds = [("serving_default", {"image": image})]
+    feed = {"image": image}
     if needs_stats(task.normalize):
-        feeds[0][1]["intensity_stats"] = batch["intensity_stats"].numpy()
-    files = png_files(image, task)
-    if files is not None:
-        feeds.append(("image_bytes", {"image_bytes": files}))
-    differences = [
-        np.max(np.abs(run_in_session(folder, name, values)["probabilities"] - expected))
-        for name, values in feeds
-    ]
-    return float(max(differences))
+        feed["intensity_stats"] = batch["intensity_stats"].numpy()
+    expected = predict_records(model, run, prepared, records)
+    served = run_in_session(folder, "serving_default", feed)["probabilities"]
+    difference = np.max(np.abs(served - expected))
+    if serves_image_bytes(task):
+        files = png_files(image, task)
+        held = tf.stack([grid_image(file, task, prepared.image_dtype) for file in files])
+        if not np.array_equal(held, image):
+            expected = model.predict_on_batch(normalize(held, _stats(held), task.normalize))
+        served = run_in_session(folder, "image_bytes", {"image_bytes": files})["probabilities"]
+        difference = max(difference, np.max(np.abs(served - expected)))
+    return float(difference)
 
 
 def png_files(images, task):
-    """The prepared images as PNG bytes in stored values, or None where a PNG cannot hold them."""
+    """Prepared images as PNG bytes of their stored values, rounded to what a PNG can hold."""
     import numpy as np
     import tensorflow as tf
 
-    if not serves_image_bytes(task):
-        return None
     slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
-    stored = np.round((images - intercept) / slope)
-    if stored.min() < 0 or stored.max() > 65535:
-        return None
+    stored = np.clip(np.round((images - intercept) / slope), 0, 65535)
     # 8 and 16 bit are told apart by the file, so the smaller one that fits is right.
     kind = np.uint8 if stored.max() <= 255 else np.uint16
     return np.array([tf.io.encode_png(one).numpy() for one in stored.astype(kind)], dtype=object)
@@ -196,7 +207,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.runs import open_finished
 
     run = open_finished(flags.run)
-    folder = export_run(run, Prepared.open(Path(run.values["data_folder"])), flags.out)
+    folder = export_run(run, Prepared.open(run.data_folder), flags.out)
     print(f"wrote {folder}")
     return 0
 

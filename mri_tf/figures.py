@@ -1,8 +1,11 @@
 """Figures for papers: colour-blind safe, legible at journal width, as PNG and SVG."""
 
+import io
 from pathlib import Path
 
 import numpy as np
+
+from mri_tf.checkpoint import write_at_once
 
 
 def save_confusion(confusion: np.ndarray, class_names: tuple[str, ...], stem: Path) -> list[Path]:
@@ -30,5 +33,7 @@ def save_confusion(confusion: np.ndarray, class_names: tuple[str, ...], stem: Pa
     figure.colorbar(shown, ax=axes, label="share of the true class", shrink=0.8)
     paths = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
     for path in paths:
-        figure.savefig(path, dpi=200)
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=200, format=path.suffix[1:])
+        write_at_once(path, picture.getbuffer())
     return paths

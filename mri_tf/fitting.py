@@ -1,5 +1,6 @@
 """One training from a prepared set to a finished run folder; pre-training and classifier alike."""
 
+import os
 from pathlib import Path
 
 import keras
@@ -8,20 +9,23 @@ import tensorflow as tf
 
 import mri_tf
 from mri_tf.assemble import build_network, load_network
+from mri_tf.checkpoint import FILE
 from mri_tf.data.centroids import fit_centroids
 from mri_tf.data.pipeline import (
     batch_function,
+    damage_named,
     ordered_batches,
     training_batches,
     walk,
 )
 from mri_tf.data.plan import TrainingPlan
+from mri_tf.devices import has_accelerator, strategy
 from mri_tf.errors import InputError, some_of
 from mri_tf.fingerprint import file_hash
+from mri_tf.leakage import seen_by
 from mri_tf.losses import class_weights, weighted_cross_entropy
 from mri_tf.prepared import Prepared
 from mri_tf.runs import (
-    CHECKPOINT,
     FINISHED,
     RUNNING,
     Run,
@@ -30,7 +34,7 @@ from mri_tf.runs import (
 )
 from mri_tf.splits import SIDES
 from mri_tf.task import Task, to_json
-from mri_tf.training import Schedule, TrainingData, class_counts, has_accelerator, train
+from mri_tf.training import Schedule, TrainingData, class_counts, train
 
 READ_AT_ONCE = 64  # records, where a whole side is walked through
 
@@ -40,29 +44,20 @@ def new_run(
     split: str, features: Run | None = None,
 ) -> Run:  # fmt: skip
     """The values of a run that has not started; nothing is written."""
-    features_place = ""
-    if features is not None:
-        inside = features.folder.resolve().is_relative_to(folder.resolve())
-        features_place = (
-            str(features.folder.resolve().relative_to(folder.resolve()))
-            if inside
-            else str(features.folder.resolve())
-        )
     return Run(
         folder,
         {
             "task": to_json(task),
             "seed": seed,
             "data": prepared.content_fingerprint(),
-            "data_folder": str(prepared.folder),
+            "data_folder": os.path.relpath(prepared.folder, folder),
             "split": split,
             "sides": _by_side(prepared.record_ids, sides),
             "patients": {
                 side: sorted(set(names))
                 for side, names in _by_side(prepared.patients, sides).items()
             },
-            "contents": _by_side(prepared.contents, sides),
-            "features": features_place,
+            "seen": seen_by(prepared, sides, features),
             "feature_task": features.values["task"] if features else None,
             "fitted": {},  # on the training side; filled when the training starts
             "feature_weights": features.values["weights_sha256"] if features else "",
@@ -84,17 +79,18 @@ def fit_run(
         task, seed = run.task, run.values["seed"]
         sides = positions_of(run, prepared)
         _check_classes(task, prepared, sides)
-        strategy = _strategy(devices)
-        replicas = strategy.num_replicas_in_sync
+        where = strategy(devices)
+        replicas = where.num_replicas_in_sync
         plan = TrainingPlan(
             sides[0], prepared.labels[sides[0]], min(task.batch_size, len(sides[0])), seed,
             task.oversample, replicas,
         )  # fmt: skip
-        run = run.save(fitted=fit_on_training_side(task, prepared, sides[0], seed))
-        fitted = run.values["fitted"]
-        counts = training_counts(task, prepared, sides[0], fitted)
+        with damage_named(prepared):
+            fitted = fit_on_training_side(task, prepared, sides[0], seed)
+            counts = training_counts(task, prepared, sides[0], fitted)
+        run = run.save(fitted=fitted)
         keras.utils.set_random_seed(seed)
-        with strategy.scope():
+        with where.scope():
             keras.config.set_dtype_policy(task.precision)
             try:
                 model = build_network(task, load_network(features) if features else None)
@@ -118,7 +114,10 @@ def fit_run(
         )
         schedule = Schedule(task.epochs, task.patience, seed, run.identity())
         timing = {} if checkpoint_seconds is None else {"checkpoint_seconds": checkpoint_seconds}
-        state = train(model, data, schedule, run.folder, has_accelerator(), **timing)
+        with damage_named(prepared):
+            # Under a strategy Keras builds the loss on the raw batch, before a train step.
+            on_device = has_accelerator() and replicas == 1
+            state = train(model, data, schedule, run.folder, on_device, **timing)
         scratch = run.folder / ".partial.weights.h5"
         model.save_weights(scratch)
         scratch.replace(run.weights)
@@ -130,7 +129,7 @@ def fit_run(
             training_counts=counts.tolist(),
             parameters=model.count_params(),
         )
-        (run.folder / CHECKPOINT).unlink(missing_ok=True)
+        (run.folder / FILE).unlink(missing_ok=True)
         return run
 
 
@@ -173,27 +172,6 @@ def training_counts(
     return total
 
 
-def check_no_overlap(features: Run, prepared: Prepared, sides: list[np.ndarray]) -> None:
-    """Refuses a feature network that saw patients of validation or test, by id or by pixels."""
-    seen_patients = {name for side in SIDES[:2] for name in features.values["patients"][side]}
-    seen_contents = {name for side in SIDES[:2] for name in features.values["contents"][side]}
-    held_out = np.concatenate(sides[1:])
-    leaked = sorted(
-        {
-            prepared.patients[record]
-            for record in held_out
-            if prepared.patients[record] in seen_patients
-            or prepared.contents[record] in seen_contents
-        }
-    )
-    if leaked:
-        raise InputError(
-            "The feature network saw no patient of the classifier's validation or test side.",
-            some_of(leaked, 20),
-            "Leave --features away to pre-train on the training side, or use other features.",
-        )
-
-
 def _by_side(values: np.ndarray, sides: list[np.ndarray]) -> dict[str, list[str]]:
     return {name: list(values[side]) for name, side in zip(SIDES, sides, strict=True)}
 
@@ -215,28 +193,3 @@ def _check_classes(task: Task, prepared: Prepared, sides: list[np.ndarray]) -> N
             some_of(task.class_names[label] for label in present),
             "Add records of other classes.",
         )
-
-
-def _strategy(devices: int) -> tf.distribute.Strategy:
-    """One device, or MirroredStrategy over several; 0 means all GPUs there are.
-
-    Without GPUs, `devices` logical CPUs are used.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    if devices > 1 and not gpus:
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        if tf.config.get_logical_device_configuration(cpu) is None:
-            parts = [tf.config.LogicalDeviceConfiguration()] * devices
-            tf.config.set_logical_device_configuration(cpu, parts)
-    kind = "GPU" if gpus else "CPU"
-    names = [device.name for device in tf.config.list_logical_devices(kind)]
-    wanted = devices or len(names)
-    if wanted > len(names):
-        raise InputError(
-            "--devices counts devices of this machine.", f"{wanted} of {len(names)}", "Ask for less."
-        )
-    if wanted == 1:
-        return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy(names[:wanted])
-
-

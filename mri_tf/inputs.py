@@ -46,7 +46,7 @@ def feature_set(
     """The prepared set that the feature network is trained on, from the same source."""
     beside = where.features_data
     if beside is None and where.data:
-        beside = where.data.with_name(given.task.name)
+        beside = where.data.absolute().with_name(given.task.name)
         if not beside.is_dir():
             raise InputError(
                 f"Task {classifier.task.name} takes features of a network trained on "

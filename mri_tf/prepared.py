@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import zlib
 from pathlib import Path
 
@@ -26,7 +27,9 @@ class Prepared:
     """A prepared set opened for reading; columns of the index are arrays of one entry a record."""
 
     def __init__(self, folder: Path, manifest: dict):
+        self.damage: InputError | None = None  # of the last record that could not be read
         self._descriptors: dict[int, int] = {}
+        self._opening = threading.Lock()  # records are read from several threads
         self.folder, self.manifest = Path(folder), manifest
         index = manifest["index"]
         self.record_ids = np.array(index["record_id"], dtype=object)
@@ -130,9 +133,10 @@ class Prepared:
         shard, offset, length, crc32 = (
             int(self._place[key][record]) for key in ("shard", "offset", "length", "crc32")
         )
-        if shard not in self._descriptors:
-            file = self.folder / self.manifest["shards"][shard]["file"]
-            self._descriptors[shard] = os.open(file, os.O_RDONLY)
+        with self._opening:
+            if shard not in self._descriptors:
+                file = self.folder / self.manifest["shards"][shard]["file"]
+                self._descriptors[shard] = os.open(file, os.O_RDONLY)
         data = os.pread(self._descriptors[shard], length, offset + FRAME_HEAD_BYTES)
         if len(data) != length or zlib.crc32(data) != crc32:
             raise InputError(

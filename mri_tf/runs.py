@@ -18,8 +18,10 @@ from mri_tf.errors import InputError
 from mri_tf.fingerprint import file_hash, fingerprint
 from mri_tf.task import Task, from_json
 
-RUN_FILE, WEIGHTS, CHECKPOINT, FEATURES = (
-    "run.json", "weights.weights.h5", "checkpoint.npz", "features",
+RUN_FILE, WEIGHTS, FEATURES = "run.json", "weights.weights.h5", "features"
+NEEDED = (
+    "task", "seed", "data", "data_folder", "split", "sides", "patients", "seen", "feature_task",
+    "feature_weights", "fitted", "state",
 )  # fmt: skip
 RUNNING, FINISHED = "running", "finished"
 
@@ -49,12 +51,9 @@ class Run:
         return self.folder / WEIGHTS
 
     @property
-    def features_folder(self) -> Path | None:
-        """The feature run's folder: inside this one, or the one named by --features."""
-        place = self.values["features"]
-        if not place:
-            return None
-        return self.folder / place if not os.path.isabs(place) else Path(place)
+    def data_folder(self) -> Path:
+        """The prepared set it was trained on; run.json holds it relative to the run's folder."""
+        return Path(os.path.normpath(self.folder.absolute() / self.values["data_folder"]))
 
     def identity(self) -> str:
         """Of what decides the result of the training; a run folder belongs to one identity."""
@@ -78,11 +77,16 @@ def open_run(folder: Path) -> Run:
         )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Run(Path(folder), values) if values["state"] else Run(Path(folder), values)
-    except (ValueError, KeyError, TypeError):
+        missing = [key for key in NEEDED if key not in values]
+    except (ValueError, TypeError):
+        missing = ["all"]
+    if missing:
         raise InputError(
-            f"{RUN_FILE} is whole JSON.", f"{path}, not readable", "Train into another --out."
-        ) from None
+            f"{RUN_FILE} is whole JSON with the keys of this version.",
+            f"{path} without {', '.join(missing)}",
+            "Train into another --out.",
+        )
+    return Run(Path(folder), values)
 
 
 def open_finished(folder: Path) -> Run:

@@ -40,7 +40,7 @@ def image_stats(image: np.ndarray) -> np.ndarray:
 
 
 def little_endian(image: np.ndarray) -> np.ndarray:
-    """Contiguous and in the byte order that is read back; FITS and NIfTI files may be big-endian."""
+    """Contiguous and in the byte order that is read back; NIfTI files may be big-endian."""
     return np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("<"))
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from mri_tf.errors import InputError, some_of
 
 SIDES = ("train", "validation", "test")
-MODES = ("patient", "group", "random", "column")
 
 
 def tie_together(patients: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -120,20 +119,12 @@ def split_by_file(path: Path, patients: np.ndarray, groups: np.ndarray) -> list[
 
 
 def limit_per_class(
-    positions: np.ndarray, labels: np.ndarray, per_class: int, seed: int
+    positions: np.ndarray, labels: np.ndarray, most: dict[int, int], seed: int
 ) -> np.ndarray:
-    """At most `per_class` records of each class, drawn with a seed; larger draws hold smaller ones."""
+    """At most `most[label]` records of each class, drawn with a seed; larger draws hold smaller."""
     order = np.random.default_rng(seed).permutation(np.sort(positions))
-    kept = [order[labels[order] == label][:per_class] for label in np.unique(labels[order])]
+    kept = [order[labels[order] == label][: most[label]] for label in np.unique(labels[order])]
     return np.sort(np.concatenate(kept))
-
-
-def inner_split(
-    units: np.ndarray, labels: np.ndarray, share: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Train and validation positions within one side, units whole; `share` goes to validation."""
-    train, validation = split_units(units, labels, (1 - share, share), seed)
-    return train, validation
 
 
 def _checked(

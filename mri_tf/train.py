@@ -24,25 +24,30 @@ def main(arguments: list[str]) -> int:
     flags = _parser().parse_args(arguments)
     import_tensorflow()
     from mri_tf.assemble import check_task
+    from mri_tf.devices import configure_devices
     from mri_tf.evaluate import evaluate_run, summary
     from mri_tf.export import export_run
-    from mri_tf.fitting import check_no_overlap, fit_run, new_run, positions_of
+    from mri_tf.fitting import fit_run, new_run, positions_of
     from mri_tf.inputs import WhereData, classifier_set
-    from mri_tf.runs import open_finished
+    from mri_tf.sides import HowToSplit, choose_sides
 
+    configure_devices(flags.devices)
     given, variants = _task(flags)
     task = given.task
     check_task(task)
+    feature_given = _feature_task(given, flags)
     folder = flags.out or Path("runs", task.name, f"{'+'.join(variants)}-s{flags.seed}")
     where = WhereData(flags.raw, flags.data, flags.features_data)
     prepared, skipped = classifier_set(given, where)
-    sides, split = choose_sides(prepared, task, flags)
+    how = HowToSplit(flags.split, flags.split_file, flags.train_size, flags.seed)
+    sides, split = choose_sides(prepared, task, how)
     features = None
-    if task.features_from and flags.features:
-        features = open_finished(flags.features)
-        check_no_overlap(features, prepared, sides)
-    elif task.features_from:
-        features, more_skipped = pretrain(given, where, prepared, sides, flags, folder)
+    if flags.features:
+        features = _given_features(flags.features, task, prepared, sides)
+    elif feature_given:
+        features, more_skipped = _pretrain(
+            feature_given, given, where, prepared, sides, folder, flags
+        )
         skipped = [*skipped, *more_skipped]
     run = new_run(folder, task, prepared, sides, flags.seed, split, features)
     print(
@@ -57,7 +62,7 @@ def main(arguments: list[str]) -> int:
     if run.values.get("exported"):
         print(f"{folder}: already finished, exported as {run.values['exported']}")
         return SOME_SKIPPED if skipped else DONE
-    result = evaluate_run(run, prepared, positions_of(run, prepared)[2], folder)
+    result = evaluate_run(run, prepared, positions_of(run, prepared)[2], folder, split)
     print("\n".join(summary(result.metrics)))
     exported = export_run(run, prepared, Path("saved_models"))
     run.save(exported=str(exported))
@@ -65,101 +70,50 @@ def main(arguments: list[str]) -> int:
     return SOME_SKIPPED if skipped else DONE
 
 
-def choose_sides(prepared, task, flags) -> tuple[list, str]:
-    """Record positions of train, validation and test, and the name of the way they were split."""
-    import numpy as np
+def _given_features(folder: Path, task, prepared, sides):
+    """The finished run named by --features, if it fits the task and saw nobody held out."""
+    from mri_tf.assemble import check_features
+    from mri_tf.leakage import check_features_unseen
+    from mri_tf.runs import open_finished
 
-    from mri_tf import splits
-
-    labels = prepared.labels
-    if flags.split_file:
-        sides, split = splits.split_by_file(
-            flags.split_file, prepared.patients, prepared.groups
-        ), "file"
-    else:
-        split = flags.split
-        if not split and any(prepared.splits):
-            split = "column"
-        split = split or ("group" if any(prepared.groups) else "patient")
-        if split == "column":
-            sides = splits.split_by_column(prepared.patients, prepared.groups, prepared.splits)
-        else:
-            groups = prepared.groups if split == "group" else np.full(len(labels), "")
-            units = splits.tie_together(prepared.patients, groups)
-            units = np.arange(len(labels)) if split == "random" else units
-            sides = splits.split_units(units, labels, task.split_fractions, flags.seed)
-    if flags.train_size:
-        for side in (0, 1):  # the validation side is never larger than the training side
-            sides[side] = splits.limit_per_class(
-                sides[side], labels, flags.train_size, flags.seed
-            )
-    return sides, split
+    features = open_finished(folder)
+    check_features(task, features.task)
+    check_features_unseen(features, prepared, sides)
+    return features
 
 
-def pretrain(given, where, prepared, sides, flags, folder: Path) -> tuple:
+def _pretrain(feature_given, given, where, prepared, sides, folder: Path, flags) -> tuple:
     """The finished feature run in `folder/features`, trained if need be; and what was skipped.
 
     Nobody of the classifier's validation or test side is in its training or validation side.
     A finished feature run of the same identity beside this run is used instead.
     """
-    from mri_tf.assemble import check_task
     from mri_tf.evaluate import evaluate_run, summary
-    from mri_tf.fitting import check_no_overlap, fit_run, new_run, positions_of
-    from mri_tf.inputs import TaskAndFile, feature_set
+    from mri_tf.fitting import fit_run, new_run, positions_of
+    from mri_tf.inputs import feature_set
+    from mri_tf.leakage import check_features_unseen
     from mri_tf.runs import FEATURES, open_finished
-    from mri_tf.tasks import feature_task, load_task
+    from mri_tf.sides import sides_for_features
 
-    task, file = feature_task(given.task, given.file)
-    check_task(task)
-    feature_given = TaskAndFile(task, load_task(file), file)
-    feature_data, skipped = feature_set(feature_given, given, where)
-    feature_sides = sides_for_features(feature_data, task, prepared, sides, flags.seed)
-    run = new_run(folder / FEATURES, task, feature_data, feature_sides, flags.seed, "patient")
+    task = feature_given.task
+    data, skipped = feature_set(feature_given, given, where)
+    own_sides = sides_for_features(data, task, prepared, sides, flags.seed)
+    run = new_run(folder / FEATURES, task, data, own_sides, flags.seed, "patient")
     twin = _finished_twin(run, folder.parent)
     if twin:
         print(f"features: {twin.folder}, of the same task and patients")
         run = open_finished(twin.folder)
     else:
         print(
-            f"features: {task.name} on {len(feature_sides[0])} images of "
+            f"features: {task.name} on {len(own_sides[0])} images of "
             f"{len(run.values['patients']['train'])} patients"
         )
-        run = fit_run(run, feature_data, None, flags.devices)
-        test = positions_of(run, feature_data)[2]
-        if not (run.folder / "metrics.json").is_file():
-            print("\n".join(summary(evaluate_run(run, feature_data, test, run.folder).metrics)))
-    check_no_overlap(run, prepared, sides)
+        run = fit_run(run, data, None, flags.devices)
+    if not (run.folder / "metrics.json").is_file():
+        test = positions_of(run, data)[2]
+        print("\n".join(summary(evaluate_run(run, data, test, run.folder, "patient").metrics)))
+    check_features_unseen(run, prepared, sides)
     return run, skipped
-
-
-def sides_for_features(features, task, prepared, sides, seed: int) -> list:
-    """Sides of the feature set: who is held out from the classifier's training is test here too."""
-    import numpy as np
-
-    from mri_tf import splits
-
-    held_out = np.concatenate(sides[1:])
-    blocked = np.isin(features.patients, list(set(prepared.patients[held_out]))) | np.isin(
-        features.contents, list(set(prepared.contents[held_out]))
-    )
-    blocked = np.isin(features.patients, list(set(features.patients[blocked])))
-    units = splits.tie_together(features.patients, features.groups)
-    blocked = np.isin(units, units[blocked])
-    if not blocked.any():
-        return splits.split_units(units, features.labels, task.split_fractions, seed)
-    free = np.flatnonzero(~blocked)
-    if not len(free):
-        raise InputError(
-            "The feature network trains on patients that the classifier does not hold out.",
-            "none are left",
-            "Name other data with --features-data.",
-        )
-    train, validation = task.split_fractions[:2]
-    inner = splits.split_units(
-        units[free], features.labels[free],
-        (train / (train + validation), validation / (train + validation)), seed,
-    )  # fmt: skip
-    return [free[inner[0]], free[inner[1]], np.flatnonzero(blocked)]
 
 
 def _finished_twin(run, runs: Path):
@@ -167,10 +121,33 @@ def _finished_twin(run, runs: Path):
     from mri_tf.runs import FEATURES, open_run
 
     for place in sorted(runs.glob(f"*/{FEATURES}/run.json")):
-        found = open_run(place.parent)
+        try:
+            found = open_run(place.parent)
+        except InputError:
+            continue  # damaged, and somebody else's
         if found.finished and found.identity() == run.identity():
             return found
     return None
+
+
+def _feature_task(given, flags):
+    """The checked feature task of a classifier that takes features; None of one that does not."""
+    from mri_tf.assemble import check_features, check_task
+    from mri_tf.inputs import TaskAndFile
+    from mri_tf.tasks import feature_task, load_task
+
+    if not given.task.features_from:
+        if flags.features or flags.features_data:
+            raise InputError(
+                "--features and --features-data go with a task that takes features.",
+                given.task.name,
+                "Leave the flag away, or choose another variant.",
+            )
+        return None
+    task, file = feature_task(given.task, given.file)
+    check_task(task)
+    check_features(given.task, task)
+    return TaskAndFile(task, load_task(file), file)
 
 
 def _task(flags):

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.checkpoint import TrainingState, load_checkpoint, save_checkpoint, write_at_once
+from mri_tf.checkpoint import FILE, TrainingState, load_checkpoint, save_checkpoint, write_at_once
 from mri_tf.data.pipeline import BatchFunction
 from mri_tf.errors import RunFailed
 from mri_tf.progress import progress
@@ -52,10 +52,6 @@ class TrainingData:
     names_of: Callable[[int, int], list[str]]  # epoch, step -> record ids
 
 
-def has_accelerator() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))
-
-
 def train(
     model: keras.Model,
     data: TrainingData,
@@ -73,11 +69,9 @@ def train(
     """
     keras.utils.set_random_seed(schedule.seed)
     state_variables = _state_variables(model)
-    checkpoint = folder / "checkpoint.npz"
+    checkpoint = folder / FILE
     state = load_checkpoint(checkpoint, state_variables, schedule.identity) or TrainingState()
-    keeper = _KeepState(
-        state, state_variables, checkpoint, folder, schedule, checkpoint_seconds
-    )
+    keeper = _KeepState(state, state_variables, checkpoint, schedule, checkpoint_seconds)
     if not keeper.stopped:
         raw = data.training(state.epoch)
         batches = raw.prefetch(2) if on_device else raw.map(data.prepare).prefetch(2)
@@ -98,6 +92,7 @@ def train(
                     keeper,
                 ],
             )
+    write_history(folder / "history.csv", state.history)
     if not state.best_weights:
         raise RunFailed(
             "No epoch gave a validation loss that is a number.",
@@ -143,10 +138,10 @@ class _StopAtNaN(keras.callbacks.Callback):
 class _KeepState(keras.callbacks.Callback):
     """History, best weights, early stop and checkpoint after each epoch."""
 
-    def __init__(self, state, variables, checkpoint, folder, schedule, seconds):
+    def __init__(self, state, variables, checkpoint, schedule, seconds):
         super().__init__()
         self.state, self.variables, self.checkpoint = state, variables, checkpoint
-        self.folder, self.schedule, self.seconds = folder, schedule, seconds
+        self.schedule, self.seconds = schedule, seconds
         self.advance = lambda done, note="": None
         self._saved_at = time.monotonic()
 
@@ -160,7 +155,8 @@ class _KeepState(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
         state = self.state
-        best = min((past["val_loss"] for past in state.history), default=math.inf)
+        earlier = (past["val_loss"] for past in state.history)
+        best = min(filter(math.isfinite, earlier), default=math.inf)
         state.history.append(row)
         state.epoch = epoch + 1
         if row["val_loss"] < best:
@@ -169,7 +165,6 @@ class _KeepState(keras.callbacks.Callback):
             self.model.stop_training = True
         if self.stopped or time.monotonic() - self._saved_at >= self.seconds:
             save_checkpoint(self.checkpoint, state, self.variables, self.schedule.identity)
-            write_history(self.folder / "history.csv", state.history)
             self._saved_at = time.monotonic()
         note = f"loss {row['loss']:.3f}  validation loss {row['val_loss']:.3f}"
         self.advance(self.schedule.epochs if self.stopped else state.epoch, note)

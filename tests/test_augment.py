@@ -302,7 +302,7 @@ def test_a_flip_along_no_axis_is_refused_before_any_data_is_read():
 def test_a_range_is_linear_between_its_ends_and_clipped_beyond():
     values = tf.constant([[-300.0, -200.0, 0.0, 200.0, 600.0, 900.0]])
     wanted = [[0, 0, 0.25, 0.5, 1, 1]]
-    np.testing.assert_allclose(value_range(values, None, -200.0, 600.0), wanted)
+    np.testing.assert_allclose(value_range(values, None, low=-200.0, high=600.0), wanted)
     settings = dict(method="range", low=-200.0, high=600.0)
     whole = tf.cast(values, tf.int16)
     result = normalize(whole, None, settings)

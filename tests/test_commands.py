@@ -14,6 +14,7 @@ from PIL import Image
 from small import write_raw, write_task_files
 
 from mri_tf.command import run_command
+from mri_tf.errors import InputError
 from mri_tf.evaluate import main as evaluate
 from mri_tf.export import main as export
 from mri_tf.export import run_in_session
@@ -42,6 +43,7 @@ def inside(home, monkeypatch):
 
 
 RUN = Path("runs/thirds/manual-s0")
+ON_DATA = ("--task", "thirds.py", "--data", "data/thirds")
 
 
 def _fails(capsys, main, arguments, code=2) -> str:
@@ -153,6 +155,53 @@ def test_features_that_saw_the_held_out_patients_are_refused(inside, capsys):
     assert not Path("runs/leaky").exists()
 
 
+def test_other_data_with_images_the_feature_network_saw_is_refused(inside, tmp_path):
+    from mri_tf.leakage import check_data_unseen
+    from mri_tf.prepared import Prepared
+    from mri_tf.runs import open_finished
+
+    run = open_finished(RUN)
+    features = open_finished(RUN / "features")
+    assert set(features.values["seen"]["contents"]) <= set(run.values["seen"]["contents"])
+    with pytest.raises(InputError, match="no image that the run was trained on"):
+        check_data_unseen(run, Prepared.open(Path("data/pools")))
+
+
+def test_features_of_a_network_that_saw_other_intensities_are_refused(inside, capsys):
+    arguments = [*ON_DATA, "--features", RUN / "features", "--out", "runs/shifted",
+                 "--set", "normalize.method=range", "--set", "normalize.low=0.0",
+                 "--set", "normalize.high=255.0"]  # fmt: skip
+    assert "has normalize" in _fails(capsys, train, arguments)
+    arguments = [*ON_DATA, "--features", RUN, "--out", "runs/no-features"]
+    assert "has name pools" in _fails(capsys, train, arguments)
+    arguments = [*ON_DATA, "--variant", "scratch", "--features", RUN / "features"]
+    assert "takes features" in _fails(capsys, train, arguments)
+
+
+def test_a_damaged_record_is_one_line_in_the_middle_of_an_evaluation(inside, tmp_path, capsys):
+    from data_prep.write import main as write
+
+    write_raw(tmp_path / "raw", patients=2, seed=9)
+    out = tmp_path / "damaged"
+    arguments = ["--task", "thirds.py", "--raw", str(tmp_path / "raw"), "--out", str(out)]
+    assert run_command(write, arguments) == 0
+    shard = out / "records-00000.tfrecord"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2 + 200] ^= 0xFF  # within a record, not its frame
+    shard.write_bytes(data)
+    assert "checksum" in _fails(capsys, evaluate, ["--run", RUN, "--data", out])
+
+
+def test_a_run_is_evaluated_from_another_folder(inside, tmp_path, monkeypatch):
+    run = (inside / RUN).absolute()
+    monkeypatch.chdir(tmp_path)
+    assert run_command(evaluate, ["--run", str(run), "--out", "numbers"]) == 0
+    first, again = (
+        json.loads((folder / "metrics.json").read_text()) for folder in (run, Path("numbers"))
+    )
+    assert first["accuracy"] == again["accuracy"]
+
+
 def test_few_training_samples_a_class_and_never_more_validation(inside):
     arguments = ["--task", "thirds.py", "--variant", "scratch", "--data", "data/thirds",
                  "--train-size", "2", "--set", "epochs=1", "--out", "runs/few"]  # fmt: skip
@@ -170,12 +219,20 @@ def test_a_random_split_is_labelled_leaky(inside):
     assert "LEAKY" in json.loads(Path("runs/leaky-split/metrics.json").read_text())["note"]
 
 
-def test_a_prior_shifts_the_predictions(inside, tmp_path):
-    assert run_command(evaluate, ["--run", str(RUN), "--prior", "1,0,0", "--out", str(tmp_path)]) == 0
-    assert set(pd.read_parquet(tmp_path / "predictions.parquet")["predicted"]) == {"basal"}
+def test_a_prior_shifts_the_predictions_and_leaves_the_runs_own_numbers(inside):
+    before = (RUN / "metrics.json").read_bytes()
+    assert run_command(evaluate, ["--run", str(RUN), "--prior", "1,0,0"]) == 0
+    (out,) = (RUN / "evaluations").glob("*-prior-1,0,0")
+    assert set(pd.read_parquet(out / "predictions.parquet")["predicted"]) == {"basal"}
+    assert json.loads((out / "metrics.json").read_text())["prior"] == "1,0,0"
+    assert (RUN / "metrics.json").read_bytes() == before
 
 
-ON_DATA = ("--task", "thirds.py", "--data", "data/thirds")
+def test_a_task_of_float_records_is_exported(inside):
+    arguments = [*ON_DATA[:2], "--variant", "scratch", "--raw", "raw", "--out", "runs/floats",
+                 "--set", "prep.dtype=float32", "--set", "epochs=1"]  # fmt: skip
+    assert run_command(train, arguments) == 0
+    assert list(Path("data").glob("thirds-*"))
 
 
 @pytest.mark.parametrize(
@@ -189,6 +246,9 @@ ON_DATA = ("--task", "thirds.py", "--data", "data/thirds")
         ([*ON_DATA, "--set", "augment.blur.sigma=1"], "augment"),
         ([*ON_DATA, "--set", "model_args.filters=1"], "model_args"),
         ([*ON_DATA, "--set", "features.epohcs=1"], "epohcs"),
+        ([*ON_DATA, "--set", "model_args.dropout=half"], "model_args.dropout is a float"),
+        ([*ON_DATA, "--set", "augment.random_affine.max_degrees=ten"], "max_degrees is a float"),
+        (["--task", "thirds.py", "--raw", "raw", "--set", "prep.slop=2.0"], "Did you mean slope?"),
         ([*ON_DATA, "--variant", "none"], "Known: manual, scratch"),
         (["--task", "thirds.py", "--data", "nowhere"], "manifest.json"),
         (["--task", "thirds.py", "--raw", "nowhere"], "nowhere"),

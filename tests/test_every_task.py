@@ -11,10 +11,10 @@ from mri_tf.assemble import check_task
 from mri_tf.export import export_run, run_in_session
 from mri_tf.fitting import fit_run, new_run, positions_of
 from mri_tf.runs import FEATURES
+from mri_tf.sides import sides_for_features
 from mri_tf.splits import split_units, tie_together
 from mri_tf.task import with_values
 from mri_tf.tasks import FOLDER, feature_task, load_task, task_names
-from mri_tf.train import sides_for_features
 
 SMALL = {
     "mnet": {"model_args.start_filters": 2},

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from data_prep.find import prep_module
+from mri_tf.checkpoint import write_at_once
 from mri_tf.errors import InputError
 from mri_tf.progress import progress
 
@@ -30,16 +31,17 @@ def write_fake_raw(
             return
         if found != settings:
             raise InputError(
-                "A folder holds one phantom.", f"{folder} of {found}", "Name another --out."
+                "A folder holds one phantom.", f"{folder} of {found}",
+                "Remove it, or name another --out of data_prep.phantom.",
             )
     elif Path(folder).exists() and any(Path(folder).iterdir()):
         raise InputError(
             "A phantom is written into a new folder.", f"{folder}, not empty", "Name another --out."
         )
     Path(folder).mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(settings), encoding="utf-8")
+    write_at_once(note, json.dumps(settings).encode())
     with progress("writing the phantom", patients) as advance:
         module.write_phantom(
             Path(folder), patients, seed, signal, lambda done, total: advance(done, total=total)
         )
-    note.write_text(json.dumps({**settings, "whole": True}), encoding="utf-8")
+    write_at_once(note, json.dumps({**settings, "whole": True}).encode())

@@ -26,6 +26,8 @@ def read_nifti(path: Path) -> Volume:
         if data.startswith(GZIP_MAGIC):
             data = gzip.decompress(data)
         image = _from_bytes(data)
+        if not (image.header["sform_code"] or image.header["qform_code"]):
+            raise Unreadable("the header does not say where the image lies (no sform, no qform)")
         array = np.asanyarray(image.dataobj)
         image = nibabel.Nifti1Image(_three_dimensional(array), image.affine)
         image = nibabel.as_closest_canonical(image)

@@ -4,12 +4,12 @@ Every random number of a record comes from its own stateless seed, so a record i
 in tf.data and in the train step, whatever the batch around it.
 """
 
-import inspect
 from collections.abc import Callable
 from functools import partial
 
 import tensorflow as tf
 
+from mri_tf.arguments import check_arguments
 from mri_tf.errors import InputError
 
 FLIP_AXES = ("columns", "rows")
@@ -69,12 +69,7 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
                 name,
                 f"Known: {', '.join(OPERATIONS)}.",
             )
-        try:
-            inspect.signature(OPERATIONS[name][0]).bind(None, None, **dict(arguments))
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"augment.{name} takes the arguments of that operation.", error, "Correct it."
-            ) from None
+        check_arguments(f"augment.{name}", OPERATIONS[name][0], arguments)
         if name == "random_flip" and dict(arguments).get("axis", "columns") not in FLIP_AXES:
             raise InputError(
                 f"augment.random_flip.axis is {' or '.join(FLIP_AXES)}.",

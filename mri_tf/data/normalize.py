@@ -1,27 +1,26 @@
 """Intensities to what a network sees: the one function of the pipeline and of the served model."""
 
-import inspect
-
 import tensorflow as tf
 
+from mri_tf.arguments import check_arguments
 from mri_tf.errors import InputError
 
 REGIONS = ("image", "mask")  # the order of a record's intensity_stats
 
 
-def value_range(images: tf.Tensor, stats: tf.Tensor, low: float, high: float) -> tf.Tensor:
+def value_range(images: tf.Tensor, stats: tf.Tensor, *, low: float, high: float) -> tf.Tensor:
     """Linear from [low, high] in the task's unit to [0, 1], clipped; a CT window, or 0..255."""
     return tf.clip_by_value((images - low) / (high - low), 0.0, 1.0)
 
 
-def zscore(images: tf.Tensor, stats: tf.Tensor, region: str = "image") -> tf.Tensor:
+def zscore(images: tf.Tensor, stats: tf.Tensor, *, region: str = "image") -> tf.Tensor:
     """(x - mean) / SD a channel, by the record's statistics of the whole `image` or the `mask`."""
     own = stats[:, REGIONS.index(region)]  # (batch, channels, 2)
     own = tf.reshape(own, [tf.shape(own)[0], *[1] * (images.shape.rank - 2), own.shape[1], 2])
     return (images - own[..., 0]) / tf.maximum(own[..., 1], 1e-6)
 
 
-def shift(images: tf.Tensor, stats: tf.Tensor, offset: float) -> tf.Tensor:
+def shift(images: tf.Tensor, stats: tf.Tensor, *, offset: float) -> tf.Tensor:
     """Less `offset`: 128 for recipe A's VGG, of images in 0..255."""
     return images - offset
 
@@ -36,12 +35,7 @@ def check_normalize(settings: dict) -> None:
         raise InputError(
             f"normalize.method is one of {', '.join(METHODS)}.", method, "Change it in the task."
         )
-    try:
-        inspect.signature(METHODS[method]).bind(None, None, **_arguments(settings))
-    except TypeError as error:
-        raise InputError(
-            f"normalize takes the arguments of {method}.", error, "Correct it."
-        ) from None
+    check_arguments("normalize", METHODS[method], _arguments(settings))
     if settings.get("region", "image") not in REGIONS:
         raise InputError(
             f"normalize.region is {' or '.join(REGIONS)}.",

@@ -6,6 +6,7 @@ one with.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +15,7 @@ from mri_tf.data.augment import apply_transforms, draw_transforms
 from mri_tf.data.centroids import nearest_centroid
 from mri_tf.data.normalize import normalize
 from mri_tf.data.plan import Batch, TrainingPlan, plain_batches
+from mri_tf.errors import InputError
 from mri_tf.prepared import Prepared
 from mri_tf.schema import parse_examples
 from mri_tf.task import Task
@@ -44,7 +46,11 @@ def read_dataset(
 
     def read(records, weights, seeds):
         def from_disk(positions: np.ndarray) -> np.ndarray:
-            return np.array(prepared.read(positions), dtype=object)
+            try:
+                return np.array(prepared.read(positions), dtype=object)
+            except InputError as error:
+                prepared.damage = error
+                raise
 
         serialized = tf.numpy_function(from_disk, [records], tf.string, stateful=False)
         serialized.set_shape([None])
@@ -55,6 +61,17 @@ def read_dataset(
 
     read_batches = dataset.map(read, num_parallel_calls=2, deterministic=True)
     return read_batches.apply(tf.data.experimental.assert_cardinality(count))
+
+
+@contextmanager
+def damage_named(prepared: Prepared):
+    """Raises the InputError of a damaged record, which TensorFlow would wrap in an error of its own."""
+    try:
+        yield
+    except tf.errors.OpError:
+        if prepared.damage is not None:
+            raise prepared.damage from None
+        raise
 
 
 def batch_function(task: Task, training: bool, fitted: dict | None = None) -> BatchFunction:

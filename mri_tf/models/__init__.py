@@ -7,6 +7,7 @@ import importlib
 import inspect
 from pathlib import Path
 
+from mri_tf.arguments import check_arguments
 from mri_tf.errors import InputError
 
 FOLDER = Path(__file__).resolve().parent
@@ -25,21 +26,14 @@ def builder(model: str):
 def check_model_args(model: str, model_args: dict, takes_features: bool) -> None:
     """Raises InputError for arguments the builder does not take, before anything is read."""
     build = builder(model)
-    signature = inspect.signature(build)
-    first = next(iter(signature.parameters))
+    first = next(iter(inspect.signature(build).parameters))
     if takes_features != (first == "features"):
         raise InputError(
             f"model {model} {'takes' if first == 'features' else 'takes no'} features.",
             f"features_from {'set' if takes_features else 'empty'}",
             "Change model or features_from of the task.",
         )
-    try:
-        signature.bind(None, None, **model_args)
-    except TypeError as error:
-        known = [name for name in signature.parameters if name not in (first, "class_count")]
-        raise InputError(
-            f"model_args are arguments of model {model}.", error, f"Known: {', '.join(known)}."
-        ) from None
+    check_arguments("model_args", build, model_args)
 
 
 def require_divisible(input_shape: tuple[int, ...], divisor: int) -> None:

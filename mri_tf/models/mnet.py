@@ -12,7 +12,6 @@ from mri_tf.models import batch_norm, require_divisible
 
 LEVELS = 5
 LEG = "leg_{level}"  # names of the layers whose outputs are the features, level 1 the finest
-CHANNELS_PER_FILTER = 31  # 1 + 2 + 4 + 8 + 16
 
 
 def build(

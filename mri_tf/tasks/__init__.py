@@ -1,6 +1,7 @@
 """Task files, found by name: `mri_tf/tasks/<name>.py` or the path of a file of the user's own."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 from mri_tf.errors import InputError
@@ -56,6 +57,7 @@ def load_module(path: Path):
     """Imports a Python file by its path; raises InputError in one line if it cannot run."""
     spec = importlib.util.spec_from_file_location(f"mri_tf_file_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
     except InputError:

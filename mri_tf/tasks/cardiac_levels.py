@@ -19,7 +19,7 @@ TASK = Task(
         "ventricles_below_valves",
     ),
     # A 16-bit PNG holds HU + 1024, as the image_bytes signature takes it.
-    prep=dict(dtype="int16", slope=1.0, intercept=-1024.0),
+    prep=dict(slope=1.0, intercept=-1024.0),
     normalize=dict(method="range", low=-200.0, high=600.0),  # as the feature network saw it
     features_from="cardiac_structures",
     model="feature_classifier",

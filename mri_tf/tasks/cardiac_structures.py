@@ -20,7 +20,8 @@ TASK = Task(
         "myocardium", "left_pulmonary_artery", "pulmonary_trunk", "aortic_root", "aortic_arch",
         "superior_vena_cava", "inferior_vena_cava",
     ),
-    prep=dict(slice_step=1),
+    # A 16-bit PNG holds HU + 1024, as the image_bytes signature takes it.
+    prep=dict(slice_step=1, slope=1.0, intercept=-1024.0),
     normalize=dict(method="range", low=-200.0, high=600.0),  # silent in the paper
     model="mnet",
     model_args=dict(start_filters=16, dropout=0.5),

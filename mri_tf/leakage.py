@@ -1,0 +1,49 @@
+"""Who has been seen by which network, and the refusals that follow: patients by id, images by pixels."""
+
+import numpy as np
+
+from mri_tf.errors import InputError, some_of
+from mri_tf.prepared import Prepared
+from mri_tf.runs import Run
+
+
+def seen_by(prepared: Prepared, sides: list[np.ndarray], features: Run | None) -> dict:
+    """Patients and contents that decided a run's weights: its training and validation sides', and
+    those of its feature network."""
+    records = np.concatenate(sides[:2])
+    patients, contents = set(prepared.patients[records]), set(prepared.contents[records])
+    if features is not None:
+        patients |= set(features.values["seen"]["patients"])
+        contents |= set(features.values["seen"]["contents"])
+    return {"patients": sorted(patients), "contents": sorted(contents)}
+
+
+def check_features_unseen(features: Run, prepared: Prepared, sides: list[np.ndarray]) -> None:
+    """Refuses a feature network that saw patients of validation or test, by id or by pixels."""
+    seen = features.values["seen"]
+    held_out = np.concatenate(sides[1:])
+    known = np.isin(prepared.patients[held_out], seen["patients"]) | np.isin(
+        prepared.contents[held_out], seen["contents"]
+    )
+    if known.any():
+        raise InputError(
+            "The feature network saw no patient of the classifier's validation or test side.",
+            some_of(sorted(set(prepared.patients[held_out[known]])), 20),
+            "Leave --features away to pre-train on the training side, or use other features.",
+        )
+
+
+def check_data_unseen(run: Run, prepared: Prepared) -> list[str]:
+    """Refuses other data with images that the run was trained on; returns patient ids in common.
+
+    Equal ids may be different people of two hospitals, so they are named and not refused.
+    """
+    seen = run.values["seen"]
+    known = np.flatnonzero(np.isin(prepared.contents, seen["contents"]))
+    if len(known):
+        raise InputError(
+            "Data to evaluate on holds no image that the run was trained on.",
+            f"{len(known)} of {len(prepared)} records: {some_of(prepared.record_ids[known])}",
+            "Leave --data away for the run's own held-out patients.",
+        )
+    return sorted(set(prepared.patients) & set(seen["patients"]))
