@@ -367,7 +367,8 @@ def test_a_label_map_with_a_value_that_is_no_label_is_a_reason(tmp_path, value, 
 
 def test_a_volume_that_does_not_say_where_it_lies_is_a_reason(tmp_path):
     image = nibabel.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4))
-    image.header["sform_code"] = image.header["qform_code"] = 0
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
     nibabel.save(image, tmp_path / "a.nii.gz")
     with pytest.raises(Unreadable, match="where the image lies"):
         read_nifti(tmp_path / "a.nii.gz")
