@@ -1,6 +1,5 @@
 """Raw folder -> prepared set: lists the sources, reads them (in workers), writes the shards."""
 
-import csv
 import dataclasses
 import difflib
 import json
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import mri_tf
 from data_prep.find import prep_module
+from data_prep.provenance import file_states, main_file, private_rows, read_private, unchanged
 from data_prep.pseudonyms import Pseudonyms
 from data_prep.shards import ShardWriter
 from data_prep.source import Source, Unreadable
@@ -75,11 +75,11 @@ def prepare(
         )
     with executor(how.workers, how.scheduler) as pool:
         writer = ShardWriter(
-            out, identity, lambda number, state: _unchanged(Path(raw), sources[number], state)
+            out, identity, lambda number, state: unchanged(Path(raw), sources[number], state)
         )
         _write_sources(writer, pool, task, task_file, Path(raw), sources, how)
     skipped = [
-        Skipped(_main_file(sources[number]), reason) for number, reason in writer.skipped.items()
+        Skipped(main_file(sources[number]), reason) for number, reason in writer.skipped.items()
     ]
     if not writer.source_of or (how.strict and skipped):
         writer.abandon()
@@ -92,7 +92,10 @@ def prepare(
         )
     if out.exists():
         out.rmdir()  # empty, as checked above
-    writer.finish(_manifest(task, task_file, identity, writer), _private_rows(writer, sources))
+    rows = private_rows(
+        writer.index["record_id"], writer.source_of, writer.skipped, writer.states, sources
+    )
+    writer.finish(_manifest(task, task_file, identity, writer), rows)
     return Prepared.open(out), skipped
 
 
@@ -117,7 +120,7 @@ def _write_sources(writer, pool, task, task_file, raw: Path, sources, how: HowTo
     with progress(f"preparing {task.name}", len(sources)) as advance:
         for result in map_in_order(pool, read, left, ahead):
             number = writer.sources_done
-            state = _state(raw, sources[number])
+            state = file_states(raw, sources[number])
             if isinstance(result, str):
                 writer.skip(result, state)
             else:
@@ -165,14 +168,14 @@ def _open_existing(
 ) -> tuple[Prepared, list[Skipped]]:
     prepared = Prepared.open(out)
     found = {key: prepared.manifest.get(key) for key in identity}
-    rows = _read_private(out / PRIVATE)
+    rows = read_private(out / PRIVATE)
     differs = [key for key in identity if found[key] != identity[key]]
     if not differs and rows:
         states = {int(row["source_number"]): json.loads(row["state"]) for row in rows}
         differs = [
-            f"{_main_file(sources[number])} has changed"
+            f"{main_file(sources[number])} has changed"
             for number, state in states.items()
-            if not _unchanged(raw, sources[number], state)
+            if not unchanged(raw, sources[number], state)
         ][:1]
     if differs:
         raise InputError(
@@ -191,44 +194,6 @@ def _open_existing(
             "Mend these files and prepare into another folder.",
         )
     return prepared, skipped
-
-
-def _read_private(path: Path) -> list[dict]:
-    """Rows of the private sidecar; none where it was left behind when the set was shared."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _state(raw: Path, source: Source) -> list:
-    """[bytes, modified (ns), SHA-256] of each file of a source; what tells it from a changed one."""
-    states = []
-    for path in source.files.values():
-        try:
-            facts = (raw / path).stat()
-            states.append([facts.st_size, facts.st_mtime_ns, file_hash(raw / path)])
-        except OSError:
-            states.append([-1, 0, ""])
-    return states
-
-
-def _unchanged(raw: Path, source: Source, state: list) -> bool:
-    """Whether a source's files are those that were read, by the `_state` of then.
-
-    Contents are compared only where the time of change differs.
-    """
-    for path, (size, modified, digest) in zip(source.files.values(), state, strict=True):
-        try:
-            facts = (raw / path).stat()
-            if facts.st_size != size:
-                return False
-            if facts.st_mtime_ns != modified and file_hash(raw / path) != digest:
-                return False
-        except OSError:
-            if size != -1:
-                return False
-    return True
 
 
 def _manifest(task: Task, task_file: Path, identity: dict, writer: ShardWriter) -> dict:
@@ -250,34 +215,3 @@ def _manifest(task: Task, task_file: Path, identity: dict, writer: ShardWriter) 
             } if task.kind == "classification" else {},
         },
     }  # fmt: skip
-
-
-def _private_rows(writer: ShardWriter, sources: list[Source]) -> list[dict]:
-    rows = [
-        {
-            "record_id": record_id,
-            "source": _main_file(sources[number]),
-            "patient_id": sources[number].patient,
-            "source_number": number,
-            "skipped_because": "",
-            "state": json.dumps(writer.states[number]),
-        }
-        for record_id, number in zip(writer.index["record_id"], writer.source_of, strict=True)
-    ]
-    for number, reason in writer.skipped.items():
-        source = sources[number]
-        rows.append(
-            {
-                "record_id": "",
-                "source": _main_file(source),
-                "patient_id": source.patient,
-                "source_number": number,
-                "skipped_because": reason,
-                "state": json.dumps(writer.states[number]),
-            }
-        )
-    return rows
-
-
-def _main_file(source: Source) -> str:
-    return next(iter(source.files.values()), source.patient)

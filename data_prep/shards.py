@@ -5,7 +5,6 @@ journal says what was written up to which byte. A rerun cuts the last shard at t
 whole line and goes on; the folder gets its final name when all is done.
 """
 
-import csv
 import errno
 import fcntl
 import json
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.provenance import write_private
 from mri_tf.errors import InputError
 from mri_tf.fingerprint import content_hash
 from mri_tf.prepared import FRAME_HEAD_BYTES, FRAME_TAIL_BYTES, INDEX_COLUMNS, MANIFEST, PRIVATE
@@ -24,9 +24,6 @@ from mri_tf.schema import Record, encode_example
 
 SHARD_BYTES = 64 * 2**20
 JOURNAL = "journal.jsonl"
-PRIVATE_COLUMNS = (
-    "record_id", "source", "patient_id", "source_number", "skipped_because", "state",
-)  # fmt: skip
 
 
 class ShardWriter:
@@ -88,7 +85,7 @@ class ShardWriter:
             for shard, size in enumerate(self._shard_sizes)
         ]
         whole = {**manifest, **self.record_form, "shards": shards, "index": self.index}
-        _write_private(self.partial / PRIVATE, private_rows)
+        write_private(self.partial / PRIVATE, private_rows)
         (self.partial / MANIFEST).write_text(json.dumps(whole, indent=1), encoding="utf-8")
         for file in self.partial.iterdir():
             with file.open("rb") as opened:
@@ -228,12 +225,3 @@ def _index_row(record: Record, shard: int, offset: int, data: memoryview) -> lis
         "content": content_hash(np.asarray(record.image)),
     }
     return [values[column] for column in INDEX_COLUMNS]
-
-
-def _write_private(path: Path, rows: list[dict]) -> None:
-    path.unlink(missing_ok=True)  # the mode is given only to a new file
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, PRIVATE_COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
