@@ -24,8 +24,7 @@ def evaluate_run(run, prepared, records, out: Path, split: str, prior: str = "")
     """Predicts every record, writes metrics.json, predictions and the confusion figure to `out`.
 
     `records` are positions in the prepared set and `split` says how they were held out. `prior`
-    shifts probabilities to other shares of
-    the classes, "0.7,0.3" in the order of class_names.
+    shifts probabilities to other shares of the classes, "0.7,0.3" in the order of class_names.
     """
     import numpy as np
 

@@ -25,13 +25,7 @@ from mri_tf.fingerprint import file_hash
 from mri_tf.leakage import seen_by
 from mri_tf.losses import class_weights, weighted_cross_entropy
 from mri_tf.prepared import Prepared
-from mri_tf.runs import (
-    FINISHED,
-    RUNNING,
-    Run,
-    locked,
-    start_or_continue,
-)
+from mri_tf.runs import FINISHED, RUNNING, Run, locked, start_or_continue
 from mri_tf.splits import SIDES
 from mri_tf.task import Task, to_json
 from mri_tf.training import Schedule, TrainingData, class_counts, train
