@@ -65,7 +65,7 @@ def feature_set(
 
 def phantom(given: TaskAndFile) -> Path:
     """The raw folder of the task's phantom, written if it is not there (or not whole)."""
-    from data_prep.phantom import write_fake_raw
+    from data_prep.fake_raw import write_fake_raw
 
     folder = DATA / f"{given.task.name}-phantom" / "raw"
     write_fake_raw(given.file, folder, given.task.demo_patients, seed=0)

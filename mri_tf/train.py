@@ -190,8 +190,8 @@ def _parser() -> Parser:
     )
     parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE",
-        help="a value of the task, e.g. epochs=3, features.epochs=2; last word",
+        "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
+        help="values of the task, after its variants: --set epochs=3 features.epochs=2",
     )  # fmt: skip
     return parser
 

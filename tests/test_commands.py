@@ -230,7 +230,7 @@ def test_a_prior_shifts_the_predictions_and_leaves_the_runs_own_numbers(inside):
 
 def test_a_task_of_float_records_is_exported(inside):
     arguments = [*ON_DATA[:2], "--variant", "scratch", "--raw", "raw", "--out", "runs/floats",
-                 "--set", "prep.dtype=float32", "--set", "epochs=1"]  # fmt: skip
+                 "--set", "prep.dtype=float32", "epochs=1"]  # fmt: skip
     assert run_command(train, arguments) == 0
     assert list(Path("data").glob("thirds-*"))
 

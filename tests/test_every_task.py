@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_prep.phantom import write_fake_raw
+from data_prep.fake_raw import write_fake_raw
 from data_prep.prepare import prepare
 from mri_tf.assemble import check_task
 from mri_tf.export import export_run, run_in_session

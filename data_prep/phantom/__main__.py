@@ -9,7 +9,7 @@ from mri_tf.command import Parser, positive_int, run_command, seed_int
 def main(arguments: list[str]) -> int:
     """Writes the fake raw data of a task in the layout its prep module reads."""
     flags = _parser().parse_args(arguments)
-    from data_prep.phantom import write_fake_raw
+    from data_prep.fake_raw import write_fake_raw
     from mri_tf.tasks import find_task_file
 
     write_fake_raw(
