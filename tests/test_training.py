@@ -100,7 +100,7 @@ def test_a_training_killed_by_the_system_continues_to_equal_weights(tmp_path, po
         from mri_tf.prepared import Prepared
         from mri_tf.runs import open_run
         run = open_run(Path(sys.argv[1]))
-        fit_run(run, Prepared.open(Path(run.values["data_folder"])), None, 1, checkpoint_seconds=0)
+        fit_run(run, Prepared.open(run.data_folder), None, 1, checkpoint_seconds=0)
     """)
     folder = tmp_path / "run"
     run, prepared = _run(folder, pools)
@@ -109,6 +109,7 @@ def test_a_training_killed_by_the_system_continues_to_equal_weights(tmp_path, po
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (folder / "checkpoint.npz").is_file() and time.monotonic() < deadline:
+        assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
