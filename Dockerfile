@@ -1,6 +1,6 @@
 # CPU:  docker build -t mri_tf .
 # GPU:  docker build -t mri_tf:gpu --build-arg LOCK=requirements-gpu.lock .
-# Run:  mkdir -p work && docker run --user "$(id -u):$(id -g)" -v "$PWD/work:/work" \
+# Run:  mkdir -p mri && docker run --user "$(id -u):$(id -g)" -v "$PWD/mri:/mri" \
 #           mri_tf train --task cardiac_levels    (GPU: --gpus all, mri_tf:gpu)
 FROM python:3.12-slim
 
@@ -16,9 +16,9 @@ COPY data_prep data_prep
 COPY tuning tuning
 RUN python -m pip install --no-deps --no-build-isolation .
 
-# Data, runs and exported models are written under /work, by nobody special.
-RUN useradd --create-home --uid 10001 mri && mkdir /work && chown mri /work
+# Data, runs and exported models are written under /mri, by nobody special.
+RUN useradd --create-home --uid 10001 mri && mkdir /mri && chown mri /mri
 USER mri
-WORKDIR /work
+WORKDIR /mri
 ENTRYPOINT ["mri-tf"]
 CMD ["--help"]
