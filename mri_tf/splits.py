@@ -12,6 +12,7 @@ import numpy as np
 from mri_tf.errors import InputError, some_of
 
 SIDES = ("train", "validation", "test")
+MOST_ORDERS, UNITS_DEALT = 50, 50_000  # orders tried in a split; fewer where there are many units
 
 
 def tie_together(patients: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -37,18 +38,18 @@ def tie_together(patients: np.ndarray, groups: np.ndarray) -> np.ndarray:
 def split_units(
     units: np.ndarray, labels: np.ndarray, fractions: tuple[float, ...], seed: int
 ) -> list[np.ndarray]:
-    """Record positions a side, units whole, classes stratified.
+    """Record positions a side, units whole, classes stratified; also folds, as equal fractions.
 
-    `units` and `labels` have one entry a record. Units are dealt one by one, those with the most
-    records first and equals in a seeded order, to the side whose class counts (and number of
-    units) lie furthest below their share; every side gets at least one unit. Raises InputError if
-    there are fewer units than sides.
+    `units` and `labels` have one entry a record. Units are dealt one by one in a seeded order to
+    the side whose class counts (and number of units) lie furthest below their share; of several
+    such orders the one with the best shares is kept. Every side gets at least one unit. Raises
+    InputError if there are fewer units than sides.
     """
     names, unit_of = np.unique(units, return_inverse=True)
-    sides = len(fractions)
-    if len(names) < sides:
+    if len(names) < len(fractions):
         raise InputError(
-            f"A split into {sides} sides needs at least {sides} patients (or groups).",
+            f"A split into {len(fractions)} sides needs at least {len(fractions)} patients (or "
+            "groups).",
             f"{len(names)}",
             "Add patients, or name the sides with --split-file.",
         )
@@ -56,25 +57,33 @@ def split_units(
     counts = np.zeros((len(names), len(classes) + 1))  # last column: the unit itself
     np.add.at(counts, (unit_of, label_of), 1)
     counts[:, -1] = 1
-    total = counts.sum(axis=0)
-    target = np.asarray(fractions)[:, None] * total  # (sides, classes + 1)
-    order = np.random.default_rng(seed).permutation(len(names))
-    order = order[np.argsort(-counts[order, :-1].sum(axis=1), kind="stable")]
+    target = np.asarray(fractions)[:, None] * counts.sum(axis=0)  # (sides, classes + 1)
+    rng = np.random.default_rng(seed)
+    # Dealing the largest units first would balance as well, and put the same patients on the same
+    # side whatever the seed.
+    orders = max(1, min(MOST_ORDERS, UNITS_DEALT // len(names)))
+    dealt = [_deal(counts, target, rng.permutation(len(names))) for _ in range(orders)]
+    side_of, _ = min(dealt, key=lambda pair: pair[1])
+    return [np.flatnonzero(side_of[unit_of] == side) for side in range(len(fractions))]
+
+
+def _deal(counts: np.ndarray, target: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, float]:
+    """The side of each unit, and how far the sides' counts end from their targets."""
+    sides = len(target)
     filled = np.zeros_like(target)
-    side_of = np.empty(len(names), dtype=np.int64)
+    side_of = np.empty(len(counts), dtype=np.int64)
     for place, unit in enumerate(order):
-        empty = [side for side in range(sides) if filled[side, -1] == 0]
-        candidates = empty if len(order) - place <= len(empty) else range(sides)
-        # What the misfit of all sides becomes if this unit goes to each side.
-        gain = [
-            np.sum((filled[side] + counts[unit] - target[side]) ** 2 / target[side])
-            - np.sum((filled[side] - target[side]) ** 2 / target[side])
-            for side in candidates
-        ]
-        chosen = list(candidates)[int(np.argmin(gain))]
+        # What each side's misfit becomes if this unit goes there.
+        before = ((filled - target) ** 2 / target).sum(axis=1)
+        after = ((filled + counts[unit] - target) ** 2 / target).sum(axis=1)
+        gain = after - before
+        empty = filled[:, -1] == 0
+        if len(order) - place <= empty.sum():
+            gain = np.where(empty, gain, np.inf)
+        chosen = int(np.argmin(gain))
         side_of[unit] = chosen
         filled[chosen] += counts[unit]
-    return [np.flatnonzero(side_of[unit_of] == side) for side in range(sides)]
+    return side_of, float(((filled - target) ** 2 / target).sum())
 
 
 def split_by_column(

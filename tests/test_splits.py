@@ -284,3 +284,10 @@ def test_a_group_on_two_sides_of_a_column_is_refused():
     groups = column(["", "twins", "", "", "twins"])
     with pytest.raises(InputError, match="group is on one side"):
         split_by_column(PATIENTS, groups, column(["train", "train", "test", "validation", "test"]))
+
+
+def test_seeds_hold_out_different_patients_also_when_some_have_many_more_records():
+    units = np.repeat(np.arange(30), np.arange(10, 40))  # the largest has four times the smallest
+    labels = np.arange(len(units)) % 3
+    held_out = [set(units[split_units(units, labels, (0.7, 0.1, 0.2), seed)[2]]) for seed in range(30)]
+    assert set.union(*held_out) == set(range(30))
