@@ -69,7 +69,6 @@ def split_units(
 
 def _deal(counts: np.ndarray, target: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, float]:
     """The side of each unit, and how far the sides' counts end from their targets."""
-    sides = len(target)
     filled = np.zeros_like(target)
     side_of = np.empty(len(counts), dtype=np.int64)
     for place, unit in enumerate(order):
