@@ -33,12 +33,13 @@ def evaluate_run(run, prepared, records, out: Path, split: str, prior: str = "")
     from mri_tf.checkpoint import write_at_once
     from mri_tf.data.pipeline import damage_named, ordered_batches, walk
     from mri_tf.figures import save_confusion
+    from mri_tf.runs import METRICS
 
     task = run.task
     model = load_network(run)
     patients = prepared.patients[records]
     out.mkdir(parents=True, exist_ok=True)
-    files = [out / "metrics.json"]
+    files = [out / METRICS]
     if prior and task.kind == "segmentation":
         raise InputError("--prior is for classifiers.", task.name, "Leave it away.")
     if task.kind == "segmentation":
@@ -57,7 +58,9 @@ def evaluate_run(run, prepared, records, out: Path, split: str, prior: str = "")
         by_patient = metrics.confusion_by_patient(
             truth, predicted, patients, len(task.class_names)
         )
-        values = metrics.classification_metrics(by_patient, task.class_names)
+        values = metrics.classification_metrics(
+            truth, probabilities, predicted, patients, task.class_names
+        )
         files.append(_write_predictions(out, prepared, records, probabilities, task.class_names))
         files += save_confusion(by_patient.sum(axis=0), task.class_names, out / "confusion")
     values |= {"split": split, "prior": prior or None}
@@ -67,7 +70,7 @@ def evaluate_run(run, prepared, records, out: Path, split: str, prior: str = "")
     if task.model_args.get("weights") == "none":
         notes.insert(0, "the backbone has random weights, not ImageNet's")
     values["note"] = "; ".join(filter(None, notes))
-    write_at_once(out / "metrics.json", json.dumps(values, indent=1).encode())
+    write_at_once(out / METRICS, json.dumps(values, indent=1).encode())
     return Evaluated(values, files)
 
 
@@ -137,6 +140,7 @@ def _write_predictions(out: Path, prepared, records, probabilities, class_names)
     import pandas as pd
 
     from mri_tf.checkpoint import write_at_once
+    from mri_tf.runs import PREDICTIONS
 
     table = pd.DataFrame(
         {
@@ -151,8 +155,8 @@ def _write_predictions(out: Path, prepared, records, probabilities, class_names)
         table[f"p_{name}"] = probabilities[:, number]
     whole = io.BytesIO()
     table.to_parquet(whole, index=False)
-    write_at_once(out / "predictions.parquet", whole.getbuffer())
-    return out / "predictions.parquet"
+    write_at_once(out / PREDICTIONS, whole.getbuffer())
+    return out / PREDICTIONS
 
 
 def _with_prior(probabilities, prior: str, run):

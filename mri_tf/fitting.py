@@ -26,6 +26,7 @@ from mri_tf.leakage import seen_by
 from mri_tf.losses import class_weights, weighted_cross_entropy
 from mri_tf.prepared import Prepared
 from mri_tf.runs import FINISHED, RUNNING, Run, locked, start_or_continue
+from mri_tf.sides import Sides
 from mri_tf.splits import SIDES
 from mri_tf.task import Task, to_json
 from mri_tf.training import Schedule, TrainingData, class_counts, train
@@ -34,10 +35,11 @@ READ_AT_ONCE = 64  # records, where a whole side is walked through
 
 
 def new_run(
-    folder: Path, task: Task, prepared: Prepared, sides: list[np.ndarray], seed: int,
-    split: str, features: Run | None = None,
-) -> Run:  # fmt: skip
+    folder: Path, task: Task, prepared: Prepared, chosen: Sides, seed: int,
+    features: Run | None = None,
+) -> Run:
     """The values of a run that has not started; nothing is written."""
+    sides, natural = chosen.records, chosen.natural_counts
     return Run(
         folder,
         {
@@ -45,7 +47,8 @@ def new_run(
             "seed": seed,
             "data": prepared.content_fingerprint(),
             "data_folder": os.path.relpath(prepared.folder, folder),
-            "split": split,
+            "split": chosen.mode,
+            "natural_counts": None if natural is None else natural.tolist(),
             "sides": _by_side(prepared.record_ids, sides),
             "patients": {
                 side: sorted(set(names))

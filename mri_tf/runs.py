@@ -19,9 +19,10 @@ from mri_tf.fingerprint import file_hash, fingerprint
 from mri_tf.task import Task, from_json
 
 RUN_FILE, WEIGHTS, FEATURES = "run.json", "weights.weights.h5", "features"
+METRICS, PREDICTIONS = "metrics.json", "predictions.parquet"
 NEEDED = (
-    "task", "seed", "data", "data_folder", "split", "sides", "patients", "seen", "feature_task",
-    "feature_weights", "fitted", "state",
+    "task", "seed", "data", "data_folder", "split", "sides", "patients", "natural_counts", "seen",
+    "feature_task", "feature_weights", "fitted", "state",
 )  # fmt: skip
 RUNNING, FINISHED = "running", "finished"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf import splits
-from mri_tf.errors import InputError
+from mri_tf.errors import InputError, some_of
 from mri_tf.prepared import Prepared
 from mri_tf.task import Task
 
@@ -21,37 +21,69 @@ class HowToSplit:
     seed: int
 
 
-def choose_sides(prepared: Prepared, task: Task, how: HowToSplit) -> tuple[list[np.ndarray], str]:
-    """Record positions of train, validation and test, and the name of the way they were split."""
+@dataclass(frozen=True)
+class Sides:
+    """Who is on which side, and what the training side held before it was limited."""
+
+    records: list[np.ndarray]  # positions in the prepared set: train, validation, test
+    mode: str  # how they were split
+    natural_counts: np.ndarray | None  # (classes,) records of the whole training side of a classifier
+
+
+def choose_sides(prepared: Prepared, task: Task, how: HowToSplit) -> Sides:
+    """Sides of a prepared set as the flags ask for them."""
     labels, patients, groups = prepared.labels, prepared.patients, prepared.groups
     mode = "file" if how.file else how.mode
     if not mode and any(prepared.splits):
         mode = "column"
     mode = mode or ("group" if any(groups) else "patient")
+    limit = None
     if mode == "file":
-        sides = splits.split_by_file(how.file, patients, groups)
+        named, limit = splits.read_split_file(how.file)
+        sides = splits.split_by_patients(named, patients, groups)
     elif mode == "column":
         sides = splits.split_by_column(patients, groups, prepared.splits)
     else:
-        units = np.arange(len(labels))  # random: every record for itself
-        if mode != "random":
-            tied = groups if mode == "group" else np.full(len(labels), "")
-            units = splits.tie_together(patients, tied)
+        units = units_of(prepared, mode)
         sides = splits.split_units(units, labels, task.split_fractions, how.seed)
     if how.train_size:
-        classes = np.unique(labels)
-        sides[0] = splits.limit_per_class(
-            sides[0], labels, dict.fromkeys(classes, how.train_size), how.seed
+        limit = splits.Limit(dict.fromkeys(task.class_names, how.train_size), how.seed)
+    natural = None
+    if task.kind == "classification":
+        natural = np.bincount(labels[sides[0]], minlength=len(task.class_names))
+    if limit:
+        sides = _limited(sides, prepared, limit)
+    return Sides(sides, mode, natural)
+
+
+def units_of(prepared: Prepared, mode: str) -> np.ndarray:
+    """(records,) numbers of what a split by `mode` keeps whole: patient, group, or each record."""
+    if mode == "random":
+        return np.arange(len(prepared))
+    tied = prepared.groups if mode == "group" else np.full(len(prepared), "")
+    return splits.tie_together(prepared.patients, tied)
+
+
+def _limited(sides: list[np.ndarray], prepared: Prepared, limit: splits.Limit) -> list[np.ndarray]:
+    """Training records as limited, and a validation side no larger than the training side."""
+    unknown = sorted(set(limit.per_class) - set(prepared.class_names))
+    if unknown:
+        raise InputError(
+            "The limit of a split file names classes of the task.",
+            some_of(unknown),
+            f"Classes: {', '.join(prepared.class_names)}.",
         )
-        # The validation side is never larger than the training side.
-        trained = {label: int(np.sum(labels[sides[0]] == label)) for label in classes}
-        sides[1] = splits.limit_per_class(sides[1], labels, trained, how.seed)
-    return sides, mode
+    labels, names = prepared.labels, prepared.record_ids
+    most = {prepared.class_names.index(name): count for name, count in limit.per_class.items()}
+    train = splits.limit_per_class(sides[0], labels, names, most, limit.seed)
+    trained = {label: int(np.sum(labels[train] == label)) for label in np.unique(labels).tolist()}
+    validation = splits.limit_per_class(sides[1], labels, names, trained, limit.seed)
+    return [train, validation, sides[2]]
 
 
 def sides_for_features(
     features: Prepared, task: Task, prepared: Prepared, sides: list[np.ndarray], seed: int
-) -> list[np.ndarray]:
+) -> Sides:
     """Sides of the feature set; who is held out from the classifier's training is test here too.
 
     Held out are patients by id and by pixels, and everybody in a group with one.
@@ -76,12 +108,14 @@ def sides_for_features(
     column = features.splits[free]
     if set(column) >= {"train", "validation"}:
         rest = [free[column == "test"], np.flatnonzero(blocked)]
-        return [free[column == "train"], free[column == "validation"], np.concatenate(rest)]
+        records = [free[column == "train"], free[column == "validation"], np.concatenate(rest)]
+        return Sides(records, "column", None)
     if len(free) == len(features):
-        return splits.split_units(units, features.labels, task.split_fractions, seed)
+        records = splits.split_units(units, features.labels, task.split_fractions, seed)
+        return Sides(records, "patient", None)
     train, validation = task.split_fractions[:2]
     inner = splits.split_units(
         units[free], features.labels[free],
         (train / (train + validation), validation / (train + validation)), seed,
     )  # fmt: skip
-    return [free[inner[0]], free[inner[1]], np.flatnonzero(blocked)]
+    return Sides([free[inner[0]], free[inner[1]], np.flatnonzero(blocked)], "patient", None)

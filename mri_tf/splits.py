@@ -4,7 +4,9 @@ Chance (`numpy.random.Generator` from a seed) decides among equals; stratificati
 classes' shares alike. Sides are disjoint in patients for every input.
 """
 
+import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -100,39 +102,72 @@ def split_by_column(
     return _checked(sides, patients, groups, "split column")
 
 
-def split_by_file(path: Path, patients: np.ndarray, groups: np.ndarray) -> list[np.ndarray]:
-    """Record positions a side from a JSON file `{"train": [patient, ...], ...}`."""
+@dataclass(frozen=True)
+class Limit:
+    """How many records of a class the training side may hold, drawn with a seed of their own."""
+
+    per_class: dict[str, int]  # class name -> most records; a class not named is kept whole
+    seed: int
+
+
+def read_split_file(path: Path) -> tuple[dict[str, list[str]], Limit | None]:
+    """Patients a side from JSON `{"train": [patient, ...], "validation": ..., "test": ...}`.
+
+    `"limit": {"per_class": {class: most}, "seed": n}` beside the sides is optional.
+    """
     try:
-        sides = json.loads(Path(path).read_text(encoding="utf-8"))
-        wanted = [set(map(str, sides[side])) for side in SIDES]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        patients = {side: sorted({str(name) for name in _list(values[side])}) for side in SIDES}
+        limit = values.get("limit")
+        if limit is not None:
+            per_class = {str(name): int(most) for name, most in limit["per_class"].items()}
+            limit = Limit(per_class, int(limit["seed"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             '--split-file is JSON: {"train": [patient ids], "validation": [...], "test": [...]}.',
             f"{path} ({type(error).__name__}: {error})",
             "Correct the file.",
         ) from None
-    missing = sorted(set().union(*wanted) - set(patients))
+    return patients, limit
+
+
+def split_by_patients(
+    sides: dict[str, list[str]], patients: np.ndarray, groups: np.ndarray
+) -> list[np.ndarray]:
+    """Record positions a side from patient ids a side, those of `read_split_file`."""
+    missing = sorted(set().union(*sides.values()) - set(patients))
     if missing:
         raise InputError(
             "--split-file names patients of the prepared set.",
             f"unknown: {some_of(missing)}",
             "Use the ids of the prepared set.",
         )
-    return _checked(
-        [np.flatnonzero(np.isin(patients, sorted(names))) for names in wanted],
-        patients,
-        groups,
-        "split file",
-    )
+    records = [np.flatnonzero(np.isin(patients, sorted(sides[side]))) for side in SIDES]
+    return _checked(records, patients, groups, "split file")
 
 
 def limit_per_class(
-    positions: np.ndarray, labels: np.ndarray, most: dict[int, int], seed: int
+    positions: np.ndarray, labels: np.ndarray, names: np.ndarray, most: dict[int, int], seed: int
 ) -> np.ndarray:
-    """At most `most[label]` records of each class, drawn with a seed; larger draws hold smaller."""
-    order = np.random.default_rng(seed).permutation(np.sort(positions))
-    kept = [order[labels[order] == label][: most[label]] for label in np.unique(labels[order])]
-    return np.sort(np.concatenate(kept))
+    """At most `most[label]` records of each class; larger draws hold smaller ones.
+
+    The order comes from the seed and the record's name alone, so that the same records are drawn
+    from a set that was prepared another way.
+    """
+    def lot(position: int) -> bytes:
+        return hashlib.sha256(f"{seed} {names[position]}".encode()).digest()
+
+    order = np.array(sorted(positions.tolist(), key=lot), dtype=np.int64)
+    kept = [
+        order[labels[order] == label][: most.get(label)] for label in np.unique(labels[order]).tolist()
+    ]
+    return np.sort(np.concatenate(kept)) if kept else order
+
+
+def _list(value) -> list:
+    if not isinstance(value, list):
+        raise TypeError("a side is a list")
+    return value
 
 
 def _checked(

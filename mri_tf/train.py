@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.export import export_run
     from mri_tf.fitting import fit_run, new_run, positions_of
     from mri_tf.inputs import WhereData, classifier_set
+    from mri_tf.runs import METRICS
     from mri_tf.sides import HowToSplit, choose_sides
 
     configure_devices(flags.devices)
@@ -40,7 +41,8 @@ def main(arguments: list[str]) -> int:
     where = WhereData(flags.raw, flags.data, flags.features_data)
     prepared, skipped = classifier_set(given, where)
     how = HowToSplit(flags.split, flags.split_file, flags.train_size, flags.seed)
-    sides, split = choose_sides(prepared, task, how)
+    chosen = choose_sides(prepared, task, how)
+    sides = chosen.records
     features = None
     if flags.features:
         features = _given_features(flags.features, task, prepared, sides)
@@ -49,25 +51,29 @@ def main(arguments: list[str]) -> int:
             feature_given, given, where, prepared, sides, folder, flags
         )
         skipped = [*skipped, *more_skipped]
-    run = new_run(folder, task, prepared, sides, flags.seed, split, features)
+    run = new_run(folder, task, prepared, chosen, flags.seed, features)
     print(
         f"{task.name} ({', '.join(variants)}): {len(sides[0])} records to train on, "
-        f"{len(sides[1])} to choose the weights, {len(sides[2])} held out; split by {split}"
+        f"{len(sides[1])} to choose the weights, {len(sides[2])} held out; split by {chosen.mode}"
     )
-    if split == "random":
+    if chosen.mode == "random":
         print("LEAKY: a random split puts slices of one patient on both sides")
     run = fit_run(run, prepared, features, flags.devices)
     for item in skipped:
         print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
-    if run.values.get("exported"):
-        print(f"{folder}: already finished, exported as {run.values['exported']}")
-        return SOME_SKIPPED if skipped else DONE
-    result = evaluate_run(run, prepared, positions_of(run, prepared)[2], folder, split)
+    code = SOME_SKIPPED if skipped else DONE
+    if run.values.get("exported") or (flags.no_export and (folder / METRICS).is_file()):
+        exported = run.values.get("exported", "")
+        print(f"{folder}: already finished" + (f", exported as {exported}" if exported else ""))
+        return code
+    result = evaluate_run(run, prepared, positions_of(run, prepared)[2], folder, chosen.mode)
     print("\n".join(summary(result.metrics)))
-    exported = export_run(run, prepared, Path("saved_models"))
-    run.save(exported=str(exported))
-    print(f"wrote {folder}, {', '.join(str(path) for path in result.files)} and {exported}")
-    return SOME_SKIPPED if skipped else DONE
+    written = [folder, *result.files]
+    if not flags.no_export:
+        written.append(export_run(run, prepared, Path("saved_models")))
+        run.save(exported=str(written[-1]))
+    print(f"wrote {', '.join(str(path) for path in written)}")
+    return code
 
 
 def _given_features(folder: Path, task, prepared, sides):
@@ -92,26 +98,26 @@ def _pretrain(feature_given, given, where, prepared, sides, folder: Path, flags)
     from mri_tf.fitting import fit_run, new_run, positions_of
     from mri_tf.inputs import feature_set
     from mri_tf.leakage import check_features_unseen
-    from mri_tf.runs import FEATURES, open_finished
+    from mri_tf.runs import FEATURES, METRICS, open_finished
     from mri_tf.sides import sides_for_features
 
     task = feature_given.task
     data, skipped = feature_set(feature_given, given, where)
-    own_sides = sides_for_features(data, task, prepared, sides, flags.seed)
-    run = new_run(folder / FEATURES, task, data, own_sides, flags.seed, "patient")
+    own = sides_for_features(data, task, prepared, sides, flags.seed)
+    run = new_run(folder / FEATURES, task, data, own, flags.seed)
     twin = _finished_twin(run, folder.parent)
     if twin:
         print(f"features: {twin.folder}, of the same task and patients")
         run = open_finished(twin.folder)
     else:
         print(
-            f"features: {task.name} on {len(own_sides[0])} images of "
+            f"features: {task.name} on {len(own.records[0])} images of "
             f"{len(run.values['patients']['train'])} patients"
         )
         run = fit_run(run, data, None, flags.devices)
-    if not (run.folder / "metrics.json").is_file():
+    if not (run.folder / METRICS).is_file():
         test = positions_of(run, data)[2]
-        print("\n".join(summary(evaluate_run(run, data, test, run.folder, "patient").metrics)))
+        print("\n".join(summary(evaluate_run(run, data, test, run.folder, own.mode).metrics)))
     check_features_unseen(run, prepared, sides)
     return run, skipped
 
@@ -188,6 +194,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--devices", type=positive_int, default=0, help="GPUs, or logical CPUs (default: all GPUs)"
     )
+    parser.add_argument("--no-export", action="store_true", help="stop at the numbers")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")
     parser.add_argument(
         "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",

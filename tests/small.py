@@ -43,3 +43,15 @@ def write_raw(folder: Path, patients: int = 10, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_short_axis_phantom(folder, patients, seed, signal=True)
     return folder
+
+
+def sides_of(task, prepared, records):
+    """Record positions a side as `new_run` takes them."""
+    import numpy as np
+
+    from mri_tf.sides import Sides
+
+    natural = None
+    if task.kind == "classification":
+        natural = np.bincount(prepared.labels[records[0]], minlength=len(task.class_names))
+    return Sides(records, "patient", natural)

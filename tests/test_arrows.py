@@ -34,6 +34,8 @@ ARROWS = {
     "losses": set(),
     "metrics": set(),
     "calibration": set(),
+    "decisions": CORE,
+    "conformal": CORE,
     "figures": {"checkpoint"},
     "data": CORE | {"arguments", "task", "schema", "prepared"},
     "leakage": ON_DISK,
@@ -41,7 +43,7 @@ ARROWS = {
     "training": CORE | {"checkpoint", "data", "progress"},
     "assemble": CORE | {"task", "runs", "models", "data", "training"},
     "fitting": ON_DISK | {
-        "mri_tf", "assemble", "data", "devices", "leakage", "losses", "training",
+        "mri_tf", "assemble", "data", "devices", "leakage", "losses", "sides", "training",
     },
     "data_prep": ON_DISK | {"mri_tf", "tasks", "compute", "command", "images", "progress"},
     "inputs": ON_DISK | {"data_prep"},

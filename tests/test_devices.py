@@ -18,6 +18,7 @@ SCRIPT = textwrap.dedent("""
     from data_prep.prepare import prepare
     from mri_tf.assemble import load_network
     from mri_tf.fitting import fit_run, new_run
+    from mri_tf.sides import Sides
     from mri_tf.task import with_values
     from mri_tf.tasks import load_task
 
@@ -29,7 +30,7 @@ SCRIPT = textwrap.dedent("""
         # Adam's first steps turn the last bit of a gradient near zero into a whole step.
         values = {"model_args.dropout": 0.0, "learning_rate": 1e-4, "epochs": 2, **values}
         task = with_values(load_task(file), values)
-        run = new_run(home / name, task, prepared, sides, 0, "patient")
+        run = new_run(home / name, task, prepared, Sides(sides, "patient", None), 0)
         return fit_run(run, prepared, None, devices, checkpoint_seconds=0)
 
     def difference(one, other):

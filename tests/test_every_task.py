@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small import sides_of
 
 from data_prep.fake_raw import write_fake_raw
 from data_prep.prepare import prepare
@@ -57,11 +58,11 @@ def _one_step(task, file, raw, home, features=None, held_out=None):
     if held_out is None:
         sides = split_units(units, prepared.labels, (0.5, 0.25, 0.25), seed=0)
     else:
-        sides = sides_for_features(prepared, task, *held_out, seed=0)
+        sides = sides_for_features(prepared, task, *held_out, seed=0).records
     folder = home / FEATURES if held_out else home
     if held_out is None:
         sides[0] = np.concatenate([sides[0][:4], sides[0][-4:]])  # two steps are enough
-    run = new_run(folder, task, prepared, sides, 0, "patient", features)
+    run = new_run(folder, task, prepared, sides_of(task, prepared, sides), 0, features)
     return fit_run(run, prepared, features, devices=1), prepared, sides
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
+from small import sides_of
 
 from data_prep.ops.clahe import clahe_uint8
 from mri_tf.assemble import build_network
@@ -146,7 +147,8 @@ def test_mixed_precision_trains_and_its_run_is_evaluated_in_float32(tmp_path, sm
     task = with_values(load_task(file), {"precision": "mixed_bfloat16", "epochs": 1})
     prepared, _ = prepare(task, file, small["raw"], tmp_path / "set")
     sides = [np.arange(36), np.arange(36, 48), np.arange(48, 60)]
-    run = fit_run(new_run(tmp_path / "run", task, prepared, sides, 0, "patient"), prepared, None, 1)
+    run = new_run(tmp_path / "run", task, prepared, sides_of(task, prepared, sides), 0)
+    run = fit_run(run, prepared, None, 1)
     model = load_network(run)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     with pytest.raises(InputError, match="mixed_float16"):

@@ -13,8 +13,9 @@ from mri_tf.errors import InputError
 from mri_tf.splits import (
     SIDES,
     limit_per_class,
+    read_split_file,
     split_by_column,
-    split_by_file,
+    split_by_patients,
     split_units,
     tie_together,
 )
@@ -198,6 +199,14 @@ def written(tmp_path, values):
     return path
 
 
+def split_by_file(path, patients, groups):
+    return split_by_patients(read_split_file(path)[0], patients, groups)
+
+
+def names_of(labels):
+    return np.array([f"record-{number}" for number in range(len(labels))], dtype=object)
+
+
 def test_a_split_file_names_the_patients_of_each_side(tmp_path):
     path = written(tmp_path, {"train": ["a"], "validation": ["d"], "test": ["b"]})
     assert [list(side) for side in split_by_file(path, PATIENTS, NO_GROUPS)] == [[0, 1], [4], [2]]
@@ -225,6 +234,8 @@ def test_numbers_in_a_split_file_are_patient_ids(tmp_path):
         ({"train": ["a"], "validation": [], "test": ["b"]}, "none in validation"),
         ({"train": ["a"], "test": ["b"]}, "KeyError"),
         ({"train": None, "validation": ["d"], "test": ["b"]}, "TypeError"),
+        ({"train": "ad", "validation": ["d"], "test": ["b"]}, "TypeError"),
+        ({"train": ["a"], "validation": ["d"], "test": ["b"], "limit": 4}, "TypeError"),
         (["a", "b"], "TypeError"),
         ('{"train": ["a"', "JSONDecodeError"),
         ("", "JSONDecodeError"),
@@ -256,7 +267,7 @@ def test_a_limited_draw_is_bounded_a_class_and_holds_every_smaller_draw(labels, 
     labels = np.array(labels)
     positions = np.flatnonzero(np.arange(len(labels)) % 3 != 1)
     small, large = (
-        limit_per_class(positions, labels, dict.fromkeys(set(labels), most), seed)
+        limit_per_class(positions, labels, names_of(labels), dict.fromkeys(set(labels), most), seed)
         for most in (few, few + more)
     )
     assert set(small) <= set(large) <= set(positions)
@@ -269,14 +280,32 @@ def test_a_limited_draw_is_bounded_a_class_and_holds_every_smaller_draw(labels, 
 def test_a_limited_draw_does_not_hang_on_the_order_of_the_positions():
     labels = np.arange(30) % 3
     four = dict.fromkeys(set(labels), 4)
-    one = limit_per_class(np.arange(30), labels, four, seed=1)
-    assert np.array_equal(one, limit_per_class(np.arange(30)[::-1], labels, four, seed=1))
+    one = limit_per_class(np.arange(30), labels, names_of(labels), four, seed=1)
+    again = limit_per_class(np.arange(30)[::-1], labels, names_of(labels), four, seed=1)
+    assert np.array_equal(one, again)
+
+
+def test_the_same_records_are_drawn_where_others_are_missing():
+    labels, names = np.arange(30) % 3, names_of(np.arange(30))
+    four = dict.fromkeys(range(3), 4)
+    drawn = set(limit_per_class(np.arange(30), labels, names, four, seed=1))
+    lost = sorted(set(range(30)) - drawn)[0]
+    without = np.delete(np.arange(30), lost)
+    again = limit_per_class(np.arange(29), labels[without], names[without], four, seed=1)
+    assert set(without[again]) == drawn
+
+
+def test_a_class_without_a_limit_is_kept_whole():
+    labels = np.arange(30) % 3
+    kept = limit_per_class(np.arange(30), labels, names_of(labels), {0: 2, 1: 0}, seed=0)
+    assert list(np.bincount(labels[kept], minlength=3)) == [2, 0, 10]
 
 
 def test_other_seeds_draw_other_records():
     labels = np.arange(30) % 3
     two = dict.fromkeys(set(labels), 2)
-    drawn = {tuple(limit_per_class(np.arange(30), labels, two, seed)) for seed in range(10)}
+    names = names_of(labels)
+    drawn = {tuple(limit_per_class(np.arange(30), labels, names, two, seed)) for seed in range(10)}
     assert len(drawn) >= 5
 
 

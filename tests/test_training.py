@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import sides_of
 
 from data_prep.prepare import prepare
 from mri_tf.errors import InputError, RunFailed
@@ -34,7 +35,7 @@ def _run(folder, pools, seed=0, **values):
     task = with_values(task, values)
     units = tie_together(prepared.patients, prepared.groups)
     sides = split_units(units, prepared.labels, task.split_fractions, seed=0)
-    return new_run(folder, task, prepared, sides, seed, "patient"), prepared
+    return new_run(folder, task, prepared, sides_of(task, prepared, sides), seed), prepared
 
 
 def _fit(folder, pools, seed=0, **values):
