@@ -1,17 +1,187 @@
-"""Probabilities under another share of the classes than the network was trained on."""
+"""Probabilities that mean what they say: one temperature, the prior, and the curve that shows it."""
+
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import betaincinv, log_softmax, softmax
+
+SMALLEST = 1e-30  # a float32 softmax underflows to 0; the floor of the export's logits too
+TEMPERATURES = (0.05, 20.0)
+BINS = 15
+COVERAGE = 0.95
+
+
+@dataclass(frozen=True)
+class TemperatureFit:
+    """A temperature (1 leaves probabilities alone) and, where none could be fitted, why."""
+
+    temperature: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ReliabilityCurve:
+    """What was said against what happened a bin, each array (bins,); NaN in a bin without records."""
+
+    edges: np.ndarray  # (bins + 1,); a bin holds its upper edge, not its lower one
+    counts: np.ndarray  # records
+    predicted: np.ndarray  # mean probability
+    observed: np.ndarray  # share of the records in which it came true
+    low: np.ndarray  # exact 95 % interval of `observed`
+    high: np.ndarray
+
+
+def trained_shares(counts: np.ndarray, oversample: bool, weights: np.ndarray) -> np.ndarray:
+    """Shares of the classes that the loss saw: how often one was drawn times its weight, sum 1.
+
+    `counts` are records a class on the training side. Oversampling draws every class that
+    occurs as often as the largest.
+    """
+    counts = np.asarray(counts, float)
+    drawn = np.where(counts > 0, counts.max(), 0) if oversample else counts
+    return _shares(drawn * weights)
 
 
 def correct_prior(probabilities: np.ndarray, trained: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Bayes' rule for a new prior: p' proportional to p x wanted / trained, (records, classes).
 
-    `trained` are the shares that the loss saw: how often a class was drawn times its weight.
+    `trained` are the shares that the loss saw (`trained_shares`). Saerens et al. 2002, (2.4).
     """
-    wanted = np.asarray(wanted, float) / np.sum(wanted)
-    trained = np.asarray(trained, float) / np.sum(trained)
-    ratio = np.divide(wanted, trained, out=np.zeros_like(wanted), where=trained > 0)
-    shifted = probabilities * ratio
+    shifted = probabilities * _ratio(trained, wanted)
     total = shifted.sum(axis=-1, keepdims=True)
     # All of a record's probability may lie on classes of share 0: nothing but the prior is left.
-    return np.where(total > 0, shifted / np.where(total > 0, total, 1), wanted)
+    return np.where(total > 0, shifted / np.where(total > 0, total, 1), _shares(wanted))
+
+
+def prior_offsets(trained: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """log(wanted / trained), (classes,): the correction of the prior as it is added to logits.
+
+    -inf for a class that is wanted or was trained with share 0.
+    """
+    with np.errstate(divide="ignore"):
+        return np.log(_ratio(trained, wanted))
+
+
+def calibrated(
+    probabilities: np.ndarray, temperature: float, trained: np.ndarray, wanted: np.ndarray
+) -> np.ndarray:
+    """p' proportional to p^(1 / temperature) x wanted / trained, (records, classes) in float64.
+
+    The same as softmax(log(max(p, SMALLEST)) / temperature + prior_offsets(trained, wanted)).
+    """
+    offsets = prior_offsets(trained, wanted)
+    if not np.isfinite(offsets).any():  # no class is both trained and wanted
+        return np.tile(_shares(wanted), (len(probabilities), 1))
+    return softmax(_logits(probabilities) / temperature + offsets, axis=-1)
+
+
+def fit_temperature(
+    probabilities: np.ndarray,
+    truth: np.ndarray,
+    trained: np.ndarray,
+    wanted: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> TemperatureFit:
+    """The temperature under which `calibrated` fits the validation side best. Guo et al. 2017.
+
+    Minimises the log loss of (records, classes) softmax outputs, each record times its weight
+    (1 is the evidence of one independent record; see `validation_weights`), plus two terms that
+    a few records outweigh. Without them twenty rightly sorted records give the lower bound, that
+    is probabilities of 1. Half a record more, as confident as the mean one and of a class drawn
+    from `wanted`, says that not even a perfect score is certainty (the idea of Platt's targets,
+    1999). 1/T - 1 + log T, a gamma prior on 1/T with its mode at 1, holds T near 1 where records
+    say nothing. Both, like the loss, are convex in 1/T.
+    """
+    offsets = prior_offsets(trained, wanted)
+    weights = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
+    # No temperature gives anything to a class that was not trained on or is not wanted.
+    used = np.isfinite(offsets[truth]) & (weights > 0)
+    truth, weights, logits = truth[used], weights[used], _logits(probabilities[used])
+    if not len(truth):
+        return TemperatureFit(1.0, "no validation record of a class that was trained on")
+    if len(np.unique(truth)) == 1:
+        return TemperatureFit(1.0, "only one class on the validation side")
+    certain = np.isfinite(offsets)
+    prior = _shares(np.where(certain, wanted, 0))[certain]
+
+    def loss(log_temperature: float) -> float:
+        scale = np.exp(-log_temperature)
+        log_p = log_softmax(scale * logits + offsets, axis=-1)  # (records, classes)
+        own = log_p[np.arange(len(truth)), truth]
+        any_class = np.average(log_p[:, certain] @ prior, weights=weights)
+        return -(weights @ own) - 0.5 * any_class + (scale - 1 + log_temperature)
+
+    found = minimize_scalar(
+        loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6}
+    )
+    return TemperatureFit(float(np.exp(found.x)))
+
+
+def validation_weights(
+    truth: np.ndarray, wanted: np.ndarray, patients: np.ndarray | None = None
+) -> np.ndarray:
+    """A weight a record: classes as `wanted` has them, not as the validation side happens to.
+
+    (records,), wanted / share of the record's class. They sum to the number of records or,
+    with `patients` given, of patients: the records of one patient are alike.
+    """
+    counts = np.bincount(truth, minlength=len(wanted))
+    of_class = np.divide(
+        np.asarray(wanted, float), counts, out=np.zeros(len(wanted)), where=counts > 0
+    )
+    weights = of_class[truth]
+    evidence = len(truth) if patients is None else len(np.unique(np.asarray(patients, str)))
+    return weights * (evidence / weights.sum()) if weights.any() else weights
+
+
+def reliability_curve(
+    probabilities: np.ndarray, truth: np.ndarray, label: int | None = None, bins: int = BINS
+) -> ReliabilityCurve:
+    """The calibration curve: how often what was said to be so likely came true.
+
+    Of (records, classes) probabilities the largest, in the equal bins of the expected calibration
+    error (Guo et al. 2017); or with `label` the probability of that class. Look at a class where
+    shares are in question: over the likeliest class the faults of two classes cancel, and a wrong
+    prior between two alike ones does not show at all. The intervals (Clopper and Pearson) count
+    records: with several alike of one patient they are too narrow.
+    """
+    if label is None:
+        said, happened = probabilities.max(axis=-1), probabilities.argmax(axis=-1) == truth
+    else:
+        said, happened = probabilities[:, label], truth == label
+    edges = np.linspace(0, 1, bins + 1)
+    bin_of = np.searchsorted(edges[1:-1], said)
+    counts = np.bincount(bin_of, minlength=bins)
+    hits = np.bincount(bin_of, weights=happened, minlength=bins)
+    below = np.where(counts > 0, counts, np.nan)
+    low, high = _exact_interval(hits, counts)
+    return ReliabilityCurve(
+        edges=edges,
+        counts=counts,
+        predicted=np.bincount(bin_of, weights=said, minlength=bins) / below,
+        observed=hits / below,
+        low=np.where(counts > 0, low, np.nan),
+        high=np.where(counts > 0, high, np.nan),
+    )
+
+
+def _exact_interval(hits: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    tail = (1 - COVERAGE) / 2
+    misses = counts - hits
+    low = np.where(hits > 0, betaincinv(np.maximum(hits, 1), misses + 1, tail), 0)
+    high = np.where(misses > 0, betaincinv(hits + 1, np.maximum(misses, 1), 1 - tail), 1)
+    return low, high
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(np.asarray(probabilities, float), SMALLEST))
+
+
+def _ratio(trained: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    trained, wanted = _shares(trained), _shares(wanted)
+    return np.divide(wanted, trained, out=np.zeros_like(wanted), where=trained > 0)
+
+
+def _shares(amounts: np.ndarray) -> np.ndarray:
+    return np.asarray(amounts, float) / np.sum(amounts)

@@ -1,0 +1,316 @@
+"""Temperatures and priors that are known, found again; the calibration curve against scikit-learn."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+from scipy.stats import binomtest
+from sklearn.calibration import calibration_curve
+from sklearn.linear_model import LogisticRegression
+
+from mri_tf.calibration import (
+    calibrated,
+    correct_prior,
+    fit_temperature,
+    prior_offsets,
+    reliability_curve,
+    trained_shares,
+    validation_weights,
+)
+
+EVEN = np.ones(3) / 3
+
+
+def drawn(count: int, prior, seed: int, apart: float = 2.0):
+    """Records of unit Gaussians at the corners of a simplex: (count, classes) x and their classes."""
+    rng = np.random.default_rng(seed)
+    truth = rng.choice(len(prior), size=count, p=prior)
+    return rng.normal(size=(count, len(prior))) + apart * np.eye(len(prior))[truth], truth
+
+
+def posterior(x: np.ndarray, prior, apart: float = 2.0) -> np.ndarray:
+    return softmax(apart * x + np.log(prior), axis=-1)
+
+
+def calibration_error(probabilities, truth, label=None) -> float:
+    """Expected calibration error of the likeliest class, or of one."""
+    curve = reliability_curve(probabilities, truth, label)
+    gap = np.abs(curve.observed - curve.predicted)
+    return float(np.nansum(curve.counts * gap) / len(truth))
+
+
+# ---- the shares that the loss saw
+
+
+def test_without_oversampling_or_weights_the_loss_saw_the_natural_shares():
+    np.testing.assert_allclose(trained_shares([30, 10, 0], False, np.ones(3)), [0.75, 0.25, 0])
+
+
+def test_oversampling_shows_every_class_that_occurs_equally_often():
+    np.testing.assert_allclose(trained_shares([30, 10, 0], True, np.ones(3)), [0.5, 0.5, 0])
+
+
+def test_a_class_weight_counts_as_so_many_draws():
+    np.testing.assert_allclose(trained_shares([30, 10], False, np.array([1, 3])), [0.5, 0.5])
+    np.testing.assert_allclose(trained_shares([30, 10], True, np.array([1, 3])), [0.25, 0.75])
+
+
+# ---- temperature
+
+
+@pytest.mark.parametrize("factor", [0.4, 1.0, 3.0])
+def test_the_factor_of_the_logits_is_the_temperature_found(factor):
+    x, truth = drawn(6000, EVEN, seed=0)
+    network = softmax(factor * np.log(posterior(x, EVEN)), axis=-1)
+    found = fit_temperature(network, truth, EVEN, EVEN)
+    assert found.reason == ""
+    assert found.temperature == pytest.approx(factor, rel=0.06)
+    np.testing.assert_allclose(
+        calibrated(network, found.temperature, EVEN, EVEN), posterior(x, EVEN), atol=0.02
+    )
+
+
+def test_the_temperature_is_found_under_another_prior_than_that_of_training():
+    natural, trained = np.array([0.8, 0.15, 0.05]), EVEN
+    x, truth = drawn(6000, natural, seed=1)
+    network = softmax(2.0 * np.log(posterior(x, trained)), axis=-1)
+    found = fit_temperature(network, truth, trained, natural)
+    assert found.temperature == pytest.approx(2.0, rel=0.08)
+    np.testing.assert_allclose(
+        calibrated(network, found.temperature, trained, natural), posterior(x, natural), atol=0.05
+    )
+
+
+def test_weights_undo_the_shares_of_a_limited_validation_side():
+    natural = np.array([0.8, 0.15, 0.05])
+    x, truth = drawn(6000, EVEN, seed=2)  # as many of each class, though 0.8 are of the first
+    network = softmax(2.0 * np.log(posterior(x, natural)), axis=-1)
+    weights = validation_weights(truth, natural)
+    weighed = fit_temperature(network, truth, natural, natural, weights)
+    assert weighed.temperature == pytest.approx(2.0, rel=0.1)
+    assert abs(fit_temperature(network, truth, natural, natural).temperature - 2.0) > 0.3
+
+
+def test_weights_sum_to_the_records_or_the_patients_and_give_classes_their_shares():
+    truth, patients = np.array([0, 0, 0, 1]), np.array(["a", "a", "b", "c"])
+    np.testing.assert_allclose(validation_weights(truth, np.array([0.5, 0.5])), [2 / 3] * 3 + [2])
+    by_patient = validation_weights(truth, np.array([1, 1]), patients)
+    np.testing.assert_allclose(by_patient, [0.5] * 3 + [1.5])
+    assert validation_weights(np.array([1, 1]), np.array([1, 0])).tolist() == [0, 0]
+    assert validation_weights(np.array([], int), np.array([1, 1])).shape == (0,)
+
+
+@pytest.mark.parametrize("records", [4, 20, 100])
+def test_perfectly_sorted_records_do_not_become_certain(records):
+    truth = np.arange(records) % 2
+    network = np.where(np.eye(2)[truth] > 0, 0.9, 0.1)
+    prior = np.array([0.5, 0.5])
+    found = fit_temperature(network, truth, prior, prior)
+    confidence = calibrated(network, found.temperature, prior, prior).max(axis=-1)
+    assert 0.2 < found.temperature < 1
+    # Surer than the network was, less sure than if half a record more, of either class, were all.
+    assert np.all((confidence > 0.9) & (confidence < (records + 0.25) / (records + 0.5)))
+
+
+def test_noise_does_not_send_the_temperature_of_a_few_records_to_its_bound():
+    network = np.array([[0.9, 0.1], [0.1, 0.9], [0.9, 0.1], [0.1, 0.9]])
+    prior = np.array([0.5, 0.5])
+    wrong = fit_temperature(network, np.array([1, 0, 1, 0]), prior, prior)
+    assert 1.5 < wrong.temperature < 10
+
+
+def test_a_small_validation_side_is_better_off_with_its_temperature_than_without():
+    even = np.ones(2) / 2
+    x, truth = drawn(20_000, even, seed=3)
+
+    def log_loss(probabilities):
+        return -np.log(probabilities[np.arange(len(truth)), truth]).mean()
+
+    def network(values, factor):
+        return softmax(factor * np.log(posterior(values, even)), axis=-1)
+
+    for factor, most in ((1.0, 0.02), (3.0, 0.03)):
+        worse = []
+        for seed in range(40):
+            few_x, few = drawn(20, even, seed=100 + seed)
+            found = fit_temperature(network(few_x, factor), few, even, even)
+            fitted = calibrated(network(x, factor), found.temperature, even, even)
+            worse.append(log_loss(fitted) - log_loss(posterior(x, even)))
+        assert np.mean(worse) < most
+    assert log_loss(network(x, 3.0)) - log_loss(posterior(x, even)) > 4 * most  # left alone
+
+
+def test_evidence_that_weighs_more_moves_the_temperature_further():
+    truth = np.arange(12) % 2
+    network = np.where(np.eye(2)[truth] > 0, 0.9, 0.1)
+    prior = np.array([0.5, 0.5])
+    found = [
+        fit_temperature(network, truth, prior, prior, np.full(12, weight)).temperature
+        for weight in (1.0, 3.0, 10.0)
+    ]
+    assert 1 > found[0] > found[1] > found[2]
+
+
+def test_a_temperature_that_cannot_be_fitted_is_one_and_says_why():
+    network = np.array([[0.7, 0.3], [0.6, 0.4]])
+    prior = np.array([0.5, 0.5])
+    one = fit_temperature(network, np.array([0, 0]), prior, prior)
+    none = fit_temperature(network[:0], np.array([], int), prior, prior)
+    untrained = fit_temperature(network, np.array([1, 1]), np.array([1, 0]), prior)
+    assert one.temperature == none.temperature == untrained.temperature == 1
+    assert "one class" in one.reason
+    assert "no validation record" in none.reason and "trained" in untrained.reason
+
+
+def test_a_record_of_a_class_that_was_not_trained_on_says_nothing_about_the_temperature():
+    x, truth = drawn(300, np.array([0.5, 0.5]), seed=4)
+    network = np.append(posterior(x, [0.5, 0.5]), np.full((300, 1), 1e-4), axis=-1)
+    shares = np.array([0.5, 0.5, 0])
+    alone = fit_temperature(network, truth, shares, shares)
+    more = fit_temperature(
+        np.append(network, [[0.5, 0.4, 0.1]], axis=0), np.append(truth, 2), shares, EVEN
+    )
+    assert more.temperature == pytest.approx(alone.temperature, rel=1e-3)
+
+
+# ---- probabilities as they are reported
+
+SHARES = st.lists(st.floats(0.01, 1), min_size=3, max_size=3).map(np.array)
+ROWS = st.lists(SHARES, min_size=1, max_size=5).map(
+    lambda rows: np.array(rows) / np.sum(rows, axis=-1, keepdims=True)
+)
+TEMPERATURE = st.floats(0.05, 20)
+
+
+@given(ROWS, TEMPERATURE, SHARES, SHARES)
+@settings(max_examples=100, deadline=None)
+def test_calibrated_rows_sum_to_one_and_keep_the_order_of_records(rows, temperature, trained, wanted):
+    found = calibrated(rows, temperature, trained, wanted)
+    np.testing.assert_allclose(found.sum(axis=-1), 1)
+    # The odds of two classes grow with the network's odds, whatever the constants are.
+    odds, given_odds = found[:, 0] / found[:, 1].clip(1e-300), rows[:, 0] / rows[:, 1]
+    order = np.argsort(given_odds, kind="stable")
+    assert np.all(np.diff(odds[order]) >= -1e-9 * odds[order][1:])
+
+
+@given(ROWS, SHARES, SHARES)
+@settings(max_examples=60, deadline=None)
+def test_at_temperature_one_only_the_prior_is_corrected(rows, trained, wanted):
+    np.testing.assert_allclose(
+        calibrated(rows, 1.0, trained, wanted), correct_prior(rows, trained, wanted)
+    )
+    np.testing.assert_allclose(calibrated(rows, 1.0, trained, trained), rows)
+
+
+def test_probabilities_that_underflowed_stay_finite():
+    rows = np.array([[1, 0, 0], [0, 0, 1]], np.float32)
+    for temperature in (0.05, 1.0, 20.0):
+        found = calibrated(rows, temperature, EVEN, np.array([0.98, 0.01, 0.01]))
+        assert np.all(np.isfinite(found))
+        np.testing.assert_allclose(found.sum(axis=-1), 1)
+    assert np.isfinite(fit_temperature(rows, np.array([1, 2]), EVEN, EVEN).temperature)
+
+
+def test_a_class_of_no_share_gets_nothing_and_with_no_class_left_the_prior_speaks():
+    rows = np.array([[0.2, 0.3, 0.5]])
+    np.testing.assert_allclose(calibrated(rows, 1.0, EVEN, np.array([1, 1, 0])), [[0.4, 0.6, 0]])
+    np.testing.assert_allclose(calibrated(rows, 1.0, np.array([1, 1, 0]), EVEN), [[0.4, 0.6, 0]])
+    never = calibrated(rows, 2.0, np.array([1, 0, 0]), np.array([0, 1, 3]))
+    np.testing.assert_allclose(never, [[0, 0.25, 0.75]])
+
+
+def test_calibration_is_a_softmax_of_logits_and_offsets():
+    rows, trained, wanted = np.array([[0.2, 0.3, 0.5]]), np.array([5, 3, 2]), np.array([1, 2, 1])
+    by_hand = softmax(np.log(rows) / 1.7 + prior_offsets(trained, wanted), axis=-1)
+    np.testing.assert_allclose(calibrated(rows, 1.7, trained, wanted), by_hand)
+
+
+# ---- what the correction is for
+
+
+def on_a_line(count: int, prior, seed: int):
+    """Levels one apart, (count, 1) x of unit noise: the middle ones are not like the outer ones."""
+    rng = np.random.default_rng(seed)
+    truth = rng.choice(len(prior), size=count, p=prior)
+    return rng.normal(size=(count, 1)) + truth[:, None], truth
+
+
+def trained_network(natural, oversample: bool):
+    """Logistic regression on drawn records, those of rarer classes weighing more if oversampled."""
+    x, truth = on_a_line(8000, natural, seed=5)
+    counts = np.bincount(truth, minlength=len(natural))
+    weights = counts.max() / counts if oversample else np.ones(len(natural))
+    network = LogisticRegression(C=1e6).fit(x, truth, sample_weight=weights[truth])
+    return network, trained_shares(counts, oversample, np.ones(len(natural))), counts
+
+
+@pytest.mark.parametrize(
+    ("natural", "label"), [((0.9, 0.1), 1), ((0.8, 0.15, 0.05), None), ((0.8, 0.15, 0.05), 2)]
+)
+def test_the_correction_halves_the_calibration_error_of_an_oversampled_network_at_least(natural, label):
+    network, seen, counts = trained_network(natural, oversample=True)
+    val_x, val = on_a_line(400, natural, seed=6)
+    test_x, test = on_a_line(8000, natural, seed=7)
+    found = fit_temperature(network.predict_proba(val_x), val, seen, counts)
+    raw = network.predict_proba(test_x)
+    corrected = calibrated(raw, found.temperature, seen, counts)
+    before, after = (calibration_error(each, test, label) for each in (raw, corrected))
+    assert before > 0.1
+    assert after <= before / 2
+    assert found.temperature == pytest.approx(1, rel=0.35)
+
+
+def test_a_wrong_prior_between_two_alike_classes_shows_in_a_class_only():
+    natural = (0.9, 0.1)
+    x, truth = drawn(20_000, natural, seed=12, apart=1.0)
+    balanced = posterior(x, [0.5, 0.5], apart=1.0)
+    assert calibration_error(balanced, truth) < 0.02
+    assert calibration_error(balanced, truth, label=1) > 0.15
+
+
+@pytest.mark.parametrize("natural", [(0.9, 0.1), (0.8, 0.15, 0.05)])
+def test_nothing_changes_where_nothing_was_resampled(natural):
+    network, seen, counts = trained_network(natural, oversample=False)
+    val_x, val = on_a_line(2000, natural, seed=8)
+    test_x, _ = on_a_line(2000, natural, seed=9)
+    found = fit_temperature(network.predict_proba(val_x), val, seen, counts)
+    raw = network.predict_proba(test_x)
+    np.testing.assert_allclose(calibrated(raw, found.temperature, seen, counts), raw, atol=0.05)
+
+
+# ---- the calibration curve
+
+
+@pytest.mark.parametrize("label", [None, 1])
+def test_the_curve_of_two_classes_is_that_of_scikit_learn(label):
+    x, truth = drawn(1000, [0.6, 0.4], seed=10)
+    rows = posterior(x, [0.6, 0.4])
+    said = rows.max(axis=-1) if label is None else rows[:, label]
+    happened = rows.argmax(axis=-1) == truth if label is None else truth == label
+    curve = reliability_curve(rows, truth, label)
+    observed, predicted = calibration_curve(happened, said, n_bins=15)
+    filled = curve.counts > 0
+    np.testing.assert_allclose(curve.observed[filled], observed)
+    np.testing.assert_allclose(curve.predicted[filled], predicted)
+    assert curve.counts.sum() == 1000
+    assert np.array_equal(np.isnan(curve.observed), ~filled)
+
+
+def test_the_intervals_of_the_curve_are_exact():
+    x, truth = drawn(200, EVEN, seed=11)
+    rows = posterior(x, EVEN)
+    curve = reliability_curve(rows, truth)
+    for number, count in enumerate(curve.counts):
+        if not count:
+            assert np.isnan(curve.low[number]) and np.isnan(curve.high[number])
+            continue
+        hits = round(curve.observed[number] * count)
+        interval = binomtest(hits, int(count)).proportion_ci(0.95, method="exact")
+        assert (curve.low[number], curve.high[number]) == pytest.approx(tuple(interval))
+
+
+def test_a_confidence_on_an_edge_is_in_the_bin_below_it():
+    curve = reliability_curve(np.array([[0.5, 0.5], [1, 0]]), np.array([0, 0]), bins=2)
+    assert curve.counts.tolist() == [1, 1]
+    assert curve.edges.tolist() == [0, 0.5, 1]
