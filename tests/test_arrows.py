@@ -37,13 +37,22 @@ ARROWS = {
     "decisions": CORE,
     "conformal": CORE,
     "figures": {"checkpoint"},
+    "tables": set(),
     "data": CORE | {"arguments", "task", "schema", "prepared"},
     "leakage": ON_DISK,
     "sides": ON_DISK,
     "training": CORE | {"checkpoint", "data", "progress"},
-    "assemble": CORE | {"task", "runs", "models", "data", "training"},
+    "assemble": CORE | {"task", "runs", "models", "data", "decisions", "training"},
+    "predicting": ON_DISK | {"data", "progress"},
+    "answers": {"calibration", "conformal", "decisions", "losses", "task"},
+    "folds": ON_DISK | {"sides"},
+    "jobs": ON_DISK | {"folds", "inputs", "sides"},
+    "cells": ON_DISK | {"command"},
+    "study": ANYTHING,
+    "study_report": ANYTHING,
     "fitting": ON_DISK | {
-        "mri_tf", "assemble", "data", "devices", "leakage", "losses", "sides", "training",
+        "mri_tf", "answers", "assemble", "data", "devices", "leakage", "losses", "predicting",
+        "sides", "training",
     },
     "data_prep": ON_DISK | {"mri_tf", "tasks", "compute", "command", "images", "progress"},
     "inputs": ON_DISK | {"data_prep"},
@@ -52,7 +61,7 @@ ARROWS = {
     "export": ANYTHING,
     "tuning": ANYTHING,
 }
-COMMANDS = ("train", "evaluate", "export", "data_prep.write", "data_prep.phantom.__main__", "cli")
+COMMANDS = ("train", "evaluate", "export", "study", "data_prep.write", "data_prep.phantom.__main__", "cli")
 HEADS = {"mri_tf.command", "mri_tf.errors", "mri_tf.task"}  # standard library only themselves
 
 

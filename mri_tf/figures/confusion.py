@@ -1,39 +1,80 @@
-"""Figures for papers: colour-blind safe, legible at journal width, as PNG and SVG."""
+"""Confusion matrices: counts of one test side, or mean ± SD over the cells of a study (recipe B)."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 
-from mri_tf.checkpoint import write_at_once
+from mri_tf.figures.style import (
+    COLUMN_MM,
+    NOTE_POINTS,
+    PAGE_MM,
+    TICK_POINTS,
+    add_note,
+    new_figure,
+    save,
+    styled,
+    words,
+)
+
+MOST_CLASSES_WITH_NUMBERS = 14  # beyond it a cell is narrower than its number in 6 points
 
 
 def save_confusion(confusion: np.ndarray, class_names: tuple[str, ...], stem: Path) -> list[Path]:
     """Counts (true class, predicted class), shaded by the share of the true class."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    return save(draw_confusion(confusion, class_names), stem)
 
-    count = len(class_names)
-    side = min(7.0, 2.2 + 0.5 * count)
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-    FigureCanvasAgg(figure)
+
+@styled
+def draw_confusion(confusion: np.ndarray, class_names: tuple[str, ...]):
+    """Counts (true class, predicted class), shaded by the share of the true class."""
+    texts = [[f"{int(count)}" for count in row] for row in confusion]
+    return _draw(np.asarray(confusion, float), texts, class_names)
+
+
+@styled
+def draw_confusion_spread(confusions: np.ndarray, class_names: tuple[str, ...]):
+    """Mean ± SD (n - 1) over cells; `confusions` (cells, true class, predicted class)."""
+    mean = np.mean(confusions, axis=0)
+    if len(confusions) == 1:
+        figure = _draw(mean, [[f"{value:.1f}" for value in row] for row in mean], class_names)
+        add_note(figure, "One cell: no SD.")
+        return figure
+    spread = np.std(confusions, axis=0, ddof=1)
+    line = "\n" if len(class_names) > 3 else " "
+    texts = [
+        [f"{value:.1f}{line}±{line.strip(chr(10))}{sd:.1f}" for value, sd in zip(*rows, strict=True)]
+        for rows in zip(mean, spread, strict=True)
+    ]
+    figure = _draw(mean, texts, class_names)
+    add_note(figure, f"Mean ± SD of counts over {len(confusions)} cells.")
+    return figure
+
+
+def _draw(counts: np.ndarray, texts: list[list[str]], class_names: tuple[str, ...]):
+    classes = len(class_names)
+    width_mm = min(PAGE_MM, max(COLUMN_MM, 55.0 + 14.0 * classes))
+    labels = [words(name) for name in class_names]
+    flat = 1.6 * max(map(len, labels)) * classes < 0.5 * width_mm  # letters of 7 pt, in mm: they fit
+    figure = new_figure(width_mm, (0.76 if flat else 0.86) * width_mm)
     axes = figure.add_subplot()
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axes.grid(False)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
     shown = axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
-    labels = [name.replace("_", " ") for name in class_names]
-    axes.set_xticks(range(count), labels, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(count), labels)
+    points = TICK_POINTS if classes <= MOST_CLASSES_WITH_NUMBERS else NOTE_POINTS
+    if classes > MOST_CLASSES_WITH_NUMBERS:
+        turned = {"rotation": 90}
+    elif flat:
+        turned = {}
+    else:
+        turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(classes), labels, fontsize=points, **turned)
+    axes.set_yticks(range(classes), labels, fontsize=points)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    for row in range(count):
-        for column in range(count):
-            colour = "black" if share[row, column] > 0.5 else "white"
-            axes.text(column, row, f"{int(confusion[row, column])}", ha="center", va="center",
-                      color=colour, fontsize=8)  # fmt: skip
+    if classes <= MOST_CLASSES_WITH_NUMBERS:
+        points = NOTE_POINTS if classes > 10 else TICK_POINTS
+        for (row, column), shade in np.ndenumerate(share):
+            axes.text(column, row, texts[row][column], ha="center", va="center", fontsize=points,
+                      color="black" if shade > 0.5 else "white")  # fmt: skip
     figure.colorbar(shown, ax=axes, label="share of the true class", shrink=0.8)
-    paths = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
-    for path in paths:
-        picture = io.BytesIO()
-        figure.savefig(picture, dpi=200, format=path.suffix[1:])
-        write_at_once(path, picture.getbuffer())
-    return paths
+    return figure

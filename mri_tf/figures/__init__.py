@@ -1,0 +1,26 @@
+"""Figures for papers from tidy data, each drawn by `draw_...` and written by `save`.
+
+Colour-blind safe, legible at journal width, as PNG and SVG. Nothing here computes a metric's
+interval: what is drawn was counted elsewhere.
+"""
+
+from mri_tf.figures.confusion import draw_confusion, draw_confusion_spread, save_confusion
+from mri_tf.figures.curves import draw_class_curves, draw_curves
+from mri_tf.figures.paired import draw_paired
+from mri_tf.figures.reliability import CalibrationCurve, draw_decision_curve, draw_reliability
+from mri_tf.figures.roc import draw_roc
+from mri_tf.figures.style import save
+
+__all__ = [
+    "CalibrationCurve",
+    "draw_class_curves",
+    "draw_confusion",
+    "draw_confusion_spread",
+    "draw_curves",
+    "draw_decision_curve",
+    "draw_paired",
+    "draw_reliability",
+    "draw_roc",
+    "save",
+    "save_confusion",
+]
