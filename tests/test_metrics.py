@@ -1,6 +1,5 @@
 """Numbers against scikit-learn and by hand; intervals that count patients, not records."""
 
-import json
 import warnings
 
 import numpy as np
@@ -12,13 +11,15 @@ from sklearn import metrics as sk
 from mri_tf.calibration import correct_prior
 from mri_tf.metrics import (
     accuracy,
-    classification_metrics,
+    balanced_accuracy,
     confusion_by_patient,
     f1_macro,
     f1_per_class,
     foreground_dice,
     kappa,
-    segmentation_metrics,
+    precision_per_class,
+    quadratic_kappa,
+    recall_per_class,
     with_interval,
 )
 
@@ -49,7 +50,7 @@ def width(result: dict) -> float:
 
 @given(PAIRS)
 @settings(max_examples=120, deadline=None)
-def test_accuracy_kappa_and_f1_are_those_of_scikit_learn(pairs):
+def test_what_comes_from_counts_is_that_of_scikit_learn(pairs):
     truth, predicted = np.array(pairs).T
     confusion, names = total(pairs), list(range(CLASSES))
     assert np.array_equal(confusion, sk.confusion_matrix(truth, predicted, labels=names))
@@ -58,15 +59,25 @@ def test_accuracy_kappa_and_f1_are_those_of_scikit_learn(pairs):
         agreement = sk.cohen_kappa_score(truth, predicted, labels=names)
         f1 = sk.f1_score(truth, predicted, labels=names, average=None, zero_division=np.nan)
         mean = sk.f1_score(truth, predicted, labels=names, average="macro", zero_division=np.nan)
+        options = {"labels": names, "average": None, "zero_division": np.nan}
+        precision = sk.precision_score(truth, predicted, **options)
+        recall = sk.recall_score(truth, predicted, **options)
+        balanced = sk.balanced_accuracy_score(truth, predicted)
+        quadratic = sk.cohen_kappa_score(truth, predicted, labels=names, weights="quadratic")
     assert float(accuracy(confusion)) == pytest.approx(sk.accuracy_score(truth, predicted))
     assert float(kappa(confusion)) == pytest.approx(agreement, nan_ok=True, abs=1e-12)
     np.testing.assert_allclose(f1_per_class(confusion), f1, atol=1e-12)
     assert float(f1_macro(confusion)) == pytest.approx(mean)
+    np.testing.assert_allclose(precision_per_class(confusion), precision, atol=1e-12)
+    np.testing.assert_allclose(recall_per_class(confusion), recall, atol=1e-12)
+    assert float(balanced_accuracy(confusion)) == pytest.approx(balanced)
+    assert float(quadratic_kappa(confusion)) == pytest.approx(quadratic, nan_ok=True, abs=1e-12)
 
 
 def test_measures_of_many_confusions_are_those_of_each():
     confusions = np.random.default_rng(0).integers(0, 9, (5, 3, 3))
-    for measure in (accuracy, kappa, f1_per_class, f1_macro, foreground_dice):
+    for measure in (accuracy, balanced_accuracy, kappa, quadratic_kappa, precision_per_class,
+                    recall_per_class, f1_per_class, f1_macro, foreground_dice):  # fmt: skip
         together = measure(confusions)
         for number, one in enumerate(confusions):
             np.testing.assert_allclose(together[number], measure(one))
@@ -100,34 +111,34 @@ def test_a_class_that_is_only_predicted_counts_as_nought():
     assert float(f1_macro(confusion)) == pytest.approx((6 / 7 + 1 + 0) / 3)
 
 
+def test_confusions_given_together_are_means_of_the_same_classes():
+    whole = np.array([[3, 1, 0], [0, 4, 0], [1, 0, 2]])
+    without_the_last = np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]])
+    together = np.stack([whole, without_the_last])
+    for measure in (f1_macro, balanced_accuracy, foreground_dice):
+        assert np.isfinite(measure(without_the_last))
+        first, second = measure(together)
+        assert first == pytest.approx(float(measure(whole))) and np.isnan(second)
+
+
+def test_a_false_alarm_that_is_not_drawn_leaves_its_class_at_nought():
+    whole = np.array([[3, 0, 1], [0, 4, 0], [0, 0, 0]])
+    without_the_alarm = np.array([[3, 0, 0], [0, 4, 0], [0, 0, 0]])
+    np.testing.assert_allclose(f1_macro(np.stack([whole, without_the_alarm])),
+                               [(6 / 7 + 1) / 3, 2 / 3])  # fmt: skip
+
+
+def test_a_miss_by_two_grades_costs_four_times_one():
+    near = np.array([[9, 1, 0], [0, 10, 0], [0, 0, 10]])
+    far = np.array([[9, 0, 1], [0, 10, 0], [0, 0, 10]])
+    assert quadratic_kappa(far) < quadratic_kappa(near)
+    # By hand: chance has sum over (i, j) of row x column x (i - j)^2 / 30.
+    chance = (10 * 11 + 10 * 10 * 4 + 10 * 9 + 10 * 10 + 10 * 9 * 4 + 10 * 11) / 30
+    assert float(quadratic_kappa(near)) == pytest.approx(1 - 1 / chance)
+
+
 def test_kappa_is_undefined_where_only_one_class_occurs():
     assert np.isnan(kappa(np.array([[5, 0], [0, 0]])))
-
-
-def test_what_is_undefined_is_none_in_the_report_and_the_report_is_json():
-    counts = confusion_by_patient(np.array([0, 0, 1]), np.array([0, 1, 1]), np.array(list("aab")), 3)
-    report = classification_metrics(counts, ("a", "b", "c"))
-    assert report["per_class"]["c"]["f1"]["value"] is None
-    assert report["per_class"]["c"]["f1"]["low"] is None
-    assert report["per_class"]["a"]["f1"]["value"] == pytest.approx(2 / 3)
-    assert report["f1_macro"]["value"] == pytest.approx(2 / 3)
-    assert "no record of c" in report["note"]
-    json.dumps(report, allow_nan=False)
-    empty = segmentation_metrics(np.array([[[9, 0], [0, 0]], [[4, 0], [0, 0]]]), ("none", "some"))
-    assert empty["dice_mean"]["value"] is None
-    json.dumps(empty, allow_nan=False)
-
-
-def test_the_report_counts_records_patients_and_the_largest_class():
-    truth, predicted = np.array([0, 0, 0, 1, 2]), np.array([0, 1, 0, 1, 1])
-    counts = confusion_by_patient(truth, predicted, np.array(list("aabbc")), 3)
-    report = classification_metrics(counts, ("a", "b", "c"))
-    assert (report["records"], report["accuracy"]["n"], report["accuracy"]["unit"]) == (5, 3, "patients")
-    assert report["majority_accuracy"] == pytest.approx(3 / 5)
-    assert report["accuracy"]["value"] == pytest.approx(3 / 5)
-    assert [entry["support"] for entry in report["per_class"].values()] == [3, 1, 1]
-    assert report["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 1, 0]]
-    assert "only 3 patients" in report["note"]
 
 
 def test_records_are_counted_for_the_patient_they_are_of():
@@ -171,7 +182,10 @@ def test_an_interval_contains_its_value(seed, patients):
 
 def test_one_patient_gives_a_value_and_no_interval():
     result = with_interval(accuracy, right_or_wrong([1, 1, 0, 1], [0, 0, 0, 0]))
-    assert result == {"value": 0.75, "low": None, "high": None, "n": 1, "unit": "patients"}
+    assert result == {
+        "value": 0.75, "low": None, "high": None, "n": 1, "unit": "patients", "method": None,
+        "reason": "one patient: no interval",
+    }  # fmt: skip
 
 
 def test_an_interval_is_the_same_for_the_same_seed_and_another_for_another():

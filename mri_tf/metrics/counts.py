@@ -1,144 +1,101 @@
-"""Numbers and their uncertainty: from confusion counts a patient, intervals clustered by patient."""
+"""Functions of confusion counts (..., true class, predicted class), vectorised over what leads.
 
-import math
-from collections.abc import Callable
+A class without a denominator is NaN. Means over classes take one set of classes for all
+confusions that are given together: those for which any of them defines the number. So resamples of
+one set of patients are means of the same classes; one that lacks a class is NaN, and not a mean of
+the others.
+"""
 
 import numpy as np
-
-RESAMPLES = 2000
-COVERAGE = 0.95
 
 
 def confusion_by_patient(
     truth: np.ndarray, predicted: np.ndarray, patients: np.ndarray, class_count: int
 ) -> np.ndarray:
     """(patients, true class, predicted class) counts; patients in sorted order."""
-    _, patient_of = np.unique(patients.astype(str), return_inverse=True)
-    counts = np.zeros((patient_of.max() + 1, class_count, class_count))
+    names, patient_of = np.unique(patients.astype(str), return_inverse=True)
+    counts = np.zeros((len(names), class_count, class_count))
     np.add.at(counts, (patient_of, truth, predicted), 1)
     return counts
 
 
 def accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share on the diagonal; confusion (..., classes, classes)."""
-    return _ratio(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum(axis=(-2, -1)))
+    """Share on the diagonal."""
+    return ratio(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum(axis=(-2, -1)))
 
 
-def kappa(confusion: np.ndarray) -> np.ndarray:
-    """Cohen's kappa, unweighted."""
-    total = confusion.sum(axis=(-2, -1))
-    observed = _ratio(np.trace(confusion, axis1=-2, axis2=-1), total)
-    expected = _ratio((confusion.sum(axis=-1) * confusion.sum(axis=-2)).sum(axis=-1), total**2)
-    return _ratio(observed - expected, 1 - expected)
+def recall_per_class(confusion: np.ndarray) -> np.ndarray:
+    """(..., classes); also called sensitivity. NaN for a class that does not occur."""
+    return ratio(_hits(confusion), confusion.sum(axis=-1))
+
+
+def precision_per_class(confusion: np.ndarray) -> np.ndarray:
+    """(..., classes); also called positive predictive value. NaN for a class never predicted."""
+    return ratio(_hits(confusion), confusion.sum(axis=-2))
 
 
 def f1_per_class(confusion: np.ndarray) -> np.ndarray:
     """(..., classes); NaN for a class that neither occurs nor is predicted. Also called Dice."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    return _ratio(2 * hits, confusion.sum(axis=-1) + confusion.sum(axis=-2))
+    return ratio(2 * _hits(confusion), confusion.sum(axis=-1) + confusion.sum(axis=-2))
+
+
+def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
+    """Mean recall of the classes that occur."""
+    return mean_over_classes(recall_per_class(confusion))
 
 
 def f1_macro(confusion: np.ndarray) -> np.ndarray:
     """Mean F1 of the classes that occur or are predicted."""
-    return _mean_of_defined(f1_per_class(confusion))
+    return mean_over_classes(_f1_of_the_set(confusion))
 
 
 def foreground_dice(confusion: np.ndarray) -> np.ndarray:
     """Mean Dice of the labels but background (class 0), pixels of all images together."""
-    return _mean_of_defined(f1_per_class(confusion)[..., 1:])
+    return mean_over_classes(_f1_of_the_set(confusion)[..., 1:])
 
 
-def with_interval(
-    measure: Callable[[np.ndarray], np.ndarray], by_patient: np.ndarray, seed: int = 0
-) -> dict:
-    """`{"value", "low", "high", "n", "unit"}` of one number; patients are resampled, whole.
-
-    A percentile bootstrap over `by_patient` (patients, classes, classes). With one patient
-    there is no interval: low and high are None.
-    """
-    value = float(measure(by_patient.sum(axis=0)))
-    result = {"value": _number(value), "low": None, "high": None,
-              "n": len(by_patient), "unit": "patients"}  # fmt: skip
-    if len(by_patient) > 1:
-        drawn = measure(_resampled(by_patient, seed))
-        drawn = drawn[np.isfinite(drawn)]
-        if len(drawn):
-            tail = (1 - COVERAGE) / 2
-            low, high = np.quantile(drawn, [tail, 1 - tail])
-            result |= {"low": float(low), "high": float(high)}
-    return result
+def kappa(confusion: np.ndarray) -> np.ndarray:
+    """Cohen's kappa, unweighted; NaN where agreement by chance is certain."""
+    return _kappa(confusion, 1 - np.eye(confusion.shape[-1]))
 
 
-def classification_metrics(by_patient: np.ndarray, class_names: tuple[str, ...]) -> dict:
-    """metrics.json of a classification task."""
-    total = by_patient.sum(axis=0)
-    support = total.sum(axis=1)
-    return {
-        "accuracy": with_interval(accuracy, by_patient),
-        "kappa": with_interval(kappa, by_patient),
-        "f1_macro": with_interval(f1_macro, by_patient),
-        "majority_accuracy": float(support.max() / support.sum()),
-        "per_class": {
-            name: {"f1": with_interval(_only(f1_per_class, number), by_patient),
-                   "support": int(support[number])}
-            for number, name in enumerate(class_names)
-        },
-        "confusion": total.astype(int).tolist(),
-        "records": int(total.sum()),
-        "note": _note(by_patient, support, class_names),
-    }  # fmt: skip
+def quadratic_kappa(confusion: np.ndarray) -> np.ndarray:
+    """Cohen's kappa for ordered classes: a miss by k classes costs k squared (Cohen 1968)."""
+    place = np.arange(confusion.shape[-1])
+    return _kappa(confusion, (place[:, None] - place) ** 2)
 
 
-def segmentation_metrics(by_patient: np.ndarray, class_names: tuple[str, ...]) -> dict:
-    """metrics.json of a segmentation task: Dice a label over the pixels of all images together."""
-    total = by_patient.sum(axis=0)
-    return {
-        "dice_mean": with_interval(foreground_dice, by_patient),
-        "per_class": {
-            name: {"dice": with_interval(_only(f1_per_class, number), by_patient),
-                   "pixels": int(total[number].sum())}
-            for number, name in enumerate(class_names)
-        },
-        "note": _note(by_patient, total.sum(axis=1), class_names),
-    }  # fmt: skip
+def mean_over_classes(values: np.ndarray) -> np.ndarray:
+    """Mean of (..., classes) over the classes that are finite in any row; NaN where one is not."""
+    kept = np.isfinite(values).reshape(-1, values.shape[-1]).any(axis=0)
+    return ratio(values[..., kept].sum(axis=-1), kept.sum())
 
 
-def _resampled(by_patient: np.ndarray, seed: int) -> np.ndarray:
-    """(resamples, classes, classes): sums over patients drawn with replacement."""
-    count = len(by_patient)
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-    flat = times @ by_patient.reshape(count, -1)
-    return flat.reshape(RESAMPLES, *by_patient.shape[1:])
-
-
-def _note(by_patient: np.ndarray, support: np.ndarray, class_names: tuple[str, ...]) -> str:
-    """Plain words about what these numbers cannot say."""
-    notes = []
-    if len(by_patient) < 10:
-        notes.append(f"only {len(by_patient)} patients: the intervals are rough")
-    if by_patient.sum() == np.trace(by_patient.sum(axis=0)):
-        notes.append("nothing was wrong: a bootstrap cannot show how sure that is")
-    absent = [name for name, count in zip(class_names, support, strict=True) if count == 0]
-    if absent:
-        notes.append(f"no record of {', '.join(absent)}: left out of the means unless predicted")
-    return "; ".join(notes)
-
-
-def _only(measure: Callable, number: int) -> Callable:
-    return lambda confusion: measure(confusion)[..., number]
-
-
-def _mean_of_defined(values: np.ndarray) -> np.ndarray:
-    defined = np.isfinite(values)
-    return _ratio(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """above / below; NaN where below is 0."""
     above, below = np.broadcast_arrays(np.asarray(above, float), np.asarray(below, float))
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)
 
 
-def _number(value: float) -> float | None:
-    """JSON knows no NaN."""
-    return value if math.isfinite(value) else None
+def _hits(confusion: np.ndarray) -> np.ndarray:
+    return np.diagonal(confusion, axis1=-2, axis2=-1)
+
+
+def _kappa(confusion: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """1 - cost seen / cost by chance; costs (classes, classes)."""
+    total = confusion.sum(axis=(-2, -1))
+    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    seen = (confusion * costs).sum(axis=(-2, -1))
+    by_chance = ((true @ costs) * predicted).sum(axis=-1)
+    return 1 - ratio(seen * total, by_chance)
+
+
+def _f1_of_the_set(confusion: np.ndarray) -> np.ndarray:
+    """F1 where a class that occurs in no confusion, but is predicted in some, is 0 in all of them.
+
+    A false alarm that was not drawn would else make its resample undefined.
+    """
+    f1 = f1_per_class(confusion)
+    together = confusion.reshape(-1, *confusion.shape[-2:]).sum(axis=0)
+    only_predicted = (together.sum(axis=1) == 0) & (together.sum(axis=0) > 0)
+    return np.where(only_predicted, 0.0, f1)

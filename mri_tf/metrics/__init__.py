@@ -1,0 +1,61 @@
+"""Numbers of a classifier or a segmentation, and what can be believed of them.
+
+counts         functions of confusion counts: accuracy, kappas, precision, recall, F1 (Dice)
+ranking        ROC-AUC, average precision, sensitivity at a fixed specificity
+probabilities  Brier, log loss, expected calibration error
+classifier     all of these under any weights a patient, in one pass
+bootstrap      patients resampled whole; percentile intervals
+proportions    exact binomial intervals where the units are patients
+overlap        Dice a volume, Hausdorff 95
+paired         differences between two variants on the same records
+spread         a study's variance: between folds, between seeds
+notes          plain words about what the numbers cannot say
+report         the dictionaries of metrics.json
+
+A number is a dictionary `{"value", "low", "high", "n", "unit", "method", "reason"}` (see `form`):
+`low` and `high` are a 95 % interval over patients, None where there is none, and `reason` says why.
+"""
+
+from mri_tf.metrics.bootstrap import mean_with_interval, with_interval
+from mri_tf.metrics.classifier import Predictions
+from mri_tf.metrics.counts import (
+    accuracy,
+    balanced_accuracy,
+    confusion_by_patient,
+    f1_macro,
+    f1_per_class,
+    foreground_dice,
+    kappa,
+    precision_per_class,
+    quadratic_kappa,
+    recall_per_class,
+)
+from mri_tf.metrics.overlap import dice_over_volumes, hausdorff95, mean_hausdorff95
+from mri_tf.metrics.paired import paired_differences
+from mri_tf.metrics.proportions import clopper_pearson
+from mri_tf.metrics.report import classification_metrics, segmentation_metrics
+from mri_tf.metrics.spread import spread
+
+__all__ = [
+    "Predictions",
+    "accuracy",
+    "balanced_accuracy",
+    "classification_metrics",
+    "clopper_pearson",
+    "confusion_by_patient",
+    "dice_over_volumes",
+    "f1_macro",
+    "f1_per_class",
+    "foreground_dice",
+    "hausdorff95",
+    "kappa",
+    "mean_hausdorff95",
+    "mean_with_interval",
+    "paired_differences",
+    "precision_per_class",
+    "quadratic_kappa",
+    "recall_per_class",
+    "segmentation_metrics",
+    "spread",
+    "with_interval",
+]

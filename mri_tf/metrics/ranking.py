@@ -1,0 +1,102 @@
+"""How well scores rank records: ROC-AUC, average precision, sensitivity at a fixed specificity.
+
+All under integer weights a patient, many weightings at a time: one sort of the records, then
+cumulative sums of the weights. Tied scores are one threshold. The definitions are scikit-learn's
+with `sample_weight`: trapezoids under the ROC curve through every threshold, and the sum of
+precision x step of recall without interpolation.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mri_tf.metrics.counts import ratio
+
+CELLS_AT_ONCE = 2**20  # weightings x records in memory together
+
+
+class Ranking(NamedTuple):
+    """(weightings,) each; NaN where there is no weight on one of the two sides."""
+
+    auc: np.ndarray
+    average_precision: np.ndarray
+    sensitivity: np.ndarray
+
+
+class _Order(NamedTuple):
+    """Records by falling score, cut at the thresholds that some positive record has."""
+
+    patient_of: np.ndarray  # (records,)
+    positive_patient_of: np.ndarray  # (positive records,)
+    first: np.ndarray  # (thresholds,) records above the threshold; the tied ones follow
+    last: np.ndarray  # (thresholds,) records at or above it
+    positive_first: np.ndarray  # the same, among the positive records
+    positive_last: np.ndarray
+
+
+def ranking(
+    scores: np.ndarray,
+    positive: np.ndarray,
+    patient_of: np.ndarray,
+    times: np.ndarray,
+    specificity: float = 0.9,
+) -> Ranking:
+    """The three numbers under each row of `times` (weightings, patients), integers.
+
+    scores, positive (bool) and patient_of (patient numbers) have one entry a record. Sensitivity
+    is the highest that a threshold of the data reaches with at least the given specificity.
+    """
+    order = _sorted(scores, positive, patient_of)
+    rows = max(1, CELLS_AT_ONCE // max(len(scores), 1))
+    # 32 bits hold any sum unless one patient's records, drawn every time, do not fit.
+    heaviest = int(np.bincount(patient_of).max()) * int(times.sum(axis=1).max())
+    times = times.astype(np.int32 if heaviest < 2**31 else np.int64)
+    parts = [
+        _of_rows(order, times[start : start + rows], specificity)
+        for start in range(0, len(times), rows)
+    ]
+    return Ranking(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _sorted(scores: np.ndarray, positive: np.ndarray, patient_of: np.ndarray) -> _Order:
+    falling = np.argsort(-scores, kind="stable")
+    scores, positive, patient_of = scores[falling], positive[falling], patient_of[falling]
+    ends = np.append(np.flatnonzero(np.diff(scores)) + 1, len(scores))
+    starts = np.insert(ends[:-1], 0, 0)
+    seen = np.insert(np.cumsum(positive), 0, 0)
+    # Without a positive record at it, a threshold moves neither recall nor sensitivity, and the
+    # area that it cuts off is that of the thresholds around it.
+    useful = seen[ends] > seen[starts]
+    starts, ends = starts[useful], ends[useful]
+    return _Order(patient_of, patient_of[positive], starts, ends, seen[starts], seen[ends])
+
+
+def _of_rows(order: _Order, times: np.ndarray, specificity: float) -> tuple[np.ndarray, ...]:
+    every = _sums(times, order.patient_of)  # (rows, records + 1)
+    positives = _sums(times, order.positive_patient_of)  # (rows, positive records + 1)
+    hits_before = positives[:, order.positive_first]  # (rows, thresholds)
+    hits = positives[:, order.positive_last]
+    called = every[:, order.last]
+    alarms = called - hits
+    positive_total = positives[:, -1].astype(float)
+    negative_total = every[:, -1] - positive_total
+    gained = (hits - hits_before).astype(float)
+    alarms_before = every[:, order.first] - hits_before
+    below = negative_total[:, None] - (alarms_before + alarms) / 2
+    auc = ratio((gained * below).sum(axis=1), positive_total * negative_total)
+    precision = hits / np.maximum(called, 1)
+    average_precision = ratio((gained * precision).sum(axis=1), positive_total)
+    # A share of a count may miss a whole number by rounding: 0.1 x 30 false alarms are allowed 3.
+    allowed = (1 - specificity) * negative_total + 1e-9
+    reached = np.where(alarms <= allowed[:, None], hits, 0)
+    sensitivity = ratio(reached.max(axis=1, initial=0), positive_total)
+    undefined = negative_total == 0
+    average_precision[undefined], sensitivity[undefined] = np.nan, np.nan
+    return auc, average_precision, sensitivity
+
+
+def _sums(times: np.ndarray, patient_of: np.ndarray) -> np.ndarray:
+    """(rows, records + 1): weight of the first k records, from k = 0."""
+    sums = np.zeros((len(times), len(patient_of) + 1), times.dtype)
+    np.cumsum(np.take(times, patient_of, axis=1), axis=1, out=sums[:, 1:])
+    return sums

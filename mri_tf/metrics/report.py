@@ -1,0 +1,127 @@
+"""The dictionaries of metrics.json."""
+
+import numpy as np
+
+from mri_tf.metrics.bootstrap import interval_number, multiplicities, resampled_confusions
+from mri_tf.metrics.classifier import LOWER_IS_BETTER, SPECIFICITY, checked, classifier_numbers
+from mri_tf.metrics.counts import confusion_by_patient, f1_per_class, foreground_dice
+from mri_tf.metrics.notes import note
+from mri_tf.metrics.proportions import proportion
+
+ONE_CLASS = "only one class occurs"
+# What a number of the whole set lacks when it is undefined.
+UNDEFINED = {
+    "kappa": f"{ONE_CLASS} and is predicted",
+    "quadratic_kappa": f"{ONE_CLASS} and is predicted",
+    "auc": ONE_CLASS,
+    "average_precision": ONE_CLASS,
+    "sensitivity_at_specificity": ONE_CLASS,
+}
+OVER_CLASSES_THAT_OCCUR = ("balanced_accuracy", "auc", "average_precision")
+
+
+def classification_metrics(
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+    patients: np.ndarray,
+    class_names: tuple[str, ...],
+    *,
+    ordered: bool = False,
+    seed: int = 0,
+) -> dict:
+    """metrics.json of a classification task; arrays as in `classifier.Predictions`.
+
+    `ordered`: the classes have an order (grades), which adds the quadratic kappa. Beside accuracy
+    stand the largest class's share and whether accuracy's interval lies above it. Raises
+    ValueError if the arrays do not fit each other or the class names.
+    """
+    given = checked(truth, probabilities, predicted, patients)
+    if len(class_names) != given.probabilities.shape[1]:
+        raise ValueError(f"a column a class of {class_names}. Received: {probabilities.shape}.")
+    by_patient = confusion_by_patient(
+        given.truth, given.predicted, given.patients, len(class_names)
+    )
+    drawn = classifier_numbers(given, multiplicities(len(by_patient), seed), ordered)
+    total = by_patient.sum(axis=0)
+    support = total.sum(axis=1)
+    accuracy = proportion(
+        np.trace(by_patient, axis1=1, axis2=2), by_patient.sum(axis=(1, 2)),
+        one_each=_one_each(by_patient), drawn=drawn["accuracy"], undefined="",
+    )  # fmt: skip
+    result = {"accuracy": accuracy}
+    for name, values in drawn.items():
+        if name != "accuracy" and values.ndim == 1:
+            result[name] = interval_number(
+                values, len(by_patient), UNDEFINED.get(name, "no denominator"),
+                _classes_left_out(name, support, class_names),
+            )  # fmt: skip
+    if "sensitivity_at_specificity" in result:
+        result["sensitivity_at_specificity"]["specificity"] = SPECIFICITY
+    majority = float(support.max() / support.sum())
+    low = accuracy["low"]
+    # Losses have a scale of their own: half of it means nothing.
+    headline = {name: value for name, value in result.items() if name not in LOWER_IS_BETTER}
+    return result | {
+        "majority_accuracy": majority,
+        "beats_majority": low is not None and low > majority,
+        "per_class": {
+            name: _of_class(label, name, by_patient, drawn)
+            for label, name in enumerate(class_names)
+        },
+        "confusion": total.astype(int).tolist(),
+        "records": int(total.sum()),
+        "note": note(by_patient, class_names, headline),
+    }
+
+
+def segmentation_metrics(by_patient: np.ndarray, class_names: tuple[str, ...]) -> dict:
+    """metrics.json of a segmentation task: Dice a label over the pixels of all images together.
+
+    by_patient: (patients, true label, predicted label) pixel counts.
+    """
+    total, patients = by_patient.sum(axis=0), len(by_patient)
+    confusions = resampled_confusions(by_patient, multiplicities(patients, seed=0))
+    dice = f1_per_class(confusions)  # (rows, labels)
+    nowhere = "neither occurs nor is predicted"
+    dice_mean = interval_number(
+        foreground_dice(confusions), patients, f"every label but {class_names[0]} {nowhere}"
+    )
+    return {
+        "dice_mean": dice_mean,
+        "per_class": {
+            name: {"dice": interval_number(dice[:, label], patients, nowhere),
+                   "pixels": int(total[label].sum())}
+            for label, name in enumerate(class_names)
+        },
+        "note": note(by_patient, class_names, {"dice_mean": dice_mean}),
+    }  # fmt: skip
+
+
+def _of_class(label: int, name: str, by_patient: np.ndarray, drawn: dict) -> dict:
+    patients, one_each = len(by_patient), _one_each(by_patient)
+    hits = by_patient[:, label, label]
+    true, called = by_patient[:, label].sum(axis=1), by_patient[:, :, label].sum(axis=1)
+    absent, never = f"no record of {name}", f"{name} is never predicted"
+    values = {key: drawn[f"per_class_{key}"][:, label] for key in ("precision", "recall", "f1", "auc")}
+    alone = absent if not true.sum() else f"every record is of {name}"
+    return {
+        "precision": proportion(hits, called, one_each, values["precision"], never),
+        "recall": proportion(hits, true, one_each, values["recall"], absent),
+        "f1": interval_number(values["f1"], patients, f"{absent}, and {never}"),
+        "auc": interval_number(values["auc"], patients, alone),
+        "support": int(true.sum()),
+        "patients": int((true > 0).sum()),
+    }
+
+
+def _one_each(by_patient: np.ndarray) -> bool:
+    return bool((by_patient.sum(axis=(1, 2)) == 1).all())
+
+
+def _classes_left_out(name: str, support: np.ndarray, class_names: tuple[str, ...]) -> str:
+    absent = [label for label, count in zip(class_names, support, strict=True) if count == 0]
+    two = len(class_names) == 2
+    if name not in OVER_CLASSES_THAT_OCCUR or not absent or (two and name != "balanced_accuracy"):
+        return ""
+    return f"mean of the classes that occur, without {', '.join(absent)}"

@@ -1,0 +1,158 @@
+"""Differences on the same records, against a plain loop; intervals of the ranks cover the truth."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from simulated import simulated
+from sklearn import metrics as sk
+
+from mri_tf.metrics import Predictions, classification_metrics, paired_differences
+from mri_tf.metrics.bootstrap import interval_number, multiplicities
+from mri_tf.metrics.ranking import ranking
+
+
+def shifted(made: Predictions, seed: int, noise: float) -> Predictions:
+    """Another variant's opinion of the same records."""
+    rng = np.random.default_rng(seed)
+    odds = made.probabilities * np.exp(rng.normal(0, noise, made.probabilities.shape))
+    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    return made._replace(probabilities=probabilities, predicted=probabilities.argmax(axis=1))
+
+
+def test_a_difference_is_that_of_a_plain_loop_over_the_same_draws(monkeypatch):
+    monkeypatch.setattr("mri_tf.metrics.bootstrap.RESAMPLES", 60)
+    first = [simulated(seed, patients=9 + seed, records=5, classes=2) for seed in range(3)]
+    second = [shifted(cell, seed, 1.5) for seed, cell in enumerate(first)]
+    found = paired_differences(first, second, seed=5)
+    everybody = sorted({patient for cell in first for patient in cell.patients})
+    drawn = []
+    for weights in multiplicities(len(everybody), 5):
+        times = dict(zip(everybody, weights, strict=True))
+        cells = []
+        for one, other in zip(first, second, strict=True):
+            often = [times[patient] for patient in one.patients]
+            truth = np.repeat(one.truth, often)
+            if len(np.unique(truth)) == 2:
+                mine, theirs = (
+                    sk.roc_auc_score(truth, np.repeat(given.probabilities[:, 1], often))
+                    for given in (one, other)
+                )
+                cells.append(mine - theirs)
+        drawn.append(np.mean(cells))
+    assert found["auc"]["difference"] == pytest.approx(drawn[0])
+    limits = [found["auc"]["low"], found["auc"]["high"]]
+    np.testing.assert_allclose(limits, np.quantile(drawn[1:], [0.025, 0.975]))
+    assert found["auc"]["n"] == len(everybody) and found["auc"]["cells"] == 3
+
+
+def test_the_limits_are_quantiles_of_the_differences_of_every_draw():
+    first = [simulated(seed, patients=10) for seed in range(2)]
+    second = [shifted(cell, 9, 1.0) for cell in first]
+    found = paired_differences(first, second)["accuracy"]
+    everybody = np.unique(np.concatenate([cell.patients for cell in first]))
+    times = multiplicities(len(everybody), 0)
+    differences = []
+    for one, other in zip(first, second, strict=True):
+        often = times[:, np.searchsorted(everybody, one.patients)]
+        gain = (one.predicted == one.truth).astype(int) - (other.predicted == other.truth)
+        differences.append((often * gain).sum(axis=1) / often.sum(axis=1))
+    drawn = np.mean(differences, axis=0)
+    assert found["difference"] == pytest.approx(drawn[0])
+    np.testing.assert_allclose([found["low"], found["high"]], np.quantile(drawn[1:], [0.025, 0.975]))
+
+
+def test_a_variant_does_not_differ_from_itself_and_wins_nowhere():
+    cells = [simulated(seed) for seed in range(3)]
+    for name, entry in paired_differences(cells, cells, ordered=True).items():
+        assert entry["difference"] == 0 and entry["wins"] == 0, name
+        assert entry["low"] is None and "no interval" in entry["reason"]
+
+
+def test_exchanged_variants_change_the_sign():
+    first = [simulated(seed, classes=2) for seed in range(4)]
+    second = [shifted(cell, 3, 2.0) for cell in first]
+    there, back = paired_differences(first, second), paired_differences(second, first)
+    assert there["brier"]["better"] == "lower" and there["kappa"]["better"] == "higher"
+    for name, entry in there.items():
+        assert entry["difference"] == pytest.approx(-back[name]["difference"])
+        assert entry["low"] == pytest.approx(-back[name]["high"])
+        assert entry["wins"] + back[name]["wins"] <= entry["cells"] == 4
+
+
+def test_a_win_is_a_lower_brier_and_a_higher_auc():
+    first = [simulated(seed, patients=30, classes=2, decimals=6) for seed in range(5)]
+    second = [shifted(cell, 7, 3.0) for cell in first]
+    found = paired_differences(first, second)
+    assert found["brier"]["wins"] == 5 and found["brier"]["high"] < 0
+    assert found["auc"]["wins"] == 5 and found["auc"]["low"] > 0
+
+
+def test_a_patient_in_several_cells_is_one_cluster():
+    cell = simulated(0, patients=12, records=1)
+    other = shifted(cell, 1, 1.0)
+    elsewhere = [
+        [one._replace(patients=np.char.add(one.patients, f"-{repeat}")) for one in (cell, other)]
+        for repeat in range(4)
+    ]
+    first, second = zip(*elsewhere, strict=True)
+    same = paired_differences([cell] * 4, [other] * 4)["accuracy"]
+    apart = paired_differences(list(first), list(second))["accuracy"]
+    assert same["difference"] == pytest.approx(apart["difference"])
+    assert (same["n"], apart["n"]) == (12, 48)
+    assert same["high"] - same["low"] > 1.6 * (apart["high"] - apart["low"])
+    once = paired_differences([cell], [other])["accuracy"]
+    assert (same["low"], same["high"]) == (pytest.approx(once["low"]), pytest.approx(once["high"]))
+
+
+def test_a_paired_interval_is_narrower_than_the_two_apart():
+    cell = simulated(2, patients=40)
+    other = shifted(cell, 1, 0.3)
+    found = paired_differences([cell], [other])["log_loss"]
+    alone = classification_metrics(*cell, ("a", "b", "c"))["log_loss"]
+    assert found["high"] - found["low"] < 0.5 * (alone["high"] - alone["low"])
+
+
+def test_a_cell_with_one_class_is_left_out_and_said():
+    sound = simulated(0, classes=2)
+    one_class = sound._replace(truth=np.zeros_like(sound.truth))
+    first, second = [sound, one_class], [shifted(sound, 1, 1.0), shifted(one_class, 1, 1.0)]
+    found = paired_differences(first, second)
+    alone = paired_differences(first[:1], second[:1])
+    assert found["auc"]["difference"] == alone["auc"]["difference"] and found["auc"]["cells"] == 1
+    assert "undefined in 1 of 2 cells: left out" in found["auc"]["reason"]
+    assert found["accuracy"]["cells"] == 2 and "reason" not in found["accuracy"]
+    nowhere = paired_differences(first[1:], second[1:])["auc"]
+    assert nowhere["difference"] is None and nowhere["reason"] == "undefined in every cell"
+    assert (nowhere["cells"], nowhere["wins"]) == (0, 0)
+
+
+def test_cells_that_are_not_the_same_are_refused():
+    cell = simulated(0)
+    turned = cell._replace(truth=(cell.truth + 1) % 3)
+    renamed = cell._replace(patients=np.char.add(cell.patients, "x"))
+    for second, message in (([turned], "true classes"), ([renamed], "patients"), ([], "cells")):
+        with pytest.raises(ValueError, match=message):
+            paired_differences([cell], second)
+    with pytest.raises(ValueError, match="classes"):
+        paired_differences([cell, simulated(0, classes=2)], [cell, simulated(0, classes=2)])
+
+
+def test_an_interval_of_the_auc_covers_the_truth_about_as_often_as_it_says():
+    # score = distance x class + patient's own shift + noise; over other patients' records
+    # AUC = Phi(distance / sqrt(2 (own^2 + noise^2))).
+    rng = np.random.default_rng(11)
+    patients, records, distance, own, noise = 60, 4, 1.2, 0.8, 0.6
+    expected = norm.cdf(distance / np.sqrt(2 * (own**2 + noise**2)))
+    ids = np.repeat(np.arange(patients), records)
+    positive = ids % 2 == 0  # a patient is of one class
+    clusters = {"patients": ids, "records": np.arange(len(ids))}
+    draws = {name: multiplicities(who.max() + 1, 0) for name, who in clusters.items()}
+    covered = dict.fromkeys(clusters, 0)
+    for _ in range(100):
+        shifts = rng.normal(0, own, patients)[ids] + rng.normal(0, noise, len(ids))
+        for name, who in clusters.items():
+            auc = ranking(distance * positive + shifts, positive, who, draws[name]).auc
+            found = interval_number(auc, patients, "")
+            covered[name] += found["low"] <= expected <= found["high"]
+    assert covered["patients"] >= 88
+    assert covered["records"] <= 80

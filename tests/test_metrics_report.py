@@ -1,0 +1,274 @@
+"""metrics.json: the form of each number, exact intervals, plain words, nothing undefined in silence."""
+
+import json
+
+import numpy as np
+import pytest
+from simulated import simulated
+from statsmodels.stats.proportion import proportion_confint
+
+from mri_tf import metrics
+from mri_tf.metrics.bootstrap import RESAMPLES, interval_number
+from mri_tf.metrics.form import number
+from mri_tf.metrics.notes import note
+
+
+def report_of(truth, predicted, patients, class_names, **options) -> dict:
+    """classification_metrics where each decision has probability 0.8."""
+    classes = len(class_names)
+    rest = 0.2 / (classes - 1)
+    probabilities = np.full((len(truth), classes), rest)
+    probabilities[np.arange(len(truth)), predicted] = 0.8
+    return metrics.classification_metrics(
+        np.array(truth), probabilities, np.array(predicted), np.array(patients), class_names, **options
+    )
+
+
+def numbers_in(report, path=()):
+    """(path, number) of every dictionary with a value."""
+    for key, value in report.items():
+        if isinstance(value, dict) and "value" in value:
+            yield (*path, key), value
+        elif isinstance(value, dict):
+            yield from numbers_in(value, (*path, key))
+
+
+# ---- the whole
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_report_holds_every_number_in_one_form(classes):
+    made = simulated(0, patients=40, classes=classes)
+    names = ("a", "b", "c", "d")[:classes]
+    report = metrics.classification_metrics(*made, names, ordered=True)
+    expected = {"accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "auc",
+                "average_precision", "brier", "ece", "log_loss"}  # fmt: skip
+    assert set(report) == expected | {
+        "majority_accuracy", "beats_majority", "per_class", "confusion", "records", "note",
+    } | ({"sensitivity_at_specificity"} if classes == 2 else set())  # fmt: skip
+    found = dict(numbers_in(report))
+    assert len(found) == len(expected) + 4 * classes + (classes == 2)
+    for path, one in found.items():
+        assert {"value", "low", "high", "n", "unit", "method"} <= set(one), path
+        assert one["unit"] == "patients" and 1 <= one["n"] <= 40
+        assert one["low"] <= one["value"] <= one["high"] and one["method"] == "bootstrap", path
+    assert list(report["per_class"]) == list(names)
+    json.dumps(report, allow_nan=False)
+    assert "quadratic_kappa" not in metrics.classification_metrics(*made, names)
+
+
+def test_the_report_is_the_same_for_the_same_seed():
+    made = simulated(3)
+    one, again, other = (
+        metrics.classification_metrics(*made, ("a", "b", "c"), seed=seed) for seed in (0, 0, 1)
+    )
+    assert one == again
+    assert one["auc"]["low"] != other["auc"]["low"] and one["auc"]["value"] == other["auc"]["value"]
+
+
+def test_the_order_of_records_and_the_names_of_patients_do_not_matter():
+    made = simulated(4)
+    order = np.random.default_rng(0).permutation(len(made.truth))
+    one = metrics.classification_metrics(*made, ("a", "b", "c"))
+    other = metrics.classification_metrics(*(part[order] for part in made), ("a", "b", "c"))
+    for (path, mine), (_, theirs) in zip(numbers_in(one), numbers_in(other), strict=True):
+        for key in ("value", "low", "high"):
+            assert mine[key] == pytest.approx(theirs[key], abs=1e-12), path
+
+
+def test_decisions_are_those_given_and_not_the_most_probable_class():
+    made = simulated(5, classes=2)
+    never = metrics.classification_metrics(
+        made.truth, made.probabilities, np.zeros_like(made.truth), made.patients, ("no", "yes")
+    )
+    asked = metrics.classification_metrics(*made, ("no", "yes"))
+    assert never["per_class"]["yes"]["recall"]["value"] == 0
+    assert never["accuracy"]["value"] == pytest.approx((made.truth == 0).mean())
+    for name in ("auc", "brier", "ece", "sensitivity_at_specificity"):
+        assert never[name] == asked[name]
+    assert asked["sensitivity_at_specificity"]["specificity"] == 0.9
+
+
+def test_the_report_counts_records_patients_and_the_largest_class():
+    report = report_of([0, 0, 0, 1, 2], [0, 1, 0, 1, 1], list("aabbc"), ("a", "b", "c"))
+    assert (report["records"], report["accuracy"]["n"], report["accuracy"]["unit"]) == (5, 3, "patients")
+    assert report["majority_accuracy"] == pytest.approx(3 / 5)
+    assert report["accuracy"]["value"] == pytest.approx(3 / 5)
+    assert [entry["support"] for entry in report["per_class"].values()] == [3, 1, 1]
+    assert [entry["patients"] for entry in report["per_class"].values()] == [2, 1, 1]
+    assert report["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 1, 0]]
+    assert "only 3 patients" in report["note"]
+
+
+def test_an_accuracy_beats_the_majority_when_its_interval_lies_above():
+    truth = [0] * 60 + [1] * 40
+    good, fair = list(truth), list(truth)
+    good[:10], fair[:35] = [1] * 10, [1] * 35
+    named = (range(100), ("a", "b"))
+    assert report_of(truth, good, *named)["beats_majority"] is True
+    assert report_of(truth, fair, *named)["beats_majority"] is False
+    assert report_of(truth, fair, *named)["accuracy"]["value"] > 0.6
+    assert report_of(truth, [0] * 100, *named)["majority_accuracy"] == 0.6
+
+
+# ---- what is undefined
+
+
+def test_what_is_undefined_is_none_with_a_reason_and_the_report_is_json():
+    report = report_of([0, 0, 1], [0, 1, 1], list("aab"), ("a", "b", "c"))
+    absent = report["per_class"]["c"]
+    for name, reason in (("precision", "c is never predicted"), ("recall", "no record of c"),
+                         ("f1", "no record of c, and c is never predicted"),
+                         ("auc", "no record of c")):  # fmt: skip
+        assert absent[name]["value"] is absent[name]["low"] is absent[name]["high"] is None
+        assert absent[name]["reason"] == reason
+    assert report["per_class"]["a"]["f1"]["value"] == pytest.approx(2 / 3)
+    assert report["f1_macro"]["value"] == pytest.approx(2 / 3)
+    assert "no record of c" in report["note"]
+    for name in ("auc", "average_precision", "balanced_accuracy"):
+        assert report[name]["value"] is not None
+        assert "without c" in report[name]["reason"]
+    json.dumps(report, allow_nan=False)
+    empty = metrics.segmentation_metrics(
+        np.array([[[9, 0], [0, 0]], [[4, 0], [0, 0]]]), ("none", "some")
+    )
+    assert empty["dice_mean"]["value"] is None and "but none" in empty["dice_mean"]["reason"]
+    json.dumps(empty, allow_nan=False)
+
+
+def test_one_class_in_the_fold_leaves_no_auc():
+    report = report_of([1] * 12, [1] * 10 + [0] * 2, range(12), ("no", "yes"))
+    for name in ("auc", "average_precision", "sensitivity_at_specificity"):
+        assert report[name]["value"] is None and report[name]["reason"] == "only one class occurs"
+    assert report["per_class"]["yes"]["auc"]["reason"] == "every record is of yes"
+    assert report["accuracy"]["value"] == pytest.approx(10 / 12)
+    assert report_of([1] * 3, [1] * 3, range(3), ("no", "yes"))["kappa"]["value"] is None
+    json.dumps(report, allow_nan=False)
+
+
+def test_resamples_without_a_class_are_left_out_and_counted():
+    # Two of twelve patients are of class b: (10/12)^12 = 11 % of resamples lack it.
+    report = report_of([0] * 10 + [1] * 2, [0] * 8 + [1, 1] + [1, 0], range(12), ("a", "b"))
+    reason = report["auc"]["reason"]
+    counted = int(reason.removeprefix("undefined in ").partition(" ")[0])
+    assert reason == f"undefined in {counted} of {RESAMPLES} resamples: left out"
+    assert counted / RESAMPLES == pytest.approx((10 / 12) ** 12, abs=0.03)
+    assert report["auc"]["low"] is not None
+    assert "undefined" not in report["accuracy"].get("reason", "")
+
+
+def test_there_is_no_interval_where_most_resamples_are_undefined():
+    drawn = np.append(0.5, np.where(np.arange(100) < 60, np.nan, np.linspace(0, 1, 100)))
+    found = interval_number(drawn, 7, "")
+    assert (found["value"], found["low"], found["high"], found["method"]) == (0.5, None, None, None)
+    assert found["reason"] == "undefined in 60 of 100 resamples: no interval"
+
+
+def test_a_number_without_an_interval_needs_a_reason():
+    with pytest.raises(ValueError, match="reason"):
+        number(0.5, 3)
+    with pytest.raises(ValueError, match="reason"):
+        number(np.nan, 3, (0, 1))
+
+
+# ---- exact intervals
+
+
+def test_exact_intervals_are_those_of_statsmodels():
+    for n in (1, 2, 7, 30, 400):
+        for hits in {0, 1, n // 3, n // 2, n - 1, n}:
+            expected = proportion_confint(hits, n, alpha=0.05, method="beta")
+            np.testing.assert_allclose(metrics.clopper_pearson(hits, n), expected, atol=1e-12)
+    np.testing.assert_allclose(metrics.clopper_pearson(3, 9, 0.9), proportion_confint(3, 9, 0.1, "beta"))
+    for hits, n in ((0, 0), (-1, 3), (4, 3)):
+        with pytest.raises(ValueError, match="hits"):
+            metrics.clopper_pearson(hits, n)
+
+
+def test_accuracy_and_recall_are_exact_where_each_patient_has_one_record():
+    truth = [0] * 12 + [1] * 8
+    predicted = [0] * 9 + [1] * 3 + [1] * 6 + [0] * 2
+    report = report_of(truth, predicted, range(20), ("a", "b"))
+    for found, hits, n in ((report["accuracy"], 15, 20), (report["per_class"]["a"]["recall"], 9, 12),
+                           (report["per_class"]["b"]["recall"], 6, 8),
+                           (report["per_class"]["b"]["precision"], 6, 9)):  # fmt: skip
+        low, high = proportion_confint(hits, n, method="beta")
+        assert (found["low"], found["high"]) == (pytest.approx(low), pytest.approx(high))
+        assert (found["value"], found["n"], found["method"]) == (hits / n, n, "exact")
+    assert report["kappa"]["method"] == "bootstrap"
+    twice = report_of(truth * 2, predicted * 2, [*range(20)] * 2, ("a", "b"))
+    assert twice["accuracy"]["method"] == "bootstrap"
+
+
+def test_nothing_wrong_has_the_exact_limit_of_patients_and_no_interval_of_no_width():
+    patients = np.repeat(np.arange(12), 5)
+    truth = np.arange(60) % 2
+    report = report_of(truth, truth, patients, ("a", "b"))
+    limit = proportion_confint(12, 12, method="beta")[0]
+    for found in (report["accuracy"], report["per_class"]["a"]["recall"]):
+        assert (found["value"], found["high"], found["method"]) == (1, 1, "exact")
+        assert found["low"] == pytest.approx(limit)
+        assert "12 patients" in found["reason"]
+    for name in ("kappa", "f1_macro", "auc"):
+        assert report[name]["value"] == 1 and report[name]["low"] is None
+        assert "no interval" in report[name]["reason"]
+    assert f"{100 * (1 - limit):.2g} %" in report["note"] and "nothing was wrong" in report["note"]
+
+
+def test_a_class_that_is_always_missed_has_an_exact_upper_limit():
+    truth = np.tile([0, 0, 1], 10)
+    predicted = np.tile([0, 1, 0], 10)
+    report = report_of(truth, predicted, np.repeat(np.arange(10), 3), ("a", "b"))
+    found = report["per_class"]["b"]["recall"]
+    assert (found["value"], found["low"]) == (0, 0)
+    assert found["high"] == pytest.approx(proportion_confint(0, 10, method="beta")[1])
+
+
+# ---- plain words
+
+
+def test_the_note_says_where_there_are_too_few_patients():
+    counts = np.zeros((20, 3, 3))
+    counts[:, 0, 0], counts[:3, 1, 0], counts[5:, 2, 2] = 4, 1, 2
+    said = note(counts, ("a", "b", "c"), {})
+    assert said == "class b has 3 patients: its numbers say almost nothing"
+    counts[7:, 2] = 0
+    said = note(counts, ("a", "b", "c"), {})
+    assert "fewer than 5 patients: b (3), c (2)" in said
+    assert note(counts[:1], ("a", "b", "c"), {}).startswith("only 1 patient:")
+
+
+def test_the_note_says_where_an_interval_is_too_wide():
+    counts = np.zeros((20, 2, 2))
+    counts[:, 0, 0], counts[:, 1, 0], counts[:, 1, 1] = 1, 1, 1
+    wide = number(0.5, 20, (0.2, 0.8), "bootstrap")
+    narrow = number(0.5, 20, (0.3, 0.7), "bootstrap")
+    assert note(counts, ("a", "b"), {"kappa": narrow}) == ""
+    assert note(counts, ("a", "b"), {"kappa": wide, "auc": narrow}) == (
+        "kappa: the interval is wider than 0.5, the data cannot tell"
+    )
+
+
+def test_a_list_of_classes_ends_somewhere():
+    counts = np.zeros((20, 12, 12))
+    counts[:, 0, 0], counts[:, 0, 1] = 1, 1
+    names = tuple(f"c{label}" for label in range(12))
+    assert "no record of c1, c2, c3, c4, c5 and 6 more" in note(counts, names, {})
+
+
+# ---- segmentation
+
+
+def test_the_segmentation_report_has_the_same_form():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 50, (12, 3, 3)) + 200 * np.eye(3, dtype=int)
+    report = metrics.segmentation_metrics(counts, ("back", "one", "two"))
+    for _, found in numbers_in(report):
+        assert found["low"] < found["value"] < found["high"]
+        assert (found["method"], found["n"]) == ("bootstrap", 12)
+    assert report["dice_mean"] == metrics.with_interval(metrics.foreground_dice, counts)
+    total = counts.sum(axis=0)
+    assert report["per_class"]["one"]["pixels"] == total[1].sum()
+    assert report["per_class"]["one"]["dice"]["value"] == pytest.approx(
+        2 * total[1, 1] / (total[1].sum() + total[:, 1].sum())
+    )
