@@ -4,6 +4,7 @@ import keras
 
 from mri_tf.data.augment import check_augment
 from mri_tf.data.normalize import check_normalize
+from mri_tf.decisions import check_criterion
 from mri_tf.errors import InputError
 from mri_tf.models import builder, check_model_args
 from mri_tf.runs import Run
@@ -16,6 +17,7 @@ def check_task(task: Task) -> None:
     check_augment(task.augment, task.image_shape)
     check_normalize(task.normalize)
     check_model_args(task.model, task.model_args, takes_features=bool(task.features_from))
+    check_criterion(task.operating_point, len(task.class_names))
 
 
 def check_features(task: Task, features: Task) -> None:

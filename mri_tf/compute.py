@@ -50,6 +50,20 @@ def executor(workers: int, scheduler: str = "") -> Iterator[concurrent.futures.E
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def cell_executor(workers: int, scheduler: str = "") -> Iterator[concurrent.futures.Executor]:
+    """An executor for calls that wait for a process of their own: threads, or a Dask cluster."""
+    if scheduler:
+        with executor(workers, scheduler) as pool:
+            yield pool
+        return
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
 def map_in_order(
     pool: concurrent.futures.Executor, function: Callable, items: Iterable, ahead: int
 ) -> Iterator:

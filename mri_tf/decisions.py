@@ -68,6 +68,14 @@ def parse_criterion(criterion: str | dict) -> tuple[str, float | None]:
     return name, None if target is None else float(target)
 
 
+def check_criterion(criterion: str | dict, classes: int) -> tuple[str, float | None]:
+    """Name and target; raises InputError also for a fixed rate of more than two classes."""
+    name, target = parse_criterion(criterion)
+    if target is not None and classes != 2:
+        raise InputError(f"{name} is for two classes.", classes, "Use balanced_accuracy.")
+    return name, target
+
+
 def choose_operating_point(
     probabilities: np.ndarray,
     truth: np.ndarray,
@@ -85,10 +93,8 @@ def choose_operating_point(
     rarest class makes up for count as equal, and of those the one nearest to Bayes is taken.
     Where a class is missing, Bayes' rule is all there is; the reason says so and the value is None.
     """
-    name, target = parse_criterion(criterion)
+    name, target = check_criterion(criterion, len(prior))
     prior = np.asarray(prior, float) / np.sum(prior)
-    if target is not None and len(prior) != 2:
-        raise InputError(f"{name} is for two classes.", len(prior), "Use balanced_accuracy.")
     weights = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
     evidence = np.bincount(truth, weights=weights, minlength=len(prior))
     there, reason = evidence > 0, ""

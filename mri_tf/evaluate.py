@@ -9,8 +9,6 @@ from pathlib import Path
 from mri_tf.command import Parser, import_tensorflow, run_command
 from mri_tf.errors import InputError, some_of
 
-BATCH_SIZE = 32
-
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -20,105 +18,102 @@ class Evaluated:
     files: list[Path]
 
 
-def evaluate_run(run, prepared, records, out: Path, split: str, prior: str = "") -> Evaluated:
-    """Predicts every record, writes metrics.json, predictions and the confusion figure to `out`.
+@dataclass(frozen=True)
+class HeldOut:
+    """What a run is counted on: positions in a prepared set, and how they were held out."""
 
-    `records` are positions in the prepared set and `split` says how they were held out. `prior`
-    shifts probabilities to other shares of the classes, "0.7,0.3" in the order of class_names.
+    prepared: object  # Prepared
+    records: object  # (records,) int
+    split: str
+
+
+def evaluate_run(run, held_out: HeldOut, out: Path, prior: str = "") -> Evaluated:
+    """Predicts every record; writes metrics.json, predictions and figures to `out`.
+
+    `prior` asks for probabilities under other shares of the classes, "0.7,0.3" in the order of
+    class_names, in place of the training side's. Decisions stay at the run's operating point.
     """
+    from mri_tf.assemble import load_network
+    from mri_tf.checkpoint import write_at_once
+    from mri_tf.runs import METRICS
+
+    if prior and run.task.kind == "segmentation":
+        raise InputError("--prior is for classifiers.", run.task.name, "Leave it away.")
+    model = load_network(run)
+    out.mkdir(parents=True, exist_ok=True)
+    count = _count_pixels if run.task.kind == "segmentation" else _count_records
+    values, files = count(model, run, held_out, out, prior)
+    notes = [values["note"]]
+    if held_out.split == "random":
+        notes.insert(0, "LEAKY: slices of one patient on both sides")
+    if run.task.model_args.get("weights") == "none":
+        notes.insert(0, "the backbone has random weights, not ImageNet's")
+    values |= {"split": held_out.split, "note": "; ".join(filter(None, notes))}
+    write_at_once(out / METRICS, json.dumps(values, indent=1).encode())
+    return Evaluated(values, [out / METRICS, *files])
+
+
+def _count_pixels(model, run, held_out: HeldOut, out: Path, prior: str) -> tuple[dict, list[Path]]:
+    from mri_tf import metrics
+    from mri_tf.predicting import pixel_confusions
+
+    by_patient = pixel_confusions(model, run, held_out.prepared, held_out.records)
+    return metrics.segmentation_metrics(by_patient, run.task.output_names), []
+
+
+def _count_records(model, run, held_out: HeldOut, out: Path, prior: str) -> tuple[dict, list[Path]]:
     import numpy as np
 
     from mri_tf import metrics
-    from mri_tf.assemble import load_network
-    from mri_tf.checkpoint import write_at_once
-    from mri_tf.data.pipeline import damage_named, ordered_batches, walk
-    from mri_tf.figures import save_confusion
-    from mri_tf.runs import METRICS
+    from mri_tf.answers import PREDICTION_SET_LEVEL, from_values
+    from mri_tf.calibration import reliability_curve
+    from mri_tf.decisions import decision_curve
+    from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
+    from mri_tf.predicting import predict_records
 
-    task = run.task
-    model = load_network(run)
-    patients = prepared.patients[records]
-    out.mkdir(parents=True, exist_ok=True)
-    files = [out / METRICS]
-    if prior and task.kind == "segmentation":
-        raise InputError("--prior is for classifiers.", task.name, "Leave it away.")
-    if task.kind == "segmentation":
-        _, patient_of = np.unique(patients.astype(str), return_inverse=True)
-        batches = ordered_batches(
-            walk(prepared, records, BATCH_SIZE), task, run.values["fitted"]
-        )
-        with damage_named(prepared):
-            by_patient = pixel_confusions(model, batches, patient_of, len(task.output_names))
-        values = metrics.segmentation_metrics(by_patient, task.output_names)
-    else:
-        probabilities = predict_records(model, run, prepared, records)
-        if prior:
-            probabilities = _with_prior(probabilities, prior, run)
-        truth, predicted = prepared.labels[records], probabilities.argmax(axis=-1)
-        by_patient = metrics.confusion_by_patient(
-            truth, predicted, patients, len(task.class_names)
-        )
-        values = metrics.classification_metrics(
-            truth, probabilities, predicted, patients, task.class_names
-        )
-        files.append(_write_predictions(out, prepared, records, probabilities, task.class_names))
-        files += save_confusion(by_patient.sum(axis=0), task.class_names, out / "confusion")
-    values |= {"split": split, "prior": prior or None}
-    notes = [values["note"]]
-    if split == "random":
-        notes.insert(0, "LEAKY: slices of one patient on both sides")
-    if task.model_args.get("weights") == "none":
-        notes.insert(0, "the backbone has random weights, not ImageNet's")
-    values["note"] = "; ".join(filter(None, notes))
-    write_at_once(out / METRICS, json.dumps(values, indent=1).encode())
-    return Evaluated(values, files)
-
-
-def predict_records(model, run, prepared, records):
-    """(records, classes) probabilities in the order of `records`; nothing augmented, none left out."""
-    import numpy as np
-
-    from mri_tf.data.pipeline import damage_named, ordered_batches, walk
-    from mri_tf.progress import progress
-
-    batches = ordered_batches(
-        walk(prepared, records, BATCH_SIZE), run.task, run.values["fitted"]
+    task, prepared, records = run.task, held_out.prepared, held_out.records
+    answers = from_values(run.values["answers"])
+    outputs = predict_records(model, run, prepared, records)
+    wanted = _shares(prior, run) if prior else None
+    probabilities, predicted = answers.probabilities(outputs, wanted), answers.decisions(outputs)
+    truth, patients = prepared.labels[records], prepared.patients[records]
+    values = metrics.classification_metrics(
+        truth, probabilities, predicted, patients, task.class_names, ordered=task.ordered
     )
-    found = []
-    with damage_named(prepared), progress("evaluating", len(batches)) as advance:
-        for image, _, _ in batches:
-            found.append(model.predict_on_batch(image))
-            advance(len(found))
-    return np.concatenate(found)
-
-
-def pixel_confusions(model, batches, patient_of, labels: int):
-    """(patients, true label, predicted label) pixel counts; one batch in memory at a time."""
-    import numpy as np
-
-    from mri_tf.progress import progress
-
-    counts = np.zeros((patient_of.max() + 1, labels, labels))
-    done = 0
-    with progress("evaluating", len(patient_of)) as advance:
-        for image, mask, _ in batches:
-            predicted = model.predict_on_batch(image).argmax(axis=-1)  # (batch, rows, columns)
-            for truth, guess in zip(mask.numpy(), predicted, strict=True):
-                pairs = np.bincount(np.ravel(truth * labels + guess), minlength=labels * labels)
-                counts[patient_of[done]] += pairs.reshape(labels, labels)
-                done += 1
-            advance(done)
-    return counts
+    sets = answers.sets(outputs)
+    shares = answers.natural if wanted is None else wanted.tolist()
+    values |= {
+        "operating_point": run.values["answers"]["point"],
+        "temperature": answers.temperature,
+        "class_shares": dict(zip(task.class_names, shares, strict=True)),
+        "prediction_sets": {
+            "level": PREDICTION_SET_LEVEL,
+            "coverage": float(sets[np.arange(len(truth)), truth].mean()),
+            "mean_size": float(sets.sum(axis=1).mean()),
+        },
+        "prior": prior or None,
+    }  # fmt: skip
+    predictions = Predictions(truth, outputs, probabilities, predicted, sets)
+    files = [_write_predictions(out, held_out, predictions, task.class_names)]
+    files += save_confusion(np.array(values["confusion"]), task.class_names, out / "confusion")
+    # Of two classes what matters is the probability of the last one; of more, that of the top one.
+    curve = reliability_curve(probabilities, truth, label=1 if len(task.class_names) == 2 else None)
+    files += save(draw_reliability({task.name: curve}), out / "reliability")
+    if len(task.class_names) == 2:
+        worth = decision_curve(probabilities, truth)
+        drawn = draw_decision_curve(worth.thresholds, {task.name: worth.model}, worth.treat_all)
+        files += save(drawn, out / "decision_curve")
+    return values, files
 
 
 def summary(metrics: dict) -> list[str]:
     """Lines for the terminal: each number with its interval."""
     lines = []
-    for name in ("accuracy", "kappa", "f1_macro", "dice_mean"):
+    for name in ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean"):
         if name in metrics:
-            lines.append(f"{name:<10} {format_interval(metrics[name])}")
+            lines.append(f"{name:<17} {format_interval(metrics[name])}")
     if "majority_accuracy" in metrics:
-        lines.append(f"{'majority':<10} {metrics['majority_accuracy']:.3f} accuracy")
+        lines.append(f"{'majority':<17} {metrics['majority_accuracy']:.3f} accuracy")
     if metrics["note"]:
         lines.append(f"note: {metrics['note']}")
     return lines
@@ -136,36 +131,49 @@ def format_interval(number: dict) -> str:
     )
 
 
-def _write_predictions(out: Path, prepared, records, probabilities, class_names) -> Path:
+@dataclass(frozen=True)
+class Predictions:
+    """Arrays of one entry a record; (records, classes) where a class has a number each."""
+
+    truth: object
+    outputs: object  # the network's own probabilities
+    probabilities: object  # the reported ones
+    predicted: object
+    sets: object
+
+
+def _write_predictions(out: Path, held_out: HeldOut, found: Predictions, class_names) -> Path:
     import pandas as pd
 
     from mri_tf.checkpoint import write_at_once
     from mri_tf.runs import PREDICTIONS
 
+    prepared, records = held_out.prepared, held_out.records
     table = pd.DataFrame(
         {
             "record_id": prepared.record_ids[records],
             "patient": prepared.patients[records],
             "site": prepared.sites[records],
-            "truth": [class_names[label] for label in prepared.labels[records]],
-            "predicted": [class_names[label] for label in probabilities.argmax(axis=-1)],
+            "truth": [class_names[label] for label in found.truth],
+            "predicted": [class_names[label] for label in found.predicted],
+            "set": [[name for name, held in zip(class_names, row, strict=True) if held]
+                    for row in found.sets],
         }
-    )
+    )  # fmt: skip
     for number, name in enumerate(class_names):
-        table[f"p_{name}"] = probabilities[:, number]
+        table[f"p_{name}"] = found.probabilities[:, number]
+        table[f"output_{name}"] = found.outputs[:, number]
     whole = io.BytesIO()
     table.to_parquet(whole, index=False)
     write_at_once(out / PREDICTIONS, whole.getbuffer())
     return out / PREDICTIONS
 
 
-def _with_prior(probabilities, prior: str, run):
+def _shares(prior: str, run):
+    """(classes,) shares from --prior; raises InputError."""
     import numpy as np
 
-    from mri_tf.calibration import correct_prior
-    from mri_tf.losses import class_weights
-
-    class_count = probabilities.shape[-1]
+    class_count = len(run.task.class_names)
     try:
         wanted = np.array([float(part) for part in prior.split(",")])
     except ValueError:
@@ -178,14 +186,11 @@ def _with_prior(probabilities, prior: str, run):
             prior,
             "For example --prior " + ",".join(["1"] * class_count) + ".",
         )
-    counts = np.array(run.values["training_counts"])
-    drawn = np.where(counts > 0, counts.max(), 0) if run.task.oversample else counts
-    seen = drawn * class_weights(counts, run.task.loss_weights)
-    if not np.any((wanted > 0) & (seen > 0)):
+    if not np.any((wanted > 0) & (np.array(run.values["answers"]["trained"]) > 0)):
         raise InputError(
             "--prior gives a share to a class that was trained on.", prior, "Change it."
         )
-    return correct_prior(probabilities, seen, wanted)
+    return wanted / wanted.sum()
 
 
 def main(arguments: list[str]) -> int:
@@ -214,7 +219,8 @@ def main(arguments: list[str]) -> int:
         home = flags.run / "evaluations" / folder.absolute().name
     if flags.prior:
         home = flags.run / "evaluations" / f"{home.name}-prior-{flags.prior}"
-    result = evaluate_run(run, prepared, records, flags.out or home, split, flags.prior)
+    held_out = HeldOut(prepared, records, split)
+    result = evaluate_run(run, held_out, flags.out or home, flags.prior)
     print("\n".join(summary(result.metrics)))
     print(f"wrote {', '.join(str(path) for path in result.files)}")
     return 0

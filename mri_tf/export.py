@@ -28,7 +28,7 @@ def export_run(run, prepared, out: Path) -> Path:
     # A folder of this process' own: two runs may end at the same moment.
     scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=home)) / "model"
     try:
-        write_saved_model(model, task, prepared.image_dtype, scratch)
+        write_saved_model(model, run, prepared.image_dtype, scratch)
         _write_assets(run, scratch / "assets.extra")
         difference = parity(run, prepared, model, scratch)
         if not difference <= PARITY_LIMIT:
@@ -59,22 +59,21 @@ def next_version(home: Path) -> int:
     return 1 + max((int(path.name) for path in home.iterdir() if path.name.isdigit()), default=0)
 
 
-def write_saved_model(model, task, image_dtype: str, folder: Path) -> None:
+def write_saved_model(model, run, image_dtype: str, folder: Path) -> None:
     """The signatures `serving_default` (prepared-grid arrays) and, in 2D, `image_bytes`."""
     import tensorflow as tf
     from keras.export import ExportArchive
 
     from mri_tf.data.normalize import needs_stats, normalize
 
+    task, answer = run.task, answer_in_graph(run)
     grid = (*task.image_shape, len(task.channels))
     archive = ExportArchive()
     archive.track(model)
 
     def outputs(image, stats):
-        """(batch, *grid) in the task's unit -> probabilities and logits, batch first."""
-        probabilities = tf.cast(model(normalize(image, stats, task.normalize)), tf.float32)
-        logits = tf.math.log(tf.maximum(probabilities, 1e-30))
-        return {"probabilities": probabilities, "logits": logits}
+        """(batch, *grid) in the task's unit -> what `answer_in_graph` gives, batch first."""
+        return answer(tf.cast(model(normalize(image, stats, task.normalize)), tf.float32))
 
     inputs = {"image": tf.TensorSpec((None, *grid), tf.float32, name="image")}
     if needs_stats(task.normalize):
@@ -105,6 +104,45 @@ def write_saved_model(model, task, image_dtype: str, folder: Path) -> None:
     archive.write_out(str(folder), verbose=False)
 
 
+def answer_in_graph(run):
+    """The run's `Answers` as a function of TensorFlow ops: outputs (batch, classes) ->
+    `probabilities` as reported, `logits` of the network, and `decision` at the operating point.
+
+    A segmentation's outputs (batch, rows, columns, classes) are its probabilities.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    from mri_tf.answers import from_values
+    from mri_tf.calibration import SMALLEST, prior_offsets
+
+    if run.task.kind == "segmentation":
+        return lambda outputs: {
+            "probabilities": outputs, "logits": tf.math.log(tf.maximum(outputs, SMALLEST))
+        }  # fmt: skip
+    answers = from_values(run.values["answers"])
+    offsets = prior_offsets(np.array(answers.trained), np.array(answers.natural))
+    factors = tf.constant(answers.point.class_factors, tf.float32)
+
+    def answer(outputs):
+        logits = tf.math.log(tf.maximum(outputs, SMALLEST))
+        scaled = logits / answers.temperature + tf.constant(offsets, tf.float32)
+        probabilities = tf.nn.softmax(scaled)
+        decision = tf.argmax(probabilities * factors, axis=-1)
+        return {"probabilities": probabilities, "logits": logits, "decision": decision}
+
+    return answer
+
+
+def reported(run, outputs):
+    """What evaluate reports of a network's outputs."""
+    from mri_tf.answers import from_values
+
+    if run.task.kind == "segmentation":
+        return outputs
+    return from_values(run.values["answers"]).probabilities(outputs)
+
+
 def serves_image_bytes(task) -> bool:
     """Whether preparation from PNG or JPEG bytes can be done in the graph (CLAHE cannot)."""
     grey_or_colour = len(task.channels) in (1, 3)
@@ -132,8 +170,8 @@ def parity(run, prepared, model, folder: Path) -> float:
     import tensorflow as tf
 
     from mri_tf.data.normalize import needs_stats, normalize
-    from mri_tf.evaluate import predict_records
     from mri_tf.fitting import positions_of
+    from mri_tf.predicting import predict_records
     from mri_tf.schema import parse_examples
 
     task = run.task
@@ -145,14 +183,15 @@ def parity(run, prepared, model, folder: Path) -> float:
     feed = {"image": image}
     if needs_stats(task.normalize):
         feed["intensity_stats"] = batch["intensity_stats"].numpy()
-    expected = predict_records(model, run, prepared, records)
+    expected = reported(run, predict_records(model, run, prepared, records))
     served = run_in_session(folder, "serving_default", feed)["probabilities"]
     difference = np.max(np.abs(served - expected))
     if serves_image_bytes(task):
         files = png_files(image, task)
         held = tf.stack([grid_image(file, task, prepared.image_dtype) for file in files])
         if not np.array_equal(held, image):
-            expected = model.predict_on_batch(normalize(held, _stats(held), task.normalize))
+            outputs = model.predict_on_batch(normalize(held, _stats(held), task.normalize))
+            expected = reported(run, outputs)
         served = run_in_session(folder, "image_bytes", {"image_bytes": files})["probabilities"]
         difference = max(difference, np.max(np.abs(served - expected)))
     return float(difference)
@@ -197,6 +236,8 @@ def _write_assets(run, folder: Path) -> None:
     (folder / "task.json").write_text(json.dumps(run.values["task"], indent=1), encoding="utf-8")
     labels = "".join(f"{name}\n" for name in run.task.output_names)
     (folder / "labels.txt").write_text(labels, encoding="utf-8")
+    answers = json.dumps(run.values["answers"], indent=1)
+    (folder / "answers.json").write_text(answers, encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:

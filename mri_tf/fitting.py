@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import mri_tf
+from mri_tf.answers import fit_answers, to_values
 from mri_tf.assemble import build_network, load_network
 from mri_tf.checkpoint import FILE
 from mri_tf.data.centroids import fit_centroids
@@ -24,6 +25,7 @@ from mri_tf.errors import InputError, some_of
 from mri_tf.fingerprint import file_hash
 from mri_tf.leakage import seen_by
 from mri_tf.losses import class_weights, weighted_cross_entropy
+from mri_tf.predicting import predict_records
 from mri_tf.prepared import Prepared
 from mri_tf.runs import FINISHED, RUNNING, Run, locked, start_or_continue
 from mri_tf.sides import Sides
@@ -120,6 +122,7 @@ def fit_run(
         scratch.replace(run.weights)
         run = run.save(
             state=FINISHED,
+            answers=_answers(run, prepared, sides[1], counts),
             weights_sha256=file_hash(run.weights),
             epochs_trained=state.epoch,
             best_epoch=state.best_epoch + 1,
@@ -128,6 +131,16 @@ def fit_run(
         )
         (run.folder / FILE).unlink(missing_ok=True)
         return run
+
+
+def _answers(run: Run, prepared: Prepared, validation: np.ndarray, counts: np.ndarray) -> dict | None:
+    """How a classifier's outputs become answers, fitted on the validation side."""
+    if run.task.kind == "segmentation":
+        return None
+    outputs = predict_records(load_network(run), run, prepared, validation)
+    labels, patients = prepared.labels[validation], prepared.patients[validation]
+    both = (counts, run.values["natural_counts"])
+    return to_values(fit_answers(outputs, labels, patients, run.task, both))
 
 
 def positions_of(run: Run, prepared: Prepared) -> list[np.ndarray]:

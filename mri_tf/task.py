@@ -43,6 +43,8 @@ class Task:
     augment_probability: float = 0.0  # of an image, each epoch
     oversample: bool = False  # every class drawn equally often in an epoch
     loss_weights: str = "none"
+    operating_point: dict = field(default_factory=lambda: {"criterion": "balanced_accuracy"})
+    ordered: bool = False  # the classes are grades, lowest first
     split_fractions: tuple[float, ...] = (0.6, 0.2, 0.2)  # train, validation, test; of patients
     precision: str = "float32"  # of the training; numbers and exports are float32 always
     batch_size: int = 8

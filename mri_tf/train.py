@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     from mri_tf.assemble import check_task
     from mri_tf.devices import configure_devices
-    from mri_tf.evaluate import evaluate_run, summary
+    from mri_tf.evaluate import HeldOut, evaluate_run, summary
     from mri_tf.export import export_run
     from mri_tf.fitting import fit_run, new_run, positions_of
     from mri_tf.inputs import WhereData, classifier_set
@@ -66,7 +66,9 @@ def main(arguments: list[str]) -> int:
         exported = run.values.get("exported", "")
         print(f"{folder}: already finished" + (f", exported as {exported}" if exported else ""))
         return code
-    result = evaluate_run(run, prepared, positions_of(run, prepared)[2], folder, chosen.mode)
+    result = evaluate_run(
+        run, HeldOut(prepared, positions_of(run, prepared)[2], chosen.mode), folder
+    )
     print("\n".join(summary(result.metrics)))
     written = [folder, *result.files]
     if not flags.no_export:
@@ -94,7 +96,7 @@ def _pretrain(feature_given, given, where, prepared, sides, folder: Path, flags)
     Nobody of the classifier's validation or test side is in its training or validation side.
     A finished feature run of the same identity beside this run is used instead.
     """
-    from mri_tf.evaluate import evaluate_run, summary
+    from mri_tf.evaluate import HeldOut, evaluate_run, summary
     from mri_tf.fitting import fit_run, new_run, positions_of
     from mri_tf.inputs import feature_set
     from mri_tf.leakage import check_features_unseen
@@ -116,8 +118,8 @@ def _pretrain(feature_given, given, where, prepared, sides, folder: Path, flags)
         )
         run = fit_run(run, data, None, flags.devices)
     if not (run.folder / METRICS).is_file():
-        test = positions_of(run, data)[2]
-        print("\n".join(summary(evaluate_run(run, data, test, run.folder, own.mode).metrics)))
+        held_out = HeldOut(data, positions_of(run, data)[2], own.mode)
+        print("\n".join(summary(evaluate_run(run, held_out, run.folder).metrics)))
     check_features_unseen(run, prepared, sides)
     return run, skipped
 

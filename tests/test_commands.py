@@ -219,11 +219,14 @@ def test_a_random_split_is_labelled_leaky(inside):
     assert "LEAKY" in json.loads(Path("runs/leaky-split/metrics.json").read_text())["note"]
 
 
-def test_a_prior_shifts_the_predictions_and_leaves_the_runs_own_numbers(inside):
+def test_a_prior_shifts_probabilities_and_leaves_decisions_and_the_runs_own_numbers(inside):
     before = (RUN / "metrics.json").read_bytes()
     assert run_command(evaluate, ["--run", str(RUN), "--prior", "1,0,0"]) == 0
     (out,) = (RUN / "evaluations").glob("*-prior-1,0,0")
-    assert set(pd.read_parquet(out / "predictions.parquet")["predicted"]) == {"basal"}
+    shifted = pd.read_parquet(out / "predictions.parquet")
+    assert np.allclose(shifted[["p_basal", "p_mid", "p_apical"]], [1, 0, 0])
+    own = pd.read_parquet(RUN / "predictions.parquet")
+    assert list(shifted["predicted"]) == list(own["predicted"])
     assert json.loads((out / "metrics.json").read_text())["prior"] == "1,0,0"
     assert (RUN / "metrics.json").read_bytes() == before
 

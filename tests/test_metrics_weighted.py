@@ -22,13 +22,14 @@ def repeated(made, times):
 
 
 def expected_calibration_error(truth, probabilities) -> float:
+    two = probabilities.shape[1] == 2
+    promised = probabilities[:, 1] if two else probabilities.max(axis=1)
+    kept = truth == (1 if two else probabilities.argmax(axis=1))
     error = 0.0
     for low in range(15):
-        best = probabilities.max(axis=1)
-        here = (best > low / 15) & (best <= (low + 1) / 15)
+        here = (promised > low / 15 - (low == 0)) & (promised <= (low + 1) / 15)
         if here.any():
-            right = probabilities.argmax(axis=1)[here] == truth[here]
-            error += here.mean() * abs(right.mean() - best[here].mean())
+            error += here.mean() * abs(kept[here].mean() - promised[here].mean())
     return error
 
 

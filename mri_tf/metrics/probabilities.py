@@ -34,16 +34,19 @@ def log_loss(
 def calibration_error(
     truth: np.ndarray, probabilities: np.ndarray, patient_of: np.ndarray, times: np.ndarray
 ) -> np.ndarray:
-    """(weightings,) expected calibration error (Guo 2017) of the most probable class.
+    """(weightings,) expected calibration error (Guo 2017): 15 bins of equal width over a probability,
+    each open below and closed above; the mean over records of |share true - mean probability|.
 
-    15 bins of equal width over its probability, each open below and closed above; the mean over
-    records of |share right - mean probability| of their bin. Two classes: the same, not the
-    positive class alone. "Right" is about the most probable class, whatever was decided.
+    Of two classes the probability is that of the last one (the most probable class would hide a
+    wrong prior: what it takes from one class it gives to the other). Of more it is that of the
+    most probable class, whatever was decided.
     """
     chosen = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
+    if probabilities.shape[1] == 2:
+        chosen, confidence = np.ones_like(truth), probabilities[:, 1]
     bin_of = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    gaps = np.zeros((times.shape[1], BINS))  # right minus promised, a patient and bin
+    gaps = np.zeros((times.shape[1], BINS))  # true minus promised, a patient and bin
     np.add.at(gaps, (patient_of, bin_of), (chosen == truth) - confidence)
     records = np.bincount(patient_of, minlength=times.shape[1])
     return ratio(np.abs(times @ gaps).sum(axis=1), times @ records)

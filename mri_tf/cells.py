@@ -1,0 +1,196 @@
+"""One cell of a study: `python -m mri_tf.train` in processes of its own, and the row it gives.
+
+A cell is a subprocess, so that its death is a return code, its seeds and threads are its own and
+its memory comes back. A job is a dictionary of plain values: it goes to a thread of this machine
+or to a Dask worker that sees the same disk.
+"""
+
+import csv
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from mri_tf.checkpoint import write_at_once
+from mri_tf.command import INTERRUPTED, SOME_SKIPPED
+from mri_tf.errors import InputError
+from mri_tf.runs import FEATURES, METRICS, PREDICTIONS, locked, open_finished
+
+ROW, LOG = "row.json", "log.txt"
+DONE, FAILED = "done", "failed"
+ATTEMPTS = 2  # of a process that was killed; it goes on from its checkpoint
+SECONDS_BETWEEN_LOOKS = 1.0
+KEPT = {"run.json", METRICS, PREDICTIONS, "history.csv"}  # of a run, with --keep metrics
+OPTIMISTIC = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean")
+_interrupted = threading.Event()
+
+
+def run_cell(job: dict) -> dict:
+    """The row of a job, finished now or before; a failure is a row too, with its reason.
+
+    A job holds `folder`, `arguments` of train without seed and output, `seeds` (one a restart),
+    `threads`, `identity`, `keep` and `row`, the columns that are known before. The restart with
+    the lowest validation loss gives the row; the best numbers of all restarts on the reported
+    side stand beside it as `optimistic_...`.
+    """
+    folder = Path(job["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+    row = finished_row(job)
+    if row is not None:
+        return row
+    start = time.monotonic()
+    runs = []
+    for seed in job["seeds"]:
+        out = folder / f"s{seed}"
+        reason = _train(job, seed, out)
+        if reason:
+            seconds = time.monotonic() - start
+            return {**job["row"], "seed": seed, "seconds": seconds, "status": FAILED, "reason": reason}
+        runs.append(out)
+    chosen = min(runs, key=_validation_loss)
+    values = {out: _numbers(out) for out in runs}
+    row = {
+        **job["row"],
+        **_facts(chosen),
+        "seconds": time.monotonic() - start,
+        "status": DONE,
+        "reason": "",
+        **values[chosen],
+    }
+    if len(runs) > 1:
+        for name in OPTIMISTIC:
+            found = [numbers[name] for numbers in values.values() if numbers.get(name) is not None]
+            if found:
+                row[f"optimistic_{name}"] = max(found)
+    for out in runs:
+        _tidy(out, whole=job["keep"] == "runs" and out == chosen)
+    restarts = [{"seed": int(out.name[1:]), **numbers} for out, numbers in values.items()]
+    saved = {"identity": job["identity"], "run": chosen.name, "row": row, "restarts": restarts}
+    write_at_once(folder / ROW, json.dumps(saved, indent=1).encode())
+    return row
+
+
+def finished_row(job: dict) -> dict | None:
+    """The row that an earlier process wrote; raises InputError if it is of another study."""
+    path = Path(job["folder"]) / ROW
+    if not path.is_file():
+        return None
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    if saved["identity"] != job["identity"]:
+        raise InputError(
+            "A study folder holds one study.",
+            f"{path.parent} of another task, data, split or seed",
+            "Name another --out, or remove the folder.",
+        )
+    return saved["row"]
+
+
+def run_of(job: dict) -> Path:
+    """The run folder that gave a finished job's row."""
+    folder = Path(job["folder"])
+    return folder / json.loads((folder / ROW).read_text(encoding="utf-8"))["run"]
+
+
+def restarts_of(job: dict) -> list[dict]:
+    """`seed` and the numbers of every restart of a finished job."""
+    return json.loads((Path(job["folder"]) / ROW).read_text(encoding="utf-8"))["restarts"]
+
+
+def _train(job: dict, seed: int, out: Path) -> str:
+    """Trains one restart; returns why it failed, or nothing."""
+    arguments = [*job["arguments"], "--seed", str(seed), "--out", str(out), "--no-export"]
+    environment = os.environ | {
+        name: str(job["threads"])
+        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    }
+    code, log = 0, Path(job["folder"]) / LOG
+    for _ in range(ATTEMPTS):
+        _wait_until_free(out)
+        if _interrupted.is_set():
+            raise KeyboardInterrupt
+        with log.open("ab") as file:
+            begun = file.tell()
+            # Into a file: the process outlives a worker that is killed, and ends what it does.
+            code = subprocess.run(
+                [sys.executable, "-m", "mri_tf.train", *arguments],
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, check=False,
+            ).returncode  # fmt: skip
+        if code == INTERRUPTED:
+            _interrupted.set()
+            raise KeyboardInterrupt
+        if code in (0, SOME_SKIPPED):
+            return ""
+        if code >= 0:  # it said why; a second attempt would say the same
+            break
+    with log.open("rb") as file:
+        file.seek(begun)
+        said = file.read().decode(errors="replace").splitlines()
+    errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+    if code < 0:
+        return f"killed by signal {-code}, {ATTEMPTS} times (out of memory?)"
+    return errors[-1] if errors else f"exit code {code}, see {log.name} of the cell"
+
+
+def _wait_until_free(out: Path) -> None:
+    """A process whose worker was killed may still be at work in the run folder."""
+    while not _interrupted.is_set():
+        try:
+            with locked(out):
+                return
+        except InputError:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _facts(out: Path) -> dict:
+    values = open_finished(out).values
+    return {
+        "seed": values["seed"],
+        "n_train": len(values["sides"]["train"]),
+        "n_test": len(values["sides"]["test"]),
+        "n_test_patients": len(values["patients"]["test"]),
+        "epochs": values["epochs_trained"],
+        "best_epoch": values["best_epoch"],
+        "parameters": values["parameters"],
+    }
+
+
+def _numbers(out: Path) -> dict[str, float | None]:
+    """One column a metric: `accuracy`, ..., and `f1_<class>` (or `dice_<class>`) a class."""
+    metrics = json.loads((out / METRICS).read_text(encoding="utf-8"))
+    row = {name: _value(found) for name, found in metrics.items() if _is_number(found)}
+    for name, found in metrics.get("per_class", {}).items():
+        for kind in ("f1", "dice"):
+            if kind in found:
+                row[f"{kind}_{name}"] = _value(found[kind])
+    return row
+
+
+def _is_number(found) -> bool:
+    return (isinstance(found, dict) and "value" in found) or isinstance(found, float)
+
+
+def _value(found) -> float | None:
+    return found["value"] if isinstance(found, dict) else found
+
+
+def _validation_loss(out: Path) -> float:
+    """Of the epoch whose weights were kept: the lowest."""
+    with (out / "history.csv").open(encoding="utf-8", newline="") as file:
+        losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
+    return min(filter(math.isfinite, losses), default=math.inf)
+
+
+def _tidy(out: Path, whole: bool) -> None:
+    """Removes what a study does not need of a run: TensorBoard logs, and weights unless `whole`."""
+    shutil.rmtree(out / "tensorboard", ignore_errors=True)
+    if whole:
+        return
+    shutil.rmtree(out / FEATURES, ignore_errors=True)
+    for path in out.iterdir():
+        if path.is_file() and path.name not in KEPT:
+            path.unlink()

@@ -1,0 +1,138 @@
+"""From a study's plan to jobs: split files, pre-trainings that cells share, and train commands."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from mri_tf.checkpoint import write_at_once
+from mri_tf.fingerprint import fingerprint, task_fingerprint
+from mri_tf.folds import Cell, Plan, cells_of, split_file
+from mri_tf.inputs import TaskAndFile
+from mri_tf.prepared import Prepared
+from mri_tf.sides import sides_for_features
+from mri_tf.splits import SIDES, split_by_patients
+from mri_tf.task import BASE_VARIANT
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One variant of a study: its task and its prepared sets."""
+
+    name: str
+    given: TaskAndFile
+    prepared: Prepared
+    feature_given: TaskAndFile | None
+    feature_prepared: Prepared | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how a study's processes run: values of its flags."""
+
+    task: str  # as --task takes it
+    out: Path
+    assignments: tuple[str, ...]  # of --set
+    threads: int
+    keep: str
+
+
+def cell_jobs(
+    variants: dict[str, Variant], plan: Plan, sides: dict, place: Place
+) -> tuple[list[dict], list[dict]]:
+    """(pre-trainings, cells) as jobs of `cells.run_cell`; the split files are written.
+
+    A pre-training holds nobody of its fold's validation and test side, and cells whose feature
+    task and patients are equal share one. Each cell's `needs` names its pre-training, or nothing.
+    """
+    features: dict[tuple[str, int, int], dict] = {}
+    for name, variant in variants.items():
+        if variant.feature_given:
+            for (repeat, fold), patients in sides.items():
+                features[name, repeat, fold] = _feature_job(variant, patients, plan, place)
+    jobs = []
+    for cell in cells_of(plan):
+        needed = features.get((cell.variant, cell.repeat, cell.fold))
+        patients = sides[cell.repeat, cell.fold]
+        jobs.append(_cell_job(variants[cell.variant], cell, patients, plan, place, needed))
+    return list({job["name"]: job for job in features.values()}.values()), jobs
+
+
+def _feature_job(variant: Variant, patients: dict, plan: Plan, place: Place) -> dict:
+    given, prepared = variant.feature_given, variant.feature_prepared
+    records = split_by_patients(patients, variant.prepared.patients, variant.prepared.groups)
+    own = sides_for_features(prepared, given.task, variant.prepared, records, plan.seed)
+    values = {
+        side: sorted(set(prepared.patients[positions]))
+        for side, positions in zip(SIDES, own.records, strict=True)
+    }
+    identity = fingerprint(
+        [task_fingerprint(given.task), prepared.content_fingerprint(), values, plan.seed]
+    )
+    name = f"{given.task.name}-{identity[:8]}"
+    settings = [f"{key}={value}" for key, value in variant.given.task.features.items()]
+    return {
+        "name": name,
+        "folder": str(place.out / "features" / name),
+        "arguments": [
+            "--task", str(given.file), "--data", str(prepared.folder.absolute()),
+            "--split-file", _written(place.out / "splits" / f"{name}.json", values),
+            *(["--set", *settings] if settings else []),
+        ],
+        "seeds": [plan.seed],
+        "threads": place.threads,
+        "identity": identity,
+        "keep": "runs",
+        "needs": "",
+        "row": {"task": given.task.name, "variant": name},
+    }  # fmt: skip
+
+
+def _cell_job(
+    variant: Variant, cell: Cell, patients: dict, plan: Plan, place: Place, features: dict | None
+) -> dict:
+    task = variant.given.task
+    values = split_file(plan, task.class_names, patients, cell)
+    size = f"-n{cell.train_size}" if cell.train_size else ""
+    path = place.out / "splits" / f"r{cell.repeat}-f{cell.fold}{size}.json"
+    arguments = [
+        "--task", place.task, "--data", str(variant.prepared.folder.absolute()),
+        "--split-file", _written(path, values),
+    ]  # fmt: skip
+    if cell.variant != BASE_VARIANT:
+        arguments += ["--variant", cell.variant]
+    if features:
+        weights = Path(features["folder"]) / f"s{features['seeds'][0]}"
+        arguments += ["--features", str(weights)]
+    if place.assignments:
+        arguments += ["--set", *place.assignments]
+    seeds = plan.seeds(cell.repeat)
+    identity = fingerprint(
+        [
+            task_fingerprint(task), variant.prepared.content_fingerprint(), values, seeds,
+            features["identity"] if features else "",
+        ]
+    )  # fmt: skip
+    return {
+        "name": cell.name,
+        "folder": str(place.out / "cells" / cell.name),
+        "arguments": arguments,
+        "seeds": seeds,
+        "threads": place.threads,
+        "identity": identity,
+        "keep": place.keep,
+        "needs": features["name"] if features else "",
+        "row": {
+            "cell": cell.name,
+            "task": task.name,
+            "variant": cell.variant,
+            "fold": cell.fold,
+            "repeat": cell.repeat,
+            "train_size": cell.train_size or None,
+        },
+    }
+
+
+def _written(path: Path, values: dict) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_at_once(path, json.dumps(values, indent=1).encode())
+    return str(path)

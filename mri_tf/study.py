@@ -1,0 +1,185 @@
+"""Folds, repeats, training sizes and variants on identical splits: python -m mri_tf.study --task T."""
+
+import os
+import sys
+from concurrent.futures import Future, as_completed
+from pathlib import Path
+
+from mri_tf.command import Parser, import_tensorflow, positive_int, run_command, seed_int
+from mri_tf.errors import InputError
+from mri_tf.task import BASE_VARIANT
+
+
+def main(arguments: list[str]) -> int:
+    """Runs every cell that has no row yet and writes tables and figures; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    import_tensorflow()
+    from mri_tf.compute import cell_executor
+    from mri_tf.folds import check_plan, fold_patients
+    from mri_tf.jobs import Place, cell_jobs
+    from mri_tf.study_report import write_report
+
+    plan = _plan(flags)
+    variants = {name: _prepared_variant(name, flags) for name in plan.variants}
+    first = variants[plan.variants[0]]
+    check_plan(plan, first.prepared, first.given.task)
+    common = _common_patients(variants)
+    if plan.folds > 1 and any(first.prepared.splits):
+        print("the split column of the set is not used: patients are dealt into folds")
+    sides = fold_patients(first.prepared, first.given.task, plan, common)
+    threads = max(1, (os.cpu_count() or 1) // flags.workers)
+    place = Place(flags.task, flags.out.absolute(), tuple(flags.set), threads, flags.keep)
+    features, cells = cell_jobs(variants, plan, sides, place)
+    print(
+        f"{first.given.task.name}: {len(cells)} cells, {len(features)} pre-trainings; "
+        f"{len(first.prepared)} records of {len(common)} patients"
+    )
+    with cell_executor(flags.workers, flags.scheduler) as pool:
+        done = _run_all(pool, features, "pre-training") if features else {}
+        failed = {name for name, row in done.items() if row["status"] != "done"}
+        ready = [job for job in cells if job["needs"] not in failed]
+        rows = _run_all(pool, ready, "cells")
+    for job in cells:
+        if job["needs"] in failed:
+            reason = f"pre-training: {done[job['needs']]['reason']}"
+            rows[job["name"]] = {**job["row"], "status": "failed", "reason": reason}
+    lines, files = write_report(flags.out, first.given.task, plan, cells, rows)
+    print("\n".join(lines))
+    print(f"wrote {', '.join(str(path) for path in files)}")
+    return 0
+
+
+def _plan(flags):
+    from mri_tf.folds import WHOLE, Plan
+
+    variants = tuple(name.strip() or BASE_VARIANT for name in flags.variants.split(";"))
+    if len(set(variants)) < len(variants):
+        raise InputError("--variants names each variant once.", flags.variants, "Correct it.")
+    return Plan(
+        variants=variants,
+        folds=flags.folds,
+        repeats=flags.repeats,
+        train_sizes=flags.train_sizes or (WHOLE,),
+        keep_all=tuple(name for name in flags.keep_all.split(",") if name),
+        restarts=flags.restarts,
+        seed=flags.seed,
+    )
+
+
+def _prepared_variant(name: str, flags):
+    """The task of a variant and its prepared sets, made from --raw where they are missing."""
+    from mri_tf.assemble import check_features, check_task
+    from mri_tf.inputs import TaskAndFile, WhereData, classifier_set, feature_set
+    from mri_tf.jobs import Variant
+    from mri_tf.tasks import feature_task, find_task_file, load_task, resolve_task
+
+    file = find_task_file(flags.task)
+    base = load_task(file)
+    names = [part for part in name.split(",") if part != BASE_VARIANT]
+    given = TaskAndFile(resolve_task(base, names, flags.set), base, file)
+    check_task(given.task)
+    where = WhereData(flags.raw, flags.data, flags.features_data)
+    prepared, skipped = classifier_set(given, where)
+    feature_given = feature_prepared = None
+    if given.task.features_from:
+        task, feature_file = feature_task(given.task, file)
+        check_task(task)
+        check_features(given.task, task)
+        feature_given = TaskAndFile(task, load_task(feature_file), feature_file)
+        feature_prepared, more = feature_set(feature_given, given, where)
+        skipped = [*skipped, *more]
+    for item in skipped:
+        print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
+    return Variant(name, given, prepared, feature_given, feature_prepared)
+
+
+def _common_patients(variants: dict) -> set[str]:
+    """Patients that every variant's prepared set holds; who is lost is counted."""
+    sets = [set(variant.prepared.patients) for variant in variants.values()]
+    common = set.intersection(*sets)
+    lost = len(set.union(*sets)) - len(common)
+    if lost:
+        print(f"{lost} patients are not in the prepared sets of all variants: left out of all")
+    return common
+
+
+def _run_all(pool, jobs: list[dict], label: str) -> dict[str, dict]:
+    """Rows by job name, in whatever order they end; a job that raises is a failed row."""
+    from mri_tf.cells import FAILED, finished_row, run_cell
+    from mri_tf.progress import progress
+
+    rows = {job["name"]: row for job in jobs if (row := finished_row(job)) is not None}
+    waiting: dict[Future, dict] = {}
+    with progress(label, len(jobs)) as advance:
+        if rows:
+            advance(len(rows), "done before")
+        for job in jobs:
+            if job["name"] not in rows:
+                waiting[pool.submit(run_cell, job)] = job
+        try:
+            for future in as_completed(waiting):
+                job = waiting[future]
+                try:
+                    row = future.result()
+                except (InputError, KeyboardInterrupt):
+                    raise
+                except Exception as error:  # the cluster lost it: the other cells go on
+                    reason = f"{type(error).__name__}: {error}"
+                    row = {**job["row"], "status": FAILED, "reason": " ".join(reason.split())[:300]}
+                rows[job["name"]] = row
+                advance(len(rows), f"{job['name']} {row['status']} {row['reason']}".rstrip())
+        finally:
+            for future in waiting:
+                future.cancel()
+    return rows
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    sizes = tuple(positive_int(part) for part in text.split(","))
+    return tuple(sorted(set(sizes)))
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m mri_tf.study", __doc__)
+    parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--raw", type=Path, help="folder of raw data; prepared into data/")
+    data.add_argument("--data", type=Path, help="prepared set")
+    parser.add_argument("--features-data", type=Path, help="prepared set of the feature task")
+    parser.add_argument("--out", required=True, type=Path, help="study folder; continued if there")
+    parser.add_argument(
+        "--folds", type=positive_int, default=5, help="(default 5; 1: a random split a repeat)"
+    )
+    parser.add_argument("--repeats", type=positive_int, default=1, help="(default 1)")
+    parser.add_argument(
+        "--train-sizes", type=_sizes, help="training records a class, e.g. 2,4,8 (default: all)"
+    )
+    parser.add_argument(
+        "--keep-all", default="", metavar="CLASS,...", help="classes no training size limits"
+    )
+    parser.add_argument(
+        "--variants", default=BASE_VARIANT, help='e.g. "manual;scratch;threshold,demo"'
+    )
+    parser.add_argument(
+        "--restarts", type=positive_int, default=1,
+        help="trainings a cell; the one best on its validation side counts (default 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep", choices=("runs", "metrics"), default="runs", help="what stays of a cell"
+    )
+    workers = max(1, (os.cpu_count() or 1) // 2)
+    parser.add_argument(
+        "--workers", type=positive_int, default=workers,
+        help=f"cells at a time on a machine; its cores are divided (default here {workers})",
+    )  # fmt: skip
+    parser.add_argument("--scheduler", default="", help="address of a Dask scheduler")
+    parser.add_argument("--seed", type=seed_int, default=0, help="of splits and weights (default 0)")
+    parser.add_argument(
+        "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
+        help="values of the task, after its variants",
+    )  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
