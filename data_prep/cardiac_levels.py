@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 from data_prep.csv_manifest import check_labels, check_patients
-from data_prep.ops.axial import axial_slice, hounsfield_int16, nearest_slice
+from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16, nearest_slice
 from data_prep.ops.clahe import clahe_uint8
 from data_prep.phantom.thorax import write_thorax_phantom
 from data_prep.readers.nifti import read_nifti
@@ -52,6 +52,7 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
 def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     """The labelled slices of one volume, head first."""
     volume = read_nifti(raw / source.files["volume"])
+    check_tilt(volume)
     records = []
     for height_mm, level in source.slices:
         z = nearest_slice(volume, height_mm)

@@ -13,7 +13,7 @@ import mri_tf
 from data_prep.find import prep_module
 from data_prep.provenance import file_states, main_file, private_rows, read_private, unchanged
 from data_prep.pseudonyms import Pseudonyms
-from data_prep.shards import ShardWriter
+from data_prep.shards import ShardWriter, drop_journal
 from data_prep.source import Source, Unreadable
 from mri_tf.compute import executor, map_in_order
 from mri_tf.errors import InputError, some_of
@@ -66,6 +66,7 @@ def prepare(
     }
     out = Path(out).absolute()
     if (out / MANIFEST).is_file():
+        drop_journal(out)
         return _open_existing(out, identity, Path(raw), sources, how.strict)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(

@@ -91,7 +91,7 @@ class ShardWriter:
             with file.open("rb") as opened:
                 os.fsync(opened.fileno())
         os.rename(self.partial, self.out)
-        (self.out / JOURNAL).unlink()
+        drop_journal(self.out)
         self._journal.close()  # and with it the lock
 
     def abandon(self) -> None:
@@ -146,8 +146,9 @@ class ShardWriter:
         """
         self._journal.seek(0)
         lines = self._journal.read().splitlines(keepends=True)
-        kept = []
+        kept_bytes = 0
         if lines and lines[0] == identity_line:
+            kept_bytes = len(identity_line)
             for line in lines[1:]:
                 values = _journal_values(line)
                 if values is None or not self._records_are_whole(values):
@@ -155,10 +156,11 @@ class ShardWriter:
                 if not unchanged(self.sources_done, values["state"]):
                     break
                 self._keep(values)
-                kept.append(line)
-        self._journal.truncate(0)  # opened to append: writes go to the end
-        self._journal.write(identity_line + b"".join(kept))
-        self._journal.flush()
+                kept_bytes += len(line)
+        self._journal.truncate(kept_bytes)  # cut, not rewritten: a kill here loses nothing
+        if not kept_bytes:
+            self._journal.write(identity_line)  # opened to append: writes go to the end
+            self._journal.flush()
         for file in self.partial.iterdir():
             shard = int(file.stem.partition("-")[2]) if file.name.startswith("records-") else -1
             if 0 <= shard < len(self._shard_sizes):
@@ -179,6 +181,11 @@ class ShardWriter:
                 if zlib.crc32(opened.read(values["length"])) != values["crc32"]:
                     return False
         return True
+
+
+def drop_journal(out: Path) -> None:
+    """Removes the journal from a whole set, where a kill just after its renaming leaves it."""
+    (out / JOURNAL).unlink(missing_ok=True)
 
 
 def _journal_values(line: bytes) -> dict | None:
@@ -203,7 +210,7 @@ def _frame(record: Record, folder: Path) -> bytes:
     try:
         with tf.io.TFRecordWriter(str(scratch)) as writer:
             writer.write(encode_example(record))
-    except tf.errors.ResourceExhaustedError:
+    except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError):  # ENOSPC, EDQUOT; EFBIG
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
     frame = scratch.read_bytes()
     scratch.unlink()

@@ -245,6 +245,16 @@ def test_a_fourth_axis_of_length_one_is_no_obstacle(tmp_path):
     np.testing.assert_array_equal(read_nifti(tmp_path / "p.nii").array, _noise())
 
 
+def test_a_series_of_volumes_is_a_reason_where_the_task_takes_one(tmp_path):
+    heights = [_height_mm(2)]
+    series = np.stack([_noise(seed) for seed in range(5)], axis=-1)
+    with pytest.raises(Unreadable, match="4 dimensions"):
+        _slices(tmp_path / "series", series, "RAS", heights)
+    (of_one,) = _slices(tmp_path / "one", series[..., :1], "PIR", heights)
+    (volume,) = _slices(tmp_path / "volume", series[..., 0], "RAS", heights)
+    np.testing.assert_array_equal(of_one.image, volume.image)
+
+
 def test_a_missing_file_an_empty_one_and_a_text_are_reasons(tmp_path):
     with pytest.raises(Unreadable, match="does not exist"):
         read_nifti(tmp_path / "p.nii.gz")
@@ -347,6 +357,19 @@ def test_a_label_map_on_another_grid_of_the_same_shape_is_a_reason(tmp_path):
     _save(tmp_path / "labels" / "p.nii.gz", np.zeros(SHAPE, np.uint8), affine=shifted)
     source = Source("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
     with pytest.raises(Unreadable):
+        cardiac_structures.read_source(tmp_path, source, _task("cardiac_structures", (12, 12)))
+
+
+@pytest.mark.parametrize(("degrees", "taken"), [(0.0, True), (0.01, True), (0.4, False)])
+def test_a_label_map_turned_so_little_that_only_far_voxels_miss_is_a_reason(tmp_path, degrees, taken):
+    # By 0.4 degrees: 0.007 mm a voxel, and 1.4 mm after 200 of them. Rounded headers differ by less.
+    shape, turned, angle = (200, 4, 3), np.eye(4), np.radians(degrees)
+    turned[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    _save(tmp_path / "volumes" / "p.nii.gz", np.zeros(shape, np.int16), affine=np.eye(4))
+    _save(tmp_path / "labels" / "p.nii.gz", np.zeros(shape, np.uint8), affine=turned)
+    source = Source("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
+    expected = contextlib.nullcontext() if taken else pytest.raises(Unreadable, match="elsewhere")
+    with expected:
         cardiac_structures.read_source(tmp_path, source, _task("cardiac_structures", (12, 12)))
 
 

@@ -3,7 +3,27 @@
 import numpy as np
 from scipy import ndimage
 
+from data_prep.source import Unreadable
 from data_prep.volume import Volume
+
+# Beyond 45 degrees another axis would be the nearest. A scanner's gantry tilts by up to 30.
+LARGEST_TILT_DEGREES = 40.0
+
+
+def tilt_degrees(volume: Volume) -> float:
+    """The largest angle between an axis of the volume and the scanner's axis it stands for."""
+    along = np.diag(volume.affine)[:3] / volume.spacing_mm  # cosines
+    return float(np.degrees(np.arccos(np.clip(along, -1, 1).min())))
+
+
+def check_tilt(volume: Volume) -> None:
+    """Raises Unreadable for a volume whose slices nobody would call axial."""
+    tilt = tilt_degrees(volume)
+    if not tilt <= LARGEST_TILT_DEGREES:
+        raise Unreadable(
+            f"the image's axes lie {tilt:.1f} degrees off the scanner's; its own slices are taken "
+            f"as axial up to {LARGEST_TILT_DEGREES:g} degrees (resample it to axial slices)"
+        )
 
 
 def nearest_slice(volume: Volume, height_mm: float) -> int | None:
