@@ -45,7 +45,9 @@ def write_report(
     text = "\n\n".join(f"## {title}\n\n{body}" for title, body in parts.items() if body)
     title = f"# {task.name}: {len(jobs)} cells, {plan.folds} folds, {plan.repeats} repeats"
     write_at_once(out / REPORT, f"{title}\n\n{text}\n".encode())
-    return [parts["Scores"]], [*files, out / REPORT]
+    shown = ("dice_mean",) if task.kind == "segmentation" else ("accuracy", "balanced_accuracy", "auc")
+    lines = [tables.score_table(results, shown) if done else parts["Scores"]]
+    return lines, [*files, out / REPORT]
 
 
 def _predictions(jobs: list[dict]) -> pd.DataFrame:
