@@ -159,10 +159,15 @@ def _facts(out: Path) -> dict:
     }
 
 
-def _numbers(out: Path) -> dict[str, float | None]:
-    """One column a metric: `accuracy`, ..., and `f1_<class>` (or `dice_<class>`) a class."""
+def _numbers(out: Path) -> dict[str, float | str | None]:
+    """One column a metric: `accuracy`, ..., and `f1_<class>` (or `dice_<class>`) a class.
+
+    An undefined one is None and `<metric>_reason` says why.
+    """
     metrics = json.loads((out / METRICS).read_text(encoding="utf-8"))
     row = {name: _value(found) for name, found in metrics.items() if _is_number(found)}
+    for name in [name for name, value in row.items() if value is None]:
+        row[f"{name}_reason"] = metrics[name].get("reason") or ""
     for name, found in metrics.get("per_class", {}).items():
         for kind in ("f1", "dice"):
             if kind in found:

@@ -184,7 +184,7 @@ def test_one_patient_gives_a_value_and_no_interval():
     result = with_interval(accuracy, right_or_wrong([1, 1, 0, 1], [0, 0, 0, 0]))
     assert result == {
         "value": 0.75, "low": None, "high": None, "n": 1, "unit": "patients", "method": None,
-        "reason": "one patient: no interval",
+        "reason": "one patient",
     }  # fmt: skip
 
 

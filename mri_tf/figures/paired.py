@@ -44,7 +44,7 @@ def draw_paired(differences: pd.DataFrame):
         axes.set_title(words(metric) + (" (less is better)" if metric in ERRORS else ""))
         axes.set_xlabel("difference")
         axes.grid(False, axis="y")
-        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
     panels[0].set_yticks(range(len(labels)), labels)
     panels[0].set_ylim(len(labels) - 0.5, -0.5)  # first row on top
     add_note(figure, "Right of 0: the first named is higher. Bars: 95 % intervals; filled where they "

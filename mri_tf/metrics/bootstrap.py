@@ -34,17 +34,17 @@ def interval_number(drawn: np.ndarray, patients: int, undefined: str, also: str 
     if not np.isfinite(value):
         return number(np.nan, patients, reason=joined(undefined, also))
     if patients < 2:
-        return number(value, patients, reason=joined("one patient: no interval", also))
+        return number(value, patients, reason=joined("one patient", also))
     defined = resamples[np.isfinite(resamples)]
     lost = len(resamples) - len(defined)
     counted = f"undefined in {lost} of {len(resamples)} resamples" if lost else ""
     if lost > len(resamples) / 2:
-        return number(value, patients, reason=joined(f"{counted}: no interval", also))
+        return number(value, patients, reason=joined(counted, also))
     tail = (1 - COVERAGE) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
     left_out = f"{counted}: left out" if lost else ""
     if high - low < 1e-12:
-        same = "the resamples all give the same number, which shows nothing: no interval"
+        same = "all resamples agree, which shows nothing"
         return number(value, patients, reason=joined(same, left_out, also))
     return number(value, patients, (low, high), "bootstrap", joined(left_out, also))
 
