@@ -32,6 +32,8 @@ ARROWS = {
     "devices": CORE,
     "models": CORE | {"arguments"},
     "losses": set(),
+    "saliency": CORE,
+    "attribution": set(),
     "metrics": set(),
     "calibration": set(),
     "decisions": CORE,
