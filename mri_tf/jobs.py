@@ -23,6 +23,7 @@ class Variant:
     prepared: Prepared
     feature_given: TaskAndFile | None
     feature_prepared: Prepared | None
+    skipped: bool = False  # whether some of its inputs could not be read
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,16 @@ import sys
 from concurrent.futures import Future, as_completed
 from pathlib import Path
 
-from mri_tf.command import Parser, import_tensorflow, positive_int, run_command, seed_int
-from mri_tf.errors import InputError
+from mri_tf.command import (
+    DONE,
+    SOME_SKIPPED,
+    Parser,
+    import_tensorflow,
+    positive_int,
+    run_command,
+    seed_int,
+)
+from mri_tf.errors import InputError, RunFailed
 from mri_tf.task import BASE_VARIANT
 
 
@@ -46,7 +54,10 @@ def main(arguments: list[str]) -> int:
     lines, files = write_report(flags.out, first.given.task, plan, cells, rows)
     print("\n".join(lines))
     print(f"wrote {', '.join(str(path) for path in files)}")
-    return 0
+    lost = sum(row["status"] != "done" for row in rows.values())
+    if lost == len(rows):
+        raise RunFailed("Every cell failed.", f"The reasons are in {files[0]}.")
+    return SOME_SKIPPED if lost or any(variant.skipped for variant in variants.values()) else DONE
 
 
 def _plan(flags):
@@ -90,7 +101,7 @@ def _prepared_variant(name: str, flags):
         skipped = [*skipped, *more]
     for item in skipped:
         print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
-    return Variant(name, given, prepared, feature_given, feature_prepared)
+    return Variant(name, given, prepared, feature_given, feature_prepared, bool(skipped))
 
 
 def _common_patients(variants: dict) -> set[str]:
