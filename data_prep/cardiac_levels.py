@@ -14,6 +14,7 @@ from data_prep.phantom.thorax import write_thorax_phantom
 from data_prep.readers.nifti import read_nifti
 from data_prep.readers.table import read_table
 from data_prep.source import Source, Unreadable
+from data_prep.volume import three_dimensional
 from mri_tf.errors import InputError
 from mri_tf.schema import Record
 from mri_tf.task import Task
@@ -51,7 +52,7 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
 
 def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     """The labelled slices of one volume, head first."""
-    volume = read_nifti(raw / source.files["volume"])
+    volume = three_dimensional(read_nifti(raw / source.files["volume"]))
     check_tilt(volume)
     records = []
     for height_mm, level in source.slices:

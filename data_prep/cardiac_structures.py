@@ -13,7 +13,7 @@ from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16
 from data_prep.phantom.thorax import write_thorax_phantom
 from data_prep.readers.nifti import read_nifti
 from data_prep.source import Source, Unreadable
-from data_prep.volume import Volume
+from data_prep.volume import Volume, three_dimensional
 from mri_tf.errors import InputError
 from mri_tf.schema import Record
 from mri_tf.task import Task
@@ -52,9 +52,9 @@ def _volume_file(raw: Path, label_map: Path) -> str:
 
 def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     """Every `prep["slice_step"]`-th axial slice, head first, with its label map."""
-    volume = read_nifti(raw / source.files["volume"])
+    volume = three_dimensional(read_nifti(raw / source.files["volume"]))
     check_tilt(volume)
-    labels = read_nifti(raw / source.files["labels"])
+    labels = three_dimensional(read_nifti(raw / source.files["labels"]))
     if labels.array.shape != volume.array.shape:
         raise Unreadable(
             f"the label map has shape {labels.array.shape}, the volume {volume.array.shape}"

@@ -4,13 +4,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from data_prep.source import Unreadable
+
 
 @dataclass(frozen=True)
 class Volume:
     """An image with its place in the patient, in RAS.
 
-    `array` is (x, y, z) with x to the patient's right, y to the front and z to the head;
-    `affine` (4, 4) takes indices to RAS millimetres.
+    `array` is (x, y, z) or, where a file holds several values a voxel (time points, echoes,
+    sequences), (x, y, z, channels), with x to the patient's right, y to the front and z to the
+    head; `affine` (4, 4) takes indices to RAS millimetres. Its axes may be oblique, and sheared
+    where the scanner's gantry was tilted (`shear_degrees`).
     """
 
     array: np.ndarray
@@ -21,3 +25,47 @@ class Volume:
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distance of neighbouring voxels along x, y, z."""
         return tuple(float(length) for length in np.linalg.norm(self.affine[:3, :3], axis=0))
+
+    @property
+    def shear_degrees(self) -> float:
+        """How far the axes are from perpendicular: 0 but for stacks of a tilted gantry."""
+        axes = self.affine[:3, :3] / self.spacing_mm
+        cosines = np.abs(axes.T @ axes - np.eye(3))
+        return float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
+
+
+def three_dimensional(volume: Volume) -> Volume:
+    """The volume itself, for operations that take one value a voxel; raises Unreadable."""
+    if volume.array.ndim != 3:
+        raise Unreadable(f"the image has {volume.array.ndim} dimensions, not 3")
+    return volume
+
+
+def in_ras(array: np.ndarray, affine: np.ndarray, facts: dict | None = None) -> Volume:
+    """Axes in any order as a Volume: turned and flipped, never interpolated; raises Unreadable.
+
+    `array` is (i, j, k) or (i, j, k, channels); `affine` takes (i, j, k) to RAS millimetres.
+    Doubles become float32, and bytes the machine's order. NaN and infinite values are refused.
+    """
+    from nibabel import orientations
+
+    affine = np.asarray(affine, dtype=np.float64)
+    if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+        raise Unreadable("the header does not say where the image lies (its axes span no volume)")
+    if array.size == 0:
+        raise Unreadable("the image holds no voxels")
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, and is refused
+        array = array.astype(_kept(array.dtype), copy=False)
+    if not np.all(np.isfinite(array)):
+        raise Unreadable("the image holds NaN or infinite values")
+    turn = orientations.io_orientation(affine)
+    if np.any(np.isnan(turn)):
+        raise Unreadable("the header does not say where the image lies (an axis without length)")
+    turned = affine @ orientations.inv_ornt_aff(turn, array.shape[:3])
+    return Volume(orientations.apply_orientation(array, turn), turned, facts or {})
+
+
+def _kept(dtype: np.dtype) -> np.dtype:
+    if dtype.kind == "f":
+        return np.dtype(np.float32)
+    return dtype.newbyteorder("=")
