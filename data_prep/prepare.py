@@ -24,7 +24,10 @@ from mri_tf.schema import SCHEMA_VERSION, Record
 from mri_tf.task import Task
 from mri_tf.tasks import find_task_file, is_built_in
 
-LIBRARIES = ("tensorflow", "numpy", "scipy", "scikit-image", "nibabel", "pillow")
+LIBRARIES = (
+    "tensorflow", "numpy", "scipy", "scikit-image", "nibabel", "pillow", "pydicom", "imagecodecs",
+    "SimpleITK",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
