@@ -55,10 +55,13 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     volume = three_dimensional(read_nifti(raw / source.files["volume"]))
     check_tilt(volume)
     records = []
+    level_of: dict[int, str] = {}
     for height_mm, level in source.slices:
         z = nearest_slice(volume, height_mm)
         if z is None:
             raise Unreadable(f"the slice at z_mm {height_mm:g} lies outside the volume")
+        if level_of.setdefault(z, level) != level:
+            raise Unreadable(f"one slice is {level_of[z]} and {level}, at z_mm {height_mm:g}")
         image, affine = axial_slice(volume, z, task.image_shape, fill=AIR_HU)
         if "clahe" in task.prep:
             image = clahe_uint8(image, **task.prep["clahe"])

@@ -58,6 +58,14 @@ def read_or_make_salt(path: Path, out: Path) -> bytes:
         return salt
     salt = secrets.token_hex(32).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(salt + b"\n")
+    # Whole or not at all: half a salt would be refused for ever.
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(salt + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
     return salt

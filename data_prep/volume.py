@@ -37,7 +37,10 @@ class Volume:
 def three_dimensional(volume: Volume) -> Volume:
     """The volume itself, for operations that take one value a voxel; raises Unreadable."""
     if volume.array.ndim != 3:
-        raise Unreadable(f"the image has {volume.array.ndim} dimensions, not 3")
+        raise Unreadable(
+            f"the image has {volume.array.ndim} dimensions, not 3: a series of "
+            f"{volume.array[0, 0, 0].size} volumes, for which the task names no channels"
+        )
     return volume
 
 

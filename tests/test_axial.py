@@ -217,6 +217,14 @@ def test_a_height_outside_the_volume_is_a_reason(tmp_path):
         _slices(tmp_path, _noise(), "RAS", [_height_mm(2), 100.0])
 
 
+def test_one_slice_with_two_levels_is_a_reason(tmp_path):
+    _save(tmp_path / "volumes" / "p.nii.gz", _noise(), "RAS")
+    slices = ((_height_mm(2) + 0.1, "aortic_arch"), (_height_mm(2) - 0.1, "lung_apex"))
+    source = Source("p", {"volume": "volumes/p.nii.gz"}, slices=slices)
+    with pytest.raises(Unreadable, match="one slice is aortic_arch and lung_apex"):
+        cardiac_levels.read_source(tmp_path, source, _task("cardiac_levels", (12, 12)))
+
+
 def _nifti_bytes(array: np.ndarray, affine=AFFINE) -> bytes:
     return nibabel.Nifti1Image(array, affine).to_bytes()
 
