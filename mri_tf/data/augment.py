@@ -1,4 +1,4 @@
-"""Augmentation of a batch: parameters are drawn in one function and applied in pure ones.
+"""Augmentation of a batch of 2D images: drawn in one function and applied in pure ones.
 
 Every random number of a record comes from its own stateless seed, so a record is changed alike
 in tf.data and in the train step, whatever the batch around it.
@@ -10,6 +10,8 @@ from functools import partial
 import tensorflow as tf
 
 from mri_tf.arguments import check_arguments
+from mri_tf.data import augment3d
+from mri_tf.data.chance import record_uniforms
 from mri_tf.errors import InputError
 
 FLIP_AXES = ("columns", "rows")
@@ -57,25 +59,29 @@ OPERATIONS: dict[str, tuple[Callable, int]] = {  # name -> (function, uniforms a
 
 
 def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
-    """Raises InputError for an operation or argument that does not exist."""
-    if augment and len(image_shape) != 2:
-        raise InputError(
-            "augment changes 2D images.", f"image_shape {image_shape}", "Leave augment empty."
-        )
+    """Raises InputError for an operation, argument or value that images of this shape do not have."""
+    operations, others = OPERATIONS, augment3d.OPERATIONS
+    if len(image_shape) == 3:
+        operations, others = others, operations
     for name, arguments in augment.items():
-        if name not in OPERATIONS:
-            raise InputError(
-                "augment names operations of mri_tf/data/augment.py.",
-                name,
-                f"Known: {', '.join(OPERATIONS)}.",
+        if name not in operations:
+            rule = (
+                f"augment.{name} is not for {len(image_shape)}D images."
+                if name in others
+                else "augment names operations of mri_tf/data/augment.py or augment3d.py."
             )
-        check_arguments(f"augment.{name}", OPERATIONS[name][0], arguments)
-        if name == "random_flip" and dict(arguments).get("axis", "columns") not in FLIP_AXES:
             raise InputError(
-                f"augment.random_flip.axis is {' or '.join(FLIP_AXES)}.",
-                arguments["axis"],
-                "Change it in the task.",
+                rule, f"{name}, image_shape {image_shape}", f"Known: {', '.join(operations)}."
             )
+        check_arguments(f"augment.{name}", operations[name][0], arguments)
+    if len(image_shape) == 3:
+        augment3d.check_values(augment, image_shape)
+    elif augment.get("random_flip", {}).get("axis", "columns") not in FLIP_AXES:
+        raise InputError(
+            f"augment.random_flip.axis is {' or '.join(FLIP_AXES)}.",
+            augment["random_flip"]["axis"],
+            "Change it in the task.",
+        )
 
 
 def draw_transforms(
@@ -86,7 +92,7 @@ def draw_transforms(
     With `probability` a record is changed at all; then every operation of `augment` applies.
     """
     counts = [OPERATIONS[name][1] for name in augment]
-    uniforms = _uniforms(seeds, 1 + sum(counts))  # (batch, 1 + parameters)
+    uniforms = record_uniforms(seeds, 1 + sum(counts))  # (batch, 1 + parameters)
     identity = tf.eye(3, batch_shape=[tf.shape(seeds)[0]])
     matrix, used = identity, 1
     for (name, arguments), count in zip(augment.items(), counts, strict=True):
@@ -114,12 +120,17 @@ def apply_transforms(images: tf.Tensor, transforms: tf.Tensor, nearest: bool) ->
     return tf.ensure_shape(moved, images.shape)
 
 
-def _uniforms(seeds: tf.Tensor, count: int) -> tf.Tensor:
-    return tf.map_fn(
-        lambda seed: tf.random.stateless_uniform([count], seed),
-        seeds,
-        fn_output_signature=tf.TensorSpec([count], tf.float32),
-    )
+def augment_images(
+    images: tf.Tensor, labels: tf.Tensor | None, seeds: tf.Tensor, augment: dict, probability: float
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Images and the label maps of a segmentation as they are seen once: drawn, then applied."""
+    transforms = draw_transforms(seeds, tuple(images.shape[1:3]), augment, probability)
+    images = apply_transforms(images, transforms, nearest=False)
+    if labels is None:
+        return images, None
+    labels = tf.cast(labels, tf.float32)[..., None]  # (batch, rows, columns, 1)
+    moved = apply_transforms(labels, transforms, nearest=True)
+    return images, tf.cast(moved[..., 0], tf.int32)
 
 
 def _about_centre(xx, xy, yx, yy, shift_columns, shift_rows, size) -> tf.Tensor:

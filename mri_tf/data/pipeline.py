@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.data.augment import apply_transforms, draw_transforms
+from mri_tf.data.augment import augment_images
+from mri_tf.data.augment3d import augment_volumes
 from mri_tf.data.centroids import nearest_centroid
 from mri_tf.data.normalize import normalize
 from mri_tf.data.plan import Batch, TrainingPlan, plain_batches
@@ -89,14 +90,12 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
         else:
             target = batch["mask"] if segmentation else batch["label"]
         if training and task.augment and task.augment_probability > 0:
-            transforms = draw_transforms(
-                batch["seed"], task.image_shape, task.augment, task.augment_probability
+            augmented = augment_images if len(task.image_shape) == 2 else augment_volumes
+            labels = target if segmentation else None
+            image, labels = augmented(
+                image, labels, batch["seed"], task.augment, task.augment_probability
             )
-            image = apply_transforms(image, transforms, nearest=False)
-            if segmentation:
-                labels = tf.cast(target, tf.float32)[..., None]  # (batch, rows, columns, 1)
-                moved = apply_transforms(labels, transforms, nearest=True)
-                target = tf.cast(moved[..., 0], tf.int32)
+            target = labels if segmentation else target
         image = normalize(image, batch["intensity_stats"], task.normalize)
         return image, target, batch["weight"]
 

@@ -1,0 +1,77 @@
+"""Volumes read at other places: one trilinear or nearest gather, compiled by XLA into one loop.
+
+As separate TensorFlow ops the eight gathers cost some five times as much (benchmarks/augment3d.py).
+"""
+
+import tensorflow as tf
+
+
+@tf.function(jit_compile=True)
+def resample_linear(volumes: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    """Trilinear: float32 (batch, depth, rows, columns, channels) -> the same shape.
+
+    matrix (batch, 4, 4) leads from a voxel of the result to a place in the source, both (depth,
+    row, column, 1) counted from the grid's centre. A place outside takes the nearest border voxel.
+    """
+    shape = tf.shape(volumes)
+    voxels = tf.reshape(volumes, (shape[0], -1, volumes.shape[-1]))  # (batch, voxels, channels)
+    axes = [_neighbours(*axis) for axis in _places(volumes.shape[1:4], matrix)]
+
+    def along_columns(depth, row):
+        below, above, share = axes[2]
+        return _between(_read(voxels, shape, depth, row, below),
+                        _read(voxels, shape, depth, row, above), share)  # fmt: skip
+
+    def in_plane(depth):
+        below, above, share = axes[1]
+        return _between(along_columns(depth, below), along_columns(depth, above), share)
+
+    below, above, share = axes[0]
+    return tf.ensure_shape(_between(in_plane(below), in_plane(above), share), volumes.shape)
+
+
+@tf.function(jit_compile=True)
+def resample_nearest(labels: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    """The nearest voxel's label: (batch, depth, rows, columns) of any dtype -> the same.
+
+    The matrix is that of `resample_linear`.
+    """
+    shape = tf.shape(labels)
+    voxels = tf.reshape(labels, (shape[0], -1))  # (batch, voxels)
+    depth, row, column = (
+        tf.cast(tf.floor(place + 0.5), tf.int32) for place, _ in _places(labels.shape[1:4], matrix)
+    )
+    return tf.ensure_shape(_read(voxels, shape, depth, row, column), labels.shape)
+
+
+def _places(size: tuple[int, int, int], matrix: tf.Tensor) -> list[tuple[tf.Tensor, int]]:
+    """Of each axis the place in the source, float (batch, depth, rows, columns), and its length."""
+    grid = [tf.range(length, dtype=tf.float32) - (length - 1) / 2 for length in size]
+    depth, row, column = (
+        tf.reshape(line, shape)
+        for line, shape in zip(grid, [(1, -1, 1, 1), (1, 1, -1, 1), (1, 1, 1, -1)], strict=True)
+    )
+    entry = matrix[:, :, :, None, None, None]  # (batch, 4, 4, 1, 1, 1)
+    places = []
+    for axis, length in enumerate(size):
+        own = entry[:, axis]
+        place = own[:, 0] * depth + own[:, 1] * row + own[:, 2] * column + own[:, 3]
+        places.append((tf.clip_by_value(place + (length - 1) / 2, 0.0, length - 1.0), length))
+    return places
+
+
+def _neighbours(place: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The voxels below and above a place, and how far it lies from the one to the other."""
+    below = tf.floor(place)
+    share = (place - below)[..., None]  # (batch, depth, rows, columns, 1)
+    below = tf.cast(below, tf.int32)
+    return below, tf.minimum(below + 1, length - 1), share
+
+
+def _between(below: tf.Tensor, above: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    return below + (above - below) * share  # exact where both are equal, or the share is nought
+
+
+def _read(voxels: tf.Tensor, shape: tf.Tensor, depth, row, column) -> tf.Tensor:
+    number = (depth * shape[2] + row) * shape[3] + column
+    return tf.gather(voxels, number, batch_dims=1)
