@@ -3,6 +3,7 @@
 import keras
 
 from mri_tf.data.augment import check_augment
+from mri_tf.data.cut import check_cut
 from mri_tf.data.normalize import check_normalize
 from mri_tf.decisions import check_criterion
 from mri_tf.errors import InputError
@@ -14,21 +15,25 @@ from mri_tf.training import PreparingModel
 
 def check_task(task: Task) -> None:
     """Raises InputError for names and arguments in a task that do not exist, before data is read."""
-    check_augment(task.augment, task.image_shape)
+    check_cut(task)
+    check_augment(task.augment, task.network_shape)
     check_normalize(task.normalize)
     check_model_args(task.model, task.model_args, takes_features=bool(task.features_from))
     check_criterion(task.operating_point, len(task.class_names))
 
 
 def check_features(task: Task, features: Task) -> None:
-    """Raises InputError unless the feature network sees images as the classifier does."""
+    """Raises InputError unless the feature network sees images as the classifier does.
+
+    One that only predicts masks takes the same records and normalises them its own way.
+    """
     wanted = {
-        "name": task.features_from,
+        "name": task.pretrained_on,
         "kind": "segmentation",
         "image_shape": task.image_shape,
         "channels": task.channels,
-        "normalize": task.normalize,
     }
+    wanted |= {"normalize": task.normalize} if task.features_from else {"prep": task.prep}
     differs = [key for key, value in wanted.items() if getattr(features, key) != value]
     if differs:
         key = differs[0]
@@ -41,7 +46,7 @@ def check_features(task: Task, features: Task) -> None:
 
 def build_network(task: Task, features: keras.Model | None = None) -> PreparingModel:
     """The task's network with fresh weights, around a segmentation network if it takes one."""
-    source = (*task.image_shape, len(task.channels)) if features is None else features
+    source = (*task.network_shape, len(task.channels)) if features is None else features
     model = builder(task.model)(source, len(task.output_names), **task.model_args)
     return PreparingModel(model.inputs, model.outputs[0], name=task.name)
 

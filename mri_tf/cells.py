@@ -6,48 +6,60 @@ or to a Dask worker that sees the same disk.
 """
 
 import csv
+import fcntl
 import json
 import math
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from mri_tf.checkpoint import write_at_once
 from mri_tf.command import INTERRUPTED, SOME_SKIPPED
 from mri_tf.errors import InputError
-from mri_tf.runs import FEATURES, METRICS, PREDICTIONS, locked, open_finished
+from mri_tf.runs import FEATURES, METRICS, PREDICTIONS, open_run
 
-ROW, LOG = "row.json", "log.txt"
+ROW, LOG, LOCK, SPLIT = "row.json", "log.txt", ".lock", "split.json"
 DONE, FAILED = "done", "failed"
 ATTEMPTS = 2  # of a process that was killed; it goes on from its checkpoint
 SECONDS_BETWEEN_LOOKS = 1.0
 KEPT = {"run.json", METRICS, PREDICTIONS, "history.csv"}  # of a run, with --keep metrics
 OPTIMISTIC = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean")
+RECORDS, PATH = re.compile(r", records .*"), re.compile(r"\S*/\S*")  # not for reports
 _interrupted = threading.Event()
+_running: set[subprocess.Popen] = set()
+_starting = threading.Lock()  # no process starts while the running ones are ended
 
 
 def run_cell(job: dict) -> dict:
     """The row of a job, finished now or before; a failure is a row too, with its reason.
 
-    A job holds `folder`, `arguments` of train without seed and output, `seeds` (one a restart),
-    `threads`, `identity`, `keep` and `row`, the columns that are known before. The restart with
-    the lowest validation loss gives the row; the best numbers of all restarts on the reported
-    side stand beside it as `optimistic_...`.
+    A job holds `folder`, `arguments` of train without seed, split file and output, `split` (the
+    values of that file), `seeds` (one a restart), `threads`, `identity`, `keep` and `row`, the
+    columns that are known before. The restart with the lowest validation loss gives the row; the
+    best numbers of all restarts on the reported side stand beside it as `optimistic_...`.
     """
     folder = Path(job["folder"])
     folder.mkdir(parents=True, exist_ok=True)
-    row = finished_row(job)
-    if row is not None:
-        return row
+    with _held(folder) as lock:
+        row = finished_row(job)
+        return _run(job, folder, lock) if row is None else row
+
+
+def _run(job: dict, folder: Path, lock: int) -> dict:
+    _save(folder, {"identity": job["identity"], "row": None})
+    write_at_once(folder / SPLIT, json.dumps(job["split"], indent=1).encode())
     start = time.monotonic()
     runs = []
     for seed in job["seeds"]:
         out = folder / f"s{seed}"
-        reason = _train(job, seed, out)
+        reason = _train(job, seed, out, lock)
         if reason:
             seconds = time.monotonic() - start
             return {**job["row"], "seed": seed, "seconds": seconds, "status": FAILED, "reason": reason}
@@ -71,12 +83,12 @@ def run_cell(job: dict) -> dict:
         _tidy(out, whole=job["keep"] == "runs" and out == chosen)
     restarts = [{"seed": int(out.name[1:]), **numbers} for out, numbers in values.items()]
     saved = {"identity": job["identity"], "run": chosen.name, "row": row, "restarts": restarts}
-    write_at_once(folder / ROW, json.dumps(saved, indent=1).encode())
+    _save(folder, saved)
     return row
 
 
 def finished_row(job: dict) -> dict | None:
-    """The row that an earlier process wrote; raises InputError if it is of another study."""
+    """The row of a job that is done; raises InputError if its folder was begun by another study."""
     path = Path(job["folder"]) / ROW
     if not path.is_file():
         return None
@@ -101,53 +113,98 @@ def restarts_of(job: dict) -> list[dict]:
     return json.loads((Path(job["folder"]) / ROW).read_text(encoding="utf-8"))["restarts"]
 
 
-def _train(job: dict, seed: int, out: Path) -> str:
+@contextmanager
+def ended_together():
+    """What ends this block early, Ctrl-C or an error, also ends the train processes of this process."""
+    _interrupted.clear()
+    try:
+        yield
+    except BaseException:
+        with _starting:
+            _interrupted.set()
+            for process in _running:
+                process.send_signal(signal.SIGINT)
+        raise
+
+
+def _train(job: dict, seed: int, out: Path, lock: int) -> str:
     """Trains one restart; returns why it failed, or nothing."""
-    arguments = [*job["arguments"], "--seed", str(seed), "--out", str(out), "--no-export"]
+    folder = Path(job["folder"])
+    arguments = [
+        *job["arguments"], "--split-file", str(folder / SPLIT), "--seed", str(seed),
+        "--out", str(out), "--no-export",
+    ]  # fmt: skip
     environment = os.environ | {
         name: str(job["threads"])
         for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     }
-    code, log = 0, Path(job["folder"]) / LOG
     for _ in range(ATTEMPTS):
-        _wait_until_free(out)
-        if _interrupted.is_set():
-            raise KeyboardInterrupt
-        with log.open("ab") as file:
-            begun = file.tell()
-            # Into a file: the process outlives a worker that is killed, and ends what it does.
-            code = subprocess.run(
-                [sys.executable, "-m", "mri_tf.train", *arguments],
-                stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, check=False,
-            ).returncode  # fmt: skip
-        if code == INTERRUPTED:
-            _interrupted.set()
+        with (folder / LOG).open("ab") as log:
+            begun = log.tell()
+            with _starting:
+                if _interrupted.is_set():
+                    raise KeyboardInterrupt
+                # Into a file: the process outlives a worker that is killed, and ends what it does.
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "mri_tf.train", *arguments],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                    pass_fds=(lock,),
+                )  # fmt: skip
+                _running.add(process)
+            code = process.wait()
+            with _starting:
+                _running.discard(process)
+        if _interrupted.is_set() or code in (INTERRUPTED, -signal.SIGINT):
             raise KeyboardInterrupt
         if code in (0, SOME_SKIPPED):
             return ""
         if code >= 0:  # it said why; a second attempt would say the same
-            break
-    with log.open("rb") as file:
-        file.seek(begun)
-        said = file.read().decode(errors="replace").splitlines()
-    errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
-    if code < 0:
-        return f"killed by signal {-code}, {ATTEMPTS} times (out of memory?)"
-    return errors[-1] if errors else f"exit code {code}, see {log.name} of the cell"
+            with (folder / LOG).open("rb") as log:
+                log.seek(begun)
+                return _reason(log.read().decode(errors="replace"), code)
+    return f"killed by signal {-code}, {ATTEMPTS} times (out of memory?)"
 
 
-def _wait_until_free(out: Path) -> None:
-    """A process whose worker was killed may still be at work in the run folder."""
-    while not _interrupted.is_set():
-        try:
-            with locked(out):
-                return
-        except InputError:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+def _reason(said: str, code: int) -> str:
+    """The error line of a train process as reports may show it; the whole is in the cell's log.
+
+    What an input error received, and the text of an unexpected one, may hold patient ids and paths.
+    """
+    errors = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
+    if not errors:
+        return f"exit code {code}, see {LOG} of the cell"
+    rule, received, _ = errors[-1].partition(" Received: ")
+    if rule.startswith("Unexpected "):
+        return f"{rule.partition(':')[0]}, see {LOG} of the cell"
+    what = rule if received else rule.partition(". ")[0]
+    return PATH.sub("...", RECORDS.sub("", what)).rstrip(".")
+
+
+@contextmanager
+def _held(folder: Path):
+    """The lock of a cell, as a file descriptor; a process that is given it too holds it as well.
+
+    So a train process whose study or worker was killed keeps the cell to itself until it ends.
+    """
+    with (folder / LOCK).open("w") as file:
+        while True:
+            if _interrupted.is_set():
+                raise KeyboardInterrupt
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+        yield file.fileno()
+
+
+def _save(folder: Path, values: dict) -> None:
+    write_at_once(folder / ROW, json.dumps(values, indent=1).encode())
 
 
 def _facts(out: Path) -> dict:
-    values = open_finished(out).values
+    # Not open_finished: with --keep metrics a study killed before it wrote the row left no weights.
+    values = open_run(out).values
     return {
         "seed": values["seed"],
         "n_train": len(values["sides"]["train"]),

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from mri_tf.command import Parser, import_tensorflow, run_command
@@ -67,7 +68,7 @@ def write_saved_model(model, run, image_dtype: str, folder: Path) -> None:
     from mri_tf.data.normalize import needs_stats, normalize
 
     task, answer = run.task, answer_in_graph(run)
-    grid = (*task.image_shape, len(task.channels))
+    grid = (*task.network_shape, len(task.channels))
     archive = ExportArchive()
     archive.track(model)
 
@@ -169,31 +170,37 @@ def parity(run, prepared, model, folder: Path) -> float:
     import numpy as np
     import tensorflow as tf
 
+    from mri_tf.data.cut import cut_function
     from mri_tf.data.normalize import needs_stats, normalize
+    from mri_tf.data.pipeline import walk
     from mri_tf.fitting import positions_of
     from mri_tf.predicting import predict_records
-    from mri_tf.schema import parse_examples
 
     task = run.task
     records = positions_of(run, prepared)[2][:PARITY_RECORDS]
-    batch = parse_examples(
-        tf.constant(prepared.read(records)), prepared.image_shape, prepared.image_dtype, False
+    raw = walk(
+        prepared, records, min(len(records), task.batch_size), cut=cut_function(task, training=False)
     )
-    image = batch["image"].numpy().astype(np.float32)
-    feed = {"image": image}
-    if needs_stats(task.normalize):
-        feed["intensity_stats"] = batch["intensity_stats"].numpy()
     expected = reported(run, predict_records(model, run, prepared, records))
-    served = run_in_session(folder, "serving_default", feed)["probabilities"]
-    difference = np.max(np.abs(served - expected))
-    if serves_image_bytes(task):
-        files = png_files(image, task)
-        held = tf.stack([grid_image(file, task, prepared.image_dtype) for file in files])
-        if not np.array_equal(held, image):
-            outputs = model.predict_on_batch(normalize(held, _stats(held), task.normalize))
-            expected = reported(run, outputs)
-        served = run_in_session(folder, "image_bytes", {"image_bytes": files})["probabilities"]
-        difference = max(difference, np.max(np.abs(served - expected)))
+    difference, done = 0.0, 0
+    with session_of(folder) as served:
+        for batch in raw:
+            image = batch["image"].numpy().astype(np.float32)
+            feed = {"image": image}
+            if needs_stats(task.normalize):
+                feed["intensity_stats"] = batch["intensity_stats"].numpy()
+            wanted = expected[done : done + len(image)]
+            done += len(image)
+            found = served("serving_default", feed)["probabilities"]
+            difference = max(difference, np.max(np.abs(found - wanted)))
+            if serves_image_bytes(task):
+                files = png_files(image, task)
+                held = tf.stack([grid_image(file, task, prepared.image_dtype) for file in files])
+                if not np.array_equal(held, image):
+                    inputs = normalize(held, _stats(held), task.normalize)
+                    wanted = reported(run, model.predict_on_batch(inputs))
+                found = served("image_bytes", {"image_bytes": files})["probabilities"]
+                difference = max(difference, np.max(np.abs(found - wanted)))
     return float(difference)
 
 
@@ -209,16 +216,33 @@ def png_files(images, task):
     return np.array([tf.io.encode_png(one).numpy() for one in stored.astype(kind)], dtype=object)
 
 
-def run_in_session(folder: Path, signature: str, values: dict) -> dict:
-    """Loads a SavedModel into a session of its own, as TF Serving does, and runs a signature."""
+@contextmanager
+def session_of(folder: Path):
+    """A SavedModel loaded into a session of its own, as TF Serving does: yields
+    `run(signature, values)`, which gives the signature's outputs by name."""
     import tensorflow as tf
 
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph)
+    with graph.as_default():
         loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+
+    def run(signature: str, values: dict) -> dict:
         found = loaded.signature_def[signature]
         feed = {found.inputs[name].name: value for name, value in values.items()}
         fetch = {name: info.name for name, info in found.outputs.items()}
         return session.run(fetch, feed)
+
+    try:
+        yield run
+    finally:
+        session.close()
+
+
+def run_in_session(folder: Path, signature: str, values: dict) -> dict:
+    """One call of a SavedModel's signature in a session of its own."""
+    with session_of(folder) as run:
+        return run(signature, values)
 
 
 def _stats(image):

@@ -12,6 +12,7 @@ from mri_tf.answers import fit_answers, to_values
 from mri_tf.assemble import build_network, load_network
 from mri_tf.checkpoint import FILE
 from mri_tf.data.centroids import fit_centroids
+from mri_tf.data.cut import check_masks, cut_function
 from mri_tf.data.pipeline import (
     batch_function,
     damage_named,
@@ -57,7 +58,7 @@ def new_run(
                 for side, names in _by_side(prepared.patients, sides).items()
             },
             "seen": seen_by(prepared, sides, features),
-            "feature_task": features.values["task"] if features else None,
+            "feature_task": features.values["task"] if features and task.features_from else None,
             "fitted": {},  # on the training side; filled when the training starts
             "feature_weights": features.values["weights_sha256"] if features else "",
             "versions": {"mri_tf": mri_tf.__version__, "tensorflow": tf.__version__,
@@ -78,6 +79,7 @@ def fit_run(
         task, seed = run.task, run.values["seed"]
         sides = positions_of(run, prepared)
         _check_classes(task, prepared, sides)
+        check_masks(task, prepared)
         where = strategy(devices)
         replicas = where.num_replicas_in_sync
         plan = TrainingPlan(
@@ -103,9 +105,11 @@ def fit_run(
             )
             model.optimizer.build(model.trainable_variables)
         data = TrainingData(
-            training=lambda first: training_batches(prepared, plan, first, task.epochs),
+            training=lambda first: training_batches(prepared, plan, first, task),
             validation=ordered_batches(
-                walk(prepared, sides[1], plan.batch_size, replicas), task, fitted
+                walk(prepared, sides[1], plan.batch_size, replicas, cut_function(task, False)),
+                task,
+                fitted,
             ),
             steps=plan.steps,
             prepare=batch_function(task, training=True, fitted=fitted),

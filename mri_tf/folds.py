@@ -1,16 +1,19 @@
 """The cells of a study: variants x repeats x folds x training sizes, on identical splits."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from mri_tf.errors import InputError, some_of
+from mri_tf.fingerprint import fingerprint
 from mri_tf.prepared import Prepared
 from mri_tf.sides import units_of
 from mri_tf.splits import SIDES, split_by_column, split_units
 from mri_tf.task import Task
 
 WHOLE = 0  # the training size of a cell that is not limited
+LONGEST_NAME = 80  # letters of a variant in a file name
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,15 @@ class Cell:
     def name(self) -> str:
         """Also the name of its folder."""
         size = f"-n{self.train_size}" if self.train_size else ""
-        return f"{self.variant.replace(',', '+')}-r{self.repeat}-f{self.fold}{size}"
+        return f"{file_name(self.variant)}-r{self.repeat}-f{self.fold}{size}"
+
+
+def file_name(variant: str) -> str:
+    """A variant as part of a file name: another for every variant, whatever its letters."""
+    plain = re.sub(r"[^A-Za-z0-9_.,-]", "_", variant)
+    if plain != variant or len(plain) > LONGEST_NAME:
+        plain = f"{plain[:LONGEST_NAME]}-{fingerprint(variant)[:8]}"
+    return plain.replace(",", "+")
 
 
 def cells_of(plan: Plan) -> list[Cell]:
@@ -73,6 +84,7 @@ def fold_patients(
     there = np.flatnonzero(np.isin(prepared.patients, sorted(common)))
     labels, patients = prepared.labels[there], prepared.patients[there]
     units = units_of(prepared, "group")[there]
+    _check_enough(units, plan)
     if plan.folds == 1 and any(prepared.splits):
         sides = split_by_column(patients, prepared.groups[there], prepared.splits[there])
         return {(repeat, 0): _named(patients, sides) for repeat in range(plan.repeats)}
@@ -87,6 +99,11 @@ def fold_patients(
         tests = split_units(units, labels, (1 / plan.folds,) * plan.folds, [plan.seed, repeat])
         for fold, test in enumerate(tests):
             rest = np.setdiff1d(np.arange(len(there)), test)
+            if len(np.unique(units[rest])) < 2:
+                raise InputError(
+                    "Every fold leaves at least two patients (or groups) for training and validation.",
+                    f"1 in fold {fold} of {plan.folds}", "Use more --folds, or add patients.",
+                )  # fmt: skip
             seed = [plan.seed, repeat, fold]
             sides = split_units(units[rest], labels[rest], inner, seed)
             found[repeat, fold] = _named(patients, [rest[sides[0]], rest[sides[1]], test])
@@ -105,8 +122,16 @@ def split_file(plan: Plan, class_names: tuple[str, ...], patients: dict, cell: C
     return values
 
 
-def check_plan(plan: Plan, prepared: Prepared, task: Task) -> None:
-    """Raises InputError for flags that do not fit the task or the set."""
+def check_plan(plan: Plan, tasks: list[Task]) -> None:
+    """Raises InputError for flags that do not fit the task, or variants that cannot be compared."""
+    task = tasks[0]
+    for name, other in zip(plan.variants, tasks, strict=True):
+        if (other.kind, other.class_names) != (task.kind, task.class_names):
+            raise InputError(
+                "The variants of a study have the same kind and classes.",
+                f"{name} of {other.kind}: {', '.join(other.class_names)}",
+                "Compare them in studies of their own.",
+            )
     unknown = sorted(set(plan.keep_all) - set(task.class_names))
     if unknown:
         raise InputError(
@@ -119,11 +144,14 @@ def check_plan(plan: Plan, prepared: Prepared, task: Task) -> None:
         raise InputError(
             "--keep-all goes with --train-sizes.", ",".join(plan.keep_all), "Add --train-sizes."
         )
-    units = len(np.unique(units_of(prepared, "group")))
-    if units < max(plan.folds, len(SIDES)):
+
+
+def _check_enough(units: np.ndarray, plan: Plan) -> None:
+    count = len(np.unique(units))
+    if count < max(plan.folds, len(SIDES)):
         raise InputError(
             "A study needs at least as many patients (or groups) as folds, and three.",
-            f"{units} for {plan.folds} folds", "Use fewer --folds, or add patients.",
+            f"{count} for {plan.folds} folds", "Use fewer --folds, or add patients.",
         )  # fmt: skip
 
 

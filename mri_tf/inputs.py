@@ -49,8 +49,7 @@ def feature_set(
         beside = where.data.absolute().with_name(given.task.name)
         if not beside.is_dir():
             raise InputError(
-                f"Task {classifier.task.name} takes features of a network trained on "
-                f"{given.task.name}.",
+                f"Task {classifier.task.name} needs a network trained on {given.task.name}.",
                 f"--data {where.data} and no prepared set {beside}",
                 "Give --raw DIR, --features-data DIR or --features RUN.",
             )

@@ -1,10 +1,8 @@
-"""From a study's plan to jobs: split files, pre-trainings that cells share, and train commands."""
+"""From a study's plan to jobs: splits, pre-trainings that cells share, and train commands."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from mri_tf.checkpoint import write_at_once
 from mri_tf.fingerprint import fingerprint, task_fingerprint
 from mri_tf.folds import Cell, Plan, cells_of, split_file
 from mri_tf.inputs import TaskAndFile
@@ -30,7 +28,6 @@ class Variant:
 class Place:
     """Where and how a study's processes run: values of its flags."""
 
-    task: str  # as --task takes it
     out: Path
     assignments: tuple[str, ...]  # of --set
     threads: int
@@ -40,7 +37,7 @@ class Place:
 def cell_jobs(
     variants: dict[str, Variant], plan: Plan, sides: dict, place: Place
 ) -> tuple[list[dict], list[dict]]:
-    """(pre-trainings, cells) as jobs of `cells.run_cell`; the split files are written.
+    """(pre-trainings, cells) as jobs of `cells.run_cell`; nothing is written.
 
     A pre-training holds nobody of its fold's validation and test side, and cells whose feature
     task and patients are equal share one. Each cell's `needs` names its pre-training, or nothing.
@@ -76,9 +73,9 @@ def _feature_job(variant: Variant, patients: dict, plan: Plan, place: Place) -> 
         "folder": str(place.out / "features" / name),
         "arguments": [
             "--task", str(given.file), "--data", str(prepared.folder.absolute()),
-            "--split-file", _written(place.out / "splits" / f"{name}.json", values),
             *(["--set", *settings] if settings else []),
         ],
+        "split": values,
         "seeds": [plan.seed],
         "threads": place.threads,
         "identity": identity,
@@ -93,14 +90,12 @@ def _cell_job(
 ) -> dict:
     task = variant.given.task
     values = split_file(plan, task.class_names, patients, cell)
-    size = f"-n{cell.train_size}" if cell.train_size else ""
-    path = place.out / "splits" / f"r{cell.repeat}-f{cell.fold}{size}.json"
+    # The file, not what --task said: a worker of a cluster may work in another folder.
     arguments = [
-        "--task", place.task, "--data", str(variant.prepared.folder.absolute()),
-        "--split-file", _written(path, values),
+        "--task", str(variant.given.file), "--data", str(variant.prepared.folder.absolute())
     ]  # fmt: skip
     if cell.variant != BASE_VARIANT:
-        arguments += ["--variant", cell.variant]
+        arguments.append(f"--variant={cell.variant}")
     if features:
         weights = Path(features["folder"]) / f"s{features['seeds'][0]}"
         arguments += ["--features", str(weights)]
@@ -117,6 +112,7 @@ def _cell_job(
         "name": cell.name,
         "folder": str(place.out / "cells" / cell.name),
         "arguments": arguments,
+        "split": values,
         "seeds": seeds,
         "threads": place.threads,
         "identity": identity,
@@ -131,9 +127,3 @@ def _cell_job(
             "train_size": cell.train_size or None,
         },
     }
-
-
-def _written(path: Path, values: dict) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_at_once(path, json.dumps(values, indent=1).encode())
-    return str(path)

@@ -19,17 +19,28 @@ def seen_by(prepared: Prepared, sides: list[np.ndarray], features: Run | None) -
 
 
 def check_features_unseen(features: Run, prepared: Prepared, sides: list[np.ndarray]) -> None:
-    """Refuses a feature network that saw patients of validation or test, by id or by pixels."""
-    seen = features.values["seen"]
+    """Refuses a network before the classifier that saw patients of validation or test, by id or by
+    pixels."""
+    _check_unseen(features.values["seen"], prepared, sides, "feature")
+
+
+def check_derived_unseen(prepared: Prepared, sides: list[np.ndarray]) -> None:
+    """Refuses a derived set whose segmentation network saw patients of validation or test."""
+    derived = prepared.manifest.get("derived")
+    if derived:
+        _check_unseen(derived["seen"], prepared, sides, "segmentation")
+
+
+def _check_unseen(seen: dict, prepared: Prepared, sides: list[np.ndarray], kind: str) -> None:
     held_out = np.concatenate(sides[1:])
     known = np.isin(prepared.patients[held_out], seen["patients"]) | np.isin(
         prepared.contents[held_out], seen["contents"]
     )
     if known.any():
         raise InputError(
-            "The feature network saw no patient of the classifier's validation or test side.",
+            f"The {kind} network saw no patient of the classifier's validation or test side.",
             some_of(sorted(set(prepared.patients[held_out[known]])), 20),
-            "Leave --features away to pre-train on the training side, or use other features.",
+            "Leave --features away to pre-train on the training side, or use another run.",
         )
 
 

@@ -2,11 +2,15 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from mri_tf.data.cut import cut_function, patch_settings
 from mri_tf.data.pipeline import damage_named, ordered_batches, walk
 from mri_tf.prepared import Prepared
 from mri_tf.progress import progress
 from mri_tf.runs import Run
+from mri_tf.task import Task
+from mri_tf.windows import predict_windows
 
 BATCH_SIZE = 32
 
@@ -15,15 +19,31 @@ def predict_records(
     model: keras.Model, run: Run, prepared: Prepared, records: np.ndarray
 ) -> np.ndarray:
     """(records, classes) probabilities as the network gives them, in the order of `records`."""
-    batches = ordered_batches(
-        walk(prepared, records, BATCH_SIZE), run.task, run.values["fitted"]
-    )
+    batch_size = min(BATCH_SIZE, run.task.batch_size)
+    raw = walk(prepared, records, batch_size, cut=cut_function(run.task, training=False))
+    batches = ordered_batches(raw, run.task, run.values["fitted"])
     found = []
     with damage_named(prepared), progress("evaluating", len(batches)) as advance:
         for image, _, _ in batches:
             found.append(model.predict_on_batch(image))
             advance(len(found))
     return np.concatenate(found)
+
+
+def predict_whole(model: keras.Model, task: Task, images: tf.Tensor) -> np.ndarray:
+    """(batch, *grid, channels) normalised -> (batch, *grid, labels), by windows where the network
+    sees patches."""
+    if not task.patch:
+        return model.predict_on_batch(images)
+    values = patch_settings(**task.patch)
+    return np.stack(
+        [
+            predict_windows(
+                model.predict_on_batch, image, tuple(values["shape"]), overlap=values["overlap"]
+            )
+            for image in images.numpy()
+        ]
+    )
 
 
 def pixel_confusions(
@@ -36,13 +56,14 @@ def pixel_confusions(
     labels = len(run.task.output_names)
     _, patient_of = np.unique(prepared.patients[records].astype(str), return_inverse=True)
     counts = np.zeros((patient_of.max() + 1, labels, labels))
+    batch_size = min(BATCH_SIZE, run.task.batch_size)
     batches = ordered_batches(
-        walk(prepared, records, BATCH_SIZE), run.task, run.values["fitted"]
+        walk(prepared, records, batch_size), run.task, run.values["fitted"]
     )
     done = 0
     with damage_named(prepared), progress("evaluating", len(records)) as advance:
         for image, mask, _ in batches:
-            predicted = model.predict_on_batch(image).argmax(axis=-1)  # (batch, rows, columns)
+            predicted = predict_whole(model, run.task, image).argmax(axis=-1)  # (batch, *grid)
             for truth, guess in zip(mask.numpy(), predicted, strict=True):
                 pairs = np.bincount(np.ravel(truth * labels + guess), minlength=labels * labels)
                 counts[patient_of[done]] += pairs.reshape(labels, labels)

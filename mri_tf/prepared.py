@@ -10,7 +10,7 @@ import numpy as np
 
 from mri_tf.errors import InputError
 from mri_tf.fingerprint import fingerprint, prep_fingerprint
-from mri_tf.schema import SCHEMA_VERSION
+from mri_tf.schema import SCHEMA_VERSION, Record, decode_example
 from mri_tf.task import Task
 
 MANIFEST = "manifest.json"
@@ -103,6 +103,12 @@ class Prepared:
         return self.manifest["has_mask"]
 
     @property
+    def masks(self) -> tuple[str, ...]:
+        """Those that every record holds: of `mask` and `predicted_mask`."""
+        derived = ("predicted_mask",) if self.manifest.get("derived") else ()
+        return (("mask",) if self.has_mask else ()) + derived
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         return tuple(self.manifest["class_names"])
 
@@ -123,6 +129,12 @@ class Prepared:
             f"{self.folder} of task {self.manifest['task']} (prep {made_for[:8]})",
             f"Make the right one with --raw DIR in place of --data, or, for the task without "
             f"--variant and --set, python -m data_prep.write --task {task.name} --raw DIR --out DIR.",
+        )
+
+    def record(self, position: int) -> Record:
+        """One record, with what the index does not hold: facts, affine, masks."""
+        return decode_example(
+            self._read_one(position), self.image_shape, self.image_dtype, self.masks
         )
 
     def read(self, records: np.ndarray) -> list[bytes]:

@@ -19,6 +19,7 @@ from mri_tf.fingerprint import file_hash, fingerprint
 from mri_tf.task import Task, from_json
 
 RUN_FILE, WEIGHTS, FEATURES = "run.json", "weights.weights.h5", "features"
+DERIVED = "derived"  # the set with predicted masks, where boxes are cut around them
 METRICS, PREDICTIONS = "metrics.json", "predictions.parquet"
 NEEDED = (
     "task", "seed", "data", "data_folder", "split", "sides", "patients", "natural_counts", "seen",

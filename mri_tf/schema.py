@@ -19,6 +19,7 @@ class Record:
     image: np.ndarray  # (rows, columns, channels) or (depth, rows, columns, channels), own dtype
     label: int = NO_LABEL  # position in class_names; NO_LABEL of a segmentation task's records
     mask: np.ndarray | None = None  # (rows, columns) or (depth, rows, columns) uint8
+    predicted_mask: np.ndarray | None = None  # of a derived set: what a segmentation network says
     group: str = ""  # records that must stay on one side beyond their patient
     split: str = ""  # train, validation or test where the source says so
     facts: dict = field(default_factory=dict)  # acquisition: site, scanner, age, sex, ...
@@ -73,16 +74,53 @@ def encode_example(record: Record) -> bytes:
         "affine": floats(affine),
         "intensity_stats": floats(record.intensity_stats),
     }
+    if record.predicted_mask is not None:
+        predicted = np.ascontiguousarray(record.predicted_mask, np.uint8)
+        features["predicted_mask"] = raw(predicted.tobytes())
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return example.SerializeToString(deterministic=True)
 
 
-def parse_examples(serialized, shape: tuple[int, ...], dtype: str, has_mask: bool) -> dict:
+def decode_example(
+    serialized: bytes, shape: tuple[int, ...], dtype: str, masks: tuple[str, ...] = ()
+) -> Record:
+    """One serialized example as the record that was encoded, for work on single records."""
+    import tensorflow as tf
+
+    found = tf.train.Example.FromString(serialized).features.feature
+
+    def raw(name: str) -> bytes:
+        return found[name].bytes_list.value[0]
+
+    def array(name: str, kind: str, form: tuple[int, ...]) -> np.ndarray:
+        return np.frombuffer(raw(name), np.dtype(kind).newbyteorder("<")).reshape(form)
+
+    def floats(name: str) -> np.ndarray:
+        return np.array(found[name].float_list.value, np.float32)
+
+    return Record(
+        record_id=raw("record_id").decode(),
+        patient=raw("patient").decode(),
+        image=array("image", dtype, shape),
+        label=int(found["label"].int64_list.value[0]),
+        group=raw("group").decode(),
+        split=raw("split").decode(),
+        facts=json.loads(raw("facts")),
+        affine=floats("affine").astype(np.float64).reshape(4, 4),
+        intensity_stats=floats("intensity_stats").reshape(2, shape[-1], 2),
+        **{name: array(name, "uint8", shape[:-1]) for name in masks},
+    )
+
+
+def parse_examples(
+    serialized, shape: tuple[int, ...], dtype: str, masks: tuple[str, ...] = ()
+) -> dict:
     """A batch of serialized examples as tensors; the inverse of `encode_example`, in TensorFlow.
 
-    `shape` is the prepared image's, channels last. Returns image (batch, *shape) in `dtype`,
-    mask (batch, *shape[:-1]) int32 where there is one, label (batch,) int32 and
-    intensity_stats (batch, 2, channels, 2) float32.
+    `shape` is the prepared image's, channels last; `masks` names those that every record holds,
+    of `mask` and `predicted_mask`. Returns image (batch, *shape) in `dtype`, the masks
+    (batch, *shape[:-1]) int32, label (batch,) int32 and intensity_stats (batch, 2, channels, 2)
+    float32.
     """
     import tensorflow as tf
 
@@ -91,7 +129,7 @@ def parse_examples(serialized, shape: tuple[int, ...], dtype: str, has_mask: boo
         serialized,
         {
             "image": tf.io.FixedLenFeature([], tf.string),
-            "mask": tf.io.FixedLenFeature([], tf.string),
+            **{name: tf.io.FixedLenFeature([], tf.string) for name in masks},
             "label": tf.io.FixedLenFeature([], tf.int64),
             "intensity_stats": tf.io.FixedLenFeature([2, channels, 2], tf.float32),
         },
@@ -102,7 +140,7 @@ def parse_examples(serialized, shape: tuple[int, ...], dtype: str, has_mask: boo
         "label": tf.cast(parsed["label"], tf.int32),
         "intensity_stats": parsed["intensity_stats"],
     }
-    if has_mask:
-        mask = tf.io.decode_raw(parsed["mask"], tf.uint8)
-        batch["mask"] = tf.cast(tf.reshape(mask, (-1, *shape[:-1])), tf.int32)
+    for name in masks:
+        mask = tf.io.decode_raw(parsed[name], tf.uint8)
+        batch[name] = tf.cast(tf.reshape(mask, (-1, *shape[:-1])), tf.int32)
     return batch

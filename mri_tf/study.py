@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
     """Runs every cell that has no row yet and writes tables and figures; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
+    from mri_tf.cells import ended_together, finished_row
     from mri_tf.compute import cell_executor
     from mri_tf.folds import check_plan, fold_patients
     from mri_tf.jobs import Place, cell_jobs
@@ -30,23 +31,25 @@ def main(arguments: list[str]) -> int:
     plan = _plan(flags)
     variants = {name: _prepared_variant(name, flags) for name in plan.variants}
     first = variants[plan.variants[0]]
-    check_plan(plan, first.prepared, first.given.task)
+    check_plan(plan, [variant.given.task for variant in variants.values()])
     common = _common_patients(variants)
     if plan.folds > 1 and any(first.prepared.splits):
         print("the split column of the set is not used: patients are dealt into folds")
     sides = fold_patients(first.prepared, first.given.task, plan, common)
     threads = max(1, (os.cpu_count() or 1) // flags.workers)
-    place = Place(flags.task, flags.out.absolute(), tuple(flags.set), threads, flags.keep)
+    place = Place(flags.out.absolute(), tuple(flags.set), threads, flags.keep)
     features, cells = cell_jobs(variants, plan, sides, place)
     print(
         f"{first.given.task.name}: {len(cells)} cells, {len(features)} pre-trainings; "
         f"{len(first.prepared)} records of {len(common)} patients"
     )
-    with cell_executor(flags.workers, flags.scheduler) as pool:
-        done = _run_all(pool, features, "pre-training") if features else {}
+    for job in [*features, *cells]:
+        finished_row(job)  # refuses the folder of another study before anything is trained
+    with cell_executor(flags.workers, flags.scheduler) as pool, ended_together():
+        done = run_all(pool, features, "pre-training") if features else {}
         failed = {name for name, row in done.items() if row["status"] != "done"}
         ready = [job for job in cells if job["needs"] not in failed]
-        rows = _run_all(pool, ready, "cells")
+        rows = run_all(pool, ready, "cells")
     for job in cells:
         if job["needs"] in failed:
             reason = f"pre-training: {done[job['needs']]['reason']}"
@@ -92,7 +95,7 @@ def _prepared_variant(name: str, flags):
     where = WhereData(flags.raw, flags.data, flags.features_data)
     prepared, skipped = classifier_set(given, where)
     feature_given = feature_prepared = None
-    if given.task.features_from:
+    if given.task.pretrained_on:
         task, feature_file = feature_task(given.task, file)
         check_task(task)
         check_features(given.task, task)
@@ -114,7 +117,7 @@ def _common_patients(variants: dict) -> set[str]:
     return common
 
 
-def _run_all(pool, jobs: list[dict], label: str) -> dict[str, dict]:
+def run_all(pool, jobs: list[dict], label: str) -> dict[str, dict]:
     """Rows by job name, in whatever order they end; a job that raises is a failed row."""
     from mri_tf.cells import FAILED, finished_row, run_cell
     from mri_tf.progress import progress
@@ -135,8 +138,9 @@ def _run_all(pool, jobs: list[dict], label: str) -> dict[str, dict]:
                 except (InputError, KeyboardInterrupt):
                     raise
                 except Exception as error:  # the cluster lost it: the other cells go on
-                    reason = f"{type(error).__name__}: {error}"
-                    row = {**job["row"], "status": FAILED, "reason": " ".join(reason.split())[:300]}
+                    # Its text may name hosts and paths; on the terminal, not in a report.
+                    print(f"{job['name']}: {error}", file=sys.stderr)
+                    row = {**job["row"], "status": FAILED, "reason": type(error).__name__}
                 rows[job["name"]] = row
                 advance(len(rows), f"{job['name']} {row['status']} {row['reason']}".rstrip())
         finally:

@@ -10,13 +10,15 @@ import pandas as pd
 from mri_tf import figures, metrics, tables
 from mri_tf.cells import DONE, restarts_of, run_of
 from mri_tf.checkpoint import write_at_once
-from mri_tf.folds import Plan
+from mri_tf.folds import Plan, file_name
 from mri_tf.metrics.spread import Row
 from mri_tf.runs import PREDICTIONS
 from mri_tf.task import Task
 
 RESULTS, DIFFERENCES, REPORT = "results.parquet", "differences.parquet", "report.md"
 KEYS = ["variant", "train_size"]
+COLUMNS = ["cell", "task", "variant", "fold", "repeat", "seed", "train_size", "n_train", "n_test",
+           "seconds", "status", "reason"]  # of results.parquet, also where every cell failed
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
 
 
@@ -25,6 +27,8 @@ def write_report(
 ) -> tuple[list[str], list[Path]]:
     """(lines for the terminal, files written) from the jobs of a study and their rows by name."""
     results = pd.DataFrame([rows[job["name"]] for job in jobs])
+    more = results.columns.difference(COLUMNS, sort=False)
+    results = results.reindex(columns=[*COLUMNS, *more])
     results["train_size"] = results["train_size"].astype(float)
     files = [_write_table(out / RESULTS, results)]
     done = [job for job in jobs if rows[job["name"]]["status"] == DONE]
@@ -140,7 +144,7 @@ def _restart_parts(results: pd.DataFrame, jobs: list[dict], scores: tuple) -> di
     rows, spreads = [], []
     for (variant, size), cells in done.groupby(KEYS, dropna=False, sort=False):
         for name in ("accuracy", "balanced_accuracy", "auc"):
-            numbers = [f"{cells[column].mean():.3f}" for column in (name, f"optimistic_{name}")]
+            numbers = [_mean_text(cells, column) for column in (name, f"optimistic_{name}")]
             rows.append([_size_text(size), variant, name, *numbers])
         names = set(cells["cell"])
         own = [job for job in jobs if job["name"] in names]
@@ -159,6 +163,12 @@ def _restart_parts(results: pd.DataFrame, jobs: list[dict], scores: tuple) -> di
         "Restarts": tables.markdown(rows, columns),
         "Spread": tables.spread_table(pd.DataFrame(spreads)),
     }
+
+
+def _mean_text(cells: pd.DataFrame, column: str) -> str:
+    """Of the cells where it is defined; a column is missing where no cell has a value."""
+    mean = cells[column].astype(float).mean() if column in cells else np.nan
+    return "undefined" if np.isnan(mean) else f"{mean:.3f}"
 
 
 def _epochs(results: pd.DataFrame) -> str:
@@ -195,7 +205,7 @@ def _figures(
     files += figures.save(figures.draw_roc(largest, task.class_names), folder / "roc")
     for variant, table in largest.groupby("variant", sort=False):
         drawn = figures.draw_confusion_spread(_confusions(table, task), task.class_names)
-        files += figures.save(drawn, folder / f"confusion-{variant.replace(',', '+')}")
+        files += figures.save(drawn, folder / f"confusion-{file_name(variant)}")
     return files
 
 

@@ -37,6 +37,12 @@ class Task:
     model_args: dict = field(default_factory=dict)
     features_from: str = ""  # the segmentation task whose network feeds the classifier
     features: dict = field(default_factory=dict)  # dotted key -> value, set on the feature task
+    # What a 3D network sees of a study, if not all: patches of a segmentation,
+    # dict(shape=(64, 64, 64), foreground_share=0.5, overlap=0.5), or the box around a mask or the
+    # brain, dict(around="mask", margin_voxels=10, grid=(96, 96, 96)).
+    patch: dict = field(default_factory=dict)
+    box: dict = field(default_factory=dict)
+    boxes_from: str = ""  # the segmentation task whose masks give the boxes of unseen studies
     # Of a segmentation: 0 learns the masks, n the nearest of n k-means centroids of intensity.
     intensity_classes: int = 0
     augment: dict = field(default_factory=dict)  # operation -> its arguments
@@ -60,6 +66,16 @@ class Task:
             value = _normalised(getattr(self, spec.name), hints[spec.name], spec.name)
             object.__setattr__(self, spec.name, value)
         self._check()
+
+    @property
+    def network_shape(self) -> tuple[int, ...]:
+        """Of what the network sees at a time, without channels."""
+        return self.patch.get("shape") or self.box.get("grid") or self.image_shape
+
+    @property
+    def pretrained_on(self) -> str:
+        """The segmentation task that is trained first, for its features or its masks."""
+        return self.features_from or self.boxes_from
 
     @property
     def output_names(self) -> tuple[str, ...]:

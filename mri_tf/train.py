@@ -24,12 +24,14 @@ def main(arguments: list[str]) -> int:
     flags = _parser().parse_args(arguments)
     import_tensorflow()
     from mri_tf.assemble import check_task
+    from mri_tf.deriving import derive_set
     from mri_tf.devices import configure_devices
     from mri_tf.evaluate import HeldOut, evaluate_run, summary
     from mri_tf.export import export_run
     from mri_tf.fitting import fit_run, new_run, positions_of
     from mri_tf.inputs import WhereData, classifier_set
-    from mri_tf.runs import METRICS
+    from mri_tf.leakage import check_derived_unseen
+    from mri_tf.runs import DERIVED, METRICS
     from mri_tf.sides import HowToSplit, choose_sides
 
     configure_devices(flags.devices)
@@ -51,6 +53,10 @@ def main(arguments: list[str]) -> int:
             feature_given, given, where, prepared, sides, folder, flags
         )
         skipped = [*skipped, *more_skipped]
+    if task.boxes_from:
+        if features:
+            prepared = derive_set(features, prepared, folder / DERIVED)
+        check_derived_unseen(prepared, sides)
     run = new_run(folder, task, prepared, chosen, flags.seed, features)
     print(
         f"{task.name} ({', '.join(variants)}): {len(sides[0])} records to train on, "
@@ -58,7 +64,7 @@ def main(arguments: list[str]) -> int:
     )
     if chosen.mode == "random":
         print("LEAKY: a random split puts slices of one patient on both sides")
-    run = fit_run(run, prepared, features, flags.devices)
+    run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
     for item in skipped:
         print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
     code = SOME_SKIPPED if skipped else DONE
@@ -144,10 +150,10 @@ def _feature_task(given, flags):
     from mri_tf.inputs import TaskAndFile
     from mri_tf.tasks import feature_task, load_task
 
-    if not given.task.features_from:
+    if not given.task.pretrained_on or (given.task.boxes_from and _is_derived(flags.data)):
         if flags.features or flags.features_data:
             raise InputError(
-                "--features and --features-data go with a task that takes features.",
+                "--features and --features-data go with a task that trains another network first.",
                 given.task.name,
                 "Leave the flag away, or choose another variant.",
             )
@@ -156,6 +162,13 @@ def _feature_task(given, flags):
     check_task(task)
     check_features(given.task, task)
     return TaskAndFile(task, load_task(file), file)
+
+
+def _is_derived(data: Path | None) -> bool:
+    """Whether --data names a set that holds predicted masks already."""
+    from mri_tf.prepared import Prepared
+
+    return data is not None and "predicted_mask" in Prepared.open(data).masks
 
 
 def _task(flags):

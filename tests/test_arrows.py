@@ -32,6 +32,7 @@ ARROWS = {
     "devices": CORE,
     "models": CORE | {"arguments"},
     "losses": set(),
+    "windows": CORE,
     "saliency": CORE,
     "attribution": set(),
     "metrics": set(),
@@ -45,11 +46,13 @@ ARROWS = {
     "sides": ON_DISK,
     "training": CORE | {"checkpoint", "data", "progress"},
     "assemble": CORE | {"task", "runs", "models", "data", "decisions", "training"},
-    "predicting": ON_DISK | {"data", "progress"},
+    "predicting": ON_DISK | {"data", "progress", "windows"},
     "answers": {"calibration", "conformal", "decisions", "losses", "task"},
     "folds": ON_DISK | {"sides"},
     "jobs": ON_DISK | {"folds", "inputs", "sides"},
     "cells": ON_DISK | {"command"},
+    "deriving": ON_DISK | {"assemble", "data", "data_prep", "predicting", "progress"},
+    "derive": ANYTHING,
     "study": ANYTHING,
     "study_report": ANYTHING,
     "fitting": ON_DISK | {
@@ -63,7 +66,7 @@ ARROWS = {
     "export": ANYTHING,
     "tuning": ANYTHING,
 }
-COMMANDS = ("train", "evaluate", "export", "study", "data_prep.write", "data_prep.phantom.__main__", "cli")
+COMMANDS = ("train", "evaluate", "export", "study", "derive", "data_prep.write", "data_prep.phantom.__main__", "cli")
 HEADS = {"mri_tf.command", "mri_tf.errors", "mri_tf.task"}  # standard library only themselves
 
 

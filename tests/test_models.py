@@ -197,7 +197,7 @@ def test_an_image_that_cannot_be_halved_often_enough_is_refused(build, shape):
 
 
 def test_a_model_that_does_not_exist_is_refused_with_those_there_are():
-    with pytest.raises(InputError, match="feature_classifier, mnet"):
+    with pytest.raises(InputError, match="feature_classifier, feature_classifier3d"):
         builder("unet")
 
 

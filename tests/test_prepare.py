@@ -102,7 +102,7 @@ def whole(task_file, raw, tmp_path_factory) -> Path:
 
 def _images(prepared: Prepared) -> np.ndarray:
     records = prepared.read(np.arange(len(prepared)))
-    return parse_examples(records, prepared.image_shape, prepared.image_dtype, False)["image"].numpy()
+    return parse_examples(records, prepared.image_shape, prepared.image_dtype)["image"].numpy()
 
 
 def _command(task_file: Path, raw: Path, out: Path, *more: str) -> int:

@@ -23,7 +23,7 @@ def _random_image(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
 
 @st.composite
 def _batches(draw):
-    """(records of one form, shape, dtype, has_mask): what one prepared set holds."""
+    """(records of one form, shape, dtype, names of masks): what one prepared set holds."""
     space = draw(st.lists(st.integers(1, 6), min_size=2, max_size=3))
     shape = (*space, draw(st.integers(1, 4)))
     dtype, has_mask = draw(st.sampled_from(DTYPES)), draw(st.booleans())
@@ -34,19 +34,19 @@ def _batches(draw):
         label = draw(st.integers(NO_LABEL, 40))
         image = _random_image(shape, dtype, seed)
         records.append(Record(f"r{seed}", draw(st.text(max_size=8)), image, label=label, mask=mask))
-    return records, shape, dtype, has_mask
+    return records, shape, dtype, ("mask",) if has_mask else ()
 
 
 @given(_batches())
 @settings(max_examples=60, deadline=None)
 def test_a_parsed_batch_holds_the_encoded_images_masks_and_labels(batch):
-    records, shape, dtype, has_mask = batch
-    parsed = parse_examples([encode_example(record) for record in records], shape, dtype, has_mask)
+    records, shape, dtype, masks = batch
+    parsed = parse_examples([encode_example(record) for record in records], shape, dtype, masks)
     assert parsed["image"].dtype.name == dtype
     np.testing.assert_array_equal(parsed["image"], np.stack([record.image for record in records]))
     assert parsed["label"].numpy().tolist() == [record.label for record in records]
-    assert ("mask" in parsed) == has_mask
-    if has_mask:
+    assert ("mask" in parsed) == bool(masks)
+    if masks:
         assert parsed["mask"].dtype == tf.int32
         np.testing.assert_array_equal(parsed["mask"], np.stack([record.mask for record in records]))
 
@@ -54,8 +54,8 @@ def test_a_parsed_batch_holds_the_encoded_images_masks_and_labels(batch):
 @given(_batches())
 @settings(max_examples=40, deadline=None)
 def test_statistics_of_the_whole_image_are_those_of_numpy_channel_by_channel(batch):
-    records, shape, dtype, has_mask = batch
-    parsed = parse_examples([encode_example(record) for record in records], shape, dtype, has_mask)
+    records, shape, dtype, masks = batch
+    parsed = parse_examples([encode_example(record) for record in records], shape, dtype, masks)
     for record, stats in zip(records, parsed["intensity_stats"].numpy(), strict=True):
         for channel in range(shape[-1]):
             pixels = record.image[..., channel].astype(np.float64)
@@ -80,7 +80,7 @@ def test_statistics_that_preparation_gives_are_kept():
     image = _random_image((4, 5, 2), "int16", seed=1)
     record = Record("r", "p", image, intensity_stats=given_stats)
     assert record.with_stats() is record
-    parsed = parse_examples([encode_example(record)], image.shape, "int16", has_mask=False)
+    parsed = parse_examples([encode_example(record)], image.shape, "int16")
     np.testing.assert_array_equal(parsed["intensity_stats"][0], given_stats)
 
 
@@ -95,7 +95,7 @@ def test_equal_records_have_equal_bytes_whatever_the_order_of_their_facts():
 def test_an_image_that_is_a_view_with_strides_is_encoded_in_its_visible_order():
     base = _random_image((6, 8, 1), "int16", seed=3)
     view = base[::-2, ::3].transpose(1, 0, 2)
-    parsed = parse_examples([encode_example(Record("r", "p", view))], view.shape, "int16", False)
+    parsed = parse_examples([encode_example(Record("r", "p", view))], view.shape, "int16")
     np.testing.assert_array_equal(parsed["image"][0], view)
 
 
@@ -103,7 +103,7 @@ def test_a_big_endian_image_keeps_its_values():
     # nibabel gives such arrays for scans of old consoles; a user's own prep module may pass one on.
     image = np.arange(-6, 6, dtype=">i2").reshape(3, 4, 1)
     parsed = parse_examples(
-        [encode_example(Record("r", "p", image))], image.shape, image.dtype.name, has_mask=False
+        [encode_example(Record("r", "p", image))], image.shape, image.dtype.name
     )
     np.testing.assert_array_equal(parsed["image"][0], image)
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from mri_tf.data.augment import augment_images
 from mri_tf.data.augment3d import augment_volumes
 from mri_tf.data.centroids import nearest_centroid
+from mri_tf.data.cut import Cut, cut_function
 from mri_tf.data.normalize import normalize
 from mri_tf.data.plan import Batch, TrainingPlan, plain_batches
 from mri_tf.errors import InputError
@@ -25,11 +26,12 @@ BatchFunction = Callable[[dict], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 
 def read_dataset(
-    prepared: Prepared, batches: Callable[[], Iterable[Batch]], count: int
+    prepared: Prepared, batches: Callable[[], Iterable[Batch]], count: int, cut: Cut | None = None
 ) -> tf.data.Dataset:
     """Raw batches: image (batch, *grid, channels), mask or label, intensity_stats, weight, seed.
 
-    `count` is how many batches there are.
+    `count` is how many batches there are; `cut` takes the part of each study that the network
+    sees.
     """
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -56,9 +58,10 @@ def read_dataset(
         serialized = tf.numpy_function(from_disk, [records], tf.string, stateful=False)
         serialized.set_shape([None])
         batch = parse_examples(
-            serialized, prepared.image_shape, prepared.image_dtype, prepared.has_mask
+            serialized, prepared.image_shape, prepared.image_dtype, prepared.masks
         )
-        return {**batch, "weight": weights, "seed": seeds}
+        batch |= {"weight": weights, "seed": seeds}
+        return cut(batch) if cut else batch
 
     read_batches = dataset.map(read, num_parallel_calls=2, deterministic=True)
     return read_batches.apply(tf.data.experimental.assert_cardinality(count))
@@ -102,22 +105,28 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
     return make
 
 
-def training_batches(prepared: Prepared, plan: TrainingPlan, first: int, epochs: int):
+def training_batches(
+    prepared: Prepared, plan: TrainingPlan, first: int, task: Task
+) -> tf.data.Dataset:
     """Raw batches of the epochs from `first` on, one after the other."""
 
     def batches() -> Iterator[Batch]:
-        for epoch in range(first, epochs):
+        for epoch in range(first, task.epochs):
             yield from plan.batches(epoch)
 
-    return read_dataset(prepared, batches, plan.steps * (epochs - first))
+    count = plan.steps * (task.epochs - first)
+    return read_dataset(prepared, batches, count, cut_function(task, training=True))
 
 
-def walk(prepared: Prepared, records: np.ndarray, batch_size: int, replicas: int = 1):
-    """Raw batches of every record once, in order."""
+def walk(
+    prepared: Prepared, records: np.ndarray, batch_size: int, replicas: int = 1, cut: Cut | None = None
+):
+    """Raw batches of every record once, in order; whole studies unless there is a `cut`."""
     return read_dataset(
         prepared,
         lambda: plain_batches(records, batch_size, replicas),
         count=-(-len(records) // batch_size),
+        cut=cut,
     )
 
 

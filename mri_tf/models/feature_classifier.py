@@ -23,10 +23,7 @@ def build(
     `pooled_features`. Then `repeats` x (3x3 convolution, BatchNorm, ReLU, max pooling) and two
     dense layers with BatchNorm, ReLU and dropout.
     """
-    features.trainable = False  # BatchNorm then stays in inference mode by itself
-    for layer in features.layers:
-        if isinstance(layer, layers.Dropout):
-            layer.rate = 0.0
+    freeze(features)
     trunk = pooled_features(features)
     x = trunk.output  # (batch, rows / 2, columns / 2, features)
     for number in range(1, repeats + 1):
@@ -37,6 +34,14 @@ def build(
         x = layers.MaxPooling2D(name=f"{name}_pool")(x)
     x = dense_head(layers.Flatten(name="flatten")(x), class_count, dense_units, dropout)
     return keras.Model(trunk.input, x, name="feature_classifier")
+
+
+def freeze(features: keras.Model) -> None:
+    """No weight of the network trains, and its BatchNorm and dropout stay in inference mode."""
+    features.trainable = False  # BatchNorm then stays in inference mode by itself
+    for layer in features.layers:
+        if isinstance(layer, layers.Dropout):
+            layer.rate = 0.0
 
 
 def dense_head(x, class_count: int, dense_units: int, dropout: float):

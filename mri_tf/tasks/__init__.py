@@ -85,11 +85,11 @@ def resolve_task(task: Task, variants: list[str], assignments: list[str]) -> Tas
 
 
 def feature_task(task: Task, task_file: Path) -> tuple[Task, Path]:
-    """The segmentation task that feeds a classifier, with the classifier's `features` set on it."""
-    path = find_task_file(task.features_from, beside=task_file)
+    """The segmentation task before a classifier, with the classifier's `features` set on it."""
+    path = find_task_file(task.pretrained_on, beside=task_file)
     features = with_values(load_task(path), task.features)
     if features.kind != "segmentation":
         raise InputError(
-            "features_from names a segmentation task.", features.name, "Name another task."
+            "features_from and boxes_from name a segmentation task.", features.name, "Name another task."
         )
     return features, path

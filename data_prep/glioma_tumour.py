@@ -1,0 +1,114 @@
+"""BraTS studies: T1, T1 with contrast, T2 and FLAIR on one grid, skull-stripped, with tumour labels.
+
+Raw layouts, told apart by what is there:
+  2017         {HGG,LGG}/<case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz
+  2020         <case>/<case>_*.nii.gz and a name-mapping CSV with the columns Grade and
+               BraTS_2020_subject_ID
+  2021         <case>/<case>_*.nii.gz without grades: for segmentation only
+A table split.csv (case, split) beside them names who is trained on. Files may end in .nii too.
+All tumour labels are one.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.phantom.glioma import write_glioma_phantom
+from data_prep.readers.nifti import read_nifti
+from data_prep.readers.table import read_table
+from data_prep.source import Source
+from data_prep.study3d import OPERATIONS, SETTINGS, check_settings, study_record
+from data_prep.volume import Volume, three_dimensional
+from mri_tf.errors import InputError, some_of
+from mri_tf.schema import Record
+from mri_tf.task import Task
+
+__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
+SEQUENCES = ("t1", "t1ce", "t2", "flair")
+GRADES = ("LGG", "HGG")
+SUFFIXES = (".nii.gz", ".nii")
+
+
+def list_sources(raw: Path, task: Task) -> list[Source]:
+    """One source a case; raises InputError if there is none, or if a grade is needed and unknown."""
+    check_settings(task, SEQUENCES)
+    cases = _cases(raw)
+    if not cases:
+        raise InputError(
+            f"The raw folder of {task.name} holds BraTS cases.", f"{raw} without any",
+            "A case is a folder with <case>_flair.nii.gz and its other sequences; it may lie in "
+            "HGG or LGG.",
+        )  # fmt: skip
+    grades = _grades(raw, cases) if task.kind == "classification" else {}
+    splits = _splits(raw)
+    return [
+        Source(
+            patient=folder.name,
+            files=_files(raw, folder),
+            label=grades.get(folder.name, ""),
+            split=splits.get(folder.name, ""),
+        )
+        for folder in cases
+    ]
+
+
+def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+    """The sequences of a case on the task's grid, with the whole tumour as mask."""
+    volumes = {
+        name: three_dimensional(read_nifti(raw / source.files[name]))
+        for name in SEQUENCES
+        if name in source.files
+    }
+    labels = three_dimensional(read_nifti(raw / source.files["seg"]))
+    tumour = Volume((labels.array > 0).astype(np.uint8), labels.affine)
+    return study_record(volumes, tumour, source, task, SEQUENCES)
+
+
+def _cases(raw: Path) -> list[Path]:
+    """Folders that hold files of their own name, in the raw folder or in its HGG and LGG."""
+    folders = [path for home in (raw, *(raw / grade for grade in GRADES)) for path in home.glob("*/")]
+    return sorted(folder for folder in folders if any(folder.glob(f"{folder.name}_*.nii*")))
+
+
+def _files(raw: Path, folder: Path) -> dict[str, str]:
+    """Those that are there; the labels always, so that their lack has a reason."""
+    files = {}
+    for name in (*SEQUENCES, "seg"):
+        there = [folder / f"{folder.name}_{name}{suffix}" for suffix in SUFFIXES]
+        there = [path for path in there if path.is_file()]
+        if there or name == "seg":
+            path = there[0] if there else folder / f"{folder.name}_{name}.nii.gz"
+            files[name] = str(path.relative_to(raw))
+    return files
+
+
+def _grades(raw: Path, cases: list[Path]) -> dict[str, str]:
+    """Grade by case, from the folder above it or a name-mapping table; raises InputError."""
+    grades = {case.name: case.parent.name for case in cases if case.parent.name in GRADES}
+    for table in sorted(raw.glob("*name_mapping*.csv")):
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            for row in csv.DictReader(file):
+                for column, name in row.items():
+                    if column != "Grade" and name and row.get("Grade") in GRADES:
+                        grades.setdefault(name, row["Grade"])
+    without = [case.name for case in cases if case.name not in grades]
+    if without:
+        raise InputError(
+            "A grade is the folder above a case (HGG, LGG) or the column Grade of "
+            "name_mapping.csv; BraTS 2021 gives none.",
+            f"no grade for {some_of(without)}",
+            "Add the table, or remove these cases.",
+        )
+    return grades
+
+
+def _splits(raw: Path) -> dict[str, str]:
+    if not (raw / "split.csv").is_file():
+        return {}
+    return {row["case"]: row["split"] for row in read_table(raw / "split.csv", ("case", "split"))}
+
+
+def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
+    """The glioma phantom in the layout of 2017."""
+    write_glioma_phantom(folder, patients, seed, signal, progress)

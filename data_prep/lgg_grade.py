@@ -1,0 +1,5 @@
+"""Grade II or III of a lower-grade glioma: the studies of lgg_tumour with the column `grade`."""
+
+from data_prep.lgg_tumour import OPERATIONS, SETTINGS, list_sources, read_source, write_phantom
+
+__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]

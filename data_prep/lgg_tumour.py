@@ -1,0 +1,69 @@
+"""Lower-grade gliomas with tumour masks: FLAIR and T1 before and after contrast, NIfTI a patient.
+
+Raw layout: manifest.csv (patient_id; site and age where known) and, in a folder a patient,
+flair.nii.gz, t1pre.nii.gz, t1post.nii.gz (any may be missing) and seg.nii.gz. The prepared grid
+stretches each axis: true spacings are unknown.
+"""
+
+from pathlib import Path
+
+from data_prep.csv_manifest import check_labels, check_patients
+from data_prep.phantom.lgg import write_lgg_phantom
+from data_prep.readers.nifti import read_nifti
+from data_prep.readers.table import read_table
+from data_prep.source import Source
+from data_prep.study3d import OPERATIONS, check_settings, study_record
+from data_prep.study3d import SETTINGS as STUDY_SETTINGS
+from data_prep.volume import three_dimensional
+from mri_tf.schema import Record
+from mri_tf.task import Task
+
+__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
+SETTINGS = STUDY_SETTINGS | {"label_column"}
+SEQUENCES = ("flair", "t1pre", "t1post")
+FACTS = ("site", "age", "sex")
+
+
+def list_sources(raw: Path, task: Task) -> list[Source]:
+    """One source a row of manifest.csv; raises InputError for a table that cannot be used."""
+    check_settings(task, SEQUENCES)
+    column = task.prep.get("label_column", "")
+    rows = read_table(raw / "manifest.csv", ("patient_id", *([column] if column else [])))
+    check_patients(rows, "manifest.csv")
+    if task.kind == "classification":
+        rows = [row for row in rows if row[column]]  # a grade nobody gave is no class
+        check_labels([row[column] for row in rows], task, "manifest.csv")
+    return [
+        Source(
+            patient=row["patient_id"],
+            files=_files(raw, row["patient_id"]),
+            label=row[column] if task.kind == "classification" else "",
+            group=row.get("group", ""),
+            split=row.get("split", ""),
+            facts={key: row[key] for key in FACTS if row.get(key)},
+        )
+        for row in rows
+    ]
+
+
+def _files(raw: Path, patient: str) -> dict[str, str]:
+    """Those that are there; the mask always, so that its lack has a reason."""
+    there = {name: f"{patient}/{name}.nii.gz" for name in SEQUENCES}
+    there = {name: file for name, file in there.items() if (raw / file).is_file()}
+    return {**there, "mask": f"{patient}/seg.nii.gz"}
+
+
+def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+    """The sequences that are there and the tumour mask on the task's grid."""
+    volumes = {
+        name: three_dimensional(read_nifti(raw / source.files[name]))
+        for name in SEQUENCES
+        if name in source.files
+    }
+    mask = three_dimensional(read_nifti(raw / source.files["mask"]))
+    return study_record(volumes, mask, source, task, SEQUENCES)
+
+
+def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
+    """The glioma phantom in this layout."""
+    write_lgg_phantom(folder, patients, seed, signal, progress)

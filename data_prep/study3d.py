@@ -1,0 +1,148 @@
+"""A study's sequences to one 3D record: bias field, one grid, brain mask, statistics, the task's grid.
+
+What a prep module of a 3D task shares with the others: it lists files, this does the rest.
+Settings in `prep` (all optional): `missing` (what a missing sequence does: fail, skip, zero_fill),
+`n4` (arguments of `n4_corrected`), `crop_to_brain`, `keep_aspect`, `clahe` (of each channel, inside
+the brain mask; the record is uint8 then) and `dtype`.
+"""
+
+import itertools
+
+import numpy as np
+
+from data_prep.ops.brain_mask import brain_mask
+from data_prep.ops.clahe3d import clahe3d
+from data_prep.ops.crop import crop, mask_box
+from data_prep.ops.intensity_stats import region_stats
+from data_prep.ops.n4 import n4_corrected
+from data_prep.ops.resample import resize_to_grid
+from data_prep.ops.stack import MISSING, channel_names, stack_channels
+from data_prep.source import Source, Unreadable
+from data_prep.volume import Volume, three_dimensional
+from mri_tf.errors import InputError
+from mri_tf.schema import NO_LABEL, Record
+from mri_tf.task import Task
+
+SETTINGS = {"missing", "n4", "crop_to_brain", "keep_aspect", "clahe", "dtype"}
+OPERATIONS = (
+    "orient_ras", "n4 if set", "resample_to_first_sequence", "brain_mask", "region_stats",
+    "crop_to_brain if set", "resize_to_grid", "clahe if set",
+)  # fmt: skip
+DTYPES = ("uint8", "int16", "float16", "float32")
+LIMITS = {"uint8": (0, 255), "int16": (-32768, 32767), "float16": (-65504, 65504)}
+
+
+def check_settings(task: Task, sequences: tuple[str, ...]) -> None:
+    """Raises InputError for settings that cannot be, before any file is read."""
+    wrong = ""
+    missing = task.prep.get("missing", "fail")
+    if len(task.image_shape) != 3:
+        wrong = f"image_shape {task.image_shape}"
+    elif missing not in MISSING:
+        wrong = f"missing {missing!r}, not one of {', '.join(MISSING)}"
+    elif task.channels != channel_names(sequences, missing):
+        wrong = (
+            f"channels {', '.join(task.channels)}, not "
+            f"{', '.join(channel_names(sequences, missing))} as prep says"
+        )
+    elif task.prep.get("dtype", "float32") not in DTYPES:
+        wrong = f"dtype {task.prep['dtype']!r}, not one of {', '.join(DTYPES)}"
+    if wrong:
+        raise InputError(
+            f"Task {task.name} prepares 3D studies of {', '.join(sequences)}.", wrong,
+            "Change the task.",
+        )  # fmt: skip
+
+
+def study_record(
+    volumes: dict[str, Volume], mask: Volume | None, source: Source, task: Task,
+    sequences: tuple[str, ...],
+) -> list[Record]:  # fmt: skip
+    """One record of a study on `task.image_shape` (depth, rows, columns), or none that is skipped.
+
+    The first sequence that is there gives the grid; `mask` must lie on it. Statistics are those of
+    the whole study, before it is cropped. Raises Unreadable.
+    """
+    if "n4" in task.prep:
+        volumes = {
+            name: n4_corrected(three_dimensional(volume), **task.prep["n4"])
+            for name, volume in volumes.items()
+        }
+    stacked = stack_channels(volumes, sequences, task.prep.get("missing", "fail"))
+    if stacked is None:
+        raise Unreadable("a sequence is missing, and the task leaves such patients out")
+    study = stacked.volume  # (x, y, z, channels)
+    first = next(volumes[name] for name in sequences if name in volumes)
+    inside = brain_mask(three_dimensional(first)).inside
+    if not inside.any():
+        raise Unreadable("the image has one value everywhere")
+    stats = region_stats(study.array, inside, stacked.presence)
+    if mask is not None:
+        _check_labels(mask, first, task)
+    whole = study
+    if task.prep.get("crop_to_brain"):
+        box = mask_box(inside)
+        study = crop(study, box)
+        mask = crop(mask, box) if mask is not None else None
+        inside = crop(Volume(inside, whole.affine), box).array
+    keep = task.prep.get("keep_aspect", True)
+    image, affine = resize_to_grid(study, task.image_shape, keep)
+    if "clahe" in task.prep:
+        shown = Volume(inside.astype(np.uint8), study.affine)
+        held, _ = resize_to_grid(shown, task.image_shape, keep, nearest=True)
+        image = np.stack(
+            [clahe3d(image[..., channel], held > 0, **task.prep["clahe"])
+             for channel in range(image.shape[-1])], axis=-1,
+        )  # fmt: skip
+        stats = None  # of the equalised image, taken when it is encoded
+    else:
+        image = _as(image, task.prep.get("dtype", "float32"))
+    labels = None
+    if mask is not None:
+        labels, _ = resize_to_grid(mask, task.image_shape, keep, nearest=True)
+        labels = labels.astype(np.uint8)
+    return [
+        Record(
+            record_id="",
+            patient=source.patient,
+            image=image,  # (depth, rows, columns, channels)
+            label=task.class_names.index(source.label) if source.label else NO_LABEL,
+            mask=labels,
+            group=source.group,
+            split=source.split,
+            facts={**first.facts, **source.facts, **_geometry(whole)},
+            affine=affine,
+            intensity_stats=stats,
+        )
+    ]
+
+
+def _geometry(study: Volume) -> dict:
+    """Where the study's voxels lie in RAS, so that a map can be written on them again."""
+    return {
+        "source_shape": list(study.array.shape[:3]),
+        "source_affine": [round(float(value), 6) for value in study.affine.ravel()],
+    }
+
+
+def _check_labels(mask: Volume, image: Volume, task: Task) -> None:
+    if mask.array.shape != image.array.shape:
+        raise Unreadable(f"the mask has shape {mask.array.shape}, the image {image.array.shape}")
+    ends = [(0, size - 1) for size in mask.array.shape]
+    corners = np.array([(x, y, z, 1) for x, y, z in itertools.product(*ends)])
+    apart = np.linalg.norm(corners @ (mask.affine - image.affine).T, axis=1).max()
+    if not apart <= min(image.spacing_mm) / 4:
+        raise Unreadable("the mask lies elsewhere than the image (their affines differ)")
+    if task.kind == "segmentation":
+        unknown = np.setdiff1d(np.unique(mask.array), np.arange(len(task.class_names)))
+        if len(unknown):
+            raise Unreadable(f"the mask holds values that are no label: {unknown[:5].tolist()}")
+
+
+def _as(image: np.ndarray, dtype: str) -> np.ndarray:
+    """Intensities in the record's dtype: rounded where it is whole, held at its ends beyond."""
+    if dtype == "float32":
+        return image.astype(np.float32)
+    low, high = LIMITS[dtype]
+    held = np.clip(image, low, high)
+    return (held if dtype == "float16" else np.round(held)).astype(dtype)

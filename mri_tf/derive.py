@@ -1,0 +1,31 @@
+"""Adds a segmentation run's masks to a prepared set: python -m mri_tf.derive --run RUN."""
+
+import sys
+from pathlib import Path
+
+from mri_tf.command import Parser, import_tensorflow, run_command
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the derived set; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    import_tensorflow()
+    from mri_tf.deriving import derive_set
+    from mri_tf.prepared import Prepared
+    from mri_tf.runs import open_finished
+
+    derived = derive_set(open_finished(flags.run), Prepared.open(flags.data), flags.out)
+    print(f"wrote {flags.out}: {len(derived)} records with predicted masks")
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m mri_tf.derive", __doc__)
+    parser.add_argument("--run", required=True, type=Path, help="finished run of a segmentation task")
+    parser.add_argument("--data", required=True, type=Path, help="prepared set")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the derived set")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,50 @@
+"""A 3D classifier of pre-activation residual blocks with global average pooling: grading of recipe E.
+
+Convolutions are `same` and every halving is a 2x2x2 max pooling, so that voxel i of block k
+covers the voxels from i x 2 ** k to (i + 1) x 2 ** k - 1 of the image: a map of a block has a
+known place. Filters and dense units are silent in the paper.
+"""
+
+import keras
+from keras import layers
+
+from mri_tf.models import require_divisible
+from mri_tf.models.unet3d import activated, convolution, decay, residual_block
+
+BLOCKS = 4
+BLOCK = "block_{number}"  # names of the layers to explain; the paper explains the third and fourth
+DENSE_LAYERS = 2
+
+
+def build(
+    input_shape: tuple[int, int, int, int],
+    class_count: int,
+    *,
+    filters: int = 16,
+    dense_units: int = 64,
+    dropout: float = 0.4,
+    weight_decay: float = 1e-4,
+) -> keras.Model:
+    """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities; sides divide by 16.
+
+    `filters` is the width of the first block, doubled at each further one. The paper's 1x1x1
+    convolutions after global average pooling are dense layers.
+    """
+    require_divisible(input_shape, 2**BLOCKS)
+    image = keras.Input(input_shape, name="image")
+    x = convolution(image, filters, 3, "stem", weight_decay)
+    for number in range(1, BLOCKS + 1):
+        x = layers.MaxPooling3D(name=f"pool_{number}")(x)
+        width = filters * 2 ** (number - 1)
+        x = residual_block(x, width, BLOCK.format(number=number), 0.0, weight_decay)
+    x = layers.GlobalAveragePooling3D(name="average")(activated(x, "last"))  # (batch, channels)
+    for number in range(1, DENSE_LAYERS + 1):
+        name = f"dense_{number}"
+        x = layers.Dense(dense_units, kernel_regularizer=decay(weight_decay), name=name)(x)
+        x = layers.Activation("relu", name=f"{name}_relu")(x)
+        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    probabilities = layers.Dense(
+        class_count, activation="softmax", dtype="float32",
+        kernel_regularizer=decay(weight_decay), name="probabilities",
+    )(x)  # fmt: skip
+    return keras.Model(image, probabilities, name="grader3d")

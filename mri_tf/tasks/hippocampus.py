@@ -1,0 +1,32 @@
+"""Where are the anterior and the posterior hippocampus in a T1 MR crop?
+
+Data:     Medical Segmentation Decathlon, task 04; data_prep/hippocampus.py
+Source:   M-Net 3D of recipe A on real data
+Expected: see docs/results.md
+
+    python -m mri_tf.train --task hippocampus --raw DIR
+"""
+
+from mri_tf.task import Task
+
+TASK = Task(
+    name="hippocampus",
+    kind="segmentation",
+    channels=("t1",),
+    image_shape=(48, 64, 48),  # about 1 mm; crops are 24-47 x 40-59 x 31-43 voxels
+    class_names=("background", "anterior", "posterior"),
+    normalize=dict(method="zscore"),  # maxima from 112 to 1.6 million: no unit
+    model="mnet3d",
+    model_args=dict(start_filters=8, dropout=0.5),
+    augment=dict(
+        random_affine3d=dict(max_degrees=15.0, max_shift_fraction=0.05, zoom=(0.9, 1.1)),
+        random_gamma=dict(low=0.8, high=1.25),
+    ),
+    augment_probability=0.6,
+    loss_weights="sqrt_inverse_frequency",
+    batch_size=2,
+    epochs=20,
+    learning_rate=1e-3,
+    demo_patients=10,
+    variants=dict(demo={"epochs": 3, "model_args.start_filters": 4}),
+)

@@ -1,0 +1,42 @@
+"""Is a lower-grade glioma of grade II or III? 77 patients of five sites: a hard problem.
+
+Data:     TCGA-LGG; data_prep/lgg_grade.py
+Source:   recipe A in 3D on other classes (the paper tells grades I-II from IV)
+Expected: see docs/results.md; site and grade are not independent
+
+    python -m mri_tf.train --task lgg_grade --raw DIR
+"""
+
+from mri_tf.task import Task
+
+TASK = Task(
+    name="lgg_grade",
+    channels=("flair", "t1pre", "t1post", "has_flair", "has_t1pre", "has_t1post"),
+    image_shape=(32, 64, 64),
+    class_names=("II", "III"),
+    ordered=True,
+    prep=dict(missing="zero_fill", crop_to_brain=True, keep_aspect=False, label_column="grade"),
+    normalize=dict(method="zscore", region="mask"),  # as the feature network saw it
+    features_from="lgg_tumour",
+    model="feature_classifier3d",
+    model_args=dict(conv_filters=16, dense_units=64, repeats=3),
+    augment=dict(
+        random_affine3d=dict(max_degrees=(10.0, 5.0, 5.0), max_shift_fraction=0.05, zoom=(0.9, 1.1)),
+        random_flip=dict(axis="left_right"),
+    ),
+    augment_probability=0.8,
+    oversample=True,
+    batch_size=4,
+    epochs=30,
+    patience=10,
+    learning_rate=5e-4,
+    demo_patients=16,
+    variants=dict(
+        scratch={
+            "features_from": "",
+            "model": "vgg3d",
+            "model_args": dict(conv_filters=8, dense_units=64),
+        },
+        demo={"epochs": 2, "features.epochs": 1, "features.model_args.start_filters": 4},
+    ),
+)

@@ -1,0 +1,34 @@
+"""Where is the tumour of a lower-grade glioma? Three MR sequences, any of them may be missing.
+
+Data:     TCGA-LGG; data_prep/lgg_tumour.py
+Source:   the pre-training of lgg_grade, after recipe A in 3D
+Expected: see docs/results.md
+
+    python -m mri_tf.train --task lgg_tumour --raw DIR
+"""
+
+from mri_tf.task import Task
+
+TASK = Task(
+    name="lgg_tumour",
+    kind="segmentation",
+    channels=("flair", "t1pre", "t1post", "has_flair", "has_t1pre", "has_t1post"),
+    image_shape=(32, 64, 64),
+    class_names=("background", "tumour"),
+    prep=dict(missing="zero_fill", crop_to_brain=True, keep_aspect=False),
+    normalize=dict(method="zscore", region="mask"),
+    model="mnet3d",
+    model_args=dict(start_filters=8, dropout=0.5),
+    augment=dict(
+        random_affine3d=dict(max_degrees=(10.0, 5.0, 5.0), max_shift_fraction=0.05, zoom=(0.9, 1.1)),
+        random_flip=dict(axis="left_right"),
+    ),
+    augment_probability=0.8,
+    loss_weights="sqrt_inverse_frequency",
+    batch_size=2,
+    epochs=25,
+    patience=8,
+    learning_rate=1e-3,
+    demo_patients=10,
+    variants=dict(demo={"epochs": 2, "model_args.start_filters": 4}),
+)

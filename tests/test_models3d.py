@@ -1,0 +1,386 @@
+"""3D networks: sizes in closed form, equal forms of one graph, axes in their order, what learns."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mri_tf.errors import InputError
+from mri_tf.models import (
+    builder,
+    check_model_args,
+    feature_classifier3d,
+    grader3d,
+    mnet3d,
+    unet3d,
+    vgg3d,
+)
+
+CLASSES = 3
+SIZE = (16, 32, 48)  # depth, rows, columns: all different, so that a swap of two is seen
+
+
+def randomised(model: keras.Model, seed=0) -> keras.Model:
+    """The model with random weights and BatchNorm statistics that are not those of a new one."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        if not variable.dtype.startswith("float"):
+            continue  # the state of a dropout's seed
+        scale = np.sqrt(2 / max(1, np.prod(variable.shape[:-1]))) if len(variable.shape) > 1 else 0.3
+        values = rng.normal(0, scale, variable.shape)
+        if variable.path.endswith(("gamma", "moving_variance")):
+            values = rng.uniform(0.5, 1.5, variable.shape)
+        variable.assign(values)
+    return model
+
+
+def volumes(count=2, size=SIZE, channels=1, seed=1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (count, *size, channels)).astype(np.float32)
+
+
+def forward(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """What the model gives in inference, without compiling anything."""
+    return model(x, training=False).numpy()
+
+
+def inner(model: keras.Model, *names: str) -> keras.Model:
+    """The model up to the named layers."""
+    outputs = [model.get_layer(name).output for name in names]
+    return keras.Model(model.input, outputs if len(outputs) > 1 else outputs[0])
+
+
+def tiny_mnet(size=SIZE, channels=1) -> keras.Model:
+    return mnet3d.build((*size, channels), CLASSES, start_filters=2)
+
+
+def tiny_classifier(size=(32, 32, 64)) -> keras.Model:
+    return feature_classifier3d.build(
+        tiny_mnet(size), CLASSES, conv_filters=2, dense_units=16, repeats=2
+    )
+
+
+def tiny_vgg(size=(32, 32, 64)) -> keras.Model:
+    return vgg3d.build((*size, 1), CLASSES, conv_filters=2, dense_units=16)
+
+
+def tiny_unet(size=SIZE, channels=1, **arguments) -> keras.Model:
+    return unet3d.build((*size, channels), CLASSES, **{"filters": 2, "levels": 3, **arguments})
+
+
+def tiny_grader(size=SIZE, channels=1, **arguments) -> keras.Model:
+    arguments = {"filters": 2, "dense_units": 16, **arguments}
+    return grader3d.build((*size, channels), CLASSES, **arguments)
+
+
+NETWORKS = {
+    "mnet3d": tiny_mnet, "feature_classifier3d": tiny_classifier, "vgg3d": tiny_vgg,
+    "unet3d": tiny_unet, "grader3d": tiny_grader,
+}  # fmt: skip
+DENSE = ("mnet3d", "unet3d")  # a probability a voxel
+every_network = pytest.mark.parametrize("name", NETWORKS)
+
+
+# ---- sizes
+
+BATCH_NORM = 4  # values a channel
+
+
+def conv(inputs: int, outputs: int, side: int = 3) -> int:
+    return side**3 * inputs * outputs
+
+
+def pair(inputs: int, width: int) -> int:
+    """Two convolutions of M-Net, the second on the concatenation of input and first."""
+    return conv(inputs, width) + conv(inputs + width, width) + 2 * BATCH_NORM * width
+
+
+def residual(inputs: int, width: int) -> int:
+    own = conv(inputs, width) + conv(width, width) + BATCH_NORM * (inputs + width)
+    return own + (conv(inputs, width, side=1) if inputs != width else 0)
+
+
+def head(inputs: int, units: int, classes: int) -> int:
+    """Recipe A's two dense layers with BatchNorm, and the softmax."""
+    return inputs * units + units * units + 2 * BATCH_NORM * units + (units + 1) * classes
+
+
+def test_mnet_has_five_levels_and_a_right_leg_of_three():
+    n = 12
+    width = {level: n * 2 ** (level - 1) for level in range(1, 6)}
+    wanted = pair(1, n)
+    wanted += sum(pair(width[level - 1] + n, width[level]) for level in range(2, 6))
+    wanted += sum(pair(width[level + 1] + width[level], width[level]) for level in range(1, 5))
+    wanted += 7 * n * 20 + 20
+    network = mnet3d.build((128, 128, 128, 1), 20)
+    assert network.count_params() == wanted
+    assert network.output_shape == (None, 128, 128, 128, 20)
+    assert mnet3d.pooled_features(network).output_shape == (None, 64, 64, 64, 84)
+    assert mnet3d.full_resolution_features(network).output_shape == (None, 128, 128, 128, 84)
+
+
+def test_the_classifier_on_features_is_that_of_recipe_a():
+    network = mnet3d.build((128, 128, 128, 1), 20)
+    own = network.count_params()
+    scores = sum(layer.count_params() for layer in network.layers if layer.name.startswith("score"))
+    model = feature_classifier3d.build(network, 3)
+    wanted = conv(84, 32) + 3 * conv(32, 32) + 4 * BATCH_NORM * 32 + head(4**3 * 32, 200, 3)
+    assert model.count_params() - (own - scores) == wanted
+    assert model.output_shape == (None, 3)
+
+
+def test_scratch_is_vgg16_with_batch_norm():
+    model = vgg3d.build((128, 128, 128, 1), 3)
+    widths = [16] * 2 + [32] * 2 + [64] * 3 + [128] * 6
+    wanted = sum(
+        conv(inputs, width) + BATCH_NORM * width
+        for inputs, width in zip([1, *widths], widths, strict=False)
+    )
+    assert model.count_params() == wanted + head(4**3 * 128, 200, 3)
+    assert len([layer for layer in model.layers if isinstance(layer, keras.layers.Conv3D)]) == 13
+
+
+def test_unet_and_grader_have_the_parameters_of_their_blocks():
+    f = 16
+    unet = conv(4, f) + residual(f, f) + sum(residual(f * 2**k, f * 2 ** (k + 1)) for k in range(3))
+    unet += sum(conv(f * 2 ** (k + 1), f * 2**k, 1) + residual(f * 2**k, f * 2**k) for k in range(3))
+    unet += BATCH_NORM * f + (f + 1) * 2
+    assert unet3d.build((64, 64, 64, 4), 2).count_params() == unet
+    grader = conv(4, f) + residual(f, f) + sum(residual(f * 2**k, f * 2 ** (k + 1)) for k in range(3))
+    grader += BATCH_NORM * 8 * f + (8 * f + 1) * 64 + 65 * 64 + 65 * 2
+    assert grader3d.build((96, 96, 96, 4), 2).count_params() == grader
+
+
+# ---- equal forms of one graph
+
+
+def test_pooled_features_are_the_max_pooled_full_resolution_features():
+    network, x = randomised(tiny_mnet()), volumes()
+    full = forward(mnet3d.full_resolution_features(network), x)
+    pooled = forward(mnet3d.pooled_features(network), x)
+    assert full.shape == (2, *SIZE, 14) and np.ptp(pooled) > 0.1
+    np.testing.assert_allclose(pooled, keras.layers.MaxPooling3D()(full), atol=1e-5)
+
+
+def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
+    network, x = randomised(tiny_mnet()), volumes()
+    full = forward(mnet3d.full_resolution_features(network), x).astype(np.float64)
+    layers = [network.get_layer(f"score_{level}") for level in (1, 2, 3)]
+    kernel = np.concatenate([layer.kernel.numpy()[0, 0, 0] for layer in layers])  # (features, classes)
+    assert [layer.use_bias for layer in layers] == [True, False, False]
+    logits = full @ kernel + layers[0].bias.numpy()
+    wanted = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    probabilities = forward(network, x)
+    assert np.ptp(probabilities) > 0.1
+    np.testing.assert_allclose(probabilities, wanted, atol=1e-5)
+
+
+# ---- every network
+
+
+@every_network
+def test_probabilities_are_float32_and_sum_to_one(name):
+    model = randomised(NETWORKS[name]())
+    size = model.input_shape[1:-1]
+    probabilities = forward(model, volumes(2, size))
+    assert probabilities.shape == ((2, *size, CLASSES) if name in DENSE else (2, CLASSES))
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
+
+
+@every_network
+def test_a_graph_is_flat(name):
+    model = NETWORKS[name]()
+    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
+
+
+@every_network
+def test_half_precision_ends_in_float32(name):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = NETWORKS[name]()
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.output.dtype == "float32"
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv3D)]
+    assert {layer.compute_dtype for layer in convolutions} == {"float16"}
+
+
+@every_network
+def test_weights_come_back_from_a_file(name, tmp_path):
+    model = randomised(NETWORKS[name]())
+    model.save_weights(tmp_path / "model.weights.h5")
+    other = randomised(NETWORKS[name](), seed=5)
+    other.load_weights(tmp_path / "model.weights.h5")
+    x = volumes(1, model.input_shape[1:-1])
+    np.testing.assert_array_equal(forward(model, x), forward(other, x))
+
+
+@every_network
+def test_a_gradient_reaches_every_weight_that_trains(name):
+    keras.utils.set_random_seed(1)  # of the dropout
+    model = randomised(NETWORKS[name]((32, 32, 64)))
+    x = volumes(2, (32, 32, 64))
+    labels = np.random.default_rng(2).integers(0, CLASSES, (2, *model.output_shape[1:-1]))
+    with tf.GradientTape() as tape:
+        probabilities = model(x, training=True)
+        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, probabilities))
+    gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None and np.abs(gradient).max() > 0, variable.path
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("mnet3d", "probabilities"), ("mnet3d", "leg_3"), ("unet3d", "probabilities"),
+     ("grader3d", "block_2"), ("grader3d", "block_4")],
+)  # fmt: skip
+def test_axes_keep_their_order_and_halving_has_no_side(name, layer):
+    order = (1, 2, 0)
+
+    # A turned and mirrored volume through turned and mirrored kernels: turned and mirrored maps.
+    def turned(array, first):
+        axes = [first + axis for axis in order]
+        rest = range(first + 3, array.ndim)
+        return np.flip(array.transpose(*range(first), *axes, *rest), axis=first).copy()
+
+    model, x = randomised(NETWORKS[name]()), volumes()
+    other = NETWORKS[name](tuple(SIZE[axis] for axis in order))
+    for variable, source in zip(other.variables, model.variables, strict=True):
+        value = source.numpy()
+        variable.assign(turned(value, 0) if value.ndim == 5 else value)
+    wanted = turned(forward(inner(model, layer), x), 1)
+    found = forward(inner(other, layer), turned(x, 1))
+    assert np.ptp(wanted) > 0.1
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+# ---- frozen features
+
+
+def test_the_features_stay_as_they_are_while_the_classifier_trains():
+    network, x = randomised(tiny_mnet((16, 16, 32))), volumes(2, (16, 16, 32))
+    before = forward(mnet3d.pooled_features(network), x)
+    model = feature_classifier3d.build(network, CLASSES, conv_filters=2, dense_units=4, repeats=2)
+    trunk = inner(model, "pooled_features")
+    np.testing.assert_allclose(trunk(x, training=True), before, atol=1e-5)
+    frozen = {variable.path for variable in network.variables}
+    assert model.trainable_variables
+    assert not frozen & {variable.path for variable in model.trainable_variables}
+
+
+# ---- recipe E: sums, pre-activation, spatial dropout, coupled decay
+
+
+def test_skips_of_the_unet_are_sums():
+    model = randomised(tiny_unet())
+    for level in (1, 2):
+        names = (f"skip_{level}", f"down_{level}", f"upsample_{level}")
+        total, down, larger = inner(model, *names)(volumes(), training=False)
+        assert np.ptp(down) > 0.1 and np.ptp(larger) > 0.1
+        np.testing.assert_allclose(total, down + larger, atol=1e-6)
+    assert not any(isinstance(layer, keras.layers.Concatenate) for layer in model.layers)
+
+
+def test_a_block_is_batch_norm_relu_convolution_twice_and_a_sum():
+    image = keras.Input((8, 8, 8, 2))
+    block = keras.Model(image, unet3d.residual_block(image, 2, "block", 0.05, 1e-6))
+    kinds = [type(layer).__name__ for layer in block.layers[1:]]
+    half = ["BatchNormalization", "Activation"]
+    assert kinds == [*half, "Conv3D", *half, "SpatialDropout3D", "Conv3D", "Add"]
+    assert block.layers[-1].name == "block"
+
+
+@pytest.mark.parametrize(("name", "block", "before"), [
+    ("unet3d", "up_1", "skip_1"), ("unet3d", "down_1", "stem"), ("grader3d", "block_1", "pool_1"),
+])  # fmt: skip
+def test_a_block_without_its_last_convolution_is_the_identity(name, block, before):
+    model = randomised(NETWORKS[name]())
+    kernel = model.get_layer(f"{block}_b_conv").kernel
+    kernel.assign(np.zeros(kernel.shape))
+    after, untouched = inner(model, block, before)(volumes(), training=False)
+    assert np.min(untouched) < -0.1  # a ReLU behind the sum would cut these
+    np.testing.assert_array_equal(after, untouched)
+
+
+def test_spatial_dropout_drops_whole_channels():
+    model = randomised(tiny_unet(filters=16, dropout=0.5))
+    x = volumes(4)
+    active, dropped = inner(model, "down_1_b_relu", "down_1_dropout")(x, training=True)
+    mean = np.mean(active, axis=(1, 2, 3))
+    share = np.mean(dropped, axis=(1, 2, 3))[mean > 0] / mean[mean > 0]
+    assert np.all(np.isclose(share, 0, atol=1e-4) | np.isclose(share, 2, atol=1e-4))
+    assert 0.2 < (share < 1).mean() < 0.8
+    assert not any("dropout" in layer.name for layer in tiny_unet(dropout=0.0).layers)
+
+
+@pytest.mark.parametrize(("make", "value"), [(tiny_unet, 1e-6), (tiny_grader, 1e-4)])
+def test_weight_decay_adds_its_share_of_every_kernel_to_the_gradient(make, value):
+    model = randomised(make())
+    kernels = [variable for variable in model.trainable_variables if variable.name == "kernel"]
+    others = [variable for variable in model.trainable_variables if variable.name != "kernel"]
+    with tf.GradientTape() as tape:
+        penalty = sum(model.losses)
+    gradients = tape.gradient(penalty, [variable.value for variable in kernels + others])
+    for variable, gradient in zip(kernels, gradients, strict=False):
+        np.testing.assert_allclose(gradient, value * variable.numpy(), rtol=1e-5)
+    assert all(gradient is None for gradient in gradients[len(kernels) :])
+    assert not make(weight_decay=0.0).losses
+
+
+# ---- the grader can be explained
+
+
+def test_blocks_of_the_grader_halve_the_grid_each():
+    model = tiny_grader(SIZE, channels=4)
+    for number, divisor in ((1, 2), (2, 4), (3, 8), (4, 16)):
+        grid = tuple(side // divisor for side in SIZE)
+        assert model.get_layer(f"block_{number}").output.shape[1:4] == grid
+
+
+def test_the_grader_ends_in_a_dense_softmax_and_has_activations_only():
+    model = tiny_grader()
+    last = model.layers[-1]
+    assert (last.name, type(last)) == ("probabilities", keras.layers.Dense)
+    assert last.activation is keras.activations.softmax and last.compute_dtype == "float32"
+    assert not any(isinstance(layer, keras.layers.ReLU) for layer in model.layers)
+    inside = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv3D)]
+    assert all(layer.activation is keras.activations.linear for layer in inside)
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize(
+    ("build", "divisor"),
+    [(mnet3d.build, 16), (vgg3d.build, 32), (unet3d.build, 8), (grader3d.build, 16)],
+)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_volume_that_cannot_be_halved_often_enough_is_refused(build, divisor, axis):
+    shape = [64, 64, 64]
+    shape[axis] -= divisor // 2
+    with pytest.raises(InputError, match=f"divides by {divisor}"):
+        build((*shape, 1), CLASSES)
+
+
+def test_features_too_small_for_the_repeats_are_refused():
+    network = tiny_mnet((16, 16, 16))
+    with pytest.raises(InputError, match="divides by 32"):
+        feature_classifier3d.build(network, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "takes_features"),
+    [
+        ("mnet3d", {"start_filters": 4, "dropout": 0.1}, False),
+        ("feature_classifier3d", {"repeats": 2}, True),
+        ("vgg3d", {"conv_filters": 4}, False),
+        ("unet3d", {"filters": 4, "levels": 3, "dropout": 0.0, "weight_decay": 0.0}, False),
+        ("grader3d", {"filters": 4, "dense_units": 8, "weight_decay": 1e-3}, False),
+    ],
+)
+def test_a_task_names_a_network_by_its_file(model, arguments, takes_features):
+    check_model_args(model, arguments, takes_features)
+    assert builder(model).__module__ == f"mri_tf.models.{model}"
+    with pytest.raises(InputError):
+        check_model_args(model, arguments, not takes_features)

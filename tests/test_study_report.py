@@ -1,0 +1,217 @@
+"""What a study writes from rows and predictions, where folds are odd and cells missing. No training."""
+
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_train import job_of
+
+from mri_tf import figures, metrics
+from mri_tf.cells import ROW
+from mri_tf.folds import WHOLE, Plan, cells_of
+from mri_tf.study_report import write_report
+from mri_tf.task import Task
+
+CLASSES = ("low", "mid", "high")
+PLAN = Plan(("manual", "scratch"), 2, 1, (WHOLE,), keep_all=(), restarts=1, seed=0)
+TASK = Task(name="grades", channels=("mr",), image_shape=(8, 8), class_names=CLASSES, model="vgg")
+
+
+class Study:
+    """Jobs and rows of a plan as `study` has them, with predictions drawn by chance."""
+
+    def __init__(self, out: Path, task: Task = TASK, plan: Plan = PLAN):
+        self.out, self.task, self.plan = out, task, plan
+        self.jobs, self.rows = [], {}
+        for cell in cells_of(plan):
+            job = job_of(out, cell.name, seeds=plan.seeds(cell.repeat))
+            job["row"] |= {"task": task.name, "variant": cell.variant, "repeat": cell.repeat,
+                           "fold": cell.fold, "train_size": cell.train_size or None}  # fmt: skip
+            self.jobs.append(job)
+            self.fail(job)
+
+    def fail(self, job: dict, reason: str = "it broke") -> None:
+        self.rows[job["name"]] = {**job["row"], "status": "failed", "reason": reason}
+
+    def finish(self, job: dict, truth: list[int], records: list[str] | None = None) -> None:
+        """A done row; of a classifier with predictions of these true classes, one patient a record."""
+        seed = job["seeds"][-1]
+        folder = Path(job["folder"])
+        (folder / f"s{seed}").mkdir(parents=True)
+        table, numbers = self._predictions(job, np.array(truth), records)
+        table.to_parquet(folder / f"s{seed}" / "predictions.parquet")
+        facts = {"seed": seed, "n_train": 4, "n_test": len(truth), "epochs": 2, "best_epoch": 1,
+                 "seconds": 1.5, "status": "done", "reason": ""}  # fmt: skip
+        if len(job["seeds"]) > 1:
+            both = ("accuracy", "balanced_accuracy")
+            numbers |= {f"optimistic_{name}": numbers[name] for name in both}
+        restarts = [{"seed": seed, **numbers} for seed in job["seeds"]]
+        self.rows[job["name"]] = job["row"] | facts | numbers
+        saved = {"identity": "", "run": f"s{seed}", "row": self.rows[job["name"]], "restarts": restarts}
+        (folder / ROW).write_text(json.dumps(saved))
+
+    def _predictions(self, job: dict, truth: np.ndarray, records) -> tuple[pd.DataFrame, dict]:
+        rng = np.random.default_rng([len(truth), job["row"]["fold"], len(job["row"]["variant"])])
+        chances = rng.dirichlet(np.ones(len(CLASSES)), len(truth))
+        predicted = chances.argmax(axis=1)
+        names = records or [f"f{job['row']['fold']}-{number}" for number in range(len(truth))]
+        table = pd.DataFrame({
+            "record_id": names, "patient": names,
+            "truth": [CLASSES[label] for label in truth],
+            "predicted": [CLASSES[label] for label in predicted],
+            **{f"p_{name}": chances[:, label] for label, name in enumerate(CLASSES)},
+        })  # fmt: skip
+        found = metrics.classification_metrics(
+            truth, chances, predicted, np.array(names), CLASSES, ordered=self.task.ordered
+        )
+        numbers = {name: number["value"] for name, number in found.items()
+                   if isinstance(number, dict) and "value" in number}  # fmt: skip
+        numbers |= {f"{name}_reason": found[name]["reason"]
+                    for name, value in numbers.items() if value is None}  # fmt: skip
+        numbers |= {f"f1_{name}": found["per_class"][name]["f1"]["value"] for name in CLASSES}
+        return table, numbers | {"majority_accuracy": found["majority_accuracy"]}
+
+    def write(self) -> str:
+        """The report; warnings are errors."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            lines, files = write_report(self.out, self.task, self.plan, self.jobs, self.rows)
+        assert lines and all(path.is_file() for path in files)
+        return (self.out / "report.md").read_text(encoding="utf-8")
+
+    def results(self) -> pd.DataFrame:
+        return pd.read_parquet(self.out / "results.parquet")
+
+    def figures(self) -> set[str]:
+        return {path.stem for path in (self.out / "figures").glob("*.png")}
+
+
+MIXED = [0, 1, 2, 0, 1, 2, 1]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Figures are drawn and not rendered, where others test the same ones."""
+    def touch(figure, stem):
+        paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg")]
+        for path in paths:
+            path.touch()
+        return paths
+
+    monkeypatch.setattr(figures, "save", touch)
+
+
+def test_a_whole_study(quick, tmp_path):
+    study = Study(tmp_path)
+    for job in study.jobs:
+        study.finish(job, MIXED)
+    text = study.write()
+    assert "manual - scratch" in text and "failed" not in text
+    assert study.figures() == {"paired", "roc", "confusion-manual", "confusion-scratch"}
+    assert len(study.results()) == 4
+
+
+def test_a_study_of_one_cell(tmp_path):
+    study = Study(tmp_path, plan=replace(PLAN, variants=("manual",), folds=1))
+    study.finish(study.jobs[0], MIXED)
+    text = study.write()
+    assert "one cell" in text and "Paired differences" not in text
+    assert study.figures() == {"roc", "confusion-manual"}
+    assert not (tmp_path / "differences.parquet").exists()
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_fold_with_one_class_is_counted_as_undefined(quick, tmp_path, ordered):
+    study = Study(tmp_path, replace(TASK, ordered=ordered))
+    for job in study.jobs:
+        study.finish(job, MIXED if job["row"]["fold"] else [1, 1, 1])
+    text = study.write()
+    assert "1 of 2 undefined: only one class occurs" in text
+    assert study.results()["auc"].isna().sum() == 2
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_a_study_with_one_class_in_every_fold(tmp_path, restarts):
+    study = Study(tmp_path, plan=replace(PLAN, restarts=restarts))
+    for job in study.jobs:
+        study.finish(job, [1, 1, 1])
+    text = study.write()
+    assert "undefined" in text and "nan" not in text.lower()
+    assert study.results()["auc"].isna().all()
+    assert ("## Restarts" in text) == (restarts > 1)
+
+
+def test_when_every_cell_failed_the_report_says_why_and_the_columns_are_there(tmp_path):
+    study = Study(tmp_path)
+    text = study.write()
+    assert "4 cells of 4 failed, in no mean: manual, all samples: 2 (it broke)" in text
+    table = study.results()
+    assert list(table["status"]) == ["failed"] * 4
+    assert {"seed", "n_train", "n_test", "seconds", "train_size"} <= set(table.columns)
+    assert not (tmp_path / "figures").exists()
+
+
+def test_a_variant_of_which_every_cell_failed_stands_beside_the_others(quick, tmp_path):
+    study = Study(tmp_path, plan=replace(PLAN, train_sizes=(2, 4)))
+    for job in study.jobs:
+        if job["row"]["variant"] == "manual":
+            study.finish(job, MIXED)
+    text = study.write()
+    assert "4 cells of 8 failed" in text and "undefined (no cell done)" in text
+    assert study.figures() == {"curves", "class_curves", "roc", "confusion-manual"}
+
+
+def test_a_size_of_which_every_cell_failed(tmp_path):
+    study = Study(tmp_path, plan=replace(PLAN, train_sizes=(2, 4)))
+    for job in study.jobs:
+        if job["row"]["train_size"] == 2:
+            study.finish(job, MIXED)
+    assert "4 cells of 8 failed" in study.write()
+
+
+def test_records_that_only_one_variant_has_are_in_no_paired_difference(quick, tmp_path):
+    study = Study(tmp_path)
+    for job in study.jobs:
+        if job["row"]["variant"] == "manual":
+            study.finish(job, [0, 1, 2, 0], ["a", "b", "c", "only-here"])
+        else:
+            study.finish(job, [1, 2, 0, 1], ["b", "c", "a", "only-there"])
+    study.write()
+    found = pd.read_parquet(tmp_path / "differences.parquet")
+    assert set(found["n"]) == {3}  # patients a, b, c
+
+
+def test_variants_of_odd_names_have_files_of_their_own(tmp_path):
+    names = ("naïve λ", "../a/b", "50 % | $x", "_" * 40)
+    study = Study(tmp_path, plan=replace(PLAN, variants=names, folds=1))
+    for job in study.jobs:
+        study.finish(job, MIXED)
+    text = study.write()
+    assert all(name.replace("|", "\\|") in text for name in names)
+    assert len(study.figures()) == 2 + len(names) and set(study.results()["variant"]) == set(names)
+
+
+def test_repeats_and_restarts_are_told_apart(quick, tmp_path):
+    study = Study(tmp_path, plan=replace(PLAN, repeats=2, restarts=3))
+    for job in study.jobs:
+        study.finish(job, MIXED)
+    text = study.write()
+    assert "best on the reported fold (optimistic)" in text and "SD of seeds" in text
+
+
+def test_a_segmentation_study_with_a_failed_cell(tmp_path):
+    pools = Task(
+        name="pools", kind="segmentation", channels=("mr",), image_shape=(8, 8),
+        class_names=("background", "pool"), model="mnet",
+    )  # fmt: skip
+    study = Study(tmp_path, pools, replace(PLAN, variants=("manual",)))
+    study.rows[study.jobs[0]["name"]] = study.jobs[0]["row"] | {
+        "seed": 0, "n_train": 4, "n_test": 2, "epochs": 1, "best_epoch": 1, "seconds": 2.0,
+        "status": "done", "reason": "", "dice_mean": 0.7, "dice_pool": 0.7,
+    }  # fmt: skip
+    text = study.write()
+    assert "0.700 (one cell)" in text and "1 cell of 2 failed" in text
