@@ -45,6 +45,8 @@ def check_settings(task: Task, sequences: tuple[str, ...]) -> None:
             f"channels {', '.join(task.channels)}, not "
             f"{', '.join(channel_names(sequences, missing))} as prep says"
         )
+    elif "clahe" in task.prep and missing == "zero_fill":
+        wrong = "clahe with zero_fill: presence is no image"
     elif task.prep.get("dtype", "float32") not in DTYPES:
         wrong = f"dtype {task.prep['dtype']!r}, not one of {', '.join(DTYPES)}"
     if wrong:
@@ -110,18 +112,19 @@ def study_record(
             mask=labels,
             group=source.group,
             split=source.split,
-            facts={**first.facts, **source.facts, **_geometry(whole)},
+            facts={**first.facts, **source.facts, **_geometry(whole, first.stored_axes)},
             affine=affine,
             intensity_stats=stats,
         )
     ]
 
 
-def _geometry(study: Volume) -> dict:
-    """Where the study's voxels lie in RAS, so that a map can be written on them again."""
+def _geometry(study: Volume, stored_axes: str) -> dict:
+    """Where the study's voxels lie, so that a map can be written on them again."""
     return {
         "source_shape": list(study.array.shape[:3]),
-        "source_affine": [round(float(value), 6) for value in study.affine.ravel()],
+        "source_affine": [float(value) for value in study.affine.ravel()],  # of RAS axes
+        "source_axes": stored_axes,
     }
 
 

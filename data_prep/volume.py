@@ -20,6 +20,7 @@ class Volume:
     array: np.ndarray
     affine: np.ndarray
     facts: dict = field(default_factory=dict)  # acquisition facts worth auditing, no identities
+    stored_axes: str = "RAS"  # where the axes of the file point, "LPS" and the like
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -65,7 +66,8 @@ def in_ras(array: np.ndarray, affine: np.ndarray, facts: dict | None = None) -> 
     if np.any(np.isnan(turn)):
         raise Unreadable("the header does not say where the image lies (an axis without length)")
     turned = affine @ orientations.inv_ornt_aff(turn, array.shape[:3])
-    return Volume(orientations.apply_orientation(array, turn), turned, facts or {})
+    codes = "".join(orientations.ornt2axcodes(turn))
+    return Volume(orientations.apply_orientation(array, turn), turned, facts or {}, codes)
 
 
 def _kept(dtype: np.dtype) -> np.dtype:

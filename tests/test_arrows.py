@@ -53,6 +53,8 @@ ARROWS = {
     "cells": ON_DISK | {"command"},
     "deriving": ON_DISK | {"assemble", "data", "data_prep", "predicting", "progress"},
     "derive": ANYTHING,
+    "explaining": ON_DISK | {"attribution", "data", "data_prep", "saliency"},
+    "explain": ANYTHING,
     "study": ANYTHING,
     "study_report": ANYTHING,
     "fitting": ON_DISK | {
@@ -66,7 +68,10 @@ ARROWS = {
     "export": ANYTHING,
     "tuning": ANYTHING,
 }
-COMMANDS = ("train", "evaluate", "export", "study", "derive", "data_prep.write", "data_prep.phantom.__main__", "cli")
+COMMANDS = (
+    "train", "evaluate", "export", "study", "derive", "explain",
+    "data_prep.write", "data_prep.phantom.__main__", "cli",
+)  # fmt: skip
 HEADS = {"mri_tf.command", "mri_tf.errors", "mri_tf.task"}  # standard library only themselves
 
 

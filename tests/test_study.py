@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fake_train import FakeTrain
 from small import write_raw, write_task_files
 
 from mri_tf import cells
@@ -214,6 +215,27 @@ def test_flags_that_do_not_fit_are_refused_in_one_line(inside, no_training, caps
     assert not Path("refused").exists()
 
 
+def test_when_every_cell_failed_the_study_exits_3_and_says_where_the_reasons_are(
+    inside, tmp_path, monkeypatch, capsys
+):
+    fake = FakeTrain(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(fake.program))
+    monkeypatch.setenv("FAKE_TRAIN", str(tmp_path))
+    for fold in range(2):
+        fake.order(f"scratch-r0-f{fold}-s3", "say 3 error: scratch broke. What was finished is kept.")
+    for folder in (STUDY / "features").iterdir():
+        fake.order(f"{folder.name}-s3", "say 2 error: The features do not fit. Received: x. Mend it.")
+    arguments = ("--out", "all-failed", "--variants", "manual;scratch", *SET)
+    assert run_study("--data", "data/thirds", *arguments) == 3
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error == "error: Every cell failed. The reasons are in all-failed/results.parquet."
+    found = rows_of(Path("all-failed")).groupby("variant")["reason"].unique()
+    assert found["scratch"] == ["scratch broke"]
+    assert found["manual"] == ["pre-training: The features do not fit"]
+    assert not fake.begun("manual-r0-f0-s3")
+    assert "4 cells of 4 failed" in Path("all-failed/report.md").read_text(encoding="utf-8")
+
+
 def process_in(folder: Path) -> int | None:
     """The train process that has begun to train in a run folder."""
     if not (folder / "run.json").is_file():
@@ -231,19 +253,18 @@ def process_in(folder: Path) -> int | None:
 class KillInTheMiddle(threading.Thread):
     """Kills, once, what `whom` finds to a train process as soon as that trains in `folder`."""
 
-    def __init__(self, folder: Path, whom=lambda process: process, times: int = 1):
+    def __init__(self, folder: Path, whom=lambda process: process):
         super().__init__(daemon=True)
-        self.folder, self.whom, self.left, self.killed = folder.absolute(), whom, times, []
+        self.folder, self.whom, self.killed = folder.absolute(), whom, []
         self.start()
 
     def run(self):
         end = time.monotonic() + UNTIL
-        while self.left and time.monotonic() < end:
+        while not self.killed and time.monotonic() < end:
             process = process_in(self.folder)
-            if process is not None and process not in self.killed:
-                self.killed.append(process)
-                os.kill(self.whom(process), signal.SIGKILL)
-                self.left -= 1
+            if process is not None:
+                self.killed.append(self.whom(process))
+                os.kill(self.killed[0], signal.SIGKILL)
             time.sleep(0.02)
 
 

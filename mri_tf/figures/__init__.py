@@ -6,6 +6,7 @@ interval: what is drawn was counted elsewhere.
 
 from mri_tf.figures.confusion import draw_confusion, draw_confusion_spread, save_confusion
 from mri_tf.figures.curves import draw_class_curves, draw_curves
+from mri_tf.figures.maps import draw_map
 from mri_tf.figures.paired import draw_paired
 from mri_tf.figures.reliability import CalibrationCurve, draw_decision_curve, draw_reliability
 from mri_tf.figures.roc import draw_roc
@@ -18,6 +19,7 @@ __all__ = [
     "draw_confusion_spread",
     "draw_curves",
     "draw_decision_curve",
+    "draw_map",
     "draw_paired",
     "draw_reliability",
     "draw_roc",

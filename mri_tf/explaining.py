@@ -1,0 +1,122 @@
+"""Maps of a run's records: made at the network's grid, placed on the prepared and the source grid."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from data_prep.ops.brain_mask import brain_mask
+from data_prep.ops.resample import resample_like, volume_of_grid
+from data_prep.volume import Volume
+from mri_tf.attribution import attribution_shares
+from mri_tf.data.boxes import cube_around
+from mri_tf.data.cut import cut_function
+from mri_tf.data.pipeline import ordered_batches, walk
+from mri_tf.prepared import Prepared
+from mri_tf.runs import Run
+from mri_tf.saliency import grad_cam, guided_backpropagation, on_grid
+from mri_tf.schema import Record
+
+SHELL_VOXELS = 3.0  # of the brain's border, on the prepared grid
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The maps of one record on the network's grid, and where that lies."""
+
+    record: Record
+    outputs: np.ndarray  # (classes,) the network's probabilities
+    label: int  # the class that is explained
+    cam: np.ndarray  # (depth, rows, columns) or (rows, columns), raw
+    guided: np.ndarray  # the same grid: the largest absolute gradient of the channels
+    affine: np.ndarray  # (column, row, depth) of that grid -> RAS mm
+
+    def on_prepared_grid(self, values: np.ndarray) -> np.ndarray:
+        """A map of a 3D record on the grid of its prepared image, 0 where the network saw nothing."""
+        reference = volume_of_grid(self.record.image[..., 0], self.record.affine)
+        placed = resample_like(volume_of_grid(values, self.affine), reference)
+        return _grid_of(placed.array)
+
+
+def explain_record(
+    networks: tuple[keras.Model, keras.Model], run: Run, prepared: Prepared, position: int,
+    layer: str, label: int | None,
+) -> Explained:  # fmt: skip
+    """Grad-CAM and guided backpropagation of one record, for a class or the most probable one.
+
+    `networks` are the run's network and its `guided_copy`.
+    """
+    task, (model, guided) = run.task, networks
+    raw = walk(prepared, np.array([position]), 1, cut=cut_function(task, training=False))
+    (image, _, _) = next(iter(ordered_batches(raw, task, run.values["fitted"])))
+    outputs = model.predict_on_batch(image)[0]
+    chosen = int(np.argmax(outputs)) if label is None else label
+    labels = tf.constant([chosen])
+    cam, _ = grad_cam(model, image, labels, layer)
+    gradients = guided_backpropagation(guided, image, labels)
+    record = prepared.record(position)
+    return Explained(
+        record, outputs, chosen,
+        on_grid(cam, task.network_shape).numpy()[0],
+        tf.reduce_max(tf.abs(gradients), axis=-1).numpy()[0],
+        _network_affine(run, record),
+    )  # fmt: skip
+
+
+def shares_of(found: Explained) -> dict[str, float]:
+    """Where Grad-CAM lies on the prepared grid of a 3D record: tumour, brain, its border, outside.
+
+    The border is counted in voxels: a prepared grid may stretch axes of nominal spacing.
+    """
+    image = found.record.image[..., 0]
+    inside = _grid_of(brain_mask(volume_of_grid(image, found.record.affine)).inside)
+    tumour = found.record.mask > 0 if found.record.mask is not None else None
+    return attribution_shares(found.on_prepared_grid(found.cam), inside, tumour, SHELL_VOXELS)
+
+
+def write_nifti(values: np.ndarray, found: Explained, path: Path) -> None:
+    """A map as NIfTI in the patient's source grid and affine, or on its own grid in 2D."""
+    import nibabel
+
+    facts = found.record.facts
+    if values.ndim == 2 or "source_shape" not in facts:
+        volume = volume_of_grid(values if values.ndim == 3 else values[None], found.affine)
+        codes = "RAS"
+    else:
+        affine = np.array(facts["source_affine"]).reshape(4, 4)
+        reference = Volume(np.zeros(facts["source_shape"], np.uint8), affine)
+        volume = resample_like(volume_of_grid(values, found.affine), reference)
+        codes = facts.get("source_axes", "RAS")
+    image = nibabel.Nifti1Image(volume.array.astype(np.float32), volume.affine)
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.orientations.io_orientation(volume.affine), nibabel.orientations.axcodes2ornt(codes)
+    )
+    scratch = path.with_name("." + path.name)  # the suffix tells nibabel the format
+    nibabel.save(image.as_reoriented(turn), scratch)
+    scratch.replace(path)
+
+
+def _network_affine(run: Run, record: Record) -> np.ndarray:
+    """(column, row, depth) of what the network sees -> RAS mm."""
+    task = run.task
+    if not task.box:
+        return record.affine
+    if task.box["around"] == "brain":
+        around = np.any(record.image != 0, axis=-1)
+    else:
+        around = record.predicted_mask
+    centre, side = cube_around(around.astype(np.int32), task.box.get("margin_voxels", 10))
+    step = float(side) / max(task.box["grid"])
+    to_prepared = np.eye(4)
+    for axis in range(3):  # column, row, depth
+        place, count = float(centre[2 - axis]), task.box["grid"][2 - axis]
+        to_prepared[axis, axis] = step
+        to_prepared[axis, 3] = place - (count - 1) / 2 * step
+    return record.affine @ to_prepared
+
+
+def _grid_of(array: np.ndarray) -> np.ndarray:
+    """(x, y, z) in RAS, made by `volume_of_grid`, as (depth, rows, columns) again."""
+    return np.flip(np.moveaxis(array, (0, 2), (2, 0)), axis=(0, 1, 2))

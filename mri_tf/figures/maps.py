@@ -1,0 +1,45 @@
+"""A map over its image: one picture in 2D, three planes through the map's maximum in 3D."""
+
+import numpy as np
+
+from mri_tf.figures.style import COLUMN_MM, PAGE_MM, add_note, new_figure, styled
+
+PLANES = (  # axis that is cut, its name, and what lies left and right of the picture
+    (0, "axial", "R", "L"), (1, "coronal", "R", "L"), (2, "sagittal", "front", "back"),
+)  # fmt: skip
+FAINTEST = 0.02  # of the map's maximum: below it the image alone is shown
+
+
+@styled
+def draw_map(image: np.ndarray, values: np.ndarray, title: str, note: str):
+    """image and values (rows, columns), or (depth, rows, columns) on axes head to foot, front to
+    back, right to left. The colour bar has the map's raw values."""
+    planes = _planes(image, values) if image.ndim == 3 else [(image, values, "", "", "")]
+    width_mm = PAGE_MM if len(planes) > 1 else COLUMN_MM
+    figure = new_figure(width_mm, width_mm / len(planes) + 16.0)
+    panels = figure.subplots(1, len(planes), squeeze=False)[0]
+    low, high = np.percentile(image, (0.5, 99.5))
+    top = float(values.max()) if values.max() > 0 else 1.0
+    for axes, (under, over, name, left, right) in zip(panels, planes, strict=True):
+        axes.imshow(under, cmap="gray", vmin=low, vmax=max(high, low + 1e-9), interpolation="nearest")
+        shown = axes.imshow(
+            np.ma.masked_less(over, FAINTEST * top), cmap="inferno", vmin=0, vmax=top, alpha=0.55,
+            interpolation="nearest",
+        )  # fmt: skip
+        axes.set_title(name)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_xlabel(f"{left}  –  {right}" if left else "")
+    figure.colorbar(shown, ax=list(panels), shrink=0.75, label="map, raw values")
+    figure.suptitle(title)
+    add_note(figure, note)
+    return figure
+
+
+def _planes(image: np.ndarray, values: np.ndarray) -> list[tuple]:
+    """(image, map, name, left, right) of three planes through the map's maximum."""
+    place = np.unravel_index(int(np.argmax(values)), values.shape)
+    return [
+        (image.take(place[axis], axis), values.take(place[axis], axis), name, left, right)
+        for axis, name, left, right in PLANES
+    ]
