@@ -219,8 +219,8 @@ def test_weights_come_back_from_a_file(name, tmp_path):
 @every_network
 def test_a_gradient_reaches_every_weight_that_trains(name):
     keras.utils.set_random_seed(1)  # of the dropout
-    model = randomised(NETWORKS[name]((32, 32, 64)))
-    x = volumes(2, (32, 32, 64))
+    model = randomised(NETWORKS[name]((32, 32, 32)))
+    x = volumes(2, (32, 32, 32))
     labels = np.random.default_rng(2).integers(0, CLASSES, (2, *model.output_shape[1:-1]))
     with tf.GradientTape() as tape:
         probabilities = model(x, training=True)
