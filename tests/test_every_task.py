@@ -1,7 +1,5 @@
 """Every task by its file: fake raw -> prepared -> parsed -> one epoch -> export -> reload."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from small import sides_of
@@ -9,6 +7,7 @@ from small import sides_of
 from data_prep.fake_raw import write_fake_raw
 from data_prep.prepare import prepare
 from mri_tf.assemble import check_task
+from mri_tf.deriving import derive_set
 from mri_tf.export import export_run, run_in_session
 from mri_tf.fitting import fit_run, new_run, positions_of
 from mri_tf.runs import FEATURES
@@ -19,33 +18,50 @@ from mri_tf.tasks import FOLDER, feature_task, load_task, task_names
 
 SMALL = {
     "mnet": {"model_args.start_filters": 2},
+    "mnet3d": {"model_args.start_filters": 2},
     "feature_classifier": {"model_args": dict(conv_filters=2, dense_units=4, repeats=2)},
+    "feature_classifier3d": {"model_args": dict(conv_filters=2, dense_units=4, repeats=2)},
     "vgg_features": {"model_args": dict(dense_units=4, weights="none")},
     "vgg": {"model_args": dict(conv_filters=2, dense_units=4)},
+    "vgg3d": {"model_args": dict(conv_filters=1, dense_units=4)},
+    "unet3d": {"model_args": dict(filters=2, levels=2)},
+    "grader3d": {"model_args": dict(filters=2, dense_units=4)},
 }
-CASES = [
-    (name, variant)
-    for name in task_names()
-    for variant in ["", *(v for v in load_task(FOLDER / f"{name}.py").variants if v != "demo")]
-]
+
+
+def _cases():
+    """Every task and variant; of the 3D ones only the classifiers as their files say are fast."""
+    for name in task_names():
+        task = load_task(FOLDER / f"{name}.py")
+        for variant in ["", *(key for key, values in task.variants.items() if values and key != "demo")]:
+            slow = len(task.image_shape) == 3 and (variant or task.kind == "segmentation")
+            yield pytest.param(name, variant, marks=[pytest.mark.slow] if slow else [])
 
 
 def _small(task):
-    values = {"image_shape": (32, 32), "epochs": 1, "batch_size": 4}
-    if task.name.startswith("cardiac_structures"):
+    values = {"epochs": 1, "batch_size": 4, **SMALL[task.model]}
+    values["image_shape"] = (32, 32) if len(task.image_shape) == 2 else (32, 32, 32)
+    if task.patch:
+        values["patch.shape"] = (16, 16, 16)
+    if task.box:
+        values["box.grid"] = (16, 16, 16)
+    if "n4" in task.prep:
+        values["prep.n4"] = dict(shrink_factor=4, iterations=(2,))
+    if task.name == "cardiac_structures":
         values["prep.slice_step"] = 8
-    return with_values(task, {**values, **SMALL[task.model]})
+    return with_values(task, values)
 
 
 @pytest.fixture(scope="session")
 def fake_raw(tmp_path_factory):
-    """Task name -> raw folder of four patients; written once a task."""
+    """Task name -> raw folder of a few patients; written once a task."""
     written = {}
 
     def raw_of(name):
         if name not in written:
             written[name] = tmp_path_factory.mktemp(f"raw-{name}") / "raw"
-            write_fake_raw(FOLDER / f"{name}.py", written[name], patients=4, seed=0)
+            flat = len(load_task(FOLDER / f"{name}.py").image_shape) == 2
+            write_fake_raw(FOLDER / f"{name}.py", written[name], 4 if flat else 8, seed=0)
         return written[name]
 
     return raw_of
@@ -60,36 +76,40 @@ def _one_step(task, file, raw, home, features=None, held_out=None):
     else:
         sides = sides_for_features(prepared, task, *held_out, seed=0).records
     folder = home / FEATURES if held_out else home
-    if held_out is None:
+    if held_out is None and len(sides[0]) > 8:
         sides[0] = np.concatenate([sides[0][:4], sides[0][-4:]])  # two steps are enough
+    if task.boxes_from:
+        prepared = derive_set(features, prepared, home / "derived")
     run = new_run(folder, task, prepared, sides_of(task, prepared, sides), 0, features)
-    return fit_run(run, prepared, features, devices=1), prepared, sides
+    before = features if task.features_from else None
+    return fit_run(run, prepared, before, devices=1), prepared, sides
 
 
-@pytest.mark.parametrize("name, variant", CASES)
+@pytest.mark.parametrize("name, variant", _cases())
 def test_a_task_goes_from_raw_files_to_a_served_model(name, variant, fake_raw, tmp_path):
     file = FOLDER / f"{name}.py"
     task = load_task(file)
     task = _small(with_values(task, task.variants[variant]) if variant else task)
     check_task(task)
     features = None
-    if task.features_from:
+    if task.pretrained_on:
         prepared, _ = prepare(task, file, fake_raw(name), tmp_path / f"data-{task.name}")
         units = tie_together(prepared.patients, prepared.groups)
         sides = split_units(units, prepared.labels, (0.5, 0.25, 0.25), seed=0)
         source, source_file = feature_task(task, file)
-        source = replace(_small(source), normalize=task.normalize)
+        source = _small(source)
         features, _, _ = _one_step(
             source, source_file, fake_raw(name), tmp_path, held_out=(prepared, sides)
         )
     run, prepared, _ = _one_step(task, file, fake_raw(name), tmp_path, features)
     exported = export_run(run, prepared, tmp_path / "saved_models")
     assert exported == tmp_path / "saved_models" / name / "1"
-    image = np.zeros((3, *prepared.image_shape), np.float32)
+    channels = len(task.channels)
+    image = np.zeros((3, *task.network_shape, channels), np.float32)
     assert prepared.image_dtype == ("uint8" if "clahe" in task.prep else prepared.image_dtype)
     feed = {"image": image}
     if task.normalize["method"] == "zscore":
-        feed["intensity_stats"] = np.ones((3, 2, 1, 2), np.float32)
+        feed["intensity_stats"] = np.ones((3, 2, channels, 2), np.float32)
     served = run_in_session(exported, "serving_default", feed)["probabilities"]
     assert served.shape[0] == 3 and served.shape[-1] == len(task.class_names)
     np.testing.assert_allclose(served.sum(axis=-1), 1, atol=1e-5)

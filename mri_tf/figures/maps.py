@@ -1,13 +1,15 @@
 """A map over its image: one picture in 2D, three planes through the map's maximum in 3D."""
 
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 
 from mri_tf.figures.style import COLUMN_MM, PAGE_MM, add_note, new_figure, styled
 
 PLANES = (  # axis that is cut, its name, and what lies left and right of the picture
     (0, "axial", "R", "L"), (1, "coronal", "R", "L"), (2, "sagittal", "front", "back"),
 )  # fmt: skip
-FAINTEST = 0.02  # of the map's maximum: below it the image alone is shown
+MOST_OPAQUE = 0.7
 
 
 @styled
@@ -22,15 +24,15 @@ def draw_map(image: np.ndarray, values: np.ndarray, title: str, note: str):
     top = float(values.max()) if values.max() > 0 else 1.0
     for axes, (under, over, name, left, right) in zip(panels, planes, strict=True):
         axes.imshow(under, cmap="gray", vmin=low, vmax=max(high, low + 1e-9), interpolation="nearest")
-        shown = axes.imshow(
-            np.ma.masked_less(over, FAINTEST * top), cmap="inferno", vmin=0, vmax=top, alpha=0.55,
-            interpolation="nearest",
-        )  # fmt: skip
+        # Faint where the map is small: the anatomy below it stays legible.
+        faint = MOST_OPAQUE * np.sqrt(np.clip(over / top, 0, 1))
+        axes.imshow(over, cmap="inferno", vmin=0, vmax=top, alpha=faint, interpolation="nearest")
         axes.set_title(name)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_xlabel(f"{left}  –  {right}" if left else "")
-    figure.colorbar(shown, ax=list(panels), shrink=0.75, label="map, raw values")
+    scale = ScalarMappable(Normalize(0, top), "inferno")
+    figure.colorbar(scale, ax=list(panels), shrink=0.75, label="map, raw values")
     figure.suptitle(title)
     add_note(figure, note)
     return figure

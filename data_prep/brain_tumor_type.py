@@ -1,0 +1,56 @@
+"""T1 MR volumes of the head with a tumour type each (recipe A, 3D).
+
+Raw layout: volumes/<patient>.nii.gz and types.csv with patient_id and label; optionally site,
+scanner, group and split. Volumes that the table does not name are another task's.
+"""
+
+from pathlib import Path
+
+from data_prep.csv_manifest import check_labels, check_patients
+from data_prep.phantom.brain import write_brain_type_phantom
+from data_prep.readers.nifti import read_nifti
+from data_prep.readers.table import read_table
+from data_prep.source import Source
+from data_prep.study3d import OPERATIONS, SETTINGS, check_settings, study_record
+from data_prep.volume import three_dimensional
+from mri_tf.schema import Record
+from mri_tf.task import Task
+
+__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
+SEQUENCES = ("t1",)
+FACTS = ("site", "scanner", "age", "sex")
+
+
+def list_sources(raw: Path, task: Task) -> list[Source]:
+    """One source a row of types.csv; raises InputError for a table that cannot be used."""
+    check_settings(task, SEQUENCES)
+    rows = read_table(raw / "types.csv", ("patient_id", "label"))
+    check_patients(rows, "types.csv")
+    check_labels([row["label"] for row in rows], task, "types.csv")
+    return [
+        Source(
+            patient=row["patient_id"],
+            files={"t1": _volume_file(raw, row["patient_id"])},
+            label=row["label"],
+            group=row.get("group", ""),
+            split=row.get("split", ""),
+            facts={key: row[key] for key in FACTS if row.get(key)},
+        )
+        for row in rows
+    ]
+
+
+def _volume_file(raw: Path, patient: str) -> str:
+    plain = f"volumes/{patient}.nii"
+    return plain if (raw / plain).is_file() else f"{plain}.gz"
+
+
+def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+    """The volume on the task's grid."""
+    volume = three_dimensional(read_nifti(raw / source.files["t1"]))
+    return study_record({"t1": volume}, None, source, task, SEQUENCES)
+
+
+def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
+    """The brain phantom: `patients` with a type, and two thirds as many others with label maps."""
+    write_brain_type_phantom(folder, patients, seed, signal, progress)

@@ -1,0 +1,52 @@
+"""Does a T1 MR volume show no tumour, a lower-grade glioma or a glioblastoma?
+
+Data:     T1 volumes with types.csv; data_prep/brain_tumor_type.py
+Source:   recipe A, 3D (82 % accuracy, kappa 0.67 at 80 tumour samples)
+Expected: see docs/results.md
+
+    python -m mri_tf.train --task brain_tumor_type
+"""
+
+from mri_tf.task import Task
+
+TASK = Task(
+    name="brain_tumor_type",
+    channels=("t1",),
+    image_shape=(128, 128, 128),
+    class_names=("no_tumor", "lgg", "gbm"),
+    prep=dict(crop_to_brain=True, clahe=dict()),
+    normalize=dict(method="range", low=0.0, high=255.0),  # as the feature network saw it
+    features_from="brain_structures",
+    model="feature_classifier3d",
+    model_args=dict(conv_filters=32, dense_units=200, repeats=4),
+    augment=dict(
+        random_affine3d=dict(max_degrees=10.0, max_shift_fraction=0.05, zoom=(0.9, 1.1)),
+        random_flip=dict(axis="left_right"),
+    ),
+    augment_probability=0.6,
+    loss_weights="sqrt_inverse_frequency",
+    batch_size=4,
+    epochs=50,
+    learning_rate=1e-4,
+    demo_patients=48,
+    variants=dict(
+        scratch={
+            "features_from": "",
+            "model": "vgg3d",
+            "model_args": dict(conv_filters=16, dense_units=200),
+        },
+        threshold={"features.intensity_classes": 5},
+        demo={
+            "image_shape": (64, 64, 64),
+            "model_args.conv_filters": 16,
+            "model_args.dense_units": 64,
+            "learning_rate": 1e-3,
+            "epochs": 20,
+            "features.image_shape": (64, 64, 64),
+            "features.split_fractions": (0.7, 0.15, 0.15),
+            "features.model_args.start_filters": 8,
+            "features.batch_size": 2,
+            "features.epochs": 10,
+        },
+    ),
+)  # fmt: skip
