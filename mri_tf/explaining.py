@@ -18,6 +18,7 @@ from mri_tf.prepared import Prepared
 from mri_tf.runs import Run
 from mri_tf.saliency import grad_cam, guided_backpropagation, on_grid
 from mri_tf.schema import Record
+from mri_tf.task import Task
 
 SHELL_VOXELS = 3.0  # of the brain's border, on the prepared grid
 
@@ -61,7 +62,7 @@ def explain_record(
         record, outputs, chosen,
         on_grid(cam, task.network_shape).numpy()[0],
         tf.reduce_max(tf.abs(gradients), axis=-1).numpy()[0],
-        _network_affine(run, record),
+        network_affine(task, record),
     )  # fmt: skip
 
 
@@ -98,9 +99,8 @@ def write_nifti(values: np.ndarray, found: Explained, path: Path) -> None:
     scratch.replace(path)
 
 
-def _network_affine(run: Run, record: Record) -> np.ndarray:
-    """(column, row, depth) of what the network sees -> RAS mm."""
-    task = run.task
+def network_affine(task: Task, record: Record) -> np.ndarray:
+    """(column, row, depth) of what the network sees of a record -> RAS mm."""
     if not task.box:
         return record.affine
     if task.box["around"] == "brain":

@@ -28,13 +28,15 @@ SMALL = {
     "grader3d": {"model_args": dict(filters=2, dense_units=4)},
 }
 
+FAST_3D = ("lgg_grade", "glioma_grading")
+
 
 def _cases():
-    """Every task and variant; of the 3D ones only the classifiers as their files say are fast."""
+    """Every task and variant; of the 3D ones, a classifier on features and one on boxes are fast."""
     for name in task_names():
         task = load_task(FOLDER / f"{name}.py")
         for variant in ["", *(key for key, values in task.variants.items() if values and key != "demo")]:
-            slow = len(task.image_shape) == 3 and (variant or task.kind == "segmentation")
+            slow = len(task.image_shape) == 3 and (variant or name not in FAST_3D)
             yield pytest.param(name, variant, marks=[pytest.mark.slow] if slow else [])
 
 

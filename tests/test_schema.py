@@ -8,7 +8,14 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mri_tf.schema import NO_LABEL, Record, encode_example, image_stats, parse_examples
+from mri_tf.schema import (
+    NO_LABEL,
+    Record,
+    decode_example,
+    encode_example,
+    image_stats,
+    parse_examples,
+)
 
 DTYPES = ("uint8", "uint16", "int16", "float32")
 
@@ -120,3 +127,22 @@ def test_texts_and_affine_of_a_record_are_in_its_example():
     }
     assert texts == {"record_id": "000001-0002", "patient": "Zoë", "split": "train"}
     np.testing.assert_array_equal(features["affine"].float_list.value, affine.ravel())
+
+
+def test_a_decoded_record_is_the_one_that_was_encoded_with_both_its_masks():
+    rng = np.random.default_rng(0)
+    shape = (3, 4, 5, 2)
+    record = Record(
+        "r", "p", rng.normal(size=shape).astype(np.float16), label=1,
+        mask=rng.integers(0, 3, shape[:-1], np.uint8),
+        predicted_mask=rng.integers(0, 2, shape[:-1], np.uint8), group="g", split="test",
+        facts={"site": "a", "tr_ms": 5.5}, affine=np.diag([-1.5, -2.0, -3.0, 1.0]),
+    )  # fmt: skip
+    found = decode_example(encode_example(record), shape, "float16", ("mask", "predicted_mask"))
+    for name in ("image", "mask", "predicted_mask", "affine"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(record, name))
+    for name in ("record_id", "patient", "label", "group", "split", "facts"):
+        assert getattr(found, name) == getattr(record, name)
+    parsed = parse_examples([encode_example(record)], shape, "float16", ("mask", "predicted_mask"))
+    np.testing.assert_array_equal(parsed["predicted_mask"][0], record.predicted_mask)
+    assert decode_example(encode_example(record), shape, "float16").mask is None
