@@ -175,7 +175,7 @@ def test_features_of_a_network_that_saw_other_intensities_are_refused(inside, ca
     arguments = [*ON_DATA, "--features", RUN, "--out", "runs/no-features"]
     assert "has name pools" in _fails(capsys, train, arguments)
     arguments = [*ON_DATA, "--variant", "scratch", "--features", RUN / "features"]
-    assert "takes features" in _fails(capsys, train, arguments)
+    assert "trains another network first" in _fails(capsys, train, arguments)
 
 
 def test_a_damaged_record_is_one_line_in_the_middle_of_an_evaluation(inside, tmp_path, capsys):
