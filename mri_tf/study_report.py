@@ -19,6 +19,8 @@ RESULTS, DIFFERENCES, REPORT = "results.parquet", "differences.parquet", "report
 KEYS = ["variant", "train_size"]
 COLUMNS = ["cell", "task", "variant", "fold", "repeat", "seed", "train_size", "n_train", "n_test",
            "seconds", "status", "reason"]  # of results.parquet, also where every cell failed
+# Whole numbers, also where failed cells have none.
+COUNTS = ["seed", "n_train", "n_test", "n_test_patients", "epochs", "best_epoch", "parameters"]
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
 
 
@@ -30,7 +32,8 @@ def write_report(
     more = results.columns.difference(COLUMNS, sort=False)
     results = results.reindex(columns=[*COLUMNS, *more])
     results["train_size"] = results["train_size"].astype(float)
-    files = [_write_table(out / RESULTS, results)]
+    counts = dict.fromkeys(results.columns.intersection(COUNTS), "Int64")
+    files = [_write_table(out / RESULTS, results.astype(counts))]
     done = [job for job in jobs if rows[job["name"]]["status"] == DONE]
     if task.kind == "segmentation" or not done:
         table = tables.score_table(results, ("dice_mean",)) if done else tables.left_out(results)

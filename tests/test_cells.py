@@ -19,7 +19,7 @@ from mri_tf.errors import InputError, RunFailed
 from mri_tf.study import run_all
 
 KILLED = f"die {int(signal.SIGKILL)}"
-SOON = 20.0  # seconds until something that takes a fraction of one has surely happened
+SOON = 60.0  # seconds until something that takes a fraction of one has surely happened
 
 
 @pytest.fixture
