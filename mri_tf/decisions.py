@@ -13,6 +13,9 @@ CRITERIA = (
     "balanced_accuracy", "accuracy", "sensitivity_at_specificity", "specificity_at_sensitivity",
 )  # fmt: skip
 EXPONENTS = np.arange(11) / 10  # of 1 / prior: from the argmax to Bayes' rule
+# Products closer than this are equal: a float32 network cannot tell them apart. A network that has
+# collapsed to one answer gives products that differ by rounding only, in a graph another way.
+SAME = 1e-6
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class DecisionCurve:
 
 def decide(probabilities: np.ndarray, point: OperatingPoint) -> np.ndarray:
     """(records,) labels: the argmax of probability x factor; of equal ones the lowest label."""
-    return np.argmax(probabilities * np.array(point.class_factors), axis=-1)
+    return _first_of_largest(probabilities * np.array(point.class_factors))
 
 
 def parse_criterion(criterion: str | dict) -> tuple[str, float | None]:
@@ -223,10 +226,15 @@ def _first_of_best(values, tolerance: float) -> int:
     return int(np.argmax(values >= values.max() - tolerance - 1e-12))
 
 
+def _first_of_largest(scored: np.ndarray) -> np.ndarray:
+    """(records,) the lowest label among those whose product is the largest, or the same as it."""
+    return np.argmax(scored >= scored.max(axis=-1, keepdims=True) * (1 - SAME), axis=-1)
+
+
 def _recalls(scored: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted share of each class that is decided right, (classes,); NaN of a class not there."""
     classes = scored.shape[-1]
-    right = scored.argmax(axis=-1) == truth
+    right = _first_of_largest(scored) == truth
     total = np.bincount(truth, weights=weights, minlength=classes)
     hits = np.bincount(truth, weights=weights * right, minlength=classes)
     return np.divide(hits, total, out=np.full(classes, np.nan), where=total > 0)
@@ -234,7 +242,7 @@ def _recalls(scored: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.n
 
 def _value(name: str, scored, truth, weights) -> float:
     if name == "accuracy":
-        return float(np.average(scored.argmax(axis=-1) == truth, weights=weights))
+        return float(np.average(_first_of_largest(scored) == truth, weights=weights))
     recalls = _recalls(scored, truth, weights)
     if name == "balanced_accuracy":
         return float(recalls[np.isfinite(recalls)].mean())

@@ -39,21 +39,24 @@ def evaluate_run(run, held_out: HeldOut, out: Path, prior: str = "") -> Evaluate
 
     if prior and run.task.kind == "segmentation":
         raise InputError("--prior is for classifiers.", run.task.name, "Leave it away.")
+    wanted = _shares(prior, run) if prior else None
     model = load_network(run)
     out.mkdir(parents=True, exist_ok=True)
     count = _count_pixels if run.task.kind == "segmentation" else _count_records
-    values, files = count(model, run, held_out, out, prior)
+    values, files = count(model, run, held_out, out, wanted)
     notes = [values["note"]]
     if held_out.split == "random":
         notes.insert(0, "LEAKY: slices of one patient on both sides")
     if run.task.model_args.get("weights") == "none":
         notes.insert(0, "the backbone has random weights, not ImageNet's")
-    values |= {"split": held_out.split, "note": "; ".join(filter(None, notes))}
+    values |= {
+        "split": held_out.split, "prior": prior or None, "note": "; ".join(filter(None, notes))
+    }  # fmt: skip
     write_at_once(out / METRICS, json.dumps(values, indent=1).encode())
     return Evaluated(values, [out / METRICS, *files])
 
 
-def _count_pixels(model, run, held_out: HeldOut, out: Path, prior: str) -> tuple[dict, list[Path]]:
+def _count_pixels(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[dict, list[Path]]:
     from mri_tf import metrics
     from mri_tf.predicting import pixel_confusions
 
@@ -61,7 +64,7 @@ def _count_pixels(model, run, held_out: HeldOut, out: Path, prior: str) -> tuple
     return metrics.segmentation_metrics(by_patient, run.task.output_names), []
 
 
-def _count_records(model, run, held_out: HeldOut, out: Path, prior: str) -> tuple[dict, list[Path]]:
+def _count_records(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[dict, list[Path]]:
     import numpy as np
 
     from mri_tf import metrics
@@ -74,7 +77,6 @@ def _count_records(model, run, held_out: HeldOut, out: Path, prior: str) -> tupl
     task, prepared, records = run.task, held_out.prepared, held_out.records
     answers = from_values(run.values["answers"])
     outputs = predict_records(model, run, prepared, records)
-    wanted = _shares(prior, run) if prior else None
     probabilities, predicted = answers.probabilities(outputs, wanted), answers.decisions(outputs)
     truth, patients = prepared.labels[records], prepared.patients[records]
     values = metrics.classification_metrics(
@@ -91,7 +93,6 @@ def _count_records(model, run, held_out: HeldOut, out: Path, prior: str) -> tupl
             "coverage": float(sets[np.arange(len(truth)), truth].mean()),
             "mean_size": float(sets.sum(axis=1).mean()),
         },
-        "prior": prior or None,
     }  # fmt: skip
     predictions = Predictions(truth, outputs, probabilities, predicted, sets)
     files = [_write_predictions(out, held_out, predictions, task.class_names)]
@@ -170,7 +171,7 @@ def _write_predictions(out: Path, held_out: HeldOut, found: Predictions, class_n
 
 
 def _shares(prior: str, run):
-    """(classes,) shares from --prior; raises InputError."""
+    """(classes,) shares from --prior, 0 for a class that was never trained on; raises InputError."""
     import numpy as np
 
     class_count = len(run.task.class_names)
@@ -186,7 +187,8 @@ def _shares(prior: str, run):
             prior,
             "For example --prior " + ",".join(["1"] * class_count) + ".",
         )
-    if not np.any((wanted > 0) & (np.array(run.values["answers"]["trained"]) > 0)):
+    wanted = np.where(np.array(run.values["answers"]["trained"]) > 0, wanted, 0)
+    if not wanted.any():
         raise InputError(
             "--prior gives a share to a class that was trained on.", prior, "Change it."
         )
@@ -218,7 +220,7 @@ def main(arguments: list[str]) -> int:
             print(f"patient ids that the training had too: {some_of(shared)}; other people?")
         home = flags.run / "evaluations" / folder.absolute().name
     if flags.prior:
-        home = flags.run / "evaluations" / f"{home.name}-prior-{flags.prior}"
+        home = flags.run / "evaluations" / f"{home.absolute().name}-prior-{flags.prior}"
     held_out = HeldOut(prepared, records, split)
     result = evaluate_run(run, held_out, flags.out or home, flags.prior)
     print("\n".join(summary(result.metrics)))

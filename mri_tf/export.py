@@ -116,6 +116,7 @@ def answer_in_graph(run):
 
     from mri_tf.answers import from_values
     from mri_tf.calibration import SMALLEST, prior_offsets
+    from mri_tf.decisions import SAME
 
     if run.task.kind == "segmentation":
         return lambda outputs: {
@@ -123,14 +124,19 @@ def answer_in_graph(run):
         }  # fmt: skip
     answers = from_values(run.values["answers"])
     offsets = prior_offsets(np.array(answers.trained), np.array(answers.natural))
-    factors = tf.constant(answers.point.class_factors, tf.float32)
+    factors = np.array(answers.point.class_factors)
 
     def answer(outputs):
-        logits = tf.math.log(tf.maximum(outputs, SMALLEST))
-        scaled = logits / answers.temperature + tf.constant(offsets, tf.float32)
-        probabilities = tf.nn.softmax(scaled)
-        decision = tf.argmax(probabilities * factors, axis=-1)
-        return {"probabilities": probabilities, "logits": logits, "decision": decision}
+        # In float64, as Answers does: a low temperature multiplies what float32 rounds away.
+        logits = tf.math.log(tf.maximum(tf.cast(outputs, tf.float64), SMALLEST))
+        probabilities = tf.nn.softmax(logits / answers.temperature + offsets)
+        products = probabilities * factors
+        largest = tf.reduce_max(products, axis=-1, keepdims=True)
+        return {
+            "probabilities": tf.cast(probabilities, tf.float32),
+            "logits": tf.cast(logits, tf.float32),
+            "decision": tf.argmax(tf.cast(products >= largest * (1 - SAME), tf.int32), axis=-1),
+        }
 
     return answer
 
@@ -260,8 +266,9 @@ def _write_assets(run, folder: Path) -> None:
     (folder / "task.json").write_text(json.dumps(run.values["task"], indent=1), encoding="utf-8")
     labels = "".join(f"{name}\n" for name in run.task.output_names)
     (folder / "labels.txt").write_text(labels, encoding="utf-8")
-    answers = json.dumps(run.values["answers"], indent=1)
-    (folder / "answers.json").write_text(answers, encoding="utf-8")
+    if run.values["answers"]:
+        answers = json.dumps(run.values["answers"], indent=1)
+        (folder / "answers.json").write_text(answers, encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:

@@ -106,10 +106,13 @@ def fit_run(
             model.optimizer.build(model.trainable_variables)
         data = TrainingData(
             training=lambda first: training_batches(prepared, plan, first, task),
-            validation=ordered_batches(
-                walk(prepared, sides[1], plan.batch_size, replicas, cut_function(task, False)),
-                task,
-                fitted,
+            validation=_as_drawn(
+                ordered_batches(
+                    walk(prepared, sides[1], plan.batch_size, replicas, cut_function(task, False)),
+                    task,
+                    fitted,
+                ),
+                task, prepared.labels[sides[1]], counts,
             ),
             steps=plan.steps,
             prepare=batch_function(task, training=True, fitted=fitted),
@@ -135,6 +138,26 @@ def fit_run(
         )
         (run.folder / FILE).unlink(missing_ok=True)
         return run
+
+
+def _as_drawn(
+    validation: tf.data.Dataset, task: Task, labels: np.ndarray, counts: np.ndarray
+) -> tf.data.Dataset:
+    """Validation batches whose loss counts classes as the training draws them.
+
+    `labels` are the validation records', `counts` those of the training side. With oversampling
+    every class weighs the same. Otherwise the epoch with the lowest loss would be the one that
+    happens to lean towards the common classes, and correcting the prior would lean once more.
+    """
+    if not task.oversample or task.kind == "segmentation":
+        return validation
+    there = np.where(counts > 0, class_counts(labels, len(counts)), 0)  # of classes trained on
+    even = len(labels) / max(np.count_nonzero(there), 1)
+    factors = np.divide(even, there, out=np.zeros(len(there)), where=there > 0)
+    factors = tf.constant(factors, tf.float32)
+    return validation.map(
+        lambda image, label, weight: (image, label, weight * tf.gather(factors, label))
+    )
 
 
 def _answers(run: Run, prepared: Prepared, validation: np.ndarray, counts: np.ndarray) -> dict | None:
