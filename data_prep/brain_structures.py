@@ -7,42 +7,18 @@ order of class_names. A volume without a label map is not listed.
 from pathlib import Path
 
 from data_prep.phantom.brain import write_brain_structures_phantom
-from data_prep.readers.nifti import read_nifti
 from data_prep.source import Source
-from data_prep.study3d import OPERATIONS, SETTINGS, check_settings, study_record
-from data_prep.volume import three_dimensional
-from mri_tf.errors import InputError
-from mri_tf.schema import Record
+from data_prep.study3d import OPERATIONS, SETTINGS, check_settings, labelled_sources
+from data_prep.study3d import labelled_record as read_source
 from mri_tf.task import Task
 
 __all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
-SEQUENCES = ("t1",)
 
 
 def list_sources(raw: Path, task: Task) -> list[Source]:
-    """One source a volume with a label map; raises InputError if there is none."""
-    check_settings(task, SEQUENCES)
-    maps = sorted(path for path in (raw / "labels").glob("[!.]*") if ".nii" in path.name)
-    if not maps:
-        raise InputError(
-            f"The raw folder of {task.name} holds volumes/ and labels/ with NIfTI files.",
-            f"{raw} without label maps",
-            "Add labels/<patient>.nii.gz beside volumes/<patient>.nii.gz.",
-        )
-    return [
-        Source(
-            patient=path.name.partition(".nii")[0],
-            files={"t1": f"volumes/{path.name}", "labels": f"labels/{path.name}"},
-        )
-        for path in maps
-    ]
-
-
-def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
-    """The volume and its label map on the task's grid."""
-    volume = three_dimensional(read_nifti(raw / source.files["t1"]))
-    labels = three_dimensional(read_nifti(raw / source.files["labels"]))
-    return study_record({"t1": volume}, labels, source, task, SEQUENCES)
+    """One source an image with a label map; raises InputError if there is none."""
+    check_settings(task, ("t1",))
+    return labelled_sources(raw, task, "volumes")
 
 
 def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:

@@ -7,6 +7,7 @@ the brain mask; the record is uint8 then) and `dtype`.
 """
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from data_prep.ops.intensity_stats import region_stats
 from data_prep.ops.n4 import n4_corrected
 from data_prep.ops.resample import resize_to_grid
 from data_prep.ops.stack import MISSING, channel_names, stack_channels
+from data_prep.readers.nifti import read_nifti
 from data_prep.source import Source, Unreadable
 from data_prep.volume import Volume, three_dimensional
 from mri_tf.errors import InputError
@@ -54,6 +56,34 @@ def check_settings(task: Task, sequences: tuple[str, ...]) -> None:
             f"Task {task.name} prepares 3D studies of {', '.join(sequences)}.", wrong,
             "Change the task.",
         )  # fmt: skip
+
+
+def labelled_sources(raw: Path, task: Task, folder: str) -> list[Source]:
+    """One source (t1, labels) a label map in labels/ with its image of the same name in `folder`.
+
+    Raises InputError if there is no label map; an image without one is not listed.
+    """
+    maps = sorted(path for path in (raw / "labels").glob("[!.]*") if ".nii" in path.name)
+    if not maps:
+        raise InputError(
+            f"The raw folder of {task.name} holds {folder}/ and labels/ with NIfTI files.",
+            f"{raw} without label maps",
+            f"Add labels/<patient>.nii.gz beside {folder}/<patient>.nii.gz.",
+        )
+    return [
+        Source(
+            patient=path.name.partition(".nii")[0],
+            files={"t1": f"{folder}/{path.name}", "labels": f"labels/{path.name}"},
+        )
+        for path in maps
+    ]
+
+
+def labelled_record(raw: Path, source: Source, task: Task) -> list[Record]:
+    """A T1 image and its label map on the task's grid; raises Unreadable."""
+    image = three_dimensional(read_nifti(raw / source.files["t1"]))
+    labels = three_dimensional(read_nifti(raw / source.files["labels"]))
+    return study_record({"t1": image}, labels, source, task, ("t1",))
 
 
 def study_record(
