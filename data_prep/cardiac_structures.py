@@ -4,16 +4,16 @@ Raw layout: volumes/<patient>.nii.gz in Hounsfield units and labels/<patient>.ni
 grid, values in the order of class_names. A volume without a label map is not listed.
 """
 
-import itertools
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16
+from data_prep.ops.label_map import check_label_map
 from data_prep.phantom.thorax import write_thorax_phantom
 from data_prep.readers.nifti import read_nifti
-from data_prep.source import Source, Unreadable
-from data_prep.volume import Volume, three_dimensional
+from data_prep.source import Source
+from data_prep.volume import three_dimensional
 from mri_tf.errors import InputError
 from mri_tf.schema import Record
 from mri_tf.task import Task
@@ -55,15 +55,7 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     volume = three_dimensional(read_nifti(raw / source.files["volume"]))
     check_tilt(volume)
     labels = three_dimensional(read_nifti(raw / source.files["labels"]))
-    if labels.array.shape != volume.array.shape:
-        raise Unreadable(
-            f"the label map has shape {labels.array.shape}, the volume {volume.array.shape}"
-        )
-    if not _largest_shift_mm(volume, labels) <= min(volume.spacing_mm) / 4:
-        raise Unreadable("the label map lies elsewhere than the volume (their affines differ)")
-    unknown = np.setdiff1d(np.unique(labels.array), np.arange(len(task.class_names)))
-    if len(unknown):
-        raise Unreadable(f"the label map holds values that are no label: {unknown[:5].tolist()}")
+    check_label_map(labels, volume, len(task.class_names))
     records = []
     for z in range(volume.array.shape[2] - 1, -1, -max(1, task.prep.get("slice_step", 1))):
         image, affine = axial_slice(volume, z, task.image_shape, fill=AIR_HU)
@@ -78,14 +70,6 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
             )
         )
     return records
-
-
-def _largest_shift_mm(one: Volume, other: Volume) -> float:
-    """How far apart two volumes of one shape lie at any corner: a small turn shifts far corners most."""
-    ends = [(0, size - 1) for size in one.array.shape]
-    corners = np.array([(x, y, z, 1) for x, y, z in itertools.product(*ends)])  # (8, 4)
-    apart = corners @ (one.affine - other.affine).T  # (8, 4) mm
-    return float(np.linalg.norm(apart, axis=1).max())
 
 
 def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:

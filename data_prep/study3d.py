@@ -6,7 +6,6 @@ Settings in `prep` (all optional): `missing` (what a missing sequence does: fail
 the brain mask; the record is uint8 then) and `dtype`.
 """
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.clahe3d import clahe3d
 from data_prep.ops.crop import crop, mask_box
 from data_prep.ops.intensity_stats import region_stats
+from data_prep.ops.label_map import check_label_map
 from data_prep.ops.n4 import n4_corrected
 from data_prep.ops.resample import resize_to_grid
 from data_prep.ops.stack import MISSING, channel_names, stack_channels
@@ -110,7 +110,8 @@ def study_record(
         raise Unreadable("the image has one value everywhere")
     stats = region_stats(study.array, inside, stacked.presence)
     if mask is not None:
-        _check_labels(mask, first, task)
+        count = len(task.class_names) if task.kind == "segmentation" else None
+        check_label_map(mask, first, count)
     whole = study
     if task.prep.get("crop_to_brain"):
         box = mask_box(inside)
@@ -156,20 +157,6 @@ def _geometry(study: Volume, stored_axes: str) -> dict:
         "source_affine": [float(value) for value in study.affine.ravel()],  # of RAS axes
         "source_axes": stored_axes,
     }
-
-
-def _check_labels(mask: Volume, image: Volume, task: Task) -> None:
-    if mask.array.shape != image.array.shape:
-        raise Unreadable(f"the mask has shape {mask.array.shape}, the image {image.array.shape}")
-    ends = [(0, size - 1) for size in mask.array.shape]
-    corners = np.array([(x, y, z, 1) for x, y, z in itertools.product(*ends)])
-    apart = np.linalg.norm(corners @ (mask.affine - image.affine).T, axis=1).max()
-    if not apart <= min(image.spacing_mm) / 4:
-        raise Unreadable("the mask lies elsewhere than the image (their affines differ)")
-    if task.kind == "segmentation":
-        unknown = np.setdiff1d(np.unique(mask.array), np.arange(len(task.class_names)))
-        if len(unknown):
-            raise Unreadable(f"the mask holds values that are no label: {unknown[:5].tolist()}")
 
 
 def _as(image: np.ndarray, dtype: str) -> np.ndarray:
