@@ -1,6 +1,7 @@
 """One training from a prepared set to a finished run folder; pre-training and classifier alike."""
 
 import os
+import shutil
 from pathlib import Path
 
 import keras
@@ -12,18 +13,14 @@ from mri_tf.answers import fit_answers, to_values
 from mri_tf.assemble import build_network, load_network
 from mri_tf.checkpoint import FILE
 from mri_tf.data.centroids import fit_centroids
-from mri_tf.data.cut import check_masks, cut_function
-from mri_tf.data.pipeline import (
-    batch_function,
-    damage_named,
-    ordered_batches,
-    training_batches,
-    walk,
-)
+from mri_tf.data.cut import check_masks
+from mri_tf.data.pipeline import damage_named, ordered_batches, walk
 from mri_tf.data.plan import TrainingPlan
 from mri_tf.devices import has_accelerator, strategy
 from mri_tf.errors import InputError, some_of
+from mri_tf.feeding import BANK, count_as_drawn, feed_features, feed_images
 from mri_tf.fingerprint import file_hash
+from mri_tf.frozen_prefix import split_at_frozen
 from mri_tf.leakage import seen_by
 from mri_tf.losses import class_weights, weighted_cross_entropy
 from mri_tf.predicting import predict_records
@@ -32,7 +29,7 @@ from mri_tf.runs import FINISHED, RUNNING, Run, locked, start_or_continue
 from mri_tf.sides import Sides
 from mri_tf.splits import SIDES
 from mri_tf.task import Task, to_json
-from mri_tf.training import Schedule, TrainingData, class_counts, train
+from mri_tf.training import PreparingModel, Schedule, class_counts, train
 
 READ_AT_ONCE = 64  # records, where a whole side is walked through
 
@@ -97,33 +94,27 @@ def fit_run(
                 model = build_network(task, load_network(features) if features else None)
             finally:
                 keras.config.set_dtype_policy("float32")
-            model.compile(
+            views = split_at_frozen(model) if task.feature_bank else None
+            # Layers are shared: training the suffix trains the model.
+            trained = PreparingModel(views[1].inputs, views[1].outputs[0]) if views else model
+            trained.compile(
                 optimizer=keras.optimizers.Adam(task.learning_rate, name="adam"),
                 loss=weighted_cross_entropy(class_weights(counts, task.loss_weights)),
                 # The augmentation's image op is not for XLA.
                 jit_compile=False if has_accelerator() else "auto",
             )
-            model.optimizer.build(model.trainable_variables)
-        data = TrainingData(
-            training=lambda first: training_batches(prepared, plan, first, task),
-            validation=_as_drawn(
-                ordered_batches(
-                    walk(prepared, sides[1], plan.batch_size, replicas, cut_function(task, False)),
-                    task,
-                    fitted,
-                ),
-                task, prepared.labels[sides[1]], counts,
-            ),
-            steps=plan.steps,
-            prepare=batch_function(task, training=True, fitted=fitted),
-            names_of=lambda epoch, step: _names(prepared, plan, epoch, step),
-        )
+            trained.optimizer.build(trained.trainable_variables)
         schedule = Schedule(task.epochs, task.patience, seed, run.identity())
         timing = {} if checkpoint_seconds is None else {"checkpoint_seconds": checkpoint_seconds}
         with damage_named(prepared):
+            if views:
+                data = feed_features(run, prepared, sides, plan, views[0])
+            else:
+                data = feed_images(task, prepared, sides, plan, fitted)
+            data = count_as_drawn(data, task, prepared.labels[sides[1]], counts)
             # Under a strategy Keras builds the loss on the raw batch, before a train step.
             on_device = has_accelerator() and replicas == 1
-            state = train(model, data, schedule, run.folder, on_device, **timing)
+            state = train(trained, data, schedule, run.folder, on_device, **timing)
         scratch = run.folder / ".partial.weights.h5"
         model.save_weights(scratch)
         scratch.replace(run.weights)
@@ -137,27 +128,8 @@ def fit_run(
             parameters=model.count_params(),
         )
         (run.folder / FILE).unlink(missing_ok=True)
+        shutil.rmtree(run.folder / BANK, ignore_errors=True)
         return run
-
-
-def _as_drawn(
-    validation: tf.data.Dataset, task: Task, labels: np.ndarray, counts: np.ndarray
-) -> tf.data.Dataset:
-    """Validation batches whose loss counts classes as the training draws them.
-
-    `labels` are the validation records', `counts` those of the training side. With oversampling
-    every class weighs the same. Otherwise the epoch with the lowest loss would be the one that
-    happens to lean towards the common classes, and correcting the prior would lean once more.
-    """
-    if not task.oversample or task.kind == "segmentation":
-        return validation
-    there = np.where(counts > 0, class_counts(labels, len(counts)), 0)  # of classes trained on
-    even = len(labels) / max(np.count_nonzero(there), 1)
-    factors = np.divide(even, there, out=np.zeros(len(there)), where=there > 0)
-    factors = tf.constant(factors, tf.float32)
-    return validation.map(
-        lambda image, label, weight: (image, label, weight * tf.gather(factors, label))
-    )
 
 
 def _answers(run: Run, prepared: Prepared, validation: np.ndarray, counts: np.ndarray) -> dict | None:
@@ -211,13 +183,6 @@ def training_counts(
 
 def _by_side(values: np.ndarray, sides: list[np.ndarray]) -> dict[str, list[str]]:
     return {name: list(values[side]) for name, side in zip(SIDES, sides, strict=True)}
-
-
-def _names(prepared: Prepared, plan: TrainingPlan, epoch: int, step: int) -> list[str]:
-    for number, batch in enumerate(plan.batches(epoch)):
-        if number == step:
-            return sorted(set(prepared.record_ids[batch.records]))
-    return []
 
 
 def _check_classes(task: Task, prepared: Prepared, sides: list[np.ndarray]) -> None:

@@ -47,6 +47,9 @@ class Task:
     intensity_classes: int = 0
     augment: dict = field(default_factory=dict)  # operation -> its arguments
     augment_probability: float = 0.0  # of an image, each epoch
+    # Augmented copies of a training image whose frozen features are kept on disk, one drawn an epoch;
+    # 0 computes them anew each time. Of no effect where a network begins with layers that train.
+    feature_bank: int = 0
     oversample: bool = False  # every class drawn equally often in an epoch
     loss_weights: str = "none"
     operating_point: dict = field(default_factory=lambda: {"criterion": "balanced_accuracy"})
@@ -134,6 +137,7 @@ class Task:
             "is 0, or at least 2 in a segmentation task",
             self.intensity_classes,
         )
+        _require(self.feature_bank >= 0, "feature_bank", "is at least 0", self.feature_bank)
         _require(self.patience >= 0, "patience", "is at least 0", self.patience)
         _require(self.learning_rate > 0, "learning_rate", "is positive", self.learning_rate)
         _require(

@@ -48,7 +48,7 @@ class TrainingData:
     training: Callable[[int], tf.data.Dataset]  # first epoch -> raw batches until the end
     validation: tf.data.Dataset  # (image, target, weight)
     steps: int
-    prepare: BatchFunction
+    prepare: BatchFunction | None  # None: the raw batches are such already
     names_of: Callable[[int, int], list[str]]  # epoch, step -> record ids
 
 
@@ -74,12 +74,13 @@ def train(
     keeper = _KeepState(state, state_variables, checkpoint, schedule, checkpoint_seconds)
     if not keeper.stopped:
         raw = data.training(state.epoch)
-        batches = raw.prefetch(2) if on_device else raw.map(data.prepare).prefetch(2)
+        in_pipeline = data.prepare and not on_device
+        batches = raw.map(data.prepare) if in_pipeline else raw
         model.prepare = data.prepare if on_device else None
         with progress("training", schedule.epochs) as advance:
             keeper.advance = advance
             model.fit(
-                batches,
+                batches.prefetch(2),
                 validation_data=data.validation,
                 initial_epoch=state.epoch,
                 epochs=schedule.epochs,

@@ -1,0 +1,203 @@
+"""Features of a frozen prefix, computed once: a bank of augmented copies on disk, one drawn an epoch.
+
+Each training record has its identity copy and `copies` augmented ones in half precision; an epoch
+draws the identity as often as the task leaves an image as it is. Validation records have the
+identity alone. The bank is deterministic, written in order and goes on where a kill left it.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mri_tf.checkpoint import write_at_once
+from mri_tf.data.cut import cut_function
+from mri_tf.data.pipeline import batch_function, read_dataset
+from mri_tf.data.plan import Batch, TrainingPlan
+from mri_tf.errors import InputError
+from mri_tf.prepared import Prepared
+from mri_tf.progress import progress
+from mri_tf.task import Task
+
+STORED = np.float16
+LARGEST_HALF = 65504.0
+COPY_SEED = 2**40  # keeps the seeds of copies apart from those of epochs
+DRAW_SEED = 7919  # keeps the draws of copies apart from the plan's permutation
+BATCHES_BETWEEN_MARKS = 50  # between two notes of how much of a bank is on disk
+FACTS, TENSOR = "bank.json", "tensor_{}.npy"
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Rows of features: record number `n` of the side has rows n * (1 + copies) and following."""
+
+    files: list[np.ndarray]  # one memory map a tensor of the cut, (rows, *shape), float16
+    copies: int
+
+    def rows(self, numbers: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Features of records `numbers` in their copies `drawn` (0: identity)."""
+        at = numbers * (1 + self.copies) + drawn
+        return tuple(file[at] for file in self.files)
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a bank is filled from: records of one side, as the task prepares them."""
+
+    prepared: Prepared
+    records: np.ndarray
+    task: Task
+    seed: int
+    copies: int  # augmented ones a record; 0 on the validation side
+    training: bool  # which masks boxes are cut around
+
+
+def fill_bank(folder: Path, prefix: keras.Model, side: Side, identity: str) -> Bank:
+    """The bank of a side in `folder`, computed or continued; raises InputError if the disk is too small.
+
+    `identity` names weights and data; a bank of others is written anew.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    total = len(side.records) * (1 + side.copies)
+    shapes = [tuple(tensor.shape[1:]) for tensor in prefix.outputs]
+    facts = {"identity": identity, "rows": total, "copies": side.copies, "shapes": shapes}
+    done = _rows_done(folder, facts)
+    _check_space(folder, 0 if done else total * sum(2 * int(np.prod(shape)) for shape in shapes))
+    files = [
+        np.lib.format.open_memmap(
+            folder / TENSOR.format(number), "r+" if done else "w+", STORED, (total, *shape)
+        )
+        for number, shape in enumerate(shapes)
+    ]
+    if done < total:
+        _fill(folder, files, prefix, side, facts, done)
+    return Bank(files, side.copies)
+
+
+def bank_batches(
+    bank: Bank, plan: TrainingPlan, first: int, side: Side, inputs: list
+) -> tf.data.Dataset:
+    """(features, label, weight) of the plan's epochs from `first` on, a copy of each record drawn.
+
+    `inputs` are those of the suffix.
+    """
+    number_of = {int(record): number for number, record in enumerate(side.records)}
+
+    def generate() -> Iterator:
+        for epoch in range(first, side.task.epochs):
+            rng = np.random.default_rng([plan.seed, DRAW_SEED, epoch])
+            for batch in plan.batches(epoch):
+                numbers = np.array([number_of[int(record)] for record in batch.records])
+                yield bank.rows(numbers, _draw(rng, len(numbers), side)), labels[numbers], batch.weights
+
+    labels = side.prepared.labels[side.records]
+    return _dataset(generate, inputs, plan.steps * (side.task.epochs - first))
+
+
+def every_record(bank: Bank, batches: list[Batch], side: Side, inputs: list) -> tf.data.Dataset:
+    """(features, label, weight) of each record's identity copy once, in order: validation."""
+    number_of = {int(record): number for number, record in enumerate(side.records)}
+
+    def generate() -> Iterator:
+        for batch in batches:
+            numbers = np.array([number_of[int(record)] for record in batch.records])
+            features = bank.rows(numbers, np.zeros(len(numbers), np.int64))
+            yield features, side.prepared.labels[batch.records], batch.weights
+
+    return _dataset(generate, inputs, len(batches))
+
+
+def _draw(rng: np.random.Generator, count: int, side: Side) -> np.ndarray:
+    """Which copy of each record is used: 0 for the identity."""
+    if not side.copies:
+        return np.zeros(count, np.int64)
+    changed = rng.random(count) < side.task.augment_probability
+    return np.where(changed, 1 + rng.integers(side.copies, size=count), 0)
+
+
+def _dataset(generate, inputs: list, count: int) -> tf.data.Dataset:
+    signature = (
+        tuple(tf.TensorSpec((None, *tensor.shape[1:]), STORED) for tensor in inputs),
+        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([None], tf.float32),
+    )
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+
+    def widen(features, label, weight):
+        wide = [tf.cast(part, tensor.dtype) for part, tensor in zip(features, inputs, strict=True)]
+        return tuple(wide) if len(wide) > 1 else wide[0], label, weight
+
+    return dataset.map(widen).apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+
+
+def _fill(folder: Path, files: list, prefix: keras.Model, side: Side, facts: dict, done: int) -> None:
+    """Computes the rows from `done` on, in whole batches, and says on disk how far it is."""
+    task = side.task
+    augmented = batch_function(replace(task, augment_probability=1.0), training=True)
+    plain = batch_function(task, training=False)
+    forward = tf.function(lambda image: prefix(image, training=False))
+    batches = list(_row_batches(side, task.batch_size))
+    starts = np.cumsum([0] + [len(batch.records) for batch in batches])
+    at = int(np.searchsorted(starts, done))
+    raw = read_dataset(
+        side.prepared, lambda: iter(batches[at:]), len(batches) - at, cut_function(task, side.training)
+    )
+    with progress("features", int(starts[-1])) as advance:
+        for number, batch in enumerate(raw, start=at):
+            copy = (np.arange(starts[number], starts[number + 1])) % (1 + side.copies)
+            image = _by_copy(plain(batch)[0], augmented(batch)[0] if copy.any() else None, copy)
+            outputs = forward(image)
+            for file, output in zip(files, keras.tree.flatten(outputs), strict=True):
+                half = tf.clip_by_value(tf.cast(output, tf.float32), -LARGEST_HALF, LARGEST_HALF)
+                file[starts[number] : starts[number + 1]] = half.numpy().astype(STORED)
+            marked = (number + 1 - at) % BATCHES_BETWEEN_MARKS == 0
+            if marked or number + 1 == len(batches):
+                for file in files:
+                    file.flush()
+                facts_now = {**facts, "done": int(starts[number + 1])}
+                write_at_once(folder / FACTS, json.dumps(facts_now).encode())
+            advance(int(starts[number + 1]))
+
+
+def _by_copy(plain: tf.Tensor, augmented: tf.Tensor | None, copy: np.ndarray) -> tf.Tensor:
+    """The plain image where the copy is number 0, else the augmented one."""
+    if augmented is None:
+        return plain
+    identity = tf.reshape(tf.constant(copy == 0), (-1,) + (1,) * (plain.shape.rank - 1))
+    return tf.where(identity, plain, augmented)
+
+
+def _row_batches(side: Side, batch_size: int) -> Iterator[Batch]:
+    """Each record's identity and its copies, in order, with the seeds of the copies."""
+    rows = 1 + side.copies
+    records = np.repeat(np.asarray(side.records, np.int64), rows)
+    seeds = np.stack([np.full(len(records), side.seed), COPY_SEED + np.arange(len(records))], axis=-1)
+    for start in range(0, len(records), batch_size):
+        own = slice(start, start + batch_size)
+        yield Batch(records[own], np.ones(len(records[own]), np.float32), seeds[own].astype(np.int64))
+
+
+def _rows_done(folder: Path, facts: dict) -> int:
+    """How many rows of this very bank are on disk."""
+    try:
+        known = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+    done = known.pop("done", 0)
+    there = all((folder / TENSOR.format(number)).is_file() for number in range(len(facts["shapes"])))
+    return done if there and known == json.loads(json.dumps(facts)) else 0
+
+
+def _check_space(folder: Path, wanted_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if wanted_bytes > 0.9 * free:
+        raise InputError(
+            "A bank of features fits on the disk.",
+            f"{wanted_bytes / 1e9:.1f} GB wanted, {free / 1e9:.1f} GB free at {folder}",
+            "Set feature_bank to fewer copies, or to 0.",
+        )

@@ -1,0 +1,86 @@
+"""What a training is fed: batches of images or of a frozen prefix's features; validation batches."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mri_tf.bank import Side, bank_batches, every_record, fill_bank
+from mri_tf.data.cut import cut_function
+from mri_tf.data.pipeline import batch_function, ordered_batches, training_batches, walk
+from mri_tf.data.plan import TrainingPlan, plain_batches
+from mri_tf.fingerprint import content_hash, fingerprint
+from mri_tf.prepared import Prepared
+from mri_tf.runs import Run
+from mri_tf.splits import SIDES
+from mri_tf.task import Task
+from mri_tf.training import TrainingData, class_counts
+
+BANK = ".bank"  # of frozen features, in the run's folder while it trains
+
+
+def feed_images(
+    task: Task, prepared: Prepared, sides: list[np.ndarray], plan: TrainingPlan, fitted: dict
+) -> TrainingData:
+    """Batches of images, augmented anew each time."""
+    whole = walk(prepared, sides[1], plan.batch_size, plan.replicas, cut_function(task, False))
+    return TrainingData(
+        training=lambda first: training_batches(prepared, plan, first, task),
+        validation=ordered_batches(whole, task, fitted),
+        steps=plan.steps,
+        prepare=batch_function(task, training=True, fitted=fitted),
+        names_of=lambda epoch, step: _names(prepared, plan, epoch, step),
+    )
+
+
+def feed_features(
+    run: Run, prepared: Prepared, sides: list[np.ndarray], plan: TrainingPlan, prefix: keras.Model
+) -> TrainingData:
+    """Batches of the frozen prefix's features, computed once or found in the run's folder."""
+    task, seed = run.task, plan.seed
+    training = Side(prepared, sides[0], task, seed, task.feature_bank, training=True)
+    validation = Side(prepared, sides[1], task, seed, 0, training=False)
+    weights = fingerprint([content_hash(array) for array in prefix.get_weights()])
+    banks = [
+        fill_bank(run.folder / BANK / name, prefix, side, fingerprint([run.identity(), weights]))
+        for name, side in zip(SIDES, (training, validation), strict=False)
+    ]
+    ordered = list(plain_batches(sides[1], plan.batch_size, plan.replicas))
+    return TrainingData(
+        training=lambda first: bank_batches(banks[0], plan, first, training, prefix.outputs),
+        validation=every_record(banks[1], ordered, validation, prefix.outputs),
+        steps=plan.steps,
+        prepare=None,
+        names_of=lambda epoch, step: _names(prepared, plan, epoch, step),
+    )
+
+
+def count_as_drawn(
+    data: TrainingData, task: Task, labels: np.ndarray, counts: np.ndarray
+) -> TrainingData:
+    """The same data; the validation loss counts classes as the training draws them.
+
+    `labels` are the validation records', `counts` those of the training side. With oversampling
+    every class weighs the same. Otherwise the epoch with the lowest loss would be the one that
+    happens to lean towards the common classes, and correcting the prior would lean once more.
+    """
+    if not task.oversample or task.kind == "segmentation":
+        return data
+    there = np.where(counts > 0, class_counts(labels, len(counts)), 0)  # of classes trained on
+    even = len(labels) / max(np.count_nonzero(there), 1)
+    factors = np.divide(even, there, out=np.zeros(len(there)), where=there > 0)
+    factors = tf.constant(factors, tf.float32)
+    return replace(
+        data,
+        validation=data.validation.map(
+            lambda image, label, weight: (image, label, weight * tf.gather(factors, label))
+        ),
+    )
+
+
+def _names(prepared: Prepared, plan: TrainingPlan, epoch: int, step: int) -> list[str]:
+    for number, batch in enumerate(plan.batches(epoch)):
+        if number == step:
+            return sorted(set(prepared.record_ids[batch.records]))
+    return []

@@ -1,0 +1,191 @@
+"""The feature bank: the very features of the plain path, drawn as often, continued after a kill."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from small import sides_of
+
+from data_prep.prepare import prepare
+from mri_tf.assemble import build_network, load_network
+from mri_tf.bank import Side, _draw, bank_batches, every_record, fill_bank
+from mri_tf.data.pipeline import batch_function, walk
+from mri_tf.data.plan import TrainingPlan, plain_batches
+from mri_tf.errors import InputError
+from mri_tf.fitting import fit_run, new_run
+from mri_tf.frozen_prefix import split_at_frozen
+from mri_tf.splits import split_units, tie_together
+from mri_tf.task import with_values
+from mri_tf.tasks import load_task
+
+COPIES = 3
+
+
+@pytest.fixture(scope="module")
+def thirds(small):
+    """(task, prepared set, sides) of the levels, and a prefix around random features."""
+    import keras
+
+    task = with_values(load_task(small["levels"]), {"feature_bank": COPIES})
+    prepared, _ = prepare(task, small["levels"], small["raw"], small["home"] / "thirds-for-banks")
+    units = tie_together(prepared.patients, prepared.groups)
+    sides = split_units(units, prepared.labels, task.split_fractions, seed=0)
+    keras.utils.set_random_seed(0)
+    features = build_network(load_task(small["levels"].with_name("pools.py")))
+    return task, prepared, sides, features
+
+
+@pytest.fixture(scope="module")
+def prefix(thirds):
+    task, _, _, features = thirds
+    return split_at_frozen(build_network(task, features))[0]
+
+
+def _side(thirds, copies=COPIES):
+    task, prepared, sides, _ = thirds
+    return Side(prepared, sides[0], task, 0, copies, training=True)
+
+
+def test_identity_copies_are_the_features_of_the_plain_path_in_half_precision(thirds, prefix, tmp_path):
+    side = _side(thirds)
+    bank = fill_bank(tmp_path, prefix, side, "one")
+    plain = batch_function(side.task, training=False)
+    images = [plain(batch)[0] for batch in walk(side.prepared, side.records, 64)]
+    for file, wanted in zip(bank.files, prefix(images[0], training=False), strict=True):
+        assert file.shape[0] == len(side.records) * (1 + COPIES) and file.dtype == np.float16
+        identity = file[:: 1 + COPIES][: len(images[0])]
+        np.testing.assert_allclose(identity, wanted.numpy(), rtol=2e-3, atol=1e-3)
+
+
+def test_augmented_copies_differ_from_each_other_and_from_the_identity(thirds, prefix, tmp_path):
+    bank = fill_bank(tmp_path, prefix, _side(thirds), "one")
+    rows = [np.asarray(bank.files[0][number], np.float32) for number in range(1 + COPIES)]
+    for number, row in enumerate(rows):
+        assert all(np.abs(row - other).max() > 1e-3 for other in rows[:number])
+
+
+def test_an_epoch_draws_the_identity_as_often_as_the_task_leaves_an_image_alone(thirds):
+    side = _side(thirds)
+    drawn = _draw(np.random.default_rng(0), 20_000, side)
+    shares = np.bincount(drawn, minlength=1 + COPIES) / len(drawn)
+    wanted = [1 - side.task.augment_probability] + [side.task.augment_probability / COPIES] * COPIES
+    np.testing.assert_allclose(shares, wanted, atol=0.015)
+
+
+def test_an_epoch_from_the_bank_has_the_plan_s_records_and_repeats_when_started_later(
+    thirds, prefix, tmp_path
+):
+    side = _side(thirds)
+    bank = fill_bank(tmp_path, prefix, side, "one")
+    labels = side.prepared.labels[side.records]
+    plan = TrainingPlan(side.records, labels, 8, seed=5, oversample=True)
+    whole = list(bank_batches(bank, plan, 0, side, prefix.outputs))
+    later = list(bank_batches(bank, plan, 1, side, prefix.outputs))
+    assert len(whole) == plan.steps * side.task.epochs
+    for one, two in zip(whole[plan.steps :], later, strict=True):
+        np.testing.assert_array_equal(one[0][0], two[0][0])
+        np.testing.assert_array_equal(one[1], two[1])
+    wanted = [side.prepared.labels[batch.records] for batch in plan.batches(0)]
+    for batch, truth in zip(whole, wanted, strict=False):
+        np.testing.assert_array_equal(batch[1], truth)
+
+
+def test_validation_batches_hold_each_record_once_with_its_label(thirds, prefix, tmp_path):
+    side = _side(thirds, copies=0)
+    bank = fill_bank(tmp_path, prefix, side, "one")
+    batches = list(plain_batches(side.records, 7))
+    found = np.concatenate([label for _, label, _ in every_record(bank, batches, side, prefix.outputs)])
+    np.testing.assert_array_equal(found, side.prepared.labels[side.records])
+
+
+class _Stop(Exception):
+    pass
+
+
+def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix, tmp_path, monkeypatch):
+    import mri_tf.bank as bank_module
+
+    whole = fill_bank(tmp_path / "whole", prefix, _side(thirds), "one")
+    monkeypatch.setattr(bank_module, "BATCHES_BETWEEN_MARKS", 2)
+    writes = []
+
+    def stop_at_third(path, data):
+        writes.append(data)
+        if len(writes) == 3:
+            raise _Stop
+        path.write_bytes(data)
+
+    with monkeypatch.context() as patch, pytest.raises(_Stop):
+        patch.setattr(bank_module, "write_at_once", stop_at_third)
+        fill_bank(tmp_path / "torn", prefix, _side(thirds), "one")
+    read = []
+    original = bank_module.read_dataset
+
+    def counting(prepared, batches, count, cut):
+        read.append(count)
+        return original(prepared, batches, count, cut)
+
+    monkeypatch.setattr(bank_module, "read_dataset", counting)
+    again = fill_bank(tmp_path / "torn", prefix, _side(thirds), "one")
+    total = -(-len(whole.files[0]) // _side(thirds).task.batch_size)
+    assert read == [total - 4]  # four batches were on disk
+    for one, two in zip(whole.files, again.files, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_bank_of_other_weights_is_computed_anew(thirds, prefix, tmp_path):
+    first = np.array(fill_bank(tmp_path, prefix, _side(thirds), "one").files[0])
+    (tmp_path / "bank.json").write_text((tmp_path / "bank.json").read_text().replace("one", "older"))
+    np.lib.format.open_memmap(tmp_path / "tensor_0.npy", "r+")[:] = 0
+    np.testing.assert_array_equal(fill_bank(tmp_path, prefix, _side(thirds), "one").files[0], first)
+
+
+def test_a_bank_that_does_not_fit_on_the_disk_is_refused_before_it_is_begun(
+    thirds, prefix, tmp_path, monkeypatch
+):
+    import shutil
+
+    full = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    with pytest.raises(InputError, match="fits on the disk"):
+        fill_bank(tmp_path, prefix, _side(thirds), "one")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def trained(thirds, small, tmp_path_factory):
+    """Runs of the same seed, features frozen: without and with a bank; the feature run."""
+    task, prepared, sides, _ = thirds
+    home = tmp_path_factory.mktemp("bank-runs")
+    pools = load_task(small["levels"].with_name("pools.py"))
+    own, _ = prepare(pools, small["levels"].with_name("pools.py"), small["raw"], home / "pools")
+    features = fit_run(new_run(home / "features", replace(pools, epochs=1), own,
+                               sides_of(pools, own, sides), 0), own, None, 1)  # fmt: skip
+    runs = {}
+    for name, copies, stored in (("plain", 0, None), ("half", 2, "float16"), ("whole", 2, "float32")):
+        # Without augmentation both paths see the same images in the same order.
+        values = with_values(task, {"feature_bank": copies, "augment_probability": 0.0})
+        run = new_run(home / name, values, prepared, sides_of(task, prepared, sides), 0, features)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mri_tf.bank.STORED", np.dtype(stored or "float16"))
+            runs[name] = fit_run(run, prepared, features, 1)
+    return runs
+
+
+def test_without_augmentation_a_run_with_a_bank_learns_what_a_plain_one_learns(trained):
+    plain, banked = (load_network(trained[name]).get_weights() for name in ("plain", "whole"))
+    for one, two in zip(plain, banked, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-3)
+
+
+def test_half_precision_moves_the_losses_of_the_first_epoch_in_the_third_digit(trained):
+    first = {name: pd.read_csv(run.folder / "history.csv").iloc[0] for name, run in trained.items()}
+    assert first["half"].loss == pytest.approx(first["plain"].loss, abs=5e-3)
+    assert first["half"].loss != first["plain"].loss
+
+
+def test_a_finished_run_holds_the_whole_network_and_no_bank(trained):
+    folder = trained["half"].folder
+    assert not (folder / ".bank").exists()
+    assert load_network(trained["half"]).input_shape == (None, 32, 32, 1)
