@@ -2,9 +2,10 @@
 
 Raw layout: manifest.csv (patient_id; site and age where known) and, in a folder a patient,
 flair.nii.gz, t1pre.nii.gz, t1post.nii.gz (any may be missing) and seg.nii.gz. The prepared grid
-stretches each axis: true spacings are unknown.
+stretches each axis: true spacings are unknown, and the record says so.
 """
 
+import dataclasses
 from pathlib import Path
 
 from data_prep.csv_manifest import check_labels, check_patients
@@ -15,7 +16,7 @@ from data_prep.source import Source
 from data_prep.study3d import OPERATIONS, check_settings, study_record
 from data_prep.study3d import SETTINGS as STUDY_SETTINGS
 from data_prep.volume import three_dimensional
-from mri_tf.schema import Record
+from mri_tf.schema import NOMINAL, Record
 from mri_tf.task import Task
 
 __all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
@@ -61,6 +62,7 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
         if name in source.files
     }
     mask = three_dimensional(read_nifti(raw / source.files["mask"]))
+    source = dataclasses.replace(source, facts={**source.facts, "spacing": NOMINAL})
     return study_record(volumes, mask, source, task, SEQUENCES)
 
 

@@ -217,7 +217,8 @@ def _facts(out: Path) -> dict:
 
 
 def _numbers(out: Path) -> dict[str, float | str | None]:
-    """One column a metric: `accuracy`, ..., and `f1_<class>` (or `dice_<class>`) a class.
+    """One column a metric: `accuracy`, ..., and `f1_<class>` (or `dice_<class>`,
+    `hausdorff95_<class>`) a class.
 
     An undefined one is None and `<metric>_reason` says why.
     """
@@ -226,7 +227,7 @@ def _numbers(out: Path) -> dict[str, float | str | None]:
     for name in [name for name, value in row.items() if value is None]:
         row[f"{name}_reason"] = metrics[name].get("reason") or ""
     for name, found in metrics.get("per_class", {}).items():
-        for kind in ("f1", "dice"):
+        for kind in ("f1", "dice", "hausdorff95"):
             if kind in found:
                 row[f"{kind}_{name}"] = _value(found[kind])
     return row

@@ -42,7 +42,9 @@ def evaluate_run(run, held_out: HeldOut, out: Path, prior: str = "") -> Evaluate
     wanted = _shares(prior, run) if prior else None
     model = load_network(run)
     out.mkdir(parents=True, exist_ok=True)
-    count = _count_pixels if run.task.kind == "segmentation" else _count_records
+    count = _count_records
+    if run.task.kind == "segmentation":
+        count = _count_pixels if len(run.task.image_shape) == 2 else _count_volumes
     values, files = count(model, run, held_out, out, wanted)
     notes = [values["note"]]
     if held_out.split == "random":
@@ -62,6 +64,17 @@ def _count_pixels(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[dic
 
     by_patient = pixel_confusions(model, run, held_out.prepared, held_out.records)
     return metrics.segmentation_metrics(by_patient, run.task.output_names), []
+
+
+def _count_volumes(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[dict, list[Path]]:
+    from mri_tf import metrics
+    from mri_tf.volume_scores import score_volumes, write_volume_scores
+
+    prepared, records, names = held_out.prepared, held_out.records, run.task.output_names
+    scores = score_volumes(model, run, prepared, records)
+    file = write_volume_scores(scores, prepared, records, names, out)
+    patients = prepared.patients[records]
+    return metrics.volume_metrics(scores.confusions, scores.distances, patients, names), [file]
 
 
 def _count_records(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[dict, list[Path]]:
@@ -113,6 +126,10 @@ def summary(metrics: dict) -> list[str]:
     for name in ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean"):
         if name in metrics:
             lines.append(f"{name:<17} {format_interval(metrics[name])}")
+    if "hausdorff95_mean" in metrics:
+        distance = metrics["hausdorff95_mean"]
+        unit = f" {distance['measured_in']}" if distance["value"] is not None else ""
+        lines.append(f"{'hausdorff95_mean':<17} {format_interval(distance)}{unit}")
     if "majority_accuracy" in metrics:
         lines.append(f"{'majority':<17} {metrics['majority_accuracy']:.3f} accuracy")
     if metrics["note"]:

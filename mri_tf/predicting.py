@@ -1,5 +1,7 @@
 """A network's outputs over records of a prepared set, in order, nothing augmented, none left out."""
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -46,16 +48,13 @@ def predict_whole(model: keras.Model, task: Task, images: tf.Tensor) -> np.ndarr
     )
 
 
-def pixel_confusions(
+def predicted_masks(
     model: keras.Model, run: Run, prepared: Prepared, records: np.ndarray
-) -> np.ndarray:
-    """(patients, true label, predicted label) pixel counts, patients sorted.
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """True and predicted labels of every record, each of the grid's shape, in the order of `records`.
 
     One batch is in memory at a time.
     """
-    labels = len(run.task.output_names)
-    _, patient_of = np.unique(prepared.patients[records].astype(str), return_inverse=True)
-    counts = np.zeros((patient_of.max() + 1, labels, labels))
     batch_size = min(BATCH_SIZE, run.task.batch_size)
     batches = ordered_batches(
         walk(prepared, records, batch_size), run.task, run.values["fitted"]
@@ -64,9 +63,25 @@ def pixel_confusions(
     with damage_named(prepared), progress("evaluating", len(records)) as advance:
         for image, mask, _ in batches:
             predicted = predict_whole(model, run.task, image).argmax(axis=-1)  # (batch, *grid)
-            for truth, guess in zip(mask.numpy(), predicted, strict=True):
-                pairs = np.bincount(np.ravel(truth * labels + guess), minlength=labels * labels)
-                counts[patient_of[done]] += pairs.reshape(labels, labels)
-                done += 1
+            yield from zip(mask.numpy(), predicted, strict=True)
+            done += len(predicted)
             advance(done)
+
+
+def label_pairs(truth: np.ndarray, predicted: np.ndarray, labels: int) -> np.ndarray:
+    """(true label, predicted label) counts of the pixels of one image."""
+    pairs = np.bincount(np.ravel(truth * labels + predicted), minlength=labels * labels)
+    return pairs.reshape(labels, labels)
+
+
+def pixel_confusions(
+    model: keras.Model, run: Run, prepared: Prepared, records: np.ndarray
+) -> np.ndarray:
+    """(patients, true label, predicted label) pixel counts, patients sorted."""
+    labels = len(run.task.output_names)
+    _, patient_of = np.unique(prepared.patients[records].astype(str), return_inverse=True)
+    counts = np.zeros((patient_of.max() + 1, labels, labels))
+    masks = predicted_masks(model, run, prepared, records)
+    for patient, (truth, predicted) in zip(patient_of, masks, strict=True):
+        counts[patient] += label_pairs(truth, predicted, labels)
     return counts

@@ -8,6 +8,7 @@ import numpy as np
 
 SCHEMA_VERSION = 1
 NO_LABEL = -1
+NOMINAL = "nominal"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,18 @@ class Record:
     facts: dict = field(default_factory=dict)  # acquisition: site, scanner, age, sex, ...
     affine: np.ndarray | None = None  # (4, 4) prepared grid (x, y, z) -> source RAS mm
     intensity_stats: np.ndarray | None = None  # (2 regions: image, brain mask; channels; mean, SD)
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...] | None:
+        """Of the prepared grid along (depth, rows, columns); None where it is not known.
+
+        It is not where the affine is missing, or where the source gives lengths that nobody measured
+        (the fact `spacing` is "nominal").
+        """
+        unknown = self.affine is None or np.array_equal(self.affine, np.eye(4))
+        if unknown or self.facts.get("spacing") == NOMINAL:
+            return None
+        return tuple(float(step) for step in np.linalg.norm(self.affine[:3, :3], axis=0)[::-1])
 
     def with_stats(self) -> "Record":
         """The record with whole-image statistics where preparation gave none of the whole study."""

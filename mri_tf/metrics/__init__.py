@@ -7,6 +7,7 @@ classifier     all of these under any weights a patient, in one pass
 bootstrap      patients resampled whole; percentile intervals
 proportions    exact binomial intervals where the units are patients
 overlap        Dice a volume, Hausdorff 95
+volumes        metrics.json of a 3D segmentation
 paired         differences between two variants on the same records
 spread         a study's variance: between folds, between seeds
 notes          plain words about what the numbers cannot say
@@ -30,13 +31,21 @@ from mri_tf.metrics.counts import (
     quadratic_kappa,
     recall_per_class,
 )
-from mri_tf.metrics.overlap import dice_over_volumes, hausdorff95, mean_hausdorff95
+from mri_tf.metrics.overlap import (
+    Distance,
+    dice_over_volumes,
+    hausdorff95,
+    hausdorff95_over_volumes,
+    mean_hausdorff95,
+)
 from mri_tf.metrics.paired import paired_differences
 from mri_tf.metrics.proportions import clopper_pearson
 from mri_tf.metrics.report import classification_metrics, segmentation_metrics
 from mri_tf.metrics.spread import spread
+from mri_tf.metrics.volumes import volume_metrics
 
 __all__ = [
+    "Distance",
     "Predictions",
     "accuracy",
     "balanced_accuracy",
@@ -48,6 +57,7 @@ __all__ = [
     "f1_per_class",
     "foreground_dice",
     "hausdorff95",
+    "hausdorff95_over_volumes",
     "kappa",
     "mean_hausdorff95",
     "mean_with_interval",
@@ -57,5 +67,6 @@ __all__ = [
     "recall_per_class",
     "segmentation_metrics",
     "spread",
+    "volume_metrics",
     "with_interval",
 ]

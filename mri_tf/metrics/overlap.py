@@ -12,7 +12,7 @@ from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from mri_tf.metrics.bootstrap import interval_number, mean_with_interval, multiplicities
 from mri_tf.metrics.counts import f1_per_class, mean_over_classes, ratio
-from mri_tf.metrics.form import number
+from mri_tf.metrics.form import joined, number
 
 
 class Distance(NamedTuple):
@@ -70,6 +70,33 @@ def mean_hausdorff95(distances: list[Distance], patients: np.ndarray, seed: int 
     return result | {"measured_in": units[0] if units else None}
 
 
+def hausdorff95_over_volumes(
+    distances: list[list[Distance]], patients: np.ndarray, class_names: tuple[str, ...], seed: int = 0
+) -> dict:
+    """Mean of the labels' means over volumes, with `measured_in`; of each volume one distance a label
+    but background (`class_names[0]`).
+
+    A label without a distance in any volume is left out and named, as are distances undefined in
+    single volumes. There is no mean of mm and voxels.
+    """
+    units = sorted({distance.unit for volume in distances for distance in volume})
+    if len(units) > 1:
+        several = "some volumes have no spacing: mm and voxels have no mean"
+        return number(np.nan, len(np.unique(patients)), reason=several) | {"measured_in": None}
+    values = np.array([[distance.value for distance in volume] for volume in distances])
+    defined = np.isfinite(values)
+    means, count = _label_means(values, patients, seed)
+    lost = [name for name, seen in zip(class_names[1:], defined.any(axis=0), strict=True) if not seen]
+    reasons = [f"without {', '.join(lost)} (undefined in every volume)"] if lost else []
+    single = int((~defined)[:, defined.any(axis=0)].sum())
+    if single:
+        reasons.append(f"undefined for {single} masks of single volumes: left out")
+    result = interval_number(
+        mean_over_classes(means), count, "no volume holds and predicts a label", joined(*reasons)
+    )
+    return result | {"measured_in": units[0]}
+
+
 def dice_over_volumes(
     by_volume: np.ndarray, patients: np.ndarray, class_names: tuple[str, ...], seed: int = 0
 ) -> dict:
@@ -80,14 +107,8 @@ def dice_over_volumes(
     background (label 0). Patients are resampled with all their volumes.
     """
     dice = f1_per_class(by_volume)  # (volumes, labels)
-    _, patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
-    count = patient_of.max() + 1
-    times = multiplicities(count, seed)
     defined = np.isfinite(dice)
-    sums, volumes = np.zeros((count, dice.shape[1])), np.zeros((count, dice.shape[1]))
-    np.add.at(sums, patient_of, np.where(defined, dice, 0))
-    np.add.at(volumes, patient_of, defined)
-    means = ratio(times @ sums, times @ volumes)  # (rows, labels)
+    means, count = _label_means(dice, patients, seed)
     missing = [name for name, seen in zip(class_names, defined.any(axis=0), strict=True) if not seen]
     left_out = f"left out: {', '.join(missing)} (in no volume)" if missing else ""
     return {
@@ -100,6 +121,18 @@ def dice_over_volumes(
             for label, name in enumerate(class_names)
         },
     }  # fmt: skip
+
+
+def _label_means(values: np.ndarray, patients: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
+    """(1 + resamples, labels) means over volumes of (volumes, labels) values, NaN left out; how many
+    patients were resampled."""
+    _, patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
+    count = patient_of.max() + 1
+    times, defined = multiplicities(count, seed), np.isfinite(values)
+    sums, volumes = np.zeros((count, values.shape[1])), np.zeros((count, values.shape[1]))
+    np.add.at(sums, patient_of, np.where(defined, values, 0))
+    np.add.at(volumes, patient_of, defined)
+    return ratio(times @ sums, times @ volumes), count
 
 
 def _volumes_left_out(defined: np.ndarray) -> str:
