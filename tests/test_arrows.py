@@ -34,6 +34,7 @@ ARROWS = {
     "losses": set(),
     "windows": CORE,
     "frozen_prefix": set(),
+    "bags": CORE,
     "bank": ON_DISK | {"data", "progress"},
     "feeding": ON_DISK | {"bank", "data", "training"},
     "saliency": CORE,

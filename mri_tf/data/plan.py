@@ -14,11 +14,16 @@ SEEDS_PER_EPOCH = 1_000_003  # more than records in an epoch, so that seeds neve
 
 @dataclass(frozen=True)
 class Batch:
-    """Positions of records in the prepared set, their weights in the loss and their seeds."""
+    """Positions of records in the prepared set, their weights in the loss and their seeds.
+
+    Where patients are answered for, `bags` says which of the batch's patients a record belongs to,
+    and there is a weight a patient.
+    """
 
     records: np.ndarray  # (batch,) int64
     weights: np.ndarray  # (batch,) float32; 0 for a record that only fills a batch
     seeds: np.ndarray  # (batch, 2) int64, for tf.random.stateless_*
+    bags: np.ndarray | None = None  # (batch,) int64, ascending from 0
 
 
 @dataclass(frozen=True)
