@@ -6,6 +6,7 @@ Settings in `prep` (all optional): `missing` (what a missing sequence does: fail
 the brain mask; the record is uint8 then) and `dtype`.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,14 @@ DTYPES = ("uint8", "int16", "float16", "float32")
 LIMITS = {"uint8": (0, 255), "int16": (-32768, 32767), "float16": (-65504, 65504)}
 
 
-def check_settings(task: Task, sequences: tuple[str, ...]) -> None:
-    """Raises InputError for settings that cannot be, before any file is read."""
+def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> None:
+    """Raises InputError for settings that cannot be, before any file is read.
+
+    `axes` of image_shape: 3, or 2 where a study gives slices.
+    """
     wrong = ""
     missing = task.prep.get("missing", "fail")
-    if len(task.image_shape) != 3:
+    if len(task.image_shape) != axes:
         wrong = f"image_shape {task.image_shape}"
     elif missing not in MISSING:
         wrong = f"missing {missing!r}, not one of {', '.join(MISSING)}"
@@ -53,7 +57,7 @@ def check_settings(task: Task, sequences: tuple[str, ...]) -> None:
         wrong = f"dtype {task.prep['dtype']!r}, not one of {', '.join(DTYPES)}"
     if wrong:
         raise InputError(
-            f"Task {task.name} prepares 3D studies of {', '.join(sequences)}.", wrong,
+            f"Task {task.name} prepares {axes}D images of {', '.join(sequences)}.", wrong,
             "Change the task.",
         )  # fmt: skip
 
@@ -86,25 +90,37 @@ def labelled_record(raw: Path, source: Source, task: Task) -> list[Record]:
     return study_record({"t1": image}, labels, source, task, ("t1",))
 
 
-def study_record(
-    volumes: dict[str, Volume], mask: Volume | None, source: Source, task: Task,
-    sequences: tuple[str, ...],
-) -> list[Record]:  # fmt: skip
-    """One record of a study on `task.image_shape` (depth, rows, columns), or none that is skipped.
+@dataclass(frozen=True)
+class Study:
+    """A study's sequences as channels on one grid, with what is known of the whole of it."""
 
-    The first sequence that is there gives the grid; `mask` must lie on it. Statistics are those of
-    the whole study, before it is cropped. Raises Unreadable.
+    volume: Volume  # (x, y, z, channels), cut to the brain's box where the task says so
+    inside: np.ndarray  # (x, y, z) bool: the brain, or the head
+    mask: Volume | None
+    stats: np.ndarray  # (2 regions, channels, 2), before anything was cut off
+    facts: dict
+
+
+def joined_study(
+    volumes: dict[str, Volume], mask: Volume | None, source: Source, task: Task,
+    sequences: tuple[str, ...], reference: str = "",
+) -> Study:  # fmt: skip
+    """The sequences on the grid of `reference`, or of the first that is there; `mask` must lie on it.
+
+    Statistics are those of the whole study, before it is cropped. Raises Unreadable.
     """
     if "n4" in task.prep:
         volumes = {
             name: n4_corrected(three_dimensional(volume), **task.prep["n4"])
             for name, volume in volumes.items()
         }
-    stacked = stack_channels(volumes, sequences, task.prep.get("missing", "fail"))
+    stacked = stack_channels(
+        volumes, sequences, task.prep.get("missing", "fail"), volumes.get(reference)
+    )
     if stacked is None:
         raise Unreadable("a sequence is missing, and the task leaves such patients out")
     study = stacked.volume  # (x, y, z, channels)
-    first = next(volumes[name] for name in sequences if name in volumes)
+    first = next(volumes[name] for name in (reference, *sequences) if name in volumes)
     inside = brain_mask(three_dimensional(first)).inside
     if not inside.any():
         raise Unreadable("the image has one value everywhere")
@@ -112,16 +128,25 @@ def study_record(
     if mask is not None:
         count = len(task.class_names) if task.kind == "segmentation" else None
         check_label_map(mask, first, count)
-    whole = study
+    facts = {**first.facts, **source.facts, **_geometry(study, first.stored_axes)}
     if task.prep.get("crop_to_brain"):
         box = mask_box(inside)
+        inside = crop(Volume(inside, study.affine), box).array
         study = crop(study, box)
         mask = crop(mask, box) if mask is not None else None
-        inside = crop(Volume(inside, whole.affine), box).array
-    keep = task.prep.get("keep_aspect", True)
-    image, affine = resize_to_grid(study, task.image_shape, keep)
+    return Study(study, inside, mask, stats, facts)
+
+
+def study_record(
+    volumes: dict[str, Volume], mask: Volume | None, source: Source, task: Task,
+    sequences: tuple[str, ...], reference: str = "",
+) -> list[Record]:  # fmt: skip
+    """One record of a study on `task.image_shape` (depth, rows, columns); as `joined_study`."""
+    study = joined_study(volumes, mask, source, task, sequences, reference)
+    keep, stats = task.prep.get("keep_aspect", True), study.stats
+    image, affine = resize_to_grid(study.volume, task.image_shape, keep)
     if "clahe" in task.prep:
-        shown = Volume(inside.astype(np.uint8), study.affine)
+        shown = Volume(study.inside.astype(np.uint8), study.volume.affine)
         held, _ = resize_to_grid(shown, task.image_shape, keep, nearest=True)
         image = np.stack(
             [clahe3d(image[..., channel], held > 0, **task.prep["clahe"])
@@ -129,10 +154,10 @@ def study_record(
         )  # fmt: skip
         stats = None  # of the equalised image, taken when it is encoded
     else:
-        image = _as(image, task.prep.get("dtype", "float32"))
+        image = in_dtype(image, task.prep.get("dtype", "float32"))
     labels = None
-    if mask is not None:
-        labels, _ = resize_to_grid(mask, task.image_shape, keep, nearest=True)
+    if study.mask is not None:
+        labels, _ = resize_to_grid(study.mask, task.image_shape, keep, nearest=True)
         labels = labels.astype(np.uint8)
     return [
         Record(
@@ -143,7 +168,7 @@ def study_record(
             mask=labels,
             group=source.group,
             split=source.split,
-            facts={**first.facts, **source.facts, **_geometry(whole, first.stored_axes)},
+            facts=study.facts,
             affine=affine,
             intensity_stats=stats,
         )
@@ -159,7 +184,7 @@ def _geometry(study: Volume, stored_axes: str) -> dict:
     }
 
 
-def _as(image: np.ndarray, dtype: str) -> np.ndarray:
+def in_dtype(image: np.ndarray, dtype: str) -> np.ndarray:
     """Intensities in the record's dtype: rounded where it is whole, held at its ends beyond."""
     if dtype == "float32":
         return image.astype(np.float32)

@@ -32,11 +32,13 @@ FAST_3D = ("lgg_grade", "glioma_grading")
 
 
 def _cases():
-    """Every task and variant; of the 3D ones, a classifier on features and one on boxes are fast."""
+    """Every task and variant; of the 3D ones, a classifier on features and one on boxes are fast, and
+    of those that differ in their sequence alone none."""
     for name in task_names():
         task = load_task(FOLDER / f"{name}.py")
         for variant in ["", *(key for key, values in task.variants.items() if values and key != "demo")]:
             slow = len(task.image_shape) == 3 and (variant or name not in FAST_3D)
+            slow = slow or variant.endswith("_alone")
             yield pytest.param(name, variant, marks=[pytest.mark.slow] if slow else [])
 
 

@@ -1,0 +1,53 @@
+"""MGMT promoter methylation of glioblastomas: the layout of the RSNA-MICCAI radiogenomic set.
+
+Raw layout: train/<5 digits>/{FLAIR,T1w,T1wCE,T2w}/*.dcm and train_labels.csv with BraTS21ID and
+MGMT_value (0 or 1). A folder of <5 digits>/ alone, as the set's test/, is prepared without labels.
+"""
+
+import re
+from pathlib import Path
+
+from data_prep.csv_manifest import check_labels
+from data_prep.dicom_study import OPERATIONS, SETTINGS, check_settings, dicom_source, read_source
+from data_prep.phantom.mgmt import write_mgmt_phantom
+from data_prep.readers.table import read_table
+from data_prep.source import Source
+from mri_tf.errors import InputError, some_of
+from mri_tf.task import Task
+
+__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
+TABLE, TRAIN = "train_labels.csv", "train"
+COLUMNS = ("BraTS21ID", "MGMT_value")
+CLASSES = {"0": "unmethylated", "1": "methylated"}  # MGMT_value -> class of the task
+PATIENT = re.compile(r"\d{5}")
+
+
+def list_sources(raw: Path, task: Task) -> list[Source]:
+    """One source a row of train_labels.csv, or one a folder where there is neither table nor train/;
+    raises InputError."""
+    check_settings(task)
+    if not (raw / TABLE).exists() and not (raw / TRAIN).exists():
+        folders = sorted(path.name for path in raw.glob("*/") if PATIENT.fullmatch(path.name))
+        if folders:
+            return [dicom_source(raw, name, name) for name in folders]
+    rows = read_table(raw / TABLE, COLUMNS)
+    labels = [CLASSES.get(row["MGMT_value"], row["MGMT_value"]) for row in rows]
+    check_labels(labels, task, TABLE)
+    # A spreadsheet takes the leading zeros away.
+    patients = [row["BraTS21ID"].zfill(5) for row in rows]
+    wrong = sorted({name for name in patients if not PATIENT.fullmatch(name)})
+    twice = sorted({name for name in patients if patients.count(name) > 1})
+    if wrong or twice:
+        raise InputError(
+            f"BraTS21ID in {TABLE} is five digits, each patient once.", some_of([*wrong, *twice]),
+            "Correct the table.",
+        )  # fmt: skip
+    return [
+        dicom_source(raw, f"{TRAIN}/{patient}", patient, label=label)
+        for patient, label in zip(patients, labels, strict=True)
+    ]
+
+
+def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
+    """Patients of this layout with textures of their own; their labels are chance, `signal` or not."""
+    write_mgmt_phantom(folder, patients, seed, progress)

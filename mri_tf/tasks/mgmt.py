@@ -1,0 +1,70 @@
+"""Is the MGMT promoter of a glioblastoma methylated? Axial slices of four MR sequences.
+
+Data:     RSNA-MICCAI radiogenomic set (DICOM); data_prep/mgmt.py
+Source:   recipe C; sequences resampled to one grid as channels, splits by patient
+Expected: chance on the phantom, which has no signal; see docs/results.md
+
+    python -m mri_tf.train --task mgmt --raw DIR
+"""
+
+from mri_tf.task import Task
+
+AFTER_CONTRAST = r"t1.*(ce\b|post|gad|gd|\+ ?c)"
+RULES = dict(
+    flair=dict(
+        description=("flair",), not_description=("t1",), slices=(10, 1000),
+        tr_ms=(6000, 15000), te_ms=(70, 200),
+    ),
+    t1=dict(
+        description=("t1",), not_description=(AFTER_CONTRAST,), contrast=False, slices=(10, 1000),
+        tr_ms=(0, 3000), te_ms=(0, 30),
+    ),
+    t1ce=dict(
+        description=(AFTER_CONTRAST,), contrast=True, slices=(10, 1000),
+        tr_ms=(0, 3000), te_ms=(0, 30),
+    ),
+    t2=dict(
+        description=("t2",), not_description=("flair",), slices=(10, 1000),
+        tr_ms=(2000, 12000), te_ms=(70, 200),
+    ),
+)  # fmt: skip
+
+
+def _alone(sequence: str) -> dict:
+    """One sequence as the only channel: four such runs are an ensemble."""
+    return {
+        "channels": (sequence,),
+        "prep.sequences": {sequence: RULES[sequence]},
+        "prep.reference": sequence,
+    }
+
+
+TASK = Task(
+    name="mgmt",
+    channels=tuple(RULES),
+    image_shape=(224, 224),
+    class_names=("unmethylated", "methylated"),
+    prep=dict(
+        sequences=RULES,
+        reference="t1ce",  # the finest grid
+        missing="fail",
+        crop_to_brain=True,
+        slices=dict(count=16, low=0.25, high=0.85),
+        window=(0.5, 99.5),
+    ),
+    normalize=dict(method="range", low=0.0, high=255.0),
+    model="vgg",
+    model_args=dict(conv_filters=8, dense_units=64),
+    augment=dict(random_flip=dict(axis="columns")),
+    augment_probability=1.0,  # the flip has its own half
+    batch_size=32,
+    epochs=30,
+    learning_rate=1e-3,
+    demo_patients=24,
+    variants=dict(
+        **{f"{sequence}_alone": _alone(sequence) for sequence in RULES},
+        demo={
+            "image_shape": (64, 64), "prep.slices.count": 6, "model_args.conv_filters": 4, "epochs": 5,
+        },
+    ),
+)  # fmt: skip
