@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
 
 def _explain_one(networks, run, prepared, what: tuple, out: Path) -> dict:
     from mri_tf.answers import from_values
-    from mri_tf.explaining import explain_record, shares_of, write_nifti
+    from mri_tf.explaining import explain_record, shares_of, write_map
     from mri_tf.figures import draw_map, save
 
     position, layer, label = what
@@ -68,7 +68,7 @@ def _explain_one(networks, run, prepared, what: tuple, out: Path) -> dict:
         "map_max": float(found.cam.max()),
     }
     for kind, values in (("gradcam", found.cam), ("guided", found.guided)):
-        write_nifti(values, found, out / f"{record.record_id}_{kind}.nii.gz")
+        write_map(values, found, out / f"{record.record_id}_{kind}.nii.gz")
     image, shown = record.image[..., 0], found.cam
     if found.cam.ndim == 3:
         row |= {f"share_{part}": share for part, share in shares_of(found).items()}

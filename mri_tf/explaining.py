@@ -1,5 +1,6 @@
 """Maps of a run's records: made at the network's grid, placed on the prepared and the source grid."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import Volume
+from data_prep.write_nifti import write_nifti
 from mri_tf.attribution import attribution_shares
 from mri_tf.data.boxes import cube_around
 from mri_tf.data.cut import cut_function
@@ -77,10 +79,8 @@ def shares_of(found: Explained) -> dict[str, float]:
     return attribution_shares(found.on_prepared_grid(found.cam), inside, tumour, SHELL_VOXELS)
 
 
-def write_nifti(values: np.ndarray, found: Explained, path: Path) -> None:
+def write_map(values: np.ndarray, found: Explained, path: Path) -> None:
     """A map as NIfTI in the patient's source grid and affine, or on its own grid in 2D."""
-    import nibabel
-
     facts = found.record.facts
     if values.ndim == 2 or "source_shape" not in facts:
         volume = volume_of_grid(values if values.ndim == 3 else values[None], found.affine)
@@ -90,13 +90,8 @@ def write_nifti(values: np.ndarray, found: Explained, path: Path) -> None:
         reference = Volume(np.zeros(facts["source_shape"], np.uint8), affine)
         volume = resample_like(volume_of_grid(values, found.affine), reference)
         codes = facts.get("source_axes", "RAS")
-    image = nibabel.Nifti1Image(volume.array.astype(np.float32), volume.affine)
-    turn = nibabel.orientations.ornt_transform(
-        nibabel.orientations.io_orientation(volume.affine), nibabel.orientations.axcodes2ornt(codes)
-    )
-    scratch = path.with_name("." + path.name)  # the suffix tells nibabel the format
-    nibabel.save(image.as_reoriented(turn), scratch)
-    scratch.replace(path)
+    volume = dataclasses.replace(volume, array=volume.array.astype(np.float32))
+    write_nifti(path, volume, codes)
 
 
 def network_affine(task: Task, record: Record) -> np.ndarray:

@@ -8,7 +8,7 @@ from data_prep.source import Source
 from data_prep.study3d import study_record
 from data_prep.volume import in_ras
 from mri_tf.data.boxes import cube_around, resample_cube
-from mri_tf.explaining import Explained, network_affine, shares_of, write_nifti
+from mri_tf.explaining import Explained, network_affine, shares_of, write_map
 from mri_tf.task import Task
 
 SHAPE = (18, 22, 14)  # x, y, z of the source
@@ -45,7 +45,7 @@ def explained(record, cam, affine) -> Explained:
 def test_a_map_is_written_on_the_voxels_of_the_patient_s_file(codes, tmp_path):
     task = Task(**TASK)
     record, stored = record_of(task, codes)
-    write_nifti(record.image[..., 0], explained(record, record.image[..., 0], record.affine),
+    write_map(record.image[..., 0], explained(record, record.image[..., 0], record.affine),
                 tmp_path / "map.nii.gz")  # fmt: skip
     found = nibabel.load(tmp_path / "map.nii.gz")
     assert found.shape == stored.shape

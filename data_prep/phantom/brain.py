@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.phantom.brain_files import save_nifti, write_table
+from data_prep.phantom.brain_files import write_table
 from data_prep.phantom.brain_parts import STRUCTURES
 from data_prep.phantom.brain_render import BrainPatient, RenderedBrain, draw_brain_patient, render
 from data_prep.phantom.brain_scanner import SCANNERS, VOLUMETRIC
+from data_prep.volume import Volume
+from data_prep.write_nifti import write_nifti
 
 __all__ = [
     "COLUMNS",
@@ -99,8 +101,8 @@ def _write_scan(folder: Path, patient_id: str, patient: BrainPatient, with_label
     scan = render(patient)
     codes = patient.scan.scanner.codes
     if with_labels:
-        save_nifti(label_map, scan.labels, scan.affine, codes)
-    save_nifti(volume, scan.image, scan.affine, codes)
+        write_nifti(label_map, Volume(scan.labels, scan.affine), codes)
+    write_nifti(volume, Volume(scan.image, scan.affine), codes)
 
 
 def write_brain_type_phantom(

@@ -13,13 +13,15 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from data_prep.phantom.brain_files import save_nifti, write_table
+from data_prep.phantom.brain_files import write_table
 from data_prep.phantom.brain_paint import Painted, paint_brain
 from data_prep.phantom.brain_parts import SEQUENCES, TISSUE
 from data_prep.phantom.brain_patient import Head, draw_head, plane_waves
 from data_prep.phantom.brain_scanner import bias_field, rician
 from data_prep.phantom.brain_tumor import Tumor, draw_tumor
 from data_prep.phantom.shapes import make_grid
+from data_prep.volume import Volume
+from data_prep.write_nifti import write_nifti
 
 __all__ = [
     "GRADES",
@@ -186,4 +188,4 @@ def _write_case(folder: Path, case: GliomaCase, shape: tuple[int, int, int]) -> 
     affine = np.eye(4)
     affine[0, 3] = 1 - shape[0]  # stored LPS with its first voxel at (0, y, 0), as BraTS has it
     for name, array in {**images, "seg": labels}.items():
-        save_nifti(paths[name], array, affine, "LPS")
+        write_nifti(paths[name], Volume(array, affine), "LPS")

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from data_prep.phantom.brain_files import save_nifti
+from data_prep.volume import Volume
+from data_prep.write_nifti import write_nifti
 
 ANTERIOR, POSTERIOR = 1, 2
 
@@ -19,8 +20,8 @@ def write_hippocampus_phantom(folder: Path, patients: int, seed: int, progress=N
         image, labels = draw_crop(rng)
         name = f"hip-{patient + 1:03d}.nii.gz"
         codes = ("RAS", "LPS", "LAS")[rng.integers(3)]
-        save_nifti(folder / "images" / name, image, np.eye(4), codes)
-        save_nifti(folder / "labels" / name, labels, np.eye(4), codes)
+        write_nifti(folder / "images" / name, Volume(image, np.eye(4)), codes)
+        write_nifti(folder / "labels" / name, Volume(labels, np.eye(4)), codes)
         if progress:
             progress(patient + 1, patients)
 

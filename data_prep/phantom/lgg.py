@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.phantom.brain_files import save_nifti, write_table
+from data_prep.phantom.brain_files import write_table
 from data_prep.phantom.glioma import draw_case, render_case
+from data_prep.volume import Volume
+from data_prep.write_nifti import write_nifti
 
 SEQUENCES = {"flair": "flair", "t1pre": "t1", "t1post": "t1ce"}  # here -> in the glioma phantom
 MISSING_SHARE = 0.15  # of the T1 sequences
@@ -40,5 +42,5 @@ def _write_patient(folder: Path, case, rng: np.random.Generator) -> None:
     affine = np.diag([5.0, 5.0, 6.0, 1.0])
     for name, source in SEQUENCES.items():
         if name == "flair" or rng.random() >= MISSING_SHARE:
-            save_nifti(folder / f"{name}.nii.gz", images[source], affine, "LPS")
-    save_nifti(folder / "seg.nii.gz", (labels > 0).astype(np.uint8), affine, "LPS")
+            write_nifti(folder / f"{name}.nii.gz", Volume(images[source], affine), "LPS")
+    write_nifti(folder / "seg.nii.gz", Volume((labels > 0).astype(np.uint8), affine), "LPS")

@@ -10,13 +10,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from data_prep.phantom.thorax_levels import LEVELS, level_rows
 from data_prep.phantom.thorax_parts import STRUCTURES
 from data_prep.phantom.thorax_patient import PHASES, ThoraxPatient, draw_patient
 from data_prep.phantom.thorax_render import RenderedThorax, levels_of, render
+from data_prep.volume import Volume
+from data_prep.write_nifti import write_nifti
 
 __all__ = [
     "LEVELS",
@@ -28,21 +29,6 @@ __all__ = [
     "render",
     "write_thorax_phantom",
 ]
-
-
-def _save_volume(path: Path, array: np.ndarray, affine: np.ndarray, axis_codes: str) -> None:
-    """Write array (x, y, z, RAS+) with its axes reordered to `axis_codes`, all at once or not."""
-    image = nib.Nifti1Image(array, affine)
-    image.set_data_dtype(array.dtype)
-    turn = nib.orientations.ornt_transform(
-        nib.orientations.io_orientation(affine), nib.orientations.axcodes2ornt(axis_codes)
-    )
-    partial = path.with_name("." + path.name)  # the suffix tells nibabel the format
-    try:
-        nib.save(image.as_reoriented(turn), partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _patients_named(table: Path) -> list[str]:
@@ -89,8 +75,8 @@ def write_thorax_phantom(
             scan = render(patient)
             levels = scan.level_of_slice
             if kind == 0:
-                _save_volume(label_map, scan.labels, scan.affine, patient.axis_codes)
-            _save_volume(volume, scan.hounsfield, scan.affine, patient.axis_codes)
+                write_nifti(label_map, Volume(scan.labels, scan.affine), patient.axis_codes)
+            write_nifti(volume, Volume(scan.hounsfield, scan.affine), patient.axis_codes)
         if kind == 1 and not table_is_there:
             rows += level_rows(patient_id, levels or levels_of(patient), patient)
         if progress is not None:
