@@ -1,7 +1,10 @@
 """Where a task's values meet the networks: building a task's model and loading a run's."""
 
+from dataclasses import dataclass
+
 import keras
 
+from mri_tf.bags import bag_network, check_bag, scorer
 from mri_tf.data.augment import check_augment
 from mri_tf.data.cut import check_cut
 from mri_tf.data.normalize import check_normalize
@@ -15,6 +18,7 @@ from mri_tf.training import PreparingModel
 
 def check_task(task: Task) -> None:
     """Raises InputError for names and arguments in a task that do not exist, before data is read."""
+    check_bag(task.bag)
     check_cut(task)
     check_augment(task.augment, task.network_shape)
     check_normalize(task.normalize)
@@ -44,11 +48,33 @@ def check_features(task: Task, features: Task) -> None:
         )
 
 
-def build_network(task: Task, features: keras.Model | None = None) -> PreparingModel:
-    """The task's network with fresh weights, around a segmentation network if it takes one."""
+@dataclass(frozen=True)
+class Parts:
+    """A task's network of single images, and what weighs the slices of a patient (None: alike)."""
+
+    network: keras.Model
+    score: keras.Model | None
+
+
+def build_parts(task: Task, features: keras.Model | None = None) -> Parts:
+    """Parts with fresh weights, around a segmentation network if the task takes one."""
     source = (*task.network_shape, len(task.channels)) if features is None else features
-    model = builder(task.model)(source, len(task.output_names), **task.model_args)
-    return PreparingModel(model.inputs, model.outputs[0], name=task.name)
+    network = builder(task.model)(source, len(task.output_names), **task.model_args)
+    return Parts(network, scorer(**task.bag) if task.bag else None)
+
+
+def put_together(task: Task, parts: Parts, end: keras.Model | None = None) -> PreparingModel:
+    """The whole network, or around `end`, a view on the last layers of `parts.network`."""
+    network = end or parts.network
+    if task.bag:
+        network = bag_network(network, parts.score)
+    inputs = network.inputs[0] if len(network.inputs) == 1 else tuple(network.inputs)
+    return PreparingModel(inputs, network.outputs[0], name=task.name)
+
+
+def build_network(task: Task, features: keras.Model | None = None) -> PreparingModel:
+    """The task's whole network with fresh weights."""
+    return put_together(task, build_parts(task, features))
 
 
 def build_run_network(run: Run) -> PreparingModel:

@@ -11,6 +11,7 @@ from keras import layers, ops
 from mri_tf.errors import InputError
 
 POOLINGS = ("mean", "attention")
+SLICE_NETWORK = "slice_network"  # name of the layer that is the network of single slices
 SLICE_PROBABILITIES = "slice_probabilities"  # name of the layer with (patients, slices, classes)
 
 
@@ -92,8 +93,9 @@ def bag_network(network: keras.Model, score: keras.Sequential | None = None) -> 
         for number, tensor in enumerate(network.inputs)
     ]  # fmt: skip
     flat = [DropPadding(name=f"{tensor.name}_present")(tensor, present) for tensor in padded]
-    last = network.layers[-1]
-    inner = keras.Model(network.inputs, [network.outputs[0], last.input], name="slice_network")
+    made = network.outputs[0]._keras_history  # not layers[-1].input: the layer may be in two graphs
+    read = made.operation._inbound_nodes[made.node_index].input_tensors[0]
+    inner = keras.Model(network.inputs, [network.outputs[0], read], name=SLICE_NETWORK)
     probabilities, features = inner(flat if len(flat) > 1 else flat[0])
     by_slice = PutBack(name=SLICE_PROBABILITIES)(probabilities, present)
     scores = score(features) if score else ops.zeros_like(probabilities[:, :1])

@@ -16,8 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.checkpoint import write_at_once
+from mri_tf.data.bags import BagPlan
 from mri_tf.data.cut import cut_function
-from mri_tf.data.pipeline import batch_function, read_dataset
+from mri_tf.data.pipeline import batch_function, gather_bags, read_dataset
 from mri_tf.data.plan import Batch, TrainingPlan
 from mri_tf.errors import InputError
 from mri_tf.prepared import Prepared
@@ -80,9 +81,10 @@ def fill_bank(folder: Path, prefix: keras.Model, side: Side, identity: str) -> B
 
 
 def bank_batches(
-    bank: Bank, plan: TrainingPlan, first: int, side: Side, inputs: list
+    bank: Bank, plan: TrainingPlan | BagPlan, first: int, side: Side, inputs: list
 ) -> tf.data.Dataset:
-    """(features, label, weight) of the plan's epochs from `first` on, a copy of each record drawn.
+    """(features, label, weight) of the plan's epochs from `first` on, a copy of each record drawn;
+    of patients where the task answers for them.
 
     `inputs` are those of the suffix.
     """
@@ -93,10 +95,12 @@ def bank_batches(
             rng = np.random.default_rng([plan.seed, DRAW_SEED, epoch])
             for batch in plan.batches(epoch):
                 numbers = np.array([number_of[int(record)] for record in batch.records])
-                yield bank.rows(numbers, _draw(rng, len(numbers), side)), labels[numbers], batch.weights
+                drawn = _draw(rng, len(numbers), side)
+                yield bank.rows(numbers, drawn), labels[numbers], batch.weights, _places(batch)
 
     labels = side.prepared.labels[side.records]
-    return _dataset(generate, inputs, plan.steps * (side.task.epochs - first))
+    count = plan.steps * (side.task.epochs - first)
+    return _dataset(generate, inputs, count, bool(side.task.bag))
 
 
 def every_record(bank: Bank, batches: list[Batch], side: Side, inputs: list) -> tf.data.Dataset:
@@ -107,9 +111,10 @@ def every_record(bank: Bank, batches: list[Batch], side: Side, inputs: list) -> 
         for batch in batches:
             numbers = np.array([number_of[int(record)] for record in batch.records])
             features = bank.rows(numbers, np.zeros(len(numbers), np.int64))
-            yield features, side.prepared.labels[batch.records], batch.weights
+            labels = side.prepared.labels[batch.records]
+            yield features, labels, batch.weights, _places(batch)
 
-    return _dataset(generate, inputs, len(batches))
+    return _dataset(generate, inputs, len(batches), bool(side.task.bag))
 
 
 def _draw(rng: np.random.Generator, count: int, side: Side) -> np.ndarray:
@@ -120,16 +125,24 @@ def _draw(rng: np.random.Generator, count: int, side: Side) -> np.ndarray:
     return np.where(changed, 1 + rng.integers(side.copies, size=count), 0)
 
 
-def _dataset(generate, inputs: list, count: int) -> tf.data.Dataset:
+def _places(batch: Batch) -> np.ndarray:
+    """Which of the batch's patients each record belongs to."""
+    return np.arange(len(batch.records)) if batch.bags is None else batch.bags
+
+
+def _dataset(generate, inputs: list, count: int, in_bags: bool) -> tf.data.Dataset:
     signature = (
         tuple(tf.TensorSpec((None, *tensor.shape[1:]), STORED) for tensor in inputs),
         tf.TensorSpec([None], tf.int64),
         tf.TensorSpec([None], tf.float32),
+        tf.TensorSpec([None], tf.int64),
     )
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
 
-    def widen(features, label, weight):
+    def widen(features, label, weight, bags):
         wide = [tf.cast(part, tensor.dtype) for part, tensor in zip(features, inputs, strict=True)]
+        if in_bags:
+            return gather_bags(wide, label, bags, weight)
         return tuple(wide) if len(wide) > 1 else wide[0], label, weight
 
     return dataset.map(widen).apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
@@ -138,8 +151,9 @@ def _dataset(generate, inputs: list, count: int) -> tf.data.Dataset:
 def _fill(folder: Path, files: list, prefix: keras.Model, side: Side, facts: dict, done: int) -> None:
     """Computes the rows from `done` on, in whole batches, and says on disk how far it is."""
     task = side.task
-    augmented = batch_function(replace(task, augment_probability=1.0), training=True)
-    plain = batch_function(task, training=False)
+    single = replace(task, bag={})
+    augmented = batch_function(replace(single, augment_probability=1.0), training=True)
+    plain = batch_function(single, training=False)
     forward = tf.function(lambda image: prefix(image, training=False))
     batches = list(_row_batches(side, task.batch_size))
     starts = np.cumsum([0] + [len(batch.records) for batch in batches])

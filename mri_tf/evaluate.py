@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mri_tf.command import Parser, import_tensorflow, run_command
@@ -81,15 +81,17 @@ def _count_records(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[di
     import numpy as np
 
     from mri_tf import metrics
+    from mri_tf.answered import answered
     from mri_tf.answers import PREDICTION_SET_LEVEL, from_values
     from mri_tf.calibration import reliability_curve
     from mri_tf.decisions import decision_curve
     from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
     from mri_tf.predicting import predict_records
 
-    task, prepared, records = run.task, held_out.prepared, held_out.records
+    task, prepared = run.task, held_out.prepared
     answers = from_values(run.values["answers"])
-    outputs = predict_records(model, run, prepared, records)
+    outputs = predict_records(model, run, prepared, held_out.records)
+    records = answered(task, prepared, held_out.records)
     probabilities, predicted = answers.probabilities(outputs, wanted), answers.decisions(outputs)
     truth, patients = prepared.labels[records], prepared.patients[records]
     values = metrics.classification_metrics(
@@ -108,7 +110,7 @@ def _count_records(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[di
         },
     }  # fmt: skip
     predictions = Predictions(truth, outputs, probabilities, predicted, sets)
-    files = [_write_predictions(out, held_out, predictions, task.class_names)]
+    files = [_write_predictions(out, replace(held_out, records=records), predictions, task.class_names)]
     files += save_confusion(np.array(values["confusion"]), task.class_names, out / "confusion")
     # Of two classes what matters is the probability of the last one; of more, that of the top one.
     curve = reliability_curve(probabilities, truth, label=1 if len(task.class_names) == 2 else None)

@@ -6,9 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mri_tf.answered import bags_of
 from mri_tf.bank import Side, bank_batches, every_record, fill_bank
+from mri_tf.data.bags import BagPlan, plain_bag_batches
 from mri_tf.data.cut import cut_function
-from mri_tf.data.pipeline import batch_function, ordered_batches, training_batches, walk
+from mri_tf.data.pipeline import batch_function, ordered_batches, training_batches, walk, walk_bags
 from mri_tf.data.plan import TrainingPlan, plain_batches
 from mri_tf.fingerprint import content_hash, fingerprint
 from mri_tf.prepared import Prepared
@@ -21,13 +23,17 @@ BANK = ".bank"  # of frozen features, in the run's folder while it trains
 
 
 def feed_images(
-    task: Task, prepared: Prepared, sides: list[np.ndarray], plan: TrainingPlan, fitted: dict
+    task: Task, prepared: Prepared, sides: list[np.ndarray], plan: TrainingPlan | BagPlan, fitted: dict
 ) -> TrainingData:
     """Batches of images, augmented anew each time."""
-    whole = walk(prepared, sides[1], plan.batch_size, plan.replicas, cut_function(task, False))
+    batches = (plan.batch_size, plan.replicas)
+    if task.bag:
+        raw = walk_bags(prepared, bags_of(prepared, sides[1]), *batches)
+    else:
+        raw = walk(prepared, sides[1], *batches, cut_function(task, training=False))
     return TrainingData(
         training=lambda first: training_batches(prepared, plan, first, task),
-        validation=ordered_batches(whole, task, fitted),
+        validation=ordered_batches(raw, task, fitted),
         steps=plan.steps,
         prepare=batch_function(task, training=True, fitted=fitted),
         names_of=lambda epoch, step: _names(prepared, plan, epoch, step),
@@ -35,7 +41,11 @@ def feed_images(
 
 
 def feed_features(
-    run: Run, prepared: Prepared, sides: list[np.ndarray], plan: TrainingPlan, prefix: keras.Model
+    run: Run,
+    prepared: Prepared,
+    sides: list[np.ndarray],
+    plan: TrainingPlan | BagPlan,
+    prefix: keras.Model,
 ) -> TrainingData:
     """Batches of the frozen prefix's features, computed once or found in the run's folder."""
     task, seed = run.task, plan.seed
@@ -46,10 +56,13 @@ def feed_features(
         fill_bank(run.folder / BANK / name, prefix, side, fingerprint([run.identity(), weights]))
         for name, side in zip(SIDES, (training, validation), strict=False)
     ]
-    ordered = list(plain_batches(sides[1], plan.batch_size, plan.replicas))
+    if task.bag:
+        ordered = plain_bag_batches(bags_of(prepared, sides[1]), plan.batch_size, plan.replicas)
+    else:
+        ordered = plain_batches(sides[1], plan.batch_size, plan.replicas)
     return TrainingData(
         training=lambda first: bank_batches(banks[0], plan, first, training, prefix.outputs),
-        validation=every_record(banks[1], ordered, validation, prefix.outputs),
+        validation=every_record(banks[1], list(ordered), validation, prefix.outputs),
         steps=plan.steps,
         prepare=None,
         names_of=lambda epoch, step: _names(prepared, plan, epoch, step),
@@ -61,7 +74,7 @@ def count_as_drawn(
 ) -> TrainingData:
     """The same data; the validation loss counts classes as the training draws them.
 
-    `labels` are the validation records', `counts` those of the training side. With oversampling
+    `labels` are those of the validation side, `counts` those of the training side. With oversampling
     every class weighs the same. Otherwise the epoch with the lowest loss would be the one that
     happens to lean towards the common classes, and correcting the prior would lean once more.
     """

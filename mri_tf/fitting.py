@@ -9,9 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 import mri_tf
+from mri_tf.answered import answered, bags_of
 from mri_tf.answers import fit_answers, to_values
-from mri_tf.assemble import build_network, load_network
+from mri_tf.assemble import build_parts, load_network, put_together
 from mri_tf.checkpoint import FILE
+from mri_tf.data.bags import BagPlan
 from mri_tf.data.centroids import fit_centroids
 from mri_tf.data.cut import check_masks
 from mri_tf.data.pipeline import damage_named, ordered_batches, walk
@@ -29,7 +31,7 @@ from mri_tf.runs import FINISHED, RUNNING, Run, locked, start_or_continue
 from mri_tf.sides import Sides
 from mri_tf.splits import SIDES
 from mri_tf.task import Task, to_json
-from mri_tf.training import PreparingModel, Schedule, class_counts, train
+from mri_tf.training import Schedule, class_counts, train
 
 READ_AT_ONCE = 64  # records, where a whole side is walked through
 
@@ -79,10 +81,7 @@ def fit_run(
         check_masks(task, prepared)
         where = strategy(devices)
         replicas = where.num_replicas_in_sync
-        plan = TrainingPlan(
-            sides[0], prepared.labels[sides[0]], min(task.batch_size, len(sides[0])), seed,
-            task.oversample, replicas,
-        )  # fmt: skip
+        plan = _plan(task, prepared, sides[0], seed, replicas)
         with damage_named(prepared):
             fitted = fit_on_training_side(task, prepared, sides[0], seed)
             counts = training_counts(task, prepared, sides[0], fitted)
@@ -91,12 +90,13 @@ def fit_run(
         with where.scope():
             keras.config.set_dtype_policy(task.precision)
             try:
-                model = build_network(task, load_network(features) if features else None)
+                parts = build_parts(task, load_network(features) if features else None)
+                model = put_together(task, parts)
             finally:
                 keras.config.set_dtype_policy("float32")
-            views = split_at_frozen(model) if task.feature_bank else None
+            views = split_at_frozen(parts.network) if task.feature_bank else None
             # Layers are shared: training the suffix trains the model.
-            trained = PreparingModel(views[1].inputs, views[1].outputs[0]) if views else model
+            trained = put_together(task, parts, views[1]) if views else model
             trained.compile(
                 optimizer=keras.optimizers.Adam(task.learning_rate, name="adam"),
                 loss=weighted_cross_entropy(class_weights(counts, task.loss_weights)),
@@ -111,7 +111,8 @@ def fit_run(
                 data = feed_features(run, prepared, sides, plan, views[0])
             else:
                 data = feed_images(task, prepared, sides, plan, fitted)
-            data = count_as_drawn(data, task, prepared.labels[sides[1]], counts)
+            counted = answered(task, prepared, sides[1])
+            data = count_as_drawn(data, task, prepared.labels[counted], counts)
             # Under a strategy Keras builds the loss on the raw batch, before a train step.
             on_device = has_accelerator() and replicas == 1
             state = train(trained, data, schedule, run.folder, on_device, **timing)
@@ -137,9 +138,22 @@ def _answers(run: Run, prepared: Prepared, validation: np.ndarray, counts: np.nd
     if run.task.kind == "segmentation":
         return None
     outputs = predict_records(load_network(run), run, prepared, validation)
-    labels, patients = prepared.labels[validation], prepared.patients[validation]
+    counted = answered(run.task, prepared, validation)
+    labels, patients = prepared.labels[counted], prepared.patients[counted]
     both = (counts, run.values["natural_counts"])
     return to_values(fit_answers(outputs, labels, patients, run.task, both))
+
+
+def _plan(
+    task: Task, prepared: Prepared, records: np.ndarray, seed: int, replicas: int
+) -> TrainingPlan | BagPlan:
+    """Epochs over the training side's records, or over its patients with all of their slices."""
+    bags = bags_of(prepared, records) if task.bag else None
+    drawn = np.arange(len(bags)) if task.bag else records
+    labels = prepared.labels[answered(task, prepared, records)]
+    size = min(task.batch_size, len(drawn))
+    plan = TrainingPlan(drawn, labels, size, seed, task.oversample, replicas)
+    return BagPlan(bags, plan) if task.bag else plan
 
 
 def positions_of(run: Run, prepared: Prepared) -> list[np.ndarray]:
@@ -171,10 +185,11 @@ def fit_on_training_side(task: Task, prepared: Prepared, records: np.ndarray, se
 def training_counts(
     task: Task, prepared: Prepared, records: np.ndarray, fitted: dict
 ) -> np.ndarray:
-    """How often each class occurs in the training side: records, or pixels of a segmentation."""
+    """How often each class occurs in the training side: records (or patients, where they are
+    answered for), or pixels of a segmentation."""
     class_count = len(task.output_names)
     if task.kind == "classification":
-        return class_counts(prepared.labels[records], class_count)
+        return class_counts(prepared.labels[answered(task, prepared, records)], class_count)
     total = np.zeros(class_count, dtype=np.int64)
     for _, target, _ in ordered_batches(walk(prepared, records, READ_AT_ONCE), task, fitted):
         total += class_counts(target.numpy(), class_count)

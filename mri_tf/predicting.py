@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mri_tf.answered import bags_of
 from mri_tf.data.cut import cut_function, patch_settings
-from mri_tf.data.pipeline import damage_named, ordered_batches, walk
+from mri_tf.data.pipeline import damage_named, ordered_batches, walk, walk_bags
 from mri_tf.prepared import Prepared
 from mri_tf.progress import progress
 from mri_tf.runs import Run
@@ -20,9 +21,13 @@ BATCH_SIZE = 32
 def predict_records(
     model: keras.Model, run: Run, prepared: Prepared, records: np.ndarray
 ) -> np.ndarray:
-    """(records, classes) probabilities as the network gives them, in the order of `records`."""
+    """(records, classes) probabilities as the network gives them, in the order of `records`; of
+    their patients where the task answers for them, in the order of `answered`."""
     batch_size = min(BATCH_SIZE, run.task.batch_size)
-    raw = walk(prepared, records, batch_size, cut=cut_function(run.task, training=False))
+    if run.task.bag:
+        raw = walk_bags(prepared, bags_of(prepared, records), batch_size)
+    else:
+        raw = walk(prepared, records, batch_size, cut=cut_function(run.task, training=False))
     batches = ordered_batches(raw, run.task, run.values["fitted"])
     found = []
     with damage_named(prepared), progress("evaluating", len(batches)) as advance:

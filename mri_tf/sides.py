@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf import splits
+from mri_tf.answered import answered
 from mri_tf.errors import InputError, some_of
 from mri_tf.prepared import Prepared
 from mri_tf.task import Task
@@ -27,11 +28,12 @@ class Sides:
 
     records: list[np.ndarray]  # positions in the prepared set: train, validation, test
     mode: str  # how they were split
-    natural_counts: np.ndarray | None  # (classes,) records of the whole training side of a classifier
+    natural_counts: np.ndarray | None  # (classes,) of the whole training side of a classifier
 
 
 def choose_sides(prepared: Prepared, task: Task, how: HowToSplit) -> Sides:
-    """Sides of a prepared set as the flags ask for them."""
+    """Sides of a prepared set as the flags ask for them; raises InputError."""
+    answered(task, prepared, np.arange(len(prepared)))  # one label a patient, where it answers for them
     labels, patients, groups = prepared.labels, prepared.patients, prepared.groups
     mode = "file" if how.file else how.mode
     if not mode and any(prepared.splits):
@@ -50,9 +52,10 @@ def choose_sides(prepared: Prepared, task: Task, how: HowToSplit) -> Sides:
         limit = splits.Limit(dict.fromkeys(task.class_names, how.train_size), how.seed)
     natural = None
     if task.kind == "classification":
-        natural = np.bincount(labels[sides[0]], minlength=len(task.class_names))
+        counted = answered(task, prepared, sides[0])
+        natural = np.bincount(labels[counted], minlength=len(task.class_names))
     if limit:
-        sides = _limited(sides, prepared, limit)
+        sides = _limited(sides, prepared, limit, task)
     return Sides(sides, mode, natural)
 
 
@@ -64,8 +67,11 @@ def units_of(prepared: Prepared, mode: str) -> np.ndarray:
     return splits.tie_together(prepared.patients, tied)
 
 
-def _limited(sides: list[np.ndarray], prepared: Prepared, limit: splits.Limit) -> list[np.ndarray]:
-    """Training records as limited, and a validation side no larger than the training side."""
+def _limited(
+    sides: list[np.ndarray], prepared: Prepared, limit: splits.Limit, task: Task
+) -> list[np.ndarray]:
+    """Training records (or patients, where a task answers for them) as limited, and a validation
+    side no larger than the training side."""
     unknown = sorted(set(limit.per_class) - set(prepared.class_names))
     if unknown:
         raise InputError(
@@ -75,10 +81,16 @@ def _limited(sides: list[np.ndarray], prepared: Prepared, limit: splits.Limit) -
         )
     labels, names = prepared.labels, prepared.record_ids
     most = {prepared.class_names.index(name): count for name, count in limit.per_class.items()}
-    train = splits.limit_per_class(sides[0], labels, names, most, limit.seed)
+    pools = [answered(task, prepared, side) for side in sides[:2]]
+    train = splits.limit_per_class(pools[0], labels, names, most, limit.seed)
     trained = {label: int(np.sum(labels[train] == label)) for label in np.unique(labels).tolist()}
-    validation = splits.limit_per_class(sides[1], labels, names, trained, limit.seed)
-    return [train, validation, sides[2]]
+    kept = [train, splits.limit_per_class(pools[1], labels, names, trained, limit.seed)]
+    if task.bag:
+        kept = [
+            side[np.isin(prepared.patients[side], prepared.patients[some])]
+            for side, some in zip(sides, kept, strict=False)
+        ]
+    return [*kept, sides[2]]
 
 
 def sides_for_features(
@@ -102,8 +114,7 @@ def sides_for_features(
         raise InputError(
             "The feature network trains on patients that the classifier does not hold out.",
             "none are left",
-            "Split by patient, name other data with --features-data, or use a variant without "
-            "features.",
+            "Split by patient, name other data with --features-data, or use a variant without features.",
         )
     column = features.splits[free]
     if set(column) >= {"train", "validation"}:

@@ -37,6 +37,9 @@ class Task:
     model_args: dict = field(default_factory=dict)
     features_from: str = ""  # the segmentation task whose network feeds the classifier
     features: dict = field(default_factory=dict)  # dotted key -> value, set on the feature task
+    # Patients are answered for, not single slices: dict(pooling="mean") averages the probabilities of a
+    # patient's slices, "attention" weighs them.
+    bag: dict = field(default_factory=dict)
     # What a 3D network sees of a study, if not all: patches of a segmentation,
     # dict(shape=(64, 64, 64), foreground_share=0.5, overlap=0.5), or the box around a mask or the
     # brain, dict(around="mask", margin_voxels=10, grid=(96, 96, 96)).
@@ -138,6 +141,12 @@ class Task:
             self.intensity_classes,
         )
         _require(self.feature_bank >= 0, "feature_bank", "is at least 0", self.feature_bank)
+        _require(
+            not self.bag or (self.kind == "classification" and len(self.image_shape) == 2),
+            "bag",
+            "is for classification of 2D slices",
+            self.bag,
+        )
         _require(self.patience >= 0, "patience", "is at least 0", self.patience)
         _require(self.learning_rate > 0, "learning_rate", "is positive", self.learning_rate)
         _require(

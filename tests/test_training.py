@@ -140,9 +140,9 @@ def test_training_stops_when_the_patience_runs_out(tmp_path, pools):
 
 
 def test_a_loss_that_is_no_number_names_epoch_step_and_records(tmp_path, pools, monkeypatch):
-    import mri_tf.fitting as fitting
+    import mri_tf.feeding as feeding
 
-    real = fitting.batch_function
+    real = feeding.batch_function
 
     def poisoned(task, training, fitted):
         make = real(task, training, fitted)
@@ -153,7 +153,7 @@ def test_a_loss_that_is_no_number_names_epoch_step_and_records(tmp_path, pools, 
 
         return prepare_batch
 
-    monkeypatch.setattr(fitting, "batch_function", poisoned)
+    monkeypatch.setattr(feeding, "batch_function", poisoned)
     with pytest.raises(RunFailed) as failure:
         _fit(tmp_path / "run", pools)
     run, prepared = _run(tmp_path / "run", pools)

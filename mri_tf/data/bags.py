@@ -7,32 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.data.plan import SEEDS_PER_EPOCH, Batch, TrainingPlan, plain_batches
-from mri_tf.errors import InputError, some_of
-from mri_tf.prepared import Prepared
-
-
-def bags_of(prepared: Prepared, records: np.ndarray) -> list[np.ndarray]:
-    """Record positions of each patient, patients and slices in the order of `records`.
-
-    Raises InputError where a patient's records have several labels.
-    """
-    _, first, patient_of = np.unique(
-        prepared.patients[records].astype(str), return_index=True, return_inverse=True
-    )
-    bags = [records[patient_of == patient] for patient in np.argsort(first)]
-    torn = [bag[0] for bag in bags if len(set(prepared.labels[bag].tolist())) > 1]
-    if torn:
-        raise InputError(
-            "A task that answers for patients has one label a patient.",
-            f"several, for the patients of records {some_of(prepared.record_ids[torn])}",
-            "Mend the labels, or remove bag from the task.",
-        )
-    return bags
-
-
-def first_of(bags: list[np.ndarray]) -> np.ndarray:
-    """One record position a patient: that of its label and name."""
-    return np.array([bag[0] for bag in bags], dtype=np.int64)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from mri_tf.data.augment import augment_images
 from mri_tf.data.augment3d import augment_volumes
+from mri_tf.data.bags import BagPlan, pad_slices, plain_bag_batches, present_slices
 from mri_tf.data.centroids import nearest_centroid
 from mri_tf.data.cut import Cut, cut_function
 from mri_tf.data.normalize import normalize
@@ -28,15 +29,16 @@ BatchFunction = Callable[[dict], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 def read_dataset(
     prepared: Prepared, batches: Callable[[], Iterable[Batch]], count: int, cut: Cut | None = None
 ) -> tf.data.Dataset:
-    """Raw batches: image (batch, *grid, channels), mask or label, intensity_stats, weight, seed.
+    """Raw batches: image (batch, *grid, channels), mask or label, intensity_stats, weight, seed, bag.
 
     `count` is how many batches there are; `cut` takes the part of each study that the network
     sees.
     """
 
-    def generate() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def generate() -> Iterator[tuple[np.ndarray, ...]]:
         for batch in batches():
-            yield batch.records, batch.weights, batch.seeds
+            bags = np.arange(len(batch.records)) if batch.bags is None else batch.bags
+            yield batch.records, batch.weights, batch.seeds, bags
 
     dataset = tf.data.Dataset.from_generator(
         generate,
@@ -44,10 +46,11 @@ def read_dataset(
             tf.TensorSpec([None], tf.int64),
             tf.TensorSpec([None], tf.float32),
             tf.TensorSpec([None, 2], tf.int64),
+            tf.TensorSpec([None], tf.int64),
         ),
     )
 
-    def read(records, weights, seeds):
+    def read(records, weights, seeds, bags):
         def from_disk(positions: np.ndarray) -> np.ndarray:
             try:
                 return np.array(prepared.read(positions), dtype=object)
@@ -57,10 +60,8 @@ def read_dataset(
 
         serialized = tf.numpy_function(from_disk, [records], tf.string, stateful=False)
         serialized.set_shape([None])
-        batch = parse_examples(
-            serialized, prepared.image_shape, prepared.image_dtype, prepared.masks
-        )
-        batch |= {"weight": weights, "seed": seeds}
+        batch = parse_examples(serialized, prepared.image_shape, prepared.image_dtype, prepared.masks)
+        batch |= {"weight": weights, "seed": seeds, "bag": bags}
         return cut(batch) if cut else batch
 
     read_batches = dataset.map(read, num_parallel_calls=2, deterministic=True)
@@ -81,6 +82,9 @@ def damage_named(prepared: Prepared):
 def batch_function(task: Task, training: bool, fitted: dict | None = None) -> BatchFunction:
     """Raw batch -> (image, target, weight), augmented if `training`, normalised always.
 
+    Where patients are answered for, the image is (slices padded to (patients, slices, ...), which are
+    present), and target and weight are the patients'.
+
     The target is the label of a classification task; of a segmentation task it is the mask, or
     the nearest of the `centroids` in `fitted`, what was fitted on the training side.
     """
@@ -100,13 +104,24 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
             )
             target = labels if segmentation else target
         image = normalize(image, batch["intensity_stats"], task.normalize)
+        if task.bag:
+            return gather_bags([image], target, batch["bag"], batch["weight"])
         return image, target, batch["weight"]
 
     return make
 
 
+def gather_bags(
+    slices: list[tf.Tensor], labels: tf.Tensor, bags: tf.Tensor, weights: tf.Tensor
+) -> tuple[tuple[tf.Tensor, ...], tf.Tensor, tf.Tensor]:
+    """What slices have, with the bag of each, -> ((padded, ..., present), label and weight a bag)."""
+    count = tf.shape(weights, tf.int64)[0]
+    padded = tuple(pad_slices(one, bags, count) for one in slices)
+    return (*padded, present_slices(bags, count)), tf.math.segment_max(labels, bags), weights
+
+
 def training_batches(
-    prepared: Prepared, plan: TrainingPlan, first: int, task: Task
+    prepared: Prepared, plan: TrainingPlan | BagPlan, first: int, task: Task
 ) -> tf.data.Dataset:
     """Raw batches of the epochs from `first` on, one after the other."""
 
@@ -127,6 +142,17 @@ def walk(
         lambda: plain_batches(records, batch_size, replicas),
         count=-(-len(records) // batch_size),
         cut=cut,
+    )
+
+
+def walk_bags(
+    prepared: Prepared, bags: list[np.ndarray], batch_size: int, replicas: int = 1
+) -> tf.data.Dataset:
+    """Raw batches of every patient once, in order."""
+    return read_dataset(
+        prepared,
+        lambda: plain_bag_batches(bags, batch_size, replicas),
+        count=-(-len(bags) // batch_size),
     )
 
 

@@ -1,0 +1,111 @@
+"""A task that answers for patients: prepare, train, evaluate, with and without a feature bank."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mri_tf.answered import answered, bags_of
+from mri_tf.assemble import load_network
+from mri_tf.errors import InputError
+from mri_tf.runs import open_finished
+from mri_tf.sides import HowToSplit, choose_sides
+from mri_tf.tasks import load_task
+from mri_tf.train import main as train
+
+TASK = """
+from mri_tf.task import Task
+
+TASK = Task(
+    name="hearts", channels=("cine",), image_shape=(32, 32), class_names=("small", "large"),
+    prep=dict(label_column="size"), model="feature_classifier", features_from="pools",
+    model_args=dict(conv_filters=4, dense_units=8, repeats=2), bag=dict(pooling="mean"),
+    augment=dict(random_affine=dict(max_degrees=10.0)), augment_probability=0.6,
+    oversample=True, batch_size=3, epochs=2, learning_rate=1e-2,
+    variants=dict(bank=dict(feature_bank=2), attention={"bag.pooling": "attention"}),
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def hearts(small, tmp_path_factory) -> dict[str, Path]:
+    """The short-axis phantom with one label a patient, and a finished run a variant."""
+    from small import write_raw
+
+    home = tmp_path_factory.mktemp("hearts")
+    file = small["levels"].with_name("hearts.py")
+    file.write_text(TASK, encoding="utf-8")
+    raw = write_raw(home / "raw", patients=12)
+    table = pd.read_csv(raw / "manifest.csv")
+    numbers = table.patient_id.astype("category").cat.codes
+    table["size"] = np.where(numbers % 3 == 0, "large", "small")
+    table = table[~((numbers == 1) & (table.index % 2 == 0))]  # one patient has fewer slices
+    table.to_csv(raw / "manifest.csv", index=False)
+    found = {"file": file, "raw": raw, "home": home}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        for name in ("manual", "bank", "attention"):
+            flags = ["--task", str(file), "--raw", str(raw), "--out", f"runs/{name}", "--no-export"]
+            flags += ["--variant", name] if name != "manual" else []
+            assert train([*flags, "--set", "features.epochs=1"]) == 0
+            found[name] = home / "runs" / name
+    return found
+
+
+def _prepared(hearts):
+    from mri_tf.prepared import Prepared
+
+    return Prepared.open(open_finished(hearts["manual"]).data_folder)
+
+
+@pytest.mark.parametrize("variant", ["manual", "bank", "attention"])
+def test_predictions_have_one_row_a_held_out_patient(hearts, variant):
+    run = open_finished(hearts[variant])
+    table = pd.read_parquet(run.folder / "predictions.parquet")
+    assert sorted(table.patient) == run.values["patients"]["test"]
+    assert np.allclose(table[["p_small", "p_large"]].sum(axis=1), 1)
+
+
+def test_the_reported_output_is_the_mean_over_the_patient_s_slices(hearts):
+    from mri_tf.bags import SLICE_NETWORK
+    from mri_tf.data.pipeline import ordered_batches, walk
+    from mri_tf.task import with_values
+
+    run, prepared = open_finished(hearts["manual"]), _prepared(hearts)
+    table = pd.read_parquet(run.folder / "predictions.parquet").set_index("patient")
+    single = load_network(run).get_layer(SLICE_NETWORK)
+    plain = with_values(run.task, {"bag": {}})
+    for patient in run.values["patients"]["test"]:
+        records = np.flatnonzero(prepared.patients == patient)
+        ((image, _, _),) = ordered_batches(walk(prepared, records, 64), plain, {})
+        wanted = single(image, training=False)[0].numpy().mean(axis=0)
+        found = table.loc[patient, ["output_small", "output_large"]].to_numpy(float)
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_classes_are_counted_in_patients(hearts):
+    run = open_finished(hearts["manual"])
+    assert sum(run.values["natural_counts"]) == len(run.values["patients"]["train"])
+    assert sum(run.values["training_counts"]) == len(run.values["patients"]["train"])
+
+
+def test_a_training_size_limits_patients_and_keeps_all_of_their_slices(hearts):
+    prepared, task = _prepared(hearts), load_task(hearts["file"])
+    sides = choose_sides(prepared, task, HowToSplit("patient", None, 1, 0)).records
+    assert sorted(prepared.labels[answered(task, prepared, sides[0])]) == [0, 1]
+    for bag in bags_of(prepared, sides[0]):
+        assert len(bag) == np.sum(prepared.patients == prepared.patients[bag[0]])
+
+
+def test_patients_with_several_labels_are_refused_before_anything_is_trained(hearts, monkeypatch):
+    raw = hearts["home"] / "torn"
+    shutil.copytree(hearts["raw"], raw)
+    table = pd.read_csv(raw / "manifest.csv")
+    table.loc[table.index[0], "size"] = "small" if table["size"].iloc[0] == "large" else "large"
+    table.to_csv(raw / "manifest.csv", index=False)
+    monkeypatch.chdir(raw)
+    with pytest.raises(InputError, match="one label a patient"):
+        train(["--task", str(hearts["file"]), "--raw", str(raw), "--no-export"])
+    assert not (raw / "runs" / "hearts").exists()
