@@ -160,7 +160,7 @@ def grid_image(data, task, image_dtype: str):
     """PNG or JPEG bytes -> the prepared image (*grid, channels) float32, as preparation makes it."""
     from mri_tf.images import decode_png_or_jpeg, fit_to_grid, to_record_values
 
-    stored = decode_png_or_jpeg(data, len(task.channels))
+    stored = decode_png_or_jpeg(data, len(task.channels), task.prep.get("bits", 0))
     fitted = fit_to_grid(stored, task.image_shape, "bilinear")
     slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
     return to_record_values(fitted, slope, intercept, image_dtype)

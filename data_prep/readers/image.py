@@ -1,4 +1,9 @@
-"""Image files (PNG, JPEG, WEBP, TIFF; 8 or 16 bit) to arrays of their stored values."""
+"""Image files (PNG, JPEG, WEBP, BMP, TIFF; 8 or 16 bit) to arrays of their stored values.
+
+The format is that of the content, whatever the file is called. PNG and JPEG are decoded by the
+code that also serves them; palettes, opacity, CMYK, grey and EXIF orientation are treated in the
+other formats as `mri_tf.images.decode_png_or_jpeg` says.
+"""
 
 from pathlib import Path
 
@@ -10,10 +15,10 @@ DECODED_AS_SERVED = (b"\x89PNG", b"\xff\xd8\xff")
 SMALLEST_IMAGE_BYTES = 26  # where a PNG header's bit depth has been read
 
 
-def read_image(path: Path, channels: int) -> np.ndarray:
+def read_image(path: Path, channels: int, bits: int = 0) -> np.ndarray:
     """(rows, columns, channels) float32 of the stored values; colour becomes grey for one channel.
 
-    PNG and JPEG are decoded by the code that also serves them. Raises Unreadable.
+    With `bits` 8 the values of a 16-bit file are brought to 0..255. Raises Unreadable.
     """
     try:
         data = path.read_bytes()
@@ -32,10 +37,10 @@ def read_image(path: Path, channels: int) -> np.ndarray:
 
         try:
             with tf.device("CPU"):
-                return decode_png_or_jpeg(tf.constant(data), channels).numpy()
+                return decode_png_or_jpeg(tf.constant(data), channels, bits).numpy()
         except tf.errors.OpError:
             raise Unreadable("not a whole PNG or JPEG file (truncated or damaged)") from None
-    return _read_by_pillow(path, channels)
+    return _read_by_pillow(path, channels, bits)
 
 
 def read_label_image(path: Path, label_count: int) -> np.ndarray:
@@ -67,19 +72,36 @@ def _palette_indices(path: Path) -> np.ndarray | None:
         return None  # read_image says why it cannot be read
 
 
-def _read_by_pillow(path: Path, channels: int) -> np.ndarray:
-    from PIL import Image
+def _read_by_pillow(path: Path, channels: int, bits: int) -> np.ndarray:
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
+            if getattr(image, "n_frames", 1) > 1:
+                raise Unreadable(f"the file holds {image.n_frames} images, not one")
+            image = ImageOps.exif_transpose(image)
             if image.mode.startswith(("I", "F")):  # 16 or 32 bit grey
                 grey = np.asarray(image, dtype=np.float32)[..., None]
                 pixels = np.repeat(grey, channels, axis=-1)
+                if bits == 8:
+                    pixels = _in_8_bits(pixels, image.mode)
             else:
                 mode = "L" if channels == 1 else "RGB"
                 pixels = np.asarray(image.convert(mode), dtype=np.float32)
+    except UnidentifiedImageError:
+        raise Unreadable("not a readable image (its content is of no known format)") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise Unreadable(f"not a readable image ({type(error).__name__})") from None
+        if isinstance(error, Unreadable):
+            raise
+        raise Unreadable(
+            f"not a readable image (truncated or damaged: {type(error).__name__})"
+        ) from None
     if not np.all(np.isfinite(pixels)):
         raise Unreadable("the image holds NaN or infinite values")
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _in_8_bits(pixels: np.ndarray, mode: str) -> np.ndarray:
+    if not mode.startswith("I;16"):
+        raise Unreadable("values of 32 bits have no range that could be brought to 0..255")
+    return pixels / np.float32(257)
