@@ -220,8 +220,9 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     import numpy as np
 
+    from mri_tf.data.cut import check_masks
     from mri_tf.fitting import positions_of
-    from mri_tf.leakage import check_data_unseen
+    from mri_tf.leakage import check_data_unseen, check_derived_unseen
     from mri_tf.prepared import Prepared
     from mri_tf.runs import open_finished
 
@@ -229,12 +230,14 @@ def main(arguments: list[str]) -> int:
     folder = flags.data or run.data_folder
     prepared = Prepared.open(folder)
     prepared.check_fits(run.task)
+    check_masks(run.task, prepared)
     home = flags.run
     if flags.data is None or prepared.content_fingerprint() == run.values["data"]:
         records, split = positions_of(run, prepared)[2], run.values["split"]
     else:
         records, split = np.arange(len(prepared)), "other data"
         shared = check_data_unseen(run, prepared)
+        check_derived_unseen(prepared, [records[:0], records])
         if shared:
             print(f"patient ids that the training had too: {some_of(shared)}; other people?")
         home = flags.run / "evaluations" / folder.absolute().name

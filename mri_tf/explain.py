@@ -17,7 +17,9 @@ def main(arguments: list[str]) -> int:
     import numpy as np
 
     from mri_tf.assemble import load_network
+    from mri_tf.data.cut import check_masks
     from mri_tf.fitting import positions_of
+    from mri_tf.leakage import check_derived_unseen
     from mri_tf.prepared import Prepared
     from mri_tf.progress import progress
     from mri_tf.runs import open_finished
@@ -28,9 +30,11 @@ def main(arguments: list[str]) -> int:
         raise InputError("Classifiers are explained.", run.task.name, "Name a classifier's run.")
     prepared = Prepared.open(flags.data or run.data_folder)
     prepared.check_fits(run.task)
+    check_masks(run.task, prepared)
     own = prepared.content_fingerprint() == run.values["data"]
     records = positions_of(run, prepared)[2] if own else np.arange(len(prepared))
     records = _chosen(records, prepared, flags.patients)
+    check_derived_unseen(prepared, [records[:0], records])
     label = _label(run.task, flags.explained_class)
     model = load_network(run)
     layer = check_layer(model, flags.layer)

@@ -6,6 +6,11 @@ from mri_tf.errors import InputError, some_of
 from mri_tf.prepared import Prepared
 from mri_tf.runs import Run
 
+WAY_OUT = {
+    "feature": "Leave --features away to pre-train on the training side, or use another run.",
+    "segmentation": "Leave these patients away, or derive the set with a run that never saw them.",
+}
+
 
 def seen_by(prepared: Prepared, sides: list[np.ndarray], features: Run | None) -> dict:
     """Patients and contents that decided a run's weights: its training and validation sides', and
@@ -40,7 +45,7 @@ def _check_unseen(seen: dict, prepared: Prepared, sides: list[np.ndarray], kind:
         raise InputError(
             f"The {kind} network saw no patient of the classifier's validation or test side.",
             some_of(sorted(set(prepared.patients[held_out[known]])), 20),
-            "Leave --features away to pre-train on the training side, or use another run.",
+            WAY_OUT[kind],
         )
 
 
