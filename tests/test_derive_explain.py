@@ -1,0 +1,291 @@
+"""derive and explain as a user runs them, on a tumour network and a grader of one step each."""
+
+import json
+import os
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from small import sides_of
+
+from data_prep.phantom.glioma import write_glioma_phantom
+from data_prep.prepare import prepare
+from mri_tf import deriving
+from mri_tf.command import run_command
+from mri_tf.derive import main as derive
+from mri_tf.evaluate import main as evaluate
+from mri_tf.explain import main as explain
+from mri_tf.fitting import fit_run, new_run
+from mri_tf.prepared import Prepared
+from mri_tf.tasks import load_task
+from mri_tf.train import main as train
+
+SHARED = """
+    channels=("t1", "t1ce", "t2", "flair"), image_shape=(16, 24, 16), batch_size=2, epochs=1,
+    prep=dict(crop_to_brain=True, dtype="float16"), normalize=dict(method="zscore", region="mask"),
+"""
+TASKS = {
+    "tumour": f"""TASK = Task(
+    name="tumour", kind="segmentation", class_names=("background", "tumour"), model="unet3d",
+    model_args=dict(filters=2, levels=2), patch=dict(shape=(8, 8, 8)), {SHARED})""",
+    "grade": f"""TASK = Task(
+    name="grade", class_names=("LGG", "HGG"), boxes_from="tumour", model="grader3d",
+    model_args=dict(filters=4, dense_units=32),
+    box=dict(around="mask", margin_voxels=2, grid=(16, 16, 16)), {SHARED})""",
+}
+PREP = "from data_prep.glioma_tumour import *\n"
+SIDES = ([0, 1, 6, 7], [2, 5], [3, 4])  # HGG are listed first, six of eight
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Task files, raw studies, prepared sets; seg/ and grade/ trained; derived/ made by the command."""
+    folder = tmp_path_factory.mktemp("home")
+    for name, text in TASKS.items():
+        (folder / f"{name}.py").write_text(f"from mri_tf.task import Task\n{text}\n")
+        (folder / f"{name}_prep.py").write_text(PREP)
+    write_glioma_phantom(folder / "raw", 8, seed=0, shape=(24, 24, 16))
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        sets, tasks = {}, {name: load_task(Path(f"{name}.py")) for name in TASKS}
+        for name, task in tasks.items():
+            sets[name], skipped = prepare(task, Path(f"{name}.py"), Path("raw"), Path("data", name))
+            assert not skipped
+        sides = [np.array(side) for side in SIDES]
+        own = [sides[0][1:], sides[0][:1], sides[2][:0]]  # the network sees the training side only
+        seg = new_run(Path("seg"), tasks["tumour"], sets["tumour"],
+                      sides_of(tasks["tumour"], sets["tumour"], own), 0)  # fmt: skip
+        seg = fit_run(seg, sets["tumour"], None, devices=1)
+        assert run_command(derive, ["--run", "seg", "--data", "data/grade", "--out", "derived"]) == 0
+        derived = Prepared.open(Path("derived"))
+        grade = new_run(Path("grade"), tasks["grade"], derived,
+                        sides_of(tasks["grade"], derived, sides), 0, seg)  # fmt: skip
+        fit_run(grade, derived, None, devices=1)
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def inside(home, monkeypatch):
+    monkeypatch.chdir(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def maps(home, tmp_path_factory):
+    """What `explain` writes and prints for the run's held-out patients."""
+    out = tmp_path_factory.mktemp("maps") / "maps"
+    before = Path.cwd()
+    os.chdir(home)
+    try:
+        assert run_command(explain, ["--run", "grade", "--out", str(out)]) == 0
+    finally:
+        os.chdir(before)
+    return out
+
+
+def _fails(capsys, main, *arguments, code=2) -> str:
+    capsys.readouterr()
+    assert run_command(main, [str(argument) for argument in arguments]) == code
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert code != 2 or "Received:" in line
+    return line
+
+
+# ---- derive
+
+
+def test_derive_adds_a_mask_to_every_record_and_keeps_the_rest(inside):
+    before, after = Prepared.open(Path("data/grade")), Prepared.open(Path("derived"))
+    assert list(before.record_ids) == list(after.record_ids) and len(after) == 8
+    assert list(before.contents) == list(after.contents) and after.masks == ("mask", "predicted_mask")
+    for position in range(len(after)):
+        one, other = before.record(position), after.record(position)
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_array_equal(one.mask, other.mask)
+        assert set(np.unique(other.predicted_mask)) <= {0, 1}
+        assert one.facts == other.facts and one.label == other.label
+
+
+def test_a_derived_set_remembers_whom_its_network_saw(inside):
+    seen = json.loads(Path("derived/manifest.json").read_text())["derived"]["seen"]
+    everybody = Prepared.open(Path("data/grade")).patients
+    assert set(seen["patients"]) == set(everybody[SIDES[0]])
+
+
+def test_the_same_derive_again_writes_nothing(inside, capsys):
+    before = {path: path.stat().st_mtime_ns for path in Path("derived").iterdir()}
+    assert run_command(derive, ["--run", "seg", "--data", "data/grade", "--out", "derived"]) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in Path("derived").iterdir()}
+    assert "8 records with predicted masks" in capsys.readouterr().out
+
+
+def test_an_interrupted_derive_continues_and_ends_with_the_same_bytes(inside, monkeypatch):
+    arguments = ["--run", "seg", "--data", "data/grade", "--out", "again"]
+    predicted, calls = deriving._predicted, []
+
+    def interrupted(model, run, record):
+        calls.append(record.record_id)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return predicted(model, run, record)
+
+    monkeypatch.setattr(deriving, "_predicted", interrupted)
+    assert run_command(derive, arguments) == 130
+    assert not Path("again").exists()  # nothing under its final name
+    assert run_command(derive, arguments) == 0
+    assert len(calls) == 4 + 5 and calls[3] == calls[4]  # goes on where it was
+    for file in Path("derived").glob("records-*"):
+        assert file.read_bytes() == (Path("again") / file.name).read_bytes()
+    assert not Path("again.partial").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--run", "grade", "--data", "data/grade"], "segmentation run"),
+        (["--run", "nowhere", "--data", "data/grade"], "run.json"),
+        (["--run", "seg", "--data", "nowhere"], "manifest.json"),
+        (["--run", "seg"], "--data"),
+    ],
+)
+def test_derive_refuses_in_one_line_and_writes_nothing(inside, capsys, flags, named):
+    assert named in _fails(capsys, derive, *flags, "--out", "never")
+    assert not list(Path().glob("never*"))
+
+
+def test_derive_never_writes_over_other_files(inside, capsys):
+    before = sorted(Path("raw").rglob("*"))
+    arguments = ["--run", "seg", "--data", "data/grade", "--out", "raw"]
+    assert "Name another --out" in _fails(capsys, derive, *arguments)
+    assert sorted(Path("raw").rglob("*")) == before
+
+
+# ---- whom the network saw
+
+
+def test_a_grader_is_not_held_out_on_patients_the_network_saw(inside, capsys):
+    patients = list(Prepared.open(Path("derived")).patients)
+    sides = {
+        "train": [patients[number] for number in (3, 4, 2, 5, 7)],
+        "validation": [patients[6]], "test": [patients[0], patients[1]],
+    }  # fmt: skip
+    Path("leaky.json").write_text(json.dumps(sides))
+    message = _fails(capsys, train, "--task", "grade.py", "--data", "derived", "--split-file",
+                     "leaky.json", "--out", "leaky")  # fmt: skip
+    assert "segmentation network saw no patient" in message and patients[0] in message
+    assert not Path("leaky").exists()
+
+
+@pytest.fixture
+def other_set(inside):
+    """Other records of patients that the tumour network saw, with its masks: another raw folder."""
+    if not Path("other").exists():
+        write_glioma_phantom(Path("raw-other"), 8, seed=5, shape=(24, 24, 16))
+        task = load_task(Path("grade.py"))
+        prepare(task, Path("grade.py"), Path("raw-other"), Path("data/other"))
+        seen = Prepared.open(Path("data/grade")).patients[SIDES[0]]
+        assert set(seen) & set(Prepared.open(Path("data/other")).patients)
+        arguments = ["--run", "seg", "--data", "data/other", "--out", "other"]
+        assert run_command(derive, arguments) == 0
+    return Path("other")
+
+
+@pytest.mark.parametrize("main", [evaluate, explain])
+def test_other_studies_of_patients_the_network_saw_are_refused(other_set, main, capsys):
+    message = _fails(capsys, main, "--run", "grade", "--data", other_set, "--out", "seen")
+    assert "segmentation network saw no patient" in message
+    assert not Path("seen").exists()
+
+
+def test_explain_takes_the_others_of_another_set(other_set, tmp_path):
+    seen = set(Prepared.open(Path("data/grade")).patients[SIDES[0]])
+    new = [name for name in Prepared.open(other_set).patients if name not in seen]
+    arguments = ["--run", "grade", "--data", str(other_set), "--patients", new[0]]
+    assert run_command(explain, [*arguments, "--out", str(tmp_path / "maps")]) == 0
+    assert list(pd.read_csv(tmp_path / "maps" / "attribution.csv")["patient"]) == [new[0]]
+
+
+@pytest.mark.parametrize("main", [evaluate, explain])
+def test_a_set_without_predicted_masks_is_refused(other_set, main, capsys):
+    message = _fails(capsys, main, "--run", "grade", "--data", "data/other", "--out", "bare")
+    assert "mri_tf.derive" in message and not Path("bare").exists()
+
+
+# ---- explain
+
+
+def test_every_held_out_patient_is_a_row_and_nobody_else(inside, maps):
+    table = pd.read_csv(maps / "attribution.csv")
+    test = Prepared.open(Path("derived")).patients[SIDES[2]]
+    assert sorted(table["patient"]) == sorted(test)
+    assert set(table["explained"]) <= {"LGG", "HGG"} and table["probability"].between(0, 1).all()
+    shares = table[[name for name in table if name.startswith("share_")]]
+    assert list(shares) == ["share_tumour", "share_brain", "share_border", "share_outside"]
+    flat = table["map_max"] == 0
+    np.testing.assert_allclose(shares[~flat].sum(axis=1), 1, atol=1e-6)
+    assert shares[flat].isna().all(axis=None)
+
+
+def test_maps_lie_on_the_voxels_of_the_patient_s_own_files(inside, maps):
+    table = pd.read_csv(maps / "attribution.csv")
+    for row in table.itertuples():
+        (file,) = Path("raw").glob(f"*/{row.patient}/{row.patient}_t1.nii.gz")
+        stored = nibabel.load(file)
+        brain = np.asarray(stored.dataobj) > 0
+        for kind in ("gradcam", "guided"):
+            found = nibabel.load(maps / f"{row.record_id}_{kind}.nii.gz")
+            assert found.shape == stored.shape and found.get_data_dtype() == np.float32
+            np.testing.assert_allclose(found.affine, stored.affine, atol=1e-3)
+            values = found.get_fdata()
+            assert np.isfinite(values).all() and (values >= 0).all()
+            # Where the box's map lies is held by tests/test_explaining.py.
+            assert values[brain].sum() > 0 or kind == "gradcam"
+
+
+def test_pictures_are_written_for_every_map(maps):
+    pictures = sorted(maps.glob("*_gradcam.png"))
+    assert len(pictures) == len(pd.read_csv(maps / "attribution.csv"))
+    for path in pictures:
+        with Image.open(path) as picture:
+            assert picture.width > 3 * picture.height / 2 and len(picture.getcolors(10**7)) > 50
+        assert path.with_suffix(".svg").stat().st_size > 1000
+    assert not [path for path in maps.iterdir() if path.name.startswith(".")]
+
+
+def test_a_class_and_a_layer_are_chosen_by_name(inside, tmp_path, capsys):
+    patient = Prepared.open(Path("derived")).patients[SIDES[2][0]]
+    for name in ("LGG", "HGG"):
+        arguments = ["--run", "grade", "--patients", patient, "--class", name, "--layer", "block_1"]
+        assert run_command(explain, [*arguments, "--out", str(tmp_path / name)]) == 0
+        assert "Grad-CAM at block_1" in capsys.readouterr().out
+    one, other = (pd.read_csv(tmp_path / name / "attribution.csv") for name in ("LGG", "HGG"))
+    assert (one["explained"][0], other["explained"][0]) == ("LGG", "HGG")
+    assert one["probability"][0] + other["probability"][0] == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--run", "seg"], "Classifiers are explained"),
+        (["--run", "grade", "--class", "IV"], "LGG, HGG"),
+        (["--run", "grade", "--layer", "dense_1"], "block"),
+        (["--run", "grade", "--patients", "nobody"], "nobody"),
+        (["--run", "grade", "--data", "data/tumour"], "of task tumour"),
+        (["--run", "nowhere"], "run.json"),
+    ],
+)
+def test_explain_refuses_in_one_line_and_writes_nothing(inside, capsys, flags, named):
+    assert named in _fails(capsys, explain, *flags, "--out", "nothing")
+    assert not Path("nothing").exists()
+
+
+def test_a_patient_of_the_training_is_not_explained_as_held_out(inside, capsys):
+    trained = Prepared.open(Path("derived")).patients[SIDES[0][0]]
+    message = _fails(capsys, explain, "--run", "grade", "--patients", trained, "--out", "nothing")
+    assert "held-out patients" in message and not Path("nothing").exists()
