@@ -3,13 +3,15 @@
 Columns: image, patient_id, the task's label column (`prep["label_column"]`) or mask, and
 optionally mask, site, scanner, group, split, age, sex. Paths are relative to the raw folder.
 Settings in `prep`: dtype of a record, slope and intercept from stored values to the task's unit
-(1 and 0 unless given), and clahe (low and high in that unit; the record is uint8 then).
+(1 and 0 unless given), bits=8 to bring the values of 16-bit files to 0..255 first, clahe (low and
+high in that unit; the record is uint8 then), and duplicates to keep copies of images on one side.
 """
 
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.duplicates import check_duplicates
 from data_prep.ops.clahe import clahe_uint8
 from data_prep.readers.image import read_image, read_label_image
 from data_prep.readers.table import read_table
@@ -19,14 +21,14 @@ from mri_tf.schema import NO_LABEL, Record
 from mri_tf.task import Task
 
 OPERATIONS = ("decode_image", "fit_to_grid", "rescale", "clahe if set")
-SETTINGS = {"dtype", "slope", "intercept", "label_column", "clahe"}
+SETTINGS = {"dtype", "slope", "intercept", "bits", "label_column", "clahe", "duplicates"}
 DTYPES = ("uint8", "uint16", "int16", "float32")
 FACTS = ("site", "scanner", "age", "sex")
 
 
 def list_sources(raw: Path, task: Task) -> list[Source]:
     """One source a row of `manifest.csv`; raises InputError for a table that cannot be used."""
-    _check_settings(task)
+    check_settings(task)
     label_column = task.prep.get("label_column", "label")
     role = "mask" if task.kind == "segmentation" else label_column
     rows = read_table(raw / "manifest.csv", ("image", "patient_id", role))
@@ -79,7 +81,7 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     """One image (and its mask) on the task's grid; raises Unreadable."""
     from mri_tf.images import fit_to_grid, to_record_values
 
-    stored = read_image(raw / source.files["image"], len(task.channels))
+    stored = read_image(raw / source.files["image"], len(task.channels), task.prep.get("bits", 0))
     dtype = task.prep.get("dtype", "uint8")
     fitted = fit_to_grid(stored, task.image_shape, "bilinear")
     slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
@@ -100,19 +102,21 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     ]  # fmt: skip
 
 
-def _check_settings(task: Task) -> None:
-    """Refuses a task that images of a table cannot serve, before any is read."""
+def check_settings(task: Task) -> None:
+    """Raises InputError for a task that single images cannot serve, before any is read."""
     way_out = "Change the task, or write a prep file for it."
     if len(task.image_shape) != 2 or len(task.channels) not in (1, 3):
         raise InputError(
-            "manifest.csv lists 2D images of one channel, or of three (RGB).",
+            "Image files are 2D, of one channel or of three (RGB).",
             f"image_shape {task.image_shape}, channels {', '.join(task.channels)}",
             way_out,
         )
     if task.prep.get("dtype", "uint8") not in DTYPES:
-        raise InputError(
-            f"prep dtype is one of {', '.join(DTYPES)}.", task.prep["dtype"], way_out
-        )
+        raise InputError(f"prep dtype is one of {', '.join(DTYPES)}.", task.prep["dtype"], way_out)
+    if task.prep.get("bits", 8) != 8:
+        raise InputError("prep bits is 8, or left away.", task.prep["bits"], way_out)
+    if "duplicates" in task.prep:
+        check_duplicates(task.prep["duplicates"])
 
 
 def _check_range(values: np.ndarray, dtype: str) -> None:
@@ -122,7 +126,7 @@ def _check_range(values: np.ndarray, dtype: str) -> None:
     low, high = float(values.min()), float(values.max())
     if round(low) < limits.min or round(high) > limits.max:
         raise Unreadable(
-            f"values from {low:g} to {high:g} do not fit {dtype}; set prep dtype, slope, intercept"
+            f"values from {low:g} to {high:g} do not fit {dtype}; set prep dtype, bits, slope, intercept"
         )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import mri_tf
+from data_prep.copies import Copies, lines, report, tied
+from data_prep.duplicates import find_copies
 from data_prep.find import prep_module
 from data_prep.provenance import file_states, main_file, private_rows, read_private, unchanged
 from data_prep.pseudonyms import Pseudonyms
@@ -77,9 +80,15 @@ def prepare(
             f"{out}, which is a file or holds other files",
             "Name another --out.",
         )
+    copies, known, begun = None, all(source.patient for source in sources), identity
     with executor(how.workers, how.scheduler) as pool:
+        if "duplicates" in task.prep or not known:
+            copies = _copies(pool, task, Path(raw), sources, how)
+            sources = tied(sources, copies)
+            # What an interrupted run wrote is of use only if the groups are the same.
+            begun = identity | {"groups": how.pseudonyms.keyed(fingerprint(copies.group_of))}
         writer = ShardWriter(
-            out, identity, lambda number, state: unchanged(Path(raw), sources[number], state)
+            out, begun, lambda number, state: unchanged(Path(raw), sources[number], state)
         )
         _write_sources(writer, pool, task, task_file, Path(raw), sources, how)
     skipped = [
@@ -99,7 +108,10 @@ def prepare(
     rows = private_rows(
         writer.index["record_id"], writer.source_of, writer.skipped, writer.states, sources
     )
-    writer.finish(_manifest(task, task_file, identity, writer), rows)
+    if copies:
+        print("\n".join(lines(sources, copies)), file=sys.stderr)
+    about = {"patients_known": known, **_about(writer, sources, copies)} if copies else {}
+    writer.finish(_manifest(task, task_file, identity, writer, about), rows)
     return Prepared.open(out), skipped
 
 
@@ -120,9 +132,8 @@ def _write_sources(writer, pool, task, task_file, raw: Path, sources, how: HowTo
     name = task.name if is_built_in(task_file) else str(task_file)
     read = partial(_read_one, name, task, str(raw))
     left = sources[writer.sources_done :]
-    ahead = 1 if how.workers == 1 and not how.scheduler else 4 * max(how.workers, 4)
     with progress(f"preparing {task.name}", len(sources)) as advance:
-        for result in map_in_order(pool, read, left, ahead):
+        for result in map_in_order(pool, read, left, _ahead(how)):
             number = writer.sources_done
             state = file_states(raw, sources[number])
             if isinstance(result, str):
@@ -134,6 +145,23 @@ def _write_sources(writer, pool, task, task_file, raw: Path, sources, how: HowTo
                 ]
                 writer.add(named, state)
             advance(writer.sources_done)
+
+
+def _ahead(how: HowToPrepare) -> int:
+    return 1 if how.workers == 1 and not how.scheduler else 4 * max(how.workers, 4)
+
+
+def _copies(pool, task: Task, raw: Path, sources: list[Source], how: HowToPrepare) -> Copies:
+    settings, bits = task.prep.get("duplicates", {}), task.prep.get("bits", 0)
+    return find_copies(raw, sources, settings, bits, pool, _ahead(how))
+
+
+def _about(writer: ShardWriter, sources: list[Source], copies: Copies) -> dict:
+    """What the manifest says of copies; records have been named by then."""
+    names: dict[int, list[str]] = {}
+    for name, number in zip(writer.index["record_id"], writer.source_of, strict=True):
+        names.setdefault(number, []).append(name)
+    return {"duplicates": report(sources, copies, lambda number: names.get(number, []))}
 
 
 def _read_one(name_or_file: str, task: Task, raw: str, source: Source) -> list[Record] | str:
@@ -200,7 +228,7 @@ def _open_existing(
     return prepared, skipped
 
 
-def _manifest(task: Task, task_file: Path, identity: dict, writer: ShardWriter) -> dict:
+def _manifest(task: Task, task_file: Path, identity: dict, writer: ShardWriter, about: dict) -> dict:
     labels = Counter(writer.index["label"])
     return {
         "schema_version": SCHEMA_VERSION,
@@ -209,6 +237,7 @@ def _manifest(task: Task, task_file: Path, identity: dict, writer: ShardWriter) 
         "channels": list(task.channels),
         "operations": list(prep_module(task_file).OPERATIONS),
         "settings": dict(task.prep),
+        **about,
         "versions": {"mri_tf": mri_tf.__version__, **{name: version(name) for name in LIBRARIES}},
         "counts": {
             "records": len(writer.source_of),

@@ -13,7 +13,7 @@ from data_prep.source import Source
 from mri_tf.fingerprint import file_hash
 
 PRIVATE_COLUMNS = (
-    "record_id", "source", "patient_id", "source_number", "skipped_because", "state",
+    "record_id", "source", "patient_id", "source_number", "skipped_because", "state", "group",
 )  # fmt: skip
 
 
@@ -66,8 +66,9 @@ def private_rows(
 
     def row(record_id: str, number: int, reason: str) -> dict:
         source = sources[number]
-        values = (record_id, main_file(source), source.patient, number, reason)
-        return dict(zip(PRIVATE_COLUMNS, (*values, json.dumps(states[number])), strict=True))
+        state = json.dumps(states[number])
+        values = (record_id, main_file(source), source.patient, number, reason, state, source.group)
+        return dict(zip(PRIVATE_COLUMNS, values, strict=True))
 
     read = zip(record_ids, source_of, strict=True)
     return [row(record_id, number, "") for record_id, number in read] + [
@@ -79,7 +80,7 @@ def read_private(path: Path) -> list[dict]:
     """Rows of the private sidecar; none where it was left behind when the set was shared."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         return list(csv.DictReader(file))
 
 
@@ -87,7 +88,8 @@ def write_private(path: Path, rows: list[dict]) -> None:
     """Writes the private sidecar, readable by its owner alone."""
     path.unlink(missing_ok=True)  # the mode is given only to a new file
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
+    # Names of files are bytes; those that are no UTF-8 come back as they were.
+    with os.fdopen(descriptor, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.DictWriter(file, PRIVATE_COLUMNS)
         writer.writeheader()
         writer.writerows(rows)

@@ -28,8 +28,10 @@ def main(arguments: list[str]) -> int:
     for item in skipped:
         print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
     counts = prepared.manifest["counts"]
+    known = prepared.manifest.get("patients_known", True)
+    people = "patients" if known else "groups of images, whose patients nobody knows"
     print(
-        f"{flags.out}: {counts['records']} records of {counts['patients']} patients, "
+        f"{flags.out}: {counts['records']} records of {counts['patients']} {people}, "
         f"{len(skipped)} inputs skipped"
     )
     return SOME_SKIPPED if skipped else DONE

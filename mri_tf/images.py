@@ -5,7 +5,6 @@ PNG and JPEG are decoded here; preparation decodes other formats itself and shar
 
 import tensorflow as tf
 
-
 HEAD_BYTES = 65536  # of a JPEG; its EXIF block comes first
 EXIF, ORIENTATION_TAG, UPRIGHT = b"Exif\x00\x00", 0x0112, 1
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green and blue

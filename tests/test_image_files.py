@@ -109,8 +109,13 @@ def test_other_formats_lie_as_their_exif_block_says(tmp_path, format):
 
 @pytest.mark.parametrize(
     "block",
-    [b"", b"Exif\x00\x00", b"Exif\x00\x00II*\x00\xff\xff\x00\x00", b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff"],
-)  # fmt: skip
+    [
+        b"",
+        b"Exif\x00\x00",
+        b"Exif\x00\x00II*\x00\xff\xff\x00\x00",
+        b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff",
+    ],
+)
 def test_a_torn_exif_block_leaves_the_picture_as_stored(block):
     assert int(exif_orientation(tf.constant(b"\xff\xd8\xff\xe1" + block))) == 1
 
