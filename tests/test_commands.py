@@ -17,7 +17,7 @@ from mri_tf.command import run_command
 from mri_tf.errors import InputError
 from mri_tf.evaluate import main as evaluate
 from mri_tf.export import main as export
-from mri_tf.export import run_in_session
+from mri_tf.parity import run_in_session
 from mri_tf.train import main as train
 
 

@@ -8,8 +8,9 @@ from data_prep.fake_raw import write_fake_raw
 from data_prep.prepare import prepare
 from mri_tf.assemble import check_task
 from mri_tf.deriving import derive_set
-from mri_tf.export import export_run, run_in_session
+from mri_tf.export import export_run
 from mri_tf.fitting import fit_run, new_run, positions_of
+from mri_tf.parity import run_in_session
 from mri_tf.runs import FEATURES
 from mri_tf.sides import sides_for_features
 from mri_tf.splits import split_units, tie_together

@@ -16,8 +16,8 @@ from scipy.special import expit, logit
 
 from mri_tf.command import run_command
 from mri_tf.evaluate import main as evaluate
-from mri_tf.export import run_in_session
 from mri_tf.metrics.probabilities import calibration_error
+from mri_tf.parity import run_in_session
 from mri_tf.train import main as train
 
 pytestmark = pytest.mark.xdist_group("known_prior")  # its trainings are done once

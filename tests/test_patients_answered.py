@@ -85,6 +85,30 @@ def test_the_reported_output_is_the_mean_over_the_patient_s_slices(hearts):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("variant", ["manual", "attention"])
+def test_the_export_answers_for_a_patient_s_slices_as_evaluate_does(hearts, variant, tmp_path):
+    from mri_tf.export import main as export
+    from mri_tf.parity import session_of
+
+    assert export(["--run", str(hearts[variant]), "--out", str(tmp_path)]) == 0
+    run, prepared = open_finished(hearts[variant]), _prepared(hearts)
+    table = pd.read_parquet(run.folder / "predictions.parquet").set_index("patient")
+    with session_of(tmp_path / "hearts" / "1") as served:
+        for patient in run.values["patients"]["test"]:
+            own = [prepared.record(n) for n in np.flatnonzero(prepared.patients == patient)]
+            padding = np.full((1, 2, 32, 32, 1), 1e6, np.float32)
+            images = np.stack([record.image for record in own])[None].astype(np.float32)
+            stats = np.stack([record.intensity_stats for record in own])[None].astype(np.float32)
+            found = served("slices", {
+                "slices": np.concatenate([images, padding], axis=1),
+                "mask": np.array([[1.0] * len(own) + [0.0] * 2], np.float32),
+                "intensity_stats": np.concatenate([stats, stats[:, :2]], axis=1),
+            })  # fmt: skip
+            wanted = table.loc[patient, ["p_small", "p_large"]].to_numpy(float)
+            np.testing.assert_allclose(found["probabilities"][0], wanted, atol=1e-5)
+            assert found["slice_probabilities"].shape == (1, len(own) + 2, 2)
+
+
 def test_classes_are_counted_in_patients(hearts):
     run = open_finished(hearts["manual"])
     assert sum(run.values["natural_counts"]) == len(run.values["patients"]["train"])

@@ -1,0 +1,118 @@
+"""Whether an export answers as the run does: loaded into a session as TF Serving loads it."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mri_tf.answered import bags_of
+from mri_tf.data.bags import pad_slices, present_slices
+from mri_tf.data.cut import cut_function
+from mri_tf.data.normalize import needs_stats, normalize
+from mri_tf.data.pipeline import walk, walk_bags
+from mri_tf.fitting import positions_of
+from mri_tf.predicting import predict_records
+from mri_tf.prepared import Prepared
+from mri_tf.runs import Run
+from mri_tf.saved_model import grid_image, reported, serves_image_bytes, single_network, stats_of
+
+PARITY_RECORDS = 20
+
+
+def parity(run: Run, prepared: Prepared, model: keras.Model, folder: Path) -> float:
+    """Largest difference of probabilities between the run's network and the export.
+
+    Over 20 held-out records (or the patients of them), every signature the export has.
+    """
+    records = positions_of(run, prepared)[2][:PARITY_RECORDS]
+    with session_of(folder) as served:
+        found = [_of_arrays(run, prepared, model, records, served)]
+        if run.task.bag:
+            found.append(_of_slices(run, prepared, model, records, served))
+    return float(max(found))
+
+
+def _of_arrays(run: Run, prepared: Prepared, model: keras.Model, records: np.ndarray, served) -> float:
+    """Of `serving_default` and of `image_bytes`.
+
+    The bytes are a PNG of each prepared image; compared is the network on what that PNG holds, which
+    is the prepared image itself wherever its values fit in one.
+    """
+    task, difference = run.task, 0.0
+    network = single_network(model, task)
+    size = min(len(records), task.batch_size)
+    for batch in walk(prepared, records, size, cut=cut_function(task, training=False)):
+        image = tf.cast(batch["image"], tf.float32)
+        feed = {"image": image.numpy()}
+        if needs_stats(task.normalize):
+            feed["intensity_stats"] = batch["intensity_stats"].numpy()
+        inputs = normalize(image, batch["intensity_stats"], task.normalize)
+        wanted = reported(run, np.asarray(network(inputs)))
+        difference = max(difference, _gap(served("serving_default", feed), wanted))
+        if serves_image_bytes(task):
+            files = png_files(image.numpy(), task)
+            held = tf.stack([grid_image(file, task, prepared.image_dtype) for file in files])
+            if not np.array_equal(held, image):
+                inputs = normalize(held, stats_of(held), task.normalize)
+                wanted = reported(run, np.asarray(network(inputs)))
+            difference = max(difference, _gap(served("image_bytes", {"image_bytes": files}), wanted))
+    return difference
+
+
+def _of_slices(run: Run, prepared: Prepared, model: keras.Model, records: np.ndarray, served) -> float:
+    """Of `slices`, against what evaluate predicts of the patients."""
+    task, difference, done = run.task, 0.0, 0
+    wanted = reported(run, predict_records(model, run, prepared, records))
+    for batch in walk_bags(prepared, bags_of(prepared, records), task.batch_size):
+        count = tf.shape(batch["weight"], tf.int64)[0]
+        feed = {
+            "slices": pad_slices(tf.cast(batch["image"], tf.float32), batch["bag"], count).numpy(),
+            "mask": present_slices(batch["bag"], count).numpy(),
+        }
+        if needs_stats(task.normalize):
+            feed["intensity_stats"] = pad_slices(batch["intensity_stats"], batch["bag"], count).numpy()
+        difference = max(difference, _gap(served("slices", feed), wanted[done : done + int(count)]))
+        done += int(count)
+    return difference
+
+
+def _gap(answer: dict, wanted: np.ndarray) -> float:
+    return float(np.max(np.abs(answer["probabilities"] - wanted)))
+
+
+def png_files(images, task):
+    """Prepared images as PNG bytes of their stored values, rounded to what a PNG can hold."""
+    slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
+    stored = np.clip(np.round((images - intercept) / slope), 0, 65535)
+    # 8 and 16 bit are told apart by the file, so the smaller one that fits is right.
+    kind = np.uint8 if stored.max() <= 255 else np.uint16
+    return np.array([tf.io.encode_png(one).numpy() for one in stored.astype(kind)], dtype=object)
+
+
+@contextmanager
+def session_of(folder: Path):
+    """A SavedModel loaded into a session of its own, as TF Serving does: yields
+    `run(signature, values)`, which gives the signature's outputs by name."""
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph)
+    with graph.as_default():
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+
+    def run(signature: str, values: dict) -> dict:
+        found = loaded.signature_def[signature]
+        feed = {found.inputs[name].name: value for name, value in values.items()}
+        fetch = {name: info.name for name, info in found.outputs.items()}
+        return session.run(fetch, feed)
+
+    try:
+        yield run
+    finally:
+        session.close()
+
+
+def run_in_session(folder: Path, signature: str, values: dict) -> dict:
+    """One call of a SavedModel's signature in a session of its own."""
+    with session_of(folder) as run:
+        return run(signature, values)
