@@ -90,8 +90,13 @@ def _grades(raw: Path, cases: list[Path]) -> dict[str, str]:
         with table.open(newline="", encoding="utf-8-sig") as file:
             for row in csv.DictReader(file):
                 for column, name in row.items():
-                    if column != "Grade" and name and row.get("Grade") in GRADES:
-                        grades.setdefault(name, row["Grade"])
+                    if column == "Grade" or not name or row.get("Grade") not in GRADES:
+                        continue
+                    if grades.setdefault(name, row["Grade"]) != row["Grade"] and name != "NA":
+                        raise InputError(
+                            "A case has one grade.", f"{name}: {grades[name]} and {row['Grade']}",
+                            f"Correct {table.name}, or move the case.",
+                        )  # fmt: skip
     without = [case.name for case in cases if case.name not in grades]
     if without:
         raise InputError(

@@ -79,6 +79,8 @@ def _explain_one(networks, run, prepared, what: tuple, out: Path) -> dict:
         shown = found.on_prepared_grid(found.cam)
     title = f"{record.record_id}: {row['explained']} {row['probability']:.2f}"
     note = f"Grad-CAM at {layer}. Decision: {decision}; true: {row['truth'] or 'unknown'}."
+    if not shown.any():
+        note += " The map is 0 everywhere: nothing there speaks for the class."
     save(draw_map(image, shown, title, note), out / f"{record.record_id}_gradcam")
     return row
 

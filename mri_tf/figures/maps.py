@@ -39,8 +39,11 @@ def draw_map(image: np.ndarray, values: np.ndarray, title: str, note: str):
 
 
 def _planes(image: np.ndarray, values: np.ndarray) -> list[tuple]:
-    """(image, map, name, left, right) of three planes through the map's maximum."""
-    place = np.unravel_index(int(np.argmax(values)), values.shape)
+    """(image, map, name, left, right) of three planes through the map's maximum, or through the
+    middle where the map is 0 everywhere."""
+    place = tuple(size // 2 for size in values.shape)
+    if values.max() > 0:
+        place = np.unravel_index(int(np.argmax(values)), values.shape)
     return [
         (image.take(place[axis], axis), values.take(place[axis], axis), name, left, right)
         for axis, name, left, right in PLANES

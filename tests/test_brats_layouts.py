@@ -1,0 +1,117 @@
+"""BraTS as it was given out in 2017, 2020 and 2021: cases, grades, splits, and what is refused."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_prep.glioma_tumour import list_sources, read_source
+from data_prep.phantom import glioma
+from data_prep.prepare import prepare
+from mri_tf.errors import InputError
+from mri_tf.task import with_values
+from mri_tf.tasks import FOLDER, load_task
+
+SMALL = {"image_shape": (16, 16, 16), "prep": dict(crop_to_brain=True, dtype="float16")}
+GRADING = with_values(load_task(FOLDER / "glioma_grading.py"), {**SMALL, "box.grid": (8, 8, 8)})
+TUMOUR = with_values(load_task(FOLDER / "glioma_tumour.py"), {**SMALL, "patch.shape": (8, 8, 8)})
+SHAPE, PATIENTS, SEED = (20, 20, 14), 4, 3
+
+
+@pytest.fixture(scope="module")
+def layouts(tmp_path_factory) -> dict[str, Path]:
+    """The same four patients in each layout."""
+    home = tmp_path_factory.mktemp("brats")
+    for layout in glioma.LAYOUTS:
+        glioma.write_glioma_phantom(home / layout, PATIENTS, SEED, shape=SHAPE, layout=layout)
+    return {layout: home / layout for layout in glioma.LAYOUTS}
+
+
+@pytest.fixture
+def copy(layouts, tmp_path):
+    """A layout of one's own, to be spoilt."""
+    return lambda layout: Path(shutil.copytree(layouts[layout], tmp_path / layout))
+
+
+@pytest.mark.parametrize("layout", ["2017", "2020"])
+def test_grades_come_from_the_folder_or_from_the_mapping_table(layouts, layout):
+    sources = list_sources(layouts[layout], GRADING)
+    expected = glioma.grades_of(PATIENTS, SEED)
+    if layout == "2020":  # cases are numbered in the phantom's order
+        assert [source.label for source in sources] == expected
+    assert sorted(source.label for source in sources) == sorted(expected)
+    assert all(set(source.files) == {"t1", "t1ce", "t2", "flair", "seg"} for source in sources)
+
+
+@pytest.mark.parametrize("layout", glioma.LAYOUTS)
+def test_every_layout_gives_the_same_images_and_whole_tumours(layouts, layout):
+    own, other = (list_sources(layouts[name], TUMOUR) for name in (layout, "2021"))
+    assert len(own) == len(other) == PATIENTS
+    images = {name: [read_source(layouts[name], source, TUMOUR)[0] for source in sources]
+              for name, sources in ((layout, own), ("2021", other))}  # fmt: skip
+    wanted = sorted(record.image.tobytes() for record in images["2021"])
+    assert sorted(record.image.tobytes() for record in images[layout]) == wanted
+    for record in images[layout]:
+        assert record.image.shape == (16, 16, 16, 4) and set(np.unique(record.mask)) == {0, 1}
+
+
+def test_2021_has_no_grades_and_says_so(layouts):
+    with pytest.raises(InputError, match="BraTS 2021 gives none") as refused:
+        list_sources(layouts["2021"], GRADING)
+    assert "BraTS2021_00000" in str(refused.value)
+    assert len(list_sources(layouts["2021"], TUMOUR)) == PATIENTS
+
+
+def test_a_case_that_the_table_does_not_grade_is_named(copy):
+    raw = copy("2020")
+    table = raw / "name_mapping.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(line for line in lines if "_003" not in line) + "\n")
+    with pytest.raises(InputError, match="no grade for BraTS20_Training_003"):
+        list_sources(raw, GRADING)
+
+
+def test_a_table_saved_by_a_spreadsheet_is_read(copy):
+    raw = copy("2020")
+    table = raw / "name_mapping.csv"
+    (raw / "name_mapping_training.csv").write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
+    table.unlink()
+    assert len({source.label for source in list_sources(raw, GRADING)}) == 2
+
+
+def test_a_case_of_two_grades_is_refused(copy):
+    raw = copy("2017")
+    case = next((raw / "LGG").iterdir()).name
+    (raw / "name_mapping.csv").write_text(f"Grade,BraTS_2017_subject_ID\nHGG,{case}\nHGG,NA\nLGG,NA\n")
+    with pytest.raises(InputError, match=f"{case}: LGG and HGG"):
+        list_sources(raw, GRADING)
+
+
+def test_a_split_table_is_honoured(copy):
+    raw = copy("2020")
+    cases = sorted(path.name for path in raw.glob("*/"))
+    rows = [f"{case},{side}" for case, side in zip(cases, ("train", "test", "validation"), strict=False)]
+    (raw / "split.csv").write_text("case,split\n" + "\n".join(rows) + "\n")
+    sources = list_sources(raw, GRADING)
+    assert [source.split for source in sources] == ["train", "test", "validation", ""]
+
+
+def test_uncompressed_files_and_a_misnamed_label_file(copy, tmp_path):
+    """As in 2020: files end in .nii, and one case's labels have another name."""
+    raw = copy("2020")
+    for path in list(raw.rglob("*.nii.gz")):
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    case = raw / "BraTS20_Training_002"
+    (case / f"{case.name}_seg.nii").rename(case / "W39_Segm.nii")
+    prepared, (skipped,) = prepare(TUMOUR, FOLDER / "glioma_tumour.py", raw, tmp_path / "out")
+    assert len(prepared) == PATIENTS - 1 and case.name not in prepared.patients
+    assert skipped.source.startswith(case.name) and skipped.reason == "the file does not exist"
+
+
+def test_a_folder_without_cases_is_refused(tmp_path):
+    (tmp_path / "HGG").mkdir()
+    with pytest.raises(InputError, match="holds BraTS cases"):
+        list_sources(tmp_path, GRADING)
