@@ -1,5 +1,6 @@
 """Where a task's values meet the networks: building a task's model and loading a run's."""
 
+import inspect
 from dataclasses import dataclass
 
 import keras
@@ -10,6 +11,7 @@ from mri_tf.data.cut import check_cut
 from mri_tf.data.normalize import check_normalize
 from mri_tf.decisions import check_criterion
 from mri_tf.errors import InputError
+from mri_tf.fine_tuning import fine_tuning, freeze
 from mri_tf.models import builder, check_model_args
 from mri_tf.runs import Run
 from mri_tf.task import Task, from_json, with_values
@@ -23,7 +25,24 @@ def check_task(task: Task) -> None:
     check_augment(task.augment, task.network_shape)
     check_normalize(task.normalize)
     check_model_args(task.model, task.model_args, takes_features=bool(task.features_from))
+    _check_intensities(task)
+    fine_tuning(task.fine_tune)
     check_criterion(task.operating_point, len(task.class_names))
+
+
+def _check_intensities(task: Task) -> None:
+    """Raises InputError where a backbone would be given other intensities than it is told."""
+    parameter = inspect.signature(builder(task.model)).parameters.get("intensities")
+    if parameter is None:
+        return
+    told = task.model_args.get("intensities", parameter.default)
+    given = {"range": "unit", "zscore": "zscore"}.get(task.normalize["method"])
+    if told != given:
+        raise InputError(
+            "model_args.intensities is unit where normalize.method is range, zscore where it is zscore.",
+            f"{told} with normalize.method {task.normalize['method']}",
+            "Change one of them in the task.",
+        )
 
 
 def check_features(task: Task, features: Task) -> None:
@@ -60,6 +79,7 @@ def build_parts(task: Task, features: keras.Model | None = None) -> Parts:
     """Parts with fresh weights, around a segmentation network if the task takes one."""
     source = (*task.network_shape, len(task.channels)) if features is None else features
     network = builder(task.model)(source, len(task.output_names), **task.model_args)
+    freeze(network, fine_tuning(task.fine_tune))
     return Parts(network, scorer(**task.bag) if task.bag else None)
 
 

@@ -18,9 +18,11 @@ from mri_tf.data.centroids import fit_centroids
 from mri_tf.data.cut import check_masks
 from mri_tf.data.pipeline import damage_named, ordered_batches, walk
 from mri_tf.data.plan import TrainingPlan
+from mri_tf.data.spacing import fit_spacing
 from mri_tf.devices import has_accelerator, strategy
 from mri_tf.errors import InputError, some_of
 from mri_tf.feeding import BANK, count_as_drawn, feed_features, feed_images
+from mri_tf.fine_tuning import callbacks_of, fine_tuning, make_optimizer
 from mri_tf.fingerprint import file_hash
 from mri_tf.frozen_prefix import split_at_frozen
 from mri_tf.leakage import seen_by
@@ -30,6 +32,7 @@ from mri_tf.prepared import Prepared
 from mri_tf.runs import FINISHED, RUNNING, Run, locked, start_or_continue
 from mri_tf.sides import Sides
 from mri_tf.splits import SIDES
+from mri_tf.studies import studies_of, study_spacing, taken_slices
 from mri_tf.task import Task, to_json
 from mri_tf.training import Schedule, class_counts, train
 
@@ -81,10 +84,11 @@ def fit_run(
         check_masks(task, prepared)
         where = strategy(devices)
         replicas = where.num_replicas_in_sync
-        plan = _plan(task, prepared, sides[0], seed, replicas)
         with damage_named(prepared):
             fitted = fit_on_training_side(task, prepared, sides[0], seed)
+            sides = [taken_slices(task, prepared, side, fitted) for side in sides]
             counts = training_counts(task, prepared, sides[0], fitted)
+        plan = _plan(task, prepared, sides[0], seed, replicas)
         run = run.save(fitted=fitted)
         keras.utils.set_random_seed(seed)
         with where.scope():
@@ -97,13 +101,15 @@ def fit_run(
             views = split_at_frozen(parts.network) if task.feature_bank else None
             # Layers are shared: training the suffix trains the model.
             trained = put_together(task, parts, views[1]) if views else model
+            settings = fine_tuning(task.fine_tune)
             trained.compile(
-                optimizer=keras.optimizers.Adam(task.learning_rate, name="adam"),
+                optimizer=make_optimizer(settings, task.learning_rate, trained.trainable_variables),
                 loss=weighted_cross_entropy(class_weights(counts, task.loss_weights)),
                 # The augmentation's image op is not for XLA.
                 jit_compile=False if has_accelerator() else "auto",
             )
             trained.optimizer.build(trained.trainable_variables)
+            callbacks = callbacks_of(settings, trained.optimizer)  # now: it has its first rates
         schedule = Schedule(task.epochs, task.patience, seed, run.identity())
         timing = {} if checkpoint_seconds is None else {"checkpoint_seconds": checkpoint_seconds}
         with damage_named(prepared):
@@ -115,7 +121,7 @@ def fit_run(
             data = count_as_drawn(data, task, prepared.labels[counted], counts)
             # Under a strategy Keras builds the loss on the raw batch, before a train step.
             on_device = has_accelerator() and replicas == 1
-            state = train(trained, data, schedule, run.folder, on_device, **timing)
+            state = train(trained, data, schedule, run.folder, on_device, callbacks, **timing)
         scratch = run.folder / ".partial.weights.h5"
         model.save_weights(scratch)
         scratch.replace(run.weights)
@@ -172,6 +178,9 @@ def positions_of(run: Run, prepared: Prepared) -> list[np.ndarray]:
 
 def fit_on_training_side(task: Task, prepared: Prepared, records: np.ndarray, seed: int) -> dict:
     """What is fitted to data and stored in the run, from the training side alone."""
+    if task.spacing:
+        studies = studies_of(prepared, records)
+        return fit_spacing(np.array([study_spacing(prepared, study) for study in studies]))
     if not task.intensity_classes:
         return {}
     images = (

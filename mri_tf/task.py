@@ -45,6 +45,9 @@ class Task:
     # brain, dict(around="mask", margin_voxels=10, grid=(96, 96, 96)).
     patch: dict = field(default_factory=dict)
     box: dict = field(default_factory=dict)
+    # Slices with a mask, resampled to the median spacing of the training side and cut to the mask:
+    # dict(grid=(128, 128), margin_mm=6.0, medians=1.0), the last how many medians a pixel is wide.
+    spacing: dict = field(default_factory=dict)
     boxes_from: str = ""  # the segmentation task whose masks give the boxes of unseen studies
     # Of a segmentation: 0 learns the masks, n the nearest of n k-means centroids of intensity.
     intensity_classes: int = 0
@@ -63,6 +66,9 @@ class Task:
     epochs: int = 50
     patience: int = 0  # epochs without a better validation before training stops; 0: never
     learning_rate: float = 1e-3
+    # Which variables train, learning rates a group, the optimizer and its decay: FineTuning of
+    # mri_tf/fine_tuning.py. Empty: all layers, by Adam.
+    fine_tune: dict = field(default_factory=dict)
     demo_patients: int = 24  # of the phantom, where no data is named
     variants: dict = field(default_factory=dict)  # name -> {dotted key: value}
 
@@ -76,7 +82,8 @@ class Task:
     @property
     def network_shape(self) -> tuple[int, ...]:
         """Of what the network sees at a time, without channels."""
-        return self.patch.get("shape") or self.box.get("grid") or self.image_shape
+        cut = self.patch.get("shape") or self.box.get("grid") or self.spacing.get("grid")
+        return cut or self.image_shape
 
     @property
     def pretrained_on(self) -> str:

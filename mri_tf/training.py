@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,7 @@ def train(
     schedule: Schedule,
     folder: Path,
     on_device: bool,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint_seconds: float = SECONDS_BETWEEN_CHECKPOINTS,
 ) -> TrainingState:
     """Trains a compiled PreparingModel, its optimizer built, from its checkpoint if there is one.
@@ -88,6 +89,7 @@ def train(
                 shuffle=False,  # the plan has done it
                 verbose=0,
                 callbacks=[
+                    *callbacks,
                     _StopAtNaN(data.names_of),
                     keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
                     keeper,

@@ -15,7 +15,8 @@ FOLDER = Path(__file__).resolve().parent
 
 def builder(model: str):
     """`build` of mri_tf/models/<model>.py; raises InputError for a name without one."""
-    names = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+    files = FOLDER.glob("*.py")
+    names = sorted(path.stem for path in files if "\ndef build(" in path.read_text(encoding="utf-8"))
     if model not in names:
         raise InputError(
             "model of a task names a file of mri_tf/models.", model, f"Known: {', '.join(names)}."
@@ -24,7 +25,10 @@ def builder(model: str):
 
 
 def check_model_args(model: str, model_args: dict, takes_features: bool) -> None:
-    """Raises InputError for arguments the builder does not take, before anything is read."""
+    """Raises InputError for arguments the builder does not take, before any data is read.
+
+    A file's `check`, where it has one, is asked as well: it sees all arguments, defaults included.
+    """
     build = builder(model)
     first = next(iter(inspect.signature(build).parameters))
     if takes_features != (first == "features"):
@@ -34,6 +38,11 @@ def check_model_args(model: str, model_args: dict, takes_features: bool) -> None
             "Change model or features_from of the task.",
         )
     check_arguments("model_args", build, model_args)
+    check = getattr(inspect.getmodule(build), "check", None)
+    if check:
+        bound = inspect.signature(build).bind_partial(**model_args)
+        bound.apply_defaults()
+        check(bound.arguments)
 
 
 def require_divisible(input_shape: tuple[int, ...], divisor: int) -> None:

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from mri_tf.models import require_divisible
-from mri_tf.models.backbones import IMAGENET, vgg16
+from mri_tf.models.backbones import AS_THEY_ARE, IMAGENET, check_weights, inlined
 from mri_tf.models.feature_classifier import dense_head
 
 
@@ -22,10 +22,14 @@ def build(
     """
     require_divisible(input_shape, 32)
     image = keras.Input(input_shape, name="image")
-    colour = layers.Concatenate(name="colour")([image] * 3) if input_shape[-1] == 1 else image
-    backbone = vgg16(colour, weights)
-    for layer in backbone.layers:
+    features = inlined(image, "vgg16", weights, intensities=AS_THEY_ARE)
+    for layer in keras.Model(image, features).layers:
         layer.trainable = False
-    x = layers.Flatten(name="flatten")(backbone.output)
+    x = layers.Flatten(name="flatten")(features)
     x = dense_head(x, class_count, dense_units, dropout)
     return keras.Model(image, x, name="vgg_features")
+
+
+def check(arguments: dict) -> None:
+    """Raises InputError, before data is read, for weights that cannot be had."""
+    check_weights("vgg16", arguments["weights"])

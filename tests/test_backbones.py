@@ -1,0 +1,279 @@
+"""Backbones: the weights they are given, on the intensities they were trained on, as one flat graph."""
+
+import os
+import socket
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mri_tf.assemble import check_task
+from mri_tf.errors import InputError
+from mri_tf.frozen_prefix import split_at_frozen
+from mri_tf.models import backbone_classifier, backbones, builder, check_model_args
+from mri_tf.saliency import check_layer, grad_cam, guided_backpropagation, guided_copy
+from mri_tf.task import Task
+
+SIDE = 64
+MEAN, SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # torchvision's, of ImageNet
+
+
+@pytest.fixture(scope="session")
+def source():
+    """KerasHub's own ResNet-18 with BatchNorm statistics that are not those of a new one."""
+    network = backbones._resnet("resnet18")
+    rng = np.random.default_rng(0)
+    for variable in network.variables:
+        if variable.path.endswith(("moving_mean", "beta")):
+            variable.assign(rng.normal(0, 0.1, variable.shape))
+        if variable.path.endswith(("moving_variance", "gamma")):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    return network
+
+
+@pytest.fixture(scope="session")
+def files(source, tmp_path_factory):
+    """The same weights as a file and as a preset folder."""
+    home = tmp_path_factory.mktemp("weights")
+    source.save_weights(home / "resnet18.weights.h5")
+    source.save_to_preset(str(home / "preset"))
+    return {"file": str(home / "resnet18.weights.h5"), "preset": str(home / "preset")}
+
+
+@pytest.fixture(scope="session")
+def grey(files):
+    keras.utils.set_random_seed(0)
+    return backbone_classifier.build((SIDE, SIDE, 1), 2, weights=files["file"])
+
+
+def _images(channels, seed=1, count=2):
+    return np.random.default_rng(seed).uniform(0, 1, (count, SIDE, SIDE, channels)).astype(np.float32)
+
+
+def _features(model, image, layer):
+    return keras.Model(model.input, model.get_layer(layer).output)(image, training=False).numpy()
+
+
+def _tensor(image, outputs):
+    return keras.Model(image, outputs)
+
+
+def test_a_grey_image_gives_what_the_backbone_gives_on_it_three_times_less_imagenet_s_mean(source, grey):
+    image = _images(1)
+    wanted = source(((np.repeat(image, 3, -1) - MEAN) / SD).astype(np.float32), training=False).numpy()
+    np.testing.assert_allclose(_features(grey, image, "stack3_block1_out"), wanted, rtol=1e-3, atol=1e-4)
+    dense = grey.get_layer("probabilities")
+    logits = wanted.mean(axis=(1, 2)) @ dense.kernel.numpy() + dense.bias.numpy()
+    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(grey(image, training=False), shares, atol=1e-4)
+    assert grey.output.dtype == "float32"
+
+
+@pytest.mark.parametrize("cut_after, channels", [("stack0", 64), ("stack1_block0_1_relu", 128)])
+def test_a_preset_folder_is_the_file_and_the_backbone_is_cut_where_it_is_told(
+    source, files, cut_after, channels
+):
+    image = keras.Input((SIDE, SIDE, 3))
+    cut = _tensor(image, backbones.inlined(image, "resnet18", files["preset"], cut_after))
+    assert cut.output.shape[-1] == channels
+    colour = _images(3)
+    last = "stack0_block1_out" if cut_after == "stack0" else cut_after
+    wanted = _features(source, ((colour - MEAN) / SD).astype(np.float32), last)
+    np.testing.assert_allclose(cut(colour, training=False), wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_z_scores_are_taken_for_images_scaled_by_imagenet_s_mean_and_sd(files):
+    image = keras.Input((SIDE, SIDE, 3))
+    unit, zscore = (
+        _tensor(image, backbones.inlined(image, "resnet18", files["file"], "conv1", how))
+        for how in ("unit", "zscore")
+    )
+    colour = _images(3)
+    standard = ((colour - MEAN) / SD).astype(np.float32)
+    np.testing.assert_allclose(unit(colour), zscore(standard), atol=1e-4)
+
+
+def test_of_four_channels_the_fourth_stands_beside_the_first_colour(source, files):
+    image = keras.Input((SIDE, SIDE, 4))
+    x = backbones.inlined(image, "resnet18", files["file"], "conv1_conv", "zscore")
+    four = _images(4)
+    as_three = np.stack([four[..., 0] + four[..., 3], four[..., 1], four[..., 2]], axis=-1) * 0.75
+    wanted = _features(source, as_three, "conv1_conv")
+    np.testing.assert_allclose(_tensor(image, x)(four), wanted, atol=1e-4)
+
+
+def test_the_graph_is_flat_and_batch_norm_is_the_house_s(grey):
+    assert not any(isinstance(layer, keras.Model) for layer in grey.layers)
+    norms = [one for one in grey.layers if isinstance(one, keras.layers.BatchNormalization)]
+    assert len(norms) == 20
+    assert {(one.momentum, one.epsilon, one.synchronized) for one in norms} == {(0.9, 1e-5, True)}
+
+
+def test_grad_cam_at_the_last_stack_is_its_closed_form_and_guided_gradients_are_guided(grey):
+    images, labels = tf.constant(_images(1)), tf.constant([0, 1])
+    layer = check_layer(grey, "")
+    assert layer == "stack3_block1_out"
+    maps = _features(grey, images, layer)  # (2, 2, 2, 512)
+    kernel = grey.get_layer("probabilities").kernel.numpy()[:, labels.numpy()].T
+    wanted = np.maximum((maps * kernel[:, None, None]).sum(-1), 0) / (maps.shape[1] * maps.shape[2])
+    found, _ = grad_cam(grey, images, labels, layer)
+    assert wanted.max() > 0
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
+    guided = guided_backpropagation(guided_copy(grey), images, labels).numpy()
+    plain = guided_backpropagation(grey, images, labels).numpy()
+    assert np.abs(guided).max() > 0
+    assert np.corrcoef(guided.ravel(), plain.ravel())[0, 1] < 0.9
+
+
+def test_a_frozen_backbone_is_one_prefix(grey):
+    trained = [layer for layer in grey.layers if layer.trainable_variables][:-1]
+    for layer in trained:
+        layer.trainable = False
+    try:
+        prefix, suffix = split_at_frozen(grey)
+        assert [tensor.shape for tensor in prefix.outputs] == [(None, 512)]
+        assert len(suffix.trainable_variables) == 2
+    finally:
+        for layer in trained:
+            layer.trainable = True
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "vgg16", "inception_v3", "densenet121"])
+def test_the_scaling_of_a_backbone_is_that_of_its_own_preprocessing(backbone):
+    colour = _images(3)
+    scale, offset = backbones._scaling(backbone, "unit", 3)
+    modes = {"vgg16": "caffe", "inception_v3": "tf"}
+    from keras.src.applications.imagenet_utils import preprocess_input
+
+    wanted = preprocess_input(colour * 255, mode=modes.get(backbone, "torch"))
+    if backbone == "vgg16":
+        wanted = wanted[..., ::-1]  # its first kernel is turned round instead
+    np.testing.assert_allclose(colour * scale + offset, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_vgg_takes_red_first_though_its_weights_took_blue_first(tmp_path):
+    own = keras.applications.VGG16(include_top=False, weights=None, input_shape=(None, None, 3))
+    own.save_weights(tmp_path / "vgg.weights.h5")
+    image = keras.Input((SIDE, SIDE, 3))
+    x = backbones.inlined(image, "vgg16", str(tmp_path / "vgg.weights.h5"), "block1_conv1")
+    colour = _images(3)
+    as_trained = keras.applications.vgg16.preprocess_input(colour * 255)
+    wanted = _features(own, as_trained, "block1_conv1")
+    np.testing.assert_allclose(_tensor(image, x)(colour), wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_inception_s_layers_are_named_by_their_block_however_many_were_built_before():
+    paths = []
+    for _ in range(2):
+        image = keras.Input((80, 96, 1))
+        cut = _tensor(image, backbones.inlined(image, "inception_v3", "none", "mixed1"))
+        paths.append([variable.path for variable in cut.trainable_variables])
+    assert paths[0] == paths[1]
+    assert "mixed1_conv2d_1/kernel" in paths[0]
+    assert not any(path.startswith(("conv2d", "batch_norm")) for path in paths[0])
+    assert "mixed1" in {layer.name for layer in cut.layers}
+
+
+def test_densenet_is_cut_after_a_block():
+    image = keras.Input((SIDE, 48, 2))
+    x = backbones.inlined(image, "densenet121", "none", "conv2")
+    assert x.shape == (None, SIDE // 4, 12, 256)
+
+
+def test_the_partial_imagenet_weights_load_and_see_edges(shared_data):
+    file = shared_data.parent / "weights" / "resnet18_imagenet_partial.weights.h5"
+    image = keras.Input((SIDE, SIDE, 1))
+    x = backbones.inlined(image, "resnet18", str(file), "stack2")
+    model = _tensor(image, x)
+    assert x.shape == (None, 4, 4, 256)
+    kernels = model.get_layer("conv1_conv").kernel.numpy()
+    # Trained kernels are smooth: neighbouring weights agree, of random ones they do not.
+    close = np.corrcoef(kernels[:-1].ravel(), kernels[1:].ravel())[0, 1]
+    assert close > 0.5
+    assert np.isfinite(model(_images(1), training=False)).all()
+
+
+# ---- refusals
+
+
+def _block_network(monkeypatch, home):
+    def no_way_out(*_, **__):
+        raise OSError("the network is blocked")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_way_out)
+    monkeypatch.setattr(socket.socket, "connect", no_way_out)
+    for variable in ("HOME", "KAGGLEHUB_CACHE", "KERAS_HOME"):
+        monkeypatch.setenv(variable, str(home))
+
+
+@pytest.mark.parametrize("backbone, words", [
+    ("resnet18", 'from_preset("resnet_18_imagenet").save_to_preset("resnet18")'),
+    ("densenet121", "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+])  # fmt: skip
+def test_offline_without_a_file_one_line_says_before_any_data_is_read_how_to_place_it(
+    backbone, words, monkeypatch, tmp_path
+):
+    _block_network(monkeypatch, tmp_path)
+    with pytest.raises(InputError) as error:
+        check_task(_task(model_args=dict(backbone=backbone)))
+    assert words in str(error.value) and "--set model_args.weights=PATH" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert list(Path(tmp_path).rglob("*.h5")) == []
+
+
+def _task(**values):
+    given = dict(
+        name="tiny", channels=("t1",), image_shape=(SIDE, SIDE), class_names=("a", "b"),
+        model="backbone_classifier", model_args=dict(weights="none"),
+        normalize=dict(method="range", low=0.0, high=255.0),
+    )  # fmt: skip
+    return Task(**{**given, **values})
+
+
+@pytest.mark.parametrize("values, words", [
+    (dict(model_args=dict(backbone="resnet19", weights="none")), "resnet18, resnet34"),
+    (dict(model_args=dict(weights="nowhere.weights.h5")), "nowhere.weights.h5"),
+    (dict(model_args=dict(weights="none", intensities="bytes")), "unit"),
+    (dict(model_args=dict(weights="none", dropout=1.0)), "dropout"),
+    (dict(model_args=dict(weights="none", cut=2)), "cut_after"),
+    (dict(normalize=dict(method="zscore")), "model_args.intensities"),
+])  # fmt: skip
+def test_values_that_do_not_go_together_are_refused_before_data_is_read(values, words):
+    check_task(_task())
+    with pytest.raises(InputError, match=words):
+        check_task(_task(**values))
+
+
+def test_weights_of_another_network_are_refused(files, tmp_path):
+    image = keras.Input((SIDE, SIDE, 3))
+    (tmp_path / "empty.weights.h5").write_bytes(b"no weights")
+    (tmp_path / "folder").mkdir()
+    for weights in (tmp_path / "empty.weights.h5", tmp_path / "folder"):
+        with pytest.raises(InputError, match="weights of resnet18"):
+            backbones.inlined(image, "resnet18", str(weights))
+    with pytest.raises(InputError, match="weights of vgg16"):
+        backbones.inlined(image, "vgg16", files["file"])
+    with pytest.raises(InputError, match="of vgg16 are a file"):
+        backbones.inlined(image, "vgg16", files["preset"])
+    for weights in files.values():
+        with pytest.raises(InputError, match="weights of resnet34"):
+            backbones.inlined(image, "resnet34", weights)
+
+
+def test_a_stage_that_does_not_exist_and_an_image_too_small_are_refused():
+    image = keras.Input((SIDE, SIDE, 3))
+    with pytest.raises(InputError, match="stack0, stack1, stack2, stack3"):
+        backbones.inlined(image, "resnet18", "none", "stack4")
+    with pytest.raises(InputError, match="at least 75"):
+        backbones.inlined(image, "inception_v3", "none")
+
+
+def test_a_file_without_a_builder_is_no_model():
+    with pytest.raises(InputError) as error:
+        builder("backbones")
+    assert "backbone_classifier" in str(error.value) and "backbones," not in str(error.value)
+    check_model_args("vgg_features", dict(weights="none"), takes_features=False)
+    with pytest.raises(InputError, match=os.devnull + "x"):
+        check_model_args("vgg_features", dict(weights=os.devnull + "x"), takes_features=False)
