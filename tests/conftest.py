@@ -27,3 +27,26 @@ def small(tmp_path_factory) -> dict[str, Path]:
 
     home = tmp_path_factory.mktemp("small")
     return {"levels": write_task_files(home / "tasks"), "raw": write_raw(home / "raw"), "home": home}
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory) -> Path:
+    """SavedModels to serve: many/1, many/2 and tiny/1, written once a worker; not to be changed."""
+    from serving_models import write_many, write_tiny
+
+    root = tmp_path_factory.mktemp("saved")
+    write_many(root / "many" / "1", 1)
+    write_many(root / "many" / "2", 2)
+    write_tiny(root / "tiny" / "1")
+    return root
+
+
+@pytest.fixture(scope="session")
+def client(saved):
+    """A client of a server that serves `saved` while the tests run."""
+    from serving_models import Client, running
+
+    with running(saved) as server:
+        caller = Client(server)
+        yield caller
+        caller.close()

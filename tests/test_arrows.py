@@ -78,10 +78,12 @@ ARROWS = {
     "train": ANYTHING,
     "evaluate": ANYTHING,
     "export": ANYTHING,
+    "serving": CORE,
+    "serve": ANYTHING,
     "tuning": ANYTHING,
 }
 COMMANDS = (
-    "train", "evaluate", "export", "study", "derive", "explain",
+    "train", "evaluate", "export", "study", "derive", "explain", "serve",
     "data_prep.write", "data_prep.phantom.__main__", "cli",
 )  # fmt: skip
 HEADS = {"mri_tf.command", "mri_tf.errors", "mri_tf.task"}  # standard library only themselves
