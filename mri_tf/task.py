@@ -60,6 +60,8 @@ class Task:
     loss_weights: str = "none"
     operating_point: dict = field(default_factory=lambda: {"criterion": "balanced_accuracy"})
     ordered: bool = False  # the classes are grades, lowest first
+    # What else classes are told by: part -> its value in each class, contrast=("T1", "T2", "T1", ...).
+    class_parts: dict = field(default_factory=dict)
     split_fractions: tuple[float, ...] = (0.6, 0.2, 0.2)  # train, validation, test; of patients
     precision: str = "float32"  # of the training; numbers and exports are float32 always
     batch_size: int = 8
@@ -113,6 +115,13 @@ class Task:
             "needs at least two different names",
             self.class_names,
         )
+        for part, values in self.class_parts.items():
+            _require(
+                isinstance(values, tuple) and len(values) == len(self.class_names)
+                and all(isinstance(value, str) for value in values),
+                f"class_parts.{part}", f"names one value for each of {len(self.class_names)} classes",
+                values,
+            )  # fmt: skip
         _require(
             self.loss_weights in LOSS_WEIGHTS,
             "loss_weights",
