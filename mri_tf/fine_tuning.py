@@ -146,7 +146,7 @@ class DecayLearningRates(keras.callbacks.Callback):
         self.settings = settings
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales its loss
         self.optimizers = getattr(optimizer, "optimizers", [optimizer])
-        self.first = [float(one.learning_rate) for one in self.optimizers]
+        self.first = [_rate(one) for one in self.optimizers]
 
     def on_epoch_begin(self, epoch, logs=None):
         factor = self.settings.decay ** (epoch // self.settings.decay_every)
@@ -155,7 +155,11 @@ class DecayLearningRates(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         for optimizer in self.optimizers:
-            logs[f"learning_rate_{optimizer.name}"] = float(optimizer.learning_rate)
+            logs[f"learning_rate_{optimizer.name}"] = _rate(optimizer)
+
+
+def _rate(optimizer: keras.optimizers.Optimizer) -> float:
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))  # it may be mirrored
 
 
 def callbacks_of(settings: FineTuning, optimizer: keras.optimizers.Optimizer) -> list:

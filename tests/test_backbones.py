@@ -4,6 +4,7 @@ import os
 import socket
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -189,9 +190,11 @@ def test_the_partial_imagenet_weights_load_and_see_edges(shared_data):
     model = _tensor(image, x)
     assert x.shape == (None, 4, 4, 256)
     kernels = model.get_layer("conv1_conv").kernel.numpy()
-    # Trained kernels are smooth: neighbouring weights agree, of random ones they do not.
+    with h5py.File(file) as stored:
+        np.testing.assert_array_equal(kernels, stored["layers/conv2d/vars/0"])
+    # Trained kernels are smooth: neighbours of 8,064 weights agree, of random ones 0.01 of it.
     close = np.corrcoef(kernels[:-1].ravel(), kernels[1:].ravel())[0, 1]
-    assert close > 0.5
+    assert close > 0.1
     assert np.isfinite(model(_images(1), training=False)).all()
 
 
@@ -246,11 +249,14 @@ def test_values_that_do_not_go_together_are_refused_before_data_is_read(values, 
         check_task(_task(**values))
 
 
-def test_weights_of_another_network_are_refused(files, tmp_path):
+def test_weights_of_another_network_are_refused(source, files, tmp_path):
     image = keras.Input((SIDE, SIDE, 3))
     (tmp_path / "empty.weights.h5").write_bytes(b"no weights")
     (tmp_path / "folder").mkdir()
-    for weights in (tmp_path / "empty.weights.h5", tmp_path / "folder"):
+    cut = _tensor(source.input, source.get_layer("stack0_block1_out").output)
+    cut.save_weights(tmp_path / "cut.weights.h5")
+    for name in ("empty.weights.h5", "cut.weights.h5", "folder"):
+        weights = tmp_path / name
         with pytest.raises(InputError, match="weights of resnet18"):
             backbones.inlined(image, "resnet18", str(weights))
     with pytest.raises(InputError, match="weights of vgg16"):
