@@ -9,6 +9,8 @@ from pathlib import Path
 from mri_tf.command import Parser, import_tensorflow, run_command
 from mri_tf.errors import InputError, some_of
 
+MOST_TOLD = 6  # values of a part on the terminal
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -33,9 +35,14 @@ def evaluate_run(run, held_out: HeldOut, out: Path, prior: str = "") -> Evaluate
     `prior` asks for probabilities under other shares of the classes, "0.7,0.3" in the order of
     class_names, in place of the training side's. Decisions stay at the run's operating point.
     """
+    import numpy as np
+
+    from mri_tf import tables
     from mri_tf.assemble import load_network
+    from mri_tf.caveats import NOBODY, counted_as_images, leak
     from mri_tf.checkpoint import write_at_once
-    from mri_tf.runs import METRICS
+    from mri_tf.fitting import positions_of
+    from mri_tf.runs import METRICS, REPORT
 
     if prior and run.task.kind == "segmentation":
         raise InputError("--prior is for classifiers.", run.task.name, "Leave it away.")
@@ -46,16 +53,27 @@ def evaluate_run(run, held_out: HeldOut, out: Path, prior: str = "") -> Evaluate
     if run.task.kind == "segmentation":
         count = _count_pixels if len(run.task.image_shape) == 2 else _count_volumes
     values, files = count(model, run, held_out, out, wanted)
-    notes = [values["note"]]
+    prepared, notes = held_out.prepared, [values["note"]]
+    if not prepared.patients_known:
+        values = counted_as_images(values)
+        notes.insert(0, NOBODY)
     if held_out.split == "random":
-        notes.insert(0, "LEAKY: slices of one patient on both sides")
+        decided = np.concatenate(positions_of(run, prepared)[:2])
+        notes.insert(0, leak(prepared, decided, held_out.records))
     if run.task.model_args.get("weights") == "none":
         notes.insert(0, "the backbone has random weights, not ImageNet's")
     values |= {
         "split": held_out.split, "prior": prior or None, "note": "; ".join(filter(None, notes))
     }  # fmt: skip
+    if "duplicates" in prepared.manifest:
+        values["duplicates"] = prepared.manifest["duplicates"]
     write_at_once(out / METRICS, json.dumps(values, indent=1).encode())
-    return Evaluated(values, [out / METRICS, *files])
+    files = [out / METRICS, *files]
+    if run.task.kind == "classification":
+        page = tables.run_page(run.task.name, values, run.task.class_names)
+        write_at_once(out / REPORT, page.encode())
+        files.append(out / REPORT)
+    return Evaluated(values, files)
 
 
 def _count_pixels(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[dict, list[Path]]:
@@ -97,6 +115,8 @@ def _count_records(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[di
     values = metrics.classification_metrics(
         truth, probabilities, predicted, patients, task.class_names, ordered=task.ordered
     )
+    if task.class_parts:
+        values["parts"] = metrics.part_metrics(truth, predicted, patients, task.class_parts)
     sets = answers.sets(outputs)
     shares = answers.natural if wanted is None else wanted.tolist()
     values |= {
@@ -132,11 +152,20 @@ def summary(metrics: dict) -> list[str]:
         distance = metrics["hausdorff95_mean"]
         unit = f" {distance['measured_in']}" if distance["value"] is not None else ""
         lines.append(f"{'hausdorff95_mean':<17} {format_interval(distance)}{unit}")
+    for part, values in metrics.get("parts", {}).items():
+        told = ", ".join(f"{value} {_plain(number)} ({values['records'][value]})"
+                         for value, number in values["accuracy"].items() if number["n"])  # fmt: skip
+        if len(values["accuracy"]) <= MOST_TOLD:
+            lines.append(f"by {part}: {told}")
     if "majority_accuracy" in metrics:
         lines.append(f"{'majority':<17} {metrics['majority_accuracy']:.3f} accuracy")
     if metrics["note"]:
         lines.append(f"note: {metrics['note']}")
     return lines
+
+
+def _plain(number: dict) -> str:
+    return "undefined" if number["value"] is None else f"{number['value']:.3f}"
 
 
 def format_interval(number: dict) -> str:

@@ -103,6 +103,11 @@ class Prepared:
         return self.manifest["has_mask"]
 
     @property
+    def patients_known(self) -> bool:
+        """False where groups of copies of an image stand for the patients."""
+        return self.manifest.get("patients_known", True)
+
+    @property
     def masks(self) -> tuple[str, ...]:
         """Those that every record holds: of `mask` and `predicted_mask`."""
         derived = ("predicted_mask",) if self.manifest.get("derived") else ()

@@ -2,7 +2,7 @@
 
 run.json       task, seed, data, sides (patients), state, versions
 features/      the run of the segmentation network that feeds the classifier, if it has one
-weights.weights.h5, history.csv, metrics.json, predictions.parquet, figures, tensorboard/
+weights.weights.h5, history.csv, metrics.json, report.md, predictions.parquet, figures, tensorboard/
 """
 
 import fcntl
@@ -20,7 +20,7 @@ from mri_tf.task import Task, from_json
 
 RUN_FILE, WEIGHTS, FEATURES = "run.json", "weights.weights.h5", "features"
 DERIVED = "derived"  # the set with predicted masks, where boxes are cut around them
-METRICS, PREDICTIONS = "metrics.json", "predictions.parquet"
+METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.parquet", "report.md"
 NEEDED = (
     "task", "seed", "data", "data_folder", "split", "sides", "patients", "natural_counts", "seen",
     "feature_task", "feature_weights", "fitted", "state",

@@ -63,7 +63,8 @@ def main(arguments: list[str]) -> int:
         f"{len(sides[1])} to choose the weights, {len(sides[2])} held out; split by {chosen.mode}"
     )
     if chosen.mode == "random":
-        print("LEAKY: a random split puts slices of one patient on both sides")
+        what = "slices of one patient" if prepared.patients_known else "copies of one image"
+        print(f"LEAKY: a random split puts {what} on both sides")
     run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
     for item in skipped:
         print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
@@ -203,7 +204,9 @@ def _parser() -> Parser:
         "--out", type=Path, help="run folder (default runs/TASK/VARIANT-sSEED); continued if there"
     )
     split = parser.add_mutually_exclusive_group()
-    split.add_argument("--split", choices=MODES, help="(default: the split column, else patient)")
+    split.add_argument(
+        "--split", choices=MODES, help="(default: the split column, else group, else patient)"
+    )
     split.add_argument("--split-file", type=Path, help="JSON: patient ids a side")
     parser.add_argument("--train-size", type=positive_int, help="training records a class")
     parser.add_argument(

@@ -48,6 +48,7 @@ ARROWS = {
     "tables": set(),
     "data": CORE | {"arguments", "task", "schema", "prepared"},
     "leakage": ON_DISK,
+    "caveats": ON_DISK,
     "answered": ON_DISK,
     "studies": ON_DISK,
     "sides": ON_DISK | {"answered"},

@@ -8,6 +8,7 @@ bootstrap      patients resampled whole; percentile intervals
 proportions    exact binomial intervals where the units are patients
 overlap        Dice a volume, Hausdorff 95
 volumes        metrics.json of a 3D segmentation
+parts          accuracy by a part of the classes' names
 paired         differences between two variants on the same records
 spread         a study's variance: between folds, between seeds
 notes          plain words about what the numbers cannot say
@@ -39,6 +40,7 @@ from mri_tf.metrics.overlap import (
     mean_hausdorff95,
 )
 from mri_tf.metrics.paired import paired_differences
+from mri_tf.metrics.parts import part_metrics
 from mri_tf.metrics.proportions import clopper_pearson
 from mri_tf.metrics.report import classification_metrics, segmentation_metrics
 from mri_tf.metrics.spread import spread
@@ -62,6 +64,7 @@ __all__ = [
     "mean_hausdorff95",
     "mean_with_interval",
     "paired_differences",
+    "part_metrics",
     "precision_per_class",
     "quadratic_kappa",
     "recall_per_class",

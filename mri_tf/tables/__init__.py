@@ -6,6 +6,7 @@ silence; the majority class stands beside every accuracy.
 
 from mri_tf.tables.classes import class_table, confusion_table
 from mri_tf.tables.layout import markdown
+from mri_tf.tables.run import run_page
 from mri_tf.tables.study import left_out, paired_table, score_table, spread_table
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "left_out",
     "markdown",
     "paired_table",
+    "run_page",
     "score_table",
     "spread_table",
 ]

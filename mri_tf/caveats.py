@@ -1,0 +1,32 @@
+"""What stands against a run's numbers because of how its records were split, in plain words."""
+
+import numpy as np
+
+from mri_tf.prepared import Prepared
+
+NOBODY = (
+    "nobody knows the patients: copies of an image are on one side, other slices of a patient may not be"
+)
+IMAGES = "groups of images"  # what is counted where nobody knows the patients
+
+
+def leak(prepared: Prepared, decided: np.ndarray, held_out: np.ndarray) -> str:
+    """How many of the held-out records have another of their patient (or group) among those that
+    decided the weights; both are positions in the set."""
+    seen = set(prepared.patients[decided]) | (set(prepared.groups[decided]) - {""})
+    met = sum(
+        patient in seen or group in seen
+        for patient, group in zip(prepared.patients[held_out], prepared.groups[held_out], strict=True)
+    )
+    what = "slices of one patient" if prepared.patients_known else "copies of one image"
+    return f"LEAKY: {what} on both sides, of {met} of {len(held_out)} held-out records"
+
+
+def counted_as_images(values):
+    """metrics.json with the unit that is true where groups of copies stand for the patients."""
+    if not isinstance(values, dict):
+        return values
+    return {
+        key: IMAGES if (key, value) == ("unit", "patients") else counted_as_images(value)
+        for key, value in values.items()
+    }

@@ -1,0 +1,60 @@
+"""Which of 14 tumours, or none, does a brain MR picture show, and with which contrast: 44 classes.
+
+Data:     JPEG and other pictures in one folder a class, 17 to 369 a class; data_prep/brain_tumor_44.py
+Source:   recipe D: ResNet-18 of ImageNet, all layers train (test accuracy 0.836, macro F1 0.76)
+Expected: recipe D split its pictures at random. Of such collections many are copies of each other:
+          here copies are on one side (--split group, the default), and --split random, which puts
+          them on two, is labelled as leaky. Numbers in docs/results.md
+
+    python -m mri_tf.train --task brain_tumor_44 --raw DIR --variant size100
+"""
+
+from mri_tf.task import Task
+
+TUMORS = (
+    "Astrocitoma", "Carcinoma", "Ependimoma", "Ganglioglioma", "Germinoma", "Glioblastoma",
+    "Granuloma", "Meduloblastoma", "Meningioma", "Neurocitoma", "Oligodendroglioma", "Papiloma",
+    "Schwannoma", "Tuberculoma",
+)  # fmt: skip
+NORMAL = "_NORMAL"
+PARTS = (
+    *((tumor, contrast) for tumor in TUMORS for contrast in ("T1", "T1C+", "T2")),
+    (NORMAL, "T1"), (NORMAL, "T2"),
+)  # fmt: skip
+
+TASK = Task(
+    name="brain_tumor_44",
+    channels=("red", "green", "blue"),  # equal in most pictures; some have coloured marks
+    image_shape=(256, 256),  # the aspect is kept by a dark border, where recipe D stretches
+    class_names=tuple(f"{tumor} {contrast}" for tumor, contrast in PARTS),  # the folders' names
+    class_parts=dict(
+        contrast=tuple(contrast for _, contrast in PARTS), tumour=tuple(tumor for tumor, _ in PARTS)
+    ),
+    prep=dict(bits=8, duplicates=dict(distance=32, similarity=0.96)),
+    normalize=dict(method="range", low=0.0, high=255.0),
+    model="backbone_classifier",
+    model_args=dict(backbone="resnet18", weights="imagenet"),
+    fine_tune=dict(optimizer="sgd", momentum=0.9),  # momentum and augmentation: ours
+    augment=dict(
+        random_affine=dict(max_degrees=10.0, max_shift_fraction=0.05, zoom=(0.95, 1.05)),
+        random_flip=dict(axis="columns"),
+    ),
+    augment_probability=0.6,
+    operating_point=dict(criterion="accuracy"),  # the most probable class, as recipe D counts
+    split_fractions=(0.7, 0.15, 0.15),
+    batch_size=25,
+    epochs=20,
+    patience=5,
+    learning_rate=0.01,
+    demo_patients=90,
+    variants=dict(
+        size100={"image_shape": (100, 100), "batch_size": 50},
+        size256={"image_shape": (256, 256), "batch_size": 25},
+        size630={"image_shape": (630, 630), "batch_size": 15},
+        demo={
+            # Without weights of ImageNet nothing is known of edges: more epochs of smaller pictures.
+            "image_shape": (64, 64), "model_args.weights": "none", "batch_size": 16, "epochs": 25,
+            "patience": 0,
+        },
+    ),
+)  # fmt: skip
