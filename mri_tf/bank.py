@@ -8,7 +8,7 @@ identity alone. The bank is deterministic, written in order and goes on where a 
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -56,6 +56,7 @@ class Side:
     seed: int
     copies: int  # augmented ones a record; 0 on the validation side
     training: bool  # which masks boxes are cut around
+    fitted: dict = field(default_factory=dict)  # what was fitted on the training side
 
 
 def fill_bank(folder: Path, prefix: keras.Model, side: Side, identity: str) -> Bank:
@@ -158,9 +159,8 @@ def _fill(folder: Path, files: list, prefix: keras.Model, side: Side, facts: dic
     batches = list(_row_batches(side, task.batch_size))
     starts = np.cumsum([0] + [len(batch.records) for batch in batches])
     at = int(np.searchsorted(starts, done))
-    raw = read_dataset(
-        side.prepared, lambda: iter(batches[at:]), len(batches) - at, cut_function(task, side.training)
-    )
+    cut = cut_function(task, side.training, side.fitted)
+    raw = read_dataset(side.prepared, lambda: iter(batches[at:]), len(batches) - at, cut)
     with progress("features", int(starts[-1])) as advance:
         for number, batch in enumerate(raw, start=at):
             copy = (np.arange(starts[number], starts[number + 1])) % (1 + side.copies)

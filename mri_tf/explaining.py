@@ -52,7 +52,8 @@ def explain_record(
     `networks` are the run's network and its `guided_copy`.
     """
     task, (model, guided) = run.task, networks
-    raw = walk(prepared, np.array([position]), 1, cut=cut_function(task, training=False))
+    cut = cut_function(task, training=False, fitted=run.values["fitted"])
+    raw = walk(prepared, np.array([position]), 1, cut=cut)
     (image, _, _) = next(iter(ordered_batches(raw, task, run.values["fitted"])))
     outputs = model.predict_on_batch(image)[0]
     chosen = int(np.argmax(outputs)) if label is None else label

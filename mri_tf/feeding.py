@@ -26,13 +26,13 @@ def feed_images(
     task: Task, prepared: Prepared, sides: list[np.ndarray], plan: TrainingPlan | BagPlan, fitted: dict
 ) -> TrainingData:
     """Batches of images, augmented anew each time."""
-    batches = (plan.batch_size, plan.replicas)
+    batches, cut = (plan.batch_size, plan.replicas), cut_function(task, False, fitted)
     if task.bag:
-        raw = walk_bags(prepared, bags_of(prepared, sides[1]), *batches)
+        raw = walk_bags(prepared, bags_of(prepared, sides[1]), *batches, cut)
     else:
-        raw = walk(prepared, sides[1], *batches, cut_function(task, training=False))
+        raw = walk(prepared, sides[1], *batches, cut)
     return TrainingData(
-        training=lambda first: training_batches(prepared, plan, first, task),
+        training=lambda first: training_batches(prepared, plan, first, task, fitted),
         validation=ordered_batches(raw, task, fitted),
         steps=plan.steps,
         prepare=batch_function(task, training=True, fitted=fitted),
@@ -48,9 +48,9 @@ def feed_features(
     prefix: keras.Model,
 ) -> TrainingData:
     """Batches of the frozen prefix's features, computed once or found in the run's folder."""
-    task, seed = run.task, plan.seed
-    training = Side(prepared, sides[0], task, seed, task.feature_bank, training=True)
-    validation = Side(prepared, sides[1], task, seed, 0, training=False)
+    task, seed, fitted = run.task, plan.seed, run.values["fitted"]
+    training = Side(prepared, sides[0], task, seed, task.feature_bank, training=True, fitted=fitted)
+    validation = Side(prepared, sides[1], task, seed, 0, training=False, fitted=fitted)
     weights = fingerprint([content_hash(array) for array in prefix.get_weights()])
     banks = [
         fill_bank(run.folder / BANK / name, prefix, side, fingerprint([run.identity(), weights]))

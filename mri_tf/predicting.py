@@ -12,6 +12,7 @@ from mri_tf.data.pipeline import damage_named, ordered_batches, walk, walk_bags
 from mri_tf.prepared import Prepared
 from mri_tf.progress import progress
 from mri_tf.runs import Run
+from mri_tf.studies import taken_slices
 from mri_tf.task import Task
 from mri_tf.windows import predict_windows
 
@@ -23,12 +24,14 @@ def predict_records(
 ) -> np.ndarray:
     """(records, classes) probabilities as the network gives them, in the order of `records`; of
     their patients where the task answers for them, in the order of `answered`."""
-    batch_size = min(BATCH_SIZE, run.task.batch_size)
+    batch_size, fitted = min(BATCH_SIZE, run.task.batch_size), run.values["fitted"]
+    cut = cut_function(run.task, training=False, fitted=fitted)
     if run.task.bag:
-        raw = walk_bags(prepared, bags_of(prepared, records), batch_size)
+        records = taken_slices(run.task, prepared, records, fitted)
+        raw = walk_bags(prepared, bags_of(prepared, records), batch_size, cut=cut)
     else:
-        raw = walk(prepared, records, batch_size, cut=cut_function(run.task, training=False))
-    batches = ordered_batches(raw, run.task, run.values["fitted"])
+        raw = walk(prepared, records, batch_size, cut=cut)
+    batches = ordered_batches(raw, run.task, fitted)
     found = []
     with damage_named(prepared), progress("evaluating", len(batches)) as advance:
         for image, _, _ in batches:

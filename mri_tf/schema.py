@@ -132,8 +132,8 @@ def parse_examples(
 
     `shape` is the prepared image's, channels last; `masks` names those that every record holds,
     of `mask` and `predicted_mask`. Returns image (batch, *shape) in `dtype`, the masks
-    (batch, *shape[:-1]) int32, label (batch,) int32 and intensity_stats (batch, 2, channels, 2)
-    float32.
+    (batch, *shape[:-1]) int32, label (batch,) int32, intensity_stats (batch, 2, channels, 2) float32
+    and spacing_mm (batch, 3) along depth, rows, columns, 1 where it is not known.
     """
     import tensorflow as tf
 
@@ -144,6 +144,7 @@ def parse_examples(
             "image": tf.io.FixedLenFeature([], tf.string),
             **{name: tf.io.FixedLenFeature([], tf.string) for name in masks},
             "label": tf.io.FixedLenFeature([], tf.int64),
+            "affine": tf.io.FixedLenFeature([4, 4], tf.float32),
             "intensity_stats": tf.io.FixedLenFeature([2, channels, 2], tf.float32),
         },
     )
@@ -152,6 +153,7 @@ def parse_examples(
         "image": tf.reshape(image, (-1, *shape)),
         "label": tf.cast(parsed["label"], tf.int32),
         "intensity_stats": parsed["intensity_stats"],
+        "spacing_mm": tf.norm(parsed["affine"][:, :3, :3], axis=1)[:, ::-1],
     }
     for name in masks:
         mask = tf.io.decode_raw(parsed[name], tf.uint8)

@@ -52,10 +52,23 @@ def random_flip(
     return _about_centre(along_columns, zero, zero, along_rows, zero, zero, size)
 
 
-OPERATIONS: dict[str, tuple[Callable, int]] = {  # name -> (function, uniforms a record)
+def random_contrast(
+    uniforms: tf.Tensor, size: tuple[int, int], low: float = 0.8, high: float = 1.25
+) -> tf.Tensor:
+    """Factor on how far intensities lie from their study's mean, uniforms (batch, 1) -> (batch,).
+
+    Evenly in the logarithm. The same on any linear scale: on z-scores it is a factor. Of colour
+    jitter this is all that MR images have: copied to three channels a grey pixel has no saturation,
+    and neither hue nor saturation changes it.
+    """
+    return low * (high / low) ** uniforms[:, 0]
+
+
+GEOMETRY: dict[str, tuple[Callable, int]] = {  # name -> (function, uniforms a record)
     "random_affine": (random_affine, 4),
     "random_flip": (random_flip, 1),
 }
+OPERATIONS: dict[str, tuple[Callable, int]] = {**GEOMETRY, "random_contrast": (random_contrast, 1)}
 
 
 def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
@@ -82,6 +95,13 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
             augment["random_flip"]["axis"],
             "Change it in the task.",
         )
+    contrast = {"low": 0.8, "high": 1.25, **augment.get("random_contrast", {})}
+    if len(image_shape) == 2 and not 0 < contrast["low"] <= contrast["high"]:
+        raise InputError(
+            "augment.random_contrast has 0 < low <= high.",
+            f"{contrast['low']}, {contrast['high']}",
+            "Change it in the task.",
+        )
 
 
 def draw_transforms(
@@ -91,17 +111,34 @@ def draw_transforms(
 
     With `probability` a record is changed at all; then every operation of `augment` applies.
     """
-    counts = [OPERATIONS[name][1] for name in augment]
-    uniforms = record_uniforms(seeds, 1 + sum(counts))  # (batch, 1 + parameters)
+    changed, uniforms = _uniforms(seeds, augment, probability)
     identity = tf.eye(3, batch_shape=[tf.shape(seeds)[0]])
-    matrix, used = identity, 1
-    for (name, arguments), count in zip(augment.items(), counts, strict=True):
-        draw = partial(OPERATIONS[name][0], **arguments)
-        matrix = tf.matmul(matrix, draw(uniforms[:, used : used + count], size))
-        used += count
-    changed = uniforms[:, 0] < probability
+    matrix = identity
+    for name, arguments in augment.items():
+        if name in GEOMETRY:
+            draw = partial(OPERATIONS[name][0], **arguments)
+            matrix = tf.matmul(matrix, draw(uniforms[name], size))
     matrix = tf.where(changed[:, None, None], matrix, identity)
     return tf.reshape(matrix, (-1, 9))[:, :8]
+
+
+def draw_contrast(
+    seeds: tf.Tensor, size: tuple[int, int], augment: dict, probability: float
+) -> tf.Tensor:
+    """The factor of `random_contrast` a record, (batch,); 1 for those left as they are."""
+    changed, uniforms = _uniforms(seeds, augment, probability)
+    name = "random_contrast"
+    return tf.where(changed, random_contrast(uniforms[name], size, **augment[name]), 1.0)
+
+
+def _uniforms(
+    seeds: tf.Tensor, augment: dict, probability: float
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Which records are changed (batch,), and the uniform numbers (batch, n) of each operation."""
+    counts = [OPERATIONS[name][1] for name in augment]
+    numbers = record_uniforms(seeds, 1 + sum(counts))  # (batch, 1 + parameters)
+    parts = tf.split(numbers, [1, *counts], axis=1)
+    return numbers[:, 0] < probability, dict(zip(augment, parts[1:], strict=True))
 
 
 def apply_transforms(images: tf.Tensor, transforms: tf.Tensor, nearest: bool) -> tf.Tensor:
@@ -120,11 +157,25 @@ def apply_transforms(images: tf.Tensor, transforms: tf.Tensor, nearest: bool) ->
     return tf.ensure_shape(moved, images.shape)
 
 
+def apply_contrast(images: tf.Tensor, factors: tf.Tensor, means: tf.Tensor) -> tf.Tensor:
+    """(batch, rows, columns, channels) with factors (batch,) about means (batch, channels)."""
+    means = means[:, None, None, :]
+    return means + factors[:, None, None, None] * (images - means)
+
+
 def augment_images(
-    images: tf.Tensor, labels: tf.Tensor | None, seeds: tf.Tensor, augment: dict, probability: float
-) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Images and the label maps of a segmentation as they are seen once: drawn, then applied."""
-    transforms = draw_transforms(seeds, tuple(images.shape[1:3]), augment, probability)
+    images: tf.Tensor, labels: tf.Tensor | None, seeds: tf.Tensor, augment: dict, probability: float,
+    stats: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
+    """Images and the label maps of a segmentation as they are seen once: drawn, then applied.
+
+    stats: the records' intensity_stats (batch, 2, channels, 2), for `random_contrast`.
+    """
+    size = tuple(images.shape[1:3])
+    if "random_contrast" in augment:
+        factors = draw_contrast(seeds, size, augment, probability)
+        images = apply_contrast(images, factors, stats[:, 0, :, 0])
+    transforms = draw_transforms(seeds, size, augment, probability)
     images = apply_transforms(images, transforms, nearest=False)
     if labels is None:
         return images, None

@@ -1,4 +1,5 @@
-"""What of a whole study a network is given: all of it, a patch, or the box around a mask.
+"""What of a whole study a network is given: all of it, a patch, or the box around a mask; of a slice
+with a mask, its part about the mask at the spacing fitted on the training side.
 
 Cut out while reading, before anything is batched further, so that whole studies are never kept.
 """
@@ -9,7 +10,9 @@ import tensorflow as tf
 
 from mri_tf.arguments import check_arguments
 from mri_tf.data.boxes import cube_around, resample_cube
+from mri_tf.data.normalize import REGIONS
 from mri_tf.data.patches import check_patches, crop, draw_corners
+from mri_tf.data.spacing import spaced_slices
 from mri_tf.errors import InputError
 from mri_tf.prepared import Prepared
 from mri_tf.task import Task
@@ -30,10 +33,19 @@ def box_settings(*, around: str, grid: tuple[int, int, int], margin_voxels: int 
     return {"around": around, "grid": grid, "margin_voxels": margin_voxels}
 
 
+def spacing_settings(*, grid: tuple[int, int], margin_mm: float = 6.0, medians: float = 1.0) -> dict:
+    """The values of `spacing` in a task: pixels of the network are `medians` fitted medians wide."""
+    return {"grid": grid, "margin_mm": margin_mm, "medians": medians}
+
+
 def check_cut(task: Task) -> None:
-    """Raises InputError for a patch or box that cannot be."""
-    if task.patch and task.box:
-        raise InputError("A task has a patch or a box.", "both", "Leave one away.")
+    """Raises InputError for a patch, box or spacing that cannot be."""
+    if sum(map(bool, (task.patch, task.box, task.spacing))) > 1:
+        raise InputError(
+            "A task has one of patch, box and spacing.", "several", "Leave the others away."
+        )
+    if task.spacing:
+        _check_spacing(task)
     if task.patch:
         check_arguments("patch", patch_settings, task.patch)
         values = patch_settings(**task.patch)
@@ -57,8 +69,31 @@ def check_cut(task: Task) -> None:
         )  # fmt: skip
 
 
+def _check_spacing(task: Task) -> None:
+    check_arguments("spacing", spacing_settings, task.spacing)
+    values = spacing_settings(**task.spacing)
+    grid = values["grid"]
+    if len(task.image_shape) != 2 or task.kind != "classification" or len(grid) != 2:
+        raise InputError(
+            "spacing is for classification of 2D slices, its grid (rows, columns).",
+            f"{task.kind} of {task.image_shape}, grid {grid}",
+            "Change it in the task.",
+        )
+    if not (values["margin_mm"] >= 0 and values["medians"] > 0 and min(grid) >= 1):
+        raise InputError(
+            "spacing has a margin_mm of at least 0, positive medians and a grid of pixels.",
+            ", ".join(f"{key} {value}" for key, value in values.items()),
+            "Change it in the task.",
+        )
+
+
 def check_masks(task: Task, prepared: Prepared) -> None:
     """Raises InputError where a set lacks the mask that boxes are cut around."""
+    if task.spacing and "mask" not in prepared.masks:
+        raise InputError(
+            f"Task {task.name} cuts slices to their masks.", f"{prepared.folder} without masks",
+            "Prepare it from data with masks.",
+        )  # fmt: skip
     if task.box.get("around") == "mask" and "predicted_mask" not in prepared.masks:
         raise InputError(
             f"Task {task.name} cuts unseen studies around the mask that {task.boxes_from} predicts.",
@@ -67,18 +102,36 @@ def check_masks(task: Task, prepared: Prepared) -> None:
         )
 
 
-def cut_function(task: Task, training: bool) -> Cut | None:
+def cut_function(task: Task, training: bool, fitted: dict | None = None) -> Cut | None:
     """Raw batch -> raw batch with `image` (and masks) as the network sees them; None for all of it.
 
     Patches are drawn from the records' seeds when training, else they lie about the middle of the
-    foreground. Boxes lie around the manual mask when training, else around the predicted one.
+    foreground. Boxes lie around the manual mask when training, else around the predicted one. Slices
+    are resampled to the `pixel_mm` in `fitted`, what was fitted on the training side.
     """
     if task.patch:
         values = patch_settings(**task.patch)
         return lambda batch: _patches(batch, values, training)
     if task.box:
         return lambda batch: _boxes(batch, box_settings(**task.box), training)
+    if task.spacing:
+        return lambda batch: _spaced(batch, task, fitted["pixel_mm"])
     return None
+
+
+def _spaced(batch: dict, task: Task, median_mm: float) -> dict:
+    values = spacing_settings(**task.spacing)
+    region = REGIONS.index(task.normalize.get("region", REGIONS[0]))
+    image = spaced_slices(
+        batch["image"],
+        batch["mask"],
+        batch["spacing_mm"][:, 1:],
+        batch["intensity_stats"][:, region, :, 0],  # means
+        values["medians"] * median_mm,
+        tuple(values["grid"]),
+        values["margin_mm"],
+    )
+    return {**{key: value for key, value in batch.items() if key != "mask"}, "image": image}
 
 
 def _patches(batch: dict, values: dict, training: bool) -> dict:

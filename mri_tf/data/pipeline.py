@@ -97,11 +97,12 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
         else:
             target = batch["mask"] if segmentation else batch["label"]
         if training and task.augment and task.augment_probability > 0:
-            augmented = augment_images if len(task.image_shape) == 2 else augment_volumes
             labels = target if segmentation else None
-            image, labels = augmented(
-                image, labels, batch["seed"], task.augment, task.augment_probability
-            )
+            how = (labels, batch["seed"], task.augment, task.augment_probability)
+            if len(task.image_shape) == 2:
+                image, labels = augment_images(image, *how, batch["intensity_stats"])
+            else:
+                image, labels = augment_volumes(image, *how)
             target = labels if segmentation else target
         image = normalize(image, batch["intensity_stats"], task.normalize)
         if task.bag:
@@ -121,7 +122,7 @@ def gather_bags(
 
 
 def training_batches(
-    prepared: Prepared, plan: TrainingPlan | BagPlan, first: int, task: Task
+    prepared: Prepared, plan: TrainingPlan | BagPlan, first: int, task: Task, fitted: dict
 ) -> tf.data.Dataset:
     """Raw batches of the epochs from `first` on, one after the other."""
 
@@ -130,7 +131,7 @@ def training_batches(
             yield from plan.batches(epoch)
 
     count = plan.steps * (task.epochs - first)
-    return read_dataset(prepared, batches, count, cut_function(task, training=True))
+    return read_dataset(prepared, batches, count, cut_function(task, training=True, fitted=fitted))
 
 
 def walk(
@@ -146,13 +147,15 @@ def walk(
 
 
 def walk_bags(
-    prepared: Prepared, bags: list[np.ndarray], batch_size: int, replicas: int = 1
-) -> tf.data.Dataset:
+    prepared: Prepared, bags: list[np.ndarray], batch_size: int, replicas: int = 1,
+    cut: Cut | None = None,
+) -> tf.data.Dataset:  # fmt: skip
     """Raw batches of every patient once, in order."""
     return read_dataset(
         prepared,
         lambda: plain_bag_batches(bags, batch_size, replicas),
         count=-(-len(bags) // batch_size),
+        cut=cut,
     )
 
 
