@@ -68,6 +68,9 @@ def _write_assets(run, folder: Path) -> None:
     if run.values["answers"]:
         answers = json.dumps(run.values["answers"], indent=1)
         (folder / "answers.json").write_text(answers, encoding="utf-8")
+    if run.values["fitted"]:
+        fitted = json.dumps(run.values["fitted"], indent=1)
+        (folder / "fitted.json").write_text(fitted, encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:

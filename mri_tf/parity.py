@@ -9,14 +9,15 @@ import tensorflow as tf
 
 from mri_tf.answered import bags_of
 from mri_tf.data.bags import pad_slices, present_slices
-from mri_tf.data.cut import cut_function
-from mri_tf.data.normalize import needs_stats, normalize
+from mri_tf.data.normalize import normalize
 from mri_tf.data.pipeline import walk, walk_bags
 from mri_tf.fitting import positions_of
 from mri_tf.predicting import predict_records
 from mri_tf.prepared import Prepared
+from mri_tf.record_arrays import arrays_of, cut_before, seen_by_network
 from mri_tf.runs import Run
 from mri_tf.saved_model import grid_image, reported, serves_image_bytes, single_network, stats_of
+from mri_tf.studies import taken_slices
 
 PARITY_RECORDS = 20
 
@@ -43,15 +44,14 @@ def _of_arrays(run: Run, prepared: Prepared, model: keras.Model, records: np.nda
     task, difference = run.task, 0.0
     network = single_network(model, task)
     size = min(len(records), task.batch_size)
-    for batch in walk(prepared, records, size, cut=cut_function(task, training=False)):
-        image = tf.cast(batch["image"], tf.float32)
-        feed = {"image": image.numpy()}
-        if needs_stats(task.normalize):
-            feed["intensity_stats"] = batch["intensity_stats"].numpy()
-        inputs = normalize(image, batch["intensity_stats"], task.normalize)
-        wanted = reported(run, np.asarray(network(inputs)))
+    for batch in walk(prepared, records, size, cut=cut_before(task)):
+        arrays = arrays_of(batch, task)
+        feed = {name: array.numpy() for name, array in arrays.items()}
+        seen = seen_by_network(arrays, task, run.values["fitted"])
+        wanted = reported(run, np.asarray(network(seen)))
         difference = max(difference, _gap(served("serving_default", feed), wanted))
         if serves_image_bytes(task):
+            image = arrays["image"]
             files = png_files(image.numpy(), task)
             held = tf.stack([grid_image(file, task, prepared.image_dtype) for file in files])
             if not np.array_equal(held, image):
@@ -65,14 +65,14 @@ def _of_slices(run: Run, prepared: Prepared, model: keras.Model, records: np.nda
     """Of `slices`, against what evaluate predicts of the patients."""
     task, difference, done = run.task, 0.0, 0
     wanted = reported(run, predict_records(model, run, prepared, records))
-    for batch in walk_bags(prepared, bags_of(prepared, records), task.batch_size):
+    records = taken_slices(task, prepared, records, run.values["fitted"])
+    for batch in walk_bags(prepared, bags_of(prepared, records), task.batch_size, cut=cut_before(task)):
         count = tf.shape(batch["weight"], tf.int64)[0]
         feed = {
-            "slices": pad_slices(tf.cast(batch["image"], tf.float32), batch["bag"], count).numpy(),
-            "mask": present_slices(batch["bag"], count).numpy(),
+            "slices" if name == "image" else name: pad_slices(array, batch["bag"], count).numpy()
+            for name, array in arrays_of(batch, task).items()
         }
-        if needs_stats(task.normalize):
-            feed["intensity_stats"] = pad_slices(batch["intensity_stats"], batch["bag"], count).numpy()
+        feed["mask"] = present_slices(batch["bag"], count).numpy()
         difference = max(difference, _gap(served("slices", feed), wanted[done : done + int(count)]))
         done += int(count)
     return difference

@@ -14,9 +14,10 @@ from keras.export import ExportArchive
 from mri_tf.answers import from_values
 from mri_tf.bags import SLICE_NETWORK, SLICE_PROBABILITIES
 from mri_tf.calibration import SMALLEST, prior_offsets
-from mri_tf.data.normalize import needs_stats, normalize
+from mri_tf.data.normalize import normalize
 from mri_tf.decisions import SAME
 from mri_tf.images import decode_png_or_jpeg, fit_to_grid, to_record_values
+from mri_tf.record_arrays import array_shapes, seen_by_network
 from mri_tf.runs import Run
 from mri_tf.task import Task
 
@@ -41,24 +42,15 @@ def single_network(model: keras.Model, task: Task):
     return lambda image: network(image)[0]
 
 
-def stats_shape(task: Task) -> tuple[int, ...]:
-    """Of a record's intensity_stats: regions, channels, mean and SD."""
-    return (2, len(task.channels), 2)
-
-
 def _add_arrays(archive: ExportArchive, model: keras.Model, run: Run) -> None:
-    """image (batch, *grid) in the task's unit, and intensity_stats where z-scores need them."""
+    """A batch of the arrays that `record_arrays` names."""
     task, answer = run.task, answer_in_graph(run)
-    network = single_network(model, task)
-    grid = (*task.network_shape, len(task.channels))
-    inputs = [tf.TensorSpec((None, *grid), tf.float32, name="image")]
-    if needs_stats(task.normalize):
-        shape = (None, *stats_shape(task))
-        inputs.append(tf.TensorSpec(shape, tf.float32, name="intensity_stats"))
+    network, shapes = single_network(model, task), array_shapes(task)
+    inputs = [tf.TensorSpec((None, *shape), tf.float32, name=name) for name, shape in shapes.items()]
 
-    def serving_default(image, intensity_stats=None):
-        normalised = normalize(image, intensity_stats, task.normalize)
-        return answer(tf.cast(network(normalised), tf.float32))
+    def serving_default(*arrays):
+        seen = seen_by_network(dict(zip(shapes, arrays, strict=True)), task, run.values["fitted"])
+        return answer(tf.cast(network(seen), tf.float32))
 
     archive.add_endpoint(
         "serving_default", tf.function(serving_default, input_signature=inputs, autograph=False)
@@ -86,28 +78,29 @@ def _add_image_bytes(archive: ExportArchive, model: keras.Model, run: Run, image
 
 
 def _add_slices(archive: ExportArchive, model: keras.Model, run: Run) -> None:
-    """slices (patients, slices, *grid) and mask (patients, slices), 1 for a slice, 0 for padding.
+    """slices (patients, slices, *grid) and mask (patients, slices), 1 for a slice, 0 for padding, and
+    the other arrays that `record_arrays` names, as long.
 
     Beside a patient's answer, the network's own probabilities of every slice, 0 for padding.
     """
     task, answer = run.task, answer_in_graph(run)
     both = keras.Model(model.inputs, [model.outputs[0], model.get_layer(SLICE_PROBABILITIES).output])
-    grid = (*task.network_shape, len(task.channels))
+    shapes, seen_shape = array_shapes(task), (*task.network_shape, len(task.channels))
     inputs = [
-        tf.TensorSpec((None, None, *grid), tf.float32, name="slices"),
-        tf.TensorSpec((None, None), tf.float32, name="mask"),
+        tf.TensorSpec((None, None, *shape), tf.float32, name="slices" if name == "image" else name)
+        for name, shape in shapes.items()
     ]
-    if needs_stats(task.normalize):
-        shape = (None, None, *stats_shape(task))
-        inputs.append(tf.TensorSpec(shape, tf.float32, name="intensity_stats"))
+    inputs.insert(1, tf.TensorSpec((None, None), tf.float32, name="mask"))
 
-    def slices(slices, mask, intensity_stats=None):
-        flat = tf.reshape(slices, (-1, *grid))
-        if intensity_stats is not None:
-            intensity_stats = tf.reshape(intensity_stats, (-1, *stats_shape(task)))
+    def slices(slices, mask, *others):
+        flat = {
+            name: tf.reshape(array, (-1, *shape))
+            for (name, shape), array in zip(shapes.items(), (slices, *others), strict=True)
+        }
         # What padding becomes here is dropped before the network.
-        normalised = tf.reshape(normalize(flat, intensity_stats, task.normalize), tf.shape(slices))
-        outputs, by_slice = both([tf.ensure_shape(normalised, (None, None, *grid)), mask])
+        seen = seen_by_network(flat, task, run.values["fitted"])
+        padded = tf.reshape(seen, tf.concat([tf.shape(mask), seen_shape], axis=0))
+        outputs, by_slice = both([tf.ensure_shape(padded, (None, None, *seen_shape)), mask])
         return answer(tf.cast(outputs, tf.float32)) | {
             "slice_probabilities": tf.cast(by_slice, tf.float32)
         }
@@ -152,9 +145,11 @@ def reported(run, outputs):
 
 
 def serves_image_bytes(task) -> bool:
-    """Whether preparation from PNG or JPEG bytes can be done in the graph (CLAHE cannot)."""
+    """Whether preparation from PNG or JPEG bytes can be done in the graph (CLAHE cannot, and a file of
+    these kinds holds neither mask nor spacing)."""
     grey_or_colour = len(task.channels) in (1, 3)
-    return len(task.image_shape) == 2 and grey_or_colour and "clahe" not in task.prep
+    plain = grey_or_colour and "clahe" not in task.prep and not task.spacing
+    return len(task.image_shape) == 2 and plain
 
 
 def grid_image(data, task, image_dtype: str):

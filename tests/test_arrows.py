@@ -74,8 +74,13 @@ ARROWS = {
     },
     "data_prep": ON_DISK | {"mri_tf", "tasks", "compute", "command", "images", "progress"},
     "inputs": ON_DISK | {"data_prep"},
-    "saved_model": ON_DISK | {"answers", "bags", "calibration", "data", "decisions", "images"},
-    "parity": ON_DISK | {"answered", "data", "fitting", "predicting", "saved_model"},
+    "record_arrays": CORE | {"data", "task"},
+    "saved_model": ON_DISK | {
+        "answers", "bags", "calibration", "data", "decisions", "images", "record_arrays",
+    },
+    "parity": ON_DISK | {
+        "answered", "data", "fitting", "predicting", "record_arrays", "saved_model", "studies",
+    },
     "train": ANYTHING,
     "evaluate": ANYTHING,
     "export": ANYTHING,

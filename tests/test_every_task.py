@@ -23,6 +23,7 @@ SMALL = {
     "feature_classifier": {"model_args": dict(conv_filters=2, dense_units=4, repeats=2)},
     "feature_classifier3d": {"model_args": dict(conv_filters=2, dense_units=4, repeats=2)},
     "vgg_features": {"model_args": dict(dense_units=4, weights="none")},
+    "backbone_classifier": {"model_args.weights": "none", "model_args.cut_after": "stack0"},
     "vgg": {"model_args": dict(conv_filters=2, dense_units=4)},
     "vgg3d": {"model_args": dict(conv_filters=1, dense_units=4)},
     "unet3d": {"model_args": dict(filters=2, levels=2)},
@@ -30,6 +31,7 @@ SMALL = {
 }
 
 FAST_3D = ("lgg_grade", "glioma_grading")
+ALIKE = ("naive_finetune", "stack2")  # but for values that are small here anyway
 
 
 def _cases():
@@ -39,7 +41,7 @@ def _cases():
         task = load_task(FOLDER / f"{name}.py")
         for variant in ["", *(key for key, values in task.variants.items() if values and key != "demo")]:
             slow = len(task.image_shape) == 3 and (variant or name not in FAST_3D)
-            slow = slow or variant.endswith("_alone")
+            slow = slow or variant.endswith("_alone") or variant in ALIKE
             yield pytest.param(name, variant, marks=[pytest.mark.slow] if slow else [])
 
 
@@ -50,6 +52,12 @@ def _small(task):
         values["patch.shape"] = (16, 16, 16)
     if task.box:
         values["box.grid"] = (16, 16, 16)
+    if task.spacing:
+        values |= {"spacing.grid": (32, 32), "spacing.medians": 4.0, "prep.finest_mm": (2.5, 8.0)}
+    if task.name == "meningioma_grading" and task.fine_tune:
+        last = "stack0_block1_2_.*"
+        values |= {"fine_tune.train": (last, "probabilities/.*"), "feature_bank": 1}
+        values["fine_tune.groups.conv.variables"] = last
     if "n4" in task.prep:
         values["prep.n4"] = dict(shrink_factor=4, iterations=(2,))
     if task.name == "cardiac_structures":
@@ -110,11 +118,14 @@ def test_a_task_goes_from_raw_files_to_a_served_model(name, variant, fake_raw, t
     exported = export_run(run, prepared, tmp_path / "saved_models")
     assert exported == tmp_path / "saved_models" / name / "1"
     channels = len(task.channels)
-    image = np.zeros((3, *task.network_shape, channels), np.float32)
+    grid = task.image_shape if task.spacing else task.network_shape
+    image = np.zeros((3, *grid, channels), np.float32)
     assert prepared.image_dtype == ("uint8" if "clahe" in task.prep else prepared.image_dtype)
     feed = {"image": image}
     if task.normalize["method"] == "zscore":
         feed["intensity_stats"] = np.ones((3, 2, channels, 2), np.float32)
+    if task.spacing:
+        feed |= {"record_mask": np.ones((3, *grid)), "spacing_mm": np.full((3, 2), 0.5)}
     served = run_in_session(exported, "serving_default", feed)["probabilities"]
     assert served.shape[0] == 3 and served.shape[-1] == len(task.class_names)
     np.testing.assert_allclose(served.sum(axis=-1), 1, atol=1e-5)

@@ -1,0 +1,54 @@
+"""The arrays of a record that a served model takes, and what its network is given of them.
+
+image           (batch, *grid, channels) in the task's unit: the prepared grid, or what a patch or a
+                box takes of it
+intensity_stats (batch, 2, channels, 2) where z-scores need them
+record_mask     (batch, rows, columns), not 0 in the tumour; and
+spacing_mm      (batch, 2) of rows and columns, where the task resamples slices to a fitted spacing
+"""
+
+import tensorflow as tf
+
+from mri_tf.data.cut import Cut, cut_function
+from mri_tf.data.normalize import REGIONS, needs_stats, normalize
+from mri_tf.task import Task
+
+
+def array_shapes(task: Task) -> dict[str, tuple[int, ...]]:
+    """Name -> shape behind the batch, in the order of a signature; all float32."""
+    grid = task.image_shape if task.spacing else task.network_shape
+    shapes = {"image": (*grid, len(task.channels))}
+    if needs_stats(task.normalize) or task.spacing:
+        shapes["intensity_stats"] = (len(REGIONS), len(task.channels), 2)
+    if task.spacing:
+        shapes |= {"record_mask": tuple(task.image_shape), "spacing_mm": (2,)}
+    return shapes
+
+
+def cut_before(task: Task) -> Cut | None:
+    """What is cut out of a record before it is served: nothing where the served graph does it."""
+    return None if task.spacing else cut_function(task, training=False)
+
+
+def arrays_of(batch: dict, task: Task) -> dict[str, tf.Tensor]:
+    """Those of a raw batch of the pipeline that was read with `cut_before`."""
+    found = {"image": batch["image"], "intensity_stats": batch["intensity_stats"]}
+    if task.spacing:
+        found |= {"record_mask": batch["mask"], "spacing_mm": batch["spacing_mm"][:, 1:]}
+    return {name: tf.cast(found[name], tf.float32) for name in array_shapes(task)}
+
+
+def seen_by_network(arrays: dict[str, tf.Tensor], task: Task, fitted: dict) -> tf.Tensor:
+    """Arrays as above -> the network's input (batch, *network_shape, channels), normalised.
+
+    A spacing of 0, of slices that only pad, is taken for 1.
+    """
+    image, stats = arrays["image"], arrays.get("intensity_stats")
+    if task.spacing:
+        spacing_mm = tf.where(arrays["spacing_mm"] > 0, arrays["spacing_mm"], 1.0)
+        record = {
+            "image": image, "mask": arrays["record_mask"], "intensity_stats": stats,
+            "spacing_mm": tf.pad(spacing_mm, [[0, 0], [1, 0]]),  # from slice to slice: of no use here
+        }  # fmt: skip
+        image = cut_function(task, training=False, fitted=fitted)(record)["image"]
+    return normalize(image, stats, task.normalize)

@@ -1,0 +1,209 @@
+"""Meningioma studies to records: native pixels about the tumour, any orientation, named reasons."""
+
+import nibabel
+import numpy as np
+import pytest
+from nibabel import orientations
+
+from data_prep.meningioma_grading import list_sources, read_source
+from data_prep.ops.average import averaged, averaging_factors
+from data_prep.source import Unreadable
+from data_prep.volume import Volume
+from mri_tf.errors import InputError
+from mri_tf.task import with_values
+from mri_tf.tasks import find_task_file, load_task
+
+SPACING_MM = (0.6, 0.9, 2.5)  # x, y, z
+SHAPE = (60, 44, 12)
+TUMOUR = (slice(20, 41), slice(15, 26), slice(3, 8))
+TASK = with_values(
+    load_task(find_task_file("meningioma_grading")), {"image_shape": (52, 48), "prep": {}}
+)
+
+
+def _study(seed=0):
+    """Image and mask (x, y, z) with an affine whose origin is nowhere special."""
+    image = np.random.default_rng(seed).normal(100, 20, SHAPE).astype(np.float32)
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[TUMOUR] = 1
+    image[mask > 0] += 150
+    affine = np.diag([*SPACING_MM, 1.0])
+    affine[:3, 3] = (-31.0, 12.5, -143.0)
+    return image, mask, affine
+
+
+def _save(path, array, affine, codes="RAS"):
+    image = nibabel.Nifti1Image(array, affine)
+    turn = orientations.ornt_transform(
+        orientations.io_orientation(affine), orientations.axcodes2ornt(codes)
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(image.as_reoriented(turn), path)
+
+
+def _write(raw, image, mask, affine, codes="RAS", mask_affine=None, table="patient_id,grade\np,II\n"):
+    _save(raw / "p" / "t1ce.nii.gz", image, affine, codes)
+    if mask is not None:
+        _save(raw / "p" / "mask.nii.gz", mask, affine if mask_affine is None else mask_affine, codes)
+    (raw / "manifest.csv").write_text(table, encoding="utf-8")
+    return raw
+
+
+def _records(raw, task=TASK):
+    (source,) = list_sources(raw, task)
+    return read_source(raw, source, task)
+
+
+def test_records_are_the_slices_with_tumour_head_first_on_the_studys_own_pixels(tmp_path):
+    image, mask, affine = _study()
+    records = _records(_write(tmp_path, image, mask, affine))
+    assert len(records) == 5
+    assert [record.label for record in records] == [1] * 5
+    for number, record in enumerate(records):
+        z = 7 - number
+        assert record.image.shape == (52, 48, 1) and record.mask.shape == (52, 48)
+        np.testing.assert_allclose(record.spacing_mm, SPACING_MM[::-1], rtol=1e-6)
+        assert record.mask.sum() == 21 * 11
+        # Each pixel is the voxel that the affine says, and 0 beyond the study.
+        rows, columns = np.indices((52, 48))
+        there = np.stack([columns, rows, 0 * rows, 1 + 0 * rows], -1) @ record.affine.T
+        voxel = np.rint(there @ np.linalg.inv(affine).T)[..., :3].astype(int)
+        assert np.all(voxel[..., 2] == z)
+        inside = np.all((voxel >= 0) & (voxel < SHAPE), axis=-1)
+        at = tuple(np.clip(voxel, 0, np.array(SHAPE) - 1)[..., axis] for axis in range(3))
+        np.testing.assert_array_equal(record.image[..., 0], np.where(inside, image[at], 0))
+        np.testing.assert_array_equal(record.mask, np.where(inside, mask[at], 0))
+
+
+def test_rows_run_front_to_back_and_columns_from_the_patients_right(tmp_path):
+    image, mask, affine = _study()
+    image[38:41, 15:18] = 9000  # right and back of the tumour
+    record = _records(_write(tmp_path, image, mask, affine))[0]
+    row, column = (places.mean() for places in np.nonzero(record.image[..., 0] == 9000))
+    rows, columns = (places.mean() for places in np.nonzero(record.mask))
+    assert row > rows and column < columns
+
+
+@pytest.mark.parametrize("codes", ["LPS", "PIR", "ASL", "SAR", "IPL"])
+def test_the_order_of_stored_axes_changes_nothing(codes, tmp_path):
+    study = _study()
+    expected = _records(_write(tmp_path / "ras", *study))
+    found = _records(_write(tmp_path / codes, *study, codes))
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_array_equal(one.mask, other.mask)
+        np.testing.assert_allclose(one.affine, other.affine, atol=1e-4)
+
+
+def test_statistics_are_those_of_the_whole_study_on_every_slice(tmp_path):
+    image, mask, affine = _study()
+    for record in _records(_write(tmp_path, image, mask, affine)):
+        np.testing.assert_allclose(record.intensity_stats[0, 0], (image.mean(), image.std()), rtol=1e-4)
+
+
+def test_fine_voxels_are_averaged_in_groups_and_say_so(tmp_path):
+    image, mask, affine = _study()
+    task = with_values(TASK, {"prep.finest_mm": (1.25, 5.0), "image_shape": (24, 28)})
+    records = _records(_write(tmp_path, image, mask, affine), task)
+    np.testing.assert_allclose(records[0].spacing_mm, (5.0, 0.9, 1.2), rtol=1e-6)
+    # z 6 and 7 together, the first slice with tumour: the middle of x 20..41 is its 15th pair.
+    pair = image[30:32, 20, 6:8].mean()
+    there = np.linalg.inv(records[0].affine) @ affine @ [30.5, 20, 6.5, 1]
+    column, row, depth = np.rint(there[:3]).astype(int)
+    np.testing.assert_allclose(there[:3], (column, row, depth), atol=1e-4)
+    assert records[0].image[row, column, 0] == pytest.approx(pair, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "spacing, finest, factors",
+    [
+        ((0.21, 0.26, 0.49), (0.4, 0.4, 2.0), (2, 2, 4)),
+        ((0.3, 0.5, 1.5), (0.4, 0.4, 2.0), (1, 1, 1)),
+        ((0.4, 1.0, 5.5), (0.4, 0.4, 2.0), (1, 1, 1)),
+    ],
+)
+def test_factors_leave_what_is_not_much_finer(spacing, finest, factors):
+    assert averaging_factors(spacing, finest) == factors
+
+
+def test_an_average_keeps_places_and_means_with_a_smaller_group_at_the_end():
+    array = np.arange(7, dtype=np.float32).reshape(7, 1, 1)
+    affine = np.diag([0.5, 1.0, 1.0, 1.0])
+    affine[0, 3] = 10.0
+    found = averaged(Volume(array, affine), (3, 1, 1))
+    np.testing.assert_array_equal(found.array.ravel(), [1, 4, 6])
+    np.testing.assert_allclose(found.affine @ [1, 0, 0, 1], affine @ [4, 0, 0, 1])
+    assert found.spacing_mm == (1.5, 1.0, 1.0)
+
+
+def _other_grid(mask, affine):
+    return mask[:-1], affine
+
+
+def _elsewhere(mask, affine):
+    moved = affine.copy()
+    moved[0, 3] += 3
+    return mask, moved
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        (lambda mask, affine: (None, affine), "mask: the file does not exist"),
+        (lambda mask, affine: (0 * mask, affine), "mask is empty"),
+        (_other_grid, "the label map has shape"),
+        (_elsewhere, "the label map lies elsewhere"),
+        (lambda mask, affine: (0 * mask + 1, affine), r"the tumour is 40 x 36 mm, 44 x 60 pixels"),
+    ],
+)
+def test_a_mask_that_cannot_be_used_is_a_reason(change, reason, tmp_path):
+    image, mask, affine = _study()
+    mask, mask_affine = change(mask, affine)
+    raw = _write(tmp_path, image, mask, affine, mask_affine=mask_affine)
+    with pytest.raises(Unreadable, match=reason):
+        _records(raw)
+
+
+def test_a_tumour_thinner_than_half_a_group_keeps_its_fullest_voxels(tmp_path):
+    image, mask, affine = _study()
+    mask[:] = 0
+    mask[20:24, 15:19, 5] = 1  # one slice of the four that become one
+    task = with_values(TASK, {"prep.finest_mm": (0.4, 10.0)})
+    records = _records(_write(tmp_path, image, mask, affine), task)
+    assert len(records) == 1 and records[0].mask.sum() == 16
+
+
+@pytest.mark.parametrize(
+    "table, rule",
+    [
+        ("patient_id,grade\np,IV\n", "grade in manifest.csv is one of"),
+        ("patient_id,grade\np,\n", "grade in manifest.csv is one of"),
+        ("patient_id,grade\np,I\np,II\n", "A patient has one row"),
+        ("patient_id,grade\n,I\n", "Every row of manifest.csv names its patient"),
+        ("patient_id\np\n", "manifest.csv needs the columns"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused_before_a_file_is_read(table, rule, tmp_path):
+    (tmp_path / "manifest.csv").write_text(table, encoding="utf-8")
+    with pytest.raises(InputError, match=rule):
+        list_sources(tmp_path, TASK)
+
+
+def test_rows_without_a_grade_are_left_out_and_digits_are_grades(tmp_path):
+    table = "patient_id,grade,scanner,field_strength_t\na,1,x,3\nb,,,\nc,3,,\nd,I,,\n"
+    (tmp_path / "manifest.csv").write_text(table, encoding="utf-8")
+    sources = list_sources(tmp_path, TASK)
+    assert [(source.patient, source.label) for source in sources] == [
+        ("a", "I"), ("c", "II_III"), ("d", "I"),
+    ]  # fmt: skip
+    assert sources[0].facts == {"scanner": "x", "field_strength_t": "3"}
+
+
+@pytest.mark.parametrize(
+    "values", [{"prep.finest_mm": 0.4}, {"prep.finest_mm": (0.0, 2.0)}, {"class_names": ("I", "II")}]
+)
+def test_a_task_that_the_studies_cannot_serve_is_refused(values, tmp_path):
+    _write(tmp_path, *_study())
+    with pytest.raises(InputError):
+        list_sources(tmp_path, with_values(TASK, values))
