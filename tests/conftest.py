@@ -31,13 +31,17 @@ def small(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory) -> Path:
-    """SavedModels to serve: many/1, many/2 and tiny/1, written once a worker; not to be changed."""
-    from serving_models import write_many, write_tiny
+    """SavedModels to serve: many/1, many/2 and tiny/1, written once a worker; not to be changed.
+
+    Both versions of `many` are served, with the labels stable and canary.
+    """
+    from serving_models import MODELS_CONFIG, write_many, write_tiny
 
     root = tmp_path_factory.mktemp("saved")
     write_many(root / "many" / "1", 1)
     write_many(root / "many" / "2", 2)
     write_tiny(root / "tiny" / "1")
+    (root / "models.config").write_text(MODELS_CONFIG, encoding="utf-8")
     return root
 
 

@@ -4,6 +4,18 @@ import contextlib
 import threading
 from pathlib import Path
 
+MODELS_CONFIG = """
+model_config_list {
+  config {
+    name: "many" base_path: "/models/many" model_platform: "tensorflow"
+    model_version_policy { specific { versions: 1 versions: 2 } }
+    version_labels { key: "stable" value: 1 }
+    version_labels { key: "canary" value: 2 }
+  }
+  config { name: "tiny" base_path: "/models/tiny" model_platform: "tensorflow" }
+}
+"""
+
 
 def write_tiny(folder: Path, scale: float = 1.0) -> None:
     """As export writes it: `serving_default` (image 2x2x1 -> probabilities, logits, decision) and

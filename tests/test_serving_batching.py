@@ -1,0 +1,199 @@
+"""Batches: who shares one, who waits, and that nobody's answer depends on it."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from mri_tf.serving.batching import Batcher
+from mri_tf.serving.status import ServingError
+
+END = time.monotonic() + 600
+
+
+class _Model:
+    """Doubles its input; the first run waits until `go`, so that a queue can form behind it."""
+
+    def __init__(self, fails=lambda x: False):
+        self.runs, self.go, self.fails = [], threading.Event(), fails
+
+    def __call__(self, arrays, wanted):
+        x = arrays["x"]
+        self.runs.append(len(x) if x.ndim else None)
+        if len(self.runs) == 1:
+            assert self.go.wait(10)
+        if self.fails(x):
+            raise ValueError("this one I cannot digest")
+        return {"y": x * 2}
+
+
+def _batcher(model, max_batch=8, max_waiting=100):
+    return Batcher(model, max_batch, max_waiting, lambda rows: None)
+
+
+def _ask_behind_a_first(batcher, model, inputs, seconds=10.0):
+    """Answers (or errors) of requests that come while a first one is being run."""
+    found = [None] * len(inputs)
+
+    def ask(place, value):
+        try:
+            found[place] = batcher.run({"x": value}, ("y",), time.monotonic() + seconds)["y"]
+        except Exception as error:
+            found[place] = error
+
+    first = threading.Thread(target=batcher.run, args=({"x": np.zeros(1)}, ("y",), END))
+    first.start()
+    while not model.runs:
+        time.sleep(0.001)
+    threads = []
+    for place, value in enumerate(inputs):
+        threads.append(threading.Thread(target=ask, args=(place, value)))
+        threads[-1].start()
+        while len(batcher._queue) <= place and threads[-1].is_alive():
+            time.sleep(0.001)
+    return first, threads, found
+
+
+def _finish(model, first, threads):
+    model.go.set()
+    for thread in [first, *threads]:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_lone_request_runs_at_once():
+    model = _Model()
+    model.go.set()
+    started = time.perf_counter()
+    answer = _batcher(model).run({"x": np.ones(3)}, ("y",), time.monotonic() + 1)
+    assert time.perf_counter() - started < 0.1
+    np.testing.assert_array_equal(answer["y"], [2, 2, 2])
+
+
+def test_those_who_come_meanwhile_share_the_next_run():
+    model = _Model()
+    batcher = _batcher(model)
+    inputs = [np.arange(size) + 10.0 * size for size in (1, 2, 3)]
+    first, threads, found = _ask_behind_a_first(batcher, model, inputs)
+    _finish(model, first, threads)
+    assert model.runs == [1, 6]
+    for value, answer in zip(inputs, found, strict=True):
+        np.testing.assert_array_equal(answer, value * 2)
+
+
+def test_a_batch_has_no_more_rows_than_allowed():
+    model = _Model()
+    first, threads, _ = _ask_behind_a_first(_batcher(model, max_batch=4), model, [np.ones(3)] * 3)
+    _finish(model, first, threads)
+    assert model.runs == [1, 3, 3, 3]
+
+
+def test_a_request_larger_than_a_batch_runs_alone():
+    model = _Model()
+    first, threads, found = _ask_behind_a_first(
+        _batcher(model, max_batch=4), model, [np.ones(9), np.ones(1)]
+    )
+    _finish(model, first, threads)
+    assert model.runs == [1, 9, 1] and len(found[0]) == 9
+
+
+def test_other_shapes_and_types_do_not_mix():
+    model = _Model()
+    inputs = [np.ones((1, 2)), np.ones((1, 3)), np.ones((1, 2), np.float32), np.ones((1, 2))]
+    first, threads, found = _ask_behind_a_first(_batcher(model), model, inputs)
+    _finish(model, first, threads)
+    assert sorted(model.runs) == [1, 1, 1, 2]
+    assert [answer.shape for answer in found] == [value.shape for value in inputs]
+    assert found[2].dtype == np.float32
+
+
+def test_inputs_without_rows_run_alone():
+    model = _Model()
+    first, threads, found = _ask_behind_a_first(_batcher(model), model, [np.array(3.0)] * 2)
+    _finish(model, first, threads)
+    assert found == [6.0, 6.0]
+
+
+def test_one_that_the_model_cannot_digest_spoils_nobody_elses_answer():
+    model = _Model(fails=lambda x: np.any(x == 7))
+    inputs = [np.array([1.0]), np.array([7.0]), np.array([2.0])]
+    first, threads, found = _ask_behind_a_first(_batcher(model), model, inputs)
+    _finish(model, first, threads)
+    assert found[0] == [2.0] and found[2] == [4.0]
+    assert isinstance(found[1], ValueError)
+
+
+def test_outputs_that_cannot_be_divided_are_run_one_by_one():
+    def total(arrays, wanted):
+        if len(arrays["x"]) == 5:
+            assert model.go.wait(10)
+        return {"y": np.array(arrays["x"].sum())}
+
+    model = _Model()
+    batcher = Batcher(total, 8, 100, lambda rows: None)
+    first = threading.Thread(target=batcher.run, args=({"x": np.zeros(5)}, ("y",), END))
+    first.start()
+    found = []
+    threads = [
+        threading.Thread(
+            target=lambda k=k: found.append(batcher.run({"x": np.full(2, k)}, ("y",), END)["y"])
+        )
+        for k in (1, 2)
+    ]
+    for thread in threads:
+        thread.start()
+    while len(batcher._queue) < 2:
+        time.sleep(0.001)
+    _finish(model, first, threads)
+    assert sorted(float(one) for one in found) == [2.0, 4.0]
+
+
+def test_who_waits_too_long_leaves_and_the_others_are_answered():
+    model = _Model()
+    batcher = _batcher(model)
+    first, threads, found = _ask_behind_a_first(batcher, model, [np.ones(1)], seconds=0.05)
+    threads[0].join(10)
+    assert isinstance(found[0], ServingError) and found[0].code == "DEADLINE_EXCEEDED"
+    later, more, answers = [], [], [None]
+
+    def ask():
+        answers[0] = batcher.run({"x": np.ones(2)}, ("y",), time.monotonic() + 10)["y"]
+
+    more.append(threading.Thread(target=ask))
+    more[0].start()
+    _finish(model, first, [*more, *later])
+    assert len(answers[0]) == 2
+
+
+def test_a_full_queue_refuses():
+    model = _Model()
+    first, threads, found = _ask_behind_a_first(
+        _batcher(model, max_waiting=1), model, [np.ones(1), np.ones(1)]
+    )
+    threads[1].join(10)
+    assert isinstance(found[1], ServingError) and found[1].code == "UNAVAILABLE"
+    _finish(model, first, threads)
+    assert len(found[0]) == 1
+
+
+@pytest.mark.parametrize("max_batch", [1, 8])
+def test_many_threads_each_get_their_own_answer(max_batch):
+    model = _Model()
+    model.go.set()
+    batcher = _batcher(model, max_batch)
+    wrong = []
+
+    def ask(number):
+        for turn in range(200):
+            value = np.array([number * 1000.0 + turn])
+            if batcher.run({"x": value}, ("y",), time.monotonic() + 10)["y"] != value * 2:
+                wrong.append(value)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert not wrong and sum(model.runs) == 16 * 200
