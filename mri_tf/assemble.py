@@ -1,6 +1,7 @@
 """Where a task's values meet the networks: building a task's model and loading a run's."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
@@ -32,7 +33,7 @@ def check_task(task: Task) -> None:
 
 def _check_intensities(task: Task) -> None:
     """Raises InputError where a backbone would be given other intensities than it is told."""
-    parameter = inspect.signature(builder(task.model)).parameters.get("intensities")
+    parameter = _parameters(task).get("intensities")
     if parameter is None:
         return
     told = task.model_args.get("intensities", parameter.default)
@@ -43,6 +44,15 @@ def _check_intensities(task: Task) -> None:
             f"{told} with normalize.method {task.normalize['method']}",
             "Change one of them in the task.",
         )
+
+
+def takes_weights(task: Task) -> bool:
+    """Whether the task's network begins with weights of other data."""
+    return "weights" in _parameters(task)
+
+
+def _parameters(task: Task) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(builder(task.model)).parameters
 
 
 def check_features(task: Task, features: Task) -> None:
@@ -102,7 +112,7 @@ def build_run_network(run: Run) -> PreparingModel:
     features = run.values["feature_task"]
     network = build_network(from_json(features)) if features else None
     task = run.task
-    if "weights" in task.model_args:
+    if takes_weights(task):
         task = with_values(task, {"model_args.weights": "none"})
     return build_network(task, network)
 

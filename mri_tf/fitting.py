@@ -11,7 +11,7 @@ import tensorflow as tf
 import mri_tf
 from mri_tf.answered import answered, bags_of
 from mri_tf.answers import fit_answers, to_values
-from mri_tf.assemble import build_parts, load_network, put_together
+from mri_tf.assemble import build_parts, load_network, put_together, takes_weights
 from mri_tf.checkpoint import FILE
 from mri_tf.data.bags import BagPlan
 from mri_tf.data.centroids import fit_centroids
@@ -23,7 +23,7 @@ from mri_tf.devices import has_accelerator, strategy
 from mri_tf.errors import InputError, some_of
 from mri_tf.feeding import BANK, count_as_drawn, feed_features, feed_images
 from mri_tf.fine_tuning import callbacks_of, fine_tuning, make_optimizer
-from mri_tf.fingerprint import file_hash
+from mri_tf.fingerprint import content_hash, file_hash, fingerprint
 from mri_tf.frozen_prefix import split_at_frozen
 from mri_tf.leakage import seen_by
 from mri_tf.losses import class_weights, weighted_cross_entropy
@@ -110,7 +110,10 @@ def fit_run(
             )
             trained.optimizer.build(trained.trainable_variables)
             callbacks = callbacks_of(settings, trained.optimizer)  # now: it has its first rates
-        schedule = Schedule(task.epochs, task.patience, seed, run.identity())
+        identity = run.identity()
+        if takes_weights(task):  # the file may be another one when the training continues
+            identity = fingerprint([identity, *map(content_hash, parts.network.get_weights())])
+        schedule = Schedule(task.epochs, task.patience, seed, identity)
         timing = {} if checkpoint_seconds is None else {"checkpoint_seconds": checkpoint_seconds}
         with damage_named(prepared):
             if views:

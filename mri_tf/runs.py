@@ -18,7 +18,7 @@ from mri_tf.errors import InputError
 from mri_tf.fingerprint import file_hash, fingerprint
 from mri_tf.task import Task, from_json
 
-RUN_FILE, WEIGHTS, FEATURES = "run.json", "weights.weights.h5", "features"
+RUN_FILE, WEIGHTS, FEATURES, LOCK = "run.json", "weights.weights.h5", "features", ".lock"
 DERIVED = "derived"  # the set with predicted masks, where boxes are cut around them
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.parquet", "report.md"
 NEEDED = (
@@ -108,13 +108,16 @@ def open_finished(folder: Path) -> Run:
 def start_or_continue(run: Run) -> Run:
     """The run to go on with: the one on disk if it is the same, else this one, written.
 
-    Raises InputError if the folder holds another task, data, seed or split.
+    A run that ended before it trained, on a value since corrected, yields its folder. Raises
+    InputError if the folder holds another task, data, seed or split.
     """
     if not (run.folder / RUN_FILE).is_file():
         return run.save()
     found = open_run(run.folder)
     if found.identity() == run.identity():
         return found
+    if not found.finished and {path.name for path in run.folder.iterdir()} <= {RUN_FILE, LOCK}:
+        return run.save()
     if found.values["task"]["name"] != run.values["task"]["name"]:
         differs = f"task {found.values['task']['name']}"
     else:
@@ -135,7 +138,7 @@ def start_or_continue(run: Run) -> Run:
 def locked(folder: Path):
     """Keeps a second process out of a run folder; raises InputError if one is at work in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    with (folder / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -24,6 +24,7 @@ from mri_tf.fine_tuning import (
     make_optimizer,
 )
 from mri_tf.fitting import fit_run, new_run
+from mri_tf.runs import start_or_continue
 from mri_tf.task import parse_assignment, with_values
 from mri_tf.tasks import load_task
 
@@ -246,11 +247,15 @@ def thirds(small):
     return task, prepared
 
 
-def _fit(folder, thirds, devices=1, **values):
+def _run(folder, thirds, **values):
     task, prepared = thirds
     task = with_values(task, values)
     sides = [np.arange(36), np.arange(36, 48), np.arange(48, 60)]
-    run = new_run(folder, task, prepared, sides_of(task, prepared, sides), 0)
+    return new_run(folder, task, prepared, sides_of(task, prepared, sides), 0), prepared
+
+
+def _fit(folder, thirds, devices=1, **values):
+    run, prepared = _run(folder, thirds, **values)
     return fit_run(run, prepared, None, devices, checkpoint_seconds=0)
 
 
@@ -281,6 +286,17 @@ def test_a_fine_tuning_stopped_in_the_middle_continues_to_equal_weights(
     histories = [(run.folder / "history.csv").read_text() for run in (uninterrupted, continued)]
     assert histories[0] == histories[1]
     assert "learning_rate_conv" in histories[0].splitlines()[0]
+
+
+def test_a_regex_corrected_after_its_refusal_trains_in_the_same_folder(tmp_path, thirds):
+    with pytest.raises(InputError, match="matches none"):
+        _fit(tmp_path / "run", thirds, **{"fine_tune.train": "block_9.*"})
+    corrected, _ = _run(tmp_path / "run", thirds)
+    assert start_or_continue(corrected).task == corrected.task
+    (tmp_path / "run" / "checkpoint.npz").write_bytes(b"trained")
+    other, _ = _run(tmp_path / "run", thirds, epochs=9)
+    with pytest.raises(InputError, match="holds one run"):
+        start_or_continue(other)
 
 
 def test_a_run_leaves_what_is_frozen_as_it_was_built(thirds, uninterrupted):
