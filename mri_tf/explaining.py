@@ -69,15 +69,18 @@ def explain_record(
     )  # fmt: skip
 
 
-def shares_of(found: Explained) -> dict[str, float]:
-    """Where Grad-CAM lies on the prepared grid of a 3D record: tumour, brain, its border, outside.
+def shares_of(found: Explained, values: np.ndarray | None = None) -> dict[str, float]:
+    """Where a map lies on the prepared grid of a 3D record: tumour, brain, its border, outside.
+
+    `values` is a map on the network's grid, Grad-CAM unless given.
 
     The border is counted in voxels: a prepared grid may stretch axes of nominal spacing.
     """
     image = found.record.image[..., 0]
     inside = _grid_of(brain_mask(volume_of_grid(image, found.record.affine)).inside)
     tumour = found.record.mask > 0 if found.record.mask is not None else None
-    return attribution_shares(found.on_prepared_grid(found.cam), inside, tumour, SHELL_VOXELS)
+    placed = found.on_prepared_grid(found.cam if values is None else values)
+    return attribution_shares(placed, inside, tumour, SHELL_VOXELS)
 
 
 def write_map(values: np.ndarray, found: Explained, path: Path) -> None:

@@ -1,0 +1,170 @@
+"""Whole-tumour Dice on held-out patients of the lower-grade gliomas, beside MONAI's UNet.
+
+    python benchmarks/lgg_dice.py --raw $MRI_SHARED/data/lgg --peers-python PYTHON [--minutes 30]
+
+PYTHON has torch and monai (`pip install mri_tf[bench]` in an environment of its own). Both networks
+get the same prepared grid, normalised voxels, training patients, batch size, class weights, Adam at
+the same rate, the same kinds and ranges of augmentation (each library's own), the same cores and the
+same minutes, one after the other; the clock of each starts after its first step. The last weights
+count: nothing is chosen on anybody. Test patients are a third, stratified by site.
+"""
+
+import argparse
+import os
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+TEST_SHARE = 1 / 3
+TASK = "lgg_tumour"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What both are given: the prepared set and its sides."""
+
+    task: object  # Task
+    prepared: object  # Prepared
+    train: np.ndarray  # positions
+    test: np.ndarray
+    weights: np.ndarray  # of the classes, in the loss
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--raw", type=Path, required=True, help="the folder of lgg_tumour's raw data")
+    parser.add_argument("--peers-python", required=True, help="interpreter with torch and monai")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of training, each")
+    parser.add_argument("--seed", type=int, default=0, help="of split, weights and augmentation")
+    parser.add_argument(
+        "--data", type=Path, help="keep the prepared set here (default: a temporary one)"
+    )
+    flags = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as home:
+        case = prepare_case(flags.raw, flags.data or Path(home, "data"), flags.seed)
+        print(f"{len(case.train)} patients to train on, {len(case.test)} held out; {flags.minutes:g} "
+              f"minutes each on {cores} cores, load average {os.getloadavg()[0]:.1f}")  # fmt: skip
+        print("| network | parameters | steps | Dice a volume | Hausdorff 95, voxels |")
+        print("|---" * 5 + "|", flush=True)
+        print_row("mri_tf M-Net 3D", case, *train_ours(case, flags.minutes, flags.seed))
+        write_arrays(case, Path(home))
+        print_row("MONAI UNet", case, *train_peer(flags, Path(home), cores))
+
+
+def prepare_case(raw: Path, data: Path, seed: int) -> Case:
+    from data_prep.prepare import prepare
+    from mri_tf.fitting import training_counts
+    from mri_tf.losses import class_weights
+    from mri_tf.splits import split_units
+    from mri_tf.tasks import find_task_file, load_task
+
+    file = find_task_file(TASK)
+    task = load_task(file)
+    prepared, skipped = prepare(task, file, raw, data)
+    for item in skipped:
+        print(f"skipped: {item.reason}")
+    train, test = split_units(
+        prepared.patients, prepared.sites.astype(str), (1 - TEST_SHARE, TEST_SHARE), seed
+    )
+    counts = training_counts(task, prepared, train, {})
+    return Case(task, prepared, train, test, class_weights(counts, task.loss_weights))
+
+
+# ---- ours
+
+
+def train_ours(case: Case, minutes: float, seed: int) -> tuple[int, int, np.ndarray]:
+    """Parameters, steps, and predicted masks (volumes, *grid) of the test side."""
+    import dataclasses
+
+    import keras
+
+    from mri_tf.data.pipeline import batch_function, ordered_batches, training_batches, walk
+    from mri_tf.data.plan import TrainingPlan
+    from mri_tf.losses import weighted_cross_entropy
+    from mri_tf.models import builder
+
+    task = dataclasses.replace(case.task, epochs=10**6)
+    keras.utils.set_random_seed(seed)
+    shape = (*task.network_shape, len(task.channels))
+    model = builder(task.model)(shape, len(task.class_names), **task.model_args)
+    model.compile(
+        optimizer=keras.optimizers.Adam(task.learning_rate),
+        loss=weighted_cross_entropy(case.weights),
+    )
+    plan = TrainingPlan(case.train, np.zeros(len(case.train), int), task.batch_size, seed)
+    raw = training_batches(case.prepared, plan, 0, task, {})
+    batches = raw.map(batch_function(task, training=True, fitted={}), num_parallel_calls=2).prefetch(2)
+    steps, end = 0, float("inf")
+    for image, mask, weight in batches:
+        model.train_on_batch(image, mask, sample_weight=weight)
+        if not steps:
+            end = time.monotonic() + 60 * minutes
+        steps += 1
+        if time.monotonic() > end:
+            break
+    tests = ordered_batches(walk(case.prepared, case.test, 2), task, {})
+    predicted = [model.predict_on_batch(image).argmax(axis=-1) for image, _, _ in tests]
+    return model.count_params(), steps, np.concatenate(predicted)
+
+
+# ---- the peer
+
+
+def write_arrays(case: Case, home: Path) -> None:
+    """Normalised voxels, channels first, masks, and what else the peer needs, into the folder."""
+    from mri_tf.data.pipeline import ordered_batches, walk
+
+    for side, records in (("train", case.train), ("test", case.test)):
+        images, masks = [], []
+        for image, mask, _ in ordered_batches(walk(case.prepared, records, 4), case.task, {}):
+            images.append(np.moveaxis(image.numpy(), -1, 1).astype(np.float16))
+            masks.append(mask.numpy().astype(np.uint8))
+        np.save(home / f"{side}_images.npy", np.concatenate(images))
+        np.save(home / f"{side}_masks.npy", np.concatenate(masks))
+    np.save(home / "weights.npy", case.weights)
+
+
+def train_peer(flags, home: Path, cores: int) -> tuple[int, int, np.ndarray]:
+    from mri_tf.tasks import find_task_file, load_task
+
+    task = load_task(find_task_file(TASK))
+    script = Path(__file__).with_name("lgg_dice_peer.py")
+    subprocess.run(
+        [flags.peers_python, str(script), str(home), str(flags.minutes), str(cores),
+         str(flags.seed), str(task.learning_rate), str(task.batch_size)],
+        check=True,
+    )  # fmt: skip
+    parameters, steps = np.load(home / "counts.npy")
+    return int(parameters), int(steps), np.load(home / "predicted.npy")
+
+
+# ---- numbers
+
+
+def print_row(name: str, case: Case, parameters: int, steps: int, predicted: np.ndarray) -> None:
+    from mri_tf.evaluate import format_interval
+    from mri_tf.metrics import hausdorff95, volume_metrics
+    from mri_tf.predicting import label_pairs
+
+    confusions, distances = [], []
+    for position, guess in zip(case.test, predicted, strict=True):
+        truth = case.prepared.record(int(position)).mask
+        confusions.append(label_pairs(truth.astype(int), guess, len(case.task.class_names)))
+        distances.append([hausdorff95(truth == 1, guess == 1)])  # spacings are nominal
+    patients = case.prepared.patients[case.test]
+    found = volume_metrics(np.array(confusions), distances, patients, case.task.class_names)
+    distance = found["hausdorff95_mean"]
+    text = format_interval(distance) + (f"; {distance['reason']}" if "reason" in distance else "")
+    print(f"| {name} | {parameters:,} | {steps} | {format_interval(found['dice_mean'])} | {text} |",
+          flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Border share of explanations under image and mask normalisation (recipe E's claim).
+
+    python benchmarks/normalisation_border.py IMAGE_RUN MASK_RUN
+
+Two finished runs of a 3D classifier on the same split that differ in normalize.region, for example
+
+    python -m mri_tf.train --task glioma_grading --variant demo,image
+    python -m mri_tf.train --task glioma_grading --variant demo,mask
+
+For each held-out patient, the share of |guided backpropagation| and of Grad-CAM that lies in the
+border of the brain (3 voxels of the prepared grid, tumour excluded), outside it and in the tumour;
+means with intervals over patients, and the paired difference image - mask. The paper saw the border
+in guided backpropagation when the whole image standardised. Shares are of what the network was given:
+a box, where it was trained on boxes. Both explain the true class.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+
+PARTS = ("border", "outside", "tumour")
+MAPS = ("guided", "cam")
+TITLES = {"guided": "guided backpropagation", "cam": "Grad-CAM"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("runs", nargs=2, type=Path, metavar="RUN", help="of image, then of mask")
+    parser.add_argument("--layer", default="", help="for Grad-CAM (default: the last image)")
+    parser.add_argument("--all", action="store_true", help="every patient, not only the held-out ones")
+    flags = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    runs = [opened(folder, region) for folder, region in zip(flags.runs, ("image", "mask"), strict=True)]
+    patients = [run.values["patients"]["test"] for run in runs]
+    if patients[0] != patients[1]:
+        raise SystemExit("the runs hold out other patients: train both with the same split and seed")
+    shares = [shares_of_run(run, flags.layer, flags.all) for run in runs]
+    print_table(*shares)
+
+
+def opened(folder: Path, region: str):
+    """The finished run; ends unless it is a 3D classifier normalised over that region."""
+    from mri_tf.runs import open_finished
+
+    run = open_finished(folder)
+    found = run.task.normalize.get("region", "image")
+    flat = len(run.task.image_shape) == 2 or run.task.kind == "segmentation"
+    if flat or run.task.normalize["method"] != "zscore" or found != region:
+        raise SystemExit(f"{folder} is no 3D classifier with z-scores of the {region}: {found}")
+    return run
+
+
+def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[str, float]]]:
+    """Map -> part -> patient -> mean share of their records."""
+    from mri_tf.assemble import load_network
+    from mri_tf.explaining import explain_record, shares_of
+    from mri_tf.fitting import positions_of
+    from mri_tf.prepared import Prepared
+    from mri_tf.saliency import check_layer, guided_copy
+
+    prepared = Prepared.open(run.data_folder)
+    model = load_network(run)
+    networks, layer = (model, guided_copy(model)), check_layer(model, layer)
+    records = np.arange(len(prepared)) if everybody else positions_of(run, prepared)[2]
+    found: dict = {kind: {part: {} for part in PARTS} for kind in MAPS}
+    for position in records:
+        label = int(prepared.labels[position])
+        made = explain_record(networks, run, prepared, int(position), layer, label)
+        for kind in MAPS:
+            shares = shares_of(made, getattr(made, kind))
+            for part in PARTS:
+                own = found[kind][part].setdefault(str(prepared.patients[position]), [])
+                own.append(shares[part])
+    return {
+        kind: {
+            part: {name: float(np.mean(values)) for name, values in patients.items()}
+            for part, patients in parts.items()
+        }
+        for kind, parts in found.items()
+    }
+
+
+def print_table(image: dict, mask: dict) -> None:
+    from mri_tf.evaluate import format_interval
+    from mri_tf.metrics import mean_with_interval
+
+    print("| map | share in | image | mask | image - mask, paired |\n" + "|---" * 5 + "|")
+    for kind in MAPS:
+        for part in PARTS:
+            names = np.array(sorted(image[kind][part]))
+            columns = [np.array([found[kind][part][name] for name in names]) for found in (image, mask)]
+            cells = [
+                format_interval(mean_with_interval(values, names))
+                for values in (*columns, columns[0] - columns[1])
+            ]
+            print(f"| {TITLES[kind]} | {part} | {' | '.join(cells)} |")
+    undefined = sum(not np.isfinite(value) for value in image["cam"]["border"].values())
+    undefined += sum(not np.isfinite(value) for value in mask["cam"]["border"].values())
+    if undefined:
+        print(f"\n{undefined} Grad-CAM maps are 0 everywhere and left out: see the counts of patients")
+
+
+if __name__ == "__main__":
+    main()
