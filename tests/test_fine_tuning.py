@@ -315,6 +315,51 @@ def test_groups_and_schedule_train_in_half_precision(tmp_path, thirds):
     assert run.finished
 
 
+def test_a_frozen_backbone_continues_from_the_same_file_only_and_is_loaded_without_it(
+    tmp_path, thirds, monkeypatch
+):
+    import mri_tf.training as training
+
+    file = tmp_path / "resnet18.weights.h5"
+    sources = [_resnet(seed) for seed in (0, 1)]
+    sources[0].save_weights(file)
+    values = {
+        "model": "backbone_classifier", "fine_tune": dict(train=("stack0_block1_2_.*", HEAD)),
+        "model_args": dict(weights=str(file), cut_after="stack0", intensities="zscore"), "epochs": 2,
+    }  # fmt: skip
+
+    def stop(self, batch, logs=None):
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training._StopAtNaN, "on_train_batch_end", stop)
+        with pytest.raises(KeyboardInterrupt):
+            _fit(tmp_path / "run", thirds, **values)
+    sources[1].save_weights(file)
+    with pytest.raises(InputError, match="continues the training that wrote it"):
+        _fit(tmp_path / "run", thirds, **values)
+    sources[0].save_weights(file)
+    run = _fit(tmp_path / "run", thirds, **values)
+    file.unlink()
+    trained = load_network(run)
+    for name in ("conv1_conv", "conv1_bn", "stack0_block1_1_bn", "stack0_block1_2_bn"):
+        pairs = zip(
+            trained.get_layer(name).get_weights(), sources[0].get_layer(name).get_weights(), strict=True
+        )
+        assert all(np.array_equal(*pair) for pair in pairs) == (name != "stack0_block1_2_bn"), name
+
+
+def _resnet(seed):
+    from keras_hub.models import ResNetBackbone
+
+    keras.utils.set_random_seed(seed)
+    return ResNetBackbone(
+        input_conv_filters=[64], input_conv_kernel_sizes=[7], stackwise_num_filters=[64, 128, 256, 512],
+        stackwise_num_blocks=[2, 2, 2, 2], stackwise_num_strides=[1, 2, 2, 2], block_type="basic_block",
+    )  # fmt: skip
+
+
 def test_the_learning_rate_of_a_continued_epoch_follows_from_the_epoch_alone():
     optimizer = keras.optimizers.SGD(0.5)
     decay = DecayLearningRates(FineTuning(decay=0.1, decay_every=7), optimizer)
