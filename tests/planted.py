@@ -34,11 +34,17 @@ NEAR: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def plant(
-    folder: Path, images: list[Image.Image], exact: int, near: int, seed: int = 0
+    folder: Path,
+    images: list[Image.Image],
+    exact: int,
+    near: int,
+    seed: int = 0,
+    formats: tuple[str, ...] = ("PNG", "BMP", "TIFF"),
 ) -> tuple[list[Source], list[int], list[str]]:
     """Writes the images and copies of some, each of another: (sources, original of each, kind).
 
-    The kind is empty for an original, "exact", or one of NEAR. Names and formats say nothing.
+    The kind is empty for an original, "exact", or one of NEAR. A copy has its original's format, but
+    for those re-encoded.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -51,13 +57,12 @@ def plant(
         rows.append((NEAR[kind](images[number]), int(number), kind))
     rows = [rows[place] for place in rng.permutation(len(rows))]
     sources = []
-    for place, (image, _, kind) in enumerate(rows):
+    for place, (image, number, kind) in enumerate(rows):
         name = f"{place:05d}.{'jpg' if kind.startswith('re-encoded') else 'png'}"
         if kind.startswith("re-encoded"):
             image.save(folder / name, quality=int(kind[-2:]))
         else:
-            lossless = ("PNG", "BMP", "TIFF")[place % 3]
-            image.save(folder / name, lossless)
+            image.save(folder / name, formats[number % len(formats)])
         sources.append(Source(patient="", files={"image": name}))
     return sources, [number for _, number, _ in rows], [kind for _, _, kind in rows]
 

@@ -1,0 +1,279 @@
+"""Class folders go from files to a prepared set; what cannot be used is refused or named."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep.class_folders import list_sources
+from data_prep.phantom.class_pictures import class_names, write_class_pictures
+from data_prep.prepare import HowToPrepare, prepare
+from data_prep.pseudonyms import Pseudonyms
+from mri_tf.errors import InputError
+from mri_tf.prepared import PRIVATE, Prepared
+from mri_tf.sides import HowToSplit, choose_sides
+from mri_tf.tasks import FOLDER, load_task
+
+TASK_FILE = """
+from mri_tf.task import Task
+
+TASK = Task(
+    name="thirds", channels=("cine",), image_shape=(32, 32), class_names=("basal", "mid", "apical"),
+    prep=dict(bits=8), model="vgg", model_args=dict(conv_filters=2, dense_units=8), epochs=1,
+)
+"""
+ONE_PROCESS = HowToPrepare()
+PREP_FILE = "from data_prep.class_folders import *\n"
+
+
+def picture(seed: int, side: int = 64) -> Image.Image:
+    """Smooth blobs that no other seed has."""
+    from scipy.ndimage import gaussian_filter
+
+    noise = gaussian_filter(np.random.default_rng(seed).normal(size=(side, side)), 2.5)
+    return Image.fromarray(np.rint(255 * (noise - noise.min()) / np.ptp(noise)).astype(np.uint8))
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A user's own task file and prep file of one line, and their raw folder: 12 pictures, 1 copy."""
+    (tmp_path / "thirds.py").write_text(TASK_FILE, encoding="utf-8")
+    (tmp_path / "thirds_prep.py").write_text(PREP_FILE, encoding="utf-8")
+    raw = tmp_path / "raw"
+    for number in range(12):
+        folder = raw / ("basal", "mid", "apical")[number % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        picture(number).save(folder / f"{number}.png")
+    picture(0).save(raw / "basal" / "again.jpg", quality=80)
+    return tmp_path
+
+
+def prepared(own, how=ONE_PROCESS, out="out"):
+    file = own / "thirds.py"
+    return prepare(load_task(file), file, own / "raw", own / out, how)
+
+
+def test_a_task_file_and_a_prep_file_of_one_line_are_enough(own):
+    found, skipped = prepared(own)
+    assert len(found) == 13 and not skipped
+    assert not found.patients_known
+    np.testing.assert_array_equal(np.bincount(found.labels), [5, 4, 4])
+    assert len(set(found.groups)) == 12
+    sides = choose_sides(found, load_task(own / "thirds.py"), HowToSplit(None, None, None, 0))
+    assert sides.mode == "group"
+    groups = [set(found.groups[side]) for side in sides.records]
+    assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
+
+
+def test_no_file_name_is_in_the_set_but_in_the_private_sidecar(own):
+    found, _ = prepared(own)
+    for file in found.folder.iterdir():
+        if file.name != PRIVATE:
+            assert b"again" not in file.read_bytes()
+    rows = list(csv.DictReader((found.folder / PRIVATE).open(encoding="utf-8")))
+    group_of = {row["source"]: row["group"] for row in rows}
+    twins = [group_of["basal/0.png"], group_of["basal/again.jpg"]]
+    assert twins[0] == twins[1] != ""
+
+
+def test_a_copy_in_another_class_is_listed_by_its_records(own, capsys):
+    picture(0).save(own / "raw" / "mid" / "torn.png")
+    found, _ = prepared(own)
+    across = json.loads((found.folder / "manifest.json").read_text())["duplicates"]["across_classes"]
+    rows = {row["record_id"]: row["source"] for row in csv.DictReader((found.folder / PRIVATE).open())}
+    assert [{rows[name] for name in names} for names in across] == [
+        {"basal/0.png", "basal/again.jpg", "mid/torn.png"}
+    ]
+    assert "mid/torn.png" in capsys.readouterr().err
+
+
+def test_what_is_no_whole_image_is_named_and_the_rest_goes_on(own):
+    folder = own / "raw" / "mid"
+    (folder / "notes.txt").write_text("these are some notes about the pictures", encoding="utf-8")
+    (folder / "empty.png").touch()
+    whole = (folder / "1.png").read_bytes()
+    (folder / "torn.png").write_bytes(whole[: len(whole) // 2])
+    found, skipped = prepared(own)
+    assert len(found) == 13
+    reasons = {item.source: item.reason for item in skipped}
+    assert set(reasons) == {"mid/notes.txt", "mid/empty.png", "mid/torn.png"}
+    assert "truncated" in reasons["mid/torn.png"] and "no known format" in reasons["mid/notes.txt"]
+
+
+def test_hidden_files_and_litter_are_none_of_ours(own):
+    folder = own / "raw" / "mid"
+    for name in (".DS_Store", "._1.png", "Thumbs.db", "desktop.ini"):
+        (folder / name).write_text("x" * 40, encoding="utf-8")
+    (own / "raw" / ".git").mkdir()
+    (own / "raw" / "__MACOSX").mkdir()
+    (own / "raw" / "readme.txt").write_text("beside the classes", encoding="utf-8")
+    assert len(list_sources(own / "raw", load_task(own / "thirds.py"))) == 13
+
+
+def test_an_empty_class_folder_has_no_records_and_is_no_error(own):
+    for path in (own / "raw" / "apical").iterdir():
+        path.unlink()
+    found, _ = prepared(own)
+    assert found.manifest["counts"]["per_class"] == {"basal": 5, "mid": 4, "apical": 0}
+
+
+def one_folder_too_high(raw):
+    raw.rename(raw.with_name("inner"))
+    raw.mkdir()
+    raw.with_name("inner").rename(raw / "archive")
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda raw: (raw / "mid" / "more").mkdir(), "holds images and no folders"),
+        (lambda raw: (raw / "Mid").mkdir(), "Did you mean 'mid'"),
+        (one_folder_too_high, "give that folder"),
+    ],
+)
+def test_folders_that_are_no_classes_are_refused_in_one_line(own, make, words):
+    make(own / "raw")
+    with pytest.raises(InputError, match=words) as caught:
+        prepared(own)
+    assert "\n" not in str(caught.value)
+    assert not (own / "out").exists()
+
+
+@pytest.mark.parametrize("words", ["takes a folder", "a folder of images a class", "holds an image"])
+def test_nothing_to_read_is_refused(tmp_path, words):
+    raw = tmp_path / "raw"
+    if words != "takes a folder":
+        raw.mkdir()
+    if words == "holds an image":
+        (raw / "_NORMAL T1").mkdir()
+    with pytest.raises(InputError, match=words):
+        list_sources(raw, load_task(FOLDER / "brain_tumor_44.py"))
+
+
+def test_pseudonyms_name_the_groups_and_workers_change_nothing(own):
+    one, _ = prepared(own)
+    two, _ = prepared(own, HowToPrepare(workers=2), "two")
+    assert one.content_fingerprint() == two.content_fingerprint()
+    salted, _ = prepared(own, HowToPrepare(pseudonyms=Pseudonyms(b"x" * 32)), "salted")
+    assert not set(salted.groups) & set(one.groups)
+    assert all(patient == group for patient, group in zip(salted.patients, salted.groups, strict=True))
+
+
+def test_a_begun_set_whose_copies_have_changed_is_begun_again(own, monkeypatch):
+    from data_prep import prepare as module
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.ShardWriter, "finish", killed)
+    with pytest.raises(KeyboardInterrupt):
+        prepared(own)
+    monkeypatch.undo()
+    picture(0).save(own / "raw" / "apical" / "2.png")  # the first record's group grows
+    found, _ = prepared(own)
+    groups = found.groups[[0, 1]]  # apical/11 and apical/2 come first
+    twins = found.groups[found.labels == 0]
+    assert groups[1] in twins and groups[0] not in twins
+
+
+def test_a_table_of_images_keeps_its_patients_and_ties_their_copies(tmp_path):
+    (tmp_path / "raw").mkdir()
+    rows = ["image,patient_id,label"]
+    for number, name in enumerate("abcd"):
+        picture(number % 3).save(tmp_path / "raw" / f"{name}.png")
+        rows.append(f"{name}.png,P{number},basal")
+    (tmp_path / "raw" / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
+    file = tmp_path / "thirds.py"
+    file.write_text(TASK_FILE.replace("bits=8", "duplicates={}"), encoding="utf-8")
+    found, _ = prepare(load_task(file), file, tmp_path / "raw", tmp_path / "out")
+    assert found.patients_known
+    assert list(found.patients) == ["P0", "P1", "P2", "P3"]
+    assert found.groups[0] == found.groups[3] != ""
+    assert list(found.groups[[1, 2]]) == ["", ""]
+
+
+def test_real_heart_slices_work_as_class_folders(shared_data, own):
+    source = shared_data / "sunnybrook"
+    for path in (own / "raw").glob("*/*"):
+        path.unlink()
+    with (source / "manifest.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))[:40]
+    for row in rows:
+        target = own / "raw" / row["axial_level"] / row["image"].rpartition("/")[2]
+        target.symlink_to((source / row["image"]).absolute())
+    found, skipped = prepared(own)
+    assert len(found) == 40 and not skipped
+    wanted = [row["axial_level"] for row in rows]
+    assert found.manifest["counts"]["per_class"] == {
+        name: wanted.count(name) for name in found.class_names
+    }
+
+
+# The task of recipe D
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    write_class_pictures(folder, 16, 0, signal=True)
+    return folder
+
+
+def test_the_phantom_has_every_class_and_untidy_files(pictures):
+    assert {path.name for path in pictures.iterdir()} == set(class_names())
+    assert set(class_names()) == set(load_task(FOLDER / "brain_tumor_44.py").class_names)
+    files = sorted(pictures.glob("*/*"))
+    sizes = [Image.open(path).size for path in files]
+    assert len(files) > 60 and len(set(sizes)) > 20
+    assert (630, 630) in sizes
+    formats = {(Image.open(path).format, path.suffix) for path in files}
+    assert len(formats) > 3
+
+
+def test_the_phantom_depends_on_its_seed_alone(pictures, tmp_path):
+    write_class_pictures(tmp_path, 16, 0, signal=True)
+    for path in pictures.glob("*/*"):
+        assert (tmp_path / path.relative_to(pictures)).read_bytes() == path.read_bytes()
+
+
+def test_without_signal_the_pictures_are_the_same_and_the_folders_are_others(tmp_path, pictures):
+    write_class_pictures(tmp_path, 16, 0, signal=False)
+
+    def by_content(folder):
+        return sorted((path.read_bytes(), path.parent.name) for path in folder.glob("*/*"))
+
+    plain, permuted = by_content(pictures), by_content(tmp_path)
+    assert {data for data, _ in plain} == {data for data, _ in permuted}
+    moved = sum(one[1] != other[1] for one, other in zip(plain, permuted, strict=True))
+    assert moved > len(plain) / 2
+
+
+@pytest.mark.slow
+def test_a_user_trains_on_class_folders_and_reads_what_leaks(own):
+    def train(*arguments):
+        command = [sys.executable, "-m", "mri_tf.train", "--task", "thirds.py", "--no-export"]
+        return subprocess.run(
+            [*command, "--raw", "raw", *arguments], cwd=own, capture_output=True, text=True, check=False
+        )
+
+    honest = train()
+    assert honest.returncode == 0, honest.stderr
+    assert "split by group" in honest.stdout
+    page = next((own / "runs").glob("**/report.md")).read_text(encoding="utf-8")
+    assert "nobody knows the patients" in page and "groups of images" not in page.splitlines()[0]
+    leaky = train("--split", "random", "--out", "leaky")
+    assert "LEAKY" in leaky.stdout
+    values = json.loads((own / "leaky" / "metrics.json").read_text())
+    assert values["note"].startswith("LEAKY: copies of one image on both sides")
+    assert values["accuracy"]["unit"] == "groups of images"
+    assert "LEAKY" in (own / "leaky" / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_prepared_set_of_before_knows_its_patients(own):
+    found, _ = prepared(own)
+    del found.manifest["patients_known"]
+    assert Prepared(found.folder, found.manifest).patients_known
