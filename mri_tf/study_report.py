@@ -2,17 +2,19 @@
 
 import io
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from mri_tf import figures, metrics, tables
+from mri_tf.caveats import NOBODY
 from mri_tf.cells import DONE, restarts_of, run_of
 from mri_tf.checkpoint import write_at_once
 from mri_tf.folds import Plan, file_name
 from mri_tf.metrics.spread import Row
-from mri_tf.runs import PREDICTIONS
+from mri_tf.runs import METRICS, PREDICTIONS
 from mri_tf.task import Task
 
 RESULTS, DIFFERENCES, REPORT = "results.parquet", "differences.parquet", "report.md"
@@ -41,10 +43,12 @@ def write_report(
     else:
         found = _predictions(done)
         scores = (*SCORES, "quadratic_kappa") if task.ordered else SCORES
+        unit = _unit(done[0])
         differences = _differences(found, plan.variants, task, scores)
         if len(differences):
+            differences["unit"] = unit
             files.append(_write_table(out / DIFFERENCES, differences))
-        parts = _classifier_parts(results, found, differences, task, scores)
+        parts = _classifier_parts(results, found, differences, task, scores, unit)
         if plan.restarts > 1:
             parts |= _restart_parts(results, done, scores)
         files += _figures(out / "figures", results, found, differences, task)
@@ -55,6 +59,13 @@ def write_report(
     shown = ("dice_mean",) if task.kind == "segmentation" else ("accuracy", "balanced_accuracy", "auc")
     lines = [tables.score_table(results, shown) if done else parts["Scores"]]
     return lines, [*files, out / REPORT]
+
+
+def _unit(job: dict) -> str:
+    """What is counted: patients, or groups of images where nobody knows them."""
+    path = run_of(job) / METRICS
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found.get("accuracy", {}).get("unit", "patients")
 
 
 def _predictions(jobs: list[dict]) -> pd.DataFrame:
@@ -83,21 +94,24 @@ def _arrays(table: pd.DataFrame, task: Task) -> metrics.Predictions:
 
 
 def _classifier_parts(
-    results: pd.DataFrame, found: pd.DataFrame, differences: pd.DataFrame, task: Task, scores: tuple
-) -> dict[str, str]:
+    results: pd.DataFrame, found: pd.DataFrame, differences: pd.DataFrame, task: Task, scores: tuple,
+    unit: str,
+) -> dict[str, str]:  # fmt: skip
     pooled, classes = [], {}
     for (variant, size), table in found.groupby(KEYS, dropna=False, sort=False):
         numbers = metrics.classification_metrics(
             *_arrays(table, task), task.class_names, ordered=task.ordered
         )
         key = {"variant": variant, "train_size": size}
-        pooled += [key | {"metric": name} | numbers[name] for name in scores]
+        pooled += [key | {"metric": name} | numbers[name] | {"unit": unit} for name in scores]
         of_cells = _confusions(table, task)
         size_text = "" if np.isnan(size) else f", {size:g} samples a class"
         classes[f"Classes: {variant}{size_text}"] = (
             f"{tables.class_table(of_cells, task.class_names)}\n\n"
             f"{tables.confusion_table(of_cells, task.class_names)}"
         )
+        if unit != "patients":
+            classes[f"Classes: {variant}{size_text}"] += f"\n\n{NOBODY}"
         if numbers["note"]:
             classes[f"Classes: {variant}{size_text}"] += f"\n\n{numbers['note']}"
     parts = {"Scores": tables.score_table(results, scores, pd.DataFrame(pooled))}

@@ -215,3 +215,16 @@ def test_a_segmentation_study_with_a_failed_cell(tmp_path):
     }  # fmt: skip
     text = study.write()
     assert "0.700 (one cell)" in text and "1 cell of 2 failed" in text
+
+
+def test_a_study_of_images_without_patients_counts_groups_of_images(tmp_path):
+    study = Study(tmp_path)
+    for job in study.jobs:
+        study.finish(job, [0, 1, 2, 0, 1, 2])
+        run = Path(job["folder"]) / f"s{job['seeds'][-1]}"
+        (run / "metrics.json").write_text('{"accuracy": {"unit": "groups of images"}}')
+    write_report(tmp_path, study.task, study.plan, study.jobs, study.rows)
+    text = (tmp_path / "report.md").read_text()
+    assert "groups of images" in text and "nobody knows the patients" in text
+    table = text[text.index("## Scores") : text.index("## Classes")]
+    assert " patients" not in table
