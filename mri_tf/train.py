@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.fitting import fit_run, new_run, positions_of
     from mri_tf.inputs import WhereData, classifier_set
     from mri_tf.leakage import check_derived_unseen
+    from mri_tf.pretraining import HowToPretrain, feature_task_of, features_for
     from mri_tf.runs import DERIVED, METRICS
     from mri_tf.sides import HowToSplit, choose_sides
 
@@ -38,20 +39,17 @@ def main(arguments: list[str]) -> int:
     given, variants = _task(flags)
     task = given.task
     check_task(task)
-    feature_given = _feature_task(given, flags)
-    folder = flags.out or Path("runs", task.name, f"{'+'.join(variants)}-s{flags.seed}")
     where = WhereData(flags.raw, flags.data, flags.features_data)
+    how = HowToPretrain(flags.features, where, flags.seed, flags.devices)
+    feature_given = feature_task_of(given, how)
+    folder = flags.out or Path("runs", task.name, f"{'+'.join(variants)}-s{flags.seed}")
     prepared, skipped = classifier_set(given, where)
-    how = HowToSplit(flags.split, flags.split_file, flags.train_size, flags.seed)
-    chosen = choose_sides(prepared, task, how)
+    split = HowToSplit(flags.split, flags.split_file, flags.train_size, flags.seed)
+    chosen = choose_sides(prepared, task, split)
     sides = chosen.records
     features = None
-    if flags.features:
-        features = _given_features(flags.features, task, prepared, sides)
-    elif feature_given:
-        features, more_skipped = _pretrain(
-            feature_given, given, where, prepared, sides, folder, flags
-        )
+    if feature_given:
+        features, more_skipped = features_for(feature_given, given, prepared, sides, folder, how)
         skipped = [*skipped, *more_skipped]
     if task.boxes_from:
         if features:
@@ -83,93 +81,6 @@ def main(arguments: list[str]) -> int:
         run.save(exported=str(written[-1]))
     print(f"wrote {', '.join(str(path) for path in written)}")
     return code
-
-
-def _given_features(folder: Path, task, prepared, sides):
-    """The finished run named by --features, if it fits the task and saw nobody held out."""
-    from mri_tf.assemble import check_features
-    from mri_tf.leakage import check_features_unseen
-    from mri_tf.runs import open_finished
-
-    features = open_finished(folder)
-    check_features(task, features.task)
-    check_features_unseen(features, prepared, sides)
-    return features
-
-
-def _pretrain(feature_given, given, where, prepared, sides, folder: Path, flags) -> tuple:
-    """The finished feature run in `folder/features`, trained if need be; and what was skipped.
-
-    Nobody of the classifier's validation or test side is in its training or validation side.
-    A finished feature run of the same identity beside this run is used instead.
-    """
-    from mri_tf.evaluate import HeldOut, evaluate_run, summary
-    from mri_tf.fitting import fit_run, new_run, positions_of
-    from mri_tf.inputs import feature_set
-    from mri_tf.leakage import check_features_unseen
-    from mri_tf.runs import FEATURES, METRICS, open_finished
-    from mri_tf.sides import sides_for_features
-
-    task = feature_given.task
-    data, skipped = feature_set(feature_given, given, where)
-    own = sides_for_features(data, task, prepared, sides, flags.seed)
-    run = new_run(folder / FEATURES, task, data, own, flags.seed)
-    twin = _finished_twin(run, folder.parent)
-    if twin:
-        print(f"features: {twin.folder}, of the same task and patients")
-        run = open_finished(twin.folder)
-    else:
-        print(
-            f"features: {task.name} on {len(own.records[0])} images of "
-            f"{len(run.values['patients']['train'])} patients"
-        )
-        run = fit_run(run, data, None, flags.devices)
-    if not (run.folder / METRICS).is_file():
-        held_out = HeldOut(data, positions_of(run, data)[2], own.mode)
-        print("\n".join(summary(evaluate_run(run, held_out, run.folder).metrics)))
-    check_features_unseen(run, prepared, sides)
-    return run, skipped
-
-
-def _finished_twin(run, runs: Path):
-    """A finished feature run of the same task, seed, data and patients among the runs beside."""
-    from mri_tf.runs import FEATURES, open_run
-
-    for place in sorted(runs.glob(f"*/{FEATURES}/run.json")):
-        try:
-            found = open_run(place.parent)
-        except InputError:
-            continue  # damaged, and somebody else's
-        if found.finished and found.identity() == run.identity():
-            return found
-    return None
-
-
-def _feature_task(given, flags):
-    """The checked feature task of a classifier that takes features; None of one that does not."""
-    from mri_tf.assemble import check_features, check_task
-    from mri_tf.inputs import TaskAndFile
-    from mri_tf.tasks import feature_task, load_task
-
-    if not given.task.pretrained_on or (given.task.boxes_from and _is_derived(flags.data)):
-        if flags.features or flags.features_data:
-            raise InputError(
-                "--features and --features-data go with a task that trains another network first.",
-                given.task.name,
-                "Leave the flag away, or choose another variant.",
-            )
-        return None
-    task, file = feature_task(given.task, given.file)
-    check_task(task)
-    check_features(given.task, task)
-    return TaskAndFile(task, load_task(file), file)
-
-
-def _is_derived(data: Path | None) -> bool:
-    """Whether --data names a set that holds predicted masks already."""
-    from mri_tf.prepared import Prepared
-
-    return data is not None and "predicted_mask" in Prepared.open(data).masks
 
 
 def _task(flags):

@@ -81,6 +81,9 @@ ARROWS = {
     "parity": ON_DISK | {
         "answered", "data", "fitting", "predicting", "record_arrays", "saved_model", "studies",
     },
+    "pretraining": ON_DISK | {
+        "assemble", "evaluate", "fitting", "inputs", "leakage", "sides", "tasks",
+    },
     "train": ANYTHING,
     "evaluate": ANYTHING,
     "export": ANYTHING,
@@ -90,7 +93,7 @@ ARROWS = {
 }
 COMMANDS = (
     "train", "evaluate", "export", "study", "derive", "explain", "serve",
-    "data_prep.write", "data_prep.phantom.__main__", "cli",
+    "data_prep.write", "data_prep.phantom.__main__", "cli", "tuning.search",
 )  # fmt: skip
 HEADS = {"mri_tf.command", "mri_tf.errors", "mri_tf.task"}  # standard library only themselves
 

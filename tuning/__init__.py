@@ -1,1 +1,1 @@
-"""Hyper-parameter search with KerasTuner; its command comes with its own issue."""
+"""Hyper-parameter search with KerasTuner: python -m tuning.search; spaces/ says what is searched."""

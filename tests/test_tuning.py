@@ -1,0 +1,269 @@
+"""A search: trials on the inner validation side alone, continued after a kill, failures recorded."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_prep.prepare import prepare
+from mri_tf.errors import InputError, RunFailed
+from mri_tf.sides import HowToSplit, choose_sides
+from mri_tf.task import with_values
+from mri_tf.tasks import load_task
+from tuning import trials
+from tuning.search import main as search
+from tuning.spaces import FOLDER, space_of
+from tuning.tuner import make_oracle, recorded_reason, trial_values
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def same_code(monkeypatch):
+    """Sources that change while the tests run are not what they are about."""
+    monkeypatch.setattr("tuning.code_version.code_version", lambda: "fixed")
+
+
+@pytest.fixture(scope="module")
+def scratch(small, tmp_path_factory) -> dict:
+    """The thirds' task without features, its prepared set, and flags of a short search."""
+    home = tmp_path_factory.mktemp("tuning")
+    file = small["levels"]
+    task = with_values(load_task(file), load_task(file).variants["scratch"])
+    prepared, _ = prepare(task, file, small["raw"], home / "thirds")
+    flags = ["--task", str(file), "--variant", "scratch", "--data", str(prepared.folder),
+             "--set", "epochs=1"]  # fmt: skip
+    return {"task": task, "prepared": prepared, "flags": flags, "home": home}
+
+
+def _rows(out: Path) -> list[dict]:
+    (table,) = out.glob("*/trials.csv")
+    with table.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def searched(scratch) -> Path:
+    out = scratch["home"] / "random"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tuning.code_version.code_version", lambda: "fixed")
+        flags = ["--tuner", "random", "--trials", "3", "--out", str(out)]
+        assert search([*scratch["flags"], *flags]) == 0
+    return out
+
+
+def test_the_best_trial_has_the_lowest_validation_log_loss(searched):
+    rows = _rows(searched)
+    (best,) = searched.glob("*/best.json")
+    best = json.loads(best.read_text())
+    assert len(rows) == 3 and {row["status"] for row in rows} == {"completed"}
+    assert best["validation_log_loss"] == min(float(row["validation_log_loss"]) for row in rows)
+
+
+def test_a_search_run_again_trains_nothing_and_says_the_same(scratch, searched, monkeypatch, capsys):
+    monkeypatch.setattr("tuning.tuner.score_trial", None)  # a trial would fail
+    flags = ["--tuner", "random", "--trials", "3", "--out", str(searched)]
+    before = _rows(searched)
+    assert search([*scratch["flags"], *flags]) == 0
+    assert _rows(searched) == before
+    said = capsys.readouterr().out
+    assert "python -m mri_tf.train --task thirds --set learning_rate=" in said
+    assert "tuned={'learning_rate':" in said
+
+
+def test_trials_of_other_values_or_code_are_not_reused(scratch, searched, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tuning.tuner.score_trial", stop)
+    flags = ["--tuner", "random", "--trials", "3", "--out", str(searched)]
+    for change in ("values", "code"):
+        if change == "code":
+            monkeypatch.setattr("tuning.code_version.code_version", lambda: "newer")
+        more = ["batch_size=8"] if change == "values" else []
+        with pytest.raises(KeyboardInterrupt):
+            search([*scratch["flags"], *more, *flags])
+        assert "not used" in capsys.readouterr().out
+
+
+def test_no_test_patient_is_in_anything_a_trial_is_given(scratch):
+    task, prepared = scratch["task"], scratch["prepared"]
+    outer = choose_sides(prepared, task, HowToSplit("patient", None, None, 0))
+    held_out = set(prepared.patients[outer.records[2]])
+    for folds in (1, 3):
+        inner = trials.inner_sides(prepared, task, outer, folds, seed=0)
+        assert len(inner) == folds
+        for sides in inner:
+            train, validation, test = (set(prepared.patients[part]) for part in sides.records)
+            assert not (train | validation) & held_out and not test
+            assert not train & validation
+        if folds > 1:
+            tested = np.concatenate([sides.records[1] for sides in inner])
+            assert sorted(tested) == sorted(np.concatenate(outer.records[:2]))
+
+
+def test_every_patient_weighs_the_same_in_the_objective(scratch, monkeypatch):
+    prepared = scratch["prepared"]
+    records = np.concatenate(
+        [
+            np.flatnonzero(prepared.patients == "sax-001"),
+            np.flatnonzero(prepared.patients == "sax-002")[:1],
+        ]
+    )
+    outputs = np.full((len(records), 3), 0.1)
+    outputs[np.arange(len(records)), prepared.labels[records]] = 0.8
+    outputs[-1] = 0.2
+    outputs[-1, prepared.labels[records[-1]]] = 0.6
+
+    class Answers:
+        def probabilities(self, given):
+            return given
+
+    class Run:
+        task, values = scratch["task"], {"answers": None}
+
+    monkeypatch.setattr(trials, "positions_of", lambda run, prepared: [None, records, None])
+    monkeypatch.setattr(trials, "load_network", lambda run: None)
+    monkeypatch.setattr(trials, "predict_records", lambda *_: outputs)
+    monkeypatch.setattr(trials, "from_values", lambda values: Answers())
+    wanted = -(np.log(0.8) + np.log(0.6)) / 2
+    assert trials.validation_log_loss(Run(), prepared) == pytest.approx(wanted)
+
+
+def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(
+    scratch, tmp_path, monkeypatch
+):
+    calls = []
+
+    def fail_second(problem, values, folder):
+        calls.append(values)
+        if len(calls) == 2:
+            raise RunFailed("The loss is no number at epoch 1.", "Lower the learning rate.")
+        return 1.0 / len(calls)
+
+    monkeypatch.setattr("tuning.tuner.score_trial", fail_second)
+    flags = ["--tuner", "bayesian", "--trials", "3", "--out", str(tmp_path / "out")]
+    assert search([*scratch["flags"], *flags]) == 0
+    rows = _rows(tmp_path / "out")
+    assert [row["status"] for row in rows] == ["completed", "failed", "completed"]
+    assert rows[1]["reason"].startswith("The loss is no number at epoch 1.")
+
+
+def test_three_failures_in_a_row_end_the_search_with_their_reasons(scratch, tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("tuning.tuner.score_trial", fail)
+    flags = ["--tuner", "random", "--trials", "9", "--out", str(tmp_path / "out")]
+    with pytest.raises(RunFailed, match="trial"):
+        search([*scratch["flags"], *flags])
+    rows = _rows(tmp_path / "out")
+    assert len(rows) == 3 and {row["reason"] for row in rows} == {"MemoryError"}
+
+
+def test_hyperband_s_epochs_are_the_task_s_and_its_own_values_are_not():
+    values = {"learning_rate": 1e-3, "tuner/epochs": 4, "tuner/bracket": 2, "tuner/initial_epoch": 0}
+    assert trial_values(values) == {"learning_rate": 1e-3, "epochs": 4}
+
+
+def test_hyperband_asks_for_no_more_trials_than_it_was_told(scratch, tmp_path, monkeypatch):
+    seen = []
+
+    def score(problem, values, folder):
+        seen.append(values["epochs"])
+        return 1.0
+
+    monkeypatch.setattr("tuning.tuner.score_trial", score)
+    flags = ["--tuner", "hyperband", "--trials", "5", "--out", str(tmp_path / "out")]
+    assert search([*scratch["flags"][:-2], "--set", "epochs=9", *flags]) == 0
+    assert len(seen) == 5 and max(seen) <= 9
+
+
+def test_a_seed_of_zero_repeats(scratch):
+    space = space_of(scratch["task"])
+    first, second = (make_oracle("random", space, 4, 3, seed=0) for _ in range(2))
+    assert first.seed == second.seed == 1
+
+
+@pytest.mark.parametrize("model", sorted(p.stem for p in FOLDER.glob("*.py") if p.stem != "__init__"))
+def test_every_space_names_arguments_its_model_takes(model):
+    from dataclasses import replace
+
+    from mri_tf.assemble import check_task
+    from mri_tf.tasks import FOLDER as TASKS
+    from mri_tf.tasks import task_names
+
+    for name in task_names():
+        base = load_task(TASKS / f"{name}.py")
+        for values in ({}, *base.variants.values()):
+            task = with_values(base, values)
+            if task.model == model and task.kind == "classification":
+                check_task(replace(with_values(task, space_of(task).values), variants={}))
+                return
+    pytest.fail(f"no task has model {model}")
+
+
+def test_a_model_without_a_space_is_refused_in_one_line(scratch):
+    with pytest.raises(InputError, match=r"write tuning/spaces/mnet\.py"):
+        space_of(with_values(scratch["task"], {"model": "mnet"}))
+
+
+def test_the_reason_is_read_out_of_what_keras_tuner_stores():
+    message = "Traceback ...\nkeras_tuner.src.errors.FailedTrialError: A rule.\n"
+    assert recorded_reason(message) == "A rule." and recorded_reason(None) == ""
+
+
+def _start(scratch, out, *more):
+    command = [sys.executable, "-m", "tuning.search", *scratch["flags"], "--out", str(out), *more]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def _wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_search_killed_in_a_trial_continues_it(scratch, tmp_path):
+    out = tmp_path / "out"
+    flags = ("--tuner", "random", "--trials", "3", "epochs=40")
+    process = _start(scratch, out, *flags[:4], "--set", flags[4])
+    _wait_for(lambda: len(list(out.glob("*/trials/*/score.json"))) == 1)
+    _wait_for(lambda: len(list(out.glob("*/trials/*/fold-0/run.json"))) == 2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    begun = {path.parent.parent.name for path in out.glob("*/trials/*/fold-0/run.json")}
+    again = _start(scratch, out, *flags[:4], "--set", flags[4])
+    said, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, said
+    rows = _rows(out)
+    assert len(rows) == 3 and begun <= {row["trial"] for row in rows}
+    assert {row["status"] for row in rows} == {"completed"}
+
+
+@pytest.mark.slow
+def test_a_killed_worker_comes_back_under_its_name_and_finishes_its_trial(scratch, tmp_path):
+    out = tmp_path / "out"
+    more = ("--tuner", "random", "--trials", "4", "--workers", "2", "--set", "epochs=30")
+    process = _start(scratch, out, *more)
+    _wait_for(lambda: len(list(out.glob("*/trials/*/fold-0/run.json"))) >= 2)
+    children = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True
+    ).stdout.split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    said, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, said
+    rows = _rows(out)
+    assert len(rows) == 4 and {row["status"] for row in rows} == {"completed"}

@@ -1,0 +1,21 @@
+"""A fingerprint of the code that a score depends on, so that trials of older code are not reused."""
+
+import hashlib
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+import mri_tf
+
+ROOT = Path(mri_tf.__file__).resolve().parent
+
+
+def code_version() -> str:
+    """Of mri_tf's sources, Keras and TensorFlow."""
+    digest = hashlib.sha256(f"{keras.__version__} {tf.__version__}".encode())
+    files = [*ROOT.glob("*.py"), *(ROOT / "data").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
+    for path in sorted(files):
+        digest.update(path.relative_to(ROOT).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,202 @@
+"""Searches a task's values with KerasTuner: python -m tuning.search --task T --data DIR --trials N."""
+
+import json
+import sys
+from pathlib import Path
+
+from mri_tf.command import Parser, import_tensorflow, positive_int, run_command, seed_int
+from mri_tf.errors import InputError, RunFailed
+from mri_tf.task import BASE_VARIANT
+
+BEST, TRIALS = "best.json", "trials.csv"
+TUNERS = ("hyperband", "bayesian", "random")
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the trials that are missing, writes best.json and trials.csv; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    import_tensorflow()
+    from mri_tf.devices import configure_devices
+    from mri_tf.progress import progress
+    from tuning.tuner import TrainingTuner, make_oracle
+    from tuning.workers import is_worker, run_workers, served
+
+    configure_devices(0)
+    problem, space, folder = _problem(flags)
+    oracle = make_oracle(flags.tuner, space, flags.trials, problem.task.epochs, flags.seed)
+    if is_worker():
+        TrainingTuner(oracle, problem, folder).search()
+        return 0
+    print(f"{problem.task.name}: up to {flags.trials} trials of {len(space.space)} values in {folder}")
+    with progress("trials", flags.trials) as advance:
+
+        def look(trial_id: str = "") -> None:
+            done = len(oracle.end_order)
+            if done:
+                advance(min(done, flags.trials), _best_so_far(oracle))
+
+        tuner = TrainingTuner(oracle, problem, folder, look)
+        try:
+            if flags.workers > 1:
+                with served(oracle) as port:
+                    run_workers(arguments, flags.workers, port, look)
+            else:
+                tuner.search()
+        except RuntimeError as error:
+            if "consecutive" not in str(error):
+                raise
+            _write(oracle, folder)
+            raise RunFailed(
+                "Three trials failed one after the other.", f"Their reasons are in {folder / TRIALS}."
+            ) from None
+    best = _write(oracle, folder)
+    for line in _said(best, problem.task.name):
+        print(line)
+    print(f"wrote {folder / BEST}, {folder / TRIALS}")
+    return 0
+
+
+def _problem(flags):
+    """(what the trials share, the space, the folder keyed by all that decides a score)."""
+    from mri_tf.assemble import check_task
+    from mri_tf.fingerprint import fingerprint
+    from mri_tf.inputs import TaskAndFile, WhereData
+    from mri_tf.prepared import Prepared
+    from mri_tf.pretraining import HowToPretrain, feature_task_of, features_for
+    from mri_tf.sides import HowToSplit, choose_sides
+    from mri_tf.task import to_json
+    from mri_tf.tasks import find_task_file, load_task, resolve_task
+    from tuning.code_version import code_version
+    from tuning.spaces import space_of
+    from tuning.trials import Problem, inner_sides
+
+    file = find_task_file(flags.task)
+    base = load_task(file)
+    names = [name for name in flags.variant.split(",") if name not in ("", BASE_VARIANT)]
+    task = resolve_task(base, names, flags.set)
+    check_task(task)
+    if task.kind == "segmentation" or task.boxes_from:
+        raise InputError(
+            "A search is for classifiers of whole records.", task.name, "Set values by hand with --set."
+        )
+    given = TaskAndFile(task, base, file)
+    prepared = Prepared.open(flags.data)
+    prepared.check_fits(task)
+    split = HowToSplit(flags.split, flags.split_file, None, flags.seed)
+    outer = choose_sides(prepared, task, split)
+    space = space_of(task)
+    home = flags.out or Path("runs", task.name, f"search-{flags.tuner}-s{flags.seed}")
+    features = None
+    how = HowToPretrain(
+        flags.features, WhereData(None, flags.data, flags.features_data), flags.seed, devices=0
+    )
+    feature_given = feature_task_of(given, how)
+    if feature_given:
+        features, _ = features_for(feature_given, given, prepared, outer.records, home, how)
+    inner = inner_sides(prepared, task, outer, flags.inner_folds, flags.seed)
+    key = fingerprint(
+        {
+            "space": [[part.__class__.__name__, part.get_config()] for part in space.space],
+            "task": to_json(task),
+            "data": prepared.content_fingerprint(),
+            "sides": [[part.tolist() for part in sides.records] for sides in inner],
+            "features": features.values["weights_sha256"] if features else "",
+            "tuner": [flags.tuner, flags.seed],
+            "code": code_version(),
+        }
+    )
+    folder = home / key[:12]
+    others = [path for path in home.glob("*/oracle") if path.parent != folder]
+    if others and not folder.is_dir():
+        print(f"{len(others)} earlier searches in {home} had other data, values or code: not used")
+    folder.mkdir(parents=True, exist_ok=True)
+    return Problem(task, prepared, inner, features, flags.seed), space, folder
+
+
+def _finished(oracle) -> list:
+    """Trials with a score, the best first; KerasTuner's own list holds failed ones too."""
+    return sorted(
+        (trial for trial in oracle.trials.values() if trial.score is not None),
+        key=lambda trial: trial.score,
+    )
+
+
+def _best_so_far(oracle) -> str:
+    best = _finished(oracle)
+    return f"best validation log loss {best[0].score:.4f}" if best else "none finished"
+
+
+def _write(oracle, folder: Path) -> dict:
+    """Writes every trial with its state and reason, and the best one; returns that."""
+    import csv
+    import io
+
+    from mri_tf.checkpoint import write_at_once
+    from tuning.trials import OBJECTIVE
+    from tuning.tuner import recorded_reason, trial_values
+
+    rows, names = [], []
+    for trial_id in oracle.start_order:
+        trial = oracle.trials[trial_id]
+        values = trial_values(trial.hyperparameters.values)
+        names += [name for name in values if name not in names]
+        reason = recorded_reason(trial.message)
+        head = {"trial": trial.trial_id, "status": trial.status.lower(), OBJECTIVE: trial.score}
+        rows.append(head | {"reason": reason} | values)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["trial", "status", OBJECTIVE, "reason", *names], restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_at_once(folder / TRIALS, text.getvalue().encode())
+    finished = _finished(oracle)
+    if not finished:
+        raise RunFailed("No trial finished.", f"The reasons are in {folder / TRIALS}.")
+    best = {
+        "values": trial_values(finished[0].hyperparameters.values),
+        OBJECTIVE: finished[0].score,
+        "trials": len(rows),
+    }
+    write_at_once(folder / BEST, json.dumps(best, indent=1).encode())
+    return best
+
+
+def _said(best: dict, task: str) -> list[str]:
+    """The best values as a line for --set and as a variant to paste into the task file."""
+    pairs = " ".join(f"{key}={value}" for key, value in best["values"].items())
+    variant = ", ".join(f"{key!r}: {value!r}" for key, value in best["values"].items())
+    return [
+        f"best of {best['trials']}: validation log loss {best['validation_log_loss']:.4f}",
+        f"python -m mri_tf.train --task {task} --set {pairs}",
+        f"tuned={{{variant}}},",
+    ]
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m tuning.search", __doc__)
+    parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
+    parser.add_argument("--variant", default="", help="variants of the task, e.g. scratch")
+    parser.add_argument("--data", required=True, type=Path, help="prepared set")
+    features = parser.add_mutually_exclusive_group()
+    features.add_argument("--features", type=Path, help="finished run of the feature task")
+    features.add_argument("--features-data", type=Path, help="prepared set of the feature task")
+    parser.add_argument("--tuner", choices=TUNERS, default="bayesian", help="(default bayesian)")
+    parser.add_argument("--trials", required=True, type=positive_int, help="at most so many")
+    split = parser.add_mutually_exclusive_group()
+    split.add_argument("--split", choices=("patient", "group", "column"), help="as in train")
+    split.add_argument("--split-file", type=Path, help="JSON: patient ids a side")
+    parser.add_argument(
+        "--inner-folds", type=positive_int, default=1,
+        help="score a trial over folds of training and validation side (default: that split)",
+    )  # fmt: skip
+    parser.add_argument("--workers", type=positive_int, default=1, help="processes (default 1)")
+    parser.add_argument("--out", type=Path, help="(default runs/TASK/search-TUNER-sSEED)")
+    parser.add_argument("--seed", type=seed_int, default=0, help="of split, weights and search")
+    parser.add_argument(
+        "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
+        help="values of the task, after its variants; what the space names is searched",
+    )  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,95 @@
+"""One trial: a training of the task with some values changed, scored on the inner validation side.
+
+The outer test side is not in what a trial is given.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mri_tf.answered import answered
+from mri_tf.answers import from_values
+from mri_tf.assemble import check_task, load_network
+from mri_tf.calibration import SMALLEST
+from mri_tf.checkpoint import write_at_once
+from mri_tf.fitting import fit_run, new_run, positions_of
+from mri_tf.predicting import predict_records
+from mri_tf.prepared import Prepared
+from mri_tf.runs import Run
+from mri_tf.sides import Sides, units_of
+from mri_tf.splits import split_units
+from mri_tf.task import Task, with_values
+
+OBJECTIVE = "validation_log_loss"
+SCORE = "score.json"  # of a finished trial
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What every trial of a search shares."""
+
+    task: Task
+    prepared: Prepared
+    inner: list[Sides]  # training and validation side of each inner fold; test sides are empty
+    features: Run | None
+    seed: int
+    devices: int = 0
+
+
+def inner_sides(prepared: Prepared, task: Task, outer: Sides, folds: int, seed: int) -> list[Sides]:
+    """Inner folds of the outer training and validation side; one fold: these very sides."""
+    nobody = np.array([], dtype=np.int64)
+    if folds == 1:
+        return [Sides([*outer.records[:2], nobody], outer.mode, outer.natural_counts)]
+    there = np.concatenate(outer.records[:2])
+    units = units_of(prepared, "group")[there]
+    parts = split_units(units, prepared.labels[there], (1 / folds,) * folds, [seed, folds])
+    found = []
+    for part in parts:
+        train = there[np.setdiff1d(np.arange(len(there)), part)]
+        counted = prepared.labels[answered(task, prepared, train)]
+        natural = np.bincount(counted, minlength=len(task.class_names))
+        found.append(Sides([train, there[part], nobody], outer.mode, natural))
+    return found
+
+
+def score_trial(problem: Problem, values: dict, folder: Path) -> float:
+    """Mean over the inner folds of the validation log loss; continues what a kill left in `folder`.
+
+    Raises InputError for values the task does not take, RunFailed where the loss is no number.
+    """
+    done = folder / SCORE
+    if done.is_file():
+        return json.loads(done.read_text(encoding="utf-8"))["score"]
+    task = with_values(problem.task, values)
+    check_task(task)
+    scores = []
+    for number, sides in enumerate(problem.inner):
+        run = new_run(
+            folder / f"fold-{number}", task, problem.prepared, sides, problem.seed, problem.features
+        )
+        run = fit_run(run, problem.prepared, problem.features, problem.devices)
+        scores.append(validation_log_loss(run, problem.prepared))
+    score = float(np.mean(scores))
+    write_at_once(done, json.dumps({"score": score, "values": values}).encode())
+    for weights in folder.glob("fold-*/weights.weights.h5"):
+        weights.unlink()  # the search keeps values; the best ones are trained again
+    return score
+
+
+def validation_log_loss(run: Run, prepared: Prepared) -> float:
+    """Of the reported probabilities on the run's validation side, every patient weighing the same.
+
+    Reported, so that class weights and oversampling compete on what comes out of them.
+    """
+    records = positions_of(run, prepared)[1]
+    outputs = predict_records(load_network(run), run, prepared, records)
+    counted = answered(run.task, prepared, records)
+    probabilities = from_values(run.values["answers"]).probabilities(outputs)
+    own = probabilities[np.arange(len(counted)), prepared.labels[counted]]
+    losses = -np.log(np.maximum(own, SMALLEST))
+    _, patient_of = np.unique(prepared.patients[counted].astype(str), return_inverse=True)
+    by_patient = np.bincount(patient_of, weights=losses) / np.bincount(patient_of)
+    return float(by_patient.mean())
