@@ -8,7 +8,7 @@ export MRI_SHARED
 # TensorFlow's start-up notices are for its developers; real errors still show.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: train test test-all lint lock clean
+.PHONY: train test test-all lint lock clean demo-serve
 
 train: .venv/.runtime
 	$(BIN)/python -m mri_tf.train --task $(TASK)
@@ -18,6 +18,16 @@ test: .venv/.test
 
 test-all: .venv/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The phantom-trained model served, asked once for the level of an empty slice, and stopped.
+DEMO = http://127.0.0.1:18501/v1/models/cardiac_levels
+demo-serve: .venv/.test
+	test -d saved_models/cardiac_levels || $(BIN)/python -m mri_tf.train --task cardiac_levels
+	$(BIN)/python -m mri_tf.serve --models saved_models --rest-port 18501 --grpc-port 18500 & \
+	  server=$$!; trap 'kill $$server 2>/dev/null; wait $$server' EXIT; \
+	  until curl -sf $(DEMO); do kill -0 $$server || exit 1; sleep 0.5; done; \
+	  $(BIN)/python -c 'print({"instances": [[[[-1000]] * 128] * 128]})' | tr "'" '"' | \
+	  curl -sSf -d @- $(DEMO):predict
 
 lint: .venv/.test
 	$(BIN)/ruff check .

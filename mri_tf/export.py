@@ -16,12 +16,13 @@ PARITY_LIMIT = 1e-5
 def export_run(run, prepared, out: Path) -> Path:
     """Exports, loads the result as TF Serving does, compares it and gives it its version number.
 
-    `prepared` gives the records to compare on: the run's own test side. Returns the folder
-    `out/<task>/<version>`; raises RunFailed (and leaves nothing) when the numbers differ.
+    `prepared` gives the records to compare on: the run's own test side. TF Serving's configuration
+    in `out` then names the version too. Returns the folder `out/<task>/<version>`; raises RunFailed (and leaves nothing) when the numbers differ.
     """
     from mri_tf.assemble import load_network
     from mri_tf.parity import parity
     from mri_tf.saved_model import write_saved_model
+    from mri_tf.serving.config_files import write_config_files
 
     model, task = load_network(run), run.task
     home = Path(out) / task.name
@@ -38,7 +39,9 @@ def export_run(run, prepared, out: Path) -> Path:
                 f"more than {PARITY_LIMIT:g}.",
                 "Nothing was exported; the run is kept.",
             )
-        return _publish(scratch, home)
+        folder = _publish(scratch, home)
+        write_config_files(out)
+        return folder
     finally:
         shutil.rmtree(scratch.parent, ignore_errors=True)
 

@@ -7,6 +7,7 @@ monitoring.config  Prometheus metrics
 Written by export with the standard library; the embedded server reads models.config too.
 """
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +64,8 @@ def write_config_files(root: Path) -> list[Path]:
         if not (root / name).exists():
             texts[name] = text
     for name, text in texts.items():
-        scratch = root / f".{name}.partial"
+        # A file of this process' own: two runs may be exported at the same moment.
+        scratch = root / f".{name}-{os.getpid()}.partial"
         scratch.write_text(text, encoding="utf-8")
         scratch.replace(root / name)
     return [root / name for name in texts]

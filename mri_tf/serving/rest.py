@@ -28,13 +28,13 @@ LARGEST_VERSION = 2**63 - 1
 
 
 class Rest:
-    """The application; `draining` makes every answer the last one of its connection."""
+    """The application; once `stopping` is set, every answer is the last one of its connection."""
 
-    def __init__(self, models, settings, counted):
+    def __init__(self, models, settings, counted, stopping):
         self._models, self._settings, self._metrics = models, settings, counted
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="rest")
         self._budget = Budget(settings.held_bytes)
-        self.draining = False
+        self._stopping = stopping
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] != "http":
@@ -44,7 +44,7 @@ class Rest:
             response = await self._respond(request)
         except ClientDisconnect:
             return
-        if self.draining:
+        if self._stopping.is_set():
             response.headers["connection"] = "close"
         # A client that does not read its answer holds its place no longer than one that is slow.
         async with asyncio.timeout(self._settings.timeout_s):

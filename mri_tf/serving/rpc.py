@@ -32,12 +32,15 @@ GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 class _Service:
     """What both services do around a call: token, deadline, errors, counting."""
 
-    def __init__(self, models, settings, counted):
+    def __init__(self, models, settings, counted, stopping):
         self._models, self._settings, self._metrics = models, settings, counted
+        self._stopping = stopping
 
     def _call(self, answer, request, context, name: str, api: str):
         started, status = time.perf_counter(), "OK"
         try:
+            if self._stopping.is_set():
+                raise ServingError("UNAVAILABLE", "The server is being stopped")
             metadata = dict(context.invocation_metadata())
             check_token(metadata.get("authorization"), self._settings)
             left = context.time_remaining()
@@ -170,8 +173,12 @@ class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
         return model_management_pb2.ReloadConfigResponse()
 
 
-def rpc_server(models, settings, counted, address: str):
-    """A grpc.Server at `address` (host:port, port 0 for a free one), and its port; not started."""
+def rpc_server(models, settings, counted, stopping, address: str):
+    """A grpc.Server at `address` (host:port, port 0 for a free one), and its port; not started.
+
+    Once the event `stopping` is set, new calls are refused: grpc.Server.stop would cut those off
+    that have arrived and not begun.
+    """
     server = grpc.server(
         ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc"),
         maximum_concurrent_rpcs=settings.max_waiting,
@@ -182,10 +189,10 @@ def rpc_server(models, settings, counted, address: str):
         ],
     )
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(models, settings, counted), server
+        PredictionService(models, settings, counted, stopping), server
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(models, settings, counted), server
+        ModelService(models, settings, counted, stopping), server
     )
     return server, server.add_insecure_port(address)
 

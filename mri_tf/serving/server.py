@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from mri_tf.errors import InputError
-from mri_tf.serving.http_server import http_server, listen
+from mri_tf.serving.http_server import LAST_REQUESTS_S, http_server, listen
 from mri_tf.serving.limits import Settings
 from mri_tf.serving.metrics import Metrics
 from mri_tf.serving.models import Models
@@ -27,9 +27,10 @@ class Server:
                 root,
                 "Write one with python -m mri_tf.export.",
             )
-        metrics = Metrics()
+        metrics, self._stopping = Metrics(), threading.Event()
         self.models = Models(root, settings, metrics)
-        self._settings, self._rest = settings, Rest(self.models, settings, metrics)
+        self._settings = settings
+        self._rest = Rest(self.models, settings, metrics, self._stopping)
         where = f"[{host}]" if ":" in host else host
         try:
             self._listener = listen(host, rest_port)
@@ -37,14 +38,14 @@ class Server:
             raise _taken(f"{where}:{rest_port}", error) from None
         try:
             self._grpc, self.grpc_port = rpc_server(
-                self.models, settings, metrics, f"{where}:{grpc_port}"
+                self.models, settings, metrics, self._stopping, f"{where}:{grpc_port}"
             )
         except RuntimeError as error:
             self._listener.close()
             raise _taken(f"{where}:{grpc_port}", error) from None
         self.rest_port = self._listener.getsockname()[1]
         self.ready = threading.Event()
-        self._loop, self._stopping = None, None
+        self._loop, self._asked = None, None
 
     def run(self, when_ready=lambda: None) -> None:
         """Loads the models, serves, and returns after `stop`."""
@@ -63,26 +64,27 @@ class Server:
             self._loop.call_soon_threadsafe(self._begin_to_stop)
 
     async def _serve(self, when_ready) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._asked = asyncio.get_running_loop(), asyncio.Event()
         self._http = http_server(self._rest, self._settings)
         self._grpc.start()
         http = asyncio.create_task(self._http.serve(sockets=[self._listener]))
-        stopping = asyncio.create_task(self._stopping.wait())
+        asked = asyncio.create_task(self._asked.wait())
         when_ready()
         self.ready.set()
-        await asyncio.wait({http, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        self._rest.draining = True
-        answered = self._grpc.stop(self._settings.timeout_s)
+        await asyncio.wait({http, asked}, return_when=asyncio.FIRST_COMPLETED)
+        self._stopping.set()
         self._http.should_exit = True
+        await asyncio.sleep(LAST_REQUESTS_S)
+        answered = self._grpc.stop(self._settings.timeout_s)
         await http
         await asyncio.to_thread(answered.wait)
-        stopping.cancel()
+        asked.cancel()
 
     def _begin_to_stop(self) -> None:
-        if self._stopping.is_set():
+        if self._asked.is_set():
             self._http.force_exit = True
             self._grpc.stop(0)
-        self._stopping.set()
+        self._asked.set()
 
 
 def _taken(address: str, error: Exception) -> InputError:
