@@ -5,7 +5,7 @@ PNG and JPEG are decoded here; preparation decodes other formats itself and shar
 
 import tensorflow as tf
 
-HEAD_BYTES = 65536  # of a JPEG; its EXIF block comes first
+HEAD_BYTES = 4096  # of a JPEG: its EXIF block comes first, and the first directory first in it
 EXIF, ORIENTATION_TAG, UPRIGHT = b"Exif\x00\x00", 0x0112, 1
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green and blue
 

@@ -32,7 +32,8 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     """(rows, columns, channels) of any range -> (128, 128) float16 grey, 0 to 1; blank gives 0."""
     from PIL import Image
 
-    grey = np.ascontiguousarray(pixels.mean(axis=-1), dtype=np.float32)
+    # Several times as fast as a mean over the last axis.
+    grey = sum(pixels[..., channel] for channel in range(pixels.shape[-1])).astype(np.float32)
     small = np.asarray(Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
     low, high = small.min(), small.max()
     if high - low <= 1e-6 * max(abs(high), 1.0):

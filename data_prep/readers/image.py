@@ -5,6 +5,7 @@ code that also serves them; palettes, opacity, CMYK, grey and EXIF orientation a
 other formats as `mri_tf.images.decode_png_or_jpeg` says.
 """
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +34,26 @@ def read_image(path: Path, channels: int, bits: int = 0) -> np.ndarray:
     if data.startswith(DECODED_AS_SERVED):
         import tensorflow as tf
 
-        from mri_tf.images import decode_png_or_jpeg
-
         try:
             with tf.device("CPU"):
-                return decode_png_or_jpeg(tf.constant(data), channels, bits).numpy()
+                return _decoder(channels, bits)(tf.constant(data)).numpy()
         except tf.errors.OpError:
             raise Unreadable("not a whole PNG or JPEG file (truncated or damaged)") from None
     return _read_by_pillow(path, channels, bits)
+
+
+@functools.cache
+def _decoder(channels: int, bits: int):
+    """`decode_png_or_jpeg` as a graph, as it is served: op by op it would take as long as decoding."""
+    import tensorflow as tf
+
+    from mri_tf.images import decode_png_or_jpeg
+
+    return tf.function(
+        lambda data: decode_png_or_jpeg(data, channels, bits),
+        input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
 
 
 def read_label_image(path: Path, label_count: int) -> np.ndarray:
