@@ -2,9 +2,9 @@
 
     python benchmarks/serving.py [--seconds 5] [--clients 1,8,32] [--models DIR --model NAME]
 
-Two models of 128 x 128 images, one of about a millisecond and one of some tens; or an exported one whose
-`serving_default` takes `image` alone. The server is a process of its own, clients are threads here with a
-connection each, every request is one image: float32 bytes over gRPC, JSON over REST.
+Two models of 128 x 128 images, one of about a millisecond and one of some tens; or an exported one
+whose `serving_default` takes `image` alone. The server is a process of its own, clients are threads
+here with a connection each, every request is one image: float32 bytes over gRPC, JSON over REST.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def measure(root: Path, name: str, counts: list[int], seconds: float) -> None:
 
 
 def load(make, count: int, seconds: float) -> tuple[np.ndarray, float]:
-    """(seconds of each call, calls a second) of `count` clients at once; `make()` gives a client's call."""
+    """(seconds of each call, calls a second) of `count` clients; `make()` gives a client's call."""
     calls = [make() for _ in range(count)]
     for call in calls:
         call()

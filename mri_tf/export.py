@@ -17,7 +17,8 @@ def export_run(run, prepared, out: Path) -> Path:
     """Exports, loads the result as TF Serving does, compares it and gives it its version number.
 
     `prepared` gives the records to compare on: the run's own test side. TF Serving's configuration
-    in `out` then names the version too. Returns the folder `out/<task>/<version>`; raises RunFailed (and leaves nothing) when the numbers differ.
+    in `out` then names the version too. Returns the folder `out/<task>/<version>`; raises RunFailed
+    (and leaves nothing) when the numbers differ.
     """
     from mri_tf.assemble import load_network
     from mri_tf.parity import parity
