@@ -1,0 +1,174 @@
+"""The spacing a task fits: from the training side alone, alike for all sides and in the served graph."""
+
+import json
+from types import SimpleNamespace
+
+import nibabel
+import numpy as np
+import pytest
+
+from data_prep.ops.average import averaging_factors
+from data_prep.phantom.meningioma import write_meningioma_phantom
+from data_prep.prepare import prepare
+from mri_tf.assemble import check_task
+from mri_tf.data.cut import check_masks
+from mri_tf.errors import InputError
+from mri_tf.export import export_run
+from mri_tf.fitting import fit_run, new_run, positions_of
+from mri_tf.parity import run_in_session
+from mri_tf.schema import Record
+from mri_tf.sides import HowToSplit, choose_sides
+from mri_tf.studies import studies_of, study_spacing, taken_slices
+from mri_tf.task import with_values
+from mri_tf.tasks import find_task_file, load_task
+
+FILE = find_task_file("meningioma_grading")
+FINEST_MM = (1.6, 1.0)
+TASK = with_values(
+    load_task(FILE),
+    {
+        "image_shape": (64, 64), "prep.finest_mm": FINEST_MM, "spacing.grid": (32, 32),
+        "spacing.medians": 2.0, "model": "vgg", "model_args": dict(conv_filters=2, dense_units=16),
+        "fine_tune": {}, "feature_bank": 0, "batch_size": 4, "epochs": 1,
+        "split_fractions": (0.5, 0.25, 0.25),
+    },
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("studies")
+
+
+@pytest.fixture(scope="module")
+def prepared(home):
+    write_meningioma_phantom(home / "raw", 12, 5)
+    found, skipped = prepare(TASK, FILE, home / "raw", home / "data")
+    assert not skipped
+    return found
+
+
+@pytest.fixture(scope="module")
+def run(home, prepared):
+    """One epoch on half of the patients."""
+    chosen = choose_sides(prepared, TASK, HowToSplit("patient", None, 0, 0))
+    return fit_run(new_run(home / "run", TASK, prepared, chosen, 0), prepared, None, devices=1)
+
+
+def _median_mm(home, patients):
+    """Medians by the headers of the raw files: pixels, slices."""
+    spacings = []
+    for patient in patients:
+        image = nibabel.as_closest_canonical(nibabel.load(home / "raw" / patient / "t1ce.nii.gz"))
+        own = np.array(image.header.get_zooms()[:3], float)
+        spacings.append(own * averaging_factors(own, (FINEST_MM[0], *FINEST_MM)))
+    spacings = np.array(spacings)
+    return np.median(np.sqrt(spacings[:, 0] * spacings[:, 1])), np.median(spacings[:, 2])
+
+
+def test_the_median_is_that_of_the_training_patients_and_of_nobody_else(run, home):
+    pixel_mm, slice_mm = _median_mm(home, run.values["patients"]["train"])
+    assert run.values["fitted"] == pytest.approx({"pixel_mm": pixel_mm, "slice_mm": slice_mm}, rel=1e-4)
+    everybody = [name for side in run.values["patients"].values() for name in side]
+    assert _median_mm(home, everybody) != pytest.approx((pixel_mm, slice_mm), rel=1e-4)
+
+
+def test_a_study_counts_once_however_many_slices_it_has(prepared):
+    studies = studies_of(prepared, np.arange(len(prepared))[::-1])
+    assert len(studies) == 12 and sum(map(len, studies)) == len(prepared)
+    for study in studies:
+        assert len(set(prepared.patients[study])) == 1 and np.all(np.diff(study) > 0)
+
+
+def test_thin_slices_are_taken_about_the_fitted_distance_apart(prepared):
+    everything = np.arange(len(prepared))
+    fitted = {"slice_mm": 4.0, "pixel_mm": 1.0}
+    taken = taken_slices(TASK, prepared, everything, fitted)
+    assert len(taken) < len(everything)
+    for study in studies_of(prepared, everything):
+        own = study[np.isin(study, taken)]
+        heights = [prepared.record(int(place)).affine[2, 3] for place in own]
+        distance = study_spacing(prepared, study)[0]
+        assert len(own) >= 1
+        if distance > 4.0:
+            np.testing.assert_array_equal(own, study)
+        elif len(own) > 1:
+            assert 2.5 < np.median(-np.diff(heights)) < 6
+
+
+def test_taking_twice_is_taking_once_and_the_order_stays(prepared):
+    fitted = {"slice_mm": 4.0, "pixel_mm": 1.0}
+    mixed = np.random.default_rng(0).permutation(len(prepared))
+    once = taken_slices(TASK, prepared, mixed, fitted)
+    np.testing.assert_array_equal(once, mixed[np.isin(mixed, once)])
+    np.testing.assert_array_equal(taken_slices(TASK, prepared, once, fitted), once)
+
+
+def test_of_a_study_in_part_something_is_left(prepared):
+    fitted = {"slice_mm": 1000.0, "pixel_mm": 1.0}
+    for study in studies_of(prepared, np.arange(len(prepared))):
+        assert len(taken_slices(TASK, prepared, study, fitted)) == 1
+        assert len(taken_slices(TASK, prepared, study[:1], fitted)) == 1
+
+
+def test_without_a_fitted_spacing_all_slices_are_taken(prepared):
+    plain = with_values(TASK, {"spacing": {}})
+    records = np.arange(len(prepared))
+    np.testing.assert_array_equal(taken_slices(plain, prepared, records, {}), records)
+
+
+def test_the_export_says_what_was_fitted_and_padding_changes_no_answer(run, prepared, home):
+    exported = export_run(run, prepared, home / "saved")  # compares with the run
+    fitted = json.loads((exported / "assets.extra" / "fitted.json").read_text())
+    assert fitted == run.values["fitted"]
+    record = prepared.record(int(positions_of(run, prepared)[2][0]))
+    one = {
+        "slices": record.image[None, None].astype(np.float32),
+        "intensity_stats": record.intensity_stats[None, None],
+        "record_mask": record.mask[None, None].astype(np.float32),
+        "spacing_mm": np.array([[record.spacing_mm[1:]]], np.float32),
+        "mask": np.ones((1, 1), np.float32),
+    }
+    more = {
+        name: np.pad(array, [(0, 0), (0, 3), *[(0, 0)] * (array.ndim - 2)])
+        for name, array in one.items()
+    }
+    other = {**one, "spacing_mm": 2 * one["spacing_mm"]}  # in other millimetres, another image
+    answers = [run_in_session(exported, "slices", feed) for feed in (one, more, other)]
+    for name in ("probabilities", "logits"):
+        assert np.isfinite(answers[1][name]).all()
+        np.testing.assert_allclose(answers[0][name], answers[1][name], atol=1e-6)
+    assert np.abs(answers[2]["logits"] - answers[0]["logits"]).max() > 1e-6
+
+
+def test_a_record_without_spacing_is_refused_by_name():
+    bare = SimpleNamespace(
+        record_ids=np.array(["000000-0000"], dtype=object),
+        record=lambda position: Record("000000-0000", "p", np.zeros((4, 4, 1), np.float32)),
+    )
+    with pytest.raises(InputError, match="spacing in mm is known") as error:
+        study_spacing(bare, np.array([0]))
+    assert "000000-0000" in str(error.value)
+
+
+def test_a_set_without_masks_is_refused(prepared):
+    bare = SimpleNamespace(masks=(), folder="set")
+    with pytest.raises(InputError, match="cuts slices to their masks"):
+        check_masks(TASK, bare)
+    check_masks(TASK, prepared)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"spacing.margin": 6.0},
+        {"spacing.margin_mm": -1.0},
+        {"spacing.medians": 0.0},
+        {"spacing.grid": (32, 32, 32)},
+        {"box": dict(around="brain", grid=(8, 8, 8))},
+        {"spacing": dict(margin_mm=3.0)},
+    ],
+)
+def test_a_spacing_that_cannot_be_is_refused_before_data_is_read(values):
+    with pytest.raises(InputError):
+        check_task(with_values(TASK, values))
