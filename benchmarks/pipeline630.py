@@ -38,12 +38,10 @@ def main() -> None:
         write_class_pictures(raw, flags.patients, 0, signal=True)
         started = time.perf_counter()
         prepared, _ = prepare(task, file, raw, Path(home, "data"))
-        rows = [
-            ("preparation, copies too", len(prepared), time.perf_counter() - started)
-        ]
+        rows = [("preparation, copies too", len(prepared), time.perf_counter() - started)]
         plan = TrainingPlan(np.arange(len(prepared)), prepared.labels, task.batch_size, seed=0)
         make = batch_function(task, training=True)
-        batches = iter(training_batches(prepared, plan, 0, task).map(make))
+        batches = iter(training_batches(prepared, plan, 0, task, {}).map(make))
         kept = [next(batches)]
         started = time.perf_counter()
         # The last batch of an epoch may be smaller: records are counted, not batches.
