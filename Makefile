@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TASK ?= cardiac_levels
+MODELS ?= saved_models
 MRI_SHARED ?= ../shared
 export MRI_SHARED
 # TensorFlow's start-up notices are for its developers; real errors still show.
@@ -22,8 +23,8 @@ test-all: .venv/.test
 # The phantom-trained model served, asked once for the level of an empty slice, and stopped.
 DEMO = http://127.0.0.1:18501/v1/models/cardiac_levels
 demo-serve: .venv/.test
-	test -d saved_models/cardiac_levels || $(BIN)/python -m mri_tf.train --task cardiac_levels
-	$(BIN)/python -m mri_tf.serve --models saved_models --rest-port 18501 --grpc-port 18500 & \
+	test -d $(MODELS)/cardiac_levels || $(BIN)/python -m mri_tf.train --task cardiac_levels
+	$(BIN)/python -m mri_tf.serve --models $(MODELS) --rest-port 18501 --grpc-port 18500 & \
 	  server=$$!; trap 'kill $$server 2>/dev/null; wait $$server' EXIT; \
 	  until curl -sf $(DEMO); do kill -0 $$server || exit 1; sleep 0.5; done; \
 	  $(BIN)/python -c 'print({"instances": [[[[-1000]] * 128] * 128]})' | tr "'" '"' | \

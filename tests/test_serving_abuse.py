@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from serving_models import Client, running
 from tensorflow_serving.apis import predict_pb2
 
+from mri_tf.serving.limits import Budget, Held
+from mri_tf.serving.status import ServingError
+
 PREDICT = "/v1/models/many:predict"
 KNOWN = {200, 400, 404, 501}
 
@@ -164,6 +167,18 @@ def test_bodies_share_a_budget(saved):
         client = Client(server)
         assert client.post(PREDICT, b" " * (2 << 20)).status_code == 429
         assert _serves(client)  # what was held is given back
+
+
+def test_a_request_that_was_given_up_takes_no_more_of_the_budget():
+    budget = Budget(100)
+    with Held(budget) as held:
+        held.take(60)
+        with pytest.raises(ServingError):
+            held.take(60)
+    with pytest.raises(ServingError):
+        held.take(1)  # a thread that had not noticed
+    with Held(budget) as held:
+        held.take(100)
 
 
 def test_one_value_for_a_shape_beyond_memory_is_refused(client):

@@ -327,7 +327,8 @@ def test_a_shape_the_signature_does_not_have_is_refused(client):
 
 def test_what_the_model_itself_refuses_is_told(client):
     response = client.post("/v1/models/many:predict", '{"signature_name": "picky", "inputs": [NaN]}')
-    assert "not a number" in _error(response, 400)
+    message = _error(response, 400)
+    assert "not a number" in message and ".py" not in message  # no line of this machine's code
 
 
 # Bodies.

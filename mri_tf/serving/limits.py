@@ -47,20 +47,28 @@ class Budget:
 
 
 class Held:
-    """The part of a budget that one request holds; all of it is given back at the end."""
+    """The part of a budget that one request holds; all of it is given back at the end.
+
+    A thread that still works for a request that was given up gets nothing more.
+    """
 
     def __init__(self, budget: Budget):
-        self._budget, self._count = budget, 0
+        self._budget, self._count, self._ended, self._lock = budget, 0, False, threading.Lock()
 
     def take(self, count: int) -> None:
-        self._budget.take(count)
-        self._count += count
+        with self._lock:
+            if self._ended:
+                raise ServingError("CANCELLED", "Nobody waits for this any more")
+            self._budget.take(count)
+            self._count += count
 
     def __enter__(self) -> "Held":
         return self
 
     def __exit__(self, *_) -> None:
-        self._budget.give_back(self._count)
+        with self._lock:
+            self._ended = True
+            self._budget.give_back(self._count)
 
 
 async def read_body(stream, headers, settings: Settings, held: Held) -> bytes:

@@ -53,7 +53,7 @@ class Rest:
     async def _respond(self, request: Request) -> Response:
         started = time.perf_counter()
         path = request.scope["raw_path"].decode("ascii", "replace")
-        model, status = "", "OK"
+        model, verb, status = "", "", "OK"
         try:
             check_token(request.headers.get("authorization"), self._settings)
             if request.method == "GET" and path == metrics.PATH:
@@ -78,7 +78,7 @@ class Rest:
             if model and request.method == "POST":
                 microseconds = (time.perf_counter() - started) * 1e6
                 self._metrics.requests.add(1, model, status)
-                self._metrics.latency.add(microseconds, model, "predict", "REST")
+                self._metrics.latency.add(microseconds, model, verb, "REST")
 
     async def _answer(self, spec: Spec, verb: str, request: Request, held: Held) -> str:
         if verb == "status":

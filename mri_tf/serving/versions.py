@@ -164,7 +164,8 @@ def _run_error(error: Exception) -> ServingError:
 
     if isinstance(error, tf.errors.OpError):
         found = from_tensorflow(error)
-        found.message = found.message.partition("\n\nOriginal stack trace")[0]
+        for start in ("\n\nOriginal stack trace", "\n\nDetected at node", "\nDetected at node"):
+            found.message = found.message.partition(start)[0]
         return found
     if isinstance(error, (ValueError, TypeError)):
         return invalid(" ".join(str(error).split()))
