@@ -47,7 +47,7 @@ TASK = Task(
     epochs=60,
     patience=20,
     learning_rate=1e-4,
-    demo_patients=58,
+    demo_patients=87,
     variants=dict(
         # The paper's two controls: no freezing, no schedule, one learning rate; and no pre-training.
         naive_finetune={"fine_tune": {}, "feature_bank": 0},
@@ -69,8 +69,8 @@ TASK = Task(
             "feature_bank": 0,
             "spacing.grid": (64, 64),
             "spacing.medians": 2.0,
-            "epochs": 12,
-            "learning_rate": 1e-3,
+            "epochs": 30,
+            "learning_rate": 3e-4,
         },
     ),
 )  # fmt: skip
