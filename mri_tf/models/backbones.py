@@ -6,7 +6,6 @@ is a layer of the network as well, so that training and serving cannot differ in
 """
 
 import re
-import warnings
 from pathlib import Path
 
 import keras
@@ -106,11 +105,8 @@ def _with_weights(backbone: str, weights: str) -> keras.Model:
     if weights == IMAGENET or Path(weights).is_dir():
         return _from_preset(network, backbone, weights)
     try:
-        with warnings.catch_warnings():
-            # Keras only warns of layers that the file lacks; they would stay random.
-            warnings.filterwarnings("error", message="Skipping nested container")
-            network.load_weights(weights)
-    except (OSError, ValueError, KeyError, IndexError, UserWarning) as error:
+        network.load_weights(weights)
+    except (OSError, ValueError, KeyError, IndexError) as error:
         raise _other_weights(backbone, f"{weights} ({type(error).__name__})") from None
     return network
 
