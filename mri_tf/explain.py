@@ -28,6 +28,12 @@ def main(arguments: list[str]) -> int:
     run = open_finished(flags.run)
     if run.task.kind == "segmentation":
         raise InputError("Classifiers are explained.", run.task.name, "Name a classifier's run.")
+    if run.task.bag or run.task.spacing:
+        raise InputError(
+            "Maps are made of networks that see a whole record.",
+            f"{run.task.name}, which answers for patients or resamples slices",
+            "Explain another task's run.",
+        )
     prepared = Prepared.open(flags.data or run.data_folder)
     prepared.check_fits(run.task)
     check_masks(run.task, prepared)
