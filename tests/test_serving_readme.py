@@ -23,7 +23,8 @@ def served(saved, tmp_path_factory):
     home = tmp_path_factory.mktemp("readme")
     shutil.copytree(saved / "tiny" / "1", home / "saved_models" / "cardiac_levels" / "1")
     write_config_files(home / "saved_models")
-    (home / "slice.png").write_bytes(tf.io.encode_png([[[10], [20]], [[30], [44]]]).numpy())
+    image = tf.constant([[[10], [20]], [[30], [44]]], tf.uint8)
+    (home / "slice.png").write_bytes(tf.io.encode_png(image).numpy())
     with running(home / "saved_models") as server:
         yield home, server
 

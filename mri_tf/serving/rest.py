@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote_to_bytes
@@ -35,6 +36,9 @@ class Rest:
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="rest")
         self._budget = Budget(settings.held_bytes)
         self._stopping = stopping
+        # Parsing is Python's work, one at a time whatever we do: threads in turn get on faster than
+        # threads that take the interpreter from each other.
+        self._parsing = threading.Lock()
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] != "http":
@@ -102,7 +106,9 @@ class Rest:
         """The answer's text, made in a thread: parsing, running, writing."""
         if time.monotonic() > deadline:
             raise ServingError("DEADLINE_EXCEEDED", "Timed out waiting for a free thread")
-        document = parse_json(decompressed(body, encoding, self._settings, held))
+        body = decompressed(body, encoding, self._settings, held)
+        with self._parsing:
+            document = parse_json(body)
         name = signature_of(document)
         if verb != "predict":
             call = getattr(inference, verb)
@@ -112,7 +118,8 @@ class Rest:
 
         def read(signature):
             nonlocal form
-            arrays, form = request_tensors(document, signature.inputs)
+            with self._parsing:
+                arrays, form = request_tensors(document, signature.inputs)
             return arrays
 
         missing = invalid(
