@@ -1,49 +1,41 @@
 """One cell of a study: `python -m mri_tf.train` in processes of its own, and the row it gives.
 
 A cell is a subprocess, so that its death is a return code, its seeds and threads are its own and
-its memory comes back. A job is a dictionary of plain values: it goes to a thread of this machine
-or to a Dask worker that sees the same disk.
+its memory comes back. A tuned cell searches first, on its own training and validation side. A job is
+a dictionary of plain values: it goes to a thread of this machine or to a Dask worker that sees the
+same disk.
 """
 
 import csv
 import fcntl
 import json
 import math
-import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 from mri_tf.checkpoint import write_at_once
-from mri_tf.command import INTERRUPTED, SOME_SKIPPED
 from mri_tf.errors import InputError
+from mri_tf.processes import Child, run_module, stop_if_interrupted
 from mri_tf.runs import FEATURES, METRICS, PREDICTIONS, open_run
 
 ROW, LOG, LOCK, SPLIT = "row.json", "log.txt", ".lock", "split.json"
+SEARCH = "search"  # folder of a tuned cell's search
 DONE, FAILED = "done", "failed"
-ATTEMPTS = 2  # of a process that was killed; it goes on from its checkpoint
 SECONDS_BETWEEN_LOOKS = 1.0
 KEPT = {"run.json", METRICS, PREDICTIONS, "history.csv"}  # of a run, with --keep metrics
 OPTIMISTIC = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean")
-RECORDS, PATH = re.compile(r", records .*"), re.compile(r"\S*/\S*")  # not for reports
-_interrupted = threading.Event()
-_running: set[subprocess.Popen] = set()
-_starting = threading.Lock()  # no process starts while the running ones are ended
 
 
 def run_cell(job: dict) -> dict:
     """The row of a job, finished now or before; a failure is a row too, with its reason.
 
-    A job holds `folder`, `arguments` of train without seed, split file and output, `split` (the
-    values of that file), `seeds` (one a restart), `threads`, `identity`, `keep` and `row`, the
-    columns that are known before. The restart with the lowest validation loss gives the row; the
-    best numbers of all restarts on the reported side stand beside it as `optimistic_...`.
+    A job holds `folder`, `arguments` of train without seed, split file and output, `search` (those of
+    a search before it, or none), `split` (the values of that file), `seeds` (one a restart), `threads`,
+    `identity`, `keep` and `row`, the columns that are known before. The restart with the lowest
+    validation loss gives the row; the best numbers of all restarts on the reported side stand beside
+    it as `optimistic_...`.
     """
     folder = Path(job["folder"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,13 +49,13 @@ def _run(job: dict, folder: Path, lock: int) -> dict:
     write_at_once(folder / SPLIT, json.dumps(job["split"], indent=1).encode())
     start = time.monotonic()
     runs = []
+    found, reason = _search(job, folder, lock)
     for seed in job["seeds"]:
-        out = folder / f"s{seed}"
-        reason = _train(job, seed, out, lock)
+        reason = reason or _train(job, seed, found, lock)
         if reason:
             seconds = time.monotonic() - start
             return {**job["row"], "seed": seed, "seconds": seconds, "status": FAILED, "reason": reason}
-        runs.append(out)
+        runs.append(folder / f"s{seed}")
     chosen = min(runs, key=_validation_loss)
     values = {out: _numbers(out) for out in runs}
     row = {
@@ -72,6 +64,7 @@ def _run(job: dict, folder: Path, lock: int) -> dict:
         "seconds": time.monotonic() - start,
         "status": DONE,
         "reason": "",
+        **({"tuned": json.dumps(found)} if found else {}),
         **values[chosen],
     }
     if len(runs) > 1:
@@ -113,71 +106,30 @@ def restarts_of(job: dict) -> list[dict]:
     return json.loads((Path(job["folder"]) / ROW).read_text(encoding="utf-8"))["restarts"]
 
 
-@contextmanager
-def ended_together():
-    """What ends this block early, Ctrl-C or an error, also ends the train processes of this process."""
-    _interrupted.clear()
-    try:
-        yield
-    except BaseException:
-        with _starting:
-            _interrupted.set()
-            for process in _running:
-                process.send_signal(signal.SIGINT)
-        raise
+def _search(job: dict, folder: Path, lock: int) -> tuple[dict, str]:
+    """(the best values of a search on the cell's training and validation side, why it failed)."""
+    if not job["search"]:
+        return {}, ""
+    home = folder / SEARCH
+    arguments = [*job["search"], "--split-file", str(folder / SPLIT), "--out", str(home)]
+    child = Child(folder / LOG, job["threads"], lock)
+    reason = run_module(["tuning.search", *arguments], child)
+    if reason:
+        return {}, f"search: {reason}"
+    (best,) = home.glob("*/best.json")
+    return json.loads(best.read_text(encoding="utf-8"))["values"], ""
 
 
-def _train(job: dict, seed: int, out: Path, lock: int) -> str:
-    """Trains one restart; returns why it failed, or nothing."""
+def _train(job: dict, seed: int, values: dict, lock: int) -> str:
+    """Trains one restart with `values` of the task; returns why it failed, or nothing."""
     folder = Path(job["folder"])
     arguments = [
         *job["arguments"], "--split-file", str(folder / SPLIT), "--seed", str(seed),
-        "--out", str(out), "--no-export",
+        "--out", str(folder / f"s{seed}"), "--no-export",
     ]  # fmt: skip
-    environment = os.environ | {
-        name: str(job["threads"])
-        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    }
-    for _ in range(ATTEMPTS):
-        with (folder / LOG).open("ab") as log:
-            begun = log.tell()
-            with _starting:
-                if _interrupted.is_set():
-                    raise KeyboardInterrupt
-                # Into a file: the process outlives a worker that is killed, and ends what it does.
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "mri_tf.train", *arguments],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
-                    pass_fds=(lock,),
-                )  # fmt: skip
-                _running.add(process)
-            code = process.wait()
-            with _starting:
-                _running.discard(process)
-        if _interrupted.is_set() or code in (INTERRUPTED, -signal.SIGINT):
-            raise KeyboardInterrupt
-        if code in (0, SOME_SKIPPED):
-            return ""
-        if code >= 0:  # it said why; a second attempt would say the same
-            with (folder / LOG).open("rb") as log:
-                log.seek(begun)
-                return _reason(log.read().decode(errors="replace"), code)
-    return f"killed by signal {-code}, {ATTEMPTS} times (out of memory?)"
-
-
-def _reason(said: str, code: int) -> str:
-    """The error line of a train process as reports may show it; the whole is in the cell's log.
-
-    What an input error received, and the text of an unexpected one, may hold patient ids and paths.
-    """
-    errors = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
-    if not errors:
-        return f"exit code {code}, see {LOG} of the cell"
-    rule, received, _ = errors[-1].partition(" Received: ")
-    if rule.startswith("Unexpected "):
-        return f"{rule.partition(':')[0]}, see {LOG} of the cell"
-    what = rule if received else rule.partition(". ")[0]
-    return PATH.sub("...", RECORDS.sub("", what)).rstrip(".")
+    if values:
+        arguments += ["--set", *(f"{key}={value}" for key, value in values.items())]
+    return run_module(["mri_tf.train", *arguments], Child(folder / LOG, job["threads"], lock))
 
 
 @contextmanager
@@ -188,8 +140,7 @@ def _held(folder: Path):
     """
     with (folder / LOCK).open("w") as file:
         while True:
-            if _interrupted.is_set():
-                raise KeyboardInterrupt
+            stop_if_interrupted()
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break

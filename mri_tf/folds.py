@@ -12,6 +12,7 @@ from mri_tf.sides import units_of
 from mri_tf.splits import SIDES, split_by_column, split_units
 from mri_tf.task import Task
 
+TUNED = "+tuned"  # ends the name of a variant whose values are searched inside each fold
 WHOLE = 0  # the training size of a cell that is not limited
 LONGEST_NAME = 80  # letters of a variant in a file name
 
@@ -27,6 +28,7 @@ class Plan:
     keep_all: tuple[str, ...]  # classes that no training size limits
     restarts: int
     seed: int
+    trials: int = 0  # of the search of each tuned variant
 
     def seeds(self, repeat: int) -> list[int]:
         """Of a cell's restarts; the same for every variant, fold and size."""

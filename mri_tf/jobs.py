@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mri_tf.fingerprint import fingerprint, task_fingerprint
-from mri_tf.folds import Cell, Plan, cells_of, split_file
+from mri_tf.folds import TUNED, Cell, Plan, cells_of, split_file
 from mri_tf.inputs import TaskAndFile
 from mri_tf.prepared import Prepared
 from mri_tf.sides import sides_for_features
@@ -75,6 +75,7 @@ def _feature_job(variant: Variant, patients: dict, plan: Plan, place: Place) -> 
             "--task", str(given.file), "--data", str(prepared.folder.absolute()),
             *(["--set", *settings] if settings else []),
         ],
+        "search": [],
         "split": values,
         "seeds": [plan.seed],
         "threads": place.threads,
@@ -94,24 +95,29 @@ def _cell_job(
     arguments = [
         "--task", str(variant.given.file), "--data", str(variant.prepared.folder.absolute())
     ]  # fmt: skip
-    if cell.variant != BASE_VARIANT:
-        arguments.append(f"--variant={cell.variant}")
+    name = cell.variant.removesuffix(TUNED)
+    if name != BASE_VARIANT:
+        arguments.append(f"--variant={name}")
     if features:
         weights = Path(features["folder"]) / f"s{features['seeds'][0]}"
         arguments += ["--features", str(weights)]
     if place.assignments:
         arguments += ["--set", *place.assignments]
     seeds = plan.seeds(cell.repeat)
+    search = []
+    if name != cell.variant:
+        search = [*arguments, "--trials", str(plan.trials), "--seed", str(seeds[0])]
     identity = fingerprint(
         [
             task_fingerprint(task), variant.prepared.content_fingerprint(), values, seeds,
-            features["identity"] if features else "",
+            features["identity"] if features else "", *([plan.trials] if search else []),
         ]
     )  # fmt: skip
     return {
         "name": cell.name,
         "folder": str(place.out / "cells" / cell.name),
         "arguments": arguments,
+        "search": search,
         "split": values,
         "seeds": seeds,
         "threads": place.threads,

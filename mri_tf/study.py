@@ -22,16 +22,18 @@ def main(arguments: list[str]) -> int:
     """Runs every cell that has no row yet and writes tables and figures; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
-    from mri_tf.cells import ended_together, finished_row
+    from mri_tf.cells import finished_row
     from mri_tf.compute import cell_executor
-    from mri_tf.folds import check_plan, fold_patients
+    from mri_tf.folds import TUNED, check_plan, fold_patients
     from mri_tf.jobs import Place, cell_jobs
+    from mri_tf.processes import ended_together
     from mri_tf.study_report import write_report
 
     plan = _plan(flags)
-    variants = {name: _prepared_variant(name, flags) for name in plan.variants}
+    variants = {name: _prepared_variant(name, flags) for name in plan.variants if TUNED not in name}
+    variants |= {name: variants[name.removesuffix(TUNED)] for name in plan.variants if TUNED in name}
     first = variants[plan.variants[0]]
-    check_plan(plan, [variant.given.task for variant in variants.values()])
+    check_plan(plan, [variants[name].given.task for name in plan.variants])
     common = _common_patients(variants)
     if plan.folds > 1 and any(first.prepared.splits):
         print("the split column of the set is not used: patients are dealt into folds")
@@ -64,11 +66,15 @@ def main(arguments: list[str]) -> int:
 
 
 def _plan(flags):
-    from mri_tf.folds import WHOLE, Plan
+    from mri_tf.folds import TUNED, WHOLE, Plan
 
     variants = tuple(name.strip() or BASE_VARIANT for name in flags.variants.split(";"))
     if len(set(variants)) < len(variants):
         raise InputError("--variants names each variant once.", flags.variants, "Correct it.")
+    if any(name.endswith(TUNED) for name in variants):
+        raise InputError(f"No variant ends in {TUNED}.", flags.variants, "Ask for it with --tuned.")
+    if flags.tuned:
+        variants += tuple(f"{name}{TUNED}" for name in variants)
     return Plan(
         variants=variants,
         folds=flags.folds,
@@ -77,6 +83,7 @@ def _plan(flags):
         keep_all=tuple(name for name in flags.keep_all.split(",") if name),
         restarts=flags.restarts,
         seed=flags.seed,
+        trials=flags.tuned,
     )
 
 
@@ -178,6 +185,10 @@ def _parser() -> Parser:
     parser.add_argument(
         "--restarts", type=positive_int, default=1,
         help="trainings a cell; the one best on its validation side counts (default 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tuned", type=positive_int, default=0, metavar="TRIALS",
+        help="every variant also with values searched inside each fold, in so many trials",
     )  # fmt: skip
     parser.add_argument(
         "--keep", choices=("runs", "metrics"), default="runs", help="what stays of a cell"

@@ -61,7 +61,8 @@ ARROWS = {
     "answers": {"calibration", "conformal", "decisions", "losses", "task"},
     "folds": ON_DISK | {"sides"},
     "jobs": ON_DISK | {"folds", "inputs", "sides"},
-    "cells": ON_DISK | {"command"},
+    "processes": CORE | {"command"},
+    "cells": ON_DISK | {"command", "processes"},
     "deriving": ON_DISK | {"assemble", "data", "data_prep", "predicting", "progress"},
     "derive": ANYTHING,
     "explaining": ON_DISK | {"attribution", "data", "data_prep", "saliency"},
@@ -156,7 +157,7 @@ def test_no_module_imports_a_private_name_of_another(path):
 def test_the_head_of_a_command_imports_the_standard_library_only(command):
     import sys
 
-    name = command if command.startswith("data_prep") else f"mri_tf.{command}"
+    name = command if command.split(".")[0] in ("data_prep", "tuning") else f"mri_tf.{command}"
     path = ROOT / Path(*name.split(".")).with_suffix(".py")
     for module, _ in _imports(path, only_head=True):
         assert module in HEADS or module.split(".")[0] in sys.stdlib_module_names, module

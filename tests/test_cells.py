@@ -14,8 +14,9 @@ import pytest
 from fake_train import PYTHON, FakeTrain, driver, is_alive, job_of
 
 from mri_tf import cells
-from mri_tf.cells import ended_together, finished_row, restarts_of, run_cell, run_of
+from mri_tf.cells import finished_row, restarts_of, run_cell, run_of
 from mri_tf.errors import InputError, RunFailed
+from mri_tf.processes import ended_together
 from mri_tf.study import run_all
 
 KILLED = f"die {int(signal.SIGKILL)}"
@@ -97,6 +98,25 @@ def test_what_is_kept_of_a_cell(fake, tmp_path, keep):
         assert (Path(job["folder"]) / f"s{seed}" / "predictions.parquet").is_file()
         assert not (Path(job["folder"]) / f"s{seed}" / "tensorboard").exists()
     assert run_of(job).name == "s1"
+
+
+def test_a_tuned_cell_searches_on_its_own_split_and_trains_with_what_was_found(fake, tmp_path):
+    search = ["--task", "t.py", "--trials", "3"]
+    row = run_cell(job_of(tmp_path, "c", search=search, seeds=[0, 1]))
+    assert row["status"] == "done" and json.loads(row["tuned"]) == {"learning_rate": 0.005}
+    for seed in (0, 1):
+        said = (fake.home / f"c-s{seed}.arguments").read_text()
+        assert said.endswith("--set learning_rate=0.005")
+    plain = run_cell(job_of(tmp_path, "d"))
+    assert "tuned" not in plain
+    assert "--set" not in (fake.home / "d-s0.arguments").read_text()
+
+
+def test_a_search_that_fails_is_the_reason_of_its_cell_and_nothing_is_trained(fake, tmp_path):
+    fake.order("c-search", "say 2 error: A rule. Received: x. Way out.")
+    row = run_cell(job_of(tmp_path, "c", search=["--trials", "3"]))
+    assert row["status"] == "failed" and row["reason"] == "search: A rule"
+    assert not (fake.home / "c-s0.begun").exists()
 
 
 # ---- restarts

@@ -17,7 +17,7 @@ from fake_train import FakeTrain
 from PIL import Image
 from small import write_raw, write_task_files
 
-from mri_tf import cells
+from mri_tf import processes
 from mri_tf.command import run_command
 from mri_tf.study import main as study
 
@@ -87,7 +87,7 @@ def no_training(monkeypatch):
     def refuse(*arguments, **settings):
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(cells.subprocess, "Popen", refuse)
+    monkeypatch.setattr(processes.subprocess, "Popen", refuse)
 
 
 STUDY = Path("study")
