@@ -1,0 +1,156 @@
+"""Training on banked features against the plain path: seconds an epoch, and the AUC that comes out.
+
+    python benchmarks/feature_bank.py --raw $MRI_SHARED/data/sunnybrook --weights FILE [--seeds 5]
+
+Thirds of the heart with a ResNet-18 cut after its third stack, all frozen but the last convolution
+with its BatchNorm and the dense layer. Both paths augment. Seconds are of whole epochs, validation
+included, in turns; filling the bank is counted apart. AUC is one-vs-rest, macro, on the held-out
+patients of the same split, a training a seed and path.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+LAST = "stack2_block1_2_.*"
+TASK = """
+from mri_tf.task import Task
+
+TASK = Task(
+    name="thirds", channels=("cine",), image_shape=(128, 128), class_names=("basal", "mid", "apical"),
+    prep=dict(dtype="uint8", label_column="axial_level"), normalize=dict(method="zscore"),
+    model="backbone_classifier",
+    model_args=dict(weights={weights!r}, cut_after="stack2", intensities="zscore"),
+    fine_tune=dict(train=({last!r}, "probabilities/.*")),
+    augment=dict(random_affine=dict(max_degrees=20.0, max_shift_fraction=0.08, zoom=(0.85, 1.15))),
+    augment_probability=0.6, split_fractions=(0.6, 0.2, 0.2), batch_size=16, epochs={epochs},
+    learning_rate=1e-3, feature_bank={copies},
+)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--raw", required=True, type=Path)
+    parser.add_argument("--weights", default="none", help="a .weights.h5 of ResNet-18, or none")
+    parser.add_argument("--copies", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=20, help="of the trainings that AUC is taken of")
+    parser.add_argument("--rounds", type=int, default=3, help="of timed epochs")
+    parser.add_argument("--seeds", type=int, default=5)
+    flags = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        file = Path(home) / "thirds.py"
+        weights = flags.weights if flags.weights == "none" else str(Path(flags.weights).absolute())
+        text = TASK.format(weights=weights, last=LAST, epochs=flags.epochs, copies=flags.copies)
+        file.write_text(text, encoding="utf-8")
+        task, prepared = prepare_set(file, flags.raw, Path(home))
+        print(time_epochs(task, prepared, Path(home), flags.rounds), "\n", flush=True)
+        print(compare_auc(task, prepared, Path(home), flags.seeds))
+
+
+def prepare_set(file: Path, raw: Path, home: Path):
+    """(task, prepared set)."""
+    from data_prep.prepare import prepare
+    from mri_tf.tasks import load_task
+
+    task = load_task(file)
+    prepared, _ = prepare(task, file, raw, home / "data")
+    return task, prepared
+
+
+def run_of(task, prepared, folder: Path, seed: int):
+    """A run that has not started; the split is the seed's."""
+    from mri_tf.fitting import new_run
+    from mri_tf.sides import HowToSplit, choose_sides
+
+    sides = choose_sides(prepared, task, HowToSplit("patient", None, None, seed))
+    return new_run(folder, task, prepared, sides, seed)
+
+
+def time_epochs(task, prepared, home: Path, rounds: int) -> str:
+    """Seconds an epoch of both paths, in turns after one epoch each that is not counted."""
+    import keras
+
+    from mri_tf.assemble import build_parts, put_together
+    from mri_tf.data.plan import TrainingPlan
+    from mri_tf.feeding import feed_features, feed_images
+    from mri_tf.fitting import positions_of
+    from mri_tf.frozen_prefix import split_at_frozen
+
+    run = run_of(task, prepared, home / "timed", seed=0)
+    sides = positions_of(run, prepared)
+    plan = TrainingPlan(sides[0], prepared.labels[sides[0]], task.batch_size, 0)
+    keras.utils.set_random_seed(0)
+    parts = build_parts(task)
+    prefix, suffix = split_at_frozen(parts.network)
+    started = time.perf_counter()
+    banked = feed_features(run, prepared, sides, plan, prefix)
+    filling = time.perf_counter() - started
+    paths = {
+        "plain": (put_together(task, parts), feed_images(task, prepared, sides, plan, {})),
+        "bank": (put_together(task, parts, suffix), banked),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in paths}
+    for model, _ in paths.values():
+        model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
+    for turn in range(1 + rounds):
+        for name, (model, data) in paths.items():
+            spent = one_epoch(model, data, turn)
+            if turn:
+                seconds[name].append(spent)
+    images = np.random.default_rng(0).normal(size=(8, *task.image_shape, 1)).astype(np.float32)
+    whole, cut = parts.network.predict_on_batch(images), suffix.predict_on_batch(prefix(images))
+    plain, bank = (statistics.median(found) for found in seconds.values())
+    stored = sum(file.stat().st_size for file in (home / "timed").rglob("*.npy")) / 1e6
+    return (
+        f"{len(sides[0])} images to train on, {len(sides[1])} of validation, "
+        f"{task.feature_bank} copies\n\n"
+        f"| path | seconds an epoch (median of {rounds}) |\n|---|---|\n"
+        f"| plain | {plain:.2f} |\n| bank | {bank:.2f} |\n\nratio plain / bank: {plain / bank:.1f}; "
+        f"filling: {filling:.1f} s, {stored:.0f} MB; with it the bank is ahead after "
+        f"{filling / max(plain - bank, 1e-9):.0f} epochs; cut and whole network differ by "
+        f"{np.max(np.abs(whole - cut)):.1e}"
+    )
+
+
+def one_epoch(model, data, epoch: int) -> float:
+    """Seconds of training and validation."""
+    raw = data.training(epoch)
+    batches = raw.map(data.prepare) if data.prepare else raw
+    started = time.perf_counter()
+    model.fit(batches.take(data.steps).prefetch(2), epochs=1, shuffle=False, verbose=0)
+    model.evaluate(data.validation, verbose=0)
+    return time.perf_counter() - started
+
+
+def compare_auc(task, prepared, home: Path, seeds: int) -> str:
+    """AUC of the held-out patients, a row a seed, and the mean of the differences."""
+    from mri_tf.evaluate import HeldOut, evaluate_run
+    from mri_tf.fitting import fit_run, positions_of
+
+    rows, differences = [], []
+    for seed in range(seeds):
+        found = []
+        for copies in (0, task.feature_bank):
+            own = replace(task, feature_bank=copies)
+            run = fit_run(
+                run_of(own, prepared, home / f"{copies}-s{seed}", seed), prepared, None, devices=1
+            )
+            held_out = HeldOut(prepared, positions_of(run, prepared)[2], "patient")
+            found.append(evaluate_run(run, held_out, run.folder).metrics["auc"]["value"])
+        differences.append(found[1] - found[0])
+        rows.append(f"| {seed} | {found[0]:.3f} | {found[1]:.3f} | {differences[-1]:+.3f} |")
+    mean, sd = np.mean(differences), np.std(differences, ddof=1) if seeds > 1 else float("nan")
+    return "\n".join(
+        ["| seed | AUC plain | AUC bank | difference |", "|---|---|---|---|", *rows, "",
+         f"bank minus plain: mean {mean:+.3f}, SD {sd:.3f} over {seeds} seeds"]
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
