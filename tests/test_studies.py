@@ -10,12 +10,14 @@ import pytest
 from data_prep.ops.average import averaging_factors
 from data_prep.phantom.meningioma import write_meningioma_phantom
 from data_prep.prepare import prepare
-from mri_tf.assemble import check_task
+from mri_tf.assemble import check_task, load_network
 from mri_tf.data.cut import check_masks
 from mri_tf.errors import InputError
 from mri_tf.export import export_run
 from mri_tf.fitting import fit_run, new_run, positions_of
 from mri_tf.parity import run_in_session
+from mri_tf.predicting import predict_records
+from mri_tf.runs import Run
 from mri_tf.schema import Record
 from mri_tf.sides import HowToSplit, choose_sides
 from mri_tf.studies import studies_of, study_spacing, taken_slices
@@ -115,6 +117,20 @@ def test_without_a_fitted_spacing_all_slices_are_taken(prepared):
     plain = with_values(TASK, {"spacing": {}})
     records = np.arange(len(prepared))
     np.testing.assert_array_equal(taken_slices(plain, prepared, records, {}), records)
+
+
+def test_a_patient_is_answered_for_by_the_slices_that_are_taken(run, prepared):
+    def answers(slice_mm, records):
+        fitted = {**run.values["fitted"], "slice_mm": slice_mm}
+        return predict_records(
+            model, Run(run.folder, {**run.values, "fitted": fitted}), prepared, records
+        )
+
+    model, everything = load_network(run), np.arange(len(prepared))
+    taken = taken_slices(TASK, prepared, everything, {"slice_mm": 6.0})
+    assert len(taken) < len(everything)
+    np.testing.assert_allclose(answers(6.0, everything), answers(6.0, taken), atol=1e-6)
+    assert np.abs(answers(6.0, everything) - answers(0.001, everything)).max() > 1e-6  # all of them
 
 
 def test_the_export_says_what_was_fitted_and_padding_changes_no_answer(run, prepared, home):
