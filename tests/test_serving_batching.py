@@ -9,7 +9,17 @@ import pytest
 from mri_tf.serving.batching import Batcher
 from mri_tf.serving.status import ServingError
 
-END = time.monotonic() + 600
+
+def _end() -> float:
+    """A deadline that no test reaches; not a constant, for the file may be imported long before it runs."""
+    return time.monotonic() + 600
+
+
+def _until(true) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.001)
 
 
 class _Model:
@@ -42,16 +52,14 @@ def _ask_behind_a_first(batcher, model, inputs, seconds=10.0):
         except Exception as error:
             found[place] = error
 
-    first = threading.Thread(target=batcher.run, args=({"x": np.zeros(1)}, ("y",), END))
+    first = threading.Thread(target=batcher.run, args=({"x": np.zeros(1)}, ("y",), _end()))
     first.start()
-    while not model.runs:
-        time.sleep(0.001)
+    _until(lambda: model.runs)
     threads = []
     for place, value in enumerate(inputs):
         threads.append(threading.Thread(target=ask, args=(place, value)))
         threads[-1].start()
-        while len(batcher._queue) <= place and threads[-1].is_alive():
-            time.sleep(0.001)
+        _until(lambda place=place: len(batcher._queue) > place or not threads[-1].is_alive())
     return first, threads, found
 
 
@@ -132,19 +140,18 @@ def test_outputs_that_cannot_be_divided_are_run_one_by_one():
 
     model = _Model()
     batcher = Batcher(total, 8, 100, lambda rows: None)
-    first = threading.Thread(target=batcher.run, args=({"x": np.zeros(5)}, ("y",), END))
+    first = threading.Thread(target=batcher.run, args=({"x": np.zeros(5)}, ("y",), _end()))
     first.start()
     found = []
     threads = [
         threading.Thread(
-            target=lambda k=k: found.append(batcher.run({"x": np.full(2, k)}, ("y",), END)["y"])
+            target=lambda k=k: found.append(batcher.run({"x": np.full(2, k)}, ("y",), _end())["y"])
         )
         for k in (1, 2)
     ]
     for thread in threads:
         thread.start()
-    while len(batcher._queue) < 2:
-        time.sleep(0.001)
+    _until(lambda: len(batcher._queue) >= 2)
     _finish(model, first, threads)
     assert sorted(float(one) for one in found) == [2.0, 4.0]
 
