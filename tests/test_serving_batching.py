@@ -11,7 +11,7 @@ from mri_tf.serving.status import ServingError
 
 
 def _end() -> float:
-    """A deadline that no test reaches; not a constant, for the file may be imported long before it runs."""
+    """A deadline no test reaches; no constant: the file may be imported long before it runs."""
     return time.monotonic() + 600
 
 
