@@ -204,13 +204,13 @@ def test_a_batch_is_the_same_made_in_the_pipeline_or_in_the_train_step(pools):
     task, prepared = pools
     plan = TrainingPlan(np.arange(len(prepared)), prepared.labels, 8, seed=3)
     make = batch_function(task, training=True)
-    in_pipeline = next(iter(training_batches(prepared, plan, 0, task).map(make)))
+    in_pipeline = next(iter(training_batches(prepared, plan, 0, task, {}).map(make)))
     image = keras.Input((32, 32, 1))
     recorder = Recorder(image, keras.layers.Identity()(image))
     recorder.compile(loss="mse", run_eagerly=True)
     recorder.prepare = make
     with pytest.raises(StopIteration):
-        recorder.train_step(next(iter(training_batches(prepared, plan, 0, task))))
+        recorder.train_step(next(iter(training_batches(prepared, plan, 0, task, {}))))
     for one, other in zip(in_pipeline, recorder.seen, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
     assert not np.array_equal(in_pipeline[0], tf.zeros_like(in_pipeline[0]))
