@@ -154,6 +154,7 @@ def test_nothing_to_read_is_refused(tmp_path, words):
         list_sources(raw, load_task(FOLDER / "brain_tumor_44.py"))
 
 
+@pytest.mark.slow
 def test_pseudonyms_name_the_groups_and_workers_change_nothing(own):
     one, _ = prepared(own)
     two, _ = prepared(own, HowToPrepare(workers=2), "two")

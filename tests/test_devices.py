@@ -7,6 +7,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.slow  # seven trainings in a process of their own
+
 SCRIPT = textwrap.dedent("""
     import json, sys
     from pathlib import Path

@@ -30,18 +30,23 @@ SMALL = {
     "grader3d": {"model_args": dict(filters=2, dense_units=4)},
 }
 
-FAST_3D = ("lgg_grade", "glioma_grading")
-ALIKE = ("naive_finetune", "stack2")  # but for values that are small here anyway
+FAST_3D = ("glioma_grading",)
+# Variants that differ in values that are small here anyway, and those another task has in the fast tier.
+ALIKE = ("naive_finetune", "stack2", "size100", "size256", "size630")
+TWICE = {("sax_levels", "threshold"), ("sax_levels", "scratch"), ("sax_levels", "vgg"),
+         ("cardiac_levels", "threshold"), ("meningioma_grading", "scratch"),
+         ("meningioma_grading", "attention")}  # fmt: skip
+PRETRAINED = ("cardiac_structures", "sax_blood_pool")  # in the fast tier as the features of a classifier
 
 
 def _cases():
-    """Every task and variant; of the 3D ones, a classifier on features and one on boxes are fast, and
-    of those that differ in their sequence alone none."""
+    """Every task and variant; of the 3D ones the classifier on boxes is fast."""
     for name in task_names():
         task = load_task(FOLDER / f"{name}.py")
         for variant in ["", *(key for key, values in task.variants.items() if values and key != "demo")]:
             slow = len(task.image_shape) == 3 and (variant or name not in FAST_3D)
             slow = slow or variant.endswith("_alone") or variant in ALIKE
+            slow = slow or (name, variant) in TWICE or name in PRETRAINED
             yield pytest.param(name, variant, marks=[pytest.mark.slow] if slow else [])
 
 

@@ -20,7 +20,6 @@ from mri_tf.metrics.probabilities import calibration_error
 from mri_tf.parity import run_in_session
 from mri_tf.train import main as train
 
-pytestmark = pytest.mark.xdist_group("known_prior")  # its trainings are done once
 HIGH_SHARE, LOW_MEAN, HIGH_MEAN, SD = 0.15, 100, 140, 25
 SIDE = 32
 TASK_FILE = f"""
@@ -127,6 +126,7 @@ def test_the_calibration_error_of_a_class_weighted_network_falls_to_half_at_most
     assert_mended(trained("weighted"))
 
 
+@pytest.mark.slow
 def test_where_nothing_was_resampled_next_to_nothing_is_changed(inside):
     run = trained("manual")
     answers = json.loads((run / "run.json").read_text())["answers"]

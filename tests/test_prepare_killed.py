@@ -135,6 +135,7 @@ def whole(forked, small_input, tmp_path_factory) -> tuple[dict[str, bytes], int]
     return _set_bytes(folder / "set"), int((folder / "counted").read_text())
 
 
+@pytest.mark.slow
 def test_killed_twice_at_random_calls_the_rerun_gives_the_bytes_of_a_whole_run(
     forked, small_input, whole, tmp_path
 ):

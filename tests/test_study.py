@@ -339,6 +339,7 @@ def parent_of(process: int) -> int:
     return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+@pytest.mark.slow
 def test_on_a_dask_cluster_a_killed_worker_loses_no_cell(inside, tmp_path):
     address, processes = scheduler_and_workers(tmp_path, 2)
     try:

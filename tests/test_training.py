@@ -70,7 +70,10 @@ def test_another_seed_gives_other_weights(tmp_path, pools, uninterrupted):
     )
 
 
-@pytest.mark.parametrize("epoch, step", [(0, 2), (1, 0), (2, 3)])
+@pytest.mark.parametrize(
+    "epoch, step",
+    [(1, 0), pytest.param(0, 2, marks=pytest.mark.slow), pytest.param(2, 3, marks=pytest.mark.slow)],
+)
 def test_a_training_stopped_in_the_middle_continues_to_equal_weights(
     tmp_path, pools, uninterrupted, monkeypatch, epoch, step
 ):
@@ -92,6 +95,7 @@ def test_a_training_stopped_in_the_middle_continues_to_equal_weights(
     ).read_text()
 
 
+@pytest.mark.slow
 def test_a_training_killed_by_the_system_continues_to_equal_weights(tmp_path, pools, uninterrupted):
     script = textwrap.dedent("""
         import sys

@@ -54,7 +54,7 @@ def test_the_identity_gives_back_any_volume(size, arguments):
     image = volume(*size, 2)
     result = predict_windows(same, image, WINDOW, **arguments)
     assert result.dtype == np.float32 and result.shape == image.shape
-    np.testing.assert_allclose(result, image, atol=1e-6)
+    np.testing.assert_allclose(result, image, atol=2e-6)  # sums of many weights
 
 
 @settings(max_examples=20, deadline=None)
