@@ -220,6 +220,7 @@ def test_a_batch_is_the_same_made_in_the_pipeline_or_in_the_train_step(pools):
     assert not np.array_equal(in_pipeline[0], tf.zeros_like(in_pipeline[0]))
 
 
+@pytest.mark.slow
 def test_training_on_the_device_gives_the_losses_of_training_from_the_pipeline(
     tmp_path, pools, monkeypatch
 ):
