@@ -33,8 +33,8 @@ SMALL = {
 FAST_3D = ("glioma_grading",)
 # Variants that differ in values that are small here anyway, and those another task has in the fast tier.
 ALIKE = ("naive_finetune", "stack2", "size100", "size256", "size630")
-TWICE = {("sax_levels", ""), ("sax_levels", "threshold"), ("sax_levels", "scratch"), ("sax_levels", "vgg"),
-         ("cardiac_levels", "threshold"), ("meningioma_grading", "scratch"),
+TWICE = {("sax_levels", ""), ("sax_levels", "threshold"), ("sax_levels", "scratch"),
+         ("sax_levels", "vgg"), ("cardiac_levels", "threshold"), ("meningioma_grading", "scratch"),
          ("meningioma_grading", "attention")}  # fmt: skip
 PRETRAINED = ("cardiac_structures", "sax_blood_pool")  # in the fast tier as the features of a classifier
 
