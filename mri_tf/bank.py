@@ -97,7 +97,7 @@ def bank_batches(
             for batch in plan.batches(epoch):
                 numbers = np.array([number_of[int(record)] for record in batch.records])
                 drawn = _draw(rng, len(numbers), side)
-                yield bank.rows(numbers, drawn), labels[numbers], batch.weights, _places(batch)
+                yield bank.rows(numbers, drawn), labels[numbers], batch.weights, batch.places
 
     labels = side.prepared.labels[side.records]
     count = plan.steps * (side.task.epochs - first)
@@ -113,7 +113,7 @@ def every_record(bank: Bank, batches: list[Batch], side: Side, inputs: list) -> 
             numbers = np.array([number_of[int(record)] for record in batch.records])
             features = bank.rows(numbers, np.zeros(len(numbers), np.int64))
             labels = side.prepared.labels[batch.records]
-            yield features, labels, batch.weights, _places(batch)
+            yield features, labels, batch.weights, batch.places
 
     return _dataset(generate, inputs, len(batches), bool(side.task.bag))
 
@@ -124,11 +124,6 @@ def _draw(rng: np.random.Generator, count: int, side: Side) -> np.ndarray:
         return np.zeros(count, np.int64)
     changed = rng.random(count) < side.task.augment_probability
     return np.where(changed, 1 + rng.integers(side.copies, size=count), 0)
-
-
-def _places(batch: Batch) -> np.ndarray:
-    """Which of the batch's patients each record belongs to."""
-    return np.arange(len(batch.records)) if batch.bags is None else batch.bags
 
 
 def _dataset(generate, inputs: list, count: int, in_bags: bool) -> tf.data.Dataset:

@@ -10,6 +10,11 @@ NOBODY = (
 IMAGES = "groups of images"  # what is counted where nobody knows the patients
 
 
+def split_apart(prepared: Prepared) -> str:
+    """What a random split of the set's records puts on both sides."""
+    return "slices of one patient" if prepared.patients_known else "copies of one image"
+
+
 def leak(prepared: Prepared, decided: np.ndarray, held_out: np.ndarray) -> str:
     """How many of the held-out records have another of their patient (or group) among those that
     decided the weights; both are positions in the set."""
@@ -18,8 +23,7 @@ def leak(prepared: Prepared, decided: np.ndarray, held_out: np.ndarray) -> str:
         patient in seen or group in seen
         for patient, group in zip(prepared.patients[held_out], prepared.groups[held_out], strict=True)
     )
-    what = "slices of one patient" if prepared.patients_known else "copies of one image"
-    return f"LEAKY: {what} on both sides, of {met} of {len(held_out)} held-out records"
+    return f"LEAKY: {split_apart(prepared)} on both sides, of {met} of {len(held_out)} held-out records"
 
 
 def counted_as_images(values):

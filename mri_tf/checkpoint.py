@@ -89,6 +89,14 @@ def write_at_once(path: Path, data: bytes | memoryview) -> None:
         scratch.unlink(missing_ok=True)
 
 
+def write_table(path: Path, table) -> Path:
+    """Writes a pandas table as Parquet, whole or not at all; returns the path."""
+    whole = io.BytesIO()
+    table.to_parquet(whole, index=False)
+    write_at_once(path, whole.getbuffer())
+    return path
+
+
 def _numbered(names: list[str], prefix: str) -> list[str]:
     own = [name for name in names if name.startswith(prefix)]
     return sorted(own, key=lambda name: int(name.removeprefix(prefix)))

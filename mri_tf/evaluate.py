@@ -1,6 +1,5 @@
 """Counts a run on its held-out patients, or on other data: python -m mri_tf.evaluate --run RUN."""
 
-import io
 import json
 import sys
 from dataclasses import dataclass, replace
@@ -194,7 +193,7 @@ class Predictions:
 def _write_predictions(out: Path, held_out: HeldOut, found: Predictions, class_names) -> Path:
     import pandas as pd
 
-    from mri_tf.checkpoint import write_at_once
+    from mri_tf.checkpoint import write_table
     from mri_tf.runs import PREDICTIONS
 
     prepared, records = held_out.prepared, held_out.records
@@ -212,10 +211,7 @@ def _write_predictions(out: Path, held_out: HeldOut, found: Predictions, class_n
     for number, name in enumerate(class_names):
         table[f"p_{name}"] = found.probabilities[:, number]
         table[f"output_{name}"] = found.outputs[:, number]
-    whole = io.BytesIO()
-    table.to_parquet(whole, index=False)
-    write_at_once(out / PREDICTIONS, whole.getbuffer())
-    return out / PREDICTIONS
+    return write_table(out / PREDICTIONS, table)
 
 
 def _shares(prior: str, run):

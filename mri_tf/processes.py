@@ -52,12 +52,15 @@ def stop_if_interrupted() -> None:
         raise KeyboardInterrupt
 
 
+def limited_to(threads: int) -> dict[str, str]:
+    """The environment of a process that computes with so many threads."""
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    return dict.fromkeys(names, str(threads))
+
+
 def run_module(arguments: list[str], child: Child) -> str:
     """Runs `python -m ARGUMENTS` to its end; returns why it failed, or nothing."""
-    environment = os.environ | {
-        name: str(child.threads)
-        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    }
+    environment = os.environ | limited_to(child.threads)
     for _ in range(ATTEMPTS):
         with child.log.open("ab") as log:
             begun = log.tell()

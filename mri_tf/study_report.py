@@ -1,6 +1,5 @@
 """What a study writes: results.parquet, differences.parquet, report.md and figures/."""
 
-import io
 import itertools
 import json
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 from mri_tf import figures, metrics, tables
 from mri_tf.caveats import NOBODY
 from mri_tf.cells import DONE, restarts_of, run_of
-from mri_tf.checkpoint import write_at_once
+from mri_tf.checkpoint import write_at_once, write_table
 from mri_tf.folds import Plan, file_name
 from mri_tf.metrics.spread import Row
 from mri_tf.runs import METRICS, PREDICTIONS
@@ -35,7 +34,7 @@ def write_report(
     results = results.reindex(columns=[*COLUMNS, *more])
     results["train_size"] = results["train_size"].astype(float)
     counts = dict.fromkeys(results.columns.intersection(COUNTS), "Int64")
-    files = [_write_table(out / RESULTS, results.astype(counts))]
+    files = [write_table(out / RESULTS, results.astype(counts))]
     done = [job for job in jobs if rows[job["name"]]["status"] == DONE]
     if task.kind == "segmentation" or not done:
         table = tables.score_table(results, ("dice_mean",)) if done else tables.left_out(results)
@@ -47,7 +46,7 @@ def write_report(
         differences = _differences(found, plan.variants, task, scores)
         if len(differences):
             differences["unit"] = unit
-            files.append(_write_table(out / DIFFERENCES, differences))
+            files.append(write_table(out / DIFFERENCES, differences))
         parts = _classifier_parts(results, found, differences, task, scores, unit)
         if plan.restarts > 1:
             parts |= _restart_parts(results, done, scores)
@@ -228,10 +227,3 @@ def _figures(
 
 def _size_text(size: float) -> str:
     return "all" if np.isnan(size) else f"{size:g}"
-
-
-def _write_table(path: Path, table: pd.DataFrame) -> Path:
-    whole = io.BytesIO()
-    table.to_parquet(whole, index=False)
-    write_at_once(path, whole.getbuffer())
-    return path

@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> int:
     flags = _parser().parse_args(arguments)
     import_tensorflow()
     from mri_tf.assemble import check_task
+    from mri_tf.caveats import split_apart
     from mri_tf.deriving import derive_set
     from mri_tf.devices import configure_devices
     from mri_tf.evaluate import HeldOut, evaluate_run, summary
@@ -61,8 +62,7 @@ def main(arguments: list[str]) -> int:
         f"{len(sides[1])} to choose the weights, {len(sides[2])} held out; split by {chosen.mode}"
     )
     if chosen.mode == "random":
-        what = "slices of one patient" if prepared.patients_known else "copies of one image"
-        print(f"LEAKY: a random split puts {what} on both sides")
+        print(f"LEAKY: a random split puts {split_apart(prepared)} on both sides")
     run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
     for item in skipped:
         print(f"skipped {item.source}: {item.reason}", file=sys.stderr)

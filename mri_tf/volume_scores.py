@@ -1,6 +1,5 @@
 """How well a 3D segmentation lies on each volume, and the table of it beside metrics.json."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from mri_tf.checkpoint import write_at_once
+from mri_tf.checkpoint import write_table
 from mri_tf.metrics import Distance, f1_per_class, hausdorff95
 from mri_tf.predicting import label_pairs, predicted_masks
 from mri_tf.prepared import Prepared
@@ -71,7 +70,4 @@ def write_volume_scores(
             table[f"hausdorff95_{name}_reason"] = [distance.reason for distance in of_label]
     if any(scores.distances):
         table["measured_in"] = [volume[0].unit for volume in scores.distances]
-    whole = io.BytesIO()
-    table.to_parquet(whole, index=False)
-    write_at_once(folder / PREDICTIONS, whole.getbuffer())
-    return folder / PREDICTIONS
+    return write_table(folder / PREDICTIONS, table)

@@ -13,7 +13,6 @@ from tensorboard.plugins.hparams import api as hparams
 from mri_tf.errors import InputError, RunFailed
 from tuning.trials import OBJECTIVE, Problem, score_trial
 
-TUNERS = ("hyperband", "bayesian", "random")
 OWN = "tuner/"  # prefix of the values that Hyperband keeps for itself
 PROJECT = "oracle"  # folder of KerasTuner's own state
 
@@ -65,10 +64,6 @@ class TrainingTuner(keras_tuner.engine.base_tuner.BaseTuner):
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
         self.advance(trial.trial_id)
-
-    def load_model(self, trial):
-        """Not kept: the best values are trained again."""
-        raise NotImplementedError
 
 
 def trial_values(values: dict) -> dict:

@@ -37,8 +37,7 @@ def read_dataset(
 
     def generate() -> Iterator[tuple[np.ndarray, ...]]:
         for batch in batches():
-            bags = np.arange(len(batch.records)) if batch.bags is None else batch.bags
-            yield batch.records, batch.weights, batch.seeds, bags
+            yield batch.records, batch.weights, batch.seeds, batch.places
 
     dataset = tf.data.Dataset.from_generator(
         generate,

@@ -25,6 +25,11 @@ class Batch:
     seeds: np.ndarray  # (batch, 2) int64, for tf.random.stateless_*
     bags: np.ndarray | None = None  # (batch,) int64, ascending from 0
 
+    @property
+    def places(self) -> np.ndarray:
+        """(batch,) which answer of the batch each record belongs to: its patient's, or its own."""
+        return np.arange(len(self.records)) if self.bags is None else self.bags
+
 
 @dataclass(frozen=True)
 class TrainingPlan:
