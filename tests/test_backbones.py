@@ -13,7 +13,7 @@ import tensorflow as tf
 from mri_tf.assemble import check_task
 from mri_tf.errors import InputError
 from mri_tf.frozen_prefix import split_at_frozen
-from mri_tf.models import backbone_classifier, backbones, builder, check_model_args
+from mri_tf.models import backbone_classifier, backbone_ensemble, backbones, builder, check_model_args
 from mri_tf.saliency import check_layer, grad_cam, guided_backpropagation, guided_copy
 from mri_tf.task import Task
 
@@ -283,3 +283,26 @@ def test_a_file_without_a_builder_is_no_model():
     check_model_args("vgg_features", dict(weights="none"), takes_features=False)
     with pytest.raises(InputError, match=os.devnull + "x"):
         check_model_args("vgg_features", dict(weights=os.devnull + "x"), takes_features=False)
+
+
+# ---- one backbone a channel
+
+
+def test_an_ensemble_answers_the_mean_of_networks_that_see_one_channel_each(files):
+    keras.utils.set_random_seed(0)
+    shape, short = (SIDE, SIDE, 2), dict(weights=files["file"], cut_after="stack0")
+    model = backbone_ensemble.build(shape, 2, **short)
+    members = keras.Model(
+        model.input, [model.get_layer(f"channel{k}_probabilities").output for k in range(2)]
+    )
+    images = _images(2)
+    other = np.concatenate([images[..., :1], 1 - images[..., 1:]], axis=-1)
+    first, second = members.predict_on_batch(images)
+    first_again, second_again = members.predict_on_batch(other)
+    np.testing.assert_array_equal(first, first_again)
+    assert np.abs(second - second_again).max() > 1e-4
+    np.testing.assert_allclose(model.predict_on_batch(images), (first + second) / 2, atol=1e-6)
+    # Each member is what a classifier of that channel alone is.
+    alone = backbone_classifier.build((SIDE, SIDE, 1), 2, **short)
+    alone.get_layer("probabilities").set_weights(model.get_layer("channel1_probabilities").get_weights())
+    np.testing.assert_allclose(alone.predict_on_batch(images[..., 1:]), second, atol=1e-6)

@@ -29,7 +29,10 @@ MEAN, SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # I
 AUTOMATIC = re.compile(r"(conv2d|batch_normalization|activation|concatenate|\w+_pooling2d)(_\d+)?")
 
 
-def inlined(image, backbone: str, weights: str, cut_after: str = "", intensities: str = UNIT):
+def inlined(
+    image, backbone: str, weights: str, cut_after: str = "", intensities: str = UNIT,
+    channel: int | None = None,
+):  # fmt: skip
     """(batch, rows, columns, channels) of `keras.Input` -> feature maps of the backbone.
 
     All of its layers are layers of the image's own graph.
@@ -45,7 +48,8 @@ def inlined(image, backbone: str, weights: str, cut_after: str = "", intensities
 
     `intensities` says what the image holds: `unit`, [0, 1], is scaled as the backbone's own
     preprocessing does; `zscore`, mean 0 and SD 1, is taken for an image scaled by ImageNet's mean and
-    SD; `as they are` scales nothing.
+    SD; `as they are` scales nothing. With `channel`, the backbone sees that one alone, and the
+    names of its layers begin with `channel<number>_`: a network may hold one a channel.
 
     BatchNorm has a momentum of 0.9 and statistics over all devices, as everywhere in this house, and
     the epsilon that the weights were trained with (1e-5 in a ResNet). Raises InputError.
@@ -55,12 +59,13 @@ def inlined(image, backbone: str, weights: str, cut_after: str = "", intensities
     source = _with_weights(backbone, weights)
     if cut_after:
         source = keras.Model(source.input, source.get_layer(_last_layer(source, cut_after)).output)
-    channels = image.shape[-1]
-    x = layers.Concatenate(name="colour")([image] * 3) if channels == 1 else image
+    seen = image if channel is None else image[..., channel : channel + 1]
+    prefix = "" if channel is None else f"channel{channel}_"
+    x = layers.Concatenate(name=f"{prefix}colour")([seen] * 3) if seen.shape[-1] == 1 else seen
     if intensities != AS_THEY_ARE:
         scale, offset = _scaling(backbone, intensities, x.shape[-1])
-        x = layers.Rescaling(scale, offset, name="imagenet_intensities")(x)
-    names = _names(source)
+        x = layers.Rescaling(scale, offset, name=f"{prefix}imagenet_intensities")(x)
+    names = {own: prefix + name for own, name in _names(source).items()}
 
     def copied(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config() | {"name": names[layer.name]}
