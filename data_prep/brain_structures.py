@@ -10,15 +10,23 @@ from data_prep.phantom.brain import write_brain_structures_phantom
 from data_prep.source import Source
 from data_prep.study3d import OPERATIONS, SETTINGS, check_settings, labelled_sources
 from data_prep.study3d import labelled_record as read_source
+from data_prep.unlabelled import Unlabelled, volumes_at
 from mri_tf.task import Task
 
-__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
+__all__ = [
+    "OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict", "write_phantom",
+]  # fmt: skip
 
 
 def list_sources(raw: Path, task: Task) -> list[Source]:
     """One source an image with a label map; raises InputError if there is none."""
     check_settings(task, ("t1",))
     return labelled_sources(raw, task, "volumes")
+
+
+def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+    """A volume, a table of patients, or a folder of volumes."""
+    return volumes_at(path, "t1", "volumes")
 
 
 def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:

@@ -12,11 +12,14 @@ from data_prep.readers.nifti import read_nifti
 from data_prep.readers.table import read_table
 from data_prep.source import Source
 from data_prep.study3d import OPERATIONS, SETTINGS, check_settings, study_record
+from data_prep.unlabelled import Unlabelled, volumes_at
 from data_prep.volume import three_dimensional
 from mri_tf.schema import Record
 from mri_tf.task import Task
 
-__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
+__all__ = [
+    "OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict", "write_phantom",
+]  # fmt: skip
 SEQUENCES = ("t1",)
 FACTS = ("site", "scanner", "age", "sex")
 
@@ -49,6 +52,11 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     """The volume on the task's grid."""
     volume = three_dimensional(read_nifti(raw / source.files["t1"]))
     return study_record({"t1": volume}, None, source, task, SEQUENCES)
+
+
+def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+    """A volume, a table of patients, or a folder of volumes."""
+    return volumes_at(path, "t1", "volumes")
 
 
 def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:

@@ -14,9 +14,10 @@ from data_prep.phantom.thorax import write_thorax_phantom
 from data_prep.readers.nifti import read_nifti
 from data_prep.readers.table import read_table
 from data_prep.source import Source, Unreadable
-from data_prep.volume import three_dimensional
+from data_prep.unlabelled import Unlabelled, volumes_at
+from data_prep.volume import Volume, geometry_facts, three_dimensional
 from mri_tf.errors import InputError
-from mri_tf.schema import Record
+from mri_tf.schema import NO_LABEL, Record
 from mri_tf.task import Task
 
 OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane", "clahe if set")
@@ -51,17 +52,12 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
 
 
 def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
-    """The labelled slices of one volume, head first."""
+    """The labelled slices of one volume, head first; all of one to predict."""
     volume = three_dimensional(read_nifti(raw / source.files["volume"]))
     check_tilt(volume)
+    facts = geometry_facts(volume, volume.stored_axes)
     records = []
-    level_of: dict[int, str] = {}
-    for height_mm, level in source.slices:
-        z = nearest_slice(volume, height_mm)
-        if z is None:
-            raise Unreadable(f"the slice at z_mm {height_mm:g} lies outside the volume")
-        if level_of.setdefault(z, level) != level:
-            raise Unreadable(f"one slice is {level_of[z]} and {level}, at z_mm {height_mm:g}")
+    for z, level in _chosen_slices(volume, source):
         image, affine = axial_slice(volume, z, task.image_shape, fill=AIR_HU)
         if "clahe" in task.prep:
             image = clahe_uint8(image, **task.prep["clahe"])
@@ -72,11 +68,32 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
                 record_id="",
                 patient=source.patient,
                 image=image[..., None],  # (rows, columns, 1)
-                label=task.class_names.index(level),
+                label=task.class_names.index(level) if level else NO_LABEL,
+                facts=facts,
                 affine=affine,
             )
         )
     return records
+
+
+def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+    """A volume, a table of patients, or a folder of volumes."""
+    return volumes_at(path, "volume", "volumes")
+
+
+def _chosen_slices(volume: Volume, source: Source) -> list[tuple[int, str]]:
+    """z index and level of the slices, the level empty where nobody gave one; raises Unreadable."""
+    if source.to_predict:
+        return [(z, "") for z in reversed(range(volume.array.shape[2]))]
+    chosen, level_of = [], {}
+    for height_mm, level in source.slices:
+        z = nearest_slice(volume, height_mm)
+        if z is None:
+            raise Unreadable(f"the slice at z_mm {height_mm:g} lies outside the volume")
+        if level_of.setdefault(z, level) != level:
+            raise Unreadable(f"one slice is {level_of[z]} and {level}, at z_mm {height_mm:g}")
+        chosen.append((z, level))
+    return chosen
 
 
 def _volume_file(raw: Path, patient: str) -> str:

@@ -13,7 +13,8 @@ from data_prep.ops.label_map import check_label_map
 from data_prep.phantom.thorax import write_thorax_phantom
 from data_prep.readers.nifti import read_nifti
 from data_prep.source import Source
-from data_prep.volume import three_dimensional
+from data_prep.unlabelled import Unlabelled, volumes_at
+from data_prep.volume import geometry_facts, three_dimensional
 from mri_tf.errors import InputError
 from mri_tf.schema import Record
 from mri_tf.task import Task
@@ -51,25 +52,38 @@ def _volume_file(raw: Path, label_map: Path) -> str:
 
 
 def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
-    """Every `prep["slice_step"]`-th axial slice, head first, with its label map."""
+    """Every `prep["slice_step"]`-th axial slice, head first, with its label map; every slice of a
+    volume that has none."""
     volume = three_dimensional(read_nifti(raw / source.files["volume"]))
     check_tilt(volume)
-    labels = three_dimensional(read_nifti(raw / source.files["labels"]))
-    check_label_map(labels, volume, len(task.class_names))
+    labels, step = None, 1
+    if "labels" in source.files:
+        labels = three_dimensional(read_nifti(raw / source.files["labels"]))
+        check_label_map(labels, volume, len(task.class_names))
+        step = max(1, task.prep.get("slice_step", 1))
+    facts = geometry_facts(volume, volume.stored_axes)
     records = []
-    for z in range(volume.array.shape[2] - 1, -1, -max(1, task.prep.get("slice_step", 1))):
+    for z in range(volume.array.shape[2] - 1, -1, -step):
         image, affine = axial_slice(volume, z, task.image_shape, fill=AIR_HU)
-        mask, _ = axial_slice(labels, z, task.image_shape, fill=0, nearest=True)
+        mask = None
+        if labels is not None:
+            mask = axial_slice(labels, z, task.image_shape, fill=0, nearest=True)[0].astype(np.uint8)
         records.append(
             Record(
                 record_id="",
                 patient=source.patient,
                 image=hounsfield_int16(image)[..., None],  # (rows, columns, 1)
-                mask=mask.astype(np.uint8),
+                mask=mask,
+                facts=facts,
                 affine=affine,
             )
         )
     return records
+
+
+def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+    """A volume, a table of patients, or a folder of volumes."""
+    return volumes_at(path, "volume", "volumes")
 
 
 def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:

@@ -9,13 +9,13 @@ them counts as a patient. Settings are those of manifest.csv but for its columns
 import difflib
 from pathlib import Path
 
-from data_prep.csv_manifest import OPERATIONS, check_settings, read_source
+from data_prep.csv_manifest import OPERATIONS, check_settings, read_source, sources_to_predict
 from data_prep.csv_manifest import SETTINGS as TABLE_SETTINGS
 from data_prep.source import Source
 from mri_tf.errors import InputError, some_of
 from mri_tf.task import Task
 
-__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source"]
+__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict"]
 SETTINGS = TABLE_SETTINGS - {"label_column"}
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what systems leave in folders of images
 

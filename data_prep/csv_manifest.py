@@ -16,6 +16,7 @@ from data_prep.ops.clahe import clahe_uint8
 from data_prep.readers.image import read_image, read_label_image
 from data_prep.readers.table import read_table
 from data_prep.source import Source, Unreadable
+from data_prep.unlabelled import Unlabelled, images_at
 from mri_tf.errors import InputError, some_of
 from mri_tf.schema import NO_LABEL, Record
 from mri_tf.task import Task
@@ -91,7 +92,7 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
         channels = np.moveaxis(image, -1, 0)
         image = np.stack([clahe_uint8(one, **task.prep["clahe"]) for one in channels], axis=-1)
     mask = None
-    if task.kind == "segmentation":
+    if task.kind == "segmentation" and not source.to_predict:
         mask = _read_mask(raw, source, stored.shape[:2], task)
     label = task.class_names.index(source.label) if source.label else NO_LABEL
     return [
@@ -100,6 +101,11 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
             group=source.group, split=source.split, facts=source.facts,
         )
     ]  # fmt: skip
+
+
+def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+    """An image file, a table (image, patient_id where known), or a folder of images."""
+    return images_at(path, task)
 
 
 def check_settings(task: Task) -> None:

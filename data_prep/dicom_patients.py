@@ -11,9 +11,10 @@ from data_prep.csv_manifest import check_labels, check_patients
 from data_prep.dicom_study import OPERATIONS, SETTINGS, check_settings, dicom_source, read_source
 from data_prep.readers.table import read_table
 from data_prep.source import Source
+from data_prep.unlabelled import Unlabelled, dicom_at
 from mri_tf.task import Task
 
-__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source"]
+__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict"]
 TABLE = "patients.csv"
 FACTS = ("site", "age", "sex")
 
@@ -36,3 +37,8 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
         )
         for row in rows
     ]
+
+
+def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+    """A patient's folder, a table of patients, or a folder of patients."""
+    return dicom_at(path, TABLE)

@@ -19,12 +19,17 @@ from data_prep.readers.nifti import read_nifti
 from data_prep.readers.table import read_table
 from data_prep.source import Source
 from data_prep.study3d import OPERATIONS, SETTINGS, check_settings, study_record
+from data_prep.unlabelled import Unlabelled, folders_at
 from data_prep.volume import Volume, three_dimensional
 from mri_tf.errors import InputError, some_of
 from mri_tf.schema import Record
 from mri_tf.task import Task
 
-__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
+__all__ = [
+    "MASK_ROLE", "OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict",
+    "write_phantom",
+]  # fmt: skip
+MASK_ROLE = "seg"  # of a mask that a user gives
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 GRADES = ("LGG", "HGG")
 SUFFIXES = (".nii.gz", ".nii")
@@ -54,15 +59,33 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
 
 
 def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
-    """The sequences of a case on the task's grid, with the whole tumour as mask."""
+    """The sequences of a case on the task's grid, with the whole tumour as mask, if it has one."""
     volumes = {
         name: three_dimensional(read_nifti(raw / source.files[name]))
         for name in SEQUENCES
         if name in source.files
     }
-    labels = three_dimensional(read_nifti(raw / source.files["seg"]))
-    tumour = Volume((labels.array > 0).astype(np.uint8), labels.affine)
+    tumour = None
+    if "seg" in source.files:
+        labels = three_dimensional(read_nifti(raw / source.files["seg"]))
+        tumour = Volume((labels.array > 0).astype(np.uint8), labels.affine)
     return study_record(volumes, tumour, source, task, SEQUENCES)
+
+
+def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+    """A case's folder, a table of cases (patient_id), or a folder of cases (or of HGG and LGG)."""
+    rule = "A case is a folder with <case>_flair.nii.gz and its other sequences."
+    return folders_at(path, _sequence_files, rule, depth=2)
+
+
+def _sequence_files(folder: Path) -> dict[str, str]:
+    """Those that are there; a manual segmentation is not looked at."""
+    name, files = folder.resolve().name, {}
+    for sequence in SEQUENCES:
+        for file in (f"{name}_{sequence}{suffix}" for suffix in SUFFIXES):
+            if (folder / file).is_file():
+                files.setdefault(sequence, file)
+    return files
 
 
 def _cases(raw: Path) -> list[Path]:

@@ -15,11 +15,14 @@ from data_prep.readers.table import read_table
 from data_prep.source import Source
 from data_prep.study3d import OPERATIONS, check_settings, study_record
 from data_prep.study3d import SETTINGS as STUDY_SETTINGS
+from data_prep.unlabelled import Unlabelled, folders_at
 from data_prep.volume import three_dimensional
 from mri_tf.schema import NOMINAL, Record
 from mri_tf.task import Task
 
-__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
+__all__ = [
+    "OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict", "write_phantom",
+]  # fmt: skip
 SETTINGS = STUDY_SETTINGS | {"label_column"}
 SEQUENCES = ("flair", "t1pre", "t1post")
 FACTS = ("site", "age", "sex")
@@ -55,15 +58,28 @@ def _files(raw: Path, patient: str) -> dict[str, str]:
 
 
 def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
-    """The sequences that are there and the tumour mask on the task's grid."""
+    """The sequences that are there and the tumour mask, if there is one, on the task's grid."""
     volumes = {
         name: three_dimensional(read_nifti(raw / source.files[name]))
         for name in SEQUENCES
         if name in source.files
     }
-    mask = three_dimensional(read_nifti(raw / source.files["mask"]))
+    mask = None
+    if "mask" in source.files:
+        mask = three_dimensional(read_nifti(raw / source.files["mask"]))
     source = dataclasses.replace(source, facts={**source.facts, "spacing": NOMINAL})
     return study_record(volumes, mask, source, task, SEQUENCES)
+
+
+def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+    """A patient's folder, a table of patients, or a folder of patients; masks are not looked at."""
+    rule = f"A patient is a folder with one of {', '.join(f'{name}.nii.gz' for name in SEQUENCES)}."
+    return folders_at(path, _sequence_files, rule)
+
+
+def _sequence_files(folder: Path) -> dict[str, str]:
+    there = {name: f"{name}.nii.gz" for name in SEQUENCES}
+    return {name: file for name, file in there.items() if (folder / file).is_file()}
 
 
 def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:

@@ -23,12 +23,15 @@ from data_prep.readers.nifti import read_nifti
 from data_prep.readers.table import read_table
 from data_prep.source import Source, Unreadable
 from data_prep.study3d import check_settings, in_dtype, joined_study
+from data_prep.unlabelled import Unlabelled, folders_at
 from data_prep.volume import Volume, three_dimensional
 from mri_tf.errors import InputError, some_of
-from mri_tf.schema import Record
+from mri_tf.schema import NO_LABEL, Record
 from mri_tf.task import Task
 
-__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
+__all__ = [
+    "OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict", "write_phantom",
+]  # fmt: skip
 SETTINGS = {"n4", "dtype", "finest_mm"}
 OPERATIONS = (
     "orient_ras", "n4 if set", "brain_mask", "region_stats", "average_fine_voxels",
@@ -74,6 +77,8 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
 def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     """The slices with tumour, head first; raises Unreadable."""
     image = three_dimensional(read_nifti(raw / source.files[SEQUENCE]))
+    if "mask" not in source.files:
+        raise Unreadable("it has no tumour mask: name it with --mask")
     try:
         labels = three_dimensional(read_nifti(raw / source.files["mask"]))
     except Unreadable as error:
@@ -93,7 +98,7 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
             record_id="",
             patient=source.patient,
             image=in_dtype(_turned(cut.array[:, :, z]), task.prep.get("dtype", "float32")),
-            label=task.class_names.index(source.label),
+            label=task.class_names.index(source.label) if source.label else NO_LABEL,
             mask=_turned(marked.array[:, :, z]),
             group=source.group,
             split=source.split,
@@ -103,6 +108,22 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
         )
         for z in heights
     ]
+
+
+def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+    """A patient's folder (t1ce.nii.gz, mask.nii.gz), a volume whose mask is named beside it, a table
+    of patients, or a folder of patients."""
+    if path.is_file() and path.suffix != ".csv":
+        source = Source(path.name.partition(".")[0], {SEQUENCE: path.name})
+        return [Unlabelled(path.name, path.parent, source)]
+    rule = f"A patient is a folder with {SEQUENCE}.nii.gz and mask.nii.gz (or --mask)."
+    return folders_at(path, _patient_files, rule)
+
+
+def _patient_files(folder: Path) -> dict[str, str]:
+    """The volume and its mask, whose lack has a reason later."""
+    there = (folder / f"{SEQUENCE}.nii.gz").is_file()
+    return {name: f"{name}.nii.gz" for name in (SEQUENCE, "mask")} if there else {}
 
 
 def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:

@@ -12,13 +12,18 @@ from data_prep.dicom_study import OPERATIONS, SETTINGS, check_settings, dicom_so
 from data_prep.phantom.mgmt import write_mgmt_phantom
 from data_prep.readers.table import read_table
 from data_prep.source import Source
+from data_prep.unlabelled import Unlabelled, dicom_at, dicom_folder
 from mri_tf.errors import InputError, some_of
 from mri_tf.task import Task
 
-__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "write_phantom"]
+__all__ = [
+    "OPERATIONS", "SETTINGS", "SUBMISSION", "list_sources", "read_source", "sources_to_predict",
+    "write_phantom",
+]  # fmt: skip
 TABLE, TRAIN = "train_labels.csv", "train"
 COLUMNS = ("BraTS21ID", "MGMT_value")
 CLASSES = {"0": "unmethylated", "1": "methylated"}  # MGMT_value -> class of the task
+SUBMISSION = (*COLUMNS, "methylated")  # columns of a submission, and the class it is about
 PATIENT = re.compile(r"\d{5}")
 
 
@@ -46,6 +51,17 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
         dicom_source(raw, f"{TRAIN}/{patient}", patient, label=label)
         for patient, label in zip(patients, labels, strict=True)
     ]
+
+
+def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+    """A patient's folder, or a folder of patients as the set's unlabelled test/ (of a raw folder, its
+    test/)."""
+    if path.is_dir():
+        for home in (path, path / "test"):
+            folders = sorted(one for one in home.glob("*/") if PATIENT.fullmatch(one.name))
+            if folders:
+                return [dicom_folder(folder, path) for folder in folders]
+    return dicom_at(path, TABLE, COLUMNS[0])
 
 
 def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:

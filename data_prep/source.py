@@ -18,6 +18,9 @@ class Source:
     split: str = ""
     facts: dict = field(default_factory=dict)  # site, scanner, age, sex
     slices: tuple[tuple[float, str], ...] = ()  # (height in mm, label) of the slices of a volume
+    to_predict: bool = False  # without labels, and without masks that only training needs
 
     def as_json(self) -> dict:
-        return asdict(self)
+        values = asdict(self)
+        del values["to_predict"]  # no source of a prepared set is
+        return values

@@ -21,7 +21,7 @@ from data_prep.ops.resample import resize_to_grid
 from data_prep.ops.stack import MISSING, channel_names, stack_channels
 from data_prep.readers.nifti import read_nifti
 from data_prep.source import Source, Unreadable
-from data_prep.volume import Volume, three_dimensional
+from data_prep.volume import Volume, geometry_facts, three_dimensional
 from mri_tf.errors import InputError
 from mri_tf.schema import NO_LABEL, Record
 from mri_tf.task import Task
@@ -84,9 +84,11 @@ def labelled_sources(raw: Path, task: Task, folder: str) -> list[Source]:
 
 
 def labelled_record(raw: Path, source: Source, task: Task) -> list[Record]:
-    """A T1 image and its label map on the task's grid; raises Unreadable."""
+    """A T1 image and its label map, if it has one, on the task's grid; raises Unreadable."""
     image = three_dimensional(read_nifti(raw / source.files["t1"]))
-    labels = three_dimensional(read_nifti(raw / source.files["labels"]))
+    labels = None
+    if "labels" in source.files:
+        labels = three_dimensional(read_nifti(raw / source.files["labels"]))
     return study_record({"t1": image}, labels, source, task, ("t1",))
 
 
@@ -128,7 +130,7 @@ def joined_study(
     if mask is not None:
         count = len(task.class_names) if task.kind == "segmentation" else None
         check_label_map(mask, first, count)
-    facts = {**first.facts, **source.facts, **_geometry(study, first.stored_axes)}
+    facts = {**first.facts, **source.facts, **geometry_facts(study, first.stored_axes)}
     if task.prep.get("crop_to_brain"):
         box = mask_box(inside)
         inside = crop(Volume(inside, study.affine), box).array
@@ -173,15 +175,6 @@ def study_record(
             intensity_stats=stats,
         )
     ]
-
-
-def _geometry(study: Volume, stored_axes: str) -> dict:
-    """Where the study's voxels lie, so that a map can be written on them again."""
-    return {
-        "source_shape": list(study.array.shape[:3]),
-        "source_affine": [float(value) for value in study.affine.ravel()],  # of RAS axes
-        "source_axes": stored_axes,
-    }
 
 
 def in_dtype(image: np.ndarray, dtype: str) -> np.ndarray:

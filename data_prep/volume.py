@@ -45,6 +45,15 @@ def three_dimensional(volume: Volume) -> Volume:
     return volume
 
 
+def geometry_facts(volume: Volume, stored_axes: str) -> dict:
+    """Where a study's voxels lie, so that a map can be written on them again."""
+    return {
+        "source_shape": list(volume.array.shape[:3]),
+        "source_affine": [float(value) for value in volume.affine.ravel()],  # of RAS axes
+        "source_axes": stored_axes,
+    }
+
+
 def in_ras(array: np.ndarray, affine: np.ndarray, facts: dict | None = None) -> Volume:
     """Axes in any order as a Volume: turned and flipped, never interpolated; raises Unreadable.
 
