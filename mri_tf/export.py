@@ -1,7 +1,6 @@
 """Writes a finished run as a SavedModel for TF Serving: python -m mri_tf.export --run RUN."""
 
 import errno
-import json
 import shutil
 import sys
 import tempfile
@@ -16,24 +15,29 @@ PARITY_LIMIT = 1e-5
 def export_run(run, prepared, out: Path) -> Path:
     """Exports, loads the result as TF Serving does, compares it and gives it its version number.
 
-    `prepared` gives the records to compare on: the run's own test side. TF Serving's configuration
-    in `out` then names the version too. Returns the folder `out/<task>/<version>`; raises RunFailed
-    (and leaves nothing) when the numbers differ.
+    `prepared` is the set the run was trained on: its training side gives the ranges, its held-out
+    records are compared on. TF Serving's configuration in `out` then names the version too. Returns
+    the folder `out/<task>/<version>`; raises RunFailed (and leaves nothing) when the numbers differ,
+    InputError where the model that finds its boxes is not in `out`.
     """
     from mri_tf.assemble import load_network
     from mri_tf.parity import parity
-    from mri_tf.saved_model import write_saved_model
+    from mri_tf.saved_model import Served, write_saved_model
+    from mri_tf.served_assets import ASSETS, Facts, find_segmenter, write_assets
+    from mri_tf.served_ranges import training_ranges
     from mri_tf.serving.config_files import write_config_files
 
-    model, task = load_network(run), run.task
-    home = Path(out) / task.name
+    segmenter = find_segmenter(run, prepared, out)
+    ranges, dtype = training_ranges(run, prepared), prepared.image_dtype
+    served = Served(load_network(run), run, ranges, dtype)
+    home = Path(out) / run.task.name
     home.mkdir(parents=True, exist_ok=True)
     # A folder of this process' own: two runs may end at the same moment.
     scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=home)) / "model"
     try:
-        write_saved_model(model, run, prepared.image_dtype, scratch)
-        _write_assets(run, scratch / "assets.extra")
-        difference = parity(run, prepared, model, scratch)
+        names = write_saved_model(served, scratch)
+        write_assets(run, Facts(ranges, dtype, names, segmenter), scratch / ASSETS)
+        difference = parity(served, prepared, scratch)
         if not difference <= PARITY_LIMIT:
             raise RunFailed(
                 f"The exported model differs from the trained one by {difference:.2g}, "
@@ -45,6 +49,20 @@ def export_run(run, prepared, out: Path) -> Path:
         return folder
     finally:
         shutil.rmtree(scratch.parent, ignore_errors=True)
+
+
+def export_with_segmenter(run, prepared, features, out: Path) -> list[Path]:
+    """`export_run`, and before it the run `features` where that predicts the masks of the boxes and
+    is not in `out` yet; returns the folders written."""
+    from mri_tf.prepared import Prepared
+    from mri_tf.served_assets import exported_version
+
+    written = []
+    if run.task.boxes_from and features:
+        home, weights = Path(out) / features.task.name, features.values["weights_sha256"]
+        if exported_version(home, weights) is None:
+            written.append(export_run(features, Prepared.open(features.data_folder), out))
+    return [*written, export_run(run, prepared, out)]
 
 
 def _publish(scratch: Path, home: Path) -> Path:
@@ -64,19 +82,6 @@ def next_version(home: Path) -> int:
     return 1 + max((int(path.name) for path in home.iterdir() if path.name.isdigit()), default=0)
 
 
-def _write_assets(run, folder: Path) -> None:
-    folder.mkdir(parents=True)
-    (folder / "task.json").write_text(json.dumps(run.values["task"], indent=1), encoding="utf-8")
-    labels = "".join(f"{name}\n" for name in run.task.output_names)
-    (folder / "labels.txt").write_text(labels, encoding="utf-8")
-    if run.values["answers"]:
-        answers = json.dumps(run.values["answers"], indent=1)
-        (folder / "answers.json").write_text(answers, encoding="utf-8")
-    if run.values["fitted"]:
-        fitted = json.dumps(run.values["fitted"], indent=1)
-        (folder / "fitted.json").write_text(fitted, encoding="utf-8")
-
-
 def main(arguments: list[str]) -> int:
     """Exports a finished run; returns the exit code."""
     flags = _parser().parse_args(arguments)
@@ -93,9 +98,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser("python -m mri_tf.export", __doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
-    parser.add_argument(
-        "--out", type=Path, default=Path("saved_models"), help="(default saved_models)"
-    )
+    parser.add_argument("--out", type=Path, default=Path("saved_models"), help="(default saved_models)")
     parser.add_argument("--format", default="savedmodel", choices=["savedmodel"])
     return parser
 

@@ -3,7 +3,6 @@
 from contextlib import contextmanager
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -12,59 +11,68 @@ from mri_tf.data.bags import pad_slices, present_slices
 from mri_tf.data.normalize import normalize
 from mri_tf.data.pipeline import walk, walk_bags
 from mri_tf.fitting import positions_of
-from mri_tf.predicting import predict_records
+from mri_tf.predicting import predict_records, predict_whole
 from mri_tf.prepared import Prepared
 from mri_tf.record_arrays import arrays_of, cut_before, seen_by_network
-from mri_tf.runs import Run
-from mri_tf.saved_model import grid_image, reported, serves_image_bytes, single_network, stats_of
+from mri_tf.saved_model import Served
+from mri_tf.served_graph import grid_image, reported, serves_image_bytes, single_network, stats_of
 from mri_tf.studies import taken_slices
 
 PARITY_RECORDS = 20
 
 
-def parity(run: Run, prepared: Prepared, model: keras.Model, folder: Path) -> float:
+def parity(served: Served, prepared: Prepared, folder: Path) -> float:
     """Largest difference of probabilities between the run's network and the export.
 
     Over 20 held-out records (or the patients of them), every signature the export has.
     """
-    records = positions_of(run, prepared)[2][:PARITY_RECORDS]
-    with session_of(folder) as served:
-        found = [_of_arrays(run, prepared, model, records, served)]
-        if run.task.bag:
-            found.append(_of_slices(run, prepared, model, records, served))
+    # A network whose every patient is held out of another task has none of its own to spare.
+    sides = reversed(positions_of(served.run, prepared))
+    records = next(side for side in sides if len(side))[:PARITY_RECORDS]
+    with session_of(folder) as call:
+        found = [_of_arrays(served, prepared, records, call)]
+        if served.run.task.bag:
+            found.append(_of_slices(served, prepared, records, call))
     return float(max(found))
 
 
-def _of_arrays(run: Run, prepared: Prepared, model: keras.Model, records: np.ndarray, served) -> float:
+def _of_arrays(served: Served, prepared: Prepared, records: np.ndarray, call) -> float:
     """Of `serving_default` and of `image_bytes`.
 
     The bytes are a PNG of each prepared image; compared is the network on what that PNG holds, which
     is the prepared image itself wherever its values fit in one.
     """
-    task, difference = run.task, 0.0
-    network = single_network(model, task)
+    run, task, difference = served.run, served.run.task, 0.0
+    network = _evaluated(served)
     size = min(len(records), task.batch_size)
     for batch in walk(prepared, records, size, cut=cut_before(task)):
         arrays = arrays_of(batch, task)
         feed = {name: array.numpy() for name, array in arrays.items()}
         seen = seen_by_network(arrays, task, run.values["fitted"])
         wanted = reported(run, np.asarray(network(seen)))
-        difference = max(difference, _gap(served("serving_default", feed), wanted))
+        difference = max(difference, _gap(call("serving_default", feed), wanted))
         if serves_image_bytes(task):
             image = arrays["image"]
             files = png_files(image.numpy(), task)
-            held = tf.stack([grid_image(file, task, prepared.image_dtype) for file in files])
+            held = tf.stack([grid_image(file, task, served.image_dtype) for file in files])
             if not np.array_equal(held, image):
                 inputs = normalize(held, stats_of(held), task.normalize)
                 wanted = reported(run, np.asarray(network(inputs)))
-            difference = max(difference, _gap(served("image_bytes", {"image_bytes": files}), wanted))
+            difference = max(difference, _gap(call("image_bytes", {"image_bytes": files}), wanted))
     return difference
 
 
-def _of_slices(run: Run, prepared: Prepared, model: keras.Model, records: np.ndarray, served) -> float:
+def _evaluated(served: Served):
+    """Normalised images -> outputs as evaluate has them: windows by NumPy, not the graph's once more."""
+    if served.run.task.patch:
+        return lambda images: predict_whole(served.model, served.run.task, images)
+    return single_network(served.model, served.run.task)
+
+
+def _of_slices(served: Served, prepared: Prepared, records: np.ndarray, call) -> float:
     """Of `slices`, against what evaluate predicts of the patients."""
-    task, difference, done = run.task, 0.0, 0
-    wanted = reported(run, predict_records(model, run, prepared, records))
+    run, task, difference, done = served.run, served.run.task, 0.0, 0
+    wanted = reported(run, predict_records(served.model, run, prepared, records))
     records = taken_slices(task, prepared, records, run.values["fitted"])
     for batch in walk_bags(prepared, bags_of(prepared, records), task.batch_size, cut=cut_before(task)):
         count = tf.shape(batch["weight"], tf.int64)[0]
@@ -73,7 +81,7 @@ def _of_slices(run: Run, prepared: Prepared, model: keras.Model, records: np.nda
             for name, array in arrays_of(batch, task).items()
         }
         feed["mask"] = present_slices(batch["bag"], count).numpy()
-        difference = max(difference, _gap(served("slices", feed), wanted[done : done + int(count)]))
+        difference = max(difference, _gap(call("slices", feed), wanted[done : done + int(count)]))
         done += int(count)
     return difference
 

@@ -1,7 +1,6 @@
 """The arrays of a record that a served model takes, and what its network is given of them.
 
-image           (batch, *grid, channels) in the task's unit: the prepared grid, or what a patch or a
-                box takes of it
+image           (batch, *grid, channels) in the task's unit: the prepared grid, or what a box takes of it
 intensity_stats (batch, 2, channels, 2) where z-scores need them
 record_mask     (batch, rows, columns), not 0 in the tumour; and
 spacing_mm      (batch, 2) of rows and columns, where the task resamples slices to a fitted spacing
@@ -16,7 +15,7 @@ from mri_tf.task import Task
 
 def array_shapes(task: Task) -> dict[str, tuple[int, ...]]:
     """Name -> shape behind the batch, in the order of a signature; all float32."""
-    grid = task.image_shape if task.spacing else task.network_shape
+    grid = task.image_shape if task.spacing or task.patch else task.network_shape
     shapes = {"image": (*grid, len(task.channels))}
     if needs_stats(task.normalize) or task.spacing:
         shapes["intensity_stats"] = (len(REGIONS), len(task.channels), 2)
@@ -26,8 +25,9 @@ def array_shapes(task: Task) -> dict[str, tuple[int, ...]]:
 
 
 def cut_before(task: Task) -> Cut | None:
-    """What is cut out of a record before it is served: nothing where the served graph does it."""
-    return None if task.spacing else cut_function(task, training=False)
+    """What is cut out of a record before it is served: nothing where the served graph does it, or
+    sees the whole by windows."""
+    return None if task.spacing or task.patch else cut_function(task, training=False)
 
 
 def arrays_of(batch: dict, task: Task) -> dict[str, tf.Tensor]:
@@ -39,7 +39,8 @@ def arrays_of(batch: dict, task: Task) -> dict[str, tf.Tensor]:
 
 
 def seen_by_network(arrays: dict[str, tf.Tensor], task: Task, fitted: dict) -> tf.Tensor:
-    """Arrays as above -> the network's input (batch, *network_shape, channels), normalised.
+    """Arrays as above -> the network's input (batch, *network_shape, channels), normalised; the whole
+    grid where it takes patches of it.
 
     A spacing of 0, of slices that only pad, is taken for 1.
     """

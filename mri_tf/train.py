@@ -16,6 +16,7 @@ from mri_tf.errors import InputError
 from mri_tf.task import BASE_VARIANT
 
 DEMO = "demo"  # the variant that runs on the phantom, when no data is named
+EXPORTS = Path("saved_models")
 MODES = ("patient", "group", "random", "column")
 
 
@@ -28,12 +29,13 @@ def main(arguments: list[str]) -> int:
     from mri_tf.deriving import derive_set
     from mri_tf.devices import configure_devices
     from mri_tf.evaluate import HeldOut, evaluate_run, summary
-    from mri_tf.export import export_run
+    from mri_tf.export import export_with_segmenter
     from mri_tf.fitting import fit_run, new_run, positions_of
     from mri_tf.inputs import WhereData, classifier_set
     from mri_tf.leakage import check_derived_unseen
     from mri_tf.pretraining import HowToPretrain, feature_task_of, features_for
     from mri_tf.runs import DERIVED, METRICS
+    from mri_tf.served_assets import find_segmenter
     from mri_tf.sides import HowToSplit, choose_sides
 
     configure_devices(flags.devices)
@@ -57,6 +59,8 @@ def main(arguments: list[str]) -> int:
             prepared = derive_set(features, prepared, folder / DERIVED)
         check_derived_unseen(prepared, sides)
     run = new_run(folder, task, prepared, chosen, flags.seed, features)
+    if not flags.no_export and features is None:
+        find_segmenter(run, prepared, EXPORTS)  # what is missing is said now, not after the training
     print(
         f"{task.name} ({', '.join(variants)}): {len(sides[0])} records to train on, "
         f"{len(sides[1])} to choose the weights, {len(sides[2])} held out; split by {chosen.mode}"
@@ -77,7 +81,7 @@ def main(arguments: list[str]) -> int:
     print("\n".join(summary(result.metrics)))
     written = [folder, *result.files]
     if not flags.no_export:
-        written.append(export_run(run, prepared, Path("saved_models")))
+        written += export_with_segmenter(run, prepared, features, EXPORTS)
         run.save(exported=str(written[-1]))
     print(f"wrote {', '.join(str(path) for path in written)}")
     return code

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice, product
 
 import numpy as np
+import tensorflow as tf
 
 from mri_tf.errors import InputError
 
@@ -61,6 +62,43 @@ def predict_windows(
         slice(before, before + size) for (before, _), size in zip(padding, shape, strict=True)
     )
     return result[inside]
+
+
+def windows_in_graph(
+    predict: Callable[[tf.Tensor], tf.Tensor], volumes: tf.Tensor, window: tuple[int, int, int],
+    class_count: int, *, overlap: float = 0.5,
+) -> tf.Tensor:  # fmt: skip
+    """`predict_windows` as ops, Gaussian: (batch, depth, rows, columns, channels) of a fixed grid that
+    a window fits into -> (batch, depth, rows, columns, classes) float32.
+
+    One window after the other, of all volumes of the batch.
+    """
+    shape = tuple(volumes.shape[1:4])
+    axes = [
+        list(_windows_along(size, side, overlap, "gaussian"))
+        for size, side in zip(shape, window, strict=True)
+    ]
+    places = list(product(*axes))
+    starts = tf.constant([[along.start for along in _box(place)] for place in places])  # (n, 3)
+    profiles = [  # of each axis (n, side)
+        tf.constant(np.array([place[axis][1] for place in places]), tf.float32) for axis in range(3)
+    ]
+
+    def one_more(number, result):
+        start = starts[number]
+        patch = tf.slice(volumes, tf.concat([[0], start, [0]], 0), [-1, *window, -1])
+        patch = tf.ensure_shape(patch, (None, *window, volumes.shape[-1]))
+        weights = tf.einsum("d,r,c->drc", *(profile[number] for profile in profiles))[..., None]
+        rest = tf.constant(shape) - start - tf.constant(window)
+        paddings = tf.pad(tf.stack([start, rest], axis=1), [[1, 1], [0, 0]])
+        blended = tf.pad(weights * tf.cast(predict(patch), tf.float32), paddings)
+        return number + 1, result + tf.ensure_shape(blended, result.shape)
+
+    blank = tf.zeros(tf.concat([tf.shape(volumes)[:4], [class_count]], 0))
+    blank = tf.ensure_shape(blank, (None, *shape, class_count))
+    # Nothing to keep for a gradient, and one window in memory at a time.
+    loop = (lambda number, _: number < len(places), one_more, (0, blank))
+    return tf.while_loop(*loop, parallel_iterations=1)[1]
 
 
 def window_starts(size: int, side: int, overlap: float) -> list[int]:

@@ -153,7 +153,7 @@ def in_graph(answers: Answers):
     """`answer_in_graph` of a run that holds these answers, on arrays."""
     import tensorflow as tf
 
-    from mri_tf.saved_model import answer_in_graph
+    from mri_tf.served_graph import answer_in_graph
 
     run = SimpleNamespace(
         task=SimpleNamespace(kind="classification"), values={"answers": to_values(answers)}
@@ -226,7 +226,7 @@ def test_of_equal_classes_the_lowest_label_is_decided_in_the_graph_too():
 def test_a_segmentation_has_no_answers_and_its_graph_gives_what_the_network_gives():
     import tensorflow as tf
 
-    from mri_tf.saved_model import answer_in_graph
+    from mri_tf.served_graph import answer_in_graph
 
     run = SimpleNamespace(task=SimpleNamespace(kind="segmentation"), values={"answers": None})
     outputs = np.random.default_rng(0).dirichlet(np.ones(3), (2, 4, 4)).astype(np.float32)

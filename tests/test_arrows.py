@@ -76,11 +76,20 @@ ARROWS = {
     "data_prep": ON_DISK | {"mri_tf", "tasks", "compute", "command", "images", "progress"},
     "inputs": ON_DISK | {"data_prep"},
     "record_arrays": CORE | {"data", "task"},
+    "out_of_distribution": {"schema"},
+    "served_ranges": ON_DISK | {
+        "data", "fitting", "out_of_distribution", "progress", "record_arrays", "studies",
+    },
+    "served_assets": ON_DISK | {"mri_tf"},
+    "served_graph": CORE | {
+        "answers", "bags", "calibration", "data", "decisions", "images", "task", "windows",
+    },
     "saved_model": ON_DISK | {
-        "answers", "bags", "calibration", "data", "decisions", "images", "record_arrays",
+        "bags", "data", "out_of_distribution", "record_arrays", "served_graph",
     },
     "parity": ON_DISK | {
-        "answered", "data", "fitting", "predicting", "record_arrays", "saved_model", "studies",
+        "answered", "data", "fitting", "predicting", "record_arrays", "saved_model", "served_graph",
+        "studies",
     },
     "pretraining": ON_DISK | {
         "assemble", "evaluate", "fitting", "inputs", "leakage", "sides", "tasks",

@@ -8,7 +8,7 @@ from data_prep.fake_raw import write_fake_raw
 from data_prep.prepare import prepare
 from mri_tf.assemble import check_task
 from mri_tf.deriving import derive_set
-from mri_tf.export import export_run
+from mri_tf.export import export_with_segmenter
 from mri_tf.fitting import fit_run, new_run, positions_of
 from mri_tf.parity import run_in_session
 from mri_tf.runs import FEATURES
@@ -120,10 +120,10 @@ def test_a_task_goes_from_raw_files_to_a_served_model(name, variant, fake_raw, t
             source, source_file, fake_raw(name), tmp_path, held_out=(prepared, sides)
         )
     run, prepared, _ = _one_step(task, file, fake_raw(name), tmp_path, features)
-    exported = export_run(run, prepared, tmp_path / "saved_models")
+    exported = export_with_segmenter(run, prepared, features, tmp_path / "saved_models")[-1]
     assert exported == tmp_path / "saved_models" / name / "1"
     channels = len(task.channels)
-    grid = task.image_shape if task.spacing else task.network_shape
+    grid = task.image_shape if task.spacing or task.patch else task.network_shape
     image = np.zeros((3, *grid, channels), np.float32)
     assert prepared.image_dtype == ("uint8" if "clahe" in task.prep else prepared.image_dtype)
     feed = {"image": image}

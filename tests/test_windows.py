@@ -274,3 +274,23 @@ def test_patches_that_do_not_fit_are_refused(patch, grid, share):
     with pytest.raises(InputError, match="Received"):
         check_patches(patch, grid, share)
     check_patches(PATCH, GRID, 1.0)
+
+
+@pytest.mark.parametrize("shape, overlap", [((9, 12, 7), 0.5), ((6, 5, 4), 0.0), ((6, 5, 4), 0.7)])
+def test_windows_in_a_graph_blend_as_those_outside_of_it(shape, overlap):
+    import tensorflow as tf
+
+    from mri_tf.windows import windows_in_graph
+
+    window = (6, 5, 4)
+    volumes = np.random.default_rng(0).normal(size=(2, *shape, 2)).astype(np.float32)
+    place = np.random.default_rng(1).normal(size=(*window, 1)).astype(np.float32)  # what a border does
+
+    def network(patches):
+        return tf.concat([patches * place, patches[..., :1] ** 2], axis=-1)
+
+    call = tf.function(lambda given: windows_in_graph(network, given, window, 3, overlap=overlap))
+    found = call(tf.constant(volumes))
+    wanted = [predict_windows(network, volume, window, overlap=overlap) for volume in volumes]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert found.shape == (2, *shape, 3)

@@ -1,0 +1,91 @@
+"""What lies beside an exported graph, in `assets.extra/`: all that a caller has to know of the model.
+
+export.json     the run's weights by their hash, signatures, versions of what wrote it
+task.json       the task: classes, channels, grid, preparation, normalisation
+labels.txt      names of the outputs, one a line
+answers.json    of a classifier: temperature, shares of the classes, operating point, prediction sets
+fitted.json     what the task fitted to the training side: a spacing, centroids
+ranges.json     intensities and sizes of the training side (`out_of_distribution`)
+segmenter.json  of a task whose boxes lie around predicted masks: the exported model that predicts them
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+import mri_tf
+from mri_tf.errors import InputError
+from mri_tf.prepared import Prepared
+from mri_tf.runs import Run
+
+ASSETS = "assets.extra"
+EXPORT, SEGMENTER = "export.json", "segmenter.json"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an export found out beyond its run's values."""
+
+    ranges: dict  # of `fit_ranges`
+    image_dtype: str  # of the records' images
+    signatures: list[str]
+    segmenter: dict | None  # of `find_segmenter`
+
+
+def write_assets(run: Run, facts: Facts, folder: Path) -> None:
+    """Writes the files above into `folder`, those that the run has something to say in."""
+    values = run.values
+    export = {
+        "task": run.task.name,
+        "weights_sha256": values["weights_sha256"],
+        "image_dtype": facts.image_dtype,
+        "signatures": facts.signatures,
+        "versions": {
+            "mri_tf": mri_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__
+        },
+    }  # fmt: skip
+    documents = {
+        EXPORT: export, "task.json": values["task"], "answers.json": values["answers"],
+        "fitted.json": values["fitted"], "ranges.json": facts.ranges, SEGMENTER: facts.segmenter,
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, document in documents.items():
+        if document:
+            (folder / name).write_text(json.dumps(document, indent=1), encoding="utf-8")
+    labels = "".join(f"{name}\n" for name in run.task.output_names)
+    (folder / "labels.txt").write_text(labels, encoding="utf-8")
+
+
+def exported_version(home: Path, weights_sha256: str) -> int | None:
+    """The newest version in `home` (`<out>/<task>`) with these weights; None where there is none."""
+    numbers = (int(path.name) for path in home.glob("*") if path.name.isdigit())
+    for number in sorted(numbers, reverse=True):
+        try:
+            text = (home / str(number) / ASSETS / EXPORT).read_text(encoding="utf-8")
+            if json.loads(text)["weights_sha256"] == weights_sha256:
+                return number
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # written by hand, or by an earlier version
+    return None
+
+
+def find_segmenter(run: Run, prepared: Prepared, out: Path) -> dict | None:
+    """Task, version and weights of the exported model whose masks gave a run its boxes.
+
+    It lies beside, in `out`. None for a run without; raises InputError where it is not exported.
+    """
+    if not run.task.boxes_from:
+        return None
+    derived = prepared.manifest["derived"]
+    task, weights = derived["task"], derived["weights"]
+    version = exported_version(Path(out) / task, weights)
+    if version is None:
+        raise InputError(
+            f"A model of {run.task.name} is served beside the {task} model that finds its boxes.",
+            f"{out} without an export of the {task} run with weights {weights[:12]}",
+            f"Export that run first: python -m mri_tf.export --run RUN --out {out}.",
+        )
+    return {"task": task, "version": version, "weights_sha256": weights}

@@ -1,0 +1,145 @@
+"""What lies outside the training's ranges is told, in words and in the graph alike."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from mri_tf.out_of_distribution import (
+    STATISTICS,
+    fit_ranges,
+    image_statistics,
+    outside_in_graph,
+    reasons,
+    source_sizes,
+    statistics_in_graph,
+)
+
+CHANNELS = ("t1", "t2")
+
+
+def smooth(seed: int, count: int = 40, shape=(24, 20)) -> np.ndarray:
+    """Images (count, *shape, 2) as anatomy is: neighbours alike, gain and offset of each its own."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(count, *shape, 2))
+    blurred = gaussian_filter(noise, [0, *[2.0] * len(shape), 0])
+    gain = rng.uniform(80, 120, (count, *[1] * len(shape), 2))
+    return (300 + gain * blurred / blurred.std()).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def ranges():
+    return fit_ranges(image_statistics(smooth(0)), CHANNELS, {})
+
+
+def _flags(images, ranges) -> list[int]:
+    return outside_in_graph(tf.constant(images, tf.float32), ranges).numpy().tolist()
+
+
+def test_images_like_those_of_the_training_are_inside(ranges):
+    assert sum(_flags(smooth(0), ranges)) == 0
+    assert sum(_flags(smooth(1), ranges)) <= 2
+
+
+def test_what_is_unlike_them_is_outside_and_the_reason_names_what_it_is(ranges):
+    image = smooth(1, 1)[0]
+    rng = np.random.default_rng(2)
+    shuffled = rng.permutation(image.reshape(-1, 2)).reshape(image.shape)  # mean and SD are the same
+    nan = image.copy()
+    nan[0, 0, 1] = np.nan
+    for wrong, name in (
+        (10 * image, "mean of t1"),
+        (np.full_like(image, 300), "sd of t1"),
+        (shuffled, "roughness of t1"),
+        (nan, "mean of t2"),
+        (np.zeros_like(image), "mean of t1"),
+        (-image, "mean of t2"),
+        (gaussian_filter(image, [6, 6, 0]), "roughness of t2"),
+    ):
+        found = reasons(wrong, ranges)
+        assert any(reason.startswith(name) and "outside the training's" in reason for reason in found)
+        assert _flags(wrong[None], ranges) == [1]
+    assert reasons(image, ranges) == []
+
+
+def test_white_noise_is_as_rough_as_theory_says():
+    noise = np.random.default_rng(0).normal(5, 3, (1, 40, 50, 60, 1))
+    mean, sd, roughness = image_statistics(noise)[0, 0]
+    assert (mean, sd, roughness) == pytest.approx((5, 3, 2 / np.sqrt(np.pi)), rel=0.02)
+    assert image_statistics(np.full((1, 4, 4, 1), 7.0))[0, 0].tolist() == [7, 0, 0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=st.sampled_from([(5, 7, 1), (1, 6, 2), (4, 5, 6, 2), (1, 1, 1)]),
+    offset=st.sampled_from([0.0, -1000.0, 1e5]), scale=st.sampled_from([0.0, 1e-3, 1.0, 1e4]),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_the_graph_takes_the_same_statistics(shape, offset, scale, seed):
+    noise = np.random.default_rng(seed).normal(size=(3, *shape))
+    images = (offset + scale * noise).astype(np.float32)
+    found = statistics_in_graph(tf.constant(images)).numpy()
+    wanted = image_statistics(images)
+    if scale < 1 and abs(offset) > 0:  # hardly more than float32's rounding: the mean is what is left
+        found, wanted = found[..., 0], wanted[..., 0]
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4 * max(scale, 1e-3))
+
+
+def test_the_words_and_the_graph_agree_on_many_images(ranges):
+    rng = np.random.default_rng(3)
+    images = smooth(4, 300) * rng.uniform(0.5, 2, (300, 1, 1, 1)) + rng.uniform(-200, 200, (300, 1, 1, 1))
+    flags = _flags(images, ranges)
+    assert flags == [int(bool(reasons(image, ranges))) for image in images.astype(np.float32)]
+    assert 50 < sum(flags) < 250
+
+
+def test_a_channel_that_is_wrong_is_enough(ranges):
+    images = smooth(1, 2)
+    images[1, ..., 1] *= 20
+    assert _flags(images, ranges) == [0, 1]
+
+
+def test_one_training_record_still_gives_limits_of_some_width():
+    image = smooth(0, 1)
+    ranges = fit_ranges(image_statistics(image), CHANNELS, {})
+    assert _flags(image * 1.05, ranges) == [0] and _flags(image * 10, ranges) == [1]
+
+
+def test_blank_images_of_the_training_stay_inside():
+    images = np.concatenate([smooth(0, 20), np.zeros((20, 24, 20, 2), np.float32)])
+    ranges = fit_ranges(image_statistics(images), CHANNELS, {})
+    assert sum(_flags(images, ranges)) == 0
+
+
+def test_sizes_are_limited_too_in_words_and_where_they_are_served_in_the_graph():
+    sizes = {
+        "spacing_mm": np.array([[0.5, 0.5], [0.8, 0.8]]), "source_shape": np.full((2, 3), 200.0)
+    }  # fmt: skip
+    ranges = fit_ranges(image_statistics(smooth(0)), CHANNELS, sizes)
+    image = smooth(0, 1)
+    for spacing, flag in (((0.6, 0.6), 0), ((0.6, 6.0), 1), ((np.nan, 0.6), 1), ((0.0, 0.6), 1)):
+        found = outside_in_graph(tf.constant(image), ranges, tf.constant([spacing], tf.float32))
+        assert found.numpy().tolist() == [flag]
+        assert len(reasons(image[0], ranges, {"spacing_mm": spacing})) == flag
+    assert reasons(image[0], ranges, {"source_shape": (200, 200, 20)}) == [
+        "source_shape along axis 3 is 20, outside the training's 160 to 250"
+    ]
+
+
+def test_the_size_of_a_source_is_read_from_a_record_s_facts():
+    affine = np.diag([0.5, 0.6, 3.0, 1.0]).ravel().tolist()
+    facts = {"source_shape": [256, 256, 30], "source_affine": affine}
+    assert source_sizes(facts) == {
+        "source_shape": (256, 256, 30), "source_spacing_mm": pytest.approx((0.5, 0.6, 3.0))
+    }  # fmt: skip
+    assert list(source_sizes({**facts, "spacing": "nominal"})) == ["source_shape"]
+    assert source_sizes({"site": "north"}) == {}
+
+
+def test_limits_are_plain_values_that_survive_json(ranges):
+    import json
+
+    assert json.loads(json.dumps(ranges)) == ranges
+    assert list(ranges["intensity"]["t1"]) == list(STATISTICS) and ranges["records"] == 40
