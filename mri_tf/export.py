@@ -36,7 +36,8 @@ def export_run(run, prepared, out: Path) -> Path:
     scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=home)) / "model"
     try:
         names = write_saved_model(served, scratch)
-        write_assets(run, Facts(ranges, dtype, names, segmenter), scratch / ASSETS)
+        facts = Facts(ranges, dtype, prepared.manifest["prep_file"], names, segmenter)
+        write_assets(run, facts, scratch / ASSETS)
         difference = parity(served, prepared, scratch)
         if not difference <= PARITY_LIMIT:
             raise RunFailed(

@@ -1,6 +1,6 @@
 """What lies beside an exported graph, in `assets.extra/`: all that a caller has to know of the model.
 
-export.json     the run's weights by their hash, signatures, versions of what wrote it
+export.json     the run's weights and the prep file by their hashes, signatures, versions of what wrote it
 task.json       the task: classes, channels, grid, preparation, normalisation
 labels.txt      names of the outputs, one a line
 answers.json    of a classifier: temperature, shares of the classes, operating point, prediction sets
@@ -31,6 +31,7 @@ class Facts:
 
     ranges: dict  # of `fit_ranges`
     image_dtype: str  # of the records' images
+    prep_file: str  # hash of a user's own prep file, as a manifest has it; empty for one of ours
     signatures: list[str]
     segmenter: dict | None  # of `find_segmenter`
 
@@ -42,6 +43,7 @@ def write_assets(run: Run, facts: Facts, folder: Path) -> None:
         "task": run.task.name,
         "weights_sha256": values["weights_sha256"],
         "image_dtype": facts.image_dtype,
+        "prep_file": facts.prep_file,
         "signatures": facts.signatures,
         "versions": {
             "mri_tf": mri_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__
