@@ -1,6 +1,6 @@
 """What lies beside an exported graph, in `assets.extra/`: all that a caller has to know of the model.
 
-export.json     the run's weights and the prep file by their hashes, signatures, versions of what wrote it
+export.json     hashes of the weights and of the prep file, signatures, versions of what wrote it
 task.json       the task: classes, channels, grid, preparation, normalisation
 labels.txt      names of the outputs, one a line
 answers.json    of a classifier: temperature, shares of the classes, operating point, prediction sets
