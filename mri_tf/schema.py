@@ -125,6 +125,11 @@ def decode_example(
     )
 
 
+def stored(record: Record) -> Record:
+    """The record as it comes back from a prepared set, masks left away: its affine is float32 there."""
+    return decode_example(encode_example(record), record.image.shape, record.image.dtype.name)
+
+
 def parse_examples(
     serialized, shape: tuple[int, ...], dtype: str, masks: tuple[str, ...] = ()
 ) -> dict:

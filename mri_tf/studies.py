@@ -4,6 +4,7 @@ import numpy as np
 
 from mri_tf.errors import InputError
 from mri_tf.prepared import Prepared
+from mri_tf.schema import Record
 from mri_tf.task import Task
 
 
@@ -19,11 +20,7 @@ def study_spacing(prepared: Prepared, study: np.ndarray) -> tuple[float, ...]:
     """From slice to slice, of rows and of columns, in mm; raises InputError where it is not known."""
     found = prepared.record(int(study[0])).spacing_mm
     if found is None:
-        raise InputError(
-            "A task with spacing needs records whose spacing in mm is known.",
-            f"record {prepared.record_ids[study[0]]} without",
-            "Prepare them from files that hold it, or remove spacing from the task.",
-        )
+        raise _unknown_spacing(f"record {prepared.record_ids[study[0]]}")
     return found
 
 
@@ -39,7 +36,29 @@ def taken_slices(task: Task, prepared: Prepared, records: np.ndarray, fitted: di
     for study in studies_of(prepared, np.arange(len(prepared))):
         own = np.intersect1d(study, records)
         if len(own):
-            step = max(1, round(fitted["slice_mm"] / study_spacing(prepared, study)[0]))
-            taken = np.intersect1d(own, study[(len(study) - 1) % step // 2 :: step])
+            spacing = study_spacing(prepared, study)[0]
+            taken = np.intersect1d(own, study[_apart(len(study), spacing, fitted)])
             kept.append(taken if len(taken) else own)
     return records[np.isin(records, np.concatenate(kept))]
+
+
+def taken_of_study(count: int, first: Record, fitted: dict) -> slice:
+    """The same of a study's `count` records that are in no prepared set; raises InputError.
+
+    `first` of them as a set holds it (`schema.stored`): a double's last digits can move a rounding.
+    """
+    if first.spacing_mm is None:
+        raise _unknown_spacing("a study")
+    return _apart(count, first.spacing_mm[0], fitted)
+
+
+def _apart(count: int, slice_mm: float, fitted: dict) -> slice:
+    step = max(1, round(fitted["slice_mm"] / slice_mm))
+    return slice((count - 1) % step // 2, None, step)
+
+
+def _unknown_spacing(received: str) -> InputError:
+    return InputError(
+        "A task with spacing needs records whose spacing in mm is known.", f"{received} without",
+        "Prepare them from files that hold it, or remove spacing from the task.",
+    )  # fmt: skip
