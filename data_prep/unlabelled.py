@@ -27,6 +27,7 @@ class Unlabelled:
     name: str
     raw: Path
     source: Source
+    patient: str = ""  # studies that share it are one patient's; nobody else's where it is empty
 
 
 def studies_to_predict(
@@ -61,24 +62,24 @@ def images_at(path: Path, task: Task) -> list[Unlabelled]:
     """
     table = path if _is_table(path) else path / "manifest.csv"
     if table.is_file():
-        rows = read_table(table, ("image",))
-        return [
-            Unlabelled(
-                row.get("patient_id", "") if task.bag else row["image"],
-                table.parent,
-                Source(patient=row.get("patient_id", ""), files={"image": row["image"]}),
-            )
-            for row in rows
-        ]
+        found = []
+        for row in read_table(table, ("image",)):
+            patient, source = row.get("patient_id", ""), Source("", {"image": row["image"]})
+            name, own = (patient, f"{table}: {patient}") if task.bag and patient else (row["image"], "")
+            found.append(Unlabelled(name, table.parent, replace(source, patient=patient), own))
+        return found
     files = [path] if path.is_file() else _within(path, IMAGES)
     _check_any(files, path, "images")
-    found = []
-    for file in files:
-        shown = file.parent if task.bag and path.is_dir() else file
-        name = _name(shown, path)
-        source = Source(patient=name if task.bag else "", files={"image": file.name})
-        found.append(Unlabelled(name, file.parent, source))
-    return found
+    together = bool(task.bag) and path.is_dir()
+    return [
+        Unlabelled(
+            _name(file.parent if together else file, path),
+            file.parent,
+            Source("", {"image": file.name}),
+            str(file.parent) if together else "",
+        )
+        for file in files
+    ]
 
 
 def volumes_at(path: Path, role: str, home: str) -> list[Unlabelled]:

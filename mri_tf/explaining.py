@@ -33,7 +33,7 @@ class Explained:
     outputs: np.ndarray  # (classes,) the network's probabilities
     label: int  # the class that is explained
     cam: np.ndarray  # (depth, rows, columns) or (rows, columns), raw
-    guided: np.ndarray  # the same grid: the largest absolute gradient of the channels
+    guided: np.ndarray | None  # the same grid: the largest absolute gradient of the channels
     affine: np.ndarray  # (column, row, depth) of that grid -> RAS mm
 
     def on_prepared_grid(self, values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,224 @@
+"""Answers for original files, prepared as in training: python -m mri_tf.predict --model DIR."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from mri_tf.command import (
+    DONE,
+    INTERRUPTED,
+    SOME_SKIPPED,
+    Parser,
+    import_tensorflow,
+    run_command,
+)
+from mri_tf.errors import InputError, some_of
+
+FORMATS = ("json", "csv", "submission")
+OUTSIDE_WARNING = 0.5  # of a map's sum outside the brain
+ANSWERS = "answers.json"  # beside the label maps of a segmentation
+
+
+def main(arguments: list[str]) -> int:
+    """Predicts every study; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    _check_flags(flags)
+    try:
+        return _predict(flags)
+    except KeyboardInterrupt:
+        print("error: Interrupted. No answers were written.", file=sys.stderr, flush=True)
+        return INTERRUPTED
+
+
+def _predict(flags) -> int:
+    import_tensorflow()
+    from data_prep.unlabelled import studies_to_predict
+    from mri_tf.asking import Where, open_model
+    from mri_tf.study_outputs import Outputs
+
+    where = Where(flags.model, flags.server, flags.task, flags.token_file, flags.timeout_s)
+    model, module = open_model(where, needs_segmenter=flags.mask is None)
+    task = model.exported.task
+    _check_task(flags, task, module)
+    studies = studies_to_predict(module, flags.input, task, flags.mask)
+    found = _about(model.exported)
+    if flags.explain and "explain" not in model.signatures:
+        raise InputError(
+            "--explain needs a model with the signature explain.", f"{task.name} without it",
+            "Export its run again. Tasks that answer for patients or resample slices have no maps.",
+        )  # fmt: skip
+    outputs = Outputs(model, found, _folder(flags, task), flags.explain)
+    ids = _answer_all(outputs, module, _patients(task, studies))
+    if not found.rows:
+        raise InputError(
+            "At least one input can be read.",
+            some_of(f"{name}: {reason}" for name, reason in found.skipped), "Mend the files.",
+        )  # fmt: skip
+    _write(flags, task, found, module, ids)
+    for name, reason in found.skipped:
+        print(f"skipped {name}: {reason}", file=sys.stderr)
+    _warn(found)
+    return SOME_SKIPPED if found.skipped else DONE
+
+
+def _answer_all(outputs, module, patients: list[tuple[str, list]]) -> dict[str, str]:
+    """Reads and answers one patient after the other; returns input name -> patient's id."""
+    from data_prep.provenance import main_file
+    from data_prep.source import Unreadable
+    from mri_tf.progress import progress
+
+    task, ids = outputs.model.exported.task, {}
+    with progress(f"predicting {task.name}", len(patients)) as advance:
+        for done, (name, studies) in enumerate(patients, 1):
+            read = []
+            for study in studies:  # of a patient's images those that can be read, as in training
+                try:
+                    read.append((study, _read(module, study, task)))
+                except Unreadable as reason:
+                    shown = name if len(studies) == 1 else f"{name}, {main_file(study.source)}"
+                    outputs.found.skipped.append((shown, str(reason)))
+            if read:
+                outputs.take(name, read[0][0], [records for _, records in read])
+                ids[name] = studies[0].source.patient
+            advance(done)
+    return ids
+
+
+def _read(module, study, task) -> list:
+    """The records of a study, as preparation makes them; raises Unreadable."""
+    from data_prep.source import Unreadable
+
+    records = module.read_source(study.raw, study.source, task)
+    if not records:
+        raise Unreadable("it gave no image")
+    if task.spacing and records[0].spacing_mm is None:
+        raise Unreadable("its spacing in mm is not known, and the task resamples slices")
+    return records
+
+
+def _patients(task, studies: list) -> list[tuple[str, list]]:
+    """What is answered for: every study, or those of one patient together."""
+    if not task.bag:
+        return [(study.name, [study]) for study in studies]
+    together: dict[str, list] = {}
+    for study in studies:
+        together.setdefault(study.patient or f"alone: {study.name}", []).append(study)
+    return [(own[0].name, own) for own in together.values()]
+
+
+def _about(exported):
+    from mri_tf.answers import PREDICTION_SET_LEVEL
+    from mri_tf.prediction_files import Predictions
+
+    about = {"task": exported.task.name, "version": exported.version}
+    about["class_names"] = list(exported.task.output_names)
+    if exported.answers is not None:
+        about["prediction_set_level"] = PREDICTION_SET_LEVEL
+    return Predictions(about)
+
+
+def _write(flags, task, found, module, ids: dict[str, str]) -> None:
+    """The answers, whole or not at all; the last line names what was written."""
+    from mri_tf.checkpoint import write_at_once
+
+    kind = _format(flags)
+    if kind == "submission":
+        *columns, label = module.SUBMISSION
+        data = found.as_submission(tuple(columns), label, ids)
+    else:
+        data = found.as_csv() if kind == "csv" else found.as_json()
+    if flags.out is None:
+        sys.stdout.write(data.decode())
+        return
+    path = flags.out / ANSWERS if task.kind == "segmentation" else flags.out
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_at_once(path, data)
+    files = {row.get("map") or row.get("label_map") for row in found.rows} - {None}
+    beside = f", and {len(files)} files in {_folder(flags, task)}" if files else ""
+    print(f"wrote {path}: {len(found.rows)} answers{beside}")
+
+
+def _warn(found) -> None:
+    away = [row for row in found.rows if row.get("map_outside_brain", 0) > OUTSIDE_WARNING]
+    for row in away:
+        share = row["map_outside_brain"]
+        print(f"warning: {row['input']}: {share:.0%} of its map lies outside the brain", file=sys.stderr)
+
+
+def _folder(flags, task) -> Path | None:
+    """Where maps go: the folder of a segmentation, or one beside the file of the answers."""
+    if flags.out is None or task.kind == "segmentation":
+        return flags.out
+    return flags.out.with_name(f"{flags.out.stem}_maps")
+
+
+def _format(flags) -> str:
+    named = flags.out is not None and flags.out.suffix.lower() == ".csv"
+    return flags.format or ("csv" if named else "json")
+
+
+def _check_flags(flags) -> None:
+    if flags.model is None and not flags.server:
+        raise InputError("predict asks a model.", "no model", "Give --model DIR, or --server URL.")
+    if flags.model is None and not flags.task:
+        raise InputError("--server goes with --task or --model.", "neither", "Add --task NAME.")
+    if flags.explain and flags.out is None:
+        raise InputError("--explain writes maps beside the answers.", "no --out", "Add --out FILE.")
+    if flags.out is not None:
+        home = next(one for one in flags.out.absolute().parents if one.exists())
+        if not home.is_dir() or not os.access(home, os.W_OK):
+            raise InputError("--out lies where files can be written.", flags.out, "Name another.")
+    if flags.format and flags.out is not None and flags.out.suffix.lower() in (".csv", ".json"):
+        kind = "json" if flags.format == "json" else "csv"
+        if flags.out.suffix.lower() != f".{kind}":
+            raise InputError("--format fits the suffix of --out.", flags.out, f"Name a .{kind} file.")
+
+
+def _check_task(flags, task, module) -> None:
+    """Raises InputError for flags that this task has no use for."""
+    uses_mask = bool(task.spacing) or task.box.get("around") == "mask"
+    if flags.mask is not None and not uses_mask:
+        raise InputError("--mask is for tasks that look at a tumour.", task.name, "Leave it away.")
+    if task.kind != "segmentation":
+        if flags.out is not None and flags.out.is_dir():
+            raise InputError("--out of a classifier names a file.", flags.out, "Add a file's name.")
+        if flags.format == "submission" and not hasattr(module, "SUBMISSION"):
+            raise InputError("A submission is a task's own table.", task.name, "Take --format csv.")
+        return
+    if flags.explain or flags.format in ("csv", "submission"):
+        raise InputError("--explain and tables are for classifiers.", task.name, "Leave them away.")
+    if flags.out is None or flags.out.suffix or flags.out.is_file():
+        raise InputError(
+            "--out of a segmentation names a folder of label maps.", flags.out or "no --out",
+            "For example --out labels.",
+        )  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"needs a time above 0 s, not {text}")
+    return value
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m mri_tf.predict", __doc__)
+    parser.add_argument("--model", type=Path, help="saved_models/<task>, or a version in it")
+    parser.add_argument("--server", default="", help="ask this server: http://HOST:8501")
+    parser.add_argument("--task", default="", help="of --server without --model; file of one's own task")
+    parser.add_argument(
+        "--input", required=True, type=Path, nargs="+", metavar="PATH",
+        help="NIfTI files, DICOM folders, images, folders of studies, or a table of them",
+    )  # fmt: skip
+    parser.add_argument("--mask", type=Path, help="the one study's tumour mask, where it takes one")
+    parser.add_argument("--explain", action="store_true", help="write where the network looked, too")
+    parser.add_argument("--out", type=Path, help="x.json, x.csv, or folder of labels (default: print)")
+    parser.add_argument("--format", choices=FORMATS, help="(default: by the suffix of --out)")
+    parser.add_argument("--token-file", type=Path, help="bearer token (default: $MRI_TF_TOKEN)")
+    parser.add_argument("--timeout-s", type=_seconds, default=120.0, help="of a request (default 120)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
