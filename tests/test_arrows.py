@@ -85,11 +85,11 @@ ARROWS = {
         "answers", "bags", "calibration", "data", "decisions", "images", "task", "windows",
     },
     "saved_model": ON_DISK | {
-        "bags", "data", "out_of_distribution", "record_arrays", "served_graph",
+        "bags", "data", "out_of_distribution", "record_arrays", "saliency", "served_graph",
     },
     "parity": ON_DISK | {
-        "answered", "data", "fitting", "predicting", "record_arrays", "saved_model", "served_graph",
-        "studies",
+        "answered", "data", "fitting", "predicting", "record_arrays", "saliency", "saved_model",
+        "served_graph", "studies",
     },
     "pretraining": ON_DISK | {
         "assemble", "evaluate", "fitting", "inputs", "leakage", "sides", "tasks",
@@ -98,11 +98,25 @@ ARROWS = {
     "evaluate": ANYTHING,
     "export": ANYTHING,
     "serving": CORE,
+    "exported": CORE | {"answers", "task"},
+    "rest_client": CORE,
+    "study_answers": CORE | {
+        "conformal", "exported", "out_of_distribution", "record_arrays", "schema", "studies",
+    },
+    "prediction_files": CORE | {"checkpoint", "data_prep", "schema", "study_answers"},
+    "study_outputs": CORE | {
+        "data_prep", "explaining", "figures", "prediction_files", "schema", "study_answers",
+    },
+    "asking": CORE | {
+        "data_prep", "exported", "fingerprint", "record_arrays", "rest_client", "study_answers",
+        "tasks",
+    },
+    "predict": ANYTHING,
     "serve": ANYTHING,
     "tuning": ANYTHING,
 }
 COMMANDS = (
-    "train", "evaluate", "export", "study", "derive", "explain", "serve",
+    "train", "evaluate", "export", "study", "derive", "explain", "serve", "predict",
     "data_prep.write", "data_prep.phantom.__main__", "cli", "tuning.search",
 )  # fmt: skip
 HEADS = {"mri_tf.command", "mri_tf.errors", "mri_tf.task"}  # standard library only themselves
