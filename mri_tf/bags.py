@@ -104,5 +104,11 @@ def bag_network(network: keras.Model, score: keras.Sequential | None = None) -> 
     return keras.Model([*padded, present], answer, name=f"{network.name}_of_patients")
 
 
+def slice_classifier(model: keras.Model) -> keras.Model:
+    """The network of single slices within one of patients, with the same layers."""
+    inner = model.get_layer(SLICE_NETWORK)
+    return keras.Model(inner.inputs, inner.outputs[0], name=inner.name)
+
+
 def _places(present):
     return ops.nonzero(ops.reshape(present, (-1,)))[0]

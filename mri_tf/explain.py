@@ -17,6 +17,7 @@ def main(arguments: list[str]) -> int:
     import numpy as np
 
     from mri_tf.assemble import load_network
+    from mri_tf.bags import slice_classifier
     from mri_tf.data.cut import check_masks
     from mri_tf.fitting import positions_of
     from mri_tf.leakage import check_derived_unseen
@@ -24,16 +25,11 @@ def main(arguments: list[str]) -> int:
     from mri_tf.progress import progress
     from mri_tf.runs import open_finished
     from mri_tf.saliency import check_layer, guided_copy
+    from mri_tf.studies import taken_slices
 
     run = open_finished(flags.run)
     if run.task.kind == "segmentation":
         raise InputError("Classifiers are explained.", run.task.name, "Name a classifier's run.")
-    if run.task.bag or run.task.spacing:
-        raise InputError(
-            "Maps are made of networks that see a whole record.",
-            f"{run.task.name}, which answers for patients or resamples slices",
-            "Explain another task's run.",
-        )
     prepared = Prepared.open(flags.data or run.data_folder)
     prepared.check_fits(run.task)
     check_masks(run.task, prepared)
@@ -41,8 +37,11 @@ def main(arguments: list[str]) -> int:
     records = positions_of(run, prepared)[2] if own else np.arange(len(prepared))
     records = _chosen(records, prepared, flags.patients)
     check_derived_unseen(prepared, [records[:0], records])
+    records = taken_slices(run.task, prepared, records, run.values["fitted"])
     label = _label(run.task, flags.explained_class)
     model = load_network(run)
+    if run.task.bag:
+        model = slice_classifier(model)
     layer = check_layer(model, flags.layer)
     networks = (model, guided_copy(model))
     flags.out.mkdir(parents=True, exist_ok=True)
@@ -79,12 +78,14 @@ def _explain_one(networks, run, prepared, what: tuple, out: Path) -> dict:
     }
     for kind, values in (("gradcam", found.cam), ("guided", found.guided)):
         write_map(values, found, out / f"{record.record_id}_{kind}.nii.gz")
-    image, shown = record.image[..., 0], found.cam
+    image, shown = found.seen[..., 0], found.cam
     if found.cam.ndim == 3:
+        image = record.image[..., 0]
         row |= {f"share_{part}": share for part, share in shares_of(found).items()}
         shown = found.on_prepared_grid(found.cam)
     title = f"{record.record_id}: {row['explained']} {row['probability']:.2f}"
-    note = f"Grad-CAM at {layer}. Decision: {decision}; true: {row['truth'] or 'unknown'}."
+    of = "Decision on this slice alone" if run.task.bag else "Decision"
+    note = f"Grad-CAM at {layer}. {of}: {decision}; true: {row['truth'] or 'unknown'}."
     if not shown.any():
         note += " The map is 0 everywhere: nothing there speaks for the class."
     save(draw_map(image, shown, title, note), out / f"{record.record_id}_gradcam")

@@ -14,7 +14,7 @@ from data_prep.volume import Volume
 from data_prep.write_nifti import write_nifti
 from mri_tf.attribution import attribution_shares
 from mri_tf.data.boxes import cube_around
-from mri_tf.data.cut import cut_function
+from mri_tf.data.cut import cut_function, spacing_settings
 from mri_tf.data.pipeline import ordered_batches, walk
 from mri_tf.prepared import Prepared
 from mri_tf.runs import Run
@@ -49,12 +49,13 @@ def explain_record(
 ) -> Explained:  # fmt: skip
     """Grad-CAM and guided backpropagation of one record, for a class or the most probable one.
 
-    `networks` are the run's network and its `guided_copy`.
+    `networks` are the run's network and its `guided_copy`; where the task answers for patients, the
+    network of single slices.
     """
-    task, (model, guided) = run.task, networks
-    cut = cut_function(task, training=False, fitted=run.values["fitted"])
-    raw = walk(prepared, np.array([position]), 1, cut=cut)
-    (image, _, _) = next(iter(ordered_batches(raw, task, run.values["fitted"])))
+    task, (model, guided) = dataclasses.replace(run.task, bag={}), networks
+    fitted = run.values["fitted"]
+    raw = walk(prepared, np.array([position]), 1, cut=cut_function(task, training=False, fitted=fitted))
+    (image, _, _) = next(iter(ordered_batches(raw, task, fitted)))
     outputs = model.predict_on_batch(image)[0]
     chosen = int(np.argmax(outputs)) if label is None else label
     labels = tf.constant([chosen])
@@ -65,7 +66,8 @@ def explain_record(
         record, outputs, chosen,
         on_grid(cam, task.network_shape).numpy()[0],
         tf.reduce_max(tf.abs(gradients), axis=-1).numpy()[0],
-        network_affine(task, record),
+        network_affine(task, record, fitted),
+        image.numpy()[0],
     )  # fmt: skip
 
 
@@ -98,8 +100,10 @@ def write_map(values: np.ndarray, found: Explained, path: Path) -> None:
     write_nifti(path, volume, codes)
 
 
-def network_affine(task: Task, record: Record) -> np.ndarray:
+def network_affine(task: Task, record: Record, fitted: dict) -> np.ndarray:
     """(column, row, depth) of what the network sees of a record -> RAS mm."""
+    if task.spacing:
+        return _spaced_affine(task, record, fitted["pixel_mm"])
     if not task.box:
         return record.affine
     if task.box["around"] == "brain":
@@ -113,6 +117,21 @@ def network_affine(task: Task, record: Record) -> np.ndarray:
         place, count = float(centre[2 - axis]), task.box["grid"][2 - axis]
         to_prepared[axis, axis] = step
         to_prepared[axis, 3] = place - (count - 1) / 2 * step
+    return record.affine @ to_prepared
+
+
+def _spaced_affine(task: Task, record: Record, median_mm: float) -> np.ndarray:
+    """Of a slice that was resampled about its mask, as `data.spacing.spaced_slices` does."""
+    values = spacing_settings(**task.spacing)
+    to_prepared = np.eye(4)
+    for axis, along in ((0, 1), (1, 0)):  # of the affine (column, row), and of the mask
+        filled = np.flatnonzero(record.mask.any(axis=1 - along))
+        if not len(filled):
+            filled = np.arange(record.mask.shape[along])
+        step = values["medians"] * median_mm / record.spacing_mm[1 + along]
+        to_prepared[axis, axis] = step
+        middle = (filled[0] + filled[-1]) / 2
+        to_prepared[axis, 3] = middle - (values["grid"][along] - 1) / 2 * step
     return record.affine @ to_prepared
 
 

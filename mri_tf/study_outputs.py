@@ -90,7 +90,7 @@ class Outputs:
         feed = feed_of([record], model.exported)
         chosen = np.array([answer.decision], np.int32)
         cam = model.call("explain", {**feed, "class_index": chosen})["map"][0]
-        place = network_affine(model.exported.task, record)
+        place = network_affine(model.exported.task, record, model.exported.fitted)
         cam = np.asarray(cam, np.float32)
         return Explained(record, answer.probabilities, answer.decision, cam, None, place)
 

@@ -8,7 +8,9 @@ from data_prep.source import Source
 from data_prep.study3d import study_record
 from data_prep.volume import in_ras
 from mri_tf.data.boxes import cube_around, resample_cube
+from mri_tf.data.spacing import spaced_slices
 from mri_tf.explaining import Explained, network_affine, shares_of, write_map
+from mri_tf.schema import Record
 from mri_tf.task import Task
 
 SHAPE = (18, 22, 14)  # x, y, z of the source
@@ -60,7 +62,7 @@ def test_a_box_s_map_lies_where_the_box_was_cut_out():
     record, _ = record_of(task)
     around = np.any(record.image != 0, axis=-1).astype(np.int32)
     box = resample_cube(record.image, *cube_around(around, 0), (16, 16, 16)).numpy()[..., 0]
-    placed = explained(record, box, network_affine(task, record)).on_prepared_grid(box)
+    placed = explained(record, box, network_affine(task, record, {})).on_prepared_grid(box)
     inside = around > 0
     assert np.corrcoef(placed[inside], record.image[..., 0][inside])[0, 1] > 0.8
     prepared = record.image[..., 0]
@@ -83,3 +85,31 @@ def test_shares_say_in_which_tissue_a_map_lies():
     assert shares_of(explained(record, outside, record.affine))["outside"] > 0.9
     inside = (image > np.percentile(image, 90)).astype(np.float32)
     assert shares_of(explained(record, inside, record.affine))["outside"] < 0.1
+
+
+def test_a_resampled_slice_s_map_lies_where_its_pixels_were_taken_from():
+    task = Task(
+        **TASK | dict(channels=("x", "y"), image_shape=(40, 48), model="backbone_classifier"),
+        spacing=dict(grid=(24, 20), margin_mm=100.0, medians=1.5),
+    )
+    affine = np.array(
+        [[-0.6, 0.1, 0.0, 20.0], [-0.1, -0.9, 0.2, 11.0], [0.0, 0.1, 3.0, 7.0], [0, 0, 0, 1.0]]
+    )
+    rows, columns = np.indices((40, 48))
+    there = np.stack([columns, rows, 0 * rows, 1 + 0 * rows], axis=-1) @ affine.T  # RAS mm
+    mask = np.zeros((40, 48), np.uint8)
+    mask[12:23, 20:37] = 1
+    record = Record("r", "p", there[..., :2].astype(np.float32), 0, mask=mask, affine=affine)
+    beyond = 1e4
+    seen = spaced_slices(
+        record.image[None], mask[None], np.array([record.spacing_mm[1:]], np.float32),
+        np.full((1, 2), beyond, np.float32), 1.5 * 0.7, (24, 20), 100.0,
+    ).numpy()[0]  # fmt: skip
+    placed = network_affine(task, record, {"pixel_mm": 0.7})
+    rows, columns = np.indices((24, 20))
+    expected = np.stack([columns, rows, 0 * rows, 1 + 0 * rows], axis=-1) @ placed.T
+    known = seen[..., 0] != beyond
+    known[:2], known[-2:] = False, False  # the slice's border: what it averages is cut off
+    assert known.sum() > 200
+    # A triangle over few pixels gives a ramp back to a tenth of a pixel (1.05 mm).
+    np.testing.assert_allclose(seen[known], expected[known][:, :2], atol=0.1)

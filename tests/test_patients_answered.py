@@ -133,3 +133,17 @@ def test_patients_with_several_labels_are_refused_before_anything_is_trained(hea
     with pytest.raises(InputError, match="one label a patient"):
         train(["--task", str(hearts["file"]), "--raw", str(raw), "--no-export"])
     assert not (raw / "runs" / "hearts").exists()
+
+
+def test_every_slice_of_a_held_out_patient_is_explained(hearts, tmp_path):
+    from mri_tf.explain import main as explain
+
+    run = open_finished(hearts["manual"])
+    assert explain(["--run", str(run.folder), "--out", str(tmp_path / "maps")]) == 0
+    table = pd.read_csv(tmp_path / "maps" / "attribution.csv", dtype={"patient": str})
+    prepared = _prepared(hearts)
+    held_out = np.isin(prepared.patients, run.values["patients"]["test"])
+    assert sorted(table.record_id) == sorted(prepared.record_ids[held_out])
+    for record in table.record_id:
+        assert (tmp_path / "maps" / f"{record}_gradcam.nii.gz").is_file()
+        assert (tmp_path / "maps" / f"{record}_gradcam.png").is_file()
