@@ -130,7 +130,7 @@ def one_epoch(model, data, epoch: int) -> float:
 
 def compare_auc(task, prepared, home: Path, seeds: int) -> str:
     """AUC of the held-out patients, a row a seed, and the mean of the differences."""
-    from mri_tf.evaluate import HeldOut, evaluate_run
+    from mri_tf.evaluating import HeldOut, evaluate_run
     from mri_tf.fitting import fit_run, positions_of
 
     rows, differences = [], []

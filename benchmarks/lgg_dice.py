@@ -149,9 +149,9 @@ def train_peer(flags, home: Path, cores: int) -> tuple[int, int, np.ndarray]:
 
 
 def print_row(name: str, case: Case, parameters: int, steps: int, predicted: np.ndarray) -> None:
-    from mri_tf.evaluate import format_interval
     from mri_tf.metrics import hausdorff95, volume_metrics
     from mri_tf.predicting import label_pairs
+    from mri_tf.tables import format_interval
 
     confusions, distances = [], []
     for position, guess in zip(case.test, predicted, strict=True):

@@ -83,8 +83,8 @@ def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[
 
 
 def print_table(image: dict, mask: dict) -> None:
-    from mri_tf.evaluate import format_interval
     from mri_tf.metrics import mean_with_interval
+    from mri_tf.tables import format_interval
 
     print("| map | share in | image | mask | image - mask, paired |\n" + "|---" * 5 + "|")
     for kind in MAPS:

@@ -83,7 +83,7 @@ def count(phantom: Phantom, seed: int | None, home: Path) -> dict:
     import keras
 
     from data_prep.prepare import prepare
-    from mri_tf.evaluate import HeldOut, evaluate_run
+    from mri_tf.evaluating import HeldOut, evaluate_run
     from mri_tf.fitting import fit_run, new_run
     from mri_tf.sides import HowToSplit, choose_sides
 
@@ -108,7 +108,7 @@ def covers(number: dict, chance: float) -> str:
 
 
 def print_row(name: str, metrics: dict, chance: dict[str, float]) -> None:
-    from mri_tf.evaluate import format_interval
+    from mri_tf.tables import format_interval
 
     cells = [name]
     for measure in chance:

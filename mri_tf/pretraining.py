@@ -7,13 +7,14 @@ import numpy as np
 
 from mri_tf.assemble import check_features, check_task
 from mri_tf.errors import InputError
-from mri_tf.evaluate import HeldOut, evaluate_run, summary
+from mri_tf.evaluating import HeldOut, evaluate_run
 from mri_tf.fitting import fit_run, new_run, positions_of
 from mri_tf.inputs import TaskAndFile, WhereData, feature_set
 from mri_tf.leakage import check_features_unseen
 from mri_tf.prepared import Prepared
 from mri_tf.runs import FEATURES, METRICS, Run, open_finished, open_run
 from mri_tf.sides import sides_for_features
+from mri_tf.tables import summary
 from mri_tf.task import Task
 from mri_tf.tasks import feature_task, load_task
 

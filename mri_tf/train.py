@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.caveats import split_apart
     from mri_tf.deriving import derive_set
     from mri_tf.devices import configure_devices
-    from mri_tf.evaluate import HeldOut, evaluate_run, summary
+    from mri_tf.evaluating import HeldOut, evaluate_run
     from mri_tf.export import export_with_segmenter
     from mri_tf.fitting import fit_run, new_run, positions_of
     from mri_tf.inputs import WhereData, classifier_set
@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.runs import DERIVED, METRICS
     from mri_tf.served_assets import find_segmenter
     from mri_tf.sides import HowToSplit, choose_sides
+    from mri_tf.tables import summary
 
     configure_devices(flags.devices)
     given, variants = _task(flags)

@@ -91,8 +91,12 @@ ARROWS = {
         "answered", "data", "fitting", "predicting", "record_arrays", "saliency", "saved_model",
         "served_graph", "studies",
     },
+    "evaluating": ON_DISK | {
+        "answered", "answers", "assemble", "calibration", "caveats", "decisions", "figures", "fitting",
+        "metrics", "predicting", "tables", "volume_scores",
+    },
     "pretraining": ON_DISK | {
-        "assemble", "evaluate", "fitting", "inputs", "leakage", "sides", "tasks",
+        "assemble", "evaluating", "fitting", "inputs", "leakage", "sides", "tables", "tasks",
     },
     "train": ANYTHING,
     "evaluate": ANYTHING,

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from data_prep.prepare import prepare
-from mri_tf import evaluate
-from mri_tf.evaluate import HeldOut, evaluate_run, summary
+from mri_tf.evaluating import HeldOut, evaluate_run
 from mri_tf.metrics import Distance, hausdorff95_over_volumes, volume_metrics
 from mri_tf.runs import Run
 from mri_tf.schema import Record
+from mri_tf.tables import summary
 from mri_tf.task import Task, to_json
 
 SHAPE, SPACING = (20, 16, 12), (1.5, 2.0, 4.0)  # x, y, z of the files
@@ -178,4 +178,4 @@ def test_labels_without_any_distance_are_named_and_left_out():
 
 def test_the_terminal_names_undefined_distances_without_a_unit():
     metrics = {"hausdorff95_mean": {"value": None, "measured_in": None}, "note": ""}
-    assert evaluate.summary(metrics) == ["hausdorff95_mean  undefined"]
+    assert summary(metrics) == ["hausdorff95_mean  undefined"]
