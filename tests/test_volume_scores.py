@@ -80,7 +80,7 @@ def found(home):
     assert not skipped
     run = Run(home / "run", {"task": to_json(task), "fitted": {}})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mri_tf.assemble.load_network", lambda _: Reader())
+        patch.setattr("mri_tf.evaluating.load_network", lambda _: Reader())
         held_out = HeldOut(prepared, np.arange(3), "patient")
         result = evaluate_run(run, held_out, home / "numbers")
     return result
