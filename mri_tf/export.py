@@ -21,11 +21,13 @@ def export_run(run, prepared, out: Path) -> Path:
     InputError where the model that finds its boxes is not in `out`.
     """
     from mri_tf.assemble import load_network
+    from mri_tf.model_card import MODEL_CARD, write_model_card
     from mri_tf.parity import parity
     from mri_tf.saved_model import Served, write_saved_model
     from mri_tf.served_assets import ASSETS, Facts, find_segmenter, write_assets
     from mri_tf.served_ranges import training_ranges
     from mri_tf.serving.config_files import write_config_files
+    from mri_tf.warm_up import WARM_UP, write_warm_up
 
     segmenter = find_segmenter(run, prepared, out)
     ranges, dtype = training_ranges(run, prepared), prepared.image_dtype
@@ -35,9 +37,11 @@ def export_run(run, prepared, out: Path) -> Path:
     # A folder of this process' own: two runs may end at the same moment.
     scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=home)) / "model"
     try:
-        names = write_saved_model(served, scratch)
-        facts = Facts(ranges, dtype, prepared.manifest["prep_file"], names, segmenter)
-        write_assets(run, facts, scratch / ASSETS)
+        inputs, assets = write_saved_model(served, scratch), scratch / ASSETS
+        facts = Facts(ranges, dtype, prepared.manifest["prep_file"], list(inputs), segmenter)
+        write_assets(run, facts, assets)
+        write_warm_up(served, inputs, assets / WARM_UP)
+        write_model_card(served, inputs, prepared, assets / MODEL_CARD)
         difference = parity(served, prepared, scratch)
         if not difference <= PARITY_LIMIT:
             raise RunFailed(

@@ -6,6 +6,7 @@ record_mask     (batch, rows, columns), not 0 in the tumour; and
 spacing_mm      (batch, 2) of rows and columns, where the task resamples slices to a fitted spacing
 """
 
+import numpy as np
 import tensorflow as tf
 
 from mri_tf.data.cut import Cut, cut_function
@@ -53,3 +54,17 @@ def seen_by_network(arrays: dict[str, tf.Tensor], task: Task, fitted: dict) -> t
         }  # fmt: skip
         image = cut_function(task, training=False, fitted=fitted)(record)["image"]
     return normalize(image, stats, task.normalize)
+
+
+def serialized_examples(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Arrays as above as what `classify` takes: (batch,) serialized tf.Example, a float list a name."""
+
+    def example(place: int) -> bytes:
+        features = {
+            name: tf.train.Feature(float_list=tf.train.FloatList(value=array[place].ravel()))
+            for name, array in arrays.items()
+        }
+        built = tf.train.Example(features=tf.train.Features(feature=features))
+        return built.SerializeToString(deterministic=True)
+
+    return np.array([example(place) for place in range(len(arrays["image"]))], dtype=object)

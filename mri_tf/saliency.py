@@ -22,15 +22,23 @@ def explainable_layers(model: keras.Model) -> list[str]:
     ]
 
 
+def has_maps(model: keras.Model) -> bool:
+    """Whether maps can be made of a classifier: one dense layer gives its answer, and a layer before
+    keeps the image's axes."""
+    answer = [layer for layer in model.layers if layer.name == OUTPUT]
+    return bool(answer) and isinstance(answer[0], keras.layers.Dense) and bool(explainable_layers(model))
+
+
 def check_layer(model: keras.Model, layer: str) -> str:
     """The layer, or the last explainable one for an empty name; raises InputError."""
-    known = explainable_layers(model)
+    known = explainable_layers(model) if has_maps(model) else []
     if not layer and known:
         return known[-1]
     if layer not in known:
         raise InputError(
             "A map is made at a layer of the network whose output is an image.",
-            layer or "a network without one", f"For example {', '.join(known[-5:])}.",
+            layer or "a network without one",
+            f"For example {', '.join(known[-5:])}." if known else "Explain another task's run.",
         )  # fmt: skip
     return layer
 
@@ -40,6 +48,7 @@ def grad_cam(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """(batch, *grid, channels), labels (batch,) -> (map (batch, *layer's grid), probabilities).
 
+    A negative label stands for the most probable class.
     ReLU of the layer's channels weighted by the mean gradient of the label's logit (Selvaraju et
     al. 2017), averaged over every axis of the layer's grid. Where the layer is followed by global
     average pooling and one dense layer this is ReLU(sum_c w_c A_c / N).
@@ -49,12 +58,17 @@ def grad_cam(
         tape.watch(images)
         activations, last = inner(images, training=False)
         logits = _logits(model, last)
-        score = tf.gather(logits, labels, batch_dims=1)
+        score = tf.gather(logits, chosen(labels, logits), batch_dims=1)
     gradients = tape.gradient(score, activations)
     axes = list(range(1, activations.shape.rank - 1))
     weights = tf.reduce_mean(gradients, axis=axes, keepdims=True)  # (batch, 1..., channels)
     maps = tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1))
     return tf.cast(maps, tf.float32), tf.nn.softmax(logits)
+
+
+def chosen(labels: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+    """Labels (batch,) int32, negative ones replaced by the class of highest score (batch, classes)."""
+    return tf.where(labels < 0, tf.argmax(scores, axis=-1, output_type=tf.int32), labels)
 
 
 def guided_backpropagation(guided: keras.Model, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -3,9 +3,11 @@
 serving_default  the arrays of a record (`record_arrays`)
 image_bytes      PNG or JPEG files of 2D tasks
 slices           all slices of a patient, padded, where the task answers for patients
+classify         TF Serving's classify: serialized tf.Example with the arrays as float lists
+explain          the arrays and a class: where the network looked
 
 Outputs have the batch first. Beside the answers stands `out_of_distribution` (batch,): 1 where what was
-given is unlike the training side, else 0.
+given is unlike the training side, else 0 (but in `classify`, whose outputs TF Serving's rules name).
 """
 
 from collections.abc import Callable
@@ -15,12 +17,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 from keras.export import ExportArchive
+from tensorflow.core.protobuf import saved_model_pb2
 
-from mri_tf.bags import SLICE_PROBABILITIES
+from mri_tf.bags import SLICE_PROBABILITIES, slice_classifier
 from mri_tf.data.normalize import normalize
 from mri_tf.out_of_distribution import SPACING, outside_in_graph
 from mri_tf.record_arrays import array_shapes, seen_by_network
 from mri_tf.runs import Run
+from mri_tf.saliency import check_layer, chosen, grad_cam, has_maps, on_grid
 from mri_tf.served_graph import (
     answer_in_graph,
     grid_image,
@@ -31,6 +35,8 @@ from mri_tf.served_graph import (
 
 OUTSIDE = "out_of_distribution"
 MOST_SLICES_OUTSIDE = 0.5  # a patient is outside where at least so many slices are
+CLASSIFY, EXPLAIN = "classify", "explain"
+CLASSIFY_METHOD = "tensorflow/serving/classify"
 
 
 @dataclass(frozen=True)
@@ -47,15 +53,27 @@ class Served:
 Signature = tuple[Callable[..., dict], list[tf.TensorSpec]]
 
 
-def write_saved_model(served: Served, folder: Path) -> list[str]:
-    """Writes every signature the task has into one SavedModel; returns their names."""
+def write_saved_model(served: Served, folder: Path) -> dict[str, list[tf.TensorSpec]]:
+    """Writes every signature the task has into one SavedModel; returns their names and inputs."""
     found = signatures(served)
     archive = ExportArchive()
     archive.track(served.model)
     for name, (call, specs) in found.items():
         archive.add_endpoint(name, tf.function(call, input_signature=specs, autograph=False))
     archive.write_out(str(folder), verbose=False)
-    return list(found)
+    if CLASSIFY in found:
+        _set_method(folder, CLASSIFY, CLASSIFY_METHOD)
+    return {name: specs for name, (_, specs) in found.items()}
+
+
+def _set_method(folder: Path, signature: str, method: str) -> None:
+    """Gives a signature of a SavedModel the method name by which TF Serving knows it; what writes
+    SavedModels calls all of them predict."""
+    path = folder / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    proto.meta_graphs[0].signature_def[signature].method_name = method
+    path.write_bytes(proto.SerializeToString(deterministic=True))
+    (folder / "fingerprint.pb").unlink(missing_ok=True)  # of the file as it was; nothing needs it
 
 
 def signatures(served: Served) -> dict[str, Signature]:
@@ -66,7 +84,16 @@ def signatures(served: Served) -> dict[str, Signature]:
         found["image_bytes"] = _image_bytes(served)
     if task.bag:
         found["slices"] = _slices(served)
+    if task.kind == "classification":
+        found[CLASSIFY] = _classify(served)
+        if has_maps(explained_network(served)):
+            found[EXPLAIN] = _explain(served)
     return found
+
+
+def explained_network(served: Served) -> keras.Model:
+    """What maps are made of: of a task for patients the network of single slices."""
+    return slice_classifier(served.model) if served.run.task.bag else served.model
 
 
 def _specs(served: Served) -> list[tf.TensorSpec]:
@@ -144,3 +171,42 @@ def _slices(served: Served) -> Signature:
         }
 
     return slices, inputs
+
+
+def _classify(served: Served) -> Signature:
+    """Serialized tf.Example (batch,) with the arrays of `record_arrays`, flattened, as float lists ->
+    `classes` and `scores` (batch, classes): every class by name, and its probability as reported."""
+    task, (default, specs) = served.run.task, _arrays(served)
+    features = {spec.name: tf.io.FixedLenFeature(spec.shape[1:], tf.float32) for spec in specs}
+
+    def classify(inputs):
+        parsed = tf.io.parse_example(inputs, features)
+        scores = default(*(parsed[spec.name] for spec in specs))["probabilities"]
+        classes = tf.tile([task.class_names], [tf.shape(scores)[0], 1])
+        return {"classes": classes, "scores": scores}
+
+    return classify, [tf.TensorSpec((None,), tf.string, name="inputs")]
+
+
+def _explain(served: Served) -> Signature:
+    """The arrays and `class_index` (batch,) int32, -1 for the most probable class -> probabilities,
+    the `class_index` that is explained, and its raw Grad-CAM `map` (batch, *grid) as `mri_tf.explain`
+    makes it."""
+    run, model, specs = served.run, explained_network(served), _specs(served)
+    task, answer, layer = run.task, answer_in_graph(run), check_layer(model, "")
+
+    def explain(*given):
+        *given, class_index = given
+        arrays = {spec.name: array for spec, array in zip(specs, given, strict=True)}
+        known = len(task.class_names)
+        tf.debugging.assert_less(class_index, known, f"class_index is less than {known}")
+        seen = seen_by_network(arrays, task, run.values["fitted"])
+        maps, outputs = grad_cam(model, seen, class_index, layer)
+        return {
+            "probabilities": answer(outputs)["probabilities"],
+            "class_index": chosen(class_index, outputs),
+            "map": on_grid(maps, task.network_shape),
+            OUTSIDE: _outside(arrays, served),
+        }
+
+    return explain, [*specs, tf.TensorSpec((None,), tf.int32, name="class_index")]

@@ -6,6 +6,8 @@ labels.txt      names of the outputs, one a line
 answers.json    of a classifier: temperature, shares of the classes, operating point, prediction sets
 fitted.json     what the task fitted to the training side: a spacing, centroids
 ranges.json     intensities and sizes of the training side (`out_of_distribution`)
+model_card.md   for people: use, data, numbers with intervals, limits (`model_card`)
+tf_serving_warmup_requests  where the extra `serve` is installed (`warm_up`)
 segmenter.json  of a task whose boxes lie around predicted masks: the exported model that predicts them
 """
 

@@ -84,6 +84,10 @@ ARROWS = {
     "served_graph": CORE | {
         "answers", "bags", "calibration", "data", "decisions", "images", "task", "windows",
     },
+    "model_card": ON_DISK | {
+        "answers", "caveats", "out_of_distribution", "saved_model", "tables",
+    },
+    "warm_up": {"record_arrays", "saved_model"},
     "saved_model": ON_DISK | {
         "bags", "data", "out_of_distribution", "record_arrays", "saliency", "served_graph",
     },

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mri_tf.data.patches import check_patches, crop, draw_corners
 from mri_tf.errors import InputError
-from mri_tf.windows import predict_windows, window_starts
+from mri_tf.windows import predict_windows, window_starts, windows_in_graph
 
 WINDOW = (4, 6, 8)  # depth, rows, columns: all different, so that a swap of two is seen
 
@@ -278,10 +278,6 @@ def test_patches_that_do_not_fit_are_refused(patch, grid, share):
 
 @pytest.mark.parametrize("shape, overlap", [((9, 12, 7), 0.5), ((6, 5, 4), 0.0), ((6, 5, 4), 0.7)])
 def test_windows_in_a_graph_blend_as_those_outside_of_it(shape, overlap):
-    import tensorflow as tf
-
-    from mri_tf.windows import windows_in_graph
-
     window = (6, 5, 4)
     volumes = np.random.default_rng(0).normal(size=(2, *shape, 2)).astype(np.float32)
     place = np.random.default_rng(1).normal(size=(*window, 1)).astype(np.float32)  # what a border does

@@ -17,6 +17,7 @@ from mri_tf.serving.status import ServingError, from_tensorflow, invalid
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_WARMUP_RECORDS = 1000
+MAX_WARMUP_BYTES = 1 << 31  # of an input: it is the model's own, and no client's
 
 
 class Version:
@@ -116,6 +117,7 @@ class Version:
         import tensorflow as tf
         from tensorflow_serving.apis import prediction_log_pb2
 
+        from mri_tf.serving.examples import serialized
         from mri_tf.serving.protos import array_from_proto
 
         path = self.folder / WARMUP
@@ -125,14 +127,19 @@ class Version:
             if number == MAX_WARMUP_RECORDS:
                 break
             log = prediction_log_pb2.PredictionLog.FromString(record)
-            if log.WhichOneof("log_type") != "predict_log":
+            kind = log.WhichOneof("log_type")
+            if kind == "classify_log":
+                request = log.classify_log.request
+                arrays = {"inputs": serialized(request.input)}
+            elif kind == "predict_log":
+                request = log.predict_log.request
+                arrays = {
+                    name: array_from_proto(proto, name, MAX_WARMUP_BYTES)
+                    for name, proto in request.inputs.items()
+                }
+            else:
                 continue
-            request = log.predict_log.request
             signature = self.signatures[request.model_spec.signature_name or "serving_default"]
-            limit = self._settings.decompressed_bytes
-            arrays = {
-                name: array_from_proto(proto, name, limit) for name, proto in request.inputs.items()
-            }
             deadline = time.monotonic() + self._settings.timeout_s
             self.run(signature, arrays, tuple(signature.outputs), deadline)
 

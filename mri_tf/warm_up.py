@@ -1,0 +1,76 @@
+"""Warm-up requests of an export: what TF Serving asks of a version before it serves it to anybody.
+
+One request a signature, of even images whose value is the middle of the training's means: no patient's
+image is in it. Left out are `classify` of large images (its messages cannot be packed) and models that
+see a study by windows, where one request takes as long as any other.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from mri_tf.record_arrays import serialized_examples
+from mri_tf.saved_model import CLASSIFY, Served
+
+WARM_UP = "tf_serving_warmup_requests"  # the name TF Serving looks for, in assets.extra
+MOST_EXAMPLE_BYTES = 4 << 20
+
+
+def write_warm_up(served: Served, specs: dict[str, list[tf.TensorSpec]], path: Path) -> bool:
+    """Writes a TFRecord of PredictionLog for signatures -> inputs; False where nothing was written.
+
+    Needs tensorflow-serving-api (the extra `serve`); a model without the file is served all the same.
+    """
+    try:
+        from tensorflow_serving.apis import prediction_log_pb2
+    except ImportError:
+        return False
+    if served.run.task.patch:
+        return False
+    values = _values(served)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for name, inputs in specs.items():
+            log = prediction_log_pb2.PredictionLog()
+            if name == CLASSIFY:
+                sizes = {spec.name: tuple(spec.shape[1:]) for spec in specs["serving_default"]}
+                if 4 * sum(map(math.prod, sizes.values())) > MOST_EXAMPLE_BYTES:
+                    continue
+                request = log.classify_log.request
+                arrays = {
+                    own: np.full((1, *size), values.get(own, 1.0), np.float32)
+                    for own, size in sizes.items()
+                }
+                example = tf.train.Example.FromString(serialized_examples(arrays)[0])
+                request.input.example_list.examples.add().CopyFrom(example)
+            else:
+                request = log.predict_log.request
+                for spec in inputs:
+                    request.inputs[spec.name].CopyFrom(_tensor(spec, values.get(spec.name, 1.0)))
+            request.model_spec.name = served.run.task.name
+            request.model_spec.signature_name = name
+            writer.write(log.SerializeToString(deterministic=True))
+    return True
+
+
+def _values(served: Served) -> dict[str, object]:
+    """Input name -> the one value its tensor is filled with, where that is not 1."""
+    task, limits = served.run.task, served.ranges["intensity"].values()
+    image = float(np.mean([own["mean"] for own in limits]))
+    slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
+    stored = int(np.clip(round((image - intercept) / slope), 0, 65535))
+    pixels = np.full((*task.image_shape, len(task.channels)), stored, np.uint16)
+    return {
+        "image": image,
+        "slices": image,
+        "spacing_mm": served.run.values["fitted"].get("pixel_mm", 1.0),
+        "class_index": -1,
+        "image_bytes": tf.io.encode_png(pixels).numpy() if pixels.ndim == 3 else b"",
+    }
+
+
+def _tensor(spec: tf.TensorSpec, value):
+    """A TensorProto of one value, however large: open axes are 1."""
+    shape = [1 if size is None else size for size in spec.shape]
+    return tf.make_tensor_proto(value, dtype=spec.dtype, shape=shape)
