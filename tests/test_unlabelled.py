@@ -1,0 +1,199 @@
+"""What --input may name: files, folders, tables; each study found once, under a name of its own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_series import each, noise, series, write
+from PIL import Image
+
+from data_prep import class_folders, csv_manifest, glioma_tumour, hippocampus, lgg_tumour, mgmt
+from data_prep import dicom_patients as patients
+from data_prep import meningioma_grading as meningioma
+from data_prep.source import Source
+from data_prep.unlabelled import studies_to_predict
+from mri_tf.errors import InputError
+from mri_tf.task import with_values
+from mri_tf.tasks import FOLDER, load_task
+
+
+def _task(name: str):
+    return load_task(FOLDER / f"{name}.py")
+
+
+def _touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def _found(module, task, *paths: Path, mask=None) -> list[tuple[str, dict]]:
+    studies = studies_to_predict(module, list(paths), task, mask)
+    assert all(one.source.to_predict and not one.source.label for one in studies)
+    return [
+        (one.name, {role: str(one.raw / path) for role, path in one.source.files.items()})
+        for one in studies
+    ]
+
+
+def test_a_source_to_predict_is_no_other_source_to_a_prepared_set():
+    assert Source("p", {}, to_predict=True).as_json() == Source("p", {}).as_json()
+
+
+# ---- image files
+
+
+def test_images_are_named_one_by_one_by_folder_or_by_table(tmp_path):
+    raw = _touch(tmp_path / "raw", "b.png", "deep/a.JPG", "notes.txt", ".hidden.png", "odd")
+    task = _task("sax_levels")
+    by_folder = _found(csv_manifest, task, raw)
+    assert by_folder == [
+        ("raw/b.png", {"image": str(raw / "b.png")}),
+        ("raw/deep/a.JPG", {"image": str(raw / "deep/a.JPG")}),
+    ]  # fmt: skip
+    # A file that is named is taken whatever it is called.
+    assert _found(csv_manifest, task, raw / "odd") == [("odd", {"image": str(raw / "odd")})]
+    (raw / "list.csv").write_text("image\ndeep/a.JPG\n")
+    by_table = _found(class_folders, task, raw / "list.csv")
+    assert by_table == [("deep/a.JPG", {"image": str(raw / "deep/a.JPG")})]
+
+
+def test_equal_names_are_told_apart(tmp_path):
+    for home in ("one", "two"):
+        _touch(tmp_path / home, "a.png")
+    names = _found(csv_manifest, _task("sax_levels"), tmp_path / "one/a.png", tmp_path / "two/a.png")
+    assert [name for name, _ in names] == ["a.png", "a.png (2)"]
+
+
+def test_a_patient_s_images_are_together_by_table_or_by_folder(tmp_path):
+    task = with_values(_task("sax_levels"), {"bag": dict(pooling="mean")})
+    _touch(tmp_path / "one/p", "1.png", "2.png")
+    _touch(tmp_path / "two/p", "1.png")
+    studies = studies_to_predict(csv_manifest, [tmp_path / "one", tmp_path / "two"], task)
+    assert [one.patient for one in studies[:2]] == [str(tmp_path / "one/p")] * 2
+    assert studies[2].patient == str(tmp_path / "two/p")  # of the same name, and another patient
+    (tmp_path / "list.csv").write_text(
+        "image,patient_id\none/p/1.png,A\none/p/2.png,B\ntwo/p/1.png,A\none/p/1.png,\n"
+    )
+    listed = studies_to_predict(csv_manifest, [tmp_path / "list.csv"], task)
+    assert listed[0].patient == listed[2].patient != listed[1].patient and not listed[3].patient
+
+
+# ---- volumes and studies
+
+
+def test_volumes_are_found_in_their_folder_of_the_raw_layout_too(tmp_path):
+    raw = _touch(tmp_path / "raw", "images/b.nii.gz", "images/a.nii", "labels/a.nii", "images/x.txt")
+    task = _task("hippocampus")
+    wanted = [("raw/images/a.nii", {"t1": str(raw / "images/a.nii")}),
+              ("raw/images/b.nii.gz", {"t1": str(raw / "images/b.nii.gz")})]  # fmt: skip
+    assert _found(hippocampus, task, raw) == wanted
+    assert [files for _, files in _found(hippocampus, task, raw / "images")] == [f for _, f in wanted]
+    assert _found(hippocampus, task, raw / "images/b.nii.gz") == [("b.nii.gz", wanted[1][1])]
+    (raw / "some.csv").write_text("patient_id\nb\nmissing\n")
+    listed = _found(hippocampus, task, raw / "some.csv")
+    assert [Path(files["t1"]).name for _, files in listed] == ["b.nii.gz", "missing.nii.gz"]
+
+
+def test_a_manual_segmentation_beside_the_sequences_is_not_looked_at(tmp_path):
+    names = [f"HGG/c1/c1_{part}.nii.gz" for part in ("t1", "t1ce", "t2", "flair", "seg")]
+    raw = _touch(tmp_path / "raw", *names, "LGG/c2/c2_flair.nii", "LGG/notes/x.txt")
+    task = _task("glioma_grading")
+    found = _found(glioma_tumour, task, raw)
+    assert [name for name, _ in found] == ["raw/HGG/c1", "raw/LGG/c2"]
+    assert set(found[0][1]) == {"t1", "t1ce", "t2", "flair"} and set(found[1][1]) == {"flair"}
+    own = _touch(tmp_path, "m.nii") / "m.nii"
+    ((_, files),) = _found(glioma_tumour, task, raw / "HGG/c1", mask=own)
+    assert files["seg"] == str(own)
+    with pytest.raises(InputError, match="--mask goes with one study"):
+        _found(glioma_tumour, task, raw, mask=own)
+
+
+def test_a_patient_of_any_sequence_is_one(tmp_path):
+    raw = _touch(tmp_path / "raw", "p1/flair.nii.gz", "p1/seg.nii.gz", "p2/t1pre.nii.gz", "p3/x")
+    found = _found(lgg_tumour, _task("lgg_grade"), raw)
+    assert [(name, set(files)) for name, files in found] == [
+        ("raw/p1", {"flair"}), ("raw/p2", {"t1pre"})
+    ]  # fmt: skip
+
+
+def test_a_meningioma_is_a_folder_with_its_mask_or_a_volume_and_a_mask(tmp_path):
+    raw = _touch(tmp_path / "raw", "p1/t1ce.nii.gz", "p1/mask.nii.gz", "p2/t1ce.nii.gz", "m.nii")
+    task = _task("meningioma_grading")
+    assert [set(files) for _, files in _found(meningioma, task, raw)] == [{"t1ce", "mask"}] * 2
+    ((name, files),) = _found(meningioma, task, raw / "p2/t1ce.nii.gz", mask=raw / "m.nii")
+    assert name == "t1ce.nii.gz" and files["mask"] == str(raw / "m.nii")
+
+
+# ---- DICOM
+
+
+def test_folders_of_several_patients_are_told_by_their_headers(tmp_path):
+    for name in ("one", "two"):
+        own = each(series(noise()), lambda data, _, name=name: setattr(data, "PatientID", f"id-{name}"))
+        write(tmp_path / "raw" / name / "deep", own)
+    task = _task("mgmt")
+    found = studies_to_predict(patients, [tmp_path / "raw"], task)
+    assert [one.name for one in found] == ["raw/one", "raw/two"]
+    assert {len(one.source.files) for one in found} == {6}
+    (alone,) = studies_to_predict(patients, [tmp_path / "raw/one"], task)
+    assert alone.name == "one" and "id-one" not in repr(found)
+
+
+def test_the_unlabelled_folder_of_the_radiogenomic_set_is_one_study_a_patient(tmp_path):
+    raw = _touch(tmp_path / "raw", "train/00001/T1w/1.dcm", "test/00007/T1w/1.dcm", "test/00002/FLAIR/1")
+    task = _task("mgmt")
+    for path in (raw, raw / "test"):
+        found = studies_to_predict(mgmt, [path], task)
+        assert [one.source.patient for one in found] == ["00002", "00007"]
+    (one,) = studies_to_predict(mgmt, [raw / "train/00001"], task)
+    assert one.name == "00001" and list(one.source.files) == ["T1w/1.dcm"]
+
+
+# ---- what holds nothing
+
+
+@pytest.mark.parametrize(
+    "module, name, rule",
+    [
+        (csv_manifest, "sax_levels", "holds images"),
+        (hippocampus, "hippocampus", "holds NIfTI files"),
+        (glioma_tumour, "glioma_grading", "A case is a folder"),
+        (lgg_tumour, "lgg_grade", "A patient is a folder"),
+        (meningioma, "meningioma_grading", "A patient is a folder"),
+    ],
+)
+def test_a_folder_without_studies_is_refused(tmp_path, module, name, rule):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=rule):
+        _found(module, _task(name), tmp_path / "empty")
+    with pytest.raises(InputError, match="that exist"):
+        _found(module, _task(name), tmp_path / "nowhere")
+
+
+def test_a_table_cannot_lead_elsewhere(tmp_path):
+    (tmp_path / "t.csv").write_text("patient_id\n../../etc/passwd\n")
+    with pytest.raises(InputError, match="lies beside it"):
+        _found(hippocampus, _task("hippocampus"), tmp_path / "t.csv")
+
+
+def test_a_prep_file_of_a_user_s_own_is_asked_for_its_raw_folder(tmp_path):
+    class Own:
+        @staticmethod
+        def list_sources(raw, task):
+            return [Source("p", {"image": "a.png"}, label="low")]
+
+    (tmp_path / "raw").mkdir()
+    (one,) = studies_to_predict(Own, [tmp_path / "raw"], _task("sax_levels"))
+    assert one.name == "a.png" and one.source.to_predict
+    with pytest.raises(InputError, match="takes its raw folder"):
+        studies_to_predict(Own, [_touch(tmp_path, "x.png") / "x.png"], _task("sax_levels"))
+
+
+def test_an_image_to_predict_needs_no_mask_where_training_needs_one(tmp_path):
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.png")
+    task = with_values(_task("sax_blood_pool"), {"image_shape": (16, 16)})
+    (one,) = studies_to_predict(csv_manifest, [tmp_path / "a.png"], task)
+    (record,) = csv_manifest.read_source(one.raw, one.source, task)
+    assert record.mask is None and record.image.shape == (16, 16, 1)
