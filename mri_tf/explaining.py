@@ -35,6 +35,7 @@ class Explained:
     cam: np.ndarray  # (depth, rows, columns) or (rows, columns), raw
     guided: np.ndarray | None  # the same grid: the largest absolute gradient of the channels
     affine: np.ndarray  # (column, row, depth) of that grid -> RAS mm
+    seen: np.ndarray | None = None  # (*grid, channels) what the network was given, normalised
 
     def on_prepared_grid(self, values: np.ndarray) -> np.ndarray:
         """A map of a 3D record on the grid of its prepared image, 0 where the network saw nothing."""
