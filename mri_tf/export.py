@@ -7,53 +7,91 @@ import tempfile
 from pathlib import Path
 
 from mri_tf.command import Parser, import_tensorflow, run_command
-from mri_tf.errors import RunFailed
+from mri_tf.errors import InputError, RunFailed
 
-PARITY_LIMIT = 1e-5
+PARITY_LIMIT = {"savedmodel": 1e-5, "onnx": 1e-4}  # of probabilities, and of maps
+FOLDERS = {"savedmodel": Path("saved_models"), "onnx": Path("onnx_models")}
+FILES = {"savedmodel": "saved_model.pb", "onnx": "model.onnx"}
 
 
-def export_run(run, prepared, out: Path) -> Path:
-    """Exports, loads the result as TF Serving does, compares it and gives it its version number.
+def export_run(run, prepared, out: Path, form: str = "savedmodel") -> Path:
+    """Exports, loads the result as a server does, compares it and gives it its version number.
 
     `prepared` is the set the run was trained on: its training side gives the ranges, its held-out
     records are compared on. TF Serving's configuration in `out` then names the version too. Returns
     the folder `out/<task>/<version>`; raises RunFailed (and leaves nothing) when the numbers differ,
-    InputError where the model that finds its boxes is not in `out`.
+    InputError where the model that finds its boxes is not in `out`, `out` holds the other `form`
+    (savedmodel or onnx), or the network does not convert to ONNX.
     """
     from mri_tf.assemble import load_network
     from mri_tf.model_card import MODEL_CARD, write_model_card
-    from mri_tf.parity import parity
-    from mri_tf.saved_model import Served, write_saved_model
+    from mri_tf.saved_model import Served
     from mri_tf.served_assets import ASSETS, Facts, find_segmenter, write_assets
     from mri_tf.served_ranges import training_ranges
     from mri_tf.serving.config_files import write_config_files
-    from mri_tf.warm_up import WARM_UP, write_warm_up
 
+    home = Path(out) / run.task.name
+    _check_form(home, form)
     segmenter = find_segmenter(run, prepared, out)
     ranges, dtype = training_ranges(run, prepared), prepared.image_dtype
     served = Served(load_network(run), run, ranges, dtype)
-    home = Path(out) / run.task.name
     home.mkdir(parents=True, exist_ok=True)
     # A folder of this process' own: two runs may end at the same moment.
     scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=home)) / "model"
     try:
-        inputs, assets = write_saved_model(served, scratch), scratch / ASSETS
-        facts = Facts(ranges, dtype, prepared.manifest["prep_file"], list(inputs), segmenter)
-        write_assets(run, facts, assets)
-        write_warm_up(served, inputs, assets / WARM_UP)
-        write_model_card(served, inputs, prepared, assets / MODEL_CARD)
-        difference = parity(served, prepared, scratch)
-        if not difference <= PARITY_LIMIT:
+        write = {"savedmodel": _write_saved_model, "onnx": _write_onnx}[form]
+        inputs, difference = write(served, prepared, scratch)
+        if not difference <= PARITY_LIMIT[form]:
             raise RunFailed(
                 f"The exported model differs from the trained one by {difference:.2g}, "
-                f"more than {PARITY_LIMIT:g}.",
+                f"more than {PARITY_LIMIT[form]:g}.",
                 "Nothing was exported; the run is kept.",
             )
+        facts = Facts(ranges, dtype, prepared.manifest["prep_file"], list(inputs), segmenter)
+        write_assets(run, facts, scratch / ASSETS)
+        write_model_card(served, inputs, prepared, scratch / ASSETS / MODEL_CARD)
         folder = _publish(scratch, home)
-        write_config_files(out)
+        if form == "savedmodel":
+            write_config_files(out)
         return folder
     finally:
         shutil.rmtree(scratch.parent, ignore_errors=True)
+
+
+def _write_saved_model(served, prepared, folder: Path) -> tuple[dict, float]:
+    """Signatures with their inputs, and the largest difference to the run, of a SavedModel."""
+    from mri_tf.parity import parity, session_of
+    from mri_tf.saved_model import write_saved_model
+    from mri_tf.served_assets import ASSETS
+    from mri_tf.warm_up import WARM_UP, write_warm_up
+
+    inputs = write_saved_model(served, folder)
+    (folder / ASSETS).mkdir()
+    write_warm_up(served, inputs, folder / ASSETS / WARM_UP)
+    with session_of(folder) as call:
+        return inputs, parity(served, prepared, call, inputs)
+
+
+def _write_onnx(served, prepared, folder: Path) -> tuple[dict, float]:
+    """The same of an ONNX file."""
+    from mri_tf.onnx_file import onnx_call, write_onnx
+    from mri_tf.parity import parity
+
+    inputs = write_onnx(served, folder / FILES["onnx"])
+    call = onnx_call(served, folder / FILES["onnx"])
+    difference = parity(served, prepared, call, inputs)
+    print(f"ONNX Runtime gives the run's probabilities to {difference:.1g}")
+    return inputs, difference
+
+
+def _check_form(home: Path, form: str) -> None:
+    """Versions of a folder are all of one form: TF Serving would fail on the other's."""
+    (other,) = set(FILES) - {form}
+    if any(home.glob(f"*/{FILES[other]}")):
+        raise InputError(
+            f"--out of --format {form} holds no versions of format {other}.", home,
+            f"Name another --out, for example {FOLDERS[form]}.",
+        )  # fmt: skip
 
 
 def export_with_segmenter(run, prepared, features, out: Path) -> list[Path]:
@@ -91,11 +129,15 @@ def main(arguments: list[str]) -> int:
     """Exports a finished run; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
+    from mri_tf.onnx_file import check_onnx
     from mri_tf.prepared import Prepared
     from mri_tf.runs import open_finished
 
     run = open_finished(flags.run)
-    folder = export_run(run, Prepared.open(run.data_folder), flags.out)
+    if flags.format == "onnx":
+        check_onnx()
+    out = flags.out or FOLDERS[flags.format]
+    folder = export_run(run, Prepared.open(run.data_folder), out, flags.format)
     print(f"wrote {folder}")
     return 0
 
@@ -103,8 +145,10 @@ def main(arguments: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser("python -m mri_tf.export", __doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
-    parser.add_argument("--out", type=Path, default=Path("saved_models"), help="(default saved_models)")
-    parser.add_argument("--format", default="savedmodel", choices=["savedmodel"])
+    parser.add_argument("--out", type=Path, help="(default saved_models; onnx_models of --format onnx)")
+    parser.add_argument(
+        "--format", default="savedmodel", choices=list(FILES), help="(default savedmodel)"
+    )
     return parser
 
 

@@ -1,5 +1,6 @@
 """Whether an export answers as the run does: loaded into a session as TF Serving loads it."""
 
+from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,31 +15,41 @@ from mri_tf.fitting import positions_of
 from mri_tf.predicting import predict_records, predict_whole
 from mri_tf.prepared import Prepared
 from mri_tf.record_arrays import arrays_of, cut_before, seen_by_network, serialized_examples
-from mri_tf.saliency import check_layer, grad_cam, has_maps, on_grid
-from mri_tf.saved_model import CLASSIFY, EXPLAIN, Served, explained_network
-from mri_tf.served_graph import grid_image, reported, serves_image_bytes, single_network, stats_of
+from mri_tf.saliency import check_layer, grad_cam, on_grid
+from mri_tf.saved_model import (
+    CLASSIFY,
+    DEFAULT,
+    EXPLAIN,
+    IMAGE_BYTES,
+    SLICES,
+    Served,
+    explained_network,
+)
+from mri_tf.served_graph import grid_image, reported, single_network, stats_of
 from mri_tf.studies import taken_slices
 
 PARITY_RECORDS = 20
+Call = Callable[[str, dict], dict]
 
 
-def parity(served: Served, prepared: Prepared, folder: Path) -> float:
-    """Largest difference of probabilities between the run's network and the export.
+def parity(served: Served, prepared: Prepared, call: Call, names: Collection[str]) -> float:
+    """Largest difference of probabilities between the run's network and its export's signatures.
 
-    Over 20 held-out records (or the patients of them), every signature the export has; of maps too,
-    as shares of their largest value where that is above 1.
+    Over 20 held-out records (or the patients of them); of maps too, as shares of their largest value
+    where that is above 1. `call(signature, values)` gives outputs by name.
     """
     # A network whose every patient is held out of another task has none of its own to spare.
     sides = reversed(positions_of(served.run, prepared))
     records = next(side for side in sides if len(side))[:PARITY_RECORDS]
-    with session_of(folder) as call:
-        found = [_of_arrays(served, prepared, records, call)]
-        if served.run.task.bag:
-            found.append(_of_slices(served, prepared, records, call))
+    found = [_of_arrays(served, prepared, records, call, names)]
+    if SLICES in names:
+        found.append(_of_slices(served, prepared, records, call))
     return float(max(found))
 
 
-def _of_arrays(served: Served, prepared: Prepared, records: np.ndarray, call) -> float:
+def _of_arrays(
+    served: Served, prepared: Prepared, records: np.ndarray, call: Call, names: Collection[str]
+) -> float:
     """Of `serving_default`, and of `classify`, `explain` and `image_bytes` where the export has them.
 
     The bytes are a PNG of each prepared image; compared is the network on what that PNG holds, which
@@ -52,24 +63,24 @@ def _of_arrays(served: Served, prepared: Prepared, records: np.ndarray, call) ->
         feed = {name: array.numpy() for name, array in arrays.items()}
         seen = seen_by_network(arrays, task, run.values["fitted"])
         wanted = reported(run, np.asarray(network(seen)))
-        difference = max(difference, _gap(call("serving_default", feed), wanted))
-        if task.kind == "classification" and number == 0:  # the same function, on long messages
+        difference = max(difference, _gap(call(DEFAULT, feed), wanted))
+        if CLASSIFY in names and number == 0:  # the same function, on long messages
             scores = call(CLASSIFY, {"inputs": serialized_examples(feed)})["scores"]
             difference = max(difference, _gap({"probabilities": scores}, wanted))
-        if task.kind == "classification" and has_maps(explained_network(served)):
+        if EXPLAIN in names:
             difference = max(difference, _of_maps(served, seen, wanted, feed, call))
-        if serves_image_bytes(task):
+        if IMAGE_BYTES in names:
             image = arrays["image"]
             files = png_files(image.numpy(), task)
             held = tf.stack([grid_image(file, task, served.image_dtype) for file in files])
             if not np.array_equal(held, image):
                 inputs = normalize(held, stats_of(held), task.normalize)
                 wanted = reported(run, np.asarray(network(inputs)))
-            difference = max(difference, _gap(call("image_bytes", {"image_bytes": files}), wanted))
+            difference = max(difference, _gap(call(IMAGE_BYTES, {"image_bytes": files}), wanted))
     return difference
 
 
-def _of_maps(served: Served, seen: tf.Tensor, wanted: np.ndarray, feed: dict, call) -> float:
+def _of_maps(served: Served, seen: tf.Tensor, wanted: np.ndarray, feed: dict, call: Call) -> float:
     """Of `explain`, against what `mri_tf.explain` does."""
     task, network = served.run.task, explained_network(served)
     labels = tf.argmax(network(seen), axis=-1, output_type=tf.int32)
@@ -87,7 +98,7 @@ def _evaluated(served: Served):
     return single_network(served.model, served.run.task)
 
 
-def _of_slices(served: Served, prepared: Prepared, records: np.ndarray, call) -> float:
+def _of_slices(served: Served, prepared: Prepared, records: np.ndarray, call: Call) -> float:
     """Of `slices`, against what evaluate predicts of the patients."""
     run, task, difference, done = served.run, served.run.task, 0.0, 0
     wanted = reported(run, predict_records(served.model, run, prepared, records))
@@ -99,7 +110,7 @@ def _of_slices(served: Served, prepared: Prepared, records: np.ndarray, call) ->
             for name, array in arrays_of(batch, task).items()
         }
         feed["mask"] = present_slices(batch["bag"], count).numpy()
-        difference = max(difference, _gap(call("slices", feed), wanted[done : done + int(count)]))
+        difference = max(difference, _gap(call(SLICES, feed), wanted[done : done + int(count)]))
         done += int(count)
     return difference
 

@@ -35,6 +35,7 @@ from mri_tf.served_graph import (
 
 OUTSIDE = "out_of_distribution"
 MOST_SLICES_OUTSIDE = 0.5  # a patient is outside where at least so many slices are
+DEFAULT, IMAGE_BYTES, SLICES = "serving_default", "image_bytes", "slices"
 CLASSIFY, EXPLAIN = "classify", "explain"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 
@@ -79,11 +80,11 @@ def _set_method(folder: Path, signature: str, method: str) -> None:
 def signatures(served: Served) -> dict[str, Signature]:
     """Name -> (function, its inputs) of those the task has."""
     task = served.run.task
-    found = {"serving_default": _arrays(served)}
+    found = {DEFAULT: _arrays(served)}
     if serves_image_bytes(task):
-        found["image_bytes"] = _image_bytes(served)
+        found[IMAGE_BYTES] = _image_bytes(served)
     if task.bag:
-        found["slices"] = _slices(served)
+        found[SLICES] = _slices(served)
     if task.kind == "classification":
         found[CLASSIFY] = _classify(served)
         if has_maps(explained_network(served)):

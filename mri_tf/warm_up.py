@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.record_arrays import serialized_examples
-from mri_tf.saved_model import CLASSIFY, Served
+from mri_tf.saved_model import CLASSIFY, DEFAULT, Served
 
 WARM_UP = "tf_serving_warmup_requests"  # the name TF Serving looks for, in assets.extra
 MOST_EXAMPLE_BYTES = 4 << 20
@@ -34,7 +34,7 @@ def write_warm_up(served: Served, specs: dict[str, list[tf.TensorSpec]], path: P
         for name, inputs in specs.items():
             log = prediction_log_pb2.PredictionLog()
             if name == CLASSIFY:
-                sizes = {spec.name: tuple(spec.shape[1:]) for spec in specs["serving_default"]}
+                sizes = {spec.name: tuple(spec.shape[1:]) for spec in specs[DEFAULT]}
                 if 4 * sum(map(math.prod, sizes.values())) > MOST_EXAMPLE_BYTES:
                     continue
                 request = log.classify_log.request

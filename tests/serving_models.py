@@ -165,7 +165,8 @@ class Client:
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{server.rest_port}", timeout=30)
         self.address = f"127.0.0.1:{server.grpc_port}"
         self.channel = grpc.insecure_channel(
-            self.address, options=[("grpc.max_send_message_length", -1)]
+            self.address,
+            options=[("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)],
         )
         self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
         self.status = model_service_pb2_grpc.ModelServiceStub(self.channel)

@@ -88,6 +88,7 @@ ARROWS = {
         "answers", "caveats", "out_of_distribution", "saved_model", "tables",
     },
     "warm_up": {"record_arrays", "saved_model"},
+    "onnx_file": CORE | {"saved_model"},
     "saved_model": ON_DISK | {
         "bags", "data", "out_of_distribution", "record_arrays", "saliency", "served_graph",
     },

@@ -1,21 +1,31 @@
 """What an exported model answers, and what lies beside it: one small classifier of 2D slices."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from serving_models import Client, running
 from small import LEVELS_FILE, STRUCTURES_FILE, sides_of, write_raw
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import classification_pb2, prediction_log_pb2
 
 from data_prep.prepare import prepare
 from mri_tf.assemble import load_network
+from mri_tf.command import run_command
 from mri_tf.data.pipeline import walk
+from mri_tf.explaining import explain_record
 from mri_tf.export import export_run
+from mri_tf.export import main as export
 from mri_tf.fitting import fit_run, new_run, positions_of
-from mri_tf.out_of_distribution import reasons
+from mri_tf.out_of_distribution import fit_ranges, image_statistics, reasons
 from mri_tf.parity import session_of
 from mri_tf.record_arrays import arrays_of, serialized_examples
+from mri_tf.saliency import check_layer, guided_copy
 from mri_tf.served_assets import exported_version
+from mri_tf.serving.models import Spec
 from mri_tf.splits import split_units, tie_together
 from mri_tf.task import with_values
 from mri_tf.tasks import load_task
@@ -57,6 +67,15 @@ def feed(exported) -> dict[str, np.ndarray]:
     return {name: array.numpy() for name, array in arrays_of(batch, run.task).items()}
 
 
+@pytest.fixture(scope="module")
+def client(exported):
+    """A client of a server of the export, which has replayed the warm-up requests."""
+    with running(exported[2].parent.parent) as server:
+        caller = Client(server)
+        yield caller
+        caller.close()
+
+
 def _asset(exported, name: str):
     return json.loads((exported[2] / "assets.extra" / name).read_text(encoding="utf-8"))
 
@@ -84,8 +103,6 @@ def test_the_ranges_beside_the_model_say_in_words_what_the_graph_says(exported, 
 
 
 def test_the_ranges_are_those_of_the_training_side_and_of_nobody_else(exported):
-    from mri_tf.out_of_distribution import fit_ranges, image_statistics
-
     run, prepared, _ = exported
 
     def fitted(records):
@@ -114,8 +131,6 @@ def test_classify_names_every_class_with_the_probability_of_predict(exported, se
 
 
 def test_only_classify_has_the_method_name_of_classify(exported):
-    from tensorflow.core.protobuf import saved_model_pb2
-
     path = exported[2] / "saved_model.pb"
     (graph,) = saved_model_pb2.SavedModel.FromString(path.read_bytes()).meta_graphs
     for name, signature in graph.signature_def.items():
@@ -124,13 +139,39 @@ def test_only_classify_has_the_method_name_of_classify(exported):
             assert signature.method_name == f"tensorflow/serving/{method}", name
 
 
+def test_classify_is_answered_over_rest_and_grpc(client, served, feed):
+    wanted = served("serving_default", feed)["probabilities"][:2]
+    names = ["basal", "mid", "apical"]
+    examples = [
+        {name: array[place].ravel().tolist() for name, array in feed.items()} for place in range(2)
+    ]
+    body = {"signature_name": "classify", "examples": examples}
+    answer = client.post("/v1/models/thirds:classify", body)
+    assert answer.status_code == 200, answer.text
+    for row, scores in zip(answer.json()["results"], wanted, strict=True):
+        assert [label for label, _ in row] == names
+        np.testing.assert_allclose([score for _, score in row], scores, atol=1e-5)
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name, request.model_spec.signature_name = "thirds", "classify"
+    for one in serialized_examples(feed)[:2]:
+        example = tf.train.Example.FromString(one)
+        request.input.example_list.examples.add().CopyFrom(example)
+    result = client.prediction.Classify(request, timeout=30).result
+    for row, scores in zip(result.classifications, wanted, strict=True):
+        assert [one.label for one in row.classes] == names
+        np.testing.assert_allclose([one.score for one in row.classes], scores, atol=1e-5)
+
+
+def test_an_example_without_an_array_gets_an_error_that_names_it(client, feed):
+    body = {"signature_name": "classify", "examples": [{"image": feed["image"][0].ravel().tolist()}]}
+    answer = client.post("/v1/models/thirds:classify", body)
+    assert answer.status_code == 400 and "intensity_stats" in answer.json()["error"]
+
+
 # ---- explain
 
 
 def test_the_served_map_is_that_of_explain(exported, served, feed):
-    from mri_tf.explaining import explain_record
-    from mri_tf.saliency import check_layer, guided_copy
-
     run, prepared, _ = exported
     model = load_network(run)
     networks, layer = (model, guided_copy(model)), check_layer(model, "")
@@ -157,9 +198,20 @@ def test_each_row_of_a_batch_is_explained_for_its_own_class(served, feed):
         np.testing.assert_allclose(found["map"][label], one["map"][0], atol=1e-6)
 
 
-def test_a_class_that_is_not_there_is_refused_by_the_graph(served, feed):
-    import tensorflow as tf
+def test_explain_is_answered_over_rest(client, served, feed):
+    row = {name: array[0].tolist() for name, array in feed.items()} | {"class_index": -1}
+    body = {"signature_name": "explain", "instances": [row]}
+    answer = client.post("/v1/models/thirds:predict", body)
+    assert answer.status_code == 200, answer.text
+    (found,) = answer.json()["predictions"]
+    one = {name: array[:1] for name, array in feed.items()}
+    wanted = served("explain", one | {"class_index": np.array([-1], np.int32)})
+    np.testing.assert_allclose(found["map"], wanted["map"][0], atol=1e-5)
+    np.testing.assert_allclose(found["probabilities"], wanted["probabilities"][0], atol=1e-5)
+    assert found["class_index"] == wanted["class_index"][0]
 
+
+def test_a_class_that_is_not_there_is_refused_by_the_graph(served, feed):
     asked = np.full(len(feed["image"]), 3, np.int32)
     with pytest.raises(tf.errors.InvalidArgumentError, match="class_index is less than 3"):
         served("explain", feed | {"class_index": asked})
@@ -190,7 +242,6 @@ def test_nothing_beside_the_model_names_a_patient_or_a_place(exported):
 
 
 def test_the_model_card_has_the_run_s_numbers_with_intervals_and_counts_patients(exported):
-    from mri_tf.model_card import write_model_card
 
     run, prepared, folder = exported
     card = (folder / "assets.extra" / "model_card.md").read_text(encoding="utf-8")
@@ -203,9 +254,6 @@ def test_the_model_card_has_the_run_s_numbers_with_intervals_and_counts_patients
 
 
 def test_warm_up_asks_every_signature_and_the_server_answers_before_it_serves(exported):
-    import tensorflow as tf
-    from tensorflow_serving.apis import prediction_log_pb2
-
     path = exported[2] / "assets.extra" / "tf_serving_warmup_requests"
     logs = [
         prediction_log_pb2.PredictionLog.FromString(one)
@@ -214,3 +262,45 @@ def test_warm_up_asks_every_signature_and_the_server_answers_before_it_serves(ex
     asked = [getattr(log, log.WhichOneof("log_type")).request.model_spec for log in logs]
     assert [spec.signature_name for spec in asked] == _asset(exported, "export.json")["signatures"]
     assert {spec.name for spec in asked} == {"thirds"}
+
+
+def test_a_version_whose_warm_up_fails_is_not_served(exported, tmp_path):
+    """So the requests above are replayed: the server that came up has answered them."""
+    folder = tmp_path / "thirds" / "1"
+    shutil.copytree(exported[2], folder)
+    log = prediction_log_pb2.PredictionLog()
+    request = log.classify_log.request
+    request.model_spec.signature_name = "classify"
+    request.input.example_list.examples.add()  # without the arrays
+    with tf.io.TFRecordWriter(str(folder / "assets.extra" / "tf_serving_warmup_requests")) as writer:
+        writer.write(log.SerializeToString())
+    with running(tmp_path) as server:
+        (state,) = server.models.states(Spec("thirds", None, ""))
+        assert state.error is not None and "image" in state.error.message
+
+
+# ---- ONNX
+
+
+def test_a_run_is_exported_as_onnx_by_the_command(exported, tmp_path, monkeypatch, capsys):
+    run, prepared, _ = exported
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--run", str(run.folder), "--format", "onnx"]
+    assert run_command(export, arguments) == 0
+    printed = capsys.readouterr().out
+    assert "ONNX Runtime gives the run's probabilities to" in printed
+    folder = tmp_path / "onnx_models" / "thirds" / "1"
+    assert sorted(path.name for path in folder.iterdir()) == ["assets.extra", "model.onnx"]
+    assert not (tmp_path / "onnx_models" / "models.config").exists()
+    assert json.loads((folder / "assets.extra" / "export.json").read_text())["signatures"] == [
+        "serving_default"
+    ]
+
+
+def test_a_folder_of_saved_models_takes_no_onnx_file(exported, capsys):
+    run, _, folder = exported
+    arguments = ["--run", str(run.folder), "--out", str(folder.parent.parent), "--format", "onnx"]
+    assert run_command(export, arguments) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+    assert "holds no versions of format savedmodel" in line and "Received:" in line
+    assert [path.name for path in folder.parent.iterdir()] == ["1"]

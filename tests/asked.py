@@ -1,0 +1,82 @@
+"""The same held-out records answered by evaluate, a session, REST and gRPC."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from serving_models import Client, running
+
+from mri_tf.answered import bags_of
+from mri_tf.assemble import load_network
+from mri_tf.data.bags import pad_slices, present_slices
+from mri_tf.data.pipeline import walk, walk_bags
+from mri_tf.fitting import positions_of
+from mri_tf.parity import PARITY_RECORDS, session_of
+from mri_tf.predicting import predict_records, predict_whole
+from mri_tf.record_arrays import arrays_of, cut_before, seen_by_network
+from mri_tf.served_graph import reported
+from mri_tf.studies import taken_slices
+
+VOLUMES = 2  # as JSON they take seconds
+
+
+def probabilities_of(run, prepared, exported: Path) -> dict[str, np.ndarray]:
+    """Who was asked -> probabilities of up to 20 held-out records (of 2 volumes), or of their patients.
+
+    `exported` is `<models>/<task>/<version>`; all that is in `<models>` is served.
+    """
+    most = PARITY_RECORDS if len(run.task.image_shape) == 2 else VOLUMES
+    records = positions_of(run, prepared)[2][:most]
+    signature, feed, outputs = _asked(run, prepared, records)
+    with session_of(exported) as call:
+        found = {"session": call(signature, feed)["probabilities"]}
+    with running(exported.parent.parent, body_bytes=1 << 28, decompressed_bytes=1 << 28) as server:
+        client = Client(server)
+        try:
+            found["REST"] = _over_rest(client, run.task.name, signature, feed)
+            found["gRPC"] = _over_grpc(client, run.task.name, signature, feed)
+        finally:
+            client.close()
+    return found | {"evaluate": reported(run, outputs)}
+
+
+def _asked(run, prepared, records) -> tuple[str, dict[str, np.ndarray], np.ndarray]:
+    """The signature, its inputs, and what evaluate's network gives for the same records."""
+    task, model, fitted = run.task, load_network(run), run.values["fitted"]
+    if task.bag:
+        outputs = predict_records(model, run, prepared, records)
+        bags = bags_of(prepared, taken_slices(task, prepared, records, fitted))
+        (batch,) = walk_bags(prepared, bags, len(bags), cut=cut_before(task))
+        count = tf.shape(batch["weight"], tf.int64)[0]
+        feed = {
+            "slices" if name == "image" else name: pad_slices(array, batch["bag"], count).numpy()
+            for name, array in arrays_of(batch, task).items()
+        }
+        return "slices", feed | {"mask": present_slices(batch["bag"], count).numpy()}, outputs
+    (batch,) = walk(prepared, records, len(records), cut=cut_before(task))
+    arrays = arrays_of(batch, task)
+    if task.kind == "segmentation":
+        outputs = predict_whole(model, task, seen_by_network(arrays, task, fitted))
+    else:
+        outputs = predict_records(model, run, prepared, records)
+    return "serving_default", {name: array.numpy() for name, array in arrays.items()}, outputs
+
+
+def _over_rest(client: Client, name: str, signature: str, feed: dict) -> np.ndarray:
+    inputs = {key: array.tolist() for key, array in feed.items()}
+    body = {"signature_name": signature, "inputs": inputs}
+    answer = client.post(f"/v1/models/{name}:predict", body)
+    assert answer.status_code == 200, answer.text[:300]
+    return np.array(answer.json()["outputs"]["probabilities"])
+
+
+def _over_grpc(client: Client, name: str, signature: str, feed: dict) -> np.ndarray:
+    from tensorflow_serving.apis import predict_pb2
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = name, signature
+    for key, array in feed.items():
+        request.inputs[key].CopyFrom(tf.make_tensor_proto(array))
+    request.output_filter.append("probabilities")
+    answer = client.prediction.Predict(request, timeout=60)
+    return tf.make_ndarray(answer.outputs["probabilities"])
