@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from asked import probabilities_of
+from predicted import largest_difference
 from small import sides_of
 
 from data_prep.fake_raw import write_fake_raw
@@ -9,8 +11,7 @@ from data_prep.prepare import prepare
 from mri_tf.assemble import check_task
 from mri_tf.deriving import derive_set
 from mri_tf.export import export_with_segmenter
-from mri_tf.fitting import fit_run, new_run, positions_of
-from mri_tf.parity import run_in_session
+from mri_tf.fitting import fit_run, new_run
 from mri_tf.runs import FEATURES
 from mri_tf.sides import sides_for_features
 from mri_tf.splits import split_units, tie_together
@@ -122,16 +123,11 @@ def test_a_task_goes_from_raw_files_to_a_served_model(name, variant, fake_raw, t
     run, prepared, _ = _one_step(task, file, fake_raw(name), tmp_path, features)
     exported = export_with_segmenter(run, prepared, features, tmp_path / "saved_models")[-1]
     assert exported == tmp_path / "saved_models" / name / "1"
-    channels = len(task.channels)
-    grid = task.image_shape if task.spacing or task.patch else task.network_shape
-    image = np.zeros((3, *grid, channels), np.float32)
     assert prepared.image_dtype == ("uint8" if "clahe" in task.prep else prepared.image_dtype)
-    feed = {"image": image}
-    if task.normalize["method"] == "zscore":
-        feed["intensity_stats"] = np.ones((3, 2, channels, 2), np.float32)
-    if task.spacing:
-        feed |= {"record_mask": np.ones((3, *grid)), "spacing_mm": np.full((3, 2), 0.5)}
-    served = run_in_session(exported, "serving_default", feed)["probabilities"]
-    assert served.shape[0] == 3 and served.shape[-1] == len(task.class_names)
-    np.testing.assert_allclose(served.sum(axis=-1), 1, atol=1e-5)
-    assert len(positions_of(run, prepared)[2]) > 0
+    found = probabilities_of(run, prepared, exported)
+    wanted = found.pop("evaluate")
+    assert len(wanted) > 0 and wanted.shape[-1] == len(task.output_names)
+    np.testing.assert_allclose(wanted.sum(axis=-1), 1, atol=1e-5)
+    for asked, probabilities in found.items():
+        np.testing.assert_allclose(probabilities, wanted, atol=1e-5, err_msg=asked)
+    assert largest_difference(run, prepared, fake_raw(name), exported, tmp_path) <= 1e-5
