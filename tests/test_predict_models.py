@@ -1,0 +1,160 @@
+"""predict with a trained model: its export on disk, and behind the embedded server."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from serving_models import running
+
+from data_prep.provenance import read_private
+from mri_tf.command import run_command
+from mri_tf.predict import main as predict
+from mri_tf.prepared import PRIVATE
+from mri_tf.runs import open_finished
+from mri_tf.train import main as train
+
+CLASSES = ("basal", "mid", "apical")
+
+
+@pytest.fixture(scope="module")
+def home(small, tmp_path_factory) -> Path:
+    """A folder with `thirds` trained for an epoch, exported, and its raw images."""
+    folder = tmp_path_factory.mktemp("predict")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        flags = ["--task", str(small["levels"]), "--raw", str(small["raw"]), "--variant", "scratch"]
+        assert train([*flags, "--out", "run", "--set", "epochs=1"]) == 0
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def inside(home, monkeypatch):
+    monkeypatch.chdir(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(home):
+    with running(home / "saved_models") as server:
+        yield f"http://127.0.0.1:{server.rest_port}"
+
+
+def _fails(capsys, *flags, code=2) -> str:
+    capsys.readouterr()
+    assert run_command(predict, [str(flag) for flag in flags]) == code
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def _differs_by(home: Path, small, *flags: str) -> float:
+    """Largest difference from evaluate's predictions.parquet, over all held-out images."""
+    run = open_finished(home / "run")
+    table = pd.read_parquet(run.folder / "predictions.parquet").set_index("record_id")
+    files = {row["record_id"]: row["source"] for row in read_private(run.data_folder / PRIVATE)}
+    inputs = [str(small["raw"] / files[record]) for record in table.index]
+    assert predict([*flags, "--input", *inputs, "--out", "found.json"]) == 0
+    rows = json.loads(Path("found.json").read_text())["answers"]
+    assert [row["input"] for row in rows] == [Path(name).name for name in inputs]
+    assert [row["decision"] for row in rows] == list(table["predicted"])
+    assert [row["prediction_set"] for row in rows] == [list(held) for held in table["set"]]
+    found = np.array([[row["probabilities"][name] for name in CLASSES] for row in rows])
+    return float(np.abs(found - table[[f"p_{name}" for name in CLASSES]].to_numpy()).max())
+
+
+def test_answers_for_the_files_are_evaluate_s_for_the_records(inside, small):
+    assert _differs_by(inside, small, "--model", "saved_models/thirds") <= 1e-5
+
+
+def test_a_server_answers_as_the_model_on_disk_does(inside, small, server):
+    flags = ("--model", "saved_models/thirds/1", "--server", server)
+    assert _differs_by(inside, small, *flags) <= 1e-5
+
+
+def test_a_server_alone_answers_without_prediction_sets(inside, small, server):
+    image = next(small["raw"].rglob("*.png"))
+    flags = ["--input", str(image), "--out"]
+    assert predict(["--model", "saved_models/thirds", *flags, "a.json"]) == 0
+    assert predict(["--server", server + "/", "--task", str(small["levels"]), *flags, "b.json"]) == 0
+    local, served = (json.loads(Path(f"{name}.json").read_text())["answers"][0] for name in "ab")
+    assert served["probabilities"] == pytest.approx(local["probabilities"], abs=1e-6)
+    assert served["decision"] == local["decision"] and served["prediction_set"] is None
+
+
+def test_what_is_unlike_the_training_says_why(inside, small):
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8)
+    Image.fromarray(noise).save("noise.png")
+    usual = next(small["raw"].rglob("*.png"))
+    flags = ["--input", str(usual), "noise.png", "--out", "x.json"]
+    assert predict(["--model", "saved_models/thirds", *flags]) == 0
+    first, second = json.loads(Path("x.json").read_text())["answers"]
+    assert first["out_of_distribution"] is False and first["reasons"] == []
+    assert second["out_of_distribution"] is True
+    assert any(reason.startswith("roughness of cine is") for reason in second["reasons"])
+
+
+def test_the_export_explains_a_picture(inside, small):
+    image = next(small["raw"].rglob("*.png"))
+    flags = ["--input", str(image), "--explain", "--out", "maps.json"]
+    assert predict(["--model", "saved_models/thirds", *flags]) == 0
+    (row,) = json.loads(Path("maps.json").read_text())["answers"]
+    assert (Path("maps_maps") / row["map"]).is_file()
+
+
+def test_the_way_of_a_user_s_own_files_is_known_or_asked_for(inside, small, tmp_path, capsys):
+    """Tables need no prep file; where there is one its task file is named, and a changed one is told."""
+    image = str(next(small["raw"].rglob("*.png")))
+    copy = tmp_path / "saved_models" / "thirds" / "1"
+    shutil.copytree("saved_models/thirds/1", copy)
+    export = copy / "assets.extra" / "export.json"
+    values = json.loads(export.read_text())
+    export.write_text(json.dumps({**values, "prep_file": "0" * 64}))
+    assert "Add --task thirds.py" in _fails(capsys, "--model", copy, "--input", image)
+    flags = ["--model", str(copy), "--task", str(small["levels"]), "--input", image, "--out"]
+    assert predict([*flags, str(tmp_path / "x.json")]) == 0
+    assert "warning: csv_manifest.py is not the file" in capsys.readouterr().err
+    other = small["levels"].with_name("pools.py")
+    line = _fails(capsys, "--model", copy, "--task", other, "--input", image)
+    assert "pools.py, not thirds" in line
+
+
+def test_servers_that_do_not_answer_or_know_nothing_of_it_are_one_line(
+    inside, small, server, saved, capsys
+):
+    image = next(small["raw"].rglob("*.png"))
+    rest = ["--task", small["levels"], "--input", image]
+    down = _fails(capsys, "--server", "http://127.0.0.1:9", *rest, code=3)
+    assert "does not answer (" in down and "127.0.0.1:9" in down
+    with running(saved) as other:
+        address = f"http://127.0.0.1:{other.rest_port}"
+        assert "404" in _fails(capsys, "--server", address, *rest)
+    with running(inside / "saved_models", token="s3cret") as closed:
+        address = f"http://127.0.0.1:{closed.rest_port}"
+        assert "--token-file" in _fails(capsys, "--server", address, *rest)
+        Path("token").write_text("s3cret\n")
+        given = ["--server", address, *map(str, rest), "--token-file", "token", "--out", "t.json"]
+        assert predict(given) == 0
+    wide = small["levels"].with_name("thirds.py").read_text().replace("(32, 32)", "(48, 32)")
+    (inside / "wide").mkdir(exist_ok=True)
+    (inside / "wide" / "thirds.py").write_text(wide)
+    line = _fails(capsys, "--server", server, "--task", "wide/thirds.py", "--input", image)
+    assert "(-1, 48, 32, 1)" in line and "--model DIR" in line
+
+
+def test_damaged_exports_are_one_line(inside, small, tmp_path, capsys):
+    image = next(small["raw"].rglob("*.png"))
+    shutil.copytree("saved_models/thirds/1", tmp_path / "1")
+    (tmp_path / "1" / "saved_model.pb").write_bytes(b"not a graph")
+    assert "loaded whole" in _fails(capsys, "--model", tmp_path, "--input", image)
+    (tmp_path / "1" / "assets.extra" / "task.json").write_text("{")
+    assert "whole JSON" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
+    (tmp_path / "1" / "assets.extra" / "task.json").unlink()
+    assert "task.json" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
