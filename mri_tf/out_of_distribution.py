@@ -13,7 +13,7 @@ from mri_tf.schema import NOMINAL
 
 STATISTICS = ("mean", "sd", "roughness")
 TAIL = 0.005  # of the training records lies beyond either quantile
-MARGIN = 0.5  # of the distance between the quantiles, added on both ends
+MARGIN = 0.25  # of the distance between the quantiles, added on both ends
 # Added as well, so that a handful of alike records gives no limit of no width: of the mean a part of
 # the median SD, of what is positive a factor.
 MEAN_SLACK, FACTOR_SLACK = 0.25, 1.25

@@ -1,21 +1,16 @@
 """ONNX files answer as the served graph does, in 2D and 3D; what does not convert is refused."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from fresh import feed_of, served_of
 
-from mri_tf.answers import Answers, to_values
-from mri_tf.assemble import build_network
-from mri_tf.decisions import OperatingPoint
 from mri_tf.errors import InputError
 from mri_tf.onnx_file import onnx_call, write_onnx
-from mri_tf.out_of_distribution import fit_ranges, image_statistics
-from mri_tf.record_arrays import array_shapes
-from mri_tf.saved_model import DEFAULT, Served, signatures
+from mri_tf.saved_model import DEFAULT, signatures
 from mri_tf.task import Task
 
 SMALL = dict(name="small", class_names=("low", "high"), normalize=dict(method="zscore"))
@@ -47,30 +42,6 @@ TASKS = {
 }  # fmt: skip
 
 
-def served_of(task: Task) -> Served:
-    """A network of fresh weights as `export` would serve it."""
-    point = OperatingPoint("balanced_accuracy", None, (0.4, 0.6), None, None, 9)
-    answers = to_values(Answers(0.7, (0.5, 0.5), (0.8, 0.2), point, 0.5))
-    run = SimpleNamespace(task=task, values={"answers": answers, "fitted": {"pixel_mm": 0.5}})
-    images = np.random.default_rng(9).normal(5, 1, (4, 8, 8, len(task.channels)))
-    ranges = fit_ranges(image_statistics(images), task.channels, {})
-    return Served(build_network(task), run, ranges, "float32")
-
-
-def feed_of(task: Task, count: int = 3) -> dict[str, np.ndarray]:
-    """Arrays of `count` made-up records, the last of them unlike the others."""
-    rng = np.random.default_rng(0)
-    feed = {
-        name: rng.normal(5, 1, (count, *shape)).astype(np.float32)
-        for name, shape in array_shapes(task).items()
-    }
-    feed["image"][-1] *= 100
-    if "record_mask" in feed:
-        feed["record_mask"] = (feed["record_mask"] > 6).astype(np.float32)
-        feed["spacing_mm"] = np.full((count, 2), 0.5, np.float32)
-    return feed
-
-
 @pytest.mark.parametrize("kind", TASKS)
 def test_onnx_runtime_gives_what_the_served_graph_gives(kind, tmp_path):
     served, feed = served_of(TASKS[kind]), feed_of(TASKS[kind])
@@ -84,7 +55,7 @@ def test_onnx_runtime_gives_what_the_served_graph_gives(kind, tmp_path):
         )
         assert set(found) == set(wanted)
         for name in ("probabilities", "out_of_distribution"):
-            np.testing.assert_allclose(found[name], wanted[name][:count], atol=1e-5)
+            np.testing.assert_allclose(found[name], wanted[name][:count], atol=1e-4)
     assert wanted["out_of_distribution"].numpy().tolist() == [0, 0, 1]
 
 

@@ -2,15 +2,20 @@
 
 import contextlib
 import io
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from fresh import served_of
 from serving_models import running
 
+from mri_tf.saved_model import write_saved_model
 from mri_tf.serving.config_files import METRICS_PATH, MOUNT, write_config_files
+from mri_tf.task import Task
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,14 +44,37 @@ def _block(server, holds: str) -> str:
     return code.replace("8501", str(server.rest_port)).replace("8500", str(server.grpc_port))
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+WITH_CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+
+
+@WITH_CURL
 def test_the_curl_calls_are_answered(served):
     home, server = served
-    script = "set -e -o pipefail\n" + _block(server, "curl")
+    script = "set -e -o pipefail\n" + _block(server, "labels/stable")
     done = subprocess.run(["bash", "-c", script], cwd=home, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert '"AVAILABLE"' in done.stdout and '"predictions"' in done.stdout
     assert '"probabilities": [1.0, ' in done.stdout
+
+
+@WITH_CURL
+def test_the_curl_calls_of_classify_and_explain_are_answered(tmp_path):
+    task = Task(
+        name="cardiac_levels", channels=("cta",), image_shape=(128, 128), model="vgg",
+        class_names=("low", "high"), model_args=dict(conv_filters=1, dense_units=4),
+        normalize=dict(method="range", low=-200.0, high=600.0),
+    )  # fmt: skip
+    write_saved_model(served_of(task), tmp_path / task.name / "1")
+    with running(tmp_path) as server:
+        script = "set -e -o pipefail\n" + _block(server, ":classify")
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    decoder, text = json.JSONDecoder(), done.stdout.strip()
+    classified, end = decoder.raw_decode(text)
+    explained, _ = decoder.raw_decode(text[end:].strip())
+    assert [label for label, _ in classified["results"][0]] == ["low", "high"]
+    assert np.shape(explained["predictions"][0]["map"]) == (128, 128)
+    assert explained["predictions"][0]["out_of_distribution"] == 1
 
 
 def test_the_python_call_is_answered(served, monkeypatch):

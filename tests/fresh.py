@@ -1,0 +1,39 @@
+"""Networks of fresh weights as export would serve them, and made-up records for them: no training."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+
+from mri_tf.answers import Answers, to_values
+from mri_tf.assemble import build_network
+from mri_tf.decisions import OperatingPoint
+from mri_tf.out_of_distribution import fit_ranges, image_statistics
+from mri_tf.record_arrays import array_shapes
+from mri_tf.saved_model import Served
+from mri_tf.task import Task
+
+
+def served_of(task: Task) -> Served:
+    """A network of fresh weights with made-up answers and ranges."""
+    keras.utils.set_random_seed(0)
+    point = OperatingPoint("balanced_accuracy", None, (0.4, 0.6), None, None, 9)
+    answers = to_values(Answers(0.7, (0.5, 0.5), (0.8, 0.2), point, 0.5))
+    run = SimpleNamespace(task=task, values={"answers": answers, "fitted": {"pixel_mm": 0.5}})
+    images = np.random.default_rng(9).normal(5, 1, (4, 8, 8, len(task.channels)))
+    ranges = fit_ranges(image_statistics(images), task.channels, {})
+    return Served(build_network(task), run, ranges, "float32")
+
+
+def feed_of(task: Task, count: int = 3) -> dict[str, np.ndarray]:
+    """Arrays of `count` made-up records, the last of them unlike the others."""
+    rng = np.random.default_rng(0)
+    feed = {
+        name: rng.normal(5, 1, (count, *shape)).astype(np.float32)
+        for name, shape in array_shapes(task).items()
+    }
+    feed["image"][-1] *= 100
+    if "record_mask" in feed:
+        feed["record_mask"] = (feed["record_mask"] > 6).astype(np.float32)
+        feed["spacing_mm"] = np.full((count, 2), 0.5, np.float32)
+    return feed
