@@ -46,7 +46,7 @@ def _predict(flags) -> int:
     if flags.explain and "explain" not in model.signatures:
         raise InputError(
             "--explain needs a model with the signature explain.", f"{task.name} without it",
-            "Export its run again. Tasks that answer for patients or resample slices have no maps.",
+            "Export its run again with python -m mri_tf.export.",
         )  # fmt: skip
     outputs = Outputs(model, found, _folder(flags, task), flags.explain)
     ids = _answer_all(outputs, module, _patients(task, studies))
@@ -134,8 +134,8 @@ def _write(flags, task, found, module, ids: dict[str, str]) -> None:
     path = flags.out / ANSWERS if task.kind == "segmentation" else flags.out
     path.parent.mkdir(parents=True, exist_ok=True)
     write_at_once(path, data)
-    files = {row.get("map") or row.get("label_map") for row in found.rows} - {None}
-    beside = f", and {len(files)} files in {_folder(flags, task)}" if files else ""
+    mapped = flags.explain or task.kind == "segmentation"
+    beside = f", and maps in {_folder(flags, task)}" if mapped else ""
     print(f"wrote {path}: {len(found.rows)} answers{beside}")
 
 

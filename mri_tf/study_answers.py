@@ -59,16 +59,15 @@ def answer_records(model: Model, records: list[Record]) -> list[Answer]:
     return found
 
 
-def answer_patient(model: Model, studies: list[list[Record]]) -> Answer:
-    """One answer for all slices of a patient, of one or several studies; of thin slices those that the
-    training took."""
-    task, fitted = model.exported.task, model.exported.fitted
-    records = []
-    for study in studies:
-        every = slice(None)
-        if task.spacing:
-            every = taken_of_study(len(study), stored(study[0]), fitted)
-        records += study[every]
+def taken_records(exported: Exported, study: list[Record]) -> list[Record]:
+    """Of a study with thin slices those about as far apart as the training took; else all."""
+    if not exported.task.spacing:
+        return study
+    return study[taken_of_study(len(study), stored(study[0]), exported.fitted)]
+
+
+def answer_patient(model: Model, records: list[Record]) -> Answer:
+    """One answer for all taken slices of a patient."""
     feed = feed_of(records, model.exported)
     padded = {"slices" if name == "image" else name: array[None] for name, array in feed.items()}
     outputs = model.call("slices", {**padded, "mask": np.ones((1, len(records)), np.float32)})

@@ -3,7 +3,7 @@
 Nothing of a study is kept but its rows.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from mri_tf.study_answers import (
     feed_of,
     label_map,
     label_reasons,
+    taken_records,
 )
 
 
@@ -48,9 +49,16 @@ class Outputs:
         if task.kind == "segmentation":
             self._segment(name, study, records[0])
         elif task.bag:
-            self.found.add(name, None, answer_patient(self.model, records))
+            self._patient(name, [taken_records(self.model.exported, one) for one in records])
         else:
             self._classify(name, records[0])
+
+    def _patient(self, name: str, studies: list[list[Record]]) -> None:
+        answer = answer_patient(self.model, [record for study in studies for record in study])
+        row = self.found.add(name, None, answer)
+        for study in studies if self.explain else ():
+            slices = [replace(answer, record=record) for record in study]
+            self._explain(name, slices, [row] * len(study))
 
     def _classify(self, name: str, records: list[Record]) -> None:
         if self.model.exported.task.box.get("around") == "mask":
@@ -65,7 +73,7 @@ class Outputs:
             self._explain(name, answers, rows)
 
     def _explain(self, name: str, answers: list[Answer], rows: list[dict]) -> None:
-        """Grad-CAM of each answer's decision: one NIfTI a study, or a picture of an image file."""
+        """Grad-CAM of the decisions on a study's records: one NIfTI, or pictures of image files."""
         from mri_tf.figures import draw_map, save
 
         task = self.model.exported.task
@@ -75,13 +83,13 @@ class Outputs:
                 title = f"{name}: {row['decision']} {row['probabilities'][row['decision']]:.2f}"
                 note = "Grad-CAM of the decision." if found.cam.any() else "The map is 0 everywhere."
                 picture = draw_map(found.record.image[..., 0], found.cam, title, note)
-                row["map"] = save(picture, self._new_file(name, "gradcam"))[0].name
+                _add_map(row, save(picture, self._new_file(name, "gradcam"))[0].name)
             return
         path = self._new_file(name, "gradcam.nii.gz")
         parts = [(found.cam, found.affine) for found in made]
         write_on_source(parts, answers[0].record, path, labels=False)
         for found, row in zip(made, rows, strict=True):
-            row["map"] = path.name
+            _add_map(row, path.name)
             if found.cam.ndim == 3 and found.cam.any():
                 row["map_outside_brain"] = shares_of(found)["outside"]
 
@@ -125,3 +133,10 @@ class Outputs:
         self.used.add(full)
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder / full
+
+
+def _add_map(row: dict, name: str) -> None:
+    """A file's name, or the names of several."""
+    known = row.get("map", [])
+    names = list(dict.fromkeys([*([known] if isinstance(known, str) else known), name]))
+    row["map"] = names[0] if len(names) == 1 else names

@@ -169,6 +169,16 @@ def test_a_patient_s_images_have_one_answer_and_those_that_are_bad_are_named(ask
     assert calls == [("slices", {"slices": (1, 2, 8, 8, 1), "mask": (1, 2)})]
 
 
+def test_every_slice_of_a_patient_is_explained(asked, tmp_path):
+    task = with_values(IMAGES, {"bag": dict(pooling="mean")})
+    asked(_says(task), csv_manifest)
+    _images(tmp_path / "in/p", a=0, b=102)
+    assert _run("--input", tmp_path / "in", "--explain", "--out", tmp_path / "x.json") == 0
+    (row,) = json.loads((tmp_path / "x.json").read_text())["answers"]
+    assert row["map"] == ["in_p_gradcam.png", "in_p-2_gradcam.png"]
+    assert all((tmp_path / "x_maps" / name).is_file() for name in row["map"])
+
+
 # ---- the radiogenomic set's submission
 
 
