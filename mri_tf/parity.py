@@ -1,6 +1,6 @@
 """Whether an export answers as the run does: loaded into a session as TF Serving loads it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from mri_tf.data.pipeline import walk, walk_bags
 from mri_tf.fitting import positions_of
 from mri_tf.predicting import predict_records, predict_whole
 from mri_tf.prepared import Prepared
+from mri_tf.progress import progress
 from mri_tf.record_arrays import arrays_of, cut_before, seen_by_network, serialized_examples
 from mri_tf.saliency import check_layer, grad_cam, on_grid
 from mri_tf.saved_model import (
@@ -29,18 +30,20 @@ from mri_tf.served_graph import grid_image, reported, single_network, stats_of
 from mri_tf.studies import taken_slices
 
 PARITY_RECORDS = 20
+PARITY_STUDIES = 2  # where a study is seen by windows, which takes a CPU half a minute
 Call = Callable[[str, dict], dict]
 
 
 def parity(served: Served, prepared: Prepared, call: Call, names: Collection[str]) -> float:
     """Largest difference of probabilities between the run's network and its export's signatures.
 
-    Over 20 held-out records (or the patients of them); of maps too, as shares of their largest value
-    where that is above 1. `call(signature, values)` gives outputs by name.
+    Over 20 held-out records (or the patients of them), 2 where they are seen by windows; of maps too,
+    as shares of their largest value where that is above 1. `call(signature, values)` gives outputs.
     """
     # A network whose every patient is held out of another task has none of its own to spare.
     sides = reversed(positions_of(served.run, prepared))
-    records = next(side for side in sides if len(side))[:PARITY_RECORDS]
+    most = PARITY_STUDIES if served.run.task.patch else PARITY_RECORDS
+    records = next(side for side in sides if len(side))[:most]
     found = [_of_arrays(served, prepared, records, call, names)]
     if SLICES in names:
         found.append(_of_slices(served, prepared, records, call))
@@ -58,7 +61,8 @@ def _of_arrays(
     run, task, difference = served.run, served.run.task, 0.0
     network = _evaluated(served)
     size = min(len(records), task.batch_size)
-    for number, batch in enumerate(walk(prepared, records, size, cut=cut_before(task))):
+    raw = walk(prepared, records, size, cut=cut_before(task))
+    for number, batch in enumerate(_shown(raw, len(records))):
         arrays = arrays_of(batch, task)
         feed = {name: array.numpy() for name, array in arrays.items()}
         seen = seen_by_network(arrays, task, run.values["fitted"])
@@ -78,6 +82,16 @@ def _of_arrays(
                 wanted = reported(run, np.asarray(network(inputs)))
             difference = max(difference, _gap(call(IMAGE_BYTES, {"image_bytes": files}), wanted))
     return difference
+
+
+def _shown(raw: tf.data.Dataset, count: int) -> Iterator[dict]:
+    """Batches, with progress over the `count` records in them."""
+    done = 0
+    with progress("comparing the export", count) as advance:
+        for batch in raw:
+            yield batch
+            done += len(batch["image"])
+            advance(done)
 
 
 def _of_maps(served: Served, seen: tf.Tensor, wanted: np.ndarray, feed: dict, call: Call) -> float:

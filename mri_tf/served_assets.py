@@ -21,7 +21,7 @@ import tensorflow as tf
 import mri_tf
 from mri_tf.errors import InputError
 from mri_tf.prepared import Prepared
-from mri_tf.runs import Run
+from mri_tf.runs import FEATURES, Run, open_run
 
 ASSETS = "assets.extra"
 EXPORT, SEGMENTER = "export.json", "segmenter.json"
@@ -52,7 +52,7 @@ def write_assets(run: Run, facts: Facts, folder: Path) -> None:
         },
     }  # fmt: skip
     documents = {
-        EXPORT: export, "task.json": values["task"], "answers.json": values["answers"],
+        EXPORT: export, "task.json": _without_places(values["task"]), "answers.json": values["answers"],
         "fitted.json": values["fitted"], "ranges.json": facts.ranges, SEGMENTER: facts.segmenter,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,6 +90,24 @@ def find_segmenter(run: Run, prepared: Prepared, out: Path) -> dict | None:
         raise InputError(
             f"A model of {run.task.name} is served beside the {task} model that finds its boxes.",
             f"{out} without an export of the {task} run with weights {weights[:12]}",
-            f"Export that run first: python -m mri_tf.export --run RUN --out {out}.",
+            f"Export that run first, with the same --out and --format: --run {_run_of(run, weights)}.",
         )
     return {"task": task, "version": version, "weights_sha256": weights}
+
+
+def _run_of(run: Run, weights: str) -> str:
+    """The folder of the run with these weights where it lies in `run`'s own, for a message."""
+    try:
+        known = open_run(run.folder / FEATURES).values.get("weights_sha256") == weights
+    except InputError:
+        known = False
+    return str(run.folder / FEATURES) if known else "RUN"
+
+
+def _without_places(task: dict) -> dict:
+    """A task's values; of a file of weights its name, not where it lay."""
+    arguments = {
+        key: Path(value).name if isinstance(value, str) and "/" in value else value
+        for key, value in task["model_args"].items()
+    }
+    return {**task, "model_args": arguments}

@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
             prepared = derive_set(features, prepared, folder / DERIVED)
         check_derived_unseen(prepared, sides)
     run = new_run(folder, task, prepared, chosen, flags.seed, features)
-    if not flags.no_export and features is None:
+    if not (flags.no_export or features or (folder / METRICS).is_file()):
         find_segmenter(run, prepared, EXPORTS)  # what is missing is said now, not after the training
     print(
         f"{task.name} ({', '.join(variants)}): {len(sides[0])} records to train on, "

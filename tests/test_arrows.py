@@ -93,8 +93,8 @@ ARROWS = {
         "bags", "data", "out_of_distribution", "record_arrays", "saliency", "served_graph",
     },
     "parity": ON_DISK | {
-        "answered", "data", "fitting", "predicting", "record_arrays", "saliency", "saved_model",
-        "served_graph", "studies",
+        "answered", "data", "fitting", "predicting", "progress", "record_arrays", "saliency",
+        "saved_model", "served_graph", "studies",
     },
     "evaluating": ON_DISK | {
         "answered", "answers", "assemble", "calibration", "caveats", "decisions", "figures", "fitting",

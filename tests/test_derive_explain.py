@@ -18,6 +18,7 @@ from mri_tf.command import run_command
 from mri_tf.derive import main as derive
 from mri_tf.evaluate import main as evaluate
 from mri_tf.explain import main as explain
+from mri_tf.export import main as export
 from mri_tf.fitting import fit_run, new_run
 from mri_tf.prepared import Prepared
 from mri_tf.tasks import load_task
@@ -289,3 +290,29 @@ def test_a_patient_of_the_training_is_not_explained_as_held_out(inside, capsys):
     trained = Prepared.open(Path("derived")).patients[SIDES[0][0]]
     message = _fails(capsys, explain, "--run", "grade", "--patients", trained, "--out", "nothing")
     assert "held-out patients" in message and not Path("nothing").exists()
+
+
+# ---- the grader's export names the network that finds its boxes
+
+
+def test_a_grader_is_exported_after_its_segmenter_and_names_it_by_its_weights(inside, capsys):
+    message = _fails(capsys, export, "--run", "grade", "--out", "models")
+    assert "tumour" in message and "Export that run first" in message
+    assert not Path("models/grade").exists()
+    for run in ("seg", "seg", "grade"):
+        assert run_command(export, ["--run", run, "--out", "models"]) == 0
+    named = json.loads(Path("models/grade/1/assets.extra/segmenter.json").read_text())
+    weights = json.loads(Path("seg/run.json").read_text())["weights_sha256"]
+    assert named == {"task": "tumour", "version": 2, "weights_sha256": weights}
+    assert not Path("models/tumour/1/assets.extra/segmenter.json").exists()
+
+
+def test_a_grader_whose_segmenter_is_not_exported_is_refused_before_it_is_trained(inside, capsys):
+    patients = list(Prepared.open(Path("derived")).patients)
+    sides = {side: [patients[number] for number in numbers]
+             for side, numbers in zip(("train", "validation", "test"), SIDES, strict=True)}  # fmt: skip
+    Path("sides.json").write_text(json.dumps(sides))
+    arguments = ("--task", "grade.py", "--data", "derived", "--split-file", "sides.json")
+    message = _fails(capsys, train, *arguments, "--out", "late")
+    assert "Export that run first" in message
+    assert not Path("late").exists()
