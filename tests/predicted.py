@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from serving_models import running
 
 from data_prep.find import prep_module
 from mri_tf.answered import answered
@@ -33,7 +34,7 @@ def largest_difference(run, prepared, raw: Path, export: Path, home: Path, *flag
     inputs = [_input_of(task, raw, sources[number]) for number in numbers]
     out = home / ("labels" if task.kind == "segmentation" else "found.json")
     arguments = ["--input", *map(str, inputs), "--out", str(out), *flags]
-    assert predict([*(["--model", str(export)] if "--server" not in flags else []), *arguments]) == 0
+    assert predict(["--model", str(export), *arguments]) == 0
     if task.kind == "segmentation":
         return _label_difference(run, prepared, np.array(records), out, home)
     found = json.loads(out.read_text())
@@ -54,6 +55,13 @@ def largest_difference(run, prepared, raw: Path, export: Path, home: Path, *flag
         held = wanted.sets(output[None])[0]
         assert row["prediction_set"] == [n for n, one in zip(task.class_names, held, strict=True) if one]
     return float(difference)
+
+
+def largest_difference_served(run, prepared, raw: Path, export: Path, home: Path) -> float:
+    """The same with all models of the export's folder behind a server."""
+    with running(export.parent.parent, body_bytes=1 << 28, decompressed_bytes=1 << 28) as server:
+        flags = ("--server", f"http://127.0.0.1:{server.rest_port}")
+        return largest_difference(run, prepared, raw, export, home, *flags)
 
 
 def _source_number(prepared, record: int) -> int:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from asked import probabilities_of
-from predicted import largest_difference
+from predicted import largest_difference, largest_difference_served
 from small import sides_of
 
 from data_prep.fake_raw import write_fake_raw
@@ -37,6 +37,7 @@ ALIKE = ("naive_finetune", "stack2", "size100", "size256", "size630")
 TWICE = {("sax_levels", ""), ("sax_levels", "threshold"), ("sax_levels", "scratch"),
          ("sax_levels", "vgg"), ("cardiac_levels", "threshold"), ("meningioma_grading", "scratch"),
          ("meningioma_grading", "attention")}  # fmt: skip
+SERVED = ("glioma_grading", "meningioma_grading")  # predicted through a server too
 PRETRAINED = ("cardiac_structures", "sax_blood_pool")  # in the fast tier as the features of a classifier
 
 
@@ -130,4 +131,7 @@ def test_a_task_goes_from_raw_files_to_a_served_model(name, variant, fake_raw, t
     np.testing.assert_allclose(wanted.sum(axis=-1), 1, atol=1e-5)
     for asked, probabilities in found.items():
         np.testing.assert_allclose(probabilities, wanted, atol=1e-5, err_msg=asked)
-    assert largest_difference(run, prepared, fake_raw(name), exported, tmp_path) <= 1e-5
+    from_files = (run, prepared, fake_raw(name), exported, tmp_path)
+    assert largest_difference(*from_files) <= 1e-5
+    if name in SERVED and not variant:
+        assert largest_difference_served(*from_files) <= 1e-5
