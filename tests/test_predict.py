@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from data_prep import csv_manifest, hippocampus, mgmt
 from data_prep.phantom.mgmt import write_mgmt_phantom
+from data_prep.unlabelled import studies_to_predict
 from data_prep.volume import Volume
 from data_prep.write_nifti import write_nifti
 from mri_tf import asking
@@ -23,7 +24,7 @@ from mri_tf.images import fit_to_grid
 from mri_tf.predict import main as predict
 from mri_tf.prediction_files import safe_name, write_label_picture, write_on_source
 from mri_tf.schema import Record
-from mri_tf.study_answers import Model
+from mri_tf.study_answers import Model, boxed, feed_of
 from mri_tf.task import Task, with_values
 from mri_tf.tasks import FOLDER, load_task
 
@@ -198,6 +199,63 @@ def test_a_submission_holds_every_unlabelled_patient_once(asked, tmp_path):
     assert answers[0]["z_mm"] > answers[1]["z_mm"] > answers[2]["z_mm"]
     mean = np.mean([row["probabilities"]["methylated"] for row in answers])
     assert float(rows[0].split(",")[1]) == pytest.approx(mean)
+
+
+# ---- masks and boxes
+
+
+def test_a_given_mask_is_boxed_as_a_manual_one_in_training_and_a_segmenter_s_goes_before(tmp_path):
+    from data_prep import glioma_tumour
+    from data_prep.phantom.glioma import write_glioma_phantom
+    from mri_tf.data.cut import cut_function
+    from mri_tf.schema import encode_example, parse_examples
+
+    write_glioma_phantom(tmp_path, 1, seed=0, shape=(24, 24, 16))
+    task = with_values(
+        load_task(FOLDER / "glioma_grading.py"),
+        {"image_shape": (16, 24, 24), "prep": dict(crop_to_brain=True, dtype="float16"),
+         "box.grid": (8, 8, 8), "box.margin_voxels": 1},
+    )  # fmt: skip
+    (seg,) = tmp_path.rglob("*_seg.nii.gz")
+    (study,) = studies_to_predict(glioma_tumour, [seg.parent], task, mask=seg)
+    (record,) = glioma_tumour.read_source(study.raw, study.source, task)
+    alone = Model(Exported(task), None, ())
+    given = feed_of([boxed(alone, record)], alone.exported)
+    raw = parse_examples([encode_example(record)], record.image.shape, "float16", ("mask",))
+    np.testing.assert_array_equal(given["image"], cut_function(task, training=True)(raw)["image"])
+
+    corner = np.zeros((1, 16, 24, 24, 2), np.float32)
+    corner[0, :3, :3, :3, 1] = 1
+    tumour = Exported(load_task(FOLDER / "glioma_tumour.py"))
+    finder = Model(tumour, lambda *_: {"probabilities": corner}, ())
+    found = boxed(Model(Exported(task), None, (), finder), record)
+    np.testing.assert_array_equal(found.predicted_mask, corner[0, ..., 1] > 0)
+
+
+def test_a_mask_named_on_the_command_line_is_as_good_as_one_in_the_folder(asked, tmp_path, capsys):
+    from data_prep import meningioma_grading
+    from data_prep.phantom.meningioma import write_meningioma_phantom
+
+    write_meningioma_phantom(tmp_path, 1, seed=0)
+    (mask,) = tmp_path.rglob("mask.nii.gz")
+    task = load_task(FOLDER / "meningioma_grading.py")
+    calls = []
+
+    def call(signature, feed):
+        calls.append((signature, feed))
+        return {"probabilities": np.array([[0.3, 0.7]]), "decision": np.array([1])}
+
+    fitted = {"pixel_mm": 1.0, "slice_mm": 4.0}
+    asked(Model(Exported(task, fitted=fitted), call, ("serving_default", "slices")), meningioma_grading)
+    assert _run("--input", mask.parent) == 0
+    image = mask.with_name("t1ce.nii.gz")
+    assert _run("--input", image, "--mask", mask.rename(tmp_path / "elsewhere.nii.gz")) == 0
+    (_, by_folder), (_, by_flag) = calls
+    assert {name: value.shape[0] for name, value in by_flag.items()} == dict.fromkeys(by_folder, 1)
+    for name, values in by_folder.items():
+        np.testing.assert_array_equal(values, by_flag[name])
+    assert 1 <= by_flag["slices"].shape[1] < 40
+    assert "name it with --mask" in _fails(capsys, "--model", "m", "--input", image)
 
 
 # ---- files on the source's grid
