@@ -15,7 +15,7 @@ from mri_tf.data.cut import check_masks
 from mri_tf.errors import InputError
 from mri_tf.export import export_run
 from mri_tf.fitting import fit_run, new_run, positions_of
-from mri_tf.parity import run_in_session
+from mri_tf.parity import session_of
 from mri_tf.predicting import predict_records
 from mri_tf.runs import Run
 from mri_tf.schema import Record
@@ -150,7 +150,14 @@ def test_the_export_says_what_was_fitted_and_padding_changes_no_answer(run, prep
         for name, array in one.items()
     }
     other = {**one, "spacing_mm": 2 * one["spacing_mm"]}  # in other millimetres, another image
-    answers = [run_in_session(exported, "slices", feed) for feed in (one, more, other)]
+    far = {**more, "spacing_mm": 50 * more["spacing_mm"]}
+    with session_of(exported) as call:
+        answers = [call("slices", feed) for feed in (one, more, other, far)]
+    ranges = json.loads((exported / "assets.extra" / "ranges.json").read_text())
+    assert set(ranges["size"]) == {"source_shape", "source_spacing_mm", "spacing_mm"}
+    assert [answer["out_of_distribution"].tolist() for answer in answers[:2]] == [[0], [0]]
+    assert answers[3]["out_of_distribution"].tolist() == [1]  # by its spacing; padding does not count
+    assert answers[3]["slice_out_of_distribution"].tolist() == [[1, 0, 0, 0]]
     for name in ("probabilities", "logits"):
         assert np.isfinite(answers[1][name]).all()
         np.testing.assert_allclose(answers[0][name], answers[1][name], atol=1e-6)
