@@ -17,8 +17,10 @@ def prep_module(task_file: Path) -> ModuleType:
 
     A user's task without a prep file is prepared from `manifest.csv`. The module has
     list_sources(raw, task), read_source(raw, source, task), OPERATIONS, SETTINGS (the keys that
-    `prep` of a task may have) and, where the task has
-    fake raw data, write_phantom(folder, patients, seed, signal, progress).
+    `prep` of a task may have) and, where there is such a thing, write_phantom(folder, patients, seed,
+    signal, progress) for fake raw data, sources_to_predict(path, task) for inputs without labels
+    (data_prep/unlabelled.py), MASK_ROLE, the role of a tumour mask that a user gives ("mask" unless
+    said), and SUBMISSION, the columns (id, value) of a submission and the class it is about.
     """
     if is_built_in(task_file):
         return importlib.import_module(f"data_prep.{task_file.stem}")
