@@ -34,10 +34,12 @@ from mri_tf.served_graph import (
 )
 
 OUTSIDE = "out_of_distribution"
-MOST_SLICES_OUTSIDE = 0.5  # a patient is outside where at least so many slices are
+OUTSIDE_SHARE = 0.5  # a patient is outside where at least so many slices are
 DEFAULT, IMAGE_BYTES, SLICES = "serving_default", "image_bytes", "slices"
 CLASSIFY, EXPLAIN = "classify", "explain"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
+
+Signature = tuple[Callable[..., dict], list[tf.TensorSpec]]
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,6 @@ class Served:
     run: Run
     ranges: dict
     image_dtype: str
-
-
-Signature = tuple[Callable[..., dict], list[tf.TensorSpec]]
 
 
 def write_saved_model(served: Served, folder: Path) -> dict[str, list[tf.TensorSpec]]:
@@ -167,7 +166,7 @@ def _slices(served: Served) -> Signature:
         share = tf.reduce_sum(outside, axis=1) / tf.reduce_sum(present, axis=1)
         return answer(tf.cast(outputs, tf.float32)) | {
             "slice_probabilities": tf.cast(by_slice, tf.float32),
-            OUTSIDE: tf.cast(share >= MOST_SLICES_OUTSIDE, tf.int32),
+            OUTSIDE: tf.cast(share >= OUTSIDE_SHARE, tf.int32),
             f"slice_{OUTSIDE}": outside,
         }
 

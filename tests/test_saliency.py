@@ -13,6 +13,7 @@ from mri_tf.saliency import (
     grad_cam,
     guided_backpropagation,
     guided_copy,
+    has_maps,
     on_grid,
 )
 
@@ -148,3 +149,22 @@ def test_maps_work_inside_a_graph(pooled):
     np.testing.assert_allclose(
         graph(images, labels), grad_cam(pooled, images, labels, "last_conv")[0], atol=1e-6
     )
+
+
+def test_a_negative_label_stands_for_the_most_probable_class(deep):
+    images = 4 * images_for(deep, count=40)
+    likeliest = tf.argmax(deep(images), axis=-1, output_type=tf.int32)
+    assert len(set(likeliest.numpy())) == 2
+    wanted, _ = grad_cam(deep, images, likeliest, "second_relu")
+    found, _ = grad_cam(deep, images, tf.fill([40], -1), "second_relu")
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_networks_that_average_answers_have_no_maps_and_that_is_said(deep):
+    image = keras.Input((8, 8, 1))
+    x = layers.Conv2D(2, 3)(image)
+    members = [layers.Dense(2, activation="softmax")(layers.Flatten()(x)) for _ in range(2)]
+    averaged = keras.Model(image, layers.Average(name="probabilities")(members))
+    assert has_maps(deep) and not has_maps(averaged)
+    with pytest.raises(InputError, match="Explain another task's run"):
+        check_layer(averaged, "")
