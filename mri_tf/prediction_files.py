@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.ops.crop import Box, crop
 from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import Volume
 from data_prep.write_nifti import write_nifti
@@ -94,8 +96,12 @@ def write_on_source(
     reference, codes = source_volume(record) or (volume_of_grid(_solid(first), affine), "RAS")
     whole = np.zeros(reference.array.shape, np.uint8 if labels else np.float32)
     for values, place in parts:
-        found = resample_like(volume_of_grid(_solid(values), place), reference, nearest=labels)
-        np.maximum(whole, found.array.astype(whole.dtype), out=whole)
+        part = volume_of_grid(_solid(values), place)
+        box = _covered(part, reference)  # of a slice a few voxels deep: the rest stays as it is
+        if min(box.size) > 0:
+            found = resample_like(part, crop(reference, box), nearest=labels)
+            inside = whole[tuple(map(slice, box.start, box.stop))]
+            np.maximum(inside, found.array.astype(whole.dtype), out=inside)
     written = Volume(whole, reference.affine)
     write_nifti(path, written, codes)
     return written
@@ -115,6 +121,16 @@ def write_label_picture(labels: np.ndarray, shape: tuple[int, int], path: Path) 
     picture.save(data, "PNG")
     write_at_once(path, data.getbuffer())
     return np.asarray(picture)
+
+
+def _covered(part: Volume, reference: Volume) -> Box:
+    """The voxels of a reference among which a volume lies; of no size where it lies elsewhere."""
+    ends = [(-1.0, size) for size in part.array.shape]  # half a voxel beyond its faces
+    corners = np.array([(*corner, 1.0) for corner in itertools.product(*ends)])  # (8, 4)
+    places = corners @ (np.linalg.inv(reference.affine) @ part.affine).T[:, :3]
+    start = np.clip(np.floor(places.min(axis=0)).astype(int), 0, reference.array.shape)
+    stop = np.clip(np.ceil(places.max(axis=0)).astype(int) + 1, start, reference.array.shape)
+    return Box(tuple(start.tolist()), tuple(stop.tolist()))
 
 
 def _solid(values: np.ndarray) -> np.ndarray:

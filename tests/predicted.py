@@ -33,11 +33,14 @@ def largest_difference(run, prepared, raw: Path, export: Path, home: Path, *flag
     records = [record for record in records if _source_number(prepared, record) in numbers]
     inputs = [_input_of(task, raw, sources[number]) for number in numbers]
     out = home / ("labels" if task.kind == "segmentation" else "found.json")
+    flags = (*flags, "--explain") if task.boxes_from else flags
     arguments = ["--input", *map(str, inputs), "--out", str(out), *flags]
     assert predict(["--model", str(export), *arguments]) == 0
     if task.kind == "segmentation":
         return _label_difference(run, prepared, np.array(records), out, home)
     found = json.loads(out.read_text())
+    if task.boxes_from:
+        _check_maps(found["answers"], inputs, out.with_name("found_maps"))
     rows = {}
     for row in found["answers"]:
         rows.setdefault(row["input"], []).append(row)
@@ -82,6 +85,14 @@ def _same_slice(rows: list[dict], prepared, record: int) -> dict:
     rows_and_columns = np.array(kept.image.shape[:2])
     place = kept.affine @ [*(rows_and_columns[::-1] - 1) / 2, 0, 1]
     return min(rows, key=lambda row: abs(row["z_mm"] - place[2]))
+
+
+def _check_maps(rows: list[dict], inputs: list[Path], folder: Path) -> None:
+    """Maps lie on the voxels of the file that was given."""
+    for row, study in zip(rows, inputs, strict=True):
+        found, given = nibabel.load(folder / row["map"]), nibabel.load(next(study.glob("*_t1.nii*")))
+        assert found.shape == given.shape
+        np.testing.assert_allclose(found.affine, given.affine, atol=1e-4)
 
 
 def _label_difference(run, prepared, records, out: Path, home: Path) -> float:

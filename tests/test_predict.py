@@ -319,6 +319,25 @@ def test_slices_maps_are_put_into_the_slices_of_the_file_they_were_cut_from(aske
     assert np.median(errors) < 1 and errors.mean() < 12  # blurred at the ellipsoid's border only
 
 
+def test_parts_are_put_where_resampling_the_whole_would_put_them(tmp_path):
+    """Turned and shifted grids, some of them beside the volume: only their surroundings are touched."""
+    from data_prep.ops.resample import resample_like, volume_of_grid
+
+    rng, affine = np.random.default_rng(3), _oblique()[1]
+    facts = {"source_shape": [20, 16, 12], "source_affine": affine.ravel().tolist()}
+    record = Record("", "p", np.zeros((2, 2, 1), np.float32), facts=facts)
+    reference = Volume(np.zeros((20, 16, 12), np.uint8), affine)
+    for turn, shift, depth in ((0, 0, 1), (20, 5, 1), (-35, -8, 4), (10, 300, 2)):
+        place = affine @ np.diag([-1.3, -0.8, -1.1, 1.0])
+        place[:3, :3] = Rotation.from_euler("y", turn, True).as_matrix() @ place[:3, :3]
+        place[:3, 3] = (affine @ [14, 13, 7, 1])[:3] + shift
+        values = rng.uniform(1, 2, (depth, 9, 11)).astype(np.float32)
+        written = write_on_source([(values, place)], record, tmp_path / "m.nii.gz", labels=False)
+        wanted = resample_like(volume_of_grid(values, place), reference)
+        np.testing.assert_allclose(written.array, wanted.array, atol=1e-5)
+        assert (written.array.max() > 0) == (shift < 100)
+
+
 def test_a_map_of_an_image_file_is_a_picture(bright, tmp_path):
     folder = _images(tmp_path / "in", a=51)
     assert _run("--input", folder, "--explain", "--out", tmp_path / "x.json") == 0
