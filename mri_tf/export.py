@@ -1,4 +1,4 @@
-"""Writes a finished run as a SavedModel for TF Serving: python -m mri_tf.export --run RUN."""
+"""A finished run as a SavedModel for TF Serving, or as ONNX: python -m mri_tf.export --run RUN."""
 
 import errno
 import shutil

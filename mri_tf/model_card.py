@@ -17,7 +17,7 @@ from mri_tf.checkpoint import write_at_once
 from mri_tf.out_of_distribution import STATISTICS
 from mri_tf.prepared import Prepared
 from mri_tf.runs import METRICS, Run
-from mri_tf.saved_model import OUTSIDE, Served
+from mri_tf.saved_model import OUTSIDE, SLICES, Served
 from mri_tf.splits import SIDES
 from mri_tf.tables import markdown
 from mri_tf.tables.layout import with_interval
@@ -30,11 +30,13 @@ SCORES = {
     "dice_mean": "Dice, mean of the labels", "hausdorff95_mean": "Hausdorff 95, mean of the labels",
 }  # fmt: skip
 OF_A_CLASS = ("precision", "recall", "f1", "auc", "dice", "hausdorff95")
+OF_SLICES = f"slice_{OUTSIDE}"
 OUTPUTS = {
     "probabilities": "calibrated, for the class shares below; of a segmentation, of every voxel",
     "logits": "logarithms of the network's own probabilities",
     "decision": "number of the class at the operating point",
     OUTSIDE: "1 where the input is unlike the training side (`ranges.json`), else 0",
+    OF_SLICES: "the same of every slice, padded with 0; and `slice_probabilities`, the network's own",
 }
 SIGNATURES = {
     "serving_default": "the arrays of a prepared record: images in the task's unit, not normalised",
@@ -66,7 +68,7 @@ def write_model_card(
     if run.values["answers"]:
         parts.append("## From outputs to answers\n\n" + _answers(run))
     parts += ["## What the training side looked like\n\n" + _ranges(served.ranges),
-              "## How it is asked\n\n" + _signatures(inputs)]  # fmt: skip
+              "## How it is asked\n\n" + _signatures(inputs, run)]  # fmt: skip
     write_at_once(path, ("\n\n".join(parts) + "\n").encode())
 
 
@@ -227,12 +229,15 @@ def _range(limits: list[float]) -> str:
     return "{:.4g} to {:.4g}".format(*limits)
 
 
-def _signatures(inputs: dict[str, list[tf.TensorSpec]]) -> str:
+def _signatures(inputs: dict[str, list[tf.TensorSpec]], run: Run) -> str:
     asked = [
         f"- `{name}` takes {SIGNATURES[name]}.\n  Inputs: {'; '.join(map(_input, specs))}"
         for name, specs in inputs.items()
     ]
-    given = [f"- `{name}`: {what}" for name, what in OUTPUTS.items()]
+    given = [
+        f"- `{name}`: {what}" for name, what in OUTPUTS.items()
+        if (name != "decision" or run.values["answers"]) and (name != OF_SLICES or SLICES in inputs)
+    ]  # fmt: skip
     return "\n".join(
         ["Signatures; -1 is any number:", "", *asked, "", "Outputs, the batch first:", "", *given]
     )

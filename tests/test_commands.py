@@ -92,11 +92,23 @@ def test_the_same_command_again_says_already_finished(inside, capsys):
     assert sorted(Path("saved_models/thirds").iterdir()) == before
 
 
+def test_the_model_card_has_the_numbers_of_the_evaluation_and_nobody_s_id(inside):
+    card = Path("saved_models/thirds/1/assets.extra/model_card.md").read_text(encoding="utf-8")
+    metrics = json.loads((RUN / "metrics.json").read_text())
+    for name in ("accuracy", "balanced_accuracy", "kappa"):
+        number = metrics[name]
+        assert f"{number['value']:.3f} ({number['low']:.3f} to {number['high']:.3f})" in card
+    assert f"{metrics['majority_accuracy']:.3f} accuracy" in card
+    assert all(f"- {note}" in card for note in metrics["note"].split("; "))
+    run = json.loads((RUN / "run.json").read_text())
+    names = {name for side in (*run["patients"].values(), *run["sides"].values()) for name in side}
+    assert not [name for name in names if name in card]
+
+
 def test_export_never_overwrites_a_version(inside):
     first = Path("saved_models/thirds/1/saved_model.pb").read_bytes()
-    assert run_command(export, ["--run", str(RUN), "--out", "other"]) == 0
-    assert run_command(export, ["--run", str(RUN), "--out", "other"]) == 0
-    assert sorted(path.name for path in Path("other/thirds").iterdir()) == ["1", "2"]
+    assert run_command(export, ["--run", str(RUN)]) == 0
+    assert sorted(path.name for path in Path("saved_models/thirds").iterdir()) == ["1", "2"]
     assert Path("saved_models/thirds/1/saved_model.pb").read_bytes() == first
 
 
