@@ -28,8 +28,8 @@ def space_of(task: Task):
     return space
 
 
-def declare_training(space) -> None:
+def declare_training(space, lowest_rate: float = 1e-4) -> None:
     """What every training has: step, class weights, how much is augmented."""
-    space.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=1e-3)
+    space.Float("learning_rate", lowest_rate, 1e-2, sampling="log", default=1e-3)
     space.Choice("loss_weights", ["none", "sqrt_inverse_frequency"], default="sqrt_inverse_frequency")
     space.Float("augment_probability", 0.0, 0.8, step=0.2, default=0.6)

@@ -1,0 +1,5 @@
+"""One backbone a channel: as a single one."""
+
+from tuning.spaces.backbone_classifier import declare
+
+__all__ = ["declare"]
