@@ -56,7 +56,7 @@ class ShardWriter:
 
         `state` is JSON that tells the source's files from changed ones.
         """
-        frames = [_frame(record, self.partial) for record in records]
+        frames = [_framed(encode_example(record), self.partial) for record in records]
         if not self._shard_sizes or self._shard_sizes[-1] >= self.shard_bytes:
             self._shard_sizes.append(0)
         shard = len(self._shard_sizes) - 1
@@ -177,8 +177,11 @@ class ShardWriter:
         with file.open("rb") as opened:
             for row in line["rows"]:
                 values = dict(zip(INDEX_COLUMNS, row, strict=True))
-                opened.seek(values["offset"] + FRAME_HEAD_BYTES)
-                if zlib.crc32(opened.read(values["length"])) != values["crc32"]:
+                opened.seek(values["offset"])
+                frame = opened.read(FRAME_HEAD_BYTES + values["length"] + FRAME_TAIL_BYTES)
+                data = frame[FRAME_HEAD_BYTES:-FRAME_TAIL_BYTES]
+                # The frame's own checksums too: a file may be torn within the last of them.
+                if zlib.crc32(data) != values["crc32"] or _framed(data, self.partial) != frame:
                     return False
         return True
 
@@ -202,14 +205,14 @@ def shard_name(shard: int) -> str:
     return f"records-{shard:05d}.tfrecord"
 
 
-def _frame(record: Record, folder: Path) -> bytes:
-    """The record as TFRecord bytes (length, checksums, data), made by TensorFlow's own writer."""
+def _framed(data: bytes, folder: Path) -> bytes:
+    """Data as TFRecord bytes (length, checksums, data), made by TensorFlow's own writer."""
     import tensorflow as tf
 
     scratch = folder / "frame.tmp"
     try:
         with tf.io.TFRecordWriter(str(scratch)) as writer:
-            writer.write(encode_example(record))
+            writer.write(data)
     except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError):  # ENOSPC, EDQUOT; EFBIG
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
     frame = scratch.read_bytes()

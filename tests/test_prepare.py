@@ -292,6 +292,17 @@ def test_torn_at_any_byte_the_rerun_gives_the_bytes_of_a_whole_run(
         assert _set_bytes(out) == _set_bytes(whole)
 
 
+@pytest.mark.parametrize("place", [-1, -4, 8])
+def test_a_record_whose_own_checksums_are_torn_is_written_again(task_file, raw, whole, tmp_path, place):
+    partial = _interrupted(task_file, raw, tmp_path / "set", 2, before=True)
+    (shard,) = sorted(partial.glob("records-*"))
+    data = bytearray(shard.read_bytes())
+    data[place] ^= 1
+    shard.write_bytes(data)
+    _prepare(task_file, raw, tmp_path / "set")
+    assert _set_bytes(tmp_path / "set") == _set_bytes(whole)
+
+
 def test_a_shard_that_is_gone_is_written_again(task_file, raw, whole, tmp_path):
     partial = _interrupted(task_file, raw, tmp_path / "set", 5, before=True)
     sorted(partial.glob("records-*"))[0].unlink()

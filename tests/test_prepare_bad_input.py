@@ -470,19 +470,17 @@ def test_a_full_disk_is_one_line_and_the_rerun_gives_equal_bytes(tmp_path, capsy
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_that_tensorflows_writer_meets_first_is_told_the_same(tmp_path, capsys):
-    if not hasattr(shards, "_frame"):
-        pytest.skip("records are framed without a file")
-    frame = shards._frame
+    framed = shards._framed
 
-    def framed_on_a_full_disk(record, folder):
+    def framed_on_a_full_disk(data, folder):
         (folder / "frame.tmp").symlink_to("/dev/full")
         try:
-            return frame(record, folder)
+            return framed(data, folder)
         finally:
             (folder / "frame.tmp").unlink(missing_ok=True)
 
     _assert_full_disk_is_survived(
-        tmp_path, capsys, lambda patch: patch.setattr(shards, "_frame", framed_on_a_full_disk)
+        tmp_path, capsys, lambda patch: patch.setattr(shards, "_framed", framed_on_a_full_disk)
     )
 
 
