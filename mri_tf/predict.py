@@ -166,7 +166,7 @@ def _check_flags(flags) -> None:
     if flags.explain and flags.out is None:
         raise InputError("--explain writes maps beside the answers.", "no --out", "Add --out FILE.")
     if flags.out is not None:
-        home = next(one for one in flags.out.absolute().parents if one.exists())
+        home = next((one for one in flags.out.absolute().parents if one.exists()), flags.out)
         if not home.is_dir() or not os.access(home, os.W_OK):
             raise InputError("--out lies where files can be written.", flags.out, "Name another.")
     if flags.format and flags.out is not None and flags.out.suffix.lower() in (".csv", ".json"):
