@@ -32,7 +32,8 @@ SCORES = {
 OF_A_CLASS = ("precision", "recall", "f1", "auc", "dice", "hausdorff95")
 OF_SLICES = f"slice_{OUTSIDE}"
 OUTPUTS = {
-    "probabilities": "calibrated, for the class shares below; of a segmentation, of every voxel",
+    "probabilities": "of a classifier calibrated, for the class shares above; of a segmentation as the "
+    "network gives them, of every voxel",
     "logits": "logarithms of the network's own probabilities",
     "decision": "number of the class at the operating point",
     OUTSIDE: "1 where the input is unlike the training side (`ranges.json`), else 0",
