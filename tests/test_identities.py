@@ -125,10 +125,9 @@ def _as_patient(image, k: int, series: int, place: int, rng):
     data.SOPInstanceUID = SOP_UID.format(k=k, series=series, image=place)
     data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
     pixels = data.pixel_array
-    if data.PixelRepresentation == 0 and pixels.any():
-        spread = rng.integers(0, 1 + int(pixels.max()) // 50, pixels.shape, dtype=np.int64)
-        top = 2**data.BitsStored - 1
-        data.PixelData = np.minimum(pixels + spread * (pixels > 0), top).astype(pixels.dtype).tobytes()
+    spread = rng.integers(0, 1 + int(pixels.max()) // 50, pixels.shape) * (pixels > 0)
+    top = 2 ** (data.BitsStored - data.PixelRepresentation) - 1
+    data.PixelData = np.minimum(pixels + spread, top).astype(pixels.dtype).tobytes()
     return data
 
 
