@@ -37,7 +37,8 @@ def largest_difference(run, prepared, raw: Path, export: Path, home: Path, *flag
     records = [record for record in records if _source_number(prepared, record) in numbers]
     inputs = [_input_of(task, raw, sources[number]) for number in numbers]
     out = home / ("labels" if task.kind == "segmentation" else "found.json")
-    flags = (*flags, "--explain") if task.boxes_from else flags
+    mapped = bool(task.boxes_from or task.spacing)
+    flags = (*flags, "--explain") if mapped else flags
     arguments = ["--input", *map(str, inputs), "--out", str(out), *flags]
     assert predict(["--model", str(export), *arguments]) == 0
     if task.kind == "segmentation":
@@ -45,7 +46,7 @@ def largest_difference(run, prepared, raw: Path, export: Path, home: Path, *flag
         kept = {number: module.read_source(raw, sources[number], task) for number in numbers}
         return _label_difference(run, prepared, np.array(records), kept, out)
     found = json.loads(out.read_text())
-    if task.boxes_from:
+    if mapped:
         _check_maps(found["answers"], inputs, out.with_name("found_maps"))
     rows = {}
     for row in found["answers"]:
@@ -94,11 +95,16 @@ def _same_slice(rows: list[dict], prepared, record: int) -> dict:
 
 
 def _check_maps(rows: list[dict], inputs: list[Path], folder: Path) -> None:
-    """Maps lie on the voxels of the file that was given."""
+    """Maps lie on the voxels of the file that was given, and no higher or lower than its tumour where
+    slices with tumour are all that was seen."""
     for row, study in zip(rows, inputs, strict=True):
-        found, given = nibabel.load(folder / row["map"]), nibabel.load(next(study.glob("*_t1.nii*")))
-        assert found.shape == given.shape
-        np.testing.assert_allclose(found.affine, given.affine, atol=1e-4)
+        found, given = folder / row["map"], sorted(study.glob("*t1*.nii*"))[0]
+        np.testing.assert_allclose(nibabel.load(found).affine, nibabel.load(given).affine, atol=1e-4)
+        assert nibabel.load(found).shape == nibabel.load(given).shape
+        if (study / "mask.nii.gz").is_file():
+            heights = np.flatnonzero(read_nifti(study / "mask.nii.gz").array.any(axis=(0, 1)))
+            mapped = np.flatnonzero(read_nifti(found).array.any(axis=(0, 1)))
+            assert not len(mapped) or heights[0] - 2 <= mapped[0] <= mapped[-1] <= heights[-1] + 2
 
 
 def _label_difference(run, prepared, records, kept: dict, out: Path) -> float:
