@@ -56,8 +56,7 @@ class Served:
 def write_saved_model(served: Served, folder: Path) -> dict[str, list[tf.TensorSpec]]:
     """Writes every signature the task has into one SavedModel; returns their names and inputs."""
     found = signatures(served)
-    archive = ExportArchive()
-    archive.track(served.model)
+    archive = ExportArchive()  # stores what the endpoints use; a tracked model is stored once more
     for name, (call, specs) in found.items():
         archive.add_endpoint(name, tf.function(call, input_signature=specs, autograph=False))
     archive.write_out(str(folder), verbose=False)

@@ -192,6 +192,7 @@ def test_the_served_map_is_that_of_explain(exported, served, feed):
 def test_each_row_of_a_batch_is_explained_for_its_own_class(served, feed):
     two = {name: array[[0, 0, 0]] for name, array in feed.items()}
     found = served("explain", two | {"class_index": np.array([0, 1, 2], np.int32)})
+    assert len({one.tobytes() for one in found["map"]}) > 1
     for label in range(3):
         alone = {name: array[:1] for name, array in feed.items()}
         one = served("explain", alone | {"class_index": np.array([label], np.int32)})
@@ -229,6 +230,12 @@ def test_an_export_is_found_again_by_its_weights(exported, tmp_path):
     facts = _asset(exported, "export.json")
     assert facts["signatures"] == ["serving_default", "image_bytes", "classify", "explain"]
     assert facts["task"] == "thirds" and facts["versions"].keys() == {"mri_tf", "tensorflow", "keras"}
+
+
+def test_weights_are_stored_once(exported):
+    run, _, folder = exported
+    (stored,) = (folder / "variables").glob("*.data-*")
+    assert stored.stat().st_size < 1.1 * 4 * run.values["parameters"]
 
 
 def test_nothing_beside_the_model_names_a_patient_or_a_place(exported):
