@@ -54,14 +54,21 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
 
 
 def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
-    """A patient's folder, or a folder of patients as the set's unlabelled test/ (of a raw folder, its
-    test/)."""
-    if path.is_dir():
-        for home in (path, path / "test"):
-            folders = sorted(one for one in home.glob("*/") if PATIENT.fullmatch(one.name))
-            if folders:
-                return [dicom_folder(folder, path) for folder in folders]
-    return dicom_at(path, TABLE, COLUMNS[0])
+    """A patient's folder, a folder of patients as the set's unlabelled test/ (of a raw folder, its
+    test/), or a table with BraTS21ID beside them."""
+    if path.suffix == ".csv":
+        names = [row[COLUMNS[0]].zfill(5) for row in read_table(path, COLUMNS[:1])]
+        wrong = [name for name in names if not PATIENT.fullmatch(name)]
+        if wrong:
+            raise InputError(f"BraTS21ID in {path.name} is five digits.", some_of(wrong), "Correct it.")
+        homes = [home for home in (path.parent / "test", path.parent / TRAIN) if home.is_dir()]
+        home = homes[0] if homes else path.parent
+        return [dicom_folder(home / name, path) for name in dict.fromkeys(names)]
+    for home in (path, path / "test"):
+        folders = sorted(one for one in home.glob("*/") if PATIENT.fullmatch(one.name))
+        if folders:
+            return [dicom_folder(folder, path) for folder in folders]
+    return dicom_at(path, TABLE)
 
 
 def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:

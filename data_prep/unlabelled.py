@@ -124,15 +124,18 @@ def folders_at(
     ]
 
 
-def dicom_at(path: Path, table: str = "patients.csv", column: str = "patient_id") -> list[Unlabelled]:
-    """A patient's folder of DICOM files at any depth, the folders a table names, or the folders in
-    one whose DICOM files are of several patients by their headers."""
+def dicom_at(path: Path, table: str) -> list[Unlabelled]:
+    """A patient's folder of DICOM files at any depth, the folders a table (patient_id; folder) names,
+    or the folders in one whose DICOM files are of several patients by their headers.
+
+    A table called `table` in a folder is used."""
     if path.is_file() and not _is_table(path):
         raise InputError("DICOM is read by the folder.", path, "Give the folder of the study.")
     listed = path if _is_table(path) else path / table
     if listed.is_file():
-        rows = read_table(listed, (column,))
-        folders = [listed.parent / (row.get("folder") or row[column]) for row in rows]
+        rows = read_table(listed, ("patient_id",))
+        names = [row.get("folder") or row["patient_id"] for row in rows]
+        folders = [listed.parent / name for name in _inside(names)]
     else:
         inside = sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith("."))
         folders = inside if len(set(map(_first_patient, inside)) - {""}) > 1 else [path]
@@ -192,10 +195,14 @@ def _is_table(path: Path) -> bool:
 def _ids(table: Path, column: str) -> list[str]:
     """The ids in a column, each once, in the order of the table."""
     names = [row[column] for row in read_table(table, (column,)) if row[column]]
+    return list(dict.fromkeys(_inside(names)))
+
+
+def _inside(names: list[str]) -> list[str]:
     outside = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
     if outside:
         raise InputError("A table names what lies beside it.", some_of(outside), "Correct the table.")
-    return list(dict.fromkeys(names))
+    return names
 
 
 def _volume_named(folder: Path, name: str) -> Path:

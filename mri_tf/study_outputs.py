@@ -121,7 +121,8 @@ class Outputs:
         count = np.bincount(voxels.ravel(), minlength=len(names)).tolist()
         row = {"input": name, "label_map": path.name, "voxels": dict(zip(names, count, strict=True))}
         if voxel_ml is not None:
-            row["volume_ml"] = {one: number * float(voxel_ml) for one, number in row["voxels"].items()}
+            volumes = {one: round(n * float(voxel_ml), 4) for one, n in row["voxels"].items()}
+            row["volume_ml"] = volumes
         row["out_of_distribution"] = None if model.exported.ranges is None else bool(why)
         self.found.rows.append({**row, "reasons": why})
 

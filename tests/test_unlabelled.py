@@ -137,6 +137,12 @@ def test_folders_of_several_patients_are_told_by_their_headers(tmp_path):
     found = studies_to_predict(patients, [tmp_path / "raw"], task)
     assert [one.name for one in found] == ["raw/one", "raw/two"]
     assert {len(one.source.files) for one in found} == {6}
+    (tmp_path / "raw" / "patients.csv").write_text("patient_id,folder\nX,two\n")
+    (listed,) = studies_to_predict(patients, [tmp_path / "raw"], task)
+    assert listed.name == "raw/two" and len(listed.source.files) == 6
+    (tmp_path / "raw" / "patients.csv").write_text("patient_id,folder\nX,../../x\n")
+    with pytest.raises(InputError, match="lies beside it"):
+        studies_to_predict(patients, [tmp_path / "raw"], task)
     (alone,) = studies_to_predict(patients, [tmp_path / "raw/one"], task)
     assert alone.name == "one" and "id-one" not in repr(found)
 
@@ -149,6 +155,13 @@ def test_the_unlabelled_folder_of_the_radiogenomic_set_is_one_study_a_patient(tm
         assert [one.source.patient for one in found] == ["00002", "00007"]
     (one,) = studies_to_predict(mgmt, [raw / "train/00001"], task)
     assert one.name == "00001" and list(one.source.files) == ["T1w/1.dcm"]
+    (raw / "sample_submission.csv").write_text("BraTS21ID,MGMT_value\n7,0.5\n00009,0.5\n")
+    found = studies_to_predict(mgmt, [raw / "sample_submission.csv"], task)
+    assert [one.source.patient for one in found] == ["00007", "00009"]
+    assert list(found[0].source.files) == ["T1w/1.dcm"]
+    (raw / "wrong.csv").write_text("BraTS21ID\n../x\n")
+    with pytest.raises(InputError, match="five digits"):
+        studies_to_predict(mgmt, [raw / "wrong.csv"], task)
 
 
 # ---- what holds nothing
