@@ -319,6 +319,28 @@ def test_slices_maps_are_put_into_the_slices_of_the_file_they_were_cut_from(aske
     assert np.median(errors) < 1 and errors.mean() < 12  # blurred at the ellipsoid's border only
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_map_that_lies_outside_the_brain_is_warned_of(asked, tmp_path, capsys, inside):
+    from data_prep import brain_tumor_type
+
+    array, affine = _oblique()
+    write_nifti(tmp_path / "head.nii.gz", Volume(array - 20, affine), "LPS")  # 0 but for the ellipsoid
+    task = load_task(FOLDER / "brain_tumor_type.py")
+    task = with_values(task, {"image_shape": (16, 24, 24), "prep": {}})
+
+    def call(signature, feed):
+        bright = feed["image"][..., 0] > 90
+        found = {"probabilities": np.array([[0.2, 0.5, 0.3]]), "decision": np.array([1])}
+        return found | {"map": (bright if inside else ~bright).astype(np.float32)}
+
+    asked(Model(Exported(task), call, ("serving_default", "explain")), brain_tumor_type)
+    flags = ["--input", tmp_path / "head.nii.gz", "--explain", "--out", tmp_path / "x.json"]
+    assert _run(*flags) == 0
+    (row,) = json.loads((tmp_path / "x.json").read_text())["answers"]
+    warned = "of its map lies outside the brain" in capsys.readouterr().err
+    assert warned is not inside and (row["map_outside_brain"] > 0.5) is not inside
+
+
 def test_parts_are_put_where_resampling_the_whole_would_put_them(tmp_path):
     """Turned and shifted grids, some of them beside the volume: only their surroundings are touched."""
     from data_prep.ops.resample import resample_like, volume_of_grid
