@@ -329,3 +329,11 @@ def test_spread_is_laid_out_as_it_was_counted():
     assert one_fold["SD of folds"].startswith("undefined (one fold")
     assert "kappa, manual, 2: undefined in 1 of 6 cells: left out" in text
     assert "closed form" not in text
+
+
+def test_what_holds_for_every_difference_is_said_once():
+    base = {"first": "a", "second": "b", "difference": 0.1, "low": 0.0, "high": 0.2, "train_size": 2}
+    lines = [base | {"metric": name, "reason": "7 resamples were left out"} for name in ("auc", "kappa")]
+    assert paired_table(pd.DataFrame(lines)).count("- Every line: 7 resamples were left out.") == 1
+    lines[1]["reason"] = ""
+    assert "- auc, a - b, 2: 7 resamples were left out." in paired_table(pd.DataFrame(lines))

@@ -77,7 +77,7 @@ def paired_table(differences: pd.DataFrame) -> str:
     n, unit, wins, cells, better, reason: the form of `mri_tf.metrics.paired_differences`.
     """
     differences = _with_sizes(differences)
-    rows, notes = [], []
+    rows, said = [], {}
     for row in differences.to_dict("records"):
         name = f"{row['first']} - {row['second']}"
         size, reason = _size_text(row["train_size"]), text_of(row.get("reason"))
@@ -86,7 +86,11 @@ def paired_table(differences: pd.DataFrame) -> str:
         rows.append([size, name, row["metric"] + (f" ({better} is better)" if better else ""),
                      text, _says(row), _wins(row), _amount(row)])  # fmt: skip
         if reason and reason not in text:
-            notes.append(f"{row['metric']}, {name}, {size}: {reason}.")
+            said.setdefault(reason, []).append(f"{row['metric']}, {name}, {size}")
+    notes = [
+        f"{'Every line' if len(own) == len(rows) > 1 else '; '.join(own)}: {reason}."
+        for reason, own in said.items()
+    ]
     columns = ["samples a class", "pair", "metric", "difference (95 % interval)", "interval",
                "first better in", "counted"]  # fmt: skip
     known = [0, 1, 2, 3, 4] + [at for at in (5, 6) if any(row[at] for row in rows)]
@@ -201,5 +205,3 @@ def _reasons_of_defined(mine: pd.DataFrame, value: str, name: str, metrics: tupl
         if row["metric"] in metrics and text_of(row.get("reason"))
         and is_defined(row[value]) and is_defined(row["low"])
     ]  # fmt: skip
-
-
