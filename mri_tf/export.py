@@ -67,7 +67,9 @@ def _write_saved_model(served, prepared, folder: Path) -> tuple[dict, float]:
 
     inputs = write_saved_model(served, folder)
     (folder / ASSETS).mkdir()
-    write_warm_up(served, inputs, folder / ASSETS / WARM_UP)
+    missing = write_warm_up(served, inputs, folder / ASSETS / WARM_UP)
+    if missing:
+        print(f"no warm-up requests: {missing}")
     with session_of(folder) as call:
         return inputs, parity(served, prepared, call, inputs)
 

@@ -13,22 +13,24 @@ import tensorflow as tf
 
 from mri_tf.record_arrays import serialized_examples
 from mri_tf.saved_model import CLASSIFY, DEFAULT, Served
+from mri_tf.served_graph import serves_image_bytes
+from mri_tf.task import Task
 
 WARM_UP = "tf_serving_warmup_requests"  # the name TF Serving looks for, in assets.extra
 MOST_EXAMPLE_BYTES = 4 << 20
 
 
-def write_warm_up(served: Served, specs: dict[str, list[tf.TensorSpec]], path: Path) -> bool:
-    """Writes a TFRecord of PredictionLog for signatures -> inputs; False where nothing was written.
+def write_warm_up(served: Served, specs: dict[str, list[tf.TensorSpec]], path: Path) -> str:
+    """Writes a TFRecord of PredictionLog for signatures -> inputs; returns why not, empty if it did.
 
     Needs tensorflow-serving-api (the extra `serve`); a model without the file is served all the same.
     """
+    if served.run.task.patch:
+        return "a study by windows takes as long to warm up as to answer"
     try:
         from tensorflow_serving.apis import prediction_log_pb2
     except ImportError:
-        return False
-    if served.run.task.patch:
-        return False
+        return "they need pip install 'mri_tf[serve]'"
     values = _values(served)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for name, inputs in specs.items():
@@ -51,23 +53,27 @@ def write_warm_up(served: Served, specs: dict[str, list[tf.TensorSpec]], path: P
             request.model_spec.name = served.run.task.name
             request.model_spec.signature_name = name
             writer.write(log.SerializeToString(deterministic=True))
-    return True
+    return ""
 
 
 def _values(served: Served) -> dict[str, object]:
     """Input name -> the one value its tensor is filled with, where that is not 1."""
     task, limits = served.run.task, served.ranges["intensity"].values()
     image = float(np.mean([own["mean"] for own in limits]))
-    slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
-    stored = int(np.clip(round((image - intercept) / slope), 0, 65535))
-    pixels = np.full((*task.image_shape, len(task.channels)), stored, np.uint16)
     return {
         "image": image,
         "slices": image,
         "spacing_mm": served.run.values["fitted"].get("pixel_mm", 1.0),
         "class_index": -1,
-        "image_bytes": tf.io.encode_png(pixels).numpy() if pixels.ndim == 3 else b"",
+        "image_bytes": _png(task, image) if serves_image_bytes(task) else b"",
     }
+
+
+def _png(task: Task, value: float) -> bytes:
+    """An even image of a value in the task's unit, as a 16-bit PNG."""
+    slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
+    stored = int(np.clip(round((value - intercept) / slope), 0, 65535))
+    return tf.io.encode_png(np.full((*task.image_shape, len(task.channels)), stored, np.uint16)).numpy()
 
 
 def _tensor(spec: tf.TensorSpec, value):

@@ -87,7 +87,7 @@ ARROWS = {
     "model_card": ON_DISK | {
         "answers", "caveats", "out_of_distribution", "saved_model", "tables",
     },
-    "warm_up": {"record_arrays", "saved_model"},
+    "warm_up": {"record_arrays", "saved_model", "served_graph", "task"},
     "onnx_file": CORE | {"saved_model"},
     "saved_model": ON_DISK | {
         "bags", "data", "out_of_distribution", "record_arrays", "saliency", "served_graph",

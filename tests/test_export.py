@@ -1,12 +1,15 @@
 """What an exported model answers, and what lies beside it: one small classifier of 2D slices."""
 
+import dataclasses
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from fresh import served_of
 from serving_models import Client, running
 from small import LEVELS_FILE, STRUCTURES_FILE, sides_of, write_raw
 from tensorflow.core.protobuf import saved_model_pb2
@@ -24,11 +27,18 @@ from mri_tf.out_of_distribution import fit_ranges, image_statistics, reasons
 from mri_tf.parity import session_of
 from mri_tf.record_arrays import arrays_of, serialized_examples
 from mri_tf.saliency import check_layer, guided_copy
+from mri_tf.saved_model import signatures
 from mri_tf.served_assets import exported_version
 from mri_tf.serving.models import Spec
 from mri_tf.splits import split_units, tie_together
-from mri_tf.task import with_values
+from mri_tf.task import Task, with_values
 from mri_tf.tasks import load_task
+from mri_tf.warm_up import write_warm_up
+
+TASK = Task(
+    name="small", channels=("t1",), image_shape=(32, 32), model="vgg", class_names=("low", "high"),
+    model_args=dict(conv_filters=2, dense_units=4), normalize=dict(method="zscore"),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +279,16 @@ def test_warm_up_asks_every_signature_and_the_server_answers_before_it_serves(ex
     asked = [getattr(log, log.WhichOneof("log_type")).request.model_spec for log in logs]
     assert [spec.signature_name for spec in asked] == _asset(exported, "export.json")["signatures"]
     assert {spec.name for spec in asked} == {"thirds"}
+
+
+def test_an_install_without_the_server_exports_without_warm_up_and_says_so(tmp_path, monkeypatch):
+    served = served_of(dataclasses.replace(TASK, channels=tuple("abcde")))  # more than a PNG holds
+    specs = {name: specs for name, (_, specs) in signatures(served).items()}
+    assert write_warm_up(served, specs, tmp_path / "requests") == ""
+    assert (tmp_path / "requests").stat().st_size < 25_000  # three images of 20 kB, one of them whole
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
+    assert "mri_tf[serve]" in write_warm_up(served, specs, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_version_whose_warm_up_fails_is_not_served(exported, tmp_path):
