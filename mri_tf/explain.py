@@ -151,7 +151,9 @@ def _parser() -> Parser:
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
     parser.add_argument("--data", type=Path, help="another prepared set")
     parser.add_argument("--patients", nargs="+", default=[], help="(default: all held out)")
-    parser.add_argument("--layer", default="", help="of the network (default: its last image)")
+    parser.add_argument(
+        "--layer", default="", help="of the network (default: its last one of 4 voxels a side or more)"
+    )
     parser.add_argument(
         "--class", dest="explained_class", default="", help="(default: the most probable one)"
     )

@@ -143,6 +143,18 @@ def test_layers_that_are_no_image_are_refused_by_name(deep):
         check_layer(deep, "flatten")
 
 
+def test_without_a_name_the_last_layer_of_four_voxels_a_side_is_taken():
+    image = x = keras.Input((16, 32, 1))
+    for number in range(4):
+        x = layers.MaxPooling2D(name=f"pool_{number}")(x)
+    answer = layers.Dense(2, activation="softmax", name="probabilities")(layers.Flatten()(x))
+    assert check_layer(keras.Model(image, answer), "") == "pool_1"
+    tiny = keras.Input((2, 2, 1))
+    x = layers.Flatten()(layers.Activation("relu", name="only")(tiny))
+    small = keras.Model(tiny, layers.Dense(2, activation="softmax", name="probabilities")(x))
+    assert check_layer(small, "") == "only"
+
+
 def test_maps_work_inside_a_graph(pooled):
     images, labels = images_for(pooled), tf.constant([2, 0, 1])
     graph = tf.function(lambda images, labels: grad_cam(pooled, images, labels, "last_conv")[0])
