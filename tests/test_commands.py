@@ -105,6 +105,7 @@ def test_the_model_card_has_the_numbers_of_the_evaluation_and_nobody_s_id(inside
     assert not [name for name in names if name in card]
 
 
+@pytest.mark.slow
 def test_export_never_overwrites_a_version(inside):
     first = Path("saved_models/thirds/1/saved_model.pb").read_bytes()
     assert run_command(export, ["--run", str(RUN)]) == 0
@@ -243,6 +244,7 @@ def test_a_prior_shifts_probabilities_and_leaves_decisions_and_the_runs_own_numb
     assert (RUN / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_task_of_float_records_is_exported(inside):
     arguments = [*ON_DATA[:2], "--variant", "scratch", "--raw", "raw", "--out", "runs/floats",
                  "--set", "prep.dtype=float32", "epochs=1"]  # fmt: skip

@@ -310,6 +310,7 @@ def test_a_run_leaves_what_is_frozen_as_it_was_built(thirds, uninterrupted):
         assert np.array_equal(variable, fresh[variable.path]) != moves, variable.path
 
 
+@pytest.mark.slow
 def test_groups_and_schedule_train_in_half_precision(tmp_path, thirds):
     run = _fit(tmp_path / "run", thirds, precision="mixed_bfloat16", epochs=2)
     assert run.finished

@@ -31,7 +31,7 @@ TASK = Task(
 
 @pytest.fixture(scope="module")
 def hearts(small, tmp_path_factory) -> dict[str, Path]:
-    """The short-axis phantom with one label a patient, and a finished run a variant."""
+    """The short-axis phantom with one label a patient; runs are added by `_run`."""
     from small import write_raw
 
     home = tmp_path_factory.mktemp("hearts")
@@ -43,26 +43,34 @@ def hearts(small, tmp_path_factory) -> dict[str, Path]:
     table["size"] = np.where(numbers % 3 == 0, "large", "small")
     table = table[~((numbers == 1) & (table.index % 2 == 0))]  # one patient has fewer slices
     table.to_csv(raw / "manifest.csv", index=False)
-    found = {"file": file, "raw": raw, "home": home}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(home)
-        for name in ("manual", "bank", "attention"):
-            flags = ["--task", str(file), "--raw", str(raw), "--out", f"runs/{name}", "--no-export"]
-            flags += ["--variant", name] if name != "manual" else []
-            assert train([*flags, "--set", "features.epochs=1"]) == 0
-            found[name] = home / "runs" / name
-    return found
+    return {"file": file, "raw": raw, "home": home}
+
+
+def _run(hearts, variant):
+    """The finished run of a variant, trained by the first test that asks."""
+    folder = hearts["home"] / "runs" / variant
+    if variant not in hearts:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(hearts["home"])
+            flags = ["--task", str(hearts["file"]), "--raw", str(hearts["raw"]), "--out", str(folder)]
+            flags += ["--variant", variant] if variant != "manual" else []
+            assert train([*flags, "--no-export", "--set", "features.epochs=1"]) == 0
+        hearts[variant] = folder
+    return open_finished(folder)
 
 
 def _prepared(hearts):
     from mri_tf.prepared import Prepared
 
-    return Prepared.open(open_finished(hearts["manual"]).data_folder)
+    return Prepared.open(_run(hearts, "manual").data_folder)
 
 
-@pytest.mark.parametrize("variant", ["manual", "bank", "attention"])
+ATTENTION = pytest.param("attention", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("variant", ["manual", "bank", ATTENTION])
 def test_predictions_have_one_row_a_held_out_patient(hearts, variant):
-    run = open_finished(hearts[variant])
+    run = _run(hearts, variant)
     table = pd.read_parquet(run.folder / "predictions.parquet")
     assert sorted(table.patient) == run.values["patients"]["test"]
     assert np.allclose(table[["p_small", "p_large"]].sum(axis=1), 1)
@@ -73,7 +81,7 @@ def test_the_reported_output_is_the_mean_over_the_patient_s_slices(hearts):
     from mri_tf.data.pipeline import ordered_batches, walk
     from mri_tf.task import with_values
 
-    run, prepared = open_finished(hearts["manual"]), _prepared(hearts)
+    run, prepared = _run(hearts, "manual"), _prepared(hearts)
     table = pd.read_parquet(run.folder / "predictions.parquet").set_index("patient")
     single = load_network(run).get_layer(SLICE_NETWORK)
     plain = with_values(run.task, {"bag": {}})
@@ -85,13 +93,13 @@ def test_the_reported_output_is_the_mean_over_the_patient_s_slices(hearts):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", ["manual", pytest.param("attention", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("variant", ["manual", ATTENTION])
 def test_the_export_answers_for_a_patient_s_slices_as_evaluate_does(hearts, variant, tmp_path):
     from mri_tf.export import main as export
     from mri_tf.parity import session_of
 
-    assert export(["--run", str(hearts[variant]), "--out", str(tmp_path)]) == 0
-    run, prepared = open_finished(hearts[variant]), _prepared(hearts)
+    run, prepared = _run(hearts, variant), _prepared(hearts)
+    assert export(["--run", str(run.folder), "--out", str(tmp_path)]) == 0
     table = pd.read_parquet(run.folder / "predictions.parquet").set_index("patient")
     with session_of(tmp_path / "hearts" / "1") as served:
         for patient in run.values["patients"]["test"]:
@@ -110,7 +118,7 @@ def test_the_export_answers_for_a_patient_s_slices_as_evaluate_does(hearts, vari
 
 
 def test_classes_are_counted_in_patients(hearts):
-    run = open_finished(hearts["manual"])
+    run = _run(hearts, "manual")
     assert sum(run.values["natural_counts"]) == len(run.values["patients"]["train"])
     assert sum(run.values["training_counts"]) == len(run.values["patients"]["train"])
 
@@ -138,7 +146,7 @@ def test_patients_with_several_labels_are_refused_before_anything_is_trained(hea
 def test_every_slice_of_a_held_out_patient_is_explained(hearts, tmp_path):
     from mri_tf.explain import main as explain
 
-    run = open_finished(hearts["manual"])
+    run = _run(hearts, "manual")
     assert explain(["--run", str(run.folder), "--out", str(tmp_path / "maps")]) == 0
     table = pd.read_csv(tmp_path / "maps" / "attribution.csv", dtype={"patient": str})
     prepared = _prepared(hearts)

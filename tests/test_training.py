@@ -63,6 +63,7 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(tmp_path, pools, uninte
     _assert_equal(uninterrupted, _fit(tmp_path / "again", pools))
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(tmp_path, pools, uninterrupted):
     other = _fit(tmp_path / "other", pools, seed=1)
     assert any(
