@@ -100,12 +100,12 @@ def predictions_of(table: pd.DataFrame, method: str):
     )  # fmt: skip
 
 
-def text(number: dict) -> str:
+def text(number: dict, key: str = "value") -> str:
     """`0.61 (0.48 to 0.73)`."""
-    if number["value"] is None or np.isnan(number["value"]):
+    if number[key] is None or np.isnan(number[key]):
         return "undefined"
     interval = "" if number["low"] is None else f" ({number['low']:.3f} to {number['high']:.3f})"
-    return f"{number['value']:.3f}{interval}"
+    return f"{number[key]:.3f}{interval}"
 
 
 def pooled_table(cells: list[pd.DataFrame]) -> str:
@@ -132,7 +132,8 @@ def difference_table(cells: list[pd.DataFrame]) -> str:
     for method in METHODS[1:]:
         pairs = [[predictions_of(cell, name) for cell in cells] for name in ("network", method)]
         numbers = metrics.paired_differences(*pairs, ordered=True)
-        lines.append(f"| {method} | {text(numbers['auc'])} | {text(numbers['balanced_accuracy'])} |")
+        shown = [text(numbers[name], "difference") for name in ("auc", "balanced_accuracy")]
+        lines.append(f"| {method} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
 
