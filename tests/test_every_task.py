@@ -106,7 +106,7 @@ def _one_step(task, file, raw, home, features=None, held_out=None):
     return fit_run(run, prepared, before, devices=1), prepared, sides
 
 
-@pytest.mark.parametrize("name, variant", _cases())
+@pytest.mark.parametrize("name, variant", list(_cases()))
 def test_a_task_goes_from_raw_files_to_a_served_model(name, variant, fake_raw, tmp_path):
     file = FOLDER / f"{name}.py"
     task = load_task(file)

@@ -361,7 +361,11 @@ def test_gzip_of_several_members_is_one_body(client):
     assert response.json() == {"predictions": [2.5]}
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b'{"instances": [1.0]}')[:-9]])
+TORN = gzip.compress(b'{"instances": [1.0]}')[:-9]
+
+
+# Named: the bytes hold the second in which they were made, and workers must collect the same tests.
+@pytest.mark.parametrize("body", [b"no gzip", TORN], ids=["none", "torn"])
 def test_what_is_not_whole_gzip_is_refused(client, body):
     response = client.post("/v1/models/many:predict", body, headers={"content-encoding": "gzip"})
     assert "gzip" in _error(response, 400)
