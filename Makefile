@@ -15,10 +15,10 @@ train: .venv/.runtime
 	$(BIN)/python -m mri_tf.train --task $(TASK)
 
 test: .venv/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: .venv/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # The phantom-trained model served, asked once for the level of an empty slice, and stopped.
 DEMO = http://127.0.0.1:18501/v1/models/cardiac_levels
