@@ -198,7 +198,9 @@ def _explain(served: Served) -> Signature:
         *given, class_index = given
         arrays = {spec.name: array for spec, array in zip(specs, given, strict=True)}
         known = len(task.class_names)
-        tf.debugging.assert_less(class_index, known, f"class_index is less than {known}")
+        rule = tf.debugging.assert_less(class_index, known, f"class_index is less than {known}")
+        with tf.control_dependencies([rule]):  # before the gather, whose message names no input
+            class_index = tf.identity(class_index)
         seen = seen_by_network(arrays, task, run.values["fitted"])
         maps, outputs = grad_cam(model, seen, class_index, layer)
         return {
