@@ -54,6 +54,14 @@ def geometry_facts(volume: Volume, stored_axes: str) -> dict:
     }
 
 
+def source_volume(facts: dict) -> tuple[Volume, str] | None:
+    """The empty volume that `geometry_facts` describe and the axes of its file; None without them."""
+    if "source_shape" not in facts:
+        return None
+    affine = np.array(facts["source_affine"]).reshape(4, 4)
+    return Volume(np.zeros(facts["source_shape"], np.uint8), affine), facts.get("source_axes", "RAS")
+
+
 def in_ras(array: np.ndarray, affine: np.ndarray, facts: dict | None = None) -> Volume:
     """Axes in any order as a Volume: turned and flipped, never interpolated; raises Unreadable.
 

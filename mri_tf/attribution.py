@@ -1,9 +1,21 @@
 """How much of a map lies in the tumour, in the brain, at its border and outside of it."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy import ndimage
 
+OUTSIDE_WARNING = 0.5  # of a map's sum outside the brain: a reader is warned
 PARTS = ("tumour", "brain", "border", "outside")
+
+
+def outside_warnings(shares: Iterable[tuple[str, float]]) -> list[str]:
+    """A line for each (name, share of its map outside the brain) that a reader is warned of."""
+    return [
+        f"warning: {name}: {share:.0%} of its map lies outside the brain"
+        for name, share in shares
+        if share > OUTSIDE_WARNING
+    ]
 
 
 def attribution_shares(

@@ -7,8 +7,6 @@ from pathlib import Path
 from mri_tf.command import Parser, import_tensorflow, run_command
 from mri_tf.errors import InputError, some_of
 
-OUTSIDE_WARNING = 0.5  # of a map's sum outside the brain
-
 
 def main(arguments: list[str]) -> int:
     """Explains the run's held-out records, or those of other data; returns the exit code."""
@@ -106,6 +104,8 @@ def _write_table(rows: list[dict], out: Path):
 
 def _summary(table, layer: str) -> list[str]:
     """Mean shares, and a warning a record whose map lies outside the brain."""
+    from mri_tf.attribution import outside_warnings
+
     lines = [f"Grad-CAM at {layer}"]
     flat = int((table["map_max"] == 0).sum())
     if flat:
@@ -114,11 +114,7 @@ def _summary(table, layer: str) -> list[str]:
         part = column.removeprefix("share_")
         lines.append(f"{part:<8} {table[column].mean():.3f} of the map, mean of the records")
     if "share_outside" in table:
-        away = table[table["share_outside"] > OUTSIDE_WARNING]
-        lines += [
-            f"warning: {row.record_id}: {row.share_outside:.0%} of its map lies outside the brain"
-            for row in away.itertuples()
-        ]
+        lines += outside_warnings(zip(table["record_id"], table["share_outside"], strict=True))
     return lines
 
 

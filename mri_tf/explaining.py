@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.resample import resample_like, volume_of_grid
-from data_prep.volume import Volume
+from data_prep.volume import source_volume
 from data_prep.write_nifti import write_nifti
 from mri_tf.attribution import attribution_shares
 from mri_tf.data.boxes import cube_around
@@ -88,15 +88,11 @@ def shares_of(found: Explained, values: np.ndarray | None = None) -> dict[str, f
 
 def write_map(values: np.ndarray, found: Explained, path: Path) -> None:
     """A map as NIfTI in the patient's source grid and affine, or on its own grid in 2D."""
-    facts = found.record.facts
-    if values.ndim == 2 or "source_shape" not in facts:
-        volume = volume_of_grid(values if values.ndim == 3 else values[None], found.affine)
-        codes = "RAS"
-    else:
-        affine = np.array(facts["source_affine"]).reshape(4, 4)
-        reference = Volume(np.zeros(facts["source_shape"], np.uint8), affine)
-        volume = resample_like(volume_of_grid(values, found.affine), reference)
-        codes = facts.get("source_axes", "RAS")
+    source = source_volume(found.record.facts) if values.ndim == 3 else None
+    volume, codes = volume_of_grid(values if values.ndim == 3 else values[None], found.affine), "RAS"
+    if source is not None:
+        reference, codes = source
+        volume = resample_like(volume, reference)
     volume = dataclasses.replace(volume, array=volume.array.astype(np.float32))
     write_nifti(path, volume, codes)
 

@@ -12,6 +12,9 @@ from mri_tf.errors import InputError
 from mri_tf.task import Task, from_json
 
 ASSETS, GRAPH = "assets.extra", "saved_model.pb"
+EXPORT, TASK, ANSWERS, FITTED, RANGES, SEGMENTER = (  # what each holds: `served_assets`
+    "export.json", "task.json", "answers.json", "fitted.json", "ranges.json", "segmenter.json",
+)  # fmt: skip
 Call = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
@@ -36,21 +39,21 @@ def open_export(path: Path) -> Exported:
     Raises InputError where there is none, or one whose assets do not say how to prepare its input.
     """
     folder = _version_folder(Path(path))
-    task = _asset(folder, "task.json")
+    task = _asset(folder, TASK)
     if task is None:
         raise InputError(
-            f"An export that predicts from files holds {ASSETS}/task.json.", folder,
+            f"An export that predicts from files holds {ASSETS}/{TASK}.", folder,
             "Export the run again with python -m mri_tf.export.",
         )  # fmt: skip
-    answers, export = _asset(folder, "answers.json"), _asset(folder, "export.json") or {}
+    answers, export = _asset(folder, ANSWERS), _asset(folder, EXPORT) or {}
     return Exported(
         task=from_json(task),
         folder=folder,
         version=int(folder.name) if folder.name.isdigit() else None,
         answers=from_values(answers) if answers else None,
-        fitted=_asset(folder, "fitted.json") or {},
-        ranges=_asset(folder, "ranges.json"),
-        segmenter=_asset(folder, "segmenter.json"),
+        fitted=_asset(folder, FITTED) or {},
+        ranges=_asset(folder, RANGES),
+        segmenter=_asset(folder, SEGMENTER),
         prep_file=export.get("prep_file"),
         weights=export.get("weights_sha256", ""),
     )

@@ -14,10 +14,10 @@ import tensorflow as tf
 from mri_tf.answers import PREDICTION_SET_LEVEL
 from mri_tf.caveats import NOBODY
 from mri_tf.checkpoint import write_at_once
-from mri_tf.out_of_distribution import STATISTICS
+from mri_tf.out_of_distribution import OUTSIDE, STATISTICS
 from mri_tf.prepared import Prepared
 from mri_tf.runs import METRICS, Run
-from mri_tf.saved_model import OUTSIDE, SLICES, Served
+from mri_tf.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES, Served
 from mri_tf.splits import SIDES
 from mri_tf.tables import markdown
 from mri_tf.tables.layout import with_interval
@@ -40,12 +40,12 @@ OUTPUTS = {
     OF_SLICES: "the same of every slice, padded with 0; and `slice_probabilities`, the network's own",
 }
 SIGNATURES = {
-    "serving_default": "the arrays of a prepared record: images in the task's unit, not normalised",
-    "image_bytes": "PNG or JPEG files, fitted to the grid and scaled in the graph",
-    "slices": "all slices of a patient, padded; `mask` is 1 for a slice, 0 for padding",
-    "classify": "tf.Examples with the arrays of `serving_default`, flattened, as float lists, by TF "
+    DEFAULT: "the arrays of a prepared record: images in the task's unit, not normalised",
+    IMAGE_BYTES: "PNG or JPEG files, fitted to the grid and scaled in the graph",
+    SLICES: "all slices of a patient, padded; `mask` is 1 for a slice, 0 for padding",
+    CLASSIFY: "tf.Examples with the arrays of `serving_default`, flattened, as float lists, by TF "
     "Serving's classify; gives `classes` and `scores`",
-    "explain": "the arrays of `serving_default` and the class to explain (-1: the most probable); gives "
+    EXPLAIN: "the arrays of `serving_default` and the class to explain (-1: the most probable); gives "
     "the raw Grad-CAM `map` on the network's grid",
 }
 

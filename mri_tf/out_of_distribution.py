@@ -18,6 +18,7 @@ MARGIN = 0.25  # of the distance between the quantiles, added on both ends
 # the median SD, of what is positive a factor.
 MEAN_SLACK, FACTOR_SLACK = 0.25, 1.25
 NOTHING = 1e-6  # an SD or a roughness of no more is 0
+OUTSIDE = "out_of_distribution"  # the output of a served model
 SPACING = "spacing_mm"  # of rows and columns, where it is served
 
 

@@ -26,7 +26,7 @@ from mri_tf.saved_model import (
     Served,
     explained_network,
 )
-from mri_tf.served_graph import grid_image, reported, single_network, stats_of
+from mri_tf.served_graph import grid_image, reported, single_network, stats_of, stored_values
 from mri_tf.studies import taken_slices
 
 PARITY_RECORDS = 20
@@ -136,8 +136,7 @@ def _gap(answer: dict, wanted: np.ndarray) -> float:
 
 def png_files(images, task):
     """Prepared images as PNG bytes of their stored values, rounded to what a PNG can hold."""
-    slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
-    stored = np.clip(np.round((images - intercept) / slope), 0, 65535)
+    stored = stored_values(images, task)
     # 8 and 16 bit are told apart by the file, so the smaller one that fits is right.
     kind = np.uint8 if stored.max() <= 255 else np.uint16
     return np.array([tf.io.encode_png(one).numpy() for one in stored.astype(kind)], dtype=object)

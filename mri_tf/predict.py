@@ -16,7 +16,6 @@ from mri_tf.command import (
 from mri_tf.errors import InputError, some_of
 
 FORMATS = ("json", "csv", "submission")
-OUTSIDE_WARNING = 0.5  # of a map's sum outside the brain
 ANSWERS = "answers.json"  # beside the label maps of a segmentation
 
 
@@ -140,10 +139,11 @@ def _write(flags, task, found, module, ids: dict[str, str]) -> None:
 
 
 def _warn(found) -> None:
-    away = [row for row in found.rows if row.get("map_outside_brain", 0) > OUTSIDE_WARNING]
-    for row in away:
-        share = row["map_outside_brain"]
-        print(f"warning: {row['input']}: {share:.0%} of its map lies outside the brain", file=sys.stderr)
+    from mri_tf.attribution import outside_warnings
+
+    mapped = [row for row in found.rows if "map_outside_brain" in row]
+    for line in outside_warnings((row["input"], row["map_outside_brain"]) for row in mapped):
+        print(line, file=sys.stderr)
 
 
 def _folder(flags, task) -> Path | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from data_prep.ops.crop import Box, crop
 from data_prep.ops.resample import resample_like, volume_of_grid
-from data_prep.volume import Volume
+from data_prep.volume import Volume, source_volume
 from data_prep.write_nifti import write_nifti
 from mri_tf.checkpoint import write_at_once
 from mri_tf.schema import Record
@@ -74,15 +74,6 @@ def safe_name(name: str) -> str:
     return UNSAFE.sub("_", SUFFIX.sub("", name)).strip("._") or "input"
 
 
-def source_volume(record: Record) -> tuple[Volume, str] | None:
-    """The empty grid of a record's source and the axes of its file; None where it is not known."""
-    facts = record.facts
-    if "source_shape" not in facts:
-        return None
-    affine = np.array(facts["source_affine"]).reshape(4, 4)
-    return Volume(np.zeros(facts["source_shape"], np.uint8), affine), facts.get("source_axes", "RAS")
-
-
 def write_on_source(
     parts: list[tuple[np.ndarray, np.ndarray]], record: Record, path: Path, labels: bool
 ) -> Volume:
@@ -93,7 +84,7 @@ def write_on_source(
     Returns what was written.
     """
     first, affine = parts[0]
-    reference, codes = source_volume(record) or (volume_of_grid(_solid(first), affine), "RAS")
+    reference, codes = source_volume(record.facts) or (volume_of_grid(_solid(first), affine), "RAS")
     whole = np.zeros(reference.array.shape, np.uint8 if labels else np.float32)
     for values, place in parts:
         part = volume_of_grid(_solid(values), place)

@@ -42,7 +42,7 @@ def ended_together():
         with _starting:
             _interrupted.set()
             for process in _running:
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # not SIGINT: what a script starts with & ignores that
         raise
 
 

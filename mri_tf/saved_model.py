@@ -21,7 +21,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from mri_tf.bags import SLICE_PROBABILITIES, slice_classifier
 from mri_tf.data.normalize import normalize
-from mri_tf.out_of_distribution import SPACING, outside_in_graph
+from mri_tf.out_of_distribution import OUTSIDE, SPACING, outside_in_graph
 from mri_tf.record_arrays import array_shapes, seen_by_network
 from mri_tf.runs import Run
 from mri_tf.saliency import check_layer, chosen, grad_cam, has_maps, on_grid
@@ -33,7 +33,6 @@ from mri_tf.served_graph import (
     stats_of,
 )
 
-OUTSIDE = "out_of_distribution"
 OUTSIDE_SHARE = 0.5  # a patient is outside where at least so many slices are
 DEFAULT, IMAGE_BYTES, SLICES = "serving_default", "image_bytes", "slices"
 CLASSIFY, EXPLAIN = "classify", "explain"

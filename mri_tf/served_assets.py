@@ -20,11 +20,9 @@ import tensorflow as tf
 
 import mri_tf
 from mri_tf.errors import InputError
+from mri_tf.exported import ANSWERS, ASSETS, EXPORT, FITTED, RANGES, SEGMENTER, TASK
 from mri_tf.prepared import Prepared
 from mri_tf.runs import FEATURES, Run, open_run
-
-ASSETS = "assets.extra"
-EXPORT, SEGMENTER = "export.json", "segmenter.json"
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,8 @@ def write_assets(run: Run, facts: Facts, folder: Path) -> None:
         },
     }  # fmt: skip
     documents = {
-        EXPORT: export, "task.json": _without_places(values["task"]), "answers.json": values["answers"],
-        "fitted.json": values["fitted"], "ranges.json": facts.ranges, SEGMENTER: facts.segmenter,
+        EXPORT: export, TASK: _without_places(values["task"]), ANSWERS: values["answers"],
+        FITTED: values["fitted"], RANGES: facts.ranges, SEGMENTER: facts.segmenter,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     for name, document in documents.items():

@@ -83,6 +83,12 @@ def grid_image(data, task, image_dtype: str):
     return to_record_values(fitted, slope, intercept, image_dtype)
 
 
+def stored_values(images, task):
+    """Prepared images in the task's unit -> the values a PNG of 16 bit holds, rounded and within it."""
+    slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
+    return np.clip(np.round((images - intercept) / slope), 0, 65535)
+
+
 def stats_of(image):
     """intensity_stats of prepared images, as `schema.image_stats` takes them: (batch, 2, c, 2)."""
     wide = tf.cast(image, tf.float64)

@@ -12,12 +12,11 @@ import numpy as np
 
 from mri_tf.conformal import prediction_sets
 from mri_tf.exported import Call, Exported
-from mri_tf.out_of_distribution import SPACING, reasons, source_sizes
+from mri_tf.out_of_distribution import OUTSIDE, SPACING, reasons, source_sizes
 from mri_tf.record_arrays import arrays_of, cut_before
 from mri_tf.schema import Record, encode_example, parse_examples, stored
 from mri_tf.studies import taken_of_study
 
-OUTSIDE = "out_of_distribution"  # the output
 MOST_RECORDS = 16  # in one call
 MOST_REASONS = 6
 

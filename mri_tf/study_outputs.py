@@ -10,11 +10,11 @@ import numpy as np
 
 from data_prep.readers.image import read_image
 from data_prep.unlabelled import Unlabelled
+from data_prep.volume import source_volume
 from mri_tf.explaining import Explained, network_affine, shares_of
 from mri_tf.prediction_files import (
     Predictions,
     safe_name,
-    source_volume,
     write_label_picture,
     write_on_source,
 )
@@ -78,7 +78,7 @@ class Outputs:
 
         task = self.model.exported.task
         made = [self._map(answer) for answer in answers]
-        if source_volume(answers[0].record) is None and len(task.image_shape) == 2:
+        if source_volume(answers[0].record.facts) is None and len(task.image_shape) == 2:
             for found, row in zip(made, rows, strict=True):
                 title = f"{name}: {row['decision']} {row['probabilities'][row['decision']]:.2f}"
                 note = "Grad-CAM of the decision." if found.cam.any() else "The map is 0 everywhere."
@@ -107,7 +107,7 @@ class Outputs:
         model, first = self.model, records[0]
         maps = [label_map(model, record) for record in records]
         why = list(dict.fromkeys(text for one in records for text in label_reasons(model, one)))
-        if source_volume(first) is None and maps[0].ndim == 2:
+        if source_volume(first.facts) is None and maps[0].ndim == 2:
             shape = read_image(study.raw / study.source.files["image"], 1).shape[:2]
             path = self._new_file(name, "labels.png")
             voxels, voxel_ml = write_label_picture(maps[0], shape, path), None

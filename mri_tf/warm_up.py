@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from mri_tf.record_arrays import serialized_examples
 from mri_tf.saved_model import CLASSIFY, DEFAULT, Served
-from mri_tf.served_graph import serves_image_bytes
+from mri_tf.served_graph import serves_image_bytes, stored_values
 from mri_tf.task import Task
 
 WARM_UP = "tf_serving_warmup_requests"  # the name TF Serving looks for, in assets.extra
@@ -71,9 +71,8 @@ def _values(served: Served) -> dict[str, object]:
 
 def _png(task: Task, value: float) -> bytes:
     """An even image of a value in the task's unit, as a 16-bit PNG."""
-    slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
-    stored = int(np.clip(round((value - intercept) / slope), 0, 65535))
-    return tf.io.encode_png(np.full((*task.image_shape, len(task.channels)), stored, np.uint16)).numpy()
+    even = np.full((*task.image_shape, len(task.channels)), value)
+    return tf.io.encode_png(stored_values(even, task).astype(np.uint16)).numpy()
 
 
 def _tensor(spec: tf.TensorSpec, value):

@@ -1,14 +1,17 @@
 """What all tests share: no TensorFlow notices, few threads, where the shared data lies."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Two test workers on two cores: one thread each keeps them out of each other's way.
+# Several test workers share few cores: one thread each keeps them out of each other's way.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+# A script's `&` leaves SIGINT ignored, for the processes that tests interrupt as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +21,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared data is not on this machine (set MRI_SHARED)")
     return folder
+
+
+@pytest.fixture
+def inside(home, monkeypatch) -> Path:
+    """The test runs in `home`, a folder that its module makes."""
+    monkeypatch.chdir(home)
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ ARROWS = {
     "served_ranges": ON_DISK | {
         "data", "fitting", "out_of_distribution", "progress", "record_arrays", "studies",
     },
-    "served_assets": ON_DISK | {"mri_tf"},
+    "served_assets": ON_DISK | {"mri_tf", "exported"},
     "served_graph": CORE | {
         "answers", "bags", "calibration", "data", "decisions", "images", "task", "windows",
     },

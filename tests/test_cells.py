@@ -309,6 +309,15 @@ def test_a_failed_cell_is_a_row_and_the_others_go_on(fake, tmp_path, pool):
     assert all(math.isfinite(row["seconds"]) for row in rows.values())
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["usual", "background"])
+def interruptions(request):
+    """SIGINT as a terminal leaves it, or as a script's `&` does."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptions")
 def test_an_error_of_the_study_itself_ends_its_train_processes(fake, tmp_path, pool):
     fake.order("slow-s0", "wait")
     slow, other = job_of(tmp_path, "slow"), job_of(tmp_path, "other")

@@ -1,10 +1,10 @@
 """The commands as a user runs them: train, evaluate, export, write, phantom; exit codes and messages."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -27,19 +27,9 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
     write_task_files(folder)
     write_raw(folder / "raw")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with chdir(folder):
         assert run_command(train, ["--task", "thirds.py", "--raw", "raw"]) == 0
-    finally:
-        os.chdir(before)
     return folder
-
-
-@pytest.fixture
-def inside(home, monkeypatch):
-    monkeypatch.chdir(home)
-    return home
 
 
 RUN = Path("runs/thirds/manual-s0")

@@ -1,7 +1,7 @@
 """derive and explain as a user runs them, on a tumour network and a grader of one step each."""
 
 import json
-import os
+from contextlib import chdir
 from pathlib import Path
 
 import nibabel
@@ -49,9 +49,7 @@ def home(tmp_path_factory):
         (folder / f"{name}.py").write_text(f"from mri_tf.task import Task\n{text}\n")
         (folder / f"{name}_prep.py").write_text(PREP)
     write_glioma_phantom(folder / "raw", 8, seed=0, shape=(24, 24, 16))
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with chdir(folder):
         sets, tasks = {}, {name: load_task(Path(f"{name}.py")) for name in TASKS}
         for name, task in tasks.items():
             sets[name], skipped = prepare(task, Path(f"{name}.py"), Path("raw"), Path("data", name))
@@ -66,27 +64,15 @@ def home(tmp_path_factory):
         grade = new_run(Path("grade"), tasks["grade"], derived,
                         sides_of(tasks["grade"], derived, sides), 0, seg)  # fmt: skip
         fit_run(grade, derived, None, devices=1)
-    finally:
-        os.chdir(before)
     return folder
-
-
-@pytest.fixture
-def inside(home, monkeypatch):
-    monkeypatch.chdir(home)
-    return home
 
 
 @pytest.fixture(scope="module")
 def maps(home, tmp_path_factory):
     """What `explain` writes and prints for the run's held-out patients."""
     out = tmp_path_factory.mktemp("maps") / "maps"
-    before = Path.cwd()
-    os.chdir(home)
-    try:
+    with chdir(home):
         assert run_command(explain, ["--run", "grade", "--out", str(out)]) == 0
-    finally:
-        os.chdir(before)
     return out
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -286,12 +287,8 @@ def own(shared_data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def written(own):
-    before = Path.cwd()
-    os.chdir(own)
-    try:
+    with chdir(own):
         assert run_command(write, ["--task", "own.py", "--raw", "raw", "--out", "data"]) == 1
-    finally:
-        os.chdir(before)
     return Prepared.open(own / "data")
 
 

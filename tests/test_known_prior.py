@@ -5,7 +5,7 @@ Bayes' rule: the best there is to report. Trained by the commands, as a user tra
 """
 
 import json
-import os
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -56,22 +56,13 @@ def write_images(folder: Path, count: int, high_share: float, seed: int) -> None
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A working folder with 1000 images, 15 in 100 high, and a network trained on them oversampled."""
-    folder, before = tmp_path_factory.mktemp("known"), Path.cwd()
+    folder = tmp_path_factory.mktemp("known")
     (folder / "brightness.py").write_text(TASK_FILE, encoding="utf-8")
     write_images(folder / "raw", 1000, HIGH_SHARE, seed=0)
-    os.chdir(folder)
-    try:
+    with chdir(folder):
         arguments = ["--task", "brightness.py", "--variant", "oversampled", "--raw", "raw"]
         assert run_command(train, arguments) == 0
-    finally:
-        os.chdir(before)
     return folder
-
-
-@pytest.fixture
-def inside(home, monkeypatch):
-    monkeypatch.chdir(home)
-    return home
 
 
 OVERSAMPLED = Path("runs/brightness/oversampled-s0")

@@ -1,8 +1,8 @@
 """predict with a trained model: its export on disk, and behind the embedded server."""
 
 import json
-import os
 import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +24,10 @@ CLASSES = ("basal", "mid", "apical")
 def home(small, tmp_path_factory) -> Path:
     """A folder with `thirds` trained for an epoch, exported, and its raw images."""
     folder = tmp_path_factory.mktemp("predict")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with chdir(folder):
         flags = ["--task", str(small["levels"]), "--raw", str(small["raw"]), "--variant", "scratch"]
         assert train([*flags, "--out", "run", "--set", "epochs=1"]) == 0
-    finally:
-        os.chdir(before)
     return folder
-
-
-@pytest.fixture
-def inside(home, monkeypatch):
-    monkeypatch.chdir(home)
-    return home
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -65,20 +66,10 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
     write_tasks(folder)
     write_raw(folder / "raw")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with chdir(folder):
         arguments = ("--variants", f"manual;scratch;{FAST}", *SET)
         assert run_study("--raw", "raw", "--out", "study", *arguments) == 1
-    finally:
-        os.chdir(before)
     return folder
-
-
-@pytest.fixture
-def inside(home, monkeypatch):
-    monkeypatch.chdir(home)
-    return home
 
 
 @pytest.fixture

@@ -26,10 +26,18 @@ def build(
     """
     image = keras.Input(input_shape, name="image")
     x = inlined(image, backbone, weights, cut_after, intensities)
-    x = layers.GlobalAveragePooling2D(name="average")(x)
-    x = layers.Dropout(dropout, name="dropout")(x)
-    x = layers.Dense(class_count, activation="softmax", dtype="float32", name="probabilities")(x)
-    return keras.Model(image, x, name="backbone_classifier")
+    return keras.Model(image, answer(x, class_count, dropout), name="backbone_classifier")
+
+
+def answer(features, class_count: int, dropout: float, prefix: str = ""):
+    """Feature maps (batch, rows, columns, channels) -> (batch, classes) probabilities: their averages
+    through one dense layer. `prefix` is put before the layers' names."""
+    x = layers.GlobalAveragePooling2D(name=f"{prefix}average")(features)
+    x = layers.Dropout(dropout, name=f"{prefix}dropout")(x)
+    dense = layers.Dense(
+        class_count, activation="softmax", dtype="float32", name=f"{prefix}probabilities"
+    )
+    return dense(x)
 
 
 def check(arguments: dict) -> None:

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from mri_tf.models.backbone_classifier import check
+from mri_tf.models.backbone_classifier import answer, check
 from mri_tf.models.backbones import IMAGENET, UNIT, inlined
 
 __all__ = ["build", "check"]
@@ -27,14 +27,8 @@ def build(
     image = keras.Input(input_shape, name="image")
     members = []
     for channel in range(input_shape[-1]):
-        own = f"channel{channel}_"
         x = inlined(image, backbone, weights, cut_after, intensities, channel)
-        x = layers.GlobalAveragePooling2D(name=f"{own}average")(x)
-        x = layers.Dropout(dropout, name=f"{own}dropout")(x)
-        dense = layers.Dense(
-            class_count, activation="softmax", dtype="float32", name=f"{own}probabilities"
-        )
-        members.append(dense(x))  # (batch, classes)
+        members.append(answer(x, class_count, dropout, f"channel{channel}_"))  # (batch, classes)
     if len(members) > 1:
         members = [layers.Average(name="probabilities", dtype="float32")(members)]
     return keras.Model(image, members[0], name="backbone_ensemble")
