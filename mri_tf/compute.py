@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 from mri_tf.errors import InputError, RunFailed
+from mri_tf.processes import limited_to, threads_each
 
 
 class _InThisProcess(concurrent.futures.Executor):
@@ -94,9 +95,7 @@ def _start_worker(workers: int) -> None:
     # Ctrl-C reaches the whole group; the parent alone answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
-        os.environ.setdefault(name, threads)
+    os.environ |= limited_to(threads_each(workers)) | os.environ
 
 
 def _end_with_parent() -> None:

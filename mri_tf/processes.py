@@ -52,6 +52,12 @@ def stop_if_interrupted() -> None:
         raise KeyboardInterrupt
 
 
+def threads_each(workers: int) -> int:
+    """Threads for each of so many workers: the cores that this process may use, divided."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // workers)
+
+
 def limited_to(threads: int) -> dict[str, str]:
     """The environment of a process that computes with so many threads."""
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")

@@ -1,6 +1,5 @@
 """Folds, repeats, training sizes and variants on identical splits: python -m mri_tf.study --task T."""
 
-import os
 import sys
 from concurrent.futures import Future, as_completed
 from pathlib import Path
@@ -26,7 +25,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.compute import cell_executor
     from mri_tf.folds import TUNED, check_plan, fold_patients
     from mri_tf.jobs import Place, cell_jobs
-    from mri_tf.processes import ended_together
+    from mri_tf.processes import ended_together, threads_each
     from mri_tf.study_report import write_report
 
     plan = _plan(flags)
@@ -38,8 +37,9 @@ def main(arguments: list[str]) -> int:
     if plan.folds > 1 and any(first.prepared.splits):
         print("the split column of the set is not used: patients are dealt into folds")
     sides = fold_patients(first.prepared, first.given.task, plan, common)
-    threads = max(1, (os.cpu_count() or 1) // flags.workers)
-    place = Place(flags.out.absolute(), tuple(flags.set), threads, flags.keep)
+    place = Place(
+        flags.out.absolute(), tuple(flags.set), threads_each(flags.workers), flags.keep
+    )
     features, cells = cell_jobs(variants, plan, sides, place)
     print(
         f"{first.given.task.name}: {len(cells)} cells, {len(features)} pre-trainings; "
@@ -162,6 +162,8 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 def _parser() -> Parser:
+    from mri_tf.processes import threads_each
+
     parser = Parser("python -m mri_tf.study", __doc__)
     parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
     data = parser.add_mutually_exclusive_group(required=True)
@@ -193,7 +195,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--keep", choices=("runs", "metrics"), default="runs", help="what stays of a cell"
     )
-    workers = max(1, (os.cpu_count() or 1) // 2)
+    workers = threads_each(2)  # two threads a cell
     parser.add_argument(
         "--workers", type=positive_int, default=workers,
         help=f"cells at a time on a machine; its cores are divided (default here {workers})",

@@ -26,7 +26,7 @@ ARROWS = {
     "splits": CORE,
     "checkpoint": CORE,
     "runs": CORE | {"task", "fingerprint", "checkpoint"},
-    "compute": CORE,
+    "compute": CORE | {"processes"},
     "images": set(),
     "arguments": CORE,
     "devices": CORE,

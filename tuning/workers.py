@@ -17,7 +17,7 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from mri_tf.command import BAD_INPUT, INTERRUPTED
 from mri_tf.errors import RunFailed
-from mri_tf.processes import limited_to
+from mri_tf.processes import limited_to, threads_each
 
 RESTARTS = 3  # of one worker
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -83,8 +83,7 @@ def run_workers(arguments: list[str], count: int, port: int, look) -> None:
 
 
 def _start(name: str, arguments: list[str], count: int, port: int) -> subprocess.Popen:
-    threads = max(1, (os.cpu_count() or 1) // count)
     own = {"KERASTUNER_ORACLE_PORT": str(port), TUNER_ID: name}
-    environment = os.environ | ORACLE | own | limited_to(threads)
+    environment = os.environ | ORACLE | own | limited_to(threads_each(count))
     command = [sys.executable, "-m", "tuning.search", *arguments]
     return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
