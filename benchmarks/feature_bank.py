@@ -1,8 +1,9 @@
 """Training on banked features against the plain path: seconds an epoch, and the AUC that comes out.
 
-    python benchmarks/feature_bank.py --raw $MRI_SHARED/data/sunnybrook --weights FILE [--seeds 5]
+    python benchmarks/feature_bank.py --raw $MRI_SHARED/data/sunnybrook [--weights FILE]
+        [--cut-after stack2] [--seeds 5]
 
-Thirds of the heart with a ResNet-18 cut after its third stack, all frozen but the last convolution
+Thirds of the heart with a ResNet-18, whole or cut after a stack, all frozen but the last convolution
 with its BatchNorm and the dense layer. Both paths augment. Seconds are of whole epochs, validation
 included, in turns; filling the bank is counted apart. AUC is one-vs-rest, macro, on the held-out
 patients of the same split, a training a seed and path.
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-LAST = "stack2_block1_2_.*"
+LAST = "{stack}_block1_2_.*"
 TASK = """
 from mri_tf.task import Task
 
@@ -25,7 +26,7 @@ TASK = Task(
     name="thirds", channels=("cine",), image_shape=(128, 128), class_names=("basal", "mid", "apical"),
     prep=dict(dtype="uint8", label_column="axial_level"), normalize=dict(method="zscore"),
     model="backbone_classifier",
-    model_args=dict(weights={weights!r}, cut_after="stack2", intensities="zscore"),
+    model_args=dict(weights={weights!r}, cut_after={cut_after!r}, intensities="zscore"),
     fine_tune=dict(train=({last!r}, "probabilities/.*")),
     augment=dict(random_affine=dict(max_degrees=20.0, max_shift_fraction=0.08, zoom=(0.85, 1.15))),
     augment_probability=0.6, split_fractions=(0.6, 0.2, 0.2), batch_size=16, epochs={epochs},
@@ -38,19 +39,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--raw", required=True, type=Path)
     parser.add_argument("--weights", default="none", help="a .weights.h5 of ResNet-18, or none")
+    parser.add_argument("--cut-after", default="", help="the backbone's last stack (default: stack3)")
     parser.add_argument("--copies", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=20, help="of the trainings that AUC is taken of")
+    parser.add_argument("--epochs", type=int, default=20, help="of the trainings for the AUC")
     parser.add_argument("--rounds", type=int, default=3, help="of timed epochs")
     parser.add_argument("--seeds", type=int, default=5)
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         file = Path(home) / "thirds.py"
         weights = flags.weights if flags.weights == "none" else str(Path(flags.weights).absolute())
-        text = TASK.format(weights=weights, last=LAST, epochs=flags.epochs, copies=flags.copies)
+        text = TASK.format(
+            weights=weights, cut_after=flags.cut_after, epochs=flags.epochs, copies=flags.copies,
+            last=LAST.format(stack=flags.cut_after or "stack3"),
+        )  # fmt: skip
         file.write_text(text, encoding="utf-8")
         task, prepared = prepare_set(file, flags.raw, Path(home))
         print(time_epochs(task, prepared, Path(home), flags.rounds), "\n", flush=True)
-        print(compare_auc(task, prepared, Path(home), flags.seeds))
+        if flags.seeds:
+            print(compare_auc(task, prepared, Path(home), flags.seeds))
 
 
 def prepare_set(file: Path, raw: Path, home: Path):

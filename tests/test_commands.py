@@ -207,7 +207,8 @@ def test_a_run_is_evaluated_from_another_folder(inside, tmp_path, monkeypatch):
 
 def test_few_training_samples_a_class_and_never_more_validation(inside):
     arguments = ["--task", "thirds.py", "--variant", "scratch", "--data", "data/thirds",
-                 "--train-size", "2", "--set", "epochs=1", "--out", "runs/few"]  # fmt: skip
+                 "--train-size", "2", "--set", "epochs=1", "--no-export",
+                 "--out", "runs/few"]  # fmt: skip
     assert run_command(train, arguments) == 0
     sides = json.loads(Path("runs/few/run.json").read_text())["sides"]
     assert len(sides["train"]) == 6 and len(sides["validation"]) <= 6
@@ -217,7 +218,8 @@ def test_few_training_samples_a_class_and_never_more_validation(inside):
 
 def test_a_random_split_is_labelled_leaky(inside):
     arguments = ["--task", "thirds.py", "--variant", "scratch", "--data", "data/thirds",
-                 "--split", "random", "--set", "epochs=1", "--out", "runs/leaky-split"]  # fmt: skip
+                 "--split", "random", "--set", "epochs=1", "--no-export",
+                 "--out", "runs/leaky-split"]  # fmt: skip
     assert run_command(train, arguments) == 0
     assert "LEAKY" in json.loads(Path("runs/leaky-split/metrics.json").read_text())["note"]
 
@@ -309,7 +311,8 @@ def test_an_unreadable_image_is_named_and_the_rest_is_trained(inside, tmp_path, 
     monkeypatch.chdir(tmp_path)
     broken = sorted((raw / "images").iterdir())[0]
     broken.write_bytes(broken.read_bytes()[:200])
-    arguments = ["--task", "thirds.py", "--variant", "scratch", "--raw", "raw", "--set", "epochs=1"]
+    arguments = ["--task", "thirds.py", "--variant", "scratch", "--raw", "raw", "--set", "epochs=1",
+                 "--no-export"]  # fmt: skip
     assert run_command(train, arguments) == 1
     assert f"skipped images/{broken.name}: not a whole PNG" in capsys.readouterr().err
 
