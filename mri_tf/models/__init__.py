@@ -55,6 +55,21 @@ def require_divisible(input_shape: tuple[int, ...], divisor: int) -> None:
         )
 
 
+def conv3d(x, filters: int, size: int, name: str, regularizer=None):
+    """A convolution of `size` voxels a side without bias: (batch, depth, rows, columns, ...) stays.
+
+    In float32 where the kernel is deeper than the volume: there TensorFlow 2.21's gradient of the
+    filters is garbage in bfloat16 on a CPU (oneDNN), and ends a training as NaN or, worse, does not.
+    """
+    from keras import layers
+
+    depth = x.shape[1]
+    return layers.Conv3D(
+        filters, size, padding="same", use_bias=False, kernel_regularizer=regularizer, name=name,
+        dtype="float32" if depth is not None and depth < size else None,
+    )(x)  # fmt: skip
+
+
 def batch_norm(name: str):
     """BatchNorm as every network here has it: statistics over all devices, fit for small sets.
 

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from mri_tf.models import batch_norm, require_divisible
+from mri_tf.models import batch_norm, conv3d, require_divisible
 from mri_tf.models.feature_classifier import dense_head, freeze
 from mri_tf.models.mnet3d import pooled_features
 
@@ -30,7 +30,7 @@ def build(
     x = trunk.output  # (batch, depth / 2, rows / 2, columns / 2, features)
     for number in range(1, repeats + 1):
         name = f"classifier_{number}"
-        x = layers.Conv3D(conv_filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
+        x = conv3d(x, conv_filters, 3, f"{name}_conv")
         x = batch_norm(f"{name}_bn")(x)
         x = layers.Activation("relu", name=f"{name}_relu")(x)
         x = layers.MaxPooling3D(name=f"{name}_pool")(x)

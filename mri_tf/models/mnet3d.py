@@ -8,7 +8,7 @@ decoding path are used"): 7 x start_filters channels.
 import keras
 from keras import layers
 
-from mri_tf.models import batch_norm, require_divisible
+from mri_tf.models import batch_norm, conv3d, require_divisible
 
 LEVELS = 5
 LEG_LEVELS = 3  # levels of the right leg, the finest ones
@@ -116,6 +116,5 @@ def _second_of_pair(inputs, first, filters: int, name: str):
 
 def _conv(inputs, filters: int, name: str):
     # The bias is BatchNorm's shift.
-    conv = layers.Conv3D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(inputs)
-    normed = batch_norm(f"{name}_bn")(conv)
+    normed = batch_norm(f"{name}_bn")(conv3d(inputs, filters, 3, f"{name}_conv"))
     return layers.Activation("relu", name=f"{name}_relu")(normed)

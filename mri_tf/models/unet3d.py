@@ -9,7 +9,7 @@ block lies on the grid of the image too. Filters, levels and patch size are sile
 import keras
 from keras import layers
 
-from mri_tf.models import batch_norm, require_divisible
+from mri_tf.models import batch_norm, conv3d, require_divisible
 
 
 def build(
@@ -76,10 +76,7 @@ def activated(x, name: str):
 
 def convolution(x, filters: int, size: int, name: str, weight_decay: float):
     """A convolution of `size` a side, without bias: BatchNorm follows wherever it is used."""
-    return layers.Conv3D(
-        filters, size, padding="same", use_bias=False,
-        kernel_regularizer=decay(weight_decay), name=name,
-    )(x)  # fmt: skip
+    return conv3d(x, filters, size, name, decay(weight_decay))
 
 
 def decay(weight_decay: float) -> keras.regularizers.Regularizer | None:

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from mri_tf.models import batch_norm, require_divisible
+from mri_tf.models import batch_norm, conv3d, require_divisible
 from mri_tf.models.feature_classifier import dense_head
 from mri_tf.models.vgg import BLOCKS
 
@@ -27,7 +27,7 @@ def build(
         for number in range(1, convolutions + 1):
             name = f"block_{block}_{number}"
             filters = conv_filters * width
-            x = layers.Conv3D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
+            x = conv3d(x, filters, 3, f"{name}_conv")
             x = batch_norm(f"{name}_bn")(x)
             x = layers.Activation("relu", name=f"{name}_relu")(x)
         x = layers.MaxPooling3D(name=f"block_{block}_pool")(x)
