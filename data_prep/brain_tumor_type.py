@@ -60,5 +60,5 @@ def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
 
 
 def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
-    """The brain phantom: `patients` with a type, and two thirds as many others with label maps."""
+    """The brain phantom: `patients` with a type, and others with label maps."""
     write_brain_type_phantom(folder, patients, seed, signal, progress)

@@ -36,6 +36,9 @@ __all__ = [
 
 TYPES = ("no_tumor", "lgg", "gbm")
 COLUMNS = ("patient_id", "label", "site", "scanner")
+# T1 alone, a whole head on a coarse grid and few patients: only large tumours can be learned there.
+TYPE_TUMOR_SCALE = 1.7
+MOST_PRETRAINING = 48  # patients with label maps beside those with types
 _KIND = {"no_tumor": None, "lgg": "low_grade", "gbm": "glioblastoma"}
 
 
@@ -76,7 +79,7 @@ def write_brain_phantom(
             index = done - pretraining_patients
             label = type_of(index, seed)
             rng = np.random.default_rng([seed, 1, index])
-            patient = draw_brain_patient(_KIND[label], rng)
+            patient = draw_brain_patient(_KIND[label], rng, tumor_scale=TYPE_TUMOR_SCALE)
             patient_id = f"typ-{index + 1:03d}"
             _write_scan(folder, patient_id, patient, with_labels=False)
             scanner = patient.scan.scanner
@@ -108,8 +111,9 @@ def _write_scan(folder: Path, patient_id: str, patient: BrainPatient, with_label
 def write_brain_type_phantom(
     folder: Path, patients: int, seed: int, signal: bool, progress=None
 ) -> None:
-    """`patients` with types, and two thirds as many others with label maps."""
-    write_brain_phantom(folder, max(3, 2 * patients // 3), patients, seed, signal, progress)
+    """`patients` with types, and others with label maps: two thirds as many, or MOST_PRETRAINING."""
+    others = min(max(3, 2 * patients // 3), MOST_PRETRAINING)
+    write_brain_phantom(folder, others, patients, seed, signal, progress)
 
 
 def write_brain_structures_phantom(

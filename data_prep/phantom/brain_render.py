@@ -50,16 +50,17 @@ class RenderedBrain:
 
 
 def draw_brain_patient(
-    kind: str | None, rng: np.random.Generator, volumetric: bool = False
+    kind: str | None, rng: np.random.Generator, volumetric: bool = False, tumor_scale: float = 1.0
 ) -> BrainPatient:
     """Draw one patient with a tumour of brain_tumor.KINDS, or without; all chance is `rng`'s.
 
+    tumor_scale: how much wider the tumour is than gliomas are when they are found.
     The order of drawing keeps head and scan of a seed the same whatever the tumour.
     """
     scanners = VOLUMETRIC if volumetric else SCANNERS
     scanner = scanners[rng.integers(len(scanners))]
     scan = draw_scan(scanner, len(TISSUE), AGENT_CHANCE, rng)
-    return BrainPatient(draw_head(rng), draw_tumor(kind, rng) if kind else None, scan)
+    return BrainPatient(draw_head(rng), draw_tumor(kind, rng, tumor_scale) if kind else None, scan)
 
 
 def _paint_scan(patient: BrainPatient) -> Painted:

@@ -93,8 +93,8 @@ class TumorShares:
         return labels
 
 
-def draw_tumor(kind: str, rng: np.random.Generator) -> Tumor:
-    """Draw one tumour of a kind of KINDS; all chance comes from `rng`."""
+def draw_tumor(kind: str, rng: np.random.Generator, scale: float = 1.0) -> Tumor:
+    """Draw one tumour of a kind of KINDS, `scale` times as wide; all chance comes from `rng`."""
 
     def between(low: float, high: float) -> float:
         return float(rng.uniform(low, high))
@@ -108,7 +108,7 @@ def draw_tumor(kind: str, rng: np.random.Generator) -> Tumor:
         centre = np.array([between(5, 11), between(32, 40), between(8, 18)])
     centre[0] *= rng.choice([-1, 1])
     median = 21.0 if low_grade else 18.5
-    radius = float(np.clip(median * np.exp(rng.normal(0, 0.28)), 9, 34))
+    radius = scale * float(np.clip(median * np.exp(rng.normal(0, 0.28)), 9, 34))
     radii = radius * np.exp(rng.normal(0, 0.14, 3))
     if low_grade:
         enhances = rng.random() < 0.45

@@ -28,7 +28,7 @@ TASK = Task(
     batch_size=4,
     epochs=50,
     learning_rate=1e-4,
-    demo_patients=48,
+    demo_patients=200,
     variants=dict(
         scratch={
             "features_from": "",
@@ -40,8 +40,11 @@ TASK = Task(
             "image_shape": (64, 64, 64),
             "model_args.conv_filters": 16,
             "model_args.dense_units": 64,
+            "model_args.dropout": 0.25,
+            "feature_bank": 2,
+            "batch_size": 6,
             "learning_rate": 1e-3,
-            "epochs": 20,
+            "epochs": 30,
             "features.image_shape": (64, 64, 64),
             "features.split_fractions": (0.7, 0.15, 0.15),
             "features.model_args.start_filters": 8,
