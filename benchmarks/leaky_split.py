@@ -50,7 +50,7 @@ def train(flags, mode: str, seed: int) -> Path:
     command = [
         sys.executable, "-m", "mri_tf.train", "--task", flags.task, "--data", str(flags.data),
         "--out", str(folder), "--split", mode, "--seed", str(seed), "--no-export",
-        "--variant", flags.variant, "--set", *flags.set,
+        "--variant", flags.variant, *(["--set", *flags.set] if flags.set else []),
     ]  # fmt: skip
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder
