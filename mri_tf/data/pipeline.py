@@ -24,6 +24,8 @@ from mri_tf.schema import parse_examples
 from mri_tf.task import Task
 
 BatchFunction = Callable[[dict], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+# Nothing here branches on a tensor: AutoGraph would rewrite sources for most of a second, in vain.
+as_written = tf.autograph.experimental.do_not_convert
 
 
 def read_dataset(
@@ -49,6 +51,7 @@ def read_dataset(
         ),
     )
 
+    @as_written
     def read(records, weights, seeds, bags):
         def from_disk(positions: np.ndarray) -> np.ndarray:
             try:
@@ -89,6 +92,7 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
     """
     segmentation = task.kind == "segmentation"
 
+    @as_written
     def make(batch: dict) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         image = tf.cast(batch["image"], tf.float32)
         if task.intensity_classes:
