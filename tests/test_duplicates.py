@@ -152,6 +152,7 @@ def few(tmp_path_factory, pool):
     return folder, sources, find_copies(folder, sources, {}, 8, pool, 1), original
 
 
+@pytest.mark.slow
 def test_workers_find_what_one_process_finds(few):
     folder, sources, copies, _ = few
     with executor(2) as two:

@@ -35,9 +35,11 @@ SMALL = {
 FAST_3D = ("glioma_grading",)
 # Variants that differ in values that are small here anyway, and those another task has in the fast tier.
 ALIKE = ("naive_finetune", "stack2", "size100", "size256", "size630", "ensemble")
-TWICE = {("cardiac_levels", ""), ("cardiac_levels", "threshold"), ("cardiac_levels", "scratch"),
-         ("cardiac_levels", "vgg"), ("sax_levels", "threshold"), ("sax_levels", "scratch"),
-         ("meningioma_grading", "scratch"), ("meningioma_grading", "attention")}  # fmt: skip
+TWICE = {
+    *(("cardiac_levels", variant) for variant in ("", "threshold", "scratch", "vgg")),
+    *(("sax_levels", variant) for variant in ("threshold", "scratch", "vgg")),
+    *(("meningioma_grading", variant) for variant in ("scratch", "attention")),
+}
 SERVED = ("glioma_grading", "meningioma_grading")  # predicted through a server too
 PRETRAINED = ("cardiac_structures", "sax_blood_pool")  # in the fast tier as the features of a classifier
 

@@ -264,7 +264,7 @@ def uninterrupted(tmp_path_factory, thirds):
     return _fit(tmp_path_factory.mktemp("whole") / "run", thirds)
 
 
-@pytest.mark.parametrize("epoch, step", [(1, 1), (4, 0)])
+@pytest.mark.parametrize("epoch, step", [(1, 1), pytest.param(4, 0, marks=pytest.mark.slow)])
 def test_a_fine_tuning_stopped_in_the_middle_continues_to_equal_weights(
     tmp_path, thirds, uninterrupted, monkeypatch, epoch, step
 ):

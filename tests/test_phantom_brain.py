@@ -233,6 +233,7 @@ def test_what_is_read_is_what_was_rendered_with_its_labels_on_the_same_grid(writ
     assert np.array_equal(volume.affine, labels.affine)
 
 
+@pytest.mark.slow
 def test_interrupted_writing_continues_and_gives_the_same_files(written, tmp_path):
     class Interrupted(Exception):
         pass

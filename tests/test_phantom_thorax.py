@@ -212,6 +212,7 @@ def test_each_labelled_height_is_a_slice_centre_of_its_volume(written):
             assert levels[k] == row["level"]
 
 
+@pytest.mark.slow
 def test_interrupted_writing_continues_and_gives_the_same_files(written, tmp_path):
     class Interrupted(Exception):
         pass

@@ -59,6 +59,7 @@ def uninterrupted(tmp_path_factory, pools):
     return _fit(tmp_path_factory.mktemp("whole") / "run", pools)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_to_the_bit(tmp_path, pools, uninterrupted):
     _assert_equal(uninterrupted, _fit(tmp_path / "again", pools))
 
