@@ -7,7 +7,7 @@ import socket
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-LAST_REQUESTS_S = 0.5
+LAST_REQUESTS_S = 3.0  # at most, for connections that stay open
 
 
 def http_server(app, settings) -> "HttpServer":
@@ -96,7 +96,11 @@ class HttpServer(uvicorn.Server):
         for connection in waiting:
             connection.setblocking(False)
             await loop.connect_accepted_socket(self._protocol, connection)
-        await asyncio.sleep(LAST_REQUESTS_S)
+        # A client that was answered before the stop may have its next request on the way; those that
+        # are answered from now on are told that it was their last.
+        end = loop.time() + LAST_REQUESTS_S
+        while self.server_state.connections and loop.time() < end and not self.force_exit:
+            await asyncio.sleep(0.05)
         await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:

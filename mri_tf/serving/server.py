@@ -5,12 +5,14 @@ import threading
 from pathlib import Path
 
 from mri_tf.errors import InputError
-from mri_tf.serving.http_server import LAST_REQUESTS_S, http_server, listen
+from mri_tf.serving.http_server import http_server, listen
 from mri_tf.serving.limits import Settings
 from mri_tf.serving.metrics import Metrics
 from mri_tf.serving.models import Models
 from mri_tf.serving.rest import Rest
 from mri_tf.serving.rpc import rpc_server
+
+LAST_CALLS_S = 0.5  # gRPC calls that are on their way when the stop begins
 
 
 class Server:
@@ -74,7 +76,7 @@ class Server:
         await asyncio.wait({http, asked}, return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()
         self._http.should_exit = True
-        await asyncio.sleep(LAST_REQUESTS_S)
+        await asyncio.sleep(LAST_CALLS_S)
         answered = self._grpc.stop(self._settings.timeout_s)
         await http
         await asyncio.to_thread(answered.wait)
