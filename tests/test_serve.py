@@ -150,7 +150,8 @@ def _under_load(server, stop) -> dict:
     """Asks from 16 clients of each interface and stops the server among them.
 
     A request is accepted once a connection took it; connections refused and calls that gRPC says
-    were never begun are how a client learns that the server is gone.
+    were never begun are how a client learns that the server is gone. So is a reset of a new connection:
+    the kernel had shaken hands for a listener that closed before it could take what it never saw.
     """
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2
@@ -170,13 +171,16 @@ def _under_load(server, stop) -> dict:
 
     def over_rest():
         with httpx.Client(base_url=f"http://127.0.0.1:{server.rest_port}", timeout=30) as http:
+            new = True
             while time.monotonic() < end:
                 try:
                     answer = http.post(PREDICT, json={"instances": [1.0]})
                 except httpx.ConnectError:
                     return tell("refused")
                 except httpx.HTTPError as error:
-                    return tell("lost", error)
+                    never_taken = new and "reset by peer" in str(error)
+                    return tell("refused" if never_taken else "lost", error)
+                new = answer.headers.get("connection") == "close"
                 right = answer.status_code == 200 and answer.json() == {"predictions": [2.5]}
                 tell("answered" if right else "lost", answer.text)
 
