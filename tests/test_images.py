@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -178,6 +178,7 @@ def test_a_png_or_jpeg_that_lost_its_end_is_never_read(tmp_path_factory, format,
     st.sampled_from(["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP"]),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4),
 )
+@example("TIFF", [(0.009765625, 6)])  # a TypeError of Pillow's
 @settings(max_examples=150, deadline=None)
 def test_a_file_with_changed_bytes_is_an_image_or_a_reason(tmp_path_factory, format, changes):
     data = bytearray(_encoded(Image.fromarray(_smooth(24, 30)), format))

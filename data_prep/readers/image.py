@@ -81,7 +81,7 @@ def _palette_indices(path: Path) -> np.ndarray | None:
     try:
         with Image.open(path) as image:
             return np.asarray(image, dtype=np.float32) if image.mode == "P" else None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:
         return None  # read_image says why it cannot be read
 
 
@@ -103,9 +103,9 @@ def _read_by_pillow(path: Path, channels: int, bits: int) -> np.ndarray:
                 pixels = np.asarray(image.convert(mode), dtype=np.float32)
     except UnidentifiedImageError:
         raise Unreadable("not a readable image (its content is of no known format)") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        if isinstance(error, Unreadable):
-            raise
+    except Unreadable:
+        raise
+    except Exception as error:  # TypeError, KeyError, struct.error: whatever damage brings Pillow to
         raise Unreadable(
             f"not a readable image (truncated or damaged: {type(error).__name__})"
         ) from None
