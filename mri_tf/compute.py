@@ -95,7 +95,8 @@ def _start_worker(workers: int) -> None:
     # Ctrl-C reaches the whole group; the parent alone answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ |= limited_to(threads_each(workers)) | os.environ
+    for name, threads in limited_to(threads_each(workers)).items():
+        os.environ.setdefault(name, threads)
 
 
 def _end_with_parent() -> None:

@@ -86,6 +86,24 @@ def test_a_study_has_one_row_a_cell_with_the_columns_of_the_contract(inside):
     assert table[["accuracy", "kappa", "f1_macro", "auc"]].notna().all(axis=None)
 
 
+@pytest.mark.slow
+def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_rest_goes_on(inside, tmp_path):
+    fast = "scratch,λ too/fast"  # at its learning rate the loss is no number; and the name is odd
+    file = write_task_files(tmp_path)
+    text = file.read_text(encoding="utf-8").replace(
+        "variants=dict(scratch=", "variants={'λ too/fast': dict(learning_rate=1e30), 'scratch': "
+    )
+    file.write_text(text.replace(")),\n)", ")},\n)"), encoding="utf-8")
+    arguments = ("--task", str(file), "--data", "data/thirds", "--out", "fails", *SET)
+    assert run_study(*arguments, "--variants", f"scratch;{fast}") == 1
+    failed, done = rows_of(Path("fails"), fast), rows_of(Path("fails"), "scratch")
+    assert list(failed["status"]) == ["failed"] * 2 and list(done["status"]) == ["done"] * 2
+    assert failed["reason"].str.startswith("The loss is no number at epoch").all()
+    report = Path("fails/report.md").read_text(encoding="utf-8")
+    assert f"2 cells of 4 failed, in no mean: {fast}, all samples: " in report
+    assert f"({failed['reason'][0]})" in report
+
+
 def test_a_row_says_what_metrics_and_predictions_of_its_run_say(inside):
     for cell in rows_of(STUDY).query("status == 'done'").to_dict("records"):
         run = STUDY / "cells" / cell["cell"] / "s3"
