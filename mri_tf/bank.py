@@ -2,9 +2,11 @@
 
 Each training record has its identity copy and `copies` augmented ones in half precision; an epoch
 draws the identity as often as the task leaves an image as it is. Validation records have the
-identity alone. The bank is deterministic, written in order and goes on where a kill left it.
+identity alone. The bank is deterministic, written in order and goes on where a kill left it; trainings
+of equal features may share it.
 """
 
+import fcntl
 import json
 import shutil
 from collections.abc import Iterator
@@ -21,16 +23,24 @@ from mri_tf.data.cut import cut_function
 from mri_tf.data.pipeline import batch_function, gather_bags, read_dataset
 from mri_tf.data.plan import Batch, TrainingPlan
 from mri_tf.errors import InputError
+from mri_tf.fingerprint import content_hash, fingerprint
 from mri_tf.prepared import Prepared
 from mri_tf.progress import progress
-from mri_tf.task import Task
+from mri_tf.task import Task, to_json
 
 STORED = np.float16
 LARGEST_HALF = 65504.0
 COPY_SEED = 2**40  # keeps the seeds of copies apart from those of epochs
 DRAW_SEED = 7919  # keeps the draws of copies apart from the plan's permutation
 BATCHES_BETWEEN_MARKS = 50  # between two notes of how much of a bank is on disk
-FACTS, TENSOR = "bank.json", "tensor_{}.npy"
+FACTS, TENSOR, LOCK = "bank.json", "tensor_{}.npy", ".lock"
+# What a training may change without changing the copies: how often and in which order they are drawn,
+# and what comes behind them. The prefix itself says what `model_args` decide before the cut.
+NOT_IN_FEATURES = (
+    "augment_probability", "batch_size", "demo_patients", "epochs", "fine_tune", "learning_rate",
+    "loss_weights", "model_args", "operating_point", "oversample", "patience", "split_fractions",
+    "variants",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,12 +69,31 @@ class Side:
     fitted: dict = field(default_factory=dict)  # what was fitted on the training side
 
 
+def bank_identity(prefix: keras.Model, side: Side) -> str:
+    """Of all that decides a side's features: images, their seeds and preparation, layers, weights."""
+    task = {key: value for key, value in to_json(side.task).items() if key not in NOT_IN_FEATURES}
+    return fingerprint(
+        [
+            task, side.prepared.content_fingerprint(), np.asarray(side.records).tolist(), side.seed,
+            side.copies, side.training, side.fitted, json.loads(prefix.to_json()),
+            [content_hash(array) for array in prefix.get_weights()],
+        ]
+    )  # fmt: skip
+
+
 def fill_bank(folder: Path, prefix: keras.Model, side: Side, identity: str) -> Bank:
     """The bank of a side in `folder`, computed or continued; raises InputError if the disk is too small.
 
-    `identity` names weights and data; a bank of others is written anew.
+    `identity` is that of `bank_identity`; a bank of another one is written anew. A second process that
+    wants the same bank waits for the first.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return _filled(folder, prefix, side, identity)
+
+
+def _filled(folder: Path, prefix: keras.Model, side: Side, identity: str) -> Bank:
     total = len(side.records) * (1 + side.copies)
     shapes = [tuple(tensor.shape[1:]) for tensor in prefix.outputs]
     facts = {"identity": identity, "rows": total, "copies": side.copies, "shapes": shapes}

@@ -1,25 +1,24 @@
 """What a training is fed: batches of images or of a frozen prefix's features; validation batches."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from mri_tf.answered import bags_of
-from mri_tf.bank import Side, bank_batches, every_record, fill_bank
+from mri_tf.bank import Side, bank_batches, bank_identity, every_record, fill_bank
 from mri_tf.data.bags import BagPlan, plain_bag_batches
 from mri_tf.data.cut import cut_function
 from mri_tf.data.pipeline import batch_function, ordered_batches, training_batches, walk, walk_bags
 from mri_tf.data.plan import TrainingPlan, plain_batches
-from mri_tf.fingerprint import content_hash, fingerprint
 from mri_tf.prepared import Prepared
 from mri_tf.runs import Run
-from mri_tf.splits import SIDES
 from mri_tf.task import Task
 from mri_tf.training import TrainingData, class_counts
 
-BANK = ".bank"  # of frozen features, in the run's folder while it trains
+BANKS = ".banks"  # of frozen features, in the run's folder while it trains
 
 
 def feed_images(
@@ -46,16 +45,16 @@ def feed_features(
     sides: list[np.ndarray],
     plan: TrainingPlan | BagPlan,
     prefix: keras.Model,
+    folder: Path,
 ) -> TrainingData:
-    """Batches of the frozen prefix's features, computed once or found in the run's folder."""
+    """Batches of the frozen prefix's features, computed once or found in `folder`, that of banks."""
     task, seed, fitted = run.task, plan.seed, run.values["fitted"]
     training = Side(prepared, sides[0], task, seed, task.feature_bank, training=True, fitted=fitted)
     validation = Side(prepared, sides[1], task, seed, 0, training=False, fitted=fitted)
-    weights = fingerprint([content_hash(array) for array in prefix.get_weights()])
-    banks = [
-        fill_bank(run.folder / BANK / name, prefix, side, fingerprint([run.identity(), weights]))
-        for name, side in zip(SIDES, (training, validation), strict=False)
-    ]
+    banks = []
+    for side in (training, validation):
+        identity = bank_identity(prefix, side)
+        banks.append(fill_bank(folder / identity[:16], prefix, side, identity))
     if task.bag:
         ordered = plain_bag_batches(bags_of(prepared, sides[1]), plan.batch_size, plan.replicas)
     else:

@@ -21,7 +21,7 @@ from mri_tf.data.plan import TrainingPlan
 from mri_tf.data.spacing import fit_spacing
 from mri_tf.devices import has_accelerator, strategy
 from mri_tf.errors import InputError, some_of
-from mri_tf.feeding import BANK, count_as_drawn, feed_features, feed_images
+from mri_tf.feeding import BANKS, count_as_drawn, feed_features, feed_images
 from mri_tf.fine_tuning import callbacks_of, fine_tuning, make_optimizer
 from mri_tf.fingerprint import content_hash, file_hash, fingerprint
 from mri_tf.frozen_prefix import split_at_frozen
@@ -71,9 +71,14 @@ def new_run(
 
 
 def fit_run(
-    run: Run, prepared: Prepared, features: Run | None, devices: int, checkpoint_seconds=None
+    run: Run, prepared: Prepared, features: Run | None, devices: int, checkpoint_seconds=None,
+    banks: Path | None = None,
 ) -> Run:
-    """Trains a run or continues it; returns it finished, the best weights in its folder."""
+    """Trains a run or continues it; returns it finished, the best weights in its folder.
+
+    Banked features are the run's own, and gone with the end of the training, unless `banks` is a folder
+    of several runs'.
+    """
     with locked(run.folder):
         run = start_or_continue(run)
         if run.finished:
@@ -117,7 +122,7 @@ def fit_run(
         timing = {} if checkpoint_seconds is None else {"checkpoint_seconds": checkpoint_seconds}
         with damage_named(prepared):
             if views:
-                data = feed_features(run, prepared, sides, plan, views[0])
+                data = feed_features(run, prepared, sides, plan, views[0], banks or run.folder / BANKS)
             else:
                 data = feed_images(task, prepared, sides, plan, fitted)
             counted = answered(task, prepared, sides[1])
@@ -138,7 +143,7 @@ def fit_run(
             parameters=model.count_params(),
         )
         (run.folder / FILE).unlink(missing_ok=True)
-        shutil.rmtree(run.folder / BANK, ignore_errors=True)
+        shutil.rmtree(run.folder / BANKS, ignore_errors=True)
         return run
 
 

@@ -9,7 +9,7 @@ from small import sides_of
 
 from data_prep.prepare import prepare
 from mri_tf.assemble import build_network, load_network
-from mri_tf.bank import Side, _draw, bank_batches, every_record, fill_bank
+from mri_tf.bank import Side, _draw, bank_batches, bank_identity, every_record, fill_bank
 from mri_tf.data.pipeline import batch_function, walk
 from mri_tf.data.plan import TrainingPlan, plain_batches
 from mri_tf.errors import InputError
@@ -150,26 +150,82 @@ def test_a_bank_that_does_not_fit_on_the_disk_is_refused_before_it_is_begun(
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
     with pytest.raises(InputError, match="fits on the disk"):
         fill_bank(tmp_path, prefix, _side(thirds), "one")
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"learning_rate": 0.1, "epochs": 9, "batch_size": 3, "augment_probability": 0.1},
+        {"model_args.dense_units": 5, "loss_weights": "none", "oversample": True},
+    ],
+)
+def test_what_changes_no_feature_finds_the_same_bank(thirds, values):
+    assert _identity(thirds, values) == _identity(thirds, {})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"augment.random_affine.max_degrees": 3.0},
+        {"normalize": dict(method="shift", offset=1.0)},
+        {"precision": "mixed_bfloat16"},
+    ],
+)
+def test_what_changes_features_asks_for_another_bank(thirds, values):
+    assert _identity(thirds, values) != _identity(thirds, {})
+
+
+def test_other_records_seeds_copies_or_weights_ask_for_another_bank(thirds, prefix):
+    side = _side(thirds)
+    others = [
+        replace(side, records=side.records[1:]), replace(side, seed=1), replace(side, copies=1),
+        replace(side, training=False), replace(side, fitted={"median": 1.0}),
+    ]  # fmt: skip
+    found = {bank_identity(prefix, one) for one in (side, *others)}
+    weights = prefix.get_weights()
+    prefix.set_weights([weights[0] + 1, *weights[1:]])
+    found.add(bank_identity(prefix, side))
+    prefix.set_weights(weights)
+    assert len(found) == 2 + len(others)
+
+
+def _identity(thirds, values: dict) -> str:
+    import keras
+
+    task, prepared, sides, features = thirds
+    task = with_values(task, values)
+    keras.utils.clear_session()
+    prefix = split_at_frozen(build_network(task, features))[0]
+    return bank_identity(prefix, Side(prepared, sides[0], task, 0, COPIES, training=True))
 
 
 @pytest.fixture(scope="module")
-def trained(thirds, small, tmp_path_factory):
-    """Runs of the same seed, features frozen: without and with a bank; the feature run."""
-    task, prepared, sides, _ = thirds
-    home = tmp_path_factory.mktemp("bank-runs")
+def pools_run(thirds, small, tmp_path_factory):
+    """A finished run of the feature task."""
+    _, _, sides, _ = thirds
+    home = tmp_path_factory.mktemp("bank-features")
     pools = load_task(small["levels"].with_name("pools.py"))
     own, _ = prepare(pools, small["levels"].with_name("pools.py"), small["raw"], home / "pools")
-    features = fit_run(new_run(home / "features", replace(pools, epochs=1), own,
-                               sides_of(pools, own, sides), 0), own, None, 1)  # fmt: skip
+    run = new_run(
+        home / "features", replace(pools, epochs=1), own, sides_of(pools, own, sides), 0
+    )
+    return fit_run(run, own, None, 1)
+
+
+@pytest.fixture(scope="module")
+def trained(thirds, pools_run, tmp_path_factory):
+    """Runs of the same seed, features frozen: without and with a bank."""
+    task, prepared, sides, _ = thirds
+    home = tmp_path_factory.mktemp("bank-runs")
     runs = {}
     for name, copies, stored in (("plain", 0, None), ("half", 2, "float16"), ("whole", 2, "float32")):
         # Without augmentation both paths see the same images in the same order.
         values = with_values(task, {"feature_bank": copies, "augment_probability": 0.0})
-        run = new_run(home / name, values, prepared, sides_of(task, prepared, sides), 0, features)
+        run = new_run(home / name, values, prepared, sides_of(task, prepared, sides), 0, pools_run)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("mri_tf.bank.STORED", np.dtype(stored or "float16"))
-            runs[name] = fit_run(run, prepared, features, 1)
+            runs[name] = fit_run(run, prepared, pools_run, 1)
     return runs
 
 
@@ -187,5 +243,33 @@ def test_half_precision_moves_the_losses_of_the_first_epoch_in_the_third_digit(t
 
 def test_a_finished_run_holds_the_whole_network_and_no_bank(trained):
     folder = trained["half"].folder
-    assert not (folder / ".bank").exists()
+    assert not (folder / ".banks").exists()
     assert load_network(trained["half"]).input_shape == (None, 32, 32, 1)
+
+
+def test_trainings_of_equal_features_share_one_bank_and_learn_what_each_learns_alone(
+    thirds, pools_run, tmp_path, monkeypatch
+):
+    import mri_tf.bank as bank_module
+
+    task, prepared, sides, _ = thirds
+    filled = []
+    original = bank_module._fill
+    monkeypatch.setattr(bank_module, "_fill", lambda *given: (filled.append(1), original(*given)))
+
+    def weights_of(name, values, banks=None):
+        run = new_run(
+            tmp_path / name, with_values(task, {"epochs": 1, **values}), prepared,
+            sides_of(task, prepared, sides), 0, pools_run,
+        )  # fmt: skip
+        return load_network(fit_run(run, prepared, pools_run, 1, banks=banks)).get_weights()
+
+    shared = tmp_path / "banks"
+    weights_of("first", {"learning_rate": 0.01}, shared)
+    assert len(filled) == 2  # training and validation side
+    second = weights_of("second", {"learning_rate": 0.001, "model_args.dense_units": 7}, shared)
+    assert len(filled) == 2 and shared.is_dir()
+    alone = weights_of("alone", {"learning_rate": 0.001, "model_args.dense_units": 7})
+    assert len(filled) == 4
+    for one, two in zip(second, alone, strict=True):
+        np.testing.assert_array_equal(one, two)

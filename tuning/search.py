@@ -1,6 +1,7 @@
 """Searches a task's values with KerasTuner: python -m tuning.search --task T --data DIR --trials N."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from mri_tf.errors import InputError, RunFailed
 from mri_tf.task import BASE_VARIANT
 
 BEST, TRIALS = "best.json", "trials.csv"
+BANKS = "banks"  # of frozen features, while the search goes on
 TUNERS = ("hyperband", "bayesian", "random")
 
 
@@ -49,6 +51,7 @@ def main(arguments: list[str]) -> int:
             raise RunFailed(
                 "Three trials failed one after the other.", f"Their reasons are in {folder / TRIALS}."
             ) from None
+    shutil.rmtree(folder / BANKS, ignore_errors=True)
     best = _write(oracle, folder)
     for line in _said(best, problem.task.name):
         print(line)
@@ -110,7 +113,7 @@ def _problem(flags):
     if others and not folder.is_dir():
         print(f"{len(others)} earlier searches in {home} had other data, values or code: not used")
     folder.mkdir(parents=True, exist_ok=True)
-    return Problem(task, prepared, inner, features, flags.seed), space, folder
+    return Problem(task, prepared, inner, features, flags.seed, folder / BANKS), space, folder
 
 
 def _finished(oracle) -> list:

@@ -35,6 +35,7 @@ class Problem:
     inner: list[Sides]  # training and validation side of each inner fold; test sides are empty
     features: Run | None
     seed: int
+    banks: Path | None = None  # folder of frozen features that trials share
     devices: int = 0
 
 
@@ -70,7 +71,9 @@ def score_trial(problem: Problem, values: dict, folder: Path) -> float:
         run = new_run(
             folder / f"fold-{number}", task, problem.prepared, sides, problem.seed, problem.features
         )
-        run = fit_run(run, problem.prepared, problem.features, problem.devices)
+        run = fit_run(
+            run, problem.prepared, problem.features, problem.devices, banks=problem.banks
+        )
         scores.append(validation_log_loss(run, problem.prepared))
     score = float(np.mean(scores))
     write_at_once(done, json.dumps({"score": score, "values": values}).encode())
