@@ -1,0 +1,42 @@
+"""A study of a task file that a benchmark writes beside its results; imported by other scripts here."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+
+def study_parser(description: str, repeats: int) -> argparse.ArgumentParser:
+    """The flags that such benchmarks share."""
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+    parser.add_argument("--raw", required=True, type=Path, help="folder of raw data")
+    parser.add_argument("--weights", required=True, type=Path, help="resnet18 .weights.h5")
+    parser.add_argument("--out", required=True, type=Path, help="folder for task file and study")
+    for name, value in (("folds", 5), ("repeats", repeats), ("workers", 2)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--set", nargs="+", default=[])
+    return parser
+
+
+def run_study(flags: argparse.Namespace, base: str, changes: str, variants: str) -> None:
+    """Compares `variants` of the task `base` with `changes` (arguments of dataclasses.replace).
+
+    Exits with the study's code.
+    """
+    name = f"{base}_resnet"
+    source = (
+        f"import dataclasses\n\nfrom mri_tf.tasks.{base} import TASK as BASE\n\n"
+        f"TASK = dataclasses.replace(BASE, name={name!r}, {changes})\n"
+    )
+    folder = flags.out / "task"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.py").write_text(source, encoding="utf-8")
+    (folder / f"{name}_prep.py").write_text(f"from data_prep.{base} import *\n", encoding="utf-8")
+    command = [
+        sys.executable, "-m", "mri_tf.study", "--task", str(folder / f"{name}.py"),
+        "--raw", str(flags.raw), "--out", str(flags.out / "study"), "--folds", str(flags.folds),
+        "--repeats", str(flags.repeats), "--workers", str(flags.workers), "--variants", variants,
+    ]  # fmt: skip
+    if flags.set:
+        command += ["--set", *flags.set]
+    sys.exit(subprocess.run(command).returncode)
