@@ -18,7 +18,7 @@ RUN python -m pip install --no-deps --no-build-isolation .
 
 # Data, runs and exported models are written under /mri, by nobody special.
 RUN useradd --create-home --uid 10001 mri && mkdir /mri && chown mri /mri
-USER mri
+USER 10001
 WORKDIR /mri
 ENTRYPOINT ["mri-tf"]
 CMD ["--help"]
