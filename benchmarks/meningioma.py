@@ -17,7 +17,7 @@ CHANGES = """
         backbone="resnet18", weights={weights!r}, cut_after="stack2", intensities="zscore"
     ),
     spacing=dict(BASE.spacing, grid=(64, 64), medians=2.0),
-    epochs=30,
+    patience=8,
     variants=dict(
         recipe={{
             key: value for key, value in BASE.variants["stack2"].items() if "cut_after" not in key
