@@ -4,11 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import mannwhitneyu
 from simulated import simulated
 from statsmodels.stats.proportion import proportion_confint
 
 from mri_tf import metrics
 from mri_tf.metrics.bootstrap import RESAMPLES, interval_number
+from mri_tf.metrics.few import too_few
 from mri_tf.metrics.form import number
 from mri_tf.metrics.notes import note
 
@@ -243,10 +245,51 @@ def test_the_note_says_where_an_interval_is_too_wide():
     counts[:, 0, 0], counts[:, 1, 0], counts[:, 1, 1] = 1, 1, 1
     wide = number(0.5, 20, (0.2, 0.8), "bootstrap")
     narrow = number(0.5, 20, (0.3, 0.7), "bootstrap")
-    assert note(counts, ("a", "b"), {"kappa": narrow}) == ""
-    assert note(counts, ("a", "b"), {"kappa": wide, "auc": narrow}) == (
-        "kappa: the interval is wider than 0.5, the data cannot tell"
+    assert note(counts, ("a", "b"), {"auc": narrow}) == ""
+    assert note(counts, ("a", "b"), {"auc": wide, "f1_macro": narrow}) == (
+        "auc: the interval is as wide as half the scale, the data cannot tell"
     )
+    assert note(counts, ("a", "b"), {"kappa": wide}) == ""  # of a scale from -1 to 1
+
+
+def test_of_patients_whose_every_order_is_chance_no_interval_is_told():
+    truth = np.repeat([0, 0, 1, 1], 9)
+    patients = np.repeat(["a", "b", "c", "d"], 9)
+    score = np.linspace(0.1, 0.4, len(truth)) + 0.2 * truth
+    told = metrics.classification_metrics(
+        truth, np.stack([1 - score, score], axis=1), (score > 0.4).astype(int), patients, ("low", "high")
+    )
+    said = "2 and 2 patients are too few: chance alone does as well in 1 of 3 cases"
+    for name in ("auc", "kappa", "balanced_accuracy", "f1_macro", "average_precision"):
+        assert told[name]["value"] is not None and told[name]["low"] is None
+        assert told[name]["reason"] == said
+    assert told["per_class"]["high"]["auc"]["reason"] == said
+    assert told["accuracy"]["low"] is not None  # it compares no groups
+
+
+@pytest.mark.parametrize(
+    "having, wanted",
+    [((2, 2), False), ((3, 4), False), ((3, 5), True), ((1, 9), False), ((1, 39), True),
+     ((2, 2, 2), True), ((1, 1, 1), False), ((0, 4), True), ((30, 200), True)],
+)  # fmt: skip
+def test_few_patients_show_something_where_a_permutation_test_could(having, wanted):
+    assert (too_few(np.array(having)) == "") == wanted
+
+
+def test_the_rule_of_few_patients_is_scipy_s_smallest_p_value():
+    for first, second in ((2, 2), (2, 7), (3, 3), (3, 5), (4, 4)):
+        ranks = np.arange(first + second)
+        p = mannwhitneyu(ranks[:first], ranks[first:], method="exact").pvalue
+        assert (too_few(np.array([first, second])) == "") == (p <= 0.05)
+
+
+def test_patients_of_several_classes_are_not_counted_as_groups():
+    truth, patients = np.tile([0, 1], 4), np.repeat(["a", "b"], 4)
+    score = np.linspace(0.2, 0.8, 8)
+    told = metrics.classification_metrics(
+        truth, np.stack([1 - score, score], axis=1), (score > 0.5).astype(int), patients, ("low", "high")
+    )
+    assert "too few" not in told["auc"].get("reason", "")
 
 
 def test_a_list_of_classes_ends_somewhere():

@@ -6,7 +6,7 @@ from mri_tf.metrics.proportions import highest_error_rate
 
 FEW_PATIENTS = 10
 FEW_OF_A_CLASS = 5
-WIDE = 0.5
+WIDE = 0.5  # share of a number's scale: 1, of kappa's (from -1 to 1) 2
 NAMED = 5  # at most so many classes a list
 
 
@@ -29,9 +29,10 @@ def note(by_patient: np.ndarray, class_names: tuple[str, ...], headline: dict[st
             f"nothing was wrong: a bootstrap cannot show how sure that is; of patients like these "
             f"up to {most:.2g} % may have an error (exact 95 % limit from {patients})"
         )
-    wide = [name for name, number in headline.items() if _width(number) > WIDE]
+    wide = [name for name, number in headline.items()
+            if _width(number) > WIDE * (2 if "kappa" in name else 1)]
     if wide:
-        notes.append(f"{_list(wide)}: the interval is wider than {WIDE}, the data cannot tell")
+        notes.append(f"{_list(wide)}: the interval is as wide as half the scale, the data cannot tell")
     absent = [name for name, count in zip(class_names, having, strict=True) if count == 0]
     if absent:
         notes.append(f"no record of {_list(absent)}: left out of the means unless predicted")

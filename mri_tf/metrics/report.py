@@ -3,8 +3,10 @@
 import numpy as np
 
 from mri_tf.metrics.bootstrap import interval_number, multiplicities, resampled_confusions
-from mri_tf.metrics.classifier import LOWER_IS_BETTER, SPECIFICITY, checked, classifier_numbers
+from mri_tf.metrics.classifier import SPECIFICITY, checked, classifier_numbers
 from mri_tf.metrics.counts import confusion_by_patient, f1_per_class, foreground_dice
+from mri_tf.metrics.few import one_class_each, too_few
+from mri_tf.metrics.form import joined, number
 from mri_tf.metrics.notes import note
 from mri_tf.metrics.proportions import proportion
 
@@ -17,6 +19,8 @@ UNDEFINED = {
     "average_precision": ONE_CLASS,
     "sensitivity_at_specificity": ONE_CLASS,
 }
+# Numbers of a scale that means something, the first that are read.
+HEADLINE = ("accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "auc")
 OVER_CLASSES_THAT_OCCUR = ("balanced_accuracy", "auc", "average_precision")
 
 
@@ -49,19 +53,18 @@ def classification_metrics(
         np.trace(by_patient, axis1=1, axis2=2), by_patient.sum(axis=(1, 2)),
         one_each=_one_each(by_patient), drawn=drawn["accuracy"], undefined="",
     )  # fmt: skip
-    result = {"accuracy": accuracy}
+    result, few = {"accuracy": accuracy}, _too_few(by_patient)
     for name, values in drawn.items():
         if name != "accuracy" and values.ndim == 1:
-            result[name] = interval_number(
-                values, len(by_patient), UNDEFINED.get(name, "no denominator"),
+            result[name] = _interval_unless(
+                few, values, len(by_patient), UNDEFINED.get(name, "no denominator"),
                 _classes_left_out(name, support, class_names),
             )  # fmt: skip
     if "sensitivity_at_specificity" in result:
         result["sensitivity_at_specificity"]["specificity"] = SPECIFICITY
     majority = float(support.max() / support.sum())
     low = accuracy["low"]
-    # Losses have a scale of their own: half of it means nothing.
-    headline = {name: value for name, value in result.items() if name not in LOWER_IS_BETTER}
+    headline = {name: value for name, value in result.items() if name in HEADLINE}
     return result | {
         "majority_accuracy": majority,
         "beats_majority": low is not None and low > majority,
@@ -103,16 +106,32 @@ def _of_class(label: int, name: str, by_patient: np.ndarray, drawn: dict) -> dic
     hits = by_patient[:, label, label]
     true, called = by_patient[:, label].sum(axis=1), by_patient[:, :, label].sum(axis=1)
     absent, never = f"no record of {name}", f"{name} is never predicted"
+    few = _too_few(np.stack([by_patient[:, label], by_patient.sum(axis=1) - by_patient[:, label]], 1))
     values = {key: drawn[f"per_class_{key}"][:, label] for key in ("precision", "recall", "f1", "auc")}
     alone = absent if not true.sum() else f"every record is of {name}"
     return {
         "precision": proportion(hits, called, one_each, values["precision"], never),
         "recall": proportion(hits, true, one_each, values["recall"], absent),
-        "f1": interval_number(values["f1"], patients, f"{absent}, and {never}"),
-        "auc": interval_number(values["auc"], patients, alone),
+        "f1": _interval_unless(few, values["f1"], patients, f"{absent}, and {never}"),
+        "auc": _interval_unless(few, values["auc"], patients, alone),
         "support": int(true.sum()),
         "patients": int((true > 0).sum()),
     }
+
+
+def _too_few(by_patient: np.ndarray) -> str:
+    """Of (patients, true class, predicted class) counts; nothing where patients have several classes."""
+    if not one_class_each(by_patient):
+        return ""
+    return too_few((by_patient.sum(axis=2) > 0).sum(axis=0))
+
+
+def _interval_unless(
+    few: str, drawn: np.ndarray, patients: int, undefined: str, also: str = ""
+) -> dict:
+    if few and np.isfinite(drawn[0]):
+        return number(drawn[0], patients, reason=joined(few, also))
+    return interval_number(drawn, patients, undefined, also)
 
 
 def _one_each(by_patient: np.ndarray) -> bool:
