@@ -1,5 +1,7 @@
 """What stands against a run's numbers because of how its records were split, in plain words."""
 
+import re
+
 import numpy as np
 
 from mri_tf.prepared import Prepared
@@ -26,11 +28,14 @@ def leak(prepared: Prepared, decided: np.ndarray, held_out: np.ndarray) -> str:
     return f"LEAKY: {split_apart(prepared)} on both sides, of {met} of {len(held_out)} held-out records"
 
 
-def counted_as_images(values):
+def counted_as_images(values: dict) -> dict:
     """metrics.json with the unit that is true where groups of copies stand for the patients."""
-    if not isinstance(values, dict):
-        return values
-    return {
-        key: IMAGES if (key, value) == ("unit", "patients") else counted_as_images(value)
-        for key, value in values.items()
-    }
+    return {key: _as_images(key, value) for key, value in values.items()}
+
+
+def _as_images(key: str, value):
+    if isinstance(value, dict):
+        return counted_as_images(value)
+    if key in ("unit", "note", "reason") and value:
+        return re.sub(r"\bpatient\b", "group of images", re.sub(r"\bpatients\b", IMAGES, value))
+    return value

@@ -29,6 +29,8 @@ from mri_tf.runs import METRICS, PREDICTIONS, REPORT, Run
 from mri_tf.tables import run_page
 from mri_tf.volume_scores import score_volumes, write_volume_scores
 
+ALIKE = 0.05  # shares of classes that differ by less are those of the set, as far as pictures go
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -62,10 +64,10 @@ def evaluate_run(run: Run, held_out: HeldOut, out: Path, prior: str = "") -> Eva
     if run.task.kind == "segmentation":
         count = _count_pixels if len(run.task.image_shape) == 2 else _count_volumes
     values, files = count(model, run, held_out, out, wanted)
-    prepared, notes = held_out.prepared, [values["note"]]
+    prepared = held_out.prepared
     if not prepared.patients_known:
         values = counted_as_images(values)
-        notes.insert(0, NOBODY)
+    notes = [values["note"]] if prepared.patients_known else [NOBODY, values["note"]]
     if held_out.split == "random":
         decided = np.concatenate(positions_of(run, prepared)[:2])
         notes.insert(0, leak(prepared, decided, held_out.records))
@@ -125,14 +127,39 @@ def _count_records(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[di
     predictions = Predictions(truth, outputs, probabilities, predicted, sets)
     files = [_write_predictions(out, replace(held_out, records=records), predictions, task.class_names)]
     files += save_confusion(np.array(values["confusion"]), task.class_names, out / "confusion")
-    # Of two classes what matters is the probability of the last one; of more, that of the top one.
-    curve = reliability_curve(probabilities, truth, label=1 if len(task.class_names) == 2 else None)
-    files += save(draw_reliability({task.name: curve}), out / "reliability")
-    if len(task.class_names) == 2:
-        worth = decision_curve(probabilities, truth)
-        drawn = draw_decision_curve(worth.thresholds, {task.name: worth.model}, worth.treat_all)
+    two = len(task.class_names) == 2
+    own = np.bincount(truth, minlength=len(shares)) / len(truth)
+    if wanted is not None:
+        values["note"] = "; ".join(filter(None, [_about_prior(task, own, wanted), values["note"]]))
+    if wanted is None or np.abs(own - wanted).max() < ALIKE:
+        # Of two classes what matters is the probability of the last one; of more, that of the top one.
+        curve = reliability_curve(probabilities, truth, label=1 if two else None)
+        what = task.class_names[1] if two else "the most probable class"
+        files += save(draw_reliability({task.name: curve}, what), out / "reliability")
+    if two and (wanted is None or len(np.unique(truth)) == 2):
+        worth = decision_curve(
+            probabilities, truth, prevalence=None if wanted is None else float(wanted[1])
+        )
+        drawn = draw_decision_curve(
+            worth.thresholds, {task.name: worth.model}, worth.treat_all, task.class_names[1]
+        )
         files += save(drawn, out / "decision_curve")
     return values, files
+
+
+def _about_prior(task, own: np.ndarray, wanted: np.ndarray) -> str:
+    """What to think of numbers for the shares of classes `wanted` in a set that has its `own`."""
+    listed = ", ".join(
+        f"{name} {share:.2g} (here {there:.2g})"
+        for name, share, there in zip(task.class_names, wanted, own, strict=True)
+    )
+    said = f"probabilities and decision curve are for the shares of --prior: {listed}"
+    if np.abs(own - wanted).max() < ALIKE:
+        return said
+    return (
+        f"{said}: Brier score, log loss and calibration error hold them against this set, which has "
+        "others, and say nothing of how they would do there"
+    )
 
 
 @dataclass(frozen=True)
@@ -173,12 +200,12 @@ def _shares(prior: str, run):
     except ValueError:
         wanted = np.array([])
     sound = len(wanted) == class_count and np.isfinite(wanted).all() and wanted.min() >= 0
-    if not sound or wanted.sum() <= 0:
+    if not sound or abs(wanted.sum() - 1) > 0.01:
         raise InputError(
-            f"--prior takes {class_count} shares of the classes, comma between, in the order "
-            f"{', '.join(run.task.class_names)}.",
+            f"--prior takes {class_count} shares of the classes that add up to 1, comma between, in "
+            f"the order {', '.join(run.task.class_names)}.",
             prior,
-            "For example --prior " + ",".join(["1"] * class_count) + ".",
+            "For example --prior " + ",".join([f"{1 / class_count:.3g}"] * class_count) + ".",
         )
     wanted = np.where(np.array(run.values["answers"]["trained"]) > 0, wanted, 0)
     if not wanted.any():

@@ -295,6 +295,17 @@ def test_a_decision_curve_starts_at_the_prevalence_and_treating_all_crosses_noug
     assert np.all(curve.treat_none == 0)
 
 
+def test_a_decision_curve_at_another_prevalence_is_that_of_records_drawn_with_it():
+    probabilities, truth = gaussians(4000, [0.7, 0.3], seed=15)
+    sick, well = np.flatnonzero(truth == 1), np.flatnonzero(truth == 0)
+    drawn = np.concatenate([np.repeat(sick, len(well)), np.tile(well, 4 * len(sick))])  # 1 of 5 is sick
+    thresholds = np.array([0.05, 0.2, 0.6])
+    one = decision_curve(probabilities, truth, thresholds, prevalence=0.2)
+    other = decision_curve(probabilities[drawn], truth[drawn], thresholds)
+    np.testing.assert_allclose(one.model, other.model, atol=1e-9)
+    np.testing.assert_allclose(one.treat_all, other.treat_all, atol=1e-9)
+
+
 def test_calibrated_probabilities_are_worth_more_than_treating_all_or_none():
     probabilities, truth = gaussians(20_000, [0.7, 0.3], seed=14)
     curve = decision_curve(probabilities, truth)

@@ -96,7 +96,8 @@ def decision(bands=None):
     thresholds = np.linspace(0.01, 0.99, 99)
     odds = thresholds / (1 - thresholds)
     benefit = {"manual": 0.25 - 0.02 * odds, "scratch": 0.2 - 0.04 * odds}
-    return draw_decision_curve(thresholds, benefit, 0.3 - 0.7 * odds, bands), thresholds, benefit, odds
+    figure = draw_decision_curve(thresholds, benefit, 0.3 - 0.7 * odds, "high", bands)
+    return figure, thresholds, benefit, odds
 
 
 def errorbars(axes) -> dict:
@@ -301,20 +302,21 @@ def test_a_class_that_does_not_occur_has_no_curve_but_a_word():
 
 def test_reliability_draws_filled_bins_with_intervals_and_counts():
     curve = calibration()
-    upper, lower = draw_reliability({"manual": curve}).axes
+    upper, lower = draw_reliability({"manual": curve}, "high").axes
     x, y, half = errorbars(upper)["manual"]
     filled = curve.counts > 0
     np.testing.assert_allclose(x, curve.predicted[filled])
     np.testing.assert_allclose(y, curve.observed[filled])
     np.testing.assert_allclose(half, (curve.high - curve.low)[filled] / 2)
     assert [bar.get_height() for bar in lower.patches] == [20, 10, 30]
+    assert lower.get_xlabel() == "predicted probability of high"
 
 
 def test_what_calibration_counts_is_drawn_as_it_is():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(3), 200)
     curve = reliability_curve(probabilities, rng.integers(0, 3, 200))
-    x, y, _ = errorbars(draw_reliability({"manual": curve}).axes[0])["manual"]
+    x, y, _ = errorbars(draw_reliability({"manual": curve}, "the most probable class").axes[0])["manual"]
     np.testing.assert_allclose(x, curve.predicted[curve.counts > 0])
     np.testing.assert_allclose(y, curve.observed[curve.counts > 0])
 
@@ -326,6 +328,7 @@ def test_a_decision_curve_stands_beside_treat_all_and_treat_none():
     assert set(drawn) == {"treat all", "treat none", "manual", "scratch"}
     np.testing.assert_allclose(drawn["scratch"].get_ydata(), benefit["scratch"])
     np.testing.assert_allclose(drawn["treat all"].get_ydata(), 0.3 - 0.7 * odds)
+    assert axes.get_xlabel() == "threshold probability of high"
     low, high = axes.get_ylim()
     assert -0.2 < low < 0 and high > 0.29  # not down to where treating all ends
 
@@ -371,7 +374,9 @@ FIGURES = {
     "confusion over cells": lambda: nine_levels(draw_confusion_spread, (4,)),
     "ROC": lambda: draw_roc(predictions(BINARY), BINARY),
     "ROC of three classes": lambda: draw_roc(predictions(CLASSES), CLASSES),
-    "reliability": lambda: draw_reliability({"as trained": calibration(), "scaled": calibration()}),
+    "reliability": lambda: draw_reliability(
+        {"as trained": calibration(), "scaled": calibration()}, "high"
+    ),
     "decision": lambda: decision()[0],
     "paired": lambda: draw_paired(differences()),
 }

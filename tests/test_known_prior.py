@@ -150,9 +150,19 @@ def test_the_prior_of_another_place_lowers_the_log_loss_there(inside):
     assert found["0.4,0.6"]["confusion"] == found[""]["confusion"]
     assert found["0.4,0.6"]["auc"] == found[""]["auc"]
     assert found["0.4,0.6"]["class_shares"] == {"low": 0.4, "high": 0.6}
+    assert Path("at-0.4,0.6/reliability.png").is_file()  # it has these shares
 
 
-@pytest.mark.parametrize("prior", ["../../x", "0.5", "0.5,-1", "nan,1", "0,0", "inf,1"])
+def test_what_other_shares_do_to_the_numbers_is_said_and_no_reliability_is_drawn(inside, capsys):
+    arguments = ["--run", str(OVERSAMPLED), "--prior", "0.1,0.9", "--out", "shifted"]
+    assert run_command(evaluate, arguments) == 0
+    said = "are for the shares of --prior: low 0.1 (here "
+    assert said in capsys.readouterr().out and said in Path("shifted/report.md").read_text()
+    assert not Path("shifted/reliability.png").exists()
+    assert Path("shifted/decision_curve.png").is_file()
+
+
+@pytest.mark.parametrize("prior", ["../../x", "0.5", "0.5,-1", "nan,1", "0,0", "inf,1", "0.9,0.3"])
 def test_a_prior_that_is_none_is_refused_before_anything_is_written(inside, prior, capsys):
     before = sorted(inside.rglob("*"))
     assert run_command(evaluate, ["--run", str(OVERSAMPLED), f"--prior={prior}"]) == 2

@@ -81,6 +81,8 @@ def test_where_nobody_knows_the_patients_they_are_not_what_is_counted():
     assert changed["accuracy"] == {"value": 0.5, "unit": "groups of images"}
     assert changed["per_class"]["a"]["f1"]["unit"] == "groups of images"
     assert values["accuracy"]["unit"] == "patients"
+    said = counted_as_images({"note": "class a has 1 patient; only 2 patients", "confusion": [[1]]})
+    assert said["note"] == "class a has 1 group of images; only 2 groups of images"
 
 
 def test_the_page_says_what_leaks_first_and_sorts_classes_by_f1():
