@@ -3,17 +3,20 @@
 import itertools
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 
 from mri_tf import figures, metrics, tables
-from mri_tf.caveats import NOBODY
+from mri_tf.caveats import NOBODY, counted_as_images
 from mri_tf.cells import DONE, restarts_of, run_of
 from mri_tf.checkpoint import write_at_once, write_table
 from mri_tf.folds import Plan, file_name
 from mri_tf.metrics.spread import Row
 from mri_tf.runs import METRICS, PREDICTIONS
+from mri_tf.study_method import method_table
+from mri_tf.tables.layout import many
 from mri_tf.task import Task
 
 RESULTS, DIFFERENCES, REPORT = "results.parquet", "differences.parquet", "report.md"
@@ -36,13 +39,13 @@ def write_report(
     counts = dict.fromkeys(results.columns.intersection(COUNTS), "Int64")
     files = [write_table(out / RESULTS, results.astype(counts))]
     done = [job for job in jobs if rows[job["name"]]["status"] == DONE]
+    unit = _unit(done[0]) if done else "patients"
     if task.kind == "segmentation" or not done:
         table = tables.score_table(results, ("dice_mean",)) if done else tables.left_out(results)
         parts = {"Scores": table}
     else:
         found = _predictions(done)
         scores = (*SCORES, "quadratic_kappa") if task.ordered else SCORES
-        unit = _unit(done[0])
         differences = _differences(found, plan.variants, task, scores)
         if len(differences):
             differences["unit"] = unit
@@ -50,10 +53,15 @@ def write_report(
         parts = _classifier_parts(results, found, differences, task, scores, unit)
         if plan.restarts > 1:
             parts |= _restart_parts(results, done, scores)
-        files += _figures(out / "figures", results, found, differences, task)
+        drawn = _figures(out / "figures", results, found, differences, task)
+        pictures = [path.relative_to(out) for path in drawn if path.suffix == ".svg"]
+        parts["Figures"] = "\n".join(f"![{path.stem}]({quote(str(path))})" for path in pictures)
+        files += drawn
     parts["Epochs"] = _epochs(results)
+    parts["How"] = method_table(plan, jobs, done, unit)
     text = "\n\n".join(f"## {title}\n\n{body}" for title, body in parts.items() if body)
-    title = f"# {task.name}: {len(jobs)} cells, {plan.folds} folds, {plan.repeats} repeats"
+    counts = [many(len(jobs), "cell"), many(plan.folds, "fold"), many(plan.repeats, "repeat")]
+    title = f"# {task.name}: {', '.join(counts)}"
     write_at_once(out / REPORT, f"{title}\n\n{text}\n".encode())
     shown = ("dice_mean",) if task.kind == "segmentation" else ("accuracy", "balanced_accuracy", "auc")
     lines = [tables.score_table(results, shown) if done else parts["Scores"]]
@@ -109,10 +117,9 @@ def _classifier_parts(
             f"{tables.class_table(of_cells, task.class_names)}\n\n"
             f"{tables.confusion_table(of_cells, task.class_names)}"
         )
-        if unit != "patients":
-            classes[f"Classes: {variant}{size_text}"] += f"\n\n{NOBODY}"
-        if numbers["note"]:
-            classes[f"Classes: {variant}{size_text}"] += f"\n\n{numbers['note']}"
+        notes = [numbers["note"]] if unit == "patients" else [NOBODY, counted_as_images(numbers)["note"]]
+        for note in filter(None, notes):
+            classes[f"Classes: {variant}{size_text}"] += f"\n\n{note}"
     parts = {"Scores": tables.score_table(results, scores, pd.DataFrame(pooled))}
     if len(differences):
         parts["Paired differences"] = tables.paired_table(differences)

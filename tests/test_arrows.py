@@ -69,6 +69,7 @@ ARROWS = {
     "explain": ANYTHING,
     "study": ANYTHING,
     "study_report": ANYTHING,
+    "study_method": ON_DISK | {"cells", "folds", "metrics", "tables"},
     "fitting": ON_DISK | {
         "mri_tf", "answered", "answers", "assemble", "data", "devices", "feeding", "fine_tuning",
         "frozen_prefix", "leakage", "losses", "predicting", "sides", "studies", "training",

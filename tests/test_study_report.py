@@ -213,8 +213,29 @@ def test_a_segmentation_study_with_a_failed_cell(tmp_path):
         "seed": 0, "n_train": 4, "n_test": 2, "epochs": 1, "best_epoch": 1, "seconds": 2.0,
         "status": "done", "reason": "", "dice_mean": 0.7, "dice_pool": 0.7,
     }  # fmt: skip
+    folder = Path(study.jobs[0]["folder"])
+    folder.mkdir(parents=True)
+    (folder / ROW).write_text(json.dumps({"run": "s0"}))
     text = study.write()
     assert "0.700 (one cell)" in text and "1 cell of 2 failed" in text
+
+
+def test_the_report_says_how_the_study_was_made_and_shows_its_figures(quick, tmp_path):
+    study = Study(tmp_path, plan=replace(PLAN, seed=7, trials=4))
+    for job in study.jobs:
+        study.finish(job, MIXED)
+        job["arguments"] += ["--set", "epochs=3", "model_args.weights=/home/somebody/resnet.h5"]
+    run = Path(study.jobs[0]["folder"]) / "s7" / "run.json"
+    sides = {"train": ["r1", "r2"], "val": [], "test": ["r3"]}
+    run.write_text(json.dumps({
+        "data": "ab" * 32, "versions": {"mri_tf": "1.2"}, "sides": sides,
+        "patients": {"train": ["P1"], "val": [], "test": ["P2"]},
+    }))  # fmt: skip
+    text = study.write()
+    assert "whole patients, classes stratified; 2 folds" in text and "seeds from 7" in text
+    assert "epochs=3, model_args.weights=resnet.h5" in text and "somebody" not in text
+    assert "abababababab, 3 records of 2 patients" in text and "mri_tf 1.2" in text
+    assert "![roc](figures/roc.svg)" in text and "P1" not in text
 
 
 def test_a_study_of_images_without_patients_counts_groups_of_images(tmp_path):
