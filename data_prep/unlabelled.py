@@ -39,9 +39,8 @@ def studies_to_predict(
     is asked for the sources of a raw folder.
     """
     found: list[Unlabelled] = []
+    check_there(paths)
     for path in paths:
-        if not path.exists():
-            raise InputError("--input names files and folders that exist.", path, "Correct it.")
         listed = getattr(module, "sources_to_predict", _of_raw_folder(module))
         found += listed(path, task)
     if mask is not None:
@@ -52,6 +51,13 @@ def studies_to_predict(
         name = one.name if names[one.name] == 1 else f"{one.name} ({names[one.name]})"
         found[number] = replace(one, name=name, source=replace(one.source, to_predict=True))
     return found
+
+
+def check_there(paths: list[Path]) -> None:
+    """Raises InputError for a path that does not exist."""
+    for path in paths:
+        if not path.exists():
+            raise InputError("--input names files and folders that exist.", path, "Correct it.")
 
 
 def images_at(path: Path, task: Task) -> list[Unlabelled]:

@@ -9,12 +9,14 @@ from mri_tf.command import Parser, import_tensorflow, run_command
 def main(arguments: list[str]) -> int:
     """Writes the derived set; returns the exit code."""
     flags = _parser().parse_args(arguments)
-    import_tensorflow()
-    from mri_tf.deriving import derive_set
     from mri_tf.prepared import Prepared
     from mri_tf.runs import open_finished
 
-    derived = derive_set(open_finished(flags.run), Prepared.open(flags.data), flags.out)
+    run, prepared = open_finished(flags.run), Prepared.open(flags.data)
+    import_tensorflow()
+    from mri_tf.deriving import derive_set
+
+    derived = derive_set(run, prepared, flags.out)
     print(f"wrote {flags.out}: {len(derived)} records with predicted masks")
     return 0
 

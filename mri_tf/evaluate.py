@@ -10,6 +10,13 @@ from mri_tf.errors import some_of
 def main(arguments: list[str]) -> int:
     """Evaluates a finished run; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    from mri_tf.prepared import Prepared
+    from mri_tf.runs import open_finished
+
+    run = open_finished(flags.run)
+    folder = flags.data or run.data_folder
+    prepared = Prepared.open(folder)
+    prepared.check_fits(run.task)
     import_tensorflow()
     import numpy as np
 
@@ -17,14 +24,8 @@ def main(arguments: list[str]) -> int:
     from mri_tf.evaluating import HeldOut, evaluate_run
     from mri_tf.fitting import positions_of
     from mri_tf.leakage import check_data_unseen, check_derived_unseen
-    from mri_tf.prepared import Prepared
-    from mri_tf.runs import open_finished
     from mri_tf.tables import summary
 
-    run = open_finished(flags.run)
-    folder = flags.data or run.data_folder
-    prepared = Prepared.open(folder)
-    prepared.check_fits(run.task)
     check_masks(run.task, prepared)
     home = flags.run
     if flags.data is None or prepared.content_fingerprint() == run.values["data"]:

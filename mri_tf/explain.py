@@ -11,6 +11,14 @@ from mri_tf.errors import InputError, some_of
 def main(arguments: list[str]) -> int:
     """Explains the run's held-out records, or those of other data; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    from mri_tf.prepared import Prepared
+    from mri_tf.runs import open_finished
+
+    run = open_finished(flags.run)
+    if run.task.kind == "segmentation":
+        raise InputError("Classifiers are explained.", run.task.name, "Name a classifier's run.")
+    prepared = Prepared.open(flags.data or run.data_folder)
+    prepared.check_fits(run.task)
     import_tensorflow()
     import numpy as np
 
@@ -19,17 +27,10 @@ def main(arguments: list[str]) -> int:
     from mri_tf.data.cut import check_masks
     from mri_tf.fitting import positions_of
     from mri_tf.leakage import check_derived_unseen
-    from mri_tf.prepared import Prepared
     from mri_tf.progress import progress
-    from mri_tf.runs import open_finished
     from mri_tf.saliency import check_layer, guided_copy
     from mri_tf.studies import taken_slices
 
-    run = open_finished(flags.run)
-    if run.task.kind == "segmentation":
-        raise InputError("Classifiers are explained.", run.task.name, "Name a classifier's run.")
-    prepared = Prepared.open(flags.data or run.data_folder)
-    prepared.check_fits(run.task)
     check_masks(run.task, prepared)
     own = prepared.content_fingerprint() == run.values["data"]
     records = positions_of(run, prepared)[2] if own else np.arange(len(prepared))

@@ -130,16 +130,18 @@ def next_version(home: Path) -> int:
 def main(arguments: list[str]) -> int:
     """Exports a finished run; returns the exit code."""
     flags = _parser().parse_args(arguments)
-    import_tensorflow()
-    from mri_tf.onnx_file import check_onnx
     from mri_tf.prepared import Prepared
     from mri_tf.runs import open_finished
 
     run = open_finished(flags.run)
+    prepared = Prepared.open(run.data_folder)
+    import_tensorflow()
+    from mri_tf.onnx_file import check_onnx
+
     if flags.format == "onnx":
         check_onnx()
     out = flags.out or FOLDERS[flags.format]
-    folder = export_run(run, Prepared.open(run.data_folder), out, flags.format)
+    folder = export_run(run, prepared, out, flags.format)
     print(f"wrote {folder}")
     return 0
 

@@ -21,7 +21,7 @@ class Variant:
     prepared: Prepared
     feature_given: TaskAndFile | None
     feature_prepared: Prepared | None
-    skipped: bool = False  # whether some of its inputs could not be read
+    skipped: tuple = ()  # inputs that could not be read, with their reasons
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,12 @@ ANSWERS = "answers.json"  # beside the label maps of a segmentation
 def main(arguments: list[str]) -> int:
     """Predicts every study; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    from data_prep.unlabelled import check_there
+
     _check_flags(flags)
+    if flags.model is not None and not flags.model.exists():
+        raise InputError("--model names an exported model that exists.", flags.model, "Correct it.")
+    check_there(flags.input)
     try:
         return _predict(flags)
     except KeyboardInterrupt:
@@ -183,6 +188,12 @@ def _check_task(flags, task, module) -> None:
     if task.kind != "segmentation":
         if flags.out is not None and flags.out.is_dir():
             raise InputError("--out of a classifier names a file.", flags.out, "Add a file's name.")
+        known = flags.out is None or flags.out.suffix.lower() in (".json", ".csv")
+        if not known and not flags.format:
+            raise InputError(
+                "The suffix of --out is .json or .csv, unless --format says which.", flags.out,
+                "Add one of them.",
+            )  # fmt: skip
         if flags.format == "submission" and not hasattr(module, "SUBMISSION"):
             raise InputError("A submission is a task's own table.", task.name, "Take --format csv.")
         return

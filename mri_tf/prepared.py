@@ -132,8 +132,8 @@ class Prepared:
             f"Task {task.name} with these settings needs a set prepared with them "
             f"(prep {wanted[:8]}).",
             f"{self.folder} of task {self.manifest['task']} (prep {made_for[:8]})",
-            f"Make the right one with --raw DIR in place of --data, or, for the task without "
-            f"--variant and --set, python -m data_prep.write --task {task.name} --raw DIR --out DIR.",
+            "Make the right one with --raw DIR in place of --data, or, for the task without "
+            "--variant and --set, python -m data_prep.write --task T --raw DIR --out DIR.",
         )
 
     def record(self, position: int) -> Record:

@@ -20,16 +20,21 @@ from mri_tf.task import BASE_VARIANT
 def main(arguments: list[str]) -> int:
     """Runs every cell that has no row yet and writes tables and figures; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    plan = _plan(flags)
+    from mri_tf.folds import TUNED
+
+    given = {name: _given(name, flags) for name in plan.variants if TUNED not in name}
     import_tensorflow()
     from mri_tf.cells import finished_row
     from mri_tf.compute import cell_executor
-    from mri_tf.folds import TUNED, check_plan, fold_patients
+    from mri_tf.folds import check_plan, fold_patients
     from mri_tf.jobs import Place, cell_jobs
     from mri_tf.processes import ended_together, threads_each
     from mri_tf.study_report import write_report
 
-    plan = _plan(flags)
-    variants = {name: _prepared_variant(name, flags) for name in plan.variants if TUNED not in name}
+    variants = {name: _prepared_variant(name, own, flags) for name, own in given.items()}
+    for item in dict.fromkeys(item for variant in variants.values() for item in variant.skipped):
+        print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
     variants |= {name: variants[name.removesuffix(TUNED)] for name in plan.variants if TUNED in name}
     first = variants[plan.variants[0]]
     check_plan(plan, [variants[name].given.task for name in plan.variants])
@@ -87,31 +92,36 @@ def _plan(flags):
     )
 
 
-def _prepared_variant(name: str, flags):
-    """The task of a variant and its prepared sets, made from --raw where they are missing."""
-    from mri_tf.assemble import check_features, check_task
-    from mri_tf.inputs import TaskAndFile, WhereData, classifier_set, feature_set
-    from mri_tf.jobs import Variant
-    from mri_tf.tasks import feature_task, find_task_file, load_task, resolve_task
+def _given(name: str, flags):
+    """The task of a variant, with the values of --set, and its file."""
+    from mri_tf.inputs import TaskAndFile
+    from mri_tf.tasks import find_task_file, load_task, resolve_task
 
     file = find_task_file(flags.task)
     base = load_task(file)
     names = [part for part in name.split(",") if part != BASE_VARIANT]
-    given = TaskAndFile(resolve_task(base, names, flags.set), base, file)
+    return TaskAndFile(resolve_task(base, names, flags.set), base, file)
+
+
+def _prepared_variant(name: str, given, flags):
+    """A variant with its prepared sets, made from --raw where they are missing."""
+    from mri_tf.assemble import check_features, check_task
+    from mri_tf.inputs import TaskAndFile, WhereData, classifier_set, feature_set
+    from mri_tf.jobs import Variant
+    from mri_tf.tasks import feature_task, load_task
+
     check_task(given.task)
     where = WhereData(flags.raw, flags.data, flags.features_data)
     prepared, skipped = classifier_set(given, where)
     feature_given = feature_prepared = None
     if given.task.pretrained_on:
-        task, feature_file = feature_task(given.task, file)
+        task, feature_file = feature_task(given.task, given.file)
         check_task(task)
         check_features(given.task, task)
         feature_given = TaskAndFile(task, load_task(feature_file), feature_file)
         feature_prepared, more = feature_set(feature_given, given, where)
         skipped = [*skipped, *more]
-    for item in skipped:
-        print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
-    return Variant(name, given, prepared, feature_given, feature_prepared, bool(skipped))
+    return Variant(name, given, prepared, feature_given, feature_prepared, tuple(skipped))
 
 
 def _common_patients(variants: dict) -> set[str]:

@@ -74,7 +74,7 @@ def _images(folder: Path, **values: int) -> Path:
 
 
 def _run(*flags) -> int:
-    return run_command(predict, ["--model", "m", *map(str, flags)])
+    return run_command(predict, ["--model", ".", *map(str, flags)])
 
 
 def _fails(capsys, *flags, code=2) -> str:
@@ -121,7 +121,7 @@ def test_a_bad_study_among_a_hundred_is_named_and_costs_nothing_else(bright, tmp
 
 def test_where_nothing_can_be_read_nothing_is_written(bright, tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(b"")
-    line = _fails(capsys, "--model", "m", "--input", tmp_path / "a.png", "--out", tmp_path / "x.json")
+    line = _fails(capsys, "--model", ".", "--input", tmp_path / "a.png", "--out", tmp_path / "x.json")
     assert "a.png: the file is empty" in line and not (tmp_path / "x.json").exists()
 
 
@@ -153,7 +153,7 @@ def test_ctrl_c_writes_no_answers(asked, tmp_path, capsys):
 
     asked(Model(Exported(IMAGES), call, ()), csv_manifest)
     folder = _images(tmp_path / "in", a=1)
-    line = _fails(capsys, "--model", "m", "--input", folder, "--out", tmp_path / "x.json", code=130)
+    line = _fails(capsys, "--model", ".", "--input", folder, "--out", tmp_path / "x.json", code=130)
     assert "No answers were written" in line and not (tmp_path / "x.json").exists()
 
 
@@ -255,7 +255,7 @@ def test_a_mask_named_on_the_command_line_is_as_good_as_one_in_the_folder(asked,
     for name, values in by_folder.items():
         np.testing.assert_array_equal(values, by_flag[name])
     assert 1 <= by_flag["slices"].shape[1] < 40
-    assert "name it with --mask" in _fails(capsys, "--model", "m", "--input", image)
+    assert "name it with --mask" in _fails(capsys, "--model", ".", "--input", image)
 
 
 # ---- files on the source's grid
@@ -398,9 +398,9 @@ def test_names_of_inputs_become_names_of_files():
     [
         ([], "--model DIR, or --server URL"),
         (["--server", "http://127.0.0.1:1"], "--task or --model"),
-        (["--model", "m", "--explain"], "Add --out FILE"),
-        (["--model", "m", "--format", "json", "--out", "x.csv"], "Name a .json file"),
-        (["--model", "nowhere"], "without a model"),
+        (["--model", ".", "--explain"], "Add --out FILE"),
+        (["--model", ".", "--format", "json", "--out", "x.csv"], "Name a .json file"),
+        (["--model", "nowhere"], "names an exported model that exists"),
         (["--server", "file:///etc", "--task", "sax_levels"], "address of a REST interface"),
     ],
 )  # fmt: skip
@@ -421,12 +421,12 @@ def test_flags_that_do_not_fit_are_refused_in_one_line(tmp_path, monkeypatch, ca
 )
 def test_flags_a_task_has_no_use_for_are_refused(bright, tmp_path, monkeypatch, capsys, flags, says):
     monkeypatch.chdir(_images(tmp_path, a=1))
-    assert says in _fails(capsys, "--model", "m", *flags, "--input", "a.png")
+    assert says in _fails(capsys, "--model", ".", *flags, "--input", "a.png")
 
 
 def test_a_model_without_maps_explains_nothing(asked, tmp_path, capsys):
     model = _says(IMAGES)
     asked(Model(model.exported, model.call, ("serving_default",)), csv_manifest)
     flags = ["--input", _images(tmp_path / "in", a=1), "--explain", "--out", tmp_path / "x.json"]
-    assert "signature explain" in _fails(capsys, "--model", "m", *flags)
+    assert "signature explain" in _fails(capsys, "--model", ".", *flags)
     assert not (tmp_path / "x.json").exists()
