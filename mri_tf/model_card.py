@@ -39,6 +39,15 @@ OUTPUTS = {
     OUTSIDE: "1 where the input is unlike the training side (`ranges.json`), else 0",
     OF_SLICES: "the same of every slice, padded with 0; and `slice_probabilities`, the network's own",
 }
+INPUTS = {
+    "image": "(grid, channels) on the prepared grid, in the task's unit",
+    "intensity_stats": "(2, channels, 2): of each channel mean and SD, of the whole image first, then "
+    "of its brain mask (where there is none, of the image again), as preparation took them",
+    "record_mask": "not 0 in the tumour",
+    "spacing_mm": "from row to row and from column to column",
+    "class_index": "number of the class to explain, -1: the most probable",
+    "mask": "1 for a slice, 0 for padding",
+}
 SIGNATURES = {
     DEFAULT: "the arrays of a prepared record: images in the task's unit, not normalised",
     IMAGE_BYTES: "PNG or JPEG files, fitted to the grid and scaled in the graph",
@@ -235,12 +244,15 @@ def _signatures(inputs: dict[str, list[tf.TensorSpec]], run: Run) -> str:
         f"- `{name}` takes {SIGNATURES[name]}.\n  Inputs: {'; '.join(map(_input, specs))}"
         for name, specs in inputs.items()
     ]
+    names = dict.fromkeys(spec.name for specs in inputs.values() for spec in specs)
+    meant = [f"- `{name}`: {INPUTS[name]}" for name in names if name in INPUTS]
     given = [
         f"- `{name}`: {what}" for name, what in OUTPUTS.items()
         if (name != "decision" or run.values["answers"]) and (name != OF_SLICES or SLICES in inputs)
     ]  # fmt: skip
     return "\n".join(
-        ["Signatures; -1 is any number:", "", *asked, "", "Outputs, the batch first:", "", *given]
+        ["Signatures; -1 is any number:", "", *asked, "", "Inputs, the batch (of a patient's slices, "
+         "then the slices) first:", "", *meant, "", "Outputs, the batch first:", "", *given]
     )
 
 

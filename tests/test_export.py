@@ -265,6 +265,7 @@ def test_the_model_card_has_the_run_s_numbers_with_intervals_and_counts_patients
     assert "Not evaluated" in card  # exported before it was counted
     for name in ("serving_default", "image_bytes", "classify", "explain"):
         assert f"- `{name}` takes " in card
+    assert "- `intensity_stats`: (2, channels, 2): of each channel mean and SD" in card
     patients = {side: len(names) for side, names in run.values["patients"].items()}
     assert f"| train      | {patients['train']:8d} | {len(run.sides['train']):7d} |" in card
     assert "Not a medical device" in card and "{" not in card and "None" not in card

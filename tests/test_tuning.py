@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from mri_tf.errors import InputError, RunFailed
 from mri_tf.sides import HowToSplit, choose_sides
 from mri_tf.task import with_values
 from mri_tf.tasks import FOLDER as TASKS
-from mri_tf.tasks import load_task, task_names
+from mri_tf.tasks import load_task, resolve_task, task_names
+from mri_tf.train import _parser as _train_parser
 from tuning import trials
 from tuning.search import main as search
 from tuning.spaces import FOLDER, space_of
@@ -77,8 +79,15 @@ def test_a_search_run_again_trains_nothing_and_says_the_same(scratch, searched, 
     assert search([*scratch["flags"], *flags]) == 0
     assert _rows(searched) == before
     said = capsys.readouterr().out
-    assert "python -m mri_tf.train --task thirds --set learning_rate=" in said
     assert "tuned={'learning_rate':" in said
+    (line,) = [one for one in said.splitlines() if one.startswith("python -m mri_tf.train ")]
+    flags = _train_parser().parse_args(shlex.split(line)[3:])
+    assert flags.data == scratch["prepared"].folder and flags.out.name == "tuned-s0"
+    task = resolve_task(load_task(Path(flags.task)), flags.variant.split(","), flags.set)
+    (best,) = searched.glob("*/best.json")
+    values = json.loads(best.read_text())["values"]
+    assert task.learning_rate == values["learning_rate"] and task.epochs == 1  # as it was searched
+    assert task.model == "vgg" and set(values) <= {one.partition("=")[0] for one in flags.set}
 
 
 def test_trials_of_other_values_or_code_are_not_reused(scratch, searched, monkeypatch, capsys):

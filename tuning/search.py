@@ -1,6 +1,7 @@
 """Searches a task's values with KerasTuner: python -m tuning.search --task T --data DIR --trials N."""
 
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
             ) from None
     shutil.rmtree(folder / BANKS, ignore_errors=True)
     best = _write(oracle, folder)
-    for line in _said(best, problem.task.name):
+    for line in _said(best, flags, problem.task.name):
         print(line)
     print(f"wrote {folder / BEST}, {folder / TRIALS}")
     return 0
@@ -163,13 +164,21 @@ def _write(oracle, folder: Path) -> dict:
     return best
 
 
-def _said(best: dict, task: str) -> list[str]:
-    """The best values as a line for --set and as a variant to paste into the task file."""
-    pairs = " ".join(f"{key}={value}" for key, value in best["values"].items())
+def _said(best: dict, flags, name: str) -> list[str]:
+    """The best values as a command that trains them and as a variant to paste into the task file."""
+    given = {
+        "--task": flags.task, "--variant": flags.variant, "--data": flags.data,
+        "--features": flags.features, "--features-data": flags.features_data,
+        "--split": flags.split, "--split-file": flags.split_file, "--seed": flags.seed,
+        "--out": Path("runs", name, f"tuned-s{flags.seed}"),
+    }  # fmt: skip
+    words = [word for flag, value in given.items() if value not in (None, "") for word in (flag, value)]
+    pairs = [*flags.set, *(f"{key}={value}" for key, value in best["values"].items())]
+    command = shlex.join(map(str, ["python", "-m", "mri_tf.train", *words, "--set", *pairs]))
     variant = ", ".join(f"{key!r}: {value!r}" for key, value in best["values"].items())
     return [
         f"best of {best['trials']}: validation log loss {best['validation_log_loss']:.4f}",
-        f"python -m mri_tf.train --task {task} --set {pairs}",
+        command,
         f"tuned={{{variant}}},",
     ]
 
