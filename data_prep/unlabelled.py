@@ -47,8 +47,10 @@ def studies_to_predict(
         found = [_with_mask(found, mask, getattr(module, "MASK_ROLE", "mask"))]
     names: dict[str, int] = {}
     for number, one in enumerate(found):
-        names[one.name] = names.get(one.name, 0) + 1
-        name = one.name if names[one.name] == 1 else f"{one.name} ({names[one.name]})"
+        # A file's name may be no text: answers are.
+        readable = one.name.encode("utf-8", "backslashreplace").decode()
+        names[readable] = names.get(readable, 0) + 1
+        name = readable if names[readable] == 1 else f"{readable} ({names[readable]})"
         found[number] = replace(one, name=name, source=replace(one.source, to_predict=True))
     return found
 
@@ -68,8 +70,9 @@ def images_at(path: Path, task: Task) -> list[Unlabelled]:
     """
     table = path if _is_table(path) else path / "manifest.csv"
     if table.is_file():
-        found = []
-        for row in read_table(table, ("image",)):
+        found, rows = [], read_table(table, ("image",))
+        _inside([row["image"] for row in rows])
+        for row in rows:
             patient, source = row.get("patient_id", ""), Source("", {"image": row["image"]})
             name, own = (patient, f"{table}: {patient}") if task.bag and patient else (row["image"], "")
             found.append(Unlabelled(name, table.parent, replace(source, patient=patient), own))
@@ -205,6 +208,8 @@ def _ids(table: Path, column: str) -> list[str]:
 
 
 def _inside(names: list[str]) -> list[str]:
+    if not all(names):
+        raise InputError("A row of a table names its study.", "an empty cell", "Correct the table.")
     outside = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
     if outside:
         raise InputError("A table names what lies beside it.", some_of(outside), "Correct the table.")

@@ -6,6 +6,9 @@ import numpy as np
 
 from data_prep.source import Unreadable
 
+FINEST_MM = 0.005  # of a voxel; micrographs are no studies
+LONGEST_MM = 5000.0  # along an axis: beyond, a header is damaged or not in mm
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -75,6 +78,10 @@ def in_ras(array: np.ndarray, affine: np.ndarray, facts: dict | None = None) -> 
         raise Unreadable("the header does not say where the image lies (its axes span no volume)")
     if array.size == 0:
         raise Unreadable("the image holds no voxels")
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    if spacing_mm.min() < FINEST_MM or np.max(spacing_mm * array.shape[:3]) > LONGEST_MM:
+        listed = " x ".join(f"{length:.3g}" for length in spacing_mm)
+        raise Unreadable(f"the header's spacing, {listed} mm, is that of no patient")
     with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, and is refused
         array = array.astype(_kept(array.dtype), copy=False)
     if not np.all(np.isfinite(array)):

@@ -3,7 +3,15 @@
 import sys
 from pathlib import Path
 
-from mri_tf.command import DONE, SOME_SKIPPED, Parser, import_tensorflow, positive_int, run_command
+from mri_tf.command import (
+    DONE,
+    SOME_SKIPPED,
+    Parser,
+    folder_to_write,
+    import_tensorflow,
+    positive_int,
+    run_command,
+)
 from mri_tf.errors import InputError
 
 
@@ -41,7 +49,7 @@ def _parser() -> Parser:
     parser = Parser("python -m data_prep.write", __doc__)
     parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
     parser.add_argument("--raw", required=True, type=Path, help="folder of the raw data")
-    parser.add_argument("--out", required=True, type=Path, help="folder of the prepared set")
+    parser.add_argument("--out", required=True, type=folder_to_write, help="folder of the prepared set")
     parser.add_argument("--workers", type=positive_int, default=1, help="processes (default 1)")
     parser.add_argument("--scheduler", default="", help="address of a Dask scheduler")
     parser.add_argument(

@@ -102,11 +102,20 @@ def _prep_of(exported: Exported, given: str) -> ModuleType:
 
 
 def _address(server: str) -> str:
-    parts = urlsplit(server)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(server)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
         raise InputError(
             "--server is an address of a REST interface.", server, "For example http://127.0.0.1:8501."
         )
+    if "@" in parts.netloc:
+        raise InputError(
+            "--server names no user: its key is a token.", f"one at {parts.hostname}",
+            "Give it by --token-file.",
+        )  # fmt: skip
     return server.rstrip("/")
 
 
@@ -114,6 +123,9 @@ def _token(where: Where) -> str:
     if where.token_file is None:
         return os.environ.get(TOKEN, "")
     try:
-        return where.token_file.read_text(encoding="utf-8").strip()
+        token = where.token_file.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
-        raise InputError("--token-file holds a token.", where.token_file, "Correct it.") from None
+        token = ""
+    if len(token.split()) != 1 or not token.isascii():
+        raise InputError("--token-file holds a token, one word.", where.token_file, "Correct it.")
+    return token

@@ -8,10 +8,13 @@ import argparse
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 from mri_tf.errors import InputError, RunFailed
 
+TRACEBACK = "MRI_TF_TRACEBACK"
 DONE, SOME_SKIPPED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -50,6 +53,28 @@ def seed_int(text: str) -> int:
     return value
 
 
+def folder_to_write(text: str) -> Path:
+    """argparse type: a folder that is there and writable, or can be made."""
+    path = Path(text)
+    try:
+        home = next(one for one in (path.absolute(), *path.absolute().parents) if _is_there(one))
+        fits = home.is_dir() and os.access(home, os.W_OK)
+    except (OSError, ValueError):  # a name too long, or no name at all
+        fits = False
+    if not fits:
+        raise argparse.ArgumentTypeError(f"needs a folder where files can be written, not {text!r}")
+    return path
+
+
+def _is_there(path: Path) -> bool:
+    """Unlike os.path.lexists it raises OSError for a name that no file can have."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def import_tensorflow() -> None:
     """Imports TensorFlow and finds the devices, without the notices that no log level stops."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -69,6 +94,11 @@ def import_tensorflow() -> None:
 
 def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = None) -> int:
     """Runs a command's main and turns what it raises into one line on stderr and an exit code."""
+    if arguments is None:
+        for stream in (sys.stdout, sys.stderr):  # names of files may be no text
+            stream.reconfigure(errors="backslashreplace")
+        if not os.environ.get(TRACEBACK):
+            warnings.simplefilter("ignore")  # of libraries, about numbers that are checked here
     try:
         return main(sys.argv[1:] if arguments is None else arguments)
     except InputError as error:
@@ -83,16 +113,22 @@ def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = 
         # The reader of our output went away (`| head`); nothing is wrong with the work.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except PermissionError as error:
+        return _say(f"{error.filename} cannot be read or written: {error.strerror}.", BAD_INPUT)
+    except Exception as error:  # the last net: a user gets a line, a developer the traceback
+        if is_disk_full(error):
             return _say(
-                f"The disk is full ({error.strerror}). What was finished is kept; "
-                "make room and run the same command again.",
+                "The disk is full. What was finished is kept; make room and run the same command "
+                "again.",
                 FAILED,
             )
         return _unexpected(error)
-    except Exception as error:  # the last net: a user gets a line, a developer the traceback
-        return _unexpected(error)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether that is what an error of Python's or TensorFlow's says."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return full or "No space left on device" in str(error)
 
 
 def _say(line: str, code: int) -> int:
@@ -101,11 +137,11 @@ def _say(line: str, code: int) -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    if os.environ.get("MRI_TF_TRACEBACK"):
+    if os.environ.get(TRACEBACK):
         raise error
     text = " ".join(str(error).split())[:400]
     return _say(
         f"Unexpected {type(error).__name__}: {text}. "
-        "Set MRI_TF_TRACEBACK=1 and run again to see where.",
+        f"Set {TRACEBACK}=1 and run again to see where.",
         FAILED,
     )

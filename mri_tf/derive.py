@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from mri_tf.command import Parser, import_tensorflow, run_command
+from mri_tf.command import Parser, folder_to_write, import_tensorflow, run_command
 
 
 def main(arguments: list[str]) -> int:
@@ -25,7 +25,7 @@ def _parser() -> Parser:
     parser = Parser("python -m mri_tf.derive", __doc__)
     parser.add_argument("--run", required=True, type=Path, help="finished run of a segmentation task")
     parser.add_argument("--data", required=True, type=Path, help="prepared set")
-    parser.add_argument("--out", required=True, type=Path, help="folder of the derived set")
+    parser.add_argument("--out", required=True, type=folder_to_write, help="folder of the derived set")
     return parser
 
 

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from mri_tf.command import Parser, import_tensorflow, run_command
-from mri_tf.errors import some_of
+from mri_tf.command import Parser, folder_to_write, import_tensorflow, run_command
+from mri_tf.errors import InputError, some_of
 
 
 def main(arguments: list[str]) -> int:
@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
         if shared:
             print(f"patient ids that the training had too: {some_of(shared)}; other people?")
         home = flags.run / "evaluations" / folder.absolute().name
+    records = _with_labels(run, prepared, records)
     if flags.prior:
         home = flags.run / "evaluations" / f"{home.absolute().name}-prior-{flags.prior}"
     held_out = HeldOut(prepared, records, split)
@@ -46,6 +47,23 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _with_labels(run, prepared, records):
+    """The records that can be counted; raises InputError where there is none."""
+    from mri_tf.schema import NO_LABEL
+
+    counted = records
+    if run.task.kind == "classification":
+        counted = records[prepared.labels[records] != NO_LABEL]
+    if not len(counted):
+        raise InputError(
+            "Records with a label are counted.", f"{prepared.folder}, {len(records)} without one",
+            "Ask python -m mri_tf.predict for answers alone.",
+        )  # fmt: skip
+    if len(counted) < len(records):
+        print(f"{len(records) - len(counted)} records without a label are left out")
+    return counted
+
+
 def _parser() -> Parser:
     parser = Parser("python -m mri_tf.evaluate", __doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
@@ -53,7 +71,7 @@ def _parser() -> Parser:
         "--data", type=Path, help="another prepared set; every record of it counts as test"
     )
     parser.add_argument("--prior", default="", help="shares of the classes to correct for, e.g. 0.7,0.3")
-    parser.add_argument("--out", type=Path, help="folder of the numbers (default: the run)")
+    parser.add_argument("--out", type=folder_to_write, help="folder of the numbers (default: the run)")
     return parser
 
 

@@ -4,7 +4,7 @@ import io
 import sys
 from pathlib import Path
 
-from mri_tf.command import Parser, import_tensorflow, run_command
+from mri_tf.command import Parser, folder_to_write, import_tensorflow, run_command
 from mri_tf.errors import InputError, some_of
 
 
@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.assemble import load_network
     from mri_tf.bags import slice_classifier
     from mri_tf.data.cut import check_masks
+    from mri_tf.data.pipeline import damage_named
     from mri_tf.fitting import positions_of
     from mri_tf.leakage import check_derived_unseen
     from mri_tf.progress import progress
@@ -37,6 +38,8 @@ def main(arguments: list[str]) -> int:
     records = _chosen(records, prepared, flags.patients)
     check_derived_unseen(prepared, [records[:0], records])
     records = taken_slices(run.task, prepared, records, run.values["fitted"])
+    if not len(records):
+        raise InputError("A record is explained.", f"{prepared.folder} without any", "Name another.")
     label = _label(run.task, flags.explained_class)
     model = load_network(run)
     if run.task.bag:
@@ -45,7 +48,7 @@ def main(arguments: list[str]) -> int:
     networks = (model, guided_copy(model))
     flags.out.mkdir(parents=True, exist_ok=True)
     rows = []
-    with progress("explaining", len(records)) as advance:
+    with damage_named(prepared), progress("explaining", len(records)) as advance:
         for done, position in enumerate(records, 1):
             rows.append(_explain_one(networks, run, prepared, (int(position), layer, label), flags.out))
             advance(done)
@@ -154,7 +157,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--class", dest="explained_class", default="", help="(default: the most probable one)"
     )
-    parser.add_argument("--out", required=True, type=Path, help="folder of maps and pictures")
+    parser.add_argument("--out", required=True, type=folder_to_write, help="folder of maps and pictures")
     return parser
 
 

@@ -6,8 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mri_tf.command import Parser, import_tensorflow, run_command
+from mri_tf.command import Parser, folder_to_write, import_tensorflow, run_command
 from mri_tf.errors import InputError, RunFailed
+from mri_tf.version_folders import version_folders
 
 PARITY_LIMIT = {"savedmodel": 1e-5, "onnx": 1e-4}  # of probabilities, and of maps
 FOLDERS = {"savedmodel": Path("saved_models"), "onnx": Path("onnx_models")}
@@ -28,10 +29,11 @@ def export_run(run, prepared, out: Path, form: str = "savedmodel") -> Path:
     from mri_tf.saved_model import Served
     from mri_tf.served_assets import ASSETS, Facts, find_segmenter, write_assets
     from mri_tf.served_ranges import training_ranges
-    from mri_tf.serving.config_files import write_config_files
+    from mri_tf.serving.config_files import check_config_files, write_config_files
 
     home = Path(out) / run.task.name
     _check_form(home, form)
+    check_config_files(out)
     segmenter = find_segmenter(run, prepared, out)
     ranges, dtype = training_ranges(run, prepared), prepared.image_dtype
     served = Served(load_network(run), run, ranges, dtype)
@@ -124,7 +126,7 @@ def _publish(scratch: Path, home: Path) -> Path:
 
 def next_version(home: Path) -> int:
     """One more than the largest version there is; versions are never overwritten."""
-    return 1 + max((int(path.name) for path in home.iterdir() if path.name.isdigit()), default=0)
+    return 1 + max(version_folders(home), default=0)
 
 
 def main(arguments: list[str]) -> int:
@@ -149,7 +151,9 @@ def main(arguments: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser("python -m mri_tf.export", __doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
-    parser.add_argument("--out", type=Path, help="(default saved_models; onnx_models of --format onnx)")
+    parser.add_argument(
+        "--out", type=folder_to_write, help="(default saved_models; onnx_models of --format onnx)"
+    )
     parser.add_argument(
         "--format", default="savedmodel", choices=list(FILES), help="(default savedmodel)"
     )

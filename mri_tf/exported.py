@@ -10,6 +10,7 @@ import numpy as np
 from mri_tf.answers import Answers, from_values
 from mri_tf.errors import InputError
 from mri_tf.task import Task, from_json
+from mri_tf.version_folders import version_folders, version_number
 
 ASSETS, GRAPH = "assets.extra", "saved_model.pb"
 EXPORT, TASK, ANSWERS, FITTED, RANGES, SEGMENTER = (  # what each holds: `served_assets`
@@ -46,17 +47,23 @@ def open_export(path: Path) -> Exported:
             "Export the run again with python -m mri_tf.export.",
         )  # fmt: skip
     answers, export = _asset(folder, ANSWERS), _asset(folder, EXPORT) or {}
-    return Exported(
-        task=from_json(task),
-        folder=folder,
-        version=int(folder.name) if folder.name.isdigit() else None,
-        answers=from_values(answers) if answers else None,
-        fitted=_asset(folder, FITTED) or {},
-        ranges=_asset(folder, RANGES),
-        segmenter=_asset(folder, SEGMENTER),
-        prep_file=export.get("prep_file"),
-        weights=export.get("weights_sha256", ""),
-    )
+    try:
+        found = Exported(
+            task=from_json(task),
+            folder=folder,
+            version=version_number(folder.name),
+            answers=from_values(answers) if answers is not None else None,
+            fitted=_asset(folder, FITTED) or {},
+            ranges=_asset(folder, RANGES),
+            segmenter=_asset(folder, SEGMENTER),
+            prep_file=export.get("prep_file"),
+            weights=export.get("weights_sha256", ""),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise _damaged(folder / ASSETS) from None
+    if found.answers is None and found.task.kind == "classification":
+        raise _damaged(folder / ASSETS / ANSWERS)
+    return found
 
 
 def segmenter_beside(exported: Exported) -> Exported | None:
@@ -86,7 +93,7 @@ def load_graph(exported: Exported) -> tuple[Call, tuple[str, ...]]:
 
     try:
         loaded = tf.saved_model.load(str(exported.folder))
-    except (OSError, ValueError, tf.errors.OpError) as error:
+    except (OSError, ValueError, IndexError, KeyError, tf.errors.OpError) as error:
         raise InputError(
             "A model is loaded whole.", f"{exported.folder} ({type(error).__name__})",
             "Copy or export it again.",
@@ -104,13 +111,14 @@ def load_graph(exported: Exported) -> tuple[Call, tuple[str, ...]]:
 def _version_folder(path: Path) -> Path:
     if (path / GRAPH).is_file():
         return path
-    versions = [one for one in path.glob("*") if one.name.isdigit() and (one / GRAPH).is_file()]
+    there = version_folders(path)
+    versions = [number for number, folder in there.items() if (folder / GRAPH).is_file()]
     if not versions:
         raise InputError(
             "--model names saved_models/<task>, or a version in it.", f"{path}, without a model",
             "Make one with python -m mri_tf.export --run RUN.",
         )  # fmt: skip
-    return max(versions, key=lambda one: int(one.name))
+    return there[max(versions)]
 
 
 def _asset(folder: Path, name: str) -> dict | None:
@@ -118,8 +126,15 @@ def _asset(folder: Path, name: str) -> dict | None:
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        raise InputError(
-            "Assets of an export are whole JSON.", f"{path}, damaged", "Export the run again."
-        ) from None
+        found = None
+    if not isinstance(found, dict):
+        raise _damaged(path)
+    return found
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        "Assets of an export are as it was written.", f"{path}, damaged", "Export the run again."
+    )

@@ -5,6 +5,7 @@ PNG and JPEG are decoded here; preparation decodes other formats itself and shar
 
 import tensorflow as tf
 
+MOST_PIXELS = 2**25  # 5792 x 5792; the largest radiographs have half of that
 HEAD_BYTES = 4096  # of a JPEG: its EXIF block comes first, and the first directory first in it
 EXIF, ORIENTATION_TAG, UPRIGHT = b"Exif\x00\x00", 0x0112, 1
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green and blue
@@ -16,10 +17,20 @@ def decode_png_or_jpeg(data: tf.Tensor, channels: int, bits: int = 0) -> tf.Tens
     An 8-bit file gives 0..255 and a 16-bit PNG 0..65535, or 0..255 too (divided by 257, not cut)
     where `bits` is 8. A palette is looked up, opacity is left away, CMYK becomes RGB, and an image
     lies as its JPEG's EXIF block says (a PNG's is not read). With one channel colour becomes grey
-    by luma, 0.299 R + 0.587 G + 0.114 B, rounded; with three, grey is repeated.
+    by luma, 0.299 R + 0.587 G + 0.114 B, rounded; with three, grey is repeated. Raises
+    tf.errors.InvalidArgumentError for what is neither, damaged, or of more than MOST_PIXELS.
     """
     is_png = tf.strings.substr(data, 0, 4) == b"\x89PNG"
     bit_depth = tf.strings.substr(data, 24, 1)  # in the PNG header
+
+    def pixels_of_png():
+        sides = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.uint8)  # of the header, big-endian
+        places = tf.constant([256.0**power for power in (3, 2, 1, 0)])
+        wide = tf.cast(tf.reshape(sides, (2, 4)), tf.float32)
+        return tf.reduce_prod(tf.reduce_sum(wide * places, axis=1))
+
+    def pixels_of_jpeg():
+        return tf.reduce_prod(tf.cast(tf.io.extract_jpeg_shape(data)[:2], tf.float32))
 
     def png16():
         stored = tf.cast(tf.io.decode_png(data, channels, dtype=tf.uint16), tf.float32)
@@ -43,7 +54,13 @@ def decode_png_or_jpeg(data: tf.Tensor, channels: int, bits: int = 0) -> tf.Tens
     def png():
         return tf.cond(tf.equal(bit_depth, b"\x10"), png16, png8)
 
-    image = tf.cond(is_png, png, jpeg)
+    # A few kilobytes of a file can be gigabytes of pixels.
+    pixels = tf.cond(is_png, pixels_of_png, pixels_of_jpeg)
+    small = tf.debugging.assert_less_equal(
+        pixels, float(MOST_PIXELS), f"an image of more than {MOST_PIXELS} pixels"
+    )
+    with tf.control_dependencies([small]):
+        image = tf.cond(is_png, png, jpeg)
     image.set_shape((None, None, channels))
     return image
 

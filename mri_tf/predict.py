@@ -28,6 +28,7 @@ def main(arguments: list[str]) -> int:
     if flags.model is not None and not flags.model.exists():
         raise InputError("--model names an exported model that exists.", flags.model, "Correct it.")
     check_there(flags.input)
+    _check_nothing_lost(flags)
     try:
         return _predict(flags)
     except KeyboardInterrupt:
@@ -98,6 +99,9 @@ def _read(module, study, task) -> list:
         raise Unreadable("it gave no image")
     if task.spacing and records[0].spacing_mm is None:
         raise Unreadable("its spacing in mm is not known, and the task resamples slices")
+    given = records[0].mask
+    if task.box.get("around") == "mask" and given is not None and not given.any():
+        raise Unreadable("its mask is empty on the prepared grid: there is no tumour to look at")
     return records
 
 
@@ -178,6 +182,20 @@ def _check_flags(flags) -> None:
         kind = "json" if flags.format == "json" else "csv"
         if flags.out.suffix.lower() != f".{kind}":
             raise InputError("--format fits the suffix of --out.", flags.out, f"Name a .{kind} file.")
+
+
+def _check_nothing_lost(flags) -> None:
+    """Raises InputError where answers or maps would be written over what is read."""
+    if flags.out is None:
+        return
+    out = flags.out.resolve()
+    for path in filter(None, [*flags.input, flags.mask]):
+        given = path.resolve()
+        inside = out.is_file() and out.suffix != ".json" and out.is_relative_to(given)
+        if out == given or inside:
+            raise InputError(
+                "--out is none of the inputs.", flags.out, "Name a file or folder that is not there."
+            )
 
 
 def _check_task(flags, task, module) -> None:

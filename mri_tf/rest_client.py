@@ -4,6 +4,7 @@ and NumPy."""
 import gzip
 import http.client
 import json
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from mri_tf.errors import InputError, RunFailed
 
 EXACT_DIGITS = 9  # decimals that always give a float32 back
 COMPRESSED_BYTES = 2**20  # bodies above are sent gzipped
+READ_AT_ONCE = 2**16  # bytes of an answer
 MOST_NUMBERS = 2**20  # in one request, where it can be split: ten megabytes of JSON
 
 
@@ -64,8 +66,9 @@ class RestModel:
             headers["Content-Encoding"], body = "gzip", gzip.compress(body, compresslevel=1)
         request = urllib.request.Request(self.server + self._path + verb, body, headers)
         try:
+            end = time.monotonic() + self.timeout_s
             with _opener(self.server).open(request, timeout=self.timeout_s) as response:
-                found = json.load(response)
+                found = json.loads(_whole(response, end))
         except urllib.error.HTTPError as error:
             raise self._refusal(error) from None
         except (OSError, http.client.HTTPException) as error:
@@ -73,7 +76,7 @@ class RestModel:
             raise RunFailed(
                 f"The server {self.server} does not answer ({reason}).", "Nothing was written."
             ) from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._not_a_server() from None
         if not isinstance(found, dict):
             raise self._not_a_server()
@@ -100,6 +103,16 @@ class RestModel:
             "--server speaks TF Serving's REST interface.", f"{self.server}{self._path}, something else",
             "For example --server http://127.0.0.1:8501.",
         )  # fmt: skip
+
+
+def _whole(response, end: float) -> bytes:
+    """A body, by `end` on the clock of time.monotonic; raises TimeoutError, also where it trickles."""
+    parts = []
+    while part := response.read1(READ_AT_ONCE):
+        if time.monotonic() > end:
+            raise TimeoutError
+        parts.append(part)
+    return b"".join(parts)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

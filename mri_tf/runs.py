@@ -16,6 +16,7 @@ from typing import Any
 from mri_tf.checkpoint import write_at_once
 from mri_tf.errors import InputError
 from mri_tf.fingerprint import file_hash, fingerprint
+from mri_tf.splits import SIDES
 from mri_tf.task import Task, from_json
 
 RUN_FILE, WEIGHTS, FEATURES, LOCK = "run.json", "weights.weights.h5", "features", ".lock"
@@ -88,7 +89,16 @@ def open_run(folder: Path) -> Run:
             f"{path} without {', '.join(missing)}",
             "Train into another --out.",
         )
-    return Run(Path(folder), values)
+    run = Run(Path(folder), values)
+    try:
+        sound = run.task.name and all(isinstance(values["sides"][side], list) for side in SIDES)
+    except (AttributeError, KeyError, TypeError, ValueError, InputError):
+        sound = False
+    if not sound:
+        raise InputError(
+            f"{RUN_FILE} is as training wrote it.", f"{path}, changed", "Train into another --out."
+        )
+    return run
 
 
 def open_finished(folder: Path) -> Run:
@@ -98,7 +108,7 @@ def open_finished(folder: Path) -> Run:
         raise InputError(
             "This needs a finished run.", f"{folder}, unfinished", "Run its train command again."
         )
-    if not run.weights.is_file() or file_hash(run.weights) != run.values["weights_sha256"]:
+    if not run.weights.is_file() or file_hash(run.weights) != run.values.get("weights_sha256"):
         raise InputError(
             "The weights of a run are those it wrote.", f"{run.weights}, damaged", "Train it again."
         )

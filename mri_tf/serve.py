@@ -4,6 +4,7 @@ import argparse
 import gc
 import importlib.util
 import ipaddress
+import os
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ def main(arguments: list[str]) -> int:
     flags = _parser().parse_args(arguments)
     token = read_token(flags.host, flags.token_file, flags.insecure)
     check_extra()
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it would say of a port is said below
     import_tensorflow()
     from mri_tf.serving.limits import Settings
     from mri_tf.serving.server import Server
@@ -31,6 +33,7 @@ def main(arguments: list[str]) -> int:
         max_batch=flags.max_batch,
         token=token,
     )
+    _check_config(flags.models)
     server = Server(flags.models, settings, flags.host, flags.rest_port, flags.grpc_port)
     interrupted = []
 
@@ -61,6 +64,22 @@ def main(arguments: list[str]) -> int:
     server.run(say_ready)
     print("stopped", flush=True)
     return INTERRUPTED if interrupted else DONE
+
+
+def _check_config(models: Path) -> None:
+    """Raises InputError for a models.config that is none: without it other versions are served."""
+    from mri_tf.serving.config_files import MODELS_CONFIG, read_models_config
+
+    path = models / MODELS_CONFIG
+    if not os.path.lexists(path):
+        return
+    try:
+        read_models_config(path)
+    except ValueError as error:
+        raise InputError(
+            f"{MODELS_CONFIG} names models and versions in TF Serving's form.",
+            f"{path}: {' '.join(str(error).split())}", "Mend it, or remove it to serve the newest.",
+        ) from None  # fmt: skip
 
 
 def read_token(host: str, file: Path | None, insecure: bool) -> str:

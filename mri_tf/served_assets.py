@@ -23,6 +23,7 @@ from mri_tf.errors import InputError
 from mri_tf.exported import ANSWERS, ASSETS, EXPORT, FITTED, RANGES, SEGMENTER, TASK
 from mri_tf.prepared import Prepared
 from mri_tf.runs import FEATURES, Run, open_run
+from mri_tf.version_folders import version_folders
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,9 @@ def write_assets(run: Run, facts: Facts, folder: Path) -> None:
 
 def exported_version(home: Path, weights_sha256: str) -> int | None:
     """The newest version in `home` (`<out>/<task>`) with these weights; None where there is none."""
-    numbers = (int(path.name) for path in home.glob("*") if path.name.isdigit())
-    for number in sorted(numbers, reverse=True):
+    for number, folder in sorted(version_folders(home).items(), reverse=True):
         try:
-            text = (home / str(number) / ASSETS / EXPORT).read_text(encoding="utf-8")
+            text = (folder / ASSETS / EXPORT).read_text(encoding="utf-8")
             if json.loads(text)["weights_sha256"] == weights_sha256:
                 return number
         except (OSError, ValueError, KeyError, TypeError):

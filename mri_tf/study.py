@@ -8,6 +8,7 @@ from mri_tf.command import (
     DONE,
     SOME_SKIPPED,
     Parser,
+    folder_to_write,
     import_tensorflow,
     positive_int,
     run_command,
@@ -180,7 +181,9 @@ def _parser() -> Parser:
     data.add_argument("--raw", type=Path, help="folder of raw data; prepared into data/")
     data.add_argument("--data", type=Path, help="prepared set")
     parser.add_argument("--features-data", type=Path, help="prepared set of the feature task")
-    parser.add_argument("--out", required=True, type=Path, help="study folder; continued if there")
+    parser.add_argument(
+        "--out", required=True, type=folder_to_write, help="study folder; continued if there"
+    )
     parser.add_argument(
         "--folds", type=positive_int, default=5, help="(default 5; 1: a random split a repeat)"
     )

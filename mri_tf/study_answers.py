@@ -19,6 +19,7 @@ from mri_tf.studies import taken_of_study
 
 MOST_RECORDS = 16  # in one call
 MOST_REASONS = 6
+NO_BOX = "no tumour was found in it: the box is the whole image"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def answer_records(model: Model, records: list[Record]) -> list[Answer]:
         outputs = model.call("serving_default", feed)
         for number, record in enumerate(part):
             why = _reasons(model.exported, feed, [number], [record])
+            if model.exported.task.box.get("around") == "mask" and not record.predicted_mask.any():
+                why.insert(0, NO_BOX)
             found.append(_answer(model.exported, outputs, number, why, record))
     return found
 

@@ -7,6 +7,7 @@ from mri_tf.command import (
     DONE,
     SOME_SKIPPED,
     Parser,
+    folder_to_write,
     import_tensorflow,
     positive_int,
     run_command,
@@ -117,8 +118,9 @@ def _parser() -> Parser:
     features.add_argument("--features", type=Path, help="finished run of the feature task")
     features.add_argument("--features-data", type=Path, help="prepared set of the feature task")
     parser.add_argument(
-        "--out", type=Path, help="run folder (default runs/TASK/VARIANT-sSEED); continued if there"
-    )
+        "--out", type=folder_to_write,
+        help="run folder (default runs/TASK/VARIANT-sSEED); continued if there",
+    )  # fmt: skip
     split = parser.add_mutually_exclusive_group()
     split.add_argument(
         "--split", choices=MODES, help="(default: the split column, else group, else patient)"

@@ -15,6 +15,7 @@ ANYTHING = {"*"}
 ARROWS = {
     "mri_tf": set(),
     "errors": set(),
+    "version_folders": set(),
     "command": CORE,
     "cli": CORE | {"command"},
     "progress": set(),
@@ -25,7 +26,7 @@ ARROWS = {
     "prepared": CORE | {"task", "schema", "fingerprint"},
     "splits": CORE,
     "checkpoint": CORE,
-    "runs": CORE | {"task", "fingerprint", "checkpoint"},
+    "runs": CORE | {"task", "fingerprint", "checkpoint", "splits"},
     "compute": CORE | {"processes"},
     "images": set(),
     "arguments": CORE,
@@ -81,7 +82,7 @@ ARROWS = {
     "served_ranges": ON_DISK | {
         "data", "fitting", "out_of_distribution", "progress", "record_arrays", "studies",
     },
-    "served_assets": ON_DISK | {"mri_tf", "exported"},
+    "served_assets": ON_DISK | {"mri_tf", "exported", "version_folders"},
     "served_graph": CORE | {
         "answers", "bags", "calibration", "data", "decisions", "images", "task", "windows",
     },
@@ -107,8 +108,8 @@ ARROWS = {
     "train": ANYTHING,
     "evaluate": ANYTHING,
     "export": ANYTHING,
-    "serving": CORE,
-    "exported": CORE | {"answers", "task"},
+    "serving": CORE | {"version_folders"},
+    "exported": CORE | {"answers", "task", "version_folders"},
     "rest_client": CORE,
     "study_answers": CORE | {
         "conformal", "exported", "out_of_distribution", "record_arrays", "schema", "studies",
@@ -129,7 +130,8 @@ COMMANDS = (
     "train", "evaluate", "export", "study", "derive", "explain", "serve", "predict",
     "data_prep.write", "data_prep.phantom.__main__", "cli", "tuning.search",
 )  # fmt: skip
-HEADS = {"mri_tf.command", "mri_tf.errors", "mri_tf.task"}  # standard library only themselves
+# Standard library only themselves.
+HEADS = {"mri_tf.command", "mri_tf.errors", "mri_tf.task", "mri_tf.version_folders"}
 
 
 def _files() -> list[Path]:

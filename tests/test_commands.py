@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import chdir
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,14 @@ from small import write_raw, write_task_files
 
 from mri_tf.command import run_command
 from mri_tf.errors import InputError
+from mri_tf.evaluate import _with_labels
 from mri_tf.evaluate import main as evaluate
+from mri_tf.explain import main as explain
 from mri_tf.export import main as export
 from mri_tf.parity import run_in_session
+from mri_tf.prepared import Prepared
+from mri_tf.runs import open_run
+from mri_tf.schema import NO_LABEL
 from mri_tf.train import main as train
 
 
@@ -222,6 +228,34 @@ def test_a_random_split_is_labelled_leaky(inside):
                  "--out", "runs/leaky-split"]  # fmt: skip
     assert run_command(train, arguments) == 0
     assert "LEAKY" in json.loads(Path("runs/leaky-split/metrics.json").read_text())["note"]
+
+
+@pytest.mark.parametrize("main", [evaluate, export, explain])
+def test_an_out_that_is_no_folder_is_refused_before_anything_is_read(inside, capsys, main):
+    Path("plain.txt").write_text("mine")
+    for out in ("plain.txt", "plain.txt/below", "x" * 300):
+        assert "needs a folder where files can be written" in _fails(
+            capsys, main, ["--run", RUN, "--out", out]
+        )
+    assert Path("plain.txt").read_text() == "mine"
+
+
+def test_records_without_a_label_are_not_counted(inside, capsys):
+    run, prepared = open_run(RUN), Prepared.open(Path("data/thirds"))
+    labels, records = prepared.labels.copy(), np.arange(len(prepared))
+    labels[3:] = NO_LABEL
+    some = SimpleNamespace(labels=labels, folder=prepared.folder)
+    assert list(_with_labels(run, some, records)) == [0, 1, 2]
+    assert f"{len(records) - 3} records without a label are left out" in capsys.readouterr().out
+    labels[:] = NO_LABEL
+    with pytest.raises(InputError, match="Records with a label are counted"):
+        _with_labels(run, some, records)
+
+
+def test_an_export_over_a_models_config_that_is_none_writes_no_version(inside, capsys, tmp_path):
+    (tmp_path / "models.config").write_bytes(b"\xff\xfe")
+    assert "Mend or remove it" in _fails(capsys, export, ["--run", RUN, "--out", tmp_path])
+    assert [path.name for path in tmp_path.iterdir()] == ["models.config"]
 
 
 def test_a_prior_shifts_probabilities_and_leaves_decisions_and_the_runs_own_numbers(inside):

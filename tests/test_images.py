@@ -291,3 +291,13 @@ def test_slope_and_intercept_lead_from_a_16_bit_png_to_hounsfield_units():
     decoded = decode_png_or_jpeg(tf.constant(_encoded(Image.fromarray(stored), "PNG")), 1)
     assert to_record_values(decoded, 1.0, -1024.0, "int16").numpy().ravel().tolist() == [-1024, 0, 3071]
     assert to_record_values(decoded, 0.5, -1.0, "float32").numpy().ravel().tolist() == [-1, 511, 2046.5]
+
+
+@pytest.mark.parametrize("sides", [(12_000, 12_000), (2**31 - 1, 2**31 - 1)])
+def test_a_small_file_of_very_many_pixels_is_refused_before_they_are_unpacked(sides):
+    small = io.BytesIO()
+    Image.new("L", (8, 8)).save(small, "PNG")
+    data = bytearray(small.getvalue())
+    data[16:24] = sides[0].to_bytes(4, "big") + sides[1].to_bytes(4, "big")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 33554432 pixels"):
+        decode_png_or_jpeg(tf.constant(bytes(data)), 1)

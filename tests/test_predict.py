@@ -3,6 +3,7 @@
 import csv
 import gc
 import json
+import os
 import weakref
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mri_tf import asking
 from mri_tf.command import run_command
 from mri_tf.exported import Exported
 from mri_tf.images import fit_to_grid
+from mri_tf.out_of_distribution import STATISTICS
 from mri_tf.predict import main as predict
 from mri_tf.prediction_files import safe_name, write_label_picture, write_on_source
 from mri_tf.schema import Record
@@ -258,6 +260,36 @@ def test_a_mask_named_on_the_command_line_is_as_good_as_one_in_the_folder(asked,
     assert "name it with --mask" in _fails(capsys, "--model", ".", "--input", image)
 
 
+def test_an_empty_mask_is_a_reason_and_a_tumour_that_is_not_found_is_said(asked, tmp_path, capsys):
+    from data_prep import glioma_grading
+    from data_prep.phantom.glioma import write_glioma_phantom
+
+    write_glioma_phantom(tmp_path, 1, seed=0, shape=(24, 24, 16))
+    (seg,) = tmp_path.rglob("*_seg.nii.gz")
+    mask = nibabel.load(seg)
+    empty = tmp_path / "empty.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros(mask.shape, np.uint8), mask.affine), empty)
+    task = with_values(
+        load_task(FOLDER / "glioma_grading.py"),
+        {"image_shape": (16, 24, 24), "prep": dict(crop_to_brain=True, dtype="float16"),
+         "box.grid": (8, 8, 8), "box.margin_voxels": 1},
+    )  # fmt: skip
+    graded = {"probabilities": np.array([[0.3, 0.7]]), "decision": np.array([1])}
+    nothing = np.zeros((1, 16, 24, 24, 2), np.float32)
+    nothing[..., 0] = 1
+    finder = Model(Exported(load_task(FOLDER / "glioma_tumour.py")),
+                   lambda *_: {"probabilities": nothing}, ())  # fmt: skip
+    wide = dict.fromkeys(STATISTICS, [-1e9, 1e9])
+    ranges = {"records": 1, "intensity": dict.fromkeys(task.channels, wide), "size": {}}
+    signatures = ("serving_default",)
+    asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures), glioma_grading)
+    assert "mask is empty" in _fails(capsys, "--model", ".", "--input", seg.parent, "--mask", empty)
+    asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures, finder), glioma_grading)
+    assert _run("--input", seg.parent) == 0
+    (row,) = json.loads(capsys.readouterr().out)["answers"]
+    assert row["out_of_distribution"] and "no tumour was found" in row["reasons"][0]
+
+
 # ---- files on the source's grid
 
 
@@ -422,6 +454,34 @@ def test_flags_that_do_not_fit_are_refused_in_one_line(tmp_path, monkeypatch, ca
 def test_flags_a_task_has_no_use_for_are_refused(bright, tmp_path, monkeypatch, capsys, flags, says):
     monkeypatch.chdir(_images(tmp_path, a=1))
     assert says in _fails(capsys, "--model", ".", *flags, "--input", "a.png")
+
+
+def test_answers_are_never_written_over_what_is_read(bright, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(_images(tmp_path, a=1))
+    Path("t.csv").write_text("image\na.png\n")
+    for flags in (["--input", "t.csv", "--out", "t.csv"], ["--input", ".", "--out", "t.csv"],
+                  ["--input", "a.png", "--out", "a.png", "--format", "json"]):  # fmt: skip
+        before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        assert "--out is none of the inputs" in _fails(capsys, "--model", ".", *flags)
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert _run("--input", "t.csv", "--out", "t.json") == 0
+    assert _run("--input", ".", "--out", "t.json") == 0  # answers of before
+
+
+def test_a_file_whose_name_is_no_text_is_answered_under_a_readable_one(bright, tmp_path, capsys):
+    folder = _images(tmp_path / "in", a=51)
+    os.rename(folder / "a.png", os.fsencode(folder) + b"/b\xff.png")
+    assert _run("--input", folder, "--out", tmp_path / "x.csv") == 0
+    assert _run("--input", folder) == 0
+    (row,) = json.loads(capsys.readouterr().out.partition("\n")[2])["answers"]
+    assert row["input"] == "in/b\\udcff.png" or row["input"] == "b\\udcff.png"
+
+
+@pytest.mark.parametrize("cell", ["../a.png", "/etc/passwd", "", "a\0.png"])
+def test_a_table_names_images_that_lie_beside_it(bright, tmp_path, capsys, cell):
+    folder = _images(tmp_path / "in", a=51)
+    (folder / "t.csv").write_text(f"image,patient_id\na.png,1\n{cell},2\n")
+    assert "able" in _fails(capsys, "--model", ".", "--input", folder / "t.csv")
 
 
 def test_a_model_without_maps_explains_nothing(asked, tmp_path, capsys):

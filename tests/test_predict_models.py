@@ -1,8 +1,12 @@
 """predict with a trained model: its export on disk, and behind the embedded server."""
 
+import contextlib
 import json
 import shutil
+import threading
+import time
 from contextlib import chdir
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +149,63 @@ def test_damaged_exports_are_one_line(inside, small, tmp_path, capsys):
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"not a graph")
     assert "loaded whole" in _fails(capsys, "--model", tmp_path, "--input", image)
     (tmp_path / "1" / "assets.extra" / "task.json").write_text("{")
-    assert "whole JSON" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
+    assert "as it was written" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
     (tmp_path / "1" / "assets.extra" / "task.json").unlink()
     assert "task.json" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "5", None])
+@pytest.mark.parametrize("asset", ["task.json", "answers.json"])
+def test_assets_of_the_wrong_content_are_one_line(inside, small, tmp_path, capsys, asset, text):
+    image = next(small["raw"].rglob("*.png"))
+    shutil.copytree("saved_models/thirds/1/assets.extra", tmp_path / "1" / "assets.extra")
+    (tmp_path / "1" / "saved_model.pb").touch()
+    path = tmp_path / "1" / "assets.extra" / asset
+    path.unlink() if text is None else path.write_text(text)
+    line = _fails(capsys, "--model", tmp_path / "1", "--input", image)
+    assert "damaged" in line or "task.json" in line
+
+
+def test_a_model_whose_weights_are_cut_is_one_line(inside, small, tmp_path, capsys):
+    image = next(small["raw"].rglob("*.png"))
+    shutil.copytree("saved_models/thirds/1", tmp_path / "1")
+    (weights,) = (tmp_path / "1" / "variables").glob("variables.data-*")
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert "loaded whole" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
+
+
+class _Trickling(BaseHTTPRequestHandler):
+    """A server whose answer never ends."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(600):
+                self.wfile.write(b" ")
+                self.wfile.flush()
+                time.sleep(0.05)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_server_that_trickles_is_left_after_the_time_given(small, capsys):
+    image = next(small["raw"].rglob("*.png"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Trickling)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    flags = ["--server", address, "--task", small["levels"], "--input", image, "--timeout-s", "0.5"]
+    assert "does not answer (TimeoutError)" in _fails(capsys, *flags, code=3)
+    server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "address, says",
+    [("http://[::1", "address of a REST"), ("http://me:secret@127.0.0.1:1", "its key is a token")],
+)
+def test_addresses_that_are_none_or_hold_a_password_are_refused(small, capsys, address, says):
+    image = next(small["raw"].rglob("*.png"))
+    line = _fails(capsys, "--server", address, "--task", small["levels"], "--input", image)
+    assert says in line and "secret" not in line

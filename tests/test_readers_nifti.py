@@ -35,6 +35,13 @@ def _save(path, array, affine=AFFINE, kind="nii"):
     return path
 
 
+@pytest.mark.parametrize("spacing", [(1e-4, 1, 1), (1, 1, 1e10), (1, 1, 1e-3), (600, 600, 600)])
+def test_a_spacing_of_no_patient_is_a_reason(tmp_path, spacing):
+    path = _save(tmp_path / "x.nii", np.zeros((20, 20, 20), np.uint8), np.diag([*spacing, 1.0]))
+    with pytest.raises(Unreadable, match="is that of no patient"):
+        read_nifti(path)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("order", ["RAS", "LPS", "SAL"])
 @pytest.mark.parametrize("channels", [(), (3,)])
@@ -69,10 +76,10 @@ def test_one_value_a_voxel_is_asked_for_by_name():
 
 @pytest.mark.parametrize(("unit", "mm"), [("meter", 1000), ("mm", 1), ("micron", 0.001), ("unknown", 1)])
 def test_millimetres_whatever_the_unit_of_the_header(tmp_path, unit, mm):
-    image = nibabel.Nifti1Image(_noise(), np.diag([2, 1, 3, 1]))
+    image = nibabel.Nifti1Image(_noise(), np.diag([2 / mm, 1 / mm, 3 / mm, 1]))
     image.header.set_xyzt_units(unit, "sec")
     (tmp_path / "a.nii").write_bytes(image.to_bytes())
-    np.testing.assert_allclose(read_nifti(tmp_path / "a.nii").spacing_mm, np.array([2, 1, 3]) * mm)
+    np.testing.assert_allclose(read_nifti(tmp_path / "a.nii").spacing_mm, (2, 1, 3), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<i2", ">i2", "<u2", "<i4", "<f4", ">f4", "<f8"])

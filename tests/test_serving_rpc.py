@@ -99,6 +99,19 @@ def test_an_output_filter_names_outputs_once(client, names, text):
     _refused(lambda: client.prediction.Predict(request), CODE.INVALID_ARGUMENT, text)
 
 
+def test_a_filter_that_repeats_an_output_many_times_is_refused_at_once(client):
+    request = _request(_x(1))
+    request.output_filter.extend(["y"] * 300_000)  # each compared with each would take hours
+    _refused(
+        lambda: client.prediction.Predict(request), CODE.INVALID_ARGUMENT, "duplicate output tensor"
+    )
+
+
+def test_inputs_of_one_request_have_as_many_rows(client):
+    request = _request({"a": np.float32([1, 2]), "b": np.float32([1])}, signature="sum")
+    _refused(lambda: client.prediction.Predict(request), CODE.INVALID_ARGUMENT, "equal 0th-dimension")
+
+
 def test_inputs_are_those_of_the_signature(client):
     request = _request({"a": np.float32([1]), "c": np.float32([1])}, signature="sum")
     _refused(
@@ -157,7 +170,7 @@ def test_no_rows_give_no_rows(client):
     assert _arrays(client.prediction.Predict(_request(_x())))["y"].shape == (0,)
 
 
-@pytest.mark.parametrize("change", ["bytes", "negative", "no type", "unknown rank"])
+@pytest.mark.parametrize("change", ["bytes", "negative", "no type", "other type", "unknown rank"])
 def test_a_tensor_that_is_none_is_a_parsing_error(client, change):
     request = _request(_x(1, 2))
     proto = request.inputs["x"]
@@ -167,6 +180,8 @@ def test_a_tensor_that_is_none_is_a_parsing_error(client, change):
         proto.tensor_shape.dim[0].size = -2
     elif change == "no type":
         proto.dtype = 0
+    elif change == "other type":
+        proto.dtype = 20  # DT_RESOURCE
     else:
         proto.tensor_shape.unknown_rank = True
     _refused(

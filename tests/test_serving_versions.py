@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from serving_models import Client, running
 
+from mri_tf.command import run_command
+from mri_tf.serve import main as serve
 from mri_tf.serving.config_files import (
     BATCHING,
     MODELS_CONFIG,
@@ -17,6 +19,7 @@ from mri_tf.serving.config_files import (
     write_config_files,
 )
 from mri_tf.serving.models import Spec
+from mri_tf.version_folders import version_number
 
 PREDICT = "/v1/models/many:predict"
 
@@ -212,6 +215,32 @@ def test_a_models_config_that_cannot_be_read_changes_nothing(saved, home, capsys
         (home / MODELS_CONFIG).write_text("model_config_list { nonsense")
         _until(lambda: "is kept as it was" in capsys.readouterr().err)
         assert _value(client, "/v1/models/many/labels/stable:predict") == [1.5]
+
+
+@pytest.mark.parametrize("damage", ["text", "folder", "loop"])
+def test_a_server_does_not_start_on_a_models_config_that_cannot_be_read(home, capsys, damage):
+    path = home / MODELS_CONFIG
+    if damage == "text":
+        path.write_bytes(b"model_config_list { \xff")
+    elif damage == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path)
+    assert run_command(serve, ["--models", str(home), "--rest-port", "0", "--grpc-port", "0"]) == 2
+    assert "remove it to serve the newest" in capsys.readouterr().err
+
+
+def test_a_version_of_models_config_that_is_not_there_is_named(saved, home, capsys):
+    write_config_files(home)
+    with running(home):
+        text = (home / MODELS_CONFIG).read_text().replace("versions: 1", "versions: 7")
+        (home / MODELS_CONFIG).write_text(text)
+        _until(lambda: "names versions of many that are not there: 7" in capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("name", ["abc", "²", "-1", "1.0", "9" * 20, ""])
+def test_what_is_no_number_of_tf_serving_is_no_version(name):
+    assert version_number(name) is None and version_number("0012") == 12
 
 
 def test_a_reload_moves_a_label_to_a_version_that_is_served(saved, home):

@@ -1,6 +1,7 @@
 """A search: trials on the inner validation side alone, continued after a kill, failures recorded."""
 
 import csv
+import errno
 import json
 import os
 import shlex
@@ -178,6 +179,36 @@ def test_three_failures_in_a_row_end_the_search_with_their_reasons(scratch, tmp_
         search([*scratch["flags"], *flags])
     rows = _rows(tmp_path / "out")
     assert len(rows) == 3 and {row["reason"] for row in rows} == {"MemoryError"}
+
+
+def test_a_full_disk_ends_the_search_and_its_trial_is_run_again(scratch, tmp_path, monkeypatch):
+    calls = []
+
+    def score(problem, values, folder):
+        calls.append(values)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return 1.0 / len(calls)
+
+    monkeypatch.setattr("tuning.tuner.score_trial", score)
+    flags = ["--tuner", "random", "--trials", "3", "--out", str(tmp_path / "out")]
+    with pytest.raises(RunFailed, match="The disk is full"):
+        search([*scratch["flags"], *flags])
+    assert len(calls) == 2
+    assert search([*scratch["flags"], *flags]) == 0
+    rows = _rows(tmp_path / "out")
+    assert [row["status"] for row in rows] == ["completed"] * 3 and calls[1] == calls[2]
+
+
+@pytest.mark.parametrize("file", ["oracle.json", "trial_0/trial.json"])
+def test_a_search_whose_state_is_cut_says_what_to_remove(scratch, tmp_path, monkeypatch, file):
+    monkeypatch.setattr("tuning.tuner.score_trial", lambda *_: 1.0)
+    flags = ["--tuner", "random", "--trials", "2", "--out", str(tmp_path / "out")]
+    assert search([*scratch["flags"], *flags]) == 0
+    (path,) = (tmp_path / "out").glob(f"*/oracle/{file}")
+    path.write_text(path.read_text()[:40])
+    with pytest.raises(InputError, match="Remove it"):
+        search([*scratch["flags"], *flags])
 
 
 def test_hyperband_s_epochs_are_the_task_s_and_its_own_values_are_not():

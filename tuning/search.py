@@ -6,7 +6,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from mri_tf.command import Parser, import_tensorflow, positive_int, run_command, seed_int
+from mri_tf.command import (
+    Parser,
+    folder_to_write,
+    import_tensorflow,
+    positive_int,
+    run_command,
+    seed_int,
+)
 from mri_tf.errors import InputError, RunFailed
 from mri_tf.task import BASE_VARIANT
 
@@ -19,6 +26,8 @@ def main(arguments: list[str]) -> int:
     """Runs the trials that are missing, writes best.json and trials.csv; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
+    from keras_tuner.errors import FatalError
+
     from mri_tf.devices import configure_devices
     from mri_tf.progress import progress
     from tuning.tuner import TrainingTuner, make_oracle
@@ -45,6 +54,10 @@ def main(arguments: list[str]) -> int:
                     run_workers(arguments, flags.workers, port, look)
             else:
                 tuner.search()
+        except FatalError as error:
+            raise RunFailed(
+                str(error), "Trials that are done are kept; make room and run the same command again."
+            ) from None
         except RuntimeError as error:
             if "consecutive" not in str(error):
                 raise
@@ -201,7 +214,7 @@ def _parser() -> Parser:
         help="score a trial over folds of training and validation side (default: that split)",
     )  # fmt: skip
     parser.add_argument("--workers", type=positive_int, default=1, help="processes (default 1)")
-    parser.add_argument("--out", type=Path, help="(default runs/TASK/search-TUNER-sSEED)")
+    parser.add_argument("--out", type=folder_to_write, help="(default runs/TASK/search-TUNER-sSEED)")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split, weights and search")
     parser.add_argument(
         "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",

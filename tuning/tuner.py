@@ -7,9 +7,11 @@ from pathlib import Path
 
 import keras
 import keras_tuner
-from keras_tuner.errors import FailedTrialError
+import tensorflow as tf
+from keras_tuner.errors import FailedTrialError, FatalError
 from tensorboard.plugins.hparams import api as hparams
 
+from mri_tf.command import is_disk_full
 from mri_tf.errors import InputError, RunFailed
 from tuning.trials import OBJECTIVE, Problem, score_trial
 
@@ -44,8 +46,14 @@ class TrainingTuner(keras_tuner.engine.base_tuner.BaseTuner):
     """
 
     def __init__(self, oracle, problem: Problem, folder: Path, advance=lambda trial_id: None):
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints that it reloads
-            super().__init__(oracle, directory=str(folder), project_name=PROJECT)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints that it reloads
+                super().__init__(oracle, directory=str(folder), project_name=PROJECT)
+        except (ValueError, KeyError, TypeError, RuntimeError, tf.errors.OpError) as error:
+            raise InputError(
+                "A search goes on from what it wrote.", f"{folder}, damaged ({type(error).__name__})",
+                "Remove it, or name another --out.",
+            ) from None  # fmt: skip
         self.problem, self.folder, self.advance = problem, folder, advance
 
     def run_trial(self, trial):
@@ -57,6 +65,8 @@ class TrainingTuner(keras_tuner.engine.base_tuner.BaseTuner):
         except (KeyboardInterrupt, SystemExit):
             raise
         except Exception as error:  # also what TensorFlow raises where memory ends
+            if is_disk_full(error):  # so would be the next: this one is run again later
+                raise FatalError("The disk is full.") from error
             raise FailedTrialError(reason_of(error)) from error
         write_hparams(self.folder / "tensorboard" / trial.trial_id, values, score)
         return {OBJECTIVE: score, "seconds": time.monotonic() - start}
@@ -89,8 +99,6 @@ def recorded_reason(message: str | None) -> str:
 
 def write_hparams(folder: Path, values: dict, score: float) -> None:
     """Values and score of a trial for TensorBoard's HParams page."""
-    import tensorflow as tf
-
     with tf.summary.create_file_writer(str(folder)).as_default():
         hparams.hparams(values, trial_id=folder.name)
         tf.summary.scalar(OBJECTIVE, score, step=1)

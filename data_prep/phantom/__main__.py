@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from mri_tf.command import Parser, positive_int, run_command, seed_int
+from mri_tf.command import Parser, folder_to_write, positive_int, run_command, seed_int
 
 
 def main(arguments: list[str]) -> int:
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser("python -m data_prep.phantom", __doc__)
     parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
-    parser.add_argument("--out", required=True, type=Path, help="folder of the raw data")
+    parser.add_argument("--out", required=True, type=folder_to_write, help="folder of the raw data")
     parser.add_argument("--patients", type=positive_int, default=24, help="(default 24)")
     parser.add_argument("--seed", type=seed_int, default=0, help="(default 0)")
     parser.add_argument(

@@ -1,6 +1,7 @@
 """NIfTI and MGH files to Volumes in RAS, orientation from the affine, never from array order."""
 
 import gzip
+import logging
 import math
 import zlib
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 from data_prep.source import Unreadable
 from data_prep.volume import Volume, in_ras
 
+# What nibabel mends in a header it says; what cannot be read is said here, in one line.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 GZIP_MAGIC = b"\x1f\x8b"
 MGH_MAGIC = b"\x00\x00\x00\x01"  # version 1, big-endian
 HEADER_BYTES = {348: "NIfTI-1", 540: "NIfTI-2"}

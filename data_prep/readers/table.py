@@ -25,6 +25,8 @@ def read_table(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
             rows = [
                 {key: (value or "").strip() for key, value in row.items() if key} for row in reader
             ]
+        if any("\0" in value for row in rows for value in row.values()):
+            raise csv.Error("it holds a NUL")
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{path.name} is a CSV file in UTF-8.", f"{path} ({error})", "Save it as CSV, UTF-8."

@@ -4,13 +4,16 @@ models.config      which versions are loaded, and the labels `stable` and `canar
 batching.config    how requests are batched
 monitoring.config  Prometheus metrics
 
-Written by export with the standard library; the embedded server reads models.config too.
+Written by export without protocol buffers; the embedded server reads models.config too.
 """
 
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from mri_tf.errors import InputError
+from mri_tf.version_folders import version_folders
 
 MODELS_CONFIG, BATCHING, MONITORING = "models.config", "batching.config", "monitoring.config"
 MOUNT = "/models"  # where compose.yaml shows the folder to TF Serving
@@ -42,6 +45,19 @@ class ModelRule:
         return versions[::-1][: self.latest or None]
 
 
+def check_config_files(root: Path) -> None:
+    """Raises InputError where `write_config_files` could not keep what is there."""
+    path = Path(root) / MODELS_CONFIG
+    try:
+        if os.path.lexists(path):
+            path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{MODELS_CONFIG} is a text file.", f"{path}, which is none ({type(error).__name__})",
+            "Mend or remove it.",
+        ) from None  # fmt: skip
+
+
 def write_config_files(root: Path) -> list[Path]:
     """Writes the three files for the models in `root`; returns those written.
 
@@ -55,7 +71,7 @@ def write_config_files(root: Path) -> list[Path]:
     for home in sorted(root.iterdir()):
         if home.name.startswith(".") or not home.is_dir():
             continue
-        numbers = sorted(int(one.name) for one in home.iterdir() if one.name.isdigit())
+        numbers = sorted(version_folders(home))
         if numbers:
             stable = before.get(home.name)
             blocks.append(_block(home.name, stable if stable in numbers else numbers[-1], numbers[-1]))
@@ -105,7 +121,7 @@ def read_models_config(path: Path) -> dict[str, ModelRule]:
     config = model_server_config_pb2.ModelServerConfig()
     try:
         text_format.Parse(path.read_text(encoding="utf-8"), config)
-    except text_format.ParseError as error:
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise ValueError(str(error)) from None
     return rules_of(config)
 

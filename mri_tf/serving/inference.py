@@ -57,8 +57,11 @@ def _wanted(signature: Signature, output_filter) -> tuple[str, ...]:
                 f"output tensor alias not found in signature: {name} Outputs expected to be in the "
                 f"set {{{','.join(signature.outputs)}}}."
             )
-    if len(set(wanted)) != len(wanted):
-        raise invalid(f"duplicate output tensor alias: {max(wanted, key=wanted.count)}")
+    seen = set()
+    for name in wanted:
+        if name in seen:
+            raise invalid(f"duplicate output tensor alias: {name}")
+        seen.add(name)
     return wanted
 
 

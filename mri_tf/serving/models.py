@@ -15,6 +15,7 @@ from pathlib import Path
 from mri_tf.serving.config_files import MODELS_CONFIG, ModelRule, read_models_config
 from mri_tf.serving.status import ServingError, invalid
 from mri_tf.serving.versions import AVAILABLE, END, Version
+from mri_tf.version_folders import version_folders
 
 SAVED_MODEL = "saved_model.pb"
 
@@ -33,6 +34,7 @@ class _Model:
     versions: dict[int, Version] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     seen: dict[int, tuple] = field(default_factory=dict)  # what lay on disk when it was loaded
+    lacking: set[int] = field(default_factory=set)  # versions of models.config that are not there
 
 
 class Models:
@@ -151,11 +153,17 @@ class Models:
         self.scan()
 
     def _watch(self) -> None:
+        said = ""
         while not self._stop.wait(self._settings.poll_s):
             try:
                 self.scan()
             except Exception as error:  # a folder that cannot be read now may be read later
-                _say(f"cannot look for models: {type(error).__name__}: {error}")
+                line = f"cannot look for models: {type(error).__name__}: {error}"
+                if line != said:
+                    _say(line)
+                said = line
+            else:
+                said = ""
 
     def _read_config(self) -> None:
         path = self.root / MODELS_CONFIG
@@ -177,9 +185,9 @@ class Models:
             if self._rules is not None and home.name not in self._rules:
                 continue
             versions = {
-                int(folder.name): folder
-                for folder in home.iterdir()
-                if folder.name.isascii() and folder.name.isdigit() and (folder / SAVED_MODEL).is_file()
+                number: folder
+                for number, folder in version_folders(home).items()
+                if (folder / SAVED_MODEL).is_file()
             }
             if versions:
                 found[home.name] = versions
@@ -188,6 +196,11 @@ class Models:
     def _update(self, name: str, model: _Model, on_disk: dict[int, Path]) -> None:
         rule = (self._rules or {}).get(name) or ModelRule()
         wanted = rule.choose(sorted(on_disk))
+        lacking = set(rule.specific) - set(on_disk)
+        if lacking and lacking != model.lacking:
+            listed = ", ".join(map(str, sorted(lacking)))
+            _say(f"{MODELS_CONFIG} names versions of {name} that are not there: {listed}")
+        model.lacking = lacking
         for number in wanted:
             before = model.versions.get(number)
             if before is not None and before.state != END:
@@ -225,6 +238,8 @@ def _stamp(path: Path) -> tuple | None:
         state = path.stat()
     except FileNotFoundError:
         return None
+    except OSError as error:  # a loop of links: there, and not to be read
+        return error.errno, -1
     return state.st_mtime_ns, state.st_size
 
 

@@ -34,7 +34,7 @@ def array_from_proto(proto, name: str, limit_bytes: int) -> np.ndarray:
                 f"the limit is {limit_bytes}",
             )
         return tf.make_ndarray(proto)
-    except (TypeError, ValueError, IndexError, OverflowError):
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
         raise invalid(f"tensor parsing error: {name}") from None
 
 

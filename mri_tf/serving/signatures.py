@@ -82,6 +82,11 @@ def check_arrays(signature: Signature, arrays: dict[str, np.ndarray]) -> None:
                 f"input tensor {name} has shape {list(array.shape)}; "
                 f"expected shape: {list(slot.shape)} (-1 is any size)"
             )
+    batched = [name for name, slot in signature.inputs.items() if slot.shape and slot.shape[0] == -1]
+    if len({arrays[name].shape[0] for name in batched}) > 1:
+        raise invalid(
+            "Batching input tensors supplied in a given request must have equal 0th-dimension size"
+        )
 
 
 def fits(shape: tuple[int, ...], wanted: tuple[int, ...] | None) -> bool:

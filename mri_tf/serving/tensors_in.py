@@ -30,9 +30,19 @@ def parse_json(body: bytes) -> dict:
     except (ValueError, RecursionError) as error:
         # Not UTF-8, numbers of thousands of digits, lists nested thousands deep.
         raise invalid(f"JSON Parse error: Invalid value. ({type(error).__name__})") from None
+    if b"\\ud" in body.lower():
+        _check_unicode(document)
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {excerpt(document)} Is not object")
     return document
+
+
+def _check_unicode(document) -> None:
+    """Raises ServingError for halves of surrogate pairs, which no protocol buffer can hold."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        raise invalid("JSON Parse error: Invalid value. (UnicodeEncodeError)") from None
 
 
 def signature_of(document: dict) -> str:

@@ -1,0 +1,22 @@
+"""Which folders of a model are versions of it: TF Serving's numbers, 1 to 2**63 - 1, in ASCII."""
+
+from pathlib import Path
+
+LARGEST = 2**63 - 1
+
+
+def version_number(name: str) -> int | None:
+    """The number that a folder's name is, or None."""
+    if not (name.isascii() and name.isdigit()) or int(name) > LARGEST:
+        return None
+    return int(name)
+
+
+def version_folders(home: Path) -> dict[int, Path]:
+    """Number -> folder of every version in a model's folder, if it is there; of 01 and 1 the first."""
+    found: dict[int, Path] = {}
+    for folder in sorted(Path(home).glob("*")):
+        number = version_number(folder.name)
+        if number is not None and folder.is_dir():
+            found.setdefault(number, folder)
+    return found
