@@ -101,6 +101,12 @@ def test_json_that_is_deep_long_or_no_text_is_answered(client, body):
     assert _serves(client)
 
 
+def test_half_a_surrogate_pair_as_a_feature_s_name_is_a_bad_request(client):
+    body = b'{"examples": [{"\\ud800": 1.0}]}'
+    response = client.post("/v1/models/many:classify", body)
+    assert response.status_code == 400 and _serves(client)
+
+
 @pytest.mark.parametrize(
     "name",
     ["..", "../many", "..%2f..%2fetc%2fpasswd", "%2e%2e%2fmany", "many%00", "many%2f1", "%ff%fe",
