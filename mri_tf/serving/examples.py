@@ -71,7 +71,7 @@ def _add(feature, name: str, value) -> None:
         kind, stored = "int64_list", int(value)
     elif isinstance(value, float):
         kind, stored = "float_list", value
-        if np.isfinite(value) and abs(value) > np.finfo(np.float32).max:
+        if np.isfinite(value) and abs(value) > float(np.finfo(np.float32).max):
             raise invalid(
                 f"Cannot convert JSON value: {excerpt(value)} to float without loss of precision."
             )
