@@ -130,10 +130,11 @@ def _write(flags, task, found, module, ids: dict[str, str]) -> None:
     """The answers, whole or not at all; the last line names what was written."""
     from mri_tf.checkpoint import write_at_once
 
-    kind = _format(flags)
+    kind, count = _format(flags), len(found.rows)
     if kind == "submission":
         *columns, label = module.SUBMISSION
         data = found.as_submission(tuple(columns), label, ids)
+        count = data.count(b"\n") - 1  # a row a patient below the head
     else:
         data = found.as_csv() if kind == "csv" else found.as_json()
     if flags.out is None:
@@ -144,7 +145,7 @@ def _write(flags, task, found, module, ids: dict[str, str]) -> None:
     write_at_once(path, data)
     mapped = flags.explain or task.kind == "segmentation"
     beside = f", and maps in {_folder(flags, task)}" if mapped else ""
-    print(f"wrote {path}: {len(found.rows)} answers{beside}")
+    print(f"wrote {path}: {count} {'answer' if count == 1 else 'answers'}{beside}")
 
 
 def _warn(found) -> None:

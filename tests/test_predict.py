@@ -185,7 +185,7 @@ def test_every_slice_of_a_patient_is_explained(asked, tmp_path):
 # ---- the radiogenomic set's submission
 
 
-def test_a_submission_holds_every_unlabelled_patient_once(asked, tmp_path):
+def test_a_submission_holds_every_unlabelled_patient_once(asked, tmp_path, capsys):
     task = load_task(FOLDER / "mgmt.py")
     task = with_values(task, {"image_shape": (16, 16), "prep.slices.count": 3})
     write_mgmt_phantom(tmp_path / "raw", 2, seed=0)
@@ -199,6 +199,7 @@ def test_a_submission_holds_every_unlabelled_patient_once(asked, tmp_path):
     answers = json.loads((tmp_path / "all.json").read_text())["answers"]
     assert [row["slice"] for row in answers] == [1, 2, 3]
     assert answers[0]["z_mm"] > answers[1]["z_mm"] > answers[2]["z_mm"]
+    assert "submission.csv: 1 answer" in capsys.readouterr().out
     mean = np.mean([row["probabilities"]["methylated"] for row in answers])
     assert float(rows[0].split(",")[1]) == pytest.approx(mean)
 
