@@ -21,7 +21,8 @@ def study_parser(description: str, repeats: int) -> argparse.ArgumentParser:
 def run_study(flags: argparse.Namespace, base: str, changes: str, variants: str) -> None:
     """Compares `variants` of the task `base` with `changes` (arguments of dataclasses.replace).
 
-    Exits with the study's code.
+    The prepared set lies in `flags.out` too: another raw folder is another set. Exits with the code of
+    the preparation, if it has none to go on with, or of the study.
     """
     name = f"{base}_resnet"
     source = (
@@ -32,11 +33,16 @@ def run_study(flags: argparse.Namespace, base: str, changes: str, variants: str)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.py").write_text(source, encoding="utf-8")
     (folder / f"{name}_prep.py").write_text(f"from data_prep.{base} import *\n", encoding="utf-8")
-    command = [
-        sys.executable, "-m", "mri_tf.study", "--task", str(folder / f"{name}.py"),
-        "--raw", str(flags.raw), "--out", str(flags.out / "study"), "--folds", str(flags.folds),
-        "--repeats", str(flags.repeats), "--workers", str(flags.workers), "--variants", variants,
+    task, data = ["--task", str(folder / f"{name}.py")], str(flags.out / "data")
+    write = ["data_prep.write", *task, "--raw", str(flags.raw), "--out", data]
+    code = subprocess.run([sys.executable, "-m", *write]).returncode
+    if code > 1:  # 1: some inputs were skipped
+        sys.exit(code)
+    study = [
+        "mri_tf.study", *task, "--data", data, "--out", str(flags.out / "study"), "--folds",
+        str(flags.folds), "--repeats", str(flags.repeats), "--workers", str(flags.workers),
+        "--variants", variants,
     ]  # fmt: skip
     if flags.set:
-        command += ["--set", *flags.set]
-    sys.exit(subprocess.run(command).returncode)
+        study += ["--set", *flags.set]
+    sys.exit(subprocess.run([sys.executable, "-m", *study]).returncode)
