@@ -29,10 +29,19 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
+    def parse_known_args(self, args=None, namespace=None):
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str):
+        # argparse misses a flag before it sees that it is there, misspelt.
+        flags = [word.partition("=")[0] for word in self._given if word.startswith("--")]
+        unknown = [flag for flag in flags if flag not in self._option_string_actions]
+        if unknown and "required" in message:
+            message += f"; it knows no {', '.join(unknown)}"
         raise InputError(
             f"The arguments of {self.prog} do not fit: {message}.",
-            " ".join(sys.argv[1:]) or "no arguments",
+            " ".join(map(str, self._given)) or "no arguments",
             f"See {self.prog} --help.",
         )
 

@@ -230,6 +230,11 @@ def test_a_random_split_is_labelled_leaky(inside):
     assert "LEAKY" in json.loads(Path("runs/leaky-split/metrics.json").read_text())["note"]
 
 
+def test_a_misspelt_flag_is_named_where_the_right_one_is_required(capsys):
+    line = _fails(capsys, evaluate, ["--runs", "x"])
+    assert "required: --run; it knows no --runs" in line
+
+
 @pytest.mark.parametrize("main", [evaluate, export, explain])
 def test_an_out_that_is_no_folder_is_refused_before_anything_is_read(inside, capsys, main):
     Path("plain.txt").write_text("mine")
