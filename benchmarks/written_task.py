@@ -14,7 +14,7 @@ def study_parser(description: str, repeats: int) -> argparse.ArgumentParser:
     parser.add_argument("--out", required=True, type=Path, help="folder for task file and study")
     for name, value in (("folds", 5), ("repeats", repeats), ("workers", 2)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--set", nargs="+", default=[])
+    parser.add_argument("--set", nargs="+", default=[], help="values of the training")
     return parser
 
 
@@ -41,8 +41,6 @@ def run_study(flags: argparse.Namespace, base: str, changes: str, variants: str)
     study = [
         "mri_tf.study", *task, "--data", data, "--out", str(flags.out / "study"), "--folds",
         str(flags.folds), "--repeats", str(flags.repeats), "--workers", str(flags.workers),
-        "--variants", variants,
+        "--variants", variants, *(["--set", *flags.set] if flags.set else []),
     ]  # fmt: skip
-    if flags.set:
-        study += ["--set", *flags.set]
     sys.exit(subprocess.run([sys.executable, "-m", *study]).returncode)

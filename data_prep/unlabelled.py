@@ -161,7 +161,7 @@ def dicom_folder(folder: Path, given: Path) -> Unlabelled:
 
 
 def _first_patient(folder: Path) -> str:
-    """The PatientID of a folder's first DICOM file; it goes nowhere from here."""
+    """The PatientID of a folder's first DICOM file, which goes nowhere from here."""
     from data_prep.readers.dicom_header import read_header
     from data_prep.source import Unreadable
 
@@ -222,8 +222,7 @@ def _volume_named(folder: Path, name: str) -> Path:
 
 
 def _within(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    files = (file for file in folder.rglob("*") if file.is_file() and _ends(file, suffixes))
-    return sorted(files)
+    return sorted(file for file in folder.rglob("*") if file.is_file() and _ends(file, suffixes))
 
 
 def _ends(file: Path, suffixes: tuple[str, ...]) -> bool:

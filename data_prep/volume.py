@@ -7,7 +7,7 @@ import numpy as np
 from data_prep.source import Unreadable
 
 FINEST_MM = 0.005  # of a voxel; micrographs are no studies
-LONGEST_MM = 5000.0  # along an axis: beyond, a header is damaged or not in mm
+LONGEST_MM = 10_000.0  # along an axis: beyond, a header is damaged or not in mm
 
 
 @dataclass(frozen=True)

@@ -75,10 +75,25 @@ def bank_identity(prefix: keras.Model, side: Side) -> str:
     return fingerprint(
         [
             task, side.prepared.content_fingerprint(), np.asarray(side.records).tolist(), side.seed,
-            side.copies, side.training, side.fitted, json.loads(prefix.to_json()),
+            side.copies, side.training, side.fitted, _without_names(prefix),
             [content_hash(array) for array in prefix.get_weights()],
         ]
     )  # fmt: skip
+
+
+def _without_names(prefix: keras.Model):
+    """The configuration with numbers for the names of layers, which count up while a process lives."""
+    names = {layer.name: f"layer {number}" for number, layer in enumerate(prefix.layers)}
+    names[prefix.name] = "prefix"
+
+    def renamed(value):
+        if isinstance(value, dict):
+            return {key: renamed(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [renamed(one) for one in value]
+        return names.get(value, value) if isinstance(value, str) else value
+
+    return renamed(json.loads(prefix.to_json()))
 
 
 def fill_bank(folder: Path, prefix: keras.Model, side: Side, identity: str) -> Bank:
@@ -180,20 +195,19 @@ def _fill(folder: Path, files: list, prefix: keras.Model, side: Side, facts: dic
     augmented = batch_function(replace(single, augment_probability=1.0), training=True)
     plain = batch_function(single, training=False)
     forward = tf.function(lambda image: prefix(image, training=False))
-    batches = list(_row_batches(side, task.batch_size))
-    starts = np.cumsum([0] + [len(batch.records) for batch in batches])
-    at = int(np.searchsorted(starts, done))
+    batches = list(_row_batches(side, task.batch_size, done))
+    starts = np.cumsum([done] + [len(batch.records) for batch in batches])
     cut = cut_function(task, side.training, side.fitted)
-    raw = read_dataset(side.prepared, lambda: iter(batches[at:]), len(batches) - at, cut)
+    raw = read_dataset(side.prepared, lambda: iter(batches), len(batches), cut)
     with progress("features", int(starts[-1])) as advance:
-        for number, batch in enumerate(raw, start=at):
+        for number, batch in enumerate(raw):
             copy = (np.arange(starts[number], starts[number + 1])) % (1 + side.copies)
             image = _by_copy(plain(batch)[0], augmented(batch)[0] if copy.any() else None, copy)
             outputs = forward(image)
             for file, output in zip(files, keras.tree.flatten(outputs), strict=True):
                 half = tf.clip_by_value(tf.cast(output, tf.float32), -LARGEST_HALF, LARGEST_HALF)
                 file[starts[number] : starts[number + 1]] = half.numpy().astype(STORED)
-            marked = (number + 1 - at) % BATCHES_BETWEEN_MARKS == 0
+            marked = (number + 1) % BATCHES_BETWEEN_MARKS == 0
             if marked or number + 1 == len(batches):
                 for file in files:
                     file.flush()
@@ -210,12 +224,15 @@ def _by_copy(plain: tf.Tensor, augmented: tf.Tensor | None, copy: np.ndarray) ->
     return tf.where(identity, plain, augmented)
 
 
-def _row_batches(side: Side, batch_size: int) -> Iterator[Batch]:
-    """Each record's identity and its copies, in order, with the seeds of the copies."""
+def _row_batches(side: Side, batch_size: int, first: int) -> Iterator[Batch]:
+    """Each record's identity and its copies, in order from row `first` on, with the copies' seeds.
+
+    The rows on disk may have been computed in batches of another size.
+    """
     rows = 1 + side.copies
     records = np.repeat(np.asarray(side.records, np.int64), rows)
     seeds = np.stack([np.full(len(records), side.seed), COPY_SEED + np.arange(len(records))], axis=-1)
-    for start in range(0, len(records), batch_size):
+    for start in range(first, len(records), batch_size):
         own = slice(start, start + batch_size)
         yield Batch(records[own], np.ones(len(records[own]), np.float32), seeds[own].astype(np.int64))
 

@@ -122,9 +122,9 @@ def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = 
         # The reader of our output went away (`| head`); nothing is wrong with the work.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except PermissionError as error:
-        return _say(f"{error.filename} cannot be read or written: {error.strerror}.", BAD_INPUT)
     except Exception as error:  # the last net: a user gets a line, a developer the traceback
+        if isinstance(error, PermissionError) and error.filename and not os.environ.get(TRACEBACK):
+            return _say(f"{error.filename} cannot be read or written: {error.strerror}.", BAD_INPUT)
         if is_disk_full(error):
             return _say(
                 "The disk is full. What was finished is kept; make room and run the same command "

@@ -13,7 +13,6 @@ from mri_tf.assemble import load_network
 from mri_tf.calibration import reliability_curve
 from mri_tf.caveats import NOBODY, counted_as_images, leak
 from mri_tf.checkpoint import write_at_once, write_table
-from mri_tf.decisions import decision_curve
 from mri_tf.errors import InputError
 from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
 from mri_tf.fitting import positions_of
@@ -23,6 +22,7 @@ from mri_tf.metrics import (
     segmentation_metrics,
     volume_metrics,
 )
+from mri_tf.net_benefit import decision_curve
 from mri_tf.predicting import pixel_confusions, predict_records
 from mri_tf.prepared import Prepared
 from mri_tf.runs import METRICS, PREDICTIONS, REPORT, Run
@@ -127,16 +127,22 @@ def _count_records(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[di
     predictions = Predictions(truth, outputs, probabilities, predicted, sets)
     files = [_write_predictions(out, replace(held_out, records=records), predictions, task.class_names)]
     files += save_confusion(np.array(values["confusion"]), task.class_names, out / "confusion")
-    two = len(task.class_names) == 2
+    curve_is_drawn = len(task.class_names) == 2 and (wanted is None or len(np.unique(truth)) == 2)
     own = np.bincount(truth, minlength=len(shares)) / len(truth)
     if wanted is not None:
-        values["note"] = "; ".join(filter(None, [_about_prior(task, own, wanted), values["note"]]))
+        what = "probabilities and decision curve are" if curve_is_drawn else "probabilities are"
+        said = f"{what} {_about_prior(task, own, wanted)}"
+        values["note"] = "; ".join(filter(None, [said, values["note"]]))
     if wanted is None or np.abs(own - wanted).max() < ALIKE:
         # Of two classes what matters is the probability of the last one; of more, that of the top one.
+        two = len(task.class_names) == 2
         curve = reliability_curve(probabilities, truth, label=1 if two else None)
         what = task.class_names[1] if two else "the most probable class"
         files += save(draw_reliability({task.name: curve}, what), out / "reliability")
-    if two and (wanted is None or len(np.unique(truth)) == 2):
+    else:
+        for stale in out.glob("reliability.*"):  # of an evaluation before
+            stale.unlink()
+    if curve_is_drawn:
         worth = decision_curve(
             probabilities, truth, prevalence=None if wanted is None else float(wanted[1])
         )
@@ -153,7 +159,7 @@ def _about_prior(task, own: np.ndarray, wanted: np.ndarray) -> str:
         f"{name} {share:.2g} (here {there:.2g})"
         for name, share, there in zip(task.class_names, wanted, own, strict=True)
     )
-    said = f"probabilities and decision curve are for the shares of --prior: {listed}"
+    said = f"for the shares of --prior: {listed}"
     if np.abs(own - wanted).max() < ALIKE:
         return said
     return (

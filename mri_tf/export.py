@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mri_tf.command import Parser, folder_to_write, import_tensorflow, run_command
 from mri_tf.errors import InputError, RunFailed
-from mri_tf.version_folders import version_folders
+from mri_tf.version_folders import version_number
 
 PARITY_LIMIT = {"savedmodel": 1e-5, "onnx": 1e-4}  # of probabilities, and of maps
 FOLDERS = {"savedmodel": Path("saved_models"), "onnx": Path("onnx_models")}
@@ -126,7 +126,8 @@ def _publish(scratch: Path, home: Path) -> Path:
 
 def next_version(home: Path) -> int:
     """One more than the largest version there is; versions are never overwritten."""
-    return 1 + max(version_folders(home), default=0)
+    numbers = (version_number(path.name) for path in home.iterdir())
+    return 1 + max((number for number in numbers if number is not None), default=0)
 
 
 def main(arguments: list[str]) -> int:

@@ -59,6 +59,8 @@ def open_export(path: Path) -> Exported:
             prep_file=export.get("prep_file"),
             weights=export.get("weights_sha256", ""),
         )
+    except InputError:
+        raise
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _damaged(folder / ASSETS) from None
     if found.answers is None and found.task.kind == "classification":

@@ -5,7 +5,8 @@ PNG and JPEG are decoded here; preparation decodes other formats itself and shar
 
 import tensorflow as tf
 
-MOST_PIXELS = 2**25  # 5792 x 5792; the largest radiographs have half of that
+MOST_PIXELS = 2**25  # 5792 x 5792; the largest mammograms have 28 million
+TOO_LARGE = f"an image of more than {MOST_PIXELS} pixels"
 HEAD_BYTES = 4096  # of a JPEG: its EXIF block comes first, and the first directory first in it
 EXIF, ORIENTATION_TAG, UPRIGHT = b"Exif\x00\x00", 0x0112, 1
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green and blue
@@ -56,9 +57,7 @@ def decode_png_or_jpeg(data: tf.Tensor, channels: int, bits: int = 0) -> tf.Tens
 
     # A few kilobytes of a file can be gigabytes of pixels.
     pixels = tf.cond(is_png, pixels_of_png, pixels_of_jpeg)
-    small = tf.debugging.assert_less_equal(
-        pixels, float(MOST_PIXELS), f"an image of more than {MOST_PIXELS} pixels"
-    )
+    small = tf.debugging.assert_less_equal(pixels, float(MOST_PIXELS), TOO_LARGE)
     with tf.control_dependencies([small]):
         image = tf.cond(is_png, png, jpeg)
     image.set_shape((None, None, channels))

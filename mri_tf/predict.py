@@ -1,7 +1,6 @@
 """Answers for original files, prepared as in training: python -m mri_tf.predict --model DIR."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -23,12 +22,12 @@ def main(arguments: list[str]) -> int:
     """Predicts every study; returns the exit code."""
     flags = _parser().parse_args(arguments)
     from data_prep.unlabelled import check_there
+    from mri_tf.predict_checks import check_flags
 
-    _check_flags(flags)
+    check_flags(flags)
     if flags.model is not None and not flags.model.exists():
         raise InputError("--model names an exported model that exists.", flags.model, "Correct it.")
     check_there(flags.input)
-    _check_nothing_lost(flags)
     try:
         return _predict(flags)
     except KeyboardInterrupt:
@@ -40,13 +39,15 @@ def _predict(flags) -> int:
     import_tensorflow()
     from data_prep.unlabelled import studies_to_predict
     from mri_tf.asking import Where, open_model
+    from mri_tf.predict_checks import check_nothing_lost, check_task
     from mri_tf.study_outputs import Outputs
 
     where = Where(flags.model, flags.server, flags.task, flags.token_file, flags.timeout_s)
     model, module = open_model(where, needs_segmenter=flags.mask is None)
     task = model.exported.task
-    _check_task(flags, task, module)
+    check_task(flags, task, module)
     studies = studies_to_predict(module, flags.input, task, flags.mask)
+    check_nothing_lost(flags, studies)
     found = _about(model.exported)
     if flags.explain and "explain" not in model.signatures:
         raise InputError(
@@ -166,63 +167,6 @@ def _folder(flags, task) -> Path | None:
 def _format(flags) -> str:
     named = flags.out is not None and flags.out.suffix.lower() == ".csv"
     return flags.format or ("csv" if named else "json")
-
-
-def _check_flags(flags) -> None:
-    if flags.model is None and not flags.server:
-        raise InputError("predict asks a model.", "no model", "Give --model DIR, or --server URL.")
-    if flags.model is None and not flags.task:
-        raise InputError("--server goes with --task or --model.", "neither", "Add --task NAME.")
-    if flags.explain and flags.out is None:
-        raise InputError("--explain writes maps beside the answers.", "no --out", "Add --out FILE.")
-    if flags.out is not None:
-        home = next((one for one in flags.out.absolute().parents if one.exists()), flags.out)
-        if not home.is_dir() or not os.access(home, os.W_OK):
-            raise InputError("--out lies where files can be written.", flags.out, "Name another.")
-    if flags.format and flags.out is not None and flags.out.suffix.lower() in (".csv", ".json"):
-        kind = "json" if flags.format == "json" else "csv"
-        if flags.out.suffix.lower() != f".{kind}":
-            raise InputError("--format fits the suffix of --out.", flags.out, f"Name a .{kind} file.")
-
-
-def _check_nothing_lost(flags) -> None:
-    """Raises InputError where answers or maps would be written over what is read."""
-    if flags.out is None:
-        return
-    out = flags.out.resolve()
-    for path in filter(None, [*flags.input, flags.mask]):
-        given = path.resolve()
-        inside = out.is_file() and out.suffix != ".json" and out.is_relative_to(given)
-        if out == given or inside:
-            raise InputError(
-                "--out is none of the inputs.", flags.out, "Name a file or folder that is not there."
-            )
-
-
-def _check_task(flags, task, module) -> None:
-    """Raises InputError for flags that this task has no use for."""
-    uses_mask = bool(task.spacing) or task.box.get("around") == "mask"
-    if flags.mask is not None and not uses_mask:
-        raise InputError("--mask is for tasks that look at a tumour.", task.name, "Leave it away.")
-    if task.kind != "segmentation":
-        if flags.out is not None and flags.out.is_dir():
-            raise InputError("--out of a classifier names a file.", flags.out, "Add a file's name.")
-        known = flags.out is None or flags.out.suffix.lower() in (".json", ".csv")
-        if not known and not flags.format:
-            raise InputError(
-                "The suffix of --out is .json or .csv, unless --format says which.", flags.out,
-                "Add one of them.",
-            )  # fmt: skip
-        if flags.format == "submission" and not hasattr(module, "SUBMISSION"):
-            raise InputError("A submission is a task's own table.", task.name, "Take --format csv.")
-        return
-    if flags.explain or flags.format in ("csv", "submission"):
-        raise InputError("--explain and tables are for classifiers.", task.name, "Leave them away.")
-    if flags.out is None or flags.out.suffix or flags.out.is_file():
-        raise InputError(
-            "--out of a segmentation names a folder of label maps.", flags.out or "no --out",
-            "For example --out labels.",
-        )  # fmt: skip
 
 
 def _seconds(text: str) -> float:

@@ -112,6 +112,8 @@ def _whole(response, end: float) -> bytes:
         if time.monotonic() > end:
             raise TimeoutError
         parts.append(part)
+    if response.length:  # what is still to come of the length that was announced
+        raise http.client.IncompleteRead(b"".join(parts), response.length)
     return b"".join(parts)
 
 

@@ -92,7 +92,9 @@ def open_run(folder: Path) -> Run:
     run = Run(Path(folder), values)
     try:
         sound = run.task.name and all(isinstance(values["sides"][side], list) for side in SIDES)
-    except (AttributeError, KeyError, TypeError, ValueError, InputError):
+    except InputError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError):
         sound = False
     if not sound:
         raise InputError(

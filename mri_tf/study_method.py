@@ -19,7 +19,7 @@ def method_table(plan: Plan, jobs: list[dict], done: list[dict], unit: str) -> s
     sizes = ", ".join("all" if size == WHOLE else f"{size}" for size in plan.train_sizes)
     rows = [
         ["split", f"whole {unit}, classes stratified; "
-         + (folds if plan.folds > 1 else "a random split a repeat")],
+         + (folds if plan.folds > 1 else "the table's split column, or a random split a repeat")],
         ["repeats", f"{plan.repeats}, seeds from {plan.seed}"],
         ["variants", "; ".join(plan.variants) + " (manual: the task as its file has it)"],
         ["training records a class", sizes],
@@ -41,12 +41,7 @@ def _of_a_run(done: list[dict]) -> list[list[str]]:
         return []
     values = json.loads(path.read_text(encoding="utf-8"))
     versions = ", ".join(f"{key} {value}" for key, value in values["versions"].items())
-    people = len({name for names in values["patients"].values() for name in names})
-    records = sum(map(len, values["sides"].values()))
-    return [
-        ["prepared set", f"{values['data'][:12]}, {records} records of {people} patients or groups"],
-        ["versions", versions],
-    ]
+    return [["prepared set", values["data"][:12]], ["versions", versions]]
 
 
 def _set_values(job: dict) -> list[str]:
@@ -57,4 +52,5 @@ def _set_values(job: dict) -> list[str]:
 def _plain(assignment: str) -> str:
     """A value of --set; of a file its name, not its place."""
     key, _, value = assignment.partition("=")
-    return f"{key}={Path(value).name}" if "/" in value else assignment
+    is_path = Path(value).is_absolute() or ("/" in value and Path(value).exists())
+    return f"{key}={Path(value).name}" if is_path else assignment

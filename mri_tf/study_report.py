@@ -109,6 +109,8 @@ def _classifier_parts(
         numbers = metrics.classification_metrics(
             *_arrays(table, task), task.class_names, ordered=task.ordered
         )
+        if unit != "patients":
+            numbers = counted_as_images(numbers)
         key = {"variant": variant, "train_size": size}
         pooled += [key | {"metric": name} | numbers[name] | {"unit": unit} for name in scores]
         of_cells = _confusions(table, task)
@@ -117,7 +119,7 @@ def _classifier_parts(
             f"{tables.class_table(of_cells, task.class_names)}\n\n"
             f"{tables.confusion_table(of_cells, task.class_names)}"
         )
-        notes = [numbers["note"]] if unit == "patients" else [NOBODY, counted_as_images(numbers)["note"]]
+        notes = [numbers["note"]] if unit == "patients" else [NOBODY, numbers["note"]]
         for note in filter(None, notes):
             classes[f"Classes: {variant}{size_text}"] += f"\n\n{note}"
     parts = {"Scores": tables.score_table(results, scores, pd.DataFrame(pooled))}

@@ -44,6 +44,7 @@ ARROWS = {
     "metrics": set(),
     "calibration": set(),
     "decisions": CORE,
+    "net_benefit": CORE,
     "conformal": CORE,
     "figures": {"checkpoint"},
     "tables": set(),
@@ -86,8 +87,9 @@ ARROWS = {
     "served_graph": CORE | {
         "answers", "bags", "calibration", "data", "decisions", "images", "task", "windows",
     },
+    "card_signatures": ON_DISK | {"out_of_distribution", "saved_model"},
     "model_card": ON_DISK | {
-        "answers", "caveats", "out_of_distribution", "saved_model", "tables",
+        "answers", "card_signatures", "caveats", "out_of_distribution", "saved_model", "tables",
     },
     "warm_up": {"record_arrays", "saved_model", "served_graph", "task"},
     "onnx_file": CORE | {"saved_model"},
@@ -99,8 +101,8 @@ ARROWS = {
         "saved_model", "served_graph", "studies",
     },
     "evaluating": ON_DISK | {
-        "answered", "answers", "assemble", "calibration", "caveats", "decisions", "figures", "fitting",
-        "metrics", "predicting", "tables", "volume_scores",
+        "answered", "answers", "assemble", "calibration", "caveats", "figures", "fitting", "metrics",
+        "net_benefit", "predicting", "tables", "volume_scores",
     },
     "pretraining": ON_DISK | {
         "assemble", "evaluating", "fitting", "inputs", "leakage", "sides", "tables", "tasks",
@@ -123,6 +125,7 @@ ARROWS = {
         "tasks",
     },
     "predict": ANYTHING,
+    "predict_checks": CORE,
     "serve": ANYTHING,
     "tuning": ANYTHING,
 }

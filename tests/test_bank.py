@@ -134,6 +134,44 @@ def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix
         np.testing.assert_array_equal(one, two)
 
 
+def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
+    thirds, prefix, tmp_path, monkeypatch
+):
+    import mri_tf.bank as bank_module
+
+    side = _side(thirds)
+    whole = fill_bank(tmp_path / "whole", prefix, side, "one")
+    monkeypatch.setattr(bank_module, "BATCHES_BETWEEN_MARKS", 1)
+
+    def stop_at_third(path, data):
+        path.write_bytes(data)
+        if b'"done": 24,' in data or b'"done": 24}' in data:
+            raise _Stop
+
+    with monkeypatch.context() as patch, pytest.raises(_Stop):
+        patch.setattr(bank_module, "write_at_once", stop_at_third)
+        fill_bank(tmp_path / "torn", prefix, replace(side, task=replace(side.task, batch_size=8)), "one")
+    wider = replace(side, task=replace(side.task, batch_size=32))
+    again = fill_bank(tmp_path / "torn", prefix, wider, "one")
+    for one, two in zip(whole.files, again.files, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3)
+
+
+def test_the_bank_s_identity_is_not_one_of_layers_names_that_count_up(thirds):
+    import keras
+
+    task, prepared, sides, _ = thirds
+    side = Side(prepared, sides[0], task, 0, COPIES, training=True)
+
+    def built():
+        image = keras.Input((32, 32, 1))
+        x = keras.layers.ZeroPadding2D()(image)
+        x = keras.layers.Conv2D(2, 3, kernel_initializer="ones")(x)
+        return keras.Model(image, x)
+
+    assert bank_identity(built(), side) == bank_identity(built(), side)
+
+
 def test_a_bank_of_other_weights_is_computed_anew(thirds, prefix, tmp_path):
     first = np.array(fill_bank(tmp_path, prefix, _side(thirds), "one").files[0])
     (tmp_path / "bank.json").write_text((tmp_path / "bank.json").read_text().replace("one", "older"))

@@ -14,11 +14,10 @@ from mri_tf.decisions import (
     OperatingPoint,
     choose_operating_point,
     decide,
-    decision_curve,
-    net_benefit,
     parse_criterion,
 )
 from mri_tf.errors import InputError
+from mri_tf.net_benefit import decision_curve, net_benefit
 
 AT_SPECIFICITY = {"criterion": "sensitivity_at_specificity", "specificity": 0.9}
 AT_SENSITIVITY = {"criterion": "specificity_at_sensitivity", "sensitivity": 0.9}

@@ -294,10 +294,13 @@ def test_slope_and_intercept_lead_from_a_16_bit_png_to_hounsfield_units():
 
 
 @pytest.mark.parametrize("sides", [(12_000, 12_000), (2**31 - 1, 2**31 - 1)])
-def test_a_small_file_of_very_many_pixels_is_refused_before_they_are_unpacked(sides):
+def test_a_small_file_of_very_many_pixels_is_refused_before_they_are_unpacked(tmp_path, sides):
     small = io.BytesIO()
     Image.new("L", (8, 8)).save(small, "PNG")
     data = bytearray(small.getvalue())
     data[16:24] = sides[0].to_bytes(4, "big") + sides[1].to_bytes(4, "big")
     with pytest.raises(tf.errors.InvalidArgumentError, match="more than 33554432 pixels"):
         decode_png_or_jpeg(tf.constant(bytes(data)), 1)
+    (tmp_path / "large.png").write_bytes(data)
+    with pytest.raises(Unreadable, match="more than 33554432 pixels"):
+        read_image(tmp_path / "large.png", 1)

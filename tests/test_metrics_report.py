@@ -264,7 +264,9 @@ def test_of_patients_whose_every_order_is_chance_no_interval_is_told():
         assert told[name]["value"] is not None and told[name]["low"] is None
         assert told[name]["reason"] == said
     assert told["per_class"]["high"]["auc"]["reason"] == said
-    assert told["accuracy"]["low"] is not None  # it compares no groups
+    for name in ("accuracy", "brier", "log_loss"):  # they compare no groups
+        assert told[name]["low"] is not None
+    assert told["beats_majority"] is False
 
 
 @pytest.mark.parametrize(

@@ -461,12 +461,13 @@ def test_answers_are_never_written_over_what_is_read(bright, tmp_path, monkeypat
     monkeypatch.chdir(_images(tmp_path, a=1))
     Path("t.csv").write_text("image\na.png\n")
     for flags in (["--input", "t.csv", "--out", "t.csv"], ["--input", ".", "--out", "t.csv"],
-                  ["--input", "a.png", "--out", "a.png", "--format", "json"]):  # fmt: skip
+                  ["--input", "a.png", "--out", "a.png", "--format", "json"],
+                  ["--input", "t.csv", "--out", "a.png", "--format", "json"]):  # fmt: skip
         before = {path: path.read_bytes() for path in tmp_path.iterdir()}
         assert "--out is none of the inputs" in _fails(capsys, "--model", ".", *flags)
         assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
-    assert _run("--input", "t.csv", "--out", "t.json") == 0
-    assert _run("--input", ".", "--out", "t.json") == 0  # answers of before
+    for out in ("t.json", "answers.csv"):  # the second time over answers of before
+        assert _run("--input", "a.png", "--out", out) == _run("--input", ".", "--out", out) == 0
 
 
 def test_a_file_whose_name_is_no_text_is_answered_under_a_readable_one(bright, tmp_path, capsys):

@@ -166,6 +166,15 @@ def test_assets_of_the_wrong_content_are_one_line(inside, small, tmp_path, capsy
     assert "damaged" in line or "task.json" in line
 
 
+def test_a_model_of_a_later_version_is_not_called_damaged(inside, small, tmp_path, capsys):
+    image = next(small["raw"].rglob("*.png"))
+    shutil.copytree("saved_models/thirds/1", tmp_path / "1")
+    path = tmp_path / "1" / "assets.extra" / "task.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "of_tomorrow": 1}))
+    line = _fails(capsys, "--model", tmp_path / "1", "--input", image)
+    assert "of_tomorrow" in line and "damaged" not in line
+
+
 def test_a_model_whose_weights_are_cut_is_one_line(inside, small, tmp_path, capsys):
     image = next(small["raw"].rglob("*.png"))
     shutil.copytree("saved_models/thirds/1", tmp_path / "1")

@@ -37,7 +37,10 @@ def main(arguments: list[str]) -> int:
     problem, space, folder = _problem(flags)
     oracle = make_oracle(flags.tuner, space, flags.trials, problem.task.epochs, flags.seed)
     if is_worker():
-        TrainingTuner(oracle, problem, folder).search()
+        try:
+            TrainingTuner(oracle, problem, folder).search()
+        except FatalError as error:
+            raise RunFailed(str(error), "Make room.") from None
         return 0
     print(f"{problem.task.name}: up to {flags.trials} trials of {len(space.space)} values in {folder}")
     with progress("trials", flags.trials) as advance:
@@ -55,12 +58,14 @@ def main(arguments: list[str]) -> int:
             else:
                 tuner.search()
         except FatalError as error:
+            shutil.rmtree(folder / BANKS, ignore_errors=True)
             raise RunFailed(
                 str(error), "Trials that are done are kept; make room and run the same command again."
             ) from None
         except RuntimeError as error:
             if "consecutive" not in str(error):
                 raise
+            shutil.rmtree(folder / BANKS, ignore_errors=True)
             _write(oracle, folder)
             raise RunFailed(
                 "Three trials failed one after the other.", f"Their reasons are in {folder / TRIALS}."

@@ -15,7 +15,7 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-from mri_tf.command import BAD_INPUT, INTERRUPTED
+from mri_tf.command import BAD_INPUT, FAILED, INTERRUPTED
 from mri_tf.errors import RunFailed
 from mri_tf.processes import limited_to, threads_each
 
@@ -69,7 +69,7 @@ def run_workers(arguments: list[str], count: int, port: int, look) -> None:
                 if code == 0:
                     continue
                 died[name] += 1
-                if code == BAD_INPUT or died[name] > RESTARTS:
+                if code in (BAD_INPUT, FAILED) or died[name] > RESTARTS:
                     raise RunFailed(
                         f"A worker of the search ended {died[name]} times, last with code {code}.",
                         "What it said stands above; finished trials are kept.",

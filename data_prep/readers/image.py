@@ -37,7 +37,11 @@ def read_image(path: Path, channels: int, bits: int = 0) -> np.ndarray:
         try:
             with tf.device("CPU"):
                 return _decoder(channels, bits)(tf.constant(data)).numpy()
-        except tf.errors.OpError:
+        except tf.errors.OpError as error:
+            from mri_tf.images import TOO_LARGE
+
+            if TOO_LARGE in str(error):
+                raise Unreadable(TOO_LARGE) from None
             raise Unreadable("not a whole PNG or JPEG file (truncated or damaged)") from None
     return _read_by_pillow(path, channels, bits)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mri_tf.metrics.bootstrap import interval_number, multiplicities, resampled_confusions
-from mri_tf.metrics.classifier import SPECIFICITY, checked, classifier_numbers
+from mri_tf.metrics.classifier import LOWER_IS_BETTER, SPECIFICITY, checked, classifier_numbers
 from mri_tf.metrics.counts import confusion_by_patient, f1_per_class, foreground_dice
 from mri_tf.metrics.few import one_class_each, too_few
 from mri_tf.metrics.form import joined, number
@@ -57,8 +57,8 @@ def classification_metrics(
     for name, values in drawn.items():
         if name != "accuracy" and values.ndim == 1:
             result[name] = _interval_unless(
-                few, values, len(by_patient), UNDEFINED.get(name, "no denominator"),
-                _classes_left_out(name, support, class_names),
+                "" if name in LOWER_IS_BETTER else few, values, len(by_patient),
+                UNDEFINED.get(name, "no denominator"), _classes_left_out(name, support, class_names),
             )  # fmt: skip
     if "sensitivity_at_specificity" in result:
         result["sensitivity_at_specificity"]["specificity"] = SPECIFICITY
@@ -67,7 +67,7 @@ def classification_metrics(
     headline = {name: value for name, value in result.items() if name in HEADLINE}
     return result | {
         "majority_accuracy": majority,
-        "beats_majority": low is not None and low > majority,
+        "beats_majority": not few and low is not None and low > majority,
         "per_class": {
             name: _of_class(label, name, by_patient, drawn)
             for label, name in enumerate(class_names)

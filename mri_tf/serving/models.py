@@ -157,13 +157,12 @@ class Models:
         while not self._stop.wait(self._settings.poll_s):
             try:
                 self.scan()
+                said = ""
             except Exception as error:  # a folder that cannot be read now may be read later
                 line = f"cannot look for models: {type(error).__name__}: {error}"
                 if line != said:
                     _say(line)
                 said = line
-            else:
-                said = ""
 
     def _read_config(self) -> None:
         path = self.root / MODELS_CONFIG
@@ -248,5 +247,4 @@ def _stamps(folder: Path) -> tuple:
 
 
 def _say(line: str) -> None:
-    stamp = time.strftime("%H:%M:%S")
-    print(f"{stamp} {line}", file=sys.stderr, flush=True)
+    print(time.strftime("%H:%M:%S"), line, file=sys.stderr, flush=True)

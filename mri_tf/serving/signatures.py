@@ -82,6 +82,10 @@ def check_arrays(signature: Signature, arrays: dict[str, np.ndarray]) -> None:
                 f"input tensor {name} has shape {list(array.shape)}; "
                 f"expected shape: {list(slot.shape)} (-1 is any size)"
             )
+
+
+def check_equal_rows(signature: Signature, arrays: dict[str, np.ndarray]) -> None:
+    """Raises ServingError where inputs with an open first axis differ in it; of batching alone."""
     batched = [name for name, slot in signature.inputs.items() if slot.shape and slot.shape[0] == -1]
     if len({arrays[name].shape[0] for name in batched}) > 1:
         raise invalid(

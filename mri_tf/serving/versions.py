@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf.serving.batching import Batcher
-from mri_tf.serving.signatures import Signature, signature_from_proto
+from mri_tf.serving.signatures import Signature, check_equal_rows, signature_from_proto
 from mri_tf.serving.status import ServingError, from_tensorflow, invalid
 
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
@@ -82,6 +82,8 @@ class Version:
 
     def run(self, signature: Signature, arrays: dict, wanted: tuple[str, ...], deadline: float):
         """Outputs by name, batched with other requests; raises ServingError."""
+        if self._settings.max_batch > 1:
+            check_equal_rows(signature, arrays)
         batcher = self._batchers.get(signature.name)
         if batcher is None:
             batcher = self._batchers.setdefault(signature.name, self._batcher(signature))
