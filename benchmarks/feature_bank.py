@@ -96,7 +96,7 @@ def time_epochs(task, prepared, home: Path, rounds: int) -> str:
     parts = build_parts(task)
     prefix, suffix = split_at_frozen(parts.network)
     started = time.perf_counter()
-    banked = feed_features(run, prepared, sides, plan, prefix)
+    banked = feed_features(run, prepared, sides, plan, prefix, home / "banks")
     filling = time.perf_counter() - started
     paths = {
         "plain": (put_together(task, parts), feed_images(task, prepared, sides, plan, {})),
@@ -111,7 +111,7 @@ def time_epochs(task, prepared, home: Path, rounds: int) -> str:
     images = np.random.default_rng(0).normal(size=(8, *task.image_shape, 1)).astype(np.float32)
     whole, cut = parts.network.predict_on_batch(images), suffix.predict_on_batch(prefix(images))
     plain, bank = (statistics.median(found) for found in seconds.values())
-    stored = sum(file.stat().st_size for file in (home / "timed").rglob("*.npy")) / 1e6
+    stored = sum(file.stat().st_size for file in (home / "banks").rglob("*.npy")) / 1e6
     return (
         f"{len(sides[0])} images to train on, {len(sides[1])} of validation, "
         f"{task.feature_bank} copies\n\n"
