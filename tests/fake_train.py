@@ -1,5 +1,6 @@
 """A `train` that costs nothing: writes what a study reads of a run; dies, fails or waits if told to."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -40,7 +41,8 @@ assert json.loads(Path(flag("--split-file")).read_text())
 for name_of_weights in ("weights.weights.h5", "features/weights.weights.h5"):
     (out / name_of_weights).write_text("weights")
 run = dict.fromkeys({needed!r}) | {{
-    "seed": int(flag("--seed")), "sides": {{"train": ["r0", "r1"], "test": ["r2"]}},
+    "task": json.loads({task!r}), "seed": int(flag("--seed")),
+    "sides": {{"train": ["r0", "r1"], "validation": [], "test": ["r2"]}},
     "patients": {{"test": ["p2"]}}, "epochs_trained": 3, "best_epoch": 2, "parameters": 10,
     "state": "finished",
 }}
@@ -63,10 +65,13 @@ class FakeTrain:
 
     def __init__(self, home: Path):
         from mri_tf.runs import NEEDED
+        from mri_tf.task import Task, to_json
 
+        task = Task(name="t", channels=("mr",), image_shape=(8, 8), class_names=("a", "b"), model="vgg")
         self.home = home
         self.program = home / "python"
-        self.program.write_text(SCRIPT.format(python=PYTHON, needed=NEEDED), encoding="utf-8")
+        script = SCRIPT.format(python=PYTHON, needed=NEEDED, task=json.dumps(to_json(task)))
+        self.program.write_text(script, encoding="utf-8")
         self.program.chmod(0o755)
         self.environment = {"FAKE_TRAIN": str(home)}
 

@@ -316,6 +316,7 @@ def test_groups_and_schedule_train_in_half_precision(tmp_path, thirds):
     assert run.finished
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_continues_from_the_same_file_only_and_is_loaded_without_it(
     tmp_path, thirds, monkeypatch
 ):
