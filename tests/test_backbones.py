@@ -24,6 +24,7 @@ MEAN, SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # t
 @pytest.fixture(scope="session")
 def source():
     """KerasHub's own ResNet-18 with BatchNorm statistics that are not those of a new one."""
+    keras.utils.set_random_seed(0)
     network = backbones._resnet("resnet18")
     rng = np.random.default_rng(0)
     for variable in network.variables:

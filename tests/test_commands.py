@@ -222,6 +222,7 @@ def test_few_training_samples_a_class_and_never_more_validation(inside):
     assert sides["test"] == whole["test"]
 
 
+@pytest.mark.slow
 def test_a_random_split_is_labelled_leaky(inside):
     arguments = ["--task", "thirds.py", "--variant", "scratch", "--data", "data/thirds",
                  "--split", "random", "--set", "epochs=1", "--no-export",

@@ -93,7 +93,8 @@ def test_the_reported_output_is_the_mean_over_the_patient_s_slices(hearts):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", ["manual", ATTENTION])
+@pytest.mark.slow  # the fast tier has it of meningioma_grading's demo
+@pytest.mark.parametrize("variant", ["manual", "attention"])
 def test_the_export_answers_for_a_patient_s_slices_as_evaluate_does(hearts, variant, tmp_path):
     from mri_tf.export import main as export
     from mri_tf.parity import session_of

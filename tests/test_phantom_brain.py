@@ -134,6 +134,7 @@ def test_scanners_differ_in_everything_a_scan_can_differ_in():
     assert all(min(shape[:2]) >= 64 for shape in shapes)
 
 
+@pytest.mark.slow
 def test_tumours_lie_inside_the_brain_on_the_side_they_were_drawn_on(tumors):
     for kind, patient, scan in tumors:
         where = scan.tumor > 0
@@ -147,6 +148,7 @@ def test_tumours_lie_inside_the_brain_on_the_side_they_were_drawn_on(tumors):
             assert np.sign(body[0] - midline) == np.sign(patient.tumor.centre[0])
 
 
+@pytest.mark.slow
 def test_a_low_grade_tumour_is_darker_than_white_matter(tumors):
     for kind, _, scan in tumors:
         solid = scan.tumor == 1
@@ -162,6 +164,7 @@ def _bright_ml(scan):
     return bright.sum() * np.prod(_spacing(scan.affine)) / 1000
 
 
+@pytest.mark.slow
 def test_enhancing_volume_separates_the_types_but_not_perfectly(tumors):
     ring = [kind == "glioblastoma" for kind, _, _ in tumors]
     assert 0.75 < roc_auc_score(ring, [_bright_ml(scan) for _, _, scan in tumors]) < 0.97
