@@ -21,9 +21,9 @@ import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from mri_tf.data.augment3d import Changes, apply_changes, random_affine3d, random_flip
-from mri_tf.data.gamma import apply_gamma
-from mri_tf.data.resample3d import resample_linear
+from mri_tf.pipeline.augment3d import Changes, apply_changes, random_affine3d, random_flip
+from mri_tf.pipeline.augment_ops import apply_gamma
+from mri_tf.pipeline.resample3d import resample_linear
 
 SIZE, CHANNELS = (96, 96, 96), 4
 DEGREES = np.array([12.0, -7.0, 18.0])  # about depth, rows, columns

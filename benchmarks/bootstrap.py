@@ -17,8 +17,8 @@ import numpy as np
 from sklearn import metrics as sk
 
 from mri_tf.metrics import classification_metrics
-from mri_tf.metrics.bootstrap import RESAMPLES, multiplicities
 from mri_tf.metrics.classifier import SPECIFICITY, checked, classifier_numbers
+from mri_tf.metrics.intervals import RESAMPLES, multiplicities
 
 
 def main() -> None:

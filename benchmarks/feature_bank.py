@@ -62,8 +62,8 @@ def main() -> None:
 
 def prepare_set(file: Path, raw: Path, home: Path):
     """(task, prepared set)."""
-    from data_prep.prepare import prepare
-    from mri_tf.tasks import load_task
+    from data_prep.prepare.prepare import prepare
+    from mri_tf.task.files import load_task
 
     task = load_task(file)
     prepared, _ = prepare(task, file, raw, home / "data")
@@ -72,8 +72,8 @@ def prepare_set(file: Path, raw: Path, home: Path):
 
 def run_of(task, prepared, folder: Path, seed: int):
     """A run that has not started; the split is the seed's."""
-    from mri_tf.fitting import new_run
-    from mri_tf.sides import HowToSplit, choose_sides
+    from mri_tf.splits.sides import HowToSplit, choose_sides
+    from mri_tf.train.fit import new_run
 
     sides = choose_sides(prepared, task, HowToSplit("patient", None, None, seed))
     return new_run(folder, task, prepared, sides, seed)
@@ -83,11 +83,11 @@ def time_epochs(task, prepared, home: Path, rounds: int) -> str:
     """Seconds an epoch of both paths: three short trainings each, in turns."""
     import keras
 
-    from mri_tf.assemble import build_parts, put_together
-    from mri_tf.data.plan import TrainingPlan
-    from mri_tf.feeding import feed_features, feed_images
-    from mri_tf.fitting import positions_of
-    from mri_tf.frozen_prefix import split_at_frozen
+    from mri_tf.network.build import build_parts, put_together
+    from mri_tf.pipeline.epoch_plan import TrainingPlan
+    from mri_tf.store.run import positions_of
+    from mri_tf.train.feed import feed_features, feed_images
+    from mri_tf.train.frozen_prefix import split_at_frozen
 
     run = run_of(task, prepared, home / "timed", seed=0)
     sides = positions_of(run, prepared)
@@ -140,8 +140,9 @@ def seconds_of_epochs(model, data, count: int) -> list[float]:
 
 def compare_auc(task, prepared, home: Path, seeds: int) -> str:
     """AUC of the held-out patients, a row a seed, and the mean of the differences."""
-    from mri_tf.evaluating import HeldOut, evaluate_run
-    from mri_tf.fitting import fit_run, positions_of
+    from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
+    from mri_tf.store.run import positions_of
+    from mri_tf.train.fit import fit_run
 
     rows, differences = [], []
     for seed in range(seeds):

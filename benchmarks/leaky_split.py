@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.prepared import Prepared
+from mri_tf.store.prepared import Prepared
 from mri_tf.tables import markdown
 
 

@@ -58,11 +58,11 @@ def main() -> None:
 
 
 def prepare_case(raw: Path, data: Path, seed: int) -> Case:
-    from data_prep.prepare import prepare
-    from mri_tf.fitting import training_counts
-    from mri_tf.losses import class_weights
-    from mri_tf.splits import split_units
-    from mri_tf.tasks import find_task_file, load_task
+    from data_prep.prepare.prepare import prepare
+    from mri_tf.calibration.class_balance import class_weights
+    from mri_tf.splits.split import split_units
+    from mri_tf.task.files import find_task_file, load_task
+    from mri_tf.train.fit import training_counts
 
     file = find_task_file(TASK)
     task = load_task(file)
@@ -85,10 +85,10 @@ def train_ours(case: Case, minutes: float, seed: int) -> tuple[int, int, np.ndar
 
     import keras
 
-    from mri_tf.data.pipeline import batch_function, ordered_batches, training_batches, walk
-    from mri_tf.data.plan import TrainingPlan
-    from mri_tf.losses import weighted_cross_entropy
-    from mri_tf.models import builder
+    from mri_tf.models.registry import builder
+    from mri_tf.pipeline.batches import batch_function, ordered_batches, training_batches, walk
+    from mri_tf.pipeline.epoch_plan import TrainingPlan
+    from mri_tf.train.loss import weighted_cross_entropy
 
     task = dataclasses.replace(case.task, epochs=10**6)
     keras.utils.set_random_seed(seed)
@@ -119,7 +119,7 @@ def train_ours(case: Case, minutes: float, seed: int) -> tuple[int, int, np.ndar
 
 def write_arrays(case: Case, home: Path) -> None:
     """Normalised voxels, channels first, masks, and what else the peer needs, into the folder."""
-    from mri_tf.data.pipeline import ordered_batches, walk
+    from mri_tf.pipeline.batches import ordered_batches, walk
 
     for side, records in (("train", case.train), ("test", case.test)):
         images, masks = [], []
@@ -132,7 +132,7 @@ def write_arrays(case: Case, home: Path) -> None:
 
 
 def train_peer(flags, home: Path, cores: int) -> tuple[int, int, np.ndarray]:
-    from mri_tf.tasks import find_task_file, load_task
+    from mri_tf.task.files import find_task_file, load_task
 
     task = load_task(find_task_file(TASK))
     script = Path(__file__).with_name("lgg_dice_peer.py")
@@ -150,7 +150,7 @@ def train_peer(flags, home: Path, cores: int) -> tuple[int, int, np.ndarray]:
 
 def print_row(name: str, case: Case, parameters: int, steps: int, predicted: np.ndarray) -> None:
     from mri_tf.metrics import hausdorff95, volume_metrics
-    from mri_tf.predicting import label_pairs
+    from mri_tf.network.inference import label_pairs
     from mri_tf.tables import format_interval
 
     confusions, distances = [], []

@@ -42,7 +42,7 @@ def main() -> None:
 
 def opened(folder: Path, region: str):
     """The finished run; ends unless it is a 3D classifier normalised over that region."""
-    from mri_tf.runs import open_finished
+    from mri_tf.store.run import open_finished
 
     run = open_finished(folder)
     found = run.task.normalize.get("region", "image")
@@ -54,11 +54,11 @@ def opened(folder: Path, region: str):
 
 def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[str, float]]]:
     """Map -> part -> patient -> mean share of their records."""
-    from mri_tf.assemble import load_network
-    from mri_tf.explaining import explain_record, shares_of
-    from mri_tf.fitting import positions_of
-    from mri_tf.prepared import Prepared
-    from mri_tf.saliency import check_layer, guided_copy
+    from mri_tf.explain.maps import explain_record, shares_of
+    from mri_tf.explain.saliency import check_layer, guided_copy
+    from mri_tf.network.build import load_network
+    from mri_tf.store.prepared import Prepared
+    from mri_tf.store.run import positions_of
 
     prepared = Prepared.open(run.data_folder)
     model = load_network(run)

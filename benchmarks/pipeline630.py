@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.phantom.class_pictures import write_class_pictures
-from data_prep.prepare import prepare
-from mri_tf.assemble import build_network
-from mri_tf.data.pipeline import batch_function, training_batches
-from mri_tf.data.plan import TrainingPlan
-from mri_tf.task import with_values
-from mri_tf.tasks import FOLDER, load_task
+from data_prep.phantom.class_pictures.dataset import write_class_pictures
+from data_prep.prepare.prepare import prepare
+from mri_tf.network.build import build_network
+from mri_tf.pipeline.batches import batch_function, training_batches
+from mri_tf.pipeline.epoch_plan import TrainingPlan
+from mri_tf.task.files import FOLDER, load_task
+from mri_tf.task.overrides import with_values
 
 
 def main() -> None:

@@ -67,8 +67,8 @@ def main() -> None:
 def write_phantom(raw: Path, patients: int, epochs: int) -> Phantom:
     """The phantom of sax_levels: six slices a patient, two of each third of the heart."""
     from data_prep.phantom.short_axis import write_short_axis_phantom
-    from mri_tf.task import with_values
-    from mri_tf.tasks import find_task_file, load_task
+    from mri_tf.task.files import find_task_file, load_task
+    from mri_tf.task.overrides import with_values
 
     raw.mkdir()
     write_short_axis_phantom(raw, patients, seed=0, signal=True)
@@ -82,10 +82,10 @@ def count(phantom: Phantom, seed: int | None, home: Path) -> dict:
     """metrics.json of one run; labels are exchanged by the seed, None leaves them as they are."""
     import keras
 
-    from data_prep.prepare import prepare
-    from mri_tf.evaluating import HeldOut, evaluate_run
-    from mri_tf.fitting import fit_run, new_run
-    from mri_tf.sides import HowToSplit, choose_sides
+    from data_prep.prepare.prepare import prepare
+    from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
+    from mri_tf.splits.sides import HowToSplit, choose_sides
+    from mri_tf.train.fit import fit_run, new_run
 
     keras.backend.clear_session()
     labels = phantom.manifest["axial_level"].to_numpy()

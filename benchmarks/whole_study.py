@@ -47,9 +47,9 @@ def write_study(raw: Path) -> None:
     """One high-grade case in the layout of 2017."""
     import numpy as np
 
-    from data_prep.phantom.glioma import draw_case, render_case
+    from data_prep.io.nifti import write_nifti
+    from data_prep.phantom.glioma.dataset import draw_case, render_case
     from data_prep.volume import Volume
-    from data_prep.write_nifti import write_nifti
 
     start = time.perf_counter()
     images, labels = render_case(draw_case("HGG", np.random.default_rng(0)), SHAPE)
@@ -83,8 +83,8 @@ def print_rows(found: dict) -> list[str]:
 
 def measure_n4(raw: Path) -> dict:
     """Seconds a sequence, and the peak of the whole process in gigabytes."""
+    from data_prep.io.nifti import read_nifti
     from data_prep.ops.n4 import n4_corrected
-    from data_prep.readers.nifti import read_nifti
 
     found = {}
     for name in SEQUENCES:
@@ -100,13 +100,13 @@ def measure_grading(raw: Path, rounds: int) -> dict:
     import numpy as np
 
     from data_prep.glioma_grading import list_sources, read_source
-    from mri_tf.data.cut import cut_function
-    from mri_tf.data.normalize import normalize
-    from mri_tf.data.pipeline import batch_function
-    from mri_tf.models import builder
-    from mri_tf.predicting import predict_whole
-    from mri_tf.task import with_values
-    from mri_tf.tasks import find_task_file, load_task
+    from mri_tf.models.registry import builder
+    from mri_tf.network.inference import predict_whole
+    from mri_tf.pipeline.batches import batch_function
+    from mri_tf.pipeline.field_of_view import cut_function
+    from mri_tf.pipeline.normalize import normalize
+    from mri_tf.task.files import find_task_file, load_task
+    from mri_tf.task.overrides import with_values
 
     plain = {"prep": dict(crop_to_brain=True, dtype="float16")}
     segmenting, grading = (

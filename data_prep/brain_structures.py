@@ -6,11 +6,11 @@ order of class_names. A volume without a label map is not listed.
 
 from pathlib import Path
 
-from data_prep.phantom.brain import write_brain_structures_phantom
+from data_prep.cases.to_predict import Unlabelled, volumes_at
+from data_prep.cases.volume_case import OPERATIONS, SETTINGS, check_settings, labelled_sources
+from data_prep.cases.volume_case import labelled_record as read_source
+from data_prep.phantom.brain.dataset import write_brain_structures_phantom
 from data_prep.source import Source
-from data_prep.study3d import OPERATIONS, SETTINGS, check_settings, labelled_sources
-from data_prep.study3d import labelled_record as read_source
-from data_prep.unlabelled import Unlabelled, volumes_at
 from mri_tf.task import Task
 
 __all__ = [

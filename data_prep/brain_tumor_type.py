@@ -6,15 +6,14 @@ scanner, group and split. Volumes that the table does not name are another task'
 
 from pathlib import Path
 
-from data_prep.csv_manifest import check_labels, check_patients
-from data_prep.phantom.brain import write_brain_type_phantom
-from data_prep.readers.nifti import read_nifti
-from data_prep.readers.table import read_table
+from data_prep.cases.to_predict import Unlabelled, volumes_at
+from data_prep.cases.volume_case import OPERATIONS, SETTINGS, check_settings, study_record
+from data_prep.io.nifti import read_nifti
+from data_prep.io.table import check_labels, check_patients, read_table
+from data_prep.phantom.brain.dataset import write_brain_type_phantom
 from data_prep.source import Source
-from data_prep.study3d import OPERATIONS, SETTINGS, check_settings, study_record
-from data_prep.unlabelled import Unlabelled, volumes_at
 from data_prep.volume import three_dimensional
-from mri_tf.schema import Record
+from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 __all__ = [

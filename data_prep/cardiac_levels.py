@@ -7,17 +7,16 @@ patient_id, z_mm (height of the slice's centre in the scanner's RAS millimetres)
 import math
 from pathlib import Path
 
-from data_prep.csv_manifest import check_labels, check_patients
+from data_prep.cases.to_predict import Unlabelled, volumes_at
+from data_prep.io.nifti import read_nifti
+from data_prep.io.table import check_labels, check_patients, read_table
 from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16, nearest_slice
 from data_prep.ops.clahe import clahe_uint8
-from data_prep.phantom.thorax import write_thorax_phantom
-from data_prep.readers.nifti import read_nifti
-from data_prep.readers.table import read_table
+from data_prep.phantom.thorax.dataset import write_thorax_phantom
 from data_prep.source import Source, Unreadable
-from data_prep.unlabelled import Unlabelled, volumes_at
 from data_prep.volume import Volume, geometry_facts, three_dimensional
-from mri_tf.errors import InputError
-from mri_tf.schema import NO_LABEL, Record
+from mri_tf.core.errors import InputError
+from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
 OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane", "clahe if set")

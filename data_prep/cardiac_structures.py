@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.cases.to_predict import Unlabelled, volumes_at
+from data_prep.io.nifti import read_nifti
 from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16
-from data_prep.ops.label_map import check_label_map
-from data_prep.phantom.thorax import write_thorax_phantom
-from data_prep.readers.nifti import read_nifti
+from data_prep.ops.stack import check_label_map
+from data_prep.phantom.thorax.dataset import write_thorax_phantom
 from data_prep.source import Source
-from data_prep.unlabelled import Unlabelled, volumes_at
 from data_prep.volume import geometry_facts, three_dimensional
-from mri_tf.errors import InputError
-from mri_tf.schema import Record
+from mri_tf.core.errors import InputError
+from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 SETTINGS = {"slice_step", "slope", "intercept"}

@@ -2,7 +2,7 @@
 
 A prep file of one line serves a task of your own: `from data_prep.class_folders import *`.
 Every file that is not hidden is taken for an image, by its content and whatever its name; one that
-is none is named and left out. Copies are looked for (`data_prep.duplicates`), and each group of
+is none is named and left out. Copies are looked for (`data_prep.prepare.duplicates`), and each group of
 them counts as a patient. Settings are those of manifest.csv but for its columns.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from data_prep.csv_manifest import OPERATIONS, check_settings, read_source, sources_to_predict
 from data_prep.csv_manifest import SETTINGS as TABLE_SETTINGS
 from data_prep.source import Source
-from mri_tf.errors import InputError, some_of
+from mri_tf.core.errors import InputError, some_of
 from mri_tf.task import Task
 
 __all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict"]

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.duplicates import check_duplicates
+from data_prep.cases.to_predict import Unlabelled, images_at
+from data_prep.io.image import read_image, read_label_image
+from data_prep.io.table import check_labels, check_patients, read_table
 from data_prep.ops.clahe import clahe_uint8
-from data_prep.readers.image import read_image, read_label_image
-from data_prep.readers.table import read_table
+from data_prep.ops.image_similarity import check_duplicates
 from data_prep.source import Source, Unreadable
-from data_prep.unlabelled import Unlabelled, images_at
-from mri_tf.errors import InputError, some_of
-from mri_tf.schema import NO_LABEL, Record
+from mri_tf.core.errors import InputError, some_of
+from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
 OPERATIONS = ("decode_image", "fit_to_grid", "rescale", "clahe if set")
@@ -56,31 +56,9 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
     ]
 
 
-def check_patients(rows: list[dict[str, str]], table: str) -> None:
-    """Raises InputError if a row names no patient."""
-    nameless = [str(number) for number, row in enumerate(rows, 2) if not row["patient_id"]]
-    if nameless:
-        raise InputError(
-            f"Every row of {table} names its patient.",
-            f"no patient_id in line {some_of(nameless)}",
-            "Fill it in: splits are by patient.",
-        )
-
-
-def check_labels(labels: list[str], task: Task, table: str) -> None:
-    """Raises InputError if a label is not a class of the task."""
-    unknown = sorted(set(labels) - set(task.class_names))
-    if unknown:
-        raise InputError(
-            f"Labels in {table} are classes of task {task.name}: {', '.join(task.class_names)}.",
-            some_of(repr(label) for label in unknown),
-            "Correct the table or class_names in the task file.",
-        )
-
-
 def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     """One image (and its mask) on the task's grid; raises Unreadable."""
-    from mri_tf.images import fit_to_grid, to_record_values
+    from mri_tf.pipeline.image_files import fit_to_grid, to_record_values
 
     stored = read_image(raw / source.files["image"], len(task.channels), task.prep.get("bits", 0))
     dtype = task.prep.get("dtype", "uint8")
@@ -137,7 +115,7 @@ def _check_range(values: np.ndarray, dtype: str) -> None:
 
 
 def _read_mask(raw: Path, source: Source, shape: tuple[int, int], task: Task) -> np.ndarray:
-    from mri_tf.images import fit_to_grid
+    from mri_tf.pipeline.image_files import fit_to_grid
 
     if "mask" not in source.files:
         raise Unreadable("the row names no mask")

@@ -7,11 +7,10 @@ group, split, age, sex where known) and, in each patient's folder, DICOM files i
 
 from pathlib import Path
 
-from data_prep.csv_manifest import check_labels, check_patients
-from data_prep.dicom_study import OPERATIONS, SETTINGS, check_settings, dicom_source, read_source
-from data_prep.readers.table import read_table
+from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_source, read_source
+from data_prep.cases.to_predict import Unlabelled, dicom_at
+from data_prep.io.table import check_labels, check_patients, read_table
 from data_prep.source import Source
-from data_prep.unlabelled import Unlabelled, dicom_at
 from mri_tf.task import Task
 
 __all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict"]

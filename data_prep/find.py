@@ -5,8 +5,8 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
-from mri_tf.errors import InputError
-from mri_tf.tasks import is_built_in, load_module
+from mri_tf.core.errors import InputError
+from mri_tf.task.files import is_built_in, load_module
 
 NEEDED = ("list_sources", "read_source", "OPERATIONS", "SETTINGS")
 
@@ -19,7 +19,7 @@ def prep_module(task_file: Path) -> ModuleType:
     list_sources(raw, task), read_source(raw, source, task), OPERATIONS, SETTINGS (the keys that
     `prep` of a task may have) and, where there is such a thing, write_phantom(folder, patients, seed,
     signal, progress) for fake raw data, sources_to_predict(path, task) for inputs without labels
-    (data_prep/unlabelled.py), MASK_ROLE, the role of a tumour mask that a user gives ("mask" unless
+    (data_prep/cases/to_predict.py), MASK_ROLE, the role of a tumour mask that a user gives ("mask" unless
     said), and SUBMISSION, the columns (id, value) of a submission and the class it is about.
     """
     if is_built_in(task_file):

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.phantom.glioma import write_glioma_phantom
-from data_prep.readers.nifti import read_nifti
-from data_prep.readers.table import read_table
+from data_prep.cases.to_predict import Unlabelled, folders_at
+from data_prep.cases.volume_case import OPERATIONS, SETTINGS, check_settings, study_record
+from data_prep.io.nifti import read_nifti
+from data_prep.io.table import read_table
+from data_prep.phantom.glioma.dataset import write_glioma_phantom
 from data_prep.source import Source
-from data_prep.study3d import OPERATIONS, SETTINGS, check_settings, study_record
-from data_prep.unlabelled import Unlabelled, folders_at
 from data_prep.volume import Volume, three_dimensional
-from mri_tf.errors import InputError, some_of
-from mri_tf.schema import Record
+from mri_tf.core.errors import InputError, some_of
+from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 __all__ = [

@@ -6,11 +6,11 @@ Raw layout: images/<patient>.nii.gz and labels/<patient>.nii.gz on one grid; lab
 
 from pathlib import Path
 
+from data_prep.cases.to_predict import Unlabelled, volumes_at
+from data_prep.cases.volume_case import OPERATIONS, SETTINGS, check_settings, labelled_sources
+from data_prep.cases.volume_case import labelled_record as read_source
 from data_prep.phantom.hippocampus import write_hippocampus_phantom
 from data_prep.source import Source
-from data_prep.study3d import OPERATIONS, SETTINGS, check_settings, labelled_sources
-from data_prep.study3d import labelled_record as read_source
-from data_prep.unlabelled import Unlabelled, volumes_at
 from mri_tf.task import Task
 
 __all__ = [

@@ -8,16 +8,15 @@ stretches each axis: true spacings are unknown, and the record says so.
 import dataclasses
 from pathlib import Path
 
-from data_prep.csv_manifest import check_labels, check_patients
-from data_prep.phantom.lgg import write_lgg_phantom
-from data_prep.readers.nifti import read_nifti
-from data_prep.readers.table import read_table
+from data_prep.cases.to_predict import Unlabelled, folders_at
+from data_prep.cases.volume_case import OPERATIONS, check_settings, study_record
+from data_prep.cases.volume_case import SETTINGS as STUDY_SETTINGS
+from data_prep.io.nifti import read_nifti
+from data_prep.io.table import check_labels, check_patients, read_table
+from data_prep.phantom.glioma.lgg import write_lgg_phantom
 from data_prep.source import Source
-from data_prep.study3d import OPERATIONS, check_settings, study_record
-from data_prep.study3d import SETTINGS as STUDY_SETTINGS
-from data_prep.unlabelled import Unlabelled, folders_at
 from data_prep.volume import three_dimensional
-from mri_tf.schema import NOMINAL, Record
+from mri_tf.store.record import NOMINAL, Record
 from mri_tf.task import Task
 
 __all__ = [

@@ -14,19 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.csv_manifest import check_patients
+from data_prep.cases.to_predict import Unlabelled, folders_at
+from data_prep.cases.volume_case import check_settings, in_dtype, joined_study
+from data_prep.io.nifti import read_nifti
+from data_prep.io.table import check_patients, read_table
 from data_prep.ops.average import averaged, averaging_factors
 from data_prep.ops.axial import check_tilt
 from data_prep.ops.crop import Box, crop, mask_box
-from data_prep.phantom.meningioma import write_meningioma_phantom
-from data_prep.readers.nifti import read_nifti
-from data_prep.readers.table import read_table
+from data_prep.phantom.meningioma.dataset import write_meningioma_phantom
 from data_prep.source import Source, Unreadable
-from data_prep.study3d import check_settings, in_dtype, joined_study
-from data_prep.unlabelled import Unlabelled, folders_at
 from data_prep.volume import Volume, three_dimensional
-from mri_tf.errors import InputError, some_of
-from mri_tf.schema import NO_LABEL, Record
+from mri_tf.core.errors import InputError, some_of
+from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
 __all__ = [

@@ -7,13 +7,12 @@ MGMT_value (0 or 1). A folder of <5 digits>/ alone, as the set's test/, is prepa
 import re
 from pathlib import Path
 
-from data_prep.csv_manifest import check_labels
-from data_prep.dicom_study import OPERATIONS, SETTINGS, check_settings, dicom_source, read_source
-from data_prep.phantom.mgmt import write_mgmt_phantom
-from data_prep.readers.table import read_table
+from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_source, read_source
+from data_prep.cases.to_predict import Unlabelled, dicom_at, dicom_folder
+from data_prep.io.table import check_labels, read_table
+from data_prep.phantom.glioma.mgmt import write_mgmt_phantom
 from data_prep.source import Source
-from data_prep.unlabelled import Unlabelled, dicom_at, dicom_folder
-from mri_tf.errors import InputError, some_of
+from mri_tf.core.errors import InputError, some_of
 from mri_tf.task import Task
 
 __all__ = [

@@ -24,3 +24,8 @@ class Source:
         values = asdict(self)
         del values["to_predict"]  # no source of a prepared set is
         return values
+
+
+def main_file(source: Source) -> str:
+    """The file that names a source in messages and in the sidecar."""
+    return next(iter(source.files.values()), source.patient)

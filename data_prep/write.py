@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from mri_tf.command import (
+from mri_tf.core.command_line import (
     DONE,
     SOME_SKIPPED,
     Parser,
@@ -12,16 +12,16 @@ from mri_tf.command import (
     positive_int,
     run_command,
 )
-from mri_tf.errors import InputError
+from mri_tf.core.errors import InputError
 
 
 def main(arguments: list[str]) -> int:
     """Prepares a raw folder into a set of records; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
-    from data_prep.prepare import HowToPrepare, prepare
-    from data_prep.pseudonyms import Pseudonyms, read_or_make_salt
-    from mri_tf.tasks import find_task_file, load_task
+    from data_prep.prepare.prepare import HowToPrepare, prepare
+    from data_prep.prepare.pseudonyms import Pseudonyms, read_or_make_salt
+    from mri_tf.task.files import find_task_file, load_task
 
     task_file = find_task_file(flags.task)
     if flags.salt_file and not flags.pseudonyms:

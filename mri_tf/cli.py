@@ -9,8 +9,8 @@ import runpy
 import sys
 from pathlib import Path
 
-from mri_tf.command import run_command
-from mri_tf.errors import InputError
+from mri_tf.core.command_line import run_command
+from mri_tf.core.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("mri_tf", "data_prep", "tuning")

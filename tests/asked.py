@@ -6,16 +6,15 @@ import numpy as np
 import tensorflow as tf
 from serving_models import Client, running
 
-from mri_tf.answered import bags_of
-from mri_tf.assemble import load_network
-from mri_tf.data.bags import pad_slices, present_slices
-from mri_tf.data.pipeline import walk, walk_bags
-from mri_tf.fitting import positions_of
-from mri_tf.parity import PARITY_RECORDS, session_of
-from mri_tf.predicting import predict_records, predict_whole
-from mri_tf.record_arrays import arrays_of, cut_before, seen_by_network
-from mri_tf.served_graph import reported
-from mri_tf.studies import taken_slices
+from mri_tf.export.graph import reported
+from mri_tf.export.inputs import arrays_of, cut_before, seen_by_network
+from mri_tf.export.parity import PARITY_RECORDS, session_of
+from mri_tf.network.build import load_network
+from mri_tf.network.inference import predict_records, predict_whole
+from mri_tf.pipeline.bags import pad_slices, present_slices
+from mri_tf.pipeline.batches import walk, walk_bags
+from mri_tf.splits.units import bags_of, taken_slices
+from mri_tf.store.run import positions_of
 
 VOLUMES = 2  # as JSON they take seconds
 

@@ -64,8 +64,9 @@ class FakeTrain:
     """The fake and its orders; a run is named CELL-sSEED."""
 
     def __init__(self, home: Path):
-        from mri_tf.runs import NEEDED
-        from mri_tf.task import Task, to_json
+        from mri_tf.store.run import NEEDED
+        from mri_tf.task import Task
+        from mri_tf.task.spec import to_json
 
         task = Task(name="t", channels=("mr",), image_shape=(8, 8), class_names=("a", "b"), model="vgg")
         self.home = home
@@ -108,7 +109,7 @@ def is_alive(process: int) -> bool:
 
 
 def job_of(folder: Path, name: str, **changes) -> dict:
-    """A job of `run_cell`, as `mri_tf.jobs` makes them."""
+    """A job of `run_cell`, as `mri_tf.study.jobs` makes them."""
     values = {
         "name": name,
         "folder": str(folder / "cells" / name),

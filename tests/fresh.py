@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
-from mri_tf.answers import Answers, to_values
-from mri_tf.assemble import build_network
-from mri_tf.decisions import OperatingPoint
-from mri_tf.out_of_distribution import fit_ranges, image_statistics
-from mri_tf.record_arrays import array_shapes
-from mri_tf.saved_model import Served
+from mri_tf.calibration.calibrator import Answers, to_values
+from mri_tf.calibration.operating_point import OperatingPoint
+from mri_tf.export.inputs import array_shapes
+from mri_tf.export.out_of_distribution import fit_ranges, image_statistics
+from mri_tf.export.saved_model import Served
+from mri_tf.network.build import build_network
 from mri_tf.task import Task
 
 

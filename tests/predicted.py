@@ -9,16 +9,16 @@ from PIL import Image
 from serving_models import running
 
 from data_prep.find import prep_module
-from data_prep.readers.nifti import read_nifti
-from mri_tf.answered import answered
-from mri_tf.answers import from_values
-from mri_tf.assemble import load_network
-from mri_tf.data.pipeline import ordered_batches, walk
-from mri_tf.fitting import positions_of
-from mri_tf.predict import main as predict
-from mri_tf.predicting import predict_records, predict_whole
-from mri_tf.prediction_files import write_label_picture, write_on_source
-from mri_tf.tasks import FOLDER
+from data_prep.io.nifti import read_nifti
+from mri_tf.calibration.calibrator import from_values
+from mri_tf.network.build import load_network
+from mri_tf.network.inference import predict_records, predict_whole
+from mri_tf.pipeline.batches import ordered_batches, walk
+from mri_tf.predict.__main__ import main as predict
+from mri_tf.predict.files import write_label_picture, write_on_source
+from mri_tf.splits.units import answered
+from mri_tf.store.run import positions_of
+from mri_tf.task.files import FOLDER
 
 STUDIES = 2  # held-out ones are compared
 TIE = 1e-4  # labels whose probabilities are this close may be either

@@ -138,8 +138,8 @@ def _set_method(folder: Path, name: str) -> None:
 @contextlib.contextmanager
 def running(root: Path, **settings):
     """A server around a folder, in a thread of this process; yields it when it is ready."""
-    from mri_tf.serving.limits import Settings
-    from mri_tf.serving.server import Server
+    from mri_tf.serve.limits import Settings
+    from mri_tf.serve.server import Server
 
     settings.setdefault("poll_s", 0.05)
     server = Server(root, Settings(**settings), "127.0.0.1", 0, 0)

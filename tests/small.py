@@ -49,7 +49,7 @@ def sides_of(task, prepared, records):
     """Record positions a side as `new_run` takes them."""
     import numpy as np
 
-    from mri_tf.sides import Sides
+    from mri_tf.splits.sides import Sides
 
     natural = None
     if task.kind == "classification":

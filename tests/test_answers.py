@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score
 
-from mri_tf.answers import Answers, fit_answers, from_values, to_values
-from mri_tf.conformal import EVERYTHING
-from mri_tf.decisions import OperatingPoint
+from mri_tf.calibration.calibrator import Answers, fit_answers, from_values, to_values
+from mri_tf.calibration.operating_point import OperatingPoint
+from mri_tf.calibration.prediction_sets import EVERYTHING
 from mri_tf.task import Task
 
 PRIOR = np.array([0.7, 0.2, 0.1])
@@ -153,7 +153,7 @@ def in_graph(answers: Answers):
     """`answer_in_graph` of a run that holds these answers, on arrays."""
     import tensorflow as tf
 
-    from mri_tf.served_graph import answer_in_graph
+    from mri_tf.export.graph import answer_in_graph
 
     run = SimpleNamespace(
         task=SimpleNamespace(kind="classification"), values={"answers": to_values(answers)}
@@ -226,7 +226,7 @@ def test_of_equal_classes_the_lowest_label_is_decided_in_the_graph_too():
 def test_a_segmentation_has_no_answers_and_its_graph_gives_what_the_network_gives():
     import tensorflow as tf
 
-    from mri_tf.served_graph import answer_in_graph
+    from mri_tf.export.graph import answer_in_graph
 
     run = SimpleNamespace(task=SimpleNamespace(kind="segmentation"), values={"answers": None})
     outputs = np.random.default_rng(0).dirichlet(np.ones(3), (2, 4, 4)).astype(np.float32)

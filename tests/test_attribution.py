@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mri_tf.attribution import PARTS, attribution_shares
+from mri_tf.explain.attribution import PARTS, attribution_shares
 
 
 def ball(shape, centre, radius):

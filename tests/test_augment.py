@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mri_tf.data.augment import (
+from mri_tf.core.errors import InputError
+from mri_tf.pipeline.augment2d import (
     apply_transforms,
     check_augment,
     draw_transforms,
     random_affine,
     random_flip,
 )
-from mri_tf.data.normalize import check_normalize, needs_stats, normalize, value_range, zscore
-from mri_tf.data.pipeline import batch_function
-from mri_tf.errors import InputError
+from mri_tf.pipeline.batches import batch_function
+from mri_tf.pipeline.normalize import check_normalize, needs_stats, normalize, value_range, zscore
 from mri_tf.task import Task
 
 SIZE = (12, 16)  # rows, columns: not square, so that a swap of the two is seen

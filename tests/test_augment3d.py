@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 from scipy.ndimage import map_coordinates
 
-from mri_tf.data.augment import check_augment
-from mri_tf.data.augment3d import (
+from mri_tf.core.errors import InputError
+from mri_tf.pipeline.augment2d import check_augment
+from mri_tf.pipeline.augment3d import (
     AXES,
     PLANES,
     apply_changes,
@@ -16,10 +17,9 @@ from mri_tf.data.augment3d import (
     random_gamma,
     random_rot90,
 )
-from mri_tf.data.gamma import apply_gamma
-from mri_tf.data.pipeline import batch_function
-from mri_tf.data.resample3d import resample_linear, resample_nearest
-from mri_tf.errors import InputError
+from mri_tf.pipeline.augment_ops import apply_gamma
+from mri_tf.pipeline.batches import batch_function
+from mri_tf.pipeline.resample3d import resample_linear, resample_nearest
 from mri_tf.task import Task
 
 SIZE = (8, 10, 12)  # depth, rows, columns: all different, so that a swap is seen

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from data_prep import cardiac_levels, cardiac_structures
+from data_prep.io.nifti import read_nifti
 from data_prep.ops.axial import axial_slice, nearest_slice
-from data_prep.readers.nifti import read_nifti
 from data_prep.source import Source, Unreadable
 from data_prep.volume import Volume, three_dimensional
-from mri_tf.task import with_values
-from mri_tf.tasks import find_task_file, load_task
+from mri_tf.task.files import find_task_file, load_task
+from mri_tf.task.overrides import with_values
 
 SHAPE = (10, 14, 6)  # x, y, z
 SPACING = (2.0, 1.0, 3.0)

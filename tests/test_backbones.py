@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mri_tf.assemble import check_task
-from mri_tf.errors import InputError
-from mri_tf.frozen_prefix import split_at_frozen
-from mri_tf.models import backbone_classifier, backbone_ensemble, backbones, builder, check_model_args
-from mri_tf.saliency import check_layer, grad_cam, guided_backpropagation, guided_copy
+from mri_tf.core.errors import InputError
+from mri_tf.explain.saliency import check_layer, grad_cam, guided_backpropagation, guided_copy
+from mri_tf.models import backbone_classifier, backbone_ensemble, backbones
+from mri_tf.models.registry import builder, check_model_args
+from mri_tf.network.build import check_task
 from mri_tf.task import Task
+from mri_tf.train.frozen_prefix import split_at_frozen
 
 SIDE = 64
 MEAN, SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # torchvision's, of ImageNet

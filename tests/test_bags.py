@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from mri_tf.answered import bags_of
-from mri_tf.bags import SLICE_PROBABILITIES, bag_network, check_bag, scorer
-from mri_tf.data.bags import BagPlan, pad_slices, plain_bag_batches, present_slices
-from mri_tf.data.plan import TrainingPlan
-from mri_tf.errors import InputError
+from mri_tf.core.errors import InputError
+from mri_tf.network.bags import SLICE_PROBABILITIES, bag_network, check_bag, scorer
+from mri_tf.pipeline.bags import BagPlan, pad_slices, plain_bag_batches, present_slices
+from mri_tf.pipeline.epoch_plan import TrainingPlan
+from mri_tf.splits.units import bags_of
 
 SIZES = (3, 1, 5)
 

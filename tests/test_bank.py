@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 from small import sides_of
 
-from data_prep.prepare import prepare
-from mri_tf.assemble import build_network, load_network
-from mri_tf.bank import Side, _draw, bank_batches, bank_identity, every_record, fill_bank
-from mri_tf.data.pipeline import batch_function, walk
-from mri_tf.data.plan import TrainingPlan, plain_batches
-from mri_tf.errors import InputError
-from mri_tf.fitting import fit_run, new_run
-from mri_tf.frozen_prefix import split_at_frozen
-from mri_tf.splits import split_units, tie_together
-from mri_tf.task import with_values
-from mri_tf.tasks import load_task
+from data_prep.prepare.prepare import prepare
+from mri_tf.core.errors import InputError
+from mri_tf.network.build import build_network, load_network
+from mri_tf.pipeline.batches import batch_function, walk
+from mri_tf.pipeline.epoch_plan import TrainingPlan, plain_batches
+from mri_tf.splits.split import split_units, tie_together
+from mri_tf.task.files import load_task
+from mri_tf.task.overrides import with_values
+from mri_tf.train.feature_bank import Side, _draw, bank_batches, bank_identity, every_record, fill_bank
+from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.frozen_prefix import split_at_frozen
 
 COPIES = 3
 
@@ -104,7 +104,7 @@ class _Stop(Exception):
 
 
 def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix, tmp_path, monkeypatch):
-    import mri_tf.bank as bank_module
+    from mri_tf.train import feature_bank as bank_module
 
     whole = fill_bank(tmp_path / "whole", prefix, _side(thirds), "one")
     monkeypatch.setattr(bank_module, "BATCHES_BETWEEN_MARKS", 2)
@@ -137,7 +137,7 @@ def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix
 def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
     thirds, prefix, tmp_path, monkeypatch
 ):
-    import mri_tf.bank as bank_module
+    from mri_tf.train import feature_bank as bank_module
 
     side = _side(thirds)
     whole = fill_bank(tmp_path / "whole", prefix, side, "one")
@@ -262,7 +262,7 @@ def trained(thirds, pools_run, tmp_path_factory):
         values = with_values(task, {"feature_bank": copies, "augment_probability": 0.0, "epochs": 2})
         run = new_run(home / name, values, prepared, sides_of(task, prepared, sides), 0, pools_run)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mri_tf.bank.STORED", np.dtype(stored or "float16"))
+            patch.setattr("mri_tf.train.feature_bank.STORED", np.dtype(stored or "float16"))
             runs[name] = fit_run(run, prepared, pools_run, 1)
     return runs
 
@@ -286,7 +286,7 @@ def test_a_finished_run_holds_the_whole_network_and_no_bank(trained):
 
 
 def test_trainings_of_equal_features_share_one_bank(thirds, pools_run, tmp_path, monkeypatch):
-    import mri_tf.bank as bank_module
+    from mri_tf.train import feature_bank as bank_module
 
     task, prepared, sides, _ = thirds
     filled = []

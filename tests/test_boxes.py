@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from mri_tf.data.boxes import cube_around, resample_cube
+from mri_tf.pipeline.boxes import cube_around, resample_cube
 
 
 def blob(shape, low, high):

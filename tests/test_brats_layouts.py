@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from data_prep.glioma_tumour import list_sources, read_source
-from data_prep.phantom import glioma
-from data_prep.prepare import prepare
-from mri_tf.errors import InputError
-from mri_tf.task import with_values
-from mri_tf.tasks import FOLDER, load_task
+from data_prep.phantom.glioma import dataset as glioma
+from data_prep.prepare.prepare import prepare
+from mri_tf.core.errors import InputError
+from mri_tf.task.files import FOLDER, load_task
+from mri_tf.task.overrides import with_values
 
 SMALL = {"image_shape": (16, 16, 16), "prep": dict(crop_to_brain=True, dtype="float16")}
 GRADING = with_values(load_task(FOLDER / "glioma_grading.py"), {**SMALL, "box.grid": (8, 8, 8)})

@@ -9,15 +9,9 @@ from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
-from mri_tf.calibration import (
-    calibrated,
-    correct_prior,
-    fit_temperature,
-    prior_offsets,
-    reliability_curve,
-    trained_shares,
-    validation_weights,
-)
+from mri_tf.calibration.class_balance import trained_shares, validation_weights
+from mri_tf.calibration.temperature import calibrated, correct_prior, fit_temperature, prior_offsets
+from mri_tf.metrics.reliability import reliability_curve
 
 EVEN = np.ones(3) / 3
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from fake_train import PYTHON, FakeTrain, driver, is_alive, job_of
 
-from mri_tf import cells
-from mri_tf.cells import finished_row, restarts_of, run_cell, run_of
-from mri_tf.errors import InputError, RunFailed
-from mri_tf.processes import ended_together
-from mri_tf.study import run_all
+from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.core.subprocesses import ended_together
+from mri_tf.study import cell as cells
+from mri_tf.study.__main__ import run_all
+from mri_tf.study.cell import finished_row, restarts_of, run_cell, run_of
 
 KILLED = f"die {int(signal.SIGKILL)}"
 SOON = 60.0  # seconds until something that takes a fraction of one has surely happened

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from data_prep.class_folders import list_sources
-from data_prep.phantom.class_pictures import class_names, write_class_pictures
-from data_prep.prepare import HowToPrepare, prepare
-from data_prep.pseudonyms import Pseudonyms
-from mri_tf.errors import InputError
-from mri_tf.prepared import PRIVATE, Prepared
-from mri_tf.sides import HowToSplit, choose_sides
-from mri_tf.tasks import FOLDER, load_task
+from data_prep.phantom.class_pictures.dataset import class_names, write_class_pictures
+from data_prep.prepare.prepare import HowToPrepare, prepare
+from data_prep.prepare.pseudonyms import Pseudonyms
+from mri_tf.core.errors import InputError
+from mri_tf.splits.sides import HowToSplit, choose_sides
+from mri_tf.store.prepared import PRIVATE, Prepared
+from mri_tf.task.files import FOLDER, load_task
 
 TASK_FILE = """
 from mri_tf.task import Task
@@ -165,7 +165,7 @@ def test_pseudonyms_name_the_groups_and_workers_change_nothing(own):
 
 
 def test_a_begun_set_whose_copies_have_changed_is_begun_again(own, monkeypatch):
-    from data_prep import prepare as module
+    from data_prep.prepare import prepare as module
 
     def killed(*_, **__):
         raise KeyboardInterrupt

@@ -14,17 +14,17 @@ import pytest
 from PIL import Image
 from small import write_raw, write_task_files
 
-from mri_tf.command import run_command
-from mri_tf.errors import InputError
-from mri_tf.evaluate import _with_labels
-from mri_tf.evaluate import main as evaluate
-from mri_tf.explain import main as explain
-from mri_tf.export import main as export
-from mri_tf.parity import run_in_session
-from mri_tf.prepared import Prepared
-from mri_tf.runs import open_run
-from mri_tf.schema import NO_LABEL
-from mri_tf.train import main as train
+from mri_tf.core.command_line import run_command
+from mri_tf.core.errors import InputError
+from mri_tf.evaluate.__main__ import _with_labels
+from mri_tf.evaluate.__main__ import main as evaluate
+from mri_tf.explain.__main__ import main as explain
+from mri_tf.export.__main__ import main as export
+from mri_tf.export.parity import run_in_session
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.record import NO_LABEL
+from mri_tf.store.run import open_run
+from mri_tf.train.__main__ import main as train
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +165,9 @@ def test_features_that_saw_the_held_out_patients_are_refused(inside, capsys):
 
 
 def test_other_data_with_images_the_feature_network_saw_is_refused(inside, tmp_path):
-    from mri_tf.leakage import check_data_unseen
-    from mri_tf.prepared import Prepared
-    from mri_tf.runs import open_finished
+    from mri_tf.splits.leakage import check_data_unseen
+    from mri_tf.store.prepared import Prepared
+    from mri_tf.store.run import open_finished
 
     run = open_finished(RUN)
     features = open_finished(RUN / "features")

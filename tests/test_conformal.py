@@ -6,8 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from mri_tf.conformal import EVERYTHING, fit_conformal, prediction_sets, resplit_coverage
-from mri_tf.errors import InputError
+from mri_tf.calibration.prediction_sets import (
+    EVERYTHING,
+    fit_conformal,
+    prediction_sets,
+    resplit_coverage,
+)
+from mri_tf.core.errors import InputError
 
 CLASSES = 3
 

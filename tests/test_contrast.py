@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mri_tf.data.augment import (
+from mri_tf.core.errors import InputError
+from mri_tf.pipeline.augment2d import (
     apply_contrast,
     augment_images,
     check_augment,
@@ -12,8 +13,7 @@ from mri_tf.data.augment import (
     draw_transforms,
     random_contrast,
 )
-from mri_tf.data.normalize import normalize
-from mri_tf.errors import InputError
+from mri_tf.pipeline.normalize import normalize
 
 SIZE = (6, 8)
 AUGMENT = {"random_affine": {"max_degrees": 20.0}, "random_contrast": {"low": 0.5, "high": 2.0}}

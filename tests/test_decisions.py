@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score, roc_curve
 
-from mri_tf.decisions import (
+from mri_tf.calibration.operating_point import (
     OperatingPoint,
     choose_operating_point,
     decide,
     parse_criterion,
 )
-from mri_tf.errors import InputError
-from mri_tf.net_benefit import decision_curve, net_benefit
+from mri_tf.core.errors import InputError
+from mri_tf.metrics.net_benefit import decision_curve, net_benefit
 
 AT_SPECIFICITY = {"criterion": "sensitivity_at_specificity", "specificity": 0.9}
 AT_SENSITIVITY = {"criterion": "specificity_at_sensitivity", "sensitivity": 0.9}

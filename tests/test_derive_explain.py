@@ -11,18 +11,18 @@ import pytest
 from PIL import Image
 from small import sides_of
 
-from data_prep.phantom.glioma import write_glioma_phantom
-from data_prep.prepare import prepare
-from mri_tf import deriving
-from mri_tf.command import run_command
-from mri_tf.derive import main as derive
-from mri_tf.evaluate import main as evaluate
-from mri_tf.explain import main as explain
-from mri_tf.export import main as export
-from mri_tf.fitting import fit_run, new_run
-from mri_tf.prepared import Prepared
-from mri_tf.tasks import load_task
-from mri_tf.train import main as train
+from data_prep.phantom.glioma.dataset import write_glioma_phantom
+from data_prep.prepare.prepare import prepare
+from mri_tf.core.command_line import run_command
+from mri_tf.derive import predicted_masks as deriving
+from mri_tf.derive.__main__ import main as derive
+from mri_tf.evaluate.__main__ import main as evaluate
+from mri_tf.explain.__main__ import main as explain
+from mri_tf.export.__main__ import main as export
+from mri_tf.store.prepared import Prepared
+from mri_tf.task.files import load_task
+from mri_tf.train.__main__ import main as train
+from mri_tf.train.fit import fit_run, new_run
 
 SHARED = """
     channels=("t1", "t1ce", "t2", "flair"), image_shape=(16, 24, 16), batch_size=2, epochs=1,

@@ -10,18 +10,18 @@ import pydicom
 import pytest
 
 from data_prep import mgmt
-from data_prep.dicom_study import check_settings, dicom_source, read_sequences, read_source
-from data_prep.fake_raw import write_fake_raw
-from data_prep.prepare import prepare
+from data_prep.cases.dicom_case import check_settings, dicom_source, read_sequences, read_source
+from data_prep.cases.slice_cases import chosen_heights
+from data_prep.phantom.write import write_fake_raw
+from data_prep.prepare.prepare import prepare
 from data_prep.source import Unreadable
-from data_prep.study_slices import chosen_heights
 from data_prep.write import main as write
-from mri_tf.command import run_command
-from mri_tf.errors import InputError
-from mri_tf.prepared import Prepared
-from mri_tf.schema import NO_LABEL
-from mri_tf.task import with_values
-from mri_tf.tasks import find_task_file, load_task
+from mri_tf.core.command_line import run_command
+from mri_tf.core.errors import InputError
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.record import NO_LABEL
+from mri_tf.task.files import find_task_file, load_task
+from mri_tf.task.overrides import with_values
 
 FILE = find_task_file("mgmt")
 TASK = with_values(load_task(FILE), {"image_shape": (48, 48), "prep.slices.count": 4})

@@ -11,13 +11,21 @@ from hypothesis import strategies as st
 from PIL import Image
 from planted import NEAR, counted, plant
 
-from data_prep.copies import across_classes, lines, report, tied
-from data_prep.duplicates import DEFAULTS, check_duplicates, find_copies, near_pairs
-from data_prep.ops.likeness import ANGLES_DEGREES, HASHED, UPRIGHT, hashes, likeness, thumbnail
+from data_prep.ops.image_similarity import (
+    ANGLES_DEGREES,
+    DEFAULTS,
+    HASHED,
+    UPRIGHT,
+    check_duplicates,
+    hashes,
+    likeness,
+    thumbnail,
+)
 from data_prep.phantom.short_axis import draw_slices
+from data_prep.prepare.duplicates import across_classes, find_copies, lines, near_pairs, report, tied
 from data_prep.source import Source
-from mri_tf.compute import executor
-from mri_tf.errors import InputError
+from mri_tf.core.errors import InputError
+from mri_tf.core.executors import executor
 
 
 def phantoms(count: int, seed: int = 0) -> list[Image.Image]:
@@ -80,7 +88,7 @@ def test_the_angle_of_a_pair_says_how_the_first_was_turned():
 
 
 def test_the_angle_is_where_the_alignment_begins(monkeypatch):
-    monkeypatch.setattr("data_prep.ops.likeness.MOST_STEPS", 0)
+    monkeypatch.setattr("data_prep.ops.image_similarity.MOST_STEPS", 0)
     image = phantoms(1)[0]
     first, second = thumb_of(image), thumb_of(image.rotate(3, Image.Resampling.BICUBIC))
     right, none, wrong = (likeness(first, second, degrees) for degrees in (3.0, 0.0, -3.0))

@@ -6,17 +6,17 @@ from asked import probabilities_of
 from predicted import largest_difference, largest_difference_served
 from small import sides_of
 
-from data_prep.fake_raw import write_fake_raw
-from data_prep.prepare import prepare
-from mri_tf.assemble import check_task
-from mri_tf.deriving import derive_set
-from mri_tf.export import export_with_segmenter
-from mri_tf.fitting import fit_run, new_run
-from mri_tf.runs import FEATURES
-from mri_tf.sides import sides_for_features
-from mri_tf.splits import split_units, tie_together
-from mri_tf.task import with_values
-from mri_tf.tasks import FOLDER, feature_task, load_task, task_names
+from data_prep.phantom.write import write_fake_raw
+from data_prep.prepare.prepare import prepare
+from mri_tf.derive.predicted_masks import derive_set
+from mri_tf.export.publish import export_with_segmenter
+from mri_tf.network.build import check_task
+from mri_tf.splits.sides import sides_for_features
+from mri_tf.splits.split import split_units, tie_together
+from mri_tf.store.run import FEATURES
+from mri_tf.task.files import FOLDER, feature_task, load_task, task_names
+from mri_tf.task.overrides import with_values
+from mri_tf.train.fit import fit_run, new_run
 
 SMALL = {
     "mnet": {"model_args.start_filters": 2},

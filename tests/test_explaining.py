@@ -4,13 +4,13 @@ import nibabel
 import numpy as np
 import pytest
 
+from data_prep.cases.volume_case import study_record
 from data_prep.source import Source
-from data_prep.study3d import study_record
 from data_prep.volume import in_ras
-from mri_tf.data.boxes import cube_around, resample_cube
-from mri_tf.data.spacing import spaced_slices
-from mri_tf.explaining import Explained, network_affine, shares_of, write_map
-from mri_tf.schema import Record
+from mri_tf.explain.maps import Explained, network_affine, shares_of, write_map
+from mri_tf.pipeline.boxes import cube_around, resample_cube
+from mri_tf.pipeline.spacing import spaced_slices
+from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 SHAPE = (18, 22, 14)  # x, y, z of the source

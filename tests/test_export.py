@@ -15,25 +15,27 @@ from small import LEVELS_FILE, STRUCTURES_FILE, sides_of, write_raw
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import classification_pb2, prediction_log_pb2
 
-from data_prep.prepare import prepare
-from mri_tf.assemble import load_network
-from mri_tf.command import run_command
-from mri_tf.data.pipeline import walk
-from mri_tf.explaining import explain_record
-from mri_tf.export import export_run
-from mri_tf.export import main as export
-from mri_tf.fitting import fit_run, new_run, positions_of
-from mri_tf.out_of_distribution import fit_ranges, image_statistics, reasons
-from mri_tf.parity import session_of
-from mri_tf.record_arrays import arrays_of, serialized_examples
-from mri_tf.saliency import check_layer, guided_copy
-from mri_tf.saved_model import signatures
-from mri_tf.served_assets import exported_version
-from mri_tf.serving.models import Spec
-from mri_tf.splits import split_units, tie_together
-from mri_tf.task import Task, with_values
-from mri_tf.tasks import load_task
-from mri_tf.warm_up import write_warm_up
+from data_prep.prepare.prepare import prepare
+from mri_tf.core.command_line import run_command
+from mri_tf.explain.maps import explain_record
+from mri_tf.explain.saliency import check_layer, guided_copy
+from mri_tf.export.__main__ import main as export
+from mri_tf.export.assets import exported_version
+from mri_tf.export.inputs import arrays_of, serialized_examples
+from mri_tf.export.out_of_distribution import fit_ranges, image_statistics, reasons
+from mri_tf.export.parity import session_of
+from mri_tf.export.publish import export_run
+from mri_tf.export.saved_model import signatures
+from mri_tf.export.warm_up import write_warm_up
+from mri_tf.network.build import load_network
+from mri_tf.pipeline.batches import walk
+from mri_tf.serve.models import Spec
+from mri_tf.splits.split import split_units, tie_together
+from mri_tf.store.run import positions_of
+from mri_tf.task import Task
+from mri_tf.task.files import load_task
+from mri_tf.task.overrides import with_values
+from mri_tf.train.fit import fit_run, new_run
 
 TASK = Task(
     name="small", channels=("t1",), image_shape=(32, 32), model="vgg", class_names=("low", "high"),

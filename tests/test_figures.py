@@ -15,7 +15,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from sklearn import metrics as sk
 
-from mri_tf.calibration import reliability_curve
 from mri_tf.figures import (
     CalibrationCurve,
     draw_class_curves,
@@ -31,6 +30,7 @@ from mri_tf.figures import (
 )
 from mri_tf.figures.roc import roc_points
 from mri_tf.figures.style import COLOURS, NOTE_POINTS, look
+from mri_tf.metrics.reliability import reliability_curve
 
 VARIANTS = ("manual", "scratch")
 CLASSES = ("lung_apex", "aortic_root", "four_chamber_view")

@@ -12,21 +12,21 @@ import pytest
 import tensorflow as tf
 from small import sides_of
 
-from data_prep.prepare import prepare
-from mri_tf.assemble import build_parts, check_task, load_network
-from mri_tf.errors import InputError
-from mri_tf.fine_tuning import (
+from data_prep.prepare.prepare import prepare
+from mri_tf.core.errors import InputError
+from mri_tf.network.build import build_parts, check_task, load_network
+from mri_tf.network.fine_tuning import (
     DecayLearningRates,
-    FineTuning,
     callbacks_of,
     fine_tuning,
     freeze,
     make_optimizer,
 )
-from mri_tf.fitting import fit_run, new_run
-from mri_tf.runs import start_or_continue
-from mri_tf.task import parse_assignment, with_values
-from mri_tf.tasks import load_task
+from mri_tf.store.run import start_or_continue
+from mri_tf.task.files import load_task
+from mri_tf.task.overrides import parse_assignment, with_values
+from mri_tf.task.settings import FineTuning
+from mri_tf.train.fit import fit_run, new_run
 
 HEAD = "probabilities/.*"
 GROUPS = dict(conv=dict(variables="block_5_3_.*", learning_rate=1e-3))
@@ -268,7 +268,7 @@ def uninterrupted(tmp_path_factory, thirds):
 def test_a_fine_tuning_stopped_in_the_middle_continues_to_equal_weights(
     tmp_path, thirds, uninterrupted, monkeypatch, epoch, step
 ):
-    import mri_tf.training as training
+    from mri_tf.train import loop as training
 
     def stop(self, batch, logs=None):
         if (self.epoch, batch) == (epoch, step):
@@ -320,7 +320,7 @@ def test_groups_and_schedule_train_in_half_precision(tmp_path, thirds):
 def test_a_frozen_backbone_continues_from_the_same_file_only_and_is_loaded_without_it(
     tmp_path, thirds, monkeypatch
 ):
-    import mri_tf.training as training
+    from mri_tf.train import loop as training
 
     file = tmp_path / "resnet18.weights.h5"
     sources = [_resnet(seed) for seed in (0, 1)]

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mri_tf.errors import InputError
-from mri_tf.folds import WHOLE, Cell, Plan, cells_of, check_plan, fold_patients, split_file
-from mri_tf.inputs import TaskAndFile
-from mri_tf.jobs import Place, Variant, cell_jobs
-from mri_tf.prepared import Prepared
-from mri_tf.sides import HowToSplit, choose_sides, units_of
-from mri_tf.splits import SIDES
+from mri_tf.core.errors import InputError
+from mri_tf.splits.sides import HowToSplit, choose_sides, units_of
+from mri_tf.store.prepared import Prepared
+from mri_tf.study.design import WHOLE, Cell, Plan, cells_of, check_plan, fold_patients, split_file
+from mri_tf.study.jobs import Place, Variant, cell_jobs
 from mri_tf.task import Task
+from mri_tf.task.spec import SIDES
+from mri_tf.train.datasets import TaskAndFile
 
 PLAN = Plan(("manual",), folds=2, repeats=1, train_sizes=(WHOLE,), keep_all=(), restarts=1, seed=0)
 TASK = Task(

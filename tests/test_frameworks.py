@@ -6,12 +6,12 @@ from sklearn.cluster import KMeans
 from small import sides_of
 
 from data_prep.ops.clahe import clahe_uint8
-from mri_tf.assemble import build_network
-from mri_tf.data.centroids import fit_centroids, nearest_centroid
-from mri_tf.errors import InputError
-from mri_tf.models import builder
-from mri_tf.task import with_values
-from mri_tf.tasks import FOLDER, feature_task, load_task
+from mri_tf.core.errors import InputError
+from mri_tf.models.registry import builder
+from mri_tf.network.build import build_network
+from mri_tf.pipeline.intensity_classes import fit_centroids, nearest_centroid
+from mri_tf.task.files import FOLDER, feature_task, load_task
+from mri_tf.task.overrides import with_values
 
 FILE = FOLDER / "cardiac_levels.py"
 
@@ -49,7 +49,7 @@ def test_the_nearest_centroid_of_several_channels_is_by_distance():
 
 
 def test_the_threshold_network_learns_ten_intensities_from_the_same_prepared_set():
-    from mri_tf.fingerprint import prep_fingerprint
+    from mri_tf.store.fingerprints import prep_fingerprint
 
     base = load_task(FILE)
     manual, _ = feature_task(base, FILE)
@@ -60,8 +60,8 @@ def test_the_threshold_network_learns_ten_intensities_from_the_same_prepared_set
 
 
 def test_centroids_see_the_training_side_only(tmp_path, small):
-    from data_prep.prepare import prepare
-    from mri_tf.fitting import fit_on_training_side
+    from data_prep.prepare.prepare import prepare
+    from mri_tf.train.fit import fit_on_training_side
 
     file = small["levels"].with_name("pools.py")
     task = with_values(load_task(file), {"intensity_classes": 3})
@@ -139,9 +139,9 @@ def test_clahe_gives_the_whole_range_of_bytes_and_clips_beyond_its_ends():
 
 
 def test_mixed_precision_trains_and_its_run_is_evaluated_in_float32(tmp_path, small):
-    from data_prep.prepare import prepare
-    from mri_tf.assemble import load_network
-    from mri_tf.fitting import fit_run, new_run
+    from data_prep.prepare.prepare import prepare
+    from mri_tf.network.build import load_network
+    from mri_tf.train.fit import fit_run, new_run
 
     file = small["levels"].with_name("pools.py")
     task = with_values(load_task(file), {"precision": "mixed_bfloat16", "epochs": 1})

@@ -19,14 +19,14 @@ import pandas as pd
 import pydicom
 import pytest
 
-from data_prep.phantom.mgmt import write_mgmt_phantom
+from data_prep.phantom.glioma.mgmt import write_mgmt_phantom
 from data_prep.write import main as write
-from mri_tf.evaluate import main as evaluate
-from mri_tf.explain import main as explain
-from mri_tf.export import main as export
-from mri_tf.predict import main as predict
-from mri_tf.prepared import PRIVATE
-from mri_tf.train import main as train
+from mri_tf.evaluate.__main__ import main as evaluate
+from mri_tf.explain.__main__ import main as explain
+from mri_tf.export.__main__ import main as export
+from mri_tf.predict.__main__ import main as predict
+from mri_tf.store.prepared import PRIVATE
+from mri_tf.train.__main__ import main as train
 
 PATIENTS = 12
 TASK = """

@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_prep.readers.image import read_image, read_label_image
+from data_prep.io.image import read_image, read_label_image
 from data_prep.source import Unreadable
-from mri_tf.images import decode_png_or_jpeg, fit_to_grid, to_record_values
+from mri_tf.pipeline.image_files import decode_png_or_jpeg, fit_to_grid, to_record_values
 
 
 def _encoded(image: Image.Image, format: str, **options) -> bytes:

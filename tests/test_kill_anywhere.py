@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from small import write_raw, write_task_files
 
-from mri_tf.assemble import load_network
-from mri_tf.runs import open_finished
+from mri_tf.network.build import load_network
+from mri_tf.store.run import open_finished
 
 ARGUMENTS = ["-m", "mri_tf.train", "--task", "thirds.py", "--raw", "raw"]
 

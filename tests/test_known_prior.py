@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from scipy.special import expit, logit
 
-from mri_tf.command import run_command
-from mri_tf.evaluate import main as evaluate
+from mri_tf.core.command_line import run_command
+from mri_tf.evaluate.__main__ import main as evaluate
+from mri_tf.export.parity import run_in_session
 from mri_tf.metrics.probabilities import calibration_error
-from mri_tf.parity import run_in_session
-from mri_tf.train import main as train
+from mri_tf.train.__main__ import main as train
 
 HIGH_SHARE, LOW_MEAN, HIGH_MEAN, SD = 0.15, 100, 140, 25
 SIDE = 32
@@ -192,9 +192,9 @@ def test_the_export_reports_and_decides_as_the_evaluation_does(inside):
 
 
 def test_the_loss_that_chooses_the_weights_counts_classes_as_they_are_drawn(inside, monkeypatch):
-    from mri_tf import fitting
-    from mri_tf.prepared import Prepared
-    from mri_tf.runs import open_run
+    from mri_tf.store.prepared import Prepared
+    from mri_tf.store.run import open_run
+    from mri_tf.train import fit as fitting
 
     run = open_run(OVERSAMPLED)
     seen = {}

@@ -9,9 +9,9 @@ from data_prep.meningioma_grading import list_sources, read_source
 from data_prep.ops.average import averaged, averaging_factors
 from data_prep.source import Unreadable
 from data_prep.volume import Volume
-from mri_tf.errors import InputError
-from mri_tf.task import with_values
-from mri_tf.tasks import find_task_file, load_task
+from mri_tf.core.errors import InputError
+from mri_tf.task.files import find_task_file, load_task
+from mri_tf.task.overrides import with_values
 
 SPACING_MM = (0.6, 0.9, 2.5)  # x, y, z
 SHAPE = (60, 44, 12)

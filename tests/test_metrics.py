@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from mri_tf.calibration import correct_prior
+from mri_tf.calibration.temperature import correct_prior
 from mri_tf.metrics import (
     accuracy,
     balanced_accuracy,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mri_tf.metrics import dice_over_volumes, f1_per_class, hausdorff95, mean_hausdorff95
-from mri_tf.metrics.overlap import Distance
+from mri_tf.metrics.segmentation import Distance
 
 
 def surface_points(mask: np.ndarray, spacing) -> np.ndarray:

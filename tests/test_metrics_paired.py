@@ -7,7 +7,7 @@ from simulated import simulated
 from sklearn import metrics as sk
 
 from mri_tf.metrics import Predictions, classification_metrics, paired_differences
-from mri_tf.metrics.bootstrap import interval_number, multiplicities
+from mri_tf.metrics.intervals import interval_number, multiplicities
 from mri_tf.metrics.ranking import ranking
 
 
@@ -20,7 +20,7 @@ def shifted(made: Predictions, seed: int, noise: float) -> Predictions:
 
 
 def test_a_difference_is_that_of_a_plain_loop_over_the_same_draws(monkeypatch):
-    monkeypatch.setattr("mri_tf.metrics.bootstrap.RESAMPLES", 60)
+    monkeypatch.setattr("mri_tf.metrics.intervals.RESAMPLES", 60)
     first = [simulated(seed, patients=9 + seed, records=5, classes=2) for seed in range(3)]
     second = [shifted(cell, seed, 1.5) for seed, cell in enumerate(first)]
     found = paired_differences(first, second, seed=5)

@@ -9,10 +9,9 @@ from simulated import simulated
 from statsmodels.stats.proportion import proportion_confint
 
 from mri_tf import metrics
-from mri_tf.metrics.bootstrap import RESAMPLES, interval_number
-from mri_tf.metrics.few import too_few
-from mri_tf.metrics.form import number
+from mri_tf.metrics.intervals import RESAMPLES, interval_number, too_few
 from mri_tf.metrics.notes import note
+from mri_tf.metrics.number import number
 
 
 def report_of(truth, predicted, patients, class_names, **options) -> dict:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from simulated import simulated
 from sklearn import metrics as sk
 
-from mri_tf.metrics.bootstrap import multiplicities
 from mri_tf.metrics.classifier import checked, classifier_numbers
+from mri_tf.metrics.intervals import multiplicities
 from mri_tf.metrics.probabilities import brier, calibration_error, log_loss
 from mri_tf.metrics.ranking import ranking
 

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mri_tf.assemble import build_network
-from mri_tf.errors import InputError
-from mri_tf.losses import class_weights, weighted_cross_entropy
-from mri_tf.models import builder, check_model_args, feature_classifier, mnet, vgg
+from mri_tf.calibration.class_balance import class_weights
+from mri_tf.core.errors import InputError
+from mri_tf.models import feature_classifier, mnet, vgg
+from mri_tf.models.registry import builder, check_model_args
+from mri_tf.network.build import build_network
 from mri_tf.task import Task
+from mri_tf.train.loss import weighted_cross_entropy
 
 FILTERS, CLASSES, SIDE = 2, 3, 32
 

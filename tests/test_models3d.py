@@ -5,17 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mri_tf.errors import InputError
-from mri_tf.models import (
-    builder,
-    check_model_args,
-    conv3d,
-    feature_classifier3d,
-    grader3d,
-    mnet3d,
-    unet3d,
-    vgg3d,
-)
+from mri_tf.core.errors import InputError
+from mri_tf.models import feature_classifier3d, grader3d, mnet3d, unet3d, vgg3d
+from mri_tf.models.layers import conv3d
+from mri_tf.models.registry import builder, check_model_args
 
 CLASSES = 3
 SIZE = (16, 32, 48)  # depth, rows, columns: all different, so that a swap of two is seen

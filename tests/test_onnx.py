@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from fresh import feed_of, served_of
 
-from mri_tf.errors import InputError
-from mri_tf.onnx_file import onnx_call, write_onnx
-from mri_tf.saved_model import DEFAULT, signatures
+from mri_tf.core.errors import InputError
+from mri_tf.export.onnx import onnx_call, write_onnx
+from mri_tf.export.saved_model import DEFAULT, signatures
 from mri_tf.task import Task
 
 SMALL = dict(name="small", class_names=("low", "high"), normalize=dict(method="zscore"))

@@ -11,7 +11,7 @@ from scipy import ndimage
 from volumes import OBLIQUE, SHAPE, affine_of, indices, noise
 
 from data_prep.ops.brain_mask import brain_mask
-from data_prep.ops.clahe3d import clahe3d
+from data_prep.ops.clahe import clahe3d
 from data_prep.ops.crop import mask_box
 from data_prep.ops.intensity_stats import region_stats
 from data_prep.ops.n4 import n4_corrected, shrink_factors
@@ -287,7 +287,7 @@ def test_statistics_are_numpys_inside_the_mask_and_over_the_image():
 
 
 def test_a_constant_channel_is_zero_and_a_presence_channel_itself_when_normalised():
-    from mri_tf.data.normalize import normalize
+    from mri_tf.pipeline.normalize import normalize
 
     channels = np.zeros((4, 5, 6, 3), np.float32)
     channels[..., 0] = 1000.1

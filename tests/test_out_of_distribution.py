@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from mri_tf.out_of_distribution import (
+from mri_tf.export.out_of_distribution import (
     STATISTICS,
     fit_ranges,
     image_statistics,

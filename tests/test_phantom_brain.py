@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import normalized_mutual_info_score, roc_auc_score
 
-from data_prep.phantom import brain, glioma
-from data_prep.phantom.brain_parts import SIGNALS
-from data_prep.readers.nifti import read_nifti
+from data_prep.io.nifti import read_nifti
+from data_prep.phantom.brain import dataset as brain
+from data_prep.phantom.brain.structures import SIGNALS
+from data_prep.phantom.glioma import dataset as glioma
 
 # Bounds in mL, wide enough for every adult; the smallest structures are a few voxels.
 VOLUME_ML = {
@@ -316,8 +317,6 @@ def test_enhancing_volume_separates_the_grades_but_not_perfectly(cases):
     high = [grade == "HGG" for grade, _, _ in cases]
     assert 0.75 < roc_auc_score(high, [(labels == 4).sum() for _, _, labels in cases]) < 0.97
     assert 0.2 < roc_auc_score(high, [(labels > 0).sum() for _, _, labels in cases]) < 0.8
-
-
 
 
 def test_the_2017_layout_has_grade_folders_one_millimetre_and_the_axes_of_brats(tmp_path):

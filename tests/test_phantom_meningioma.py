@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from data_prep.phantom import meningioma as phantom
-from data_prep.phantom.meningioma_scanner import SCANNERS, scanner_of
-from data_prep.phantom.meningioma_tumor import draw_meningioma, grade_of
-from data_prep.readers.nifti import read_nifti
+from data_prep.io.nifti import read_nifti
+from data_prep.phantom.meningioma import dataset as phantom
+from data_prep.phantom.meningioma.scanner import SCANNERS, scanner_of
+from data_prep.phantom.meningioma.tumor import draw_meningioma, grade_of
 
 PATIENTS = 174
 MOVED = {"unevenness", "raggedness_mm", "oedema_mm", "dark_share"}  # by grade

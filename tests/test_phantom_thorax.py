@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data_prep.phantom.shapes import Column, Ellipsoid, Tube, make_grid
-from data_prep.phantom.thorax import (
+from data_prep.phantom.thorax.dataset import (
     LEVELS,
     PHASES,
     STRUCTURES,

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mri_tf.data.plan import SEEDS_PER_EPOCH, TrainingPlan, plain_batches
+from mri_tf.pipeline.epoch_plan import SEEDS_PER_EPOCH, TrainingPlan, plain_batches
 
 LABELS = st.lists(st.integers(0, 3), min_size=1, max_size=40)
 SIZES, REPLICAS, SEEDS, EPOCHS = (

@@ -14,21 +14,22 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from data_prep import csv_manifest, hippocampus, mgmt
-from data_prep.phantom.mgmt import write_mgmt_phantom
-from data_prep.unlabelled import studies_to_predict
+from data_prep.cases.to_predict import studies_to_predict
+from data_prep.io.nifti import write_nifti
+from data_prep.phantom.glioma.mgmt import write_mgmt_phantom
 from data_prep.volume import Volume
-from data_prep.write_nifti import write_nifti
-from mri_tf import asking
-from mri_tf.command import run_command
-from mri_tf.exported import Exported
-from mri_tf.images import fit_to_grid
-from mri_tf.out_of_distribution import STATISTICS
-from mri_tf.predict import main as predict
-from mri_tf.prediction_files import safe_name, write_label_picture, write_on_source
-from mri_tf.schema import Record
-from mri_tf.study_answers import Model, boxed, feed_of
-from mri_tf.task import Task, with_values
-from mri_tf.tasks import FOLDER, load_task
+from mri_tf.core.command_line import run_command
+from mri_tf.export.out_of_distribution import STATISTICS
+from mri_tf.export.reader import Exported
+from mri_tf.pipeline.image_files import fit_to_grid
+from mri_tf.predict import model as asking
+from mri_tf.predict.__main__ import main as predict
+from mri_tf.predict.answers import Model, boxed, feed_of
+from mri_tf.predict.files import safe_name, write_label_picture, write_on_source
+from mri_tf.store.record import Record
+from mri_tf.task import Task
+from mri_tf.task.files import FOLDER, load_task
+from mri_tf.task.overrides import with_values
 
 IMAGES = Task(
     name="bright", channels=("grey",), image_shape=(8, 8), class_names=("dark", "light"), model="vgg",
@@ -209,9 +210,9 @@ def test_a_submission_holds_every_unlabelled_patient_once(asked, tmp_path, capsy
 
 def test_a_given_mask_is_boxed_as_a_manual_one_in_training_and_a_segmenter_s_goes_before(tmp_path):
     from data_prep import glioma_tumour
-    from data_prep.phantom.glioma import write_glioma_phantom
-    from mri_tf.data.cut import cut_function
-    from mri_tf.schema import encode_example, parse_examples
+    from data_prep.phantom.glioma.dataset import write_glioma_phantom
+    from mri_tf.pipeline.field_of_view import cut_function
+    from mri_tf.store.record import encode_example, parse_examples
 
     write_glioma_phantom(tmp_path, 1, seed=0, shape=(24, 24, 16))
     task = with_values(
@@ -237,7 +238,7 @@ def test_a_given_mask_is_boxed_as_a_manual_one_in_training_and_a_segmenter_s_goe
 
 def test_a_mask_named_on_the_command_line_is_as_good_as_one_in_the_folder(asked, tmp_path, capsys):
     from data_prep import meningioma_grading
-    from data_prep.phantom.meningioma import write_meningioma_phantom
+    from data_prep.phantom.meningioma.dataset import write_meningioma_phantom
 
     write_meningioma_phantom(tmp_path, 1, seed=0)
     (mask,) = tmp_path.rglob("mask.nii.gz")
@@ -263,7 +264,7 @@ def test_a_mask_named_on_the_command_line_is_as_good_as_one_in_the_folder(asked,
 
 def test_an_empty_mask_is_a_reason_and_a_tumour_that_is_not_found_is_said(asked, tmp_path, capsys):
     from data_prep import glioma_grading
-    from data_prep.phantom.glioma import write_glioma_phantom
+    from data_prep.phantom.glioma.dataset import write_glioma_phantom
 
     write_glioma_phantom(tmp_path, 1, seed=0, shape=(24, 24, 16))
     (seg,) = tmp_path.rglob("*_seg.nii.gz")
@@ -328,7 +329,7 @@ def test_a_segmentation_s_labels_lie_on_the_voxels_of_the_file(asked, tmp_path):
 
 def test_slices_maps_are_put_into_the_slices_of_the_file_they_were_cut_from(asked, tmp_path):
     from data_prep import cardiac_levels
-    from data_prep.readers.nifti import read_nifti
+    from data_prep.io.nifti import read_nifti
 
     array, affine = _oblique((16, 16, 6))
     write_nifti(tmp_path / "chest.nii.gz", Volume(array, affine), "RAS")

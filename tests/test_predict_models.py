@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 from serving_models import running
 
-from data_prep.provenance import read_private
-from mri_tf.command import run_command
-from mri_tf.predict import main as predict
-from mri_tf.prepared import PRIVATE
-from mri_tf.runs import open_finished
-from mri_tf.train import main as train
+from data_prep.prepare.provenance import read_private
+from mri_tf.core.command_line import run_command
+from mri_tf.predict.__main__ import main as predict
+from mri_tf.store.prepared import PRIVATE
+from mri_tf.store.run import open_finished
+from mri_tf.train.__main__ import main as train
 
 CLASSES = ("basal", "mid", "apical")
 

@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data_prep import csv_manifest, write
-from data_prep import prepare as preparing
-from data_prep.prepare import HowToPrepare, prepare
-from data_prep.pseudonyms import Pseudonyms, read_or_make_salt
-from data_prep.shards import JOURNAL, ShardWriter
-from mri_tf.command import run_command
-from mri_tf.errors import InputError
-from mri_tf.prepared import PRIVATE, Prepared
-from mri_tf.schema import Record, parse_examples
-from mri_tf.tasks import load_task
+from data_prep.prepare import prepare as preparing
+from data_prep.prepare.prepare import HowToPrepare, prepare
+from data_prep.prepare.pseudonyms import Pseudonyms, read_or_make_salt
+from data_prep.prepare.shards import JOURNAL, ShardWriter
+from mri_tf.core.command_line import run_command
+from mri_tf.core.errors import InputError
+from mri_tf.store.prepared import PRIVATE, Prepared
+from mri_tf.store.record import Record, parse_examples
+from mri_tf.task.files import load_task
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = 16

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import shards, write
-from mri_tf.command import run_command
-from mri_tf.errors import InputError
-from mri_tf.prepared import MANIFEST, PRIVATE, Prepared
-from mri_tf.task import with_values
-from mri_tf.tasks import load_task, task_names
+from data_prep import write
+from data_prep.prepare import shards
+from mri_tf.core.command_line import run_command
+from mri_tf.core.errors import InputError
+from mri_tf.store.prepared import MANIFEST, PRIVATE, Prepared
+from mri_tf.task.files import load_task, task_names
+from mri_tf.task.overrides import with_values
 
 TASK = """
 from mri_tf.task import Task

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import prepare as preparing
 from data_prep import write
-from data_prep.shards import JOURNAL, ShardWriter
-from mri_tf.command import run_command
+from data_prep.prepare import prepare as preparing
+from data_prep.prepare.shards import JOURNAL, ShardWriter
+from mri_tf.core.command_line import run_command
 
 SIZE = 16
 SOURCES = 6

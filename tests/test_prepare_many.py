@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mri_tf.prepared import Prepared
+from mri_tf.store.prepared import Prepared
 
 # Records of 64 x 64 float32: 16 KiB, so that 9,000 kept by mistake would be 141 MiB.
 TASK = """

@@ -13,9 +13,9 @@ from scipy import ndimage
 from data_prep import write
 from data_prep.ops.axial import nearest_slice, tilt_degrees
 from data_prep.volume import Volume
-from mri_tf.command import run_command
-from mri_tf.prepared import Prepared
-from mri_tf.tasks import find_task_file, load_task
+from mri_tf.core.command_line import run_command
+from mri_tf.store.prepared import Prepared
+from mri_tf.task.files import find_task_file, load_task
 
 SHAPE = (26, 21, 9)  # x, y, z
 SPACING_MM = (0.7, 0.9, 2.5)

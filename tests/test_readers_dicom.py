@@ -17,9 +17,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 from scipy.spatial.transform import Rotation
 
-from data_prep.readers import read_dicom, read_nifti
-from data_prep.readers.dicom import COPY, NO_SERIES, find_series
-from data_prep.readers.dicom_header import NOT_DICOM
+from data_prep.io import read_dicom, read_nifti
+from data_prep.io.dicom.header import NOT_DICOM
+from data_prep.io.dicom.series import COPY, NO_SERIES, find_series
 from data_prep.source import Unreadable
 from data_prep.volume import in_ras
 
@@ -187,10 +187,10 @@ def test_the_readers_are_imported_when_they_are_asked_for():
         "assert 'numpy' in sys.modules and 'pydicom' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    import data_prep.readers
+    import data_prep.io
 
     with pytest.raises(AttributeError, match="read_png"):
-        data_prep.readers.read_png  # noqa: B018
+        data_prep.io.read_png  # noqa: B018
 
 
 # What is refused

@@ -7,9 +7,9 @@ import warnings
 import pytest
 from dicom_series import each, multi_frame, noise, series, write
 
-from data_prep.pseudonyms import Pseudonyms
-from data_prep.readers import read_dicom
-from data_prep.readers.dicom import find_series
+from data_prep.io import read_dicom
+from data_prep.io.dicom.series import find_series
+from data_prep.prepare.pseudonyms import Pseudonyms
 
 PLANTED = {
     "PatientName": "Zebedee^Quark",

@@ -11,8 +11,8 @@ from pydicom import uid
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
-from data_prep.readers import read_dicom
-from data_prep.readers.dicom_pixels import stored_values
+from data_prep.io import read_dicom
+from data_prep.io.dicom.pixels import stored_values
 from data_prep.source import Unreadable
 from data_prep.volume import in_ras
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.readers import read_dicom
-from data_prep.readers.dicom import find_series
-from data_prep.sequences import check_rules, choose_sequences
+from data_prep.cases.sequences import check_rules, choose_sequences
+from data_prep.io import read_dicom
+from data_prep.io.dicom.series import find_series
 from data_prep.source import Unreadable
-from mri_tf.errors import InputError
+from mri_tf.core.errors import InputError
 
 RULES = {
     "t1": dict(description=(r"\bt1",), not_description=(r"post|gd|\+c",), contrast=False,

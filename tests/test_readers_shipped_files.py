@@ -8,7 +8,7 @@ import nibabel
 import pydicom
 import pytest
 
-from data_prep.readers import read_dicom, read_nifti
+from data_prep.io import read_dicom, read_nifti
 from data_prep.source import Unreadable
 from data_prep.volume import Volume
 

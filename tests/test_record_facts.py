@@ -7,11 +7,11 @@ import pydicom
 import pytest
 from test_readers_identities import PLANTED, UID, WORDS
 
-from data_prep.phantom.mgmt import write_mgmt_phantom
+from data_prep.phantom.glioma.mgmt import write_mgmt_phantom
 from data_prep.write import main as write
-from mri_tf.command import run_command
-from mri_tf.prepared import Prepared
-from mri_tf.tasks import find_task_file, load_task
+from mri_tf.core.command_line import run_command
+from mri_tf.store.prepared import Prepared
+from mri_tf.task.files import find_task_file, load_task
 
 TASK = """
 from mri_tf.task import Task

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mri_tf.caveats import counted_as_images, leak
-from mri_tf.errors import InputError
+from mri_tf.core.errors import InputError
 from mri_tf.metrics import classification_metrics, part_metrics
+from mri_tf.splits.leakage import counted_as_images, leak
 from mri_tf.tables import run_page
 from mri_tf.task import Task
 

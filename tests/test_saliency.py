@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from mri_tf.errors import InputError
-from mri_tf.saliency import (
+from mri_tf.core.errors import InputError
+from mri_tf.explain.saliency import (
     check_layer,
     explainable_layers,
     grad_cam,

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mri_tf.schema import (
+from mri_tf.store.record import (
     NO_LABEL,
     Record,
     decode_example,

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from serving_models import Client, running
 
-from mri_tf.command import run_command
-from mri_tf.serve import is_loopback, main, read_token
+from mri_tf.core.command_line import run_command
+from mri_tf.serve.__main__ import is_loopback, main, read_token
 
 PREDICT = "/v1/models/many:predict"
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from serving_models import Client, running
 from tensorflow_serving.apis import predict_pb2
 
-from mri_tf.serving.limits import Budget, Held, Settings, decompressed
-from mri_tf.serving.status import ServingError
+from mri_tf.serve.limits import Budget, Held, Settings, decompressed
+from mri_tf.serve.status import ServingError
 
 PREDICT = "/v1/models/many:predict"
 KNOWN = {200, 400, 404, 501}

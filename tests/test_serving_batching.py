@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from mri_tf.serving.batching import Batcher
-from mri_tf.serving.status import ServingError
+from mri_tf.serve.batching import Batcher
+from mri_tf.serve.status import ServingError
 
 
 def _end() -> float:

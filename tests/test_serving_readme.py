@@ -13,8 +13,8 @@ import pytest
 from fresh import served_of
 from serving_models import running
 
-from mri_tf.saved_model import write_saved_model
-from mri_tf.serving.config_files import METRICS_PATH, MOUNT, write_config_files
+from mri_tf.export.saved_model import write_saved_model
+from mri_tf.serve.config_files import METRICS_PATH, MOUNT, write_config_files
 from mri_tf.task import Task
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from serving_models import Client, running
 
-from mri_tf.command import run_command
-from mri_tf.serve import main as serve
-from mri_tf.serving.config_files import (
+from mri_tf.core.command_line import run_command
+from mri_tf.serve.__main__ import main as serve
+from mri_tf.serve.config_files import (
     BATCHING,
     MODELS_CONFIG,
     MONITORING,
@@ -18,8 +18,8 @@ from mri_tf.serving.config_files import (
     read_models_config,
     write_config_files,
 )
-from mri_tf.serving.models import Spec
-from mri_tf.version_folders import version_number
+from mri_tf.serve.models import Spec
+from mri_tf.serve.version_folders import version_number
 
 PREDICT = "/v1/models/many:predict"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mri_tf.data.spacing import fit_spacing, spaced_slices
+from mri_tf.pipeline.spacing import fit_spacing, spaced_slices
 
 SPACINGS = [(0.21, 0.21), (1.0, 1.0), (0.9, 0.3), (0.35, 1.0), (0.54, 0.54)]  # rows, columns
 GRID = (96, 128)

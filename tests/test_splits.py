@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mri_tf.errors import InputError
-from mri_tf.splits import (
-    SIDES,
+from mri_tf.core.errors import InputError
+from mri_tf.splits.split import (
     limit_per_class,
     read_split_file,
     split_by_column,
@@ -19,6 +18,7 @@ from mri_tf.splits import (
     split_units,
     tie_together,
 )
+from mri_tf.task.spec import SIDES
 
 FRACTIONS = (0.6, 0.2, 0.2)
 

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 
 from data_prep.ops.average import averaging_factors
-from data_prep.phantom.meningioma import write_meningioma_phantom
-from data_prep.prepare import prepare
-from mri_tf.assemble import check_task, load_network
-from mri_tf.data.cut import check_masks
-from mri_tf.errors import InputError
-from mri_tf.export import export_run
-from mri_tf.fitting import fit_run, new_run, positions_of
-from mri_tf.parity import session_of
-from mri_tf.predicting import predict_records
-from mri_tf.runs import Run
-from mri_tf.schema import Record
-from mri_tf.sides import HowToSplit, choose_sides
-from mri_tf.studies import studies_of, study_spacing, taken_slices
-from mri_tf.task import with_values
-from mri_tf.tasks import find_task_file, load_task
+from data_prep.phantom.meningioma.dataset import write_meningioma_phantom
+from data_prep.prepare.prepare import prepare
+from mri_tf.core.errors import InputError
+from mri_tf.export.parity import session_of
+from mri_tf.export.publish import export_run
+from mri_tf.network.build import check_task, load_network
+from mri_tf.network.inference import predict_records
+from mri_tf.pipeline.field_of_view import check_masks
+from mri_tf.splits.sides import HowToSplit, choose_sides
+from mri_tf.splits.units import studies_of, study_spacing, taken_slices
+from mri_tf.store.record import Record
+from mri_tf.store.run import Run, positions_of
+from mri_tf.task.files import find_task_file, load_task
+from mri_tf.task.overrides import with_values
+from mri_tf.train.fit import fit_run, new_run
 
 FILE = find_task_file("meningioma_grading")
 FINEST_MM = (1.6, 1.0)

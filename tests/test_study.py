@@ -18,9 +18,9 @@ from fake_train import FakeTrain
 from PIL import Image
 from small import write_raw, write_task_files
 
-from mri_tf import processes
-from mri_tf.command import run_command
-from mri_tf.study import main as study
+from mri_tf.core import subprocesses as processes
+from mri_tf.core.command_line import run_command
+from mri_tf.study.__main__ import main as study
 
 # One study is shared by the tests below: they belong on one worker.
 pytestmark = pytest.mark.xdist_group("study")

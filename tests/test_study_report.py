@@ -11,9 +11,9 @@ import pytest
 from fake_train import job_of
 
 from mri_tf import figures, metrics
-from mri_tf.cells import ROW
-from mri_tf.folds import WHOLE, Plan, cells_of
-from mri_tf.study_report import write_report
+from mri_tf.study.cell import ROW
+from mri_tf.study.design import WHOLE, Plan, cells_of
+from mri_tf.study.report import write_report
 from mri_tf.task import Task
 
 CLASSES = ("low", "mid", "high")

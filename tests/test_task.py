@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mri_tf import tasks
-from mri_tf.errors import InputError
-from mri_tf.fingerprint import prep_fingerprint, task_fingerprint
-from mri_tf.task import BASE_VARIANT, Task, from_json, parse_assignment, to_json, with_values
+from mri_tf.core.errors import InputError
+from mri_tf.store.fingerprints import prep_fingerprint, task_fingerprint
+from mri_tf.task import Task
+from mri_tf.task.overrides import parse_assignment, with_values
+from mri_tf.task.spec import BASE_VARIANT, from_json, to_json
 
 BASE = dict(
     name="tiny",

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from small import sides_of
 
-from data_prep.prepare import prepare
-from mri_tf.errors import InputError, RunFailed
-from mri_tf.fitting import fit_run, new_run
-from mri_tf.runs import open_finished
-from mri_tf.splits import split_units, tie_together
-from mri_tf.task import with_values
-from mri_tf.tasks import load_task
+from data_prep.prepare.prepare import prepare
+from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.splits.split import split_units, tie_together
+from mri_tf.store.run import open_finished
+from mri_tf.task.files import load_task
+from mri_tf.task.overrides import with_values
+from mri_tf.train.fit import fit_run, new_run
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def _fit(folder, pools, seed=0, **values):
 
 
 def _weights(run):
-    from mri_tf.assemble import load_network
+    from mri_tf.network.build import load_network
 
     return load_network(run).get_weights()
 
@@ -79,7 +79,7 @@ def test_another_seed_gives_other_weights(tmp_path, pools, uninterrupted):
 def test_a_training_stopped_in_the_middle_continues_to_equal_weights(
     tmp_path, pools, uninterrupted, monkeypatch, epoch, step
 ):
-    import mri_tf.training as training
+    from mri_tf.train import loop as training
 
     def stop(self, batch, logs=None):
         if (self.epoch, batch) == (epoch, step):
@@ -146,7 +146,7 @@ def test_training_stops_when_the_patience_runs_out(tmp_path, pools):
 
 
 def test_a_loss_that_is_no_number_names_epoch_step_and_records(tmp_path, pools, monkeypatch):
-    import mri_tf.feeding as feeding
+    from mri_tf.train import feed as feeding
 
     real = feeding.batch_function
 
@@ -196,9 +196,9 @@ def test_a_batch_is_the_same_made_in_the_pipeline_or_in_the_train_step(pools):
     import keras
     import tensorflow as tf
 
-    from mri_tf.data.pipeline import batch_function, training_batches
-    from mri_tf.data.plan import TrainingPlan
-    from mri_tf.training import PreparingModel
+    from mri_tf.network.build import PreparingModel
+    from mri_tf.pipeline.batches import batch_function, training_batches
+    from mri_tf.pipeline.epoch_plan import TrainingPlan
 
     class Recorder(PreparingModel):
         """A model whose train step hands out the batch it would train on."""
@@ -226,7 +226,7 @@ def test_a_batch_is_the_same_made_in_the_pipeline_or_in_the_train_step(pools):
 def test_training_on_the_device_gives_the_losses_of_training_from_the_pipeline(
     tmp_path, pools, monkeypatch
 ):
-    import mri_tf.fitting as fitting
+    from mri_tf.train import fit as fitting
 
     slow = {"epochs": 1, "learning_rate": 1e-5}  # Adam's steps blow up the last bit's differences
     in_pipeline = _fit(tmp_path / "one", pools, **slow)
@@ -240,7 +240,7 @@ def test_training_on_the_device_gives_the_losses_of_training_from_the_pipeline(
 
 
 def test_a_second_process_is_kept_out_of_a_run_folder(tmp_path):
-    from mri_tf.runs import locked
+    from mri_tf.store.run import locked
 
     folder = Path(tmp_path / "run")
     with locked(folder), pytest.raises(InputError, match="in use"), locked(folder):

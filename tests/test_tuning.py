@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep.prepare import prepare
-from mri_tf.assemble import check_task
-from mri_tf.errors import InputError, RunFailed
-from mri_tf.sides import HowToSplit, choose_sides
-from mri_tf.task import with_values
-from mri_tf.tasks import FOLDER as TASKS
-from mri_tf.tasks import load_task, resolve_task, task_names
-from mri_tf.train import _parser as _train_parser
+from data_prep.prepare.prepare import prepare
+from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.network.build import check_task
+from mri_tf.splits.sides import HowToSplit, choose_sides
+from mri_tf.task.files import FOLDER as TASKS
+from mri_tf.task.files import load_task, resolve_task, task_names
+from mri_tf.task.overrides import with_values
+from mri_tf.train.__main__ import _parser as _train_parser
 from tuning import trials
 from tuning.search import main as search
 from tuning.spaces import FOLDER, space_of

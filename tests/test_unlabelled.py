@@ -10,11 +10,11 @@ from PIL import Image
 from data_prep import class_folders, csv_manifest, glioma_tumour, hippocampus, lgg_tumour, mgmt
 from data_prep import dicom_patients as patients
 from data_prep import meningioma_grading as meningioma
+from data_prep.cases.to_predict import studies_to_predict
 from data_prep.source import Source
-from data_prep.unlabelled import studies_to_predict
-from mri_tf.errors import InputError
-from mri_tf.task import with_values
-from mri_tf.tasks import FOLDER, load_task
+from mri_tf.core.errors import InputError
+from mri_tf.task.files import FOLDER, load_task
+from mri_tf.task.overrides import with_values
 
 
 def _task(name: str):

@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_prep.prepare import prepare
-from mri_tf.evaluating import HeldOut, evaluate_run
+from data_prep.prepare.prepare import prepare
+from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
 from mri_tf.metrics import Distance, hausdorff95_over_volumes, volume_metrics
-from mri_tf.runs import Run
-from mri_tf.schema import Record
+from mri_tf.store.record import Record
+from mri_tf.store.run import Run
 from mri_tf.tables import summary
-from mri_tf.task import Task, to_json
+from mri_tf.task import Task
+from mri_tf.task.spec import to_json
 
 SHAPE, SPACING = (20, 16, 12), (1.5, 2.0, 4.0)  # x, y, z of the files
 SHIFT = 2  # voxels along x by which the predicted front part lies beside the true one
@@ -80,7 +81,7 @@ def found(home):
     assert not skipped
     run = Run(home / "run", {"task": to_json(task), "fitted": {}})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mri_tf.evaluating.load_network", lambda _: Reader())
+        patch.setattr("mri_tf.evaluate.evaluation.load_network", lambda _: Reader())
         held_out = HeldOut(prepared, np.arange(3), "patient")
         result = evaluate_run(run, held_out, home / "numbers")
     return result
@@ -155,8 +156,8 @@ def test_a_record_knows_its_spacing_unless_nobody_measured_it(facts, affine, spa
 
 def test_the_lower_grade_gliomas_are_measured_in_voxels(tmp_path):
     from data_prep.lgg_tumour import list_sources, read_source
-    from data_prep.phantom.lgg import write_lgg_phantom
-    from mri_tf.tasks import FOLDER, load_task
+    from data_prep.phantom.glioma.lgg import write_lgg_phantom
+    from mri_tf.task.files import FOLDER, load_task
 
     write_lgg_phantom(tmp_path, 1, seed=0, signal=True)
     task = load_task(FOLDER / "lgg_tumour.py")

@@ -8,9 +8,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mri_tf.data.patches import check_patches, crop, draw_corners
-from mri_tf.errors import InputError
-from mri_tf.windows import predict_windows, window_starts, windows_in_graph
+from mri_tf.core.errors import InputError
+from mri_tf.network.windows import predict_windows, window_starts, windows_in_graph
+from mri_tf.pipeline.patches import check_patches, crop, draw_corners
 
 WINDOW = (4, 6, 8)  # depth, rows, columns: all different, so that a swap of two is seen
 

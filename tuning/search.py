@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from mri_tf.command import (
+from mri_tf.core.command_line import (
     Parser,
     folder_to_write,
     import_tensorflow,
@@ -14,8 +14,8 @@ from mri_tf.command import (
     run_command,
     seed_int,
 )
-from mri_tf.errors import InputError, RunFailed
-from mri_tf.task import BASE_VARIANT
+from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.task.spec import BASE_VARIANT
 
 BEST, TRIALS = "best.json", "trials.csv"
 BANKS = "banks"  # of frozen features, while the search goes on
@@ -28,8 +28,8 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     from keras_tuner.errors import FatalError
 
-    from mri_tf.devices import configure_devices
-    from mri_tf.progress import progress
+    from mri_tf.core.progress import progress
+    from mri_tf.train.devices import configure_devices
     from tuning.tuner import TrainingTuner, make_oracle
     from tuning.workers import is_worker, run_workers, served
 
@@ -80,14 +80,14 @@ def main(arguments: list[str]) -> int:
 
 def _problem(flags):
     """(what the trials share, the space, the folder keyed by all that decides a score)."""
-    from mri_tf.assemble import check_task
-    from mri_tf.fingerprint import fingerprint
-    from mri_tf.inputs import TaskAndFile, WhereData
-    from mri_tf.prepared import Prepared
-    from mri_tf.pretraining import HowToPretrain, feature_task_of, features_for
-    from mri_tf.sides import HowToSplit, choose_sides
-    from mri_tf.task import to_json
-    from mri_tf.tasks import find_task_file, load_task, resolve_task
+    from mri_tf.core.hashing import fingerprint
+    from mri_tf.network.build import check_task
+    from mri_tf.splits.sides import HowToSplit, choose_sides
+    from mri_tf.store.prepared import Prepared
+    from mri_tf.task.files import find_task_file, load_task, resolve_task
+    from mri_tf.task.spec import to_json
+    from mri_tf.train.datasets import TaskAndFile, WhereData
+    from mri_tf.train.pretrain import HowToPretrain, feature_task_of, features_for
     from tuning.code_version import code_version
     from tuning.spaces import space_of
     from tuning.trials import Problem, inner_sides
@@ -153,7 +153,7 @@ def _write(oracle, folder: Path) -> dict:
     import csv
     import io
 
-    from mri_tf.checkpoint import write_at_once
+    from mri_tf.core.files import write_at_once
     from tuning.trials import OBJECTIVE
     from tuning.tuner import recorded_reason, trial_values
 

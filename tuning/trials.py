@@ -9,18 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.answered import answered
-from mri_tf.answers import from_values
-from mri_tf.assemble import check_task, load_network
-from mri_tf.calibration import SMALLEST
-from mri_tf.checkpoint import write_at_once
-from mri_tf.fitting import fit_run, new_run, positions_of
-from mri_tf.predicting import predict_records
-from mri_tf.prepared import Prepared
-from mri_tf.runs import Run
-from mri_tf.sides import Sides, units_of
-from mri_tf.splits import split_units
-from mri_tf.task import Task, with_values
+from mri_tf.calibration.calibrator import from_values
+from mri_tf.calibration.temperature import SMALLEST
+from mri_tf.core.files import write_at_once
+from mri_tf.network.build import check_task, load_network
+from mri_tf.network.inference import predict_records
+from mri_tf.splits.sides import Sides, units_of
+from mri_tf.splits.split import split_units
+from mri_tf.splits.units import answered
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.run import Run, positions_of
+from mri_tf.task import Task
+from mri_tf.task.overrides import with_values
+from mri_tf.train.fit import fit_run, new_run
 
 OBJECTIVE = "validation_log_loss"
 SCORE = "score.json"  # of a finished trial

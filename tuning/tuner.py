@@ -11,8 +11,8 @@ import tensorflow as tf
 from keras_tuner.errors import FailedTrialError, FatalError
 from tensorboard.plugins.hparams import api as hparams
 
-from mri_tf.command import is_disk_full
-from mri_tf.errors import InputError, RunFailed
+from mri_tf.core.command_line import is_disk_full
+from mri_tf.core.errors import InputError, RunFailed
 from tuning.trials import OBJECTIVE, Problem, score_trial
 
 OWN = "tuner/"  # prefix of the values that Hyperband keeps for itself

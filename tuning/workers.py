@@ -15,9 +15,9 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-from mri_tf.command import BAD_INPUT, FAILED, INTERRUPTED
-from mri_tf.errors import RunFailed
-from mri_tf.processes import limited_to, threads_each
+from mri_tf.core.command_line import BAD_INPUT, FAILED, INTERRUPTED
+from mri_tf.core.errors import RunFailed
+from mri_tf.core.subprocesses import limited_to, threads_each
 
 RESTARTS = 3  # of one worker
 SECONDS_BETWEEN_LOOKS = 0.5

@@ -3,14 +3,14 @@
 import sys
 from pathlib import Path
 
-from mri_tf.command import Parser, folder_to_write, positive_int, run_command, seed_int
+from mri_tf.core.command_line import Parser, folder_to_write, positive_int, run_command, seed_int
 
 
 def main(arguments: list[str]) -> int:
     """Writes the fake raw data of a task in the layout its prep module reads."""
     flags = _parser().parse_args(arguments)
-    from data_prep.fake_raw import write_fake_raw
-    from mri_tf.tasks import find_task_file
+    from data_prep.phantom.write import write_fake_raw
+    from mri_tf.task.files import find_task_file
 
     write_fake_raw(
         find_task_file(flags.task), flags.out, flags.patients, flags.seed, not flags.no_signal

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from data_prep.io.nifti import write_nifti
 from data_prep.volume import Volume
-from data_prep.write_nifti import write_nifti
 
 ANTERIOR, POSTERIOR = 1, 2
 

@@ -20,7 +20,7 @@ from mri_tf.figures.style import (
 class CalibrationCurve:
     """One series of a calibration plot, (bins,) each; NaN where a bin is empty.
 
-    What `mri_tf.calibration.reliability_curve` gives has these fields and is drawn as it is.
+    What `mri_tf.calibration.temperature.reliability_curve` gives has these fields and is drawn as it is.
     """
 
     predicted: np.ndarray  # mean predicted probability of the bin

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mri_tf.checkpoint import write_at_once
+from mri_tf.core.files import write_at_once
 
 COLUMN_MM, PAGE_MM = 89.0, 183.0  # one column and the full width of most journals
 MM_PER_INCH = 25.4

@@ -18,7 +18,7 @@ A number is a dictionary `{"value", "low", "high", "n", "unit", "method", "reaso
 `low` and `high` are a 95 % interval over patients, None where there is none, and `reason` says why.
 """
 
-from mri_tf.metrics.bootstrap import mean_with_interval, with_interval
+from mri_tf.metrics.classification import classification_metrics, part_metrics
 from mri_tf.metrics.classifier import Predictions
 from mri_tf.metrics.counts import (
     accuracy,
@@ -32,19 +32,18 @@ from mri_tf.metrics.counts import (
     quadratic_kappa,
     recall_per_class,
 )
-from mri_tf.metrics.overlap import (
+from mri_tf.metrics.intervals import clopper_pearson, mean_with_interval, with_interval
+from mri_tf.metrics.paired import paired_differences
+from mri_tf.metrics.segmentation import (
     Distance,
     dice_over_volumes,
     hausdorff95,
     hausdorff95_over_volumes,
     mean_hausdorff95,
+    segmentation_metrics,
+    volume_metrics,
 )
-from mri_tf.metrics.paired import paired_differences
-from mri_tf.metrics.parts import part_metrics
-from mri_tf.metrics.proportions import clopper_pearson
-from mri_tf.metrics.report import classification_metrics, segmentation_metrics
 from mri_tf.metrics.spread import spread
-from mri_tf.metrics.volumes import volume_metrics
 
 __all__ = [
     "Distance",

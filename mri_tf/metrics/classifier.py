@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mri_tf.metrics import counts, probabilities
-from mri_tf.metrics.bootstrap import resampled_confusions
+from mri_tf.metrics.intervals import resampled_confusions
 from mri_tf.metrics.ranking import ranking
 
 SPECIFICITY = 0.9  # at which sensitivity is told

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mri_tf.metrics.proportions import highest_error_rate
+from mri_tf.metrics.intervals import highest_error_rate
 
 FEW_PATIENTS = 10
 FEW_OF_A_CLASS = 5

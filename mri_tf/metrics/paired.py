@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from mri_tf.metrics.bootstrap import interval_number, multiplicities
 from mri_tf.metrics.classifier import (
     LOWER_IS_BETTER,
     Predictions,
@@ -10,7 +9,8 @@ from mri_tf.metrics.classifier import (
     classifier_numbers,
     patient_numbers,
 )
-from mri_tf.metrics.form import joined
+from mri_tf.metrics.intervals import interval_number, multiplicities
+from mri_tf.metrics.number import joined
 
 
 def paired_differences(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mri_tf.metrics.form import number
+from mri_tf.metrics.number import number
 
 CLOSED_FORM = "a closed form without an interval"
 

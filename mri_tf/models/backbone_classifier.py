@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from mri_tf.errors import InputError
+from mri_tf.core.errors import InputError
 from mri_tf.models.backbones import IMAGENET, UNIT, ZSCORE, check_weights, inlined
 
 

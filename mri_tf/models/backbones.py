@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from mri_tf.errors import InputError, some_of
+from mri_tf.core.errors import InputError, some_of
 
 NO_WEIGHTS, IMAGENET = "none", "imagenet"
 RESNETS = {  # blocks of the four stacks; He et al. 2015, as KerasHub builds them

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from mri_tf.models import batch_norm
+from mri_tf.models.layers import batch_norm, dense_head, freeze
 from mri_tf.models.mnet import pooled_features
 
 
@@ -34,22 +34,3 @@ def build(
         x = layers.MaxPooling2D(name=f"{name}_pool")(x)
     x = dense_head(layers.Flatten(name="flatten")(x), class_count, dense_units, dropout)
     return keras.Model(trunk.input, x, name="feature_classifier")
-
-
-def freeze(features: keras.Model) -> None:
-    """No weight of the network trains, and its BatchNorm and dropout stay in inference mode."""
-    features.trainable = False  # BatchNorm then stays in inference mode by itself
-    for layer in features.layers:
-        if isinstance(layer, layers.Dropout):
-            layer.rate = 0.0
-
-
-def dense_head(x, class_count: int, dense_units: int, dropout: float):
-    """Two dense layers of recipe A and the softmax: (batch, n) -> (batch, classes)."""
-    for number in (1, 2):
-        name = f"dense_{number}"
-        x = layers.Dense(dense_units, use_bias=False, name=name)(x)
-        x = batch_norm(f"{name}_bn")(x)
-        x = layers.Activation("relu", name=f"{name}_relu")(x)
-        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
-    return layers.Dense(class_count, activation="softmax", dtype="float32", name="probabilities")(x)

@@ -3,8 +3,7 @@
 import keras
 from keras import layers
 
-from mri_tf.models import batch_norm, conv3d, require_divisible
-from mri_tf.models.feature_classifier import dense_head, freeze
+from mri_tf.models.layers import batch_norm, conv3d, dense_head, freeze, require_divisible
 from mri_tf.models.mnet3d import pooled_features
 
 

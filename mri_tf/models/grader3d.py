@@ -8,7 +8,7 @@ known place. Filters and dense units are silent in the paper.
 import keras
 from keras import layers
 
-from mri_tf.models import require_divisible
+from mri_tf.models.layers import require_divisible
 from mri_tf.models.unet3d import activated, convolution, decay, residual_block
 
 BLOCKS = 4

@@ -8,7 +8,7 @@ count the paper states.
 import keras
 from keras import layers
 
-from mri_tf.models import batch_norm, require_divisible
+from mri_tf.models.layers import batch_norm, require_divisible
 
 LEVELS = 5
 LEG = "leg_{level}"  # names of the layers whose outputs are the features, level 1 the finest

@@ -8,7 +8,7 @@ decoding path are used"): 7 x start_filters channels.
 import keras
 from keras import layers
 
-from mri_tf.models import batch_norm, conv3d, require_divisible
+from mri_tf.models.layers import batch_norm, conv3d, require_divisible
 
 LEVELS = 5
 LEG_LEVELS = 3  # levels of the right leg, the finest ones

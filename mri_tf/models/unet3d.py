@@ -9,7 +9,7 @@ block lies on the grid of the image too. Filters, levels and patch size are sile
 import keras
 from keras import layers
 
-from mri_tf.models import batch_norm, conv3d, require_divisible
+from mri_tf.models.layers import batch_norm, conv3d, require_divisible
 
 
 def build(

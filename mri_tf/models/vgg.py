@@ -3,8 +3,7 @@
 import keras
 from keras import layers
 
-from mri_tf.models import batch_norm, require_divisible
-from mri_tf.models.feature_classifier import dense_head
+from mri_tf.models.layers import batch_norm, dense_head, require_divisible
 
 BLOCKS = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # (width in first widths, convolutions)
 

@@ -3,8 +3,7 @@
 import keras
 from keras import layers
 
-from mri_tf.models import batch_norm, conv3d, require_divisible
-from mri_tf.models.feature_classifier import dense_head
+from mri_tf.models.layers import batch_norm, conv3d, dense_head, require_divisible
 from mri_tf.models.vgg import BLOCKS
 
 

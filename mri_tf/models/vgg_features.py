@@ -3,9 +3,8 @@
 import keras
 from keras import layers
 
-from mri_tf.models import require_divisible
 from mri_tf.models.backbones import AS_THEY_ARE, IMAGENET, check_weights, inlined
-from mri_tf.models.feature_classifier import dense_head
+from mri_tf.models.layers import dense_head, require_divisible
 
 
 def build(

@@ -6,8 +6,7 @@ silence; the majority class stands beside every accuracy.
 
 from mri_tf.tables.classes import class_table, confusion_table
 from mri_tf.tables.layout import markdown
-from mri_tf.tables.lines import format_interval, summary
-from mri_tf.tables.run import run_page
+from mri_tf.tables.run import format_interval, run_page, summary
 from mri_tf.tables.study import left_out, paired_table, score_table, spread_table
 
 __all__ = [

@@ -6,8 +6,9 @@ The file is found by the task's `model`; whatever it declares must be a key that
 import importlib
 from pathlib import Path
 
-from mri_tf.errors import InputError
-from mri_tf.task import Task, with_values
+from mri_tf.core.errors import InputError
+from mri_tf.task import Task
+from mri_tf.task.overrides import with_values
 
 FOLDER = Path(__file__).resolve().parent
 

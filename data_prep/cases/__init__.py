@@ -1,0 +1,1 @@
+"""From one patient's files to records."""

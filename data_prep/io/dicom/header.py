@@ -1,0 +1,226 @@
+"""One DICOM file's header as the slices it holds: where each lies, how its values are scaled.
+
+Tag names and meanings: DICOM PS3.3 (image plane module C.7.6.2, functional groups C.7.6.16).
+"""
+
+import contextlib
+import logging
+import math
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from data_prep.io.dicom.facts import Fields, acquisition_facts
+from data_prep.source import Unreadable
+
+PIXEL_TAGS = {0x7FE00008, 0x7FE00009, 0x7FE00010}  # float, double and integer pixel data
+PREFIX_AT = 128
+# How a file begins that lacks the 128 bytes and "DICM" of part 10: its first element's group.
+FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
+NOT_SCANS = {"SEG", "RTDOSE", "PR", "KO", "REG", "FID", "M3D"}
+NOT_DICOM = "not a DICOM file"
+# Fields that tell apart several images of one place (echoes, time points, b-values, phase maps).
+DISTINGUISHING = (
+    "EffectiveEchoTime", "EchoTime", "EchoNumbers", "TemporalPositionIdentifier",
+    "TemporalPositionIndex", "AcquisitionNumber", "DiffusionBValue",
+    "DiffusionGradientOrientation", "ComplexImageComponent", "ImageType", "FrameType",
+    "InversionTime", "TriggerTime", "NominalCardiacTriggerDelayTime", "FlipAngle", "StackID",
+    "AcquisitionTime",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One image plane in the patient (DICOM's LPS millimetres)."""
+
+    file: Path
+    frame: int  # place in the file's pixel data
+    shape: tuple[int, int]  # rows, columns
+    position: tuple[float, ...]  # centre of the first pixel, (3,)
+    directions: tuple[float, ...]  # of growing column and of growing row index, (6,)
+    pixel_mm: tuple[float, ...]  # from row to row, from column to column
+    slope: float
+    intercept: float
+    thickness_mm: float | None
+    apart: dict[str, str] = field(repr=False)  # DISTINGUISHING fields; dates and times may be there
+    facts: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What one file says. Fields that identify somebody stay out of its repr."""
+
+    file: Path
+    series: str = field(default="", repr=False)  # UID
+    image: str = field(default="", repr=False)  # UID
+    series_number: int = 0
+    patient_id: str = field(default="", repr=False)
+    description: str = field(default="", repr=False)
+    institution: str = field(default="", repr=False)
+    slices: tuple[Slice, ...] = ()
+    problem: str = ""  # why the file gives no slices
+
+
+@contextlib.contextmanager
+def quiet_pydicom():
+    """pydicom without warnings and log: they quote values, and values may be names or dates."""
+    from pydicom import config
+
+    level = config.logger.level
+    config.logger.setLevel(logging.CRITICAL + 1)  # its loggers below this one inherit the level
+    try:
+        with warnings.catch_warnings(), config.disable_value_validation():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        config.logger.setLevel(level)
+
+
+def read_header(path: Path) -> Header:
+    """The header of one file, pixel data not read; raises Unreadable for a file that is no DICOM.
+
+    A DICOM file that gives no slices is returned with its `problem`, so that its series is known.
+    """
+    with quiet_pydicom():
+        dataset, has_pixels = _parse(path)
+        fields = Fields([dataset])
+        known = {
+            "file": path,
+            "series": fields.text("SeriesInstanceUID"),
+            "image": fields.text("SOPInstanceUID"),
+            "series_number": int(fields.number("SeriesNumber") or 0),
+            "patient_id": fields.text("PatientID"),
+            "description": fields.text("SeriesDescription"),
+            "institution": fields.text("InstitutionName"),
+        }
+        try:
+            _check_image(fields, has_pixels)
+            return Header(**known, slices=tuple(_slices(path, dataset)))
+        except Unreadable as reason:
+            return Header(**known, problem=str(reason))
+        except Exception as error:  # a damaged value is converted, and raises, where it is asked for
+            return Header(**known, problem=f"a damaged DICOM header ({type(error).__name__})")
+
+
+def begins_like_dicom(head: bytes) -> bool:
+    """Whether the first 132 bytes of a file may be those of DICOM, with or without its prefix."""
+    return head[PREFIX_AT:] == b"DICM" or head[:2] in FIRST_GROUPS
+
+
+def _parse(path: Path):
+    """(dataset up to the pixel data, whether there is pixel data)."""
+    from pydicom.filereader import read_partial
+
+    reached = []
+
+    def at_pixels(tag, _vr, _length) -> bool:
+        if tag in PIXEL_TAGS:
+            reached.append(tag)
+        return bool(reached)
+
+    try:
+        with path.open("rb") as file:
+            head = file.read(PREFIX_AT + 4)
+            if not begins_like_dicom(head):
+                raise Unreadable(NOT_DICOM)
+            file.seek(0)
+            dataset = read_partial(file, at_pixels, force=True)
+        if head[PREFIX_AT:] != b"DICM" and "SOPClassUID" not in dataset:
+            raise Unreadable(NOT_DICOM)
+        return dataset, bool(reached)
+    except Unreadable:
+        raise
+    except OSError as error:
+        raise Unreadable(f"the file cannot be opened ({error.strerror or 'input error'})") from None
+    except Exception as error:  # pydicom raises whatever a damaged file leads its parser to
+        raise Unreadable(f"a damaged DICOM file ({type(error).__name__})") from None
+
+
+def _check_image(fields: Fields, has_pixels: bool) -> None:
+    modality = fields.text("Modality")
+    if modality in NOT_SCANS:
+        raise Unreadable(f"a {modality} object, not a scan")
+    if not has_pixels:
+        raise Unreadable("no pixel data")
+    if not (fields.number("Rows") and fields.number("Columns")):
+        raise Unreadable("no rows or columns in the header")
+    if fields.number("SamplesPerPixel") not in (None, 1) or "PALETTE" in fields.text(
+        "PhotometricInterpretation"
+    ):
+        raise Unreadable("a colour image")
+    if "MOSAIC" in fields.text("ImageType").upper():
+        raise Unreadable("a mosaic: the slices of a volume as tiles of one image")
+    if fields.get("ModalityLUTSequence"):
+        raise Unreadable("values behind a lookup table (ModalityLUTSequence)")
+
+
+def _slices(path: Path, dataset) -> list[Slice]:
+    """Every frame of the file; raises Unreadable."""
+    fields = Fields([dataset])
+    frames = int(fields.number("NumberOfFrames") or 1)
+    groups = fields.get("PerFrameFunctionalGroupsSequence")
+    if not groups:
+        if frames > 1:
+            raise Unreadable("several frames without a position for each")
+        return [_slice(path, 0, fields)]
+    if len(groups) != frames:
+        raise Unreadable(f"{frames} frames, but positions for {len(groups)}")
+    shared = _flat((fields.get("SharedFunctionalGroupsSequence") or [{}])[0])
+    return [
+        _slice(path, number, Fields([_flat(group), shared, dataset]))
+        for number, group in enumerate(groups)
+    ]
+
+
+def _flat(group) -> dict:
+    """The fields of a frame's functional groups without the sequences around them."""
+    found = {}
+    for element in group:
+        if element.VR != "SQ":
+            found[element.keyword] = element.value
+        elif element.value:
+            found |= _flat(element.value[0])
+    return found
+
+
+def _slice(path: Path, number: int, fields: Fields) -> Slice:
+    position = fields.numbers("ImagePositionPatient", 3)
+    directions = fields.numbers("ImageOrientationPatient", 6)
+    if position is None or directions is None:
+        raise Unreadable("no position or orientation in the patient")
+    _check_directions(directions)
+    pixel_mm = fields.numbers("PixelSpacing", 2)
+    if pixel_mm is None or min(pixel_mm) <= 0:
+        raise Unreadable("no pixel spacing")
+    slope, intercept = _scale(fields, "RescaleSlope", 1.0), _scale(fields, "RescaleIntercept", 0.0)
+    if slope == 0:
+        raise Unreadable("a rescale slope of 0")
+    thickness_mm = fields.number("SliceThickness")
+    return Slice(
+        file=path,
+        frame=number,
+        shape=(int(fields.number("Rows")), int(fields.number("Columns"))),
+        position=position,
+        directions=directions,
+        pixel_mm=pixel_mm,
+        slope=slope,
+        intercept=intercept,
+        thickness_mm=thickness_mm if thickness_mm and thickness_mm > 0 else None,
+        apart={name: fields.text(name) for name in DISTINGUISHING if fields.text(name)},
+        facts=acquisition_facts(fields),
+    )
+
+
+def _scale(fields: Fields, keyword: str, default: float) -> float:
+    number = fields.number(keyword)
+    if number is None and fields.text(keyword):
+        raise Unreadable(f"{keyword} is no number")
+    return default if number is None else number
+
+
+def _check_directions(directions: tuple[float, ...]) -> None:
+    along_row, along_column = directions[:3], directions[3:]
+    lengths = [math.hypot(*along_row), math.hypot(*along_column)]
+    turned = sum(a * b for a, b in zip(along_row, along_column, strict=True))
+    if any(abs(length - 1) > 0.01 for length in lengths) or abs(turned) > 0.01:
+        raise Unreadable("directions of rows and columns that are no perpendicular unit vectors")

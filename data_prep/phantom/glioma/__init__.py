@@ -1,0 +1,1 @@
+"""The glioma phantoms."""

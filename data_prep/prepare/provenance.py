@@ -1,0 +1,90 @@
+"""Which file each record came from, and whether it is still that file: the private sidecar.
+
+`sources.private.csv` (mode 0600) is the one place that maps a record to its file and original
+patient id. What it says of a file's state tells an edited file from the one that was read.
+"""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+from data_prep.source import Source, main_file
+from mri_tf.core.hashing import file_hash
+
+PRIVATE_COLUMNS = (
+    "record_id", "source", "patient_id", "source_number", "skipped_because", "state", "group",
+)  # fmt: skip
+
+
+def file_states(raw: Path, source: Source) -> list:
+    """[bytes, modified (ns), SHA-256] of each file of a source; what tells it from a changed one."""
+    states = []
+    for path in source.files.values():
+        try:
+            facts = (raw / path).stat()
+            states.append([facts.st_size, facts.st_mtime_ns, file_hash(raw / path)])
+        except OSError:
+            states.append([-1, 0, ""])
+    return states
+
+
+def unchanged(raw: Path, source: Source, state: list) -> bool:
+    """Whether a source's files are those that were read, by the `file_states` of then.
+
+    Contents are compared only where the time of change differs.
+    """
+    for path, (size, modified, digest) in zip(source.files.values(), state, strict=True):
+        try:
+            facts = (raw / path).stat()
+            if facts.st_size != size:
+                return False
+            if facts.st_mtime_ns != modified and file_hash(raw / path) != digest:
+                return False
+        except OSError:
+            if size != -1:
+                return False
+    return True
+
+
+def private_rows(
+    record_ids: list[str],
+    source_of: list[int],
+    skipped: dict[int, str],
+    states: list[list],
+    sources: list[Source],
+) -> list[dict]:
+    """Rows of the private sidecar: one a record, then one a source that gave none.
+
+    `source_of` is the source's number of each record; `skipped` number -> reason.
+    """
+
+    def row(record_id: str, number: int, reason: str) -> dict:
+        source = sources[number]
+        state = json.dumps(states[number])
+        values = (record_id, main_file(source), source.patient, number, reason, state, source.group)
+        return dict(zip(PRIVATE_COLUMNS, values, strict=True))
+
+    read = zip(record_ids, source_of, strict=True)
+    return [row(record_id, number, "") for record_id, number in read] + [
+        row("", number, reason) for number, reason in skipped.items()
+    ]
+
+
+def read_private(path: Path) -> list[dict]:
+    """Rows of the private sidecar; none where it was left behind when the set was shared."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+def write_private(path: Path, rows: list[dict]) -> None:
+    """Writes the private sidecar, readable by its owner alone."""
+    path.unlink(missing_ok=True)  # the mode is given only to a new file
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    # Names of files are bytes; those that are no UTF-8 come back as they were.
+    with os.fdopen(descriptor, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.DictWriter(file, PRIVATE_COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,71 @@
+"""Patient ids as they are, or as salted pseudonyms; the salt stays in a file outside the set."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from mri_tf.core.errors import InputError
+
+SHORTEST_SALT_BYTES = 16
+
+
+class Pseudonyms:
+    """Turns patient ids into pseudonyms with one salt; without a salt, ids stay as given."""
+
+    def __init__(self, salt: bytes = b""):
+        self._salt = salt
+
+    def of(self, patient: str) -> str:
+        """The name a patient has in the prepared set."""
+        if not self._salt:
+            return patient
+        return "p-" + hmac.new(self._salt, patient.encode(), hashlib.sha256).hexdigest()[:12]
+
+    def keyed(self, digest: str) -> str:
+        """A digest of ids, keyed with the salt: without it nobody can try ids against it."""
+        if not self._salt:
+            return digest
+        return hmac.new(self._salt, digest.encode(), hashlib.sha256).hexdigest()
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells whether two sets used one salt, without telling the salt; empty without one."""
+        return hashlib.sha256(b"mri_tf" + self._salt).hexdigest()[:16] if self._salt else ""
+
+
+def read_or_make_salt(path: Path, out: Path) -> bytes:
+    """The salt in a file, made (mode 0600) where there is none; refuses one that lies in `out`."""
+    out = out.absolute()
+    inside = {out.resolve(), out.with_name(out.name + ".partial").resolve()}
+    if inside & set(path.resolve().parents):
+        raise InputError(
+            "The salt lies outside the prepared set: who has both can undo the pseudonyms.",
+            path,
+            "Name a file elsewhere with --salt-file.",
+        )
+    if path.is_dir():
+        raise InputError("--salt-file names a file.", f"{path}, a folder", "Name a file in it.")
+    if path.is_file():
+        salt = path.read_bytes().strip()
+        if len(salt) < SHORTEST_SALT_BYTES:
+            raise InputError(
+                f"A salt has at least {SHORTEST_SALT_BYTES} bytes.",
+                f"{path} with {len(salt)}",
+                "Name another file, or one that does not exist yet: it is made.",
+            )
+        return salt
+    salt = secrets.token_hex(32).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Whole or not at all: half a salt would be refused for ever.
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(salt + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return salt

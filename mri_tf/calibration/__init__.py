@@ -1,0 +1,1 @@
+"""Calibrated probabilities, operating points and prediction sets."""

@@ -1,0 +1,26 @@
+"""Writing files so that a reader never sees a half-written one."""
+
+import io
+import os
+from pathlib import Path
+
+
+def write_at_once(path: Path, data: bytes | memoryview) -> None:
+    """Writes a whole file under a temporary name, to the disk, then renames it."""
+    scratch = path.with_name(f".{path.name}.tmp")
+    try:
+        with scratch.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def write_table(path: Path, table) -> Path:
+    """Writes a pandas table as Parquet, whole or not at all; returns the path."""
+    whole = io.BytesIO()
+    table.to_parquet(whole, index=False)
+    write_at_once(path, whole.getbuffer())
+    return path

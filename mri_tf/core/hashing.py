@@ -1,0 +1,33 @@
+"""SHA-256 fingerprints of JSON values, arrays and files."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def fingerprint(values: Any) -> str:
+    """Hex SHA-256 of JSON values; the order of keys does not matter."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def content_hash(image: np.ndarray) -> str:
+    """Of the pixels alone, so that one image under two patient ids is still found."""
+    image = little_endian(image)
+    digest = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def little_endian(image: np.ndarray) -> np.ndarray:
+    """Contiguous and in the byte order that is read back; NIfTI files may be big-endian."""
+    return np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("<"))

@@ -1,1 +1,0 @@
-"""From a prepared set to batches: plan, read, augment, normalise."""

@@ -1,0 +1,1 @@
+"""Prepared sets with predicted masks: python -m mri_tf.derive."""

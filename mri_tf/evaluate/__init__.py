@@ -1,0 +1,1 @@
+"""Numbers on held-out patients: python -m mri_tf.evaluate."""

@@ -1,0 +1,79 @@
+"""Counts a run on its held-out patients, or on other data: python -m mri_tf.evaluate --run RUN."""
+
+import sys
+from pathlib import Path
+
+from mri_tf.core.command_line import Parser, folder_to_write, import_tensorflow, run_command
+from mri_tf.core.errors import InputError, some_of
+
+
+def main(arguments: list[str]) -> int:
+    """Evaluates a finished run; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    from mri_tf.store.prepared import Prepared
+    from mri_tf.store.run import open_finished
+
+    run = open_finished(flags.run)
+    folder = flags.data or run.data_folder
+    prepared = Prepared.open(folder)
+    prepared.check_fits(run.task)
+    import_tensorflow()
+    import numpy as np
+
+    from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
+    from mri_tf.pipeline.field_of_view import check_masks
+    from mri_tf.splits.leakage import check_data_unseen, check_derived_unseen
+    from mri_tf.store.run import positions_of
+    from mri_tf.tables import summary
+
+    check_masks(run.task, prepared)
+    home = flags.run
+    if flags.data is None or prepared.content_fingerprint() == run.values["data"]:
+        records, split = positions_of(run, prepared)[2], run.values["split"]
+    else:
+        records, split = np.arange(len(prepared)), "other data"
+        shared = check_data_unseen(run, prepared)
+        check_derived_unseen(prepared, [records[:0], records])
+        if shared:
+            print(f"patient ids that the training had too: {some_of(shared)}; other people?")
+        home = flags.run / "evaluations" / folder.absolute().name
+    records = _with_labels(run, prepared, records)
+    if flags.prior:
+        home = flags.run / "evaluations" / f"{home.absolute().name}-prior-{flags.prior}"
+    held_out = HeldOut(prepared, records, split)
+    result = evaluate_run(run, held_out, flags.out or home, flags.prior)
+    print("\n".join(summary(result.metrics)))
+    print(f"wrote {', '.join(str(path) for path in result.files)}")
+    return 0
+
+
+def _with_labels(run, prepared, records):
+    """The records that can be counted; raises InputError where there is none."""
+    from mri_tf.store.record import NO_LABEL
+
+    counted = records
+    if run.task.kind == "classification":
+        counted = records[prepared.labels[records] != NO_LABEL]
+    if not len(counted):
+        raise InputError(
+            "Records with a label are counted.", f"{prepared.folder}, {len(records)} without one",
+            "Ask python -m mri_tf.predict for answers alone.",
+        )  # fmt: skip
+    if len(counted) < len(records):
+        print(f"{len(records) - len(counted)} records without a label are left out")
+    return counted
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m mri_tf.evaluate", __doc__)
+    parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
+    parser.add_argument(
+        "--data", type=Path, help="another prepared set; every record of it counts as test"
+    )
+    parser.add_argument("--prior", default="", help="shares of the classes to correct for, e.g. 0.7,0.3")
+    parser.add_argument("--out", type=folder_to_write, help="folder of the numbers (default: the run)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,73 @@
+"""How well a 3D segmentation lies on each volume, and the table of it beside metrics.json."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from mri_tf.core.files import write_table
+from mri_tf.metrics import Distance, f1_per_class, hausdorff95
+from mri_tf.network.inference import label_pairs, predicted_masks
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.run import PREDICTIONS, Run
+
+
+@dataclass(frozen=True)
+class VolumeScores:
+    """Of each volume, in the order of the records that were asked for."""
+
+    confusions: np.ndarray  # (volumes, true label, predicted label) voxels of the prepared grid
+    distances: list[list[Distance]]  # a label but background; none for classes of intensity
+
+
+def score_volumes(model: keras.Model, run: Run, prepared: Prepared, records: np.ndarray) -> VolumeScores:
+    """Predicts and counts one volume after the other.
+
+    Distances are in mm of the prepared grid, or in its voxels where a record has no spacing.
+    Classes of intensity (`intensity_classes`) are scattered over the image: they have no distance.
+    """
+    labels = len(run.task.output_names)
+    confusions, distances = [], []
+    masks = predicted_masks(model, run, prepared, records)
+    for position, (truth, predicted) in zip(records, masks, strict=True):
+        confusions.append(label_pairs(truth, predicted, labels))
+        if run.task.intensity_classes:
+            distances.append([])
+            continue
+        spacing_mm = prepared.record(int(position)).spacing_mm
+        distances.append(
+            [hausdorff95(truth == label, predicted == label, spacing_mm) for label in range(1, labels)]
+        )
+    return VolumeScores(np.array(confusions), distances)
+
+
+def write_volume_scores(
+    scores: VolumeScores, prepared: Prepared, records: np.ndarray, class_names: tuple[str, ...],
+    folder: Path,
+) -> Path:  # fmt: skip
+    """Writes predictions.parquet: one row a volume, Dice and Hausdorff 95 a label but background.
+
+    An undefined number is missing, and `<column>_reason` says why.
+    """
+    table = pd.DataFrame(
+        {
+            "record_id": prepared.record_ids[records],
+            "patient": prepared.patients[records],
+            "site": prepared.sites[records],
+        }
+    )
+    dice = f1_per_class(scores.confusions)  # (volumes, labels)
+    for label, name in enumerate(class_names[1:], 1):
+        table[f"dice_{name}"] = dice[:, label]
+        table[f"dice_{name}_reason"] = np.where(
+            np.isnan(dice[:, label]), "neither present nor predicted", ""
+        )
+        of_label = [volume[label - 1] for volume in scores.distances if volume]
+        if of_label:
+            table[f"hausdorff95_{name}"] = [distance.value for distance in of_label]
+            table[f"hausdorff95_{name}_reason"] = [distance.reason for distance in of_label]
+    if any(scores.distances):
+        table["measured_in"] = [volume[0].unit for volume in scores.distances]
+    return write_table(folder / PREDICTIONS, table)

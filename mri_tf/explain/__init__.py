@@ -1,0 +1,1 @@
+"""Grad-CAM and guided backpropagation: python -m mri_tf.explain."""

@@ -1,0 +1,165 @@
+"""Where a run's network looks, as NIfTI and pictures: python -m mri_tf.explain --run RUN."""
+
+import io
+import sys
+from pathlib import Path
+
+from mri_tf.core.command_line import Parser, folder_to_write, import_tensorflow, run_command
+from mri_tf.core.errors import InputError, some_of
+
+
+def main(arguments: list[str]) -> int:
+    """Explains the run's held-out records, or those of other data; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    from mri_tf.store.prepared import Prepared
+    from mri_tf.store.run import open_finished
+
+    run = open_finished(flags.run)
+    if run.task.kind == "segmentation":
+        raise InputError("Classifiers are explained.", run.task.name, "Name a classifier's run.")
+    prepared = Prepared.open(flags.data or run.data_folder)
+    prepared.check_fits(run.task)
+    import_tensorflow()
+    import numpy as np
+
+    from mri_tf.core.progress import progress
+    from mri_tf.explain.saliency import check_layer, guided_copy
+    from mri_tf.network.bags import slice_classifier
+    from mri_tf.network.build import load_network
+    from mri_tf.pipeline.batches import damage_named
+    from mri_tf.pipeline.field_of_view import check_masks
+    from mri_tf.splits.leakage import check_derived_unseen
+    from mri_tf.splits.units import taken_slices
+    from mri_tf.store.run import positions_of
+
+    check_masks(run.task, prepared)
+    own = prepared.content_fingerprint() == run.values["data"]
+    records = positions_of(run, prepared)[2] if own else np.arange(len(prepared))
+    records = _chosen(records, prepared, flags.patients)
+    check_derived_unseen(prepared, [records[:0], records])
+    records = taken_slices(run.task, prepared, records, run.values["fitted"])
+    if not len(records):
+        raise InputError("A record is explained.", f"{prepared.folder} without any", "Name another.")
+    label = _label(run.task, flags.explained_class)
+    model = load_network(run)
+    if run.task.bag:
+        model = slice_classifier(model)
+    layer = check_layer(model, flags.layer)
+    networks = (model, guided_copy(model))
+    flags.out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    with damage_named(prepared), progress("explaining", len(records)) as advance:
+        for done, position in enumerate(records, 1):
+            rows.append(_explain_one(networks, run, prepared, (int(position), layer, label), flags.out))
+            advance(done)
+    table = _write_table(rows, flags.out)
+    print("\n".join(_summary(table, layer)))
+    print(f"wrote {flags.out}: maps and pictures of {len(rows)} records, attribution.csv")
+    return 0
+
+
+def _explain_one(networks, run, prepared, what: tuple, out: Path) -> dict:
+    from mri_tf.calibration.calibrator import from_values
+    from mri_tf.explain.maps import explain_record, shares_of, write_map
+    from mri_tf.figures import draw_map, save
+
+    position, layer, label = what
+    answers = from_values(run.values["answers"])
+    found = explain_record(networks, run, prepared, position, layer, label)
+    record, names = found.record, run.task.class_names
+    probability = answers.probabilities(found.outputs[None])[0]
+    decision = names[int(answers.decisions(found.outputs[None])[0])]
+    row = {
+        "record_id": record.record_id,
+        "patient": record.patient,
+        "truth": names[record.label] if record.label >= 0 else "",
+        "decision": decision,
+        "explained": names[found.label],
+        "probability": float(probability[found.label]),
+        "map_max": float(found.cam.max()),
+    }
+    for kind, values in (("gradcam", found.cam), ("guided", found.guided)):
+        write_map(values, found, out / f"{record.record_id}_{kind}.nii.gz")
+    image, shown = found.seen[..., 0], found.cam
+    if found.cam.ndim == 3:
+        image = record.image[..., 0]
+        row |= {f"share_{part}": share for part, share in shares_of(found).items()}
+        shown = found.on_prepared_grid(found.cam)
+    title = f"{record.record_id}: {row['explained']} {row['probability']:.2f}"
+    of = "Decision on this slice alone" if run.task.bag else "Decision"
+    note = f"Grad-CAM at {layer}. {of}: {decision}; true: {row['truth'] or 'unknown'}."
+    if not shown.any():
+        note += " The map is 0 everywhere: nothing there speaks for the class."
+    save(draw_map(image, shown, title, note), out / f"{record.record_id}_gradcam")
+    return row
+
+
+def _write_table(rows: list[dict], out: Path):
+    import pandas as pd
+
+    from mri_tf.core.files import write_at_once
+
+    table = pd.DataFrame(rows)
+    text = io.StringIO()
+    table.to_csv(text, index=False)
+    write_at_once(out / "attribution.csv", text.getvalue().encode())
+    return table
+
+
+def _summary(table, layer: str) -> list[str]:
+    """Mean shares, and a warning a record whose map lies outside the brain."""
+    from mri_tf.explain.attribution import outside_warnings
+
+    lines = [f"Grad-CAM at {layer}"]
+    flat = int((table["map_max"] == 0).sum())
+    if flat:
+        lines.append(f"{flat} maps are 0 everywhere: nothing there speaks for the class")
+    for column in [name for name in table if name.startswith("share_")]:
+        part = column.removeprefix("share_")
+        lines.append(f"{part:<8} {table[column].mean():.3f} of the map, mean of the records")
+    if "share_outside" in table:
+        lines += outside_warnings(zip(table["record_id"], table["share_outside"], strict=True))
+    return lines
+
+
+def _chosen(records, prepared, patients: list[str]):
+    import numpy as np
+
+    if not patients:
+        return records
+    missing = sorted(set(patients) - set(prepared.patients[records]))
+    if missing:
+        raise InputError(
+            "--patients names held-out patients of the run, or patients of --data.",
+            some_of(missing), "Correct the ids.",
+        )  # fmt: skip
+    return records[np.isin(prepared.patients[records], patients)]
+
+
+def _label(task, name: str) -> int | None:
+    if not name:
+        return None
+    if name not in task.class_names:
+        raise InputError(
+            "--class takes a class of the task.", name, f"Classes: {', '.join(task.class_names)}."
+        )
+    return task.class_names.index(name)
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m mri_tf.explain", __doc__)
+    parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
+    parser.add_argument("--data", type=Path, help="another prepared set")
+    parser.add_argument("--patients", nargs="+", default=[], help="(default: all held out)")
+    parser.add_argument(
+        "--layer", default="", help="of the network (default: its last one of 4 voxels a side or more)"
+    )
+    parser.add_argument(
+        "--class", dest="explained_class", default="", help="(default: the most probable one)"
+    )
+    parser.add_argument("--out", required=True, type=folder_to_write, help="folder of maps and pictures")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

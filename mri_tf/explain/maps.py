@@ -1,0 +1,138 @@
+"""Maps of a run's records: made at the network's grid, placed on the prepared and the source grid."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from data_prep.io.nifti import write_nifti
+from data_prep.ops.brain_mask import brain_mask
+from data_prep.ops.resample import resample_like, volume_of_grid
+from data_prep.volume import source_volume
+from mri_tf.explain.attribution import attribution_shares
+from mri_tf.explain.saliency import grad_cam, guided_backpropagation, on_grid
+from mri_tf.pipeline.batches import ordered_batches, walk
+from mri_tf.pipeline.boxes import cube_around
+from mri_tf.pipeline.field_of_view import cut_function
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.record import Record
+from mri_tf.store.run import Run
+from mri_tf.task import Task
+from mri_tf.task.settings import spacing_settings
+
+SHELL_VOXELS = 3.0  # of the brain's border, on the prepared grid
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The maps of one record on the network's grid, and where that lies."""
+
+    record: Record
+    outputs: np.ndarray  # (classes,) the network's probabilities
+    label: int  # the class that is explained
+    cam: np.ndarray  # (depth, rows, columns) or (rows, columns), raw
+    guided: np.ndarray | None  # the same grid: the largest absolute gradient of the channels
+    affine: np.ndarray  # (column, row, depth) of that grid -> RAS mm
+    seen: np.ndarray | None = None  # (*grid, channels) what the network was given, normalised
+
+    def on_prepared_grid(self, values: np.ndarray) -> np.ndarray:
+        """A map of a 3D record on the grid of its prepared image, 0 where the network saw nothing."""
+        reference = volume_of_grid(self.record.image[..., 0], self.record.affine)
+        placed = resample_like(volume_of_grid(values, self.affine), reference)
+        return _grid_of(placed.array)
+
+
+def explain_record(
+    networks: tuple[keras.Model, keras.Model], run: Run, prepared: Prepared, position: int,
+    layer: str, label: int | None,
+) -> Explained:  # fmt: skip
+    """Grad-CAM and guided backpropagation of one record, for a class or the most probable one.
+
+    `networks` are the run's network and its `guided_copy`; where the task answers for patients, the
+    network of single slices.
+    """
+    task, (model, guided) = dataclasses.replace(run.task, bag={}), networks
+    fitted = run.values["fitted"]
+    raw = walk(prepared, np.array([position]), 1, cut=cut_function(task, training=False, fitted=fitted))
+    (image, _, _) = next(iter(ordered_batches(raw, task, fitted)))
+    outputs = model.predict_on_batch(image)[0]
+    chosen = int(np.argmax(outputs)) if label is None else label
+    labels = tf.constant([chosen])
+    cam, _ = grad_cam(model, image, labels, layer)
+    gradients = guided_backpropagation(guided, image, labels)
+    record = prepared.record(position)
+    return Explained(
+        record, outputs, chosen,
+        on_grid(cam, task.network_shape).numpy()[0],
+        tf.reduce_max(tf.abs(gradients), axis=-1).numpy()[0],
+        network_affine(task, record, fitted),
+        image.numpy()[0],
+    )  # fmt: skip
+
+
+def shares_of(found: Explained, values: np.ndarray | None = None) -> dict[str, float]:
+    """Where a map lies on the prepared grid of a 3D record: tumour, brain, its border, outside.
+
+    `values` is a map on the network's grid, Grad-CAM unless given.
+
+    The border is counted in voxels: a prepared grid may stretch axes of nominal spacing.
+    """
+    image = found.record.image[..., 0]
+    inside = _grid_of(brain_mask(volume_of_grid(image, found.record.affine)).inside)
+    tumour = found.record.mask > 0 if found.record.mask is not None else None
+    placed = found.on_prepared_grid(found.cam if values is None else values)
+    return attribution_shares(placed, inside, tumour, SHELL_VOXELS)
+
+
+def write_map(values: np.ndarray, found: Explained, path: Path) -> None:
+    """A map as NIfTI in the patient's source grid and affine, or on its own grid in 2D."""
+    source = source_volume(found.record.facts) if values.ndim == 3 else None
+    volume, codes = volume_of_grid(values if values.ndim == 3 else values[None], found.affine), "RAS"
+    if source is not None:
+        reference, codes = source
+        volume = resample_like(volume, reference)
+    volume = dataclasses.replace(volume, array=volume.array.astype(np.float32))
+    write_nifti(path, volume, codes)
+
+
+def network_affine(task: Task, record: Record, fitted: dict) -> np.ndarray:
+    """(column, row, depth) of what the network sees of a record -> RAS mm."""
+    if task.spacing:
+        return _spaced_affine(task, record, fitted["pixel_mm"])
+    if not task.box:
+        return record.affine
+    if task.box["around"] == "brain":
+        around = np.any(record.image != 0, axis=-1)
+    else:
+        around = record.predicted_mask
+    centre, side = cube_around(around.astype(np.int32), task.box.get("margin_voxels", 10))
+    step = float(side) / max(task.box["grid"])
+    to_prepared = np.eye(4)
+    for axis in range(3):  # column, row, depth
+        place, count = float(centre[2 - axis]), task.box["grid"][2 - axis]
+        to_prepared[axis, axis] = step
+        to_prepared[axis, 3] = place - (count - 1) / 2 * step
+    return record.affine @ to_prepared
+
+
+def _spaced_affine(task: Task, record: Record, median_mm: float) -> np.ndarray:
+    """Of a slice that was resampled about its mask, as `data.spacing.spaced_slices` does."""
+    values = spacing_settings(**task.spacing)
+    to_prepared = np.eye(4)
+    for axis, along in ((0, 1), (1, 0)):  # of the affine (column, row), and of the mask
+        filled = np.flatnonzero(record.mask.any(axis=1 - along))
+        if not len(filled):
+            filled = np.arange(record.mask.shape[along])
+        step = values["medians"] * median_mm / record.spacing_mm[1 + along]
+        to_prepared[axis, axis] = step
+        middle = (filled[0] + filled[-1]) / 2
+        to_prepared[axis, 3] = middle - (values["grid"][along] - 1) / 2 * step
+    return record.affine @ to_prepared
+
+
+def _grid_of(array: np.ndarray) -> np.ndarray:
+    """(x, y, z) in RAS, made by `volume_of_grid`, as (depth, rows, columns) again."""
+    return np.flip(np.moveaxis(array, (0, 2), (2, 0)), axis=(0, 1, 2))

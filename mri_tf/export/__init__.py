@@ -1,0 +1,1 @@
+"""SavedModels and ONNX files: python -m mri_tf.export."""

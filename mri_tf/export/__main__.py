@@ -1,0 +1,42 @@
+"""A finished run as a SavedModel for TF Serving, or as ONNX: python -m mri_tf.export --run RUN."""
+
+import sys
+from pathlib import Path
+
+from mri_tf.core.command_line import Parser, folder_to_write, import_tensorflow, run_command
+from mri_tf.export.publish import FILES, FOLDERS, export_run
+
+
+def main(arguments: list[str]) -> int:
+    """Exports a finished run; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    from mri_tf.store.prepared import Prepared
+    from mri_tf.store.run import open_finished
+
+    run = open_finished(flags.run)
+    prepared = Prepared.open(run.data_folder)
+    import_tensorflow()
+    from mri_tf.export.onnx import check_onnx
+
+    if flags.format == "onnx":
+        check_onnx()
+    out = flags.out or FOLDERS[flags.format]
+    folder = export_run(run, prepared, out, flags.format)
+    print(f"wrote {folder}")
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m mri_tf.export", __doc__)
+    parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
+    parser.add_argument(
+        "--out", type=folder_to_write, help="(default saved_models; onnx_models of --format onnx)"
+    )
+    parser.add_argument(
+        "--format", default="savedmodel", choices=list(FILES), help="(default savedmodel)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

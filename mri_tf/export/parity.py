@@ -1,0 +1,168 @@
+"""Whether an export answers as the run does: loaded into a session as TF Serving loads it."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from mri_tf.core.progress import progress
+from mri_tf.explain.saliency import check_layer, grad_cam, on_grid
+from mri_tf.export.graph import grid_image, reported, single_network, stats_of, stored_values
+from mri_tf.export.inputs import arrays_of, cut_before, seen_by_network, serialized_examples
+from mri_tf.export.saved_model import (
+    CLASSIFY,
+    DEFAULT,
+    EXPLAIN,
+    IMAGE_BYTES,
+    SLICES,
+    Served,
+    explained_network,
+)
+from mri_tf.network.inference import predict_records, predict_whole
+from mri_tf.pipeline.bags import pad_slices, present_slices
+from mri_tf.pipeline.batches import walk, walk_bags
+from mri_tf.pipeline.normalize import normalize
+from mri_tf.splits.units import bags_of, taken_slices
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.run import positions_of
+
+PARITY_RECORDS = 20
+PARITY_STUDIES = 2  # where a study is seen by windows, which takes a CPU half a minute
+Call = Callable[[str, dict], dict]
+
+
+def parity(served: Served, prepared: Prepared, call: Call, names: Collection[str]) -> float:
+    """Largest difference of probabilities between the run's network and its export's signatures.
+
+    Over 20 held-out records (or the patients of them), 2 where they are seen by windows; of maps too,
+    as shares of their largest value where that is above 1. `call(signature, values)` gives outputs.
+    """
+    # A network whose every patient is held out of another task has none of its own to spare.
+    sides = reversed(positions_of(served.run, prepared))
+    most = PARITY_STUDIES if served.run.task.patch else PARITY_RECORDS
+    records = next(side for side in sides if len(side))[:most]
+    found = [_of_arrays(served, prepared, records, call, names)]
+    if SLICES in names:
+        found.append(_of_slices(served, prepared, records, call))
+    return float(max(found))
+
+
+def _of_arrays(
+    served: Served, prepared: Prepared, records: np.ndarray, call: Call, names: Collection[str]
+) -> float:
+    """Of `serving_default`, and of `classify`, `explain` and `image_bytes` where the export has them.
+
+    The bytes are a PNG of each prepared image; compared is the network on what that PNG holds, which
+    is the prepared image itself wherever its values fit in one.
+    """
+    run, task, difference = served.run, served.run.task, 0.0
+    network = _evaluated(served)
+    size = min(len(records), task.batch_size)
+    raw = walk(prepared, records, size, cut=cut_before(task))
+    for number, batch in enumerate(_shown(raw, len(records))):
+        arrays = arrays_of(batch, task)
+        feed = {name: array.numpy() for name, array in arrays.items()}
+        seen = seen_by_network(arrays, task, run.values["fitted"])
+        wanted = reported(run, np.asarray(network(seen)))
+        difference = max(difference, _gap(call(DEFAULT, feed), wanted))
+        # The same function on long messages, and one that needs gradients: of the first batch alone.
+        if CLASSIFY in names and number == 0:
+            scores = call(CLASSIFY, {"inputs": serialized_examples(feed)})["scores"]
+            difference = max(difference, _gap({"probabilities": scores}, wanted))
+        if EXPLAIN in names and number == 0:
+            difference = max(difference, _of_maps(served, seen, wanted, feed, call))
+        if IMAGE_BYTES in names:
+            image = arrays["image"]
+            files = png_files(image.numpy(), task)
+            held = tf.stack([grid_image(file, task, served.image_dtype) for file in files])
+            if not np.array_equal(held, image):
+                inputs = normalize(held, stats_of(held), task.normalize)
+                wanted = reported(run, np.asarray(network(inputs)))
+            difference = max(difference, _gap(call(IMAGE_BYTES, {"image_bytes": files}), wanted))
+    return difference
+
+
+def _shown(raw: tf.data.Dataset, count: int) -> Iterator[dict]:
+    """Batches, with progress over the `count` records in them."""
+    done = 0
+    with progress("comparing the export", count) as advance:
+        for batch in raw:
+            yield batch
+            done += len(batch["image"])
+            advance(done)
+
+
+def _of_maps(served: Served, seen: tf.Tensor, wanted: np.ndarray, feed: dict, call: Call) -> float:
+    """Of `explain`, against what `mri_tf.explain` does."""
+    task, network = served.run.task, explained_network(served)
+    labels = tf.argmax(network(seen), axis=-1, output_type=tf.int32)
+    maps = grad_cam(network, seen, labels, check_layer(network, ""))[0]
+    maps = on_grid(maps, task.network_shape).numpy()
+    found = call(EXPLAIN, feed | {"class_index": np.full(len(maps), -1, np.int32)})
+    of_map = np.max(np.abs(found["map"] - maps)) / max(1.0, np.max(maps))
+    return max(_gap(found, wanted), float(of_map))
+
+
+def _evaluated(served: Served):
+    """Normalised images -> outputs as evaluate has them: windows by NumPy, not the graph's once more."""
+    if served.run.task.patch:
+        return lambda images: predict_whole(served.model, served.run.task, images)
+    return single_network(served.model, served.run.task)
+
+
+def _of_slices(served: Served, prepared: Prepared, records: np.ndarray, call: Call) -> float:
+    """Of `slices`, against what evaluate predicts of the patients."""
+    run, task, difference, done = served.run, served.run.task, 0.0, 0
+    wanted = reported(run, predict_records(served.model, run, prepared, records))
+    records = taken_slices(task, prepared, records, run.values["fitted"])
+    for batch in walk_bags(prepared, bags_of(prepared, records), task.batch_size, cut=cut_before(task)):
+        count = tf.shape(batch["weight"], tf.int64)[0]
+        feed = {
+            "slices" if name == "image" else name: pad_slices(array, batch["bag"], count).numpy()
+            for name, array in arrays_of(batch, task).items()
+        }
+        feed["mask"] = present_slices(batch["bag"], count).numpy()
+        difference = max(difference, _gap(call(SLICES, feed), wanted[done : done + int(count)]))
+        done += int(count)
+    return difference
+
+
+def _gap(answer: dict, wanted: np.ndarray) -> float:
+    return float(np.max(np.abs(answer["probabilities"] - wanted)))
+
+
+def png_files(images, task):
+    """Prepared images as PNG bytes of their stored values, rounded to what a PNG can hold."""
+    stored = stored_values(images, task)
+    # 8 and 16 bit are told apart by the file, so the smaller one that fits is right.
+    kind = np.uint8 if stored.max() <= 255 else np.uint16
+    return np.array([tf.io.encode_png(one).numpy() for one in stored.astype(kind)], dtype=object)
+
+
+@contextmanager
+def session_of(folder: Path):
+    """A SavedModel loaded into a session of its own, as TF Serving does: yields
+    `run(signature, values)`, which gives the signature's outputs by name."""
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph)
+    with graph.as_default():
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+
+    def run(signature: str, values: dict) -> dict:
+        found = loaded.signature_def[signature]
+        feed = {found.inputs[name].name: value for name, value in values.items()}
+        fetch = {name: info.name for name, info in found.outputs.items()}
+        return session.run(fetch, feed)
+
+    try:
+        yield run
+    finally:
+        session.close()
+
+
+def run_in_session(folder: Path, signature: str, values: dict) -> dict:
+    """One call of a SavedModel's signature in a session of its own."""
+    with session_of(folder) as run:
+        return run(signature, values)

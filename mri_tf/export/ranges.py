@@ -1,0 +1,51 @@
+"""The ranges that an export carries: what its run's training side looks like as it would be served."""
+
+import numpy as np
+
+from mri_tf.core.progress import progress
+from mri_tf.export.inputs import arrays_of, cut_before
+from mri_tf.export.out_of_distribution import SPACING, fit_ranges, image_statistics, source_sizes
+from mri_tf.pipeline.batches import damage_named, walk
+from mri_tf.splits.units import taken_slices
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.run import Run, positions_of
+
+MOST_RECORDS = 500  # of a large training side so many, evenly spread
+
+
+def training_ranges(run: Run, prepared: Prepared) -> dict:
+    """`fit_ranges` over the training side's records, read as a served model is given them.
+
+    Sizes are those that every record of the sample knows; `spacing_mm` (rows, columns) where the
+    task resamples slices.
+    """
+    task = run.task
+    records = taken_slices(task, prepared, positions_of(run, prepared)[0], run.values["fitted"])
+    places = np.linspace(0, len(records) - 1, min(len(records), MOST_RECORDS)).round().astype(int)
+    records = records[places]
+    statistics, spacings = [], []
+    size = min(len(records), task.batch_size)
+    with damage_named(prepared), progress("ranges of the training side", len(records)) as advance:
+        for batch in walk(prepared, records, size, cut=cut_before(task)):
+            arrays = arrays_of(batch, task)
+            statistics.append(image_statistics(arrays["image"].numpy()))
+            if SPACING in arrays:
+                spacings.append(arrays[SPACING].numpy())
+            advance(min(len(records), size * len(statistics)))
+    sizes = _source_sizes(prepared, records)
+    if spacings:
+        sizes[SPACING] = np.concatenate(spacings)
+    return fit_ranges(np.concatenate(statistics), task.channels, sizes)
+
+
+def _source_sizes(prepared: Prepared, records: np.ndarray) -> dict[str, np.ndarray]:
+    """Name -> (records, axes); reads on only while records know their source's size."""
+    found: dict[str, list] = {}
+    for number, record in enumerate(records):
+        own = source_sizes(prepared.record(int(record)).facts)
+        found = {name: found.get(name, []) for name in own if number == 0 or name in found}
+        if not found:
+            return {}
+        for name, values in found.items():
+            values.append(own[name])
+    return {name: np.array(values) for name, values in found.items()}

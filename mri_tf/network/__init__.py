@@ -1,0 +1,1 @@
+"""From a Task to a Keras model, and a model's predictions."""

@@ -1,0 +1,143 @@
+"""Where a task's values meet the networks: building a task's model and loading a run's."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import keras
+
+from mri_tf.calibration.operating_point import check_criterion
+from mri_tf.core.errors import InputError
+from mri_tf.models.registry import builder, check_model_args
+from mri_tf.network.bags import bag_network, check_bag, scorer
+from mri_tf.network.fine_tuning import fine_tuning, freeze
+from mri_tf.pipeline.augment2d import check_augment
+from mri_tf.pipeline.batches import BatchFunction
+from mri_tf.pipeline.field_of_view import check_cut
+from mri_tf.pipeline.normalize import check_normalize
+from mri_tf.store.run import Run
+from mri_tf.task import Task
+from mri_tf.task.overrides import with_values
+from mri_tf.task.spec import from_json
+
+
+class PreparingModel(keras.Model):
+    """A functional model whose train step makes its batch itself, on the device, if told to."""
+
+    prepare: BatchFunction | None = None
+
+    def train_step(self, data):
+        if self.prepare is not None:
+            data = self.prepare(data)
+        return super().train_step(data)
+
+
+def check_task(task: Task) -> None:
+    """Raises InputError for names and arguments in a task that do not exist, before data is read."""
+    check_bag(task.bag)
+    check_cut(task)
+    check_augment(task.augment, task.network_shape)
+    check_normalize(task.normalize)
+    check_model_args(task.model, task.model_args, takes_features=bool(task.features_from))
+    _check_intensities(task)
+    fine_tuning(task.fine_tune)
+    check_criterion(task.operating_point, len(task.class_names))
+
+
+def _check_intensities(task: Task) -> None:
+    """Raises InputError where a backbone would be given other intensities than it is told."""
+    parameter = _parameters(task).get("intensities")
+    if parameter is None:
+        return
+    told = task.model_args.get("intensities", parameter.default)
+    given = {"range": "unit", "zscore": "zscore"}.get(task.normalize["method"])
+    if told != given:
+        raise InputError(
+            "model_args.intensities is unit where normalize.method is range, zscore where it is zscore.",
+            f"{told} with normalize.method {task.normalize['method']}",
+            "Change one of them in the task.",
+        )
+
+
+def takes_weights(task: Task) -> bool:
+    """Whether the task's network begins with weights of other data."""
+    return "weights" in _parameters(task)
+
+
+def _parameters(task: Task) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(builder(task.model)).parameters
+
+
+def check_features(task: Task, features: Task) -> None:
+    """Raises InputError unless the feature network sees images as the classifier does.
+
+    One that only predicts masks takes the same records and normalises them its own way.
+    """
+    wanted = {
+        "name": task.pretrained_on,
+        "kind": "segmentation",
+        "image_shape": task.image_shape,
+        "channels": task.channels,
+    }
+    wanted |= {"normalize": task.normalize} if task.features_from else {"prep": task.prep}
+    differs = [key for key, value in wanted.items() if getattr(features, key) != value]
+    if differs:
+        key = differs[0]
+        raise InputError(
+            f"The feature network of {task.name} has {key} {wanted[key]}.",
+            getattr(features, key),
+            f"Name another run, or set features.{key} with it.",
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A task's network of single images, and what weighs the slices of a patient (None: alike)."""
+
+    network: keras.Model
+    score: keras.Model | None
+
+
+def build_parts(task: Task, features: keras.Model | None = None) -> Parts:
+    """Parts with fresh weights, around a segmentation network if the task takes one."""
+    source = (*task.network_shape, len(task.channels)) if features is None else features
+    network = builder(task.model)(source, len(task.output_names), **task.model_args)
+    freeze(network, fine_tuning(task.fine_tune))
+    return Parts(network, scorer(**task.bag) if task.bag else None)
+
+
+def put_together(task: Task, parts: Parts, end: keras.Model | None = None) -> PreparingModel:
+    """The whole network, or around `end`, a view on the last layers of `parts.network`."""
+    network = end or parts.network
+    if task.bag:
+        network = bag_network(network, parts.score)
+    inputs = network.inputs[0] if len(network.inputs) == 1 else tuple(network.inputs)
+    return PreparingModel(inputs, network.outputs[0], name=task.name)
+
+
+def build_network(task: Task, features: keras.Model | None = None) -> PreparingModel:
+    """The task's whole network with fresh weights."""
+    return put_together(task, build_parts(task, features))
+
+
+def build_run_network(run: Run) -> PreparingModel:
+    """The network of a run with fresh weights; its weights file holds features and backbone too."""
+    features = run.values["feature_task"]
+    network = build_network(from_json(features)) if features else None
+    task = run.task
+    if takes_weights(task):
+        task = with_values(task, {"model_args.weights": "none"})
+    return build_network(task, network)
+
+
+def load_network(run: Run) -> PreparingModel:
+    """The trained network of a finished run; raises InputError for weights that do not fit."""
+    model = build_run_network(run)
+    try:
+        model.load_weights(run.weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            "The weights of a run fit its network.", f"{run.weights} ({type(error).__name__})",
+            "Train it again.",
+        ) from None  # fmt: skip
+    return model

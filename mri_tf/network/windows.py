@@ -1,0 +1,163 @@
+"""A patch network over a whole volume: overlapping windows, blended.
+
+Along every axis the windows' weights are divided by their sum at each voxel; the weight of a
+window in the volume is the product of its three, and those add up to one at every voxel (a product
+of sums is the sum of products). So nothing is divided at the end, and the one array that grows
+with the volume is the result.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice, product
+
+import numpy as np
+import tensorflow as tf
+
+from mri_tf.core.errors import InputError
+
+BLENDINGS = ("gaussian", "linear")
+SIGMA = 1 / 8  # of a Gaussian, in window sides; nnU-Net's (Isensee et al. 2021)
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+def predict_windows(
+    predict: Predict,
+    volume: np.ndarray,
+    window: tuple[int, int, int],
+    *,
+    overlap: float = 0.5,
+    blending: str = "gaussian",
+    batch_size: int = 1,
+) -> np.ndarray:
+    """(depth, rows, columns, channels) -> (depth, rows, columns, classes) float32.
+
+    `predict` takes (batch, *window, channels), at most `batch_size` windows and fewer in the last
+    batch, and gives (batch, *window, classes). Neighbouring windows share at least `overlap` of a
+    side. A volume smaller than a window is padded with its border's values, and the result cropped.
+    Raises InputError for values out of range, a volume of another rank or a network that gives no
+    value a voxel.
+    """
+    _check(volume, window, overlap, blending, batch_size)
+    shape = volume.shape[:3]
+    padding = [_padding(size, side) for size, side in zip(shape, window, strict=True)]
+    padded = np.pad(volume, (*padding, (0, 0)), mode="edge") if np.any(padding) else volume
+    axes = [
+        list(_windows_along(size, side, overlap, blending))
+        for size, side in zip(padded.shape[:3], window, strict=True)
+    ]
+    places_left, result = product(*axes), None
+    while places := list(islice(places_left, batch_size)):
+        patches = np.stack([padded[_box(place)] for place in places])
+        outputs = np.asarray(predict(patches))
+        if outputs.shape[:-1] != patches.shape[:-1]:
+            raise InputError(
+                f"A network for windows gives {(*patches.shape[:-1], 'classes')}.", outputs.shape,
+                "Take a segmentation network.",
+            )  # fmt: skip
+        if result is None:
+            result = np.zeros((*padded.shape[:3], outputs.shape[-1]), np.float32)
+        for place, output in zip(places, outputs, strict=True):
+            result[_box(place)] += _weights(place) * output
+    inside = tuple(
+        slice(before, before + size) for (before, _), size in zip(padding, shape, strict=True)
+    )
+    return result[inside]
+
+
+def windows_in_graph(
+    predict: Callable[[tf.Tensor], tf.Tensor], volumes: tf.Tensor, window: tuple[int, int, int],
+    class_count: int, *, overlap: float = 0.5,
+) -> tf.Tensor:  # fmt: skip
+    """`predict_windows` as ops, Gaussian: (batch, depth, rows, columns, channels) of a fixed grid that
+    a window fits into -> (batch, depth, rows, columns, classes) float32.
+
+    One window after the other, of all volumes of the batch.
+    """
+    shape = tuple(volumes.shape[1:4])
+    axes = [
+        list(_windows_along(size, side, overlap, "gaussian"))
+        for size, side in zip(shape, window, strict=True)
+    ]
+    places = list(product(*axes))
+    starts = tf.constant([[along.start for along in _box(place)] for place in places])  # (n, 3)
+    profiles = [  # of each axis (n, side)
+        tf.constant(np.array([place[axis][1] for place in places]), tf.float32) for axis in range(3)
+    ]
+
+    def one_more(number, result):
+        start = starts[number]
+        patch = tf.slice(volumes, tf.concat([[0], start, [0]], 0), [-1, *window, -1])
+        patch = tf.ensure_shape(patch, (None, *window, volumes.shape[-1]))
+        weights = tf.einsum("d,r,c->drc", *(profile[number] for profile in profiles))[..., None]
+        rest = tf.constant(shape) - start - tf.constant(window)
+        paddings = tf.pad(tf.stack([start, rest], axis=1), [[1, 1], [0, 0]])
+        blended = tf.pad(weights * tf.cast(predict(patch), tf.float32), paddings)
+        return number + 1, result + tf.ensure_shape(blended, result.shape)
+
+    blank = tf.zeros(tf.concat([tf.shape(volumes)[:4], [class_count]], 0))
+    blank = tf.ensure_shape(blank, (None, *shape, class_count))
+    # Nothing to keep for a gradient, and one window in memory at a time.
+    loop = (lambda number, _: number < len(places), one_more, (0, blank))
+    return tf.while_loop(*loop, parallel_iterations=1)[1]
+
+
+def window_starts(size: int, side: int, overlap: float) -> list[int]:
+    """First voxels of the windows along an axis of `size` >= `side` voxels.
+
+    The fewest that cover it with at least `overlap`, spread evenly from border to border.
+    """
+    step = max(int(side * (1 - overlap)), 1)
+    steps = -(-(size - side) // step)
+    return [number * (size - side) // max(steps, 1) for number in range(steps + 1)]
+
+
+def _windows_along(
+    size: int, side: int, overlap: float, blending: str
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Places of the windows along an axis and their weights (side,), one at every voxel in sum."""
+    profile = _profile(side, blending)
+    starts = window_starts(size, side, overlap)
+    total = np.zeros(size)
+    for start in starts:
+        total[start : start + side] += profile
+    for start in starts:
+        place = slice(start, start + side)
+        yield place, profile / total[place]
+
+
+def _profile(side: int, blending: str) -> np.ndarray:
+    """How much a voxel of a window counts by its place; above zero everywhere, symmetric."""
+    from_centre = np.abs(np.arange(side) - (side - 1) / 2)
+    if blending == "linear":
+        return (side + 1) / 2 - from_centre
+    return np.exp(-((from_centre / (side * SIGMA)) ** 2) / 2)
+
+
+def _box(place: tuple[tuple[slice, np.ndarray], ...]) -> tuple[slice, ...]:
+    return tuple(along for along, _ in place)
+
+
+def _weights(place: tuple[tuple[slice, np.ndarray], ...]) -> np.ndarray:
+    """(depth, rows, columns, 1) weights of a window."""
+    depth, rows, columns = (weights for _, weights in place)
+    return (depth[:, None, None] * rows[:, None] * columns)[..., None].astype(np.float32)
+
+
+def _padding(size: int, side: int) -> tuple[int, int]:
+    missing = max(side - size, 0)
+    return missing // 2, missing - missing // 2
+
+
+def _check(volume, window, overlap: float, blending: str, batch_size: int) -> None:
+    if volume.ndim != 4 or 0 in volume.shape:
+        raise InputError(
+            "A volume for windows is (depth, rows, columns, channels).", volume.shape,
+            "Add an axis of channels, or take one volume at a time.",
+        )  # fmt: skip
+    if len(window) != 3 or min(window) < 1:
+        raise InputError("A window is (depth, rows, columns) in voxels.", window, "Correct it.")
+    if not 0 <= overlap < 1:
+        raise InputError("overlap of windows lies in [0, 1).", overlap, "Take 0.5.")
+    if blending not in BLENDINGS:
+        raise InputError(f"blending is {' or '.join(BLENDINGS)}.", blending, "Correct it.")
+    if batch_size < 1:
+        raise InputError("batch_size of windows is at least 1.", batch_size, "Take 1.")

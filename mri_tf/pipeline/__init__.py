@@ -1,0 +1,3 @@
+"""From a prepared set to batches: plan, read, augment, normalise."""
+
+

@@ -1,0 +1,195 @@
+"""Augmentation of a batch of 2D images: drawn in one function and applied in pure ones.
+
+Every random number of a record comes from its own stateless seed, so a record is changed alike
+in tf.data and in the train step, whatever the batch around it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import tensorflow as tf
+
+from mri_tf.core.arguments import check_arguments
+from mri_tf.core.errors import InputError
+from mri_tf.pipeline import augment3d
+from mri_tf.pipeline.augment_ops import record_uniforms
+
+FLIP_AXES = ("columns", "rows")
+
+
+def random_affine(
+    uniforms: tf.Tensor,
+    size: tuple[int, int],
+    max_degrees: float = 0.0,
+    max_shift_fraction: float = 0.0,
+    zoom: tuple[float, float] = (1.0, 1.0),
+) -> tf.Tensor:
+    """Rotation, shift (of the image's size) and zoom about the centre.
+
+    uniforms (batch, 4) in [0, 1) -> (batch, 3, 3) from places in the result to places in the
+    source, both (column, row, 1) in pixels.
+    """
+    rows, columns = size
+    angle = (2 * uniforms[:, 0] - 1) * max_degrees * (3.141592653589793 / 180)
+    shift_columns = (2 * uniforms[:, 1] - 1) * max_shift_fraction * columns
+    shift_rows = (2 * uniforms[:, 2] - 1) * max_shift_fraction * rows
+    # A zoom of 1.1 enlarges: the result's pixels lie 1 / 1.1 apart in the source.
+    scale = 1 / (zoom[0] + uniforms[:, 3] * (zoom[1] - zoom[0]))
+    cos, sin = tf.cos(angle) * scale, tf.sin(angle) * scale
+    return _about_centre(cos, -sin, sin, cos, shift_columns, shift_rows, size)
+
+
+def random_flip(
+    uniforms: tf.Tensor, size: tuple[int, int], axis: str = "columns", probability: float = 0.5
+) -> tf.Tensor:
+    """Mirrors columns (left and right) or rows with a probability; uniforms (batch, 1).
+
+    Only for anatomy that is symmetric: a mirrored heart is another anatomy.
+    """
+    sign = tf.where(uniforms[:, 0] < probability, -1.0, 1.0)
+    one, zero = tf.ones_like(sign), tf.zeros_like(sign)
+    along_columns, along_rows = (sign, one) if axis == "columns" else (one, sign)
+    return _about_centre(along_columns, zero, zero, along_rows, zero, zero, size)
+
+
+def random_contrast(
+    uniforms: tf.Tensor, size: tuple[int, int], low: float = 0.8, high: float = 1.25
+) -> tf.Tensor:
+    """Factor on how far intensities lie from their study's mean, uniforms (batch, 1) -> (batch,).
+
+    Evenly in the logarithm. The same on any linear scale: on z-scores it is a factor. Of colour
+    jitter this is all that MR images have: copied to three channels a grey pixel has no saturation,
+    and neither hue nor saturation changes it.
+    """
+    return low * (high / low) ** uniforms[:, 0]
+
+
+GEOMETRY: dict[str, tuple[Callable, int]] = {  # name -> (function, uniforms a record)
+    "random_affine": (random_affine, 4),
+    "random_flip": (random_flip, 1),
+}
+OPERATIONS: dict[str, tuple[Callable, int]] = {**GEOMETRY, "random_contrast": (random_contrast, 1)}
+
+
+def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
+    """Raises InputError for an operation, argument or value that images of this shape do not have."""
+    operations, others = OPERATIONS, augment3d.OPERATIONS
+    if len(image_shape) == 3:
+        operations, others = others, operations
+    for name, arguments in augment.items():
+        if name not in operations:
+            rule = (
+                f"augment.{name} is not for {len(image_shape)}D images."
+                if name in others
+                else "augment names operations of mri_tf/pipeline/augment2d.py or augment3d.py."
+            )
+            raise InputError(
+                rule, f"{name}, image_shape {image_shape}", f"Known: {', '.join(operations)}."
+            )
+        check_arguments(f"augment.{name}", operations[name][0], arguments)
+    if len(image_shape) == 3:
+        augment3d.check_values(augment, image_shape)
+    elif augment.get("random_flip", {}).get("axis", "columns") not in FLIP_AXES:
+        raise InputError(
+            f"augment.random_flip.axis is {' or '.join(FLIP_AXES)}.",
+            augment["random_flip"]["axis"],
+            "Change it in the task.",
+        )
+    contrast = {"low": 0.8, "high": 1.25, **augment.get("random_contrast", {})}
+    if len(image_shape) == 2 and not 0 < contrast["low"] <= contrast["high"]:
+        raise InputError(
+            "augment.random_contrast has 0 < low <= high.",
+            f"{contrast['low']}, {contrast['high']}",
+            "Change it in the task.",
+        )
+
+
+def draw_transforms(
+    seeds: tf.Tensor, size: tuple[int, int], augment: dict, probability: float
+) -> tf.Tensor:
+    """One projective transform a record, (batch, 8), from seeds (batch, 2); identity for some.
+
+    With `probability` a record is changed at all; then every operation of `augment` applies.
+    """
+    changed, uniforms = _uniforms(seeds, augment, probability)
+    identity = tf.eye(3, batch_shape=[tf.shape(seeds)[0]])
+    matrix = identity
+    for name, arguments in augment.items():
+        if name in GEOMETRY:
+            draw = partial(OPERATIONS[name][0], **arguments)
+            matrix = tf.matmul(matrix, draw(uniforms[name], size))
+    matrix = tf.where(changed[:, None, None], matrix, identity)
+    return tf.reshape(matrix, (-1, 9))[:, :8]
+
+
+def draw_contrast(
+    seeds: tf.Tensor, size: tuple[int, int], augment: dict, probability: float
+) -> tf.Tensor:
+    """The factor of `random_contrast` a record, (batch,); 1 for those left as they are."""
+    changed, uniforms = _uniforms(seeds, augment, probability)
+    name = "random_contrast"
+    return tf.where(changed, random_contrast(uniforms[name], size, **augment[name]), 1.0)
+
+
+def _uniforms(
+    seeds: tf.Tensor, augment: dict, probability: float
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Which records are changed (batch,), and the uniform numbers (batch, n) of each operation."""
+    counts = [OPERATIONS[name][1] for name in augment]
+    numbers = record_uniforms(seeds, 1 + sum(counts))  # (batch, 1 + parameters)
+    parts = tf.split(numbers, [1, *counts], axis=1)
+    return numbers[:, 0] < probability, dict(zip(augment, parts[1:], strict=True))
+
+
+def apply_transforms(images: tf.Tensor, transforms: tf.Tensor, nearest: bool) -> tf.Tensor:
+    """Resamples (batch, rows, columns, channels); what comes from outside repeats the border.
+
+    Linear, or `nearest` for label maps. Shape and dtype stay.
+    """
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=transforms,
+        output_shape=tf.shape(images)[1:3],
+        fill_value=0.0,
+        interpolation="NEAREST" if nearest else "BILINEAR",
+        fill_mode="NEAREST",
+    )
+    return tf.ensure_shape(moved, images.shape)
+
+
+def apply_contrast(images: tf.Tensor, factors: tf.Tensor, means: tf.Tensor) -> tf.Tensor:
+    """(batch, rows, columns, channels) with factors (batch,) about means (batch, channels)."""
+    means = means[:, None, None, :]
+    return means + factors[:, None, None, None] * (images - means)
+
+
+def augment_images(
+    images: tf.Tensor, labels: tf.Tensor | None, seeds: tf.Tensor, augment: dict, probability: float,
+    stats: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
+    """Images and the label maps of a segmentation as they are seen once: drawn, then applied.
+
+    stats: the records' intensity_stats (batch, 2, channels, 2), for `random_contrast`.
+    """
+    size = tuple(images.shape[1:3])
+    if "random_contrast" in augment:
+        factors = draw_contrast(seeds, size, augment, probability)
+        images = apply_contrast(images, factors, stats[:, 0, :, 0])
+    transforms = draw_transforms(seeds, size, augment, probability)
+    images = apply_transforms(images, transforms, nearest=False)
+    if labels is None:
+        return images, None
+    labels = tf.cast(labels, tf.float32)[..., None]  # (batch, rows, columns, 1)
+    moved = apply_transforms(labels, transforms, nearest=True)
+    return images, tf.cast(moved[..., 0], tf.int32)
+
+
+def _about_centre(xx, xy, yx, yy, shift_columns, shift_rows, size) -> tf.Tensor:
+    """The affine map [[xx, xy], [yx, yy]] about the image's centre, then a shift: (batch, 3, 3)."""
+    rows, columns = size
+    centre_column, centre_row = (columns - 1) / 2, (rows - 1) / 2
+    offset_column = centre_column - xx * centre_column - xy * centre_row - shift_columns
+    offset_row = centre_row - yx * centre_column - yy * centre_row - shift_rows
+    zero, one = tf.zeros_like(xx), tf.ones_like(xx)
+    flat = tf.stack([xx, xy, offset_column, yx, yy, offset_row, zero, zero, one], axis=-1)
+    return tf.reshape(flat, (-1, 3, 3))

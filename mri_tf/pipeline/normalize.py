@@ -1,0 +1,59 @@
+"""Intensities to what a network sees: the one function of the pipeline and of the served model."""
+
+import tensorflow as tf
+
+from mri_tf.core.arguments import check_arguments
+from mri_tf.core.errors import InputError
+
+REGIONS = ("image", "mask")  # the order of a record's intensity_stats
+
+
+def value_range(images: tf.Tensor, stats: tf.Tensor, *, low: float, high: float) -> tf.Tensor:
+    """Linear from [low, high] in the task's unit to [0, 1], clipped; a CT window, or 0..255."""
+    return tf.clip_by_value((images - low) / (high - low), 0.0, 1.0)
+
+
+def zscore(images: tf.Tensor, stats: tf.Tensor, *, region: str = "image") -> tf.Tensor:
+    """(x - mean) / SD a channel, by the record's statistics of the whole `image` or the `mask`."""
+    own = stats[:, REGIONS.index(region)]  # (batch, channels, 2)
+    own = tf.reshape(own, [tf.shape(own)[0], *[1] * (images.shape.rank - 2), own.shape[1], 2])
+    return (images - own[..., 0]) / tf.maximum(own[..., 1], 1e-6)
+
+
+def shift(images: tf.Tensor, stats: tf.Tensor, *, offset: float) -> tf.Tensor:
+    """Less `offset`: 128 for recipe A's VGG, of images in 0..255."""
+    return images - offset
+
+
+METHODS = {"range": value_range, "zscore": zscore, "shift": shift}
+
+
+def check_normalize(settings: dict) -> None:
+    """Raises InputError for a method or argument that does not exist."""
+    method = settings.get("method")
+    if not isinstance(method, str) or method not in METHODS:
+        raise InputError(
+            f"normalize.method is one of {', '.join(METHODS)}.", method, "Change it in the task."
+        )
+    check_arguments("normalize", METHODS[method], _arguments(settings))
+    if settings.get("region", "image") not in REGIONS:
+        raise InputError(
+            f"normalize.region is {' or '.join(REGIONS)}.",
+            settings["region"],
+            "Change it in the task.",
+        )
+
+
+def needs_stats(settings: dict) -> bool:
+    """Whether the record's intensity_stats decide the result; then they are a served input too."""
+    return settings["method"] == "zscore"
+
+
+def normalize(images: tf.Tensor, stats: tf.Tensor, settings: dict) -> tf.Tensor:
+    """(batch, ..., channels) in the task's unit, stats (batch, 2, channels, 2) -> float32."""
+    method = METHODS[settings["method"]]
+    return method(tf.cast(images, tf.float32), stats, **_arguments(settings))
+
+
+def _arguments(settings: dict) -> dict:
+    return {key: value for key, value in settings.items() if key != "method"}

@@ -1,0 +1,1 @@
+"""Predictions for original files: python -m mri_tf.predict."""

@@ -1,0 +1,121 @@
+"""Tensors to JSON as TF Serving writes it: shortest exact decimals, NaN and Infinity bare, `b64`."""
+
+import base64
+import json
+import math
+
+import numpy as np
+
+from mri_tf.serve.json_requests import ROW
+from mri_tf.serve.status import invalid
+
+DIGITS = {4: 9, 8: 17}  # bytes of a float -> decimals that always give it back
+
+
+def predictions_json(outputs: dict[str, np.ndarray], form: str) -> str:
+    """The answer of predict: `predictions` (rows) or `outputs` (columns); raises ServingError.
+
+    A single output stands without its name. Rows need one batch size among the outputs.
+    """
+    names = sorted(outputs)
+    if form != ROW:
+        texts = {name: _tokens(outputs[name], name, 0)[0] for name in names}
+        if len(texts) == 1:
+            return f'{{\n    "outputs": {texts[names[0]]}\n}}'
+        inside = ",\n".join(f"        {json.dumps(name)}: {texts[name]}" for name in names)
+        return f'{{\n    "outputs": {{\n{inside}\n    }}\n}}'
+    sizes = set()
+    for name in names:
+        if outputs[name].ndim == 0:
+            raise invalid(f"Tensor name: {name} has no shape information")
+        size = len(outputs[name])
+        if size < 1:
+            raise invalid(f"Tensor name: {name} has invalid batch size: {size}")
+        sizes.add(size)
+        if len(sizes) > 1:
+            raise invalid(
+                f"Tensor name: {name} has inconsistent batch size: {size} "
+                f"expecting: {min(sizes - {size})}"
+            )
+    columns = [_tokens(outputs[name], name, 1) for name in names]
+    if len(names) == 1:
+        rows = columns[0]
+    else:
+        keys = [json.dumps(name) for name in names]
+        rows = [
+            "{" + ", ".join(f"{key}: {text}" for key, text in zip(keys, row, strict=True)) + "}"
+            for row in zip(*columns, strict=True)
+        ]
+    return '{\n    "predictions": [' + ", ".join(rows) + "]\n}"
+
+
+def results_json(result, method: str) -> str:
+    """A ClassificationResult or RegressionResult as `results`."""
+    if method == "regress":
+        if not result.regressions:
+            raise invalid("Cannot convert empty RegressionResults to JSON")
+        values = np.array([one.value for one in result.regressions], np.float32)
+        return f'{{\n    "results": [{", ".join(_decimals(values))}]\n}}'
+    if not result.classifications:
+        raise invalid("Cannot convert empty ClassificationResults to JSON")
+    rows = []
+    for one in result.classifications:
+        scores = _decimals(np.array([entry.score for entry in one.classes], np.float32))
+        pairs = zip(one.classes, scores, strict=True)
+        rows.append("[" + ", ".join(f"[{json.dumps(c.label)}, {s}]" for c, s in pairs) + "]")
+    return '{\n    "results": [' + ", ".join(rows) + "]\n}"
+
+
+def _tokens(array: np.ndarray, name: str, level: int) -> list[str]:
+    """JSON texts of an array's parts: the whole for level 0, one a row for level 1."""
+    tokens = _values(array, name)
+    shape = array.shape
+    for axis in range(array.ndim - 1, level - 1, -1):
+        size = shape[axis]
+        groups = math.prod(shape[:axis])
+        tokens = [
+            "[" + ", ".join(tokens[group * size : (group + 1) * size]) + "]" for group in range(groups)
+        ]
+    return tokens
+
+
+def _values(array: np.ndarray, name: str) -> list[str]:
+    flat = array.reshape(-1)
+    if flat.dtype == object:
+        return [_text(value, name.endswith("_bytes")) for value in flat]
+    if flat.dtype == bool:
+        return ["true" if value else "false" for value in flat.tolist()]
+    if flat.dtype.kind in "iu":
+        return list(map(str, flat.tolist()))
+    if flat.dtype in (np.float32, np.float64):
+        return _decimals(flat)
+    raise invalid(f"Failed to write JSON value for tensor type: {flat.dtype.name}")
+
+
+def _text(value: bytes, as_bytes: bool) -> str:
+    if not as_bytes:
+        try:
+            return json.dumps(value.decode("utf-8"))
+        except UnicodeDecodeError:
+            pass  # what is not text is sent as bytes, whatever its name
+    return json.dumps({"b64": base64.b64encode(value).decode()})
+
+
+def _decimals(values: np.ndarray) -> list[str]:
+    """Six digits where they give the number back, else as many as it takes; always with a point."""
+    tokens = _printed(values, 6)
+    with np.errstate(over="ignore"):
+        back = np.array(list(map(float, tokens))).astype(values.dtype)
+    inexact = np.flatnonzero((back != values) & np.isfinite(values))
+    longer = _printed(values[inexact], DIGITS[values.dtype.itemsize])
+    for place, token in zip(inexact.tolist(), longer, strict=True):
+        tokens[place] = token
+    tokens = [token if "." in token or "e" in token else token + ".0" for token in tokens]
+    for place in np.flatnonzero(~np.isfinite(values)).tolist():
+        value = values[place]
+        tokens[place] = "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return tokens
+
+
+def _printed(values: np.ndarray, digits: int) -> list[str]:
+    return (f"%.{digits}g " * len(values) % tuple(values.tolist())).split()

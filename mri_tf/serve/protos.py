@@ -1,0 +1,63 @@
+"""TensorProto to NumPy and back, with the size checked before memory is taken."""
+
+import math
+
+import numpy as np
+
+from mri_tf.serve.status import ServingError, invalid
+
+# Packed fields of TensorProto whose wire form is the array's own bytes: number << 3 | 2.
+PACKED = {np.dtype(np.float32): b"\x2a", np.dtype(np.float64): b"\x32"}
+FIELDS = {np.dtype(object): "string_val", np.dtype(np.int64): "int64_val", np.dtype(bool): "bool_val"}
+FIELDS |= {np.dtype(name): "int_val" for name in ("int8", "int16", "int32", "uint8", "uint16")}
+FIELDS |= {np.dtype(np.uint32): "uint32_val", np.dtype(np.uint64): "uint64_val"}
+BYTES_A_STRING = 64  # what an element costs here at least
+
+
+def array_from_proto(proto, name: str, limit_bytes: int) -> np.ndarray:
+    """The array of an input; raises ServingError.
+
+    A TensorProto may give one value for a shape of any size, so the size is limited first.
+    """
+    import tensorflow as tf
+
+    try:
+        dtype = tf.as_dtype(proto.dtype)
+        itemsize = BYTES_A_STRING if dtype == tf.string else dtype.size
+        shape = [size.size for size in proto.tensor_shape.dim]
+        if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0:
+            raise ValueError("shape")
+        if math.prod(shape) * itemsize > limit_bytes:
+            raise ServingError(
+                "RESOURCE_EXHAUSTED",
+                f"input tensor {name} takes {math.prod(shape) * itemsize} bytes; "
+                f"the limit is {limit_bytes}",
+            )
+        return tf.make_ndarray(proto)
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
+        raise invalid(f"tensor parsing error: {name}") from None
+
+
+def fill_proto(proto, array: np.ndarray) -> None:
+    """Writes an array into an empty TensorProto, in its value fields as TF Serving answers."""
+    import tensorflow as tf
+
+    if array.dtype in PACKED:
+        data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        proto.MergeFromString(PACKED[array.dtype] + _varint(len(data)) + data)
+    elif array.dtype in FIELDS:
+        getattr(proto, FIELDS[array.dtype]).extend(array.reshape(-1).tolist())
+    else:
+        proto.CopyFrom(tf.make_tensor_proto(array))
+        return
+    dtype = tf.string if array.dtype == object else tf.as_dtype(array.dtype)
+    proto.dtype = dtype.as_datatype_enum
+    proto.tensor_shape.CopyFrom(tf.TensorShape(array.shape).as_proto())
+
+
+def _varint(number: int) -> bytes:
+    pieces = bytearray()
+    while number > 127:
+        pieces.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*pieces, number])

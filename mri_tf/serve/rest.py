@@ -1,0 +1,167 @@
+"""TF Serving's REST interface as an ASGI application."""
+
+import asyncio
+import json
+import re
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import unquote_to_bytes
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from mri_tf.serve import inference
+from mri_tf.serve import monitoring as metrics
+from mri_tf.serve.examples import input_from_json
+from mri_tf.serve.json_requests import parse_json, request_tensors, signature_of
+from mri_tf.serve.json_responses import predictions_json, results_json
+from mri_tf.serve.limits import Budget, Held, check_token, decompressed, read_body
+from mri_tf.serve.messages import metadata_json, status_json
+from mri_tf.serve.models import Spec
+from mri_tf.serve.signatures import DEFAULT_SIGNATURE
+from mri_tf.serve.status import ServingError, invalid
+
+NAME = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
+POST_PATH = re.compile(rf"(?i:{NAME}):(classify|regress|predict)")
+GET_PATH = re.compile(rf"(?i:{NAME})(?:/(metadata))?")
+LARGEST_VERSION = 2**63 - 1
+
+
+class Rest:
+    """The application; once `stopping` is set, every answer is the last one of its connection."""
+
+    def __init__(self, models, settings, counted, stopping):
+        self._models, self._settings, self._metrics = models, settings, counted
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="rest")
+        self._budget = Budget(settings.held_bytes)
+        self._stopping = stopping
+        # Parsing is Python's work, one at a time whatever we do: threads in turn get on faster than
+        # threads that take the interpreter from each other.
+        self._parsing = threading.Lock()
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        try:
+            response = await self._respond(request)
+        except ClientDisconnect:
+            return
+        if self._stopping.is_set():
+            response.headers["connection"] = "close"
+        # A client that does not read its answer holds its place no longer than one that is slow.
+        async with asyncio.timeout(self._settings.timeout_s):
+            await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        started = time.perf_counter()
+        path = request.scope["raw_path"].decode("ascii", "replace")
+        model, verb, status = "", "", "OK"
+        try:
+            check_token(request.headers.get("authorization"), self._settings)
+            if request.method == "GET" and path == metrics.PATH:
+                return Response(self._metrics.page(), media_type="text/plain; version=0.0.4")
+            spec, verb = parse_path(request.method, path)
+            if spec.name in self._models.names:
+                model = spec.name
+            with Held(self._budget) as held:
+                text = await self._answer(spec, verb, request, held)
+            return Response(text, media_type="application/json")
+        except ServingError as error:
+            status = error.code
+            return _refusal(error)
+        except ClientDisconnect:
+            status = "CANCELLED"
+            raise
+        except Exception as error:
+            status = "INTERNAL"
+            print(f"REST: unexpected {type(error).__name__}", file=sys.stderr, flush=True)
+            return _refusal(ServingError("INTERNAL", type(error).__name__))
+        finally:
+            if model and request.method == "POST":
+                microseconds = (time.perf_counter() - started) * 1e6
+                self._metrics.requests.add(1, model, status)
+                self._metrics.latency.add(microseconds, model, verb, "REST")
+
+    async def _answer(self, spec: Spec, verb: str, request: Request, held: Held) -> str:
+        if verb == "status":
+            return status_json(self._models.states(spec))
+        if verb == "metadata":
+            with self._models.use(spec) as version:
+                return metadata_json(version)
+        body = await read_body(request.stream(), request.headers, self._settings, held)
+        encoding = request.headers.get("content-encoding", "").strip().lower()
+        deadline = inference.deadline_in(self._settings.timeout_s)
+        work = asyncio.get_running_loop().run_in_executor(
+            self._pool, self._work, spec, verb, body, encoding, held, deadline
+        )
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                return await work
+        except TimeoutError:
+            raise ServingError("DEADLINE_EXCEEDED", "Timed out waiting for the model") from None
+
+    def _work(self, spec: Spec, verb: str, body: bytes, encoding: str, held: Held, deadline: float):
+        """The answer's text, made in a thread: parsing, running, writing."""
+        if time.monotonic() > deadline:
+            raise ServingError("DEADLINE_EXCEEDED", "Timed out waiting for a free thread")
+        body = decompressed(body, encoding, self._settings, held)
+        with self._parsing:
+            document = parse_json(body)
+        name = signature_of(document)
+        if verb != "predict":
+            call = getattr(inference, verb)
+            result = call(self._models, spec, name, input_from_json(document), deadline)[2]
+            return results_json(result, verb)
+        form = ""
+
+        def read(signature):
+            nonlocal form
+            with self._parsing:
+                arrays, form = request_tensors(document, signature.inputs)
+            return arrays
+
+        missing = invalid(
+            f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def'
+        )
+        outputs = inference.predict(self._models, spec, name, read, (), missing, deadline)[2]
+        return predictions_json(outputs, form)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def parse_path(method: str, path: str) -> tuple[Spec, str]:
+    """What a path asks for: (spec, predict, classify, regress, status or metadata).
+
+    Raises ServingError. The name is only looked up among the models found, never on disk.
+    """
+    if not path.lower().startswith("/v1/"):
+        raise ServingError("NOT_FOUND", "There is nothing at this path")
+    found = None
+    if method == "POST":
+        found = POST_PATH.fullmatch(path)
+    elif method == "GET":
+        if path.lower() == "/v1/models":
+            raise invalid("Missing model name in request.")
+        found = GET_PATH.fullmatch(path)
+    if found is None:
+        raise invalid(f"Malformed request: {method} {path}")
+    name, version, label, verb = found.groups()
+    if version is not None and int(version[:20]) > LARGEST_VERSION:
+        raise invalid(f"Failed to convert version: {version} to numeric.")
+    number = None if version is None else int(version[:20])
+    return Spec(_decoded(name), number, _decoded(label or "")), (verb or "status").lower()
+
+
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(text).decode("utf-8", "replace")
+
+
+def _refusal(error: ServingError) -> Response:
+    response = Response(json.dumps({"error": error.message}), error.http, media_type="application/json")
+    if error.code == "UNAUTHENTICATED":
+        response.headers["www-authenticate"] = "Bearer"
+    return response

@@ -1,0 +1,1 @@
+"""Which patients are trained on, validated on and tested on."""

@@ -1,0 +1,169 @@
+"""A prepared set on disk: shards of records, `manifest.json` with their index, and reading them."""
+
+import json
+import os
+import threading
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from mri_tf.core.errors import InputError
+from mri_tf.core.hashing import fingerprint
+from mri_tf.store.fingerprints import prep_fingerprint
+from mri_tf.store.record import SCHEMA_VERSION, Record, decode_example
+from mri_tf.task import Task
+
+MANIFEST = "manifest.json"
+PRIVATE = "sources.private.csv"  # the one file that maps a record to its source; mode 0600
+INDEX_COLUMNS = (
+    "record_id", "patient", "group", "split", "site", "label",
+    "shard", "offset", "length", "crc32", "content",
+)  # fmt: skip
+# A TFRecord is an 8-byte length and its 4-byte checksum, the data, and the data's checksum.
+FRAME_HEAD_BYTES, FRAME_TAIL_BYTES = 12, 4
+
+
+class Prepared:
+    """A prepared set opened for reading; columns of the index are arrays of one entry a record."""
+
+    def __init__(self, folder: Path, manifest: dict):
+        self.damage: InputError | None = None  # of the last record that could not be read
+        self._descriptors: dict[int, int] = {}
+        self._opening = threading.Lock()  # records are read from several threads
+        self.folder, self.manifest = Path(folder), manifest
+        index = manifest["index"]
+        self.record_ids = np.array(index["record_id"], dtype=object)
+        self.patients = np.array(index["patient"], dtype=object)
+        self.groups = np.array(index["group"], dtype=object)
+        self.splits = np.array(index["split"], dtype=object)
+        self.sites = np.array(index["site"], dtype=object)
+        self.labels = np.array(index["label"], dtype=np.int64)
+        self.contents = np.array(index["content"], dtype=object)
+        self._place = {
+            key: np.array(index[key], dtype=np.int64)
+            for key in ("shard", "offset", "length", "crc32")
+        }
+        if len({len(index[column]) for column in INDEX_COLUMNS}) != 1:
+            raise ValueError("columns of the index differ in length")
+
+    @classmethod
+    def open(cls, folder: Path) -> "Prepared":
+        """Reads the manifest and checks schema version and shard sizes; raises InputError."""
+        folder = Path(folder)
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise InputError(
+                f"A prepared set is a folder with {MANIFEST}.",
+                folder,
+                "Make one with python -m data_prep.write --task T --raw DIR --out DIR.",
+            )
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            version = manifest["schema_version"]
+            prepared = cls(folder, manifest) if version == SCHEMA_VERSION else None
+            shards = [(folder / shard["file"], shard["bytes"]) for shard in manifest["shards"]]
+            for name in ("task", "prep", "record_shape", "image_dtype", "has_mask", "class_names"):
+                manifest[name]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InputError(
+                f"{MANIFEST} of a prepared set is whole JSON with all its keys.",
+                f"{path}, damaged",
+                "Prepare the set again into another folder.",
+            ) from None
+        if prepared is None:
+            raise InputError(
+                f"This version reads prepared sets of schema version {SCHEMA_VERSION}.",
+                f"version {version} in {path}",
+                "Prepare the set again with python -m data_prep.write into another folder.",
+            )
+        for file, expected in shards:
+            size = file.stat().st_size if file.is_file() else 0
+            if size != expected:
+                raise InputError(
+                    "Every shard of a prepared set has the size its manifest says.",
+                    f"{file} of {size} bytes, not {expected}",
+                    "Copy the set again, or prepare it again into another folder.",
+                )
+        return prepared
+
+    def __len__(self) -> int:
+        return len(self.record_ids)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of an image on the prepared grid, channels last."""
+        return tuple(self.manifest["record_shape"])
+
+    @property
+    def image_dtype(self) -> str:
+        return self.manifest["image_dtype"]
+
+    @property
+    def has_mask(self) -> bool:
+        return self.manifest["has_mask"]
+
+    @property
+    def patients_known(self) -> bool:
+        """False where groups of copies of an image stand for the patients."""
+        return self.manifest.get("patients_known", True)
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """Those that every record holds: of `mask` and `predicted_mask`."""
+        derived = ("predicted_mask",) if self.manifest.get("derived") else ()
+        return (("mask",) if self.has_mask else ()) + derived
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.manifest["class_names"])
+
+    def content_fingerprint(self) -> str:
+        """Of what is in the set (pixels, labels, patients), wherever it lies."""
+        index = self.manifest["index"]
+        columns = [index[key] for key in ("record_id", "patient", "label", "content", "crc32")]
+        return fingerprint([self.manifest["prep"], columns])
+
+    def check_fits(self, task: Task) -> None:
+        """Raises InputError if the set was prepared for another task or with other settings."""
+        made_for, wanted = self.manifest["prep"], prep_fingerprint(task)
+        if self.manifest["task"] == task.name and made_for == wanted:
+            return
+        raise InputError(
+            f"Task {task.name} with these settings needs a set prepared with them "
+            f"(prep {wanted[:8]}).",
+            f"{self.folder} of task {self.manifest['task']} (prep {made_for[:8]})",
+            "Make the right one with --raw DIR in place of --data, or, for the task without "
+            "--variant and --set, python -m data_prep.write --task T --raw DIR --out DIR.",
+        )
+
+    def record(self, position: int) -> Record:
+        """One record, with what the index does not hold: facts, affine, masks."""
+        return decode_example(
+            self._read_one(position), self.image_shape, self.image_dtype, self.masks
+        )
+
+    def read(self, records: np.ndarray) -> list[bytes]:
+        """The serialized examples of these record positions; raises InputError if one is damaged."""
+        return [self._read_one(int(record)) for record in records]
+
+    def _read_one(self, record: int) -> bytes:
+        shard, offset, length, crc32 = (
+            int(self._place[key][record]) for key in ("shard", "offset", "length", "crc32")
+        )
+        with self._opening:
+            if shard not in self._descriptors:
+                file = self.folder / self.manifest["shards"][shard]["file"]
+                self._descriptors[shard] = os.open(file, os.O_RDONLY)
+        data = os.pread(self._descriptors[shard], length, offset + FRAME_HEAD_BYTES)
+        if len(data) != length or zlib.crc32(data) != crc32:
+            raise InputError(
+                "Every record has the checksum its manifest says.",
+                f"record {self.record_ids[record]} in {self.folder}, damaged",
+                "Copy the set again, or prepare it again into another folder.",
+            )
+        return data
+
+    def __del__(self):
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)

@@ -1,0 +1,163 @@
+"""One record of a prepared set: the one place that encodes it and the one that decodes it."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mri_tf.core.hashing import little_endian
+
+SCHEMA_VERSION = 1
+NO_LABEL = -1
+NOMINAL = "nominal"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image on the prepared grid with what is known of it; never a name, date or UID."""
+
+    record_id: str
+    patient: str
+    image: np.ndarray  # (rows, columns, channels) or (depth, rows, columns, channels), own dtype
+    label: int = NO_LABEL  # position in class_names; NO_LABEL of a segmentation task's records
+    mask: np.ndarray | None = None  # (rows, columns) or (depth, rows, columns) uint8
+    predicted_mask: np.ndarray | None = None  # of a derived set: what a segmentation network says
+    group: str = ""  # records that must stay on one side beyond their patient
+    split: str = ""  # train, validation or test where the source says so
+    facts: dict = field(default_factory=dict)  # acquisition: site, scanner, age, sex, ...
+    affine: np.ndarray | None = None  # (4, 4) prepared grid (x, y, z) -> source RAS mm
+    intensity_stats: np.ndarray | None = None  # (2 regions: image, brain mask; channels; mean, SD)
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...] | None:
+        """Of the prepared grid along (depth, rows, columns); None where it is not known.
+
+        It is not where the affine is missing, or where the source gives lengths that nobody measured
+        (the fact `spacing` is "nominal").
+        """
+        unknown = self.affine is None or np.array_equal(self.affine, np.eye(4))
+        if unknown or self.facts.get("spacing") == NOMINAL:
+            return None
+        return tuple(float(step) for step in np.linalg.norm(self.affine[:3, :3], axis=0)[::-1])
+
+    def with_stats(self) -> "Record":
+        """The record with whole-image statistics where preparation gave none of the whole study."""
+        if self.intensity_stats is not None:
+            return self
+        return dataclasses.replace(self, intensity_stats=image_stats(self.image))
+
+
+def image_stats(image: np.ndarray) -> np.ndarray:
+    """Mean and SD a channel of a whole image, for both regions: (2, channels, 2) float32."""
+    pixels = image.reshape(-1, image.shape[-1]).astype(np.float64)  # (pixels, channels)
+    stats = np.stack([pixels.mean(axis=0), pixels.std(axis=0)], axis=-1)  # (channels, 2)
+    return np.stack([stats, stats]).astype(np.float32)
+
+
+def encode_example(record: Record) -> bytes:
+    """A record as a serialized tf.train.Example; arrays as raw bytes in their own dtype."""
+    import tensorflow as tf
+
+    record = record.with_stats()
+    affine = np.eye(4) if record.affine is None else record.affine
+    mask = b"" if record.mask is None else np.ascontiguousarray(record.mask, np.uint8).tobytes()
+
+    def text(value: str):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+
+    def raw(value: bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    def floats(values: np.ndarray):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=np.ravel(values)))
+
+    features = {
+        "record_id": text(record.record_id),
+        "patient": text(record.patient),
+        "image": raw(little_endian(record.image).tobytes()),
+        "mask": raw(mask),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[record.label])),
+        "group": text(record.group),
+        "split": text(record.split),
+        "facts": text(json.dumps(record.facts, sort_keys=True)),
+        "affine": floats(affine),
+        "intensity_stats": floats(record.intensity_stats),
+    }
+    if record.predicted_mask is not None:
+        predicted = np.ascontiguousarray(record.predicted_mask, np.uint8)
+        features["predicted_mask"] = raw(predicted.tobytes())
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return example.SerializeToString(deterministic=True)
+
+
+def decode_example(
+    serialized: bytes, shape: tuple[int, ...], dtype: str, masks: tuple[str, ...] = ()
+) -> Record:
+    """One serialized example as the record that was encoded, for work on single records."""
+    import tensorflow as tf
+
+    found = tf.train.Example.FromString(serialized).features.feature
+
+    def raw(name: str) -> bytes:
+        return found[name].bytes_list.value[0]
+
+    def array(name: str, kind: str, form: tuple[int, ...]) -> np.ndarray:
+        return np.frombuffer(raw(name), np.dtype(kind).newbyteorder("<")).reshape(form)
+
+    def floats(name: str) -> np.ndarray:
+        return np.array(found[name].float_list.value, np.float32)
+
+    return Record(
+        record_id=raw("record_id").decode(),
+        patient=raw("patient").decode(),
+        image=array("image", dtype, shape),
+        label=int(found["label"].int64_list.value[0]),
+        group=raw("group").decode(),
+        split=raw("split").decode(),
+        facts=json.loads(raw("facts")),
+        affine=floats("affine").astype(np.float64).reshape(4, 4),
+        intensity_stats=floats("intensity_stats").reshape(2, shape[-1], 2),
+        **{name: array(name, "uint8", shape[:-1]) for name in masks},
+    )
+
+
+def stored(record: Record) -> Record:
+    """The record as it comes back from a prepared set, masks left away: its affine is float32 there."""
+    return decode_example(encode_example(record), record.image.shape, record.image.dtype.name)
+
+
+def parse_examples(
+    serialized, shape: tuple[int, ...], dtype: str, masks: tuple[str, ...] = ()
+) -> dict:
+    """A batch of serialized examples as tensors; the inverse of `encode_example`, in TensorFlow.
+
+    `shape` is the prepared image's, channels last; `masks` names those that every record holds,
+    of `mask` and `predicted_mask`. Returns image (batch, *shape) in `dtype`, the masks
+    (batch, *shape[:-1]) int32, label (batch,) int32, intensity_stats (batch, 2, channels, 2) float32
+    and spacing_mm (batch, 3) along depth, rows, columns, 1 where it is not known.
+    """
+    import tensorflow as tf
+
+    channels = shape[-1]
+    parsed = tf.io.parse_example(
+        serialized,
+        {
+            "image": tf.io.FixedLenFeature([], tf.string),
+            **{name: tf.io.FixedLenFeature([], tf.string) for name in masks},
+            "label": tf.io.FixedLenFeature([], tf.int64),
+            "affine": tf.io.FixedLenFeature([4, 4], tf.float32),
+            "intensity_stats": tf.io.FixedLenFeature([2, channels, 2], tf.float32),
+        },
+    )
+    image = tf.io.decode_raw(parsed["image"], tf.as_dtype(dtype))  # (batch, pixels)
+    batch = {
+        "image": tf.reshape(image, (-1, *shape)),
+        "label": tf.cast(parsed["label"], tf.int32),
+        "intensity_stats": parsed["intensity_stats"],
+        "spacing_mm": tf.norm(parsed["affine"][:, :3, :3], axis=1)[:, ::-1],
+    }
+    for name in masks:
+        mask = tf.io.decode_raw(parsed[name], tf.uint8)
+        batch[name] = tf.cast(tf.reshape(mask, (-1, *shape[:-1])), tf.int32)
+    return batch

@@ -1,0 +1,1 @@
+"""Experiments over folds, repeats, training sizes and variants: python -m mri_tf.study."""

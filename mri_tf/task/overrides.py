@@ -1,0 +1,72 @@
+"""Variants and --set: dotted keys and their values, applied to a task in one replace."""
+
+import ast
+import dataclasses
+import difflib
+import typing
+from typing import Any
+
+from mri_tf.core.errors import InputError
+from mri_tf.task import Task
+from mri_tf.task.spec import type_name
+
+
+def with_values(task: Task, values: dict[str, Any]) -> Task:
+    """The task with dotted keys set, all in one replace; raises InputError for an unknown key.
+
+    `augment.random_affine.max_degrees` reaches into a dictionary, `features.epochs` is kept for
+    the feature task, and `augment` alone replaces the whole dictionary.
+    """
+    changed: dict[str, Any] = {}
+    names = {spec.name for spec in dataclasses.fields(Task)} - {"name", "variants"}
+    for key, value in values.items():
+        head, dot, rest = key.partition(".")
+        if head not in names or (dot and not all(rest.split("."))):
+            raise _unknown_key(key, head, sorted(names))
+        current = changed.get(head, getattr(task, head))
+        if rest and not isinstance(current, dict):
+            raise _unknown_key(key, key, [head])
+        if not rest:
+            changed[head] = value
+        elif head == "features":
+            changed[head] = {**current, rest: value}
+        else:
+            changed[head] = _with_inner(current, rest.split("."), value, key)
+    return dataclasses.replace(task, **changed)
+
+
+def parse_assignment(task: Task, text: str) -> tuple[str, Any]:
+    """`epochs=3` of the command line as (dotted key, value); strings stay as they are written."""
+    key, equals, raw = text.partition("=")
+    if not equals or not key:
+        raise InputError("--set takes key=value.", text, "For example --set epochs=3.")
+    hints = typing.get_type_hints(Task)
+    if hints.get(key) is str:
+        return key, raw
+    try:
+        return key, ast.literal_eval(raw)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        if "." in key:  # inside a dictionary a bare word is a string: model_args.weights=none
+            return key, raw
+        if key not in hints:
+            raise _unknown_key(key, key, sorted(hints)) from None
+        raise InputError(
+            f"{key} of task {task.name} takes a {type_name(hints[key])}.",
+            raw,
+            f"For example --set {key}={getattr(task, key)!r}.",
+        ) from None
+
+
+def _with_inner(values: dict, path: list[str], value: Any, key: str) -> dict:
+    if len(path) == 1:
+        return {**values, path[0]: value}
+    inner = values.get(path[0], {})
+    if not isinstance(inner, dict):
+        raise _unknown_key(key, path[0], sorted(values))
+    return {**values, path[0]: _with_inner(inner, path[1:], value, key)}
+
+
+def _unknown_key(key: str, word: str, known: list[str]) -> InputError:
+    near = difflib.get_close_matches(word, known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+    return InputError("--set and variants take keys of the task.", key, hint)

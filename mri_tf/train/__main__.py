@@ -1,0 +1,142 @@
+"""Trains a task from raw data to an exported model: python -m mri_tf.train --task T."""
+
+import sys
+from pathlib import Path
+
+from mri_tf.core.command_line import (
+    DONE,
+    SOME_SKIPPED,
+    Parser,
+    folder_to_write,
+    import_tensorflow,
+    positive_int,
+    run_command,
+    seed_int,
+)
+from mri_tf.core.errors import InputError
+from mri_tf.task.spec import BASE_VARIANT
+
+DEMO = "demo"  # the variant that runs on the phantom, when no data is named
+EXPORTS = Path("saved_models")
+MODES = ("patient", "group", "random", "column")
+
+
+def main(arguments: list[str]) -> int:
+    """Prepares, pre-trains, trains, evaluates and exports; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    import_tensorflow()
+    from mri_tf.derive.predicted_masks import derive_set
+    from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
+    from mri_tf.export.assets import find_segmenter
+    from mri_tf.export.publish import export_with_segmenter
+    from mri_tf.network.build import check_task
+    from mri_tf.splits.leakage import check_derived_unseen, split_apart
+    from mri_tf.splits.sides import HowToSplit, choose_sides
+    from mri_tf.store.run import DERIVED, METRICS, positions_of
+    from mri_tf.tables import summary
+    from mri_tf.train.datasets import WhereData, classifier_set
+    from mri_tf.train.devices import configure_devices
+    from mri_tf.train.fit import fit_run, new_run
+    from mri_tf.train.pretrain import HowToPretrain, feature_task_of, features_for
+
+    configure_devices(flags.devices)
+    given, variants = _task(flags)
+    task = given.task
+    check_task(task)
+    where = WhereData(flags.raw, flags.data, flags.features_data)
+    how = HowToPretrain(flags.features, where, flags.seed, flags.devices)
+    feature_given = feature_task_of(given, how)
+    folder = flags.out or Path("runs", task.name, f"{'+'.join(variants)}-s{flags.seed}")
+    prepared, skipped = classifier_set(given, where)
+    split = HowToSplit(flags.split, flags.split_file, flags.train_size, flags.seed)
+    chosen = choose_sides(prepared, task, split)
+    sides = chosen.records
+    features = None
+    if feature_given:
+        features, more_skipped = features_for(feature_given, given, prepared, sides, folder, how)
+        skipped = [*skipped, *more_skipped]
+    if task.boxes_from:
+        if features:
+            prepared = derive_set(features, prepared, folder / DERIVED)
+        check_derived_unseen(prepared, sides)
+    run = new_run(folder, task, prepared, chosen, flags.seed, features)
+    if not (flags.no_export or features or (folder / METRICS).is_file()):
+        find_segmenter(run, prepared, EXPORTS)  # what is missing is said now, not after the training
+    print(
+        f"{task.name} ({', '.join(variants)}): {len(sides[0])} records to train on, "
+        f"{len(sides[1])} to choose the weights, {len(sides[2])} held out; split by {chosen.mode}"
+    )
+    if chosen.mode == "random":
+        print(f"LEAKY: a random split puts {split_apart(prepared)} on both sides")
+    run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
+    for item in skipped:
+        print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
+    code = SOME_SKIPPED if skipped else DONE
+    if run.values.get("exported") or (flags.no_export and (folder / METRICS).is_file()):
+        exported = run.values.get("exported", "")
+        print(f"{folder}: already finished" + (f", exported as {exported}" if exported else ""))
+        return code
+    result = evaluate_run(
+        run, HeldOut(prepared, positions_of(run, prepared)[2], chosen.mode), folder
+    )
+    print("\n".join(summary(result.metrics)))
+    written = [folder, *result.files]
+    if not flags.no_export:
+        written += export_with_segmenter(run, prepared, features, EXPORTS)
+        run.save(exported=str(written[-1]))
+    print(f"wrote {', '.join(str(path) for path in written)}")
+    return code
+
+
+def _task(flags):
+    from mri_tf.task.files import find_task_file, load_task, resolve_task
+    from mri_tf.train.datasets import TaskAndFile
+
+    file = find_task_file(flags.task)
+    base = load_task(file)
+    variants = [name for name in flags.variant.split(",") if name not in ("", BASE_VARIANT)]
+    if not flags.raw and not flags.data and DEMO not in variants:
+        if DEMO not in base.variants:
+            raise InputError(
+                f"Task {base.name} has no demo variant.", "neither --raw nor --data",
+                "Name your data with --raw DIR or --data DIR.",
+            )  # fmt: skip
+        variants.append(DEMO)
+    task = resolve_task(base, variants, flags.set)
+    return TaskAndFile(task, base, file), variants or [BASE_VARIANT]
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m mri_tf.train", __doc__)
+    parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
+    parser.add_argument("--variant", default="", help="variants of the task, e.g. scratch,demo")
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument("--raw", type=Path, help="folder of raw data; prepared into data/")
+    data.add_argument("--data", type=Path, help="prepared set")
+    features = parser.add_mutually_exclusive_group()
+    features.add_argument("--features", type=Path, help="finished run of the feature task")
+    features.add_argument("--features-data", type=Path, help="prepared set of the feature task")
+    parser.add_argument(
+        "--out", type=folder_to_write,
+        help="run folder (default runs/TASK/VARIANT-sSEED); continued if there",
+    )  # fmt: skip
+    split = parser.add_mutually_exclusive_group()
+    split.add_argument(
+        "--split", choices=MODES, help="(default: the split column, else group, else patient)"
+    )
+    split.add_argument("--split-file", type=Path, help="JSON: patient ids a side")
+    parser.add_argument("--train-size", type=positive_int, help="training records a class")
+    parser.add_argument(
+        "--devices", type=positive_int, default=0, help="GPUs, or logical CPUs (default: all GPUs)"
+    )
+    parser.add_argument("--no-export", action="store_true", help="stop at the numbers")
+    parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")
+    parser.add_argument(
+        "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
+        help="values of the task, after its variants: --set epochs=3 features.epochs=2",
+    )  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,33 @@
+"""The devices of a training: one, or several under MirroredStrategy."""
+
+import tensorflow as tf
+
+from mri_tf.core.errors import InputError
+
+
+def has_accelerator() -> bool:
+    """Whether there is a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def configure_devices(devices: int) -> None:
+    """Makes `devices` logical CPUs where there is no GPU; call before TensorFlow computes anything."""
+    if devices > 1 and not has_accelerator():
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        if tf.config.get_logical_device_configuration(cpu) is None:
+            parts = [tf.config.LogicalDeviceConfiguration()] * devices
+            tf.config.set_logical_device_configuration(cpu, parts)
+
+
+def strategy(devices: int) -> tf.distribute.Strategy:
+    """One device, or MirroredStrategy over several; 0 means all GPUs there are."""
+    kind = "GPU" if has_accelerator() else "CPU"
+    names = [device.name for device in tf.config.list_logical_devices(kind)]
+    wanted = devices or (len(names) if kind == "GPU" else 1)
+    if wanted > len(names):
+        raise InputError(
+            "--devices counts devices of this machine.", f"{wanted} of {len(names)}", "Ask for less."
+        )
+    if wanted == 1:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy(names[:wanted])

@@ -1,0 +1,259 @@
+"""Features of a frozen prefix, computed once: a bank of augmented copies on disk, one drawn an epoch.
+
+Each training record has its identity copy and `copies` augmented ones in half precision; an epoch
+draws the identity as often as the task leaves an image as it is. Validation records have the
+identity alone. The bank is deterministic, written in order and goes on where a kill left it; trainings
+of equal features may share it.
+"""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mri_tf.core.errors import InputError
+from mri_tf.core.files import write_at_once
+from mri_tf.core.hashing import content_hash, fingerprint
+from mri_tf.core.progress import progress
+from mri_tf.pipeline.bags import BagPlan
+from mri_tf.pipeline.batches import batch_function, gather_bags, read_dataset
+from mri_tf.pipeline.epoch_plan import Batch, TrainingPlan
+from mri_tf.pipeline.field_of_view import cut_function
+from mri_tf.store.prepared import Prepared
+from mri_tf.task import Task
+from mri_tf.task.spec import to_json
+
+STORED = np.float16
+LARGEST_HALF = 65504.0
+COPY_SEED = 2**40  # keeps the seeds of copies apart from those of epochs
+DRAW_SEED = 7919  # keeps the draws of copies apart from the plan's permutation
+BATCHES_BETWEEN_MARKS = 50  # between two notes of how much of a bank is on disk
+FACTS, TENSOR, LOCK = "bank.json", "tensor_{}.npy", ".lock"
+# What a training may change without changing the copies: how often and in which order they are drawn,
+# and what comes behind them. The prefix itself says what `model_args` decide before the cut.
+NOT_IN_FEATURES = (
+    "augment_probability", "batch_size", "demo_patients", "epochs", "fine_tune", "learning_rate",
+    "loss_weights", "model_args", "operating_point", "oversample", "patience", "split_fractions",
+    "variants",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Rows of features: record number `n` of the side has rows n * (1 + copies) and following."""
+
+    files: list[np.ndarray]  # one memory map a tensor of the cut, (rows, *shape), float16
+    copies: int
+
+    def rows(self, numbers: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Features of records `numbers` in their copies `drawn` (0: identity)."""
+        at = numbers * (1 + self.copies) + drawn
+        return tuple(file[at] for file in self.files)
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a bank is filled from: records of one side, as the task prepares them."""
+
+    prepared: Prepared
+    records: np.ndarray
+    task: Task
+    seed: int
+    copies: int  # augmented ones a record; 0 on the validation side
+    training: bool  # which masks boxes are cut around
+    fitted: dict = field(default_factory=dict)  # what was fitted on the training side
+
+
+def bank_identity(prefix: keras.Model, side: Side) -> str:
+    """Of all that decides a side's features: images, their seeds and preparation, layers, weights."""
+    task = {key: value for key, value in to_json(side.task).items() if key not in NOT_IN_FEATURES}
+    return fingerprint(
+        [
+            task, side.prepared.content_fingerprint(), np.asarray(side.records).tolist(), side.seed,
+            side.copies, side.training, side.fitted, _without_names(prefix),
+            [content_hash(array) for array in prefix.get_weights()],
+        ]
+    )  # fmt: skip
+
+
+def _without_names(prefix: keras.Model):
+    """The configuration with numbers for the names of layers, which count up while a process lives."""
+    names = {layer.name: f"layer {number}" for number, layer in enumerate(prefix.layers)}
+    names[prefix.name] = "prefix"
+
+    def renamed(value):
+        if isinstance(value, dict):
+            return {key: renamed(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [renamed(one) for one in value]
+        return names.get(value, value) if isinstance(value, str) else value
+
+    return renamed(json.loads(prefix.to_json()))
+
+
+def fill_bank(folder: Path, prefix: keras.Model, side: Side, identity: str) -> Bank:
+    """The bank of a side in `folder`, computed or continued; raises InputError if the disk is too small.
+
+    `identity` is that of `bank_identity`; a bank of another one is written anew. A second process that
+    wants the same bank waits for the first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return _filled(folder, prefix, side, identity)
+
+
+def _filled(folder: Path, prefix: keras.Model, side: Side, identity: str) -> Bank:
+    total = len(side.records) * (1 + side.copies)
+    shapes = [tuple(tensor.shape[1:]) for tensor in prefix.outputs]
+    facts = {"identity": identity, "rows": total, "copies": side.copies, "shapes": shapes}
+    done = _rows_done(folder, facts)
+    _check_space(folder, 0 if done else total * sum(2 * int(np.prod(shape)) for shape in shapes))
+    files = [
+        np.lib.format.open_memmap(
+            folder / TENSOR.format(number), "r+" if done else "w+", STORED, (total, *shape)
+        )
+        for number, shape in enumerate(shapes)
+    ]
+    if done < total:
+        _fill(folder, files, prefix, side, facts, done)
+    return Bank(files, side.copies)
+
+
+def bank_batches(
+    bank: Bank, plan: TrainingPlan | BagPlan, first: int, side: Side, inputs: list
+) -> tf.data.Dataset:
+    """(features, label, weight) of the plan's epochs from `first` on, a copy of each record drawn;
+    of patients where the task answers for them.
+
+    `inputs` are those of the suffix.
+    """
+    number_of = {int(record): number for number, record in enumerate(side.records)}
+
+    def generate() -> Iterator:
+        for epoch in range(first, side.task.epochs):
+            rng = np.random.default_rng([plan.seed, DRAW_SEED, epoch])
+            for batch in plan.batches(epoch):
+                numbers = np.array([number_of[int(record)] for record in batch.records])
+                drawn = _draw(rng, len(numbers), side)
+                yield bank.rows(numbers, drawn), labels[numbers], batch.weights, batch.places
+
+    labels = side.prepared.labels[side.records]
+    count = plan.steps * (side.task.epochs - first)
+    return _dataset(generate, inputs, count, bool(side.task.bag))
+
+
+def every_record(bank: Bank, batches: list[Batch], side: Side, inputs: list) -> tf.data.Dataset:
+    """(features, label, weight) of each record's identity copy once, in order: validation."""
+    number_of = {int(record): number for number, record in enumerate(side.records)}
+
+    def generate() -> Iterator:
+        for batch in batches:
+            numbers = np.array([number_of[int(record)] for record in batch.records])
+            features = bank.rows(numbers, np.zeros(len(numbers), np.int64))
+            labels = side.prepared.labels[batch.records]
+            yield features, labels, batch.weights, batch.places
+
+    return _dataset(generate, inputs, len(batches), bool(side.task.bag))
+
+
+def _draw(rng: np.random.Generator, count: int, side: Side) -> np.ndarray:
+    """Which copy of each record is used: 0 for the identity."""
+    if not side.copies:
+        return np.zeros(count, np.int64)
+    changed = rng.random(count) < side.task.augment_probability
+    return np.where(changed, 1 + rng.integers(side.copies, size=count), 0)
+
+
+def _dataset(generate, inputs: list, count: int, in_bags: bool) -> tf.data.Dataset:
+    signature = (
+        tuple(tf.TensorSpec((None, *tensor.shape[1:]), STORED) for tensor in inputs),
+        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([None], tf.float32),
+        tf.TensorSpec([None], tf.int64),
+    )
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+
+    def widen(features, label, weight, bags):
+        wide = [tf.cast(part, tensor.dtype) for part, tensor in zip(features, inputs, strict=True)]
+        if in_bags:
+            return gather_bags(wide, label, bags, weight)
+        return tuple(wide) if len(wide) > 1 else wide[0], label, weight
+
+    return dataset.map(widen).apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+
+
+def _fill(folder: Path, files: list, prefix: keras.Model, side: Side, facts: dict, done: int) -> None:
+    """Computes the rows from `done` on, in whole batches, and says on disk how far it is."""
+    task = side.task
+    single = replace(task, bag={})
+    augmented = batch_function(replace(single, augment_probability=1.0), training=True)
+    plain = batch_function(single, training=False)
+    forward = tf.function(lambda image: prefix(image, training=False))
+    batches = list(_row_batches(side, task.batch_size, done))
+    starts = np.cumsum([done] + [len(batch.records) for batch in batches])
+    cut = cut_function(task, side.training, side.fitted)
+    raw = read_dataset(side.prepared, lambda: iter(batches), len(batches), cut)
+    with progress("features", int(starts[-1])) as advance:
+        for number, batch in enumerate(raw):
+            copy = (np.arange(starts[number], starts[number + 1])) % (1 + side.copies)
+            image = _by_copy(plain(batch)[0], augmented(batch)[0] if copy.any() else None, copy)
+            outputs = forward(image)
+            for file, output in zip(files, keras.tree.flatten(outputs), strict=True):
+                half = tf.clip_by_value(tf.cast(output, tf.float32), -LARGEST_HALF, LARGEST_HALF)
+                file[starts[number] : starts[number + 1]] = half.numpy().astype(STORED)
+            marked = (number + 1) % BATCHES_BETWEEN_MARKS == 0
+            if marked or number + 1 == len(batches):
+                for file in files:
+                    file.flush()
+                facts_now = {**facts, "done": int(starts[number + 1])}
+                write_at_once(folder / FACTS, json.dumps(facts_now).encode())
+            advance(int(starts[number + 1]))
+
+
+def _by_copy(plain: tf.Tensor, augmented: tf.Tensor | None, copy: np.ndarray) -> tf.Tensor:
+    """The plain image where the copy is number 0, else the augmented one."""
+    if augmented is None:
+        return plain
+    identity = tf.reshape(tf.constant(copy == 0), (-1,) + (1,) * (plain.shape.rank - 1))
+    return tf.where(identity, plain, augmented)
+
+
+def _row_batches(side: Side, batch_size: int, first: int) -> Iterator[Batch]:
+    """Each record's identity and its copies, in order from row `first` on, with the copies' seeds.
+
+    The rows on disk may have been computed in batches of another size.
+    """
+    rows = 1 + side.copies
+    records = np.repeat(np.asarray(side.records, np.int64), rows)
+    seeds = np.stack([np.full(len(records), side.seed), COPY_SEED + np.arange(len(records))], axis=-1)
+    for start in range(first, len(records), batch_size):
+        own = slice(start, start + batch_size)
+        yield Batch(records[own], np.ones(len(records[own]), np.float32), seeds[own].astype(np.int64))
+
+
+def _rows_done(folder: Path, facts: dict) -> int:
+    """How many rows of this very bank are on disk."""
+    try:
+        known = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+    done = known.pop("done", 0)
+    there = all((folder / TENSOR.format(number)).is_file() for number in range(len(facts["shapes"])))
+    return done if there and known == json.loads(json.dumps(facts)) else 0
+
+
+def _check_space(folder: Path, wanted_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if wanted_bytes > 0.9 * free:
+        raise InputError(
+            "A bank of features fits on the disk.",
+            f"{wanted_bytes / 1e9:.1f} GB wanted, {free / 1e9:.1f} GB free at {folder}",
+            "Set feature_bank to fewer copies, or to 0.",
+        )

@@ -1,0 +1,171 @@
+"""The training around a model: exact resume, best weights, early stop, NaN stop, history."""
+
+import csv
+import io
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from mri_tf.core.errors import RunFailed
+from mri_tf.core.files import write_at_once
+from mri_tf.core.progress import progress
+from mri_tf.pipeline.batches import BatchFunction
+from mri_tf.train.checkpoint import FILE, TrainingState, load_checkpoint, save_checkpoint
+
+SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long is trained and what is called better: the lowest validation loss."""
+
+    epochs: int
+    patience: int  # 0: all epochs
+    seed: int
+    identity: str  # of the run; a checkpoint of another is refused
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Batches and what is needed to name the records of a bad one."""
+
+    training: Callable[[int], tf.data.Dataset]  # first epoch -> raw batches until the end
+    validation: tf.data.Dataset  # (image, target, weight)
+    steps: int
+    prepare: BatchFunction | None  # None: the raw batches are such already
+    names_of: Callable[[int, int], list[str]]  # epoch, step -> record ids
+
+
+def train(
+    model: keras.Model,
+    data: TrainingData,
+    schedule: Schedule,
+    folder: Path,
+    on_device: bool,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint_seconds: float = SECONDS_BETWEEN_CHECKPOINTS,
+) -> TrainingState:
+    """Trains a compiled PreparingModel, its optimizer built, from its checkpoint if there is one.
+
+    The model has its best weights at the end.
+
+    `on_device` makes batches inside the train step instead of in tf.data; the result is the same.
+    Raises RunFailed when the loss is no number.
+    """
+    keras.utils.set_random_seed(schedule.seed)
+    state_variables = _state_variables(model)
+    checkpoint = folder / FILE
+    state = load_checkpoint(checkpoint, state_variables, schedule.identity) or TrainingState()
+    keeper = _KeepState(state, state_variables, checkpoint, schedule, checkpoint_seconds)
+    if not keeper.stopped:
+        raw = data.training(state.epoch)
+        in_pipeline = data.prepare and not on_device
+        batches = raw.map(data.prepare) if in_pipeline else raw
+        model.prepare = data.prepare if on_device else None
+        with progress("training", schedule.epochs) as advance:
+            keeper.advance = advance
+            model.fit(
+                batches.prefetch(2),
+                validation_data=data.validation,
+                initial_epoch=state.epoch,
+                epochs=schedule.epochs,
+                steps_per_epoch=data.steps,
+                shuffle=False,  # the plan has done it
+                verbose=0,
+                callbacks=[
+                    *callbacks,
+                    _StopAtNaN(data.names_of),
+                    keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                    keeper,
+                ],
+            )
+    write_history(folder / "history.csv", state.history)
+    if not state.best_weights:
+        raise RunFailed(
+            "No epoch gave a validation loss that is a number.",
+            f"The history in {folder} is kept; try a lower --set learning_rate.",
+        )
+    model.set_weights(state.best_weights)
+    return state
+
+
+def _state_variables(model: keras.Model) -> list:
+    """Everything that changes while training: not the weights of frozen layers."""
+    frozen = {
+        id(variable)
+        for layer in model.layers
+        if not layer.trainable
+        for variable in layer.variables
+    }
+    own = [variable for variable in model.variables if id(variable) not in frozen]
+    return own + list(model.optimizer.variables)
+
+
+class _StopAtNaN(keras.callbacks.Callback):
+    """Stops at the first loss that is no number and names the batch's records."""
+
+    def __init__(self, names_of: Callable[[int, int], list[str]]):
+        super().__init__()
+        self.names_of, self.epoch = names_of, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(float(logs["loss"])):
+            names = ", ".join(self.names_of(self.epoch, batch))
+            raise RunFailed(
+                f"The loss is no number at epoch {self.epoch + 1}, step {batch + 1}, "
+                f"records {names}.",
+                "The checkpoint before it is kept; look at these records, or lower the "
+                "learning rate.",
+            )
+
+
+class _KeepState(keras.callbacks.Callback):
+    """History, best weights, early stop and checkpoint after each epoch."""
+
+    def __init__(self, state, variables, checkpoint, schedule, seconds):
+        super().__init__()
+        self.state, self.variables, self.checkpoint = state, variables, checkpoint
+        self.schedule, self.seconds = schedule, seconds
+        self.advance = lambda done, note="": None
+        self._saved_at = time.monotonic()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the last epoch was done, or the patience has run out."""
+        waited = self.state.epoch - 1 - self.state.best_epoch
+        out_of_patience = 0 < self.schedule.patience <= waited and self.state.best_epoch >= 0
+        return self.state.epoch >= self.schedule.epochs or out_of_patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
+        state = self.state
+        earlier = (past["val_loss"] for past in state.history)
+        best = min(filter(math.isfinite, earlier), default=math.inf)
+        state.history.append(row)
+        state.epoch = epoch + 1
+        if row["val_loss"] < best:
+            state.best_epoch, state.best_weights = epoch, self.model.get_weights()
+        if self.stopped:
+            self.model.stop_training = True
+        if self.stopped or time.monotonic() - self._saved_at >= self.seconds:
+            save_checkpoint(self.checkpoint, state, self.variables, self.schedule.identity)
+            self._saved_at = time.monotonic()
+        note = f"loss {row['loss']:.3f}  validation loss {row['val_loss']:.3f}"
+        self.advance(self.schedule.epochs if self.stopped else state.epoch, note)
+
+
+def write_history(path: Path, rows: list[dict]) -> None:
+    """One row an epoch as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_at_once(path, text.getvalue().encode())
