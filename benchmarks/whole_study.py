@@ -99,7 +99,7 @@ def measure_grading(raw: Path, rounds: int) -> dict:
     """Seconds of preparing without N4, and of grading the prepared study and its crop."""
     import numpy as np
 
-    from data_prep.glioma_grading import list_sources, read_source
+    from data_prep.layouts.brats import list_cases, read_case
     from mri_tf.models.registry import builder
     from mri_tf.network.inference import predict_whole
     from mri_tf.pipeline.batches import batch_function
@@ -120,7 +120,7 @@ def measure_grading(raw: Path, rounds: int) -> dict:
         for task in (segmenting, grading)
     )
     start = time.perf_counter()
-    (record,) = read_source(raw, list_sources(raw, grading)[0], grading)
+    (record,) = read_case(raw, list_cases(raw, grading)[0], grading)
     found = {"preparing without N4, seconds": time.perf_counter() - start}
     cut, finish = cut_function(grading, training=False), batch_function(grading, training=False)
     stats = record.intensity_stats[None]

@@ -32,7 +32,6 @@ def run_study(flags: argparse.Namespace, base: str, changes: str, variants: str)
     folder = flags.out / "task"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.py").write_text(source, encoding="utf-8")
-    (folder / f"{name}_prep.py").write_text(f"from data_prep.{base} import *\n", encoding="utf-8")
     task, data = ["--task", str(folder / f"{name}.py")], str(flags.out / "data")
     write = ["data_prep.write", *task, "--raw", str(flags.raw), "--out", data]
     code = subprocess.run([sys.executable, "-m", *write]).returncode

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from data_prep.source import Unreadable
+from data_prep.case import Unreadable
 
 FINEST_MM = 0.005  # of a voxel; micrographs are no studies
 LONGEST_MM = 10_000.0  # along an axis: beyond, a header is damaged or not in mm

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     how = HowToPrepare(flags.workers, flags.scheduler, flags.strict, Pseudonyms(salt))
     prepared, skipped = prepare(load_task(task_file), task_file, flags.raw, flags.out, how)
     for item in skipped:
-        print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
+        print(f"skipped {item.file}: {item.reason}", file=sys.stderr)
     counts = prepared.manifest["counts"]
     known = prepared.manifest.get("patients_known", True)
     people = "patients" if known else "groups of images, whose patients nobody knows"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from data_prep.source import Source
+from data_prep.case import Case
 
 
 def _reencoded(image: Image.Image, quality: int) -> Image.Image:
@@ -40,7 +40,7 @@ def plant(
     near: int,
     seed: int = 0,
     formats: tuple[str, ...] = ("PNG", "BMP", "TIFF"),
-) -> tuple[list[Source], list[int], list[str]]:
+) -> tuple[list[Case], list[int], list[str]]:
     """Writes the images and copies of some, each of another: (sources, original of each, kind).
 
     The kind is empty for an original, "exact", or one of NEAR. A copy has its original's format, but
@@ -56,15 +56,15 @@ def plant(
         kind = kinds[place % len(kinds)]
         rows.append((NEAR[kind](images[number]), int(number), kind))
     rows = [rows[place] for place in rng.permutation(len(rows))]
-    sources = []
+    cases = []
     for place, (image, number, kind) in enumerate(rows):
         name = f"{place:05d}.{'jpg' if kind.startswith('re-encoded') else 'png'}"
         if kind.startswith("re-encoded"):
             image.save(folder / name, quality=int(kind[-2:]))
         else:
             image.save(folder / name, formats[number % len(formats)])
-        sources.append(Source(patient="", files={"image": name}))
-    return sources, [number for _, number, _ in rows], [kind for _, _, kind in rows]
+        cases.append(Case(patient="", files={"image": name}))
+    return cases, [number for _, number, _ in rows], [kind for _, _, kind in rows]
 
 
 def counted(groups: list[str], original: list[int], kind: list[str]) -> dict[str, int]:

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from serving_models import running
 
-from data_prep.find import prep_module
 from data_prep.io.nifti import read_nifti
+from data_prep.layout import find_layout
 from mri_tf.calibration.calibrator import from_values
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import predict_records, predict_whole
@@ -30,12 +30,12 @@ def largest_difference(run, prepared, raw: Path, export: Path, home: Path, *flag
     Of a segmentation the share of voxels whose labels differ on the source's grid.
     """
     task = run.task
-    module = prep_module(FOLDER / f"{task.name}.py")
-    sources = module.list_sources(raw, task)
+    module = find_layout(task, FOLDER / f"{task.name}.py")
+    cases = module.list_cases(raw, task)
     records = positions_of(run, prepared)[2]
     numbers = sorted({_source_number(prepared, record) for record in records})[:STUDIES]
     records = [record for record in records if _source_number(prepared, record) in numbers]
-    inputs = [_input_of(task, raw, sources[number]) for number in numbers]
+    inputs = [_input_of(task, raw, cases[number]) for number in numbers]
     out = home / ("labels" if task.kind == "segmentation" else "found.json")
     mapped = bool(task.boxes_from or task.spacing)
     flags = (*flags, "--explain") if mapped else flags
@@ -43,7 +43,7 @@ def largest_difference(run, prepared, raw: Path, export: Path, home: Path, *flag
     assert predict(["--model", str(export), *arguments]) == 0
     if task.kind == "segmentation":
         # As they are before a set rounds their affine: at a border between voxels that is another one.
-        kept = {number: module.read_source(raw, sources[number], task) for number in numbers}
+        kept = {number: module.read_case(raw, cases[number], task) for number in numbers}
         return _label_difference(run, prepared, np.array(records), kept, out)
     found = json.loads(out.read_text())
     if mapped:
@@ -78,12 +78,12 @@ def _source_number(prepared, record: int) -> int:
     return int(prepared.record_ids[record].partition("-")[0])
 
 
-def _input_of(task, raw: Path, source) -> Path:
+def _input_of(task, raw: Path, case) -> Path:
     """What a user would name: a file, or the folder of a study."""
-    files = [raw / path for role, path in source.files.items() if role not in ("mask", "seg", "labels")]
+    files = [raw / path for role, path in case.files.items() if role not in ("mask", "seg", "labels")]
     if "sequences" in task.prep:
         return files[0].parent.parent
-    folder = files[0].name.endswith(".nii.gz") and (len(files) > 1 or "mask" in source.files)
+    folder = files[0].name.endswith(".nii.gz") and (len(files) > 1 or "mask" in case.files)
     return files[0].parent if folder else files[0]
 
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
-from data_prep import cardiac_levels, cardiac_structures
+from data_prep.case import Case, Unreadable
 from data_prep.io.nifti import read_nifti
+from data_prep.layouts import labelled_slices, volumes_with_levels
 from data_prep.ops.axial import axial_slice, nearest_slice
-from data_prep.source import Source, Unreadable
 from data_prep.volume import Volume, three_dimensional
 from mri_tf.task.files import find_task_file, load_task
 from mri_tf.task.overrides import with_values
@@ -51,10 +51,10 @@ def _height_mm(z: int) -> float:
 
 def _slices(raw, array: np.ndarray, order: str, heights, grid=(24, 20)):
     _save(raw / "volumes" / "p.nii.gz", array, order)
-    source = Source(
+    case = Case(
         "p", {"volume": "volumes/p.nii.gz"}, slices=tuple((h, "aortic_arch") for h in heights)
     )
-    return cardiac_levels.read_source(raw, source, _task("cardiac_levels", grid))
+    return volumes_with_levels.read_case(raw, case, _task("cardiac_levels", grid))
 
 
 # Orientation
@@ -85,9 +85,9 @@ def test_images_and_label_maps_of_any_axis_order_stay_together(tmp_path, order):
     ):
         _save(tmp_path / name / "volumes" / "p.nii.gz", _noise(), volume_order)
         _save(tmp_path / name / "labels" / "p.nii.gz", labels, label_order)
-        source = Source("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
+        case = Case("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
         task = _task("cardiac_structures", (24, 20))
-        found.append(cardiac_structures.read_source(tmp_path / name, source, task))
+        found.append(labelled_slices.read_case(tmp_path / name, case, task))
     for records in zip(*found, strict=True):
         for record in records[1:]:
             np.testing.assert_array_equal(record.image, records[0].image)
@@ -131,8 +131,8 @@ def test_slices_come_head_first(tmp_path):
     array = np.zeros(SHAPE, np.int16) + 100 * np.arange(SHAPE[2], dtype=np.int16)
     _save(tmp_path / "volumes" / "p.nii.gz", array, "PIR")
     _save(tmp_path / "labels" / "p.nii.gz", np.zeros(SHAPE, np.uint8), "LPS")
-    source = Source("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
-    records = cardiac_structures.read_source(tmp_path, source, _task("cardiac_structures", (12, 12)))
+    case = Case("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
+    records = labelled_slices.read_case(tmp_path, case, _task("cardiac_structures", (12, 12)))
     assert [int(record.image[6, 6, 0]) for record in records] == [500, 400, 300, 200, 100, 0]
     heights = [record.affine[2, 3] for record in records]
     assert heights == pytest.approx([_height_mm(z) for z in (5, 4, 3, 2, 1, 0)])
@@ -142,8 +142,8 @@ def test_the_slices_of_a_table_come_head_first_whatever_their_order(tmp_path):
     (tmp_path / "levels.csv").write_text(
         "patient_id,z_mm,level\np,-40,aortic_arch\np,-9.5,aortic_root\np,-28,lung_apex\n"
     )
-    (source,) = cardiac_levels.list_sources(tmp_path, _task("cardiac_levels", (12, 12)))
-    assert [height for height, _ in source.slices] == [-9.5, -28, -40]
+    (case,) = volumes_with_levels.list_cases(tmp_path, _task("cardiac_levels", (12, 12)))
+    assert [height for height, _ in case.slices] == [-9.5, -28, -40]
 
 
 # Extent
@@ -220,9 +220,9 @@ def test_a_height_outside_the_volume_is_a_reason(tmp_path):
 def test_one_slice_with_two_levels_is_a_reason(tmp_path):
     _save(tmp_path / "volumes" / "p.nii.gz", _noise(), "RAS")
     slices = ((_height_mm(2) + 0.1, "aortic_arch"), (_height_mm(2) - 0.1, "lung_apex"))
-    source = Source("p", {"volume": "volumes/p.nii.gz"}, slices=slices)
+    case = Case("p", {"volume": "volumes/p.nii.gz"}, slices=slices)
     with pytest.raises(Unreadable, match="one slice is aortic_arch and lung_apex"):
-        cardiac_levels.read_source(tmp_path, source, _task("cardiac_levels", (12, 12)))
+        volumes_with_levels.read_case(tmp_path, case, _task("cardiac_levels", (12, 12)))
 
 
 def _nifti_bytes(array: np.ndarray, affine=AFFINE) -> bytes:
@@ -363,9 +363,9 @@ def test_a_label_map_on_another_grid_of_the_same_shape_is_a_reason(tmp_path):
     shifted[:3, 3] += 30
     _save(tmp_path / "volumes" / "p.nii.gz", _noise())
     _save(tmp_path / "labels" / "p.nii.gz", np.zeros(SHAPE, np.uint8), affine=shifted)
-    source = Source("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
+    case = Case("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
     with pytest.raises(Unreadable):
-        cardiac_structures.read_source(tmp_path, source, _task("cardiac_structures", (12, 12)))
+        labelled_slices.read_case(tmp_path, case, _task("cardiac_structures", (12, 12)))
 
 
 @pytest.mark.parametrize(("degrees", "taken"), [(0.0, True), (0.01, True), (0.4, False)])
@@ -375,10 +375,10 @@ def test_a_label_map_turned_so_little_that_only_far_voxels_miss_is_a_reason(tmp_
     turned[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     _save(tmp_path / "volumes" / "p.nii.gz", np.zeros(shape, np.int16), affine=np.eye(4))
     _save(tmp_path / "labels" / "p.nii.gz", np.zeros(shape, np.uint8), affine=turned)
-    source = Source("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
+    case = Case("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
     expected = contextlib.nullcontext() if taken else pytest.raises(Unreadable, match="elsewhere")
     with expected:
-        cardiac_structures.read_source(tmp_path, source, _task("cardiac_structures", (12, 12)))
+        labelled_slices.read_case(tmp_path, case, _task("cardiac_structures", (12, 12)))
 
 
 @pytest.mark.parametrize(("value", "reason"), [(17, "no label"), (0.5, "no label"), (-1, "no label")])
@@ -387,13 +387,13 @@ def test_a_label_map_with_a_value_that_is_no_label_is_a_reason(tmp_path, value, 
     labels[1, 2, 3] = value
     _save(tmp_path / "volumes" / "p.nii.gz", _noise())
     _save(tmp_path / "labels" / "p.nii.gz", labels)
-    source = Source("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
+    case = Case("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
     task = _task("cardiac_structures", (12, 12))
     with pytest.raises(Unreadable, match=reason):
-        cardiac_structures.read_source(tmp_path, source, task)
-    missing = dataclasses.replace(source, files={**source.files, "volume": "volumes/q.nii.gz"})
+        labelled_slices.read_case(tmp_path, case, task)
+    missing = dataclasses.replace(case, files={**case.files, "volume": "volumes/q.nii.gz"})
     with pytest.raises(Unreadable, match="does not exist"):
-        cardiac_structures.read_source(tmp_path, missing, task)
+        labelled_slices.read_case(tmp_path, missing, task)
 
 
 def test_a_volume_that_does_not_say_where_it_lies_is_a_reason(tmp_path):

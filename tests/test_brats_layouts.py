@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep.glioma_tumour import list_sources, read_source
+from data_prep.layouts.brats import list_cases, read_case
 from data_prep.phantom.glioma import dataset as glioma
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.errors import InputError
@@ -37,20 +37,20 @@ def copy(layouts, tmp_path):
 
 @pytest.mark.parametrize("layout", ["2017", "2020"])
 def test_grades_come_from_the_folder_or_from_the_mapping_table(layouts, layout):
-    sources = list_sources(layouts[layout], GRADING)
+    cases = list_cases(layouts[layout], GRADING)
     expected = glioma.grades_of(PATIENTS, SEED)
     if layout == "2020":  # cases are numbered in the phantom's order
-        assert [source.label for source in sources] == expected
-    assert sorted(source.label for source in sources) == sorted(expected)
-    assert all(set(source.files) == {"t1", "t1ce", "t2", "flair", "seg"} for source in sources)
+        assert [case.label for case in cases] == expected
+    assert sorted(case.label for case in cases) == sorted(expected)
+    assert all(set(case.files) == {"t1", "t1ce", "t2", "flair", "seg"} for case in cases)
 
 
 @pytest.mark.parametrize("layout", glioma.LAYOUTS)
 def test_every_layout_gives_the_same_images_and_whole_tumours(layouts, layout):
-    own, other = (list_sources(layouts[name], TUMOUR) for name in (layout, "2021"))
+    own, other = (list_cases(layouts[name], TUMOUR) for name in (layout, "2021"))
     assert len(own) == len(other) == PATIENTS
-    images = {name: [read_source(layouts[name], source, TUMOUR)[0] for source in sources]
-              for name, sources in ((layout, own), ("2021", other))}  # fmt: skip
+    images = {name: [read_case(layouts[name], case, TUMOUR)[0] for case in cases]
+              for name, cases in ((layout, own), ("2021", other))}  # fmt: skip
     wanted = sorted(record.image.tobytes() for record in images["2021"])
     assert sorted(record.image.tobytes() for record in images[layout]) == wanted
     for record in images[layout]:
@@ -59,9 +59,9 @@ def test_every_layout_gives_the_same_images_and_whole_tumours(layouts, layout):
 
 def test_2021_has_no_grades_and_says_so(layouts):
     with pytest.raises(InputError, match="BraTS 2021 gives none") as refused:
-        list_sources(layouts["2021"], GRADING)
+        list_cases(layouts["2021"], GRADING)
     assert "BraTS2021_00000" in str(refused.value)
-    assert len(list_sources(layouts["2021"], TUMOUR)) == PATIENTS
+    assert len(list_cases(layouts["2021"], TUMOUR)) == PATIENTS
 
 
 def test_a_case_that_the_table_does_not_grade_is_named(copy):
@@ -70,7 +70,7 @@ def test_a_case_that_the_table_does_not_grade_is_named(copy):
     lines = table.read_text().splitlines()
     table.write_text("\n".join(line for line in lines if "_003" not in line) + "\n")
     with pytest.raises(InputError, match="no grade for BraTS20_Training_003"):
-        list_sources(raw, GRADING)
+        list_cases(raw, GRADING)
 
 
 def test_a_table_saved_by_a_spreadsheet_is_read(copy):
@@ -78,7 +78,7 @@ def test_a_table_saved_by_a_spreadsheet_is_read(copy):
     table = raw / "name_mapping.csv"
     (raw / "name_mapping_training.csv").write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
     table.unlink()
-    assert len({source.label for source in list_sources(raw, GRADING)}) == 2
+    assert len({case.label for case in list_cases(raw, GRADING)}) == 2
 
 
 def test_a_case_of_two_grades_is_refused(copy):
@@ -86,7 +86,7 @@ def test_a_case_of_two_grades_is_refused(copy):
     case = next((raw / "LGG").iterdir()).name
     (raw / "name_mapping.csv").write_text(f"Grade,BraTS_2017_subject_ID\nHGG,{case}\nHGG,NA\nLGG,NA\n")
     with pytest.raises(InputError, match=f"{case}: LGG and HGG"):
-        list_sources(raw, GRADING)
+        list_cases(raw, GRADING)
 
 
 def test_a_split_table_is_honoured(copy):
@@ -94,8 +94,8 @@ def test_a_split_table_is_honoured(copy):
     cases = sorted(path.name for path in raw.glob("*/"))
     rows = [f"{case},{side}" for case, side in zip(cases, ("train", "test", "validation"), strict=False)]
     (raw / "split.csv").write_text("case,split\n" + "\n".join(rows) + "\n")
-    sources = list_sources(raw, GRADING)
-    assert [source.split for source in sources] == ["train", "test", "validation", ""]
+    cases = list_cases(raw, GRADING)
+    assert [case.split for case in cases] == ["train", "test", "validation", ""]
 
 
 def test_uncompressed_files_and_a_misnamed_label_file(copy, tmp_path):
@@ -108,10 +108,10 @@ def test_uncompressed_files_and_a_misnamed_label_file(copy, tmp_path):
     (case / f"{case.name}_seg.nii").rename(case / "W39_Segm.nii")
     prepared, (skipped,) = prepare(TUMOUR, FOLDER / "glioma_tumour.py", raw, tmp_path / "out")
     assert len(prepared) == PATIENTS - 1 and case.name not in prepared.patients
-    assert skipped.source.startswith(case.name) and skipped.reason == "the file does not exist"
+    assert skipped.file.startswith(case.name) and skipped.reason == "the file does not exist"
 
 
 def test_a_folder_without_cases_is_refused(tmp_path):
     (tmp_path / "HGG").mkdir()
     with pytest.raises(InputError, match="holds BraTS cases"):
-        list_sources(tmp_path, GRADING)
+        list_cases(tmp_path, GRADING)

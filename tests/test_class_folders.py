@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.class_folders import list_sources
+from data_prep.layouts.class_folders import list_cases
 from data_prep.phantom.class_pictures.dataset import class_names, write_class_pictures
 from data_prep.prepare.prepare import HowToPrepare, prepare
 from data_prep.prepare.pseudonyms import Pseudonyms
@@ -23,11 +23,11 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="thirds", channels=("cine",), image_shape=(32, 32), class_names=("basal", "mid", "apical"),
-    prep=dict(bits=8), model="vgg", model_args=dict(conv_filters=2, dense_units=8), epochs=1,
+    layout="class_folders", prep=dict(bits=8), model="vgg",
+    model_args=dict(conv_filters=2, dense_units=8), epochs=1,
 )
 """
 ONE_PROCESS = HowToPrepare()
-PREP_FILE = "from data_prep.class_folders import *\n"
 
 
 def picture(seed: int, side: int = 64) -> Image.Image:
@@ -40,9 +40,8 @@ def picture(seed: int, side: int = 64) -> Image.Image:
 
 @pytest.fixture
 def own(tmp_path):
-    """A user's own task file and prep file of one line, and their raw folder: 12 pictures, 1 copy."""
+    """A user's own task file and raw folder: 12 pictures, 1 copy."""
     (tmp_path / "thirds.py").write_text(TASK_FILE, encoding="utf-8")
-    (tmp_path / "thirds_prep.py").write_text(PREP_FILE, encoding="utf-8")
     raw = tmp_path / "raw"
     for number in range(12):
         folder = raw / ("basal", "mid", "apical")[number % 3]
@@ -57,7 +56,7 @@ def prepared(own, how=ONE_PROCESS, out="out"):
     return prepare(load_task(file), file, own / "raw", own / out, how)
 
 
-def test_a_task_file_and_a_prep_file_of_one_line_are_enough(own):
+def test_a_task_file_that_names_its_layout_is_enough(own):
     found, skipped = prepared(own)
     assert len(found) == 13 and not skipped
     assert not found.patients_known
@@ -99,7 +98,7 @@ def test_what_is_no_whole_image_is_named_and_the_rest_goes_on(own):
     (folder / "torn.png").write_bytes(whole[: len(whole) // 2])
     found, skipped = prepared(own)
     assert len(found) == 13
-    reasons = {item.source: item.reason for item in skipped}
+    reasons = {item.file: item.reason for item in skipped}
     assert set(reasons) == {"mid/notes.txt", "mid/empty.png", "mid/torn.png"}
     assert "truncated" in reasons["mid/torn.png"] and "no known format" in reasons["mid/notes.txt"]
 
@@ -111,7 +110,7 @@ def test_hidden_files_and_litter_are_none_of_ours(own):
     (own / "raw" / ".git").mkdir()
     (own / "raw" / "__MACOSX").mkdir()
     (own / "raw" / "readme.txt").write_text("beside the classes", encoding="utf-8")
-    assert len(list_sources(own / "raw", load_task(own / "thirds.py"))) == 13
+    assert len(list_cases(own / "raw", load_task(own / "thirds.py"))) == 13
 
 
 def test_an_empty_class_folder_has_no_records_and_is_no_error(own):
@@ -151,7 +150,7 @@ def test_nothing_to_read_is_refused(tmp_path, words):
     if words == "holds an image":
         (raw / "_NORMAL T1").mkdir()
     with pytest.raises(InputError, match=words):
-        list_sources(raw, load_task(FOLDER / "brain_tumor_44.py"))
+        list_cases(raw, load_task(FOLDER / "brain_tumor_44.py"))
 
 
 @pytest.mark.slow
@@ -189,7 +188,8 @@ def test_a_table_of_images_keeps_its_patients_and_ties_their_copies(tmp_path):
         rows.append(f"{name}.png,P{number},basal")
     (tmp_path / "raw" / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
     file = tmp_path / "thirds.py"
-    file.write_text(TASK_FILE.replace("bits=8", "duplicates={}"), encoding="utf-8")
+    text = TASK_FILE.replace("bits=8", "duplicates={}").replace("class_folders", "cases_table")
+    file.write_text(text, encoding="utf-8")
     found, _ = prepare(load_task(file), file, tmp_path / "raw", tmp_path / "out")
     assert found.patients_known
     assert list(found.patients) == ["P0", "P1", "P2", "P3"]

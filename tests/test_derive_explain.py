@@ -25,6 +25,7 @@ from mri_tf.train.__main__ import main as train
 from mri_tf.train.fit import fit_run, new_run
 
 SHARED = """
+    layout="brats",
     channels=("t1", "t1ce", "t2", "flair"), image_shape=(16, 24, 16), batch_size=2, epochs=1,
     prep=dict(crop_to_brain=True, dtype="float16"), normalize=dict(method="zscore", region="mask"),
 """
@@ -37,7 +38,6 @@ TASKS = {
     model_args=dict(filters=4, dense_units=32),
     box=dict(around="mask", margin_voxels=2, grid=(16, 16, 16)), {SHARED})""",
 }
-PREP = "from data_prep.glioma_tumour import *\n"
 SIDES = ([0, 1, 6, 7], [2, 5], [3, 4])  # HGG are listed first, six of eight
 
 
@@ -47,7 +47,6 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
     for name, text in TASKS.items():
         (folder / f"{name}.py").write_text(f"from mri_tf.task import Task\n{text}\n")
-        (folder / f"{name}_prep.py").write_text(PREP)
     write_glioma_phantom(folder / "raw", 8, seed=0, shape=(24, 24, 16))
     with chdir(folder):
         sets, tasks = {}, {name: load_task(Path(f"{name}.py")) for name in TASKS}

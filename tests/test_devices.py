@@ -16,13 +16,13 @@ SCRIPT = textwrap.dedent("""
     import tensorflow as tf
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    import mri_tf.training as training
-    from data_prep.prepare import prepare
-    from mri_tf.assemble import load_network
-    from mri_tf.fitting import fit_run, new_run
-    from mri_tf.sides import Sides
-    from mri_tf.task import with_values
-    from mri_tf.tasks import load_task
+    from mri_tf.train import loop as training
+    from data_prep.prepare.prepare import prepare
+    from mri_tf.network.build import load_network
+    from mri_tf.train.fit import fit_run, new_run
+    from mri_tf.splits.sides import Sides
+    from mri_tf.task.overrides import with_values
+    from mri_tf.task.files import load_task
 
     file, raw, home = map(Path, sys.argv[1:])
     prepared, _ = prepare(load_task(file), file, raw, home / "set")

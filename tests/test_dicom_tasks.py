@@ -9,12 +9,12 @@ import numpy as np
 import pydicom
 import pytest
 
-from data_prep import mgmt
-from data_prep.cases.dicom_case import check_settings, dicom_source, read_sequences, read_source
+from data_prep.case import Unreadable
+from data_prep.cases.dicom_case import check_settings, dicom_case, read_case, read_sequences
 from data_prep.cases.slice_cases import chosen_heights
+from data_prep.layouts import rsna_mgmt
 from data_prep.phantom.write import write_fake_raw
 from data_prep.prepare.prepare import prepare
-from data_prep.source import Unreadable
 from data_prep.write import main as write
 from mri_tf.core.command_line import run_command
 from mri_tf.core.errors import InputError
@@ -55,24 +55,24 @@ def _change(series: Path, change) -> None:
 
 
 def _records(raw: Path, task=VOLUMES):
-    return read_source(raw, dicom_source(raw, "p", "p", label="methylated"), task)
+    return read_case(raw, dicom_case(raw, "p", "p", label="methylated"), task)
 
 
 # ---- the layout of the radiogenomic set
 
 
 def test_every_labelled_patient_is_listed_with_all_their_files(phantom):
-    sources = mgmt.list_sources(phantom, TASK)
-    assert [source.patient for source in sources] == ["00000", "00001", "00002", "00003"]
-    assert sorted(source.label for source in sources) == 2 * ["methylated"] + 2 * ["unmethylated"]
+    cases = rsna_mgmt.list_cases(phantom, TASK)
+    assert [case.patient for case in cases] == ["00000", "00001", "00002", "00003"]
+    assert sorted(case.label for case in cases) == 2 * ["methylated"] + 2 * ["unmethylated"]
     files = sorted(str(path.relative_to(phantom)) for path in (phantom / "train/00002").rglob("*.dcm"))
-    assert sorted(sources[2].files.values()) == files and len(files) == 26 + 24 + 40 + 28
+    assert sorted(cases[2].files.values()) == files and len(files) == 26 + 24 + 40 + 28
 
 
 def test_ids_that_a_spreadsheet_has_shortened_are_found(phantom, tmp_path):
     (tmp_path / "train").symlink_to(phantom / "train")
     (tmp_path / "train_labels.csv").write_text("BraTS21ID,MGMT_value\n0,1\n3,0\n")
-    assert [source.patient for source in mgmt.list_sources(tmp_path, TASK)] == ["00000", "00003"]
+    assert [case.patient for case in rsna_mgmt.list_cases(tmp_path, TASK)] == ["00000", "00003"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_ids_that_a_spreadsheet_has_shortened_are_found(phantom, tmp_path):
 def test_tables_that_cannot_be_are_refused(phantom, tmp_path, rows, named):
     (tmp_path / "train_labels.csv").write_text("BraTS21ID,MGMT_value\n" + rows)
     with pytest.raises(InputError) as refused:
-        mgmt.list_sources(tmp_path, TASK)
+        rsna_mgmt.list_cases(tmp_path, TASK)
     assert named in str(refused.value)
 
 
@@ -105,8 +105,8 @@ def test_a_patient_without_a_folder_is_skipped_with_a_reason(phantom, tmp_path):
 
 
 def test_a_patient_gives_slices_of_all_sequences_at_the_same_places(phantom):
-    source = mgmt.list_sources(phantom, TASK)[0]
-    records = read_source(phantom, source, TASK)
+    case = rsna_mgmt.list_cases(phantom, TASK)[0]
+    records = read_case(phantom, case, TASK)
     assert len(records) == 4 and {record.patient for record in records} == {"00000"}
     heights = [record.affine[2, 3] for record in records]
     assert heights == sorted(heights, reverse=True)  # head first
@@ -118,10 +118,10 @@ def test_a_patient_gives_slices_of_all_sequences_at_the_same_places(phantom):
 
 
 def test_all_sequences_lie_on_the_grid_of_the_reference(phantom):
-    source = mgmt.list_sources(phantom, TASK)[1]
+    case = rsna_mgmt.list_cases(phantom, TASK)[1]
     for reference, slices in (("t1ce", 40), ("flair", 26)):
         task = with_values(VOLUMES, {"prep.reference": reference})
-        (record,) = read_source(phantom, source, task)
+        (record,) = read_case(phantom, case, task)
         assert record.facts["source_shape"][2] == slices
         assert record.image.shape == (24, 32, 32, 4)
         assert record.facts["flair_tr_ms"] == 9000 and record.facts["t1ce_contrast_agent"] is True
@@ -146,7 +146,7 @@ def test_the_order_of_channels_is_that_of_the_task_and_not_of_the_folders(phanto
 
 def test_one_sequence_alone_is_one_channel(phantom):
     task = with_values(TASK, {**TASK.variants["t2_alone"], "image_shape": (48, 48)})
-    records = read_source(phantom, mgmt.list_sources(phantom, task)[0], task)
+    records = read_case(phantom, rsna_mgmt.list_cases(phantom, task)[0], task)
     assert records[0].image.shape == (48, 48, 1)
     assert "series_left_out" in records[0].facts
 
@@ -253,7 +253,8 @@ TASK_TEXT = f"""
 from mri_tf.task import Task
 
 TASK = Task(
-    name="own", channels=("t1", "t1ce", "t2", "flair"), image_shape=(16, 48, 48),
+    name="own", layout="dicom_patients", channels=("t1", "t1ce", "t2", "flair"),
+    image_shape=(16, 48, 48),
     class_names=("low", "high"), model="grader3d", model_args=dict(filters=2, dense_units=4),
     prep=dict(
         sequences={{name: {TASK.prep["sequences"]!r}[name] for name in ("t1", "t1ce", "t2", "flair")}},
@@ -271,7 +272,6 @@ def own(shared_data, tmp_path_factory):
         pytest.skip("dicom_brain is not among the shared data")
     home = tmp_path_factory.mktemp("own")
     (home / "own.py").write_text(TASK_TEXT)
-    (home / "own_prep.py").write_text("from data_prep.dicom_patients import *\n")
     files = sorted(path for path in study.rglob("*") if path.is_file())
     for number in np.random.default_rng(0).permutation(len(files)):
         path = files[number]
@@ -328,7 +328,7 @@ def test_nothing_of_the_real_patient_is_in_the_set(own, written):
 def test_the_folder_of_a_patient_lies_in_the_raw_folder(own):
     for folder in ("../elsewhere", "/etc"):
         with pytest.raises(InputError, match="lie in the raw folder"):
-            dicom_source(own / "raw", folder, "p")
+            dicom_case(own / "raw", folder, "p")
 
 
 def test_reading_names_the_series_that_are_no_sequence(own):

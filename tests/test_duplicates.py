@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from planted import NEAR, counted, plant
 
+from data_prep.case import Case
 from data_prep.ops.image_similarity import (
     ANGLES_DEGREES,
     DEFAULTS,
@@ -23,7 +24,6 @@ from data_prep.ops.image_similarity import (
 )
 from data_prep.phantom.short_axis import draw_slices
 from data_prep.prepare.duplicates import across_classes, find_copies, lines, near_pairs, report, tied
-from data_prep.source import Source
 from mri_tf.core.errors import InputError
 from mri_tf.core.executors import executor
 
@@ -124,8 +124,8 @@ def test_near_pairs_are_those_of_a_plain_loop(count, seed, distance):
 
 
 def test_of_200_phantoms_every_planted_copy_is_found_and_no_neighbour(tmp_path, pool):
-    sources, original, kind = plant(tmp_path, phantoms(200), exact=20, near=20)
-    copies = find_copies(tmp_path, sources, {}, 8, pool, 1)
+    cases, original, kind = plant(tmp_path, phantoms(200), exact=20, near=20)
+    copies = find_copies(tmp_path, cases, {}, 8, pool, 1)
     found = counted(copies.group_of, original, kind)
     assert found["exact"] == 20
     assert found["near"] >= 18
@@ -140,8 +140,8 @@ def test_of_mid_slices_of_hearts_every_planted_copy_is_found_and_no_neighbour(
         rows = [row for row in csv.DictReader(file) if row["axial_level"] == "mid"]
     levels = {(row["patient_id"], row["slice_level"]): row["image"] for row in reversed(rows)}
     images = [Image.open(shared_data / "sunnybrook" / name) for name in levels.values()][:200]
-    sources, original, kind = plant(tmp_path, images, exact=20, near=20)
-    found = counted(find_copies(tmp_path, sources, {}, 8, pool, 1).group_of, original, kind)
+    cases, original, kind = plant(tmp_path, images, exact=20, near=20)
+    found = counted(find_copies(tmp_path, cases, {}, 8, pool, 1).group_of, original, kind)
     assert found["exact"] == 20
     assert found["near"] >= 18
     assert found["false_groups"] <= 1
@@ -151,54 +151,54 @@ def test_of_mid_slices_of_hearts_every_planted_copy_is_found_and_no_neighbour(
 def few(tmp_path_factory, pool):
     """Ten phantoms with three exact and three near copies, labelled: (sources, copies, original)."""
     folder = tmp_path_factory.mktemp("few")
-    sources, original, _ = plant(folder, phantoms(10), exact=3, near=3)
+    cases, original, _ = plant(folder, phantoms(10), exact=3, near=3)
     labels = ["low", "high"]
-    sources = [
-        Source(patient="", files=source.files, label=labels[number % 2])
-        for source, number in zip(sources, original, strict=True)
+    cases = [
+        Case(patient="", files=case.files, label=labels[number % 2])
+        for case, number in zip(cases, original, strict=True)
     ]
-    return folder, sources, find_copies(folder, sources, {}, 8, pool, 1), original
+    return folder, cases, find_copies(folder, cases, {}, 8, pool, 1), original
 
 
 @pytest.mark.slow
 def test_workers_find_what_one_process_finds(few):
-    folder, sources, copies, _ = few
+    folder, cases, copies, _ = few
     with executor(2) as two:
-        again = find_copies(folder, sources, {}, 8, two, 16)
+        again = find_copies(folder, cases, {}, 8, two, 16)
     assert again == copies
 
 
 def test_names_of_groups_do_not_change_with_the_order_of_files(few, pool):
-    folder, sources, copies, _ = few
-    backwards = find_copies(folder, sources[::-1], {}, 8, pool, 1)
+    folder, cases, copies, _ = few
+    backwards = find_copies(folder, cases[::-1], {}, 8, pool, 1)
     assert backwards.group_of[::-1] == copies.group_of
 
 
 def test_an_image_of_an_unknown_patient_is_at_least_a_group_of_one(few):
-    _, sources, copies, original = few
-    named = tied(sources, copies)
-    assert all(source.group and source.patient == source.group for source in named)
-    assert len({source.group for source in named}) == len(set(original))
+    _, cases, copies, original = few
+    named = tied(cases, copies)
+    assert all(case.group and case.patient == case.group for case in named)
+    assert len({case.group for case in named}) == len(set(original))
 
 
 def test_images_of_known_patients_keep_them_and_copies_tie_them(few, pool):
-    folder, sources, _, original = few
-    sources = [
-        Source(patient=f"P{place}", files=source.files) for place, source in enumerate(sources)
+    folder, cases, _, original = few
+    cases = [
+        Case(patient=f"P{place}", files=case.files) for place, case in enumerate(cases)
     ]
-    named = tied(sources, find_copies(folder, sources, {}, 8, pool, 1))
-    assert [source.patient for source in named] == [source.patient for source in sources]
+    named = tied(cases, find_copies(folder, cases, {}, 8, pool, 1))
+    assert [case.patient for case in named] == [case.patient for case in cases]
     alone = [number for number in set(original) if original.count(number) == 1]
-    for source, number in zip(named, original, strict=True):
-        assert (source.group == "") == (number in alone)
+    for case, number in zip(named, original, strict=True):
+        assert (case.group == "") == (number in alone)
 
 
 def test_copies_of_a_groups_members_belong_to_the_group(few, pool):
-    folder, sources, copies, _ = few
+    folder, cases, copies, _ = few
     twin = next(place for place, name in enumerate(copies.group_of) if copies.group_of.count(name) > 1)
     given = [
-        Source(patient=f"P{place}", files=source.files, group="ours" if place == twin else "")
-        for place, source in enumerate(sources)
+        Case(patient=f"P{place}", files=case.files, group="ours" if place == twin else "")
+        for place, case in enumerate(cases)
     ]
     named = tied(given, find_copies(folder, given, {}, 8, pool, 1))
     members = [place for place, name in enumerate(copies.group_of) if name == copies.group_of[twin]]
@@ -206,14 +206,14 @@ def test_copies_of_a_groups_members_belong_to_the_group(few, pool):
 
 
 def test_groups_across_classes_are_told_by_record_in_the_manifest_and_by_file_on_the_terminal(few):
-    _, sources, copies, original = few
+    _, cases, copies, original = few
     twins = [place for place, number in enumerate(original) if original.count(number) > 1]
-    assert across_classes(sources, copies) == []
+    assert across_classes(cases, copies) == []
     number = original[twins[0]]
-    other = "high" if sources[twins[0]].label == "low" else "low"
+    other = "high" if cases[twins[0]].label == "low" else "low"
     torn = [
-        Source(patient="", files=source.files, label=other if place == twins[0] else source.label)
-        for place, source in enumerate(sources)
+        Case(patient="", files=case.files, label=other if place == twins[0] else case.label)
+        for place, case in enumerate(cases)
     ]
     members = [place for place, of in enumerate(original) if of == number]
     told = report(torn, copies, lambda place: [f"{place:06d}-0000"])
@@ -225,7 +225,7 @@ def test_groups_across_classes_are_told_by_record_in_the_manifest_and_by_file_on
 
 def test_a_file_that_cannot_be_read_has_no_group(tmp_path, pool):
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
-    copies = find_copies(tmp_path, [Source("", {"image": "torn.png"})], {}, 8, pool, 1)
+    copies = find_copies(tmp_path, [Case("", {"image": "torn.png"})], {}, 8, pool, 1)
     assert copies.group_of == [""]
 
 

@@ -378,10 +378,10 @@ TWO_DEVICES = textwrap.dedent("""
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     sys.path.insert(0, sys.argv[3])
-    from data_prep.prepare import prepare
-    from mri_tf.assemble import load_network
-    from mri_tf.task import with_values
-    from mri_tf.tasks import load_task
+    from data_prep.prepare.prepare import prepare
+    from mri_tf.network.build import load_network
+    from mri_tf.task.overrides import with_values
+    from mri_tf.task.files import load_task
     from test_fine_tuning import TUNED, _fit
 
     file, raw, home = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[4])

@@ -35,7 +35,8 @@ from mri_tf.tasks.mgmt import RULES
 
 KEPT = {name: RULES[name] for name in ("flair", "t1ce")}
 TASK = Task(
-    name="own", channels=tuple(KEPT), image_shape=(32, 32), class_names=("low", "high"), model="vgg",
+    name="own", layout="dicom_patients", channels=tuple(KEPT), image_shape=(32, 32),
+    class_names=("low", "high"), model="vgg",
     prep=dict(sequences=KEPT, reference="t1ce", slices=dict(count=2), window=(1.0, 99.0)),
     normalize=dict(method="range", low=0.0, high=255.0), model_args=dict(conv_filters=2, dense_units=4),
     batch_size=8, epochs=1, split_fractions=(0.5, 0.25, 0.25),
@@ -135,7 +136,6 @@ def _through_everything(source: Path, home: Path) -> str:
     """Every command on the planted patients; returns what they said."""
     (home / "work").mkdir()
     (home / "work" / "own.py").write_text(TASK)
-    (home / "work" / "own_prep.py").write_text("from data_prep.dicom_patients import *\n")
     _plant(source, home / "raw")
     raw, said, before = str(home / "raw"), io.StringIO(), Path.cwd()
     os.chdir(home / "work")

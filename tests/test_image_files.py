@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from data_prep.case import Unreadable
 from data_prep.io.image import read_image
-from data_prep.source import Unreadable
 from mri_tf.pipeline.image_files import decode_png_or_jpeg, exif_orientation
 
 ORIENTATION = 0x0112

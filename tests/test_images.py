@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from data_prep.case import Unreadable
 from data_prep.io.image import read_image, read_label_image
-from data_prep.source import Unreadable
 from mri_tf.pipeline.image_files import decode_png_or_jpeg, fit_to_grid, to_record_values
 
 

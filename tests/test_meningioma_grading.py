@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from nibabel import orientations
 
-from data_prep.meningioma_grading import list_sources, read_source
+from data_prep.case import Unreadable
+from data_prep.layouts.volume_and_mask import list_cases, read_case
 from data_prep.ops.average import averaged, averaging_factors
-from data_prep.source import Unreadable
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError
 from mri_tf.task.files import find_task_file, load_task
@@ -50,8 +50,8 @@ def _write(raw, image, mask, affine, codes="RAS", mask_affine=None, table="patie
 
 
 def _records(raw, task=TASK):
-    (source,) = list_sources(raw, task)
-    return read_source(raw, source, task)
+    (case,) = list_cases(raw, task)
+    return read_case(raw, case, task)
 
 
 def test_records_are_the_slices_with_tumour_head_first_on_the_studys_own_pixels(tmp_path):
@@ -187,17 +187,17 @@ def test_a_tumour_thinner_than_half_a_group_keeps_its_fullest_voxels(tmp_path):
 def test_a_table_that_cannot_be_used_is_refused_before_a_file_is_read(table, rule, tmp_path):
     (tmp_path / "manifest.csv").write_text(table, encoding="utf-8")
     with pytest.raises(InputError, match=rule):
-        list_sources(tmp_path, TASK)
+        list_cases(tmp_path, TASK)
 
 
 def test_rows_without_a_grade_are_left_out_and_digits_are_grades(tmp_path):
     table = "patient_id,grade,scanner,field_strength_t\na,1,x,3\nb,,,\nc,3,,\nd,I,,\n"
     (tmp_path / "manifest.csv").write_text(table, encoding="utf-8")
-    sources = list_sources(tmp_path, TASK)
-    assert [(source.patient, source.label) for source in sources] == [
+    cases = list_cases(tmp_path, TASK)
+    assert [(case.patient, case.label) for case in cases] == [
         ("a", "I"), ("c", "II_III"), ("d", "I"),
     ]  # fmt: skip
-    assert sources[0].facts == {"scanner": "x", "field_strength_t": "3"}
+    assert cases[0].facts == {"scanner": "x", "field_strength_t": "3"}
 
 
 @pytest.mark.parametrize(
@@ -206,4 +206,4 @@ def test_rows_without_a_grade_are_left_out_and_digits_are_grades(tmp_path):
 def test_a_task_that_the_studies_cannot_serve_is_refused(values, tmp_path):
     _write(tmp_path, *_study())
     with pytest.raises(InputError):
-        list_sources(tmp_path, with_values(TASK, values))
+        list_cases(tmp_path, with_values(TASK, values))

@@ -10,6 +10,7 @@ from nibabel.orientations import aff2axcodes
 from nibabel.processing import resample_from_to
 from volumes import OBLIQUE, SHAPE, SPACING, affine_of, labels, landmarks, noise, positions_mm
 
+from data_prep.case import Unreadable
 from data_prep.ops.crop import (
     Box,
     clipped,
@@ -29,7 +30,6 @@ from data_prep.ops.resample import (
     volume_of_grid,
 )
 from data_prep.ops.stack import channel_names, stack_channels
-from data_prep.source import Unreadable
 from data_prep.volume import Volume
 
 EXAMPLES = settings(max_examples=40, deadline=None)

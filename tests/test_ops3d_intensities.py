@@ -10,12 +10,12 @@ import SimpleITK as sitk
 from scipy import ndimage
 from volumes import OBLIQUE, SHAPE, affine_of, indices, noise
 
+from data_prep.case import Unreadable
 from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.clahe import clahe3d
 from data_prep.ops.crop import mask_box
 from data_prep.ops.intensity_stats import region_stats
 from data_prep.ops.n4 import n4_corrected, shrink_factors
-from data_prep.source import Unreadable
 from data_prep.volume import Volume
 
 # N4

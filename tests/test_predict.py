@@ -13,9 +13,17 @@ import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from data_prep import csv_manifest, hippocampus, mgmt
-from data_prep.cases.to_predict import studies_to_predict
+from data_prep.cases.to_predict import list_cases_to_predict
 from data_prep.io.nifti import write_nifti
+from data_prep.layouts import (
+    brats,
+    cases_table,
+    labelled_volumes,
+    rsna_mgmt,
+    volume_and_mask,
+    volumes_with_levels,
+    volumes_with_types,
+)
 from data_prep.phantom.glioma.mgmt import write_mgmt_phantom
 from data_prep.volume import Volume
 from mri_tf.core.command_line import run_command
@@ -65,7 +73,7 @@ def asked(monkeypatch):
 @pytest.fixture
 def bright(asked):
     calls = []
-    asked(_says(IMAGES, calls), csv_manifest)
+    asked(_says(IMAGES, calls), cases_table)
     return calls
 
 
@@ -133,14 +141,14 @@ def test_one_study_at_a_time_is_in_memory(asked, tmp_path, monkeypatch):
 
     class Counted:
         @staticmethod
-        def sources_to_predict(path, task):
-            return csv_manifest.sources_to_predict(path, task)
+        def cases_to_predict(path, task):
+            return cases_table.cases_to_predict(path, task)
 
         @staticmethod
-        def read_source(raw, source, task):
+        def read_case(raw, case, task):
             gc.collect()
             assert sum(one() is not None for one in alive) <= 1  # the study before, at most
-            records = csv_manifest.read_source(raw, source, task)
+            records = cases_table.read_case(raw, case, task)
             alive.append(weakref.ref(records[0].image))
             return records
 
@@ -154,7 +162,7 @@ def test_ctrl_c_writes_no_answers(asked, tmp_path, capsys):
     def call(signature, feed):
         raise KeyboardInterrupt
 
-    asked(Model(Exported(IMAGES), call, ()), csv_manifest)
+    asked(Model(Exported(IMAGES), call, ()), cases_table)
     folder = _images(tmp_path / "in", a=1)
     line = _fails(capsys, "--model", ".", "--input", folder, "--out", tmp_path / "x.json", code=130)
     assert "No answers were written" in line and not (tmp_path / "x.json").exists()
@@ -162,7 +170,7 @@ def test_ctrl_c_writes_no_answers(asked, tmp_path, capsys):
 
 def test_a_patient_s_images_have_one_answer_and_those_that_are_bad_are_named(asked, tmp_path):
     task, calls = with_values(IMAGES, {"bag": dict(pooling="mean")}), []
-    asked(_says(task, calls), csv_manifest)
+    asked(_says(task, calls), cases_table)
     _images(tmp_path / "in/p", a=0, b=102)
     (tmp_path / "in/p/c.png").write_bytes(b"")
     assert _run("--input", tmp_path / "in", "--out", tmp_path / "x.json") == 1
@@ -175,7 +183,7 @@ def test_a_patient_s_images_have_one_answer_and_those_that_are_bad_are_named(ask
 
 def test_every_slice_of_a_patient_is_explained(asked, tmp_path):
     task = with_values(IMAGES, {"bag": dict(pooling="mean")})
-    asked(_says(task), csv_manifest)
+    asked(_says(task), cases_table)
     _images(tmp_path / "in/p", a=0, b=102)
     assert _run("--input", tmp_path / "in", "--explain", "--out", tmp_path / "x.json") == 0
     (row,) = json.loads((tmp_path / "x.json").read_text())["answers"]
@@ -190,7 +198,7 @@ def test_a_submission_holds_every_unlabelled_patient_once(asked, tmp_path, capsy
     task = load_task(FOLDER / "mgmt.py")
     task = with_values(task, {"image_shape": (16, 16), "prep.slices.count": 3})
     write_mgmt_phantom(tmp_path / "raw", 2, seed=0)
-    asked(_says(task), mgmt)
+    asked(_says(task), rsna_mgmt)
     out = tmp_path / "submission.csv"
     assert _run("--input", tmp_path / "raw", "--out", out, "--format", "submission") == 0
     header, *rows = out.read_text().splitlines()
@@ -209,7 +217,6 @@ def test_a_submission_holds_every_unlabelled_patient_once(asked, tmp_path, capsy
 
 
 def test_a_given_mask_is_boxed_as_a_manual_one_in_training_and_a_segmenter_s_goes_before(tmp_path):
-    from data_prep import glioma_tumour
     from data_prep.phantom.glioma.dataset import write_glioma_phantom
     from mri_tf.pipeline.field_of_view import cut_function
     from mri_tf.store.record import encode_example, parse_examples
@@ -221,8 +228,8 @@ def test_a_given_mask_is_boxed_as_a_manual_one_in_training_and_a_segmenter_s_goe
          "box.grid": (8, 8, 8), "box.margin_voxels": 1},
     )  # fmt: skip
     (seg,) = tmp_path.rglob("*_seg.nii.gz")
-    (study,) = studies_to_predict(glioma_tumour, [seg.parent], task, mask=seg)
-    (record,) = glioma_tumour.read_source(study.raw, study.source, task)
+    (study,) = list_cases_to_predict(brats, [seg.parent], task, mask=seg)
+    (record,) = brats.read_case(study.raw, study.case, task)
     alone = Model(Exported(task), None, ())
     given = feed_of([boxed(alone, record)], alone.exported)
     raw = parse_examples([encode_example(record)], record.image.shape, "float16", ("mask",))
@@ -237,7 +244,6 @@ def test_a_given_mask_is_boxed_as_a_manual_one_in_training_and_a_segmenter_s_goe
 
 
 def test_a_mask_named_on_the_command_line_is_as_good_as_one_in_the_folder(asked, tmp_path, capsys):
-    from data_prep import meningioma_grading
     from data_prep.phantom.meningioma.dataset import write_meningioma_phantom
 
     write_meningioma_phantom(tmp_path, 1, seed=0)
@@ -250,7 +256,7 @@ def test_a_mask_named_on_the_command_line_is_as_good_as_one_in_the_folder(asked,
         return {"probabilities": np.array([[0.3, 0.7]]), "decision": np.array([1])}
 
     fitted = {"pixel_mm": 1.0, "slice_mm": 4.0}
-    asked(Model(Exported(task, fitted=fitted), call, ("serving_default", "slices")), meningioma_grading)
+    asked(Model(Exported(task, fitted=fitted), call, ("serving_default", "slices")), volume_and_mask)
     assert _run("--input", mask.parent) == 0
     image = mask.with_name("t1ce.nii.gz")
     assert _run("--input", image, "--mask", mask.rename(tmp_path / "elsewhere.nii.gz")) == 0
@@ -263,7 +269,6 @@ def test_a_mask_named_on_the_command_line_is_as_good_as_one_in_the_folder(asked,
 
 
 def test_an_empty_mask_is_a_reason_and_a_tumour_that_is_not_found_is_said(asked, tmp_path, capsys):
-    from data_prep import glioma_grading
     from data_prep.phantom.glioma.dataset import write_glioma_phantom
 
     write_glioma_phantom(tmp_path, 1, seed=0, shape=(24, 24, 16))
@@ -284,9 +289,9 @@ def test_an_empty_mask_is_a_reason_and_a_tumour_that_is_not_found_is_said(asked,
     wide = dict.fromkeys(STATISTICS, [-1e9, 1e9])
     ranges = {"records": 1, "intensity": dict.fromkeys(task.channels, wide), "size": {}}
     signatures = ("serving_default",)
-    asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures), glioma_grading)
+    asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures), brats)
     assert "mask is empty" in _fails(capsys, "--model", ".", "--input", seg.parent, "--mask", empty)
-    asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures, finder), glioma_grading)
+    asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures, finder), brats)
     assert _run("--input", seg.parent) == 0
     (row,) = json.loads(capsys.readouterr().out)["answers"]
     assert row["out_of_distribution"] and "no tumour was found" in row["reasons"][0]
@@ -314,7 +319,7 @@ def test_a_segmentation_s_labels_lie_on_the_voxels_of_the_file(asked, tmp_path):
         bright = (feed["image"][..., 0] > 110).astype(np.float32)
         return {"probabilities": np.stack([1 - bright, bright, 0 * bright], axis=-1)}
 
-    asked(Model(Exported(task), call, ("serving_default",)), hippocampus)
+    asked(Model(Exported(task), call, ("serving_default",)), labelled_volumes)
     out = tmp_path / "labels"
     assert _run("--input", tmp_path / "head.nii.gz", "--out", out) == 0
     (row,) = json.loads((out / "answers.json").read_text())["answers"]
@@ -328,7 +333,6 @@ def test_a_segmentation_s_labels_lie_on_the_voxels_of_the_file(asked, tmp_path):
 
 
 def test_slices_maps_are_put_into_the_slices_of_the_file_they_were_cut_from(asked, tmp_path):
-    from data_prep import cardiac_levels
     from data_prep.io.nifti import read_nifti
 
     array, affine = _oblique((16, 16, 6))
@@ -340,7 +344,7 @@ def test_slices_maps_are_put_into_the_slices_of_the_file_they_were_cut_from(aske
         found = {"probabilities": np.repeat(one_hot, count, axis=0), "decision": np.full(count, 4)}
         return found | ({"map": feed["image"][..., 0]} if signature == "explain" else {})
 
-    asked(Model(Exported(task), call, ("serving_default", "explain")), cardiac_levels)
+    asked(Model(Exported(task), call, ("serving_default", "explain")), volumes_with_levels)
     assert _run("--input", tmp_path / "chest.nii.gz", "--explain", "--out", tmp_path / "x.json") == 0
     rows = json.loads((tmp_path / "x.json").read_text())["answers"]
     assert [row["slice"] for row in rows] == [1, 2, 3, 4, 5, 6]
@@ -355,7 +359,6 @@ def test_slices_maps_are_put_into_the_slices_of_the_file_they_were_cut_from(aske
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_a_map_that_lies_outside_the_brain_is_warned_of(asked, tmp_path, capsys, inside):
-    from data_prep import brain_tumor_type
 
     array, affine = _oblique()
     write_nifti(tmp_path / "head.nii.gz", Volume(array - 20, affine), "LPS")  # 0 but for the ellipsoid
@@ -367,7 +370,7 @@ def test_a_map_that_lies_outside_the_brain_is_warned_of(asked, tmp_path, capsys,
         found = {"probabilities": np.array([[0.2, 0.5, 0.3]]), "decision": np.array([1])}
         return found | {"map": (bright if inside else ~bright).astype(np.float32)}
 
-    asked(Model(Exported(task), call, ("serving_default", "explain")), brain_tumor_type)
+    asked(Model(Exported(task), call, ("serving_default", "explain")), volumes_with_types)
     flags = ["--input", tmp_path / "head.nii.gz", "--explain", "--out", tmp_path / "x.json"]
     assert _run(*flags) == 0
     (row,) = json.loads((tmp_path / "x.json").read_text())["answers"]
@@ -489,7 +492,7 @@ def test_a_table_names_images_that_lie_beside_it(bright, tmp_path, capsys, cell)
 
 def test_a_model_without_maps_explains_nothing(asked, tmp_path, capsys):
     model = _says(IMAGES)
-    asked(Model(model.exported, model.call, ("serving_default",)), csv_manifest)
+    asked(Model(model.exported, model.call, ("serving_default",)), cases_table)
     flags = ["--input", _images(tmp_path / "in", a=1), "--explain", "--out", tmp_path / "x.json"]
     assert "signature explain" in _fails(capsys, "--model", ".", *flags)
     assert not (tmp_path / "x.json").exists()

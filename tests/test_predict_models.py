@@ -104,17 +104,22 @@ def test_the_export_explains_a_picture(inside, small):
 
 
 def test_the_way_of_a_user_s_own_files_is_known_or_asked_for(inside, small, tmp_path, capsys):
-    """Tables need no prep file; where there is one its task file is named, and a changed one is told."""
+    """A layout of mri_tf is known by its name; of the user's own the task file is asked for."""
     image = str(next(small["raw"].rglob("*.png")))
     copy = tmp_path / "saved_models" / "thirds" / "1"
     shutil.copytree("saved_models/thirds/1", copy)
     export = copy / "assets.extra" / "export.json"
     values = json.loads(export.read_text())
-    export.write_text(json.dumps({**values, "prep_file": "0" * 64}))
+    export.write_text(json.dumps({**values, "layout": {"name": "cases_table", "version": 0}}))
+    assert predict(["--model", str(copy), "--input", image, "--out", str(tmp_path / "x.json")]) == 0
+    warning = capsys.readouterr().err
+    assert "read by layout cases_table, version 0; these are read by cases_table, version 1" in warning
+    task = copy / "assets.extra" / "task.json"
+    task.write_text(json.dumps({**json.loads(task.read_text()), "layout": "my_layout.py"}))
     assert "Add --task thirds.py" in _fails(capsys, "--model", copy, "--input", image)
     flags = ["--model", str(copy), "--task", str(small["levels"]), "--input", image, "--out"]
     assert predict([*flags, str(tmp_path / "x.json")]) == 0
-    assert "warning: csv_manifest.py is not the file" in capsys.readouterr().err
+    assert "warning: the model was trained on cases read by layout" in capsys.readouterr().err
     other = small["levels"].with_name("pools.py")
     line = _fails(capsys, "--model", copy, "--task", other, "--input", image)
     assert "pools.py, not thirds" in line

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_prep import csv_manifest, write
+from data_prep import write
+from data_prep.layouts import cases_table
 from data_prep.prepare import prepare as preparing
 from data_prep.prepare.prepare import HowToPrepare, prepare
 from data_prep.prepare.pseudonyms import Pseudonyms, read_or_make_salt
@@ -57,12 +58,12 @@ def _file_name(number: int) -> str:
     return f"Herzkatheter_Aufnahme_{number:04d}.png"
 
 
-def _write_raw(raw: Path, sources: int = SOURCES, damaged: int | None = DAMAGED) -> Path:
+def _write_raw(raw: Path, cases: int = SOURCES, damaged: int | None = DAMAGED) -> Path:
     (raw / "Bildablage").mkdir(parents=True)
     with (raw / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["image", "patient_id", "label", "split", "site", "group"])
-        for number in range(sources):
+        for number in range(cases):
             name = f"Bildablage/{_file_name(number)}"
             Image.fromarray(_pixels(number)).save(raw / name)
             patient = PATIENTS[number % len(PATIENTS)]
@@ -223,13 +224,13 @@ def test_an_interrupted_command_says_so_and_the_same_command_finishes(
     assert _set_bytes(out) == _set_bytes(whole)
 
 
-def _interrupt_at(patch: pytest.MonkeyPatch, source: int, before: bool = True) -> None:
+def _interrupt_at(patch: pytest.MonkeyPatch, case: int, before: bool = True) -> None:
     """Ctrl-C at a source, before or after its records are written."""
     for name in ("add", "skip"):
         original = getattr(ShardWriter, name)
 
         def interrupted(writer, *arguments, original=original):
-            reached = writer.sources_done == source
+            reached = writer.cases_done == case
             if reached and before:
                 raise KeyboardInterrupt
             original(writer, *arguments)
@@ -239,9 +240,9 @@ def _interrupt_at(patch: pytest.MonkeyPatch, source: int, before: bool = True) -
         patch.setattr(ShardWriter, name, interrupted)
 
 
-def _interrupted(task_file: Path, raw: Path, out: Path, source: int, before: bool) -> Path:
+def _interrupted(task_file: Path, raw: Path, out: Path, case: int, before: bool) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        _interrupt_at(patch, source, before)
+        _interrupt_at(patch, case, before)
         with pytest.raises(KeyboardInterrupt):
             _prepare(task_file, raw, out)
     assert not out.exists()
@@ -249,11 +250,11 @@ def _interrupted(task_file: Path, raw: Path, out: Path, source: int, before: boo
 
 
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("source", range(SOURCES))
+@pytest.mark.parametrize("case", range(SOURCES))
 def test_interrupted_at_any_source_the_rerun_gives_the_bytes_of_a_whole_run(
-    task_file, raw, whole, tmp_path, source, before
+    task_file, raw, whole, tmp_path, case, before
 ):
-    partial = _interrupted(task_file, raw, tmp_path / "set", source, before)
+    partial = _interrupted(task_file, raw, tmp_path / "set", case, before)
     _prepare(task_file, raw, tmp_path / "set")
     assert _set_bytes(tmp_path / "set") == _set_bytes(whole)
     assert not partial.exists()
@@ -261,28 +262,28 @@ def test_interrupted_at_any_source_the_rerun_gives_the_bytes_of_a_whole_run(
 
 def test_a_rerun_reads_only_the_sources_that_are_left(task_file, raw, tmp_path, monkeypatch):
     _interrupted(task_file, raw, tmp_path / "set", 4, before=True)
-    read, original = [], csv_manifest.read_source
+    read, original = [], cases_table.read_case
     monkeypatch.setattr(
-        csv_manifest, "read_source", lambda *all: read.append(all[1].files["image"]) or original(*all)
+        cases_table, "read_case", lambda *all: read.append(all[1].files["image"]) or original(*all)
     )
     _prepare(task_file, raw, tmp_path / "set")
     assert read == [f"Bildablage/{_file_name(number)}" for number in (4, 5)]
 
 
 @given(
-    source=st.integers(1, SOURCES - 1),
+    case=st.integers(1, SOURCES - 1),
     file=st.sampled_from([JOURNAL, "first shard", "last shard"]),
     kept=st.floats(0, 1),
     tail=st.binary(max_size=40),
 )
 @settings(max_examples=25, deadline=None)
 def test_torn_at_any_byte_the_rerun_gives_the_bytes_of_a_whole_run(
-    task_file, raw, whole, source, file, kept, tail
+    task_file, raw, whole, case, file, kept, tail
 ):
     # A power cut may lose the end of any file that was not synced, or leave rubbish behind it.
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "set"
-        partial = _interrupted(task_file, raw, out, source, before=True)
+        partial = _interrupted(task_file, raw, out, case, before=True)
         shards = sorted(partial.glob("records-*"))
         torn = partial / JOURNAL if file == JOURNAL else shards[0 if file == "first shard" else -1]
         data = torn.read_bytes()
@@ -340,7 +341,7 @@ def test_a_dask_scheduler_gives_the_bytes_of_this_process(task_file, raw, whole,
 
 def test_an_error_in_this_process_keeps_its_name_whatever_was_imported_before():
     program = """
-from mri_tf.compute import executor, map_in_order
+from mri_tf.core.executors import executor, map_in_order
 def fail(item):
     raise OSError(28, "full")
 try:
@@ -356,17 +357,17 @@ except OSError as error:
 def test_memory_stays_flat_however_many_images_there_are(task_file, tmp_path, monkeypatch):
     image = np.zeros((128, 128, 4), np.uint8)  # 64 KiB, so 300 more of them would be 19 MiB
     monkeypatch.setattr(
-        csv_manifest, "read_source",
-        lambda raw, source, task: [Record("", source.patient, image.copy(), label=0)],
+        cases_table, "read_case",
+        lambda raw, case, task: [Record("", case.patient, image.copy(), label=0)],
     )  # fmt: skip
 
-    def peak(sources: int) -> int:
-        raw = tmp_path / str(sources)
+    def peak(cases: int) -> int:
+        raw = tmp_path / str(cases)
         raw.mkdir()
-        rows = "".join(f"{number}.png,p{number},left\n" for number in range(sources))
+        rows = "".join(f"{number}.png,p{number},left\n" for number in range(cases))
         (raw / "manifest.csv").write_text("image,patient_id,label\n" + rows)
         tracemalloc.start()
-        _prepare(task_file, raw, tmp_path / f"set{sources}")
+        _prepare(task_file, raw, tmp_path / f"set{cases}")
         _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return highest

@@ -540,21 +540,44 @@ def test_a_task_file_that_does_not_run_is_one_line(tmp_path, capsys, text, named
     _assert_refused(tmp_path, capsys, named)
 
 
-def test_a_3d_task_without_a_prep_file_is_told_that_the_table_is_of_2d_images(tmp_path, capsys):
+def test_a_3d_task_without_a_layout_is_told_that_the_table_is_of_2d_images(tmp_path, capsys):
     text = TASK.format(name="mine", more="").replace("(16, 16)", "(8, 16, 16)")
     (tmp_path / "mine.py").write_text(text)
     _write_raw(tmp_path)
     _assert_refused(tmp_path, capsys, "image_shape")
 
 
-def test_a_task_of_two_channels_without_a_prep_file_is_one_line(tmp_path, capsys):
+def test_a_task_of_two_channels_without_a_layout_is_one_line(tmp_path, capsys):
     text = TASK.format(name="mine", more="").replace('("g",)', '("t1", "t2")')
     (tmp_path / "mine.py").write_text(text)
     _write_raw(tmp_path)
     _assert_refused(tmp_path, capsys, "channels")
 
 
-def test_a_prep_file_without_its_functions_is_one_line(tmp_path, capsys):
+def test_a_layout_file_without_its_functions_is_one_line(tmp_path, capsys):
     _write_raw(tmp_path)
-    (tmp_path / "mine_prep.py").write_text("OPERATIONS = ()\n")
-    _assert_refused(tmp_path, capsys, "mine_prep.py")
+    (tmp_path / "mine.py").write_text(TASK.format(name="mine", more='layout="mine_layout.py"'))
+    _assert_refused(tmp_path, capsys, "layout file of a task must exist")
+    (tmp_path / "mine_layout.py").write_text("OPERATIONS = ()\n")
+    _assert_refused(tmp_path, capsys, "without VERSION, list_cases, read_case, SETTINGS")
+
+
+@pytest.mark.parametrize(
+    "text, advice",
+    [
+        ("from data_prep.class_folders import *\n", 'layout="class_folders" in mine.py and remove'),
+        ("from data_prep.csv_manifest import *\n", 'layout="cases_table" in mine.py and remove'),
+        ("def list_sources(raw, task): ...\n", 'Write layout="mine_prep.py" in mine.py, rename'),
+    ],
+)
+def test_a_prep_file_of_an_earlier_version_is_told_the_line_to_write(tmp_path, capsys, text, advice):
+    _write_raw(tmp_path)
+    (tmp_path / "mine.py").write_text(TASK.format(name="mine", more=""))
+    (tmp_path / "mine_prep.py").write_text(text)
+    _assert_refused(tmp_path, capsys, advice)
+
+
+def test_an_unknown_layout_is_one_line(tmp_path, capsys):
+    _write_raw(tmp_path)
+    (tmp_path / "mine.py").write_text(TASK.format(name="mine", more='layout="tables"'))
+    _assert_refused(tmp_path, capsys, "Layouts: brats, cases_table")

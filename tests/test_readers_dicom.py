@@ -17,10 +17,10 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 from scipy.spatial.transform import Rotation
 
+from data_prep.case import Unreadable
 from data_prep.io import read_dicom, read_nifti
 from data_prep.io.dicom.header import NOT_DICOM
 from data_prep.io.dicom.series import COPY, NO_SERIES, find_series
-from data_prep.source import Unreadable
 from data_prep.volume import in_ras
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff
 
+from data_prep.case import Unreadable
 from data_prep.io import read_nifti
-from data_prep.source import Unreadable
 from data_prep.volume import Volume, in_ras, three_dimensional
 
 SHAPE = (5, 6, 4)

@@ -11,9 +11,9 @@ from pydicom import uid
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
+from data_prep.case import Unreadable
 from data_prep.io import read_dicom
 from data_prep.io.dicom.pixels import stored_values
-from data_prep.source import Unreadable
 from data_prep.volume import in_ras
 
 SHAPE = (40, 48, 3)  # columns, rows, slices

@@ -8,8 +8,8 @@ import nibabel
 import pydicom
 import pytest
 
+from data_prep.case import Unreadable
 from data_prep.io import read_dicom, read_nifti
-from data_prep.source import Unreadable
 from data_prep.volume import Volume
 
 SECONDS = 10  # for one file; measured: 0.4 at most

@@ -18,7 +18,8 @@ from mri_tf.task import Task
 from mri_tf.tasks.mgmt import RULES
 
 TASK = Task(
-    name="own", channels=tuple(RULES), image_shape=(32, 32), class_names=("low", "high"), model="vgg",
+    name="own", layout="dicom_patients", channels=tuple(RULES), image_shape=(32, 32),
+    class_names=("low", "high"), model="vgg",
     prep=dict(sequences=RULES, reference="t1ce", slices=dict(count=2), window=(1.0, 99.0)),
 )
 """
@@ -33,7 +34,6 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
     write_mgmt_phantom(folder / "phantom", 2, seed=1)
     (folder / "own.py").write_text(TASK)
-    (folder / "own_prep.py").write_text("from data_prep.dicom_patients import *\n")
     for number, name in enumerate(("A", "B")):
         shutil.copytree(folder / "phantom" / "train" / f"{number:05d}", folder / "raw" / name)
         _plant(folder / "raw" / name, number)

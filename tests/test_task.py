@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mri_tf import tasks
 from mri_tf.core.errors import InputError
 from mri_tf.store.fingerprints import prep_fingerprint, task_fingerprint
 from mri_tf.task import Task
+from mri_tf.task import files as tasks
 from mri_tf.task.overrides import parse_assignment, with_values
 from mri_tf.task.spec import BASE_VARIANT, from_json, to_json
 

@@ -103,9 +103,9 @@ def test_a_training_killed_by_the_system_continues_to_equal_weights(tmp_path, po
         import sys
         from pathlib import Path
         import numpy as np
-        from mri_tf.fitting import fit_run
-        from mri_tf.prepared import Prepared
-        from mri_tf.runs import open_run
+        from mri_tf.train.fit import fit_run
+        from mri_tf.store.prepared import Prepared
+        from mri_tf.store.run import open_run
         run = open_run(Path(sys.argv[1]))
         fit_run(run, Prepared.open(run.data_folder), None, 1, checkpoint_seconds=0)
     """)

@@ -7,11 +7,18 @@ import pytest
 from dicom_series import each, noise, series, write
 from PIL import Image
 
-from data_prep import class_folders, csv_manifest, glioma_tumour, hippocampus, lgg_tumour, mgmt
-from data_prep import dicom_patients as patients
-from data_prep import meningioma_grading as meningioma
-from data_prep.cases.to_predict import studies_to_predict
-from data_prep.source import Source
+from data_prep.case import Case
+from data_prep.cases.to_predict import list_cases_to_predict
+from data_prep.layouts import (
+    brats,
+    cases_table,
+    class_folders,
+    labelled_volumes,
+    rsna_mgmt,
+    sequence_folders,
+)
+from data_prep.layouts import dicom_patients as patients
+from data_prep.layouts import volume_and_mask as meningioma
 from mri_tf.core.errors import InputError
 from mri_tf.task.files import FOLDER, load_task
 from mri_tf.task.overrides import with_values
@@ -29,16 +36,16 @@ def _touch(folder: Path, *names: str) -> Path:
 
 
 def _found(module, task, *paths: Path, mask=None) -> list[tuple[str, dict]]:
-    studies = studies_to_predict(module, list(paths), task, mask)
-    assert all(one.source.to_predict and not one.source.label for one in studies)
+    studies = list_cases_to_predict(module, list(paths), task, mask)
+    assert all(one.case.to_predict and not one.case.label for one in studies)
     return [
-        (one.name, {role: str(one.raw / path) for role, path in one.source.files.items()})
+        (one.name, {role: str(one.raw / path) for role, path in one.case.files.items()})
         for one in studies
     ]
 
 
 def test_a_source_to_predict_is_no_other_source_to_a_prepared_set():
-    assert Source("p", {}, to_predict=True).as_json() == Source("p", {}).as_json()
+    assert Case("p", {}, to_predict=True).as_json() == Case("p", {}).as_json()
 
 
 # ---- image files
@@ -47,13 +54,13 @@ def test_a_source_to_predict_is_no_other_source_to_a_prepared_set():
 def test_images_are_named_one_by_one_by_folder_or_by_table(tmp_path):
     raw = _touch(tmp_path / "raw", "b.png", "deep/a.JPG", "notes.txt", ".hidden.png", "odd")
     task = _task("sax_levels")
-    by_folder = _found(csv_manifest, task, raw)
+    by_folder = _found(cases_table, task, raw)
     assert by_folder == [
         ("raw/b.png", {"image": str(raw / "b.png")}),
         ("raw/deep/a.JPG", {"image": str(raw / "deep/a.JPG")}),
     ]  # fmt: skip
     # A file that is named is taken whatever it is called.
-    assert _found(csv_manifest, task, raw / "odd") == [("odd", {"image": str(raw / "odd")})]
+    assert _found(cases_table, task, raw / "odd") == [("odd", {"image": str(raw / "odd")})]
     (raw / "list.csv").write_text("image\ndeep/a.JPG\n")
     by_table = _found(class_folders, task, raw / "list.csv")
     assert by_table == [("deep/a.JPG", {"image": str(raw / "deep/a.JPG")})]
@@ -62,7 +69,7 @@ def test_images_are_named_one_by_one_by_folder_or_by_table(tmp_path):
 def test_equal_names_are_told_apart(tmp_path):
     for home in ("one", "two"):
         _touch(tmp_path / home, "a.png")
-    names = _found(csv_manifest, _task("sax_levels"), tmp_path / "one/a.png", tmp_path / "two/a.png")
+    names = _found(cases_table, _task("sax_levels"), tmp_path / "one/a.png", tmp_path / "two/a.png")
     assert [name for name, _ in names] == ["a.png", "a.png (2)"]
 
 
@@ -70,13 +77,13 @@ def test_a_patient_s_images_are_together_by_table_or_by_folder(tmp_path):
     task = with_values(_task("sax_levels"), {"bag": dict(pooling="mean")})
     _touch(tmp_path / "one/p", "1.png", "2.png")
     _touch(tmp_path / "two/p", "1.png")
-    studies = studies_to_predict(csv_manifest, [tmp_path / "one", tmp_path / "two"], task)
+    studies = list_cases_to_predict(cases_table, [tmp_path / "one", tmp_path / "two"], task)
     assert [one.patient for one in studies[:2]] == [str(tmp_path / "one/p")] * 2
     assert studies[2].patient == str(tmp_path / "two/p")  # of the same name, and another patient
     (tmp_path / "list.csv").write_text(
         "image,patient_id\none/p/1.png,A\none/p/2.png,B\ntwo/p/1.png,A\none/p/1.png,\n"
     )
-    listed = studies_to_predict(csv_manifest, [tmp_path / "list.csv"], task)
+    listed = list_cases_to_predict(cases_table, [tmp_path / "list.csv"], task)
     assert listed[0].patient == listed[2].patient != listed[1].patient and not listed[3].patient
 
 
@@ -88,11 +95,12 @@ def test_volumes_are_found_in_their_folder_of_the_raw_layout_too(tmp_path):
     task = _task("hippocampus")
     wanted = [("raw/images/a.nii", {"t1": str(raw / "images/a.nii")}),
               ("raw/images/b.nii.gz", {"t1": str(raw / "images/b.nii.gz")})]  # fmt: skip
-    assert _found(hippocampus, task, raw) == wanted
-    assert [files for _, files in _found(hippocampus, task, raw / "images")] == [f for _, f in wanted]
-    assert _found(hippocampus, task, raw / "images/b.nii.gz") == [("b.nii.gz", wanted[1][1])]
+    assert _found(labelled_volumes, task, raw) == wanted
+    inside = _found(labelled_volumes, task, raw / "images")
+    assert [files for _, files in inside] == [files for _, files in wanted]
+    assert _found(labelled_volumes, task, raw / "images/b.nii.gz") == [("b.nii.gz", wanted[1][1])]
     (raw / "some.csv").write_text("patient_id\nb\nmissing\n")
-    listed = _found(hippocampus, task, raw / "some.csv")
+    listed = _found(labelled_volumes, task, raw / "some.csv")
     assert [Path(files["t1"]).name for _, files in listed] == ["b.nii.gz", "missing.nii.gz"]
 
 
@@ -100,19 +108,19 @@ def test_a_manual_segmentation_beside_the_sequences_is_not_looked_at(tmp_path):
     names = [f"HGG/c1/c1_{part}.nii.gz" for part in ("t1", "t1ce", "t2", "flair", "seg")]
     raw = _touch(tmp_path / "raw", *names, "LGG/c2/c2_flair.nii", "LGG/notes/x.txt")
     task = _task("glioma_grading")
-    found = _found(glioma_tumour, task, raw)
+    found = _found(brats, task, raw)
     assert [name for name, _ in found] == ["raw/HGG/c1", "raw/LGG/c2"]
     assert set(found[0][1]) == {"t1", "t1ce", "t2", "flair"} and set(found[1][1]) == {"flair"}
     own = _touch(tmp_path, "m.nii") / "m.nii"
-    ((_, files),) = _found(glioma_tumour, task, raw / "HGG/c1", mask=own)
+    ((_, files),) = _found(brats, task, raw / "HGG/c1", mask=own)
     assert files["seg"] == str(own)
     with pytest.raises(InputError, match="--mask goes with one study"):
-        _found(glioma_tumour, task, raw, mask=own)
+        _found(brats, task, raw, mask=own)
 
 
 def test_a_patient_of_any_sequence_is_one(tmp_path):
     raw = _touch(tmp_path / "raw", "p1/flair.nii.gz", "p1/seg.nii.gz", "p2/t1pre.nii.gz", "p3/x")
-    found = _found(lgg_tumour, _task("lgg_grade"), raw)
+    found = _found(sequence_folders, _task("lgg_grade"), raw)
     assert [(name, set(files)) for name, files in found] == [
         ("raw/p1", {"flair"}), ("raw/p2", {"t1pre"})
     ]  # fmt: skip
@@ -134,16 +142,16 @@ def test_folders_of_several_patients_are_told_by_their_headers(tmp_path):
         own = each(series(noise()), lambda data, _, name=name: setattr(data, "PatientID", f"id-{name}"))
         write(tmp_path / "raw" / name / "deep", own)
     task = _task("mgmt")
-    found = studies_to_predict(patients, [tmp_path / "raw"], task)
+    found = list_cases_to_predict(patients, [tmp_path / "raw"], task)
     assert [one.name for one in found] == ["raw/one", "raw/two"]
-    assert {len(one.source.files) for one in found} == {6}
+    assert {len(one.case.files) for one in found} == {6}
     (tmp_path / "raw" / "patients.csv").write_text("patient_id,folder\nX,two\n")
-    (listed,) = studies_to_predict(patients, [tmp_path / "raw"], task)
-    assert listed.name == "raw/two" and len(listed.source.files) == 6
+    (listed,) = list_cases_to_predict(patients, [tmp_path / "raw"], task)
+    assert listed.name == "raw/two" and len(listed.case.files) == 6
     (tmp_path / "raw" / "patients.csv").write_text("patient_id,folder\nX,../../x\n")
     with pytest.raises(InputError, match="lies beside it"):
-        studies_to_predict(patients, [tmp_path / "raw"], task)
-    (alone,) = studies_to_predict(patients, [tmp_path / "raw/one"], task)
+        list_cases_to_predict(patients, [tmp_path / "raw"], task)
+    (alone,) = list_cases_to_predict(patients, [tmp_path / "raw/one"], task)
     assert alone.name == "one" and "id-one" not in repr(found)
 
 
@@ -151,17 +159,17 @@ def test_the_unlabelled_folder_of_the_radiogenomic_set_is_one_study_a_patient(tm
     raw = _touch(tmp_path / "raw", "train/00001/T1w/1.dcm", "test/00007/T1w/1.dcm", "test/00002/FLAIR/1")
     task = _task("mgmt")
     for path in (raw, raw / "test"):
-        found = studies_to_predict(mgmt, [path], task)
-        assert [one.source.patient for one in found] == ["00002", "00007"]
-    (one,) = studies_to_predict(mgmt, [raw / "train/00001"], task)
-    assert one.name == "00001" and list(one.source.files) == ["T1w/1.dcm"]
+        found = list_cases_to_predict(rsna_mgmt, [path], task)
+        assert [one.case.patient for one in found] == ["00002", "00007"]
+    (one,) = list_cases_to_predict(rsna_mgmt, [raw / "train/00001"], task)
+    assert one.name == "00001" and list(one.case.files) == ["T1w/1.dcm"]
     (raw / "sample_submission.csv").write_text("BraTS21ID,MGMT_value\n7,0.5\n00009,0.5\n")
-    found = studies_to_predict(mgmt, [raw / "sample_submission.csv"], task)
-    assert [one.source.patient for one in found] == ["00007", "00009"]
-    assert list(found[0].source.files) == ["T1w/1.dcm"]
+    found = list_cases_to_predict(rsna_mgmt, [raw / "sample_submission.csv"], task)
+    assert [one.case.patient for one in found] == ["00007", "00009"]
+    assert list(found[0].case.files) == ["T1w/1.dcm"]
     (raw / "wrong.csv").write_text("BraTS21ID\n../x\n")
     with pytest.raises(InputError, match="five digits"):
-        studies_to_predict(mgmt, [raw / "wrong.csv"], task)
+        list_cases_to_predict(rsna_mgmt, [raw / "wrong.csv"], task)
 
 
 # ---- what holds nothing
@@ -170,10 +178,10 @@ def test_the_unlabelled_folder_of_the_radiogenomic_set_is_one_study_a_patient(tm
 @pytest.mark.parametrize(
     "module, name, rule",
     [
-        (csv_manifest, "sax_levels", "holds images"),
-        (hippocampus, "hippocampus", "holds NIfTI files"),
-        (glioma_tumour, "glioma_grading", "A case is a folder"),
-        (lgg_tumour, "lgg_grade", "A patient is a folder"),
+        (cases_table, "sax_levels", "holds images"),
+        (labelled_volumes, "hippocampus", "holds NIfTI files"),
+        (brats, "glioma_grading", "A case is a folder"),
+        (sequence_folders, "lgg_grade", "A patient is a folder"),
         (meningioma, "meningioma_grading", "A patient is a folder"),
     ],
 )
@@ -188,25 +196,25 @@ def test_a_folder_without_studies_is_refused(tmp_path, module, name, rule):
 def test_a_table_cannot_lead_elsewhere(tmp_path):
     (tmp_path / "t.csv").write_text("patient_id\n../../etc/passwd\n")
     with pytest.raises(InputError, match="lies beside it"):
-        _found(hippocampus, _task("hippocampus"), tmp_path / "t.csv")
+        _found(labelled_volumes, _task("hippocampus"), tmp_path / "t.csv")
 
 
 def test_a_prep_file_of_a_user_s_own_is_asked_for_its_raw_folder(tmp_path):
     class Own:
         @staticmethod
-        def list_sources(raw, task):
-            return [Source("p", {"image": "a.png"}, label="low")]
+        def list_cases(raw, task):
+            return [Case("p", {"image": "a.png"}, label="low")]
 
     (tmp_path / "raw").mkdir()
-    (one,) = studies_to_predict(Own, [tmp_path / "raw"], _task("sax_levels"))
-    assert one.name == "a.png" and one.source.to_predict
+    (one,) = list_cases_to_predict(Own, [tmp_path / "raw"], _task("sax_levels"))
+    assert one.name == "a.png" and one.case.to_predict
     with pytest.raises(InputError, match="takes its raw folder"):
-        studies_to_predict(Own, [_touch(tmp_path, "x.png") / "x.png"], _task("sax_levels"))
+        list_cases_to_predict(Own, [_touch(tmp_path, "x.png") / "x.png"], _task("sax_levels"))
 
 
 def test_an_image_to_predict_needs_no_mask_where_training_needs_one(tmp_path):
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.png")
     task = with_values(_task("sax_blood_pool"), {"image_shape": (16, 16)})
-    (one,) = studies_to_predict(csv_manifest, [tmp_path / "a.png"], task)
-    (record,) = csv_manifest.read_source(one.raw, one.source, task)
+    (one,) = list_cases_to_predict(cases_table, [tmp_path / "a.png"], task)
+    (record,) = cases_table.read_case(one.raw, one.case, task)
     assert record.mask is None and record.image.shape == (16, 16, 1)

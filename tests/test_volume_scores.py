@@ -22,13 +22,11 @@ TASK_FILE = f"""
 from mri_tf.task import Task
 
 TASK = Task(
-    name="hippocampus", kind="segmentation", channels=("t1",), image_shape={SHAPE[::-1]},
+    name="hippocampus", layout="labelled_volumes", kind="segmentation", channels=("t1",),
+    image_shape={SHAPE[::-1]},
     class_names=("background", "front", "back"), model="mnet3d", prep=dict(keep_aspect=False),
     normalize=dict(method="range", low=0.0, high=2.0), batch_size=2,
 )
-"""
-PREP_FILE = """
-from data_prep.hippocampus import *
 """
 
 
@@ -63,7 +61,6 @@ def home(tmp_path_factory):
             file = folder / "raw" / kind / f"p{patient}.nii.gz"
             nibabel.save(nibabel.Nifti1Image(array, affine), file)
     (folder / "scans.py").write_text(TASK_FILE, encoding="utf-8")
-    (folder / "scans_prep.py").write_text(PREP_FILE, encoding="utf-8")
     return folder
 
 
@@ -155,13 +152,13 @@ def test_a_record_knows_its_spacing_unless_nobody_measured_it(facts, affine, spa
 
 
 def test_the_lower_grade_gliomas_are_measured_in_voxels(tmp_path):
-    from data_prep.lgg_tumour import list_sources, read_source
+    from data_prep.layouts.sequence_folders import list_cases, read_case
     from data_prep.phantom.glioma.lgg import write_lgg_phantom
     from mri_tf.task.files import FOLDER, load_task
 
     write_lgg_phantom(tmp_path, 1, seed=0, signal=True)
     task = load_task(FOLDER / "lgg_tumour.py")
-    (record,) = read_source(tmp_path, list_sources(tmp_path, task)[0], task)
+    (record,) = read_case(tmp_path, list_cases(tmp_path, task)[0], task)
     assert record.spacing_mm is None and record.affine is not None
 
 

@@ -11,13 +11,13 @@ import dataclasses
 import os
 from pathlib import Path
 
+from data_prep.case import Case, Unreadable
 from data_prep.cases.sequences import Choice, check_rules, choose_sequences
 from data_prep.cases.slice_cases import check_slices, slice_records
 from data_prep.cases.volume_case import SETTINGS as STUDY_SETTINGS
 from data_prep.cases.volume_case import check_settings as check_study_settings
 from data_prep.cases.volume_case import joined_study, study_record
 from data_prep.io.dicom.series import Series, find_series
-from data_prep.source import Source, Unreadable
 from data_prep.volume import Volume, three_dimensional
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
@@ -60,7 +60,7 @@ def check_settings(task: Task) -> None:
         )  # fmt: skip
 
 
-def dicom_source(raw: Path, folder: str, patient: str, **known) -> Source:
+def dicom_case(raw: Path, folder: str, patient: str, **known) -> Case:
     """All files of a patient's folder (relative to raw), as roles by their place in it.
 
     Raises InputError for a folder elsewhere.
@@ -73,20 +73,20 @@ def dicom_source(raw: Path, folder: str, patient: str, **known) -> Source:
             path = Path(parent, name)
             files[str(path.relative_to(home))] = str(path.relative_to(raw))
     # A patient without files is listed too, by a file that is not there: so the lack has a reason.
-    return Source(patient=patient, files=files or {"*.dcm": f"{folder}/*.dcm"}, **known)
+    return Case(patient=patient, files=files or {"*.dcm": f"{folder}/*.dcm"}, **known)
 
 
-def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """One 3D record of a patient, or the slices that the task's rule names; raises Unreadable."""
-    volumes, left_out = read_sequences(_home(raw, source), task)
+    volumes, left_out = read_sequences(_home(raw, case), task)
     rules, reference = tuple(task.prep["sequences"]), task.prep.get("reference", "")
-    facts = {**_sequence_facts(volumes), **source.facts}
+    facts = {**_sequence_facts(volumes), **case.facts}
     if left_out:
         facts["series_left_out"] = left_out
-    source = dataclasses.replace(source, facts=facts)
+    case = dataclasses.replace(case, facts=facts)
     if len(task.image_shape) == 3:
-        return study_record(volumes, None, source, task, rules, reference)
-    return slice_records(joined_study(volumes, None, source, task, rules, reference), source, task)
+        return study_record(volumes, None, case, task, rules, reference)
+    return slice_records(joined_study(volumes, None, case, task, rules, reference), case, task)
 
 
 def read_sequences(folder: Path, task: Task) -> tuple[dict[str, Volume], list[str]]:
@@ -145,7 +145,7 @@ def _sequence_facts(volumes: dict[str, Volume]) -> dict:
     }
 
 
-def _home(raw: Path, source: Source) -> Path:
+def _home(raw: Path, case: Case) -> Path:
     """The patient's folder: a file's path without its place in the folder."""
-    place, path = next(iter(source.files.items()))
+    place, path = next(iter(case.files.items()))
     return raw / path[: len(path) - len(place)]

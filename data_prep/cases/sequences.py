@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from data_prep.source import Unreadable
+from data_prep.case import Unreadable
 from mri_tf.core.errors import InputError, some_of
 
 PATTERNS = ("description", "not_description")

@@ -6,10 +6,10 @@ two heights of the brain's extent (0 its lowest slice, 1 its highest).
 
 import numpy as np
 
+from data_prep.case import Case
 from data_prep.cases.volume_case import Study, in_dtype
 from data_prep.ops.axial import axial_slice, check_tilt
 from data_prep.ops.intensity_stats import region_stats
-from data_prep.source import Source
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import NO_LABEL, Record
@@ -50,7 +50,7 @@ def chosen_heights(inside: np.ndarray, *, count: int, low: float, high: float) -
     return sorted({int(place) for place in np.minimum(places, last)}, reverse=True)
 
 
-def slice_records(study: Study, source: Source, task: Task) -> list[Record]:
+def slice_records(study: Study, case: Case, task: Task) -> list[Record]:
     """Records (rows, columns, channels) of the slices that the rule names; raises Unreadable.
 
     With `window`, a channel's percentiles inside the brain are taken to 0 and 255 (uint8), and the
@@ -61,7 +61,7 @@ def slice_records(study: Study, source: Source, task: Task) -> list[Record]:
     if "window" in task.prep:
         volume, dtype = _windowed(study, task.prep["window"]), "uint8"
         stats = region_stats(volume.array, study.inside)
-    label = task.class_names.index(source.label) if source.label else NO_LABEL
+    label = task.class_names.index(case.label) if case.label else NO_LABEL
     records = []
     for z in chosen_heights(study.inside, **slice_settings(**task.prep["slices"])):
         channels = []
@@ -72,11 +72,11 @@ def slice_records(study: Study, source: Source, task: Task) -> list[Record]:
         records.append(
             Record(
                 record_id="",
-                patient=source.patient,
+                patient=case.patient,
                 image=in_dtype(np.stack(channels, axis=-1), dtype),
                 label=label,
-                group=source.group,
-                split=source.split,
+                group=case.group,
+                split=case.split,
                 facts=study.facts,
                 affine=affine,
                 intensity_stats=stats,

@@ -1,6 +1,6 @@
 """What a user wants answers for: paths to sources without labels, a study each.
 
-A prep module says with `sources_to_predict(path, task)` what it takes beside its labelled raw folder;
+A prep module says with `cases_to_predict(path, task)` what it takes beside its labelled raw folder;
 these functions do it for image files, volumes, folders of sequences and folders of DICOM. Every one
 takes a table too, whose rows name studies beside it, and raises InputError for a path that holds none.
 """
@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
+from data_prep.case import Case
 from data_prep.io.table import read_table
-from data_prep.source import Source
 from mri_tf.core.errors import InputError, some_of
 from mri_tf.task import Task
 
@@ -21,27 +21,27 @@ TABLE = ".csv"
 
 
 @dataclass(frozen=True)
-class Unlabelled:
+class CaseToPredict:
     """A study to answer for: `name` as the user knows it, and where its files lie."""
 
     name: str
     raw: Path
-    source: Source
+    case: Case
     patient: str = ""  # studies that share it are one patient's; nobody else's where it is empty
 
 
-def studies_to_predict(
+def list_cases_to_predict(
     module: ModuleType, paths: list[Path], task: Task, mask: Path | None = None
-) -> list[Unlabelled]:
+) -> list[CaseToPredict]:
     """The studies at the paths, in their order, each with a name of its own; raises InputError.
 
-    `mask` is the one study's tumour mask. A prep file of a user's own without `sources_to_predict`
+    `mask` is the one study's tumour mask. A prep file of a user's own without `cases_to_predict`
     is asked for the sources of a raw folder.
     """
-    found: list[Unlabelled] = []
+    found: list[CaseToPredict] = []
     check_there(paths)
     for path in paths:
-        listed = getattr(module, "sources_to_predict", _of_raw_folder(module))
+        listed = getattr(module, "cases_to_predict", _of_raw_folder(module))
         found += listed(path, task)
     if mask is not None:
         found = [_with_mask(found, mask, getattr(module, "MASK_ROLE", "mask"))]
@@ -51,7 +51,7 @@ def studies_to_predict(
         readable = one.name.encode("utf-8", "backslashreplace").decode()
         names[readable] = names.get(readable, 0) + 1
         name = readable if names[readable] == 1 else f"{readable} ({names[readable]})"
-        found[number] = replace(one, name=name, source=replace(one.source, to_predict=True))
+        found[number] = replace(one, name=name, case=replace(one.case, to_predict=True))
     return found
 
 
@@ -62,7 +62,7 @@ def check_there(paths: list[Path]) -> None:
             raise InputError("--input names files and folders that exist.", path, "Correct it.")
 
 
-def images_at(path: Path, task: Task) -> list[Unlabelled]:
+def images_at(path: Path, task: Task) -> list[CaseToPredict]:
     """An image file of any name, those of a table (image, and patient_id where known), or all in a
     folder and its folders.
 
@@ -73,25 +73,25 @@ def images_at(path: Path, task: Task) -> list[Unlabelled]:
         found, rows = [], read_table(table, ("image",))
         _inside([row["image"] for row in rows])
         for row in rows:
-            patient, source = row.get("patient_id", ""), Source("", {"image": row["image"]})
+            patient, case = row.get("patient_id", ""), Case("", {"image": row["image"]})
             name, own = (patient, f"{table}: {patient}") if task.bag and patient else (row["image"], "")
-            found.append(Unlabelled(name, table.parent, replace(source, patient=patient), own))
+            found.append(CaseToPredict(name, table.parent, replace(case, patient=patient), own))
         return found
     files = [path] if path.is_file() else _within(path, IMAGES)
     _check_any(files, path, "images")
     together = bool(task.bag) and path.is_dir()
     return [
-        Unlabelled(
+        CaseToPredict(
             _name(file.parent if together else file, path),
             file.parent,
-            Source("", {"image": file.name}),
+            Case("", {"image": file.name}),
             str(file.parent) if together else "",
         )
         for file in files
     ]
 
 
-def volumes_at(path: Path, role: str, home: str) -> list[Unlabelled]:
+def volumes_at(path: Path, role: str, home: str) -> list[CaseToPredict]:
     """A NIfTI or MGH file, those of a table's patient_id in `home` beside it, or those of a folder
     (of its folder `home`, where it has one)."""
     if _is_table(path):
@@ -104,14 +104,14 @@ def volumes_at(path: Path, role: str, home: str) -> list[Unlabelled]:
         files = sorted(file for file in folder.iterdir() if _ends(file, VOLUMES))
         _check_any(files, path, f"NIfTI files, or {home}/ with them")
     return [
-        Unlabelled(_name(file, path), file.parent, Source(_stem(file), {role: file.name}))
+        CaseToPredict(_name(file, path), file.parent, Case(_stem(file), {role: file.name}))
         for file in files
     ]
 
 
 def folders_at(
     path: Path, files_of: Callable[[Path], dict[str, str]], rule: str, depth: int = 1
-) -> list[Unlabelled]:
+) -> list[CaseToPredict]:
     """A folder that is a study, those of a table's patient_id beside it, or those that lie in it, up
     to `depth` folders down.
 
@@ -128,12 +128,12 @@ def folders_at(
             folders = folders or [folder for folder in inside if folder.is_dir() and files_of(folder)]
         _check_any(folders, path, "studies", rule)
     return [
-        Unlabelled(_name(folder, path), folder, Source(folder.resolve().name, files_of(folder)))
+        CaseToPredict(_name(folder, path), folder, Case(folder.resolve().name, files_of(folder)))
         for folder in folders
     ]
 
 
-def dicom_at(path: Path, table: str) -> list[Unlabelled]:
+def dicom_at(path: Path, table: str) -> list[CaseToPredict]:
     """A patient's folder of DICOM files at any depth, the folders a table (patient_id; folder) names,
     or the folders in one whose DICOM files are of several patients by their headers.
 
@@ -151,19 +151,19 @@ def dicom_at(path: Path, table: str) -> list[Unlabelled]:
     return [dicom_folder(folder, path) for folder in folders]
 
 
-def dicom_folder(folder: Path, given: Path) -> Unlabelled:
+def dicom_folder(folder: Path, given: Path) -> CaseToPredict:
     """All files of one patient's folder."""
-    from data_prep.cases.dicom_case import dicom_source
+    from data_prep.cases.dicom_case import dicom_case
 
     name = folder.resolve().name
     home = folder.resolve().parent
-    return Unlabelled(_name(folder, given), home, dicom_source(home, name, name))
+    return CaseToPredict(_name(folder, given), home, dicom_case(home, name, name))
 
 
 def _first_patient(folder: Path) -> str:
     """The PatientID of a folder's first DICOM file, which goes nowhere from here."""
+    from data_prep.case import Unreadable
     from data_prep.io.dicom.header import read_header
-    from data_prep.source import Unreadable
 
     for file in sorted(one for one in folder.rglob("*") if one.is_file()):
         try:
@@ -173,28 +173,28 @@ def _first_patient(folder: Path) -> str:
     return ""
 
 
-def _of_raw_folder(module: ModuleType) -> Callable[[Path, Task], list[Unlabelled]]:
-    def listed(path: Path, task: Task) -> list[Unlabelled]:
+def _of_raw_folder(module: ModuleType) -> Callable[[Path, Task], list[CaseToPredict]]:
+    def listed(path: Path, task: Task) -> list[CaseToPredict]:
         if not path.is_dir():
             raise InputError(
-                "A prep file without sources_to_predict takes its raw folder.", path,
-                "Add sources_to_predict(path, task); data_prep/csv_manifest.py is an example.",
+                "A prep file without cases_to_predict takes its raw folder.", path,
+                "Add cases_to_predict(path, task); data_prep/layouts/cases_table.py is an example.",
             )  # fmt: skip
-        from data_prep.source import main_file
+        from data_prep.case import main_file
 
-        return [Unlabelled(main_file(one), path, one) for one in module.list_sources(path, task)]
+        return [CaseToPredict(main_file(one), path, one) for one in module.list_cases(path, task)]
 
     return listed
 
 
-def _with_mask(found: list[Unlabelled], mask: Path, role: str) -> Unlabelled:
+def _with_mask(found: list[CaseToPredict], mask: Path, role: str) -> CaseToPredict:
     if len(found) != 1:
         raise InputError("--mask goes with one study.", f"{len(found)} studies", "Give one --input.")
     if not mask.is_file():
         raise InputError("--mask names a file.", mask, "Correct it.")
     (one,) = found
-    files = {**one.source.files, role: str(mask.absolute())}  # an absolute path stays as it is
-    return replace(one, source=replace(one.source, files=files))
+    files = {**one.case.files, role: str(mask.absolute())}  # an absolute path stays as it is
+    return replace(one, case=replace(one.case, files=files))
 
 
 def _is_table(path: Path) -> bool:

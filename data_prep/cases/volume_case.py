@@ -7,11 +7,10 @@ the brain mask; the record is uint8 then) and `dtype`.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from data_prep.io.nifti import read_nifti
+from data_prep.case import Case, Unreadable
 from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.clahe import clahe3d
 from data_prep.ops.crop import crop, mask_box
@@ -19,7 +18,6 @@ from data_prep.ops.intensity_stats import region_stats
 from data_prep.ops.n4 import n4_corrected
 from data_prep.ops.resample import resize_to_grid
 from data_prep.ops.stack import MISSING, channel_names, check_label_map, stack_channels
-from data_prep.source import Source, Unreadable
 from data_prep.volume import Volume, geometry_facts, three_dimensional
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import NO_LABEL, Record
@@ -32,6 +30,12 @@ OPERATIONS = (
 )  # fmt: skip
 DTYPES = ("uint8", "int16", "float16", "float32")
 LIMITS = {"uint8": (0, 255), "int16": (-32768, 32767), "float16": (-65504, 65504)}
+
+
+def sequences_of(task: Task) -> tuple[str, ...]:
+    """The sequences among a task's channels: all but those that say whether a sequence is there."""
+    presence = task.prep.get("missing", "fail") == "zero_fill"
+    return tuple(name for name in task.channels if not (presence and name.startswith("has_")))
 
 
 def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> None:
@@ -61,36 +65,6 @@ def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> Non
         )  # fmt: skip
 
 
-def labelled_sources(raw: Path, task: Task, folder: str) -> list[Source]:
-    """One source (t1, labels) a label map in labels/ with its image of the same name in `folder`.
-
-    Raises InputError if there is no label map; an image without one is not listed.
-    """
-    maps = sorted(path for path in (raw / "labels").glob("[!.]*") if ".nii" in path.name)
-    if not maps:
-        raise InputError(
-            f"The raw folder of {task.name} holds {folder}/ and labels/ with NIfTI files.",
-            f"{raw} without label maps",
-            f"Add labels/<patient>.nii.gz beside {folder}/<patient>.nii.gz.",
-        )
-    return [
-        Source(
-            patient=path.name.partition(".nii")[0],
-            files={"t1": f"{folder}/{path.name}", "labels": f"labels/{path.name}"},
-        )
-        for path in maps
-    ]
-
-
-def labelled_record(raw: Path, source: Source, task: Task) -> list[Record]:
-    """A T1 image and its label map, if it has one, on the task's grid; raises Unreadable."""
-    image = three_dimensional(read_nifti(raw / source.files["t1"]))
-    labels = None
-    if "labels" in source.files:
-        labels = three_dimensional(read_nifti(raw / source.files["labels"]))
-    return study_record({"t1": image}, labels, source, task, ("t1",))
-
-
 @dataclass(frozen=True)
 class Study:
     """A study's sequences as channels on one grid, with what is known of the whole of it."""
@@ -103,7 +77,7 @@ class Study:
 
 
 def joined_study(
-    volumes: dict[str, Volume], mask: Volume | None, source: Source, task: Task,
+    volumes: dict[str, Volume], mask: Volume | None, case: Case, task: Task,
     sequences: tuple[str, ...], reference: str = "",
 ) -> Study:  # fmt: skip
     """The sequences on the grid of `reference`, or of the first that is there; `mask` must lie on it.
@@ -129,7 +103,7 @@ def joined_study(
     if mask is not None:
         count = len(task.class_names) if task.kind == "segmentation" else None
         check_label_map(mask, first, count)
-    facts = {**first.facts, **source.facts, **geometry_facts(study, first.stored_axes)}
+    facts = {**first.facts, **case.facts, **geometry_facts(study, first.stored_axes)}
     if task.prep.get("crop_to_brain"):
         box = mask_box(inside)
         inside = crop(Volume(inside, study.affine), box).array
@@ -139,11 +113,11 @@ def joined_study(
 
 
 def study_record(
-    volumes: dict[str, Volume], mask: Volume | None, source: Source, task: Task,
+    volumes: dict[str, Volume], mask: Volume | None, case: Case, task: Task,
     sequences: tuple[str, ...], reference: str = "",
 ) -> list[Record]:  # fmt: skip
     """One record of a study on `task.image_shape` (depth, rows, columns); as `joined_study`."""
-    study = joined_study(volumes, mask, source, task, sequences, reference)
+    study = joined_study(volumes, mask, case, task, sequences, reference)
     keep, stats = task.prep.get("keep_aspect", True), study.stats
     image, affine = resize_to_grid(study.volume, task.image_shape, keep)
     if "clahe" in task.prep:
@@ -163,12 +137,12 @@ def study_record(
     return [
         Record(
             record_id="",
-            patient=source.patient,
+            patient=case.patient,
             image=image,  # (depth, rows, columns, channels)
-            label=task.class_names.index(source.label) if source.label else NO_LABEL,
+            label=task.class_names.index(case.label) if case.label else NO_LABEL,
             mask=labels,
-            group=source.group,
-            split=source.split,
+            group=case.group,
+            split=case.split,
             facts=study.facts,
             affine=affine,
             intensity_stats=stats,

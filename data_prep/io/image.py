@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.source import Unreadable
+from data_prep.case import Unreadable
 
 DECODED_AS_SERVED = (b"\x89PNG", b"\xff\xd8\xff")
 SMALLEST_IMAGE_BYTES = 26  # where a PNG header's bit depth has been read

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.source import Unreadable
+from data_prep.case import Unreadable
 from data_prep.volume import Volume, in_ras
 
 # What nibabel mends in a header it says; what cannot be read is said here, in one line.

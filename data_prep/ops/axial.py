@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from data_prep.source import Unreadable
+from data_prep.case import Unreadable
 from data_prep.volume import Volume
 
 # Beyond 45 degrees another axis would be the nearest. A scanner's gantry tilts by up to 30.

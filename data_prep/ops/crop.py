@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.source import Unreadable
+from data_prep.case import Unreadable
 from data_prep.volume import Volume
 
 ROUNDING = 1e-6  # voxels

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data_prep.source import Unreadable
+from data_prep.case import Unreadable
 
 
 def region_stats(

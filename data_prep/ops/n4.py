@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from data_prep.source import Unreadable
+from data_prep.case import Unreadable
 from data_prep.volume import Volume, three_dimensional
 
 LEAST_LENGTH = 4  # voxels an axis keeps when shrunken; the splines are cubic

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from data_prep.source import Unreadable
+from data_prep.case import Unreadable
 from data_prep.volume import Volume, in_ras
 
 MOST_VOXELS = 2**29  # 2 GB of float32; a spacing that asks for more was not in mm

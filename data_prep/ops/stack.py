@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_prep.case import Unreadable
 from data_prep.ops.resample import covered_share, resample_like
-from data_prep.source import Unreadable
 from data_prep.volume import Volume, three_dimensional
 
 MISSING = ("fail", "skip", "zero_fill")

@@ -1,12 +1,13 @@
-"""Synthetic raw data of a task, in the layout its prep module reads."""
+"""Synthetic raw data of a task, in the layout that the task names."""
 
 import json
 from pathlib import Path
 
-from data_prep.find import prep_module
+from data_prep.phantom import kinds
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_at_once
 from mri_tf.core.progress import progress
+from mri_tf.task.files import load_task
 
 NOTE = "phantom.json"  # says what the folder was written with
 
@@ -15,11 +16,17 @@ def write_fake_raw(
     task_file: Path, folder: Path, patients: int, seed: int, signal: bool = True
 ) -> None:
     """Writes the fake raw data of a task, or continues; a folder of other settings is refused."""
-    module = prep_module(task_file)
-    if not hasattr(module, "write_phantom"):
+    kind = load_task(task_file).phantom
+    if not kind:
         raise InputError(
-            "A phantom needs a prep module with write_phantom.", task_file.name, "Use --raw DIR."
+            "This task has no phantom.", task_file.name, "Name your own data with --raw DIR."
         )
+    write = getattr(kinds, kind, None)
+    if write is None:
+        raise InputError(
+            "phantom of a task names a function of data_prep/phantom/kinds.py.", kind,
+            "Correct it in the task file.",
+        )  # fmt: skip
     settings = {
         "task": task_file.stem, "patients": patients, "seed": seed, "signal": signal,
     }  # fmt: skip
@@ -41,7 +48,5 @@ def write_fake_raw(
     Path(folder).mkdir(parents=True, exist_ok=True)
     write_at_once(note, json.dumps(settings).encode())
     with progress("writing the phantom", patients) as advance:
-        module.write_phantom(
-            Path(folder), patients, seed, signal, lambda done, total: advance(done, total=total)
-        )
+        write(Path(folder), patients, seed, signal, lambda done, total: advance(done, total=total))
     write_at_once(note, json.dumps({**settings, "whole": True}).encode())

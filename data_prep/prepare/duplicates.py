@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.case import Case, Unreadable, main_file
 from data_prep.io.image import read_image
 from data_prep.ops.image_similarity import (
     ANGLES_DEGREES,
@@ -28,7 +29,6 @@ from data_prep.ops.image_similarity import (
     likeness,
     thumbnail,
 )
-from data_prep.source import Source, Unreadable, main_file
 from mri_tf.core.executors import map_in_order
 from mri_tf.core.progress import progress
 
@@ -57,31 +57,31 @@ class Copies:
 
 
 def find_copies(
-    raw: Path, sources: list[Source], settings: dict, bits: int, pool: Executor, ahead: int
+    raw: Path, cases: list[Case], settings: dict, bits: int, pool: Executor, ahead: int
 ) -> Copies:
     """Groups the sources' images; `pool` reads and compares, `ahead` calls at a time."""
     settings = check_duplicates(settings)
-    files = [source.files["image"] for source in sources]
+    files = [case.files["image"] for case in cases]
     signatures = []
-    with progress("looking for duplicates", len(sources)) as advance:
+    with progress("looking for duplicates", len(cases)) as advance:
         for signature in map_in_order(pool, partial(sign, str(raw), bits), files, ahead):
             signatures.append(signature)
             advance(len(signatures))
-    forest = Forest(len(sources))
+    forest = Forest(len(cases))
     first_of: dict[str, int] = {}
     for number, signature in enumerate(signatures):
         if signature:
             forest.join(number, first_of.setdefault(signature.pixels, number))
-    for number, source in enumerate(sources):
-        if source.group:  # copies of a group's members belong to the group
-            forest.join(number, first_of.setdefault(f"group {source.group}", number))
+    for number, case in enumerate(cases):
+        if case.group:  # copies of a group's members belong to the group
+            forest.join(number, first_of.setdefault(f"group {case.group}", number))
     apart = sorted(place for key, place in first_of.items() if not key.startswith("group "))
     exact = sum(signature is not None for signature in signatures) - len(apart)
     codes = np.stack([signatures[place].hashes for place in apart]) if apart else NO_CODES
     pairs = near_pairs(codes, settings["distance"])
     pairs = [(apart[one], apart[other], degrees) for one, other, degrees in pairs]
     join_alike(forest, signatures, pairs, settings["similarity"], pool, ahead)
-    return Copies(_names(forest, signatures, sources), exact, len(pairs), settings)
+    return Copies(_names(forest, signatures, cases), exact, len(pairs), settings)
 
 
 def sign(raw: str, bits: int, file: str) -> Signature | None:
@@ -181,20 +181,20 @@ class Forest:
         self._parent[high] = low
 
 
-def _names(forest: Forest, signatures: list, sources: list[Source]) -> list[str]:
+def _names(forest: Forest, signatures: list, cases: list[Case]) -> list[str]:
     """A group's name comes from pixels, so that another order or more files do not change it."""
     members: dict[int, list[int]] = {}
-    for number in range(len(sources)):
+    for number in range(len(cases)):
         members.setdefault(forest.root(number), []).append(number)
     names = {}
     for root, numbers in members.items():
-        given = sorted({sources[number].group for number in numbers} - {""})
+        given = sorted({cases[number].group for number in numbers} - {""})
         pixels = min((signatures[number].pixels for number in numbers if signatures[number]), default="")
         names[root] = given[0] if given else f"g-{pixels[:12]}" if pixels else ""
-    return [names[forest.root(number)] for number in range(len(sources))]
+    return [names[forest.root(number)] for number in range(len(cases))]
 
 
-def tied(sources: list[Source], copies: Copies) -> list[Source]:
+def tied(cases: list[Case], copies: Copies) -> list[Case]:
     """The sources with their groups; where nobody knows the patient, the group stands for it.
 
     A patient's own image without copies keeps no group. An image of an unknown patient is a group
@@ -202,17 +202,17 @@ def tied(sources: list[Source], copies: Copies) -> list[Source]:
     """
     sizes = Counter(copies.group_of)
     return [
-        replace(source, patient=group, group=group) if not source.patient
-        else replace(source, group=group if sizes[group] > 1 else source.group)
-        for source, group in zip(sources, copies.group_of, strict=True)
+        replace(case, patient=group, group=group) if not case.patient
+        else replace(case, group=group if sizes[group] > 1 else case.group)
+        for case, group in zip(cases, copies.group_of, strict=True)
     ]  # fmt: skip
 
 
-def across_classes(sources: list[Source], copies: Copies) -> list[list[int]]:
+def across_classes(cases: list[Case], copies: Copies) -> list[list[int]]:
     """Numbers of the sources of each group that holds several classes, as the files are labelled."""
     return [
         members for members in members_of(copies)
-        if len({sources[number].label for number in members} - {""}) > 1
+        if len({cases[number].label for number in members} - {""}) > 1
     ]  # fmt: skip
 
 
@@ -225,7 +225,7 @@ def members_of(copies: Copies) -> list[list[int]]:
     return [members for members in groups.values() if len(members) > 1]
 
 
-def report(sources: list[Source], copies: Copies, record_ids: Callable[[int], list[str]]) -> dict:
+def report(cases: list[Case], copies: Copies, record_ids: Callable[[int], list[str]]) -> dict:
     """For the manifest: how many copies there are, and the records of groups across classes."""
     groups = members_of(copies)
     return {
@@ -237,23 +237,23 @@ def report(sources: list[Source], copies: Copies, record_ids: Callable[[int], li
         "pairs_compared": copies.compared,
         "across_classes": [
             [name for number in members for name in record_ids(number)]
-            for members in across_classes(sources, copies)
+            for members in across_classes(cases, copies)
         ],
     }
 
 
-def lines(sources: list[Source], copies: Copies) -> list[str]:
+def lines(cases: list[Case], copies: Copies) -> list[str]:
     """For the terminal, which may name files."""
-    groups, across = members_of(copies), across_classes(sources, copies)
+    groups, across = members_of(copies), across_classes(cases, copies)
     largest = max(map(len, groups), default=1)
     said = [
-        f"duplicates: {sum(map(len, groups))} of {len(sources)} images in {len(groups)} groups "
+        f"duplicates: {sum(map(len, groups))} of {len(cases)} images in {len(groups)} groups "
         f"({copies.exact} exact copies, largest group {largest}); {len(across)} groups hold several "
         "classes"
     ]
     said += [
         "one group, several classes: "
-        + " = ".join(main_file(sources[number]) for number in members[:4])
+        + " = ".join(main_file(cases[number]) for number in members[:4])
         + (f" and {len(members) - 4} more" if len(members) > 4 else "")
         for members in across[:NAMED_GROUPS]
     ]

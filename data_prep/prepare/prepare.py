@@ -11,15 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 import mri_tf
-from data_prep.find import prep_module
+from data_prep.case import Case, Unreadable, main_file
+from data_prep.layout import find_layout, layout_version
 from data_prep.prepare.duplicates import Copies, find_copies, lines, report, tied
 from data_prep.prepare.provenance import file_states, private_rows, read_private, unchanged
 from data_prep.prepare.pseudonyms import Pseudonyms
 from data_prep.prepare.shards import ShardWriter, drop_journal
-from data_prep.source import Source, Unreadable, main_file
 from mri_tf.core.errors import InputError, some_of
 from mri_tf.core.executors import executor, map_in_order
-from mri_tf.core.hashing import file_hash, fingerprint
+from mri_tf.core.hashing import fingerprint
 from mri_tf.core.progress import progress
 from mri_tf.store.fingerprints import prep_fingerprint
 from mri_tf.store.prepared import MANIFEST, PRIVATE, Prepared
@@ -35,9 +35,9 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Skipped:
-    """A source that gave no record: its file and the reason."""
+    """A case that gave no record: its file and the reason."""
 
-    source: str
+    file: str
     reason: str
 
 
@@ -59,58 +59,58 @@ def prepare(
     Raises InputError for input that cannot be used at all; single unreadable sources are
     returned (and, with `how.strict`, nothing is written and InputError is raised).
     """
-    module = prep_module(task_file)
+    module = find_layout(task, task_file)
     _check_settings(task, module.SETTINGS)
-    sources = module.list_sources(Path(raw), task)
-    _check_patients(sources)
+    cases = module.list_cases(Path(raw), task)
+    _check_patients(cases)
     identity = {
         "task": task.name,
         "prep": prep_fingerprint(task),
-        "prep_file": "" if is_built_in(task_file) else file_hash(Path(module.__file__)),
-        "sources": how.pseudonyms.keyed(fingerprint([source.as_json() for source in sources])),
+        "layout": layout_version(task, module),
+        "sources": how.pseudonyms.keyed(fingerprint([case.as_json() for case in cases])),
         "salt": how.pseudonyms.fingerprint,
     }
     out = Path(out).absolute()
     if (out / MANIFEST).is_file():
         drop_journal(out)
-        return _open_existing(out, identity, Path(raw), sources, how.strict)
+        return _open_existing(out, identity, Path(raw), cases, how.strict)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(
             "A prepared set is written into a new folder.",
             f"{out}, which is a file or holds other files",
             "Name another --out.",
         )
-    copies, known, begun = None, all(source.patient for source in sources), identity
+    copies, known, begun = None, all(case.patient for case in cases), identity
     with executor(how.workers, how.scheduler) as pool:
         if "duplicates" in task.prep or not known:
-            copies = _copies(pool, task, Path(raw), sources, how)
-            sources = tied(sources, copies)
+            copies = _copies(pool, task, Path(raw), cases, how)
+            cases = tied(cases, copies)
             # What an interrupted run wrote is of use only if the groups are the same.
             begun = identity | {"groups": how.pseudonyms.keyed(fingerprint(copies.group_of))}
         writer = ShardWriter(
-            out, begun, lambda number, state: unchanged(Path(raw), sources[number], state)
+            out, begun, lambda number, state: unchanged(Path(raw), cases[number], state)
         )
-        _write_sources(writer, pool, task, task_file, Path(raw), sources, how)
+        _write_cases(writer, pool, task, task_file, Path(raw), cases, how)
     skipped = [
-        Skipped(main_file(sources[number]), reason) for number, reason in writer.skipped.items()
+        Skipped(main_file(cases[number]), reason) for number, reason in writer.skipped.items()
     ]
-    if not writer.source_of or (how.strict and skipped):
+    if not writer.case_of or (how.strict and skipped):
         writer.abandon()
         raise InputError(
             "--strict writes only if every input can be read."
-            if writer.source_of
+            if writer.case_of
             else f"Task {task.name} needs at least one readable input.",
-            some_of(f"{item.source}: {item.reason}" for item in skipped),
+            some_of(f"{item.file}: {item.reason}" for item in skipped),
             "Mend or remove these files.",
         )
     if out.exists():
         out.rmdir()  # empty, as checked above
     rows = private_rows(
-        writer.index["record_id"], writer.source_of, writer.skipped, writer.states, sources
+        writer.index["record_id"], writer.case_of, writer.skipped, writer.states, cases
     )
     if copies:
-        print("\n".join(lines(sources, copies)), file=sys.stderr)
-    about = {"patients_known": known, **_about(writer, sources, copies)} if copies else {}
+        print("\n".join(lines(cases, copies)), file=sys.stderr)
+    about = {"patients_known": known, **_about(writer, cases, copies)} if copies else {}
     writer.finish(_manifest(task, task_file, identity, writer, about), rows)
     return Prepared.open(out), skipped
 
@@ -127,15 +127,15 @@ def _check_settings(task: Task, settings: set[str]) -> None:
         )
 
 
-def _write_sources(writer, pool, task, task_file, raw: Path, sources, how: HowToPrepare) -> None:
+def _write_cases(writer, pool, task, task_file, raw: Path, cases, how: HowToPrepare) -> None:
     # A worker elsewhere finds a built-in task by its name, whatever its own paths are.
     name = task.name if is_built_in(task_file) else str(task_file)
     read = partial(_read_one, name, task, str(raw))
-    left = sources[writer.sources_done :]
-    with progress(f"preparing {task.name}", len(sources)) as advance:
+    left = cases[writer.cases_done :]
+    with progress(f"preparing {task.name}", len(cases)) as advance:
         for result in map_in_order(pool, read, left, _ahead(how)):
-            number = writer.sources_done
-            state = file_states(raw, sources[number])
+            number = writer.cases_done
+            state = file_states(raw, cases[number])
             if isinstance(result, str):
                 writer.skip(result, state)
             else:
@@ -144,48 +144,48 @@ def _write_sources(writer, pool, task, task_file, raw: Path, sources, how: HowTo
                     for place, record in enumerate(result)
                 ]
                 writer.add(named, state)
-            advance(writer.sources_done)
+            advance(writer.cases_done)
 
 
 def _ahead(how: HowToPrepare) -> int:
     return 1 if how.workers == 1 and not how.scheduler else 4 * max(how.workers, 4)
 
 
-def _copies(pool, task: Task, raw: Path, sources: list[Source], how: HowToPrepare) -> Copies:
+def _copies(pool, task: Task, raw: Path, cases: list[Case], how: HowToPrepare) -> Copies:
     settings, bits = task.prep.get("duplicates", {}), task.prep.get("bits", 0)
-    return find_copies(raw, sources, settings, bits, pool, _ahead(how))
+    return find_copies(raw, cases, settings, bits, pool, _ahead(how))
 
 
-def _about(writer: ShardWriter, sources: list[Source], copies: Copies) -> dict:
+def _about(writer: ShardWriter, cases: list[Case], copies: Copies) -> dict:
     """What the manifest says of copies; records have been named by then."""
     names: dict[int, list[str]] = {}
-    for name, number in zip(writer.index["record_id"], writer.source_of, strict=True):
+    for name, number in zip(writer.index["record_id"], writer.case_of, strict=True):
         names.setdefault(number, []).append(name)
-    return {"duplicates": report(sources, copies, lambda number: names.get(number, []))}
+    return {"duplicates": report(cases, copies, lambda number: names.get(number, []))}
 
 
-def _read_one(name_or_file: str, task: Task, raw: str, source: Source) -> list[Record] | str:
+def _read_one(name_or_file: str, task: Task, raw: str, case: Case) -> list[Record] | str:
     """Runs in a worker: the records of one source, or the reason why there are none."""
     try:
-        module = prep_module(find_task_file(name_or_file))
-        return module.read_source(Path(raw), source, task) or "it gave no image"
+        module = find_layout(task, find_task_file(name_or_file))
+        return module.read_case(Path(raw), case, task) or "it gave no image"
     except Unreadable as error:
         return str(error)
 
 
-def _named(record: Record, source: int, place: int, pseudonyms: Pseudonyms) -> Record:
+def _named(record: Record, number: int, place: int, pseudonyms: Pseudonyms) -> Record:
     return dataclasses.replace(
         record,
-        record_id=f"{source:06d}-{place:04d}",
+        record_id=f"{number:06d}-{place:04d}",
         patient=pseudonyms.of(record.patient),
         group=pseudonyms.of(record.group) if record.group else "",
     )
 
 
-def _check_patients(sources: list[Source]) -> None:
+def _check_patients(cases: list[Case]) -> None:
     sides: dict[str, set[str]] = {}
-    for source in sources:
-        sides.setdefault(source.patient, set()).add(source.split)
+    for case in cases:
+        sides.setdefault(case.patient, set()).add(case.split)
     torn = sorted(patient for patient, splits in sides.items() if len(splits) > 1)
     if torn:
         raise InputError(
@@ -196,7 +196,7 @@ def _check_patients(sources: list[Source]) -> None:
 
 
 def _open_existing(
-    out: Path, identity: dict, raw: Path, sources: list[Source], strict: bool
+    out: Path, identity: dict, raw: Path, cases: list[Case], strict: bool
 ) -> tuple[Prepared, list[Skipped]]:
     prepared = Prepared.open(out)
     found = {key: prepared.manifest.get(key) for key in identity}
@@ -205,9 +205,9 @@ def _open_existing(
     if not differs and rows:
         states = {int(row["source_number"]): json.loads(row["state"]) for row in rows}
         differs = [
-            f"{main_file(sources[number])} has changed"
+            f"{main_file(cases[number])} has changed"
             for number, state in states.items()
-            if not unchanged(raw, sources[number], state)
+            if not unchanged(raw, cases[number], state)
         ][:1]
     if differs:
         raise InputError(
@@ -222,7 +222,7 @@ def _open_existing(
     if strict and skipped:
         raise InputError(
             "--strict takes a set of which every input could be read.",
-            some_of(f"{item.source}: {item.reason}" for item in skipped),
+            some_of(f"{item.file}: {item.reason}" for item in skipped),
             "Mend these files and prepare into another folder.",
         )
     return prepared, skipped
@@ -235,12 +235,12 @@ def _manifest(task: Task, task_file: Path, identity: dict, writer: ShardWriter, 
         **identity,
         "class_names": list(task.class_names),
         "channels": list(task.channels),
-        "operations": list(prep_module(task_file).OPERATIONS),
+        "operations": list(find_layout(task, task_file).OPERATIONS),
         "settings": dict(task.prep),
         **about,
         "versions": {"mri_tf": mri_tf.__version__, **{name: version(name) for name in LIBRARIES}},
         "counts": {
-            "records": len(writer.source_of),
+            "records": len(writer.case_of),
             "patients": len(set(writer.index["patient"])),
             "skipped": len(writer.skipped),
             "per_class": {

@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-from data_prep.source import Source, main_file
+from data_prep.case import Case, main_file
 from mri_tf.core.hashing import file_hash
 
 PRIVATE_COLUMNS = (
@@ -17,10 +17,10 @@ PRIVATE_COLUMNS = (
 )  # fmt: skip
 
 
-def file_states(raw: Path, source: Source) -> list:
+def file_states(raw: Path, case: Case) -> list:
     """[bytes, modified (ns), SHA-256] of each file of a source; what tells it from a changed one."""
     states = []
-    for path in source.files.values():
+    for path in case.files.values():
         try:
             facts = (raw / path).stat()
             states.append([facts.st_size, facts.st_mtime_ns, file_hash(raw / path)])
@@ -29,12 +29,12 @@ def file_states(raw: Path, source: Source) -> list:
     return states
 
 
-def unchanged(raw: Path, source: Source, state: list) -> bool:
+def unchanged(raw: Path, case: Case, state: list) -> bool:
     """Whether a source's files are those that were read, by the `file_states` of then.
 
     Contents are compared only where the time of change differs.
     """
-    for path, (size, modified, digest) in zip(source.files.values(), state, strict=True):
+    for path, (size, modified, digest) in zip(case.files.values(), state, strict=True):
         try:
             facts = (raw / path).stat()
             if facts.st_size != size:
@@ -49,23 +49,23 @@ def unchanged(raw: Path, source: Source, state: list) -> bool:
 
 def private_rows(
     record_ids: list[str],
-    source_of: list[int],
+    case_of: list[int],
     skipped: dict[int, str],
     states: list[list],
-    sources: list[Source],
+    cases: list[Case],
 ) -> list[dict]:
     """Rows of the private sidecar: one a record, then one a source that gave none.
 
-    `source_of` is the source's number of each record; `skipped` number -> reason.
+    `case_of` is the case's number of each record; `skipped` number -> reason.
     """
 
     def row(record_id: str, number: int, reason: str) -> dict:
-        source = sources[number]
+        case = cases[number]
         state = json.dumps(states[number])
-        values = (record_id, main_file(source), source.patient, number, reason, state, source.group)
+        values = (record_id, main_file(case), case.patient, number, reason, state, case.group)
         return dict(zip(PRIVATE_COLUMNS, values, strict=True))
 
-    read = zip(record_ids, source_of, strict=True)
+    read = zip(record_ids, case_of, strict=True)
     return [row(record_id, number, "") for record_id, number in read] + [
         row("", number, reason) for number, reason in skipped.items()
     ]

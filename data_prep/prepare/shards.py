@@ -40,9 +40,9 @@ class ShardWriter:
         self.partial = self.out.with_name(self.out.name + ".partial")
         self.index: dict[str, list] = {column: [] for column in INDEX_COLUMNS}
         self.skipped: dict[int, str] = {}  # source -> reason
-        self.source_of: list[int] = []  # of each record
+        self.case_of: list[int] = []  # of each record
         self.record_form: dict = {}  # shape, dtype and mask of every record
-        self.sources_done = 0
+        self.cases_done = 0
         self.states: list[list] = []  # of each source's files, to see later whether they changed
         self._shard_sizes: list[int] = []
         self.partial.mkdir(parents=True, exist_ok=True)
@@ -114,18 +114,18 @@ class ShardWriter:
     def _keep(self, line: dict) -> None:
         self.states.append(line["state"])
         if "skipped" in line:
-            self.skipped[self.sources_done] = line["skipped"]
-            self.sources_done += 1
+            self.skipped[self.cases_done] = line["skipped"]
+            self.cases_done += 1
             return
         while len(self._shard_sizes) <= line["shard"]:
             self._shard_sizes.append(0)
         for row in line["rows"]:
             for column, value in zip(INDEX_COLUMNS, row, strict=True):
                 self.index[column].append(value)
-            self.source_of.append(self.sources_done)
+            self.case_of.append(self.cases_done)
         self.record_form = line["form"]
         self._shard_sizes[line["shard"]] = line["end"]
-        self.sources_done += 1
+        self.cases_done += 1
 
     def _check_form(self, record: Record) -> None:
         form = {
@@ -153,7 +153,7 @@ class ShardWriter:
                 values = _journal_values(line)
                 if values is None or not self._records_are_whole(values):
                     break
-                if not unchanged(self.sources_done, values["state"]):
+                if not unchanged(self.cases_done, values["state"]):
                     break
                 self._keep(values)
                 kept_bytes += len(line)

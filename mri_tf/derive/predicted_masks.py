@@ -43,7 +43,7 @@ def derive_set(run: Run, prepared: Prepared, out: Path) -> Prepared:
     """Writes the set with predicted masks, or continues; nothing under `out` until it is whole."""
     check_segments(run, prepared)
     identity = {
-        key: prepared.manifest[key] for key in ("task", "prep", "prep_file", "sources", "salt")
+        key: prepared.manifest.get(key) for key in ("task", "prep", "layout", "sources", "salt")
     }
     derived = {
         "task": run.task.name,
@@ -65,7 +65,7 @@ def derive_set(run: Run, prepared: Prepared, out: Path) -> Prepared:
     writer = ShardWriter(out, {**identity, "derived": derived}, lambda source, state: True)
     model = load_network(run)
     with progress(f"masks of {run.task.name}", len(prepared)) as advance:
-        for position in range(writer.sources_done, len(prepared)):
+        for position in range(writer.cases_done, len(prepared)):
             record = prepared.record(position)
             predicted = _predicted(model, run, record)
             writer.add([dataclasses.replace(record, predicted_mask=predicted)], [])

@@ -1,6 +1,6 @@
 """What lies beside an exported graph, in `assets.extra/`: all that a caller has to know of the model.
 
-export.json     hashes of the weights and of the prep file, signatures, versions of what wrote it
+export.json     hash of the weights, layout, signatures, versions of what wrote it
 task.json       the task: classes, channels, grid, preparation, normalisation
 labels.txt      names of the outputs, one a line
 answers.json    of a classifier: temperature, shares of the classes, operating point, prediction sets
@@ -32,7 +32,7 @@ class Facts:
 
     ranges: dict  # of `fit_ranges`
     image_dtype: str  # of the records' images
-    prep_file: str  # hash of a user's own prep file, as a manifest has it; empty for one of ours
+    layout: dict  # name and version of the layout that read the cases
     signatures: list[str]
     segmenter: dict | None  # of `find_segmenter`
 
@@ -44,7 +44,7 @@ def write_assets(run: Run, facts: Facts, folder: Path) -> None:
         "task": run.task.name,
         "weights_sha256": values["weights_sha256"],
         "image_dtype": facts.image_dtype,
-        "prep_file": facts.prep_file,
+        "layout": facts.layout,
         "signatures": facts.signatures,
         "versions": {
             "mri_tf": mri_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__

@@ -47,7 +47,7 @@ def export_run(run, prepared, out: Path, form: str = "savedmodel") -> Path:
                 f"more than {PARITY_LIMIT[form]:g}.",
                 "Nothing was exported; the run is kept.",
             )
-        facts = Facts(ranges, dtype, prepared.manifest["prep_file"], list(inputs), segmenter)
+        facts = Facts(ranges, dtype, prepared.manifest.get("layout", {}), list(inputs), segmenter)
         write_assets(run, facts, scratch / ASSETS)
         write_model_card(served, inputs, prepared, scratch / ASSETS / MODEL_CARD)
         folder = _publish(scratch, home)

@@ -11,7 +11,7 @@ from mri_tf.calibration.calibrator import Answers, from_values
 from mri_tf.core.errors import InputError
 from mri_tf.serve.version_folders import version_folders, version_number
 from mri_tf.task import Task
-from mri_tf.task.spec import from_json
+from mri_tf.task.files import saved_task
 
 ASSETS, GRAPH = "assets.extra", "saved_model.pb"
 EXPORT, TASK, ANSWERS, FITTED, RANGES, SEGMENTER = (  # what each holds: `served_assets`
@@ -31,7 +31,7 @@ class Exported:
     fitted: dict = field(default_factory=dict)
     ranges: dict | None = None  # of `out_of_distribution.fit_ranges`
     segmenter: dict | None = None  # task, version, weights_sha256 of the model that finds its boxes
-    prep_file: str | None = None  # hash of a user's own prep file, empty for one of ours
+    layout: dict = field(default_factory=dict)  # name and version of the layout of its training data
     weights: str = ""  # hash of the run's weights
 
 
@@ -50,14 +50,14 @@ def open_export(path: Path) -> Exported:
     answers, export = _asset(folder, ANSWERS), _asset(folder, EXPORT) or {}
     try:
         found = Exported(
-            task=from_json(task),
+            task=saved_task(task),
             folder=folder,
             version=version_number(folder.name),
             answers=from_values(answers) if answers is not None else None,
             fitted=_asset(folder, FITTED) or {},
             ranges=_asset(folder, RANGES),
             segmenter=_asset(folder, SEGMENTER),
-            prep_file=export.get("prep_file"),
+            layout=export.get("layout", {}),
             weights=export.get("weights_sha256", ""),
         )
     except InputError:

@@ -17,8 +17,8 @@ from mri_tf.pipeline.field_of_view import check_cut
 from mri_tf.pipeline.normalize import check_normalize
 from mri_tf.store.run import Run
 from mri_tf.task import Task
+from mri_tf.task.files import saved_task
 from mri_tf.task.overrides import with_values
-from mri_tf.task.spec import from_json
 
 
 class PreparingModel(keras.Model):
@@ -123,7 +123,7 @@ def build_network(task: Task, features: keras.Model | None = None) -> PreparingM
 def build_run_network(run: Run) -> PreparingModel:
     """The network of a run with fresh weights; its weights file holds features and backbone too."""
     features = run.values["feature_task"]
-    network = build_network(from_json(features)) if features else None
+    network = build_network(saved_task(features)) if features else None
     task = run.task
     if takes_weights(task):
         task = with_values(task, {"model_args.weights": "none"})

@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
 
 def _predict(flags) -> int:
     import_tensorflow()
-    from data_prep.cases.to_predict import studies_to_predict
+    from data_prep.cases.to_predict import list_cases_to_predict
     from mri_tf.predict.model import Where, open_model
     from mri_tf.predict.outputs import Outputs
 
@@ -45,7 +45,7 @@ def _predict(flags) -> int:
     model, module = open_model(where, needs_segmenter=flags.mask is None)
     task = model.exported.task
     check_task(flags, task, module)
-    studies = studies_to_predict(module, flags.input, task, flags.mask)
+    studies = list_cases_to_predict(module, flags.input, task, flags.mask)
     check_nothing_lost(flags, studies)
     found = _about(model.exported)
     if flags.explain and "explain" not in model.signatures:
@@ -69,7 +69,7 @@ def _predict(flags) -> int:
 
 def _answer_all(outputs, module, patients: list[tuple[str, list]]) -> dict[str, str]:
     """Reads and answers one patient after the other; returns input name -> patient's id."""
-    from data_prep.source import Unreadable, main_file
+    from data_prep.case import Unreadable, main_file
     from mri_tf.core.progress import progress
 
     task, ids = outputs.model.exported.task, {}
@@ -80,20 +80,20 @@ def _answer_all(outputs, module, patients: list[tuple[str, list]]) -> dict[str, 
                 try:
                     read.append((study, _read(module, study, task)))
                 except Unreadable as reason:
-                    shown = name if len(studies) == 1 else f"{name}, {main_file(study.source)}"
+                    shown = name if len(studies) == 1 else f"{name}, {main_file(study.case)}"
                     outputs.found.skipped.append((shown, str(reason)))
             if read:
                 outputs.take(name, read[0][0], [records for _, records in read])
-                ids[name] = studies[0].source.patient
+                ids[name] = studies[0].case.patient
             advance(done)
     return ids
 
 
 def _read(module, study, task) -> list:
     """The records of a study, as preparation makes them; raises Unreadable."""
-    from data_prep.source import Unreadable
+    from data_prep.case import Unreadable
 
-    records = module.read_source(study.raw, study.source, task)
+    records = module.read_case(study.raw, study.case, task)
     if not records:
         raise Unreadable("it gave no image")
     if task.spacing and records[0].spacing_mm is None:
@@ -223,7 +223,7 @@ def check_nothing_lost(flags, studies: list) -> None:
         return
     out = flags.out.resolve()
     read = {path.resolve() for path in (*flags.input, flags.mask) if path is not None}
-    read |= {(one.raw / name).resolve() for one in studies for name in one.source.files.values()}
+    read |= {(one.raw / name).resolve() for one in studies for name in one.case.files.values()}
     table = out.suffix.lower() == ".csv" and out.is_file() and out.parent in read
     if out in read or (table and not out.read_bytes().startswith(ANSWERS_HEAD)):
         raise InputError(

@@ -7,15 +7,13 @@ from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlsplit
 
-from data_prep import csv_manifest
-from data_prep.find import prep_module
+from data_prep.layout import find_layout, is_own, layout_version
 from mri_tf.core.errors import InputError
-from mri_tf.core.hashing import file_hash
 from mri_tf.export.inputs import array_shapes
 from mri_tf.export.reader import Exported, load_graph, open_export, segmenter_beside
 from mri_tf.predict.answers import Model
 from mri_tf.predict.rest_client import MOST_NUMBERS, RestModel
-from mri_tf.task.files import FOLDER, feature_task, find_task_file, is_built_in, load_task, task_names
+from mri_tf.task.files import FOLDER, feature_task, find_task_file, load_task
 
 TOKEN = "MRI_TF_TOKEN"  # of the environment, where there is no --token-file
 
@@ -32,18 +30,19 @@ class Where:
 
 
 def open_model(where: Where, needs_segmenter: bool) -> tuple[Model, ModuleType]:
-    """The model to ask and the prep module that makes its input; raises InputError.
+    """The model to ask and the layout that reads its input; raises InputError.
 
     A server is asked for the very version that --model describes. Without --model the task's file
     says how inputs are prepared, and the server's newest version answers.
     """
     if where.model is not None:
         exported = open_export(where.model)
-        module = _prep_of(exported, where.task)
+        module = _layout_of(exported, where.task)
         segmenter = segmenter_beside(exported) if needs_segmenter else None
     else:
         file = find_task_file(where.task)
-        exported, module = Exported(load_task(file)), prep_module(file)
+        exported = Exported(load_task(file))
+        module = find_layout(exported.task, file)
         if exported.task.spacing:
             raise InputError(
                 f"Task {exported.task.name} resamples slices as its training side was.",
@@ -78,26 +77,35 @@ def _check_fits(exported: Exported, found: dict[str, tuple[int, ...]]) -> None:
         )  # fmt: skip
 
 
-def _prep_of(exported: Exported, given: str) -> ModuleType:
-    """The prep module that an export's inputs were made with."""
+def _layout_of(exported: Exported, task_file: str) -> ModuleType:
+    """The layout that an export's inputs are read with; raises InputError.
+
+    Its name is in the export. A layout of the user's own lies beside the task file, so that one
+    has to be named.
+    """
     name = exported.task.name
-    if not given and name in task_names() and not exported.prep_file:
-        return prep_module(FOLDER / f"{name}.py")
-    if not given:
-        if exported.prep_file == file_hash(Path(csv_manifest.__file__)):
-            return csv_manifest  # of a task of a user's own without a prep file
+    if task_file:
+        file = find_task_file(task_file)
+        if file.stem != name:
+            raise InputError(
+                f"--task must be the task of --model, {name}.", task_file, "Leave --task out."
+            )
+        task = load_task(file)
+    elif is_own(exported.task):
         raise InputError(
-            f"Inputs of {name}, a task of your own, are prepared by its own file.", "no --task",
-            f"Add --task {name}.py; its prep file lies beside it.",
+            f"Inputs of {name} are read by a layout of your own, {exported.task.layout}.", "no --task",
+            f"Add --task {name}.py: the layout lies beside it.",
         )  # fmt: skip
-    file = find_task_file(given)
-    if file.stem != name:
-        raise InputError("--task is the task of --model.", f"{given}, not {name}", "Leave it away.")
-    module = prep_module(file)
-    own = "" if is_built_in(file) else file_hash(Path(module.__file__))
-    if exported.prep_file not in (None, own):
-        changed = Path(module.__file__).name
-        print(f"warning: {changed} is not the file the model was trained with", file=sys.stderr)
+    else:
+        file, task = FOLDER / f"{name}.py", exported.task
+    module = find_layout(task, file)
+    trained, now = exported.layout, layout_version(task, module)
+    if trained and trained != now:
+        print(
+            f"warning: the model was trained on cases read by layout {trained['name']}, version "
+            f"{trained['version']}; these are read by {now['name']}, version {now['version']}",
+            file=sys.stderr,
+        )
     return module
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.cases.to_predict import Unlabelled
+from data_prep.cases.to_predict import CaseToPredict
 from data_prep.io.image import read_image
 from data_prep.volume import source_volume
 from mri_tf.explain.maps import Explained, network_affine, shares_of
@@ -37,7 +37,7 @@ class Outputs:
     explain: bool = False
     used: set[str] = field(default_factory=set)  # names of files
 
-    def take(self, name: str, study: Unlabelled, records: list[list[Record]]) -> None:
+    def take(self, name: str, study: CaseToPredict, records: list[list[Record]]) -> None:
         """Answers for a study's records; where the task answers for patients, for those of all of the
         patient's studies."""
         task = self.model.exported.task
@@ -97,13 +97,13 @@ class Outputs:
         cam = np.asarray(cam, np.float32)
         return Explained(record, answer.probabilities, answer.decision, cam, None, place)
 
-    def _segment(self, name: str, study: Unlabelled, records: list[Record]) -> None:
+    def _segment(self, name: str, study: CaseToPredict, records: list[Record]) -> None:
         """The label map of a study on the grid of its source, and how much there is of each label."""
         model, first = self.model, records[0]
         maps = [label_map(model, record) for record in records]
         why = list(dict.fromkeys(text for one in records for text in label_reasons(model, one)))
         if source_volume(first.facts) is None and maps[0].ndim == 2:
-            shape = read_image(study.raw / study.source.files["image"], 1).shape[:2]
+            shape = read_image(study.raw / study.case.files["image"], 1).shape[:2]
             path = self._new_file(name, "labels.png")
             voxels, voxel_ml = write_label_picture(maps[0], shape, path), None
         else:

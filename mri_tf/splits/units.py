@@ -36,8 +36,8 @@ def answered(task: Task, prepared: Prepared, records: np.ndarray) -> np.ndarray:
 def studies_of(prepared: Prepared, records: np.ndarray) -> list[np.ndarray]:
     """Record positions of each source file, ascending: a record's id begins with its source's number."""
     records = np.sort(records)
-    sources = np.array([name.partition("-")[0] for name in prepared.record_ids[records]])
-    _, first, study_of = np.unique(sources, return_index=True, return_inverse=True)
+    cases = np.array([name.partition("-")[0] for name in prepared.record_ids[records]])
+    _, first, study_of = np.unique(cases, return_index=True, return_inverse=True)
     return [records[study_of == study] for study in np.argsort(first)]
 
 

@@ -20,7 +20,8 @@ from mri_tf.core.files import write_at_once
 from mri_tf.core.hashing import file_hash, fingerprint
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
-from mri_tf.task.spec import SIDES, from_json
+from mri_tf.task.files import saved_task
+from mri_tf.task.spec import SIDES, to_json
 
 RUN_FILE, WEIGHTS, FEATURES, LOCK = "run.json", "weights.weights.h5", "features", ".lock"
 DERIVED = "derived"  # the set with predicted masks, where boxes are cut around them
@@ -41,7 +42,7 @@ class Run:
 
     @property
     def task(self) -> Task:
-        return from_json(self.values["task"])
+        return saved_task(self.values["task"])
 
     @property
     def finished(self) -> bool:
@@ -94,6 +95,7 @@ def open_run(folder: Path) -> Run:
         )
     run = Run(Path(folder), values)
     try:
+        values["task"] = to_json(run.task)  # with the fields of this version
         sound = run.task.name and all(isinstance(values["sides"][side], list) for side in SIDES)
     except InputError:
         raise

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
 
     variants = {name: _prepared_variant(name, own, flags) for name, own in given.items()}
     for item in dict.fromkeys(item for variant in variants.values() for item in variant.skipped):
-        print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
+        print(f"skipped {item.file}: {item.reason}", file=sys.stderr)
     variants |= {name: variants[name.removesuffix(TUNED)] for name in plan.variants if TUNED in name}
     first = variants[plan.variants[0]]
     check_plan(plan, [variants[name].given.task for name in plan.variants])

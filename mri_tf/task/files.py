@@ -7,7 +7,7 @@ from pathlib import Path
 from mri_tf.core.errors import InputError
 from mri_tf.task import Task
 from mri_tf.task.overrides import parse_assignment, with_values
-from mri_tf.task.spec import BASE_VARIANT
+from mri_tf.task.spec import BASE_VARIANT, from_json
 
 FOLDER = Path(__file__).resolve().parent.parent / "tasks"
 
@@ -53,6 +53,18 @@ def load_task(task_file: Path) -> Task:
             "Make them equal.",
         )
     return task
+
+
+def saved_task(values: dict) -> Task:
+    """The task that a run or an export saved; one saved before tasks had a layout gets it from the
+    task of that name that comes with mri_tf.
+
+    Raises InputError for a field that this version does not know.
+    """
+    if "layout" not in values and values.get("name") in task_names():
+        known = load_task(FOLDER / f"{values['name']}.py")
+        values = {**values, "layout": known.layout, "phantom": known.phantom}
+    return from_json(values)
 
 
 def load_module(path: Path):

@@ -30,6 +30,8 @@ class Task:
     class_names: tuple[str, ...]  # in the order of the outputs; of a segmentation, mask value 0 first
     model: str  # a file of mri_tf/models
     kind: str = "classification"
+    layout: str = "cases_table"  # how raw folders are organised: a file of data_prep/layouts, or a path
+    phantom: str = ""  # a function of data_prep/phantom/kinds.py that writes synthetic raw data
     prep: dict = field(default_factory=dict)  # preparation settings; prepared sets are keyed by them
     normalize: dict = field(default_factory=lambda: {"method": "zscore"})
     model_args: dict = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Where are 19 structures of the brain in a T1 MR volume?
 
-Data:     T1 volumes with label maps; data_prep/brain_structures.py
+Data:     T1 volumes with label maps; layout `labelled_volumes`
 Source:   recipe A, 3D pre-training (43 volumes at 128^3, 100 epochs, mean Dice 0.69)
 Expected: see docs/results.md
 
@@ -11,6 +11,8 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="brain_structures",
+    layout="labelled_volumes",
+    phantom="brain_structures",
     kind="segmentation",
     channels=("t1",),
     image_shape=(128, 128, 128),

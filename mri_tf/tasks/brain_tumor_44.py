@@ -1,6 +1,6 @@
 """Which of 14 tumours, or none, does a brain MR picture show, and with which contrast: 44 classes.
 
-Data:     JPEG and other pictures in one folder a class, 17 to 369 a class; data_prep/brain_tumor_44.py
+Data:     JPEG and other pictures in one folder a class, 17 to 369 a class; layout `class_folders`
 Source:   recipe D: ResNet-18 of ImageNet, all layers train (test accuracy 0.836, macro F1 0.76)
 Expected: recipe D split its pictures at random. Of such collections many are copies of each other:
           here copies are on one side (--split group, the default), and --split random, which puts
@@ -24,6 +24,8 @@ PARTS = (
 
 TASK = Task(
     name="brain_tumor_44",
+    layout="class_folders",
+    phantom="class_pictures",
     channels=("red", "green", "blue"),  # equal in most pictures; some have coloured marks
     image_shape=(256, 256),  # the aspect is kept by a dark border, where recipe D stretches
     class_names=tuple(f"{tumor} {contrast}" for tumor, contrast in PARTS),  # the folders' names

@@ -1,6 +1,6 @@
 """Does a T1 MR volume show no tumour, a lower-grade glioma or a glioblastoma?
 
-Data:     T1 volumes with types.csv; data_prep/brain_tumor_type.py
+Data:     T1 volumes with types.csv; layout `volumes_with_types`
 Source:   recipe A, 3D (82 % accuracy, kappa 0.67 at 80 tumour samples)
 Expected: see docs/results.md
 
@@ -11,6 +11,8 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="brain_tumor_type",
+    layout="volumes_with_types",
+    phantom="brain_types",
     channels=("t1",),
     image_shape=(128, 128, 128),
     class_names=("no_tumor", "lgg", "gbm"),

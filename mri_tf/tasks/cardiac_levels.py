@@ -1,6 +1,6 @@
 """Which axial level of the chest does a slice of cardiac CT show?
 
-Data:     CTA volumes in Hounsfield units with levels.csv; data_prep/cardiac_levels.py
+Data:     CTA volumes in Hounsfield units with levels.csv; layout `volumes_with_levels`
 Source:   recipe A, 2D (86 % accuracy, kappa 0.84 at 108 training slices)
 Expected: see docs/results.md
 
@@ -11,6 +11,8 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="cardiac_levels",
+    layout="volumes_with_levels",
+    phantom="thorax_levels",
     channels=("cta",),
     image_shape=(128, 128),
     class_names=(

@@ -1,6 +1,6 @@
 """Where are the heart's chambers and great vessels in an axial slice of chest CT?
 
-Data:     CTA volumes in Hounsfield units with label maps; data_prep/cardiac_structures.py
+Data:     CTA volumes in Hounsfield units with label maps; layout `labelled_slices`
 Source:   recipe A, 2D pre-training (48 volumes; 5 images a batch, 20 epochs, mean Dice 0.78)
 Expected: see docs/results.md
 
@@ -11,6 +11,8 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="cardiac_structures",
+    layout="labelled_slices",
+    phantom="thorax_structures",
     kind="segmentation",
     channels=("cta",),
     image_shape=(128, 128),

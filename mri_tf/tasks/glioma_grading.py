@@ -1,6 +1,6 @@
 """Is a glioma of low or high grade? A 3D CNN on the tumour's box, explained in 3D.
 
-Data:     BraTS; data_prep/glioma_grading.py
+Data:     BraTS; layout `brats`
 Source:   recipe E (tumour box, standardised inside the brain mask: 0.93 accuracy on 57 patients)
 Expected: see docs/results.md
 
@@ -11,6 +11,8 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="glioma_grading",
+    layout="brats",
+    phantom="glioma",
     channels=("t1", "t1ce", "t2", "flair"),
     image_shape=(144, 192, 160),  # a brain's box at about 1 mm
     class_names=("LGG", "HGG"),

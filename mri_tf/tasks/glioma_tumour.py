@@ -1,6 +1,6 @@
 """Where is the whole tumour of a glioma? Four MR sequences, patches in training.
 
-Data:     BraTS; data_prep/glioma_tumour.py
+Data:     BraTS; layout `brats`
 Source:   recipe E's segmentation network (its masks give the boxes of glioma_grading)
 Expected: see docs/results.md
 
@@ -11,6 +11,8 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="glioma_tumour",
+    layout="brats",
+    phantom="glioma",
     kind="segmentation",
     channels=("t1", "t1ce", "t2", "flair"),
     image_shape=(144, 192, 160),  # a brain's box at about 1 mm

@@ -1,6 +1,6 @@
 """Where are the anterior and the posterior hippocampus in a T1 MR crop?
 
-Data:     Medical Segmentation Decathlon, task 04; data_prep/hippocampus.py
+Data:     Medical Segmentation Decathlon, task 04; layout `labelled_volumes`
 Source:   M-Net 3D of recipe A on real data
 Expected: see docs/results.md
 
@@ -11,6 +11,8 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="hippocampus",
+    layout="labelled_volumes",
+    phantom="hippocampus",
     kind="segmentation",
     channels=("t1",),
     image_shape=(48, 64, 48),  # about 1 mm; crops are 24-47 x 40-59 x 31-43 voxels

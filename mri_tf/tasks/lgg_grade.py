@@ -1,6 +1,6 @@
 """Is a lower-grade glioma of grade II or III? 77 patients of five sites: a hard problem.
 
-Data:     TCGA-LGG; data_prep/lgg_grade.py
+Data:     TCGA-LGG; layout `sequence_folders`
 Source:   recipe A in 3D on other classes (the paper tells grades I-II from IV)
 Expected: see docs/results.md; site and grade are not independent
 
@@ -11,6 +11,8 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="lgg_grade",
+    layout="sequence_folders",
+    phantom="lgg",
     channels=("flair", "t1pre", "t1post", "has_flair", "has_t1pre", "has_t1post"),
     image_shape=(32, 64, 64),
     class_names=("II", "III"),

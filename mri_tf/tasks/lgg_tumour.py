@@ -1,6 +1,6 @@
 """Where is the tumour of a lower-grade glioma? Three MR sequences, any of them may be missing.
 
-Data:     TCGA-LGG; data_prep/lgg_tumour.py
+Data:     TCGA-LGG; layout `sequence_folders`
 Source:   the pre-training of lgg_grade, after recipe A in 3D
 Expected: see docs/results.md
 
@@ -11,6 +11,8 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="lgg_tumour",
+    layout="sequence_folders",
+    phantom="lgg",
     kind="segmentation",
     channels=("flair", "t1pre", "t1post", "has_flair", "has_t1pre", "has_t1post"),
     image_shape=(32, 64, 64),

@@ -1,6 +1,6 @@
 """Is a meningioma of grade I, or of grade II or III? All slices of a T1 after contrast agent, together.
 
-Data:     NIfTI with a tumour mask, any scanner and spacing; data_prep/meningioma_grading.py
+Data:     NIfTI with a tumour mask, any scanner and spacing; layout `volume_and_mask`
 Source:   recipe B (174 patients, 26 scanners: accuracy 0.74, and 126/174 = 0.72 for grade I always)
 Expected: balanced accuracy and AUC in docs/results.md; the phantom's signal is faint on purpose
 
@@ -15,6 +15,8 @@ LAST_CONV = "stack3_block1_2_.*"  # ResNet-18's last convolution and its BatchNo
 
 TASK = Task(
     name="meningioma_grading",
+    layout="volume_and_mask",
+    phantom="meningioma",
     channels=("t1ce",),
     image_shape=(256, 256),  # of the study's own pixels
     class_names=("I", "II_III"),

@@ -1,6 +1,6 @@
 """Is the MGMT promoter of a glioblastoma methylated? Axial slices of four MR sequences.
 
-Data:     RSNA-MICCAI radiogenomic set (DICOM); data_prep/mgmt.py
+Data:     RSNA-MICCAI radiogenomic set (DICOM); layout `rsna_mgmt`
 Source:   recipe C; sequences resampled to one grid as channels, splits by patient
 Expected: chance on the phantom, which has no signal; see docs/results.md
 
@@ -41,6 +41,8 @@ def _alone(sequence: str) -> dict:
 
 TASK = Task(
     name="mgmt",
+    layout="rsna_mgmt",
+    phantom="mgmt",
     channels=tuple(RULES),
     image_shape=(224, 224),
     class_names=("unmethylated", "methylated"),

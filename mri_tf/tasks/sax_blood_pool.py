@@ -1,6 +1,6 @@
 """Where is the left ventricle's blood pool in a short-axis cine MR image?
 
-Data:     PNG images and masks in manifest.csv; data_prep/sax_blood_pool.py
+Data:     PNG images and masks in manifest.csv; layout `cases_table`
 Source:   Sunnybrook Cardiac Data; the pre-training of sax_levels, after recipe A
 Expected: see docs/results.md
 
@@ -11,6 +11,8 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="sax_blood_pool",
+    layout="cases_table",
+    phantom="short_axis",
     kind="segmentation",
     channels=("cine",),
     image_shape=(128, 128),

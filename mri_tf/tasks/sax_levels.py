@@ -1,6 +1,6 @@
 """Which third of the heart does a short-axis cine MR image show: basal, mid or apical?
 
-Data:     PNG images in manifest.csv; data_prep/sax_levels.py
+Data:     PNG images in manifest.csv; layout `cases_table`
 Source:   Sunnybrook Cardiac Data; recipe A with the LV blood pool as the structure
 Expected: see docs/results.md
 
@@ -11,6 +11,8 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="sax_levels",
+    layout="cases_table",
+    phantom="short_axis",
     channels=("cine",),
     image_shape=(128, 128),
     class_names=("basal", "mid", "apical"),

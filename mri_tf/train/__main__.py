@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
         print(f"LEAKY: a random split puts {split_apart(prepared)} on both sides")
     run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
     for item in skipped:
-        print(f"skipped {item.source}: {item.reason}", file=sys.stderr)
+        print(f"skipped {item.file}: {item.reason}", file=sys.stderr)
     code = SOME_SKIPPED if skipped else DONE
     if run.values.get("exported") or (flags.no_export and (folder / METRICS).is_file()):
         exported = run.values.get("exported", "")

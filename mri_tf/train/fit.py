@@ -51,6 +51,7 @@ def new_run(
             "task": to_json(task),
             "seed": seed,
             "data": prepared.content_fingerprint(),
+            "layout": prepared.manifest.get("layout"),
             "data_folder": os.path.relpath(prepared.folder, folder),
             "split": chosen.mode,
             "natural_counts": None if natural is None else natural.tolist(),

@@ -10,8 +10,8 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data_prep.case import Unreadable
 from data_prep.io.dicom.facts import Fields, acquisition_facts
-from data_prep.source import Unreadable
 
 PIXEL_TAGS = {0x7FE00008, 0x7FE00009, 0x7FE00010}  # float, double and integer pixel data
 PREFIX_AT = 128

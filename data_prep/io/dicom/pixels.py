@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.case import Unreadable
 from data_prep.io.dicom.header import PIXEL_TAGS, Slice, quiet_pydicom
-from data_prep.source import Unreadable
 
 # Smallest first; values after rescale keep the stored type where they fit it.
 INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)

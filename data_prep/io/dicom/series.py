@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data_prep.case import Unreadable
 from data_prep.io.dicom.header import Header, Slice, read_header
 from data_prep.io.dicom.pixels import values_of
 from data_prep.io.dicom.stack import lps_to_indices, split_into_stacks
-from data_prep.source import Unreadable
 from data_prep.volume import Volume, in_ras
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

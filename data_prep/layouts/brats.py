@@ -14,65 +14,64 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.cases.to_predict import Unlabelled, folders_at
+from data_prep.case import Case
+from data_prep.cases.to_predict import CaseToPredict, folders_at
 from data_prep.cases.volume_case import OPERATIONS, SETTINGS, check_settings, study_record
 from data_prep.io.nifti import read_nifti
 from data_prep.io.table import read_table
-from data_prep.phantom.glioma.dataset import write_glioma_phantom
-from data_prep.source import Source
 from data_prep.volume import Volume, three_dimensional
 from mri_tf.core.errors import InputError, some_of
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 __all__ = [
-    "MASK_ROLE", "OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict",
-    "write_phantom",
+    "MASK_ROLE", "OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case",
 ]  # fmt: skip
+VERSION = 1
 MASK_ROLE = "seg"  # of a mask that a user gives
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 GRADES = ("LGG", "HGG")
 SUFFIXES = (".nii.gz", ".nii")
 
 
-def list_sources(raw: Path, task: Task) -> list[Source]:
+def list_cases(raw: Path, task: Task) -> list[Case]:
     """One source a case; raises InputError if there is none, or if a grade is needed and unknown."""
     check_settings(task, SEQUENCES)
-    cases = _cases(raw)
-    if not cases:
+    folders = _case_folders(raw)
+    if not folders:
         raise InputError(
             f"The raw folder of {task.name} holds BraTS cases.", f"{raw} without any",
             "A case is a folder with <case>_flair.nii.gz and its other sequences; it may lie in "
             "HGG or LGG.",
         )  # fmt: skip
-    grades = _grades(raw, cases) if task.kind == "classification" else {}
+    grades = _grades(raw, folders) if task.kind == "classification" else {}
     splits = _splits(raw)
     return [
-        Source(
+        Case(
             patient=folder.name,
             files=_files(raw, folder),
             label=grades.get(folder.name, ""),
             split=splits.get(folder.name, ""),
         )
-        for folder in cases
+        for folder in folders
     ]
 
 
-def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The sequences of a case on the task's grid, with the whole tumour as mask, if it has one."""
     volumes = {
-        name: three_dimensional(read_nifti(raw / source.files[name]))
+        name: three_dimensional(read_nifti(raw / case.files[name]))
         for name in SEQUENCES
-        if name in source.files
+        if name in case.files
     }
     tumour = None
-    if "seg" in source.files:
-        labels = three_dimensional(read_nifti(raw / source.files["seg"]))
+    if "seg" in case.files:
+        labels = three_dimensional(read_nifti(raw / case.files["seg"]))
         tumour = Volume((labels.array > 0).astype(np.uint8), labels.affine)
-    return study_record(volumes, tumour, source, task, SEQUENCES)
+    return study_record(volumes, tumour, case, task, SEQUENCES)
 
 
-def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A case's folder, a table of cases (patient_id), or a folder of cases (or of HGG and LGG)."""
     rule = "A case is a folder with <case>_flair.nii.gz and its other sequences."
     return folders_at(path, _sequence_files, rule, depth=2)
@@ -88,7 +87,7 @@ def _sequence_files(folder: Path) -> dict[str, str]:
     return files
 
 
-def _cases(raw: Path) -> list[Path]:
+def _case_folders(raw: Path) -> list[Path]:
     """Folders that hold files of their own name, in the raw folder or in its HGG and LGG."""
     folders = [path for home in (raw, *(raw / grade for grade in GRADES)) for path in home.glob("*/")]
     return sorted(folder for folder in folders if any(folder.glob(f"{folder.name}_*.nii*")))
@@ -106,9 +105,9 @@ def _files(raw: Path, folder: Path) -> dict[str, str]:
     return files
 
 
-def _grades(raw: Path, cases: list[Path]) -> dict[str, str]:
+def _grades(raw: Path, folders: list[Path]) -> dict[str, str]:
     """Grade by case, from the folder above it or a name-mapping table; raises InputError."""
-    grades = {case.name: case.parent.name for case in cases if case.parent.name in GRADES}
+    grades = {path.name: path.parent.name for path in folders if path.parent.name in GRADES}
     for table in sorted(raw.glob("*name_mapping*.csv")):
         with table.open(newline="", encoding="utf-8-sig") as file:
             for row in csv.DictReader(file):
@@ -120,7 +119,7 @@ def _grades(raw: Path, cases: list[Path]) -> dict[str, str]:
                             "A case has one grade.", f"{name}: {grades[name]} and {row['Grade']}",
                             f"Correct {table.name}, or move the case.",
                         )  # fmt: skip
-    without = [case.name for case in cases if case.name not in grades]
+    without = [path.name for path in folders if path.name not in grades]
     if without:
         raise InputError(
             "A grade is the folder above a case (HGG, LGG) or the column Grade of "
@@ -135,8 +134,3 @@ def _splits(raw: Path) -> dict[str, str]:
     if not (raw / "split.csv").is_file():
         return {}
     return {row["case"]: row["split"] for row in read_table(raw / "split.csv", ("case", "split"))}
-
-
-def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
-    """The glioma phantom in the layout of 2017."""
-    write_glioma_phantom(folder, patients, seed, signal, progress)

@@ -14,23 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.cases.to_predict import Unlabelled, folders_at
+from data_prep.case import Case, Unreadable
+from data_prep.cases.to_predict import CaseToPredict, folders_at
 from data_prep.cases.volume_case import check_settings, in_dtype, joined_study
 from data_prep.io.nifti import read_nifti
 from data_prep.io.table import check_patients, read_table
 from data_prep.ops.average import averaged, averaging_factors
 from data_prep.ops.axial import check_tilt
 from data_prep.ops.crop import Box, crop, mask_box
-from data_prep.phantom.meningioma.dataset import write_meningioma_phantom
-from data_prep.source import Source, Unreadable
 from data_prep.volume import Volume, three_dimensional
 from mri_tf.core.errors import InputError, some_of
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
-__all__ = [
-    "OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict", "write_phantom",
-]  # fmt: skip
+VERSION = 1
 SETTINGS = {"n4", "dtype", "finest_mm"}
 OPERATIONS = (
     "orient_ras", "n4 if set", "brain_mask", "region_stats", "average_fine_voxels",
@@ -42,7 +39,7 @@ CLASSES = {"I": "I", "1": "I", "II": "II_III", "2": "II_III", "III": "II_III", "
 FACTS = ("site", "scanner", "field_strength_t", "age", "sex")
 
 
-def list_sources(raw: Path, task: Task) -> list[Source]:
+def list_cases(raw: Path, task: Task) -> list[Case]:
     """One source a row of manifest.csv with a grade; raises InputError for a table that cannot be."""
     check_settings(task, (SEQUENCE,), axes=2)
     _check_task(task)
@@ -61,7 +58,7 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
             "Correct the table.",
         )
     return [
-        Source(
+        Case(
             patient=row["patient_id"],
             files={name: f"{row['patient_id']}/{name}.nii.gz" for name in (SEQUENCE, "mask")},
             label=CLASSES[row["grade"]],
@@ -73,17 +70,17 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
     ]
 
 
-def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The slices with tumour, head first; raises Unreadable."""
-    image = three_dimensional(read_nifti(raw / source.files[SEQUENCE]))
-    if "mask" not in source.files:
+    image = three_dimensional(read_nifti(raw / case.files[SEQUENCE]))
+    if "mask" not in case.files:
         raise Unreadable("it has no tumour mask: name it with --mask")
     try:
-        labels = three_dimensional(read_nifti(raw / source.files["mask"]))
+        labels = three_dimensional(read_nifti(raw / case.files["mask"]))
     except Unreadable as error:
         raise Unreadable(f"mask: {error}") from None
     tumour = Volume((labels.array != 0).astype(np.uint8), labels.affine)
-    study = joined_study({SEQUENCE: image}, tumour, source, task, (SEQUENCE,))
+    study = joined_study({SEQUENCE: image}, tumour, case, task, (SEQUENCE,))
     check_tilt(study.volume)
     in_plane, across = task.prep.get("finest_mm", FINEST_MM)
     factors = averaging_factors(study.volume.spacing_mm, (in_plane, in_plane, across))
@@ -95,12 +92,12 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     return [
         Record(
             record_id="",
-            patient=source.patient,
+            patient=case.patient,
             image=in_dtype(_turned(cut.array[:, :, z]), task.prep.get("dtype", "float32")),
-            label=task.class_names.index(source.label) if source.label else NO_LABEL,
+            label=task.class_names.index(case.label) if case.label else NO_LABEL,
             mask=_turned(marked.array[:, :, z]),
-            group=source.group,
-            split=source.split,
+            group=case.group,
+            split=case.split,
             facts=study.facts,
             affine=cut.affine @ _to_voxel(task.image_shape, int(z)),
             intensity_stats=study.stats,
@@ -109,12 +106,12 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     ]
 
 
-def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A patient's folder (t1ce.nii.gz, mask.nii.gz), a volume whose mask is named beside it, a table
     of patients, or a folder of patients."""
     if path.is_file() and path.suffix != ".csv":
-        source = Source(path.name.partition(".")[0], {SEQUENCE: path.name})
-        return [Unlabelled(path.name, path.parent, source)]
+        case = Case(path.name.partition(".")[0], {SEQUENCE: path.name})
+        return [CaseToPredict(path.name, path.parent, case)]
     rule = f"A patient is a folder with {SEQUENCE}.nii.gz and mask.nii.gz (or --mask)."
     return folders_at(path, _patient_files, rule)
 
@@ -123,11 +120,6 @@ def _patient_files(folder: Path) -> dict[str, str]:
     """The volume and its mask, whose lack has a reason later."""
     there = (folder / f"{SEQUENCE}.nii.gz").is_file()
     return {name: f"{name}.nii.gz" for name in (SEQUENCE, "mask")} if there else {}
-
-
-def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
-    """The meningioma phantom in this layout; without `signal` its grades are permuted."""
-    write_meningioma_phantom(folder, patients, seed, signal, progress)
 
 
 def _check_task(task: Task) -> None:

@@ -8,7 +8,7 @@ class Unreadable(ValueError):
 
 
 @dataclass(frozen=True)
-class Source:
+class Case:
     """Files that become one or several records. Paths are relative to the raw folder."""
 
     patient: str
@@ -26,6 +26,6 @@ class Source:
         return values
 
 
-def main_file(source: Source) -> str:
+def main_file(case: Case) -> str:
     """The file that names a source in messages and in the sidecar."""
-    return next(iter(source.files.values()), source.patient)
+    return next(iter(case.files.values()), case.patient)

@@ -11,23 +11,24 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.cases.to_predict import Unlabelled, images_at
+from data_prep.case import Case, Unreadable
+from data_prep.cases.to_predict import CaseToPredict, images_at
 from data_prep.io.image import read_image, read_label_image
 from data_prep.io.table import check_labels, check_patients, read_table
 from data_prep.ops.clahe import clahe_uint8
 from data_prep.ops.image_similarity import check_duplicates
-from data_prep.source import Source, Unreadable
 from mri_tf.core.errors import InputError, some_of
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
+VERSION = 1
 OPERATIONS = ("decode_image", "fit_to_grid", "rescale", "clahe if set")
 SETTINGS = {"dtype", "slope", "intercept", "bits", "label_column", "clahe", "duplicates"}
 DTYPES = ("uint8", "uint16", "int16", "float32")
 FACTS = ("site", "scanner", "age", "sex")
 
 
-def list_sources(raw: Path, task: Task) -> list[Source]:
+def list_cases(raw: Path, task: Task) -> list[Case]:
     """One source a row of `manifest.csv`; raises InputError for a table that cannot be used."""
     check_settings(task)
     label_column = task.prep.get("label_column", "label")
@@ -44,7 +45,7 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
     if task.kind == "classification":
         check_labels([row[label_column] for row in rows], task, "manifest.csv")
     return [
-        Source(
+        Case(
             patient=row["patient_id"],
             files={key: row[key] for key in ("image", "mask") if row.get(key)},
             label=row[label_column] if task.kind == "classification" else "",
@@ -56,11 +57,11 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
     ]
 
 
-def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """One image (and its mask) on the task's grid; raises Unreadable."""
     from mri_tf.pipeline.image_files import fit_to_grid, to_record_values
 
-    stored = read_image(raw / source.files["image"], len(task.channels), task.prep.get("bits", 0))
+    stored = read_image(raw / case.files["image"], len(task.channels), task.prep.get("bits", 0))
     dtype = task.prep.get("dtype", "uint8")
     fitted = fit_to_grid(stored, task.image_shape, "bilinear")
     slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
@@ -70,18 +71,18 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
         channels = np.moveaxis(image, -1, 0)
         image = np.stack([clahe_uint8(one, **task.prep["clahe"]) for one in channels], axis=-1)
     mask = None
-    if task.kind == "segmentation" and not source.to_predict:
-        mask = _read_mask(raw, source, stored.shape[:2], task)
-    label = task.class_names.index(source.label) if source.label else NO_LABEL
+    if task.kind == "segmentation" and not case.to_predict:
+        mask = _read_mask(raw, case, stored.shape[:2], task)
+    label = task.class_names.index(case.label) if case.label else NO_LABEL
     return [
         Record(
-            record_id="", patient=source.patient, image=image, mask=mask, label=label,
-            group=source.group, split=source.split, facts=source.facts,
+            record_id="", patient=case.patient, image=image, mask=mask, label=label,
+            group=case.group, split=case.split, facts=case.facts,
         )
     ]  # fmt: skip
 
 
-def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """An image file, a table (image, patient_id where known), or a folder of images."""
     return images_at(path, task)
 
@@ -114,13 +115,13 @@ def _check_range(values: np.ndarray, dtype: str) -> None:
         )
 
 
-def _read_mask(raw: Path, source: Source, shape: tuple[int, int], task: Task) -> np.ndarray:
+def _read_mask(raw: Path, case: Case, shape: tuple[int, int], task: Task) -> np.ndarray:
     from mri_tf.pipeline.image_files import fit_to_grid
 
-    if "mask" not in source.files:
+    if "mask" not in case.files:
         raise Unreadable("the row names no mask")
     try:
-        mask = read_label_image(raw / source.files["mask"], len(task.class_names))
+        mask = read_label_image(raw / case.files["mask"], len(task.class_names))
     except Unreadable as error:
         raise Unreadable(f"mask: {error}") from None
     if mask.shape != shape:

@@ -1,6 +1,6 @@
 """Images in one folder a class: the folder's name is the label, and nobody knows the patients.
 
-A prep file of one line serves a task of your own: `from data_prep.class_folders import *`.
+A prep file of one line serves a task of your own: `from data_prep.layouts.class_folders import *`.
 Every file that is not hidden is taken for an image, by its content and whatever its name; one that
 is none is named and left out. Copies are looked for (`data_prep.prepare.duplicates`), and each group of
 them counts as a patient. Settings are those of manifest.csv but for its columns.
@@ -9,18 +9,19 @@ them counts as a patient. Settings are those of manifest.csv but for its columns
 import difflib
 from pathlib import Path
 
-from data_prep.csv_manifest import OPERATIONS, check_settings, read_source, sources_to_predict
-from data_prep.csv_manifest import SETTINGS as TABLE_SETTINGS
-from data_prep.source import Source
+from data_prep.case import Case
+from data_prep.layouts.cases_table import OPERATIONS, cases_to_predict, check_settings, read_case
+from data_prep.layouts.cases_table import SETTINGS as TABLE_SETTINGS
 from mri_tf.core.errors import InputError, some_of
 from mri_tf.task import Task
 
-__all__ = ["OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict"]
+__all__ = ["OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case"]
+VERSION = 1
 SETTINGS = TABLE_SETTINGS - {"label_column"}
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what systems leave in folders of images
 
 
-def list_sources(raw: Path, task: Task) -> list[Source]:
+def list_cases(raw: Path, task: Task) -> list[Case]:
     """One source a file, classes and files in order of their names.
 
     Files beside the class folders are none of ours. Raises InputError for a folder that is no
@@ -44,7 +45,7 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
     if not files:
         raise InputError("At least one class folder holds an image.", f"{raw}, all empty", "Add images.")
     return [
-        Source(patient="", files={"image": str(path.relative_to(raw))}, label=path.parent.name)
+        Case(patient="", files={"image": str(path.relative_to(raw))}, label=path.parent.name)
         for path in files
     ]
 

@@ -8,23 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.cases.to_predict import Unlabelled, volumes_at
+from data_prep.case import Case
+from data_prep.cases.to_predict import CaseToPredict, volumes_at
 from data_prep.io.nifti import read_nifti
 from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16
 from data_prep.ops.stack import check_label_map
-from data_prep.phantom.thorax.dataset import write_thorax_phantom
-from data_prep.source import Source
 from data_prep.volume import geometry_facts, three_dimensional
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
+VERSION = 1
 SETTINGS = {"slice_step", "slope", "intercept"}
 OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane")
 AIR_HU = -1024
 
 
-def list_sources(raw: Path, task: Task) -> list[Source]:
+def list_cases(raw: Path, task: Task) -> list[Case]:
     """One source a volume with a label map; raises InputError if there is none."""
     maps = [
         path
@@ -38,7 +38,7 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
             "Add labels/<patient>.nii.gz beside volumes/<patient>.nii.gz.",
         )
     return [
-        Source(
+        Case(
             patient=path.name.partition(".nii")[0],
             files={"volume": _volume_file(raw, path), "labels": f"labels/{path.name}"},
         )
@@ -51,14 +51,14 @@ def _volume_file(raw: Path, label_map: Path) -> str:
     return plain if (raw / plain).is_file() else f"{plain}.gz"
 
 
-def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """Every `prep["slice_step"]`-th axial slice, head first, with its label map; every slice of a
     volume that has none."""
-    volume = three_dimensional(read_nifti(raw / source.files["volume"]))
+    volume = three_dimensional(read_nifti(raw / case.files["volume"]))
     check_tilt(volume)
     labels, step = None, 1
-    if "labels" in source.files:
-        labels = three_dimensional(read_nifti(raw / source.files["labels"]))
+    if "labels" in case.files:
+        labels = three_dimensional(read_nifti(raw / case.files["labels"]))
         check_label_map(labels, volume, len(task.class_names))
         step = max(1, task.prep.get("slice_step", 1))
     facts = geometry_facts(volume, volume.stored_axes)
@@ -71,7 +71,7 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
         records.append(
             Record(
                 record_id="",
-                patient=source.patient,
+                patient=case.patient,
                 image=hounsfield_int16(image)[..., None],  # (rows, columns, 1)
                 mask=mask,
                 facts=facts,
@@ -81,11 +81,6 @@ def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
     return records
 
 
-def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A volume, a table of patients, or a folder of volumes."""
     return volumes_at(path, "volume", "volumes")
-
-
-def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
-    """The thorax phantom in this layout, every patient with a label map."""
-    write_thorax_phantom(folder, patients, 0, seed, signal, progress)

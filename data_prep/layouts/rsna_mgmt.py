@@ -7,18 +7,17 @@ MGMT_value (0 or 1). A folder of <5 digits>/ alone, as the set's test/, is prepa
 import re
 from pathlib import Path
 
-from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_source, read_source
-from data_prep.cases.to_predict import Unlabelled, dicom_at, dicom_folder
+from data_prep.case import Case
+from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_case, read_case
+from data_prep.cases.to_predict import CaseToPredict, dicom_at, dicom_folder
 from data_prep.io.table import check_labels, read_table
-from data_prep.phantom.glioma.mgmt import write_mgmt_phantom
-from data_prep.source import Source
 from mri_tf.core.errors import InputError, some_of
 from mri_tf.task import Task
 
 __all__ = [
-    "OPERATIONS", "SETTINGS", "SUBMISSION", "list_sources", "read_source", "sources_to_predict",
-    "write_phantom",
+    "OPERATIONS", "SETTINGS", "SUBMISSION", "VERSION", "cases_to_predict", "list_cases", "read_case",
 ]  # fmt: skip
+VERSION = 1
 TABLE, TRAIN = "train_labels.csv", "train"
 COLUMNS = ("BraTS21ID", "MGMT_value")
 CLASSES = {"0": "unmethylated", "1": "methylated"}  # MGMT_value -> class of the task
@@ -26,14 +25,14 @@ SUBMISSION = (*COLUMNS, "methylated")  # columns of a submission, and the class 
 PATIENT = re.compile(r"\d{5}")
 
 
-def list_sources(raw: Path, task: Task) -> list[Source]:
+def list_cases(raw: Path, task: Task) -> list[Case]:
     """One source a row of train_labels.csv, or one a folder where there is neither table nor train/;
     raises InputError."""
     check_settings(task)
     if not (raw / TABLE).exists() and not (raw / TRAIN).exists():
         folders = sorted(path.name for path in raw.glob("*/") if PATIENT.fullmatch(path.name))
         if folders:
-            return [dicom_source(raw, name, name) for name in folders]
+            return [dicom_case(raw, name, name) for name in folders]
     rows = read_table(raw / TABLE, COLUMNS)
     labels = [CLASSES.get(row["MGMT_value"], row["MGMT_value"]) for row in rows]
     check_labels(labels, task, TABLE)
@@ -47,12 +46,12 @@ def list_sources(raw: Path, task: Task) -> list[Source]:
             "Correct the table.",
         )  # fmt: skip
     return [
-        dicom_source(raw, f"{TRAIN}/{patient}", patient, label=label)
+        dicom_case(raw, f"{TRAIN}/{patient}", patient, label=label)
         for patient, label in zip(patients, labels, strict=True)
     ]
 
 
-def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A patient's folder, a folder of patients as the set's unlabelled test/ (of a raw folder, its
     test/), or a table with BraTS21ID beside them."""
     if path.suffix == ".csv":
@@ -68,8 +67,3 @@ def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
         if folders:
             return [dicom_folder(folder, path) for folder in folders]
     return dicom_at(path, TABLE)
-
-
-def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
-    """Patients of this layout with textures of their own; their labels are chance, `signal` or not."""
-    write_mgmt_phantom(folder, patients, seed, progress)

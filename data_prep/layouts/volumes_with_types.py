@@ -6,31 +6,29 @@ scanner, group and split. Volumes that the table does not name are another task'
 
 from pathlib import Path
 
-from data_prep.cases.to_predict import Unlabelled, volumes_at
+from data_prep.case import Case
+from data_prep.cases.to_predict import CaseToPredict, volumes_at
 from data_prep.cases.volume_case import OPERATIONS, SETTINGS, check_settings, study_record
 from data_prep.io.nifti import read_nifti
 from data_prep.io.table import check_labels, check_patients, read_table
-from data_prep.phantom.brain.dataset import write_brain_type_phantom
-from data_prep.source import Source
 from data_prep.volume import three_dimensional
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
-__all__ = [
-    "OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict", "write_phantom",
-]  # fmt: skip
+__all__ = ["OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case"]
+VERSION = 1
 SEQUENCES = ("t1",)
 FACTS = ("site", "scanner", "age", "sex")
 
 
-def list_sources(raw: Path, task: Task) -> list[Source]:
+def list_cases(raw: Path, task: Task) -> list[Case]:
     """One source a row of types.csv; raises InputError for a table that cannot be used."""
     check_settings(task, SEQUENCES)
     rows = read_table(raw / "types.csv", ("patient_id", "label"))
     check_patients(rows, "types.csv")
     check_labels([row["label"] for row in rows], task, "types.csv")
     return [
-        Source(
+        Case(
             patient=row["patient_id"],
             files={"t1": _volume_file(raw, row["patient_id"])},
             label=row["label"],
@@ -47,17 +45,12 @@ def _volume_file(raw: Path, patient: str) -> str:
     return plain if (raw / plain).is_file() else f"{plain}.gz"
 
 
-def read_source(raw: Path, source: Source, task: Task) -> list[Record]:
+def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The volume on the task's grid."""
-    volume = three_dimensional(read_nifti(raw / source.files["t1"]))
-    return study_record({"t1": volume}, None, source, task, SEQUENCES)
+    volume = three_dimensional(read_nifti(raw / case.files["t1"]))
+    return study_record({"t1": volume}, None, case, task, SEQUENCES)
 
 
-def sources_to_predict(path: Path, task: Task) -> list[Unlabelled]:
+def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A volume, a table of patients, or a folder of volumes."""
     return volumes_at(path, "t1", "volumes")
-
-
-def write_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
-    """The brain phantom: `patients` with a type, and others with label maps."""
-    write_brain_type_phantom(folder, patients, seed, signal, progress)

@@ -1,0 +1,1 @@
+"""How raw folders are organised: one layout a file, named by the `layout` of a task."""

@@ -1,0 +1,62 @@
+"""Layout: 3D volumes with label maps, for segmentation tasks.
+
+    volumes/<patient>.nii.gz   or images/<patient>.nii.gz
+    labels/<patient>.nii.gz    on the same grid, values in the order of class_names
+
+A volume without a label map is not listed.
+"""
+
+from pathlib import Path
+
+from data_prep.case import Case
+from data_prep.cases.to_predict import CaseToPredict, volumes_at
+from data_prep.cases.volume_case import OPERATIONS, SETTINGS, check_settings, study_record
+from data_prep.io.nifti import read_nifti
+from data_prep.volume import three_dimensional
+from mri_tf.core.errors import InputError
+from mri_tf.store.record import Record
+from mri_tf.task import Task
+
+__all__ = ["OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case"]
+VERSION = 1
+FOLDERS = ("volumes", "images")
+
+
+def list_cases(raw: Path, task: Task) -> list[Case]:
+    """One case a label map; raises InputError if there is none."""
+    check_settings(task, task.channels)
+    maps = sorted(path for path in (raw / "labels").glob("[!.]*") if ".nii" in path.name)
+    if not maps:
+        raise InputError(
+            f"The raw folder of {task.name} holds volumes/ (or images/) and labels/ with NIfTI files.",
+            f"{raw} without label maps",
+            "Add labels/<patient>.nii.gz beside volumes/<patient>.nii.gz.",
+        )
+    folder, (channel,) = _folder_of(raw), task.channels
+    return [
+        Case(
+            patient=path.name.partition(".nii")[0],
+            files={channel: f"{folder}/{path.name}", "labels": f"labels/{path.name}"},
+        )
+        for path in maps
+    ]
+
+
+def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
+    """The volume and its label map, if it has one, on the task's grid; raises Unreadable."""
+    (channel,) = task.channels
+    volume = three_dimensional(read_nifti(raw / case.files[channel]))
+    labels = None
+    if "labels" in case.files:
+        labels = three_dimensional(read_nifti(raw / case.files["labels"]))
+    return study_record({channel: volume}, labels, case, task, task.channels)
+
+
+def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
+    """A volume, a table of patients, or a folder of volumes."""
+    home = path.parent if path.is_file() else path
+    return volumes_at(path, task.channels[0], _folder_of(home))
+
+
+def _folder_of(raw: Path) -> str:
+    return next((name for name in FOLDERS if (raw / name).is_dir()), FOLDERS[0])

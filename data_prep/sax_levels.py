@@ -1,8 +1,0 @@
-"""Short-axis cine MR images with their third of the heart, from `manifest.csv`."""
-
-from data_prep.csv_manifest import OPERATIONS, SETTINGS, list_sources, read_source, sources_to_predict
-from data_prep.phantom.short_axis import write_short_axis_phantom as write_phantom
-
-__all__ = [
-    "OPERATIONS", "SETTINGS", "list_sources", "read_source", "sources_to_predict", "write_phantom",
-]  # fmt: skip
