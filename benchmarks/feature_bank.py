@@ -72,10 +72,10 @@ def prepare_set(file: Path, raw: Path, home: Path):
 
 def run_of(task, prepared, folder: Path, seed: int):
     """A run that has not started; the split is the seed's."""
-    from mri_tf.splits.sides import HowToSplit, choose_sides
+    from mri_tf.splits.sides import SplitOptions, choose_sides
     from mri_tf.train.fit import new_run
 
-    sides = choose_sides(prepared, task, HowToSplit("patient", None, None, seed))
+    sides = choose_sides(prepared, task, SplitOptions("patient", None, None, seed))
     return new_run(folder, task, prepared, sides, seed)
 
 
@@ -83,7 +83,7 @@ def time_epochs(task, prepared, home: Path, rounds: int) -> str:
     """Seconds an epoch of both paths: three short trainings each, in turns."""
     import keras
 
-    from mri_tf.network.build import build_parts, put_together
+    from mri_tf.network.build import build_parts, wrap_for_training
     from mri_tf.pipeline.epoch_plan import TrainingPlan
     from mri_tf.store.run import positions_of
     from mri_tf.train.feed import feed_features, feed_images
@@ -99,8 +99,8 @@ def time_epochs(task, prepared, home: Path, rounds: int) -> str:
     banked = feed_features(run, prepared, sides, plan, prefix, home / "banks")
     filling = time.perf_counter() - started
     paths = {
-        "plain": (put_together(task, parts), feed_images(task, prepared, sides, plan, {})),
-        "bank": (put_together(task, parts, suffix), banked),
+        "plain": (wrap_for_training(task, parts), feed_images(task, prepared, sides, plan, {})),
+        "bank": (wrap_for_training(task, parts, suffix), banked),
     }
     seconds: dict[str, list[float]] = {name: [] for name in paths}
     for model, _ in paths.values():

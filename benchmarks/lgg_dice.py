@@ -86,7 +86,7 @@ def train_ours(case: Case, minutes: float, seed: int) -> tuple[int, int, np.ndar
     import keras
 
     from mri_tf.models.registry import builder
-    from mri_tf.pipeline.batches import batch_function, ordered_batches, training_batches, walk
+    from mri_tf.pipeline.batches import batch_function, eval_batches, read_in_order, training_batches
     from mri_tf.pipeline.epoch_plan import TrainingPlan
     from mri_tf.train.loss import weighted_cross_entropy
 
@@ -109,7 +109,7 @@ def train_ours(case: Case, minutes: float, seed: int) -> tuple[int, int, np.ndar
         steps += 1
         if time.monotonic() > end:
             break
-    tests = ordered_batches(walk(case.prepared, case.test, 2), task, {})
+    tests = eval_batches(read_in_order(case.prepared, case.test, 2), task, {})
     predicted = [model.predict_on_batch(image).argmax(axis=-1) for image, _, _ in tests]
     return model.count_params(), steps, np.concatenate(predicted)
 
@@ -119,11 +119,11 @@ def train_ours(case: Case, minutes: float, seed: int) -> tuple[int, int, np.ndar
 
 def write_arrays(case: Case, home: Path) -> None:
     """Normalised voxels, channels first, masks, and what else the peer needs, into the folder."""
-    from mri_tf.pipeline.batches import ordered_batches, walk
+    from mri_tf.pipeline.batches import eval_batches, read_in_order
 
     for side, records in (("train", case.train), ("test", case.test)):
         images, masks = [], []
-        for image, mask, _ in ordered_batches(walk(case.prepared, records, 4), case.task, {}):
+        for image, mask, _ in eval_batches(read_in_order(case.prepared, records, 4), case.task, {}):
             images.append(np.moveaxis(image.numpy(), -1, 1).astype(np.float16))
             masks.append(mask.numpy().astype(np.uint8))
         np.save(home / f"{side}_images.npy", np.concatenate(images))

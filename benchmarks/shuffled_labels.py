@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-LEAST_COVERED = 17 / 20
+MIN_COVERED = 17 / 20
 SMALL = {
     "image_shape": (32, 32), "model_args": dict(conv_filters=4, dense_units=16),
     "split_fractions": (0.4, 0.1, 0.5), "learning_rate": 1e-2, "patience": 0,
@@ -60,7 +60,7 @@ def main() -> None:
     print(f"\n95 % intervals of {flags.seeds} seeds, {time.monotonic() - start:.0f} s:")
     for name, counter in found.items():
         print(f"{name}: {counter['yes']} cover chance, {counter['no']} do not, {counter['none']} none")
-    if found["balanced_accuracy"]["yes"] < LEAST_COVERED * flags.seeds:
+    if found["balanced_accuracy"]["yes"] < MIN_COVERED * flags.seeds:
         raise SystemExit("too few intervals cover chance")
 
 
@@ -84,7 +84,7 @@ def count(phantom: Phantom, seed: int | None, home: Path) -> dict:
 
     from data_prep.prepare.prepare import prepare
     from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
-    from mri_tf.splits.sides import HowToSplit, choose_sides
+    from mri_tf.splits.sides import SplitOptions, choose_sides
     from mri_tf.train.fit import fit_run, new_run
 
     keras.backend.clear_session()
@@ -93,7 +93,7 @@ def count(phantom: Phantom, seed: int | None, home: Path) -> dict:
         labels = np.random.default_rng([seed, len(labels)]).permutation(labels)
     phantom.manifest.assign(axial_level=labels).to_csv(phantom.raw / "manifest.csv", index=False)
     prepared, _ = prepare(phantom.task, phantom.task_file, phantom.raw, home / "data")
-    chosen = choose_sides(prepared, phantom.task, HowToSplit("patient", None, None, seed or 0))
+    chosen = choose_sides(prepared, phantom.task, SplitOptions("patient", None, None, seed or 0))
     run = new_run(home / "run", phantom.task, prepared, chosen, seed or 0)
     run = fit_run(run, prepared, None, devices=1)
     held_out = HeldOut(prepared, chosen.records[2], chosen.mode)

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     """Prepares a raw folder into a set of records; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
-    from data_prep.prepare.prepare import HowToPrepare, prepare
+    from data_prep.prepare.prepare import PrepareOptions, prepare
     from data_prep.prepare.pseudonyms import Pseudonyms, read_or_make_salt
     from mri_tf.task.files import find_task_file, load_task
 
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         salt_file = flags.salt_file or Path(f"{flags.out.absolute()}.salt")
         salt = read_or_make_salt(salt_file, flags.out)
         print(f"Pseudonyms use the salt in {salt_file}: keep it, and keep it private.")
-    how = HowToPrepare(flags.workers, flags.scheduler, flags.strict, Pseudonyms(salt))
+    how = PrepareOptions(flags.workers, flags.scheduler, flags.strict, Pseudonyms(salt))
     prepared, skipped = prepare(load_task(task_file), task_file, flags.raw, flags.out, how)
     for item in skipped:
         print(f"skipped {item.file}: {item.reason}", file=sys.stderr)

@@ -12,8 +12,8 @@ from mri_tf.export.parity import PARITY_RECORDS, session_of
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import predict_records, predict_whole
 from mri_tf.pipeline.bags import pad_slices, present_slices
-from mri_tf.pipeline.batches import walk, walk_bags
-from mri_tf.splits.units import bags_of, taken_slices
+from mri_tf.pipeline.batches import read_bags_in_order, read_in_order
+from mri_tf.splits.units import bags_of, select_slices
 from mri_tf.store.run import positions_of
 
 VOLUMES = 2  # as JSON they take seconds
@@ -44,15 +44,15 @@ def _asked(run, prepared, records) -> tuple[str, dict[str, np.ndarray], np.ndarr
     task, model, fitted = run.task, load_network(run), run.values["fitted"]
     if task.bag:
         outputs = predict_records(model, run, prepared, records)
-        bags = bags_of(prepared, taken_slices(task, prepared, records, fitted))
-        (batch,) = walk_bags(prepared, bags, len(bags), cut=cut_before(task))
+        bags = bags_of(prepared, select_slices(task, prepared, records, fitted))
+        (batch,) = read_bags_in_order(prepared, bags, len(bags), cut=cut_before(task))
         count = tf.shape(batch["weight"], tf.int64)[0]
         feed = {
             "slices" if name == "image" else name: pad_slices(array, batch["bag"], count).numpy()
             for name, array in arrays_of(batch, task).items()
         }
         return "slices", feed | {"mask": present_slices(batch["bag"], count).numpy()}, outputs
-    (batch,) = walk(prepared, records, len(records), cut=cut_before(task))
+    (batch,) = read_in_order(prepared, records, len(records), cut=cut_before(task))
     arrays = arrays_of(batch, task)
     if task.kind == "segmentation":
         outputs = predict_whole(model, task, seen_by_network(arrays, task, fitted))

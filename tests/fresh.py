@@ -5,24 +5,24 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
-from mri_tf.calibration.calibrator import Answers, to_values
+from mri_tf.calibration.calibrator import Calibrator, to_values
 from mri_tf.calibration.operating_point import OperatingPoint
 from mri_tf.export.inputs import array_shapes
 from mri_tf.export.out_of_distribution import fit_ranges, image_statistics
-from mri_tf.export.saved_model import Served
+from mri_tf.export.saved_model import ExportSource
 from mri_tf.network.build import build_network
 from mri_tf.task import Task
 
 
-def served_of(task: Task) -> Served:
+def served_of(task: Task) -> ExportSource:
     """A network of fresh weights with made-up answers and ranges."""
     keras.utils.set_random_seed(0)
     point = OperatingPoint("balanced_accuracy", None, (0.4, 0.6), None, None, 9)
-    answers = to_values(Answers(0.7, (0.5, 0.5), (0.8, 0.2), point, 0.5))
+    answers = to_values(Calibrator(0.7, (0.5, 0.5), (0.8, 0.2), point, 0.5))
     run = SimpleNamespace(task=task, values={"answers": answers, "fitted": {"pixel_mm": 0.5}})
     images = np.random.default_rng(9).normal(5, 1, (4, 8, 8, len(task.channels)))
     ranges = fit_ranges(image_statistics(images), task.channels, {})
-    return Served(build_network(task), run, ranges, "float32")
+    return ExportSource(build_network(task), run, ranges, "float32")
 
 
 def feed_of(task: Task, count: int = 3) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from data_prep.layout import find_layout
 from mri_tf.calibration.calibrator import from_values
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import predict_records, predict_whole
-from mri_tf.pipeline.batches import ordered_batches, walk
+from mri_tf.pipeline.batches import eval_batches, read_in_order
 from mri_tf.predict.__main__ import main as predict
 from mri_tf.predict.files import write_label_picture, write_on_source
 from mri_tf.splits.units import answered
@@ -112,7 +112,7 @@ def _label_difference(run, prepared, records, kept: dict, out: Path) -> float:
     slices that were prepared."""
     task, model = run.task, load_network(run)
     found = json.loads((out / "answers.json").read_text())["answers"]
-    batches = ordered_batches(walk(prepared, records, 1), task, run.values["fitted"])
+    batches = eval_batches(read_in_order(prepared, records, 1), task, run.values["fitted"])
     studies: dict[int, list] = {}
     for record, (image, _, _) in zip(records, batches, strict=True):
         outputs = predict_whole(model, task, image)[0]

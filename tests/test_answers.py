@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score
 
-from mri_tf.calibration.calibrator import Answers, fit_answers, from_values, to_values
+from mri_tf.calibration.calibrator import Calibrator, fit_calibrator, from_values, to_values
 from mri_tf.calibration.operating_point import OperatingPoint
-from mri_tf.calibration.prediction_sets import EVERYTHING
+from mri_tf.calibration.prediction_sets import ALL_CLASSES
 from mri_tf.task import Task
 
 PRIOR = np.array([0.7, 0.2, 0.1])
@@ -39,7 +39,7 @@ def fitted(task: Task, count: int = 300, trained=(60, 60, 60), natural=None, see
     outputs, truth = outputs_of(count, PRIOR[: len(trained)] / PRIOR[: len(trained)].sum(),
                                 np.ones(len(trained)) / len(trained), seed)  # fmt: skip
     patients = np.arange(count).astype(str)
-    return fit_answers(outputs, truth, patients, task, (trained, natural or trained)), outputs, truth
+    return fit_calibrator(outputs, truth, patients, task, (trained, natural or trained)), outputs, truth
 
 
 # ---- fitted on the validation side
@@ -67,7 +67,7 @@ def test_where_a_training_size_limited_the_sides_the_whole_sides_shares_are_repo
 
 def test_where_a_training_size_limited_the_sides_prediction_sets_hold_every_class():
     limited, outputs, _ = fitted(made(), 500, (20, 20, 20), natural=(700, 200, 100))
-    assert limited.set_threshold == EVERYTHING
+    assert limited.set_threshold == ALL_CLASSES
     assert limited.sets(outputs).all()
     assert limited.sets(np.eye(3)).all()
     whole, outputs, _ = fitted(made(oversample=True), 500, (700, 200, 100))
@@ -84,7 +84,7 @@ def test_prediction_sets_hold_the_truth_of_new_records_as_often_as_they_promise(
 def test_a_class_never_trained_on_is_never_reported_nor_decided():
     outputs, truth = outputs_of(400, PRIOR, np.array([0.5, 0.5, 0]), seed=0)
     patients = np.arange(400).astype(str)
-    answers = fit_answers(outputs, truth, patients, made(), ((300, 100, 0), (300, 100, 0)))
+    answers = fit_calibrator(outputs, truth, patients, made(), ((300, 100, 0), (300, 100, 0)))
     assert answers.natural == (0.75, 0.25, 0)
     new = np.concatenate([np.eye(3), np.full((1, 3), 1 / 3), outputs])
     reported = answers.probabilities(new)
@@ -102,7 +102,7 @@ def test_a_class_that_a_training_size_left_out_has_no_natural_share():
 def test_a_validation_side_of_classes_never_trained_on_leaves_bayes_rule():
     truth, patients = np.full(5, 2), np.arange(5).astype(str)
     outputs = np.full((5, 3), 1 / 3)
-    answers = fit_answers(outputs, truth, patients, made(), ((30, 10, 0), (30, 10, 0)))
+    answers = fit_calibrator(outputs, truth, patients, made(), ((30, 10, 0), (30, 10, 0)))
     assert answers.temperature == 1 and answers.reason
     assert answers.point.value is None and answers.point.reason
     assert answers.sets(outputs).all()
@@ -149,7 +149,7 @@ def test_another_prior_moves_the_probabilities_and_not_the_decisions():
 # ---- the same in the export's graph
 
 
-def in_graph(answers: Answers):
+def in_graph(answers: Calibrator):
     """`answer_in_graph` of a run that holds these answers, on arrays."""
     import tensorflow as tf
 
@@ -166,7 +166,7 @@ def in_graph(answers: Answers):
     return on_arrays
 
 
-def any_answers(rng: np.random.Generator, classes: int, absent: bool) -> Answers:
+def any_answers(rng: np.random.Generator, classes: int, absent: bool) -> Calibrator:
     """Answers of random shares, temperature and factors; with `absent` class 0 was never trained on."""
     there = np.arange(classes) >= absent
     natural, trained = rng.dirichlet(np.ones(classes)) * there, rng.dirichlet(np.ones(classes)) * there
@@ -174,7 +174,7 @@ def any_answers(rng: np.random.Generator, classes: int, absent: bool) -> Answers
     factors = np.where(there, 1 / np.where(there, natural, 1), 0) ** rng.choice([0, 0.5, 1])
     point = OperatingPoint("balanced_accuracy", None, tuple(factors / factors.sum()), None, None, 9)
     temperature = float(np.exp(rng.uniform(np.log(0.05), np.log(20))))
-    return Answers(temperature, tuple(trained.tolist()), tuple(natural.tolist()), point, 0.5)
+    return Calibrator(temperature, tuple(trained.tolist()), tuple(natural.tolist()), point, 0.5)
 
 
 def any_outputs(rng: np.random.Generator, classes: int) -> np.ndarray:
@@ -209,7 +209,7 @@ def test_a_network_that_collapsed_to_one_answer_gets_one_decision_everywhere():
             natural = np.array(answers.natural)
             point = OperatingPoint("balanced_accuracy", None, tuple(1 / natural), None, None, 9)
             even = np.full(classes, 1 / classes)
-            answers = Answers(answers.temperature, tuple(even), answers.natural, point, 0.5)
+            answers = Calibrator(answers.temperature, tuple(even), answers.natural, point, 0.5)
             outputs = np.tile(even.astype(np.float32), (3, 1))
             assert answers.decisions(outputs).tolist() == [0, 0, 0]
             assert in_graph(answers)(outputs)["decision"].tolist() == [0, 0, 0]
@@ -217,7 +217,7 @@ def test_a_network_that_collapsed_to_one_answer_gets_one_decision_everywhere():
 
 def test_of_equal_classes_the_lowest_label_is_decided_in_the_graph_too():
     point = OperatingPoint("accuracy", None, (1 / 3, 1 / 3, 1 / 3), None, None, 9)
-    answers = Answers(1.0, (0.2, 0.4, 0.4), (0.2, 0.4, 0.4), point, 0.5)
+    answers = Calibrator(1.0, (0.2, 0.4, 0.4), (0.2, 0.4, 0.4), point, 0.5)
     outputs = np.array([[0.4, 0.4, 0.2], [0.2, 0.4, 0.4], [0, 0.5, 0.5]], np.float32)
     assert answers.decisions(outputs).tolist() == [0, 1, 1]
     assert in_graph(answers)(outputs)["decision"].tolist() == [0, 1, 1]

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from mri_tf.core.errors import InputError
 from mri_tf.explain.saliency import check_layer, grad_cam, guided_backpropagation, guided_copy
-from mri_tf.models import backbone_classifier, backbone_ensemble, backbones
+from mri_tf.models import backbone_classifier, backbones
 from mri_tf.models.registry import builder, check_model_args
 from mri_tf.network.build import check_task
 from mri_tf.task import Task
@@ -48,7 +48,7 @@ def files(source, tmp_path_factory):
 @pytest.fixture(scope="session")
 def grey(files):
     keras.utils.set_random_seed(0)
-    return backbone_classifier.build((SIDE, SIDE, 1), 2, weights=files["file"])
+    return backbone_classifier.backbone_classifier((SIDE, SIDE, 1), 2, weights=files["file"])
 
 
 def _images(channels, seed=1, count=2):
@@ -79,7 +79,7 @@ def test_a_preset_folder_is_the_file_and_the_backbone_is_cut_where_it_is_told(
     source, files, cut_after, channels
 ):
     image = keras.Input((SIDE, SIDE, 3))
-    cut = _tensor(image, backbones.inlined(image, "resnet18", files["preset"], cut_after))
+    cut = _tensor(image, backbones.add_backbone(image, "resnet18", files["preset"], cut_after))
     assert cut.output.shape[-1] == channels
     colour = _images(3)
     last = "stack0_block1_out" if cut_after == "stack0" else cut_after
@@ -90,7 +90,7 @@ def test_a_preset_folder_is_the_file_and_the_backbone_is_cut_where_it_is_told(
 def test_z_scores_are_taken_for_images_scaled_by_imagenet_s_mean_and_sd(files):
     image = keras.Input((SIDE, SIDE, 3))
     unit, zscore = (
-        _tensor(image, backbones.inlined(image, "resnet18", files["file"], "conv1", how))
+        _tensor(image, backbones.add_backbone(image, "resnet18", files["file"], "conv1", how))
         for how in ("unit", "zscore")
     )
     colour = _images(3)
@@ -100,7 +100,7 @@ def test_z_scores_are_taken_for_images_scaled_by_imagenet_s_mean_and_sd(files):
 
 def test_of_four_channels_the_fourth_stands_beside_the_first_colour(source, files):
     image = keras.Input((SIDE, SIDE, 4))
-    x = backbones.inlined(image, "resnet18", files["file"], "conv1_conv", "zscore")
+    x = backbones.add_backbone(image, "resnet18", files["file"], "conv1_conv", "zscore")
     four = _images(4)
     as_three = np.stack([four[..., 0] + four[..., 3], four[..., 1], four[..., 2]], axis=-1) * 0.75
     wanted = _features(source, as_three, "conv1_conv")
@@ -159,7 +159,7 @@ def test_vgg_takes_red_first_though_its_weights_took_blue_first(tmp_path):
     own = keras.applications.VGG16(include_top=False, weights=None, input_shape=(None, None, 3))
     own.save_weights(tmp_path / "vgg.weights.h5")
     image = keras.Input((SIDE, SIDE, 3))
-    x = backbones.inlined(image, "vgg16", str(tmp_path / "vgg.weights.h5"), "block1_conv1")
+    x = backbones.add_backbone(image, "vgg16", str(tmp_path / "vgg.weights.h5"), "block1_conv1")
     colour = _images(3)
     as_trained = keras.applications.vgg16.preprocess_input(colour * 255)
     wanted = _features(own, as_trained, "block1_conv1")
@@ -170,7 +170,7 @@ def test_inception_s_layers_are_named_by_their_block_however_many_were_built_bef
     paths = []
     for _ in range(2):
         image = keras.Input((80, 96, 1))
-        cut = _tensor(image, backbones.inlined(image, "inception_v3", "none", "mixed1"))
+        cut = _tensor(image, backbones.add_backbone(image, "inception_v3", "none", "mixed1"))
         paths.append([variable.path for variable in cut.trainable_variables])
     assert paths[0] == paths[1]
     assert "mixed1_conv2d_1/kernel" in paths[0]
@@ -180,14 +180,14 @@ def test_inception_s_layers_are_named_by_their_block_however_many_were_built_bef
 
 def test_densenet_is_cut_after_a_block():
     image = keras.Input((SIDE, 48, 2))
-    x = backbones.inlined(image, "densenet121", "none", "conv2")
+    x = backbones.add_backbone(image, "densenet121", "none", "conv2")
     assert x.shape == (None, SIDE // 4, 12, 256)
 
 
 def test_the_partial_imagenet_weights_load_and_see_edges(shared_data):
     file = shared_data.parent / "weights" / "resnet18_imagenet_partial.weights.h5"
     image = keras.Input((SIDE, SIDE, 1))
-    x = backbones.inlined(image, "resnet18", str(file), "stack2")
+    x = backbones.add_backbone(image, "resnet18", str(file), "stack2")
     model = _tensor(image, x)
     assert x.shape == (None, 4, 4, 256)
     kernels = model.get_layer("conv1_conv").kernel.numpy()
@@ -259,22 +259,22 @@ def test_weights_of_another_network_are_refused(source, files, tmp_path):
     for name in ("empty.weights.h5", "cut.weights.h5", "folder"):
         weights = tmp_path / name
         with pytest.raises(InputError, match="weights of resnet18"):
-            backbones.inlined(image, "resnet18", str(weights))
+            backbones.add_backbone(image, "resnet18", str(weights))
     with pytest.raises(InputError, match="weights of vgg16"):
-        backbones.inlined(image, "vgg16", files["file"])
+        backbones.add_backbone(image, "vgg16", files["file"])
     with pytest.raises(InputError, match="of vgg16 are a file"):
-        backbones.inlined(image, "vgg16", files["preset"])
+        backbones.add_backbone(image, "vgg16", files["preset"])
     for weights in files.values():
         with pytest.raises(InputError, match="weights of resnet34"):
-            backbones.inlined(image, "resnet34", weights)
+            backbones.add_backbone(image, "resnet34", weights)
 
 
 def test_a_stage_that_does_not_exist_and_an_image_too_small_are_refused():
     image = keras.Input((SIDE, SIDE, 3))
     with pytest.raises(InputError, match="stack0, stack1, stack2, stack3"):
-        backbones.inlined(image, "resnet18", "none", "stack4")
+        backbones.add_backbone(image, "resnet18", "none", "stack4")
     with pytest.raises(InputError, match="at least 75"):
-        backbones.inlined(image, "inception_v3", "none")
+        backbones.add_backbone(image, "inception_v3", "none")
 
 
 def test_a_file_without_a_builder_is_no_model():
@@ -292,7 +292,7 @@ def test_a_file_without_a_builder_is_no_model():
 def test_an_ensemble_answers_the_mean_of_networks_that_see_one_channel_each(files):
     keras.utils.set_random_seed(0)
     shape, short = (SIDE, SIDE, 2), dict(weights=files["file"], cut_after="stack0")
-    model = backbone_ensemble.build(shape, 2, **short)
+    model = backbone_classifier.backbone_ensemble(shape, 2, **short)
     members = keras.Model(
         model.input, [model.get_layer(f"channel{k}_probabilities").output for k in range(2)]
     )
@@ -304,6 +304,6 @@ def test_an_ensemble_answers_the_mean_of_networks_that_see_one_channel_each(file
     assert np.abs(second - second_again).max() > 1e-4
     np.testing.assert_allclose(model.predict_on_batch(images), (first + second) / 2, atol=1e-6)
     # Each member is what a classifier of that channel alone is.
-    alone = backbone_classifier.build((SIDE, SIDE, 1), 2, **short)
+    alone = backbone_classifier.backbone_classifier((SIDE, SIDE, 1), 2, **short)
     alone.get_layer("probabilities").set_weights(model.get_layer("channel1_probabilities").get_weights())
     np.testing.assert_allclose(alone.predict_on_batch(images[..., 1:]), second, atol=1e-6)

@@ -10,7 +10,7 @@ from small import sides_of
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.errors import InputError
 from mri_tf.network.build import build_network, load_network
-from mri_tf.pipeline.batches import batch_function, walk
+from mri_tf.pipeline.batches import batch_function, read_in_order
 from mri_tf.pipeline.epoch_plan import TrainingPlan, plain_batches
 from mri_tf.splits.split import split_units, tie_together
 from mri_tf.task.files import load_task
@@ -51,7 +51,7 @@ def test_identity_copies_are_the_features_of_the_plain_path_in_half_precision(th
     side = _side(thirds)
     bank = fill_bank(tmp_path, prefix, side, "one")
     plain = batch_function(side.task, training=False)
-    images = [plain(batch)[0] for batch in walk(side.prepared, side.records, 64)]
+    images = [plain(batch)[0] for batch in read_in_order(side.prepared, side.records, 64)]
     for file, wanted in zip(bank.files, prefix(images[0], training=False), strict=True):
         assert file.shape[0] == len(side.records) * (1 + COPIES) and file.dtype == np.float16
         identity = file[:: 1 + COPIES][: len(images[0])]
@@ -117,7 +117,7 @@ def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix
         path.write_bytes(data)
 
     with monkeypatch.context() as patch, pytest.raises(_Stop):
-        patch.setattr(bank_module, "write_at_once", stop_at_third)
+        patch.setattr(bank_module, "write_atomic", stop_at_third)
         fill_bank(tmp_path / "torn", prefix, _side(thirds), "one")
     read = []
     original = bank_module.read_dataset
@@ -149,7 +149,7 @@ def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
             raise _Stop
 
     with monkeypatch.context() as patch, pytest.raises(_Stop):
-        patch.setattr(bank_module, "write_at_once", stop_at_third)
+        patch.setattr(bank_module, "write_atomic", stop_at_third)
         fill_bank(tmp_path / "torn", prefix, replace(side, task=replace(side.task, batch_size=8)), "one")
     wider = replace(side, task=replace(side.task, batch_size=32))
     again = fill_bank(tmp_path / "torn", prefix, wider, "one")

@@ -14,7 +14,7 @@ import pytest
 from fake_train import PYTHON, FakeTrain, driver, is_alive, job_of
 
 from mri_tf.core.errors import InputError, RunFailed
-from mri_tf.core.subprocesses import ended_together
+from mri_tf.core.subprocesses import terminate_children
 from mri_tf.study import cell as cells
 from mri_tf.study.__main__ import run_all
 from mri_tf.study.cell import finished_row, restarts_of, run_cell, run_of
@@ -33,7 +33,7 @@ def fake(tmp_path, monkeypatch):
     for name, value in fake.environment.items():
         monkeypatch.setenv(name, value)
     yield fake
-    with ended_together():
+    with terminate_children():
         pass  # an interrupted study is over; the next test is another
 
 
@@ -301,7 +301,7 @@ def test_a_failed_cell_is_a_row_and_the_others_go_on(fake, tmp_path, pool):
     fake.order("b-s0", "say 3 error: it broke.")
     fake.order("c-s0", KILLED, KILLED)
     jobs = [job_of(tmp_path, name) for name in "abcd"]
-    with ended_together():
+    with terminate_children():
         rows = run_all(pool, jobs, "cells")
     assert {name: row["status"] for name, row in rows.items()} == {
         "a": "done", "b": "failed", "c": "failed", "d": "done"
@@ -327,7 +327,7 @@ def test_an_error_of_the_study_itself_ends_its_train_processes(fake, tmp_path, p
         until(lambda: fake.begun("slow-s0"))
         return run_cell(other | {"identity": "two"})
 
-    with pytest.raises(InputError), ended_together():
+    with pytest.raises(InputError), terminate_children():
         row = pool.submit(run_cell, slow)
         pool.submit(run_and_find_another_study).result()
     with pytest.raises(KeyboardInterrupt):
@@ -336,11 +336,11 @@ def test_an_error_of_the_study_itself_ends_its_train_processes(fake, tmp_path, p
 
 
 def test_after_an_interruption_the_next_study_of_this_process_runs(fake, tmp_path, pool):
-    with pytest.raises(KeyboardInterrupt), ended_together():
+    with pytest.raises(KeyboardInterrupt), terminate_children():
         raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt):
         run_cell(job_of(tmp_path, "c"))
-    with ended_together():
+    with terminate_children():
         assert run_cell(job_of(tmp_path, "c"))["status"] == "done"
 
 

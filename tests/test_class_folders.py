@@ -11,10 +11,10 @@ from PIL import Image
 
 from data_prep.layouts.class_folders import list_cases
 from data_prep.phantom.class_pictures.dataset import class_names, write_class_pictures
-from data_prep.prepare.prepare import HowToPrepare, prepare
+from data_prep.prepare.prepare import PrepareOptions, prepare
 from data_prep.prepare.pseudonyms import Pseudonyms
 from mri_tf.core.errors import InputError
-from mri_tf.splits.sides import HowToSplit, choose_sides
+from mri_tf.splits.sides import SplitOptions, choose_sides
 from mri_tf.store.prepared import PRIVATE, Prepared
 from mri_tf.task.files import FOLDER, load_task
 
@@ -27,7 +27,7 @@ TASK = Task(
     model_args=dict(conv_filters=2, dense_units=8), epochs=1,
 )
 """
-ONE_PROCESS = HowToPrepare()
+ONE_PROCESS = PrepareOptions()
 
 
 def picture(seed: int, side: int = 64) -> Image.Image:
@@ -62,7 +62,7 @@ def test_a_task_file_that_names_its_layout_is_enough(own):
     assert not found.patients_known
     np.testing.assert_array_equal(np.bincount(found.labels), [5, 4, 4])
     assert len(set(found.groups)) == 12
-    sides = choose_sides(found, load_task(own / "thirds.py"), HowToSplit(None, None, None, 0))
+    sides = choose_sides(found, load_task(own / "thirds.py"), SplitOptions(None, None, None, 0))
     assert sides.mode == "group"
     groups = [set(found.groups[side]) for side in sides.records]
     assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
@@ -156,9 +156,9 @@ def test_nothing_to_read_is_refused(tmp_path, words):
 @pytest.mark.slow
 def test_pseudonyms_name_the_groups_and_workers_change_nothing(own):
     one, _ = prepared(own)
-    two, _ = prepared(own, HowToPrepare(workers=2), "two")
+    two, _ = prepared(own, PrepareOptions(workers=2), "two")
     assert one.content_fingerprint() == two.content_fingerprint()
-    salted, _ = prepared(own, HowToPrepare(pseudonyms=Pseudonyms(b"x" * 32)), "salted")
+    salted, _ = prepared(own, PrepareOptions(pseudonyms=Pseudonyms(b"x" * 32)), "salted")
     assert not set(salted.groups) & set(one.groups)
     assert all(patient == group for patient, group in zip(salted.patients, salted.groups, strict=True))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from mri_tf.calibration.prediction_sets import (
-    EVERYTHING,
+    ALL_CLASSES,
     fit_conformal,
     prediction_sets,
     resplit_coverage,
@@ -100,9 +100,9 @@ def test_with_one_record_a_patient_the_threshold_is_an_order_statistic(level, co
 
 def test_too_few_patients_for_the_level_give_every_class():
     probabilities, truth, patients = simulated(np.random.default_rng(2), np.full(8, 50))
-    assert fit_conformal(probabilities, truth, patients, 0.9) == EVERYTHING
-    assert prediction_sets(probabilities, EVERYTHING).all()
-    assert fit_conformal(probabilities[:0], truth[:0], patients[:0]) == EVERYTHING
+    assert fit_conformal(probabilities, truth, patients, 0.9) == ALL_CLASSES
+    assert prediction_sets(probabilities, ALL_CLASSES).all()
+    assert fit_conformal(probabilities[:0], truth[:0], patients[:0]) == ALL_CLASSES
 
 
 def test_the_same_records_twice_change_nothing():

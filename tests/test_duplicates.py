@@ -88,7 +88,7 @@ def test_the_angle_of_a_pair_says_how_the_first_was_turned():
 
 
 def test_the_angle_is_where_the_alignment_begins(monkeypatch):
-    monkeypatch.setattr("data_prep.ops.image_similarity.MOST_STEPS", 0)
+    monkeypatch.setattr("data_prep.ops.image_similarity.MAX_STEPS", 0)
     image = phantoms(1)[0]
     first, second = thumb_of(image), thumb_of(image.rotate(3, Image.Resampling.BICUBIC))
     right, none, wrong = (likeness(first, second, degrees) for degrees in (3.0, 0.0, -3.0))

@@ -28,7 +28,7 @@ from mri_tf.export.publish import export_run
 from mri_tf.export.saved_model import signatures
 from mri_tf.export.warm_up import write_warm_up
 from mri_tf.network.build import load_network
-from mri_tf.pipeline.batches import walk
+from mri_tf.pipeline.batches import read_in_order
 from mri_tf.serve.models import Spec
 from mri_tf.splits.split import split_units, tie_together
 from mri_tf.store.run import positions_of
@@ -75,7 +75,7 @@ def served(exported):
 def feed(exported) -> dict[str, np.ndarray]:
     """The arrays of the held-out records."""
     run, prepared, _ = exported
-    (batch,) = walk(prepared, positions_of(run, prepared)[2], 64)
+    (batch,) = read_in_order(prepared, positions_of(run, prepared)[2], 64)
     return {name: array.numpy() for name, array in arrays_of(batch, run.task).items()}
 
 

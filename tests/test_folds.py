@@ -11,13 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mri_tf.core.errors import InputError
-from mri_tf.splits.sides import HowToSplit, choose_sides, units_of
+from mri_tf.splits.sides import SplitOptions, choose_sides, units_of
 from mri_tf.store.prepared import Prepared
 from mri_tf.study.design import WHOLE, Cell, Plan, cells_of, check_plan, fold_patients, split_file
 from mri_tf.study.jobs import Place, Variant, cell_jobs
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
-from mri_tf.train.datasets import TaskAndFile
+from mri_tf.train.datasets import LoadedTask
 
 PLAN = Plan(("manual",), folds=2, repeats=1, train_sizes=(WHOLE,), keep_all=(), restarts=1, seed=0)
 TASK = Task(
@@ -117,7 +117,7 @@ def test_a_cells_split_file_gives_train_those_sides(tmp_path_factory, prepared, 
     for cell in cells_of(plan):
         sides = found[cell.repeat, cell.fold]
         path.write_text(json.dumps(split_file(plan, TASK.class_names, sides, cell)))
-        chosen = choose_sides(prepared, TASK, HowToSplit(None, path, None, 0))
+        chosen = choose_sides(prepared, TASK, SplitOptions(None, path, None, 0))
         assert chosen.mode == "file"
         for side, records in zip(SIDES, chosen.records, strict=True):
             assert set(prepared.patients[records]) == set(sides[side])
@@ -265,7 +265,7 @@ def test_larger_training_sizes_hold_smaller_ones(tmp_path_factory, prepared, few
         for size in plan.train_sizes:
             values = split_file(plan, TASK.class_names, sides, Cell("manual", *fold, size))
             (folder / "split.json").write_text(json.dumps(values))
-            how = HowToSplit(None, folder / "split.json", None, 0)
+            how = SplitOptions(None, folder / "split.json", None, 0)
             drawn.append(choose_sides(prepared, TASK, how).records)
         small, large = drawn
         whole = prepared.labels[np.isin(prepared.patients, sides["train"])]
@@ -335,12 +335,12 @@ def test_restarts_have_seeds_of_their_own_and_repeats_too():
 
 def variant_of(name, prepared, feature_prepared=None, epochs=1, feature_epochs=1):
     task = replace(TASK, epochs=epochs)
-    given_task = TaskAndFile(task, task, Path("/tasks/levels.py"))
+    given_task = LoadedTask(task, task, Path("/tasks/levels.py"))
     if feature_prepared is None:
         return Variant(name, given_task, prepared, None, None)
     pools = replace(POOLS, epochs=feature_epochs)
     return Variant(
-        name, given_task, prepared, TaskAndFile(pools, pools, Path("/tasks/pools.py")), feature_prepared
+        name, given_task, prepared, LoadedTask(pools, pools, Path("/tasks/pools.py")), feature_prepared
     )
 
 

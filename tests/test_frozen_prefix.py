@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from mri_tf.models.feature_classifier import build as feature_classifier
-from mri_tf.models.mnet import build as mnet
+from mri_tf.models.feature_classifier import feature_classifier
+from mri_tf.models.mnet import mnet
 from mri_tf.train.frozen_prefix import split_at_frozen
 
 

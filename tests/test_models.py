@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import InputError
-from mri_tf.models import feature_classifier, mnet, vgg
+from mri_tf.models import mnet, vgg
+from mri_tf.models.feature_classifier import feature_classifier
 from mri_tf.models.registry import builder, check_model_args
 from mri_tf.network.build import build_network
 from mri_tf.task import Task
@@ -31,7 +32,7 @@ def randomised(model: keras.Model, seed=0) -> keras.Model:
 
 
 def tiny_mnet(seed=0, side=SIDE, channels=1) -> keras.Model:
-    return randomised(mnet.build((side, side, channels), CLASSES, start_filters=FILTERS), seed)
+    return randomised(mnet.mnet((side, side, channels), CLASSES, start_filters=FILTERS), seed)
 
 
 def images(count=4, side=SIDE, channels=1, seed=1) -> np.ndarray:
@@ -51,9 +52,9 @@ def forward(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 
 def test_mnet_and_its_classifier_have_the_parameters_of_the_paper():
-    network = mnet.build((128, 128, 1), 17, start_filters=16)
+    network = mnet.mnet((128, 128, 1), 17, start_filters=16)
     own = network.count_params()
-    model = feature_classifier.build(network, 9, conv_filters=16, dense_units=100, repeats=3)
+    model = feature_classifier(network, 9, conv_filters=16, dense_units=100, repeats=3)
     assert network.output_shape == (None, 128, 128, 17)
     assert model.output_shape == (None, 9)
     assert model.get_layer("pooled_features").output.shape == (None, 64, 64, 496)
@@ -63,20 +64,20 @@ def test_mnet_and_its_classifier_have_the_parameters_of_the_paper():
 
 
 def test_scratch_has_the_parameters_of_the_paper():
-    model = vgg.build((128, 128, 1), 9, conv_filters=16, dense_units=100)
+    model = vgg.vgg((128, 128, 1), 9, conv_filters=16, dense_units=100)
     assert 0.9e6 < model.count_params() < 1.3e6  # the paper: about 1 million
     assert model.output_shape == (None, 9)
 
 
 @pytest.mark.parametrize("filters", [2, 3])
 def test_the_features_are_31_times_the_first_width(filters):
-    network = mnet.build((SIDE, SIDE, 1), CLASSES, start_filters=filters)
+    network = mnet.mnet((SIDE, SIDE, 1), CLASSES, start_filters=filters)
     assert mnet.full_resolution_features(network).output_shape == (None, SIDE, SIDE, 31 * filters)
     assert mnet.pooled_features(network).output_shape == (None, SIDE // 2, SIDE // 2, 31 * filters)
 
 
 def test_oblong_images_of_several_channels_are_taken():
-    network = mnet.build((32, 48, 3), CLASSES, start_filters=1)
+    network = mnet.mnet((32, 48, 3), CLASSES, start_filters=1)
     assert network.output_shape == (None, 32, 48, CLASSES)
 
 
@@ -112,8 +113,8 @@ def test_probabilities_sum_to_one_in_every_network():
     small = dict(conv_filters=2, dense_units=4)
     for model in (
         network,
-        feature_classifier.build(network, CLASSES, repeats=2, **small),
-        vgg.build((SIDE, SIDE, 1), CLASSES, **small),
+        feature_classifier(network, CLASSES, repeats=2, **small),
+        vgg.vgg((SIDE, SIDE, 1), CLASSES, **small),
     ):
         probabilities = forward(model, images())
         assert probabilities.dtype == np.float32
@@ -146,7 +147,7 @@ def learn(model: keras.Model, batch: tuple, eagerly: bool = False) -> None:
 @pytest.mark.parametrize(
     "build",
     [
-        lambda features: feature_classifier.build(
+        lambda features: feature_classifier(
             features, CLASSES, conv_filters=2, dense_units=4, repeats=2
         ),
         lambda features: build_network(a_task(), features),
@@ -189,7 +190,7 @@ def test_a_segmentation_network_on_its_own_does_learn():
 
 
 @pytest.mark.parametrize(
-    ("build", "shape"), [(mnet.build, (40, 32, 1)), (mnet.build, (32, 40, 1)), (vgg.build, (48, 64, 1))]
+    ("build", "shape"), [(mnet.mnet, (40, 32, 1)), (mnet.mnet, (32, 40, 1)), (vgg.vgg, (48, 64, 1))]
 )
 def test_an_image_that_cannot_be_halved_often_enough_is_refused(build, shape):
     with pytest.raises(InputError) as error:

@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from mri_tf.core.errors import InputError
-from mri_tf.models import feature_classifier3d, grader3d, mnet3d, unet3d, vgg3d
-from mri_tf.models.layers import conv3d
+from mri_tf.models import grader3d, mnet, unet3d, vgg
+from mri_tf.models.feature_classifier import feature_classifier3d
+from mri_tf.models.layers import conv as convolution
 from mri_tf.models.registry import builder, check_model_args
 
 CLASSES = 3
@@ -42,7 +43,7 @@ def half_precision():
 def test_filters_get_the_gradient_of_float32_in_volumes_thinner_than_the_kernel(depth):
     shape = (depth, 4, 4, 8)
     image = keras.Input(shape)
-    layer = keras.Model(image, conv3d(image, 8, 3, "conv"))
+    layer = keras.Model(image, convolution(image, 8, 3, "conv"))
     rng = np.random.default_rng(depth)
     x, weights = (rng.normal(size=(4, *shape)).astype(np.float32) for _ in range(2))
     with tf.GradientTape() as tape:
@@ -71,26 +72,26 @@ def inner(model: keras.Model, *names: str) -> keras.Model:
 
 
 def tiny_mnet(size=SIZE, channels=1) -> keras.Model:
-    return mnet3d.build((*size, channels), CLASSES, start_filters=2)
+    return mnet.mnet3d((*size, channels), CLASSES, start_filters=2)
 
 
 def tiny_classifier(size=(32, 32, 64)) -> keras.Model:
-    return feature_classifier3d.build(
+    return feature_classifier3d(
         tiny_mnet(size), CLASSES, conv_filters=2, dense_units=16, repeats=2
     )
 
 
 def tiny_vgg(size=(32, 32, 64)) -> keras.Model:
-    return vgg3d.build((*size, 1), CLASSES, conv_filters=2, dense_units=16)
+    return vgg.vgg3d((*size, 1), CLASSES, conv_filters=2, dense_units=16)
 
 
 def tiny_unet(size=SIZE, channels=1, **arguments) -> keras.Model:
-    return unet3d.build((*size, channels), CLASSES, **{"filters": 2, "levels": 3, **arguments})
+    return unet3d.unet3d((*size, channels), CLASSES, **{"filters": 2, "levels": 3, **arguments})
 
 
 def tiny_grader(size=SIZE, channels=1, **arguments) -> keras.Model:
     arguments = {"filters": 2, "dense_units": 16, **arguments}
-    return grader3d.build((*size, channels), CLASSES, **arguments)
+    return grader3d.grader3d((*size, channels), CLASSES, **arguments)
 
 
 NETWORKS = {
@@ -132,25 +133,25 @@ def test_mnet_has_five_levels_and_a_right_leg_of_three():
     wanted += sum(pair(width[level - 1] + n, width[level]) for level in range(2, 6))
     wanted += sum(pair(width[level + 1] + width[level], width[level]) for level in range(1, 5))
     wanted += 7 * n * 20 + 20
-    network = mnet3d.build((128, 128, 128, 1), 20)
+    network = mnet.mnet3d((128, 128, 128, 1), 20)
     assert network.count_params() == wanted
     assert network.output_shape == (None, 128, 128, 128, 20)
-    assert mnet3d.pooled_features(network).output_shape == (None, 64, 64, 64, 84)
-    assert mnet3d.full_resolution_features(network).output_shape == (None, 128, 128, 128, 84)
+    assert mnet.pooled_features(network).output_shape == (None, 64, 64, 64, 84)
+    assert mnet.full_resolution_features(network).output_shape == (None, 128, 128, 128, 84)
 
 
 def test_the_classifier_on_features_is_that_of_recipe_a():
-    network = mnet3d.build((128, 128, 128, 1), 20)
+    network = mnet.mnet3d((128, 128, 128, 1), 20)
     own = network.count_params()
     scores = sum(layer.count_params() for layer in network.layers if layer.name.startswith("score"))
-    model = feature_classifier3d.build(network, 3)
+    model = feature_classifier3d(network, 3)
     wanted = conv(84, 32) + 3 * conv(32, 32) + 4 * BATCH_NORM * 32 + head(4**3 * 32, 200, 3)
     assert model.count_params() - (own - scores) == wanted
     assert model.output_shape == (None, 3)
 
 
 def test_scratch_is_vgg16_with_batch_norm():
-    model = vgg3d.build((128, 128, 128, 1), 3)
+    model = vgg.vgg3d((128, 128, 128, 1), 3)
     widths = [16] * 2 + [32] * 2 + [64] * 3 + [128] * 6
     wanted = sum(
         conv(inputs, width) + BATCH_NORM * width
@@ -165,10 +166,10 @@ def test_unet_and_grader_have_the_parameters_of_their_blocks():
     unet = conv(4, f) + residual(f, f) + sum(residual(f * 2**k, f * 2 ** (k + 1)) for k in range(3))
     unet += sum(conv(f * 2 ** (k + 1), f * 2**k, 1) + residual(f * 2**k, f * 2**k) for k in range(3))
     unet += BATCH_NORM * f + (f + 1) * 2
-    assert unet3d.build((64, 64, 64, 4), 2).count_params() == unet
+    assert unet3d.unet3d((64, 64, 64, 4), 2).count_params() == unet
     grader = conv(4, f) + residual(f, f) + sum(residual(f * 2**k, f * 2 ** (k + 1)) for k in range(3))
     grader += BATCH_NORM * 8 * f + (8 * f + 1) * 64 + 65 * 64 + 65 * 2
-    assert grader3d.build((96, 96, 96, 4), 2).count_params() == grader
+    assert grader3d.grader3d((96, 96, 96, 4), 2).count_params() == grader
 
 
 # ---- equal forms of one graph
@@ -176,15 +177,15 @@ def test_unet_and_grader_have_the_parameters_of_their_blocks():
 
 def test_pooled_features_are_the_max_pooled_full_resolution_features():
     network, x = randomised(tiny_mnet()), volumes()
-    full = forward(mnet3d.full_resolution_features(network), x)
-    pooled = forward(mnet3d.pooled_features(network), x)
+    full = forward(mnet.full_resolution_features(network), x)
+    pooled = forward(mnet.pooled_features(network), x)
     assert full.shape == (2, *SIZE, 14) and np.ptp(pooled) > 0.1
     np.testing.assert_allclose(pooled, keras.layers.MaxPooling3D()(full), atol=1e-5)
 
 
 def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
     network, x = randomised(tiny_mnet()), volumes()
-    full = forward(mnet3d.full_resolution_features(network), x).astype(np.float64)
+    full = forward(mnet.full_resolution_features(network), x).astype(np.float64)
     layers = [network.get_layer(f"score_{level}") for level in (1, 2, 3)]
     kernel = np.concatenate([layer.kernel.numpy()[0, 0, 0] for layer in layers])  # (features, classes)
     assert [layer.use_bias for layer in layers] == [True, False, False]
@@ -279,8 +280,8 @@ def test_axes_keep_their_order_and_halving_has_no_side(name, layer):
 
 def test_the_features_stay_as_they_are_while_the_classifier_trains():
     network, x = randomised(tiny_mnet((16, 16, 32))), volumes(2, (16, 16, 32))
-    before = forward(mnet3d.pooled_features(network), x)
-    model = feature_classifier3d.build(network, CLASSES, conv_filters=2, dense_units=4, repeats=2)
+    before = forward(mnet.pooled_features(network), x)
+    model = feature_classifier3d(network, CLASSES, conv_filters=2, dense_units=4, repeats=2)
     trunk = inner(model, "pooled_features")
     np.testing.assert_allclose(trunk(x, training=True), before, atol=1e-5)
     frozen = {variable.path for variable in network.variables}
@@ -372,20 +373,20 @@ def test_the_grader_ends_in_a_dense_softmax_and_has_activations_only():
 
 @pytest.mark.parametrize(
     ("build", "divisor"),
-    [(mnet3d.build, 16), (vgg3d.build, 32), (unet3d.build, 8), (grader3d.build, 16)],
+    [(mnet.mnet3d, 16), (vgg.vgg3d, 32), (unet3d.unet3d, 8), (grader3d.grader3d, 16)],
 )
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_volume_that_cannot_be_halved_often_enough_is_refused(build, divisor, axis):
     shape = [64, 64, 64]
     shape[axis] -= divisor // 2
-    with pytest.raises(InputError, match=f"divides by {divisor}"):
+    with pytest.raises(InputError, match=f"divisible by {divisor}"):
         build((*shape, 1), CLASSES)
 
 
 def test_features_too_small_for_the_repeats_are_refused():
     network = tiny_mnet((16, 16, 16))
-    with pytest.raises(InputError, match="divides by 32"):
-        feature_classifier3d.build(network, CLASSES)
+    with pytest.raises(InputError, match="divisible by 32"):
+        feature_classifier3d(network, CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -398,8 +399,8 @@ def test_features_too_small_for_the_repeats_are_refused():
         ("grader3d", {"filters": 4, "dense_units": 8, "weight_decay": 1e-3}, False),
     ],
 )
-def test_a_task_names_a_network_by_its_file(model, arguments, takes_features):
+def test_a_task_names_a_network_by_its_function(model, arguments, takes_features):
     check_model_args(model, arguments, takes_features)
-    assert builder(model).__module__ == f"mri_tf.models.{model}"
+    assert builder(model).__name__ == model
     with pytest.raises(InputError):
         check_model_args(model, arguments, not takes_features)

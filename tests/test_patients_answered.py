@@ -9,7 +9,7 @@ import pytest
 
 from mri_tf.core.errors import InputError
 from mri_tf.network.build import load_network
-from mri_tf.splits.sides import HowToSplit, choose_sides
+from mri_tf.splits.sides import SplitOptions, choose_sides
 from mri_tf.splits.units import answered, bags_of
 from mri_tf.store.run import open_finished
 from mri_tf.task.files import load_task
@@ -78,7 +78,7 @@ def test_predictions_have_one_row_a_held_out_patient(hearts, variant):
 
 def test_the_reported_output_is_the_mean_over_the_patient_s_slices(hearts):
     from mri_tf.network.bags import SLICE_NETWORK
-    from mri_tf.pipeline.batches import ordered_batches, walk
+    from mri_tf.pipeline.batches import eval_batches, read_in_order
     from mri_tf.task.overrides import with_values
 
     run, prepared = _run(hearts, "manual"), _prepared(hearts)
@@ -87,7 +87,7 @@ def test_the_reported_output_is_the_mean_over_the_patient_s_slices(hearts):
     plain = with_values(run.task, {"bag": {}})
     for patient in run.values["patients"]["test"]:
         records = np.flatnonzero(prepared.patients == patient)
-        ((image, _, _),) = ordered_batches(walk(prepared, records, 64), plain, {})
+        ((image, _, _),) = eval_batches(read_in_order(prepared, records, 64), plain, {})
         wanted = single(image, training=False)[0].numpy().mean(axis=0)
         found = table.loc[patient, ["output_small", "output_large"]].to_numpy(float)
         np.testing.assert_allclose(found, wanted, atol=1e-5)
@@ -126,7 +126,7 @@ def test_classes_are_counted_in_patients(hearts):
 
 def test_a_training_size_limits_patients_and_keeps_all_of_their_slices(hearts):
     prepared, task = _prepared(hearts), load_task(hearts["file"])
-    sides = choose_sides(prepared, task, HowToSplit("patient", None, 1, 0)).records
+    sides = choose_sides(prepared, task, SplitOptions("patient", None, 1, 0)).records
     assert sorted(prepared.labels[answered(task, prepared, sides[0])]) == [0, 1]
     for bag in bags_of(prepared, sides[0]):
         assert len(bag) == np.sum(prepared.patients == prepared.patients[bag[0]])

@@ -20,7 +20,7 @@ from PIL import Image
 from data_prep import write
 from data_prep.layouts import cases_table
 from data_prep.prepare import prepare as preparing
-from data_prep.prepare.prepare import HowToPrepare, prepare
+from data_prep.prepare.prepare import PrepareOptions, prepare
 from data_prep.prepare.pseudonyms import Pseudonyms, read_or_make_salt
 from data_prep.prepare.shards import JOURNAL, ShardWriter
 from mri_tf.core.command_line import run_command
@@ -90,7 +90,7 @@ def raw(tmp_path_factory) -> Path:
 def _prepare(task_file: Path, raw: Path, out: Path, shard_bytes: int = SHARD_BYTES, **how):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparing, "ShardWriter", functools.partial(ShardWriter, shard_bytes=shard_bytes))
-        return prepare(load_task(task_file), task_file, raw, out, HowToPrepare(**how))
+        return prepare(load_task(task_file), task_file, raw, out, PrepareOptions(**how))
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from mri_tf.export.publish import export_run
 from mri_tf.network.build import check_task, load_network
 from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.field_of_view import check_masks
-from mri_tf.splits.sides import HowToSplit, choose_sides
-from mri_tf.splits.units import studies_of, study_spacing, taken_slices
+from mri_tf.splits.sides import SplitOptions, choose_sides
+from mri_tf.splits.units import select_slices, studies_of, study_spacing
 from mri_tf.store.record import Record
 from mri_tf.store.run import Run, positions_of
 from mri_tf.task.files import find_task_file, load_task
@@ -53,7 +53,7 @@ def prepared(home):
 @pytest.fixture(scope="module")
 def run(home, prepared):
     """One epoch on half of the patients."""
-    chosen = choose_sides(prepared, TASK, HowToSplit("patient", None, 0, 0))
+    chosen = choose_sides(prepared, TASK, SplitOptions("patient", None, 0, 0))
     return fit_run(new_run(home / "run", TASK, prepared, chosen, 0), prepared, None, devices=1)
 
 
@@ -85,7 +85,7 @@ def test_a_study_counts_once_however_many_slices_it_has(prepared):
 def test_thin_slices_are_taken_about_the_fitted_distance_apart(prepared):
     everything = np.arange(len(prepared))
     fitted = {"slice_mm": 4.0, "pixel_mm": 1.0}
-    taken = taken_slices(TASK, prepared, everything, fitted)
+    taken = select_slices(TASK, prepared, everything, fitted)
     assert len(taken) < len(everything)
     for study in studies_of(prepared, everything):
         own = study[np.isin(study, taken)]
@@ -101,22 +101,22 @@ def test_thin_slices_are_taken_about_the_fitted_distance_apart(prepared):
 def test_taking_twice_is_taking_once_and_the_order_stays(prepared):
     fitted = {"slice_mm": 4.0, "pixel_mm": 1.0}
     mixed = np.random.default_rng(0).permutation(len(prepared))
-    once = taken_slices(TASK, prepared, mixed, fitted)
+    once = select_slices(TASK, prepared, mixed, fitted)
     np.testing.assert_array_equal(once, mixed[np.isin(mixed, once)])
-    np.testing.assert_array_equal(taken_slices(TASK, prepared, once, fitted), once)
+    np.testing.assert_array_equal(select_slices(TASK, prepared, once, fitted), once)
 
 
 def test_of_a_study_in_part_something_is_left(prepared):
     fitted = {"slice_mm": 1000.0, "pixel_mm": 1.0}
     for study in studies_of(prepared, np.arange(len(prepared))):
-        assert len(taken_slices(TASK, prepared, study, fitted)) == 1
-        assert len(taken_slices(TASK, prepared, study[:1], fitted)) == 1
+        assert len(select_slices(TASK, prepared, study, fitted)) == 1
+        assert len(select_slices(TASK, prepared, study[:1], fitted)) == 1
 
 
 def test_without_a_fitted_spacing_all_slices_are_taken(prepared):
     plain = with_values(TASK, {"spacing": {}})
     records = np.arange(len(prepared))
-    np.testing.assert_array_equal(taken_slices(plain, prepared, records, {}), records)
+    np.testing.assert_array_equal(select_slices(plain, prepared, records, {}), records)
 
 
 def test_a_patient_is_answered_for_by_the_slices_that_are_taken(run, prepared):
@@ -127,7 +127,7 @@ def test_a_patient_is_answered_for_by_the_slices_that_are_taken(run, prepared):
         )
 
     model, everything = load_network(run), np.arange(len(prepared))
-    taken = taken_slices(TASK, prepared, everything, {"slice_mm": 6.0})
+    taken = select_slices(TASK, prepared, everything, {"slice_mm": 6.0})
     assert len(taken) < len(everything)
     np.testing.assert_allclose(answers(6.0, everything), answers(6.0, taken), atol=1e-6)
     assert np.abs(answers(6.0, everything) - answers(0.001, everything)).max() > 1e-6  # all of them

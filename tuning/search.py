@@ -82,12 +82,12 @@ def _problem(flags):
     """(what the trials share, the space, the folder keyed by all that decides a score)."""
     from mri_tf.core.hashing import fingerprint
     from mri_tf.network.build import check_task
-    from mri_tf.splits.sides import HowToSplit, choose_sides
+    from mri_tf.splits.sides import SplitOptions, choose_sides
     from mri_tf.store.prepared import Prepared
     from mri_tf.task.files import find_task_file, load_task, resolve_task
     from mri_tf.task.spec import to_json
-    from mri_tf.train.datasets import TaskAndFile, WhereData
-    from mri_tf.train.pretrain import HowToPretrain, feature_task_of, features_for
+    from mri_tf.train.datasets import DataOptions, LoadedTask
+    from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
     from tuning.code_version import code_version
     from tuning.spaces import space_of
     from tuning.trials import Problem, inner_sides
@@ -101,16 +101,16 @@ def _problem(flags):
         raise InputError(
             "A search is for classifiers of whole records.", task.name, "Set values by hand with --set."
         )
-    given = TaskAndFile(task, base, file)
+    given = LoadedTask(task, base, file)
     prepared = Prepared.open(flags.data)
     prepared.check_fits(task)
-    split = HowToSplit(flags.split, flags.split_file, None, flags.seed)
+    split = SplitOptions(flags.split, flags.split_file, None, flags.seed)
     outer = choose_sides(prepared, task, split)
     space = space_of(task)
     home = flags.out or Path("runs", task.name, f"search-{flags.tuner}-s{flags.seed}")
     features = None
-    how = HowToPretrain(
-        flags.features, WhereData(None, flags.data, flags.features_data), flags.seed, devices=0
+    how = PretrainOptions(
+        flags.features, DataOptions(None, flags.data, flags.features_data), flags.seed, devices=0
     )
     feature_given = feature_task_of(given, how)
     if feature_given:
@@ -153,7 +153,7 @@ def _write(oracle, folder: Path) -> dict:
     import csv
     import io
 
-    from mri_tf.core.files import write_at_once
+    from mri_tf.core.files import write_atomic
     from tuning.trials import OBJECTIVE
     from tuning.tuner import recorded_reason, trial_values
 
@@ -169,7 +169,7 @@ def _write(oracle, folder: Path) -> dict:
     writer = csv.DictWriter(text, ["trial", "status", OBJECTIVE, "reason", *names], restval="")
     writer.writeheader()
     writer.writerows(rows)
-    write_at_once(folder / TRIALS, text.getvalue().encode())
+    write_atomic(folder / TRIALS, text.getvalue().encode())
     finished = _finished(oracle)
     if not finished:
         raise RunFailed("No trial finished.", f"The reasons are in {folder / TRIALS}.")
@@ -178,7 +178,7 @@ def _write(oracle, folder: Path) -> dict:
         OBJECTIVE: finished[0].score,
         "trials": len(rows),
     }
-    write_at_once(folder / BEST, json.dumps(best, indent=1).encode())
+    write_atomic(folder / BEST, json.dumps(best, indent=1).encode())
     return best
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mri_tf.calibration.calibrator import from_values
 from mri_tf.calibration.temperature import SMALLEST
-from mri_tf.core.files import write_at_once
+from mri_tf.core.files import write_atomic
 from mri_tf.network.build import check_task, load_network
 from mri_tf.network.inference import predict_records
 from mri_tf.splits.sides import Sides, units_of
@@ -77,7 +77,7 @@ def score_trial(problem: Problem, values: dict, folder: Path) -> float:
         )
         scores.append(validation_log_loss(run, problem.prepared))
     score = float(np.mean(scores))
-    write_at_once(done, json.dumps({"score": score, "values": values}).encode())
+    write_atomic(done, json.dumps({"score": score, "values": values}).encode())
     for weights in folder.glob("fold-*/weights.weights.h5"):
         weights.unlink()  # the search keeps values; the best ones are trained again
     return score

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from data_prep.case import Unreadable
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 
 PATTERNS = ("description", "not_description")
 RANGES = {  # key of a rule -> how a message names it
@@ -48,7 +48,7 @@ def check_rules(rules: dict[str, dict]) -> None:
         if unknown or not rule:
             raise InputError(
                 f"The rule of a sequence has some of {', '.join(KEYS)}.",
-                f"{some_of(unknown) or 'nothing'} for {sequence}",
+                f"{first_few(unknown) or 'nothing'} for {sequence}",
                 "Correct prep in the task file.",
             )
         for key, value in rule.items():
@@ -153,7 +153,7 @@ def _within_ranges(candidates, numbers: list[int], rule: dict) -> list[int]:
 def _several(candidates, open_ones: dict[str, list[int]]) -> str:
     parts = []
     for name, numbers in open_ones.items():
-        labels = some_of(candidates[number].label for number in numbers)
+        labels = first_few(candidates[number].label for number in numbers)
         parts.append(f"{name}: {labels}")
     return f"the rule does not tell series apart; {'; '.join(parts)}"
 

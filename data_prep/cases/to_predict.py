@@ -12,7 +12,7 @@ from types import ModuleType
 
 from data_prep.case import Case
 from data_prep.io.table import read_table
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -212,7 +212,7 @@ def _inside(names: list[str]) -> list[str]:
         raise InputError("A row of a table names its study.", "an empty cell", "Correct the table.")
     outside = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
     if outside:
-        raise InputError("A table names what lies beside it.", some_of(outside), "Correct the table.")
+        raise InputError("A table names what lies beside it.", first_few(outside), "Correct the table.")
     return names
 
 

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
 
@@ -50,7 +50,7 @@ def check_patients(rows: list[dict[str, str]], table: str) -> None:
     if nameless:
         raise InputError(
             f"Every row of {table} names its patient.",
-            f"no patient_id in line {some_of(nameless)}",
+            f"no patient_id in line {first_few(nameless)}",
             "Fill it in: splits are by patient.",
         )
 
@@ -61,6 +61,6 @@ def check_labels(labels: list[str], task: Task, table: str) -> None:
     if unknown:
         raise InputError(
             f"Labels in {table} are classes of task {task.name}: {', '.join(task.class_names)}.",
-            some_of(repr(label) for label in unknown),
+            first_few(repr(label) for label in unknown),
             "Correct the table or class_names in the task file.",
         )

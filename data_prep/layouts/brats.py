@@ -20,7 +20,7 @@ from data_prep.cases.volume_case import OPERATIONS, SETTINGS, check_settings, st
 from data_prep.io.nifti import read_nifti
 from data_prep.io.table import read_table
 from data_prep.volume import Volume, three_dimensional
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
@@ -124,7 +124,7 @@ def _grades(raw: Path, folders: list[Path]) -> dict[str, str]:
         raise InputError(
             "A grade is the folder above a case (HGG, LGG) or the column Grade of "
             "name_mapping.csv; BraTS 2021 gives none.",
-            f"no grade for {some_of(without)}",
+            f"no grade for {first_few(without)}",
             "Add the table, or remove these cases.",
         )
     return grades

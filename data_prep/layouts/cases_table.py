@@ -17,7 +17,7 @@ from data_prep.io.image import read_image, read_label_image
 from data_prep.io.table import check_labels, check_patients, read_table
 from data_prep.ops.clahe import clahe_uint8
 from data_prep.ops.image_similarity import check_duplicates
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
@@ -39,7 +39,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     if imageless:
         raise InputError(
             "Every row of manifest.csv names its image.",
-            f"no image in line {some_of(imageless)}",
+            f"no image in line {first_few(imageless)}",
             "Fill it in, or remove the row.",
         )
     if task.kind == "classification":
@@ -89,17 +89,17 @@ def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
 
 def check_settings(task: Task) -> None:
     """Raises InputError for a task that single images cannot serve, before any is read."""
-    way_out = "Change the task, or write a prep file for it."
+    hint = "Change the task, or write a prep file for it."
     if len(task.image_shape) != 2 or len(task.channels) not in (1, 3):
         raise InputError(
             "Image files are 2D, of one channel or of three (RGB).",
             f"image_shape {task.image_shape}, channels {', '.join(task.channels)}",
-            way_out,
+            hint,
         )
     if task.prep.get("dtype", "uint8") not in DTYPES:
-        raise InputError(f"prep dtype is one of {', '.join(DTYPES)}.", task.prep["dtype"], way_out)
+        raise InputError(f"prep dtype is one of {', '.join(DTYPES)}.", task.prep["dtype"], hint)
     if task.prep.get("bits", 8) != 8:
-        raise InputError("prep bits is 8, or left away.", task.prep["bits"], way_out)
+        raise InputError("prep bits is 8, or left away.", task.prep["bits"], hint)
     if "duplicates" in task.prep:
         check_duplicates(task.prep["duplicates"])
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from data_prep.case import Case
 from data_prep.layouts.cases_table import OPERATIONS, cases_to_predict, check_settings, read_case
 from data_prep.layouts.cases_table import SETTINGS as TABLE_SETTINGS
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
 __all__ = ["OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case"]
@@ -39,7 +39,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     nested = [str(path.relative_to(raw)) for path in files if path.is_dir()]
     if nested:
         raise InputError(
-            "A class folder holds images and no folders.", some_of(nested),
+            "A class folder holds images and no folders.", first_few(nested),
             "Move their images up, or name a class a folder.",
         )  # fmt: skip
     if not files:
@@ -65,17 +65,17 @@ def _check_folders(raw: Path, folders: list[Path], task: Task) -> None:
     if not folders:
         raise InputError(
             "The raw folder of this task holds a folder of images a class.", f"{raw}, without folders",
-            f"Classes: {some_of(task.class_names)}.",
+            f"Classes: {first_few(task.class_names)}.",
         )  # fmt: skip
     inner = [path for path in unknown if any(_is_class(inside, classes) for inside in path.iterdir())]
     if inner:
-        way_out = f"The classes are in {inner[0]}: give that folder."
+        hint = f"The classes are in {inner[0]}: give that folder."
     else:
         near = difflib.get_close_matches(unknown[0].name, task.class_names, n=1)
-        way_out = f"Did you mean {near[0]!r}?" if near else f"Classes: {some_of(task.class_names)}."
+        hint = f"Did you mean {near[0]!r}?" if near else f"Classes: {first_few(task.class_names)}."
     raise InputError(
         f"Folders have the names of the classes of task {task.name}.",
-        some_of(repr(path.name) for path in unknown), way_out,
+        first_few(repr(path.name) for path in unknown), hint,
     )  # fmt: skip
 
 

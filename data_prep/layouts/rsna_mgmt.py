@@ -11,7 +11,7 @@ from data_prep.case import Case
 from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_case, read_case
 from data_prep.cases.to_predict import CaseToPredict, dicom_at, dicom_folder
 from data_prep.io.table import check_labels, read_table
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
 __all__ = [
@@ -42,7 +42,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     twice = sorted({name for name in patients if patients.count(name) > 1})
     if wrong or twice:
         raise InputError(
-            f"BraTS21ID in {TABLE} is five digits, each patient once.", some_of([*wrong, *twice]),
+            f"BraTS21ID in {TABLE} is five digits, each patient once.", first_few([*wrong, *twice]),
             "Correct the table.",
         )  # fmt: skip
     return [
@@ -58,7 +58,9 @@ def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
         names = [row[COLUMNS[0]].zfill(5) for row in read_table(path, COLUMNS[:1])]
         wrong = [name for name in names if not PATIENT.fullmatch(name)]
         if wrong:
-            raise InputError(f"BraTS21ID in {path.name} is five digits.", some_of(wrong), "Correct it.")
+            raise InputError(
+                f"BraTS21ID in {path.name} must be five digits.", first_few(wrong), "Correct the table."
+            )
         homes = [home for home in (path.parent / "test", path.parent / TRAIN) if home.is_dir()]
         home = homes[0] if homes else path.parent
         return [dicom_folder(home / name, path) for name in dict.fromkeys(names)]

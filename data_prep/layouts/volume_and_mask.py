@@ -23,7 +23,7 @@ from data_prep.ops.average import averaged, averaging_factors
 from data_prep.ops.axial import check_tilt
 from data_prep.ops.crop import Box, crop, mask_box
 from data_prep.volume import Volume, three_dimensional
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
@@ -48,13 +48,15 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     names = [row["patient_id"] for row in rows]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"A patient has one row in {TABLE}.", some_of(twice), "Keep one study of each.")
+        raise InputError(
+            f"A patient may have one row only in {TABLE}.", first_few(twice), "Keep one case of each."
+        )
     rows = [row for row in rows if row["grade"]]
     unknown = sorted({row["grade"] for row in rows} - set(CLASSES))
     if unknown or not rows:
         raise InputError(
             f"grade in {TABLE} is one of {', '.join(CLASSES)}, or empty.",
-            some_of(unknown) if unknown else "no grade at all",
+            first_few(unknown) if unknown else "no grade at all",
             "Correct the table.",
         )
     return [
@@ -128,7 +130,7 @@ def _check_task(task: Task) -> None:
     if wrong:
         raise InputError(
             f"Task {task.name} has the classes {', '.join(sorted(set(CLASSES.values())))}.",
-            some_of(task.class_names), "Change class_names.",
+            first_few(task.class_names), "Change class_names.",
         )  # fmt: skip
     if not isinstance(finest, tuple) or len(finest) != 2 or not min(finest) > 0:
         raise InputError(

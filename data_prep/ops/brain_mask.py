@@ -7,10 +7,10 @@ from scipy import ndimage
 
 from data_prep.volume import Volume, three_dimensional
 
-LEAST_BACKGROUND = 0.10  # share of all voxels
-LEAST_SOLID = 0.80  # share of the background whose neighbours are background; noise has far less
-LEAST_TISSUE = 0.70  # share of the rest that the threshold finds too; a rectangle of air has less
-LEAST_BELOW = 0.25  # how far intensities reach below the background's, to how far above
+MIN_BACKGROUND = 0.10  # share of all voxels
+MIN_SOLID = 0.80  # share of the background whose neighbours are background; noise has far less
+MIN_TISSUE = 0.70  # share of the rest that the threshold finds too; a rectangle of air has less
+MIN_BELOW = 0.25  # how far intensities reach below the background's, to how far above
 SPECK = 0.01  # of the largest piece
 # A few hot voxels (metal, spikes) would otherwise stretch the histogram until Otsu finds only them.
 PERCENTILES = (0.1, 99.9)
@@ -27,7 +27,7 @@ class BrainMask:
     method: str
 
 
-def brain_mask(volume: Volume, least_background: float = LEAST_BACKGROUND) -> BrainMask:
+def brain_mask(volume: Volume, least_background: float = MIN_BACKGROUND) -> BrainMask:
     """The brain of a skull-stripped image, the head of another; raises Unreadable for channels.
 
     1. `flat`: an image of one value holds no brain; the mask is empty.
@@ -50,11 +50,11 @@ def brain_mask(volume: Volume, least_background: float = LEAST_BACKGROUND) -> Br
     value = values[np.argmax(counts)]
     background = _pieces_at_rims(array == value, NEIGHBOURS, (0, 1, 2))
     solid = ndimage.binary_erosion(background, border_value=1).sum()
-    if solid >= max(1, least_background * array.size, LEAST_SOLID * background.sum()):
+    if solid >= max(1, least_background * array.size, MIN_SOLID * background.sum()):
         rest = _largest_pieces(~background, SPECK)
         low, high = np.percentile(array, PERCENTILES)
-        amid = value - low > LEAST_BELOW * (high - value)
-        if amid or np.mean(head[rest]) >= LEAST_TISSUE:
+        amid = value - low > MIN_BELOW * (high - value)
+        if amid or np.mean(head[rest]) >= MIN_TISSUE:
             return BrainMask(rest, "background")
     return BrainMask(head, "otsu")
 

@@ -24,7 +24,7 @@ HASHED = slice(12, 116)
 DISC_RADIUS = 0.44  # of the side: the filters' reach and what turning fills lie outside
 DETAIL_PIXELS = (1.0, 3.0)  # SDs of the two Gaussians whose difference is the detail
 COARSE_SIDE = 64
-MOST_STEPS, SMALLEST_STEP = 10, 3e-4  # of the alignment, in sides
+MAX_STEPS, SMALLEST_STEP = 10, 3e-4  # of the alignment, in sides
 LARGEST_MOVE = 0.15  # of the alignment's parameters: a copy, not another view
 LOWEST_COARSE = 0.9  # correlation after the alignment below which detail is not looked at
 FLATTEST = 1e-3  # SD of the detail, of the picture's range, below which there is none
@@ -112,7 +112,7 @@ def _align(target: np.ndarray, picture: np.ndarray, map_: np.ndarray) -> np.ndar
     side = len(target)
     x, y, disc = _grid(side)
     x, y, wanted = x[disc], y[disc], target[disc]
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         moved = _moved(picture, map_)
         down, right = np.gradient(moved)
         right, down = right[disc] * side, down[disc] * side

@@ -8,7 +8,7 @@ import numpy as np
 from data_prep.case import Unreadable
 from data_prep.volume import Volume, three_dimensional
 
-LEAST_LENGTH = 4  # voxels an axis keeps when shrunken; the splines are cubic
+MIN_LENGTH = 4  # voxels an axis keeps when shrunken; the splines are cubic
 
 
 def n4_corrected(
@@ -48,7 +48,7 @@ def shrink_factors(
     """Along each axis: towards cubes of `shrink_factor` finest voxels, four voxels left at least."""
     target_mm = shrink_factor * min(spacing_mm)
     return tuple(
-        int(max(1, min(round(target_mm / spacing), length // LEAST_LENGTH)))
+        int(max(1, min(round(target_mm / spacing), length // MIN_LENGTH)))
         for length, spacing in zip(shape, spacing_mm, strict=True)
     )
 

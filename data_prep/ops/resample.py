@@ -13,7 +13,7 @@ from scipy import ndimage
 from data_prep.case import Unreadable
 from data_prep.volume import Volume, in_ras
 
-MOST_VOXELS = 2**29  # 2 GB of float32; a spacing that asks for more was not in mm
+MAX_VOXELS = 2**29  # 2 GB of float32; a spacing that asks for more was not in mm
 FACE = 0.5 + 1e-6  # voxels from a centre to its face, and rounding
 
 
@@ -86,7 +86,7 @@ def volume_of_grid(array: np.ndarray, affine: np.ndarray) -> Volume:
 
 def _resample(volume: Volume, shape, affine: np.ndarray, nearest: bool, fill: float) -> Volume:
     """On the grid of `shape` whose indices `affine` takes to RAS millimetres."""
-    if np.prod(np.array(shape, dtype=np.float64)) > MOST_VOXELS:
+    if np.prod(np.array(shape, dtype=np.float64)) > MAX_VOXELS:
         raise Unreadable(
             f"resampled it would have {'x'.join(f'{length:.0f}' for length in shape)} voxels: "
             "its header gives lengths in mm that no patient has"

@@ -11,7 +11,7 @@ from data_prep.ops.resample import covered_share, resample_like
 from data_prep.volume import Volume, three_dimensional
 
 MISSING = ("fail", "skip", "zero_fill")
-LEAST_COVERED = 0.25  # of the reference's voxels; with less it is no second look at the same place
+MIN_COVERED = 0.25  # of the reference's voxels; with less it is no second look at the same place
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _on_grid(volume: Volume, grid: Volume, name: str) -> np.ndarray:
     if same_shape and np.allclose(volume.affine, grid.affine, rtol=0, atol=1e-4):
         return volume.array
     covered = covered_share(volume, grid)
-    if covered < LEAST_COVERED:
+    if covered < MIN_COVERED:
         raise Unreadable(
             f"{name} lies elsewhere: it covers {covered:.0%} of the grid it is to be resampled to"
         )

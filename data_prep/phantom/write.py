@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data_prep.phantom import kinds
 from mri_tf.core.errors import InputError
-from mri_tf.core.files import write_at_once
+from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.task.files import load_task
 
@@ -46,7 +46,7 @@ def write_fake_raw(
             "A phantom is written into a new folder.", f"{folder}, not empty", "Name another --out."
         )
     Path(folder).mkdir(parents=True, exist_ok=True)
-    write_at_once(note, json.dumps(settings).encode())
+    write_atomic(note, json.dumps(settings).encode())
     with progress("writing the phantom", patients) as advance:
         write(Path(folder), patients, seed, signal, lambda done, total: advance(done, total=total))
-    write_at_once(note, json.dumps({**settings, "whole": True}).encode())
+    write_atomic(note, json.dumps({**settings, "whole": True}).encode())

@@ -17,7 +17,7 @@ from data_prep.prepare.duplicates import Copies, find_copies, lines, report, tie
 from data_prep.prepare.provenance import file_states, private_rows, read_private, unchanged
 from data_prep.prepare.pseudonyms import Pseudonyms
 from data_prep.prepare.shards import ShardWriter, drop_journal
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.executors import executor, map_in_order
 from mri_tf.core.hashing import fingerprint
 from mri_tf.core.progress import progress
@@ -42,7 +42,7 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class HowToPrepare:
+class PrepareOptions:
     """Where the work runs and how strict it is."""
 
     workers: int = 1
@@ -52,7 +52,7 @@ class HowToPrepare:
 
 
 def prepare(
-    task: Task, task_file: Path, raw: Path, out: Path, how: HowToPrepare = HowToPrepare()
+    task: Task, task_file: Path, raw: Path, out: Path, how: PrepareOptions = PrepareOptions()
 ) -> tuple[Prepared, list[Skipped]]:
     """Prepares a raw folder, or opens the set if that was done; continues where it was interrupted.
 
@@ -100,7 +100,7 @@ def prepare(
             "--strict writes only if every input can be read."
             if writer.case_of
             else f"Task {task.name} needs at least one readable input.",
-            some_of(f"{item.file}: {item.reason}" for item in skipped),
+            first_few(f"{item.file}: {item.reason}" for item in skipped),
             "Mend or remove these files.",
         )
     if out.exists():
@@ -122,12 +122,12 @@ def _check_settings(task: Task, settings: set[str]) -> None:
         hint = f"Did you mean {near[0]}?" if near else "Correct prep in the task file."
         raise InputError(
             f"prep of task {task.name} takes {', '.join(sorted(settings)) or 'nothing'}.",
-            some_of(unknown),
+            first_few(unknown),
             hint,
         )
 
 
-def _write_cases(writer, pool, task, task_file, raw: Path, cases, how: HowToPrepare) -> None:
+def _write_cases(writer, pool, task, task_file, raw: Path, cases, how: PrepareOptions) -> None:
     # A worker elsewhere finds a built-in task by its name, whatever its own paths are.
     name = task.name if is_built_in(task_file) else str(task_file)
     read = partial(_read_one, name, task, str(raw))
@@ -147,11 +147,11 @@ def _write_cases(writer, pool, task, task_file, raw: Path, cases, how: HowToPrep
             advance(writer.cases_done)
 
 
-def _ahead(how: HowToPrepare) -> int:
+def _ahead(how: PrepareOptions) -> int:
     return 1 if how.workers == 1 and not how.scheduler else 4 * max(how.workers, 4)
 
 
-def _copies(pool, task: Task, raw: Path, cases: list[Case], how: HowToPrepare) -> Copies:
+def _copies(pool, task: Task, raw: Path, cases: list[Case], how: PrepareOptions) -> Copies:
     settings, bits = task.prep.get("duplicates", {}), task.prep.get("bits", 0)
     return find_copies(raw, cases, settings, bits, pool, _ahead(how))
 
@@ -190,7 +190,7 @@ def _check_patients(cases: list[Case]) -> None:
     if torn:
         raise InputError(
             "Every row of a patient has the same value in the split column.",
-            f"several of {some_of(torn)}",
+            f"several of {first_few(torn)}",
             "Correct the table: patients on two sides make every number too good.",
         )
 
@@ -222,7 +222,7 @@ def _open_existing(
     if strict and skipped:
         raise InputError(
             "--strict takes a set of which every input could be read.",
-            some_of(f"{item.file}: {item.reason}" for item in skipped),
+            first_few(f"{item.file}: {item.reason}" for item in skipped),
             "Mend these files and prepare into another folder.",
         )
     return prepared, skipped

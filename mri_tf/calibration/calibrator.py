@@ -13,7 +13,7 @@ import numpy as np
 
 from mri_tf.calibration.class_balance import class_weights, trained_shares, validation_weights
 from mri_tf.calibration.operating_point import OperatingPoint, choose_operating_point, decide
-from mri_tf.calibration.prediction_sets import EVERYTHING, fit_conformal, prediction_sets
+from mri_tf.calibration.prediction_sets import ALL_CLASSES, fit_conformal, prediction_sets
 from mri_tf.calibration.temperature import calibrated, fit_temperature
 from mri_tf.task import Task
 
@@ -21,7 +21,7 @@ PREDICTION_SET_LEVEL = 0.9
 
 
 @dataclass(frozen=True)
-class Answers:
+class Calibrator:
     """How a run's outputs become answers; plain values, stored in run.json as they are."""
 
     temperature: float
@@ -45,9 +45,9 @@ class Answers:
         return prediction_sets(self.probabilities(outputs), self.set_threshold)
 
 
-def fit_answers(
+def fit_calibrator(
     outputs: np.ndarray, truth: np.ndarray, patients: np.ndarray, task: Task, counts: tuple
-) -> Answers:
+) -> Calibrator:
     """Answers from the validation side: (records, classes) outputs, labels and patients.
 
     `counts` are the classes' records in the training side, as trained and as natural. Validation
@@ -68,21 +68,21 @@ def fit_answers(
     probabilities = calibrated(outputs, fit.temperature, trained, natural)
     point = choose_operating_point(probabilities, truth, task.operating_point, natural, each)
     limited = not np.array_equal(trained_counts, natural_counts)
-    threshold = EVERYTHING
+    threshold = ALL_CLASSES
     if not limited:
         threshold = fit_conformal(probabilities, truth, patients, PREDICTION_SET_LEVEL)
-    return Answers(
+    return Calibrator(
         fit.temperature, tuple(trained.tolist()), tuple(natural.tolist()), point, threshold, fit.reason
     )
 
 
-def to_values(answers: Answers) -> dict:
+def to_values(answers: Calibrator) -> dict:
     """For run.json."""
     return asdict(answers)
 
 
-def from_values(values: dict) -> Answers:
+def from_values(values: dict) -> Calibrator:
     """What `to_values` gave, from JSON."""
     point = OperatingPoint(**values["point"])
     shares = {key: tuple(values[key]) for key in ("trained", "natural")}
-    return Answers(**{**values, **shares, "point": point})
+    return Calibrator(**{**values, **shares, "point": point})

@@ -15,7 +15,7 @@ CRITERIA = (
 EXPONENTS = np.arange(11) / 10  # of 1 / prior: from the argmax to Bayes' rule
 # Products closer than this are equal: a float32 network cannot tell them apart. A network that has
 # collapsed to one answer gives products that differ by rounding only, in a graph another way.
-SAME = 1e-6
+TIE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def _first_of_best(values, tolerance: float) -> int:
 
 def _first_of_largest(scored: np.ndarray) -> np.ndarray:
     """(records,) the lowest label among those whose product is the largest, or the same as it."""
-    return np.argmax(scored >= scored.max(axis=-1, keepdims=True) * (1 - SAME), axis=-1)
+    return np.argmax(scored >= scored.max(axis=-1, keepdims=True) * (1 - TIE_TOLERANCE), axis=-1)
 
 
 def _recalls(scored: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mri_tf.core.errors import InputError
 
-EVERYTHING = 1.0  # no score is above it
+ALL_CLASSES = 1.0  # no score is above it
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def fit_conformal(
     1 / (patients + 1), the rest at infinity (Lee, Barber and Willett 2023; the CDF pooling of
     Dunn et al. 2022 with a correction that makes it hold for few patients, and no drawing). With
     one record a patient this is the ceil(level (n + 1))-th smallest score. Where there are too
-    few patients for `level` it is `EVERYTHING`: every class is in every set. Few patients with
+    few patients for `level` it is `ALL_CLASSES`: every class is in every set. Few patients with
     many records get more than they were promised: 0.93 for 0.9 with 24 of 17, 0.91 with 100.
 
     The validation side must have the classes in the shares of the records to come, so a side
@@ -46,7 +46,7 @@ def fit_conformal(
     if not 0 < level < 1:
         raise InputError("The level of prediction sets is between 0 and 1.", level, "Change it.")
     if not len(truth):
-        return EVERYTHING
+        return ALL_CLASSES
     scores = 1 - _wide(probabilities)[np.arange(len(truth)), truth]
     _, patient_of, records = np.unique(
         np.asarray(patients, str), return_inverse=True, return_counts=True
@@ -55,7 +55,7 @@ def fit_conformal(
     order = np.argsort(scores)
     # Rounding must not move a sum that equals the level below it.
     reached = np.cumsum(weights[order]) >= level - 1e-9
-    return float(scores[order][reached.argmax()]) if reached.any() else EVERYTHING
+    return float(scores[order][reached.argmax()]) if reached.any() else ALL_CLASSES
 
 
 def prediction_sets(probabilities: np.ndarray, threshold: float) -> np.ndarray:

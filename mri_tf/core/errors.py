@@ -4,13 +4,13 @@
 class InputError(ValueError):
     """Bad arguments or data (exit 2), said in one line: the rule, what was received, the way out."""
 
-    def __init__(self, rule: str, received: object, way_out: str):
-        self.rule, self.received, self.way_out = rule, received, way_out
-        super().__init__(" ".join(f"{rule} Received: {received}. {way_out}".split()))
+    def __init__(self, rule: str, received: object, hint: str):
+        self.rule, self.received, self.hint = rule, received, hint
+        super().__init__(" ".join(f"{rule} Received: {received}. {hint}".split()))
 
     def __reduce__(self):
         # Exceptions cross process borders by their arguments; the default would pass the message.
-        return (InputError, (self.rule, self.received, self.way_out))
+        return (InputError, (self.rule, self.received, self.hint))
 
 
 class RunFailed(RuntimeError):
@@ -24,7 +24,7 @@ class RunFailed(RuntimeError):
         return (RunFailed, (self.what, self.kept))
 
 
-def some_of(names, limit: int = 5) -> str:
+def first_few(names, limit: int = 5) -> str:
     """The first few of many names, for a message of one line: `a, b, c and 9 more`."""
     names = [str(name) for name in names]
     shown = ", ".join(names[:limit])

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 
-def write_at_once(path: Path, data: bytes | memoryview) -> None:
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """Writes a whole file under a temporary name, to the disk, then renames it."""
     scratch = path.with_name(f".{path.name}.tmp")
     try:
@@ -22,5 +22,5 @@ def write_table(path: Path, table) -> Path:
     """Writes a pandas table as Parquet, whole or not at all; returns the path."""
     whole = io.BytesIO()
     table.to_parquet(whole, index=False)
-    write_at_once(path, whole.getbuffer())
+    write_atomic(path, whole.getbuffer())
     return path

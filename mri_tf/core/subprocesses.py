@@ -33,7 +33,7 @@ class Child:
 
 
 @contextmanager
-def ended_together():
+def terminate_children():
     """What ends this block early, Ctrl-C or an error, also ends the processes of this process."""
     _interrupted.clear()
     try:
@@ -47,7 +47,7 @@ def ended_together():
 
 
 def stop_if_interrupted() -> None:
-    """Raises KeyboardInterrupt where the block of `ended_together` has ended early."""
+    """Raises KeyboardInterrupt where the block of `terminate_children` has ended early."""
     if _interrupted.is_set():
         raise KeyboardInterrupt
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from mri_tf.core.command_line import Parser, folder_to_write, import_tensorflow, run_command
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 
 
 def main(arguments: list[str]) -> int:
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         shared = check_data_unseen(run, prepared)
         check_derived_unseen(prepared, [records[:0], records])
         if shared:
-            print(f"patient ids that the training had too: {some_of(shared)}; other people?")
+            print(f"patient ids that the training had too: {first_few(shared)}; other people?")
         home = flags.run / "evaluations" / folder.absolute().name
     records = _with_labels(run, prepared, records)
     if flags.prior:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL, from_values
 from mri_tf.core.errors import InputError
-from mri_tf.core.files import write_at_once, write_table
+from mri_tf.core.files import write_atomic, write_table
 from mri_tf.evaluate.volumes import score_volumes, write_volume_scores
 from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
 from mri_tf.metrics import classification_metrics, part_metrics, segmentation_metrics, volume_metrics
@@ -72,11 +72,11 @@ def evaluate_run(run: Run, held_out: HeldOut, out: Path, prior: str = "") -> Eva
     }  # fmt: skip
     if "duplicates" in prepared.manifest:
         values["duplicates"] = prepared.manifest["duplicates"]
-    write_at_once(out / METRICS, json.dumps(values, indent=1).encode())
+    write_atomic(out / METRICS, json.dumps(values, indent=1).encode())
     files = [out / METRICS, *files]
     if run.task.kind == "classification":
         page = run_page(run.task.name, values, run.task.class_names)
-        write_at_once(out / REPORT, page.encode())
+        write_atomic(out / REPORT, page.encode())
         files.append(out / REPORT)
     return Evaluated(values, files)
 

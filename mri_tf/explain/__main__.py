@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from mri_tf.core.command_line import Parser, folder_to_write, import_tensorflow, run_command
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 
 
 def main(arguments: list[str]) -> int:
@@ -26,10 +26,10 @@ def main(arguments: list[str]) -> int:
     from mri_tf.explain.saliency import check_layer, guided_copy
     from mri_tf.network.bags import slice_classifier
     from mri_tf.network.build import load_network
-    from mri_tf.pipeline.batches import damage_named
+    from mri_tf.pipeline.batches import report_damage
     from mri_tf.pipeline.field_of_view import check_masks
     from mri_tf.splits.leakage import check_derived_unseen
-    from mri_tf.splits.units import taken_slices
+    from mri_tf.splits.units import select_slices
     from mri_tf.store.run import positions_of
 
     check_masks(run.task, prepared)
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     records = positions_of(run, prepared)[2] if own else np.arange(len(prepared))
     records = _chosen(records, prepared, flags.patients)
     check_derived_unseen(prepared, [records[:0], records])
-    records = taken_slices(run.task, prepared, records, run.values["fitted"])
+    records = select_slices(run.task, prepared, records, run.values["fitted"])
     if not len(records):
         raise InputError("A record is explained.", f"{prepared.folder} without any", "Name another.")
     label = _label(run.task, flags.explained_class)
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
     networks = (model, guided_copy(model))
     flags.out.mkdir(parents=True, exist_ok=True)
     rows = []
-    with damage_named(prepared), progress("explaining", len(records)) as advance:
+    with report_damage(prepared), progress("explaining", len(records)) as advance:
         for done, position in enumerate(records, 1):
             rows.append(_explain_one(networks, run, prepared, (int(position), layer, label), flags.out))
             advance(done)
@@ -97,12 +97,12 @@ def _explain_one(networks, run, prepared, what: tuple, out: Path) -> dict:
 def _write_table(rows: list[dict], out: Path):
     import pandas as pd
 
-    from mri_tf.core.files import write_at_once
+    from mri_tf.core.files import write_atomic
 
     table = pd.DataFrame(rows)
     text = io.StringIO()
     table.to_csv(text, index=False)
-    write_at_once(out / "attribution.csv", text.getvalue().encode())
+    write_atomic(out / "attribution.csv", text.getvalue().encode())
     return table
 
 
@@ -131,7 +131,7 @@ def _chosen(records, prepared, patients: list[str]):
     if missing:
         raise InputError(
             "--patients names held-out patients of the run, or patients of --data.",
-            some_of(missing), "Correct the ids.",
+            first_few(missing), "Correct the ids.",
         )  # fmt: skip
     return records[np.isin(prepared.patients[records], patients)]
 

@@ -14,7 +14,7 @@ from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import source_volume
 from mri_tf.explain.attribution import attribution_shares
 from mri_tf.explain.saliency import grad_cam, guided_backpropagation, on_grid
-from mri_tf.pipeline.batches import ordered_batches, walk
+from mri_tf.pipeline.batches import eval_batches, read_in_order
 from mri_tf.pipeline.boxes import cube_around
 from mri_tf.pipeline.field_of_view import cut_function
 from mri_tf.store.prepared import Prepared
@@ -56,8 +56,9 @@ def explain_record(
     """
     task, (model, guided) = dataclasses.replace(run.task, bag={}), networks
     fitted = run.values["fitted"]
-    raw = walk(prepared, np.array([position]), 1, cut=cut_function(task, training=False, fitted=fitted))
-    (image, _, _) = next(iter(ordered_batches(raw, task, fitted)))
+    cut = cut_function(task, training=False, fitted=fitted)
+    raw = read_in_order(prepared, np.array([position]), 1, cut=cut)
+    (image, _, _) = next(iter(eval_batches(raw, task, fitted)))
     outputs = model.predict_on_batch(image)[0]
     chosen = int(np.argmax(outputs)) if label is None else label
     labels = tf.constant([chosen])

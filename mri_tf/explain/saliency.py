@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mri_tf.core.errors import InputError
 
-LEAST_SIDE = 4  # voxels of a layer's grid: a map on fewer says hardly more than left or right
+MIN_SIDE = 4  # voxels of a layer's grid: a map on fewer says hardly more than left or right
 OUTPUT = "probabilities"  # the Dense layer with the softmax, in every classifier here
 
 
@@ -31,11 +31,11 @@ def has_maps(model: keras.Model) -> bool:
 
 
 def check_layer(model: keras.Model, layer: str) -> str:
-    """The layer; for an empty name the last explainable one of at least `LEAST_SIDE` a side, or simply
+    """The layer; for an empty name the last explainable one of at least `MIN_SIDE` a side, or simply
     the last. Raises InputError."""
     known = explainable_layers(model) if has_maps(model) else []
     if not layer and known:
-        fine = [one for one in known if min(model.get_layer(one).output.shape[1:-1]) >= LEAST_SIDE]
+        fine = [one for one in known if min(model.get_layer(one).output.shape[1:-1]) >= MIN_SIDE]
         return (fine or known)[-1]
     if layer not in known:
         raise InputError(

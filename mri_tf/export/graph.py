@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.calibration.calibrator import from_values
-from mri_tf.calibration.operating_point import SAME
+from mri_tf.calibration.operating_point import TIE_TOLERANCE
 from mri_tf.calibration.temperature import SMALLEST, prior_offsets
 from mri_tf.network.bags import SLICE_NETWORK
 from mri_tf.network.windows import windows_in_graph
@@ -32,7 +32,7 @@ def single_network(model: keras.Model, task: Task) -> Callable[[tf.Tensor], tf.T
 
 
 def answer_in_graph(run):
-    """The run's `Answers` as a function of TensorFlow ops: outputs (batch, classes) ->
+    """The run's `Calibrator` as a function of TensorFlow ops: outputs (batch, classes) ->
     `probabilities` as reported, `logits` of the network, and `decision` at the operating point.
 
     A segmentation's outputs (batch, rows, columns, classes) are its probabilities.
@@ -54,7 +54,7 @@ def answer_in_graph(run):
         return {
             "probabilities": tf.cast(probabilities, tf.float32),
             "logits": tf.cast(logits, tf.float32),
-            "decision": tf.argmax(tf.cast(products >= largest * (1 - SAME), tf.int32), axis=-1),
+            "decision": tf.argmax(tf.cast(products >= largest * (1 - TIE_TOLERANCE), tf.int32), axis=-1),
         }
 
     return answer

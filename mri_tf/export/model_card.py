@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL
-from mri_tf.core.files import write_at_once
+from mri_tf.core.files import write_atomic
 from mri_tf.export.out_of_distribution import OUTSIDE, STATISTICS
-from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES, Served
+from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES, ExportSource
 from mri_tf.splits.leakage import NOBODY
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import METRICS, Run
@@ -23,7 +23,7 @@ from mri_tf.tables.layout import with_interval
 from mri_tf.task.spec import SIDES
 
 MODEL_CARD = "model_card.md"
-MOST_READ = 200  # records whose facts are looked at
+MAX_RECORDS_READ = 200  # records whose facts are looked at
 SCORES = {
     "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "kappa": "Cohen's κ",
     "f1_macro": "F1, mean of the classes", "auc": "AUC", "ece": "calibration error",
@@ -33,7 +33,7 @@ OF_A_CLASS = ("precision", "recall", "f1", "auc", "dice", "hausdorff95")
 
 
 def write_model_card(
-    served: Served, inputs: dict[str, list[tf.TensorSpec]], prepared: Prepared, path: Path
+    served: ExportSource, inputs: dict[str, list[tf.TensorSpec]], prepared: Prepared, path: Path
 ) -> None:
     """Writes the card; numbers are those of the run's metrics.json, or the card says there are none.
 
@@ -51,8 +51,8 @@ def write_model_card(
     if run.values["answers"]:
         parts.append("## From outputs to answers\n\n" + _answers(run))
     parts += ["## What the training side looked like\n\n" + _ranges(served.ranges),
-              "## How it is asked\n\n" + signatures_told(inputs, run)]  # fmt: skip
-    write_at_once(path, ("\n\n".join(parts) + "\n").encode())
+              "## How it is asked\n\n" + describe_signatures(inputs, run)]  # fmt: skip
+    write_atomic(path, ("\n\n".join(parts) + "\n").encode())
 
 
 def _use(run: Run) -> str:
@@ -94,8 +94,8 @@ def _data(run: Run, prepared: Prepared) -> str:
 
 
 def _scanners(prepared: Prepared, records: list[int]) -> str:
-    """How many there are among (at most MOST_READ of) the records, as their facts have it."""
-    read = records[:: max(1, -(-len(records) // MOST_READ))]
+    """How many there are among (at most MAX_RECORDS_READ of) the records, as their facts have it."""
+    read = records[:: max(1, -(-len(records) // MAX_RECORDS_READ))]
     facts = [prepared.record(place).facts for place in read]
     names = {own.get("scanner") or own.get("model") for own in facts} - {None}
     of = f" (of {len(read)} records)" if len(read) < len(records) else ""
@@ -241,7 +241,7 @@ SIGNATURES = {
 }
 
 
-def signatures_told(inputs: dict[str, list[tf.TensorSpec]], run: Run) -> str:
+def describe_signatures(inputs: dict[str, list[tf.TensorSpec]], run: Run) -> str:
     """Markdown of the signatures (name -> inputs) of a run's export."""
     asked = [
         f"- `{name}` takes {SIGNATURES[name]}.\n  Inputs: {'; '.join(map(_input, specs))}"

@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.errors import InputError
-from mri_tf.export.saved_model import DEFAULT, Served, signatures
+from mri_tf.export.saved_model import DEFAULT, ExportSource, signatures
 
 OPSET = 18  # of 2022: what a server of some age reads
-MOST_SAID = 300  # characters of another library's reason
+MAX_REASON_LENGTH = 300  # characters of another library's reason
 
 
 def check_onnx() -> None:
@@ -29,7 +29,7 @@ def check_onnx() -> None:
         )  # fmt: skip
 
 
-def write_onnx(served: Served, file: Path) -> dict[str, list[tf.TensorSpec]]:
+def write_onnx(served: ExportSource, file: Path) -> dict[str, list[tf.TensorSpec]]:
     """Writes the file; returns the one signature and its inputs, by which ONNX Runtime knows them.
 
     Raises InputError where an operation does not convert; whether ONNX Runtime loads it, and with
@@ -54,7 +54,7 @@ def write_onnx(served: Served, file: Path) -> dict[str, list[tf.TensorSpec]]:
     return {DEFAULT: specs}
 
 
-def onnx_call(served: Served, file: Path) -> Callable[[str, dict], dict[str, np.ndarray]]:
+def onnx_call(served: ExportSource, file: Path) -> Callable[[str, dict], dict[str, np.ndarray]]:
     """`call(signature, values)` of an ONNX file, as `parity.session_of` gives of a SavedModel.
 
     Raises InputError where ONNX Runtime cannot run it.
@@ -78,9 +78,9 @@ def onnx_call(served: Served, file: Path) -> Callable[[str, dict], dict[str, np.
     return call
 
 
-def _not_converted(served: Served, error: Exception) -> InputError:
+def _not_converted(served: ExportSource, error: Exception) -> InputError:
     text = " ".join(str(error).split())
-    reason = text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]}..."
+    reason = text if len(text) <= MAX_REASON_LENGTH else f"{text[:MAX_REASON_LENGTH]}..."
     return InputError(
         "--format onnx is for networks all of whose operations ONNX Runtime knows.",
         f"{served.run.task.name}: {type(error).__name__}: {reason}",

@@ -17,7 +17,7 @@ MARGIN = 0.25  # of the distance between the quantiles, added on both ends
 # Added as well, so that a handful of alike records gives no limit of no width: of the mean a part of
 # the median SD, of what is positive a factor.
 MEAN_SLACK, FACTOR_SLACK = 0.25, 1.25
-NOTHING = 1e-6  # an SD or a roughness of no more is 0
+EPSILON = 1e-6  # an SD or a roughness of no more is 0
 OUTSIDE = "out_of_distribution"  # the output of a served model
 SPACING = "spacing_mm"  # of rows and columns, where it is served
 
@@ -30,7 +30,7 @@ def image_statistics(images: np.ndarray) -> np.ndarray:
         mean, sd = images.mean(axis=axes), images.std(axis=axes)
         steps = [np.abs(np.diff(images, axis=a)).mean(axis=axes) for a in axes if images.shape[a] > 1]
         step = np.mean(steps, axis=0) if steps else np.zeros_like(sd)
-        roughness = np.divide(step, sd, out=np.zeros_like(sd), where=~(sd <= NOTHING))
+        roughness = np.divide(step, sd, out=np.zeros_like(sd), where=~(sd <= EPSILON))
     return np.stack([mean, sd, roughness], axis=-1)
 
 
@@ -46,7 +46,7 @@ def statistics_in_graph(images: tf.Tensor) -> tf.Tensor:
             before = tf.gather(images, tf.range(size - 1), axis=axis)
             steps.append(tf.reduce_mean(tf.abs(after - before), axes))
     step = tf.add_n(steps) / len(steps) if steps else tf.zeros_like(sd)
-    roughness = tf.where(sd <= NOTHING, 0.0, step / sd)
+    roughness = tf.where(sd <= EPSILON, 0.0, step / sd)
     return tf.stack([mean, sd, roughness], axis=-1)
 
 
@@ -79,9 +79,9 @@ def _widened(values: np.ndarray, slack: float) -> list[float]:
 
 def _factors(values: np.ndarray) -> list[float]:
     """Limits of what is positive, widened in its logarithm; from 0 where 0 was trained on."""
-    low, high = _widened(np.log(np.maximum(values, NOTHING)), np.log(FACTOR_SLACK))
+    low, high = _widened(np.log(np.maximum(values, EPSILON)), np.log(FACTOR_SLACK))
     smallest = float(np.quantile(values, TAIL))
-    return [0.0 if smallest <= NOTHING else float(np.exp(low)), float(np.exp(high))]
+    return [0.0 if smallest <= EPSILON else float(np.exp(low)), float(np.exp(high))]
 
 
 def source_sizes(facts: dict) -> dict[str, tuple[float, ...]]:

@@ -17,14 +17,14 @@ from mri_tf.export.saved_model import (
     EXPLAIN,
     IMAGE_BYTES,
     SLICES,
-    Served,
+    ExportSource,
     explained_network,
 )
 from mri_tf.network.inference import predict_records, predict_whole
 from mri_tf.pipeline.bags import pad_slices, present_slices
-from mri_tf.pipeline.batches import walk, walk_bags
+from mri_tf.pipeline.batches import read_bags_in_order, read_in_order
 from mri_tf.pipeline.normalize import normalize
-from mri_tf.splits.units import bags_of, taken_slices
+from mri_tf.splits.units import bags_of, select_slices
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import positions_of
 
@@ -33,7 +33,7 @@ PARITY_STUDIES = 2  # where a study is seen by windows, which takes a CPU half a
 Call = Callable[[str, dict], dict]
 
 
-def parity(served: Served, prepared: Prepared, call: Call, names: Collection[str]) -> float:
+def parity(served: ExportSource, prepared: Prepared, call: Call, names: Collection[str]) -> float:
     """Largest difference of probabilities between the run's network and its export's signatures.
 
     Over 20 held-out records (or the patients of them), 2 where they are seen by windows; of maps too,
@@ -50,7 +50,7 @@ def parity(served: Served, prepared: Prepared, call: Call, names: Collection[str
 
 
 def _of_arrays(
-    served: Served, prepared: Prepared, records: np.ndarray, call: Call, names: Collection[str]
+    served: ExportSource, prepared: Prepared, records: np.ndarray, call: Call, names: Collection[str]
 ) -> float:
     """Of `serving_default`, and of `classify`, `explain` and `image_bytes` where the export has them.
 
@@ -60,7 +60,7 @@ def _of_arrays(
     run, task, difference = served.run, served.run.task, 0.0
     network = _evaluated(served)
     size = min(len(records), task.batch_size)
-    raw = walk(prepared, records, size, cut=cut_before(task))
+    raw = read_in_order(prepared, records, size, cut=cut_before(task))
     for number, batch in enumerate(_shown(raw, len(records))):
         arrays = arrays_of(batch, task)
         feed = {name: array.numpy() for name, array in arrays.items()}
@@ -94,7 +94,7 @@ def _shown(raw: tf.data.Dataset, count: int) -> Iterator[dict]:
             advance(done)
 
 
-def _of_maps(served: Served, seen: tf.Tensor, wanted: np.ndarray, feed: dict, call: Call) -> float:
+def _of_maps(served: ExportSource, seen: tf.Tensor, wanted: np.ndarray, feed: dict, call: Call) -> float:
     """Of `explain`, against what `mri_tf.explain` does."""
     task, network = served.run.task, explained_network(served)
     labels = tf.argmax(network(seen), axis=-1, output_type=tf.int32)
@@ -105,19 +105,20 @@ def _of_maps(served: Served, seen: tf.Tensor, wanted: np.ndarray, feed: dict, ca
     return max(_gap(found, wanted), float(of_map))
 
 
-def _evaluated(served: Served):
+def _evaluated(served: ExportSource):
     """Normalised images -> outputs as evaluate has them: windows by NumPy, not the graph's once more."""
     if served.run.task.patch:
         return lambda images: predict_whole(served.model, served.run.task, images)
     return single_network(served.model, served.run.task)
 
 
-def _of_slices(served: Served, prepared: Prepared, records: np.ndarray, call: Call) -> float:
+def _of_slices(served: ExportSource, prepared: Prepared, records: np.ndarray, call: Call) -> float:
     """Of `slices`, against what evaluate predicts of the patients."""
     run, task, difference, done = served.run, served.run.task, 0.0, 0
     wanted = reported(run, predict_records(served.model, run, prepared, records))
-    records = taken_slices(task, prepared, records, run.values["fitted"])
-    for batch in walk_bags(prepared, bags_of(prepared, records), task.batch_size, cut=cut_before(task)):
+    records = select_slices(task, prepared, records, run.values["fitted"])
+    bags = bags_of(prepared, records)
+    for batch in read_bags_in_order(prepared, bags, task.batch_size, cut=cut_before(task)):
         count = tf.shape(batch["weight"], tf.int64)[0]
         feed = {
             "slices" if name == "image" else name: pad_slices(array, batch["bag"], count).numpy()

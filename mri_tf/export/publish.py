@@ -25,7 +25,7 @@ def export_run(run, prepared, out: Path, form: str = "savedmodel") -> Path:
     from mri_tf.export.assets import ASSETS, Facts, find_segmenter, write_assets
     from mri_tf.export.model_card import MODEL_CARD, write_model_card
     from mri_tf.export.ranges import training_ranges
-    from mri_tf.export.saved_model import Served
+    from mri_tf.export.saved_model import ExportSource
     from mri_tf.network.build import load_network
     from mri_tf.serve.config_files import check_config_files, write_config_files
 
@@ -34,7 +34,7 @@ def export_run(run, prepared, out: Path, form: str = "savedmodel") -> Path:
     check_config_files(out)
     segmenter = find_segmenter(run, prepared, out)
     ranges, dtype = training_ranges(run, prepared), prepared.image_dtype
-    served = Served(load_network(run), run, ranges, dtype)
+    served = ExportSource(load_network(run), run, ranges, dtype)
     home.mkdir(parents=True, exist_ok=True)
     # A folder of this process' own: two runs may end at the same moment.
     scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=home)) / "model"

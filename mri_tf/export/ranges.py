@@ -5,12 +5,12 @@ import numpy as np
 from mri_tf.core.progress import progress
 from mri_tf.export.inputs import arrays_of, cut_before
 from mri_tf.export.out_of_distribution import SPACING, fit_ranges, image_statistics, source_sizes
-from mri_tf.pipeline.batches import damage_named, walk
-from mri_tf.splits.units import taken_slices
+from mri_tf.pipeline.batches import read_in_order, report_damage
+from mri_tf.splits.units import select_slices
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run, positions_of
 
-MOST_RECORDS = 500  # of a large training side so many, evenly spread
+MAX_RECORDS = 500  # of a large training side so many, evenly spread
 
 
 def training_ranges(run: Run, prepared: Prepared) -> dict:
@@ -20,13 +20,13 @@ def training_ranges(run: Run, prepared: Prepared) -> dict:
     task resamples slices.
     """
     task = run.task
-    records = taken_slices(task, prepared, positions_of(run, prepared)[0], run.values["fitted"])
-    places = np.linspace(0, len(records) - 1, min(len(records), MOST_RECORDS)).round().astype(int)
+    records = select_slices(task, prepared, positions_of(run, prepared)[0], run.values["fitted"])
+    places = np.linspace(0, len(records) - 1, min(len(records), MAX_RECORDS)).round().astype(int)
     records = records[places]
     statistics, spacings = [], []
     size = min(len(records), task.batch_size)
-    with damage_named(prepared), progress("ranges of the training side", len(records)) as advance:
-        for batch in walk(prepared, records, size, cut=cut_before(task)):
+    with report_damage(prepared), progress("ranges of the training side", len(records)) as advance:
+        for batch in read_in_order(prepared, records, size, cut=cut_before(task)):
             arrays = arrays_of(batch, task)
             statistics.append(image_statistics(arrays["image"].numpy()))
             if SPACING in arrays:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.calibration.calibrator import Answers, from_values
+from mri_tf.calibration.calibrator import Calibrator, from_values
 from mri_tf.core.errors import InputError
 from mri_tf.serve.version_folders import version_folders, version_number
 from mri_tf.task import Task
@@ -27,7 +27,7 @@ class Exported:
     task: Task
     folder: Path | None = None
     version: int | None = None  # the newest one where it is None
-    answers: Answers | None = None
+    answers: Calibrator | None = None
     fitted: dict = field(default_factory=dict)
     ranges: dict | None = None  # of `out_of_distribution.fit_ranges`
     segmenter: dict | None = None  # task, version, weights_sha256 of the model that finds its boxes

@@ -35,7 +35,7 @@ Signature = tuple[Callable[..., dict], list[tf.TensorSpec]]
 
 
 @dataclass(frozen=True)
-class Served:
+class ExportSource:
     """What an export is made of: a run's network, the ranges of its training side (`fit_ranges`) and
     the dtype of its records' images."""
 
@@ -45,7 +45,7 @@ class Served:
     image_dtype: str
 
 
-def write_saved_model(served: Served, folder: Path) -> dict[str, list[tf.TensorSpec]]:
+def write_saved_model(served: ExportSource, folder: Path) -> dict[str, list[tf.TensorSpec]]:
     """Writes every signature the task has into one SavedModel; returns their names and inputs."""
     found = signatures(served)
     archive = ExportArchive()  # stores what the endpoints use; a tracked model is stored once more
@@ -67,7 +67,7 @@ def _set_method(folder: Path, signature: str, method: str) -> None:
     (folder / "fingerprint.pb").unlink(missing_ok=True)  # of the file as it was; nothing needs it
 
 
-def signatures(served: Served) -> dict[str, Signature]:
+def signatures(served: ExportSource) -> dict[str, Signature]:
     """Name -> (function, its inputs) of those the task has."""
     task = served.run.task
     found = {DEFAULT: _arrays(served)}
@@ -82,17 +82,17 @@ def signatures(served: Served) -> dict[str, Signature]:
     return found
 
 
-def explained_network(served: Served) -> keras.Model:
+def explained_network(served: ExportSource) -> keras.Model:
     """What maps are made of: of a task for patients the network of single slices."""
     return slice_classifier(served.model) if served.run.task.bag else served.model
 
 
-def _specs(served: Served) -> list[tf.TensorSpec]:
+def _specs(served: ExportSource) -> list[tf.TensorSpec]:
     shapes = array_shapes(served.run.task)
     return [tf.TensorSpec((None, *shape), tf.float32, name=name) for name, shape in shapes.items()]
 
 
-def _arrays(served: Served) -> Signature:
+def _arrays(served: ExportSource) -> Signature:
     """A batch of the arrays that `record_arrays` names."""
     run, specs = served.run, _specs(served)
     answer, network = answer_in_graph(run), single_network(served.model, run.task)
@@ -105,11 +105,11 @@ def _arrays(served: Served) -> Signature:
     return serving_default, specs
 
 
-def _outside(arrays: dict[str, tf.Tensor], served: Served) -> tf.Tensor:
+def _outside(arrays: dict[str, tf.Tensor], served: ExportSource) -> tf.Tensor:
     return outside_in_graph(arrays["image"], served.ranges, arrays.get(SPACING))
 
 
-def _image_bytes(served: Served) -> Signature:
+def _image_bytes(served: ExportSource) -> Signature:
     task, answer = served.run.task, answer_in_graph(served.run)
     network = single_network(served.model, task)
     image_spec = tf.TensorSpec((*task.network_shape, len(task.channels)), tf.float32)
@@ -126,7 +126,7 @@ def _image_bytes(served: Served) -> Signature:
     return image_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")]
 
 
-def _slices(served: Served) -> Signature:
+def _slices(served: ExportSource) -> Signature:
     """slices (patients, slices, *grid) and mask (patients, slices), 1 for a slice, 0 for padding, and
     the other arrays that `record_arrays` names, as long.
 
@@ -164,7 +164,7 @@ def _slices(served: Served) -> Signature:
     return slices, inputs
 
 
-def _classify(served: Served) -> Signature:
+def _classify(served: ExportSource) -> Signature:
     """Serialized tf.Example (batch,) with the arrays of `record_arrays`, flattened, as float lists ->
     `classes` and `scores` (batch, classes): every class by name, and its probability as reported."""
     task, (default, specs) = served.run.task, _arrays(served)
@@ -179,7 +179,7 @@ def _classify(served: Served) -> Signature:
     return classify, [tf.TensorSpec((None,), tf.string, name="inputs")]
 
 
-def _explain(served: Served) -> Signature:
+def _explain(served: ExportSource) -> Signature:
     """The arrays and `class_index` (batch,) int32, -1 for the most probable class -> probabilities,
     the `class_index` that is explained, and its raw Grad-CAM `map` (batch, *grid) as `mri_tf.explain`
     makes it."""

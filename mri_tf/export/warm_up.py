@@ -13,14 +13,14 @@ import tensorflow as tf
 
 from mri_tf.export.graph import serves_image_bytes, stored_values
 from mri_tf.export.inputs import serialized_examples
-from mri_tf.export.saved_model import CLASSIFY, DEFAULT, Served
+from mri_tf.export.saved_model import CLASSIFY, DEFAULT, ExportSource
 from mri_tf.task import Task
 
 WARM_UP = "tf_serving_warmup_requests"  # the name TF Serving looks for, in assets.extra
-MOST_EXAMPLE_BYTES = 4 << 20
+MAX_EXAMPLE_BYTES = 4 << 20
 
 
-def write_warm_up(served: Served, specs: dict[str, list[tf.TensorSpec]], path: Path) -> str:
+def write_warm_up(served: ExportSource, specs: dict[str, list[tf.TensorSpec]], path: Path) -> str:
     """Writes a TFRecord of PredictionLog for signatures -> inputs; returns why not, empty if it did.
 
     Needs tensorflow-serving-api (the extra `serve`); a model without the file is served all the same.
@@ -37,7 +37,7 @@ def write_warm_up(served: Served, specs: dict[str, list[tf.TensorSpec]], path: P
             log = prediction_log_pb2.PredictionLog()
             if name == CLASSIFY:
                 sizes = {spec.name: tuple(spec.shape[1:]) for spec in specs[DEFAULT]}
-                if 4 * sum(map(math.prod, sizes.values())) > MOST_EXAMPLE_BYTES:
+                if 4 * sum(map(math.prod, sizes.values())) > MAX_EXAMPLE_BYTES:
                     continue
                 request = log.classify_log.request
                 arrays = {
@@ -56,7 +56,7 @@ def write_warm_up(served: Served, specs: dict[str, list[tf.TensorSpec]], path: P
     return ""
 
 
-def _values(served: Served) -> dict[str, object]:
+def _values(served: ExportSource) -> dict[str, object]:
     """Input name -> the one value its tensor is filled with, where that is not 1."""
     task, limits = served.run.task, served.ranges["intensity"].values()
     image = float(np.mean([own["mean"] for own in limits]))

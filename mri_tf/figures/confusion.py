@@ -16,7 +16,7 @@ from mri_tf.figures.style import (
     words,
 )
 
-MOST_CLASSES_WITH_NUMBERS = 14  # beyond it a cell is narrower than its number in 6 points
+MAX_CLASSES_WITH_NUMBERS = 14  # beyond it a cell is narrower than its number in 6 points
 
 
 def save_confusion(confusion: np.ndarray, class_names: tuple[str, ...], stem: Path) -> list[Path]:
@@ -60,8 +60,8 @@ def _draw(counts: np.ndarray, texts: list[list[str]], class_names: tuple[str, ..
     axes.grid(False)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
     shown = axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
-    points = TICK_POINTS if classes <= MOST_CLASSES_WITH_NUMBERS else NOTE_POINTS
-    if classes > MOST_CLASSES_WITH_NUMBERS:
+    points = TICK_POINTS if classes <= MAX_CLASSES_WITH_NUMBERS else NOTE_POINTS
+    if classes > MAX_CLASSES_WITH_NUMBERS:
         turned = {"rotation": 90}
     elif flat:
         turned = {}
@@ -71,7 +71,7 @@ def _draw(counts: np.ndarray, texts: list[list[str]], class_names: tuple[str, ..
     axes.set_yticks(range(classes), labels, fontsize=points)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    if classes <= MOST_CLASSES_WITH_NUMBERS:
+    if classes <= MAX_CLASSES_WITH_NUMBERS:
         points = NOTE_POINTS if classes > 10 else TICK_POINTS
         for (row, column), shade in np.ndenumerate(share):
             axes.text(column, row, texts[row][column], ha="center", va="center", fontsize=points,

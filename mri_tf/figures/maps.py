@@ -9,7 +9,7 @@ from mri_tf.figures.style import COLUMN_MM, PAGE_MM, add_note, new_figure, style
 PLANES = (  # axis that is cut, its name, and what lies left and right of the picture
     (0, "axial", "R", "L"), (1, "coronal", "R", "L"), (2, "sagittal", "front", "back"),
 )  # fmt: skip
-MOST_OPAQUE = 0.7
+MAX_OPACITY = 0.7
 
 
 @styled
@@ -25,7 +25,7 @@ def draw_map(image: np.ndarray, values: np.ndarray, title: str, note: str):
     for axes, (under, over, name, left, right) in zip(panels, planes, strict=True):
         axes.imshow(under, cmap="gray", vmin=low, vmax=max(high, low + 1e-9), interpolation="nearest")
         # Faint where the map is small: the anatomy below it stays legible.
-        faint = MOST_OPAQUE * np.sqrt(np.clip(over / top, 0, 1))
+        faint = MAX_OPACITY * np.sqrt(np.clip(over / top, 0, 1))
         axes.imshow(over, cmap="inferno", vmin=0, vmax=top, alpha=faint, interpolation="nearest")
         axes.set_title(name)
         axes.set_xticks([])

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mri_tf.core.files import write_at_once
+from mri_tf.core.files import write_atomic
 
 COLUMN_MM, PAGE_MM = 89.0, 183.0  # one column and the full width of most journals
 MM_PER_INCH = 25.4
@@ -128,6 +128,6 @@ def save(figure: Figure, stem: Path) -> list[Path]:
         picture = io.BytesIO()
         figure.savefig(picture, dpi=PIXELS_PER_INCH, format=suffix[1:], metadata=facts)
         path = stem.with_name(stem.name + suffix)  # with_suffix would eat "size_0.5"
-        write_at_once(path, picture.getbuffer())
+        write_atomic(path, picture.getbuffer())
         paths.append(path)
     return paths

@@ -1,13 +1,13 @@
-"""A backbone with weights of ImageNet, global average pooling and one dense layer: recipes B, C, D."""
+"""Backbones with ImageNet weights, global average pooling and one dense layer: recipes B, C, D."""
 
 import keras
 from keras import layers
 
 from mri_tf.core.errors import InputError
-from mri_tf.models.backbones import IMAGENET, UNIT, ZSCORE, check_weights, inlined
+from mri_tf.models.backbones import IMAGENET, UNIT, ZSCORE, add_backbone, check_weights
 
 
-def build(
+def backbone_classifier(
     input_shape: tuple[int, int, int],
     class_count: int,
     *,
@@ -25,23 +25,37 @@ def build(
     `fine_tune` says which do not.
     """
     image = keras.Input(input_shape, name="image")
-    x = inlined(image, backbone, weights, cut_after, intensities)
-    return keras.Model(image, answer(x, class_count, dropout), name="backbone_classifier")
+    x = add_backbone(image, backbone, weights, cut_after, intensities)
+    return keras.Model(image, _answer(x, class_count, dropout), name="backbone_classifier")
 
 
-def answer(features, class_count: int, dropout: float, prefix: str = ""):
-    """Feature maps (batch, rows, columns, channels) -> (batch, classes) probabilities: their averages
-    through one dense layer. `prefix` is put before the layers' names."""
-    x = layers.GlobalAveragePooling2D(name=f"{prefix}average")(features)
-    x = layers.Dropout(dropout, name=f"{prefix}dropout")(x)
-    dense = layers.Dense(
-        class_count, activation="softmax", dtype="float32", name=f"{prefix}probabilities"
-    )
-    return dense(x)
+def backbone_ensemble(
+    input_shape: tuple[int, int, int],
+    class_count: int,
+    *,
+    backbone: str = "resnet18",
+    weights: str = IMAGENET,
+    cut_after: str = "",
+    intensities: str = UNIT,
+    dropout: float = 0.0,
+) -> keras.Model:
+    """(batch, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
+
+    Channel k goes through a classifier of its own, whose variables begin with `channel<k>_`; they share
+    nothing but the loss, which is of the mean. Arguments: as `backbone_classifier`.
+    """
+    image = keras.Input(input_shape, name="image")
+    members = []
+    for channel in range(input_shape[-1]):
+        x = add_backbone(image, backbone, weights, cut_after, intensities, channel)
+        members.append(_answer(x, class_count, dropout, f"channel{channel}_"))  # (batch, classes)
+    if len(members) > 1:
+        members = [layers.Average(name="probabilities", dtype="float32")(members)]
+    return keras.Model(image, members[0], name="backbone_ensemble")
 
 
 def check(arguments: dict) -> None:
-    """Raises InputError, before data is read, for values that `build` would refuse."""
+    """Raises InputError, before data is read, for values that the builders would refuse."""
     check_weights(arguments["backbone"], arguments["weights"])
     if arguments["intensities"] not in (UNIT, ZSCORE):
         raise InputError(
@@ -50,3 +64,14 @@ def check(arguments: dict) -> None:
         )  # fmt: skip
     if not 0 <= arguments["dropout"] < 1:
         raise InputError("model_args.dropout lies in 0 to 1.", arguments["dropout"], "Change it.")
+
+
+def _answer(features, class_count: int, dropout: float, prefix: str = ""):
+    """Feature maps (batch, rows, columns, channels) -> (batch, classes) probabilities: their averages
+    through one dense layer. `prefix` is put before the layers' names."""
+    x = layers.GlobalAveragePooling2D(name=f"{prefix}average")(features)
+    x = layers.Dropout(dropout, name=f"{prefix}dropout")(x)
+    dense = layers.Dense(
+        class_count, activation="softmax", dtype="float32", name=f"{prefix}probabilities"
+    )
+    return dense(x)

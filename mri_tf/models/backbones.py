@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 
 NO_WEIGHTS, IMAGENET = "none", "imagenet"
 RESNETS = {  # blocks of the four stacks; He et al. 2015, as KerasHub builds them
@@ -29,7 +29,7 @@ MEAN, SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # I
 AUTOMATIC = re.compile(r"(conv2d|batch_normalization|activation|concatenate|\w+_pooling2d)(_\d+)?")
 
 
-def inlined(
+def add_backbone(
     image, backbone: str, weights: str, cut_after: str = "", intensities: str = UNIT,
     channel: int | None = None,
 ):  # fmt: skip
@@ -201,7 +201,7 @@ def _last_layer(network: keras.Model, stage: str) -> str:
         stages = dict.fromkeys(name.split("_")[0] for name in names.values())
         raise InputError(
             "model_args.cut_after names a stage or a layer of the backbone.", stage,
-            f"Stages: {some_of(stages, 20)}.",
+            f"Stages: {first_few(stages, 20)}.",
         )  # fmt: skip
     return found[-1]
 

@@ -1,13 +1,13 @@
-"""A small convolutional classifier on the features of a frozen segmentation network (recipe A)."""
+"""Small convolutional classifiers on the features of a frozen segmentation network (recipe A)."""
 
 import keras
 from keras import layers
 
-from mri_tf.models.layers import batch_norm, dense_head, freeze
-from mri_tf.models.mnet import pooled_features
+from mri_tf.models import mnet
+from mri_tf.models.layers import conv_norm_relu, dense_head, freeze, max_pool, require_divisible
 
 
-def build(
+def feature_classifier(
     features: keras.Model,
     class_count: int,
     *,
@@ -18,19 +18,40 @@ def build(
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
 
-    `features` is the segmentation network; its weights do not train and its BatchNorm and
+    `features` is the segmentation network, mnet; its weights do not train and its BatchNorm and
     dropout stay in inference mode. The classifier's first max pooling is part of
-    `pooled_features`. Then `repeats` x (3x3 convolution, BatchNorm, ReLU, max pooling) and two
+    `mnet.pooled_features`. Then `repeats` x (3x3 convolution, BatchNorm, ReLU, max pooling) and two
     dense layers with BatchNorm, ReLU and dropout.
     """
     freeze(features)
-    trunk = pooled_features(features)
-    x = trunk.output  # (batch, rows / 2, columns / 2, features)
-    for number in range(1, repeats + 1):
-        name = f"classifier_{number}"
-        x = layers.Conv2D(conv_filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
-        x = batch_norm(f"{name}_bn")(x)
-        x = layers.Activation("relu", name=f"{name}_relu")(x)
-        x = layers.MaxPooling2D(name=f"{name}_pool")(x)
-    x = dense_head(layers.Flatten(name="flatten")(x), class_count, dense_units, dropout)
+    trunk = mnet.pooled_features(features)  # (batch, rows / 2, columns / 2, features)
+    x = dense_head(_blocks(trunk.output, conv_filters, repeats), class_count, dense_units, dropout)
     return keras.Model(trunk.input, x, name="feature_classifier")
+
+
+def feature_classifier3d(
+    features: keras.Model,
+    class_count: int,
+    *,
+    conv_filters: int = 32,
+    dense_units: int = 200,
+    repeats: int = 4,
+    dropout: float = 0.5,
+) -> keras.Model:
+    """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
+
+    As `feature_classifier`, on mnet3d. Sides must be divisible by 2 ** (repeats + 1).
+    """
+    require_divisible(features.input_shape[1:], 2 ** (repeats + 1))
+    freeze(features)
+    trunk = mnet.pooled_features(features)  # (batch, depth / 2, rows / 2, columns / 2, features)
+    x = dense_head(_blocks(trunk.output, conv_filters, repeats), class_count, dense_units, dropout)
+    return keras.Model(trunk.input, x, name="feature_classifier3d")
+
+
+def _blocks(x, conv_filters: int, repeats: int):
+    """`repeats` blocks of a convolution and max pooling, flattened: (batch, n)."""
+    for number in range(1, repeats + 1):
+        x = conv_norm_relu(x, conv_filters, f"classifier_{number}")
+        x = max_pool(x, f"classifier_{number}_pool")
+    return layers.Flatten(name="flatten")(x)

@@ -16,7 +16,7 @@ BLOCK = "block_{number}"  # names of the layers to explain; the paper explains t
 DENSE_LAYERS = 2
 
 
-def build(
+def grader3d(
     input_shape: tuple[int, int, int, int],
     class_count: int,
     *,

@@ -1,20 +1,22 @@
-"""M-Net, a U-Net with a left leg of pooled inputs and a right leg of decoder outputs (recipe A).
+"""M-Net in 2D and 3D: a U-Net with a left leg of pooled inputs and a right leg of decoder outputs.
 
-Mehta & Sivaswamy's M-Net as modified in recipe A. The second convolution of a pair reads the
+Mehta & Sivaswamy 2017 as modified in recipe A. The second convolution of a pair reads the
 concatenation of the pair's input and the first one's output: that reading gives the parameter
-count the paper states.
+count the paper states. In 3D the right leg has the three finest levels only, for the segmentation
+as for a classifier ("only parts of the outputs from the decoding path are used").
 """
 
 import keras
 from keras import layers
 
-from mri_tf.models.layers import batch_norm, require_divisible
+from mri_tf.models.layers import conv_norm_relu, max_pool, require_divisible, upsample
 
 LEVELS = 5
+LEG_LEVELS_3D = 3  # levels of the right leg in 3D, the finest ones
 LEG = "leg_{level}"  # names of the layers whose outputs are the features, level 1 the finest
 
 
-def build(
+def mnet(
     input_shape: tuple[int, int, int],
     class_count: int,
     *,
@@ -23,97 +25,128 @@ def build(
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, rows, columns, classes) probabilities.
 
-    Rows and columns divide by 16. The last 1x1 convolution on the concatenated right leg,
-    31 x start_filters channels at full resolution, is computed as a 1x1 convolution a level that
-    is upsampled and summed afterwards: the same numbers (a 1x1 convolution and nearest
+    Rows and columns must be divisible by 16. The last 1x1 convolution on the concatenated right
+    leg, 31 x start_filters channels at full resolution, is computed as a 1x1 convolution a level
+    that is upsampled and summed afterwards: the same numbers (a 1x1 convolution and nearest
     upsampling commute) without the widest tensor of the network.
     """
-    require_divisible(input_shape, 2 ** (LEVELS - 1))
-    image = keras.Input(input_shape, name="image")
-    first = _conv(image, start_filters, "down_1_a")
-    down = {1: _second_of_pair(image, first, start_filters, "down_1")}
-    left = first
+    image, legs = _legs_of_new(input_shape, start_filters, dropout, LEVELS)
+    # (batch, rows, columns, classes) a level; the one convolution has one bias, at the finest level
+    scores = [layers.Conv2D(class_count, 1, name="score_1")(legs[0])]
     for level in range(2, LEVELS + 1):
-        left = layers.MaxPooling2D(name=f"left_{level}")(left)
-        pooled = layers.MaxPooling2D(name=f"pool_{level}")(down[level - 1])
-        if level == LEVELS:
-            pooled = layers.Dropout(dropout, name="dropout")(pooled)
-        merged = layers.Concatenate(name=f"left_leg_{level}")([pooled, left])
-        down[level] = _pair(merged, start_filters * 2 ** (level - 1), f"down_{level}")
-    up = {LEVELS: layers.Identity(name=LEG.format(level=LEVELS))(down[LEVELS])}
-    for level in range(LEVELS - 1, 0, -1):
-        larger = layers.UpSampling2D(name=f"upsample_{level}")(up[level + 1])
-        merged = layers.Concatenate(name=f"skip_{level}")([larger, down[level]])
-        pair = _pair(merged, start_filters * 2 ** (level - 1), f"up_{level}")
-        up[level] = layers.Identity(name=LEG.format(level=level))(pair)
-    # (batch, rows, columns, classes) a level
-    scores = [
-        layers.UpSampling2D(2 ** (level - 1), name=f"score_up_{level}")(
-            layers.Conv2D(class_count, 1, use_bias=level == 1, name=f"score_{level}")(up[level])
-        )
-        if level > 1
-        else layers.Conv2D(class_count, 1, name="score_1")(up[1])
-        for level in range(1, LEVELS + 1)
-    ]
+        score = layers.Conv2D(class_count, 1, use_bias=False, name=f"score_{level}")(legs[level - 1])
+        scores.append(upsample(score, 2 ** (level - 1), f"score_up_{level}"))
     logits = layers.Add(name="scores")(scores)
     probabilities = layers.Softmax(dtype="float32", name="probabilities")(logits)
     return keras.Model(image, probabilities, name="mnet")
 
 
-def pooled_features(network: keras.Model) -> keras.Model:
-    """The network's 31 x start_filters features as a classifier's first max pooling leaves them.
+def mnet3d(
+    input_shape: tuple[int, int, int, int],
+    class_count: int,
+    *,
+    start_filters: int = 12,
+    dropout: float = 0.5,
+) -> keras.Model:
+    """(batch, depth, rows, columns, channels) -> (batch, depth, rows, columns, classes) probabilities.
 
-    (batch, rows, columns, channels) -> (batch, rows / 2, columns / 2, features). Equal to
+    Depth, rows and columns must be divisible by 16. The last 1x1x1 convolution on the concatenated
+    right leg, 7 x start_filters channels, is computed as one a level, summed from the coarsest
+    level up.
+    """
+    image, legs = _legs_of_new(input_shape, start_filters, dropout, LEG_LEVELS_3D)
+    total = None
+    for level in range(LEG_LEVELS_3D, 0, -1):
+        score = layers.Conv3D(class_count, 1, use_bias=level == 1, name=f"score_{level}")(
+            legs[level - 1]
+        )
+        if total is not None:
+            larger = upsample(total, 2, f"score_up_{level}")
+            score = layers.Add(name=f"scores_{level}")([larger, score])
+        total = score
+    probabilities = layers.Softmax(dtype="float32", name="probabilities")(total)
+    return keras.Model(image, probabilities, name="mnet3d")
+
+
+def pooled_features(network: keras.Model) -> keras.Model:
+    """The network's features as a classifier's first max pooling leaves them.
+
+    (batch, rows, columns, channels) -> (batch, rows / 2, columns / 2, features) with 31 x
+    start_filters features; with a depth before the rows and 7 x start_filters in 3D. Equal to
     concatenating the right leg at full resolution and max pooling it, because
     maxpool2(upsample2(x)) == x; several times faster and smaller.
     """
     features = pooled_concatenation(_legs(network))
-    return keras.Model(network.input, features, name="mnet_pooled_features")
+    return keras.Model(network.input, features, name=f"{network.name}_pooled_features")
 
 
 def pooled_concatenation(legs: list):
-    """Leg outputs, finest first, -> (batch, rows / 2, columns / 2, features)."""
-    parts = [layers.MaxPooling2D(name="pooled_leg_1")(legs[0]), legs[1]]
-    for level in range(3, LEVELS + 1):
-        scale = layers.UpSampling2D(2 ** (level - 2), name=f"pooled_leg_{level}")
-        parts.append(scale(legs[level - 1]))
+    """Leg outputs, finest first, -> (batch, rows / 2, columns / 2, features), in 3D with a depth."""
+    parts = [max_pool(legs[0], "pooled_leg_1"), legs[1]]
+    for level in range(3, len(legs) + 1):
+        parts.append(upsample(legs[level - 1], 2 ** (level - 2), f"pooled_leg_{level}"))
     return layers.Concatenate(name="pooled_features")(parts)
 
 
 def full_resolution_features(network: keras.Model) -> keras.Model:
     """The plain graph of recipe A: the right leg concatenated at full resolution.
 
-    (batch, rows, columns, channels) -> (batch, rows, columns, features); what `pooled_features`
-    is compared with.
+    (batch, rows, columns, channels) -> (batch, rows, columns, features), in 3D with a depth; what
+    `pooled_features` is compared with.
     """
     features = full_concatenation(_legs(network))
-    return keras.Model(network.input, features, name="mnet_full_resolution_features")
+    return keras.Model(network.input, features, name=f"{network.name}_full_resolution_features")
 
 
 def full_concatenation(legs: list):
-    """Leg outputs, finest first, -> (batch, rows, columns, features)."""
+    """Leg outputs, finest first, -> (batch, rows, columns, features), in 3D with a depth."""
     parts = [legs[0]]
-    for level in range(2, LEVELS + 1):
-        scale = layers.UpSampling2D(2 ** (level - 1), name=f"full_leg_{level}")
-        parts.append(scale(legs[level - 1]))
+    for level in range(2, len(legs) + 1):
+        parts.append(upsample(legs[level - 1], 2 ** (level - 1), f"full_leg_{level}"))
     return layers.Concatenate(name="full_resolution_features")(parts)
 
 
 def _legs(network: keras.Model) -> list:
-    return [network.get_layer(LEG.format(level=level)).output for level in range(1, LEVELS + 1)]
+    """Outputs of the right leg, finest first."""
+    names = {layer.name for layer in network.layers}
+    levels = [level for level in range(1, LEVELS + 1) if LEG.format(level=level) in names]
+    return [network.get_layer(LEG.format(level=level)).output for level in levels]
+
+
+def _legs_of_new(
+    input_shape: tuple[int, ...], start_filters: int, dropout: float, leg_levels: int
+) -> tuple:
+    """The input and the outputs of a new network's right leg, finest first."""
+    require_divisible(input_shape, 2 ** (LEVELS - 1))
+    image = keras.Input(input_shape, name="image")
+    first = conv_norm_relu(image, start_filters, "down_1_a")
+    down = {1: _second_of_pair(image, first, start_filters, "down_1")}
+    left = first
+    for level in range(2, LEVELS + 1):
+        left = max_pool(left, f"left_{level}")
+        pooled = max_pool(down[level - 1], f"pool_{level}")
+        if level == LEVELS:
+            pooled = layers.Dropout(dropout, name="dropout")(pooled)
+        merged = layers.Concatenate(name=f"left_leg_{level}")([pooled, left])
+        down[level] = _pair(merged, start_filters * 2 ** (level - 1), f"down_{level}")
+    legs = {LEVELS: _leg(down[LEVELS], LEVELS, leg_levels)}
+    for level in range(LEVELS - 1, 0, -1):
+        larger = upsample(legs[level + 1], 2, f"upsample_{level}")
+        merged = layers.Concatenate(name=f"skip_{level}")([larger, down[level]])
+        pair = _pair(merged, start_filters * 2 ** (level - 1), f"up_{level}")
+        legs[level] = _leg(pair, level, leg_levels)
+    return image, [legs[level] for level in range(1, leg_levels + 1)]
+
+
+def _leg(x, level: int, leg_levels: int):
+    """A decoder's output under the name by which it is found as a feature."""
+    return layers.Identity(name=LEG.format(level=level))(x) if level <= leg_levels else x
 
 
 def _pair(inputs, filters: int, name: str):
-    return _second_of_pair(inputs, _conv(inputs, filters, f"{name}_a"), filters, name)
+    return _second_of_pair(inputs, conv_norm_relu(inputs, filters, f"{name}_a"), filters, name)
 
 
 def _second_of_pair(inputs, first, filters: int, name: str):
     merged = layers.Concatenate(name=f"{name}_skip")([inputs, first])
-    return _conv(merged, filters, f"{name}_b")
-
-
-def _conv(inputs, filters: int, name: str):
-    # The bias is BatchNorm's shift.
-    conv = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(inputs)
-    normed = batch_norm(f"{name}_bn")(conv)
-    return layers.Activation("relu", name=f"{name}_relu")(normed)
+    return conv_norm_relu(merged, filters, f"{name}_b")

@@ -9,10 +9,10 @@ block lies on the grid of the image too. Filters, levels and patch size are sile
 import keras
 from keras import layers
 
-from mri_tf.models.layers import batch_norm, conv3d, require_divisible
+from mri_tf.models.layers import batch_norm, conv, require_divisible
 
 
-def build(
+def unet3d(
     input_shape: tuple[int, int, int, int],
     class_count: int,
     *,
@@ -76,7 +76,7 @@ def activated(x, name: str):
 
 def convolution(x, filters: int, size: int, name: str, weight_decay: float):
     """A convolution of `size` a side, without bias: BatchNorm follows wherever it is used."""
-    return conv3d(x, filters, size, name, decay(weight_decay))
+    return conv(x, filters, size, name, decay(weight_decay))
 
 
 def decay(weight_decay: float) -> keras.regularizers.Regularizer | None:

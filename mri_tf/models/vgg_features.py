@@ -3,11 +3,11 @@
 import keras
 from keras import layers
 
-from mri_tf.models.backbones import AS_THEY_ARE, IMAGENET, check_weights, inlined
+from mri_tf.models.backbones import AS_THEY_ARE, IMAGENET, add_backbone, check_weights
 from mri_tf.models.layers import dense_head, require_divisible
 
 
-def build(
+def vgg_features(
     input_shape: tuple[int, int, int],
     class_count: int,
     *,
@@ -21,7 +21,7 @@ def build(
     """
     require_divisible(input_shape, 32)
     image = keras.Input(input_shape, name="image")
-    features = inlined(image, "vgg16", weights, intensities=AS_THEY_ARE)
+    features = add_backbone(image, "vgg16", weights, intensities=AS_THEY_ARE)
     for layer in keras.Model(image, features).layers:
         layer.trainable = False
     x = layers.Flatten(name="flatten")(features)

@@ -28,7 +28,7 @@ class DropPadding(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("mri_tf")
-class PutBack(layers.Layer):
+class ScatterSlices(layers.Layer):
     """(slices present, n) and which are present -> (patients, slices, n), zero for padding."""
 
     def call(self, values, present):
@@ -97,9 +97,9 @@ def bag_network(network: keras.Model, score: keras.Sequential | None = None) -> 
     read = made.operation._inbound_nodes[made.node_index].input_tensors[0]
     inner = keras.Model(network.inputs, [network.outputs[0], read], name=SLICE_NETWORK)
     probabilities, features = inner(flat if len(flat) > 1 else flat[0])
-    by_slice = PutBack(name=SLICE_PROBABILITIES)(probabilities, present)
+    by_slice = ScatterSlices(name=SLICE_PROBABILITIES)(probabilities, present)
     scores = score(features) if score else ops.zeros_like(probabilities[:, :1])
-    scores = PutBack(name="slice_scores", dtype="float32")(scores, present)
+    scores = ScatterSlices(name="slice_scores", dtype="float32")(scores, present)
     answer = WeightedMean(name="probabilities", dtype="float32")(by_slice, scores, present)
     return keras.Model([*padded, present], answer, name=f"{network.name}_of_patients")
 

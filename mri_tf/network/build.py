@@ -106,7 +106,7 @@ def build_parts(task: Task, features: keras.Model | None = None) -> Parts:
     return Parts(network, scorer(**task.bag) if task.bag else None)
 
 
-def put_together(task: Task, parts: Parts, end: keras.Model | None = None) -> PreparingModel:
+def wrap_for_training(task: Task, parts: Parts, end: keras.Model | None = None) -> PreparingModel:
     """The whole network, or around `end`, a view on the last layers of `parts.network`."""
     network = end or parts.network
     if task.bag:
@@ -117,7 +117,7 @@ def put_together(task: Task, parts: Parts, end: keras.Model | None = None) -> Pr
 
 def build_network(task: Task, features: keras.Model | None = None) -> PreparingModel:
     """The task's whole network with fresh weights."""
-    return put_together(task, build_parts(task, features))
+    return wrap_for_training(task, build_parts(task, features))
 
 
 def build_run_network(run: Run) -> PreparingModel:

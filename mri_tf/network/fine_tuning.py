@@ -17,7 +17,7 @@ from collections.abc import Iterable
 import keras
 
 from mri_tf.core.arguments import check_arguments
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.task.settings import FineTuning, Group
 
 OPTIMIZERS = ("adam", "sgd", "adamw")
@@ -162,7 +162,7 @@ def _matched(where: str, pattern: str, variables: Iterable[keras.Variable]) -> l
         last_first = [variable.path for variable in variables][::-1]
         raise InputError(
             f"fine_tune.{where} matches whole paths of variables that train.", f"{pattern}, which "
-            "matches none", f"From the last one: {some_of(last_first, 8)}.",
+            "matches none", f"From the last one: {first_few(last_first, 8)}.",
         )  # fmt: skip
     return found
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from mri_tf.core.progress import progress
 from mri_tf.network.windows import predict_windows
-from mri_tf.pipeline.batches import damage_named, ordered_batches, walk, walk_bags
+from mri_tf.pipeline.batches import eval_batches, read_bags_in_order, read_in_order, report_damage
 from mri_tf.pipeline.field_of_view import cut_function
-from mri_tf.splits.units import bags_of, taken_slices
+from mri_tf.splits.units import bags_of, select_slices
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run
 from mri_tf.task import Task
@@ -27,13 +27,13 @@ def predict_records(
     batch_size, fitted = min(BATCH_SIZE, run.task.batch_size), run.values["fitted"]
     cut = cut_function(run.task, training=False, fitted=fitted)
     if run.task.bag:
-        records = taken_slices(run.task, prepared, records, fitted)
-        raw = walk_bags(prepared, bags_of(prepared, records), batch_size, cut=cut)
+        records = select_slices(run.task, prepared, records, fitted)
+        raw = read_bags_in_order(prepared, bags_of(prepared, records), batch_size, cut=cut)
     else:
-        raw = walk(prepared, records, batch_size, cut=cut)
-    batches = ordered_batches(raw, run.task, fitted)
+        raw = read_in_order(prepared, records, batch_size, cut=cut)
+    batches = eval_batches(raw, run.task, fitted)
     found = []
-    with damage_named(prepared), progress("evaluating", len(batches)) as advance:
+    with report_damage(prepared), progress("evaluating", len(batches)) as advance:
         for image, _, _ in batches:
             found.append(model.predict_on_batch(image))
             advance(len(found))
@@ -64,11 +64,11 @@ def predicted_masks(
     One batch is in memory at a time.
     """
     batch_size = min(BATCH_SIZE, run.task.batch_size)
-    batches = ordered_batches(
-        walk(prepared, records, batch_size), run.task, run.values["fitted"]
+    batches = eval_batches(
+        read_in_order(prepared, records, batch_size), run.task, run.values["fitted"]
     )
     done = 0
-    with damage_named(prepared), progress("evaluating", len(records)) as advance:
+    with report_damage(prepared), progress("evaluating", len(records)) as advance:
         for image, mask, _ in batches:
             predicted = predict_whole(model, run.task, image).argmax(axis=-1)  # (batch, *grid)
             yield from zip(mask.numpy(), predicted, strict=True)

@@ -71,7 +71,7 @@ def read_dataset(
 
 
 @contextmanager
-def damage_named(prepared: Prepared):
+def report_damage(prepared: Prepared):
     """Raises the InputError of a damaged record, which TensorFlow would wrap in an error of its own."""
     try:
         yield
@@ -137,7 +137,7 @@ def training_batches(
     return read_dataset(prepared, batches, count, cut_function(task, training=True, fitted=fitted))
 
 
-def walk(
+def read_in_order(
     prepared: Prepared, records: np.ndarray, batch_size: int, replicas: int = 1, cut: Cut | None = None
 ):
     """Raw batches of every record once, in order; whole studies unless there is a `cut`."""
@@ -149,7 +149,7 @@ def walk(
     )
 
 
-def walk_bags(
+def read_bags_in_order(
     prepared: Prepared, bags: list[np.ndarray], batch_size: int, replicas: int = 1,
     cut: Cut | None = None,
 ) -> tf.data.Dataset:  # fmt: skip
@@ -162,6 +162,6 @@ def walk_bags(
     )
 
 
-def ordered_batches(raw: tf.data.Dataset, task: Task, fitted: dict) -> tf.data.Dataset:
-    """(image, target, weight) of the batches of `walk`, nothing augmented."""
+def eval_batches(raw: tf.data.Dataset, task: Task, fitted: dict) -> tf.data.Dataset:
+    """(image, target, weight) of the batches of `read_in_order`, nothing augmented."""
     return raw.map(batch_function(task, training=False, fitted=fitted)).prefetch(2)

@@ -5,8 +5,8 @@ PNG and JPEG are decoded here; preparation decodes other formats itself and shar
 
 import tensorflow as tf
 
-MOST_PIXELS = 2**25  # 5792 x 5792; the largest mammograms have 28 million
-TOO_LARGE = f"an image of more than {MOST_PIXELS} pixels"
+MAX_PIXELS = 2**25  # 5792 x 5792; the largest mammograms have 28 million
+TOO_LARGE = f"an image of more than {MAX_PIXELS} pixels"
 HEAD_BYTES = 4096  # of a JPEG: its EXIF block comes first, and the first directory first in it
 EXIF, ORIENTATION_TAG, UPRIGHT = b"Exif\x00\x00", 0x0112, 1
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green and blue
@@ -19,7 +19,7 @@ def decode_png_or_jpeg(data: tf.Tensor, channels: int, bits: int = 0) -> tf.Tens
     where `bits` is 8. A palette is looked up, opacity is left away, CMYK becomes RGB, and an image
     lies as its JPEG's EXIF block says (a PNG's is not read). With one channel colour becomes grey
     by luma, 0.299 R + 0.587 G + 0.114 B, rounded; with three, grey is repeated. Raises
-    tf.errors.InvalidArgumentError for what is neither, damaged, or of more than MOST_PIXELS.
+    tf.errors.InvalidArgumentError for what is neither, damaged, or of more than MAX_PIXELS.
     """
     is_png = tf.strings.substr(data, 0, 4) == b"\x89PNG"
     bit_depth = tf.strings.substr(data, 24, 1)  # in the PNG header
@@ -57,7 +57,7 @@ def decode_png_or_jpeg(data: tf.Tensor, channels: int, bits: int = 0) -> tf.Tens
 
     # A few kilobytes of a file can be gigabytes of pixels.
     pixels = tf.cond(is_png, pixels_of_png, pixels_of_jpeg)
-    small = tf.debugging.assert_less_equal(pixels, float(MOST_PIXELS), TOO_LARGE)
+    small = tf.debugging.assert_less_equal(pixels, float(MAX_PIXELS), TOO_LARGE)
     with tf.control_dependencies([small]):
         image = tf.cond(is_png, png, jpeg)
     image.set_shape((None, None, channels))

@@ -13,7 +13,7 @@ from mri_tf.core.command_line import (
     import_tensorflow,
     run_command,
 )
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 
 FORMATS = ("json", "csv", "submission")
 ANSWERS = "answers.json"  # beside the label maps of a segmentation
@@ -38,10 +38,10 @@ def main(arguments: list[str]) -> int:
 def _predict(flags) -> int:
     import_tensorflow()
     from data_prep.cases.to_predict import list_cases_to_predict
-    from mri_tf.predict.model import Where, open_model
+    from mri_tf.predict.model import ModelOptions, open_model
     from mri_tf.predict.outputs import Outputs
 
-    where = Where(flags.model, flags.server, flags.task, flags.token_file, flags.timeout_s)
+    where = ModelOptions(flags.model, flags.server, flags.task, flags.token_file, flags.timeout_s)
     model, module = open_model(where, needs_segmenter=flags.mask is None)
     task = model.exported.task
     check_task(flags, task, module)
@@ -58,7 +58,7 @@ def _predict(flags) -> int:
     if not found.rows:
         raise InputError(
             "At least one input can be read.",
-            some_of(f"{name}: {reason}" for name, reason in found.skipped), "Mend the files.",
+            first_few(f"{name}: {reason}" for name, reason in found.skipped), "Mend the files.",
         )  # fmt: skip
     _write(flags, task, found, module, ids)
     for name, reason in found.skipped:
@@ -127,7 +127,7 @@ def _about(exported):
 
 def _write(flags, task, found, module, ids: dict[str, str]) -> None:
     """The answers, whole or not at all; the last line names what was written."""
-    from mri_tf.core.files import write_at_once
+    from mri_tf.core.files import write_atomic
 
     kind, count = _format(flags), len(found.rows)
     if kind == "submission":
@@ -141,7 +141,7 @@ def _write(flags, task, found, module, ids: dict[str, str]) -> None:
         return
     path = flags.out / ANSWERS if task.kind == "segmentation" else flags.out
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_at_once(path, data)
+    write_atomic(path, data)
     mapped = flags.explain or task.kind == "segmentation"
     beside = f", and maps in {_folder(flags, task)}" if mapped else ""
     print(f"wrote {path}: {count} {'answer' if count == 1 else 'answers'}{beside}")

@@ -17,8 +17,8 @@ from mri_tf.export.reader import Call, Exported
 from mri_tf.splits.units import taken_of_study
 from mri_tf.store.record import Record, encode_example, parse_examples, stored
 
-MOST_RECORDS = 16  # in one call
-MOST_REASONS = 6
+MAX_RECORDS = 16  # in one call
+MAX_REASONS = 6
 NO_BOX = "no tumour was found in it: the box is the whole image"
 
 
@@ -48,7 +48,7 @@ class Answer:
 def answer_records(model: Model, records: list[Record]) -> list[Answer]:
     """An answer a record of a classifier that sees single records."""
     found = []
-    size = max(1, min(MOST_RECORDS, model.most_numbers // records[0].image.size))
+    size = max(1, min(MAX_RECORDS, model.most_numbers // records[0].image.size))
     for start in range(0, len(records), size):
         part = records[start : start + size]
         feed = feed_of(part, model.exported)
@@ -138,7 +138,7 @@ def _reasons(exported: Exported, feed: dict, places: list[int], records: list[Re
             count[what] += 1
             examples.setdefault(what, text)
     often = [what for what, times in count.items() if 2 * times >= len(records)]
-    shown = [examples[what] for what in often[:MOST_REASONS]]
-    if len(often) > MOST_REASONS:
-        shown.append(f"and {len(often) - MOST_REASONS} more")
+    shown = [examples[what] for what in often[:MAX_REASONS]]
+    if len(often) > MAX_REASONS:
+        shown.append(f"and {len(often) - MAX_REASONS} more")
     return shown

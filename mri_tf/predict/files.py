@@ -14,7 +14,7 @@ from data_prep.io.nifti import write_nifti
 from data_prep.ops.crop import Box, crop
 from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import Volume, source_volume
-from mri_tf.core.files import write_at_once
+from mri_tf.core.files import write_atomic
 from mri_tf.predict.answers import Answer
 from mri_tf.store.record import Record
 
@@ -110,7 +110,7 @@ def write_label_picture(labels: np.ndarray, shape: tuple[int, int], path: Path) 
     picture = Image.fromarray(inside).resize(shape[::-1], Image.Resampling.NEAREST)
     data = io.BytesIO()
     picture.save(data, "PNG")
-    write_at_once(path, data.getbuffer())
+    write_atomic(path, data.getbuffer())
     return np.asarray(picture)
 
 

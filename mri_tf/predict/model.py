@@ -12,14 +12,14 @@ from mri_tf.core.errors import InputError
 from mri_tf.export.inputs import array_shapes
 from mri_tf.export.reader import Exported, load_graph, open_export, segmenter_beside
 from mri_tf.predict.answers import Model
-from mri_tf.predict.rest_client import MOST_NUMBERS, RestModel
+from mri_tf.predict.rest_client import MAX_NUMBERS, RestModel
 from mri_tf.task.files import FOLDER, feature_task, find_task_file, load_task
 
 TOKEN = "MRI_TF_TOKEN"  # of the environment, where there is no --token-file
 
 
 @dataclass(frozen=True)
-class Where:
+class ModelOptions:
     """--model, --server, --task, --token-file and --timeout-s as given."""
 
     model: Path | None
@@ -29,7 +29,7 @@ class Where:
     timeout_s: float
 
 
-def open_model(where: Where, needs_segmenter: bool) -> tuple[Model, ModuleType]:
+def open_model(where: ModelOptions, needs_segmenter: bool) -> tuple[Model, ModuleType]:
     """The model to ask and the layout that reads its input; raises InputError.
 
     A server is asked for the very version that --model describes. Without --model the task's file
@@ -55,7 +55,7 @@ def open_model(where: Where, needs_segmenter: bool) -> tuple[Model, ModuleType]:
     return _asked(exported, where, beside), module
 
 
-def _asked(exported: Exported, where: Where, segmenter: Model | None = None) -> Model:
+def _asked(exported: Exported, where: ModelOptions, segmenter: Model | None = None) -> Model:
     if not where.server:
         return Model(exported, *load_graph(exported), segmenter)
     served = RestModel(
@@ -63,7 +63,7 @@ def _asked(exported: Exported, where: Where, segmenter: Model | None = None) -> 
     )
     signatures = served.signatures()
     _check_fits(exported, signatures.get("serving_default", {}))
-    return Model(exported, served.call, tuple(signatures), segmenter, MOST_NUMBERS)
+    return Model(exported, served.call, tuple(signatures), segmenter, MAX_NUMBERS)
 
 
 def _check_fits(exported: Exported, found: dict[str, tuple[int, ...]]) -> None:
@@ -127,7 +127,7 @@ def _address(server: str) -> str:
     return server.rstrip("/")
 
 
-def _token(where: Where) -> str:
+def _token(where: ModelOptions) -> str:
     if where.token_file is None:
         return os.environ.get(TOKEN, "")
     try:

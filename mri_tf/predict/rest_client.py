@@ -17,7 +17,7 @@ from mri_tf.core.errors import InputError, RunFailed
 EXACT_DIGITS = 9  # decimals that always give a float32 back
 COMPRESSED_BYTES = 2**20  # bodies above are sent gzipped
 READ_AT_ONCE = 2**16  # bytes of an answer
-MOST_NUMBERS = 2**20  # in one request, where it can be split: ten megabytes of JSON
+MAX_NUMBERS = 2**20  # in one request, where it can be split: ten megabytes of JSON
 
 
 @dataclass(frozen=True)

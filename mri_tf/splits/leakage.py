@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run
 
@@ -46,7 +46,7 @@ def _check_unseen(seen: dict, prepared: Prepared, sides: list[np.ndarray], kind:
     if known.any():
         raise InputError(
             f"The {kind} network saw no patient of the classifier's validation or test side.",
-            some_of(sorted(set(prepared.patients[held_out[known]])), 20),
+            first_few(sorted(set(prepared.patients[held_out[known]])), 20),
             WAY_OUT[kind],
         )
 
@@ -61,7 +61,7 @@ def check_data_unseen(run: Run, prepared: Prepared) -> list[str]:
     if len(known):
         raise InputError(
             "Data to evaluate on holds no image that the run was trained on.",
-            f"{len(known)} of {len(prepared)} records: {some_of(prepared.record_ids[known])}",
+            f"{len(known)} of {len(prepared)} records: {first_few(prepared.record_ids[known])}",
             "Leave --data away for the run's own held-out patients.",
         )
     return sorted(set(prepared.patients) & set(seen["patients"]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.splits import split as splits
 from mri_tf.splits.units import answered
 from mri_tf.store.prepared import Prepared
@@ -13,7 +13,7 @@ from mri_tf.task import Task
 
 
 @dataclass(frozen=True)
-class HowToSplit:
+class SplitOptions:
     """--split, --split-file, --train-size and --seed as given."""
 
     mode: str | None
@@ -31,7 +31,7 @@ class Sides:
     natural_counts: np.ndarray | None  # (classes,) of the whole training side of a classifier
 
 
-def choose_sides(prepared: Prepared, task: Task, how: HowToSplit) -> Sides:
+def choose_sides(prepared: Prepared, task: Task, how: SplitOptions) -> Sides:
     """Sides of a prepared set as the flags ask for them; raises InputError."""
     answered(task, prepared, np.arange(len(prepared)))  # one label a patient, where it answers for them
     labels, patients, groups = prepared.labels, prepared.patients, prepared.groups
@@ -76,7 +76,7 @@ def _limited(
     if unknown:
         raise InputError(
             "The limit of a split file names classes of the task.",
-            some_of(unknown),
+            first_few(unknown),
             f"Classes: {', '.join(prepared.class_names)}.",
         )
     labels, names = prepared.labels, prepared.record_ids

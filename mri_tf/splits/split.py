@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.task.spec import SIDES
 
-MOST_ORDERS, UNITS_DEALT = 50, 50_000  # orders tried in a split; fewer where there are many units
+MAX_ORDERS, UNITS_DEALT = 50, 50_000  # orders tried in a split; fewer where there are many units
 
 
 def tie_together(patients: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ def split_units(
     rng = np.random.default_rng(seed)
     # Dealing the largest units first would balance as well, and put the same patients on the same
     # side whatever the seed.
-    orders = max(1, min(MOST_ORDERS, UNITS_DEALT // len(names)))
+    orders = max(1, min(MAX_ORDERS, UNITS_DEALT // len(names)))
     dealt = [_deal(counts, target, rng.permutation(len(names))) for _ in range(orders)]
     side_of, _ = min(dealt, key=lambda pair: pair[1])
     return [np.flatnonzero(side_of[unit_of] == side) for side in range(len(fractions))]
@@ -95,7 +95,7 @@ def split_by_column(
     if unknown:
         raise InputError(
             f"The split column holds {', '.join(SIDES)} in every row.",
-            some_of(repr(value) for value in unknown),
+            first_few(repr(value) for value in unknown),
             "Correct the column, or split by patient with --split patient.",
         )
     sides = [np.flatnonzero(splits == side) for side in SIDES]
@@ -139,7 +139,7 @@ def split_by_patients(
     if missing:
         raise InputError(
             "--split-file names patients of the prepared set.",
-            f"unknown: {some_of(missing)}",
+            f"unknown: {first_few(missing)}",
             "Use the ids of the prepared set.",
         )
     records = [np.flatnonzero(np.isin(patients, sorted(sides[side]))) for side in SIDES]
@@ -184,7 +184,7 @@ def _checked(
             if both:
                 raise InputError(
                     f"A {kind} is on one side of a {what} only.",
-                    f"in {SIDES[first]} and {SIDES[second]}: {some_of(both)}",
+                    f"in {SIDES[first]} and {SIDES[second]}: {first_few(both)}",
                     f"Correct it: a {kind} on two sides makes every number too good.",
                 )
     return sides

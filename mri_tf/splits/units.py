@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.record import Record
 from mri_tf.task import Task
@@ -20,7 +20,7 @@ def bags_of(prepared: Prepared, records: np.ndarray) -> list[np.ndarray]:
     if torn:
         raise InputError(
             "A task that answers for patients has one label a patient.",
-            f"several, for the patients of records {some_of(prepared.record_ids[torn])}",
+            f"several, for the patients of records {first_few(prepared.record_ids[torn])}",
             "Mend the labels, or remove bag from the task.",
         )
     return bags
@@ -49,7 +49,7 @@ def study_spacing(prepared: Prepared, study: np.ndarray) -> tuple[float, ...]:
     return found
 
 
-def taken_slices(task: Task, prepared: Prepared, records: np.ndarray, fitted: dict) -> np.ndarray:
+def select_slices(task: Task, prepared: Prepared, records: np.ndarray, fitted: dict) -> np.ndarray:
     """The records that a network is given: of studies with thin slices those about the fitted distance
     apart, in the order of `records`; all where the task fits no spacing.
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mri_tf.core.errors import InputError
-from mri_tf.core.files import write_at_once
+from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import file_hash, fingerprint
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
@@ -71,7 +71,7 @@ class Run:
         """Writes run.json with some values changed; returns the run as it is now."""
         run = Run(self.folder, {**self.values, **changes})
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_at_once(self.folder / RUN_FILE, json.dumps(run.values, indent=1).encode())
+        write_atomic(self.folder / RUN_FILE, json.dumps(run.values, indent=1).encode())
         return run
 
 

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     given = {name: _given(name, flags) for name in plan.variants if TUNED not in name}
     import_tensorflow()
     from mri_tf.core.executors import cell_executor
-    from mri_tf.core.subprocesses import ended_together, threads_each
+    from mri_tf.core.subprocesses import terminate_children, threads_each
     from mri_tf.study.cell import finished_row
     from mri_tf.study.design import check_plan, fold_patients
     from mri_tf.study.jobs import Place, cell_jobs
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
     )
     for job in [*features, *cells]:
         finished_row(job)  # refuses the folder of another study before anything is trained
-    with cell_executor(flags.workers, flags.scheduler) as pool, ended_together():
+    with cell_executor(flags.workers, flags.scheduler) as pool, terminate_children():
         done = run_all(pool, features, "pre-training") if features else {}
         failed = {name for name, row in done.items() if row["status"] != "done"}
         ready = [job for job in cells if job["needs"] not in failed]
@@ -96,12 +96,12 @@ def _plan(flags):
 def _given(name: str, flags):
     """The task of a variant, with the values of --set, and its file."""
     from mri_tf.task.files import find_task_file, load_task, resolve_task
-    from mri_tf.train.datasets import TaskAndFile
+    from mri_tf.train.datasets import LoadedTask
 
     file = find_task_file(flags.task)
     base = load_task(file)
     names = [part for part in name.split(",") if part != BASE_VARIANT]
-    return TaskAndFile(resolve_task(base, names, flags.set), base, file)
+    return LoadedTask(resolve_task(base, names, flags.set), base, file)
 
 
 def _prepared_variant(name: str, given, flags):
@@ -109,17 +109,17 @@ def _prepared_variant(name: str, given, flags):
     from mri_tf.network.build import check_features, check_task
     from mri_tf.study.jobs import Variant
     from mri_tf.task.files import feature_task, load_task
-    from mri_tf.train.datasets import TaskAndFile, WhereData, classifier_set, feature_set
+    from mri_tf.train.datasets import DataOptions, LoadedTask, classifier_set, feature_set
 
     check_task(given.task)
-    where = WhereData(flags.raw, flags.data, flags.features_data)
+    where = DataOptions(flags.raw, flags.data, flags.features_data)
     prepared, skipped = classifier_set(given, where)
     feature_given = feature_prepared = None
     if given.task.pretrained_on:
         task, feature_file = feature_task(given.task, given.file)
         check_task(task)
         check_features(given.task, task)
-        feature_given = TaskAndFile(task, load_task(feature_file), feature_file)
+        feature_given = LoadedTask(task, load_task(feature_file), feature_file)
         feature_prepared, more = feature_set(feature_given, given, where)
         skipped = [*skipped, *more]
     return Variant(name, given, prepared, feature_given, feature_prepared, tuple(skipped))

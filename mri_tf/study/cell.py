@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mri_tf.core.errors import InputError
-from mri_tf.core.files import write_at_once
+from mri_tf.core.files import write_atomic
 from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
 from mri_tf.store.run import FEATURES, METRICS, PREDICTIONS, open_run
 
@@ -46,7 +46,7 @@ def run_cell(job: dict) -> dict:
 
 def _run(job: dict, folder: Path, lock: int) -> dict:
     _save(folder, {"identity": job["identity"], "row": None})
-    write_at_once(folder / SPLIT, json.dumps(job["split"], indent=1).encode())
+    write_atomic(folder / SPLIT, json.dumps(job["split"], indent=1).encode())
     start = time.monotonic()
     runs = []
     found, reason = _search(job, folder, lock)
@@ -150,7 +150,7 @@ def _held(folder: Path):
 
 
 def _save(folder: Path, values: dict) -> None:
-    write_at_once(folder / ROW, json.dumps(values, indent=1).encode())
+    write_atomic(folder / ROW, json.dumps(values, indent=1).encode())
 
 
 def _facts(out: Path) -> dict:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.hashing import fingerprint
 from mri_tf.splits.sides import units_of
 from mri_tf.splits.split import split_by_column, split_units
@@ -138,7 +138,7 @@ def check_plan(plan: Plan, tasks: list[Task]) -> None:
     unknown = sorted(set(plan.keep_all) - set(task.class_names))
     if unknown:
         raise InputError(
-            "--keep-all names classes of the task.", some_of(unknown),
+            "--keep-all names classes of the task.", first_few(unknown),
             f"Classes: {', '.join(task.class_names)}.",
         )  # fmt: skip
     if plan.train_sizes != (WHOLE,) and task.kind == "segmentation":

@@ -10,7 +10,7 @@ from mri_tf.store.fingerprints import task_fingerprint
 from mri_tf.store.prepared import Prepared
 from mri_tf.study.design import TUNED, Cell, Plan, cells_of, split_file
 from mri_tf.task.spec import BASE_VARIANT, SIDES
-from mri_tf.train.datasets import TaskAndFile
+from mri_tf.train.datasets import LoadedTask
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Variant:
     """One variant of a study: its task and its prepared sets."""
 
     name: str
-    given: TaskAndFile
+    given: LoadedTask
     prepared: Prepared
-    feature_given: TaskAndFile | None
+    feature_given: LoadedTask | None
     feature_prepared: Prepared | None
     skipped: tuple = ()  # inputs that could not be read, with their reasons
 

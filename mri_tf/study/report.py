@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mri_tf import figures, metrics, tables
-from mri_tf.core.files import write_at_once, write_table
+from mri_tf.core.files import write_atomic, write_table
 from mri_tf.metrics.intervals import RESAMPLES
 from mri_tf.metrics.spread import Row
 from mri_tf.splits.leakage import NOBODY, counted_as_images
@@ -63,7 +63,7 @@ def write_report(
     text = "\n\n".join(f"## {title}\n\n{body}" for title, body in parts.items() if body)
     counts = [many(len(jobs), "cell"), many(plan.folds, "fold"), many(plan.repeats, "repeat")]
     title = f"# {task.name}: {', '.join(counts)}"
-    write_at_once(out / REPORT, f"{title}\n\n{text}\n".encode())
+    write_atomic(out / REPORT, f"{title}\n\n{text}\n".encode())
     shown = ("dice_mean",) if task.kind == "segmentation" else ("accuracy", "balanced_accuracy", "auc")
     lines = [tables.score_table(results, shown) if done else parts["Scores"]]
     return lines, [*files, out / REPORT]

@@ -5,7 +5,7 @@ import numpy as np
 from mri_tf.tables.classes import class_table
 from mri_tf.tables.layout import markdown, with_interval
 
-MOST_GROUPS = 50  # manifest.json has all
+MAX_GROUPS = 50  # manifest.json has all
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
 
 
@@ -36,16 +36,16 @@ def _copies(found: dict) -> str:
         f"{found['in_groups']} images of the prepared set are in {found['groups']} groups of copies, "
         f"the largest of {found['largest_group']}; {found['exact_copies']} are exact copies.",
         f"{len(across)} groups hold several classes"
-        + (f"; of the first {MOST_GROUPS} of them the records:" if across else "."),
+        + (f"; of the first {MAX_GROUPS} of them the records:" if across else "."),
     ]
-    return "\n".join(lines) + "".join(f"\n- {', '.join(names)}" for names in across[:MOST_GROUPS])
+    return "\n".join(lines) + "".join(f"\n- {', '.join(names)}" for names in across[:MAX_GROUPS])
 
 
 def _number(number: dict) -> str:
     return with_interval(number["value"], number["low"], number["high"], number.get("reason") or "")
 
 
-MOST_TOLD = 6  # values of a part on the terminal
+MAX_PART_VALUES = 6  # values of a part on the terminal
 
 
 def summary(metrics: dict) -> list[str]:
@@ -61,7 +61,7 @@ def summary(metrics: dict) -> list[str]:
     for part, values in metrics.get("parts", {}).items():
         told = ", ".join(f"{value} {_plain(number)} ({values['records'][value]})"
                          for value, number in values["accuracy"].items() if number["n"])  # fmt: skip
-        if len(values["accuracy"]) <= MOST_TOLD:
+        if len(values["accuracy"]) <= MAX_PART_VALUES:
             lines.append(f"by {part}: {told}")
     if "majority_accuracy" in metrics:
         lines.append(f"{'majority':<17} {metrics['majority_accuracy']:.3f} accuracy")

@@ -31,24 +31,24 @@ def main(arguments: list[str]) -> int:
     from mri_tf.export.publish import export_with_segmenter
     from mri_tf.network.build import check_task
     from mri_tf.splits.leakage import check_derived_unseen, split_apart
-    from mri_tf.splits.sides import HowToSplit, choose_sides
+    from mri_tf.splits.sides import SplitOptions, choose_sides
     from mri_tf.store.run import DERIVED, METRICS, positions_of
     from mri_tf.tables import summary
-    from mri_tf.train.datasets import WhereData, classifier_set
+    from mri_tf.train.datasets import DataOptions, classifier_set
     from mri_tf.train.devices import configure_devices
     from mri_tf.train.fit import fit_run, new_run
-    from mri_tf.train.pretrain import HowToPretrain, feature_task_of, features_for
+    from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
 
     configure_devices(flags.devices)
     given, variants = _task(flags)
     task = given.task
     check_task(task)
-    where = WhereData(flags.raw, flags.data, flags.features_data)
-    how = HowToPretrain(flags.features, where, flags.seed, flags.devices)
+    where = DataOptions(flags.raw, flags.data, flags.features_data)
+    how = PretrainOptions(flags.features, where, flags.seed, flags.devices)
     feature_given = feature_task_of(given, how)
     folder = flags.out or Path("runs", task.name, f"{'+'.join(variants)}-s{flags.seed}")
     prepared, skipped = classifier_set(given, where)
-    split = HowToSplit(flags.split, flags.split_file, flags.train_size, flags.seed)
+    split = SplitOptions(flags.split, flags.split_file, flags.train_size, flags.seed)
     chosen = choose_sides(prepared, task, split)
     sides = chosen.records
     features = None
@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> int:
 
 def _task(flags):
     from mri_tf.task.files import find_task_file, load_task, resolve_task
-    from mri_tf.train.datasets import TaskAndFile
+    from mri_tf.train.datasets import LoadedTask
 
     file = find_task_file(flags.task)
     base = load_task(file)
@@ -103,7 +103,7 @@ def _task(flags):
             )  # fmt: skip
         variants.append(DEMO)
     task = resolve_task(base, variants, flags.set)
-    return TaskAndFile(task, base, file), variants or [BASE_VARIANT]
+    return LoadedTask(task, base, file), variants or [BASE_VARIANT]
 
 
 def _parser() -> Parser:

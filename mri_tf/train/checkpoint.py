@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf.core.errors import InputError
-from mri_tf.core.files import write_at_once
+from mri_tf.core.files import write_atomic
 
 FILE = "checkpoint.npz"  # in the run's folder
 
@@ -40,7 +40,7 @@ def save_checkpoint(path: Path, state: TrainingState, variables: list, identity:
     }
     buffer = io.BytesIO()
     np.savez(buffer, facts=np.array(json.dumps(facts)), **arrays)
-    write_at_once(path, buffer.getbuffer())
+    write_atomic(path, buffer.getbuffer())
 
 
 def load_checkpoint(path: Path, variables: list, identity: str) -> TrainingState | None:

@@ -12,7 +12,7 @@ DATA = Path("data")
 
 
 @dataclass(frozen=True)
-class TaskAndFile:
+class LoadedTask:
     """A task as it will be trained, the task as its file says, and that file."""
 
     task: Task
@@ -21,7 +21,7 @@ class TaskAndFile:
 
 
 @dataclass(frozen=True)
-class WhereData:
+class DataOptions:
     """--raw, --data and --features-data as given; with neither of the first two, the phantom."""
 
     raw: Path | None
@@ -29,7 +29,7 @@ class WhereData:
     features_data: Path | None = None
 
 
-def classifier_set(given: TaskAndFile, where: WhereData) -> tuple[Prepared, list]:
+def classifier_set(given: LoadedTask, where: DataOptions) -> tuple[Prepared, list]:
     """The prepared set of the task itself, and what was skipped while preparing it."""
     if where.data:
         prepared = Prepared.open(where.data)
@@ -41,7 +41,7 @@ def classifier_set(given: TaskAndFile, where: WhereData) -> tuple[Prepared, list
 
 
 def feature_set(
-    given: TaskAndFile, classifier: TaskAndFile, where: WhereData
+    given: LoadedTask, classifier: LoadedTask, where: DataOptions
 ) -> tuple[Prepared, list]:
     """The prepared set that the feature network is trained on, from the same source."""
     beside = where.features_data
@@ -62,7 +62,7 @@ def feature_set(
     return _prepare(given, phantom(classifier), DATA / f"{classifier.task.name}-phantom")
 
 
-def phantom(given: TaskAndFile) -> Path:
+def phantom(given: LoadedTask) -> Path:
     """The raw folder of the task's phantom, written if it is not there (or not whole)."""
     from data_prep.phantom.write import write_fake_raw
 
@@ -71,7 +71,7 @@ def phantom(given: TaskAndFile) -> Path:
     return folder
 
 
-def _prepare(given: TaskAndFile, raw: Path, home: Path) -> tuple[Prepared, list]:
+def _prepare(given: LoadedTask, raw: Path, home: Path) -> tuple[Prepared, list]:
     from data_prep.prepare.prepare import prepare
 
     own = prep_fingerprint(given.task)

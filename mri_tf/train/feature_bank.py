@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.errors import InputError
-from mri_tf.core.files import write_at_once
+from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import content_hash, fingerprint
 from mri_tf.core.progress import progress
 from mri_tf.pipeline.bags import BagPlan
@@ -213,7 +213,7 @@ def _fill(folder: Path, files: list, prefix: keras.Model, side: Side, facts: dic
                 for file in files:
                     file.flush()
                 facts_now = {**facts, "done": int(starts[number + 1])}
-                write_at_once(folder / FACTS, json.dumps(facts_now).encode())
+                write_atomic(folder / FACTS, json.dumps(facts_now).encode())
             advance(int(starts[number + 1]))
 
 

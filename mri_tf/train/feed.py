@@ -9,7 +9,13 @@ import tensorflow as tf
 
 from mri_tf.calibration.class_balance import class_counts
 from mri_tf.pipeline.bags import BagPlan, plain_bag_batches
-from mri_tf.pipeline.batches import batch_function, ordered_batches, training_batches, walk, walk_bags
+from mri_tf.pipeline.batches import (
+    batch_function,
+    eval_batches,
+    read_bags_in_order,
+    read_in_order,
+    training_batches,
+)
 from mri_tf.pipeline.epoch_plan import TrainingPlan, plain_batches
 from mri_tf.pipeline.field_of_view import cut_function
 from mri_tf.splits.units import bags_of
@@ -28,12 +34,12 @@ def feed_images(
     """Batches of images, augmented anew each time."""
     batches, cut = (plan.batch_size, plan.replicas), cut_function(task, False, fitted)
     if task.bag:
-        raw = walk_bags(prepared, bags_of(prepared, sides[1]), *batches, cut)
+        raw = read_bags_in_order(prepared, bags_of(prepared, sides[1]), *batches, cut)
     else:
-        raw = walk(prepared, sides[1], *batches, cut)
+        raw = read_in_order(prepared, sides[1], *batches, cut)
     return TrainingData(
         training=lambda first: training_batches(prepared, plan, first, task, fitted),
-        validation=ordered_batches(raw, task, fitted),
+        validation=eval_batches(raw, task, fitted),
         steps=plan.steps,
         prepare=batch_function(task, training=True, fitted=fitted),
         names_of=lambda epoch, step: _names(prepared, plan, epoch, step),

@@ -9,22 +9,22 @@ import numpy as np
 import tensorflow as tf
 
 import mri_tf
-from mri_tf.calibration.calibrator import fit_answers, to_values
+from mri_tf.calibration.calibrator import fit_calibrator, to_values
 from mri_tf.calibration.class_balance import class_counts, class_weights
-from mri_tf.core.errors import InputError, some_of
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.hashing import content_hash, file_hash, fingerprint
-from mri_tf.network.build import build_parts, load_network, put_together, takes_weights
+from mri_tf.network.build import build_parts, load_network, takes_weights, wrap_for_training
 from mri_tf.network.fine_tuning import callbacks_of, fine_tuning, make_optimizer
 from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.bags import BagPlan
-from mri_tf.pipeline.batches import damage_named, ordered_batches, walk
+from mri_tf.pipeline.batches import eval_batches, read_in_order, report_damage
 from mri_tf.pipeline.epoch_plan import TrainingPlan
 from mri_tf.pipeline.field_of_view import check_masks
 from mri_tf.pipeline.intensity_classes import fit_centroids
 from mri_tf.pipeline.spacing import fit_spacing
 from mri_tf.splits.leakage import seen_by
 from mri_tf.splits.sides import Sides
-from mri_tf.splits.units import answered, bags_of, studies_of, study_spacing, taken_slices
+from mri_tf.splits.units import answered, bags_of, select_slices, studies_of, study_spacing
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FINISHED, RUNNING, Run, locked, positions_of, start_or_continue
 from mri_tf.task import Task
@@ -90,9 +90,9 @@ def fit_run(
         check_masks(task, prepared)
         where = strategy(devices)
         replicas = where.num_replicas_in_sync
-        with damage_named(prepared):
+        with report_damage(prepared):
             fitted = fit_on_training_side(task, prepared, sides[0], seed)
-            sides = [taken_slices(task, prepared, side, fitted) for side in sides]
+            sides = [select_slices(task, prepared, side, fitted) for side in sides]
             counts = training_counts(task, prepared, sides[0], fitted)
         plan = _plan(task, prepared, sides[0], seed, replicas)
         run = run.save(fitted=fitted)
@@ -101,12 +101,12 @@ def fit_run(
             keras.config.set_dtype_policy(task.precision)
             try:
                 parts = build_parts(task, load_network(features) if features else None)
-                model = put_together(task, parts)
+                model = wrap_for_training(task, parts)
             finally:
                 keras.config.set_dtype_policy("float32")
             views = split_at_frozen(parts.network) if task.feature_bank else None
             # Layers are shared: training the suffix trains the model.
-            trained = put_together(task, parts, views[1]) if views else model
+            trained = wrap_for_training(task, parts, views[1]) if views else model
             settings = fine_tuning(task.fine_tune)
             trained.compile(
                 optimizer=make_optimizer(settings, task.learning_rate, trained.trainable_variables),
@@ -121,7 +121,7 @@ def fit_run(
             identity = fingerprint([identity, *map(content_hash, parts.network.get_weights())])
         schedule = Schedule(task.epochs, task.patience, seed, identity)
         timing = {} if checkpoint_seconds is None else {"checkpoint_seconds": checkpoint_seconds}
-        with damage_named(prepared):
+        with report_damage(prepared):
             if views:
                 data = feed_features(run, prepared, sides, plan, views[0], banks or run.folder / BANKS)
             else:
@@ -156,7 +156,7 @@ def _answers(run: Run, prepared: Prepared, validation: np.ndarray, counts: np.nd
     counted = answered(run.task, prepared, validation)
     labels, patients = prepared.labels[counted], prepared.patients[counted]
     both = (counts, run.values["natural_counts"])
-    return to_values(fit_answers(outputs, labels, patients, run.task, both))
+    return to_values(fit_calibrator(outputs, labels, patients, run.task, both))
 
 
 def _plan(
@@ -180,7 +180,7 @@ def fit_on_training_side(task: Task, prepared: Prepared, records: np.ndarray, se
         return {}
     images = (
         image
-        for batch in walk(prepared, records, READ_AT_ONCE)
+        for batch in read_in_order(prepared, records, READ_AT_ONCE)
         for image in batch["image"].numpy()
     )
     return {"centroids": fit_centroids(images, task.intensity_classes, seed).tolist()}
@@ -195,7 +195,7 @@ def training_counts(
     if task.kind == "classification":
         return class_counts(prepared.labels[answered(task, prepared, records)], class_count)
     total = np.zeros(class_count, dtype=np.int64)
-    for _, target, _ in ordered_batches(walk(prepared, records, READ_AT_ONCE), task, fitted):
+    for _, target, _ in eval_batches(read_in_order(prepared, records, READ_AT_ONCE), task, fitted):
         total += class_counts(target.numpy(), class_count)
     return total
 
@@ -211,6 +211,6 @@ def _check_classes(task: Task, prepared: Prepared, sides: list[np.ndarray]) -> N
     if len(present) < 2:
         raise InputError(
             "A classifier needs training records of at least two classes.",
-            some_of(task.class_names[label] for label in present),
+            first_few(task.class_names[label] for label in present),
             "Add records of other classes.",
         )

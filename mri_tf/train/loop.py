@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from mri_tf.core.errors import RunFailed
-from mri_tf.core.files import write_at_once
+from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.pipeline.batches import BatchFunction
 from mri_tf.train.checkpoint import FILE, TrainingState, load_checkpoint, save_checkpoint
@@ -168,4 +168,4 @@ def write_history(path: Path, rows: list[dict]) -> None:
     writer = csv.DictWriter(text, list(rows[0]))
     writer.writeheader()
     writer.writerows(rows)
-    write_at_once(path, text.getvalue().encode())
+    write_atomic(path, text.getvalue().encode())

@@ -15,21 +15,21 @@ from mri_tf.store.run import FEATURES, METRICS, Run, open_finished, open_run, po
 from mri_tf.tables import summary
 from mri_tf.task import Task
 from mri_tf.task.files import feature_task, load_task
-from mri_tf.train.datasets import TaskAndFile, WhereData, feature_set
+from mri_tf.train.datasets import DataOptions, LoadedTask, feature_set
 from mri_tf.train.fit import fit_run, new_run
 
 
 @dataclass(frozen=True)
-class HowToPretrain:
+class PretrainOptions:
     """--features, the flags that name data, --seed and --devices as given."""
 
     features: Path | None
-    where: WhereData
+    where: DataOptions
     seed: int
     devices: int
 
 
-def feature_task_of(given: TaskAndFile, how: HowToPretrain) -> TaskAndFile | None:
+def feature_task_of(given: LoadedTask, how: PretrainOptions) -> LoadedTask | None:
     """The checked feature task of a classifier that takes features; None of one that does not."""
     if not given.task.pretrained_on or (given.task.boxes_from and _is_derived(how.where.data)):
         if how.features or how.where.features_data:
@@ -42,7 +42,7 @@ def feature_task_of(given: TaskAndFile, how: HowToPretrain) -> TaskAndFile | Non
     task, file = feature_task(given.task, given.file)
     check_task(task)
     check_features(given.task, task)
-    return TaskAndFile(task, load_task(file), file)
+    return LoadedTask(task, load_task(file), file)
 
 
 def _is_derived(data: Path | None) -> bool:
@@ -51,8 +51,8 @@ def _is_derived(data: Path | None) -> bool:
 
 
 def features_for(
-    feature_given: TaskAndFile, given: TaskAndFile, prepared: Prepared, sides: list[np.ndarray],
-    folder: Path, how: HowToPretrain,
+    feature_given: LoadedTask, given: LoadedTask, prepared: Prepared, sides: list[np.ndarray],
+    folder: Path, how: PretrainOptions,
 ) -> tuple[Run, list]:  # fmt: skip
     """The finished feature run, and what was skipped while its data were prepared.
 

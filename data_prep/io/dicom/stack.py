@@ -10,7 +10,7 @@ from data_prep.io.dicom.header import DISTINGUISHING, Slice
 SAME_DIRECTION = 1e-3  # largest difference of a direction cosine: 0.06 degrees
 SAME_PLACE_MM = 1e-2
 GAP_TOLERANCE, GAP_TOLERANCE_MM = 0.05, 0.05  # of the median gap; headers round positions
-MOST_FIELDS = 3  # that tell stacks of one series apart, such as echo, time point and phase map
+MAX_FIELDS = 3  # that tell stacks of one series apart, such as echo, time point and phase map
 
 
 def split_into_stacks(slices: list[Slice]) -> list[list[Slice]]:
@@ -28,7 +28,7 @@ def split_into_stacks(slices: list[Slice]) -> list[list[Slice]]:
         varying = [
             name for name in DISTINGUISHING if len({item.apart.get(name) for item in slices}) > 1
         ]
-        for size in range(1, MOST_FIELDS + 1):
+        for size in range(1, MAX_FIELDS + 1):
             for names in itertools.combinations(varying, size):
                 if stacks := _split(slices, places, names, count):
                     return [_in_order(stack) for stack in stacks]

@@ -37,7 +37,7 @@ TYPES = ("no_tumor", "lgg", "gbm")
 COLUMNS = ("patient_id", "label", "site", "scanner")
 # T1 alone, a whole head on a coarse grid and few patients: only large tumours can be learned there.
 TYPE_TUMOR_SCALE = 1.7
-MOST_PRETRAINING = 48  # patients with label maps beside those with types
+MAX_PRETRAINING = 48  # patients with label maps beside those with types
 _KIND = {"no_tumor": None, "lgg": "low_grade", "gbm": "glioblastoma"}
 
 
@@ -110,8 +110,8 @@ def _write_scan(folder: Path, patient_id: str, patient: BrainPatient, with_label
 def write_brain_type_phantom(
     folder: Path, patients: int, seed: int, signal: bool, progress=None
 ) -> None:
-    """`patients` with types, and others with label maps: two thirds as many, or MOST_PRETRAINING."""
-    others = min(max(3, 2 * patients // 3), MOST_PRETRAINING)
+    """`patients` with types, and others with label maps: two thirds as many, or MAX_PRETRAINING."""
+    others = min(max(3, 2 * patients // 3), MAX_PRETRAINING)
     write_brain_phantom(folder, others, patients, seed, signal, progress)
 
 

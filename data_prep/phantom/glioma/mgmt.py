@@ -28,7 +28,7 @@ SERIES = {
 }
 SCANNERS = (("ACME", "Alpha", 1.5), ("ACME", "Beta", 3.0), ("Initech", "One", 3.0))
 LARGEST_TURN_DEGREES = 12.0
-MOST_SHIFT_MM = 6.0
+MAX_SHIFT_MM = 6.0
 
 
 def write_mgmt_phantom(
@@ -94,6 +94,6 @@ def _grid(shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
     ).as_matrix()
     affine = np.eye(4)
     affine[:3, :3] = turn @ np.diag(spacing * (-1, -1, 1))
-    middle = rng.uniform(-MOST_SHIFT_MM, MOST_SHIFT_MM, 3)
+    middle = rng.uniform(-MAX_SHIFT_MM, MAX_SHIFT_MM, 3)
     affine[:3, 3] = middle - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
     return affine
