@@ -15,6 +15,7 @@ ANYTHING = {"*"}
 ARROWS = {
     "mri_tf": set(),
     "errors": set(),
+    "bfloat16": set(),
     "version_folders": set(),
     "command": CORE,
     "cli": CORE | {"command"},

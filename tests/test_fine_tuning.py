@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from needs import BFLOAT16
 from small import sides_of
 
 from data_prep.prepare import prepare
@@ -310,6 +311,7 @@ def test_a_run_leaves_what_is_frozen_as_it_was_built(thirds, uninterrupted):
         assert np.array_equal(variable, fresh[variable.path]) != moves, variable.path
 
 
+@BFLOAT16
 @pytest.mark.slow
 def test_groups_and_schedule_train_in_half_precision(tmp_path, thirds):
     run = _fit(tmp_path / "run", thirds, precision="mixed_bfloat16", epochs=2)
