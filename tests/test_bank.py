@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fresh import with_drawn_weights
 from small import sides_of
 
 from data_prep.prepare import prepare
@@ -240,7 +241,7 @@ def _identity(thirds, values: dict) -> str:
 
 @pytest.fixture(scope="module")
 def pools_run(thirds, small, tmp_path_factory):
-    """A finished run of the feature task."""
+    """A finished run of the feature task, its weights drawn."""
     _, _, sides, _ = thirds
     home = tmp_path_factory.mktemp("bank-features")
     pools = load_task(small["levels"].with_name("pools.py"))
@@ -248,7 +249,7 @@ def pools_run(thirds, small, tmp_path_factory):
     run = new_run(
         home / "features", replace(pools, epochs=1), own, sides_of(pools, own, sides), 0
     )
-    return fit_run(run, own, None, 1)
+    return with_drawn_weights(fit_run(run, own, None, 1))
 
 
 @pytest.fixture(scope="module")
@@ -258,8 +259,10 @@ def trained(thirds, pools_run, tmp_path_factory):
     home = tmp_path_factory.mktemp("bank-runs")
     runs = {}
     for name, copies, stored in (("plain", 0, None), ("half", 2, "float16"), ("whole", 2, "float32")):
-        # Without augmentation both paths see the same images in the same order.
-        values = with_values(task, {"feature_bank": copies, "augment_probability": 0.0, "epochs": 2})
+        # Without augmentation both paths see the same images in the same order. By SGD: Adam makes a
+        # whole step of the rounding of a gradient near nought.
+        values = {"feature_bank": copies, "augment_probability": 0.0, "epochs": 2}
+        values = with_values(task, values | {"fine_tune": dict(optimizer="sgd")})
         run = new_run(home / name, values, prepared, sides_of(task, prepared, sides), 0, pools_run)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("mri_tf.bank.STORED", np.dtype(stored or "float16"))
@@ -268,9 +271,11 @@ def trained(thirds, pools_run, tmp_path_factory):
 
 
 def test_without_augmentation_a_run_with_a_bank_learns_what_a_plain_one_learns(trained):
-    plain, banked = (load_network(trained[name]).get_weights() for name in ("plain", "whole"))
-    for one, two in zip(plain, banked, strict=True):
-        np.testing.assert_allclose(one, two, atol=1e-3)
+    plain, banked = (load_network(trained[name]) for name in ("plain", "whole"))
+    for one, two in zip(plain.variables, banked.variables, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-4, err_msg=one.path)
+    scales = [np.array(one) for one in plain.trainable_variables if one.path.endswith("gamma")]
+    assert max(np.abs(scale - 1).max() for scale in scales) > 1e-3  # it has learned something
 
 
 def test_half_precision_moves_the_losses_of_the_first_epoch_in_the_third_digit(trained):

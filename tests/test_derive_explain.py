@@ -1,4 +1,4 @@
-"""derive and explain as a user runs them, on a tumour network and a grader of one step each."""
+"""derive and explain as a user runs them, on a tumour network and a grader whose weights are drawn."""
 
 import json
 from contextlib import chdir
@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from fresh import with_drawn_weights
 from PIL import Image
 from small import sides_of
 
@@ -58,12 +59,12 @@ def home(tmp_path_factory):
         own = [sides[0][1:], sides[0][:1], sides[2][:0]]  # the network sees the training side only
         seg = new_run(Path("seg"), tasks["tumour"], sets["tumour"],
                       sides_of(tasks["tumour"], sets["tumour"], own), 0)  # fmt: skip
-        seg = fit_run(seg, sets["tumour"], None, devices=1)
+        seg = with_drawn_weights(fit_run(seg, sets["tumour"], None, devices=1))
         assert run_command(derive, ["--run", "seg", "--data", "data/grade", "--out", "derived"]) == 0
         derived = Prepared.open(Path("derived"))
         grade = new_run(Path("grade"), tasks["grade"], derived,
                         sides_of(tasks["grade"], derived, sides), 0, seg)  # fmt: skip
-        fit_run(grade, derived, None, devices=1)
+        with_drawn_weights(fit_run(grade, derived, None, devices=1))
     return folder
 
 

@@ -86,7 +86,8 @@ def test_only_what_is_named_trains_and_the_network_says_so_before_it_is_compiled
     before = _values(network)
     _learn(network, FineTuning())
     for path, value in _values(network).items():
-        assert np.array_equal(value, before[path]) == path.startswith("a_"), path
+        if path != "b_conv/bias":  # its gradient is rounding: the BatchNorm behind it takes it away
+            assert np.array_equal(value, before[path]) == path.startswith("a_"), path
 
 
 def test_the_statistics_of_a_frozen_batch_norm_do_not_move_and_it_stays_in_inference_mode():
