@@ -1,4 +1,4 @@
-"""Networks of fresh weights as export would serve them, and made-up records for them: no training."""
+"""Networks of weights no training made, as export would serve them, and made-up records for them."""
 
 from types import SimpleNamespace
 
@@ -7,10 +7,12 @@ import numpy as np
 
 from mri_tf.calibration.calibrator import Calibrator, to_values
 from mri_tf.calibration.operating_point import OperatingPoint
+from mri_tf.core.hashing import file_hash
 from mri_tf.export.inputs import array_shapes
 from mri_tf.export.out_of_distribution import fit_ranges, image_statistics
 from mri_tf.export.saved_model import ExportSource
-from mri_tf.network.build import build_network
+from mri_tf.network.build import build_network, load_network
+from mri_tf.store.run import Run
 from mri_tf.task import Task
 
 
@@ -23,6 +25,21 @@ def served_of(task: Task) -> ExportSource:
     images = np.random.default_rng(9).normal(5, 1, (4, 8, 8, len(task.channels)))
     ranges = fit_ranges(image_statistics(images), task.channels, {})
     return ExportSource(build_network(task), run, ranges, "float32")
+
+
+def with_drawn_weights(run: Run, seed: int = 0) -> Run:
+    """A finished run with drawn weights in place of what it learned: the same on every processor."""
+    network, rng = load_network(run), np.random.default_rng(seed)
+    for variable in network.variables:
+        if not variable.dtype.startswith("float"):
+            continue  # the state of a dropout's seed
+        inputs = np.prod(variable.shape[:-1]) if len(variable.shape) > 1 else 25
+        values = rng.normal(0, np.sqrt(2 / inputs), variable.shape)
+        if variable.path.endswith(("gamma", "moving_variance")):
+            values = rng.uniform(0.5, 1.5, variable.shape)
+        variable.assign(values)
+    network.save_weights(run.weights)
+    return run.save(weights_sha256=file_hash(run.weights))
 
 
 def feed_of(task: Task, count: int = 3) -> dict[str, np.ndarray]:

@@ -79,6 +79,7 @@ def test_padding_reaches_neither_batch_norm_nor_the_gradient(slices):
 
 
 def test_equal_attention_is_the_mean_and_a_high_score_decides_alone(network, slices):
+    keras.utils.set_random_seed(2)  # no two slices of the first patient have nearly the same score
     score = scorer(pooling="attention", attention_units=4)
     model = bag_network(network, score)
     padded, present = _padded(tf.constant(slices))

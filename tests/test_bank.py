@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fresh import with_drawn_weights
 from small import sides_of
 
 from data_prep.prepare.prepare import prepare
@@ -104,7 +105,7 @@ class _Stop(Exception):
 
 
 def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix, tmp_path, monkeypatch):
-    from mri_tf.train import feature_bank as bank_module
+    from mri_tf.train.__main__ import feature_bank as bank_module
 
     whole = fill_bank(tmp_path / "whole", prefix, _side(thirds), "one")
     monkeypatch.setattr(bank_module, "BATCHES_BETWEEN_MARKS", 2)
@@ -137,7 +138,7 @@ def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix
 def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
     thirds, prefix, tmp_path, monkeypatch
 ):
-    from mri_tf.train import feature_bank as bank_module
+    from mri_tf.train.__main__ import feature_bank as bank_module
 
     side = _side(thirds)
     whole = fill_bank(tmp_path / "whole", prefix, side, "one")
@@ -240,7 +241,7 @@ def _identity(thirds, values: dict) -> str:
 
 @pytest.fixture(scope="module")
 def pools_run(thirds, small, tmp_path_factory):
-    """A finished run of the feature task."""
+    """A finished run of the feature task, its weights drawn."""
     _, _, sides, _ = thirds
     home = tmp_path_factory.mktemp("bank-features")
     pools = load_task(small["levels"].with_name("pools.py"))
@@ -248,7 +249,7 @@ def pools_run(thirds, small, tmp_path_factory):
     run = new_run(
         home / "features", replace(pools, epochs=1), own, sides_of(pools, own, sides), 0
     )
-    return fit_run(run, own, None, 1)
+    return with_drawn_weights(fit_run(run, own, None, 1))
 
 
 @pytest.fixture(scope="module")
@@ -258,8 +259,10 @@ def trained(thirds, pools_run, tmp_path_factory):
     home = tmp_path_factory.mktemp("bank-runs")
     runs = {}
     for name, copies, stored in (("plain", 0, None), ("half", 2, "float16"), ("whole", 2, "float32")):
-        # Without augmentation both paths see the same images in the same order.
-        values = with_values(task, {"feature_bank": copies, "augment_probability": 0.0, "epochs": 2})
+        # Without augmentation both paths see the same images in the same order. By SGD: Adam makes a
+        # whole step of the rounding of a gradient near nought.
+        values = {"feature_bank": copies, "augment_probability": 0.0, "epochs": 2}
+        values = with_values(task, values | {"fine_tune": dict(optimizer="sgd")})
         run = new_run(home / name, values, prepared, sides_of(task, prepared, sides), 0, pools_run)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("mri_tf.train.feature_bank.STORED", np.dtype(stored or "float16"))
@@ -268,9 +271,11 @@ def trained(thirds, pools_run, tmp_path_factory):
 
 
 def test_without_augmentation_a_run_with_a_bank_learns_what_a_plain_one_learns(trained):
-    plain, banked = (load_network(trained[name]).get_weights() for name in ("plain", "whole"))
-    for one, two in zip(plain, banked, strict=True):
-        np.testing.assert_allclose(one, two, atol=1e-3)
+    plain, banked = (load_network(trained[name]) for name in ("plain", "whole"))
+    for one, two in zip(plain.variables, banked.variables, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-4, err_msg=one.path)
+    scales = [np.array(one) for one in plain.trainable_variables if one.path.endswith("gamma")]
+    assert max(np.abs(scale - 1).max() for scale in scales) > 1e-3  # it has learned something
 
 
 def test_half_precision_moves_the_losses_of_the_first_epoch_in_the_third_digit(trained):
@@ -286,7 +291,7 @@ def test_a_finished_run_holds_the_whole_network_and_no_bank(trained):
 
 
 def test_trainings_of_equal_features_share_one_bank(thirds, pools_run, tmp_path, monkeypatch):
-    from mri_tf.train import feature_bank as bank_module
+    from mri_tf.train.__main__ import feature_bank as bank_module
 
     task, prepared, sides, _ = thirds
     filled = []

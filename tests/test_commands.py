@@ -20,10 +20,13 @@ from mri_tf.evaluate.__main__ import _with_labels
 from mri_tf.evaluate.__main__ import main as evaluate
 from mri_tf.explain.__main__ import main as explain
 from mri_tf.export.__main__ import main as export
+from mri_tf.export.model_card import write_model_card
 from mri_tf.export.parity import run_in_session
+from mri_tf.export.saved_model import ExportSource
+from mri_tf.metrics import classification_metrics
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.record import NO_LABEL
-from mri_tf.store.run import open_run
+from mri_tf.store.run import METRICS, Run, open_run
 from mri_tf.train.__main__ import main as train
 
 
@@ -92,13 +95,38 @@ def test_the_model_card_has_the_numbers_of_the_evaluation_and_nobody_s_id(inside
     card = Path("saved_models/thirds/1/assets.extra/model_card.md").read_text(encoding="utf-8")
     metrics = json.loads((RUN / "metrics.json").read_text())
     for name in ("accuracy", "balanced_accuracy", "kappa"):
-        number = metrics[name]
-        assert f"{number['value']:.3f} ({number['low']:.3f} to {number['high']:.3f})" in card
+        assert f" {_told(metrics[name])} " in card
     assert f"{metrics['majority_accuracy']:.3f} accuracy" in card
     assert all(f"- {note}" in card for note in metrics["note"].split("; "))
     run = json.loads((RUN / "run.json").read_text())
     names = {name for side in (*run["patients"].values(), *run["sides"].values()) for name in side}
     assert not [name for name in names if name in card]
+
+
+def _told(number: dict) -> str:
+    """A number with its interval; with the reason where a network is so good or bad that it has none."""
+    if number["low"] is None:
+        return f"{number['value']:.3f} (no interval: {number['reason']})"
+    return f"{number['value']:.3f} ({number['low']:.3f} to {number['high']:.3f})"
+
+
+@pytest.mark.parametrize("perfect", [False, True])
+def test_the_model_card_tells_intervals_and_why_there_is_none(inside, tmp_path, perfect):
+    truth, numbers = np.tile(np.arange(3), 10), np.arange(30)
+    said = np.where(numbers % 5 == 1, truth if perfect else (truth + 1) % 3, truth)
+    probabilities = 0.6 * np.eye(3)[said] + 0.4 / 3
+    run = open_run(RUN)
+    metrics = classification_metrics(truth, probabilities, said, numbers // 3, run.task.class_names)
+    planted = Run(tmp_path, run.values)
+    (tmp_path / METRICS).write_text(json.dumps(metrics), encoding="utf-8")
+    ranges = json.loads(Path("saved_models/thirds/1/assets.extra/ranges.json").read_text())
+    served = ExportSource(None, planted, ranges, "uint8")
+    write_model_card(served, {}, Prepared.open(Path("data/thirds")), tmp_path / "card.md")
+    card = (tmp_path / "card.md").read_text(encoding="utf-8")
+    for name in ("balanced_accuracy", "kappa"):
+        assert (metrics[name]["low"] is None) == perfect
+        assert f" {_told(metrics[name])} " in card
+    assert ("no interval" in card) == perfect
 
 
 @pytest.mark.slow

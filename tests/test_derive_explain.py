@@ -1,4 +1,4 @@
-"""derive and explain as a user runs them, on a tumour network and a grader of one step each."""
+"""derive and explain as a user runs them, on a tumour network and a grader whose weights are drawn."""
 
 import json
 from contextlib import chdir
@@ -8,14 +8,15 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from fresh import with_drawn_weights
 from PIL import Image
 from small import sides_of
 
 from data_prep.phantom.glioma.dataset import write_glioma_phantom
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.command_line import run_command
-from mri_tf.derive import predicted_masks as deriving
 from mri_tf.derive.__main__ import main as derive
+from mri_tf.derive.__main__ import predicted_masks as deriving
 from mri_tf.evaluate.__main__ import main as evaluate
 from mri_tf.explain.__main__ import main as explain
 from mri_tf.export.__main__ import main as export
@@ -57,12 +58,12 @@ def home(tmp_path_factory):
         own = [sides[0][1:], sides[0][:1], sides[2][:0]]  # the network sees the training side only
         seg = new_run(Path("seg"), tasks["tumour"], sets["tumour"],
                       sides_of(tasks["tumour"], sets["tumour"], own), 0)  # fmt: skip
-        seg = fit_run(seg, sets["tumour"], None, devices=1)
+        seg = with_drawn_weights(fit_run(seg, sets["tumour"], None, devices=1))
         assert run_command(derive, ["--run", "seg", "--data", "data/grade", "--out", "derived"]) == 0
         derived = Prepared.open(Path("derived"))
         grade = new_run(Path("grade"), tasks["grade"], derived,
                         sides_of(tasks["grade"], derived, sides), 0, seg)  # fmt: skip
-        fit_run(grade, derived, None, devices=1)
+        with_drawn_weights(fit_run(grade, derived, None, devices=1))
     return folder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from fresh import served_of
+from fresh import served_of, with_drawn_weights
 from serving_models import Client, running
 from small import LEVELS_FILE, STRUCTURES_FILE, sides_of, write_raw
 from tensorflow.core.protobuf import saved_model_pb2
@@ -45,7 +45,7 @@ TASK = Task(
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """(run, prepared set, folder of the export): a small network on 32 x 32 slices, one epoch."""
+    """(run, prepared set, folder of the export): a small network on 32 x 32 slices, drawn weights."""
     home = tmp_path_factory.mktemp("export")
     (home / "pools.py").write_text(STRUCTURES_FILE, encoding="utf-8")
     file = home / "thirds.py"
@@ -61,6 +61,7 @@ def exported(tmp_path_factory):
     units = tie_together(prepared.patients, prepared.groups)
     sides = sides_of(task, prepared, split_units(units, prepared.labels, (0.5, 0.25, 0.25), seed=0))
     run = fit_run(new_run(home / "run", task, prepared, sides, 0), prepared, None, devices=1)
+    run = with_drawn_weights(run)
     return run, prepared, export_run(run, prepared, home / "saved_models")
 
 

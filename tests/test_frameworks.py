@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from needs import BFLOAT16
 from sklearn.cluster import KMeans
 from small import sides_of
 
@@ -138,6 +139,7 @@ def test_clahe_gives_the_whole_range_of_bytes_and_clips_beyond_its_ends():
     np.testing.assert_array_equal(equal, clipped)
 
 
+@BFLOAT16
 def test_mixed_precision_trains_and_its_run_is_evaluated_in_float32(tmp_path, small):
     from data_prep.prepare.prepare import prepare
     from mri_tf.network.build import load_network

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from needs import BFLOAT16
 
 from mri_tf.core.errors import InputError
 from mri_tf.models import grader3d, mnet, unet3d, vgg
@@ -38,6 +39,7 @@ def half_precision():
     keras.config.set_dtype_policy(before)
 
 
+@BFLOAT16
 @pytest.mark.usefixtures("half_precision")
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 def test_filters_get_the_gradient_of_float32_in_volumes_thinner_than_the_kernel(depth):

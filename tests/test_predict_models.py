@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from predicted import assert_answer_of
 from serving_models import running
 
 from data_prep.prepare.provenance import read_private
+from mri_tf.calibration.calibrator import from_values
 from mri_tf.core.command_line import run_command
 from mri_tf.predict.__main__ import main as predict
 from mri_tf.store.prepared import PRIVATE
@@ -56,8 +58,12 @@ def _differs_by(home: Path, small, *flags: str) -> float:
     assert predict([*flags, "--input", *inputs, "--out", "found.json"]) == 0
     rows = json.loads(Path("found.json").read_text())["answers"]
     assert [row["input"] for row in rows] == [Path(name).name for name in inputs]
-    assert [row["decision"] for row in rows] == list(table["predicted"])
-    assert [row["prediction_set"] for row in rows] == [list(held) for held in table["set"]]
+    answers = from_values(run.values["answers"])
+    outputs = table[[f"output_{name}" for name in CLASSES]].to_numpy(float)
+    for row, output in zip(rows, outputs, strict=True):
+        assert_answer_of(row["decision"], row["prediction_set"], answers, output, CLASSES)
+    for output, predicted, held in zip(outputs, table["predicted"], table["set"], strict=True):
+        assert_answer_of(predicted, list(held), answers, output, CLASSES)
     found = np.array([[row["probabilities"][name] for name in CLASSES] for row in rows])
     return float(np.abs(found - table[[f"p_{name}" for name in CLASSES]].to_numpy()).max())
 

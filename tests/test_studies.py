@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import nibabel
 import numpy as np
 import pytest
+from fresh import with_drawn_weights
 
 from data_prep.ops.average import averaging_factors
 from data_prep.phantom.meningioma.dataset import write_meningioma_phantom
@@ -52,9 +53,10 @@ def prepared(home):
 
 @pytest.fixture(scope="module")
 def run(home, prepared):
-    """One epoch on half of the patients."""
+    """One epoch on half of the patients; then its weights are drawn."""
     chosen = choose_sides(prepared, TASK, SplitOptions("patient", None, 0, 0))
-    return fit_run(new_run(home / "run", TASK, prepared, chosen, 0), prepared, None, devices=1)
+    run = fit_run(new_run(home / "run", TASK, prepared, chosen, 0), prepared, None, devices=1)
+    return with_drawn_weights(run)
 
 
 def _median_mm(home, patients):
