@@ -15,8 +15,8 @@ from small import sides_of
 from data_prep.phantom.glioma.dataset import write_glioma_phantom
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.command_line import run_command
+from mri_tf.derive import predicted_masks as deriving
 from mri_tf.derive.__main__ import main as derive
-from mri_tf.derive.__main__ import predicted_masks as deriving
 from mri_tf.evaluate.__main__ import main as evaluate
 from mri_tf.explain.__main__ import main as explain
 from mri_tf.export.__main__ import main as export

@@ -17,7 +17,7 @@ from mri_tf.export.saved_model import write_saved_model
 from mri_tf.serve.config_files import METRICS_PATH, MOUNT, write_config_files
 from mri_tf.task import Task
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from mri_tf.store.prepared import PRIVATE, Prepared
 from mri_tf.store.record import Record, parse_examples
 from mri_tf.task.files import load_task
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 SIZE = 16
 SOURCES = 6
 DAMAGED = 4  # this source cannot be read, so that skipped ones are also continued

@@ -28,7 +28,7 @@ from tuning.search import main as search
 from tuning.spaces import space_names, space_of
 from tuning.tuner import make_oracle, recorded_reason, trial_values
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)

@@ -380,7 +380,8 @@ TWO_DEVICES = textwrap.dedent("""
     import tensorflow as tf
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    sys.path.insert(0, sys.argv[3])
+    tests = Path(sys.argv[3])
+    sys.path[:0] = [str(tests / "network"), str(tests / "helpers")]
     from data_prep.prepare.prepare import prepare
     from mri_tf.network.build import load_network
     from mri_tf.task.overrides import with_values
@@ -399,7 +400,7 @@ TWO_DEVICES = textwrap.dedent("""
 
 @pytest.mark.slow
 def test_two_devices_fine_tune_to_the_weights_of_one(small, tmp_path):
-    arguments = [small["levels"], small["raw"], Path(__file__).parent, tmp_path]
+    arguments = [small["levels"], small["raw"], Path(__file__).parents[1], tmp_path]
     done = subprocess.run(
         [sys.executable, "-c", TWO_DEVICES, *map(str, arguments)],
         capture_output=True, text=True, check=False,
