@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from test_readers_identities import PLANTED, UID, WORDS
+from planted_identities import PLANTED, UID, WORDS
 
 from data_prep.phantom.glioma.mgmt import write_mgmt_phantom
 from data_prep.write import main as write

@@ -6,37 +6,11 @@ import warnings
 
 import pytest
 from dicom_series import each, multi_frame, noise, series, write
+from planted_identities import PLANTED, UID, WORDS
 
 from data_prep.io import read_dicom
 from data_prep.io.dicom.series import find_series
 from data_prep.prepare.pseudonyms import Pseudonyms
-
-PLANTED = {
-    "PatientName": "Zebedee^Quark",
-    "PatientID": "QX-7781",
-    "OtherPatientIDs": "ZZ-4417",
-    "PatientBirthDate": "19610203",
-    "StudyDate": "20190807",
-    "SeriesDate": "20190808",
-    "AcquisitionTime": "113355.017",
-    "ReferringPhysicianName": "Vandermeer^Otto",
-    "OperatorsName": "Pfefferkorn",
-    "InstitutionName": "Hospital of Nowhere",
-    "StationName": "NOWHERE3",
-    "SeriesDescription": "t1 of Zebedee, gd",
-    "ProtocolName": "t1 Zebedee 20190807",
-    "SequenceName": "quark_seq",
-    "PatientComments": "Zebedee moved",
-    "ContrastBolusAgent": "10 ml for Zebedee",
-    "AccessionNumber": "ACC-90210",
-    "StudyInstanceUID": "1.2.3.777001",
-    "FrameOfReferenceUID": "1.2.3.777002",
-    "ManufacturerModelName": "Magic Quark 3",
-    "ScanningSequence": ["SE", "ZEBEDEE"],
-}
-WORDS = ("zebedee", "quark", "7781", "4417", "19610203", "20190807", "20190808", "113355",
-         "vandermeer", "pfefferkorn", "nowhere", "90210", "77700")  # fmt: skip
-UID = "1.2.3.777009"
 
 
 def _plant(data, _=0):
