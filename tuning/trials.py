@@ -14,11 +14,11 @@ from mri_tf.calibration.temperature import SMALLEST
 from mri_tf.core.files import write_atomic
 from mri_tf.network.build import check_task, load_network
 from mri_tf.network.inference import predict_records
+from mri_tf.pipeline.subset import Subset, run_sides
 from mri_tf.splits.sides import Sides, units_of
 from mri_tf.splits.split import split_units
-from mri_tf.splits.units import answered
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import Run, positions_of
+from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.overrides import with_values
 from mri_tf.train.fit import fit_run, new_run
@@ -51,8 +51,7 @@ def inner_sides(prepared: Prepared, task: Task, outer: Sides, folds: int, seed: 
     found = []
     for part in parts:
         train = there[np.setdiff1d(np.arange(len(there)), part)]
-        counted = prepared.labels[answered(task, prepared, train)]
-        natural = np.bincount(counted, minlength=len(task.class_names))
+        natural = Subset(task, prepared, train).label_counts()
         found.append(Sides([train, there[part], nobody], outer.mode, natural))
     return found
 
@@ -88,12 +87,11 @@ def validation_log_loss(run: Run, prepared: Prepared) -> float:
 
     Reported, so that class weights and oversampling compete on what comes out of them.
     """
-    records = positions_of(run, prepared)[1]
-    outputs = predict_records(load_network(run), run, prepared, records)
-    counted = answered(run.task, prepared, records)
+    validation = run_sides(run, prepared)[1]
+    outputs = predict_records(load_network(run), validation)
     probabilities = from_values(run.values["answers"]).probabilities(outputs)
-    own = probabilities[np.arange(len(counted)), prepared.labels[counted]]
-    losses = -np.log(np.maximum(own, SMALLEST))
-    _, patient_of = np.unique(prepared.patients[counted].astype(str), return_inverse=True)
+    of_truth = probabilities[np.arange(len(outputs)), validation.labels]
+    losses = -np.log(np.maximum(of_truth, SMALLEST))
+    _, patient_of = np.unique(validation.patients.astype(str), return_inverse=True)
     by_patient = np.bincount(patient_of, weights=losses) / np.bincount(patient_of)
     return float(by_patient.mean())

@@ -20,8 +20,9 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     import numpy as np
 
-    from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
+    from mri_tf.evaluate.evaluation import evaluate_run
     from mri_tf.pipeline.field_of_view import check_masks
+    from mri_tf.pipeline.subset import subset_of
     from mri_tf.splits.leakage import check_data_unseen, check_derived_unseen
     from mri_tf.store.run import positions_of
     from mri_tf.tables import summary
@@ -40,8 +41,8 @@ def main(arguments: list[str]) -> int:
     records = _with_labels(run, prepared, records)
     if flags.prior:
         home = flags.run / "evaluations" / f"{home.absolute().name}-prior-{flags.prior}"
-    held_out = HeldOut(prepared, records, split)
-    result = evaluate_run(run, held_out, flags.out or home, flags.prior)
+    subset = subset_of(run, prepared, records)
+    result = evaluate_run(run, subset, split, flags.out or home, flags.prior)
     print("\n".join(summary(result.metrics)))
     print(f"wrote {', '.join(str(path) for path in result.files)}")
     return 0

@@ -1,7 +1,7 @@
 """A run counted on records nobody trained on: predictions, numbers with intervals, figures, a page."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,8 @@ from mri_tf.metrics.net_benefit import decision_curve
 from mri_tf.metrics.reliability import reliability_curve
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import pixel_confusions, predict_records
+from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.leakage import NOBODY, counted_as_images, leak
-from mri_tf.splits.units import answered
-from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import METRICS, PREDICTIONS, REPORT, Run, positions_of
 from mri_tf.tables import run_page
 
@@ -34,16 +33,7 @@ class Evaluated:
     files: list[Path]
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """What a run is counted on: positions in a prepared set, and how they were held out."""
-
-    prepared: Prepared
-    records: np.ndarray  # (records,) int
-    split: str
-
-
-def evaluate_run(run: Run, held_out: HeldOut, out: Path, prior: str = "") -> Evaluated:
+def evaluate_run(run: Run, subset: Subset, split: str, out: Path, prior: str = "") -> Evaluated:
     """Predicts every record; writes metrics.json, predictions and figures to `out`.
 
     `prior` asks for probabilities under other shares of the classes, "0.7,0.3" in the order of
@@ -57,18 +47,18 @@ def evaluate_run(run: Run, held_out: HeldOut, out: Path, prior: str = "") -> Eva
     count = _count_records
     if run.task.kind == "segmentation":
         count = _count_pixels if len(run.task.image_shape) == 2 else _count_volumes
-    values, files = count(model, run, held_out, out, wanted)
-    prepared = held_out.prepared
+    values, files = count(model, run, subset, out, wanted)
+    prepared = subset.prepared
     if not prepared.patients_known:
         values = counted_as_images(values)
     notes = [values["note"]] if prepared.patients_known else [NOBODY, values["note"]]
-    if held_out.split == "random":
+    if split == "random":
         decided = np.concatenate(positions_of(run, prepared)[:2])
-        notes.insert(0, leak(prepared, decided, held_out.records))
+        notes.insert(0, leak(prepared, decided, subset.records))
     if run.task.model_args.get("weights") == "none":
         notes.insert(0, "the backbone has random weights, not ImageNet's")
     values |= {
-        "split": held_out.split, "prior": prior or None, "note": "; ".join(filter(None, notes))
+        "split": split, "prior": prior or None, "note": "; ".join(filter(None, notes))
     }  # fmt: skip
     if "duplicates" in prepared.manifest:
         values["duplicates"] = prepared.manifest["duplicates"]
@@ -81,26 +71,25 @@ def evaluate_run(run: Run, held_out: HeldOut, out: Path, prior: str = "") -> Eva
     return Evaluated(values, files)
 
 
-def _count_pixels(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[dict, list[Path]]:
-    by_patient = pixel_confusions(model, run, held_out.prepared, held_out.records)
+def _count_pixels(model, run, subset: Subset, out: Path, wanted) -> tuple[dict, list[Path]]:
+    by_patient = pixel_confusions(model, subset)
     return segmentation_metrics(by_patient, run.task.output_names), []
 
 
-def _count_volumes(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[dict, list[Path]]:
-    prepared, records, names = held_out.prepared, held_out.records, run.task.output_names
-    scores = score_volumes(model, run, prepared, records)
-    file = write_volume_scores(scores, prepared, records, names, out)
-    patients = prepared.patients[records]
+def _count_volumes(model, run, subset: Subset, out: Path, wanted) -> tuple[dict, list[Path]]:
+    names = run.task.output_names
+    scores = score_volumes(model, subset)
+    file = write_volume_scores(scores, subset, out)
+    patients = subset.prepared.patients[subset.records]
     return volume_metrics(scores.confusions, scores.distances, patients, names), [file]
 
 
-def _count_records(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[dict, list[Path]]:
-    task, prepared = run.task, held_out.prepared
+def _count_records(model, run, subset: Subset, out: Path, wanted) -> tuple[dict, list[Path]]:
+    task = run.task
     answers = from_values(run.values["answers"])
-    outputs = predict_records(model, run, prepared, held_out.records)
-    records = answered(task, prepared, held_out.records)
+    outputs = predict_records(model, subset)
     probabilities, predicted = answers.probabilities(outputs, wanted), answers.decisions(outputs)
-    truth, patients = prepared.labels[records], prepared.patients[records]
+    truth, patients = subset.labels, subset.patients
     values = classification_metrics(
         truth, probabilities, predicted, patients, task.class_names, ordered=task.ordered
     )
@@ -119,7 +108,7 @@ def _count_records(model, run, held_out: HeldOut, out: Path, wanted) -> tuple[di
         },
     }  # fmt: skip
     predictions = Predictions(truth, outputs, probabilities, predicted, sets)
-    files = [_write_predictions(out, replace(held_out, records=records), predictions, task.class_names)]
+    files = [_write_predictions(out, subset, predictions)]
     files += save_confusion(np.array(values["confusion"]), task.class_names, out / "confusion")
     curve_is_drawn = len(task.class_names) == 2 and (wanted is None or len(np.unique(truth)) == 2)
     own = np.bincount(truth, minlength=len(shares)) / len(truth)
@@ -173,8 +162,8 @@ class Predictions:
     sets: np.ndarray
 
 
-def _write_predictions(out: Path, held_out: HeldOut, found: Predictions, class_names) -> Path:
-    prepared, records = held_out.prepared, held_out.records
+def _write_predictions(out: Path, subset: Subset, found: Predictions) -> Path:
+    prepared, records, class_names = subset.prepared, subset.units, subset.task.class_names
     table = pd.DataFrame(
         {
             "record_id": prepared.record_ids[records],

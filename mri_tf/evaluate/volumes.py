@@ -10,8 +10,8 @@ import pandas as pd
 from mri_tf.core.files import write_table
 from mri_tf.metrics import Distance, f1_per_class, hausdorff95
 from mri_tf.network.inference import label_pairs, predicted_masks
-from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import PREDICTIONS, Run
+from mri_tf.pipeline.subset import Subset
+from mri_tf.store.run import PREDICTIONS
 
 
 @dataclass(frozen=True)
@@ -22,35 +22,33 @@ class VolumeScores:
     distances: list[list[Distance]]  # a label but background; none for classes of intensity
 
 
-def score_volumes(model: keras.Model, run: Run, prepared: Prepared, records: np.ndarray) -> VolumeScores:
+def score_volumes(model: keras.Model, subset: Subset) -> VolumeScores:
     """Predicts and counts one volume after the other.
 
     Distances are in mm of the prepared grid, or in its voxels where a record has no spacing.
     Classes of intensity (`intensity_classes`) are scattered over the image: they have no distance.
     """
-    labels = len(run.task.output_names)
+    labels = len(subset.task.output_names)
     confusions, distances = [], []
-    masks = predicted_masks(model, run, prepared, records)
-    for position, (truth, predicted) in zip(records, masks, strict=True):
+    masks = predicted_masks(model, subset)
+    for position, (truth, predicted) in zip(subset.records, masks, strict=True):
         confusions.append(label_pairs(truth, predicted, labels))
-        if run.task.intensity_classes:
+        if subset.task.intensity_classes:
             distances.append([])
             continue
-        spacing_mm = prepared.record(int(position)).spacing_mm
+        spacing_mm = subset.prepared.record(int(position)).spacing_mm
         distances.append(
             [hausdorff95(truth == label, predicted == label, spacing_mm) for label in range(1, labels)]
         )
     return VolumeScores(np.array(confusions), distances)
 
 
-def write_volume_scores(
-    scores: VolumeScores, prepared: Prepared, records: np.ndarray, class_names: tuple[str, ...],
-    folder: Path,
-) -> Path:  # fmt: skip
+def write_volume_scores(scores: VolumeScores, subset: Subset, folder: Path) -> Path:
     """Writes predictions.parquet: one row a volume, Dice and Hausdorff 95 a label but background.
 
     An undefined number is missing, and `<column>_reason` says why.
     """
+    prepared, records, class_names = subset.prepared, subset.records, subset.task.output_names
     table = pd.DataFrame(
         {
             "record_id": prepared.record_ids[records],

@@ -28,8 +28,8 @@ def main(arguments: list[str]) -> int:
     from mri_tf.network.build import load_network
     from mri_tf.pipeline.batches import report_damage
     from mri_tf.pipeline.field_of_view import check_masks
+    from mri_tf.pipeline.subset import subset_of
     from mri_tf.splits.leakage import check_derived_unseen
-    from mri_tf.splits.units import select_slices
     from mri_tf.store.run import positions_of
 
     check_masks(run.task, prepared)
@@ -37,9 +37,11 @@ def main(arguments: list[str]) -> int:
     records = positions_of(run, prepared)[2] if own else np.arange(len(prepared))
     records = _chosen(records, prepared, flags.patients)
     check_derived_unseen(prepared, [records[:0], records])
-    records = select_slices(run.task, prepared, records, run.values["fitted"])
-    if not len(records):
-        raise InputError("A record is explained.", f"{prepared.folder} without any", "Name another.")
+    subset = subset_of(run, prepared, records).thinned()
+    if not len(subset):
+        raise InputError(
+            "There are no records to explain.", prepared.folder, "Choose another set with --data."
+        )
     label = _label(run.task, flags.explained_class)
     model = load_network(run)
     if run.task.bag:
@@ -48,9 +50,9 @@ def main(arguments: list[str]) -> int:
     networks = (model, guided_copy(model))
     flags.out.mkdir(parents=True, exist_ok=True)
     rows = []
-    with report_damage(prepared), progress("explaining", len(records)) as advance:
-        for done, position in enumerate(records, 1):
-            rows.append(_explain_one(networks, run, prepared, (int(position), layer, label), flags.out))
+    with report_damage(prepared), progress("explaining", len(subset)) as advance:
+        for done, position in enumerate(subset.records, 1):
+            rows.append(_explain_one(networks, run, subset, (int(position), layer, label), flags.out))
             advance(done)
     table = _write_table(rows, flags.out)
     print("\n".join(_summary(table, layer)))
@@ -58,14 +60,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _explain_one(networks, run, prepared, what: tuple, out: Path) -> dict:
+def _explain_one(networks, run, subset, what: tuple, out: Path) -> dict:
     from mri_tf.calibration.calibrator import from_values
     from mri_tf.explain.maps import explain_record, shares_of, write_map
     from mri_tf.figures import draw_map, save
 
     position, layer, label = what
     answers = from_values(run.values["answers"])
-    found = explain_record(networks, run, prepared, position, layer, label)
+    found = explain_record(networks, subset, position, layer, label)
     record, names = found.record, run.task.class_names
     probability = answers.probabilities(found.outputs[None])[0]
     decision = names[int(answers.decisions(found.outputs[None])[0])]

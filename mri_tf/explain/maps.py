@@ -14,12 +14,9 @@ from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import source_volume
 from mri_tf.explain.attribution import attribution_shares
 from mri_tf.explain.saliency import grad_cam, guided_backpropagation, on_grid
-from mri_tf.pipeline.batches import eval_batches, read_in_order
 from mri_tf.pipeline.boxes import cube_around
-from mri_tf.pipeline.field_of_view import cut_function
-from mri_tf.store.prepared import Prepared
+from mri_tf.pipeline.subset import Subset
 from mri_tf.store.record import Record
-from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.settings import spacing_settings
 
@@ -46,30 +43,28 @@ class Explained:
 
 
 def explain_record(
-    networks: tuple[keras.Model, keras.Model], run: Run, prepared: Prepared, position: int,
-    layer: str, label: int | None,
+    networks: tuple[keras.Model, keras.Model], subset: Subset, position: int, layer: str,
+    label: int | None,
 ) -> Explained:  # fmt: skip
     """Grad-CAM and guided backpropagation of one record, for a class or the most probable one.
 
     `networks` are the run's network and its `guided_copy`; where the task answers for patients, the
     network of single slices.
     """
-    task, (model, guided) = dataclasses.replace(run.task, bag={}), networks
-    fitted = run.values["fitted"]
-    cut = cut_function(task, training=False, fitted=fitted)
-    raw = read_in_order(prepared, np.array([position]), 1, cut=cut)
-    (image, _, _) = next(iter(eval_batches(raw, task, fitted)))
+    task, (model, guided) = dataclasses.replace(subset.task, bag={}), networks
+    single = dataclasses.replace(subset, task=task, records=np.array([position]))
+    (image, _, _) = next(iter(single.eval_batches(1)))
     outputs = model.predict_on_batch(image)[0]
     chosen = int(np.argmax(outputs)) if label is None else label
     labels = tf.constant([chosen])
     cam, _ = grad_cam(model, image, labels, layer)
     gradients = guided_backpropagation(guided, image, labels)
-    record = prepared.record(position)
+    record = subset.prepared.record(position)
     return Explained(
         record, outputs, chosen,
         on_grid(cam, task.network_shape).numpy()[0],
         tf.reduce_max(tf.abs(gradients), axis=-1).numpy()[0],
-        network_affine(task, record, fitted),
+        network_affine(task, record, subset.fitted),
         image.numpy()[0],
     )  # fmt: skip
 

@@ -22,14 +22,12 @@ from mri_tf.export.saved_model import (
 )
 from mri_tf.network.inference import predict_records, predict_whole
 from mri_tf.pipeline.bags import pad_slices, present_slices
-from mri_tf.pipeline.batches import read_bags_in_order, read_in_order
 from mri_tf.pipeline.normalize import normalize
-from mri_tf.splits.units import bags_of, select_slices
+from mri_tf.pipeline.subset import Subset, run_sides
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import positions_of
 
 PARITY_RECORDS = 20
-PARITY_STUDIES = 2  # where a study is seen by windows, which takes a CPU half a minute
+PARITY_CASES = 2  # where a case is seen by windows, which takes a CPU half a minute
 Call = Callable[[str, dict], dict]
 
 
@@ -40,18 +38,16 @@ def parity(served: ExportSource, prepared: Prepared, call: Call, names: Collecti
     as shares of their largest value where that is above 1. `call(signature, values)` gives outputs.
     """
     # A network whose every patient is held out of another task has none of its own to spare.
-    sides = reversed(positions_of(served.run, prepared))
-    most = PARITY_STUDIES if served.run.task.patch else PARITY_RECORDS
-    records = next(side for side in sides if len(side))[:most]
-    found = [_of_arrays(served, prepared, records, call, names)]
+    limit = PARITY_CASES if served.run.task.patch else PARITY_RECORDS
+    held_out = next(side for side in reversed(run_sides(served.run, prepared)) if len(side))
+    subset = held_out.of(held_out.records[:limit])
+    differences = [_of_arrays(served, subset, call, names)]
     if SLICES in names:
-        found.append(_of_slices(served, prepared, records, call))
-    return float(max(found))
+        differences.append(_of_slices(served, subset, call))
+    return float(max(differences))
 
 
-def _of_arrays(
-    served: ExportSource, prepared: Prepared, records: np.ndarray, call: Call, names: Collection[str]
-) -> float:
+def _of_arrays(served: ExportSource, subset: Subset, call: Call, names: Collection[str]) -> float:
     """Of `serving_default`, and of `classify`, `explain` and `image_bytes` where the export has them.
 
     The bytes are a PNG of each prepared image; compared is the network on what that PNG holds, which
@@ -59,9 +55,8 @@ def _of_arrays(
     """
     run, task, difference = served.run, served.run.task, 0.0
     network = _evaluated(served)
-    size = min(len(records), task.batch_size)
-    raw = read_in_order(prepared, records, size, cut=cut_before(task))
-    for number, batch in enumerate(_shown(raw, len(records))):
+    raw = subset.raw_batches(min(len(subset), task.batch_size), cut_before(task))
+    for number, batch in enumerate(_shown(raw, len(subset))):
         arrays = arrays_of(batch, task)
         feed = {name: array.numpy() for name, array in arrays.items()}
         seen = seen_by_network(arrays, task, run.values["fitted"])
@@ -112,13 +107,11 @@ def _evaluated(served: ExportSource):
     return single_network(served.model, served.run.task)
 
 
-def _of_slices(served: ExportSource, prepared: Prepared, records: np.ndarray, call: Call) -> float:
+def _of_slices(served: ExportSource, subset: Subset, call: Call) -> float:
     """Of `slices`, against what evaluate predicts of the patients."""
     run, task, difference, done = served.run, served.run.task, 0.0, 0
-    wanted = reported(run, predict_records(served.model, run, prepared, records))
-    records = select_slices(task, prepared, records, run.values["fitted"])
-    bags = bags_of(prepared, records)
-    for batch in read_bags_in_order(prepared, bags, task.batch_size, cut=cut_before(task)):
+    wanted = reported(run, predict_records(served.model, subset))
+    for batch in subset.thinned().raw_bags(task.batch_size, cut_before(task)):
         count = tf.shape(batch["weight"], tf.int64)[0]
         feed = {
             "slices" if name == "image" else name: pad_slices(array, batch["bag"], count).numpy()

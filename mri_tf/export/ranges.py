@@ -5,10 +5,10 @@ import numpy as np
 from mri_tf.core.progress import progress
 from mri_tf.export.inputs import arrays_of, cut_before
 from mri_tf.export.out_of_distribution import SPACING, fit_ranges, image_statistics, source_sizes
-from mri_tf.pipeline.batches import read_in_order, report_damage
-from mri_tf.splits.units import select_slices
+from mri_tf.pipeline.batches import report_damage
+from mri_tf.pipeline.subset import run_sides
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import Run, positions_of
+from mri_tf.store.run import Run
 
 MAX_RECORDS = 500  # of a large training side so many, evenly spread
 
@@ -19,20 +19,20 @@ def training_ranges(run: Run, prepared: Prepared) -> dict:
     Sizes are those that every record of the sample knows; `spacing_mm` (rows, columns) where the
     task resamples slices.
     """
-    task = run.task
-    records = select_slices(task, prepared, positions_of(run, prepared)[0], run.values["fitted"])
-    places = np.linspace(0, len(records) - 1, min(len(records), MAX_RECORDS)).round().astype(int)
-    records = records[places]
+    task, training = run.task, run_sides(run, prepared)[0].thinned()
+    count = min(len(training), MAX_RECORDS)
+    places = np.linspace(0, len(training) - 1, count).round().astype(int)
+    sample = training.of(training.records[places])
     statistics, spacings = [], []
-    size = min(len(records), task.batch_size)
-    with report_damage(prepared), progress("ranges of the training side", len(records)) as advance:
-        for batch in read_in_order(prepared, records, size, cut=cut_before(task)):
+    size = min(count, task.batch_size)
+    with report_damage(prepared), progress("ranges of the training side", count) as advance:
+        for batch in sample.raw_batches(size, cut_before(task)):
             arrays = arrays_of(batch, task)
             statistics.append(image_statistics(arrays["image"].numpy()))
             if SPACING in arrays:
                 spacings.append(arrays[SPACING].numpy())
-            advance(min(len(records), size * len(statistics)))
-    sizes = _source_sizes(prepared, records)
+            advance(min(count, size * len(statistics)))
+    sizes = _source_sizes(prepared, sample.records)
     if spacings:
         sizes[SPACING] = np.concatenate(spacings)
     return fit_ranges(np.concatenate(statistics), task.channels, sizes)

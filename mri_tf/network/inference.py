@@ -8,41 +8,47 @@ import tensorflow as tf
 
 from mri_tf.core.progress import progress
 from mri_tf.network.windows import predict_windows
-from mri_tf.pipeline.batches import eval_batches, read_bags_in_order, read_in_order, report_damage
-from mri_tf.pipeline.field_of_view import cut_function
-from mri_tf.splits.units import bags_of, select_slices
-from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import Run
+from mri_tf.pipeline.batches import report_damage
+from mri_tf.pipeline.subset import Subset
 from mri_tf.task import Task
 from mri_tf.task.settings import patch_settings
 
 BATCH_SIZE = 32
 
 
-def predict_records(
-    model: keras.Model, run: Run, prepared: Prepared, records: np.ndarray
-) -> np.ndarray:
-    """(records, classes) probabilities as the network gives them, in the order of `records`; of
-    their patients where the task answers for them, in the order of `answered`."""
-    batch_size, fitted = min(BATCH_SIZE, run.task.batch_size), run.values["fitted"]
-    cut = cut_function(run.task, training=False, fitted=fitted)
-    if run.task.bag:
-        records = select_slices(run.task, prepared, records, fitted)
-        raw = read_bags_in_order(prepared, bags_of(prepared, records), batch_size, cut=cut)
-    else:
-        raw = read_in_order(prepared, records, batch_size, cut=cut)
-    batches = eval_batches(raw, run.task, fitted)
-    found = []
-    with report_damage(prepared), progress("evaluating", len(batches)) as advance:
+def predict_records(model: keras.Model, subset: Subset) -> np.ndarray:
+    """Predicts every unit of a subset.
+
+    Args:
+        model: a run's network.
+        subset: records as the run reads them; where it answers for patients, their slices are thinned
+            to the fitted distance first.
+
+    Returns:
+        (units, classes) float32 probabilities as the network gives them, in the order of the units.
+    """
+    if subset.task.bag:
+        subset = subset.thinned()
+    batches = subset.eval_batches(min(BATCH_SIZE, subset.task.batch_size))
+    outputs = []
+    with report_damage(subset.prepared), progress("evaluating", len(batches)) as advance:
         for image, _, _ in batches:
-            found.append(model.predict_on_batch(image))
-            advance(len(found))
-    return np.concatenate(found)
+            outputs.append(model.predict_on_batch(image))
+            advance(len(outputs))
+    return np.concatenate(outputs)
 
 
 def predict_whole(model: keras.Model, task: Task, images: tf.Tensor) -> np.ndarray:
-    """(batch, *grid, channels) normalised -> (batch, *grid, labels), by windows where the network
-    sees patches."""
+    """Segments whole images, by windows where the network sees patches.
+
+    Args:
+        model: a segmentation network.
+        task: the task of the network.
+        images: (batch, *grid, channels) float32, normalised.
+
+    Returns:
+        (batch, *grid, labels) float32 probabilities.
+    """
     if not task.patch:
         return model.predict_on_batch(images)
     values = patch_settings(**task.patch)
@@ -56,21 +62,15 @@ def predict_whole(model: keras.Model, task: Task, images: tf.Tensor) -> np.ndarr
     )
 
 
-def predicted_masks(
-    model: keras.Model, run: Run, prepared: Prepared, records: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """True and predicted labels of every record, each of the grid's shape, in the order of `records`.
+def predicted_masks(model: keras.Model, subset: Subset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields (true labels, predicted labels), each of the grid's shape, for every record in order.
 
     One batch is in memory at a time.
     """
-    batch_size = min(BATCH_SIZE, run.task.batch_size)
-    batches = eval_batches(
-        read_in_order(prepared, records, batch_size), run.task, run.values["fitted"]
-    )
     done = 0
-    with report_damage(prepared), progress("evaluating", len(records)) as advance:
-        for image, mask, _ in batches:
-            predicted = predict_whole(model, run.task, image).argmax(axis=-1)  # (batch, *grid)
+    with report_damage(subset.prepared), progress("evaluating", len(subset)) as advance:
+        for image, mask, _ in subset.whole_batches(min(BATCH_SIZE, subset.task.batch_size)):
+            predicted = predict_whole(model, subset.task, image).argmax(axis=-1)  # (batch, *grid)
             yield from zip(mask.numpy(), predicted, strict=True)
             done += len(predicted)
             advance(done)
@@ -82,14 +82,13 @@ def label_pairs(truth: np.ndarray, predicted: np.ndarray, labels: int) -> np.nda
     return pairs.reshape(labels, labels)
 
 
-def pixel_confusions(
-    model: keras.Model, run: Run, prepared: Prepared, records: np.ndarray
-) -> np.ndarray:
-    """(patients, true label, predicted label) pixel counts, patients sorted."""
-    labels = len(run.task.output_names)
-    _, patient_of = np.unique(prepared.patients[records].astype(str), return_inverse=True)
+def pixel_confusions(model: keras.Model, subset: Subset) -> np.ndarray:
+    """(patients, true label, predicted label) pixel counts, patients sorted by their ids."""
+    labels = len(subset.task.output_names)
+    patients = subset.prepared.patients[subset.records].astype(str)
+    _, patient_of = np.unique(patients, return_inverse=True)
     counts = np.zeros((patient_of.max() + 1, labels, labels))
-    masks = predicted_masks(model, run, prepared, records)
+    masks = predicted_masks(model, subset)
     for patient, (truth, predicted) in zip(patient_of, masks, strict=True):
         counts[patient] += label_pairs(truth, predicted, labels)
     return counts

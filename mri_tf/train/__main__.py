@@ -26,13 +26,14 @@ def main(arguments: list[str]) -> int:
     flags = _parser().parse_args(arguments)
     import_tensorflow()
     from mri_tf.derive.predicted_masks import derive_set
-    from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
+    from mri_tf.evaluate.evaluation import evaluate_run
     from mri_tf.export.assets import find_segmenter
     from mri_tf.export.publish import export_with_segmenter
     from mri_tf.network.build import check_task
+    from mri_tf.pipeline.subset import run_sides
     from mri_tf.splits.leakage import check_derived_unseen, split_apart
     from mri_tf.splits.sides import SplitOptions, choose_sides
-    from mri_tf.store.run import DERIVED, METRICS, positions_of
+    from mri_tf.store.run import DERIVED, METRICS
     from mri_tf.tables import summary
     from mri_tf.train.datasets import DataOptions, classifier_set
     from mri_tf.train.devices import configure_devices
@@ -76,9 +77,7 @@ def main(arguments: list[str]) -> int:
         exported = run.values.get("exported", "")
         print(f"{folder}: already finished" + (f", exported as {exported}" if exported else ""))
         return code
-    result = evaluate_run(
-        run, HeldOut(prepared, positions_of(run, prepared)[2], chosen.mode), folder
-    )
+    result = evaluate_run(run, run_sides(run, prepared)[2], chosen.mode, folder)
     print("\n".join(summary(result.metrics)))
     written = [folder, *result.files]
     if not flags.no_export:

@@ -10,7 +10,7 @@ import fcntl
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -24,9 +24,7 @@ from mri_tf.core.progress import progress
 from mri_tf.pipeline.bags import BagPlan
 from mri_tf.pipeline.batches import batch_function, gather_bags, read_dataset
 from mri_tf.pipeline.epoch_plan import Batch, TrainingPlan
-from mri_tf.pipeline.field_of_view import cut_function
-from mri_tf.store.prepared import Prepared
-from mri_tf.task import Task
+from mri_tf.pipeline.subset import Subset
 from mri_tf.task.spec import to_json
 
 STORED = np.float16
@@ -58,25 +56,23 @@ class Bank:
 
 
 @dataclass(frozen=True)
-class Side:
-    """What a bank is filled from: records of one side, as the task prepares them."""
+class BankSource:
+    """What a bank is filled from."""
 
-    prepared: Prepared
-    records: np.ndarray
-    task: Task
+    subset: Subset
     seed: int
     copies: int  # augmented ones a record; 0 on the validation side
     training: bool  # which masks boxes are cut around
-    fitted: dict = field(default_factory=dict)  # what was fitted on the training side
 
 
-def bank_identity(prefix: keras.Model, side: Side) -> str:
-    """Of all that decides a side's features: images, their seeds and preparation, layers, weights."""
-    task = {key: value for key, value in to_json(side.task).items() if key not in NOT_IN_FEATURES}
+def bank_identity(prefix: keras.Model, source: BankSource) -> str:
+    """Of all that decides the features: images, their seeds and preparation, layers, weights."""
+    subset = source.subset
+    task = {key: value for key, value in to_json(subset.task).items() if key not in NOT_IN_FEATURES}
     return fingerprint(
         [
-            task, side.prepared.content_fingerprint(), np.asarray(side.records).tolist(), side.seed,
-            side.copies, side.training, side.fitted, _without_names(prefix),
+            task, subset.prepared.content_fingerprint(), np.asarray(subset.records).tolist(),
+            source.seed, source.copies, source.training, subset.fitted, _without_names(prefix),
             [content_hash(array) for array in prefix.get_weights()],
         ]
     )  # fmt: skip
@@ -97,7 +93,7 @@ def _without_names(prefix: keras.Model):
     return renamed(json.loads(prefix.to_json()))
 
 
-def fill_bank(folder: Path, prefix: keras.Model, side: Side, identity: str) -> Bank:
+def fill_bank(folder: Path, prefix: keras.Model, source: BankSource, identity: str) -> Bank:
     """The bank of a side in `folder`, computed or continued; raises InputError if the disk is too small.
 
     `identity` is that of `bank_identity`; a bank of another one is written anew. A second process that
@@ -106,13 +102,13 @@ def fill_bank(folder: Path, prefix: keras.Model, side: Side, identity: str) -> B
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        return _filled(folder, prefix, side, identity)
+        return _filled(folder, prefix, source, identity)
 
 
-def _filled(folder: Path, prefix: keras.Model, side: Side, identity: str) -> Bank:
-    total = len(side.records) * (1 + side.copies)
+def _filled(folder: Path, prefix: keras.Model, source: BankSource, identity: str) -> Bank:
+    total = len(source.subset) * (1 + source.copies)
     shapes = [tuple(tensor.shape[1:]) for tensor in prefix.outputs]
-    facts = {"identity": identity, "rows": total, "copies": side.copies, "shapes": shapes}
+    facts = {"identity": identity, "rows": total, "copies": source.copies, "shapes": shapes}
     done = _rows_done(folder, facts)
     _check_space(folder, 0 if done else total * sum(2 * int(np.prod(shape)) for shape in shapes))
     files = [
@@ -122,53 +118,53 @@ def _filled(folder: Path, prefix: keras.Model, side: Side, identity: str) -> Ban
         for number, shape in enumerate(shapes)
     ]
     if done < total:
-        _fill(folder, files, prefix, side, facts, done)
-    return Bank(files, side.copies)
+        _fill(folder, files, prefix, source, facts, done)
+    return Bank(files, source.copies)
 
 
 def bank_batches(
-    bank: Bank, plan: TrainingPlan | BagPlan, first: int, side: Side, inputs: list
+    bank: Bank, plan: TrainingPlan | BagPlan, first: int, source: BankSource, inputs: list
 ) -> tf.data.Dataset:
     """(features, label, weight) of the plan's epochs from `first` on, a copy of each record drawn;
     of patients where the task answers for them.
 
     `inputs` are those of the suffix.
     """
-    number_of = {int(record): number for number, record in enumerate(side.records)}
+    number_of = {int(record): number for number, record in enumerate(source.subset.records)}
 
     def generate() -> Iterator:
-        for epoch in range(first, side.task.epochs):
+        for epoch in range(first, source.subset.task.epochs):
             rng = np.random.default_rng([plan.seed, DRAW_SEED, epoch])
             for batch in plan.batches(epoch):
                 numbers = np.array([number_of[int(record)] for record in batch.records])
-                drawn = _draw(rng, len(numbers), side)
+                drawn = _draw(rng, len(numbers), source)
                 yield bank.rows(numbers, drawn), labels[numbers], batch.weights, batch.places
 
-    labels = side.prepared.labels[side.records]
-    count = plan.steps * (side.task.epochs - first)
-    return _dataset(generate, inputs, count, bool(side.task.bag))
+    labels = source.subset.prepared.labels[source.subset.records]
+    count = plan.steps * (source.subset.task.epochs - first)
+    return _dataset(generate, inputs, count, bool(source.subset.task.bag))
 
 
-def every_record(bank: Bank, batches: list[Batch], side: Side, inputs: list) -> tf.data.Dataset:
+def every_record(bank: Bank, batches: list[Batch], source: BankSource, inputs: list) -> tf.data.Dataset:
     """(features, label, weight) of each record's identity copy once, in order: validation."""
-    number_of = {int(record): number for number, record in enumerate(side.records)}
+    number_of = {int(record): number for number, record in enumerate(source.subset.records)}
 
     def generate() -> Iterator:
         for batch in batches:
             numbers = np.array([number_of[int(record)] for record in batch.records])
             features = bank.rows(numbers, np.zeros(len(numbers), np.int64))
-            labels = side.prepared.labels[batch.records]
+            labels = source.subset.prepared.labels[batch.records]
             yield features, labels, batch.weights, batch.places
 
-    return _dataset(generate, inputs, len(batches), bool(side.task.bag))
+    return _dataset(generate, inputs, len(batches), bool(source.subset.task.bag))
 
 
-def _draw(rng: np.random.Generator, count: int, side: Side) -> np.ndarray:
+def _draw(rng: np.random.Generator, count: int, source: BankSource) -> np.ndarray:
     """Which copy of each record is used: 0 for the identity."""
-    if not side.copies:
+    if not source.copies:
         return np.zeros(count, np.int64)
-    changed = rng.random(count) < side.task.augment_probability
-    return np.where(changed, 1 + rng.integers(side.copies, size=count), 0)
+    changed = rng.random(count) < source.subset.task.augment_probability
+    return np.where(changed, 1 + rng.integers(source.copies, size=count), 0)
 
 
 def _dataset(generate, inputs: list, count: int, in_bags: bool) -> tf.data.Dataset:
@@ -189,20 +185,22 @@ def _dataset(generate, inputs: list, count: int, in_bags: bool) -> tf.data.Datas
     return dataset.map(widen).apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
 
 
-def _fill(folder: Path, files: list, prefix: keras.Model, side: Side, facts: dict, done: int) -> None:
+def _fill(
+    folder: Path, files: list, prefix: keras.Model, source: BankSource, facts: dict, done: int
+) -> None:
     """Computes the rows from `done` on, in whole batches, and says on disk how far it is."""
-    task = side.task
+    task = source.subset.task
     single = replace(task, bag={})
     augmented = batch_function(replace(single, augment_probability=1.0), training=True)
     plain = batch_function(single, training=False)
     forward = tf.function(lambda image: prefix(image, training=False))
-    batches = list(_row_batches(side, task.batch_size, done))
+    batches = list(_row_batches(source, task.batch_size, done))
     starts = np.cumsum([done] + [len(batch.records) for batch in batches])
-    cut = cut_function(task, side.training, side.fitted)
-    raw = read_dataset(side.prepared, lambda: iter(batches), len(batches), cut)
+    cut = source.subset.cut(source.training)
+    raw = read_dataset(source.subset.prepared, lambda: iter(batches), len(batches), cut)
     with progress("features", int(starts[-1])) as advance:
         for number, batch in enumerate(raw):
-            copy = (np.arange(starts[number], starts[number + 1])) % (1 + side.copies)
+            copy = (np.arange(starts[number], starts[number + 1])) % (1 + source.copies)
             image = _by_copy(plain(batch)[0], augmented(batch)[0] if copy.any() else None, copy)
             outputs = forward(image)
             for file, output in zip(files, keras.tree.flatten(outputs), strict=True):
@@ -225,14 +223,14 @@ def _by_copy(plain: tf.Tensor, augmented: tf.Tensor | None, copy: np.ndarray) ->
     return tf.where(identity, plain, augmented)
 
 
-def _row_batches(side: Side, batch_size: int, first: int) -> Iterator[Batch]:
+def _row_batches(source: BankSource, batch_size: int, first: int) -> Iterator[Batch]:
     """Each record's identity and its copies, in order from row `first` on, with the copies' seeds.
 
     The rows on disk may have been computed in batches of another size.
     """
-    rows = 1 + side.copies
-    records = np.repeat(np.asarray(side.records, np.int64), rows)
-    seeds = np.stack([np.full(len(records), side.seed), COPY_SEED + np.arange(len(records))], axis=-1)
+    rows = 1 + source.copies
+    records = np.repeat(np.asarray(source.subset.records, np.int64), rows)
+    seeds = np.stack([np.full(len(records), source.seed), COPY_SEED + np.arange(len(records))], axis=-1)
     for start in range(first, len(records), batch_size):
         own = slice(start, start + batch_size)
         yield Batch(records[own], np.ones(len(records[own]), np.float32), seeds[own].astype(np.int64))

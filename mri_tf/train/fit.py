@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -10,33 +11,39 @@ import tensorflow as tf
 
 import mri_tf
 from mri_tf.calibration.calibrator import fit_calibrator, to_values
-from mri_tf.calibration.class_balance import class_counts, class_weights
+from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.hashing import content_hash, file_hash, fingerprint
-from mri_tf.network.build import build_parts, load_network, takes_weights, wrap_for_training
+from mri_tf.network.build import (
+    Parts,
+    PreparingModel,
+    build_parts,
+    load_network,
+    takes_weights,
+    wrap_for_training,
+)
 from mri_tf.network.fine_tuning import callbacks_of, fine_tuning, make_optimizer
 from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.bags import BagPlan
-from mri_tf.pipeline.batches import eval_batches, read_in_order, report_damage
+from mri_tf.pipeline.batches import report_damage
 from mri_tf.pipeline.epoch_plan import TrainingPlan
 from mri_tf.pipeline.field_of_view import check_masks
 from mri_tf.pipeline.intensity_classes import fit_centroids
 from mri_tf.pipeline.spacing import fit_spacing
+from mri_tf.pipeline.subset import RECORDS_PER_BATCH, Subset
 from mri_tf.splits.leakage import seen_by
 from mri_tf.splits.sides import Sides
-from mri_tf.splits.units import answered, bags_of, select_slices, studies_of, study_spacing
+from mri_tf.splits.units import studies_of, study_spacing
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FINISHED, RUNNING, Run, locked, positions_of, start_or_continue
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES, to_json
-from mri_tf.train.checkpoint import FILE
+from mri_tf.train.checkpoint import FILE, TrainingState
 from mri_tf.train.devices import has_accelerator, strategy
-from mri_tf.train.feed import BANKS, count_as_drawn, feed_features, feed_images
+from mri_tf.train.feed import BANKS, balance_validation, feed_features, feed_images
 from mri_tf.train.frozen_prefix import split_at_frozen
-from mri_tf.train.loop import Schedule, train
+from mri_tf.train.loop import SECONDS_BETWEEN_CHECKPOINTS, Schedule, train
 from mri_tf.train.loss import weighted_cross_entropy
-
-READ_AT_ONCE = 64  # records, where a whole side is walked through
 
 
 def new_run(
@@ -71,133 +78,184 @@ def new_run(
     )  # fmt: skip
 
 
-def fit_run(
-    run: Run, prepared: Prepared, features: Run | None, devices: int, checkpoint_seconds=None,
-    banks: Path | None = None,
-) -> Run:
-    """Trains a run or continues it; returns it finished, the best weights in its folder.
+@dataclass(frozen=True)
+class Inputs:
+    """What a run is trained on.
 
-    Banked features are the run's own, and gone with the end of the training, unless `banks` is a folder
-    of several runs'.
+    Attributes:
+        training: the training side, its records thinned to what the network is given.
+        validation: the validation side, likewise.
+        counts: (classes,) how often each class occurs on the training side.
+        plan: the order of records in each epoch.
+    """
+
+    training: Subset
+    validation: Subset
+    counts: np.ndarray
+    plan: TrainingPlan | BagPlan
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network of a run, compiled.
+
+    Attributes:
+        parts: the network of single images, and what weighs the slices of a patient.
+        whole: image -> output; its weights are the run's.
+        trained: what the training loop fits: `whole`, or the part behind a frozen prefix. Layers are
+            shared, so training the part trains the whole.
+        prefix: the frozen part whose features are computed once; None where there is none.
+        callbacks: of the optimizer's learning rates.
+    """
+
+    parts: Parts
+    whole: PreparingModel
+    trained: PreparingModel
+    prefix: keras.Model | None
+    callbacks: list
+
+
+def fit_run(
+    run: Run, prepared: Prepared, features: Run | None, devices: int,
+    checkpoint_seconds: float = SECONDS_BETWEEN_CHECKPOINTS, banks: Path | None = None,
+) -> Run:  # fmt: skip
+    """Trains a run, or continues it where it was interrupted.
+
+    Args:
+        run: as `new_run` makes it, or the same run from disk.
+        prepared: its prepared set.
+        features: the finished run whose network feeds the classifier; None where there is none.
+        devices: how many GPUs or logical CPUs train together.
+        checkpoint_seconds: the least time between two checkpoints.
+        banks: a folder of frozen features that several runs share. Without it the run keeps its own,
+            which are removed at the end of the training.
+
+    Returns:
+        The finished run, the best weights in its folder.
+
+    Raises:
+        InputError: the data does not fit the task, or the folder holds another run.
+        RunFailed: the loss became NaN or infinite.
     """
     with locked(run.folder):
         run = start_or_continue(run)
         if run.finished:
             return run
-        task, seed = run.task, run.values["seed"]
-        sides = positions_of(run, prepared)
-        _check_classes(task, prepared, sides)
-        check_masks(task, prepared)
-        where = strategy(devices)
-        replicas = where.num_replicas_in_sync
+        replicas = strategy(devices)
         with report_damage(prepared):
-            fitted = fit_on_training_side(task, prepared, sides[0], seed)
-            sides = [select_slices(task, prepared, side, fitted) for side in sides]
-            counts = training_counts(task, prepared, sides[0], fitted)
-        plan = _plan(task, prepared, sides[0], seed, replicas)
-        run = run.save(fitted=fitted)
-        keras.utils.set_random_seed(seed)
-        with where.scope():
-            keras.config.set_dtype_policy(task.precision)
-            try:
-                parts = build_parts(task, load_network(features) if features else None)
-                model = wrap_for_training(task, parts)
-            finally:
-                keras.config.set_dtype_policy("float32")
-            views = split_at_frozen(parts.network) if task.feature_bank else None
-            # Layers are shared: training the suffix trains the model.
-            trained = wrap_for_training(task, parts, views[1]) if views else model
-            settings = fine_tuning(task.fine_tune)
-            trained.compile(
-                optimizer=make_optimizer(settings, task.learning_rate, trained.trainable_variables),
-                loss=weighted_cross_entropy(class_weights(counts, task.loss_weights)),
-                # The augmentation's image op is not for XLA.
-                jit_compile=False if has_accelerator() else "auto",
-            )
-            trained.optimizer.build(trained.trainable_variables)
-            callbacks = callbacks_of(settings, trained.optimizer)  # now: it has its first rates
-        identity = run.identity()
-        if takes_weights(task):  # the file may be another one when the training continues
-            identity = fingerprint([identity, *map(content_hash, parts.network.get_weights())])
-        schedule = Schedule(task.epochs, task.patience, seed, identity)
-        timing = {} if checkpoint_seconds is None else {"checkpoint_seconds": checkpoint_seconds}
+            inputs = _read_inputs(run, prepared, replicas.num_replicas_in_sync)
+        run = run.save(fitted=inputs.training.fitted)
+        network = _build_network(run, features, inputs.counts, replicas)
+        on_device = has_accelerator() and replicas.num_replicas_in_sync == 1
         with report_damage(prepared):
-            if views:
-                data = feed_features(run, prepared, sides, plan, views[0], banks or run.folder / BANKS)
-            else:
-                data = feed_images(task, prepared, sides, plan, fitted)
-            counted = answered(task, prepared, sides[1])
-            data = count_as_drawn(data, task, prepared.labels[counted], counts)
-            # Under a strategy Keras builds the loss on the raw batch, before a train step.
-            on_device = has_accelerator() and replicas == 1
-            state = train(trained, data, schedule, run.folder, on_device, callbacks, **timing)
-        scratch = run.folder / ".partial.weights.h5"
-        model.save_weights(scratch)
-        scratch.replace(run.weights)
-        run = run.save(
-            state=FINISHED,
-            answers=_answers(run, prepared, sides[1], counts),
-            weights_sha256=file_hash(run.weights),
-            epochs_trained=state.epoch,
-            best_epoch=state.best_epoch + 1,
-            training_counts=counts.tolist(),
-            parameters=model.count_params(),
+            state = _train(run, inputs, network, on_device, checkpoint_seconds, banks)
+        return _save_finished(run, inputs, network.whole, state)
+
+
+def _read_inputs(run: Run, prepared: Prepared, replicas: int) -> Inputs:
+    """Checks the records of a run and fits to the training side what the task fits."""
+    task, seed = run.task, run.values["seed"]
+    sides = positions_of(run, prepared)
+    _check_classes(task, prepared, sides)
+    check_masks(task, prepared)
+    fitted = fit_on_training_side(Subset(task, prepared, sides[0]), seed)
+    training, validation = (
+        Subset(task, prepared, records, fitted).thinned() for records in sides[:2]
+    )
+    return Inputs(training, validation, training.label_counts(), training.plan(seed, replicas))
+
+
+def _build_network(
+    run: Run, features: Run | None, counts: np.ndarray, replicas: tf.distribute.Strategy
+) -> Network:
+    """The run's network with fresh weights from its seed, compiled."""
+    task = run.task
+    keras.utils.set_random_seed(run.values["seed"])
+    with replicas.scope():
+        keras.config.set_dtype_policy(task.precision)
+        try:
+            parts = build_parts(task, load_network(features) if features else None)
+            whole = wrap_for_training(task, parts)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        prefix, suffix = (split_at_frozen(parts.network) if task.feature_bank else None) or (None, None)
+        trained = wrap_for_training(task, parts, suffix) if prefix else whole
+        settings = fine_tuning(task.fine_tune)
+        trained.compile(
+            optimizer=make_optimizer(settings, task.learning_rate, trained.trainable_variables),
+            loss=weighted_cross_entropy(class_weights(counts, task.loss_weights)),
+            # The image op of the 2D augmentation cannot be compiled by XLA.
+            jit_compile=False if has_accelerator() else "auto",
         )
-        (run.folder / FILE).unlink(missing_ok=True)
-        shutil.rmtree(run.folder / BANKS, ignore_errors=True)
-        return run
+        trained.optimizer.build(trained.trainable_variables)
+        callbacks = callbacks_of(settings, trained.optimizer)  # they read the first learning rates
+    return Network(parts, whole, trained, prefix, callbacks)
 
 
-def _answers(run: Run, prepared: Prepared, validation: np.ndarray, counts: np.ndarray) -> dict | None:
-    """How a classifier's outputs become answers, fitted on the validation side."""
+def _train(
+    run: Run, inputs: Inputs, network: Network, on_device: bool, checkpoint_seconds: float,
+    banks: Path | None,
+) -> TrainingState:  # fmt: skip
+    """Trains from the last checkpoint, if there is one, to the end."""
+    task = run.task
+    identity = run.identity()
+    if takes_weights(task):  # the file may be another one when the training continues
+        weights = map(content_hash, network.parts.network.get_weights())
+        identity = fingerprint([identity, *weights])
+    schedule = Schedule(task.epochs, task.patience, run.values["seed"], identity)
+    sides = (inputs.training, inputs.validation, inputs.plan)
+    if network.prefix:
+        data = feed_features(*sides, network.prefix, banks or run.folder / BANKS)
+    else:
+        data = feed_images(*sides)
+    data = balance_validation(data, inputs.validation, inputs.counts)
+    return train(
+        network.trained, data, schedule, run.folder, on_device, network.callbacks, checkpoint_seconds
+    )
+
+
+def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: TrainingState) -> Run:
+    """Writes weights and run.json, and removes what only an unfinished run needs."""
+    scratch = run.folder / ".partial.weights.h5"
+    model.save_weights(scratch)
+    scratch.replace(run.weights)
+    run = run.save(
+        state=FINISHED,
+        answers=_calibrate(run, inputs.validation, inputs.counts),
+        weights_sha256=file_hash(run.weights),
+        epochs_trained=state.epoch,
+        best_epoch=state.best_epoch + 1,
+        training_counts=inputs.counts.tolist(),
+        parameters=model.count_params(),
+    )
+    (run.folder / FILE).unlink(missing_ok=True)
+    shutil.rmtree(run.folder / BANKS, ignore_errors=True)
+    return run
+
+
+def _calibrate(run: Run, validation: Subset, counts: np.ndarray) -> dict | None:
+    """What turns a classifier's outputs into reported probabilities, fitted on the validation side."""
     if run.task.kind == "segmentation":
         return None
-    outputs = predict_records(load_network(run), run, prepared, validation)
-    counted = answered(run.task, prepared, validation)
-    labels, patients = prepared.labels[counted], prepared.patients[counted]
-    both = (counts, run.values["natural_counts"])
-    return to_values(fit_calibrator(outputs, labels, patients, run.task, both))
+    outputs = predict_records(load_network(run), validation)
+    trained_and_natural = (counts, run.values["natural_counts"])
+    calibrator = fit_calibrator(
+        outputs, validation.labels, validation.patients, run.task, trained_and_natural
+    )
+    return to_values(calibrator)
 
 
-def _plan(
-    task: Task, prepared: Prepared, records: np.ndarray, seed: int, replicas: int
-) -> TrainingPlan | BagPlan:
-    """Epochs over the training side's records, or over its patients with all of their slices."""
-    bags = bags_of(prepared, records) if task.bag else None
-    drawn = np.arange(len(bags)) if task.bag else records
-    labels = prepared.labels[answered(task, prepared, records)]
-    size = min(task.batch_size, len(drawn))
-    plan = TrainingPlan(drawn, labels, size, seed, task.oversample, replicas)
-    return BagPlan(bags, plan) if task.bag else plan
-
-
-def fit_on_training_side(task: Task, prepared: Prepared, records: np.ndarray, seed: int) -> dict:
+def fit_on_training_side(training: Subset, seed: int) -> dict:
     """What is fitted to data and stored in the run, from the training side alone."""
+    task, prepared = training.task, training.prepared
     if task.spacing:
-        studies = studies_of(prepared, records)
-        return fit_spacing(np.array([study_spacing(prepared, study) for study in studies]))
+        cases = studies_of(prepared, training.records)
+        return fit_spacing(np.array([study_spacing(prepared, case) for case in cases]))
     if not task.intensity_classes:
         return {}
-    images = (
-        image
-        for batch in read_in_order(prepared, records, READ_AT_ONCE)
-        for image in batch["image"].numpy()
-    )
+    batches = training.raw_batches(RECORDS_PER_BATCH)
+    images = (image for batch in batches for image in batch["image"].numpy())
     return {"centroids": fit_centroids(images, task.intensity_classes, seed).tolist()}
-
-
-def training_counts(
-    task: Task, prepared: Prepared, records: np.ndarray, fitted: dict
-) -> np.ndarray:
-    """How often each class occurs in the training side: records (or patients, where they are
-    answered for), or pixels of a segmentation."""
-    class_count = len(task.output_names)
-    if task.kind == "classification":
-        return class_counts(prepared.labels[answered(task, prepared, records)], class_count)
-    total = np.zeros(class_count, dtype=np.int64)
-    for _, target, _ in eval_batches(read_in_order(prepared, records, READ_AT_ONCE), task, fitted):
-        total += class_counts(target.numpy(), class_count)
-    return total
 
 
 def _by_side(values: np.ndarray, sides: list[np.ndarray]) -> dict[str, list[str]]:
@@ -210,7 +268,7 @@ def _check_classes(task: Task, prepared: Prepared, sides: list[np.ndarray]) -> N
     present = np.unique(prepared.labels[sides[0]])
     if len(present) < 2:
         raise InputError(
-            "A classifier needs training records of at least two classes.",
+            "The training side needs records of at least two classes.",
             first_few(task.class_names[label] for label in present),
             "Add records of other classes.",
         )

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf.core.errors import InputError
-from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
+from mri_tf.evaluate.evaluation import evaluate_run
 from mri_tf.network.build import check_features, check_task
+from mri_tf.pipeline.subset import run_sides
 from mri_tf.splits.leakage import check_features_unseen
 from mri_tf.splits.sides import sides_for_features
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import FEATURES, METRICS, Run, open_finished, open_run, positions_of
+from mri_tf.store.run import FEATURES, METRICS, Run, open_finished, open_run
 from mri_tf.tables import summary
 from mri_tf.task import Task
 from mri_tf.task.files import feature_task, load_task
@@ -77,8 +78,8 @@ def features_for(
         )
         run = fit_run(run, data, None, how.devices)
     if not (run.folder / METRICS).is_file():
-        held_out = HeldOut(data, positions_of(run, data)[2], own.mode)
-        print("\n".join(summary(evaluate_run(run, held_out, run.folder).metrics)))
+        test_side = run_sides(run, data)[2]
+        print("\n".join(summary(evaluate_run(run, test_side, own.mode, run.folder).metrics)))
     check_features_unseen(run, prepared, sides)
     return run, skipped
 

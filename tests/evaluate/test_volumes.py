@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from data_prep.prepare.prepare import prepare
-from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
+from mri_tf.evaluate.evaluation import evaluate_run
 from mri_tf.metrics import Distance, hausdorff95_over_volumes, volume_metrics
+from mri_tf.pipeline.subset import subset_of
 from mri_tf.store.record import Record
 from mri_tf.store.run import Run
 from mri_tf.tables import summary
@@ -79,8 +80,8 @@ def found(home):
     run = Run(home / "run", {"task": to_json(task), "fitted": {}})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mri_tf.evaluate.evaluation.load_network", lambda _: Reader())
-        held_out = HeldOut(prepared, np.arange(3), "patient")
-        result = evaluate_run(run, held_out, home / "numbers")
+        subset = subset_of(run, prepared, np.arange(3))
+        result = evaluate_run(run, subset, "patient", home / "numbers")
     return result
 
 

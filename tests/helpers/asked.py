@@ -13,6 +13,7 @@ from mri_tf.network.build import load_network
 from mri_tf.network.inference import predict_records, predict_whole
 from mri_tf.pipeline.bags import pad_slices, present_slices
 from mri_tf.pipeline.batches import read_bags_in_order, read_in_order
+from mri_tf.pipeline.subset import subset_of
 from mri_tf.splits.units import bags_of, select_slices
 from mri_tf.store.run import positions_of
 
@@ -43,7 +44,7 @@ def _asked(run, prepared, records) -> tuple[str, dict[str, np.ndarray], np.ndarr
     """The signature, its inputs, and what evaluate's network gives for the same records."""
     task, model, fitted = run.task, load_network(run), run.values["fitted"]
     if task.bag:
-        outputs = predict_records(model, run, prepared, records)
+        outputs = predict_records(model, subset_of(run, prepared, records))
         bags = bags_of(prepared, select_slices(task, prepared, records, fitted))
         (batch,) = read_bags_in_order(prepared, bags, len(bags), cut=cut_before(task))
         count = tf.shape(batch["weight"], tf.int64)[0]
@@ -57,7 +58,7 @@ def _asked(run, prepared, records) -> tuple[str, dict[str, np.ndarray], np.ndarr
     if task.kind == "segmentation":
         outputs = predict_whole(model, task, seen_by_network(arrays, task, fitted))
     else:
-        outputs = predict_records(model, run, prepared, records)
+        outputs = predict_records(model, subset_of(run, prepared, records))
     return "serving_default", {name: array.numpy() for name, array in arrays.items()}, outputs
 
 

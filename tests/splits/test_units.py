@@ -17,10 +17,11 @@ from mri_tf.export.publish import export_run
 from mri_tf.network.build import check_task, load_network
 from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.field_of_view import check_masks
+from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.sides import SplitOptions, choose_sides
 from mri_tf.splits.units import select_slices, studies_of, study_spacing
 from mri_tf.store.record import Record
-from mri_tf.store.run import Run, positions_of
+from mri_tf.store.run import positions_of
 from mri_tf.task.files import find_task_file, load_task
 from mri_tf.task.overrides import with_values
 from mri_tf.train.fit import fit_run, new_run
@@ -124,9 +125,7 @@ def test_without_a_fitted_spacing_all_slices_are_taken(prepared):
 def test_a_patient_is_answered_for_by_the_slices_that_are_taken(run, prepared):
     def answers(slice_mm, records):
         fitted = {**run.values["fitted"], "slice_mm": slice_mm}
-        return predict_records(
-            model, Run(run.folder, {**run.values, "fitted": fitted}), prepared, records
-        )
+        return predict_records(model, Subset(run.task, prepared, records, fitted))
 
     model, everything = load_network(run), np.arange(len(prepared))
     taken = select_slices(TASK, prepared, everything, {"slice_mm": 6.0})

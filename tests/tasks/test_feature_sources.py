@@ -62,6 +62,7 @@ def test_the_threshold_network_learns_ten_intensities_from_the_same_prepared_set
 
 def test_centroids_see_the_training_side_only(tmp_path, small):
     from data_prep.prepare.prepare import prepare
+    from mri_tf.pipeline.subset import Subset
     from mri_tf.train.fit import fit_on_training_side
 
     file = small["levels"].with_name("pools.py")
@@ -70,7 +71,7 @@ def test_centroids_see_the_training_side_only(tmp_path, small):
     read = []
     real = prepared.read
     prepared.read = lambda records: read.extend(records) or real(records)
-    fitted = fit_on_training_side(task, prepared, np.arange(5, 17), seed=0)
+    fitted = fit_on_training_side(Subset(task, prepared, np.arange(5, 17)), seed=0)
     assert sorted(read) == list(range(5, 17))
     values = np.ravel(fitted["centroids"])
     assert len(values) == 3 and np.all(np.diff(values) > 0) and values[0] >= 0 and values[-1] <= 255

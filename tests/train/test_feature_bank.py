@@ -13,10 +13,18 @@ from mri_tf.core.errors import InputError
 from mri_tf.network.build import build_network, load_network
 from mri_tf.pipeline.batches import batch_function, read_in_order
 from mri_tf.pipeline.epoch_plan import TrainingPlan, plain_batches
+from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.split import split_units, tie_together
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
-from mri_tf.train.feature_bank import Side, _draw, bank_batches, bank_identity, every_record, fill_bank
+from mri_tf.train.feature_bank import (
+    BankSource,
+    _draw,
+    bank_batches,
+    bank_identity,
+    every_record,
+    fill_bank,
+)
 from mri_tf.train.fit import fit_run, new_run
 from mri_tf.train.frozen_prefix import split_at_frozen
 
@@ -45,16 +53,21 @@ def prefix(thirds):
 
 def _side(thirds, copies=COPIES):
     task, prepared, sides, _ = thirds
-    return Side(prepared, sides[0], task, 0, copies, training=True)
+    return BankSource(Subset(task, prepared, sides[0]), 0, copies, training=True)
+
+
+def _with(side, **values):
+    """The same side of a task with other values."""
+    return replace(side, subset=replace(side.subset, task=replace(side.subset.task, **values)))
 
 
 def test_identity_copies_are_the_features_of_the_plain_path_in_half_precision(thirds, prefix, tmp_path):
     side = _side(thirds)
     bank = fill_bank(tmp_path, prefix, side, "one")
-    plain = batch_function(side.task, training=False)
-    images = [plain(batch)[0] for batch in read_in_order(side.prepared, side.records, 64)]
+    plain = batch_function(side.subset.task, training=False)
+    images = [plain(batch)[0] for batch in read_in_order(side.subset.prepared, side.subset.records, 64)]
     for file, wanted in zip(bank.files, prefix(images[0], training=False), strict=True):
-        assert file.shape[0] == len(side.records) * (1 + COPIES) and file.dtype == np.float16
+        assert file.shape[0] == len(side.subset.records) * (1 + COPIES) and file.dtype == np.float16
         identity = file[:: 1 + COPIES][: len(images[0])]
         np.testing.assert_allclose(identity, wanted.numpy(), rtol=2e-3, atol=1e-3)
 
@@ -70,7 +83,8 @@ def test_an_epoch_draws_the_identity_as_often_as_the_task_leaves_an_image_alone(
     side = _side(thirds)
     drawn = _draw(np.random.default_rng(0), 20_000, side)
     shares = np.bincount(drawn, minlength=1 + COPIES) / len(drawn)
-    wanted = [1 - side.task.augment_probability] + [side.task.augment_probability / COPIES] * COPIES
+    augmented = side.subset.task.augment_probability
+    wanted = [1 - augmented] + [augmented / COPIES] * COPIES
     np.testing.assert_allclose(shares, wanted, atol=0.015)
 
 
@@ -79,15 +93,15 @@ def test_an_epoch_from_the_bank_has_the_plan_s_records_and_repeats_when_started_
 ):
     side = _side(thirds)
     bank = fill_bank(tmp_path, prefix, side, "one")
-    labels = side.prepared.labels[side.records]
-    plan = TrainingPlan(side.records, labels, 8, seed=5, oversample=True)
+    labels = side.subset.prepared.labels[side.subset.records]
+    plan = TrainingPlan(side.subset.records, labels, 8, seed=5, oversample=True)
     whole = list(bank_batches(bank, plan, 0, side, prefix.outputs))
     later = list(bank_batches(bank, plan, 1, side, prefix.outputs))
-    assert len(whole) == plan.steps * side.task.epochs
+    assert len(whole) == plan.steps * side.subset.task.epochs
     for one, two in zip(whole[plan.steps :], later, strict=True):
         np.testing.assert_array_equal(one[0][0], two[0][0])
         np.testing.assert_array_equal(one[1], two[1])
-    wanted = [side.prepared.labels[batch.records] for batch in plan.batches(0)]
+    wanted = [side.subset.prepared.labels[batch.records] for batch in plan.batches(0)]
     for batch, truth in zip(whole, wanted, strict=False):
         np.testing.assert_array_equal(batch[1], truth)
 
@@ -95,9 +109,9 @@ def test_an_epoch_from_the_bank_has_the_plan_s_records_and_repeats_when_started_
 def test_validation_batches_hold_each_record_once_with_its_label(thirds, prefix, tmp_path):
     side = _side(thirds, copies=0)
     bank = fill_bank(tmp_path, prefix, side, "one")
-    batches = list(plain_batches(side.records, 7))
+    batches = list(plain_batches(side.subset.records, 7))
     found = np.concatenate([label for _, label, _ in every_record(bank, batches, side, prefix.outputs)])
-    np.testing.assert_array_equal(found, side.prepared.labels[side.records])
+    np.testing.assert_array_equal(found, side.subset.prepared.labels[side.subset.records])
 
 
 class _Stop(Exception):
@@ -129,7 +143,7 @@ def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix
 
     monkeypatch.setattr(bank_module, "read_dataset", counting)
     again = fill_bank(tmp_path / "torn", prefix, _side(thirds), "one")
-    total = -(-len(whole.files[0]) // _side(thirds).task.batch_size)
+    total = -(-len(whole.files[0]) // _side(thirds).subset.task.batch_size)
     assert read == [total - 4]  # four batches were on disk
     for one, two in zip(whole.files, again.files, strict=True):
         np.testing.assert_array_equal(one, two)
@@ -151,8 +165,8 @@ def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
 
     with monkeypatch.context() as patch, pytest.raises(_Stop):
         patch.setattr(bank_module, "write_atomic", stop_at_third)
-        fill_bank(tmp_path / "torn", prefix, replace(side, task=replace(side.task, batch_size=8)), "one")
-    wider = replace(side, task=replace(side.task, batch_size=32))
+        fill_bank(tmp_path / "torn", prefix, _with(side, batch_size=8), "one")
+    wider = _with(side, batch_size=32)
     again = fill_bank(tmp_path / "torn", prefix, wider, "one")
     for one, two in zip(whole.files, again.files, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3)
@@ -162,7 +176,7 @@ def test_the_bank_s_identity_is_not_one_of_layers_names_that_count_up(thirds):
     import keras
 
     task, prepared, sides, _ = thirds
-    side = Side(prepared, sides[0], task, 0, COPIES, training=True)
+    side = BankSource(Subset(task, prepared, sides[0]), 0, COPIES, training=True)
 
     def built():
         image = keras.Input((32, 32, 1))
@@ -218,8 +232,9 @@ def test_what_changes_features_asks_for_another_bank(thirds, values):
 def test_other_records_seeds_copies_or_weights_ask_for_another_bank(thirds, prefix):
     side = _side(thirds)
     others = [
-        replace(side, records=side.records[1:]), replace(side, seed=1), replace(side, copies=1),
-        replace(side, training=False), replace(side, fitted={"median": 1.0}),
+        replace(side, subset=side.subset.of(side.subset.records[1:])), replace(side, seed=1),
+        replace(side, copies=1), replace(side, training=False),
+        replace(side, subset=replace(side.subset, fitted={"median": 1.0})),
     ]  # fmt: skip
     found = {bank_identity(prefix, one) for one in (side, *others)}
     weights = prefix.get_weights()
@@ -236,7 +251,7 @@ def _identity(thirds, values: dict) -> str:
     task = with_values(task, values)
     keras.utils.clear_session()
     prefix = split_at_frozen(build_network(task, features))[0]
-    return bank_identity(prefix, Side(prepared, sides[0], task, 0, COPIES, training=True))
+    return bank_identity(prefix, BankSource(Subset(task, prepared, sides[0]), 0, COPIES, training=True))
 
 
 @pytest.fixture(scope="module")

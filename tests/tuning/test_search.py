@@ -18,6 +18,7 @@ import pytest
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.network.build import check_task
+from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.sides import SplitOptions, choose_sides
 from mri_tf.task.files import FOLDER as TASKS
 from mri_tf.task.files import load_task, resolve_task, task_names
@@ -140,9 +141,10 @@ def test_every_patient_weighs_the_same_in_the_objective(scratch, monkeypatch):
             return given
 
     class Run:
-        task, values = scratch["task"], {"answers": None}
+        values = {"answers": None}
 
-    monkeypatch.setattr(trials, "positions_of", lambda run, prepared: [None, records, None])
+    validation = Subset(scratch["task"], prepared, records)
+    monkeypatch.setattr(trials, "run_sides", lambda run, prepared: [None, validation, None])
     monkeypatch.setattr(trials, "load_network", lambda run: None)
     monkeypatch.setattr(trials, "predict_records", lambda *_: outputs)
     monkeypatch.setattr(trials, "from_values", lambda values: Calibrator())
