@@ -282,7 +282,7 @@ def test_records_without_a_label_are_not_counted(inside, capsys):
     assert list(_with_labels(run, some, records)) == [0, 1, 2]
     assert f"{len(records) - 3} records without a label are left out" in capsys.readouterr().out
     labels[:] = NO_LABEL
-    with pytest.raises(InputError, match="Records with a label are counted"):
+    with pytest.raises(InputError, match="No record of the prepared set has a label"):
         _with_labels(run, some, records)
 
 

@@ -36,7 +36,10 @@ def main(arguments: list[str]) -> int:
         shared = check_data_unseen(run, prepared)
         check_derived_unseen(prepared, [records[:0], records])
         if shared:
-            print(f"patient ids that the training had too: {first_few(shared)}; other people?")
+            print(
+                f"warning: these patient ids are in the training data too: {first_few(shared)}. "
+                "Check that they are other people."
+            )
         home = flags.run / "evaluations" / folder.absolute().name
     records = _with_labels(run, prepared, records)
     if flags.prior:
@@ -57,8 +60,9 @@ def _with_labels(run, prepared, records):
         counted = records[prepared.labels[records] != NO_LABEL]
     if not len(counted):
         raise InputError(
-            "Records with a label are counted.", f"{prepared.folder}, {len(records)} without one",
-            "Ask python -m mri_tf.predict for answers alone.",
+            "No record of the prepared set has a label to evaluate against.",
+            f"{prepared.folder}, {len(records)} records without a label",
+            "Use python -m mri_tf.predict to get predictions without labels.",
         )  # fmt: skip
     if len(counted) < len(records):
         print(f"{len(records) - len(counted)} records without a label are left out")

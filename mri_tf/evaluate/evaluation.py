@@ -40,7 +40,9 @@ def evaluate_run(run: Run, subset: Subset, split: str, out: Path, prior: str = "
     class_names, in place of the training side's. Decisions stay at the run's operating point.
     """
     if prior and run.task.kind == "segmentation":
-        raise InputError("--prior is for classifiers.", run.task.name, "Leave it away.")
+        raise InputError(
+            "--prior is for classifiers only.", f"segmentation run {run.task.name}", "Leave out --prior."
+        )
     wanted = _shares(prior, run) if prior else None
     model = load_network(run)
     out.mkdir(parents=True, exist_ok=True)
@@ -191,12 +193,15 @@ def _shares(prior: str, run):
     sound = len(wanted) == class_count and np.isfinite(wanted).all() and wanted.min() >= 0
     if not sound or abs(wanted.sum() - 1) > 0.01:
         raise InputError(
-            f"--prior takes {class_count} shares of the classes that add up to 1, comma between, in "
-            f"the order {', '.join(run.task.class_names)}.",
+            f"--prior needs {class_count} comma-separated class shares that add up to 1, in the order "
+            f"{', '.join(run.task.class_names)}.",
             prior,
             "For example --prior " + ",".join([f"{1 / class_count:.3g}"] * class_count) + ".",
         )
     wanted = np.where(np.array(run.values["answers"]["trained"]) > 0, wanted, 0)
     if not wanted.any():
-        raise InputError("--prior gives a share to a class that was trained on.", prior, "Change it.")
+        raise InputError(
+            "--prior gives every share to classes without training records.", prior,
+            "Give a share to a class that was trained on.",
+        )  # fmt: skip
     return wanted / wanted.sum()

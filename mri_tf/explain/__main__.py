@@ -16,7 +16,10 @@ def main(arguments: list[str]) -> int:
 
     run = open_finished(flags.run)
     if run.task.kind == "segmentation":
-        raise InputError("Classifiers are explained.", run.task.name, "Name a classifier's run.")
+        raise InputError(
+            "Only classifiers can be explained.", f"segmentation run {run.task.name}",
+            "Give the run of a classifier with --run.",
+        )  # fmt: skip
     prepared = Prepared.open(flags.data or run.data_folder)
     prepared.check_fits(run.task)
     import_tensorflow()
@@ -91,7 +94,7 @@ def _explain_one(networks, run, subset, what: tuple, out: Path) -> dict:
     of = "Decision on this slice alone" if run.task.bag else "Decision"
     note = f"Grad-CAM at {layer}. {of}: {decision}; true: {row['truth'] or 'unknown'}."
     if not shown.any():
-        note += " The map is 0 everywhere: nothing there speaks for the class."
+        note += " The map is 0 everywhere: no region speaks for the class."
     save(draw_map(image, shown, title, note), out / f"{record.record_id}_gradcam")
     return row
 
@@ -115,7 +118,7 @@ def _summary(table, layer: str) -> list[str]:
     lines = [f"Grad-CAM at {layer}"]
     flat = int((table["map_max"] == 0).sum())
     if flat:
-        lines.append(f"{flat} maps are 0 everywhere: nothing there speaks for the class")
+        lines.append(f"{flat} maps are 0 everywhere: no region speaks for the class")
     for column in [name for name in table if name.startswith("share_")]:
         part = column.removeprefix("share_")
         lines.append(f"{part:<8} {table[column].mean():.3f} of the map, mean of the records")
@@ -132,8 +135,8 @@ def _chosen(records, prepared, patients: list[str]):
     missing = sorted(set(patients) - set(prepared.patients[records]))
     if missing:
         raise InputError(
-            "--patients names held-out patients of the run, or patients of --data.",
-            first_few(missing), "Correct the ids.",
+            "--patients must name held-out patients of the run, or patients of --data.",
+            first_few(missing), "Correct the patient ids.",
         )  # fmt: skip
     return records[np.isin(prepared.patients[records], patients)]
 
@@ -143,7 +146,7 @@ def _label(task, name: str) -> int | None:
         return None
     if name not in task.class_names:
         raise InputError(
-            "--class takes a class of the task.", name, f"Classes: {', '.join(task.class_names)}."
+            "--class must be a class of the task.", name, f"Classes: {', '.join(task.class_names)}."
         )
     return task.class_names.index(name)
 

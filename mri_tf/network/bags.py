@@ -62,7 +62,7 @@ def check_bag(bag: dict) -> None:
     unknown = sorted(set(bag) - known)
     if unknown or bag.get("pooling", "mean") not in POOLINGS:
         raise InputError(
-            f"bag of a task has pooling ({' or '.join(POOLINGS)}) and attention_units.",
+            f"bag of a task takes pooling ({' or '.join(POOLINGS)}) and attention_units.",
             unknown[0] if unknown else bag["pooling"],
             "Change it in the task.",
         )

@@ -53,7 +53,7 @@ def _check_intensities(task: Task) -> None:
     given = {"range": "unit", "zscore": "zscore"}.get(task.normalize["method"])
     if told != given:
         raise InputError(
-            "model_args.intensities is unit where normalize.method is range, zscore where it is zscore.",
+            "model_args.intensities must be unit with normalize.method range, and zscore with zscore.",
             f"{told} with normalize.method {task.normalize['method']}",
             "Change one of them in the task.",
         )
@@ -73,20 +73,20 @@ def check_features(task: Task, features: Task) -> None:
 
     One that only predicts masks takes the same records and normalises them its own way.
     """
-    wanted = {
+    expected = {
         "name": task.pretrained_on,
         "kind": "segmentation",
         "image_shape": task.image_shape,
         "channels": task.channels,
     }
-    wanted |= {"normalize": task.normalize} if task.features_from else {"prep": task.prep}
-    differs = [key for key, value in wanted.items() if getattr(features, key) != value]
+    expected |= {"normalize": task.normalize} if task.features_from else {"prep": task.prep}
+    differs = [key for key, value in expected.items() if getattr(features, key) != value]
     if differs:
         key = differs[0]
         raise InputError(
-            f"The feature network of {task.name} has {key} {wanted[key]}.",
+            f"The feature network of {task.name} must have {key} {expected[key]}.",
             getattr(features, key),
-            f"Name another run, or set features.{key} with it.",
+            f"Choose another --features run, or set features.{key} as well.",
         )
 
 
@@ -137,7 +137,7 @@ def load_network(run: Run) -> PreparingModel:
         model.load_weights(run.weights)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
-            "The weights of a run fit its network.", f"{run.weights} ({type(error).__name__})",
-            "Train it again.",
+            "Cannot load the weights of the run.", f"{run.weights} ({type(error).__name__})",
+            "Train the run again into a new folder.",
         ) from None  # fmt: skip
     return model

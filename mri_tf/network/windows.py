@@ -50,8 +50,9 @@ def predict_windows(
         outputs = np.asarray(predict(patches))
         if outputs.shape[:-1] != patches.shape[:-1]:
             raise InputError(
-                f"A network for windows gives {(*patches.shape[:-1], 'classes')}.", outputs.shape,
-                "Take a segmentation network.",
+                f"The network must give an output of shape {(*patches.shape[:-1], 'classes')}.",
+                outputs.shape,
+                "Use a segmentation network.",
             )  # fmt: skip
         if result is None:
             result = np.zeros((*padded.shape[:3], outputs.shape[-1]), np.float32)
@@ -150,14 +151,17 @@ def _padding(size: int, side: int) -> tuple[int, int]:
 def _check(volume, window, overlap: float, blending: str, batch_size: int) -> None:
     if volume.ndim != 4 or 0 in volume.shape:
         raise InputError(
-            "A volume for windows is (depth, rows, columns, channels).", volume.shape,
-            "Add an axis of channels, or take one volume at a time.",
+            "The volume must have the shape (depth, rows, columns, channels).", volume.shape,
+            "Add an axis of channels, or pass one volume at a time.",
         )  # fmt: skip
     if len(window) != 3 or min(window) < 1:
-        raise InputError("A window is (depth, rows, columns) in voxels.", window, "Correct it.")
+        raise InputError(
+            "The window must be (depth, rows, columns) in voxels.", window,
+            "Pass three sizes of at least 1.",
+        )
     if not 0 <= overlap < 1:
-        raise InputError("overlap of windows lies in [0, 1).", overlap, "Take 0.5.")
+        raise InputError("The overlap of windows must be at least 0 and below 1.", overlap, "Use 0.5.")
     if blending not in BLENDINGS:
-        raise InputError(f"blending is {' or '.join(BLENDINGS)}.", blending, "Correct it.")
+        raise InputError(f"blending must be {' or '.join(BLENDINGS)}.", blending, "Use one of these.")
     if batch_size < 1:
-        raise InputError("batch_size of windows is at least 1.", batch_size, "Take 1.")
+        raise InputError("The batch size of windows must be at least 1.", batch_size, "Use 1.")

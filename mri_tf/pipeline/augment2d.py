@@ -79,9 +79,9 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
     for name, arguments in augment.items():
         if name not in operations:
             rule = (
-                f"augment.{name} is not for {len(image_shape)}D images."
+                f"augment.{name} cannot be used for {len(image_shape)}D images."
                 if name in others
-                else "augment names operations of mri_tf/pipeline/augment2d.py or augment3d.py."
+                else "augment must name operations of mri_tf/pipeline/augment2d.py or augment3d.py."
             )
             raise InputError(
                 rule, f"{name}, image_shape {image_shape}", f"Known: {', '.join(operations)}."
@@ -91,14 +91,14 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
         augment3d.check_values(augment, image_shape)
     elif augment.get("random_flip", {}).get("axis", "columns") not in FLIP_AXES:
         raise InputError(
-            f"augment.random_flip.axis is {' or '.join(FLIP_AXES)}.",
+            f"augment.random_flip.axis must be {' or '.join(FLIP_AXES)}.",
             augment["random_flip"]["axis"],
             "Change it in the task.",
         )
     contrast = {"low": 0.8, "high": 1.25, **augment.get("random_contrast", {})}
     if len(image_shape) == 2 and not 0 < contrast["low"] <= contrast["high"]:
         raise InputError(
-            "augment.random_contrast has 0 < low <= high.",
+            "augment.random_contrast needs 0 < low <= high.",
             f"{contrast['low']}, {contrast['high']}",
             "Change it in the task.",
         )

@@ -33,12 +33,12 @@ def check_normalize(settings: dict) -> None:
     method = settings.get("method")
     if not isinstance(method, str) or method not in METHODS:
         raise InputError(
-            f"normalize.method is one of {', '.join(METHODS)}.", method, "Change it in the task."
+            f"normalize.method must be one of {', '.join(METHODS)}.", method, "Change it in the task."
         )
     check_arguments("normalize", METHODS[method], _arguments(settings))
     if settings.get("region", "image") not in REGIONS:
         raise InputError(
-            f"normalize.region is {' or '.join(REGIONS)}.",
+            f"normalize.region must be {' or '.join(REGIONS)}.",
             settings["region"],
             "Change it in the task.",
         )

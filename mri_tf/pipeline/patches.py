@@ -22,13 +22,13 @@ def check_patches(
         or any(not 0 < side <= size for side, size in zip(patch_shape, image_shape, strict=True))
     ):
         raise InputError(
-            f"A patch is (depth, rows, columns) within image_shape {tuple(image_shape)}.",
+            f"patch.shape must be (depth, rows, columns) and fit into image_shape {tuple(image_shape)}.",
             tuple(patch_shape),
             "Change one of them in the task.",
         )
     if not 0 <= foreground_share <= 1:
         raise InputError(
-            "foreground_share of patches lies in [0, 1].", foreground_share, "Change it in the task."
+            "patch.foreground_share must lie in 0 to 1.", foreground_share, "Change it in the task."
         )
 
 

@@ -41,20 +41,20 @@ def main(arguments: list[str]) -> int:
     from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
 
     configure_devices(flags.devices)
-    given, variants = _task(flags)
-    task = given.task
+    loaded, variants = _task(flags)
+    task = loaded.task
     check_task(task)
-    where = DataOptions(flags.raw, flags.data, flags.features_data)
-    how = PretrainOptions(flags.features, where, flags.seed, flags.devices)
-    feature_given = feature_task_of(given, how)
+    sets = DataOptions(flags.raw, flags.data, flags.features_data)
+    options = PretrainOptions(flags.features, sets, flags.seed, flags.devices)
+    feature_loaded = feature_task_of(loaded, options)
     folder = flags.out or Path("runs", task.name, f"{'+'.join(variants)}-s{flags.seed}")
-    prepared, skipped = classifier_set(given, where)
+    prepared, skipped = classifier_set(loaded, sets)
     split = SplitOptions(flags.split, flags.split_file, flags.train_size, flags.seed)
     chosen = choose_sides(prepared, task, split)
     sides = chosen.records
     features = None
-    if feature_given:
-        features, more_skipped = features_for(feature_given, given, prepared, sides, folder, how)
+    if feature_loaded:
+        features, more_skipped = features_for(feature_loaded, loaded, prepared, sides, folder, options)
         skipped = [*skipped, *more_skipped]
     if task.boxes_from:
         if features:
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
         f"{len(sides[1])} to choose the weights, {len(sides[2])} held out; split by {chosen.mode}"
     )
     if chosen.mode == "random":
-        print(f"LEAKY: a random split puts {split_apart(prepared)} on both sides")
+        print(f"LEAKY: the random split puts {split_apart(prepared)} on both sides")
     run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
     for item in skipped:
         print(f"skipped {item.file}: {item.reason}", file=sys.stderr)
@@ -97,8 +97,8 @@ def _task(flags):
     if not flags.raw and not flags.data and DEMO not in variants:
         if DEMO not in base.variants:
             raise InputError(
-                f"Task {base.name} has no demo variant.", "neither --raw nor --data",
-                "Name your data with --raw DIR or --data DIR.",
+                f"Task {base.name} has no demo variant, so it needs data.", "neither --raw nor --data",
+                "Give your data with --raw DIR or --data DIR.",
             )  # fmt: skip
         variants.append(DEMO)
     task = resolve_task(base, variants, flags.set)

@@ -57,7 +57,7 @@ def load_checkpoint(path: Path, variables: list, identity: str) -> TrainingState
             best = [saved[name] for name in _numbered(saved.files, "best_")]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
-            "A checkpoint is read whole or not at all.",
+            "Cannot read the checkpoint.",
             f"{path}, damaged ({type(error).__name__})",
             "Remove it to train this run again from its first epoch.",
         ) from None
@@ -67,9 +67,9 @@ def load_checkpoint(path: Path, variables: list, identity: str) -> TrainingState
     )
     if facts["identity"] != identity or not shapes_fit:
         raise InputError(
-            "A checkpoint continues the training that wrote it.",
-            f"{path} of another training",
-            "Name another --out, or remove the run folder.",
+            "The checkpoint belongs to another training.",
+            path,
+            "Choose another --out folder, or remove this run folder.",
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

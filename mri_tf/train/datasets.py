@@ -29,53 +29,53 @@ class DataOptions:
     features_data: Path | None = None
 
 
-def classifier_set(given: LoadedTask, where: DataOptions) -> tuple[Prepared, list]:
+def classifier_set(loaded: LoadedTask, options: DataOptions) -> tuple[Prepared, list]:
     """The prepared set of the task itself, and what was skipped while preparing it."""
-    if where.data:
-        prepared = Prepared.open(where.data)
-        prepared.check_fits(given.task)
+    if options.data:
+        prepared = Prepared.open(options.data)
+        prepared.check_fits(loaded.task)
         return prepared, []
-    if where.raw:
-        return _prepare(given, where.raw, DATA)
-    return _prepare(given, phantom(given), DATA / f"{given.task.name}-phantom")
+    if options.raw:
+        return _prepare(loaded, options.raw, DATA)
+    return _prepare(loaded, phantom(loaded), DATA / f"{loaded.task.name}-phantom")
 
 
 def feature_set(
-    given: LoadedTask, classifier: LoadedTask, where: DataOptions
+    loaded: LoadedTask, classifier: LoadedTask, options: DataOptions
 ) -> tuple[Prepared, list]:
     """The prepared set that the feature network is trained on, from the same source."""
-    beside = where.features_data
-    if beside is None and where.data:
-        beside = where.data.absolute().with_name(given.task.name)
-        if not beside.is_dir():
+    folder = options.features_data
+    if folder is None and options.data:
+        folder = options.data.absolute().with_name(loaded.task.name)
+        if not folder.is_dir():
             raise InputError(
-                f"Task {classifier.task.name} needs a network trained on {given.task.name}.",
-                f"--data {where.data} and no prepared set {beside}",
+                f"Task {classifier.task.name} needs a network trained on {loaded.task.name}.",
+                f"--data {options.data} and no prepared set {folder}",
                 "Give --raw DIR, --features-data DIR or --features RUN.",
             )
-    if beside:
-        prepared = Prepared.open(beside)
-        prepared.check_fits(given.task)
+    if folder:
+        prepared = Prepared.open(folder)
+        prepared.check_fits(loaded.task)
         return prepared, []
-    if where.raw:
-        return _prepare(given, where.raw, DATA)
-    return _prepare(given, phantom(classifier), DATA / f"{classifier.task.name}-phantom")
+    if options.raw:
+        return _prepare(loaded, options.raw, DATA)
+    return _prepare(loaded, phantom(classifier), DATA / f"{classifier.task.name}-phantom")
 
 
-def phantom(given: LoadedTask) -> Path:
+def phantom(loaded: LoadedTask) -> Path:
     """The raw folder of the task's phantom, written if it is not there (or not whole)."""
     from data_prep.phantom.write import write_fake_raw
 
-    folder = DATA / f"{given.task.name}-phantom" / "raw"
-    write_fake_raw(given.file, folder, given.task.demo_patients, seed=0)
+    folder = DATA / f"{loaded.task.name}-phantom" / "raw"
+    write_fake_raw(loaded.file, folder, loaded.task.demo_patients, seed=0)
     return folder
 
 
-def _prepare(given: LoadedTask, raw: Path, home: Path) -> tuple[Prepared, list]:
+def _prepare(loaded: LoadedTask, raw: Path, home: Path) -> tuple[Prepared, list]:
     from data_prep.prepare.prepare import prepare
 
-    own = prep_fingerprint(given.task)
+    fingerprint = prep_fingerprint(loaded.task)
     # Sets are keyed by what preparation depends on; the task as its file says has the plain name.
-    plain = own == prep_fingerprint(replace(given.base, variants={}))
-    name = given.task.name if plain else f"{given.task.name}-{own[:8]}"
-    return prepare(given.task, given.file, raw, home / name)
+    plain = fingerprint == prep_fingerprint(replace(loaded.base, variants={}))
+    name = loaded.task.name if plain else f"{loaded.task.name}-{fingerprint[:8]}"
+    return prepare(loaded.task, loaded.file, raw, home / name)

@@ -26,7 +26,8 @@ def strategy(devices: int) -> tf.distribute.Strategy:
     wanted = devices or (len(names) if kind == "GPU" else 1)
     if wanted > len(names):
         raise InputError(
-            "--devices counts devices of this machine.", f"{wanted} of {len(names)}", "Ask for less."
+            f"This machine has {len(names)} devices.", f"--devices {wanted}",
+            f"Use --devices {len(names)} or fewer.",
         )
     if wanted == 1:
         return tf.distribute.get_strategy()

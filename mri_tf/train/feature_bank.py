@@ -247,11 +247,11 @@ def _rows_done(folder: Path, facts: dict) -> int:
     return done if there and known == json.loads(json.dumps(facts)) else 0
 
 
-def _check_space(folder: Path, wanted_bytes: int) -> None:
+def _check_space(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
-    if wanted_bytes > 0.9 * free:
+    if needed_bytes > 0.9 * free:
         raise InputError(
-            "A bank of features fits on the disk.",
-            f"{wanted_bytes / 1e9:.1f} GB wanted, {free / 1e9:.1f} GB free at {folder}",
+            "The bank of frozen features does not fit on the disk.",
+            f"{needed_bytes / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free at {folder}",
             "Set feature_bank to fewer copies, or to 0.",
         )

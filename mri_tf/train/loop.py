@@ -87,8 +87,8 @@ def train(
     write_history(folder / "history.csv", state.history)
     if not state.best_weights:
         raise RunFailed(
-            "No epoch gave a validation loss that is a number.",
-            f"The history in {folder} is kept; try a lower --set learning_rate.",
+            "The validation loss was NaN or infinite in every epoch.",
+            f"The history in {folder} is kept. Try a lower --set learning_rate.",
         )
     model.set_weights(state.best_weights)
     return state
@@ -120,9 +120,9 @@ class _StopAtNaN(keras.callbacks.Callback):
         if not math.isfinite(float(logs["loss"])):
             names = ", ".join(self.names_of(self.epoch, batch))
             raise RunFailed(
-                f"The loss is no number at epoch {self.epoch + 1}, step {batch + 1}, "
+                f"The loss became NaN or infinite at epoch {self.epoch + 1}, step {batch + 1}, "
                 f"records {names}.",
-                "The checkpoint before it is kept; look at these records, or lower the "
+                "The checkpoint before it is kept. Look at these records, or lower the "
                 "learning rate.",
             )
 

@@ -25,24 +25,24 @@ class PretrainOptions:
     """--features, the flags that name data, --seed and --devices as given."""
 
     features: Path | None
-    where: DataOptions
+    sets: DataOptions
     seed: int
     devices: int
 
 
-def feature_task_of(given: LoadedTask, how: PretrainOptions) -> LoadedTask | None:
+def feature_task_of(loaded: LoadedTask, options: PretrainOptions) -> LoadedTask | None:
     """The checked feature task of a classifier that takes features; None of one that does not."""
-    if not given.task.pretrained_on or (given.task.boxes_from and _is_derived(how.where.data)):
-        if how.features or how.where.features_data:
+    if not loaded.task.pretrained_on or (loaded.task.boxes_from and _is_derived(options.sets.data)):
+        if options.features or options.sets.features_data:
             raise InputError(
-                "--features and --features-data go with a task that trains another network first.",
-                given.task.name,
-                "Leave the flag away, or choose another variant.",
+                "--features and --features-data are for tasks that train another network first.",
+                loaded.task.name,
+                "Leave out the flag, or choose another variant.",
             )
         return None
-    task, file = feature_task(given.task, given.file)
+    task, file = feature_task(loaded.task, loaded.file)
     check_task(task)
-    check_features(given.task, task)
+    check_features(loaded.task, task)
     return LoadedTask(task, load_task(file), file)
 
 
@@ -52,8 +52,8 @@ def _is_derived(data: Path | None) -> bool:
 
 
 def features_for(
-    feature_given: LoadedTask, given: LoadedTask, prepared: Prepared, sides: list[np.ndarray],
-    folder: Path, how: PretrainOptions,
+    feature_loaded: LoadedTask, loaded: LoadedTask, prepared: Prepared, sides: list[np.ndarray],
+    folder: Path, options: PretrainOptions,
 ) -> tuple[Run, list]:  # fmt: skip
     """The finished feature run, and what was skipped while its data were prepared.
 
@@ -61,30 +61,30 @@ def features_for(
     if need be. Nobody of the classifier's validation or test side is in its training or validation
     side; raises InputError otherwise.
     """
-    if how.features:
-        return _given_features(how.features, given.task, prepared, sides), []
-    task = feature_given.task
-    data, skipped = feature_set(feature_given, given, how.where)
-    own = sides_for_features(data, task, prepared, sides, how.seed)
-    run = new_run(folder / FEATURES, task, data, own, how.seed)
+    if options.features:
+        return _named_features(options.features, loaded.task, prepared, sides), []
+    task = feature_loaded.task
+    data, skipped = feature_set(feature_loaded, loaded, options.sets)
+    feature_sides = sides_for_features(data, task, prepared, sides, options.seed)
+    run = new_run(folder / FEATURES, task, data, feature_sides, options.seed)
     twin = _finished_twin(run, folder.parent)
     if twin:
         print(f"features: {twin.folder}, of the same task and patients")
         run = open_finished(twin.folder)
     else:
         print(
-            f"features: {task.name} on {len(own.records[0])} images of "
+            f"features: {task.name} on {len(feature_sides.records[0])} images of "
             f"{len(run.values['patients']['train'])} patients"
         )
-        run = fit_run(run, data, None, how.devices)
+        run = fit_run(run, data, None, options.devices)
     if not (run.folder / METRICS).is_file():
         test_side = run_sides(run, data)[2]
-        print("\n".join(summary(evaluate_run(run, test_side, own.mode, run.folder).metrics)))
+        print("\n".join(summary(evaluate_run(run, test_side, feature_sides.mode, run.folder).metrics)))
     check_features_unseen(run, prepared, sides)
     return run, skipped
 
 
-def _given_features(folder: Path, task: Task, prepared: Prepared, sides: list[np.ndarray]) -> Run:
+def _named_features(folder: Path, task: Task, prepared: Prepared, sides: list[np.ndarray]) -> Run:
     """The finished run named by --features, if it fits the task and saw nobody held out."""
     features = open_finished(folder)
     check_features(task, features.task)

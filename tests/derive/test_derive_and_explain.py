@@ -259,7 +259,7 @@ def test_a_class_and_a_layer_are_chosen_by_name(inside, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--run", "seg"], "Classifiers are explained"),
+        (["--run", "seg"], "Only classifiers can be explained"),
         (["--run", "grade", "--class", "IV"], "LGG, HGG"),
         (["--run", "grade", "--layer", "dense_1"], "block"),
         (["--run", "grade", "--patients", "nobody"], "nobody"),

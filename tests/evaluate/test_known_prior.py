@@ -193,7 +193,7 @@ def test_what_other_shares_do_to_the_numbers_is_said_and_no_reliability_is_drawn
 def test_a_prior_that_is_none_is_refused_before_anything_is_written(inside, prior, capsys):
     before = sorted(inside.rglob("*"))
     assert run_command(evaluate, ["--run", str(OVERSAMPLED), f"--prior={prior}"]) == 2
-    assert "--prior takes 2 shares" in capsys.readouterr().err
+    assert "--prior needs 2 comma-separated class shares" in capsys.readouterr().err
     assert sorted(inside.rglob("*")) == before
 
 

@@ -342,7 +342,7 @@ def test_a_frozen_backbone_continues_from_the_same_file_only_and_is_loaded_witho
         with pytest.raises(KeyboardInterrupt):
             _fit(tmp_path / "run", thirds, **values)
     sources[1].save_weights(file)
-    with pytest.raises(InputError, match="continues the training that wrote it"):
+    with pytest.raises(InputError, match="belongs to another training"):
         _fit(tmp_path / "run", thirds, **values)
     sources[0].save_weights(file)
     run = _fit(tmp_path / "run", thirds, **values)

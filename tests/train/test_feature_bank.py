@@ -201,7 +201,7 @@ def test_a_bank_that_does_not_fit_on_the_disk_is_refused_before_it_is_begun(
 
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
-    with pytest.raises(InputError, match="fits on the disk"):
+    with pytest.raises(InputError, match="does not fit on the disk"):
         fill_bank(tmp_path, prefix, _side(thirds), "one")
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 

@@ -160,7 +160,7 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(
     def fail_second(problem, values, folder):
         calls.append(values)
         if len(calls) == 2:
-            raise RunFailed("The loss is no number at epoch 1.", "Lower the learning rate.")
+            raise RunFailed("The loss became NaN or infinite at epoch 1.", "Lower the learning rate.")
         return 1.0 / len(calls)
 
     monkeypatch.setattr("tuning.tuner.score_trial", fail_second)
@@ -168,7 +168,7 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(
     assert search([*scratch["flags"], *flags]) == 0
     rows = _rows(tmp_path / "out")
     assert [row["status"] for row in rows] == ["completed", "failed", "completed"]
-    assert rows[1]["reason"].startswith("The loss is no number at epoch 1.")
+    assert rows[1]["reason"].startswith("The loss became NaN or infinite at epoch 1.")
 
 
 def test_three_failures_in_a_row_end_the_search_with_their_reasons(scratch, tmp_path, monkeypatch):
