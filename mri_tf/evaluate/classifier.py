@@ -1,0 +1,206 @@
+"""A classifier's numbers on records with labels: predictions, metrics, notes and figures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL, Calibrator, from_values
+from mri_tf.core.errors import InputError
+from mri_tf.core.files import write_table
+from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
+from mri_tf.metrics import classification_metrics, part_metrics
+from mri_tf.metrics.net_benefit import decision_curve
+from mri_tf.metrics.reliability import reliability_curve
+from mri_tf.network.inference import predict_records
+from mri_tf.pipeline.subset import Subset
+from mri_tf.store.run import PREDICTIONS, Run
+
+SIMILAR_SHARES = 0.05  # class shares that differ by less are close enough to draw a reliability curve
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A classifier's predictions for the units (records or patients) of a subset.
+
+    Attributes:
+        subset: the units, with their labels.
+        outputs: (units, classes) probabilities of the network.
+        probabilities: (units, classes) reported ones: calibrated, and for the target shares.
+        decisions: (units,) class numbers at the operating point.
+        sets: (units, classes) bool, the prediction sets.
+        target_shares: (classes,) shares that --prior asks for; None for those of the training data.
+    """
+
+    subset: Subset
+    outputs: np.ndarray
+    probabilities: np.ndarray
+    decisions: np.ndarray
+    sets: np.ndarray
+    target_shares: np.ndarray | None
+
+    @property
+    def shares(self) -> np.ndarray:
+        """(classes,) how often each class occurs among the units."""
+        labels = self.subset.labels
+        return np.bincount(labels, minlength=self.outputs.shape[1]) / len(labels)
+
+    @property
+    def has_target_shares(self) -> bool:
+        """Whether the units have about the class shares that the probabilities are for."""
+        if self.target_shares is None:
+            return True
+        return bool(np.abs(self.shares - self.target_shares).max() < SIMILAR_SHARES)
+
+    @property
+    def has_decision_curve(self) -> bool:
+        """Of two classes; for target shares both have to occur."""
+        two = len(self.subset.task.class_names) == 2
+        return two and (self.target_shares is None or len(np.unique(self.subset.labels)) == 2)
+
+
+def evaluate_classifier(
+    model: keras.Model, run: Run, subset: Subset, out: Path, target_shares: np.ndarray | None
+) -> tuple[dict, list[Path]]:
+    """Predicts a subset and counts how well.
+
+    Args:
+        model: the run's network.
+        run: a finished run of a classifier.
+        subset: records with labels.
+        out: folder for predictions and figures.
+        target_shares: (classes,) class shares to report probabilities for; None for the training data's.
+
+    Returns:
+        The values of metrics.json and the files written.
+    """
+    task, calibrator = run.task, from_values(run.values["answers"])
+    outputs = predict_records(model, subset)
+    predictions = Predictions(
+        subset, outputs, calibrator.probabilities(outputs, target_shares), calibrator.decisions(outputs),
+        calibrator.sets(outputs), target_shares,
+    )  # fmt: skip
+    values = classification_metrics(
+        subset.labels, predictions.probabilities, predictions.decisions, subset.patients,
+        task.class_names, ordered=task.ordered,
+    )  # fmt: skip
+    if task.class_parts:
+        decisions, patients = predictions.decisions, subset.patients
+        values["parts"] = part_metrics(subset.labels, decisions, patients, task.class_parts)
+    values |= _calibration_values(run, calibrator, predictions)
+    if target_shares is not None:
+        values["note"] = "; ".join(filter(None, [_note_on_shares(predictions), values["note"]]))
+    files = [_write_predictions(out, predictions)]
+    files += save_confusion(np.array(values["confusion"]), task.class_names, out / "confusion")
+    return values, files + _draw_curves(out, predictions)
+
+
+def target_shares_of(prior: str, run: Run) -> np.ndarray:
+    """(classes,) shares from --prior, 0 for a class that was never trained on; raises InputError."""
+    class_count = len(run.task.class_names)
+    try:
+        shares = np.array([float(part) for part in prior.split(",")])
+    except ValueError:
+        shares = np.array([])
+    valid = len(shares) == class_count and np.isfinite(shares).all() and shares.min() >= 0
+    if not valid or abs(shares.sum() - 1) > 0.01:
+        raise InputError(
+            f"--prior needs {class_count} comma-separated class shares that add up to 1, in the order "
+            f"{', '.join(run.task.class_names)}.",
+            prior,
+            "For example --prior " + ",".join([f"{1 / class_count:.3g}"] * class_count) + ".",
+        )
+    shares = np.where(np.array(run.values["answers"]["trained"]) > 0, shares, 0)
+    if not shares.any():
+        raise InputError(
+            "--prior gives every share to classes without training records.", prior,
+            "Give a share to a class that was trained on.",
+        )  # fmt: skip
+    return shares / shares.sum()
+
+
+def _calibration_values(run: Run, calibrator: Calibrator, predictions: Predictions) -> dict:
+    labels, sets = predictions.subset.labels, predictions.sets
+    shares = calibrator.natural
+    if predictions.target_shares is not None:
+        shares = predictions.target_shares.tolist()
+    return {
+        "operating_point": run.values["answers"]["point"],
+        "temperature": calibrator.temperature,
+        "class_shares": dict(zip(run.task.class_names, shares, strict=True)),
+        "prediction_sets": {
+            "level": PREDICTION_SET_LEVEL,
+            "coverage": float(sets[np.arange(len(labels)), labels].mean()),
+            "mean_size": float(sets.sum(axis=1).mean()),
+        },
+    }
+
+
+def _note_on_shares(predictions: Predictions) -> str:
+    """What a reader has to know of numbers for class shares that the records may not have."""
+    names = predictions.subset.task.class_names
+    listed = ", ".join(
+        f"{name} {target:.2g} (here {share:.2g})"
+        for name, target, share in zip(
+            names, predictions.target_shares, predictions.shares, strict=True
+        )
+    )
+    what = "probabilities and decision curve are" if predictions.has_decision_curve else (
+        "probabilities are"
+    )  # fmt: skip
+    note = f"{what} for the shares of --prior: {listed}"
+    if predictions.has_target_shares:
+        return note
+    return (
+        f"{note}: Brier score, log loss and calibration error compare them with this set, which has "
+        "other shares, so they do not say how good the probabilities would be there"
+    )
+
+
+def _draw_curves(out: Path, predictions: Predictions) -> list[Path]:
+    """The reliability curve, where the set has the target shares, and the decision curve."""
+    task, labels, files = predictions.subset.task, predictions.subset.labels, []
+    if predictions.has_target_shares:
+        # Of two classes the probability of the last one matters; of more, that of the top one.
+        two = len(task.class_names) == 2
+        curve = reliability_curve(predictions.probabilities, labels, label=1 if two else None)
+        what = task.class_names[1] if two else "the most probable class"
+        files += save(draw_reliability({task.name: curve}, what), out / "reliability")
+    else:
+        for stale in out.glob("reliability.*"):  # of an earlier evaluation for other shares
+            stale.unlink()
+    if predictions.has_decision_curve:
+        target = predictions.target_shares
+        benefit = decision_curve(
+            predictions.probabilities, labels, prevalence=None if target is None else float(target[1])
+        )
+        figure = draw_decision_curve(
+            benefit.thresholds, {task.name: benefit.model}, benefit.treat_all, task.class_names[1]
+        )
+        files += save(figure, out / "decision_curve")
+    return files
+
+
+def _write_predictions(out: Path, predictions: Predictions) -> Path:
+    """Writes predictions.parquet: one row a unit."""
+    subset = predictions.subset
+    prepared, units, class_names = subset.prepared, subset.units, subset.task.class_names
+    table = pd.DataFrame(
+        {
+            "record_id": prepared.record_ids[units],
+            "patient": prepared.patients[units],
+            "site": prepared.sites[units],
+            "truth": [class_names[label] for label in subset.labels],
+            "predicted": [class_names[label] for label in predictions.decisions],
+            "set": [
+                [name for name, is_in in zip(class_names, row, strict=True) if is_in]
+                for row in predictions.sets
+            ],
+        }
+    )
+    for number, name in enumerate(class_names):
+        table[f"p_{name}"] = predictions.probabilities[:, number]
+        table[f"output_{name}"] = predictions.outputs[:, number]
+    return write_table(out / PREDICTIONS, table)
