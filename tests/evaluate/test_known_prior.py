@@ -59,7 +59,7 @@ def bayes(input_shape: tuple[int, int, int], class_count: int, *, high_share: fl
 def vgg_is_bayes():
     """A task names a file of mri_tf/models; in this module the one it names gives this network."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mri_tf.models.vgg.build", bayes)
+        patch.setattr("mri_tf.models.vgg.vgg", bayes)
         yield
 
 
@@ -221,7 +221,7 @@ def test_the_export_reports_and_decides_as_the_evaluation_does(inside):
 def test_the_loss_that_chooses_the_weights_counts_classes_as_they_are_drawn(inside, monkeypatch):
     from mri_tf.store.prepared import Prepared
     from mri_tf.store.run import open_run
-    from mri_tf.train.__main__ import fit as fitting
+    from mri_tf.train import fit as fitting
 
     run = open_run(OVERSAMPLED)
     seen = {}

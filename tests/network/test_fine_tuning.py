@@ -270,7 +270,7 @@ def uninterrupted(tmp_path_factory, thirds):
 def test_a_fine_tuning_stopped_in_the_middle_continues_to_equal_weights(
     tmp_path, thirds, uninterrupted, monkeypatch, epoch, step
 ):
-    from mri_tf.train.__main__ import loop as training
+    from mri_tf.train import loop as training
 
     def stop(self, batch, logs=None):
         if (self.epoch, batch) == (epoch, step):
@@ -323,7 +323,7 @@ def test_groups_and_schedule_train_in_half_precision(tmp_path, thirds):
 def test_a_frozen_backbone_continues_from_the_same_file_only_and_is_loaded_without_it(
     tmp_path, thirds, monkeypatch
 ):
-    from mri_tf.train.__main__ import loop as training
+    from mri_tf.train import loop as training
 
     file = tmp_path / "resnet18.weights.h5"
     sources = [_resnet(seed) for seed in (0, 1)]

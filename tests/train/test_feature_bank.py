@@ -119,7 +119,7 @@ class _Stop(Exception):
 
 
 def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix, tmp_path, monkeypatch):
-    from mri_tf.train.__main__ import feature_bank as bank_module
+    from mri_tf.train import feature_bank as bank_module
 
     whole = fill_bank(tmp_path / "whole", prefix, _side(thirds), "one")
     monkeypatch.setattr(bank_module, "BATCHES_BETWEEN_MARKS", 2)
@@ -152,7 +152,7 @@ def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix
 def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
     thirds, prefix, tmp_path, monkeypatch
 ):
-    from mri_tf.train.__main__ import feature_bank as bank_module
+    from mri_tf.train import feature_bank as bank_module
 
     side = _side(thirds)
     whole = fill_bank(tmp_path / "whole", prefix, side, "one")
@@ -306,7 +306,7 @@ def test_a_finished_run_holds_the_whole_network_and_no_bank(trained):
 
 
 def test_trainings_of_equal_features_share_one_bank(thirds, pools_run, tmp_path, monkeypatch):
-    from mri_tf.train.__main__ import feature_bank as bank_module
+    from mri_tf.train import feature_bank as bank_module
 
     task, prepared, sides, _ = thirds
     filled = []

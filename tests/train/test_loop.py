@@ -79,7 +79,7 @@ def test_another_seed_gives_other_weights(tmp_path, pools, uninterrupted):
 def test_a_training_stopped_in_the_middle_continues_to_equal_weights(
     tmp_path, pools, uninterrupted, monkeypatch, epoch, step
 ):
-    from mri_tf.train.__main__ import loop as training
+    from mri_tf.train import loop as training
 
     def stop(self, batch, logs=None):
         if (self.epoch, batch) == (epoch, step):
@@ -147,7 +147,7 @@ def test_training_stops_when_the_patience_runs_out(tmp_path, pools):
 
 
 def test_a_loss_that_is_no_number_names_epoch_step_and_records(tmp_path, pools, monkeypatch):
-    from mri_tf.train.__main__ import feed as feeding
+    from mri_tf.train import feed as feeding
 
     real = feeding.batch_function
 
@@ -227,7 +227,7 @@ def test_a_batch_is_the_same_made_in_the_pipeline_or_in_the_train_step(pools):
 def test_training_on_the_device_gives_the_losses_of_training_from_the_pipeline(
     tmp_path, pools, monkeypatch
 ):
-    from mri_tf.train.__main__ import fit as fitting
+    from mri_tf.train import fit as fitting
 
     slow = {"epochs": 1, "learning_rate": 1e-5}  # Adam's steps blow up the last bit's differences
     in_pipeline = _fit(tmp_path / "one", pools, **slow)
