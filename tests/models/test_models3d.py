@@ -55,7 +55,8 @@ def test_filters_get_the_gradient_of_float32_in_volumes_thinner_than_the_kernel(
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(tf.nn.conv3d(x, kernel, [1] * 5, "SAME") * weights)
     wanted = tape.gradient(total, kernel).numpy()
-    assert np.abs(found.numpy() - wanted).max() < 0.02 * np.abs(wanted).max()
+    # To 8 bits, of the sums too where oneDNN is off; what this is about is wrong by as much as it is.
+    assert np.linalg.norm(found.numpy() - wanted) < 0.03 * np.linalg.norm(wanted)
 
 
 def volumes(count=2, size=SIZE, channels=1, seed=1) -> np.ndarray:

@@ -287,7 +287,7 @@ def trained(thirds, pools_run, tmp_path_factory):
 
 def test_without_augmentation_a_run_with_a_bank_learns_what_a_plain_one_learns(trained):
     plain, banked = (load_network(trained[name]) for name in ("plain", "whole"))
-    for one, two in zip(plain.variables, banked.variables, strict=True):
+    for one, two in zip(plain.weights, banked.weights, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-4, err_msg=one.path)
     scales = [np.array(one) for one in plain.trainable_variables if one.path.endswith("gamma")]
     assert max(np.abs(scale - 1).max() for scale in scales) > 1e-3  # it has learned something
