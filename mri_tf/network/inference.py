@@ -14,7 +14,7 @@ from mri_tf.splits.units import bags_of, select_slices
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run
 from mri_tf.task import Task
-from mri_tf.task.settings import patch_settings
+from mri_tf.task.settings import patch_of
 
 BATCH_SIZE = 32
 
@@ -43,14 +43,12 @@ def predict_records(
 def predict_whole(model: keras.Model, task: Task, images: tf.Tensor) -> np.ndarray:
     """(batch, *grid, channels) normalised -> (batch, *grid, labels), by windows where the network
     sees patches."""
-    if not task.patch:
+    patch = patch_of(task)
+    if patch is None:
         return model.predict_on_batch(images)
-    values = patch_settings(**task.patch)
     return np.stack(
         [
-            predict_windows(
-                model.predict_on_batch, image, tuple(values["shape"]), overlap=values["overlap"]
-            )
+            predict_windows(model.predict_on_batch, image, patch.shape, overlap=patch.overlap)
             for image in images.numpy()
         ]
     )

@@ -14,7 +14,7 @@ from mri_tf.calibration.class_balance import class_counts, class_weights
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.hashing import content_hash, file_hash, fingerprint
 from mri_tf.network.build import build_parts, load_network, takes_weights, wrap_for_training
-from mri_tf.network.fine_tuning import callbacks_of, fine_tuning, make_optimizer
+from mri_tf.network.fine_tuning import callbacks_of, make_optimizer
 from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.bags import BagPlan
 from mri_tf.pipeline.batches import eval_batches, read_in_order, report_damage
@@ -28,6 +28,7 @@ from mri_tf.splits.units import answered, bags_of, select_slices, studies_of, st
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FINISHED, RUNNING, Run, locked, positions_of, start_or_continue
 from mri_tf.task import Task
+from mri_tf.task.settings import fine_tuning_of
 from mri_tf.task.spec import SIDES, to_json
 from mri_tf.train.checkpoint import FILE
 from mri_tf.train.devices import has_accelerator, strategy
@@ -107,7 +108,7 @@ def fit_run(
             views = split_at_frozen(parts.network) if task.feature_bank else None
             # Layers are shared: training the suffix trains the model.
             trained = wrap_for_training(task, parts, views[1]) if views else model
-            settings = fine_tuning(task.fine_tune)
+            settings = fine_tuning_of(task)
             trained.compile(
                 optimizer=make_optimizer(settings, task.learning_rate, trained.trainable_variables),
                 loss=weighted_cross_entropy(class_weights(counts, task.loss_weights)),
