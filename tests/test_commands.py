@@ -172,7 +172,7 @@ def test_other_data_with_images_of_the_training_is_refused(inside, tmp_path, cap
     arguments = ["--task", "thirds.py", "--raw", str(tmp_path / "raw"), "--out", str(out)]
     assert run_command(write, arguments) == 0
     message = _fails(capsys, evaluate, ["--run", RUN, "--data", out])
-    assert "no image that the run was trained on" in message
+    assert "images that the run was trained on" in message
 
 
 def test_features_that_saw_the_held_out_patients_are_refused(inside, capsys):
@@ -200,7 +200,7 @@ def test_other_data_with_images_the_feature_network_saw_is_refused(inside, tmp_p
     run = open_finished(RUN)
     features = open_finished(RUN / "features")
     assert set(features.values["seen"]["contents"]) <= set(run.values["seen"]["contents"])
-    with pytest.raises(InputError, match="no image that the run was trained on"):
+    with pytest.raises(InputError, match="images that the run was trained on"):
         check_data_unseen(run, Prepared.open(Path("data/pools")))
 
 

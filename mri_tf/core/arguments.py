@@ -27,9 +27,8 @@ def check_arguments(setting: str, function: Callable, arguments: dict) -> None:
         InputError: for an unknown name, a missing one or a value of another type.
     """
     if not isinstance(arguments, dict):
-        raise InputError(
-            f"{setting} must be a dictionary.", repr(arguments), f"Write {setting}=dict(...) in the task."
-        )
+        hint = f"Write {setting}=dict(...) in the task file."
+        raise InputError(f"{setting} must be a dictionary.", repr(arguments), hint)
     hints = typing.get_type_hints(function)
     parameters = inspect.signature(function).parameters.values()
     keyword_only = [one for one in parameters if one.kind is one.KEYWORD_ONLY]

@@ -24,7 +24,7 @@ from mri_tf.pipeline.intensity_classes import fit_centroids
 from mri_tf.pipeline.spacing import fit_spacing
 from mri_tf.splits.leakage import seen_by
 from mri_tf.splits.sides import Sides
-from mri_tf.splits.units import answered, bags_of, select_slices, studies_of, study_spacing
+from mri_tf.splits.units import answered, bags_of, case_spacing, cases_of, select_slices
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FINISHED, RUNNING, Run, locked, positions_of, start_or_continue
 from mri_tf.task import Task
@@ -175,8 +175,8 @@ def _plan(
 def fit_on_training_side(task: Task, prepared: Prepared, records: np.ndarray, seed: int) -> dict:
     """What is fitted to data and stored in the run, from the training side alone."""
     if task.spacing:
-        studies = studies_of(prepared, records)
-        return fit_spacing(np.array([study_spacing(prepared, study) for study in studies]))
+        cases = cases_of(prepared, records)
+        return fit_spacing(np.array([case_spacing(prepared, case) for case in cases]))
     if not task.intensity_classes:
         return {}
     images = (
