@@ -172,7 +172,7 @@ def test_other_data_with_images_of_the_training_is_refused(inside, tmp_path, cap
     arguments = ["--task", "thirds.py", "--raw", str(tmp_path / "raw"), "--out", str(out)]
     assert run_command(write, arguments) == 0
     message = _fails(capsys, evaluate, ["--run", RUN, "--data", out])
-    assert "no image that the run was trained on" in message
+    assert "images that the run was trained on" in message
 
 
 def test_features_that_saw_the_held_out_patients_are_refused(inside, capsys):
@@ -200,7 +200,7 @@ def test_other_data_with_images_the_feature_network_saw_is_refused(inside, tmp_p
     run = open_finished(RUN)
     features = open_finished(RUN / "features")
     assert set(features.values["seen"]["contents"]) <= set(run.values["seen"]["contents"])
-    with pytest.raises(InputError, match="no image that the run was trained on"):
+    with pytest.raises(InputError, match="images that the run was trained on"):
         check_data_unseen(run, Prepared.open(Path("data/pools")))
 
 
@@ -318,13 +318,13 @@ def test_a_task_of_float_records_is_exported(inside):
         (["--task", "unknown_task"], "unknown_task"),
         (["--task", "thirds.py"], "--raw DIR or --data DIR"),
         ([*ON_DATA, "--set", "epohcs=3"], "Did you mean epochs?"),
-        ([*ON_DATA, "--set", "epochs=many"], "takes a int"),
+        ([*ON_DATA, "--set", "epochs=many"], "must be a whole number"),
         ([*ON_DATA, "--set", "epochs=True"], "epochs"),
         ([*ON_DATA, "--set", "augment.blur.sigma=1"], "augment"),
         ([*ON_DATA, "--set", "model_args.filters=1"], "model_args"),
         ([*ON_DATA, "--set", "features.epohcs=1"], "epohcs"),
-        ([*ON_DATA, "--set", "model_args.dropout=half"], "model_args.dropout is a float"),
-        ([*ON_DATA, "--set", "augment.random_affine.max_degrees=ten"], "max_degrees is a float"),
+        ([*ON_DATA, "--set", "model_args.dropout=half"], "model_args.dropout must be a number"),
+        ([*ON_DATA, "--set", "augment.random_affine.max_degrees=ten"], "max_degrees must be a number"),
         (["--task", "thirds.py", "--raw", "raw", "--set", "prep.slop=2.0"], "Did you mean slope?"),
         ([*ON_DATA, "--variant", "none"], "Known: manual, scratch"),
         (["--task", "thirds.py", "--data", "nowhere"], "manifest.json"),

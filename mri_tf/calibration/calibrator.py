@@ -1,10 +1,8 @@
-"""From a network's probabilities to those that are reported and served, and to decisions.
+"""From a network's outputs to calibrated probabilities, decisions and prediction sets.
 
-Everything here is fitted on the validation side and stored in the run: a temperature, the shares
-of the classes that the loss saw and those that are natural, an operating point and the threshold
-of the prediction sets. Probabilities and decisions are kept apart: a probability says how likely
-a class is where classes are as frequent as in the training side, before oversampling, class
-weights and training sizes; a decision is made at the operating point.
+Everything is fitted on the validation side and stored in the run. A probability is for records whose
+classes are as frequent as on the training side, before oversampling, class weights and --train-size;
+a decision is made at the operating point.
 """
 
 from dataclasses import asdict, dataclass
@@ -22,22 +20,22 @@ PREDICTION_SET_LEVEL = 0.9
 
 @dataclass(frozen=True)
 class Calibrator:
-    """How a run's outputs become answers; plain values, stored in run.json as they are."""
+    """How a run's outputs become answers: plain values of run.json."""
 
     temperature: float
     trained: tuple[float, ...]  # shares of the classes as the loss saw them
     natural: tuple[float, ...]  # shares that the reported probabilities are for
     point: OperatingPoint
-    set_threshold: float  # a class is in the prediction set if its probability is at least 1 - this
-    reason: str = ""  # why there is no temperature, if so
+    set_threshold: float  # prediction sets hold the classes of probability 1 - set_threshold or more
+    reason: str = ""  # why no temperature could be fitted
 
     def probabilities(self, outputs: np.ndarray, prior: np.ndarray | None = None) -> np.ndarray:
-        """(records, classes) calibrated and corrected to the natural shares, or to `prior`."""
-        wanted = np.array(self.natural) if prior is None else prior
-        return calibrated(outputs, self.temperature, np.array(self.trained), wanted)
+        """(records, classes) calibrated, for the natural class shares or those of `prior`."""
+        expected = np.array(self.natural) if prior is None else prior
+        return calibrated(outputs, self.temperature, np.array(self.trained), expected)
 
     def decisions(self, outputs: np.ndarray) -> np.ndarray:
-        """(records,) labels at the operating point; another prior does not move it."""
+        """(records,) labels at the operating point, whatever prior the probabilities are for."""
         return decide(self.probabilities(outputs), self.point)
 
     def sets(self, outputs: np.ndarray) -> np.ndarray:
@@ -48,12 +46,18 @@ class Calibrator:
 def fit_calibrator(
     outputs: np.ndarray, truth: np.ndarray, patients: np.ndarray, task: Task, counts: tuple
 ) -> Calibrator:
-    """Answers from the validation side: (records, classes) outputs, labels and patients.
+    """Fits temperature, operating point and prediction sets on the validation side.
 
-    `counts` are the classes' records in the training side, as trained and as natural. Validation
-    records weigh as if their classes were as frequent as naturally, and together as much as there
-    are patients. Where a training size limited both sides, the shares of the validation side are
-    not those of records to come, and prediction sets hold every class.
+    Its records are weighed to the natural class shares, and together as much as there are patients.
+    Where --train-size limited the sides, prediction sets hold every class: the shares of the validation
+    side are then not those of records to come.
+
+    Args:
+        outputs: (records, classes) softmax outputs of the validation records.
+        truth: (records,) labels.
+        patients: (records,) patient ids.
+        task: its loss weights, oversampling and operating point are used.
+        counts: records of each class on the training side: as trained, and before a limit (natural).
     """
     trained_counts, natural_counts = (np.asarray(values, dtype=float) for values in counts)
     # A class that was never trained on cannot be reported.
@@ -63,10 +67,10 @@ def fit_calibrator(
     trained = trained_shares(trained_counts, task.oversample, weights)
     known = natural[truth] > 0
     outputs, truth, patients = outputs[known], truth[known], patients[known]
-    each = validation_weights(truth, natural, patients)
-    fit = fit_temperature(outputs, truth, trained, natural, each)
+    evidence = validation_weights(truth, natural, patients)
+    fit = fit_temperature(outputs, truth, trained, natural, evidence)
     probabilities = calibrated(outputs, fit.temperature, trained, natural)
-    point = choose_operating_point(probabilities, truth, task.operating_point, natural, each)
+    point = choose_operating_point(probabilities, truth, task.operating_point, natural, evidence)
     limited = not np.array_equal(trained_counts, natural_counts)
     threshold = ALL_CLASSES
     if not limited:
@@ -77,12 +81,12 @@ def fit_calibrator(
 
 
 def to_values(answers: Calibrator) -> dict:
-    """For run.json."""
+    """The values that run.json holds."""
     return asdict(answers)
 
 
 def from_values(values: dict) -> Calibrator:
-    """What `to_values` gave, from JSON."""
+    """The calibrator of the values in run.json."""
     point = OperatingPoint(**values["point"])
     shares = {key: tuple(values[key]) for key in ("trained", "natural")}
     return Calibrator(**{**values, **shares, "point": point})

@@ -1,6 +1,6 @@
-"""Which class a probability is taken for: an operating point chosen on the inner split.
+"""Operating points: from probabilities to decisions, as a criterion on the validation side asks.
 
-A decision is the argmax of probability x factor of the class, so that a graph can make it too.
+A decision is the argmax of probability x factor of the class, which the exported graph computes too.
 """
 
 from dataclasses import dataclass
@@ -13,60 +13,61 @@ CRITERIA = (
     "balanced_accuracy", "accuracy", "sensitivity_at_specificity", "specificity_at_sensitivity",
 )  # fmt: skip
 EXPONENTS = np.arange(11) / 10  # of 1 / prior: from the argmax to Bayes' rule
-# Products closer than this are equal: a float32 network cannot tell them apart. A network that has
-# collapsed to one answer gives products that differ by rounding only, in a graph another way.
+# Products whose relative difference is smaller are equal. A network that has collapsed to one answer
+# gives products that differ by rounding only, and the exported graph rounds differently.
 TIE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """How decisions are made, and what that was worth on the inner split. Goes to JSON and back:
-    OperatingPoint(**json.loads(json.dumps(dataclasses.asdict(point)))) == point."""
+    """How decisions are made, and how good they were on the validation side; survives JSON unchanged."""
 
     criterion: str
-    target: float | None  # the specificity or sensitivity that was asked for
+    target: float | None  # the specificity or sensitivity of the criterion
     class_factors: tuple[float, ...]  # sum 1
-    threshold: float | None  # of two classes: the last one from above this probability on
-    value: float | None  # of the criterion, on the inner split; None where it is undefined
-    n: int  # records of the inner split
-    reason: str = ""  # why it is not what the criterion asked for, or how little is behind it
+    threshold: float | None  # of two classes: the last one is decided above this probability
+    value: float | None  # of the criterion on the validation side; None where it is undefined
+    n: int  # records of the validation side
+    reason: str = ""  # why the criterion could not be met, or how few records it rests on
 
     def __post_init__(self):
         object.__setattr__(self, "class_factors", tuple(map(float, self.class_factors)))
 
 
 def decide(probabilities: np.ndarray, point: OperatingPoint) -> np.ndarray:
-    """(records,) labels: the argmax of probability x factor; of equal ones the lowest label."""
+    """(records,) labels: the argmax of probability x factor, the lowest label where some are equal."""
     return _first_of_largest(probabilities * np.array(point.class_factors))
 
 
-def parse_criterion(criterion: str | dict) -> tuple[str, float | None]:
-    """Name and target of "balanced_accuracy" or {"criterion": "sensitivity_at_specificity",
-    "specificity": 0.9}; InputError for anything else."""
-    given = {"criterion": criterion} if isinstance(criterion, str) else dict(criterion)
-    name = given.pop("criterion", None)
+def check_criterion(criterion: str | dict, classes: int) -> tuple[str, float | None]:
+    """Name and target of a criterion; raises InputError for one that does not exist or does not fit.
+
+    >>> check_criterion({"criterion": "sensitivity_at_specificity", "specificity": 0.9}, classes=2)
+    ('sensitivity_at_specificity', 0.9)
+    >>> check_criterion("balanced_accuracy", classes=3)
+    ('balanced_accuracy', None)
+    """
+    values = {"criterion": criterion} if isinstance(criterion, str) else dict(criterion)
+    name = values.pop("criterion", None)
     if name not in CRITERIA:
         raise InputError(
-            f"The criterion of an operating point is one of {', '.join(CRITERIA)}.", name, "Change it."
-        )
-    wanted = name.partition("_at_")[2]  # what is held fixed, if anything
-    target = given.get(wanted)
+            f"The criterion of an operating point must be one of {', '.join(CRITERIA)}.", name,
+            "Change operating_point in the task.",
+        )  # fmt: skip
+    fixed = name.partition("_at_")[2]  # specificity or sensitivity, if one is fixed
+    target = values.get(fixed)
     is_share = isinstance(target, (int, float)) and not isinstance(target, bool) and 0 <= target <= 1
-    if set(given) != ({wanted} if wanted else set()) or bool(wanted) != is_share:
+    if set(values) != ({fixed} if fixed else set()) or bool(fixed) != is_share:
         raise InputError(
-            f"{name} takes " + (f"a {wanted} from 0 to 1." if wanted else "no further value."),
+            f"{name} needs " + (f"a {fixed} from 0 to 1." if fixed else "no other value."),
             criterion,
-            f"For example {{'criterion': '{name}'" + (f", '{wanted}': 0.9}}." if wanted else "}."),
+            f"For example {{'criterion': '{name}'" + (f", '{fixed}': 0.9}}." if fixed else "}."),
         )
-    return name, None if target is None else float(target)
-
-
-def check_criterion(criterion: str | dict, classes: int) -> tuple[str, float | None]:
-    """Name and target; raises InputError also for a fixed rate of more than two classes."""
-    name, target = parse_criterion(criterion)
-    if target is not None and classes != 2:
-        raise InputError(f"{name} is for two classes.", classes, "Use balanced_accuracy.")
-    return name, target
+    if fixed and classes != 2:
+        raise InputError(
+            f"{name} is only for two classes.", f"{classes} classes", "Use balanced_accuracy."
+        )
+    return name, float(target) if fixed else None
 
 
 def choose_operating_point(
@@ -76,35 +77,43 @@ def choose_operating_point(
     prior: np.ndarray,
     weights: np.ndarray | None = None,
 ) -> OperatingPoint:
-    """The operating point of the inner split's calibrated probabilities (records, classes).
+    """Chooses the operating point on the validation side.
 
-    `prior` are the shares of the classes that the probabilities are calibrated to; a weight of 1
-    is the evidence of one independent record. Of two classes a threshold is chosen, among those
-    midway between neighbouring scores and the Bayes threshold, which for balanced accuracy is the
-    prior of the last class. Of more classes the factors are prior^-a, a in 0, 0.1 ... 1; 1 is the
-    Bayes rule. The maximum of balanced accuracy is flat and noisy: values that one record of the
-    rarest class makes up for count as equal, and of those the one nearest to Bayes is taken.
-    Where a class is missing, Bayes' rule is all there is; the reason says so and the value is None.
+    For two classes it is a threshold: one midway between neighbouring scores, or the Bayes threshold
+    (for balanced accuracy the prior of the last class). For more classes the factors are prior^-a, a in
+    0, 0.1 ... 1, where 1 is Bayes' rule. The maximum of balanced accuracy is flat and noisy: values
+    that one record of the rarest class makes up for count as equal, and the one nearest to Bayes' rule
+    is chosen. Where a class is missing Bayes' rule is used; `reason` says so and `value` is None.
+
+    Args:
+        probabilities: (records, classes) calibrated.
+        truth: (records,) labels.
+        criterion: such as "balanced_accuracy", see `check_criterion`.
+        prior: (classes,) shares that the probabilities are calibrated to.
+        weights: (records,) evidence of each, 1 for an independent record.
+
+    Raises:
+        InputError: for a criterion that does not exist or does not fit.
     """
     name, target = check_criterion(criterion, len(prior))
     prior = np.asarray(prior, float) / np.sum(prior)
     weights = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
     evidence = np.bincount(truth, weights=weights, minlength=len(prior))
-    there, reason = evidence > 0, ""
-    lacking = there.sum() < 2 or bool(np.any((prior > 0) & ~there))
+    present, reason = evidence > 0, ""
+    lacking = present.sum() < 2 or bool(np.any((prior > 0) & ~present))
     if name == "accuracy":
         factors = np.ones(len(prior))
     elif lacking:
-        factors, reason = _powers(prior, 1), "the inner split lacks a class: Bayes' rule"
+        factors, reason = _powers(prior, 1), "the validation side lacks a class, so Bayes' rule is used"
     else:
         candidates = _candidates(probabilities, prior)
         recalls = _recalls_of(candidates, probabilities, truth, weights)
         if name == "balanced_accuracy":
-            step = 1 / (there.sum() * evidence[there].min())  # one record of the rarest class
-            chosen = _first_of_best(recalls[:, there].mean(axis=-1), step)
+            step = 1 / (present.sum() * evidence[present].min())  # one record of the rarest class
+            chosen = _first_of_best(recalls[:, present].mean(axis=-1), step)
         else:
-            chosen = _best_at_fixed(recalls, _held(name), target)
-            reason = _little_behind(_held(name), target, truth, recalls[chosen])
+            chosen = _best_at_fixed(recalls, _fixed_label(name), target)
+            reason = _weakness(_fixed_label(name), target, truth, recalls[chosen])
         factors = candidates[chosen]
     factors = factors / factors.sum()
     defined = weights.sum() > 0 if name == "accuracy" else not lacking
@@ -124,9 +133,9 @@ def _candidates(probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:
     if len(prior) != 2:
         return np.stack([_powers(prior, exponent) for exponent in EXPONENTS[::-1]])
     edges = np.concatenate([[0], np.unique(_scores(probabilities)), [1]])
-    found = np.append((edges[1:] + edges[:-1]) / 2, prior[1])
-    found = found[np.argsort(np.abs(found - prior[1]), kind="stable")]
-    return np.stack([found, 1 - found], axis=-1)  # p1 > t is p1 x (1 - t) > p0 x t
+    thresholds = np.append((edges[1:] + edges[:-1]) / 2, prior[1])
+    thresholds = thresholds[np.argsort(np.abs(thresholds - prior[1]), kind="stable")]
+    return np.stack([thresholds, 1 - thresholds], axis=-1)  # p1 > t is p1 x (1 - t) > p0 x t
 
 
 def _powers(prior: np.ndarray, exponent: float) -> np.ndarray:
@@ -136,15 +145,15 @@ def _powers(prior: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def _recalls_of(candidates: np.ndarray, probabilities, truth, weights) -> np.ndarray:
-    """(candidates, classes) of `_recalls`; with two classes by one sort, not one pass each."""
+    """(candidates, classes) of `_recalls`; for two classes by one sort instead of one pass each."""
     if candidates.shape[-1] != 2:
-        return np.stack([_recalls(probabilities * each, truth, weights) for each in candidates])
+        return np.stack([_recalls(probabilities * factors, truth, weights) for factors in candidates])
     scores, columns = _scores(probabilities), []
     for label in (0, 1):
-        own = truth == label
-        order = np.argsort(scores[own])
-        mass = np.append(0, np.cumsum(weights[own][order]))
-        at_most = np.searchsorted(scores[own][order], candidates[:, 0], side="right")
+        of_label = truth == label
+        order = np.argsort(scores[of_label])
+        mass = np.append(0, np.cumsum(weights[of_label][order]))
+        at_most = np.searchsorted(scores[of_label][order], candidates[:, 0], side="right")
         called_0 = mass[at_most] / mass[-1]
         columns.append(1 - called_0 if label else called_0)
     return np.stack(columns, axis=-1)
@@ -155,26 +164,26 @@ def _scores(probabilities: np.ndarray) -> np.ndarray:
     return wide[:, 1] / wide.sum(axis=-1)
 
 
-def _held(name: str) -> int:
-    """The label whose recall is held at the target: 0 for a specificity."""
+def _fixed_label(name: str) -> int:
+    """The label whose recall is fixed at the target: 0 for a specificity."""
     return 0 if name == "sensitivity_at_specificity" else 1
 
 
-def _best_at_fixed(recalls: np.ndarray, held: int, target: float) -> int:
-    """Of the candidates that hold the target, the best in the other rate; then in the held one."""
-    fixed, sought = recalls[:, held], recalls[:, 1 - held]
+def _best_at_fixed(recalls: np.ndarray, label: int, target: float) -> int:
+    """Of the candidates that reach the target, the best in the other rate; then in the fixed one."""
+    fixed, sought = recalls[:, label], recalls[:, 1 - label]
     allowed = fixed >= min(target, fixed.max()) - 1e-12
     best = allowed & (sought >= sought[allowed].max() - 1e-12)
     return _first_of_best(np.where(best, fixed, -1), 0)
 
 
-def _little_behind(held: int, target: float, truth, recalls) -> str:
-    """Plain words where the target is out of reach, or allows not one error."""
-    rate, count = ("specificity", "sensitivity")[held], int(np.sum(truth == held))
-    if recalls[held] < target - 1e-9:
+def _weakness(label: int, target: float, truth, recalls) -> str:
+    """Says in words if the target is out of reach, or allows not one error; else empty."""
+    rate, count = ("specificity", "sensitivity")[label], int(np.sum(truth == label))
+    if recalls[label] < target - 1e-9:
         return f"no threshold reaches a {rate} of {target:g}"
     if count * (1 - target) < 1 - 1e-9:
-        return f"only {count} records of class {held}: a {rate} of {target:g} is all of them"
+        return f"only {count} records of class {label}: a {rate} of {target:g} allows no error"
     return ""
 
 
@@ -184,12 +193,12 @@ def _first_of_best(values, tolerance: float) -> int:
 
 
 def _first_of_largest(scored: np.ndarray) -> np.ndarray:
-    """(records,) the lowest label among those whose product is the largest, or the same as it."""
+    """(records,) the lowest label among those whose product is the largest, or equal to it."""
     return np.argmax(scored >= scored.max(axis=-1, keepdims=True) * (1 - TIE_TOLERANCE), axis=-1)
 
 
 def _recalls(scored: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted share of each class that is decided right, (classes,); NaN of a class not there."""
+    """(classes,) weighted share that is decided correctly; NaN for a class without records."""
     classes = scored.shape[-1]
     right = _first_of_largest(scored) == truth
     total = np.bincount(truth, weights=weights, minlength=classes)
@@ -203,4 +212,4 @@ def _value(name: str, scored, truth, weights) -> float:
     recalls = _recalls(scored, truth, weights)
     if name == "balanced_accuracy":
         return float(recalls[np.isfinite(recalls)].mean())
-    return float(recalls[1 - _held(name)])
+    return float(recalls[1 - _fixed_label(name)])

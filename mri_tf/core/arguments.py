@@ -1,61 +1,85 @@
-"""Arguments that a task gives to a function by name, checked against its signature."""
+"""Checks keyword arguments, such as those a task gives, against a function's signature."""
 
 import difflib
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from mri_tf.core.errors import InputError
 
+WORDS = {
+    int: "whole number", float: "number", str: "string", bool: "true-or-false value",
+    dict: "dictionary", type(None): "None",
+}  # fmt: skip
 
-def check_arguments(what: str, function: Callable, arguments: dict) -> None:
-    """Raises InputError unless `arguments` are keyword arguments of the function, of their types.
 
-    Checked are parameters with a default or keyword-only, against int, float, str, bool and
-    tuples of these; `what` names the place in the task, such as `model_args`.
+def check_arguments(setting: str, function: Callable, arguments: dict) -> None:
+    """Checks names and types of arguments before the function is called with them.
+
+    Args:
+        setting: name of the dictionary in the task, such as `model_args`, for the message.
+        function: a function or dataclass. Its keyword-only parameters and those with a default may be
+            given; their values are checked where the hint is int, float, str, bool or a tuple of these.
+        arguments: parameter name -> value.
+
+    Raises:
+        InputError: for an unknown name, a missing one or a value of another type.
     """
+    if not isinstance(arguments, dict):
+        hint = f"Write {setting}=dict(...) in the task file."
+        raise InputError(f"{setting} must be a dictionary.", repr(arguments), hint)
     hints = typing.get_type_hints(function)
     parameters = inspect.signature(function).parameters.values()
-    known = [
-        one.name
-        for one in parameters
-        if one.kind is one.KEYWORD_ONLY or one.default is not one.empty
-    ]
-    if not isinstance(arguments, dict):
-        raise InputError(f"{what} of a task is a dictionary.", repr(arguments), "Correct it.")
+    keyword_only = [one for one in parameters if one.kind is one.KEYWORD_ONLY]
+    known = [one.name for one in parameters if one in keyword_only or one.default is not one.empty]
     for name, value in arguments.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known) or 'none'}."
-            raise InputError(f"{what} takes arguments that exist.", f"{what}.{name}", hint)
+            raise InputError(
+                f"{setting} does not take {name}.", f"{setting}.{name}", did_you_mean(name, known)
+            )
         if name in hints and not _fits(value, hints[name]):
             raise InputError(
-                f"{what}.{name} is a {getattr(hints[name], '__name__', hints[name])}.",
+                f"{setting}.{name} must be a {type_name(hints[name])}.",
                 f"{value!r} ({type(value).__name__})",
-                "Correct it in the task file or in --set.",
+                "Change it in the task file or with --set.",
             )
-    missing = [
-        one.name
-        for one in parameters
-        if one.kind is one.KEYWORD_ONLY and one.default is one.empty and one.name not in arguments
-    ]
-    if missing:
-        raise InputError(f"{what} needs {', '.join(missing)}.", arguments or "none", "Add it.")
+    required = [one.name for one in keyword_only if one.default is one.empty]
+    if missing := [name for name in required if name not in arguments]:
+        raise InputError(
+            f"{setting} needs {', '.join(missing)}.", arguments or "none", "Add it in the task file."
+        )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt name: the nearest known one, or all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known) or 'none'}."
+
+
+def type_name(hint) -> str:
+    """A type as words of a message: `whole number`, `string or list of strings`."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(map(type_name, typing.get_args(hint)))
+    if typing.get_origin(hint) is tuple:
+        first, *rest = typing.get_args(hint)
+        length = "" if Ellipsis in rest else f"{len(rest) + 1} "
+        return f"list of {length}{type_name(first)}s"
+    return WORDS.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def _fits(value, hint) -> bool:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return any(_fits(value, one) for one in typing.get_args(hint))
+        return any(_fits(value, option) for option in typing.get_args(hint))
     if typing.get_origin(hint) is tuple:
-        inner = typing.get_args(hint)
+        items = typing.get_args(hint)
         if not isinstance(value, (tuple, list)):
             return False
-        if len(inner) == 2 and inner[1] is Ellipsis:
-            return all(_fits(one, inner[0]) for one in value)
-        return len(value) == len(inner) and all(map(_fits, value, inner))
+        if len(items) == 2 and items[1] is Ellipsis:
+            return all(_fits(item, items[0]) for item in value)
+        return len(value) == len(items) and all(map(_fits, value, items))
+    if hint in (int, float) and isinstance(value, bool):
+        return False
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, (int, float))
     return not isinstance(hint, type) or isinstance(value, hint)

@@ -18,7 +18,7 @@ from mri_tf.pipeline.boxes import cube_around
 from mri_tf.pipeline.subset import Subset
 from mri_tf.store.record import Record
 from mri_tf.task import Task
-from mri_tf.task.settings import spacing_settings
+from mri_tf.task.settings import box_of, spacing_of
 
 SHELL_VOXELS = 3.0  # of the brain's border, on the prepared grid
 
@@ -98,17 +98,16 @@ def network_affine(task: Task, record: Record, fitted: dict) -> np.ndarray:
     """(column, row, depth) of what the network sees of a record -> RAS mm."""
     if task.spacing:
         return _spaced_affine(task, record, fitted["pixel_mm"])
-    if not task.box:
+    box = box_of(task)
+    if box is None:
         return record.affine
-    if task.box["around"] == "brain":
-        around = np.any(record.image != 0, axis=-1)
-    else:
-        around = record.predicted_mask
-    centre, side = cube_around(around.astype(np.int32), task.box.get("margin_voxels", 10))
-    step = float(side) / max(task.box["grid"])
+    brain = box.around == "brain"
+    around = np.any(record.image != 0, axis=-1) if brain else record.predicted_mask
+    centre, side = cube_around(around.astype(np.int32), box.margin_voxels)
+    step = float(side) / max(box.grid)
     to_prepared = np.eye(4)
     for axis in range(3):  # column, row, depth
-        place, count = float(centre[2 - axis]), task.box["grid"][2 - axis]
+        place, count = float(centre[2 - axis]), box.grid[2 - axis]
         to_prepared[axis, axis] = step
         to_prepared[axis, 3] = place - (count - 1) / 2 * step
     return record.affine @ to_prepared
@@ -116,16 +115,16 @@ def network_affine(task: Task, record: Record, fitted: dict) -> np.ndarray:
 
 def _spaced_affine(task: Task, record: Record, median_mm: float) -> np.ndarray:
     """Of a slice that was resampled about its mask, as `data.spacing.spaced_slices` does."""
-    values = spacing_settings(**task.spacing)
+    spacing = spacing_of(task)
     to_prepared = np.eye(4)
     for axis, along in ((0, 1), (1, 0)):  # of the affine (column, row), and of the mask
         filled = np.flatnonzero(record.mask.any(axis=1 - along))
         if not len(filled):
             filled = np.arange(record.mask.shape[along])
-        step = values["medians"] * median_mm / record.spacing_mm[1 + along]
+        step = spacing.medians * median_mm / record.spacing_mm[1 + along]
         to_prepared[axis, axis] = step
         middle = (filled[0] + filled[-1]) / 2
-        to_prepared[axis, 3] = middle - (values["grid"][along] - 1) / 2 * step
+        to_prepared[axis, 3] = middle - (spacing.grid[along] - 1) / 2 * step
     return record.affine @ to_prepared
 
 

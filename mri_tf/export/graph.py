@@ -13,7 +13,7 @@ from mri_tf.network.bags import SLICE_NETWORK
 from mri_tf.network.windows import windows_in_graph
 from mri_tf.pipeline.image_files import decode_png_or_jpeg, fit_to_grid, to_record_values
 from mri_tf.task import Task
-from mri_tf.task.settings import patch_settings
+from mri_tf.task.settings import patch_of
 
 
 def single_network(model: keras.Model, task: Task) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -24,10 +24,9 @@ def single_network(model: keras.Model, task: Task) -> Callable[[tf.Tensor], tf.T
     if task.bag:
         network = model.get_layer(SLICE_NETWORK)
         return lambda images: tf.cast(network(images)[0], tf.float32)
-    if task.patch:
-        values = patch_settings(**task.patch)
-        window, classes = tuple(values["shape"]), len(task.output_names)
-        return lambda images: windows_in_graph(model, images, window, classes, overlap=values["overlap"])
+    if patch := patch_of(task):
+        shape, classes = patch.shape, len(task.output_names)
+        return lambda images: windows_in_graph(model, images, shape, classes, overlap=patch.overlap)
     return lambda images: tf.cast(model(images), tf.float32)
 
 

@@ -8,9 +8,8 @@ depend on who else is in the batch. Probabilities are averaged, not logits (reci
 import keras
 from keras import layers, ops
 
-from mri_tf.core.errors import InputError
+from mri_tf.task.settings import Bag
 
-POOLINGS = ("mean", "attention")
 SLICE_NETWORK = "slice_network"  # name of the layer that is the network of single slices
 SLICE_PROBABILITIES = "slice_probabilities"  # name of the layer with (patients, slices, classes)
 
@@ -56,26 +55,14 @@ class WeightedMean(layers.Layer):
         return keras.KerasTensor((values.shape[0], values.shape[-1]), dtype=values.dtype)
 
 
-def check_bag(bag: dict) -> None:
-    """Raises InputError for values of a task's `bag` that do not exist."""
-    known = {"pooling", "attention_units"}
-    unknown = sorted(set(bag) - known)
-    if unknown or bag.get("pooling", "mean") not in POOLINGS:
-        raise InputError(
-            f"bag of a task takes pooling ({' or '.join(POOLINGS)}) and attention_units.",
-            unknown[0] if unknown else bag["pooling"],
-            "Change it in the task.",
-        )
-
-
-def scorer(*, pooling: str = "mean", attention_units: int = 64) -> keras.Sequential | None:
+def scorer(bag: Bag) -> keras.Sequential | None:
     """Features of a slice (slices, n) -> its score (slices, 1); None where all slices count alike.
 
     Attention after Ilse, Tomczak and Welling (2018), tanh, without their gate.
     """
-    if pooling == "mean":
+    if bag.pooling == "mean":
         return None
-    hidden = layers.Dense(attention_units, activation="tanh", name="attention_hidden")
+    hidden = layers.Dense(bag.attention_units, activation="tanh", name="attention_hidden")
     return keras.Sequential([hidden, layers.Dense(1, name="attention_score")], name="attention")
 
 

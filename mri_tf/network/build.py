@@ -9,16 +9,16 @@ import keras
 from mri_tf.calibration.operating_point import check_criterion
 from mri_tf.core.errors import InputError
 from mri_tf.models.registry import builder, check_model_args
-from mri_tf.network.bags import bag_network, check_bag, scorer
-from mri_tf.network.fine_tuning import fine_tuning, freeze
+from mri_tf.network.bags import bag_network, scorer
+from mri_tf.network.fine_tuning import freeze
 from mri_tf.pipeline.augment2d import check_augment
 from mri_tf.pipeline.batches import BatchFunction
-from mri_tf.pipeline.field_of_view import check_cut
 from mri_tf.pipeline.normalize import check_normalize
 from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
 from mri_tf.task.overrides import with_values
+from mri_tf.task.settings import bag_of, check_settings, fine_tuning_of
 
 
 class PreparingModel(keras.Model):
@@ -34,13 +34,11 @@ class PreparingModel(keras.Model):
 
 def check_task(task: Task) -> None:
     """Raises InputError for names and arguments in a task that do not exist, before data is read."""
-    check_bag(task.bag)
-    check_cut(task)
+    check_settings(task)
     check_augment(task.augment, task.network_shape)
     check_normalize(task.normalize)
     check_model_args(task.model, task.model_args, takes_features=bool(task.features_from))
     _check_intensities(task)
-    fine_tuning(task.fine_tune)
     check_criterion(task.operating_point, len(task.class_names))
 
 
@@ -102,8 +100,8 @@ def build_parts(task: Task, features: keras.Model | None = None) -> Parts:
     """Parts with fresh weights, around a segmentation network if the task takes one."""
     source = (*task.network_shape, len(task.channels)) if features is None else features
     network = builder(task.model)(source, len(task.output_names), **task.model_args)
-    freeze(network, fine_tuning(task.fine_tune))
-    return Parts(network, scorer(**task.bag) if task.bag else None)
+    freeze(network, fine_tuning_of(task))
+    return Parts(network, scorer(bag) if (bag := bag_of(task)) else None)
 
 
 def wrap_for_training(task: Task, parts: Parts, end: keras.Model | None = None) -> PreparingModel:

@@ -10,51 +10,15 @@ Regexes are matched against whole variable paths such as `stack2_block1_2_conv/k
 """
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterable
 
 import keras
 
-from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError, first_few
-from mri_tf.task.settings import FineTuning, Group
+from mri_tf.task.settings import FineTuning
 
-OPTIMIZERS = ("adam", "sgd", "adamw")
 NOT_DECAYED = ("bias", "gamma", "beta")  # by variable name; BatchNorm's scale and shift are no size
-
-
-def fine_tuning(values: dict) -> FineTuning:
-    """A task's `fine_tune`, checked as far as it can be without a network; raises InputError."""
-    check_arguments("fine_tune", FineTuning, values)
-    settings = FineTuning(**values)
-    for name, group in settings.groups.items():
-        _require(
-            name.isidentifier() and name not in OPTIMIZERS, "groups",
-            f"have names of letters, digits and _, other than {', '.join(OPTIMIZERS)}", name,
-        )  # fmt: skip
-        check_arguments(f"fine_tune.groups.{name}", Group, group)
-        _require(
-            0 < group["learning_rate"] < math.inf, f"groups.{name}.learning_rate", "is positive",
-            group["learning_rate"],
-        )  # fmt: skip
-    for pattern in (*_patterns(settings), *(one["variables"] for one in settings.groups.values())):
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            _require(False, "train and groups", "hold regexes", f"{pattern}: {error}")
-    _require(
-        settings.optimizer in OPTIMIZERS, "optimizer", f"is one of {', '.join(OPTIMIZERS)}",
-        settings.optimizer,
-    )  # fmt: skip
-    _require(0 <= settings.momentum < 1, "momentum", "lies in 0 to 1", settings.momentum)
-    _require(0 <= settings.weight_decay < 1, "weight_decay", "lies in 0 to 1", settings.weight_decay)
-    for name, owner in (("momentum", "sgd"), ("weight_decay", "adamw")):
-        used = getattr(settings, name)
-        _require(not used or settings.optimizer == owner, name, f"is for {owner}", settings.optimizer)
-    _require(0 < settings.decay <= 1, "decay", "is positive and at most 1", settings.decay)
-    _require(settings.decay_every >= 1, "decay_every", "is at least 1 epoch", settings.decay_every)
-    return settings
 
 
 def freeze(network: keras.Model, settings: FineTuning) -> None:
@@ -64,7 +28,7 @@ def freeze(network: keras.Model, settings: FineTuning) -> None:
     and its statistics do not move. What the network's builder has frozen stays so. Raises InputError
     for a regex that matches no variable that could train.
     """
-    patterns = _patterns(settings)
+    patterns = settings.patterns
     if not patterns:
         return
     for pattern in patterns:
@@ -88,14 +52,14 @@ def make_optimizer(
     """
     owner: dict[str, str] = {}
     for name, group in settings.groups.items():
-        for variable in _matched(f"groups.{name}.variables", group["variables"], variables):
+        for variable in _matched(f"groups.{name}.variables", group.variables, variables):
             other = owner.setdefault(variable.path, name)
             _require(other == name, "groups", "share no variable", f"{variable.path} in {other}, {name}")
     others = _one_optimizer(settings, learning_rate, settings.optimizer)
     if not settings.groups:
         return others
     by_regex = {
-        group["variables"]: _one_optimizer(settings, group["learning_rate"], name)
+        group.variables: _one_optimizer(settings, group.learning_rate, name)
         for name, group in settings.groups.items()
     }
     return keras.optimizers.MultiOptimizer(
@@ -145,11 +109,6 @@ def callbacks_of(settings: FineTuning, optimizer: keras.optimizers.Optimizer) ->
     """What a training with these settings needs besides a compiled model."""
     plain = dataclasses.replace(settings, train=()) == FineTuning()
     return [] if plain else [DecayLearningRates(settings, optimizer)]
-
-
-def _patterns(settings: FineTuning) -> tuple[str, ...]:
-    patterns = [settings.train] if isinstance(settings.train, str) else settings.train
-    return tuple(pattern for pattern in patterns if pattern)
 
 
 def _trains(variable: keras.Variable, patterns: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from mri_tf.network.windows import predict_windows
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.pipeline.subset import Subset
 from mri_tf.task import Task
-from mri_tf.task.settings import patch_settings
+from mri_tf.task.settings import patch_of
 
 BATCH_SIZE = 32
 
@@ -49,14 +49,12 @@ def predict_whole(model: keras.Model, task: Task, images: tf.Tensor) -> np.ndarr
     Returns:
         (batch, *grid, labels) float32 probabilities.
     """
-    if not task.patch:
+    patch = patch_of(task)
+    if patch is None:
         return model.predict_on_batch(images)
-    values = patch_settings(**task.patch)
     return np.stack(
         [
-            predict_windows(
-                model.predict_on_batch, image, tuple(values["shape"]), overlap=values["overlap"]
-            )
+            predict_windows(model.predict_on_batch, image, patch.shape, overlap=patch.overlap)
             for image in images.numpy()
         ]
     )

@@ -6,30 +6,8 @@ stream of its own, so that where a patch lies says nothing about how it is rotat
 
 import tensorflow as tf
 
-from mri_tf.core.errors import InputError
-
 STREAM = 1_000_033  # folded into a record's seed
 UNIFORMS = 5  # near foreground or anywhere, which voxel of it, and a corner along three axes
-
-
-def check_patches(
-    patch_shape: tuple[int, ...], image_shape: tuple[int, ...], foreground_share: float
-) -> None:
-    """Raises InputError unless patches fit into volumes of image_shape and the share is one."""
-    if (
-        len(patch_shape) != 3
-        or len(image_shape) != 3
-        or any(not 0 < side <= size for side, size in zip(patch_shape, image_shape, strict=True))
-    ):
-        raise InputError(
-            f"patch.shape must be (depth, rows, columns) and fit into image_shape {tuple(image_shape)}.",
-            tuple(patch_shape),
-            "Change one of them in the task.",
-        )
-    if not 0 <= foreground_share <= 1:
-        raise InputError(
-            "patch.foreground_share must lie in 0 to 1.", foreground_share, "Change it in the task."
-        )
 
 
 def draw_corners(
@@ -40,7 +18,7 @@ def draw_corners(
     masks (batch, depth, rows, columns), foreground above zero. With the probability
     `foreground_share` the patch is centred on a foreground voxel, every one as likely, and moved
     inside where it would leave the volume; else, or where there is no foreground, every corner is
-    as likely. The caller has checked the shapes (`check_patches`).
+    as likely. Patches must fit into the volumes (`patch_of` checks it).
     """
     uniforms = tf.map_fn(
         lambda seed: tf.random.stateless_uniform(

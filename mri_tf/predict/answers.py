@@ -14,7 +14,7 @@ from mri_tf.calibration.prediction_sets import prediction_sets
 from mri_tf.export.inputs import arrays_of, cut_before
 from mri_tf.export.out_of_distribution import OUTSIDE, SPACING, reasons, source_sizes
 from mri_tf.export.reader import Call, Exported
-from mri_tf.splits.units import taken_of_study
+from mri_tf.splits.units import slices_of_case
 from mri_tf.store.record import Record, encode_example, parse_examples, stored
 
 MAX_RECORDS = 16  # in one call
@@ -65,7 +65,7 @@ def taken_records(exported: Exported, study: list[Record]) -> list[Record]:
     """Of a study with thin slices those about as far apart as the training took; else all."""
     if not exported.task.spacing:
         return study
-    return study[taken_of_study(len(study), stored(study[0]), exported.fitted)]
+    return study[slices_of_case(len(study), stored(study[0]), exported.fitted)]
 
 
 def answer_patient(model: Model, records: list[Record]) -> Answer:

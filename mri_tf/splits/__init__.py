@@ -1,1 +1,1 @@
-"""Which patients are trained on, validated on and tested on."""
+"""Which patients are on the training, validation and test side."""

@@ -1,4 +1,7 @@
-"""Who has been seen by which network, and the refusals that follow: patients by id, images by pixels."""
+"""Leakage between the sides: which patients a network saw, and refusing to test it on them.
+
+Patients are compared by id, their images by a hash of the pixels.
+"""
 
 import re
 
@@ -8,15 +11,17 @@ from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run
 
-WAY_OUT = {
-    "feature": "Leave --features away to pre-train on the training side, or use another run.",
-    "segmentation": "Leave these patients away, or derive the set with a run that never saw them.",
-}
+# Not to hold "; ", which separates notes.
+NOBODY = (
+    "the patients are not known: copies of an image are on one side, but other slices of a patient may "
+    "be on both"
+)
+IMAGES = "groups of images"  # what is counted where the patients are not known
 
 
 def seen_by(prepared: Prepared, sides: list[np.ndarray], features: Run | None) -> dict:
-    """Patients and contents that decided a run's weights: its training and validation sides', and
-    those of its feature network."""
+    """Patients and contents that decided a run's weights: those of its training and validation sides
+    and those of its feature network."""
     records = np.concatenate(sides[:2])
     patients, contents = set(prepared.patients[records]), set(prepared.contents[records])
     if features is not None:
@@ -26,71 +31,72 @@ def seen_by(prepared: Prepared, sides: list[np.ndarray], features: Run | None) -
 
 
 def check_features_unseen(features: Run, prepared: Prepared, sides: list[np.ndarray]) -> None:
-    """Refuses a network before the classifier that saw patients of validation or test, by id or by
-    pixels."""
-    _check_unseen(features.values["seen"], prepared, sides, "feature")
+    """Raises InputError for a feature network that saw patients of the validation or test side."""
+    _check_unseen(
+        "feature", features.values["seen"], prepared, sides,
+        "Leave out --features to pre-train on the training side, or use another run.",
+    )  # fmt: skip
 
 
 def check_derived_unseen(prepared: Prepared, sides: list[np.ndarray]) -> None:
-    """Refuses a derived set whose segmentation network saw patients of validation or test."""
-    derived = prepared.manifest.get("derived")
-    if derived:
-        _check_unseen(derived["seen"], prepared, sides, "segmentation")
+    """Raises InputError for a derived set whose segmentation network saw such patients."""
+    if derived := prepared.manifest.get("derived"):
+        _check_unseen(
+            "segmentation", derived["seen"], prepared, sides,
+            "Leave out these patients, or derive the set with a run that did not see them.",
+        )  # fmt: skip
 
 
-def _check_unseen(seen: dict, prepared: Prepared, sides: list[np.ndarray], kind: str) -> None:
+def _check_unseen(
+    network: str, seen: dict, prepared: Prepared, sides: list[np.ndarray], hint: str
+) -> None:
     held_out = np.concatenate(sides[1:])
-    known = np.isin(prepared.patients[held_out], seen["patients"]) | np.isin(
-        prepared.contents[held_out], seen["contents"]
-    )
+    known = np.isin(prepared.patients[held_out], seen["patients"])
+    known |= np.isin(prepared.contents[held_out], seen["contents"])
     if known.any():
+        patients = sorted(set(prepared.patients[held_out[known]]))
         raise InputError(
-            f"The {kind} network saw no patient of the classifier's validation or test side.",
-            first_few(sorted(set(prepared.patients[held_out[known]])), 20),
-            WAY_OUT[kind],
-        )
+            f"The {network} network was trained on patients of the validation or test side.",
+            first_few(patients, 20), hint,
+        )  # fmt: skip
 
 
 def check_data_unseen(run: Run, prepared: Prepared) -> list[str]:
-    """Refuses other data with images that the run was trained on; returns patient ids in common.
+    """Raises InputError for data with images that the run was trained on.
 
-    Equal ids may be different people of two hospitals, so they are named and not refused.
+    Returns patient ids in common: they may be different people of two hospitals, so they are allowed.
     """
     seen = run.values["seen"]
     known = np.flatnonzero(np.isin(prepared.contents, seen["contents"]))
     if len(known):
         raise InputError(
-            "Data to evaluate on holds no image that the run was trained on.",
+            "The data to evaluate on holds images that the run was trained on.",
             f"{len(known)} of {len(prepared)} records: {first_few(prepared.record_ids[known])}",
-            "Leave --data away for the run's own held-out patients.",
+            "Leave out --data to evaluate on the run's held-out patients.",
         )
     return sorted(set(prepared.patients) & set(seen["patients"]))
 
 
-NOBODY = (
-    "nobody knows the patients: copies of an image are on one side, other slices of a patient may not be"
-)
-IMAGES = "groups of images"  # what is counted where nobody knows the patients
-
-
 def split_apart(prepared: Prepared) -> str:
-    """What a random split of the set's records puts on both sides."""
+    """What a random split of the set's records puts on both sides, in words."""
     return "slices of one patient" if prepared.patients_known else "copies of one image"
 
 
 def leak(prepared: Prepared, decided: np.ndarray, held_out: np.ndarray) -> str:
-    """How many of the held-out records have another of their patient (or group) among those that
-    decided the weights; both are positions in the set."""
+    """A note on how many held-out records share their patient or group with those that decided the
+    weights; `decided` and `held_out` are positions in the set."""
     seen = set(prepared.patients[decided]) | (set(prepared.groups[decided]) - {""})
-    met = sum(
+    shared = sum(
         patient in seen or group in seen
         for patient, group in zip(prepared.patients[held_out], prepared.groups[held_out], strict=True)
     )
-    return f"LEAKY: {split_apart(prepared)} on both sides, of {met} of {len(held_out)} held-out records"
+    return (
+        f"LEAKY: {split_apart(prepared)} on both sides, of {shared} of {len(held_out)} held-out records"
+    )
 
 
 def counted_as_images(values: dict) -> dict:
-    """metrics.json with the unit that is true where groups of copies stand for the patients."""
+    """metrics.json with "groups of images" for "patients", where groups of copies stand for them."""
     return {key: _as_images(key, value) for key, value in values.items()}
 
 

@@ -1,4 +1,4 @@
-"""Sides of a prepared set as a command's flags ask for them, and those of its feature network."""
+"""Training, validation and test side of a prepared set, and of the set of its feature network."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from mri_tf.task import Task
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """--split, --split-file, --train-size and --seed as given."""
+    """The flags --split, --split-file, --train-size and --seed."""
 
     mode: str | None
     file: Path | None
@@ -24,32 +24,36 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class Sides:
-    """Who is on which side, and what the training side held before it was limited."""
+    """The records of each side, and how they were chosen."""
 
     records: list[np.ndarray]  # positions in the prepared set: train, validation, test
-    mode: str  # how they were split
-    natural_counts: np.ndarray | None  # (classes,) of the whole training side of a classifier
+    mode: str  # file, column, patient, group or random
+    natural_counts: np.ndarray | None  # (classes,) of a classifier's training side, before a limit
 
 
-def choose_sides(prepared: Prepared, task: Task, how: SplitOptions) -> Sides:
-    """Sides of a prepared set as the flags ask for them; raises InputError."""
-    answered(task, prepared, np.arange(len(prepared)))  # one label a patient, where it answers for them
+def choose_sides(prepared: Prepared, task: Task, options: SplitOptions) -> Sides:
+    """Splits a prepared set as the options say.
+
+    Without a mode it is the set's split column if there is one, else by group, else by patient.
+    Raises InputError where that is not possible.
+    """
+    answered(task, prepared, np.arange(len(prepared)))  # refuses a patient with several labels
     labels, patients, groups = prepared.labels, prepared.patients, prepared.groups
-    mode = "file" if how.file else how.mode
+    mode = "file" if options.file else options.mode
     if not mode and any(prepared.splits):
         mode = "column"
     mode = mode or ("group" if any(groups) else "patient")
     limit = None
     if mode == "file":
-        named, limit = splits.read_split_file(how.file)
-        sides = splits.split_by_patients(named, patients, groups)
+        patient_lists, limit = splits.read_split_file(options.file)
+        sides = splits.split_by_patients(patient_lists, patients, groups)
     elif mode == "column":
         sides = splits.split_by_column(patients, groups, prepared.splits)
     else:
         units = units_of(prepared, mode)
-        sides = splits.split_units(units, labels, task.split_fractions, how.seed)
-    if how.train_size:
-        limit = splits.Limit(dict.fromkeys(task.class_names, how.train_size), how.seed)
+        sides = splits.split_units(units, labels, task.split_fractions, options.seed)
+    if options.train_size:
+        limit = splits.Limit(dict.fromkeys(task.class_names, options.train_size), options.seed)
     natural = None
     if task.kind == "classification":
         counted = answered(task, prepared, sides[0])
@@ -60,24 +64,24 @@ def choose_sides(prepared: Prepared, task: Task, how: SplitOptions) -> Sides:
 
 
 def units_of(prepared: Prepared, mode: str) -> np.ndarray:
-    """(records,) numbers of what a split by `mode` keeps whole: patient, group, or each record."""
+    """(records,) numbers of what a split by `mode` keeps whole: patients, groups or records."""
     if mode == "random":
         return np.arange(len(prepared))
-    tied = prepared.groups if mode == "group" else np.full(len(prepared), "")
-    return splits.tie_together(prepared.patients, tied)
+    groups = prepared.groups if mode == "group" else np.full(len(prepared), "")
+    return splits.tie_together(prepared.patients, groups)
 
 
 def _limited(
     sides: list[np.ndarray], prepared: Prepared, limit: splits.Limit, task: Task
 ) -> list[np.ndarray]:
-    """Training records (or patients, where a task answers for them) as limited, and a validation
-    side no larger than the training side."""
+    """Limits the training side (its patients, for a task with `bag`), and the validation side to no
+    more of each class than the training side."""
     unknown = sorted(set(limit.per_class) - set(prepared.class_names))
     if unknown:
         raise InputError(
-            "The limit of a split file names classes of the task.",
+            "The limit in the split file names classes that the task does not have.",
             first_few(unknown),
-            f"Classes: {', '.join(prepared.class_names)}.",
+            f"Its classes: {', '.join(prepared.class_names)}.",
         )
     labels, names = prepared.labels, prepared.record_ids
     most = {prepared.class_names.index(name): count for name, count in limit.per_class.items()}
@@ -85,10 +89,10 @@ def _limited(
     train = splits.limit_per_class(pools[0], labels, names, most, limit.seed)
     trained = {label: int(np.sum(labels[train] == label)) for label in np.unique(labels).tolist()}
     kept = [train, splits.limit_per_class(pools[1], labels, names, trained, limit.seed)]
-    if task.bag:
+    if task.bag:  # all records of the patients that are kept
         kept = [
-            side[np.isin(prepared.patients[side], prepared.patients[some])]
-            for side, some in zip(sides, kept, strict=False)
+            side[np.isin(prepared.patients[side], prepared.patients[first_records])]
+            for side, first_records in zip(sides[:2], kept, strict=True)
         ]
     return [*kept, sides[2]]
 
@@ -96,9 +100,21 @@ def _limited(
 def sides_for_features(
     features: Prepared, task: Task, prepared: Prepared, sides: list[np.ndarray], seed: int
 ) -> Sides:
-    """Sides of the feature set; who is held out from the classifier's training is test here too.
+    """Splits the set of a feature network: whom the classifier holds out is on its test side too.
 
-    Held out are patients by id and by pixels, and everybody in a group with one.
+    Args:
+        features: the feature network's prepared set.
+        task: the classifier's task, whose `split_fractions` are used.
+        prepared: the classifier's prepared set.
+        sides: the classifier's train, validation and test positions.
+        seed: of the split.
+
+    Returns:
+        Sides of `features`. On its test side are patients of the classifier's validation and test
+        side, by id and by pixels, and all that share a group with them.
+
+    Raises:
+        InputError: if no patient is left to train on.
     """
     held_out = np.concatenate(sides[1:])
     held_groups = sorted(set(prepared.groups[held_out]) - {""})
@@ -112,14 +128,14 @@ def sides_for_features(
     free = np.flatnonzero(~blocked)
     if not len(free):
         raise InputError(
-            "The feature network trains on patients that the classifier does not hold out.",
-            "none are left",
-            "Split by patient, name other data with --features-data, or use a variant without features.",
+            "The classifier holds out all patients that the feature network could train on.",
+            "no other patients",
+            "Split by patient, give other data with --features-data, or use a variant without features.",
         )
     column = features.splits[free]
     if set(column) >= {"train", "validation"}:
-        rest = [free[column == "test"], np.flatnonzero(blocked)]
-        records = [free[column == "train"], free[column == "validation"], np.concatenate(rest)]
+        test = np.concatenate([free[column == "test"], np.flatnonzero(blocked)])
+        records = [free[column == "train"], free[column == "validation"], test]
         return Sides(records, "column", None)
     if len(free) == len(features):
         records = splits.split_units(units, features.labels, task.split_fractions, seed)

@@ -1,7 +1,6 @@
-"""Who is trained on, who chooses the weights and who is only counted: splits by patient.
+"""Stratified random splits by patient, splits from a column or a file, and limits per class.
 
-Chance (`numpy.random.Generator` from a seed) decides among equals; stratification keeps the
-classes' shares alike. Sides are disjoint in patients for every input.
+No patient is on two sides. Random numbers come from `numpy.random.Generator` with a seed.
 """
 
 import hashlib
@@ -14,11 +13,12 @@ import numpy as np
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task.spec import SIDES
 
-MAX_ORDERS, UNITS_DEALT = 50, 50_000  # orders tried in a split; fewer where there are many units
+# Random orders tried in a split: 50, fewer where there are many units.
+MAX_ORDERS, UNITS_DEALT = 50, 50_000
 
 
 def tie_together(patients: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """A unit number a record: records that share a patient or a (non-empty) group share a unit."""
+    """(records,) unit numbers: records that share a patient or a (non-empty) group share a unit."""
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 
     def root(node):
@@ -40,12 +40,22 @@ def tie_together(patients: np.ndarray, groups: np.ndarray) -> np.ndarray:
 def split_units(
     units: np.ndarray, labels: np.ndarray, fractions: tuple[float, ...], seed: int
 ) -> list[np.ndarray]:
-    """Record positions a side, units whole, classes stratified; also folds, as equal fractions.
+    """Splits records at random, units kept whole and classes stratified.
 
-    `units` and `labels` have one entry a record. Units are dealt one by one in a seeded order to
-    the side whose class counts (and number of units) lie furthest below their share; of several
-    such orders the one with the best shares is kept. Every side gets at least one unit. Raises
-    InputError if there are fewer units than sides.
+    Units are dealt one by one, in a random order, to the side whose class counts (and number of units)
+    lie furthest below their share; of several such orders the one with the best shares is kept.
+
+    Args:
+        units: (records,) unit of each record, such as the numbers of `tie_together`.
+        labels: (records,) class of each record.
+        fractions: share of each side; equal ones give folds.
+        seed: of the random orders.
+
+    Returns:
+        Ascending record positions of each side; every side has at least one unit.
+
+    Raises:
+        InputError: if there are fewer units than sides.
     """
     names, unit_of = np.unique(units, return_inverse=True)
     if len(names) < len(fractions):
@@ -53,7 +63,7 @@ def split_units(
             f"A split into {len(fractions)} sides needs at least {len(fractions)} patients (or "
             "groups).",
             f"{len(names)}",
-            "Add patients, or name the sides with --split-file.",
+            "Add patients, or list the patients of each side in --split-file.",
         )
     classes, label_of = np.unique(labels, return_inverse=True)
     counts = np.zeros((len(names), len(classes) + 1))  # last column: the unit itself
@@ -90,13 +100,16 @@ def _deal(counts: np.ndarray, target: np.ndarray, order: np.ndarray) -> tuple[np
 def split_by_column(
     patients: np.ndarray, groups: np.ndarray, splits: np.ndarray
 ) -> list[np.ndarray]:
-    """Record positions a side from a `split` column; refuses a patient or group on two sides."""
+    """Record positions of each side from a `split` column (one entry a record).
+
+    Raises InputError for a patient or group on two sides.
+    """
     unknown = sorted(set(splits) - set(SIDES))
     if unknown:
         raise InputError(
-            f"The split column holds {', '.join(SIDES)} in every row.",
+            f"The split column must hold {', '.join(SIDES[:2])} or {SIDES[2]} in every row.",
             first_few(repr(value) for value in unknown),
-            "Correct the column, or split by patient with --split patient.",
+            "Fill in the column, or split at random with --split patient.",
         )
     sides = [np.flatnonzero(splits == side) for side in SIDES]
     return _checked(sides, patients, groups, "split column")
@@ -104,16 +117,16 @@ def split_by_column(
 
 @dataclass(frozen=True)
 class Limit:
-    """How many records of a class the training side may hold, drawn with a seed of their own."""
+    """How many records of each class the training side may hold, and the seed that draws them."""
 
     per_class: dict[str, int]  # class name -> most records; a class not named is kept whole
     seed: int
 
 
 def read_split_file(path: Path) -> tuple[dict[str, list[str]], Limit | None]:
-    """Patients a side from JSON `{"train": [patient, ...], "validation": ..., "test": ...}`.
+    """Reads the patients of each side: `{"train": [patient, ...], "validation": ..., "test": ...}`.
 
-    `"limit": {"per_class": {class: most}, "seed": n}` beside the sides is optional.
+    `"limit": {"per_class": {class: most}, "seed": n}` beside the sides is optional. Raises InputError.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -124,9 +137,9 @@ def read_split_file(path: Path) -> tuple[dict[str, list[str]], Limit | None]:
             limit = Limit(per_class, int(limit["seed"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            '--split-file is JSON: {"train": [patient ids], "validation": [...], "test": [...]}.',
+            "Cannot read the split file.",
             f"{path} ({type(error).__name__}: {error})",
-            "Correct the file.",
+            'It must be JSON: {"train": [patient ids], "validation": [...], "test": [...]}.',
         ) from None
     return patients, limit
 
@@ -134,13 +147,13 @@ def read_split_file(path: Path) -> tuple[dict[str, list[str]], Limit | None]:
 def split_by_patients(
     sides: dict[str, list[str]], patients: np.ndarray, groups: np.ndarray
 ) -> list[np.ndarray]:
-    """Record positions a side from patient ids a side, those of `read_split_file`."""
+    """Record positions of each side from its patient ids, as `read_split_file` returns them."""
     missing = sorted(set().union(*sides.values()) - set(patients))
     if missing:
         raise InputError(
-            "--split-file names patients of the prepared set.",
-            f"unknown: {first_few(missing)}",
-            "Use the ids of the prepared set.",
+            "--split-file names patients that are not in the prepared set.",
+            first_few(missing),
+            "Use the patient ids of the prepared set.",
         )
     records = [np.flatnonzero(np.isin(patients, sorted(sides[side]))) for side in SIDES]
     return _checked(records, patients, groups, "split file")
@@ -149,9 +162,9 @@ def split_by_patients(
 def limit_per_class(
     positions: np.ndarray, labels: np.ndarray, names: np.ndarray, most: dict[int, int], seed: int
 ) -> np.ndarray:
-    """At most `most[label]` records of each class; larger draws hold smaller ones.
+    """Draws at most `most[label]` records of each class; a larger draw contains the smaller ones.
 
-    The order comes from the seed and the record's name alone, so that the same records are drawn
+    The order depends on the seed and the record ids (`names`) alone, so that the same records are drawn
     from a set that was prepared another way.
     """
     def lot(position: int) -> bytes:
@@ -166,25 +179,26 @@ def limit_per_class(
 
 def _list(value) -> list:
     if not isinstance(value, list):
-        raise TypeError("a side is a list")
+        raise TypeError("a side must be a list of patient ids")
     return value
 
 
 def _checked(
-    sides: list[np.ndarray], patients: np.ndarray, groups: np.ndarray, what: str
+    sides: list[np.ndarray], patients: np.ndarray, groups: np.ndarray, source: str
 ) -> list[np.ndarray]:
     for name, side in zip(SIDES, sides, strict=True):
         if not len(side):
             raise InputError(
-                f"The {what} gives every side at least one patient.", f"none in {name}", "Add one."
+                f"The {source} must give every side at least one patient.", f"no patient in {name}",
+                f"Add a patient to {name}.",
             )
     for first, second in ((0, 1), (0, 2), (1, 2)):
         for kind, names in (("patient", patients), ("group", groups)):
-            both = sorted((set(names[sides[first]]) & set(names[sides[second]])) - {""})
-            if both:
+            shared = sorted((set(names[sides[first]]) & set(names[sides[second]])) - {""})
+            if shared:
                 raise InputError(
-                    f"A {kind} is on one side of a {what} only.",
-                    f"in {SIDES[first]} and {SIDES[second]}: {first_few(both)}",
-                    f"Correct it: a {kind} on two sides makes every number too good.",
+                    f"The {source} puts a {kind} on two sides, which makes every number too good.",
+                    f"in {SIDES[first]} and {SIDES[second]}: {first_few(shared)}",
+                    f"Move all records of the {kind} to one side.",
                 )
     return sides

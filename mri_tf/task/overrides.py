@@ -2,13 +2,12 @@
 
 import ast
 import dataclasses
-import difflib
 import typing
 from typing import Any
 
+from mri_tf.core.arguments import did_you_mean, type_name
 from mri_tf.core.errors import InputError
 from mri_tf.task import Task
-from mri_tf.task.spec import type_name
 
 
 def with_values(task: Task, values: dict[str, Any]) -> Task:
@@ -51,7 +50,7 @@ def parse_assignment(task: Task, text: str) -> tuple[str, Any]:
         if key not in hints:
             raise _unknown_key(key, key, sorted(hints)) from None
         raise InputError(
-            f"{key} of task {task.name} takes a {type_name(hints[key])}.",
+            f"{key} of task {task.name} must be a {type_name(hints[key])}.",
             raw,
             f"For example --set {key}={getattr(task, key)!r}.",
         ) from None
@@ -67,6 +66,6 @@ def _with_inner(values: dict, path: list[str], value: Any, key: str) -> dict:
 
 
 def _unknown_key(key: str, word: str, known: list[str]) -> InputError:
-    near = difflib.get_close_matches(word, known, n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
-    return InputError("--set and variants take keys of the task.", key, hint)
+    return InputError(
+        "--set and variants take only fields of the task.", key, did_you_mean(word, known)
+    )

@@ -1,43 +1,196 @@
-"""The dictionaries of a task as frozen dataclasses, checked once."""
+"""A task's dictionaries as frozen dataclasses, checked: Patch, Box, Spacing, Bag and FineTuning.
 
+`patch_of(task)`, `box_of`, `spacing_of`, `bag_of` and `fine_tuning_of` build them from the task's plain
+values; they return None for an empty dictionary (`fine_tuning_of` the defaults) and raise InputError
+for a misspelt key, a wrong type or a value out of range.
+"""
+
+import dataclasses
+import math
+import re
 from dataclasses import dataclass, field
 
+from mri_tf.core.arguments import check_arguments
+from mri_tf.core.errors import InputError
+from mri_tf.task.spec import Task
+
 AROUND = ("mask", "brain")
+POOLINGS = ("mean", "attention")
+OPTIMIZERS = ("adam", "sgd", "adamw")
 
 
-def patch_settings(
-    *, shape: tuple[int, int, int], foreground_share: float = 0.5, overlap: float = 0.5
-) -> dict:
-    """The values of `patch` in a task; overlap is that of the windows when a volume is predicted."""
-    return {"shape": shape, "foreground_share": foreground_share, "overlap": overlap}
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """What a 3D segmentation network sees of a volume at a time."""
+
+    shape: tuple[int, int, int]  # (depth, rows, columns) in voxels
+    foreground_share: float = 0.5  # of the training patches, centred on a voxel of the mask
+    overlap: float = 0.5  # of neighbouring windows when a whole volume is predicted
 
 
-def box_settings(*, around: str, grid: tuple[int, int, int], margin_voxels: int = 10) -> dict:
-    """The values of `box` in a task."""
-    return {"around": around, "grid": grid, "margin_voxels": margin_voxels}
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """The cube around the mask or the brain that a 3D classifier sees, resampled to `grid`."""
+
+    around: str  # mask or brain
+    grid: tuple[int, int, int]  # (depth, rows, columns) of the network's input
+    margin_voxels: int = 10  # on each side of what lies inside
 
 
-def spacing_settings(*, grid: tuple[int, int], margin_mm: float = 6.0, medians: float = 1.0) -> dict:
-    """The values of `spacing` in a task: pixels of the network are `medians` fitted medians wide."""
-    return {"grid": grid, "margin_mm": margin_mm, "medians": medians}
+@dataclass(frozen=True, kw_only=True)
+class Spacing:
+    """Slices cut to their mask and resampled to one spacing, fitted on the training side."""
+
+    grid: tuple[int, int]  # (rows, columns) of the network's input
+    margin_mm: float = 6.0  # kept around the mask
+    medians: float = 1.0  # width of a network pixel in median spacings of the training side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bag:
+    """How the slices of a patient become one answer."""
+
+    pooling: str = "mean"  # of the slices' probabilities: all alike, or weighed by attention
+    attention_units: int = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Variables with a learning rate of their own, instead of the task's."""
+    """Variables that train at another learning rate than the task's."""
 
-    variables: str  # regex of paths
+    variables: str  # regular expression of whole variable paths
     learning_rate: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuning:
-    """What a task's `fine_tune` may hold; without any of it all layers train, by Adam."""
+    """Which variables train, how fast, and how that decays; by default all, by Adam."""
 
-    train: str | tuple[str, ...] = ()  # regexes of the variables that train; none: all
-    groups: dict = field(default_factory=dict)  # name -> values of a Group
+    train: str | tuple[str, ...] = ()  # regular expressions of the variables that train; none: all
+    groups: dict = field(default_factory=dict)  # name -> Group
     optimizer: str = "adam"
     momentum: float = 0.0  # of sgd
     weight_decay: float = 0.0  # of adamw: decoupled (Loshchilov and Hutter 2019), of kernels alone
     decay: float = 1.0  # factor on every learning rate
     decay_every: int = 1  # epochs; 7 with decay=0.1 is StepLR(7, 0.1)
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """`train` as a tuple of regular expressions."""
+        patterns = [self.train] if isinstance(self.train, str) else self.train
+        return tuple(pattern for pattern in patterns if pattern)
+
+
+def check_settings(task: Task) -> None:
+    """Raises InputError for settings that do not exist, are out of range or exclude each other."""
+    cuts = [name for name in ("patch", "box", "spacing") if getattr(task, name)]
+    _require(len(cuts) < 2, "A task takes at most one of patch, box and spacing.", ", ".join(cuts))
+    patch_of(task)
+    box = box_of(task)
+    spacing_of(task)
+    bag_of(task)
+    fine_tuning_of(task)
+    _require(
+        bool(task.boxes_from) == (box is not None and box.around == "mask"),
+        'boxes_from and box=dict(around="mask", ...) need each other.',
+        "boxes_from alone" if task.boxes_from else "box without boxes_from",
+    )
+
+
+def patch_of(task: Task) -> Patch | None:
+    """The task's `patch`, checked; None if the network sees whole images."""
+    if not task.patch:
+        return None
+    patch = _built(Patch, "patch", task.patch)
+    _require(
+        len(task.image_shape) == 3
+        and all(0 < side <= size for side, size in zip(patch.shape, task.image_shape, strict=True)),
+        f"patch.shape must be (depth, rows, columns) within image_shape {task.image_shape}.",
+        patch.shape,
+    )
+    share = patch.foreground_share
+    _require(0 <= share <= 1, "patch.foreground_share must lie between 0 and 1.", share)
+    _require(task.kind == "segmentation", "patch is only for segmentation tasks.", task.kind)
+    return patch
+
+
+def box_of(task: Task) -> Box | None:
+    """The task's `box`, checked; None if it has none."""
+    if not task.box:
+        return None
+    box = _built(Box, "box", task.box)
+    _require(box.around in AROUND, f"box.around must be {' or '.join(AROUND)}.", box.around)
+    _require(len(task.image_shape) == 3, "box is only for 3D images.", f"image_shape {task.image_shape}")
+    return box
+
+
+def spacing_of(task: Task) -> Spacing | None:
+    """The task's `spacing`, checked; None if it has none."""
+    if not task.spacing:
+        return None
+    spacing = _built(Spacing, "spacing", task.spacing)
+    _require(
+        len(task.image_shape) == 2 and task.kind == "classification",
+        "spacing is only for classification of 2D slices.", f"{task.kind} of {task.image_shape}",
+    )  # fmt: skip
+    _require(min(spacing.grid) >= 1, "spacing.grid must be at least 1 pixel wide.", spacing.grid)
+    _require(spacing.margin_mm >= 0, "spacing.margin_mm must be at least 0.", spacing.margin_mm)
+    _require(spacing.medians > 0, "spacing.medians must be positive.", spacing.medians)
+    return spacing
+
+
+def bag_of(task: Task) -> Bag | None:
+    """The task's `bag`, checked; None if single images are classified."""
+    if not task.bag:
+        return None
+    bag = _built(Bag, "bag", task.bag)
+    _require(bag.pooling in POOLINGS, f"bag.pooling must be {' or '.join(POOLINGS)}.", bag.pooling)
+    return bag
+
+
+def fine_tuning_of(task: Task) -> FineTuning:
+    """The task's `fine_tune`, checked as far as it can be without a network."""
+    tuning = _built(FineTuning, "fine_tune", task.fine_tune)
+    groups = {}
+    for name, values in tuning.groups.items():
+        _require(
+            name.isidentifier() and name not in OPTIMIZERS,
+            "fine_tune.groups must have names of letters, digits and _, other than "
+            f"{', '.join(OPTIMIZERS)}.",
+            name,
+        )
+        group = groups[name] = _built(Group, f"fine_tune.groups.{name}", values)
+        _require(
+            0 < group.learning_rate < math.inf,
+            f"fine_tune.groups.{name}.learning_rate must be positive.", group.learning_rate,
+        )  # fmt: skip
+    for pattern in (*tuning.patterns, *(group.variables for group in groups.values())):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            rule = "fine_tune.train and fine_tune.groups take regular expressions."
+            _require(False, rule, f"{pattern}: {error}")
+    optimizer, known = tuning.optimizer, ", ".join(OPTIMIZERS)
+    _require(optimizer in OPTIMIZERS, f"fine_tune.optimizer must be one of {known}.", optimizer)
+    for name, user in (("momentum", "sgd"), ("weight_decay", "adamw")):
+        value = getattr(tuning, name)
+        _require(0 <= value < 1, f"fine_tune.{name} must be at least 0 and below 1.", value)
+        _require(
+            not value or optimizer == user, f"fine_tune.{name} is only for optimizer {user}.", optimizer
+        )
+    _require(0 < tuning.decay <= 1, "fine_tune.decay must be positive and at most 1.", tuning.decay)
+    _require(
+        tuning.decay_every >= 1, "fine_tune.decay_every must be at least 1 epoch.", tuning.decay_every
+    )
+    return dataclasses.replace(tuning, groups=groups)
+
+
+def _built(settings: type, name: str, values: dict):
+    """The dataclass `settings` from the dictionary `name` of a task, its keys and types checked."""
+    check_arguments(name, settings, values)
+    return settings(**values)
+
+
+def _require(holds: bool, rule: str, received: object) -> None:
+    if not holds:
+        raise InputError(rule, received, "Change it in the task file or with --set.")

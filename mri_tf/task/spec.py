@@ -11,8 +11,10 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any
 
+from mri_tf.core.arguments import type_name
 from mri_tf.core.errors import InputError
 
+SIDES = ("train", "validation", "test")
 KINDS = ("classification", "segmentation")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
@@ -69,7 +71,7 @@ class Task:
     patience: int = 0  # epochs without a better validation before training stops; 0: never
     learning_rate: float = 1e-3
     # Which variables train, learning rates a group, the optimizer and its decay: FineTuning of
-    # mri_tf/network/fine_tuning.py. Empty: all layers, by Adam.
+    # mri_tf/task/settings.py. Empty: all layers, by Adam.
     fine_tune: dict = field(default_factory=dict)
     demo_patients: int = 24  # of the phantom, where no data is named
     variants: dict = field(default_factory=dict)  # name -> {dotted key: value}
@@ -203,7 +205,7 @@ def _normalised(value: Any, hint: Any, name: str) -> Any:
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     raise InputError(
-        f"{name} of a task is a {type_name(hint)}.",
+        f"{name} of a task must be a {type_name(hint)}.",
         f"{value!r} ({type(value).__name__})",
         f"Change {name} in the task file or in --set.",
     )
@@ -224,15 +226,6 @@ def _tuples(value: Any, name: str) -> Any:
     )
 
 
-def type_name(hint: Any) -> str:
-    if typing.get_origin(hint) is tuple:
-        return f"list of {typing.get_args(hint)[0].__name__}"
-    return hint.__name__
-
-
 def _require(holds: bool, name: str, rule: str, received: Any) -> None:
     if not holds:
         raise InputError(f"{name} of a task {rule}.", received, "Change it in the task file.")
-
-
-SIDES = ("train", "validation", "test")

@@ -22,7 +22,7 @@ from mri_tf.network.build import (
     takes_weights,
     wrap_for_training,
 )
-from mri_tf.network.fine_tuning import callbacks_of, fine_tuning, make_optimizer
+from mri_tf.network.fine_tuning import callbacks_of, make_optimizer
 from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.bags import BagPlan
 from mri_tf.pipeline.batches import report_damage
@@ -33,10 +33,11 @@ from mri_tf.pipeline.spacing import fit_spacing
 from mri_tf.pipeline.subset import RECORDS_PER_BATCH, Subset
 from mri_tf.splits.leakage import seen_by
 from mri_tf.splits.sides import Sides
-from mri_tf.splits.units import studies_of, study_spacing
+from mri_tf.splits.units import case_spacing, cases_of
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FINISHED, RUNNING, Run, locked, positions_of, start_or_continue
 from mri_tf.task import Task
+from mri_tf.task.settings import fine_tuning_of
 from mri_tf.task.spec import SIDES, to_json
 from mri_tf.train.checkpoint import FILE, TrainingState
 from mri_tf.train.devices import has_accelerator, strategy
@@ -180,7 +181,7 @@ def _build_network(
             keras.config.set_dtype_policy("float32")
         prefix, suffix = (split_at_frozen(parts.network) if task.feature_bank else None) or (None, None)
         trained = wrap_for_training(task, parts, suffix) if prefix else whole
-        settings = fine_tuning(task.fine_tune)
+        settings = fine_tuning_of(task)
         trained.compile(
             optimizer=make_optimizer(settings, task.learning_rate, trained.trainable_variables),
             loss=weighted_cross_entropy(class_weights(counts, task.loss_weights)),
@@ -249,8 +250,8 @@ def fit_on_training_side(training: Subset, seed: int) -> dict:
     """What is fitted to data and stored in the run, from the training side alone."""
     task, prepared = training.task, training.prepared
     if task.spacing:
-        cases = studies_of(prepared, training.records)
-        return fit_spacing(np.array([study_spacing(prepared, case) for case in cases]))
+        cases = cases_of(prepared, training.records)
+        return fit_spacing(np.array([case_spacing(prepared, case) for case in cases]))
     if not task.intensity_classes:
         return {}
     batches = training.raw_batches(RECORDS_PER_BATCH)

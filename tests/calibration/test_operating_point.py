@@ -12,9 +12,9 @@ from sklearn.metrics import balanced_accuracy_score, roc_curve
 
 from mri_tf.calibration.operating_point import (
     OperatingPoint,
+    check_criterion,
     choose_operating_point,
     decide,
-    parse_criterion,
 )
 from mri_tf.core.errors import InputError
 from mri_tf.metrics.net_benefit import decision_curve, net_benefit
@@ -226,13 +226,13 @@ def test_a_class_that_is_expected_nowhere_is_not_missed():
 )  # fmt: skip
 def test_a_criterion_that_is_not_one_is_refused(criterion):
     with pytest.raises(InputError):
-        parse_criterion(criterion)
+        check_criterion(criterion, 2)
 
 
 def test_a_criterion_is_read_from_a_name_or_a_dictionary():
-    assert parse_criterion("accuracy") == ("accuracy", None)
-    assert parse_criterion({"criterion": "balanced_accuracy"}) == ("balanced_accuracy", None)
-    assert parse_criterion(AT_SPECIFICITY) == ("sensitivity_at_specificity", 0.9)
+    assert check_criterion("accuracy", 3) == ("accuracy", None)
+    assert check_criterion({"criterion": "balanced_accuracy"}, 3) == ("balanced_accuracy", None)
+    assert check_criterion(AT_SPECIFICITY, 2) == ("sensitivity_at_specificity", 0.9)
 
 
 def test_a_fixed_specificity_of_three_classes_is_refused():

@@ -6,12 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from mri_tf.calibration.prediction_sets import (
-    ALL_CLASSES,
-    fit_conformal,
-    prediction_sets,
-    resplit_coverage,
-)
+from mri_tf.calibration.prediction_sets import ALL_CLASSES, fit_conformal, prediction_sets
 from mri_tf.core.errors import InputError
 
 CLASSES = 3
@@ -69,22 +64,6 @@ def test_who_has_many_records_counts_no_more_than_who_has_one():
     assert mean_coverage(records, fit=by_record, **how) < 0.86
 
 
-def test_resplits_of_one_set_of_patients_cover_as_promised():
-    probabilities, truth, patients = simulated(np.random.default_rng(1), np.full(300, 17))
-    found = resplit_coverage(probabilities, truth, patients)
-    assert found.mean == pytest.approx(0.9, abs=0.02)
-    assert 0 < found.sd < 0.05
-    assert 1 < found.mean_size < CLASSES
-    assert found == resplit_coverage(probabilities, truth, patients)
-    assert found != resplit_coverage(probabilities, truth, patients, seed=1)
-
-
-def test_resplits_count_patients_not_records():
-    how = dict(alike=0.8, harder=2.5)
-    probabilities, truth, patients = simulated(np.random.default_rng(4), np.tile([1, 30], 150), **how)
-    assert resplit_coverage(probabilities, truth, patients).mean == pytest.approx(0.9, abs=0.02)
-
-
 # ---- closed forms
 
 
@@ -131,8 +110,3 @@ def test_a_higher_level_never_takes_a_class_out_of_a_set(seed, patients, one, ot
 def test_a_level_is_a_share(level):
     with pytest.raises(InputError, match="between 0 and 1"):
         fit_conformal(np.array([[0.5, 0.5]]), np.array([0]), np.array(["a"]), level)
-
-
-def test_coverage_of_one_patient_is_refused():
-    with pytest.raises(InputError, match="two patients"):
-        resplit_coverage(np.array([[0.5, 0.5]]), np.array([0]), np.array(["a"]))

@@ -10,7 +10,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
 from mri_tf.calibration.class_balance import trained_shares, validation_weights
-from mri_tf.calibration.temperature import calibrated, correct_prior, fit_temperature, prior_offsets
+from mri_tf.calibration.temperature import calibrated, fit_temperature, prior_offsets
 from mri_tf.metrics.reliability import reliability_curve
 
 EVEN = np.ones(3) / 3
@@ -190,11 +190,41 @@ def test_calibrated_rows_sum_to_one_and_keep_the_order_of_records(rows, temperat
 
 @given(ROWS, SHARES, SHARES)
 @settings(max_examples=60, deadline=None)
-def test_at_temperature_one_only_the_prior_is_corrected(rows, trained, wanted):
-    np.testing.assert_allclose(
-        calibrated(rows, 1.0, trained, wanted), correct_prior(rows, trained, wanted)
-    )
+def test_a_correction_there_and_back_changes_nothing(rows, trained, wanted):
+    there = calibrated(rows, 1.0, trained, wanted)
+    np.testing.assert_allclose(there.sum(axis=-1), 1)
+    np.testing.assert_allclose(calibrated(there, 1.0, wanted, trained), rows)
     np.testing.assert_allclose(calibrated(rows, 1.0, trained, trained), rows)
+
+
+def test_a_new_prior_is_bayes_rule():
+    # Trained on equal shares, wanted 0.9 and 0.1: 0.6 x 0.9 against 0.4 x 0.1.
+    corrected = calibrated(np.array([[0.6, 0.4]]), 1.0, np.array([0.5, 0.5]), np.array([0.9, 0.1]))
+    np.testing.assert_allclose(corrected, [[0.54 / 0.58, 0.04 / 0.58]])
+
+
+def test_the_correction_finds_the_posterior_of_a_gaussian_pair():
+    x = np.linspace(-3, 3, 13)
+    densities = np.stack([np.exp(-((x - mean) ** 2) / 2) for mean in (-1, 0, 1)], axis=-1)
+
+    def posterior(prior):
+        joint = densities * prior
+        return joint / joint.sum(axis=-1, keepdims=True)
+
+    trained, wanted = np.array([0.2, 0.3, 0.5]), np.array([0.7, 0.2, 0.1])
+    np.testing.assert_allclose(calibrated(posterior(trained), 1.0, trained, wanted), posterior(wanted))
+
+
+def test_the_scale_of_the_shares_does_not_matter():
+    probabilities = np.array([[0.2, 0.3, 0.5]])
+    one = calibrated(probabilities, 1.0, np.array([0.1, 0.3, 0.6]), np.array([0.5, 0.25, 0.25]))
+    other = calibrated(probabilities, 1.0, np.array([10, 30, 60]), np.array([2, 1, 1]))
+    np.testing.assert_allclose(one, other)
+
+
+def test_a_class_that_is_wanted_nowhere_gets_nothing():
+    corrected = calibrated(np.array([[0.2, 0.3, 0.5]]), 1.0, np.ones(3), np.array([1, 1, 0]))
+    np.testing.assert_allclose(corrected, [[0.4, 0.6, 0]])
 
 
 def test_probabilities_that_underflowed_stay_finite():

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from mri_tf.calibration.temperature import correct_prior
 from mri_tf.metrics import (
     accuracy,
     balanced_accuracy,
@@ -211,49 +210,3 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says(records):
         result = with_interval(accuracy, counts)
         covered += result["low"] <= share <= result["high"]
     assert covered >= 85
-
-
-# ---- priors
-
-
-def test_a_new_prior_is_bayes_rule():
-    # Trained on equal shares, wanted 0.9 and 0.1: 0.6 x 0.9 against 0.4 x 0.1.
-    corrected = correct_prior(np.array([[0.6, 0.4]]), np.array([0.5, 0.5]), np.array([0.9, 0.1]))
-    np.testing.assert_allclose(corrected, [[0.54 / 0.58, 0.04 / 0.58]])
-
-
-def test_the_correction_finds_the_posterior_of_a_gaussian_pair():
-    x = np.linspace(-3, 3, 13)
-    densities = np.stack([np.exp(-((x - mean) ** 2) / 2) for mean in (-1, 0, 1)], axis=-1)
-
-    def posterior(prior):
-        joint = densities * prior
-        return joint / joint.sum(axis=-1, keepdims=True)
-
-    trained, wanted = np.array([0.2, 0.3, 0.5]), np.array([0.7, 0.2, 0.1])
-    np.testing.assert_allclose(correct_prior(posterior(trained), trained, wanted), posterior(wanted))
-
-
-SHARES = st.lists(st.floats(0.01, 1), min_size=3, max_size=3).map(np.array)
-
-
-@given(st.lists(SHARES, min_size=1, max_size=5), SHARES, SHARES)
-@settings(max_examples=60, deadline=None)
-def test_a_correction_there_and_back_changes_nothing(rows, trained, wanted):
-    probabilities = np.array(rows) / np.sum(rows, axis=-1, keepdims=True)
-    there = correct_prior(probabilities, trained, wanted)
-    np.testing.assert_allclose(there.sum(axis=-1), 1)
-    np.testing.assert_allclose(correct_prior(there, wanted, trained), probabilities)
-    np.testing.assert_allclose(correct_prior(probabilities, trained, trained), probabilities)
-
-
-def test_the_scale_of_the_shares_does_not_matter():
-    probabilities = np.array([[0.2, 0.3, 0.5]])
-    one = correct_prior(probabilities, np.array([0.1, 0.3, 0.6]), np.array([0.5, 0.25, 0.25]))
-    other = correct_prior(probabilities, np.array([10, 30, 60]), np.array([2, 1, 1]))
-    np.testing.assert_allclose(one, other)
-
-
-def test_a_class_that_is_wanted_nowhere_gets_nothing():
-    corrected = correct_prior(np.array([[0.2, 0.3, 0.5]]), np.ones(3), np.array([1, 1, 0]))
-    np.testing.assert_allclose(corrected, [[0.4, 0.6, 0]])

@@ -1,5 +1,7 @@
 """A patient's answer is the mean over its slices, whatever the batch and however many there are."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,10 +9,12 @@ import tensorflow as tf
 from keras import layers
 
 from mri_tf.core.errors import InputError
-from mri_tf.network.bags import SLICE_PROBABILITIES, bag_network, check_bag, scorer
+from mri_tf.network.bags import SLICE_PROBABILITIES, bag_network, scorer
 from mri_tf.pipeline.bags import BagPlan, pad_slices, plain_bag_batches, present_slices
 from mri_tf.pipeline.epoch_plan import TrainingPlan
 from mri_tf.splits.units import bags_of
+from mri_tf.task import Task
+from mri_tf.task.settings import Bag, bag_of
 
 SIZES = (3, 1, 5)
 
@@ -56,7 +60,7 @@ def test_a_patient_s_probabilities_are_the_mean_of_its_slices_probabilities(netw
 
 
 def test_a_patient_s_answer_does_not_depend_on_the_batch_around_it(network, slices):
-    model = bag_network(network, scorer(pooling="attention", attention_units=4))
+    model = bag_network(network, scorer(Bag(pooling="attention", attention_units=4)))
     padded, present = _padded(tf.constant(slices))
     together = model.predict_on_batch([padded, present])
     alone = model.predict_on_batch([padded[1:2, :1], present[1:2, :1]])
@@ -80,7 +84,7 @@ def test_padding_reaches_neither_batch_norm_nor_the_gradient(slices):
 
 def test_equal_attention_is_the_mean_and_a_high_score_decides_alone(network, slices):
     keras.utils.set_random_seed(2)  # no two slices of the first patient have nearly the same score
-    score = scorer(pooling="attention", attention_units=4)
+    score = scorer(Bag(pooling="attention", attention_units=4))
     model = bag_network(network, score)
     padded, present = _padded(tf.constant(slices))
     hidden, answer = score.layers
@@ -104,10 +108,11 @@ def test_the_probabilities_of_single_slices_stand_beside_the_patient_s(network, 
 
 
 def test_unknown_poolings_and_misspelt_values_are_refused():
-    check_bag({"pooling": "attention", "attention_units": 8})
+    task = Task("t", ("mri",), (8, 8), ("a", "b"), "vgg", bag=dict(pooling="attention"))
+    assert bag_of(task) == Bag(pooling="attention", attention_units=64)
     for bag in ({"pooling": "max"}, {"poling": "mean"}):
         with pytest.raises(InputError, match="pooling"):
-            check_bag(bag)
+            bag_of(dataclasses.replace(task, bag=bag))
 
 
 class _Set:

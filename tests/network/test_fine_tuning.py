@@ -19,14 +19,13 @@ from mri_tf.network.build import build_parts, check_task, load_network
 from mri_tf.network.fine_tuning import (
     DecayLearningRates,
     callbacks_of,
-    fine_tuning,
     freeze,
     make_optimizer,
 )
 from mri_tf.store.run import start_or_continue
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import parse_assignment, with_values
-from mri_tf.task.settings import FineTuning
+from mri_tf.task.settings import FineTuning, Group, fine_tuning_of
 from mri_tf.train.fit import fit_run, new_run
 
 HEAD = "probabilities/.*"
@@ -79,7 +78,7 @@ def _values(network):
 
 def test_only_what_is_named_trains_and_the_network_says_so_before_it_is_compiled():
     network = _network()
-    freeze(network, fine_tuning(dict(train=("b_(conv|bn)/.*", HEAD))))
+    freeze(network, FineTuning(train=("b_(conv|bn)/.*", HEAD)))
     assert {v.path.split("/")[0] for v in network.trainable_variables} == {
         "b_conv", "b_bn", "probabilities",
     }  # fmt: skip
@@ -92,7 +91,7 @@ def test_only_what_is_named_trains_and_the_network_says_so_before_it_is_compiled
 
 def test_the_statistics_of_a_frozen_batch_norm_do_not_move_and_it_stays_in_inference_mode():
     network = _network()
-    freeze(network, fine_tuning(dict(train=HEAD)))
+    freeze(network, FineTuning(train=HEAD))
     layer = network.get_layer("a_bn")
     image = np.random.default_rng(1).normal(5, 3, (4, 8, 8, 1)).astype(np.float32)
     view = keras.Model(network.input, layer.output)
@@ -107,7 +106,7 @@ def test_the_statistics_of_a_frozen_batch_norm_do_not_move_and_it_stays_in_infer
 
 def test_one_variable_of_a_layer_can_train_alone():
     network = _network()
-    freeze(network, fine_tuning(dict(train=(".*/bias",))))
+    freeze(network, FineTuning(train=(".*/bias",)))
     assert [v.path for v in network.trainable_variables] == [
         "a_conv/bias", "b_conv/bias", "probabilities/bias",
     ]  # fmt: skip
@@ -116,10 +115,10 @@ def test_one_variable_of_a_layer_can_train_alone():
 def test_what_the_builder_froze_stays_frozen():
     network = _network()
     network.get_layer("a_conv").trainable = False
-    freeze(network, fine_tuning(dict(train=".*")))
+    freeze(network, FineTuning(train=".*"))
     assert not network.get_layer("a_conv").trainable
     with pytest.raises(InputError, match="matches none"):
-        freeze(network, fine_tuning(dict(train=("a_conv/.*", HEAD))))
+        freeze(network, FineTuning(train=("a_conv/.*", HEAD)))
 
 
 # ---- learning rates
@@ -127,11 +126,10 @@ def test_what_the_builder_froze_stays_frozen():
 
 def test_a_group_moves_at_its_own_learning_rate():
     """The first step of SGD is the learning rate times the gradient, in every group."""
-    settings = fine_tuning(
-        dict(optimizer="sgd", groups=dict(slow=dict(variables="b_.*", learning_rate=0.001)))
-    )
+    slow = Group(variables="b_.*", learning_rate=0.001)
+    settings = FineTuning(optimizer="sgd", groups=dict(slow=slow))
     moved = []
-    for one in (settings, fine_tuning(dict(optimizer="sgd"))):
+    for one in (settings, FineTuning(optimizer="sgd")):
         network = _network()
         before = _values(network)
         optimizer = make_optimizer(one, 0.1, network.trainable_variables)
@@ -147,14 +145,14 @@ def test_a_group_moves_at_its_own_learning_rate():
 def test_sgd_with_momentum_is_its_recursion():
     """v <- m v - r g, w <- w + v, on a loss with gradient 1."""
     variable = keras.Variable(np.zeros(1), name="w")
-    optimizer = make_optimizer(fine_tuning(dict(optimizer="sgd", momentum=0.5)), 0.1, [variable])
+    optimizer = make_optimizer(FineTuning(optimizer="sgd", momentum=0.5), 0.1, [variable])
     for _ in range(3):
         optimizer.apply([np.ones(1, np.float32)], [variable])
     np.testing.assert_allclose(variable, [-(0.1 + 0.15 + 0.175)], rtol=1e-6)
 
 
 def test_weight_decay_shrinks_kernels_and_neither_biases_nor_batch_norm():
-    settings = fine_tuning(dict(optimizer="adamw", weight_decay=0.5))
+    settings = FineTuning(optimizer="adamw", weight_decay=0.5)
     network = _network()
     for variable in network.trainable_variables:
         variable.assign(keras.ops.ones_like(variable))
@@ -167,9 +165,9 @@ def test_weight_decay_shrinks_kernels_and_neither_biases_nor_batch_norm():
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
-@pytest.mark.parametrize("groups", [{}, dict(slow=dict(variables="b_.*", learning_rate=1e-3))])
+@pytest.mark.parametrize("groups", [{}, dict(slow=Group(variables="b_.*", learning_rate=1e-3))])
 def test_rates_decay_by_steps_of_epochs_in_every_group(groups, policy):
-    settings = fine_tuning(dict(groups=groups, decay=0.1, decay_every=2, optimizer="sgd"))
+    settings = FineTuning(groups=groups, decay=0.1, decay_every=2, optimizer="sgd")
     history = _learn(_network(), settings, 0.5, epochs=5, policy=policy)
     assert history["learning_rate_sgd"] == pytest.approx([0.5, 0.5, 0.05, 0.05, 0.005])
     if groups:
@@ -192,11 +190,11 @@ def test_without_values_the_optimizer_is_plain_adam_and_nothing_is_called_back()
 @pytest.mark.parametrize("values, words", [
     (dict(trains=HEAD), "Did you mean train"),
     (dict(optimizer="lion"), "adam, sgd, adamw"),
-    (dict(train=("(",)), "regexes"),
+    (dict(train=("(",)), "regular expressions"),
     (dict(train=3), "fine_tune.train"),
-    (dict(momentum=0.9), "momentum is for sgd"),
+    (dict(momentum=0.9), "momentum is only for optimizer sgd"),
     (dict(optimizer="sgd", momentum=1.0), "momentum"),
-    (dict(weight_decay=0.1), "for adamw"),
+    (dict(weight_decay=0.1), "only for optimizer adamw"),
     (dict(decay=0.0), "decay"), (dict(decay=1.5), "decay"), (dict(decay_every=0), "decay_every"),
     (dict(groups=dict(conv=dict(variables=".*"))), "learning_rate"),
     (dict(groups=dict(conv=dict(variables=".*", learning_rate=0.0))), "positive"),
@@ -215,17 +213,17 @@ def test_values_that_do_not_exist_are_refused_before_data_is_read(values, words,
 def test_a_regex_that_matches_nothing_is_refused_with_some_paths():
     network = _network()
     with pytest.raises(InputError, match="c_conv.*matches none.*probabilities/bias"):
-        freeze(network, fine_tuning(dict(train=(HEAD, "c_conv.*"))))
-    groups = dict(conv=dict(variables="b_conv", learning_rate=1e-6))  # not the whole path
+        freeze(network, FineTuning(train=(HEAD, "c_conv.*")))
+    groups = dict(conv=Group(variables="b_conv", learning_rate=1e-6))  # not the whole path
     with pytest.raises(InputError, match="groups.conv.variables"):
-        make_optimizer(fine_tuning(dict(groups=groups)), 0.1, network.trainable_variables)
-    groups = {name: dict(variables=f".*{name}.*", learning_rate=0.1) for name in ("conv", "b_conv")}
+        make_optimizer(FineTuning(groups=groups), 0.1, network.trainable_variables)
+    groups = {name: Group(variables=f".*{name}.*", learning_rate=0.1) for name in ("conv", "b_conv")}
     with pytest.raises(InputError, match="share no variable"):
-        make_optimizer(fine_tuning(dict(groups=groups)), 0.1, network.trainable_variables)
-    freeze(network, fine_tuning(dict(train=HEAD)))
-    groups = dict(conv=dict(variables="b_conv/.*", learning_rate=1e-6))  # frozen
+        make_optimizer(FineTuning(groups=groups), 0.1, network.trainable_variables)
+    freeze(network, FineTuning(train=HEAD))
+    groups = dict(conv=Group(variables="b_conv/.*", learning_rate=1e-6))  # frozen
     with pytest.raises(InputError, match="matches none"):
-        make_optimizer(fine_tuning(dict(groups=groups)), 0.1, network.trainable_variables)
+        make_optimizer(FineTuning(groups=groups), 0.1, network.trainable_variables)
 
 
 def test_the_command_line_reaches_every_value(small):
@@ -233,7 +231,7 @@ def test_the_command_line_reaches_every_value(small):
     given = ["fine_tune.groups.conv.learning_rate=1e-5", "fine_tune.decay=0.9", "fine_tune.train=.*"]
     task = with_values(task, dict(parse_assignment(task, text) for text in given))
     assert task.fine_tune["groups"]["conv"] == dict(variables="block_5_3_.*", learning_rate=1e-5)
-    assert fine_tuning(task.fine_tune).train == ".*"
+    assert fine_tuning_of(task).train == ".*"
 
 
 # ---- training

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from mri_tf.core.errors import InputError
 from mri_tf.network.windows import predict_windows, window_starts, windows_in_graph
-from mri_tf.pipeline.patches import check_patches, crop, draw_corners
+from mri_tf.pipeline.patches import crop, draw_corners
+from mri_tf.task import Task
+from mri_tf.task.settings import patch_of
 
 WINDOW = (4, 6, 8)  # depth, rows, columns: all different, so that a swap of two is seen
 
@@ -271,9 +273,15 @@ def test_a_patch_as_large_as_the_volume_is_the_volume():
     ],
 )
 def test_patches_that_do_not_fit_are_refused(patch, grid, share):
-    with pytest.raises(InputError, match="Received"):
-        check_patches(patch, grid, share)
-    check_patches(PATCH, GRID, 1.0)
+    def task(patch, grid, share):
+        return Task(
+            "t", ("mri",), grid, ("a", "b"), "unet", kind="segmentation",
+            patch=dict(shape=patch, foreground_share=share),
+        )  # fmt: skip
+
+    with pytest.raises(InputError, match=r"patch.*Received"):
+        patch_of(task(patch, grid, share))
+    assert patch_of(task(PATCH, GRID, 1.0)).shape == PATCH
 
 
 @pytest.mark.parametrize("shape, overlap", [((9, 12, 7), 0.5), ((6, 5, 4), 0.0), ((6, 5, 4), 0.7)])

@@ -180,7 +180,7 @@ def test_a_split_column_is_taken_as_it_is():
         (["train", "test", "test", "validation", "train"], "in train and test: a"),
         (["train", "train", "test", "validation", "val"], "'val'"),
         (["train", "train", "test", "validation", ""], "''"),
-        (["train", "train", "test", "test", "train"], "none in validation"),
+        (["train", "train", "test", "test", "train"], "no patient in validation"),
     ],
 )
 def test_a_split_column_that_cannot_be_is_refused(splits, said):
@@ -229,9 +229,9 @@ def test_numbers_in_a_split_file_are_patient_ids(tmp_path):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"train": ["a"], "validation": ["d"], "test": ["zz"]}, "unknown: zz"),
+        ({"train": ["a"], "validation": ["d"], "test": ["zz"]}, "Received: zz"),
         ({"train": ["a", "b"], "validation": ["d"], "test": ["b"]}, "in train and test: b"),
-        ({"train": ["a"], "validation": [], "test": ["b"]}, "none in validation"),
+        ({"train": ["a"], "validation": [], "test": ["b"]}, "no patient in validation"),
         ({"train": ["a"], "test": ["b"]}, "KeyError"),
         ({"train": None, "validation": ["d"], "test": ["b"]}, "TypeError"),
         ({"train": "ad", "validation": ["d"], "test": ["b"]}, "TypeError"),
@@ -311,7 +311,7 @@ def test_other_seeds_draw_other_records():
 
 def test_a_group_on_two_sides_of_a_column_is_refused():
     groups = column(["", "twins", "", "", "twins"])
-    with pytest.raises(InputError, match="group is on one side"):
+    with pytest.raises(InputError, match="puts a group on two sides"):
         split_by_column(PATIENTS, groups, column(["train", "train", "test", "validation", "test"]))
 
 

@@ -19,7 +19,7 @@ from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.field_of_view import check_masks
 from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.sides import SplitOptions, choose_sides
-from mri_tf.splits.units import select_slices, studies_of, study_spacing
+from mri_tf.splits.units import case_spacing, cases_of, select_slices
 from mri_tf.store.record import Record
 from mri_tf.store.run import positions_of
 from mri_tf.task.files import find_task_file, load_task
@@ -41,7 +41,7 @@ TASK = with_values(
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("studies")
+    return tmp_path_factory.mktemp("cases")
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +78,11 @@ def test_the_median_is_that_of_the_training_patients_and_of_nobody_else(run, hom
     assert _median_mm(home, everybody) != pytest.approx((pixel_mm, slice_mm), rel=1e-4)
 
 
-def test_a_study_counts_once_however_many_slices_it_has(prepared):
-    studies = studies_of(prepared, np.arange(len(prepared))[::-1])
-    assert len(studies) == 12 and sum(map(len, studies)) == len(prepared)
-    for study in studies:
-        assert len(set(prepared.patients[study])) == 1 and np.all(np.diff(study) > 0)
+def test_a_case_counts_once_however_many_slices_it_has(prepared):
+    cases = cases_of(prepared, np.arange(len(prepared))[::-1])
+    assert len(cases) == 12 and sum(map(len, cases)) == len(prepared)
+    for case in cases:
+        assert len(set(prepared.patients[case])) == 1 and np.all(np.diff(case) > 0)
 
 
 def test_thin_slices_are_taken_about_the_fitted_distance_apart(prepared):
@@ -90,13 +90,13 @@ def test_thin_slices_are_taken_about_the_fitted_distance_apart(prepared):
     fitted = {"slice_mm": 4.0, "pixel_mm": 1.0}
     taken = select_slices(TASK, prepared, everything, fitted)
     assert len(taken) < len(everything)
-    for study in studies_of(prepared, everything):
-        own = study[np.isin(study, taken)]
+    for case in cases_of(prepared, everything):
+        own = case[np.isin(case, taken)]
         heights = [prepared.record(int(place)).affine[2, 3] for place in own]
-        distance = study_spacing(prepared, study)[0]
+        distance = case_spacing(prepared, case)[0]
         assert len(own) >= 1
         if distance > 4.0:
-            np.testing.assert_array_equal(own, study)
+            np.testing.assert_array_equal(own, case)
         elif len(own) > 1:
             assert 2.5 < np.median(-np.diff(heights)) < 6
 
@@ -109,11 +109,11 @@ def test_taking_twice_is_taking_once_and_the_order_stays(prepared):
     np.testing.assert_array_equal(select_slices(TASK, prepared, once, fitted), once)
 
 
-def test_of_a_study_in_part_something_is_left(prepared):
+def test_of_a_case_in_part_something_is_left(prepared):
     fitted = {"slice_mm": 1000.0, "pixel_mm": 1.0}
-    for study in studies_of(prepared, np.arange(len(prepared))):
-        assert len(select_slices(TASK, prepared, study, fitted)) == 1
-        assert len(select_slices(TASK, prepared, study[:1], fitted)) == 1
+    for case in cases_of(prepared, np.arange(len(prepared))):
+        assert len(select_slices(TASK, prepared, case, fitted)) == 1
+        assert len(select_slices(TASK, prepared, case[:1], fitted)) == 1
 
 
 def test_without_a_fitted_spacing_all_slices_are_taken(prepared):
@@ -171,7 +171,7 @@ def test_a_record_without_spacing_is_refused_by_name():
         record=lambda position: Record("000000-0000", "p", np.zeros((4, 4, 1), np.float32)),
     )
     with pytest.raises(InputError, match="spacing in mm is known") as error:
-        study_spacing(bare, np.array([0]))
+        case_spacing(bare, np.array([0]))
     assert "000000-0000" in str(error.value)
 
 

@@ -247,6 +247,6 @@ def test_a_study_of_images_without_patients_counts_groups_of_images(tmp_path):
         (run / "metrics.json").write_text('{"accuracy": {"unit": "groups of images"}}')
     write_report(tmp_path, study.task, study.plan, study.jobs, study.rows)
     text = (tmp_path / "report.md").read_text()
-    assert "groups of images" in text and "nobody knows the patients" in text
+    assert "groups of images" in text and "the patients are not known" in text
     table = text[text.index("## Scores") : text.index("## Classes")]
     assert " patients" not in table
