@@ -135,7 +135,7 @@ def test_an_interrupted_derive_continues_and_ends_with_the_same_bytes(inside, mo
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--run", "grade", "--data", "data/grade"], "segmentation run"),
+        (["--run", "grade", "--data", "data/grade"], "run of a segmentation task"),
         (["--run", "nowhere", "--data", "data/grade"], "run.json"),
         (["--run", "seg", "--data", "nowhere"], "manifest.json"),
         (["--run", "seg"], "--data"),
@@ -149,7 +149,7 @@ def test_derive_refuses_in_one_line_and_writes_nothing(inside, capsys, flags, na
 def test_derive_never_writes_over_other_files(inside, capsys):
     before = sorted(Path("raw").rglob("*"))
     arguments = ["--run", "seg", "--data", "data/grade", "--out", "raw"]
-    assert "Name another --out" in _fails(capsys, derive, *arguments)
+    assert "Choose another --out folder" in _fails(capsys, derive, *arguments)
     assert sorted(Path("raw").rglob("*")) == before
 
 

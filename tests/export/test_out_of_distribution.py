@@ -58,8 +58,8 @@ def test_what_is_unlike_them_is_outside_and_the_reason_names_what_it_is(ranges):
         (-image, "mean of t2"),
         (gaussian_filter(image, [6, 6, 0]), "roughness of t2"),
     ):
-        found = reasons(wrong, ranges)
-        assert any(reason.startswith(name) and "outside the training's" in reason for reason in found)
+        texts = [text for text in reasons(wrong, ranges) if text.startswith(name)]
+        assert texts and all("outside the training range of" in text for text in texts)
         assert _flags(wrong[None], ranges) == [1]
     assert reasons(image, ranges) == []
 
@@ -124,7 +124,7 @@ def test_sizes_are_limited_too_in_words_and_where_they_are_served_in_the_graph()
         assert found.numpy().tolist() == [flag]
         assert len(reasons(image[0], ranges, {"spacing_mm": spacing})) == flag
     assert reasons(image[0], ranges, {"source_shape": (200, 200, 20)}) == [
-        "source_shape along axis 3 is 20, outside the training's 160 to 250"
+        "source_shape along axis 3 is 20, outside the training range of 160 to 250"
     ]
 
 
