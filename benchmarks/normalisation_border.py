@@ -44,10 +44,10 @@ def opened(folder: Path, region: str):
     from mri_tf.store.run import open_finished
 
     run = open_finished(folder)
-    normalised = run.task.normalize.get("region", "image")
+    normalize = {"region": "image", **run.task.normalize}
     flat = len(run.task.image_shape) == 2 or run.task.kind == "segmentation"
-    if flat or run.task.normalize["method"] != "zscore" or normalised != region:
-        raise SystemExit(f"{folder} must be a 3D classifier with z-scores of the {region}, not of the {normalised}")
+    if flat or (normalize["method"], normalize["region"]) != ("zscore", region):
+        raise SystemExit(f"{folder} must be a 3D classifier with z-scores of region {region}")
     return run
 
 

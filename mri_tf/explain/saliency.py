@@ -116,20 +116,16 @@ def on_grid(maps: tf.Tensor, grid: tuple[int, ...]) -> tf.Tensor:
     """Resizes maps (batch, *layer's grid) to (batch, *grid) by linear interpolation; a layer's voxel is
     placed at the centre of those it was pooled from."""
     for axis, size in enumerate(grid, 1):
-        maps = _stretched(maps, axis, size)
+        count = maps.shape[axis]
+        places = (tf.range(size, dtype=tf.float32) + 0.5) * (count / size) - 0.5
+        places = tf.clip_by_value(places, 0.0, float(count - 1))  # flat beyond the outermost centres
+        below = tf.cast(tf.floor(places), tf.int32)
+        above = tf.minimum(below + 1, count - 1)
+        share = places - tf.cast(below, tf.float32)
+        share = tf.reshape(share, [size, *[1] * (maps.shape.rank - 1 - axis)])
+        lower, upper = tf.gather(maps, below, axis=axis), tf.gather(maps, above, axis=axis)
+        maps = lower * (1 - share) + upper * share
     return maps
-
-
-def _stretched(maps: tf.Tensor, axis: int, size: int) -> tf.Tensor:
-    """Linear interpolation along one axis, flat beyond the centres of the first and last voxel."""
-    count = maps.shape[axis]
-    places = (tf.range(size, dtype=tf.float32) + 0.5) * (count / size) - 0.5
-    places = tf.clip_by_value(places, 0.0, float(count - 1))
-    below = tf.cast(tf.floor(places), tf.int32)
-    share = places - tf.cast(below, tf.float32)
-    share = tf.reshape(share, [size, *[1] * (maps.shape.rank - 1 - axis)])
-    above = tf.minimum(below + 1, count - 1)
-    return tf.gather(maps, below, axis=axis) * (1 - share) + tf.gather(maps, above, axis=axis) * share
 
 
 @tf.custom_gradient

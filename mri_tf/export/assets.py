@@ -33,7 +33,7 @@ def write_assets(
 
     Args:
         source: the run, the ranges of its training side and the dtype of its images.
-        folder: where the files are written.
+        folder: `assets.extra`, made where it is missing.
         layout: name and version of the layout that read the cases.
         signatures: names of the exported signatures.
         segmenter: of `find_segmenter`.

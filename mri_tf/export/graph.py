@@ -18,11 +18,10 @@ from mri_tf.task.settings import patch_settings
 
 
 def single_network(model: keras.Model, task: Task) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns a function from normalised images to the network's float32 outputs.
+    """Returns a function from normalised images (batch, *network_shape, channels) to float32 outputs.
 
-    Images (batch, *network_shape, channels) give (batch, classes); where a task answers for patients,
-    these are of single slices. A segmentation gives (batch, *grid, classes) for the whole grid, window
-    by window where it was trained on patches.
+    Outputs are (batch, classes); where a task answers for patients, they are of single slices. Those of
+    a segmentation are (batch, *grid, classes), made window by window where it was trained on patches.
     """
     if task.bag:
         network = model.get_layer(SLICE_NETWORK)
@@ -84,10 +83,7 @@ def serves_image_bytes(task: Task) -> bool:
 def grid_image(data: tf.Tensor, task: Task, image_dtype: str) -> tf.Tensor:
     """Returns the image (rows, columns, channels) float32 that preparation makes of a PNG or JPEG.
 
-    Args:
-        data: the bytes of one file, a scalar string.
-        task: gives the grid, the channels, and slope and intercept from stored value to unit.
-        image_dtype: dtype of the images in the prepared set, to which values are rounded.
+    `data` are the bytes of one file; values are rounded to `image_dtype`, that of the prepared set.
     """
     stored = decode_png_or_jpeg(data, len(task.channels), task.prep.get("bits", 0))
     fitted = fit_to_grid(stored, task.image_shape, "bilinear")

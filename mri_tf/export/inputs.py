@@ -40,7 +40,7 @@ def arrays_of(batch: dict, task: Task) -> dict[str, tf.Tensor]:
 
 
 def seen_by_network(arrays: dict[str, tf.Tensor], task: Task, fitted: dict) -> tf.Tensor:
-    """Returns the normalised input of the network, in the graph.
+    """Returns the normalised input of the network, made by TensorFlow ops.
 
     Args:
         arrays: as above, by name.

@@ -111,23 +111,20 @@ def reasons(
         ranges: of `fit_ranges`.
         sizes: the image's sizes that are known, by the names used in `fit_ranges`.
     """
-    texts = []
     statistics = image_statistics(np.asarray(image)[None])[0]  # (channels, 3)
-    for (channel, limits), values in zip(ranges["intensity"].items(), statistics, strict=True):
-        for name, value in zip(STATISTICS, values, strict=True):
-            texts += _reason(f"{name} of {channel}", value, limits[name])
-    for name, axes in (sizes or {}).items():
-        limits = ranges["size"].get(name, [])
-        for axis, (limit, value) in enumerate(zip(limits, axes, strict=False), 1):
-            texts += _reason(f"{name} along axis {axis}", value, limit)
-    return texts
-
-
-def _reason(quantity: str, value: float, limit: list[float]) -> list[str]:
-    low, high = limit
-    if low <= value <= high:  # false for NaN
-        return []
-    return [f"{quantity} is {value:.4g}, outside the training range of {low:.4g} to {high:.4g}"]
+    checks = [
+        (f"{name} of {channel}", value, limits[name])
+        for (channel, limits), values in zip(ranges["intensity"].items(), statistics, strict=True)
+        for name, value in zip(STATISTICS, values, strict=True)
+    ] + [
+        (f"{name} along axis {axis}", value, limit)
+        for name, axes in (sizes or {}).items()
+        for axis, (limit, value) in enumerate(zip(ranges["size"].get(name, []), axes, strict=False), 1)
+    ]
+    return [
+        f"{quantity} is {value:.4g}, outside the training range of {low:.4g} to {high:.4g}"
+        for quantity, value, (low, high) in checks if not low <= value <= high  # NaN is outside
+    ]  # fmt: skip
 
 
 def outside_in_graph(images: tf.Tensor, ranges: dict, spacing_mm: tf.Tensor | None = None) -> tf.Tensor:

@@ -23,13 +23,8 @@ MAX_EXAMPLE_BYTES = 4 << 20
 def write_warm_up(source: ExportSource, inputs: dict[str, list[tf.TensorSpec]], path: Path) -> str:
     """Writes a TFRecord of PredictionLog, which needs tensorflow-serving-api (the extra `serve`).
 
-    Args:
-        source: the run and the ranges of its training side.
-        inputs: signature -> its inputs.
-        path: the file to write.
-
-    Returns:
-        Why no file was written, or "". A model without the file can be served as well.
+    `inputs` is signature -> its inputs. Returns why no file was written, or ""; a model without the file
+    can be served as well.
     """
     if source.run.task.patch:
         return "a model that works in windows takes as long to warm up as to answer"
