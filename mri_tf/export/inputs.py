@@ -27,7 +27,7 @@ def array_shapes(task: Task) -> dict[str, tuple[int, ...]]:
 
 def cut_before(task: Task) -> Cut | None:
     """Returns the function that cuts the box out of a record before the exported model gets it; None
-    where the model itself does that, or works through the whole image in windows."""
+    where there is no box, or the model takes the whole grid."""
     return None if task.spacing or task.patch else cut_function(task, training=False)
 
 
