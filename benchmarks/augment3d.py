@@ -1,11 +1,12 @@
-"""Time of 3D augmentation beside MONAI and TorchIO: gamma, flip, rotation, shift and zoom, trilinear.
+"""Times 3D augmentation against MONAI and TorchIO: gamma, flip, rotation, shift and zoom, trilinear.
 
     python benchmarks/augment3d.py --peers-python PYTHON [--rounds 15] [--tolerance 1e-3]
 
-PYTHON has torch, monai and torchio (`pip install mri_tf[bench]` in an environment of its own). One
-volume of 96 x 96 x 96 x 4, the same parameters for all; the result images must agree first, then
-each is timed in turns. Beside them the two plain ways in TensorFlow: the same gather without XLA,
-and a chain of three planar passes, whose mean absolute difference from one trilinear pass is given.
+PYTHON is an interpreter with torch, monai and torchio (`pip install mri_tf[bench]` in a separate
+environment). All change one volume of 96 x 96 x 96 x 4 with the same parameters. The first table has
+the differences of the result images, which must lie within the tolerance; the second has wall and CPU
+times, measured in turns, also of two plain ways in TensorFlow: the same gather without XLA, and a chain
+of three planar passes.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""MONAI or TorchIO for benchmarks/augment3d.py, in their own interpreter.
+"""Runs MONAI or TorchIO for benchmarks/augment3d.py, in a separate interpreter.
 
     python benchmarks/augment3d_peers.py MONAI|TorchIO FOLDER CORES
 
-Each line on stdin names a volume of the folder; it is changed once, written as NAME_result.npy, and the
-wall and CPU seconds of the change (not of the writing) go to stdout.
+Each line on stdin names a volume of the folder. The volume is changed once and written as
+NAME_result.npy; the wall and CPU seconds of the change, without the writing, go to stdout.
 """
 
 import json

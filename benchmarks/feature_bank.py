@@ -1,12 +1,12 @@
-"""Training on banked features against the plain path: seconds an epoch, and the AUC that comes out.
+"""Compares training on banked features with training on images: seconds an epoch, and AUC.
 
     python benchmarks/feature_bank.py --raw $MRI_SHARED/data/sunnybrook [--weights FILE]
         [--cut-after stack2] [--seeds 5]
 
-Thirds of the heart with a ResNet-18, whole or cut after a stack, all frozen but the last convolution
-with its BatchNorm and the dense layer. Both paths augment. Seconds are of whole epochs, validation
-included, inside trainings in turns; filling the bank is counted apart. AUC is one-vs-rest, macro, on the
-held-out patients of the same split, a training a seed and path.
+The task is thirds of the heart; the network is a ResNet-18, whole or cut after a stack, with all but
+the last convolution, its BatchNorm and the dense layer frozen. Both paths augment. The first table has
+the seconds of whole epochs, validation included, measured in turns, and of filling the bank. The second
+has the AUC (one-vs-rest, macro) on the held-out patients of the same split, for each seed and path.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""Weights of ImageNet against random ones, on the levels of real short-axis images.
+"""Compares ImageNet weights with random ones, for the levels of real short-axis images.
 
     python benchmarks/imagenet_weights.py --raw $MRI_SHARED/data/sunnybrook \\
         --weights $MRI_SHARED/weights/resnet18_imagenet_partial.weights.h5 --out studies/imagenet
         [--folds 5] [--repeats 3] [--workers 2] [--set k=v ...]
 
-Writes a task file with two variants, `imagenet` and `random`: a ResNet-18 that ends after its third
-stack, all of it trained, everything else equal. Then `mri_tf.study` compares them on identical folds;
-each repeat has a seed and a partition of its own. The study's report has the paired difference.
+Writes a task file with the variants `imagenet` and `random`: a ResNet-18 that ends after its third
+stack, fully trained, everything else equal. `mri_tf.study` compares them on identical folds, with
+another seed and partition for each repeat; its report.md has the table with the paired difference.
 """
 
 from written_task import run_study, study_parser

@@ -1,12 +1,12 @@
-"""What a random split of a set with copies claims, beside the split that keeps copies together.
+"""Compares a random split of a set with copies with a split that keeps copies together.
 
     python benchmarks/leaky_split.py --task brain_tumor_44 --data DIR --out DIR [--seeds 5]
         [--variant size100] [--set epochs=10] [--metrics accuracy,f1_macro]
 
-Trains the task on the same prepared set with the default split (group or patient) and with
---split random, once a seed of split and weights, and prints both, the honest one first. Finished
-runs are used again, so it goes on where it was killed. Mean and SD are over seeds; `held-out
-records met` are those that the training has another record of the same patient or group of.
+Trains the task on the same prepared set with the split by group or patient and with --split random,
+once for each seed, and prints a row for each split: mean and SD of the metrics over the seeds.
+`held-out records met` is the share of held-out records whose patient or group is also in the training.
+Finished runs are used again, so an interrupted call continues.
 """
 
 import argparse

@@ -1,10 +1,11 @@
-"""Grade II against III of `lgg_grade`: a finished study beside majority, tumour volume and age.
+"""Compares a finished study of `lgg_grade` with the largest class, tumour volume and age.
 
     python benchmarks/lgg_baselines.py --study STUDY --raw $MRI_SHARED/data/lgg
 
-Baselines are logistic regressions on one number a patient (log of the tumour's voxels in the manual
-mask: true spacings are not known; age in years), fitted on what the study's cells had to fit, their
-training and validation side, and predicted on the cells' test sides. Same patients, same folds.
+The baselines are logistic regressions on one number a patient: the logarithm of the tumour's voxels in
+the manual mask (true spacings are unknown), or the age in years. They are fitted on the training and
+validation side of each fold and predict its test side. Prints three tables: each method, the paired
+differences from the network, and the network at each site.
 """
 
 import argparse

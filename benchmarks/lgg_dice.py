@@ -1,12 +1,13 @@
-"""Whole-tumour Dice on held-out patients of the lower-grade gliomas, beside MONAI's UNet.
+"""Compares M-Net 3D with MONAI's UNet: whole-tumour Dice on held-out lower-grade gliomas.
 
     python benchmarks/lgg_dice.py --raw $MRI_SHARED/data/lgg --peers-python PYTHON [--minutes 30]
 
-PYTHON has torch and monai (`pip install mri_tf[bench]` in an environment of its own). Both networks
-get the same prepared grid, normalised voxels, training patients, batch size, class weights, Adam at
-the same rate, the same kinds and ranges of augmentation (each library's own), the same cores and the
-same minutes, one after the other; the clock of each starts after its first step. The last weights
-count: nothing is chosen on anybody. Test patients are a third, stratified by site.
+PYTHON is an interpreter with torch and monai (`pip install mri_tf[bench]` in a separate environment).
+Both networks get the same prepared grid, normalised voxels, training patients, batch size, class
+weights, Adam at the same rate, the same kinds and ranges of augmentation (from each library), cores and
+minutes, one after the other; the clock of each starts after its first step. The last weights count.
+Test patients are a third, stratified by site. Prints a row for each network: parameters, steps, Dice
+and Hausdorff 95.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""MONAI's UNet for benchmarks/lgg_dice.py, in its own interpreter.
+"""Trains MONAI's UNet for benchmarks/lgg_dice.py, in a separate interpreter.
 
     python benchmarks/lgg_dice_peer.py FOLDER MINUTES CORES SEED LEARNING_RATE BATCH_SIZE
 
-Trains on the arrays of FOLDER for so many minutes and writes predicted.npy and counts.npy
-(parameters, steps) there. The UNet is that of MONAI's own 3D examples: 16 to 256 channels, two
-residual units a level; channels last, on as many threads as are fastest here.
+Trains on the arrays of FOLDER for the given minutes and writes predicted.npy and counts.npy
+(parameters, steps) there. The UNet is that of MONAI's 3D examples: 16 to 256 channels, two residual
+units a level; channels last, on the number of threads that is fastest here.
 """
 
 import sys

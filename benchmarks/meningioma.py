@@ -1,13 +1,14 @@
-"""Recipe B on the meningioma phantom: careful fine-tuning against naive and none, on identical folds.
+"""Compares careful fine-tuning with naive and none, on the meningioma phantom of recipe B.
 
     python -m data_prep.phantom --task meningioma_grading --out raw --patients 174 [--no-signal]
     python benchmarks/meningioma.py --raw raw --out studies/meningioma \\
         --weights $MRI_SHARED/weights/resnet18_imagenet_partial.weights.h5 [--folds 5] [--set k=v ...]
 
-The task's variants with what that partial file and a small machine ask for: a ResNet-18 that ends after
-its third stack, on 64 x 64 pixels of two medians. `recipe` trains the last convolution and the head from
-ImageNet's weights, `naive_finetune` everything at one rate, `scratch` everything from random weights.
-With `--no-signal` the phantom's grades are in no picture: the same table must show chance.
+Writes a task file with three variants of a ResNet-18 that ends after its third stack, on 64 x 64 pixels
+of two medians: `recipe` trains the last convolution and the head from ImageNet weights,
+`naive_finetune` everything at one rate, `scratch` everything from random weights. `mri_tf.study`
+compares them on identical folds; its report.md has the table. With --no-signal no picture shows the
+grade: the table must show chance.
 """
 
 from written_task import run_study, study_parser

@@ -1,17 +1,16 @@
-"""Border share of explanations under image and mask normalisation (recipe E's claim).
+"""Compares where two runs look that are normalised by the whole image and by the brain (recipe E).
 
     python benchmarks/normalisation_border.py IMAGE_RUN MASK_RUN
 
-Two finished runs of a 3D classifier on the same split that differ in normalize.region, for example
+The runs are finished 3D classifiers on the same split that differ in normalize.region, for example
 
     python -m mri_tf.train --task glioma_grading --variant demo,image
     python -m mri_tf.train --task glioma_grading --variant demo,mask
 
-For each held-out patient, the share of |guided backpropagation| and of Grad-CAM that lies in the
-border of the brain (3 voxels of the prepared grid, tumour excluded), outside it and in the tumour;
-means with intervals over patients, and the paired difference image - mask. The paper saw the border
-in guided backpropagation when the whole image standardised. Shares are of what the network was given:
-a box, where it was trained on boxes. Both explain the true class.
+Prints the mean share of guided backpropagation and Grad-CAM in the border of the brain (3 voxels of the
+prepared grid, without tumour), outside the brain and in the tumour, for the true class of the held-out
+patients: of each run, and the paired difference image - mask, with intervals over patients. Where a run
+was trained on boxes, shares are of the box.
 """
 
 import argparse
@@ -35,7 +34,7 @@ def main() -> None:
     runs = [opened(folder, region) for folder, region in zip(flags.runs, ("image", "mask"), strict=True)]
     patients = [run.values["patients"]["test"] for run in runs]
     if patients[0] != patients[1]:
-        raise SystemExit("the runs hold out other patients: train both with the same split and seed")
+        raise SystemExit("the runs hold out different patients: train both with the same split and seed")
     shares = [shares_of_run(run, flags.layer, flags.all) for run in runs]
     print_table(*shares)
 
@@ -45,10 +44,10 @@ def opened(folder: Path, region: str):
     from mri_tf.store.run import open_finished
 
     run = open_finished(folder)
-    found = run.task.normalize.get("region", "image")
+    normalize = {"region": "image", **run.task.normalize}
     flat = len(run.task.image_shape) == 2 or run.task.kind == "segmentation"
-    if flat or run.task.normalize["method"] != "zscore" or found != region:
-        raise SystemExit(f"{folder} is no 3D classifier with z-scores of the {region}: {found}")
+    if flat or (normalize["method"], normalize["region"]) != ("zscore", region):
+        raise SystemExit(f"{folder} must be a 3D classifier with z-scores of region {region}")
     return run
 
 

@@ -1,10 +1,10 @@
-"""Does reading keep up with training at 630 x 630? Records a second of both, and of decoding.
+"""Compares the speed of the input pipeline with that of training, at 630 x 630 pixels.
 
     python benchmarks/pipeline630.py [--patients 15] [--batches 4]
 
-Recipe D's `size630` on phantom pictures: (1) decoding files and fitting them to the grid, once a
-set; (2) the input pipeline of an epoch alone: read, augment, normalise; (3) the training step of
-ResNet-18 (random weights) alone, on batches that lie in memory. (2) is to be three times (3).
+Uses `size630` of recipe D on phantom pictures. Prints the records a second of the preparation, of the
+input pipeline alone (read, augment, normalise), and of the training step of ResNet-18 (random weights)
+alone, on batches in memory. The pipeline should be at least three times as fast as the training step.
 """
 
 import argparse

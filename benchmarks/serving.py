@@ -1,10 +1,12 @@
-"""The embedded server beside calling the signature in process: latency, throughput, batching.
+"""Compares the embedded server with calling the signature in process: latency and throughput.
 
     python benchmarks/serving.py [--seconds 5] [--clients 1,8,32] [--models DIR --model NAME]
 
-Two models of 128 x 128 images, one of about a millisecond and one of some tens; or an exported one
-whose `serving_default` takes `image` alone. The server is a process of its own, clients are threads
-here with a connection each, every request is one image: float32 bytes over gRPC, JSON over REST.
+Uses two models of 128 x 128 images, a small and a large one; or an exported model whose
+`serving_default` takes only `image`. The server is a separate process; clients are threads here with
+one connection each. Each request is one image: float32 bytes over gRPC, JSON over REST. Prints a row
+for each model, way to call and number of clients, with and without batching: p50, p99, requests a
+second.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""A control: labels exchanged at random among all records, so that there is nothing to learn.
+"""Compares true labels with shuffled ones, from which nothing can be learned.
 
     python benchmarks/shuffled_labels.py [--seeds 20] [--patients 60] [--epochs 12]
 
-Short-axis phantom on 32 x 32, a tiny network from scratch, half of the patients held out. Each seed
-has its own exchange of labels, split and weights, and goes the whole way: prepared, trained,
-calibrated, an operating point chosen, counted. The first row has the true labels and shows that the
-same network learns where there is something. Fails when fewer than 17 of 20 of the 95 % intervals
-of balanced accuracy cover chance. A number without an interval (a network that names one class for
-everybody: every resample is exactly at chance) covers nothing.
+Uses the short-axis phantom on 32 x 32 and a tiny network from scratch; half of the patients are held
+out. Each seed has another exchange of labels among all records, another split and other weights, and
+runs through preparation, training, calibration, operating point and evaluation. Prints a row for the
+true labels and one for each seed. Fails when fewer than 17 of 20 of the 95 % intervals of balanced
+accuracy cover chance; a number without an interval (a network that always names one class) covers
+nothing.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A study of a task file that a benchmark writes beside its results; imported by other scripts here."""
+"""Runs mri_tf.study on a task file written here; used by imagenet_weights.py and meningioma.py."""
 
 import argparse
 import subprocess

@@ -1,4 +1,4 @@
-"""Adds a segmentation run's masks to a prepared set: python -m mri_tf.derive --run RUN."""
+"""Adds the masks a segmentation run predicts to a prepared set: python -m mri_tf.derive --run RUN."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser("python -m mri_tf.derive", __doc__)
     parser.add_argument("--run", required=True, type=Path, help="finished run of a segmentation task")
-    parser.add_argument("--data", required=True, type=Path, help="prepared set")
+    parser.add_argument("--data", required=True, type=Path, help="folder of the prepared set")
     parser.add_argument("--out", required=True, type=folder_to_write, help="folder of the derived set")
     return parser
 

@@ -1,8 +1,8 @@
-"""Derived sets: a prepared set with what a segmentation network says of each study beside its mask.
+"""Makes derived sets: prepared sets with the mask that a segmentation network predicts for each record.
 
-A tumour's box needs a mask, and a new patient has none but the network's. So training cuts around
-the manual mask, validation and test around the predicted one, and nobody whom the network was
-trained on may be in either.
+The box around a tumour needs a mask, and a new patient only has the predicted one. So boxes are cut
+around manual masks in training, and in validation and test around masks predicted for patients that the
+segmentation network never saw.
 """
 
 import dataclasses
@@ -21,30 +21,40 @@ from mri_tf.store.prepared import MANIFEST, PRIVATE, Prepared
 from mri_tf.store.run import Run
 
 
-def check_segments(run: Run, prepared: Prepared) -> None:
+def _check_fits(run: Run, prepared: Prepared) -> None:
     """Raises InputError unless the run is a segmentation that takes these records."""
     task = run.task
     if task.kind != "segmentation":
         raise InputError(
-            "Masks are predicted by a segmentation run.", f"{run.folder} of {task.name}",
-            "Name a run of a segmentation task.",
+            "Masks can only be predicted by the run of a segmentation task.",
+            f"{run.folder}, a run of {task.name}", "Choose another run.",
         )  # fmt: skip
-    shape = (*task.image_shape, len(task.channels))
-    if prepared.image_shape != shape or tuple(prepared.manifest["channels"]) != task.channels:
+    shape, channels = (*task.image_shape, len(task.channels)), tuple(prepared.manifest["channels"])
+    if prepared.image_shape != shape or channels != task.channels:
         raise InputError(
-            f"A run of {task.name} takes records of {shape}, channels {', '.join(task.channels)}.",
-            f"{prepared.folder} with {prepared.image_shape}, "
-            f"{', '.join(prepared.manifest['channels'])}",
-            "Prepare both sets alike.",
+            f"The prepared set does not fit the run of {task.name}, which takes images of shape {shape} "
+            f"with the channels {', '.join(task.channels)}.",
+            f"{prepared.folder} with shape {prepared.image_shape}, channels {', '.join(channels)}",
+            "Prepare the set with the same grid and channels.",
         )
 
 
 def derive_set(run: Run, prepared: Prepared, out: Path) -> Prepared:
-    """Writes the set with predicted masks, or continues; nothing under `out` until it is whole."""
-    check_segments(run, prepared)
-    identity = {
-        key: prepared.manifest.get(key) for key in ("task", "prep", "layout", "sources", "salt")
-    }
+    """Writes a copy of a prepared set in which each record has a predicted mask.
+
+    The set appears under `out` when it is complete. An interrupted call continues where it stopped; a
+    complete set of the same run and data is returned unchanged.
+
+    Args:
+        run: a finished run of a segmentation task.
+        prepared: the set to copy.
+        out: a new folder.
+
+    Raises:
+        InputError: the run does not fit the set, or `out` holds other files.
+    """
+    _check_fits(run, prepared)
+    identity = {key: prepared.manifest.get(key) for key in ("task", "prep", "layout", "sources", "salt")}
     derived = {
         "task": run.task.name,
         "weights": run.values["weights_sha256"],
@@ -54,13 +64,13 @@ def derive_set(run: Run, prepared: Prepared, out: Path) -> Prepared:
     out = Path(out).absolute()
     if (out / MANIFEST).is_file():
         drop_journal(out)
-        found = Prepared.open(out)
-        if found.manifest.get("derived") == derived:
-            return found
+        existing = Prepared.open(out)
+        if existing.manifest.get("derived") == derived:
+            return existing
     if out.exists() and any(out.iterdir()):
         raise InputError(
-            "A derived set is written into a new folder.", f"{out}, of another run or data",
-            "Name another --out.",
+            "The output folder already holds other files.",
+            f"{out}, not a derived set of this run and data", "Choose another --out folder.",
         )  # fmt: skip
     writer = ShardWriter(out, {**identity, "derived": derived}, lambda source, state: True)
     model = load_network(run)

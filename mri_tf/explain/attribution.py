@@ -1,16 +1,16 @@
-"""How much of a map lies in the tumour, in the brain, at its border and outside of it."""
+"""Shares of a map in the tumour, in the brain, at the brain's border and outside the brain."""
 
 from collections.abc import Iterable
 
 import numpy as np
 from scipy import ndimage
 
-OUTSIDE_WARNING = 0.5  # of a map's sum outside the brain: a reader is warned
+OUTSIDE_WARNING = 0.5  # share of a map outside the brain beyond which a warning is printed
 PARTS = ("tumour", "brain", "border", "outside")
 
 
 def outside_warnings(shares: Iterable[tuple[str, float]]) -> list[str]:
-    """A line for each (name, share of its map outside the brain) that a reader is warned of."""
+    """Returns a warning for each (name, share of its map outside the brain) beyond OUTSIDE_WARNING."""
     return [
         f"warning: {name}: {share:.0%} of its map lies outside the brain"
         for name, share in shares
@@ -25,22 +25,32 @@ def attribution_shares(
     shell: float,
     spacing_mm: tuple[float, ...] | None = None,
 ) -> dict[str, float]:
-    """Shares of a map's absolute sum, adding up to 1: `tumour`, `brain` (the rest of it), `border`,
-    `outside`; NaN for all where the map is 0 everywhere.
+    """Returns the shares of a map's absolute sum in four regions, which add up to 1.
 
-    All arrays have one shape, 2D or 3D. The border is the part of the brain, tumour excluded,
-    within `shell` of its surface: in mm where the spacing is known, else in voxels. Without a
-    tumour mask that share is 0.
+    Args:
+        attribution: the map, 2D or 3D.
+        brain: mask of the same shape.
+        tumour: mask of the same shape; None gives its share as 0.
+        shell: thickness of the border below the brain's surface, in mm, or in voxels without a spacing.
+        spacing_mm: of each axis.
+
+    Returns:
+        `tumour`; `border`, within `shell` of the surface, without the tumour; `brain`, the rest of the
+        brain; `outside`. All are NaN where the map is 0 everywhere.
+
+    >>> brain = np.array([[0, 1, 1, 1, 1, 1, 0]])
+    >>> round(attribution_shares(np.ones((1, 7)), brain, None, shell=1)["outside"], 2)
+    0.29
     """
     if not attribution.shape == brain.shape == (brain.shape if tumour is None else tumour.shape):
-        raise ValueError(f"one shape for all. Received: {attribution.shape}, {brain.shape}.")
+        raise ValueError(f"Map and masks need one shape. Received: {attribution.shape}, {brain.shape}.")
     weight = np.abs(attribution).astype(np.float64)
     total = weight.sum()
     if total == 0:
         return dict.fromkeys(PARTS, float("nan"))
     brain = brain.astype(bool)
     tumour = np.zeros_like(brain) if tumour is None else tumour.astype(bool)
-    # The edge of the array is none: a cropped brain ends there only in the picture.
+    # The edge of the array is no surface: a cropped brain goes on beyond it.
     depth = ndimage.distance_transform_edt(brain, sampling=spacing_mm)
     border = brain & ~tumour & (depth <= shell)
     regions = {

@@ -1,7 +1,7 @@
-"""Where a classifier looks: Grad-CAM and guided backpropagation, in 2D and 3D, on logits.
+"""Grad-CAM and guided backpropagation in 2D and 3D: where a classifier looks, computed on logits.
 
-TensorFlow ops throughout, so that the maps of `explain` and those of a served model are one code.
-Maps are raw: nothing is scaled to its own maximum, so two patients' maps can be compared.
+All of it is TensorFlow ops, so that `explain` and an exported model share the code. Maps are raw, not
+scaled to their maximum, so that the maps of two patients can be compared.
 """
 
 import keras
@@ -9,12 +9,12 @@ import tensorflow as tf
 
 from mri_tf.core.errors import InputError
 
-MIN_SIDE = 4  # voxels of a layer's grid: a map on fewer says hardly more than left or right
-OUTPUT = "probabilities"  # the Dense layer with the softmax, in every classifier here
+MIN_SIDE = 4  # voxels of a layer's grid along each axis; coarser maps say little more than left or right
+OUTPUT = "probabilities"  # name of the Dense layer with the softmax in every classifier
 
 
 def explainable_layers(model: keras.Model) -> list[str]:
-    """Names of the layers whose output keeps the image's axes, from input to output."""
+    """Returns the names of the layers whose output has the image's axes, from input to output."""
     rank = len(model.inputs[0].shape)
     return [
         layer.name
@@ -24,37 +24,44 @@ def explainable_layers(model: keras.Model) -> list[str]:
 
 
 def has_maps(model: keras.Model) -> bool:
-    """Whether maps can be made of a classifier: one dense layer gives its answer, and a layer before
-    keeps the image's axes."""
-    answer = [layer for layer in model.layers if layer.name == OUTPUT]
-    return bool(answer) and isinstance(answer[0], keras.layers.Dense) and bool(explainable_layers(model))
+    """Whether maps can be made of a classifier: its output layer is dense, and the output of an earlier
+    layer has the image's axes."""
+    dense = any(layer.name == OUTPUT and isinstance(layer, keras.layers.Dense) for layer in model.layers)
+    return dense and bool(explainable_layers(model))
 
 
 def check_layer(model: keras.Model, layer: str) -> str:
-    """The layer; for an empty name the last explainable one of at least `MIN_SIDE` a side, or simply
-    the last. Raises InputError."""
-    known = explainable_layers(model) if has_maps(model) else []
-    if not layer and known:
-        fine = [one for one in known if min(model.get_layer(one).output.shape[1:-1]) >= MIN_SIDE]
-        return (fine or known)[-1]
-    if layer not in known:
+    """Returns the layer to explain at: for "" the last one whose output is an image of at least
+    MIN_SIDE voxels along each axis, or simply the last. Raises InputError for any other layer."""
+    names = explainable_layers(model) if has_maps(model) else []
+    if not layer and names:
+        fine = [name for name in names if min(model.get_layer(name).output.shape[1:-1]) >= MIN_SIDE]
+        return (fine or names)[-1]
+    if layer not in names:
         raise InputError(
-            "A map is made at a layer of the network whose output is an image.",
-            layer or "a network without one",
-            f"For example {', '.join(known[-5:])}." if known else "Explain another task's run.",
-        )  # fmt: skip
+            "Grad-CAM needs a layer whose output is an image, before one dense output layer.",
+            layer or "a network without such a layer",
+            f"Choose for example {', '.join(names[-5:])}." if names else "Explain another task's run.",
+        )
     return layer
 
 
 def grad_cam(
     model: keras.Model, images: tf.Tensor, labels: tf.Tensor, layer: str
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """(batch, *grid, channels), labels (batch,) -> (map (batch, *layer's grid), probabilities).
+    """Returns the Grad-CAM maps (batch, *layer's grid) and the probabilities (batch, classes).
 
-    A negative label stands for the most probable class.
-    ReLU of the layer's channels weighted by the mean gradient of the label's logit (Selvaraju et
-    al. 2017), averaged over every axis of the layer's grid. Where the layer is followed by global
-    average pooling and one dense layer this is ReLU(sum_c w_c A_c / N).
+    A map is the ReLU of the layer's channels, weighted by the mean gradient of the class's logit over
+    the layer's grid. Before global average pooling and one dense layer it is ReLU(sum_c w_c A_c / N).
+
+    Args:
+        model: a classifier for which `has_maps` holds.
+        images: (batch, *grid, channels), normalised.
+        labels: (batch,) int32, the classes to explain; negative for the most probable one.
+        layer: name of the layer, as `check_layer` returns it.
+
+    Source:
+        Selvaraju et al. 2017.
     """
     inner = keras.Model(model.inputs, [model.get_layer(layer).output, _before(model)])
     with tf.GradientTape() as tape:
@@ -70,15 +77,15 @@ def grad_cam(
 
 
 def chosen(labels: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
-    """Labels (batch,) int32, negative ones replaced by the class of highest score (batch, classes)."""
+    """Replaces negative labels (batch,) int32 by the class of the highest score (batch, classes)."""
     return tf.where(labels < 0, tf.argmax(scores, axis=-1, output_type=tf.int32), labels)
 
 
 def guided_backpropagation(guided: keras.Model, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Gradient of the label's logit to each voxel and channel, through `guided_copy` of the model.
+    """Returns the gradient (batch, *grid, channels) of the logit of `labels` (batch,) in the images.
 
-    (batch, *grid, channels). Springenberg et al. 2015; it shows what voxels the network responds
-    to and is little specific to the class (Adebayo et al. 2018): a check, not a proof.
+    `guided` is the `guided_copy` of the model. The gradient shows which voxels the network responds to
+    but depends little on the class (Adebayo et al. 2018). Source: Springenberg et al. 2015.
     """
     inner = keras.Model(guided.inputs, _before(guided))
     with tf.GradientTape() as tape:
@@ -88,7 +95,7 @@ def guided_backpropagation(guided: keras.Model, images: tf.Tensor, labels: tf.Te
 
 
 def guided_copy(model: keras.Model) -> keras.Model:
-    """The model with the same weights in which every ReLU lets only positive gradients through."""
+    """Returns a copy of the model in which every ReLU passes only positive gradients."""
 
     def copied(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
@@ -106,22 +113,19 @@ def guided_copy(model: keras.Model) -> keras.Model:
 
 
 def on_grid(maps: tf.Tensor, grid: tuple[int, ...]) -> tf.Tensor:
-    """(batch, *layer's grid) -> (batch, *grid), linear; a layer's voxel lies amid those it pooled."""
+    """Resizes maps (batch, *layer's grid) to (batch, *grid) by linear interpolation; a layer's voxel is
+    placed at the centre of those it was pooled from."""
     for axis, size in enumerate(grid, 1):
-        maps = _stretched(maps, axis, size)
+        count = maps.shape[axis]
+        places = (tf.range(size, dtype=tf.float32) + 0.5) * (count / size) - 0.5
+        places = tf.clip_by_value(places, 0.0, float(count - 1))  # flat beyond the outermost centres
+        below = tf.cast(tf.floor(places), tf.int32)
+        above = tf.minimum(below + 1, count - 1)
+        share = places - tf.cast(below, tf.float32)
+        share = tf.reshape(share, [size, *[1] * (maps.shape.rank - 1 - axis)])
+        lower, upper = tf.gather(maps, below, axis=axis), tf.gather(maps, above, axis=axis)
+        maps = lower * (1 - share) + upper * share
     return maps
-
-
-def _stretched(maps: tf.Tensor, axis: int, size: int) -> tf.Tensor:
-    """Linear interpolation along one axis, flat beyond the centres of the first and last voxel."""
-    count = maps.shape[axis]
-    places = (tf.range(size, dtype=tf.float32) + 0.5) * (count / size) - 0.5
-    places = tf.clip_by_value(places, 0.0, float(count - 1))
-    below = tf.cast(tf.floor(places), tf.int32)
-    share = places - tf.cast(below, tf.float32)
-    share = tf.reshape(share, [size, *[1] * (maps.shape.rank - 1 - axis)])
-    above = tf.minimum(below + 1, count - 1)
-    return tf.gather(maps, below, axis=axis) * (1 - share) + tf.gather(maps, above, axis=axis) * share
 
 
 @tf.custom_gradient

@@ -1,10 +1,9 @@
-"""A finished run as a SavedModel for TF Serving, or as ONNX: python -m mri_tf.export --run RUN."""
+"""Exports a finished run for TF Serving, or as ONNX: python -m mri_tf.export --run RUN."""
 
 import sys
 from pathlib import Path
 
 from mri_tf.core.command_line import Parser, folder_to_write, import_tensorflow, run_command
-from mri_tf.export.publish import FILES, FOLDERS, export_run
 
 
 def main(arguments: list[str]) -> int:
@@ -17,11 +16,11 @@ def main(arguments: list[str]) -> int:
     prepared = Prepared.open(run.data_folder)
     import_tensorflow()
     from mri_tf.export.onnx import check_onnx
+    from mri_tf.export.publish import FOLDERS, ONNX, export_run
 
-    if flags.format == "onnx":
+    if flags.format == ONNX:
         check_onnx()
-    out = flags.out or FOLDERS[flags.format]
-    folder = export_run(run, prepared, out, flags.format)
+    folder = export_run(run, prepared, flags.out or FOLDERS[flags.format], flags.format)
     print(f"wrote {folder}")
     return 0
 
@@ -30,11 +29,13 @@ def _parser() -> Parser:
     parser = Parser("python -m mri_tf.export", __doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
     parser.add_argument(
-        "--out", type=folder_to_write, help="(default saved_models; onnx_models of --format onnx)"
-    )
+        "--out", type=folder_to_write,
+        help="folder of the exported models (default: saved_models; onnx_models for --format onnx)",
+    )  # fmt: skip
     parser.add_argument(
-        "--format", default="savedmodel", choices=list(FILES), help="(default savedmodel)"
-    )
+        "--format", default="savedmodel", choices=["savedmodel", "onnx"],
+        help="format of the exported model (default: savedmodel)",
+    )  # fmt: skip
     return parser
 
 

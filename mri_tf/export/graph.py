@@ -1,4 +1,4 @@
-"""Between the arrays that are served and a run's answers: the ops that all signatures share."""
+"""TensorFlow ops that the signatures share: reading images, the network, calibrated answers."""
 
 from collections.abc import Callable
 
@@ -12,14 +12,16 @@ from mri_tf.calibration.temperature import SMALLEST, prior_offsets
 from mri_tf.network.bags import SLICE_NETWORK
 from mri_tf.network.windows import windows_in_graph
 from mri_tf.pipeline.image_files import decode_png_or_jpeg, fit_to_grid, to_record_values
+from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.settings import patch_of
 
 
 def single_network(model: keras.Model, task: Task) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Normalised images -> float32 outputs (batch, classes): of a task for patients, of single slices.
+    """Returns a function from normalised images (batch, *network_shape, channels) to float32 outputs.
 
-    Of a segmentation (batch, *grid, classes): of the whole grid, by windows where it takes patches.
+    Outputs are (batch, classes); where a task answers for patients, they are of single slices. Those of
+    a segmentation are (batch, *grid, classes), made window by window where it was trained on patches.
     """
     if task.bag:
         network = model.get_layer(SLICE_NETWORK)
@@ -30,24 +32,25 @@ def single_network(model: keras.Model, task: Task) -> Callable[[tf.Tensor], tf.T
     return lambda images: tf.cast(model(images), tf.float32)
 
 
-def answer_in_graph(run):
-    """The run's `Calibrator` as a function of TensorFlow ops: outputs (batch, classes) ->
-    `probabilities` as reported, `logits` of the network, and `decision` at the operating point.
+def answer_in_graph(run: Run) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns the run's `Calibrator` as TensorFlow ops.
 
-    A segmentation's outputs (batch, rows, columns, classes) are its probabilities.
+    The function takes the network's outputs (batch, classes) and returns `probabilities`, calibrated,
+    `logits` of the network, both (batch, classes) float32, and `decision` (batch,) at the operating
+    point. A segmentation's outputs (batch, *grid, classes) are its probabilities; it has no decision.
     """
     if run.task.kind == "segmentation":
         return lambda outputs: {
             "probabilities": outputs, "logits": tf.math.log(tf.maximum(outputs, SMALLEST))
         }  # fmt: skip
-    answers = from_values(run.values["answers"])
-    offsets = prior_offsets(np.array(answers.trained), np.array(answers.natural))
-    factors = np.array(answers.point.class_factors)
+    calibrator = from_values(run.values["answers"])
+    offsets = prior_offsets(np.array(calibrator.trained), np.array(calibrator.natural))
+    factors = np.array(calibrator.point.class_factors)
 
     def answer(outputs):
-        # In float64, as Answers does: a low temperature multiplies what float32 rounds away.
+        # In float64, as in Calibrator: a low temperature magnifies what float32 rounds away.
         logits = tf.math.log(tf.maximum(tf.cast(outputs, tf.float64), SMALLEST))
-        probabilities = tf.nn.softmax(logits / answers.temperature + offsets)
+        probabilities = tf.nn.softmax(logits / calibrator.temperature + offsets)
         products = probabilities * factors
         largest = tf.reduce_max(products, axis=-1, keepdims=True)
         return {
@@ -59,38 +62,42 @@ def answer_in_graph(run):
     return answer
 
 
-def reported(run, outputs):
-    """What evaluate reports of a network's outputs."""
+def reported(run: Run, outputs: np.ndarray) -> np.ndarray:
+    """Returns the probabilities that evaluate reports for a network's outputs (batch, ..., classes)."""
     if run.task.kind == "segmentation":
         return outputs
     return from_values(run.values["answers"]).probabilities(outputs)
 
 
-def serves_image_bytes(task) -> bool:
-    """Whether preparation from PNG or JPEG bytes can be done in the graph (CLAHE cannot, and a file of
-    these kinds holds neither mask nor spacing)."""
+def serves_image_bytes(task: Task) -> bool:
+    """Whether the graph can prepare PNG or JPEG bytes: not with CLAHE, nor where the task needs a mask
+    and a spacing, which these files do not hold."""
     grey_or_colour = len(task.channels) in (1, 3)
     plain = grey_or_colour and "clahe" not in task.prep and not task.spacing
     return len(task.image_shape) == 2 and plain
 
 
-def grid_image(data, task, image_dtype: str):
-    """PNG or JPEG bytes -> the prepared image (*grid, channels) float32, as preparation makes it."""
+def grid_image(data: tf.Tensor, task: Task, image_dtype: str) -> tf.Tensor:
+    """Returns the image (rows, columns, channels) float32 that preparation makes of a PNG or JPEG.
+
+    `data` are the bytes of one file; values are rounded to `image_dtype`, that of the prepared set.
+    """
     stored = decode_png_or_jpeg(data, len(task.channels), task.prep.get("bits", 0))
     fitted = fit_to_grid(stored, task.image_shape, "bilinear")
     slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
     return to_record_values(fitted, slope, intercept, image_dtype)
 
 
-def stored_values(images, task):
-    """Prepared images in the task's unit -> the values a PNG of 16 bit holds, rounded and within it."""
+def stored_values(images: np.ndarray, task: Task) -> np.ndarray:
+    """Returns the values, 0 to 65535, by which a 16-bit PNG stores prepared images (any shape)."""
     slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
     return np.clip(np.round((images - intercept) / slope), 0, 65535)
 
 
-def stats_of(image):
-    """intensity_stats of prepared images, as `schema.image_stats` takes them: (batch, 2, c, 2)."""
-    wide = tf.cast(image, tf.float64)
-    mean, variance = tf.nn.moments(wide, axes=list(range(1, image.shape.rank - 1)))
+def stats_of(images: tf.Tensor) -> tf.Tensor:
+    """Returns the `intensity_stats` (batch, 2, channels, 2) of prepared images (batch, *grid, channels):
+    mean and SD, the same for the whole image and for the brain, as there is no mask."""
+    wide = tf.cast(images, tf.float64)
+    mean, variance = tf.nn.moments(wide, axes=list(range(1, images.shape.rank - 1)))
     stats = tf.stack([mean, tf.sqrt(variance)], axis=-1)  # (batch, channels, 2)
     return tf.cast(tf.stack([stats, stats], axis=1), tf.float32)

@@ -1,9 +1,9 @@
-"""The arrays of a record that a served model takes, and what its network is given of them.
+"""The arrays that an exported model takes for a record, and the network's input made from them.
 
-image           (batch, *grid, channels) in the task's unit: the prepared grid, or what a box takes of it
-intensity_stats (batch, 2, channels, 2) where z-scores need them
-record_mask     (batch, rows, columns), not 0 in the tumour; and
-spacing_mm      (batch, 2) of rows and columns, where the task resamples slices to a fitted spacing
+image            (batch, *grid, channels) in the task's unit: the prepared grid, or the box cut out of it
+intensity_stats  (batch, 2, channels, 2): mean and SD, where the normalisation needs them
+record_mask      (batch, rows, columns), not 0 in the tumour, where slices are resampled
+spacing_mm       (batch, 2) between rows and between columns, where slices are resampled
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from mri_tf.task import Task
 
 
 def array_shapes(task: Task) -> dict[str, tuple[int, ...]]:
-    """Name -> shape behind the batch, in the order of a signature; all float32."""
+    """Returns name -> shape without the batch, in the order of a signature; all are float32."""
     grid = task.image_shape if task.spacing or task.patch else task.network_shape
     shapes = {"image": (*grid, len(task.channels))}
     if needs_stats(task.normalize) or task.spacing:
@@ -26,45 +26,51 @@ def array_shapes(task: Task) -> dict[str, tuple[int, ...]]:
 
 
 def cut_before(task: Task) -> Cut | None:
-    """What is cut out of a record before it is served: nothing where the served graph does it, or
-    sees the whole by windows."""
+    """Returns the function that cuts the box out of a record before the exported model gets it; None
+    where there is no box, or the model takes the whole grid."""
     return None if task.spacing or task.patch else cut_function(task, training=False)
 
 
 def arrays_of(batch: dict, task: Task) -> dict[str, tf.Tensor]:
-    """Those of a raw batch of the pipeline that was read with `cut_before`."""
-    found = {"image": batch["image"], "intensity_stats": batch["intensity_stats"]}
+    """Returns the arrays above, by name, of a raw batch of the pipeline read with `cut_before`."""
+    arrays = {"image": batch["image"], "intensity_stats": batch["intensity_stats"]}
     if task.spacing:
-        found |= {"record_mask": batch["mask"], "spacing_mm": batch["spacing_mm"][:, 1:]}
-    return {name: tf.cast(found[name], tf.float32) for name in array_shapes(task)}
+        arrays |= {"record_mask": batch["mask"], "spacing_mm": batch["spacing_mm"][:, 1:]}
+    return {name: tf.cast(arrays[name], tf.float32) for name in array_shapes(task)}
 
 
 def seen_by_network(arrays: dict[str, tf.Tensor], task: Task, fitted: dict) -> tf.Tensor:
-    """Arrays as above -> the network's input (batch, *network_shape, channels), normalised; the whole
-    grid where it takes patches of it.
+    """Returns the normalised input of the network, made by TensorFlow ops.
 
-    A spacing of 0, of slices that only pad, is taken for 1.
+    Args:
+        arrays: as above, by name.
+        task: gives the spacing and the normalisation.
+        fitted: what the task fitted to the training side, such as `pixel_mm`.
+
+    Returns:
+        (batch, *network_shape, channels); the whole grid where the network is applied in windows.
     """
     image, stats = arrays["image"], arrays.get("intensity_stats")
     if task.spacing:
+        # Slices that only pad a patient have a spacing of 0.
         spacing_mm = tf.where(arrays["spacing_mm"] > 0, arrays["spacing_mm"], 1.0)
         record = {
             "image": image, "mask": arrays["record_mask"], "intensity_stats": stats,
-            "spacing_mm": tf.pad(spacing_mm, [[0, 0], [1, 0]]),  # from slice to slice: of no use here
+            "spacing_mm": tf.pad(spacing_mm, [[0, 0], [1, 0]]),  # from slice to slice: not used here
         }  # fmt: skip
         image = cut_function(task, training=False, fitted=fitted)(record)["image"]
     return normalize(image, stats, task.normalize)
 
 
 def serialized_examples(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """Arrays as above as what `classify` takes: (batch,) serialized tf.Example, a float list a name."""
+    """Returns what `classify` takes: (batch,) serialized tf.Example, one float list for each array."""
 
-    def example(place: int) -> bytes:
+    def serialized(row: int) -> bytes:
         features = {
-            name: tf.train.Feature(float_list=tf.train.FloatList(value=array[place].ravel()))
+            name: tf.train.Feature(float_list=tf.train.FloatList(value=array[row].ravel()))
             for name, array in arrays.items()
         }
-        built = tf.train.Example(features=tf.train.Features(feature=features))
-        return built.SerializeToString(deterministic=True)
+        example = tf.train.Example(features=tf.train.Features(feature=features))
+        return example.SerializeToString(deterministic=True)
 
-    return np.array([example(place) for place in range(len(arrays["image"]))], dtype=object)
+    return np.array([serialized(row) for row in range(len(arrays["image"]))], dtype=object)

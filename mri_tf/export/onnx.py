@@ -1,7 +1,7 @@
-"""A run as an ONNX file: the `serving_default` of its export, for servers that are not TensorFlow's.
+"""Writes a run as an ONNX file with its `serving_default` signature, for servers other than TF Serving.
 
-Images in files, `explain` and `classify` do not convert. tf2onnx reports success with operations left
-in that nothing can run, so what it wrote is always loaded in ONNX Runtime and compared with the run.
+`image_bytes`, `explain` and `classify` do not convert. tf2onnx may report success although ONNX Runtime
+cannot run an operation, so the file is always loaded in ONNX Runtime and compared with the run.
 """
 
 import importlib.util
@@ -15,74 +15,73 @@ import tensorflow as tf
 from mri_tf.core.errors import InputError
 from mri_tf.export.saved_model import DEFAULT, ExportSource, signatures
 
-OPSET = 18  # of 2022: what a server of some age reads
-MAX_REASON_LENGTH = 300  # characters of another library's reason
+OPSET = 18  # of 2022: older servers can read it
+MAX_REASON_LENGTH = 300  # characters of another library's error message
 
 
 def check_onnx() -> None:
-    """Raises InputError where mri_tf was installed without the extra `onnx`."""
+    """Raises InputError where tf2onnx or ONNX Runtime is not installed."""
     missing = [name for name in ("tf2onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(
-            "--format onnx needs the extra `onnx`.", f"an install without {', '.join(missing)}",
-            "pip install 'mri_tf[onnx]'",
+            "--format onnx needs tf2onnx and ONNX Runtime.",
+            f"an installation without {', '.join(missing)}", "Run pip install 'mri_tf[onnx]'.",
         )  # fmt: skip
 
 
-def write_onnx(served: ExportSource, file: Path) -> dict[str, list[tf.TensorSpec]]:
-    """Writes the file; returns the one signature and its inputs, by which ONNX Runtime knows them.
+def write_onnx(source: ExportSource, file: Path) -> dict[str, list[tf.TensorSpec]]:
+    """Writes the file; returns its one signature with its inputs.
 
-    Raises InputError where an operation does not convert; whether ONNX Runtime loads it, and with
-    which numbers, is for `onnx_call` to find out.
+    Raises InputError where an operation does not convert. Whether ONNX Runtime can run the file is
+    shown by `onnx_call`.
     """
     import tf2onnx
 
-    call, specs = signatures(served)[DEFAULT]
+    call, specs = signatures(source)[DEFAULT]
     function = tf.function(call, input_signature=specs, autograph=False)
-    noisy = logging.getLogger("tf2onnx")
-    before = noisy.level
-    noisy.setLevel(logging.CRITICAL)  # what it could not convert is said in one line, by what follows
+    logger = logging.getLogger("tf2onnx")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # the error message below replaces its many lines
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         tf2onnx.convert.from_function(
             function, input_signature=specs, opset=OPSET, output_path=str(file)
         )
-    except Exception as error:  # whatever a converter raises, it means one thing
-        raise _not_converted(served, error) from None
+    except Exception as error:  # tf2onnx raises many types for an operation it cannot convert
+        raise _not_converted(source, error) from None
     finally:
-        noisy.setLevel(before)
+        logger.setLevel(level)
     return {DEFAULT: specs}
 
 
-def onnx_call(served: ExportSource, file: Path) -> Callable[[str, dict], dict[str, np.ndarray]]:
-    """`call(signature, values)` of an ONNX file, as `parity.session_of` gives of a SavedModel.
+def onnx_call(source: ExportSource, file: Path) -> Callable[[str, dict], dict[str, np.ndarray]]:
+    """Loads an ONNX file in ONNX Runtime; returns `call(signature, values)`, which gives its outputs.
 
-    Raises InputError where ONNX Runtime cannot run it.
+    Both raise InputError where ONNX Runtime cannot run the file.
     """
     import onnxruntime
 
     try:
-        # By its bytes: of a file the reason would begin with its place.
+        # Given as bytes, because the error message for a file would begin with its path.
         session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise _not_converted(served, error) from None
+        raise _not_converted(source, error) from None
     names = [output.name for output in session.get_outputs()]
 
     def call(signature: str, values: dict) -> dict[str, np.ndarray]:
         try:
-            found = session.run(names, values)
+            return dict(zip(names, session.run(names, values), strict=True))
         except Exception as error:
-            raise _not_converted(served, error) from None
-        return dict(zip(names, found, strict=True))
+            raise _not_converted(source, error) from None
 
     return call
 
 
-def _not_converted(served: ExportSource, error: Exception) -> InputError:
+def _not_converted(source: ExportSource, error: Exception) -> InputError:
     text = " ".join(str(error).split())
     reason = text if len(text) <= MAX_REASON_LENGTH else f"{text[:MAX_REASON_LENGTH]}..."
     return InputError(
-        "--format onnx is for networks all of whose operations ONNX Runtime knows.",
-        f"{served.run.task.name}: {type(error).__name__}: {reason}",
-        "Export it as savedmodel.",
+        "The network has an operation that cannot be converted to ONNX or run by ONNX Runtime.",
+        f"{source.run.task.name}: {type(error).__name__}: {reason}",
+        "Export it with --format savedmodel.",
     )

@@ -1,9 +1,9 @@
-"""Whether an image is unlike those a network was trained on: by its intensities and by its size.
+"""Tells whether an image is unlike the training side, by its intensities and its size.
 
-Three numbers a channel, of the whole image as it is served: mean, standard deviation, and roughness,
-the mean absolute difference of neighbours in standard deviations (1.13 of white noise, far less of
-anatomy, 0 of a constant). Limits are fitted on the training side. What lies outside is unlike the
-training; what lies inside may be unlike it still: nothing here looks at anatomy.
+Each channel of an image has three numbers: mean, standard deviation (SD), and roughness, the mean
+absolute difference of neighbouring voxels divided by the SD (1.13 for white noise, far less for anatomy,
+0 for a constant). Their limits are fitted on the training side. An image outside the limits is unlike
+the training side; one inside them may still be, because nothing here looks at anatomy.
 """
 
 import numpy as np
@@ -12,18 +12,18 @@ import tensorflow as tf
 from mri_tf.store.record import NOMINAL
 
 STATISTICS = ("mean", "sd", "roughness")
-TAIL = 0.005  # of the training records lies beyond either quantile
-MARGIN = 0.25  # of the distance between the quantiles, added on both ends
-# Added as well, so that a handful of alike records gives no limit of no width: of the mean a part of
-# the median SD, of what is positive a factor.
+TAIL = 0.005  # share of the training records beyond each of the two quantiles
+MARGIN = 0.25  # share of the distance between the quantiles, added at both ends
+# Added as well, so that a few similar records do not give limits without width: to means this share of
+# the median SD, to positive numbers this factor.
 MEAN_SLACK, FACTOR_SLACK = 0.25, 1.25
-EPSILON = 1e-6  # an SD or a roughness of no more is 0
-OUTSIDE = "out_of_distribution"  # the output of a served model
-SPACING = "spacing_mm"  # of rows and columns, where it is served
+EPSILON = 1e-6  # an SD or a roughness up to this counts as 0
+OUTSIDE = "out_of_distribution"  # name of the output of an exported model
+SPACING = "spacing_mm"  # name of its input: between rows and between columns
 
 
 def image_statistics(images: np.ndarray) -> np.ndarray:
-    """(batch, *grid, channels) -> (batch, channels, 3) float64, in the order of STATISTICS."""
+    """Returns STATISTICS (batch, channels, 3) float64 of images (batch, *grid, channels)."""
     images = np.asarray(images, np.float64)
     axes = tuple(range(1, images.ndim - 1))
     with np.errstate(invalid="ignore", over="ignore"):
@@ -35,7 +35,7 @@ def image_statistics(images: np.ndarray) -> np.ndarray:
 
 
 def statistics_in_graph(images: tf.Tensor) -> tf.Tensor:
-    """The same as ops: (batch, *grid, channels) float32 of a fixed grid -> (batch, channels, 3)."""
+    """The same as TensorFlow ops, in float32; the grid's shape must be known."""
     axes = list(range(1, images.shape.rank - 1))
     mean, sd = tf.reduce_mean(images, axes), tf.math.reduce_std(images, axes)
     steps = []
@@ -51,11 +51,16 @@ def statistics_in_graph(images: tf.Tensor) -> tf.Tensor:
 
 
 def fit_ranges(statistics: np.ndarray, channels: tuple[str, ...], sizes: dict[str, np.ndarray]) -> dict:
-    """Limits from the training side: JSON values, each limit (low, high).
+    """Fits the limits to the training side: quantiles, widened by MARGIN and a slack.
 
-    statistics (records, channels, 3); sizes: name -> (records, axes) of positive numbers, such as
-    `source_shape` or `spacing_mm`. Quantiles widened by MARGIN and a slack; what is positive is
-    widened as a factor.
+    Args:
+        statistics: (records, channels, 3) of `image_statistics`.
+        channels: their names.
+        sizes: name -> (records, axes) of positive numbers, such as `source_shape` or `spacing_mm`.
+
+    Returns:
+        JSON values: `records`, their number; `intensity`, channel -> statistic -> [low, high]; and
+        `size`, name -> [low, high] of each axis.
     """
     intensity = {}
     for channel, values in zip(channels, np.moveaxis(statistics, 1, 0), strict=True):
@@ -78,60 +83,61 @@ def _widened(values: np.ndarray, slack: float) -> list[float]:
 
 
 def _factors(values: np.ndarray) -> list[float]:
-    """Limits of what is positive, widened in its logarithm; from 0 where 0 was trained on."""
+    """Limits of positive values, widened in the logarithm; from 0 where training values are 0."""
     low, high = _widened(np.log(np.maximum(values, EPSILON)), np.log(FACTOR_SLACK))
     smallest = float(np.quantile(values, TAIL))
     return [0.0 if smallest <= EPSILON else float(np.exp(low)), float(np.exp(high))]
 
 
 def source_sizes(facts: dict) -> dict[str, tuple[float, ...]]:
-    """What a record's facts say of its source's grid, along x, y, z in RAS: `source_shape` in voxels
-    and `source_spacing_mm`, where they are known."""
+    """Returns `source_shape`, in voxels, and `source_spacing_mm` of the original image along x, y, z in
+    RAS, where a record's facts have them."""
     if "source_shape" not in facts:
         return {}
-    found = {"source_shape": tuple(float(size) for size in facts["source_shape"])}
+    sizes = {"source_shape": tuple(float(size) for size in facts["source_shape"])}
     if "source_affine" in facts and facts.get("spacing") != NOMINAL:
         affine = np.array(facts["source_affine"], float).reshape(4, 4)
-        found["source_spacing_mm"] = tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist())
-    return found
+        sizes["source_spacing_mm"] = tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist())
+    return sizes
 
 
 def reasons(
     image: np.ndarray, ranges: dict, sizes: dict[str, tuple[float, ...]] | None = None
 ) -> list[str]:
-    """Why one image (*grid, channels) is outside what `fit_ranges` gave; empty where it is inside.
+    """Says why an image is unlike the training side; empty where it is inside all limits.
 
-    `sizes` are those known of it, by the names they were fitted under.
+    Args:
+        image: (*grid, channels) in the task's unit.
+        ranges: of `fit_ranges`.
+        sizes: the image's sizes that are known, by the names used in `fit_ranges`.
     """
-    found = []
-    values = image_statistics(np.asarray(image)[None])[0]  # (channels, 3)
-    for (channel, limits), own in zip(ranges["intensity"].items(), values, strict=True):
-        for name, value in zip(STATISTICS, own, strict=True):
-            found += _reason(f"{name} of {channel}", value, limits[name])
-    for name, value in (sizes or {}).items():
-        limits = ranges["size"].get(name, [])
-        for axis, (limit, one) in enumerate(zip(limits, value, strict=False), 1):
-            found += _reason(f"{name} along axis {axis}", one, limit)
-    return found
-
-
-def _reason(what: str, value: float, limit: list[float]) -> list[str]:
-    low, high = limit
-    if low <= value <= high:  # not so for NaN
-        return []
-    return [f"{what} is {value:.4g}, outside the training's {low:.4g} to {high:.4g}"]
+    statistics = image_statistics(np.asarray(image)[None])[0]  # (channels, 3)
+    checks = [
+        (f"{name} of {channel}", value, limits[name])
+        for (channel, limits), values in zip(ranges["intensity"].items(), statistics, strict=True)
+        for name, value in zip(STATISTICS, values, strict=True)
+    ] + [
+        (f"{name} along axis {axis}", value, limit)
+        for name, axes in (sizes or {}).items()
+        for axis, (limit, value) in enumerate(zip(ranges["size"].get(name, []), axes, strict=False), 1)
+    ]
+    return [
+        f"{quantity} is {value:.4g}, outside the training range of {low:.4g} to {high:.4g}"
+        for quantity, value, (low, high) in checks if not low <= value <= high  # NaN is outside
+    ]  # fmt: skip
 
 
 def outside_in_graph(images: tf.Tensor, ranges: dict, spacing_mm: tf.Tensor | None = None) -> tf.Tensor:
-    """(batch,) int32: 1 where an image (batch, *grid, channels), or its `spacing_mm` (batch, axes),
-    is outside, else 0."""
+    """Returns (batch,) int32: 1 where an image (batch, *grid, channels), or its `spacing_mm` (batch, 2),
+    is outside the limits of `fit_ranges`, else 0."""
+    channels = ranges["intensity"].values()
     limits = np.array(
-        [[own[name] for name in STATISTICS] for own in ranges["intensity"].values()], np.float32
+        [[channel[name] for name in STATISTICS] for channel in channels], np.float32
     )  # (channels, 3, 2)
     inside = tf.reduce_all(_within(statistics_in_graph(images), limits), axis=[1, 2])
     if spacing_mm is not None and SPACING in ranges["size"]:
-        own = np.array(ranges["size"][SPACING], np.float32)  # (axes, 2)
-        inside &= tf.reduce_all(_within(spacing_mm, own), axis=1)
+        limits = np.array(ranges["size"][SPACING], np.float32)  # (axes, 2)
+        inside &= tf.reduce_all(_within(spacing_mm, limits), axis=1)
     return 1 - tf.cast(inside, tf.int32)
 
 

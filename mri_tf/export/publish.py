@@ -1,4 +1,4 @@
-"""Writes a run's SavedModel or ONNX file under the next version number."""
+"""Exports a run: writes the model, compares it with the run and publishes it under the next version."""
 
 import errno
 import shutil
@@ -6,123 +6,127 @@ import tempfile
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.export.assets import ASSETS, exported_version, find_segmenter, write_assets
+from mri_tf.export.model_card import MODEL_CARD, write_model_card
+from mri_tf.export.onnx import onnx_call, write_onnx
+from mri_tf.export.parity import parity, session_of
+from mri_tf.export.ranges import training_ranges
+from mri_tf.export.saved_model import ExportSource, write_saved_model
+from mri_tf.export.warm_up import WARM_UP, write_warm_up
+from mri_tf.network.build import load_network
+from mri_tf.serve.config_files import check_config_files, write_config_files
 from mri_tf.serve.version_folders import version_number
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.run import Run
 
-PARITY_LIMIT = {"savedmodel": 1e-5, "onnx": 1e-4}  # of probabilities, and of maps
-FOLDERS = {"savedmodel": Path("saved_models"), "onnx": Path("onnx_models")}
-FILES = {"savedmodel": "saved_model.pb", "onnx": "model.onnx"}
+SAVEDMODEL, ONNX = "savedmodel", "onnx"  # the formats
+PARITY_LIMIT = {SAVEDMODEL: 1e-5, ONNX: 1e-4}  # largest difference of probabilities, and of maps
+FOLDERS = {SAVEDMODEL: Path("saved_models"), ONNX: Path("onnx_models")}
+FILES = {SAVEDMODEL: "saved_model.pb", ONNX: "model.onnx"}
 
 
-def export_run(run, prepared, out: Path, form: str = "savedmodel") -> Path:
-    """Exports, loads the result as a server does, compares it and gives it its version number.
+def export_run(run: Run, prepared: Prepared, out: Path, form: str = SAVEDMODEL) -> Path:
+    """Exports a run as the next version of its task in `out`.
 
-    `prepared` is the set the run was trained on: its training side gives the ranges, its held-out
-    records are compared on. TF Serving's configuration in `out` then names the version too. Returns
-    the folder `out/<task>/<version>`; raises RunFailed (and leaves nothing) when the numbers differ,
-    InputError where the model that finds its boxes is not in `out`, `out` holds the other `form`
-    (savedmodel or onnx), or the network does not convert to ONNX.
+    The model is loaded as a server loads it and compared with the run before it is published. For a
+    SavedModel, TF Serving's configuration files in `out` are updated too.
+
+    Args:
+        run: a finished run.
+        prepared: the set it was trained on. The training side gives the ranges of usual inputs; the
+            comparison uses held-out records.
+        out: the folder of all exported models.
+        form: "savedmodel" or "onnx".
+
+    Returns:
+        The folder `out/<task>/<version>`.
+
+    Raises:
+        RunFailed: the exported model gives other numbers than the run; nothing is left in `out`.
+        InputError: the model that finds the boxes is not in `out`, `out` holds models of the other
+            format, or the network does not convert to ONNX.
     """
-    from mri_tf.export.assets import ASSETS, Facts, find_segmenter, write_assets
-    from mri_tf.export.model_card import MODEL_CARD, write_model_card
-    from mri_tf.export.ranges import training_ranges
-    from mri_tf.export.saved_model import ExportSource
-    from mri_tf.network.build import load_network
-    from mri_tf.serve.config_files import check_config_files, write_config_files
-
     home = Path(out) / run.task.name
-    _check_form(home, form)
+    _check_format(home, form)
     check_config_files(out)
     segmenter = find_segmenter(run, prepared, out)
-    ranges, dtype = training_ranges(run, prepared), prepared.image_dtype
-    served = ExportSource(load_network(run), run, ranges, dtype)
+    ranges = training_ranges(run, prepared)
+    source = ExportSource(load_network(run), run, ranges, prepared.image_dtype)
     home.mkdir(parents=True, exist_ok=True)
-    # A folder of this process' own: two runs may end at the same moment.
+    # A folder for this process alone: two runs may end at the same moment.
     scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=home)) / "model"
     try:
-        write = {"savedmodel": _write_saved_model, "onnx": _write_onnx}[form]
-        inputs, difference = write(served, prepared, scratch)
-        if not difference <= PARITY_LIMIT[form]:
+        write = _write_onnx if form == ONNX else _write_saved_model
+        inputs, difference = write(source, prepared, scratch)
+        if not difference <= PARITY_LIMIT[form]:  # true for NaN
             raise RunFailed(
-                f"The exported model differs from the trained one by {difference:.2g}, "
-                f"more than {PARITY_LIMIT[form]:g}.",
+                f"The outputs of the exported model differ from the run's by {difference:.2g}; "
+                f"at most {PARITY_LIMIT[form]:g} is allowed.",
                 "Nothing was exported; the run is kept.",
             )
-        facts = Facts(ranges, dtype, prepared.manifest.get("layout", {}), list(inputs), segmenter)
-        write_assets(run, facts, scratch / ASSETS)
-        write_model_card(served, inputs, prepared, scratch / ASSETS / MODEL_CARD)
+        layout = prepared.manifest.get("layout", {})
+        write_assets(source, scratch / ASSETS, layout, list(inputs), segmenter)
+        write_model_card(source, inputs, prepared, scratch / ASSETS / MODEL_CARD)
         folder = _publish(scratch, home)
-        if form == "savedmodel":
+        if form == SAVEDMODEL:
             write_config_files(out)
         return folder
     finally:
         shutil.rmtree(scratch.parent, ignore_errors=True)
 
 
-def _write_saved_model(served, prepared, folder: Path) -> tuple[dict, float]:
-    """Signatures with their inputs, and the largest difference to the run, of a SavedModel."""
-    from mri_tf.export.assets import ASSETS
-    from mri_tf.export.parity import parity, session_of
-    from mri_tf.export.saved_model import write_saved_model
-    from mri_tf.export.warm_up import WARM_UP, write_warm_up
-
-    inputs = write_saved_model(served, folder)
+def _write_saved_model(source: ExportSource, prepared: Prepared, folder: Path) -> tuple[dict, float]:
+    """Returns the signatures with their inputs, and the largest difference from the run."""
+    inputs = write_saved_model(source, folder)
     (folder / ASSETS).mkdir()
-    missing = write_warm_up(served, inputs, folder / ASSETS / WARM_UP)
-    if missing:
-        print(f"no warm-up requests: {missing}")
+    why_not = write_warm_up(source, inputs, folder / ASSETS / WARM_UP)
+    if why_not:
+        print(f"no warm-up requests: {why_not}")
     with session_of(folder) as call:
-        return inputs, parity(served, prepared, call, inputs)
+        return inputs, parity(source, prepared, call, inputs)
 
 
-def _write_onnx(served, prepared, folder: Path) -> tuple[dict, float]:
-    """The same of an ONNX file."""
-    from mri_tf.export.onnx import onnx_call, write_onnx
-    from mri_tf.export.parity import parity
-
-    inputs = write_onnx(served, folder / FILES["onnx"])
-    call = onnx_call(served, folder / FILES["onnx"])
-    difference = parity(served, prepared, call, inputs)
-    print(f"ONNX Runtime gives the run's probabilities to {difference:.1g}")
+def _write_onnx(source: ExportSource, prepared: Prepared, folder: Path) -> tuple[dict, float]:
+    """The same for an ONNX file."""
+    inputs = write_onnx(source, folder / FILES[ONNX])
+    call = onnx_call(source, folder / FILES[ONNX])
+    difference = parity(source, prepared, call, inputs)
+    print(f"probabilities in ONNX Runtime differ from the run's by at most {difference:.1g}")
     return inputs, difference
 
 
-def _check_form(home: Path, form: str) -> None:
-    """Versions of a folder are all of one form: TF Serving would fail on the other's."""
+def _check_format(home: Path, form: str) -> None:
+    """All versions in a folder have one format: TF Serving would fail on the others."""
     (other,) = set(FILES) - {form}
     if any(home.glob(f"*/{FILES[other]}")):
         raise InputError(
-            f"--out of --format {form} holds no versions of format {other}.", home,
-            f"Name another --out, for example {FOLDERS[form]}.",
+            f"The --out folder already holds versions of this model in the format {other}, so --format "
+            f"{form} cannot write there.", home,
+            f"Choose another --out folder, for example {FOLDERS[form]}.",
         )  # fmt: skip
 
 
-def export_with_segmenter(run, prepared, features, out: Path) -> list[Path]:
-    """`export_run`, and before it the run `features` where that predicts the masks of the boxes and
-    is not in `out` yet; returns the folders written."""
-    from mri_tf.export.assets import exported_version
-    from mri_tf.store.prepared import Prepared
+def export_with_segmenter(run: Run, prepared: Prepared, features: Run | None, out: Path) -> list[Path]:
+    """Exports `features` as well, first, where it finds the run's boxes and is not in `out` yet.
 
-    written = []
+    Returns the folders written; raises what `export_run` does.
+    """
+    folders = []
     if run.task.boxes_from and features:
         home, weights = Path(out) / features.task.name, features.values["weights_sha256"]
         if exported_version(home, weights) is None:
-            written.append(export_run(features, Prepared.open(features.data_folder), out))
-    return [*written, export_run(run, prepared, out)]
+            folders.append(export_run(features, Prepared.open(features.data_folder), out))
+    return [*folders, export_run(run, prepared, out)]
 
 
 def _publish(scratch: Path, home: Path) -> Path:
     """Renames to the next free version; another process may take a number at the same moment."""
     while True:
-        folder = home / str(next_version(home))
+        numbers = (version_number(path.name) for path in home.iterdir())
+        version = 1 + max((number for number in numbers if number is not None), default=0)
         try:
-            scratch.rename(folder)
-            return folder
+            scratch.rename(home / str(version))
+            return home / str(version)
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
-
-
-def next_version(home: Path) -> int:
-    """One more than the largest version there is; versions are never overwritten."""
-    numbers = (version_number(path.name) for path in home.iterdir())
-    return 1 + max((number for number in numbers if number is not None), default=0)

@@ -1,4 +1,4 @@
-"""An exported model on disk: what `assets.extra/` says of it, and its signatures called in process."""
+"""Opens an exported model: reads `assets.extra/` and loads the graph to call its signatures."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from mri_tf.task import Task
 from mri_tf.task.files import saved_task
 
 ASSETS, GRAPH = "assets.extra", "saved_model.pb"
-EXPORT, TASK, ANSWERS, FITTED, RANGES, SEGMENTER = (  # what each holds: `served_assets`
+EXPORT, TASK, ANSWERS, FITTED, RANGES, SEGMENTER = (  # described in `assets`
     "export.json", "task.json", "answers.json", "fitted.json", "ranges.json", "segmenter.json",
 )  # fmt: skip
 Call = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
@@ -22,34 +22,35 @@ Call = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Exported:
-    """A model as its assets describe it; `folder` is None of one that is known by its task alone."""
+    """A model as its assets describe it."""
 
     task: Task
-    folder: Path | None = None
-    version: int | None = None  # the newest one where it is None
+    folder: Path | None = None  # None where only the task is known, of a model on a server
+    version: int | None = None  # None: the newest one
     answers: Calibrator | None = None
     fitted: dict = field(default_factory=dict)
     ranges: dict | None = None  # of `out_of_distribution.fit_ranges`
-    segmenter: dict | None = None  # task, version, weights_sha256 of the model that finds its boxes
-    layout: dict = field(default_factory=dict)  # name and version of the layout of its training data
+    segmenter: dict | None = None  # task, version and weights_sha256 of the model that finds its boxes
+    layout: dict = field(default_factory=dict)  # name and version of the training data's layout
     weights: str = ""  # hash of the run's weights
 
 
 def open_export(path: Path) -> Exported:
-    """The export in `saved_models/<task>/<version>`, or the newest one in `saved_models/<task>`.
+    """Opens the export in `saved_models/<task>/<version>`, or the newest one in `saved_models/<task>`.
 
-    Raises InputError where there is none, or one whose assets do not say how to prepare its input.
+    Raises:
+        InputError: there is none, or its assets are damaged or do not say how inputs are prepared.
     """
     folder = _version_folder(Path(path))
     task = _asset(folder, TASK)
     if task is None:
         raise InputError(
-            f"An export that predicts from files holds {ASSETS}/{TASK}.", folder,
-            "Export the run again with python -m mri_tf.export.",
+            f"The export has no {ASSETS}/{TASK}, which says how inputs are prepared.", folder,
+            "Export the run again with python -m mri_tf.export --run RUN.",
         )  # fmt: skip
     answers, export = _asset(folder, ANSWERS), _asset(folder, EXPORT) or {}
     try:
-        found = Exported(
+        exported = Exported(
             task=saved_task(task),
             folder=folder,
             version=version_number(folder.name),
@@ -64,49 +65,55 @@ def open_export(path: Path) -> Exported:
         raise
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _damaged(folder / ASSETS) from None
-    if found.answers is None and found.task.kind == "classification":
+    if exported.answers is None and exported.task.kind == "classification":
         raise _damaged(folder / ASSETS / ANSWERS)
-    return found
+    return exported
 
 
 def segmenter_beside(exported: Exported) -> Exported | None:
-    """The export that finds the boxes of another, from the same folder of models; raises InputError
-    where it is not there, or has other weights than those the boxes were validated with."""
+    """Opens the export that finds the boxes of another one, from the same folder of models.
+
+    Returns:
+        None where the model needs no boxes.
+
+    Raises:
+        InputError: it is missing, or has other weights than those that found the boxes in validation.
+    """
     if not exported.task.boxes_from:
         return None
-    named = exported.segmenter
-    if named is None or exported.folder is None:
+    segmenter = exported.segmenter
+    if segmenter is None or exported.folder is None:
         raise InputError(
-            "A model that grades boxes names the model that finds them.", exported.folder,
-            "Export its run again with python -m mri_tf.export.",
+            "The export does not say which model finds its boxes.", exported.folder,
+            "Export its run again with python -m mri_tf.export --run RUN.",
         )  # fmt: skip
-    home = exported.folder.absolute().parent.parent / named["task"] / str(named["version"])
-    found = open_export(home)
-    if found.weights != named["weights_sha256"]:
+    models = exported.folder.absolute().parent.parent
+    opened = open_export(models / segmenter["task"] / str(segmenter["version"]))
+    if opened.weights != segmenter["weights_sha256"]:
         raise InputError(
-            "Boxes are found by the network that the grader was validated with.",
-            f"{home}, with other weights", "Export both runs again into one folder.",
+            "The model that finds the boxes is not the one that this model was validated with.",
+            f"{opened.folder}, with other weights", "Export both runs again into one folder.",
         )  # fmt: skip
-    return found
+    return opened
 
 
 def load_graph(exported: Exported) -> tuple[Call, tuple[str, ...]]:
-    """The export's graph, loaded once: `call(signature, arrays by name)`, and its signatures."""
+    """Loads the graph; returns `call(signature, arrays by name)` and the names of the signatures."""
     import tensorflow as tf
 
     try:
         loaded = tf.saved_model.load(str(exported.folder))
     except (OSError, ValueError, IndexError, KeyError, tf.errors.OpError) as error:
         raise InputError(
-            "A model is loaded whole.", f"{exported.folder} ({type(error).__name__})",
-            "Copy or export it again.",
+            "Cannot load the SavedModel.", f"{exported.folder} ({type(error).__name__})",
+            "Copy the whole folder again, or export the run again.",
         ) from None  # fmt: skip
 
     def call(signature: str, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        run = loaded.signatures[signature]
-        types = {name: spec.dtype for name, spec in run.structured_input_signature[1].items()}
-        found = run(**{name: tf.constant(value, types[name]) for name, value in feed.items()})
-        return {name: value.numpy() for name, value in found.items()}
+        function = loaded.signatures[signature]
+        types = {name: spec.dtype for name, spec in function.structured_input_signature[1].items()}
+        outputs = function(**{name: tf.constant(value, types[name]) for name, value in feed.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
 
     return call, tuple(loaded.signatures)
 
@@ -114,14 +121,16 @@ def load_graph(exported: Exported) -> tuple[Call, tuple[str, ...]]:
 def _version_folder(path: Path) -> Path:
     if (path / GRAPH).is_file():
         return path
-    there = version_folders(path)
-    versions = [number for number, folder in there.items() if (folder / GRAPH).is_file()]
-    if not versions:
+    folders = {
+        version: folder for version, folder in version_folders(path).items()
+        if (folder / GRAPH).is_file()
+    }  # fmt: skip
+    if not folders:
         raise InputError(
-            "--model names saved_models/<task>, or a version in it.", f"{path}, without a model",
-            "Make one with python -m mri_tf.export --run RUN.",
+            "--model must be an exported model: saved_models/<task>, or one of the versions in it.",
+            f"{path}, without a {GRAPH}", "Export a run with python -m mri_tf.export --run RUN.",
         )  # fmt: skip
-    return there[max(versions)]
+    return folders[max(folders)]
 
 
 def _asset(folder: Path, name: str) -> dict | None:
@@ -129,15 +138,13 @@ def _asset(folder: Path, name: str) -> dict | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        values = None
+    if not isinstance(values, dict):
         raise _damaged(path)
-    return found
+    return values
 
 
 def _damaged(path: Path) -> InputError:
-    return InputError(
-        "Assets of an export are as it was written.", f"{path}, damaged", "Export the run again."
-    )
+    return InputError("Cannot read the export.", f"{path}, damaged", "Export the run again.")

@@ -1,13 +1,13 @@
-"""The SavedModel of a run: every signature its task has, as TF Serving loads it.
+"""Writes the SavedModel of a run, with every signature its task has, as TF Serving loads it.
 
-serving_default  the arrays of a record (`record_arrays`)
-image_bytes      PNG or JPEG files of 2D tasks
+serving_default  the arrays of a record (`inputs.array_shapes`)
+image_bytes      PNG or JPEG files, for 2D tasks
 slices           all slices of a patient, padded, where the task answers for patients
 classify         TF Serving's classify: serialized tf.Example with the arrays as float lists
 explain          the arrays and a class: where the network looked
 
-Outputs have the batch first. Beside the answers stands `out_of_distribution` (batch,): 1 where what was
-given is unlike the training side, else 0 (but in `classify`, whose outputs TF Serving's rules name).
+All but `classify`, whose outputs TF Serving prescribes, also give `out_of_distribution` (batch,): 1
+where the input is unlike the training side, else 0.
 """
 
 from collections.abc import Callable
@@ -27,116 +27,114 @@ from mri_tf.network.bags import SLICE_PROBABILITIES, slice_classifier
 from mri_tf.pipeline.normalize import normalize
 from mri_tf.store.run import Run
 
-OUTSIDE_SHARE = 0.5  # a patient is outside where at least so many slices are
+OUTSIDE_SHARE = 0.5  # a patient is outside where at least this share of the slices is
 DEFAULT, IMAGE_BYTES, SLICES = "serving_default", "image_bytes", "slices"
 CLASSIFY, EXPLAIN = "classify", "explain"
-CLASSIFY_METHOD = "tensorflow/serving/classify"
 Signature = tuple[Callable[..., dict], list[tf.TensorSpec]]
 
 
 @dataclass(frozen=True)
 class ExportSource:
-    """What an export is made of: a run's network, the ranges of its training side (`fit_ranges`) and
-    the dtype of its records' images."""
+    """What an export is made from."""
 
-    model: keras.Model
+    model: keras.Model  # the run's network with its trained weights
     run: Run
-    ranges: dict
-    image_dtype: str
+    training_ranges: dict  # of the training side: `out_of_distribution.fit_ranges`
+    image_dtype: str  # of the images in the prepared set
 
 
-def write_saved_model(served: ExportSource, folder: Path) -> dict[str, list[tf.TensorSpec]]:
+def write_saved_model(source: ExportSource, folder: Path) -> dict[str, list[tf.TensorSpec]]:
     """Writes every signature the task has into one SavedModel; returns their names and inputs."""
-    found = signatures(served)
-    archive = ExportArchive()  # stores what the endpoints use; a tracked model is stored once more
-    for name, (call, specs) in found.items():
+    functions = signatures(source)
+    archive = ExportArchive()  # stores what the endpoints use; a tracked model would be stored twice
+    for name, (call, specs) in functions.items():
         archive.add_endpoint(name, tf.function(call, input_signature=specs, autograph=False))
     archive.write_out(str(folder), verbose=False)
-    if CLASSIFY in found:
-        _set_method(folder, CLASSIFY, CLASSIFY_METHOD)
-    return {name: specs for name, (_, specs) in found.items()}
+    if CLASSIFY in functions:
+        _set_classify_method(folder)
+    return {name: specs for name, (_, specs) in functions.items()}
 
 
-def _set_method(folder: Path, signature: str, method: str) -> None:
-    """Gives a signature of a SavedModel the method name by which TF Serving knows it; what writes
-    SavedModels calls all of them predict."""
+def _set_classify_method(folder: Path) -> None:
+    """Sets the method name by which TF Serving knows `classify`; Keras writes `predict` for all."""
     path = folder / "saved_model.pb"
     proto = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    proto.meta_graphs[0].signature_def[signature].method_name = method
+    proto.meta_graphs[0].signature_def[CLASSIFY].method_name = "tensorflow/serving/classify"
     path.write_bytes(proto.SerializeToString(deterministic=True))
-    (folder / "fingerprint.pb").unlink(missing_ok=True)  # of the file as it was; nothing needs it
+    (folder / "fingerprint.pb").unlink(missing_ok=True)  # it no longer fits, and nothing needs it
 
 
-def signatures(served: ExportSource) -> dict[str, Signature]:
-    """Name -> (function, its inputs) of those the task has."""
-    task = served.run.task
-    found = {DEFAULT: _arrays(served)}
+def signatures(source: ExportSource) -> dict[str, Signature]:
+    """Returns name -> (function, its inputs) of the signatures that the run's task has."""
+    task = source.run.task
+    functions = {DEFAULT: _arrays(source)}
     if serves_image_bytes(task):
-        found[IMAGE_BYTES] = _image_bytes(served)
+        functions[IMAGE_BYTES] = _image_bytes(source)
     if task.bag:
-        found[SLICES] = _slices(served)
+        functions[SLICES] = _slices(source)
     if task.kind == "classification":
-        found[CLASSIFY] = _classify(served)
-        if has_maps(explained_network(served)):
-            found[EXPLAIN] = _explain(served)
-    return found
+        functions[CLASSIFY] = _classify(source)
+        if has_maps(explained_network(source)):
+            functions[EXPLAIN] = _explain(source)
+    return functions
 
 
-def explained_network(served: ExportSource) -> keras.Model:
-    """What maps are made of: of a task for patients the network of single slices."""
-    return slice_classifier(served.model) if served.run.task.bag else served.model
+def explained_network(source: ExportSource) -> keras.Model:
+    """The network that maps are made of: where a task answers for patients, that of single slices."""
+    return slice_classifier(source.model) if source.run.task.bag else source.model
 
 
-def _specs(served: ExportSource) -> list[tf.TensorSpec]:
-    shapes = array_shapes(served.run.task)
+def _specs(source: ExportSource) -> list[tf.TensorSpec]:
+    shapes = array_shapes(source.run.task)
     return [tf.TensorSpec((None, *shape), tf.float32, name=name) for name, shape in shapes.items()]
 
 
-def _arrays(served: ExportSource) -> Signature:
-    """A batch of the arrays that `record_arrays` names."""
-    run, specs = served.run, _specs(served)
-    answer, network = answer_in_graph(run), single_network(served.model, run.task)
+def _arrays(source: ExportSource) -> Signature:
+    """`serving_default`: a batch of the arrays that `inputs.array_shapes` names."""
+    run, specs = source.run, _specs(source)
+    answer, network = answer_in_graph(run), single_network(source.model, run.task)
 
-    def serving_default(*given):
-        arrays = {spec.name: array for spec, array in zip(specs, given, strict=True)}
-        seen = seen_by_network(arrays, run.task, run.values["fitted"])
-        return answer(network(seen)) | {OUTSIDE: _outside(arrays, served)}
+    def serving_default(*tensors):
+        arrays = {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}
+        images = seen_by_network(arrays, run.task, run.values["fitted"])
+        return answer(network(images)) | {OUTSIDE: _outside(arrays, source)}
 
     return serving_default, specs
 
 
-def _outside(arrays: dict[str, tf.Tensor], served: ExportSource) -> tf.Tensor:
-    return outside_in_graph(arrays["image"], served.ranges, arrays.get(SPACING))
+def _outside(arrays: dict[str, tf.Tensor], source: ExportSource) -> tf.Tensor:
+    return outside_in_graph(arrays["image"], source.training_ranges, arrays.get(SPACING))
 
 
-def _image_bytes(served: ExportSource) -> Signature:
-    task, answer = served.run.task, answer_in_graph(served.run)
-    network = single_network(served.model, task)
+def _image_bytes(source: ExportSource) -> Signature:
+    task, answer = source.run.task, answer_in_graph(source.run)
+    network = single_network(source.model, task)
     image_spec = tf.TensorSpec((*task.network_shape, len(task.channels)), tf.float32)
 
     def image_bytes(image_bytes):
-        image = tf.map_fn(
-            lambda data: grid_image(data, task, served.image_dtype),
+        images = tf.map_fn(
+            lambda data: grid_image(data, task, source.image_dtype),
             image_bytes,
             fn_output_signature=image_spec,
-        )
-        normalised = normalize(image, stats_of(image), task.normalize)
-        return answer(network(normalised)) | {OUTSIDE: outside_in_graph(image, served.ranges)}
+        )  # (batch, rows, columns, channels)
+        normalised = normalize(images, stats_of(images), task.normalize)
+        return answer(network(normalised)) | {OUTSIDE: outside_in_graph(images, source.training_ranges)}
 
     return image_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")]
 
 
-def _slices(served: ExportSource) -> Signature:
-    """slices (patients, slices, *grid) and mask (patients, slices), 1 for a slice, 0 for padding, and
-    the other arrays that `record_arrays` names, as long.
+def _slices(source: ExportSource) -> Signature:
+    """slices (patients, slices, *grid, channels), mask (patients, slices), 1 for a slice and 0 for
+    padding, and the other arrays that `inputs.array_shapes` names, for every slice.
 
-    Beside a patient's answer, the network's own probabilities of every slice, and which are outside
-    the ranges; 0 for padding.
+    Beside a patient's answer it gives the network's probabilities of every slice, and which slices are
+    outside the ranges (0 for padding).
     """
-    run, model = served.run, served.model
+    run, model = source.run, source.model
     task, answer = run.task, answer_in_graph(run)
-    both = keras.Model(model.inputs, [model.outputs[0], model.get_layer(SLICE_PROBABILITIES).output])
-    shapes, seen_shape = array_shapes(task), (*task.network_shape, len(task.channels))
+    slice_layer = model.get_layer(SLICE_PROBABILITIES)
+    network = keras.Model(model.inputs, [model.outputs[0], slice_layer.output])
+    shapes, image_shape = array_shapes(task), (*task.network_shape, len(task.channels))
     inputs = [
         tf.TensorSpec((None, None, *shape), tf.float32, name="slices" if name == "image" else name)
         for name, shape in shapes.items()
@@ -145,18 +143,18 @@ def _slices(served: ExportSource) -> Signature:
 
     def slices(slices, mask, *others):
         flat = {
-            name: tf.reshape(array, (-1, *shape))
-            for (name, shape), array in zip(shapes.items(), (slices, *others), strict=True)
-        }
+            name: tf.reshape(tensor, (-1, *shape))
+            for (name, shape), tensor in zip(shapes.items(), (slices, *others), strict=True)
+        }  # (patients * slices, *shape)
         # What padding becomes here is dropped before the network.
-        seen = seen_by_network(flat, task, run.values["fitted"])
-        padded = tf.reshape(seen, tf.concat([tf.shape(mask), seen_shape], axis=0))
-        outputs, by_slice = both([tf.ensure_shape(padded, (None, None, *seen_shape)), mask])
+        images = seen_by_network(flat, task, run.values["fitted"])
+        padded = tf.reshape(images, tf.concat([tf.shape(mask), image_shape], axis=0))
+        outputs, of_slices = network([tf.ensure_shape(padded, (None, None, *image_shape)), mask])
         present = tf.cast(mask > 0, tf.int32)
-        outside = tf.reshape(_outside(flat, served), tf.shape(mask)) * present
+        outside = tf.reshape(_outside(flat, source), tf.shape(mask)) * present  # (patients, slices)
         share = tf.reduce_sum(outside, axis=1) / tf.reduce_sum(present, axis=1)
         return answer(tf.cast(outputs, tf.float32)) | {
-            "slice_probabilities": tf.cast(by_slice, tf.float32),
+            "slice_probabilities": tf.cast(of_slices, tf.float32),
             OUTSIDE: tf.cast(share >= OUTSIDE_SHARE, tf.int32),
             f"slice_{OUTSIDE}": outside,
         }
@@ -164,10 +162,10 @@ def _slices(served: ExportSource) -> Signature:
     return slices, inputs
 
 
-def _classify(served: ExportSource) -> Signature:
-    """Serialized tf.Example (batch,) with the arrays of `record_arrays`, flattened, as float lists ->
-    `classes` and `scores` (batch, classes): every class by name, and its probability as reported."""
-    task, (default, specs) = served.run.task, _arrays(served)
+def _classify(source: ExportSource) -> Signature:
+    """Serialized tf.Example (batch,) with the arrays of `serving_default`, flattened, as float lists ->
+    `classes` and `scores` (batch, classes): the name of every class and its reported probability."""
+    task, (default, specs) = source.run.task, _arrays(source)
     features = {spec.name: tf.io.FixedLenFeature(spec.shape[1:], tf.float32) for spec in specs}
 
     def classify(inputs):
@@ -179,27 +177,29 @@ def _classify(served: ExportSource) -> Signature:
     return classify, [tf.TensorSpec((None,), tf.string, name="inputs")]
 
 
-def _explain(served: ExportSource) -> Signature:
+def _explain(source: ExportSource) -> Signature:
     """The arrays and `class_index` (batch,) int32, -1 for the most probable class -> probabilities,
     the `class_index` that is explained, and its raw Grad-CAM `map` (batch, *grid) as `mri_tf.explain`
     makes it."""
-    run, model, specs = served.run, explained_network(served), _specs(served)
+    run, model, specs = source.run, explained_network(source), _specs(source)
     task, answer, layer = run.task, answer_in_graph(run), check_layer(model, "")
+    classes = len(task.class_names)
 
-    def explain(*given):
-        *given, class_index = given
-        arrays = {spec.name: array for spec, array in zip(specs, given, strict=True)}
-        known = len(task.class_names)
-        rule = tf.debugging.assert_less(class_index, known, f"class_index is less than {known}")
-        with tf.control_dependencies([rule]):  # before the gather, whose message names no input
+    def explain(*tensors):
+        *tensors, class_index = tensors
+        arrays = {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}
+        check = tf.debugging.assert_less(
+            class_index, classes, f"class_index must be less than {classes}"
+        )
+        with tf.control_dependencies([check]):  # before the gather, whose message names no input
             class_index = tf.identity(class_index)
-        seen = seen_by_network(arrays, task, run.values["fitted"])
-        maps, outputs = grad_cam(model, seen, class_index, layer)
+        images = seen_by_network(arrays, task, run.values["fitted"])
+        maps, outputs = grad_cam(model, images, class_index, layer)
         return {
             "probabilities": answer(outputs)["probabilities"],
             "class_index": chosen(class_index, outputs),
             "map": on_grid(maps, task.network_shape),
-            OUTSIDE: _outside(arrays, served),
+            OUTSIDE: _outside(arrays, source),
         }
 
     return explain, [*specs, tf.TensorSpec((None,), tf.int32, name="class_index")]

@@ -1,4 +1,4 @@
-"""derive and explain as a user runs them, on a tumour network and a grader whose weights are drawn."""
+"""derive and explain as commands, on a tumour network and a grader with random weights."""
 
 import json
 from contextlib import chdir
@@ -44,7 +44,7 @@ SIDES = ([0, 1, 6, 7], [2, 5], [3, 4])  # HGG are listed first, six of eight
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Task files, raw studies, prepared sets; seg/ and grade/ trained; derived/ made by the command."""
+    """Task files, raw cases, prepared sets; seg/ and grade/ trained; derived/ made by the command."""
     folder = tmp_path_factory.mktemp("home")
     for name, text in TASKS.items():
         (folder / f"{name}.py").write_text(f"from mri_tf.task import Task\n{text}\n")
@@ -92,17 +92,17 @@ def test_derive_adds_a_mask_to_every_record_and_keeps_the_rest(inside):
     assert list(before.record_ids) == list(after.record_ids) and len(after) == 8
     assert list(before.contents) == list(after.contents) and after.masks == ("mask", "predicted_mask")
     for position in range(len(after)):
-        one, other = before.record(position), after.record(position)
-        np.testing.assert_array_equal(one.image, other.image)
-        np.testing.assert_array_equal(one.mask, other.mask)
-        assert set(np.unique(other.predicted_mask)) <= {0, 1}
-        assert one.facts == other.facts and one.label == other.label
+        original, derived = before.record(position), after.record(position)
+        np.testing.assert_array_equal(original.image, derived.image)
+        np.testing.assert_array_equal(original.mask, derived.mask)
+        assert set(np.unique(derived.predicted_mask)) <= {0, 1}
+        assert original.facts == derived.facts and original.label == derived.label
 
 
-def test_a_derived_set_remembers_whom_its_network_saw(inside):
+def test_a_derived_set_names_the_patients_its_network_saw(inside):
     seen = json.loads(Path("derived/manifest.json").read_text())["derived"]["seen"]
-    everybody = Prepared.open(Path("data/grade")).patients
-    assert set(seen["patients"]) == set(everybody[SIDES[0]])
+    patients = Prepared.open(Path("data/grade")).patients
+    assert set(seen["patients"]) == set(patients[SIDES[0]])
 
 
 def test_the_same_derive_again_writes_nothing(inside, capsys):
@@ -126,7 +126,7 @@ def test_an_interrupted_derive_continues_and_ends_with_the_same_bytes(inside, mo
     assert run_command(derive, arguments) == 130
     assert not Path("again").exists()  # nothing under its final name
     assert run_command(derive, arguments) == 0
-    assert len(calls) == 4 + 5 and calls[3] == calls[4]  # goes on where it was
+    assert len(calls) == 4 + 5 and calls[3] == calls[4]  # continues where it stopped
     for file in Path("derived").glob("records-*"):
         assert file.read_bytes() == (Path("again") / file.name).read_bytes()
     assert not Path("again.partial").exists()
@@ -135,7 +135,7 @@ def test_an_interrupted_derive_continues_and_ends_with_the_same_bytes(inside, mo
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--run", "grade", "--data", "data/grade"], "segmentation run"),
+        (["--run", "grade", "--data", "data/grade"], "run of a segmentation task"),
         (["--run", "nowhere", "--data", "data/grade"], "run.json"),
         (["--run", "seg", "--data", "nowhere"], "manifest.json"),
         (["--run", "seg"], "--data"),
@@ -149,11 +149,11 @@ def test_derive_refuses_in_one_line_and_writes_nothing(inside, capsys, flags, na
 def test_derive_never_writes_over_other_files(inside, capsys):
     before = sorted(Path("raw").rglob("*"))
     arguments = ["--run", "seg", "--data", "data/grade", "--out", "raw"]
-    assert "Name another --out" in _fails(capsys, derive, *arguments)
+    assert "Choose another --out folder" in _fails(capsys, derive, *arguments)
     assert sorted(Path("raw").rglob("*")) == before
 
 
-# ---- whom the network saw
+# ---- patients that the segmentation network saw
 
 
 def test_a_grader_is_not_held_out_on_patients_the_network_saw(inside, capsys):
@@ -171,7 +171,7 @@ def test_a_grader_is_not_held_out_on_patients_the_network_saw(inside, capsys):
 
 @pytest.fixture
 def other_set(inside):
-    """Other records of patients that the tumour network saw, with its masks: another raw folder."""
+    """A derived set from another raw folder, with other images of patients the tumour network saw."""
     if not Path("other").exists():
         write_glioma_phantom(Path("raw-other"), 8, seed=5, shape=(24, 24, 16))
         task = load_task(Path("grade.py"))
@@ -184,13 +184,13 @@ def other_set(inside):
 
 
 @pytest.mark.parametrize("main", [evaluate, explain])
-def test_other_studies_of_patients_the_network_saw_are_refused(other_set, main, capsys):
+def test_other_images_of_patients_the_network_saw_are_refused(other_set, main, capsys):
     message = _fails(capsys, main, "--run", "grade", "--data", other_set, "--out", "seen")
     assert "segmentation network was trained on patients" in message
     assert not Path("seen").exists()
 
 
-def test_explain_takes_the_others_of_another_set(other_set, tmp_path):
+def test_explain_takes_new_patients_of_another_set(other_set, tmp_path):
     seen = set(Prepared.open(Path("data/grade")).patients[SIDES[0]])
     new = [name for name in Prepared.open(other_set).patients if name not in seen]
     arguments = ["--run", "grade", "--data", str(other_set), "--patients", new[0]]
@@ -207,7 +207,7 @@ def test_a_set_without_predicted_masks_is_refused(other_set, main, capsys):
 # ---- explain
 
 
-def test_every_held_out_patient_is_a_row_and_nobody_else(inside, maps):
+def test_the_held_out_patients_and_no_others_are_rows(inside, maps):
     table = pd.read_csv(maps / "attribution.csv")
     test = Prepared.open(Path("derived")).patients[SIDES[2]]
     assert sorted(table["patient"]) == sorted(test)
@@ -219,7 +219,7 @@ def test_every_held_out_patient_is_a_row_and_nobody_else(inside, maps):
     assert shares[flat].isna().all(axis=None)
 
 
-def test_maps_lie_on_the_voxels_of_the_patient_s_own_files(inside, maps):
+def test_maps_lie_on_the_voxels_of_the_original_files(inside, maps):
     table = pd.read_csv(maps / "attribution.csv")
     for row in table.itertuples():
         (file,) = Path("raw").glob(f"*/{row.patient}/{row.patient}_t1.nii.gz")
@@ -231,7 +231,7 @@ def test_maps_lie_on_the_voxels_of_the_patient_s_own_files(inside, maps):
             np.testing.assert_allclose(found.affine, stored.affine, atol=1e-3)
             values = found.get_fdata()
             assert np.isfinite(values).all() and (values >= 0).all()
-            # Where the box's map lies is held by tests/test_explaining.py.
+            # Where the box's map lies is tested in tests/explain/test_maps.py.
             assert values[brain].sum() > 0 or kind == "gradcam"
 
 
@@ -251,9 +251,9 @@ def test_a_class_and_a_layer_are_chosen_by_name(inside, tmp_path, capsys):
         arguments = ["--run", "grade", "--patients", patient, "--class", name, "--layer", "block_1"]
         assert run_command(explain, [*arguments, "--out", str(tmp_path / name)]) == 0
         assert "Grad-CAM at block_1" in capsys.readouterr().out
-    one, other = (pd.read_csv(tmp_path / name / "attribution.csv") for name in ("LGG", "HGG"))
-    assert (one["explained"][0], other["explained"][0]) == ("LGG", "HGG")
-    assert one["probability"][0] + other["probability"][0] == pytest.approx(1, abs=1e-6)
+    low, high = (pd.read_csv(tmp_path / name / "attribution.csv") for name in ("LGG", "HGG"))
+    assert (low["explained"][0], high["explained"][0]) == ("LGG", "HGG")
+    assert low["probability"][0] + high["probability"][0] == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Shares of a map by region: they add up, and each is what it says."""
+"""Shares of a map by region: they add up, and each counts its region."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from mri_tf.explain.attribution import PARTS, attribution_shares
 
 
 def ball(shape, centre, radius):
-    away = sum((axis - place) ** 2 for axis, place in zip(np.indices(shape), centre, strict=True))
-    return away <= radius**2
+    squares = ((axis - place) ** 2 for axis, place in zip(np.indices(shape), centre, strict=True))
+    return sum(squares) <= radius**2
 
 
 BRAIN = ball((21, 21, 21), (10, 10, 10), 8)
@@ -27,13 +27,13 @@ def test_a_map_inside_one_region_counts_there_alone():
         assert shares[part] == 1 and sum(shares.values()) == pytest.approx(1)
 
 
-def test_the_border_is_a_shell_of_the_brain_as_thick_as_said():
+def test_the_border_is_a_shell_of_the_brain_of_the_given_thickness():
     surface = BRAIN & ~ball((21, 21, 21), (10, 10, 10), 6.9)
     assert attribution_shares(surface.astype(float), BRAIN, None, shell=2)["border"] > 0.95
     assert attribution_shares(surface.astype(float), BRAIN, None, shell=0.5)["border"] == 0
 
 
-def test_a_shell_in_millimetres_knows_thick_slices():
+def test_a_shell_in_millimetres_takes_thick_slices_into_account():
     brain = np.zeros((9, 9), bool)
     brain[2:7, 2:7] = True
     ones = np.ones((9, 9))
@@ -65,6 +65,6 @@ def test_shares_add_up_to_one_whatever_the_masks(seed, shell):
     assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_other_shapes_are_refused():
+def test_masks_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="one shape"):
         attribution_shares(np.ones((3, 3)), np.ones((3, 4)), None, 1)

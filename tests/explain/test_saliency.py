@@ -1,4 +1,4 @@
-"""Maps against closed forms, against tf-keras-vis, and on axes that differ."""
+"""Maps equal closed forms and those of tf-keras-vis, also on grids with unequal axes."""
 
 import keras
 import numpy as np
@@ -59,7 +59,7 @@ def test_a_map_before_average_pooling_is_the_closed_form_on_an_anisotropic_volum
     assert maps.shape == (3, 4, 6, 10)
 
 
-def test_the_map_is_that_of_the_library(deep):
+def test_the_map_equals_that_of_tf_keras_vis(deep):
     from tf_keras_vis.gradcam import Gradcam
     from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
     from tf_keras_vis.utils.scores import CategoricalScore
@@ -74,7 +74,7 @@ def test_the_map_is_that_of_the_library(deep):
     assert maps.numpy().max() > 0
 
 
-def test_guided_backpropagation_is_that_of_the_library_and_no_plain_gradient(deep):
+def test_guided_backpropagation_equals_that_of_tf_keras_vis_and_not_the_plain_gradient(deep):
     from tf_keras_vis.saliency import Saliency
     from tf_keras_vis.utils.model_modifiers import GuidedBackpropagation, ReplaceToLinear
     from tf_keras_vis.utils.scores import CategoricalScore
@@ -95,13 +95,13 @@ def test_a_relu_layer_is_guided_too():
     model = keras.Model(image, layers.Dense(2, activation="softmax", name="probabilities")(x))
     model.get_layer("inner").set_weights([np.eye(2)])
     model.get_layer("probabilities").set_weights([np.array([[1.0, 0], [-1.0, 0]]), np.zeros(2)])
-    both = tf.constant([[3.0, 5.0]])
+    inputs = tf.constant([[3.0, 5.0]])
     first = tf.constant([0])
-    assert guided_backpropagation(guided_copy(model), both, first).numpy().tolist() == [[1, 0]]
-    assert guided_backpropagation(model, both, first).numpy().tolist() == [[1, -1]]
+    assert guided_backpropagation(guided_copy(model), inputs, first).numpy().tolist() == [[1, 0]]
+    assert guided_backpropagation(model, inputs, first).numpy().tolist() == [[1, -1]]
 
 
-def test_making_the_guided_copy_leaves_the_model_as_it_was(deep):
+def test_guided_copy_does_not_change_the_model(deep):
     images = images_for(deep)
     before = deep(images).numpy()
     guided = guided_copy(deep)
@@ -109,7 +109,7 @@ def test_making_the_guided_copy_leaves_the_model_as_it_was(deep):
     np.testing.assert_array_equal(deep(images), before)
 
 
-def test_a_map_does_not_hang_on_the_rest_of_the_batch(pooled):
+def test_a_map_does_not_depend_on_the_rest_of_the_batch(pooled):
     images = images_for(pooled)
     labels = tf.constant([0, 1, 2])
     together, _ = grad_cam(pooled, images, labels, "last_conv")
@@ -136,7 +136,7 @@ def test_linear_maps_stay_linear_inside():
     np.testing.assert_allclose(on_grid(ramp, (8,))[0], [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3])
 
 
-def test_layers_that_are_no_image_are_refused_by_name(deep):
+def test_layers_without_the_image_s_axes_are_refused(deep):
     assert check_layer(deep, "") == "second_relu"
     assert explainable_layers(deep)[0] == "first"
     with pytest.raises(InputError, match="second_relu"):
@@ -172,7 +172,7 @@ def test_a_negative_label_stands_for_the_most_probable_class(deep):
     np.testing.assert_array_equal(found, wanted)
 
 
-def test_networks_that_average_answers_have_no_maps_and_that_is_said(deep):
+def test_networks_that_average_several_outputs_are_refused(deep):
     image = keras.Input((8, 8, 1))
     x = layers.Conv2D(2, 3)(image)
     members = [layers.Dense(2, activation="softmax")(layers.Flatten()(x)) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""What an exported model answers, and what lies beside it: one small classifier of 2D slices."""
+"""The outputs of an exported classifier of 2D slices, and the files beside its graph."""
 
 import dataclasses
 import json
@@ -67,10 +67,10 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def served(exported):
-    """`call(signature, values)` of the export, loaded as TF Serving does."""
-    with session_of(exported[2]) as call:
-        yield call
+def call(exported):
+    """`call(signature, values)` of the export, loaded as TF Serving loads it."""
+    with session_of(exported[2]) as run_signature:
+        yield run_signature
 
 
 @pytest.fixture(scope="module")
@@ -97,26 +97,26 @@ def _asset(exported, name: str):
 # ---- out of distribution
 
 
-def test_records_like_the_training_s_are_inside_and_what_is_no_heart_is_outside(served, feed):
-    assert served("serving_default", feed)["out_of_distribution"].mean() < 0.2
+def test_held_out_records_are_inside_the_ranges_and_distorted_images_are_outside(call, feed):
+    assert call("serving_default", feed)["out_of_distribution"].mean() < 0.2
     rng = np.random.default_rng(0)
     image = feed["image"]
     noise = rng.permuted(image.reshape(len(image), -1), axis=1).reshape(image.shape)
     for wrong in (10 * image, np.full_like(image, 90), noise, np.full_like(image, np.nan)):
-        flags = served("serving_default", feed | {"image": wrong})["out_of_distribution"]
+        flags = call("serving_default", feed | {"image": wrong})["out_of_distribution"]
         assert flags.dtype == np.int32 and flags.tolist() == [1] * len(image)
 
 
-def test_the_ranges_beside_the_model_say_in_words_what_the_graph_says(exported, served, feed):
+def test_the_reasons_from_the_ranges_file_agree_with_the_flags_of_the_graph(exported, call, feed):
     ranges = _asset(exported, "ranges.json")
     gains = np.random.default_rng(0).uniform(0.2, 4, len(feed["image"]))
     images = (feed["image"] * gains[:, None, None, None]).astype(np.float32)
-    flags = served("serving_default", feed | {"image": images})["out_of_distribution"]
+    flags = call("serving_default", feed | {"image": images})["out_of_distribution"]
     assert flags.tolist() == [int(bool(reasons(image, ranges))) for image in images]
     assert 0 < flags.sum() < len(flags)
 
 
-def test_the_ranges_are_those_of_the_training_side_and_of_nobody_else(exported):
+def test_the_ranges_are_fitted_on_the_training_side_alone(exported):
     run, prepared, _ = exported
 
     def fitted(records):
@@ -124,24 +124,23 @@ def test_the_ranges_are_those_of_the_training_side_and_of_nobody_else(exported):
         return fit_ranges(image_statistics(images), run.task.channels, {})
 
     training = positions_of(run, prepared)[0]
-    found = _asset(exported, "ranges.json")
-    assert found["records"] == len(training)
-    everybody = fitted(np.arange(len(prepared)))
+    ranges = _asset(exported, "ranges.json")
+    assert ranges["records"] == len(training)
     for name, limits in fitted(training)["intensity"]["cine"].items():
-        assert found["intensity"]["cine"][name] == pytest.approx(limits, rel=1e-6)
-    assert everybody["intensity"] != found["intensity"]
+        assert ranges["intensity"]["cine"][name] == pytest.approx(limits, rel=1e-6)
+    assert fitted(np.arange(len(prepared)))["intensity"] != ranges["intensity"]
 
 
 # ---- classify
 
 
-def test_classify_names_every_class_with_the_probability_of_predict(exported, served, feed):
-    answer = served("classify", {"inputs": serialized_examples(feed)})
+def test_classify_gives_every_class_the_probability_of_serving_default(exported, call, feed):
+    answer = call("classify", {"inputs": serialized_examples(feed)})
     names = [name.encode() for name in exported[0].task.class_names]
     assert answer["classes"].tolist() == [names] * len(feed["image"])
-    probabilities = served("serving_default", feed)["probabilities"]
+    probabilities = call("serving_default", feed)["probabilities"]
     np.testing.assert_allclose(answer["scores"], probabilities, atol=1e-6)
-    assert set(answer) == {"classes", "scores"}  # TF Serving knows no third
+    assert set(answer) == {"classes", "scores"}  # TF Serving refuses a third
 
 
 def test_only_classify_has_the_method_name_of_classify(exported):
@@ -153,8 +152,8 @@ def test_only_classify_has_the_method_name_of_classify(exported):
             assert signature.method_name == f"tensorflow/serving/{method}", name
 
 
-def test_classify_is_answered_over_rest_and_grpc(client, served, feed):
-    wanted = served("serving_default", feed)["probabilities"][:2]
+def test_classify_is_answered_over_rest_and_grpc(client, call, feed):
+    expected = call("serving_default", feed)["probabilities"][:2]
     names = ["basal", "mid", "apical"]
     examples = [
         {name: array[place].ravel().tolist() for name, array in feed.items()} for place in range(2)
@@ -162,7 +161,7 @@ def test_classify_is_answered_over_rest_and_grpc(client, served, feed):
     body = {"signature_name": "classify", "examples": examples}
     answer = client.post("/v1/models/thirds:classify", body)
     assert answer.status_code == 200, answer.text
-    for row, scores in zip(answer.json()["results"], wanted, strict=True):
+    for row, scores in zip(answer.json()["results"], expected, strict=True):
         assert [label for label, _ in row] == names
         np.testing.assert_allclose([score for _, score in row], scores, atol=1e-5)
     request = classification_pb2.ClassificationRequest()
@@ -171,7 +170,7 @@ def test_classify_is_answered_over_rest_and_grpc(client, served, feed):
         example = tf.train.Example.FromString(one)
         request.input.example_list.examples.add().CopyFrom(example)
     result = client.prediction.Classify(request, timeout=30).result
-    for row, scores in zip(result.classifications, wanted, strict=True):
+    for row, scores in zip(result.classifications, expected, strict=True):
         assert [one.label for one in row.classes] == names
         np.testing.assert_allclose([one.score for one in row.classes], scores, atol=1e-5)
 
@@ -185,55 +184,55 @@ def test_an_example_without_an_array_gets_an_error_that_names_it(client, feed):
 # ---- explain
 
 
-def test_the_served_map_is_that_of_explain(exported, served, feed):
+def test_the_exported_map_is_that_of_the_explain_command(exported, call, feed):
     run, prepared, _ = exported
     model = load_network(run)
     networks, layer = (model, guided_copy(model)), check_layer(model, "")
     records = positions_of(run, prepared)[2]
     largest = []
     for label in (None, 0, 1, 2):
-        asked = np.full(len(records), -1 if label is None else label, np.int32)
-        found = served("explain", feed | {"class_index": asked})
-        assert found["map"].shape == (len(records), 32, 32)
+        classes = np.full(len(records), -1 if label is None else label, np.int32)
+        outputs = call("explain", feed | {"class_index": classes})
+        assert outputs["map"].shape == (len(records), 32, 32)
         subset = subset_of(run, prepared, records)
-        for place in (0, 3):
-            own = explain_record(networks, subset, int(records[place]), layer, label)
-            np.testing.assert_allclose(found["map"][place], own.cam, atol=1e-5)
-            assert found["class_index"][place] == own.label
-        largest.append(found["map"].max())
-    assert max(largest) > 0.01  # maps of nothing would be equal too
+        for row in (0, 3):
+            expected = explain_record(networks, subset, int(records[row]), layer, label)
+            np.testing.assert_allclose(outputs["map"][row], expected.cam, atol=1e-5)
+            assert outputs["class_index"][row] == expected.label
+        largest.append(outputs["map"].max())
+    assert max(largest) > 0.01  # maps of zeros would be equal too
 
 
-def test_each_row_of_a_batch_is_explained_for_its_own_class(served, feed):
-    two = {name: array[[0, 0, 0]] for name, array in feed.items()}
-    found = served("explain", two | {"class_index": np.array([0, 1, 2], np.int32)})
-    assert len({one.tobytes() for one in found["map"]}) > 1
+def test_each_row_of_a_batch_is_explained_for_its_own_class(call, feed):
+    batch = {name: array[[0, 0, 0]] for name, array in feed.items()}
+    maps = call("explain", batch | {"class_index": np.array([0, 1, 2], np.int32)})["map"]
+    assert len({map_.tobytes() for map_ in maps}) > 1
+    first = {name: array[:1] for name, array in feed.items()}
     for label in range(3):
-        alone = {name: array[:1] for name, array in feed.items()}
-        one = served("explain", alone | {"class_index": np.array([label], np.int32)})
-        np.testing.assert_allclose(found["map"][label], one["map"][0], atol=1e-6)
+        alone = call("explain", first | {"class_index": np.array([label], np.int32)})
+        np.testing.assert_allclose(maps[label], alone["map"][0], atol=1e-6)
 
 
-def test_explain_is_answered_over_rest(client, served, feed):
+def test_explain_is_answered_over_rest(client, call, feed):
     row = {name: array[0].tolist() for name, array in feed.items()} | {"class_index": -1}
     body = {"signature_name": "explain", "instances": [row]}
     answer = client.post("/v1/models/thirds:predict", body)
     assert answer.status_code == 200, answer.text
-    (found,) = answer.json()["predictions"]
-    one = {name: array[:1] for name, array in feed.items()}
-    wanted = served("explain", one | {"class_index": np.array([-1], np.int32)})
-    np.testing.assert_allclose(found["map"], wanted["map"][0], atol=1e-5)
-    np.testing.assert_allclose(found["probabilities"], wanted["probabilities"][0], atol=1e-5)
-    assert found["class_index"] == wanted["class_index"][0]
+    (prediction,) = answer.json()["predictions"]
+    first = {name: array[:1] for name, array in feed.items()}
+    expected = call("explain", first | {"class_index": np.array([-1], np.int32)})
+    for name in ("map", "probabilities"):
+        np.testing.assert_allclose(prediction[name], expected[name][0], atol=1e-5)
+    assert prediction["class_index"] == expected["class_index"][0]
 
 
-def test_a_class_that_is_not_there_is_refused_by_the_graph(served, feed):
-    asked = np.full(len(feed["image"]), 3, np.int32)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="class_index is less than 3"):
-        served("explain", feed | {"class_index": asked})
+def test_the_graph_refuses_a_class_that_does_not_exist(call, feed):
+    classes = np.full(len(feed["image"]), 3, np.int32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="class_index must be less than 3"):
+        call("explain", feed | {"class_index": classes})
 
 
-# ---- what lies beside
+# ---- the files beside the graph
 
 
 def test_an_export_is_found_again_by_its_weights(exported, tmp_path):
@@ -253,7 +252,7 @@ def test_weights_are_stored_once(exported):
     assert stored.stat().st_size < 1.1 * 4 * run.values["parameters"]
 
 
-def test_nothing_beside_the_model_names_a_patient_or_a_place(exported):
+def test_no_exported_file_names_a_patient_or_a_folder(exported):
     run, prepared, folder = exported
     places = {str(Path.home()), str(folder.parent), str(prepared.folder)}
     words = {*prepared.record_ids, *prepared.patients} | places
@@ -263,11 +262,10 @@ def test_nothing_beside_the_model_names_a_patient_or_a_place(exported):
             assert not [word for word in words if word.encode() in data], path.name
 
 
-def test_the_model_card_has_the_run_s_numbers_with_intervals_and_counts_patients(exported):
-
+def test_the_model_card_of_a_run_without_evaluation_describes_inputs_and_counts_patients(exported):
     run, prepared, folder = exported
     card = (folder / "assets.extra" / "model_card.md").read_text(encoding="utf-8")
-    assert "Not evaluated" in card  # exported before it was counted
+    assert "Not evaluated" in card
     for name in ("serving_default", "image_bytes", "classify", "explain"):
         assert f"- `{name}` takes " in card
     assert "- `intensity_stats`: (2, channels, 2): of each channel mean and SD" in card
@@ -276,29 +274,29 @@ def test_the_model_card_has_the_run_s_numbers_with_intervals_and_counts_patients
     assert "Not a medical device" in card and "{" not in card and "None" not in card
 
 
-def test_warm_up_asks_every_signature_and_the_server_answers_before_it_serves(exported):
+def test_there_is_a_warm_up_request_for_every_signature(exported):
     path = exported[2] / "assets.extra" / "tf_serving_warmup_requests"
     logs = [
         prediction_log_pb2.PredictionLog.FromString(one)
         for one in tf.compat.v1.io.tf_record_iterator(str(path))
     ]
-    asked = [getattr(log, log.WhichOneof("log_type")).request.model_spec for log in logs]
-    assert [spec.signature_name for spec in asked] == _asset(exported, "export.json")["signatures"]
-    assert {spec.name for spec in asked} == {"thirds"}
+    specs = [getattr(log, log.WhichOneof("log_type")).request.model_spec for log in logs]
+    assert [spec.signature_name for spec in specs] == _asset(exported, "export.json")["signatures"]
+    assert {spec.name for spec in specs} == {"thirds"}
 
 
 def test_an_install_without_the_server_exports_without_warm_up_and_says_so(tmp_path, monkeypatch):
-    served = served_of(dataclasses.replace(TASK, channels=tuple("abcde")))  # more than a PNG holds
-    specs = {name: specs for name, (_, specs) in signatures(served).items()}
-    assert write_warm_up(served, specs, tmp_path / "requests") == ""
+    source = served_of(dataclasses.replace(TASK, channels=tuple("abcde")))  # more than a PNG holds
+    specs = {name: specs for name, (_, specs) in signatures(source).items()}
+    assert write_warm_up(source, specs, tmp_path / "requests") == ""
     assert (tmp_path / "requests").stat().st_size < 25_000  # three images of 20 kB, one of them whole
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
-    assert "mri_tf[serve]" in write_warm_up(served, specs, tmp_path / "none")
+    assert "mri_tf[serve]" in write_warm_up(source, specs, tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
 def test_a_version_whose_warm_up_fails_is_not_served(exported, tmp_path):
-    """So the requests above are replayed: the server that came up has answered them."""
+    """So a server replays the requests, and one that starts has answered them."""
     folder = tmp_path / "thirds" / "1"
     shutil.copytree(exported[2], folder)
     log = prediction_log_pb2.PredictionLog()
@@ -321,7 +319,7 @@ def test_a_run_is_exported_as_onnx_by_the_command(exported, tmp_path, monkeypatc
     arguments = ["--run", str(run.folder), "--format", "onnx"]
     assert run_command(export, arguments) == 0
     printed = capsys.readouterr().out
-    assert "ONNX Runtime gives the run's probabilities to" in printed
+    assert "ONNX Runtime differ from the run's by at most" in printed
     folder = tmp_path / "onnx_models" / "thirds" / "1"
     assert sorted(path.name for path in folder.iterdir()) == ["assets.extra", "model.onnx"]
     assert not (tmp_path / "onnx_models" / "models.config").exists()
@@ -335,5 +333,5 @@ def test_a_folder_of_saved_models_takes_no_onnx_file(exported, capsys):
     arguments = ["--run", str(run.folder), "--out", str(folder.parent.parent), "--format", "onnx"]
     assert run_command(export, arguments) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
-    assert "holds no versions of format savedmodel" in line and "Received:" in line
+    assert "already holds versions" in line and "format savedmodel" in line and "Received:" in line
     assert [path.name for path in folder.parent.iterdir()] == ["1"]

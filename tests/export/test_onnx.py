@@ -1,4 +1,4 @@
-"""ONNX files answer as the served graph does, in 2D and 3D; what does not convert is refused."""
+"""ONNX files give the outputs of the SavedModel, in 2D and 3D; other operations are refused."""
 
 import dataclasses
 
@@ -43,35 +43,35 @@ TASKS = {
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_onnx_runtime_gives_what_the_served_graph_gives(kind, tmp_path):
-    served, feed = served_of(TASKS[kind]), feed_of(TASKS[kind])
-    inputs = write_onnx(served, tmp_path / "model.onnx")
+def test_onnx_runtime_gives_the_outputs_of_the_saved_model(kind, tmp_path):
+    source, feed = served_of(TASKS[kind]), feed_of(TASKS[kind])
+    inputs = write_onnx(source, tmp_path / "model.onnx")
     assert [spec.name for spec in inputs[DEFAULT]] == list(feed)
-    call, _ = signatures(served)[DEFAULT]
-    wanted = call(*map(tf.constant, feed.values()))
-    for count in (3, 1):  # the batch is open
-        found = onnx_call(served, tmp_path / "model.onnx")(
+    call, _ = signatures(source)[DEFAULT]
+    expected = call(*map(tf.constant, feed.values()))
+    for count in (3, 1):  # any size of batch
+        outputs = onnx_call(source, tmp_path / "model.onnx")(
             DEFAULT, {name: array[:count] for name, array in feed.items()}
         )
-        assert set(found) == set(wanted)
+        assert set(outputs) == set(expected)
         for name in ("probabilities", "out_of_distribution"):
-            np.testing.assert_allclose(found[name], wanted[name][:count], atol=1e-4)
-    assert wanted["out_of_distribution"].numpy().tolist() == [0, 0, 1]
+            np.testing.assert_allclose(outputs[name], expected[name][:count], atol=1e-4)
+    assert expected["out_of_distribution"].numpy().tolist() == [0, 0, 1]
 
 
 def test_an_operation_that_does_not_convert_is_refused_in_one_line(tmp_path):
-    served = served_of(TASKS["2D"])
-    odd = keras.layers.Lambda(tf.math.digamma)(served.model.outputs[0])
-    served = dataclasses.replace(served, model=keras.Model(served.model.inputs, odd))
-    with pytest.raises(InputError, match="operations ONNX Runtime knows") as error:
-        write_onnx(served, tmp_path / "model.onnx")
-        onnx_call(served, tmp_path / "model.onnx")
+    source = served_of(TASKS["2D"])
+    digamma = keras.layers.Lambda(tf.math.digamma)(source.model.outputs[0])
+    source = dataclasses.replace(source, model=keras.Model(source.model.inputs, digamma))
+    with pytest.raises(InputError, match="cannot be converted to ONNX or run by ONNX Runtime") as error:
+        write_onnx(source, tmp_path / "model.onnx")
+        onnx_call(source, tmp_path / "model.onnx")
     assert "\n" not in str(error.value) and "Digamma" in str(error.value)
 
 
 def test_a_file_that_onnx_runtime_cannot_run_is_refused_in_one_line(tmp_path):
-    served = served_of(TASKS["2D"])
+    source = served_of(TASKS["2D"])
     (tmp_path / "model.onnx").write_bytes(b"no graph")
-    with pytest.raises(InputError, match="operations ONNX Runtime knows") as error:
-        onnx_call(served, tmp_path / "model.onnx")
-    assert "\n" not in str(error.value) and "Export it as savedmodel" in str(error.value)
+    with pytest.raises(InputError, match="cannot be converted to ONNX or run by ONNX Runtime") as error:
+        onnx_call(source, tmp_path / "model.onnx")
+    assert "\n" not in str(error.value) and "Export it with --format savedmodel" in str(error.value)

@@ -1,4 +1,6 @@
-"""What lies outside the training's ranges is told, in words and in the graph alike."""
+"""Images outside the ranges of the training side are flagged, by `reasons` and in the graph alike."""
+
+import json
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ CHANNELS = ("t1", "t2")
 
 
 def smooth(seed: int, count: int = 40, shape=(24, 20)) -> np.ndarray:
-    """Images (count, *shape, 2) as anatomy is: neighbours alike, gain and offset of each its own."""
+    """Images (count, *shape, 2) with similar neighbours, as anatomy has, each with another gain."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=(count, *shape, 2))
     blurred = gaussian_filter(noise, [0, *[2.0] * len(shape), 0])
@@ -43,7 +45,7 @@ def test_images_like_those_of_the_training_are_inside(ranges):
     assert sum(_flags(smooth(1), ranges)) <= 2
 
 
-def test_what_is_unlike_them_is_outside_and_the_reason_names_what_it_is(ranges):
+def test_distorted_images_are_outside_and_the_reason_names_the_statistic(ranges):
     image = smooth(1, 1)[0]
     rng = np.random.default_rng(2)
     shuffled = rng.permutation(image.reshape(-1, 2)).reshape(image.shape)  # mean and SD are the same
@@ -58,8 +60,8 @@ def test_what_is_unlike_them_is_outside_and_the_reason_names_what_it_is(ranges):
         (-image, "mean of t2"),
         (gaussian_filter(image, [6, 6, 0]), "roughness of t2"),
     ):
-        found = reasons(wrong, ranges)
-        assert any(reason.startswith(name) and "outside the training's" in reason for reason in found)
+        texts = [text for text in reasons(wrong, ranges) if text.startswith(name)]
+        assert texts and all("outside the training range of" in text for text in texts)
         assert _flags(wrong[None], ranges) == [1]
     assert reasons(image, ranges) == []
 
@@ -80,14 +82,14 @@ def test_white_noise_is_as_rough_as_theory_says():
 def test_the_graph_takes_the_same_statistics(shape, offset, scale, seed):
     noise = np.random.default_rng(seed).normal(size=(3, *shape))
     images = (offset + scale * noise).astype(np.float32)
-    found = statistics_in_graph(tf.constant(images)).numpy()
-    wanted = image_statistics(images)
-    if scale < 1 and abs(offset) > 0:  # hardly more than float32's rounding: the mean is what is left
-        found, wanted = found[..., 0], wanted[..., 0]
-    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4 * max(scale, 1e-3))
+    in_graph = statistics_in_graph(tf.constant(images)).numpy()
+    expected = image_statistics(images)
+    if scale < 1 and abs(offset) > 0:  # float32 rounds the noise away: only the mean is comparable
+        in_graph, expected = in_graph[..., 0], expected[..., 0]
+    np.testing.assert_allclose(in_graph, expected, rtol=1e-3, atol=1e-4 * max(scale, 1e-3))
 
 
-def test_the_words_and_the_graph_agree_on_many_images(ranges):
+def test_the_reasons_and_the_graph_agree_on_many_images(ranges):
     gain, offset = np.random.default_rng(3).uniform([0.5, -200], [2, 200], (300, 2)).T
     images = smooth(4, 300) * gain[:, None, None, None] + offset[:, None, None, None]
     flags = _flags(images, ranges)
@@ -95,7 +97,7 @@ def test_the_words_and_the_graph_agree_on_many_images(ranges):
     assert 50 < sum(flags) < 250
 
 
-def test_a_channel_that_is_wrong_is_enough(ranges):
+def test_one_channel_outside_is_enough(ranges):
     images = smooth(1, 2)
     images[1, ..., 1] *= 20
     assert _flags(images, ranges) == [0, 1]
@@ -113,18 +115,18 @@ def test_blank_images_of_the_training_stay_inside():
     assert sum(_flags(images, ranges)) == 0
 
 
-def test_sizes_are_limited_too_in_words_and_where_they_are_served_in_the_graph():
+def test_sizes_have_limits_too_in_the_reasons_and_the_spacing_in_the_graph():
     sizes = {
         "spacing_mm": np.array([[0.5, 0.5], [0.8, 0.8]]), "source_shape": np.full((2, 3), 200.0)
     }  # fmt: skip
     ranges = fit_ranges(image_statistics(smooth(0)), CHANNELS, sizes)
     image = smooth(0, 1)
     for spacing, flag in (((0.6, 0.6), 0), ((0.6, 6.0), 1), ((np.nan, 0.6), 1), ((0.0, 0.6), 1)):
-        found = outside_in_graph(tf.constant(image), ranges, tf.constant([spacing], tf.float32))
-        assert found.numpy().tolist() == [flag]
+        flags = outside_in_graph(tf.constant(image), ranges, tf.constant([spacing], tf.float32))
+        assert flags.numpy().tolist() == [flag]
         assert len(reasons(image[0], ranges, {"spacing_mm": spacing})) == flag
     assert reasons(image[0], ranges, {"source_shape": (200, 200, 20)}) == [
-        "source_shape along axis 3 is 20, outside the training's 160 to 250"
+        "source_shape along axis 3 is 20, outside the training range of 160 to 250"
     ]
 
 
@@ -139,7 +141,5 @@ def test_the_size_of_a_source_is_read_from_a_record_s_facts():
 
 
 def test_limits_are_plain_values_that_survive_json(ranges):
-    import json
-
     assert json.loads(json.dumps(ranges)) == ranges
     assert list(ranges["intensity"]["t1"]) == list(STATISTICS) and ranges["records"] == 40

@@ -158,9 +158,9 @@ def test_damaged_exports_are_one_line(inside, small, tmp_path, capsys):
     image = next(small["raw"].rglob("*.png"))
     shutil.copytree("saved_models/thirds/1", tmp_path / "1")
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"not a graph")
-    assert "loaded whole" in _fails(capsys, "--model", tmp_path, "--input", image)
+    assert "Cannot load the SavedModel" in _fails(capsys, "--model", tmp_path, "--input", image)
     (tmp_path / "1" / "assets.extra" / "task.json").write_text("{")
-    assert "as it was written" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
+    assert "Cannot read the export" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
     (tmp_path / "1" / "assets.extra" / "task.json").unlink()
     assert "task.json" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
 
@@ -191,7 +191,7 @@ def test_a_model_whose_weights_are_cut_is_one_line(inside, small, tmp_path, caps
     shutil.copytree("saved_models/thirds/1", tmp_path / "1")
     (weights,) = (tmp_path / "1" / "variables").glob("variables.data-*")
     weights.write_bytes(weights.read_bytes()[:-100])
-    assert "loaded whole" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
+    assert "Cannot load the SavedModel" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
 
 
 class _Trickling(BaseHTTPRequestHandler):

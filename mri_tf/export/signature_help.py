@@ -1,0 +1,59 @@
+"""Describes the signatures of an export in Markdown, for its model card."""
+
+import tensorflow as tf
+
+from mri_tf.export.out_of_distribution import OUTSIDE
+from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES
+
+SIGNATURES = {
+    DEFAULT: "the arrays of a prepared record: images in the task's unit, not normalised",
+    IMAGE_BYTES: "PNG or JPEG files, which the graph fits to the grid and scales to the task's unit",
+    SLICES: "all slices of a patient, padded to the same number for all patients",
+    CLASSIFY: "tf.Examples with the arrays of `serving_default`, flattened, as float lists, for TF "
+    "Serving's classify; it returns `classes` and `scores`",
+    EXPLAIN: "the arrays of `serving_default` and the class to explain; it returns the raw Grad-CAM "
+    "`map` on the network's grid",
+}
+INPUTS = {
+    "image": "(grid, channels) on the prepared grid, in the task's unit",
+    "intensity_stats": "(2, channels, 2): of each channel mean and SD, of the whole image first, then "
+    "of its brain mask (of the image again where there is none), as preparation computes them",
+    "record_mask": "not 0 in the tumour",
+    "spacing_mm": "in mm, from row to row and from column to column",
+    "class_index": "number of the class to explain; -1 for the most probable one",
+    "mask": "1 for a slice, 0 for padding",
+}
+OF_SLICES = f"slice_{OUTSIDE}"
+OUTPUTS = {
+    "probabilities": "of a classifier: calibrated, for the class shares above; of a segmentation: of "
+    "every voxel, as the network gives them",
+    "logits": "logarithms of the network's probabilities before calibration",
+    "decision": "number of the class at the operating point",
+    OUTSIDE: "1 where the input is unlike the training side (`ranges.json`), else 0",
+    OF_SLICES: "the same for every slice, padded with 0; `slice_probabilities` are the network's, "
+    "for every slice",
+}
+
+
+def describe_signatures(inputs: dict[str, list[tf.TensorSpec]], has_decision: bool) -> str:
+    """Returns Markdown lists of the signatures (name -> inputs), their inputs and their outputs."""
+    signatures = [
+        f"- `{name}` takes {SIGNATURES[name]}.\n  Inputs: {'; '.join(map(_shape, specs))}"
+        for name, specs in inputs.items()
+    ]
+    names = dict.fromkeys(spec.name for specs in inputs.values() for spec in specs)
+    meanings = [f"- `{name}`: {INPUTS[name]}" for name in names if name in INPUTS]
+    outputs = [
+        f"- `{name}`: {meaning}" for name, meaning in OUTPUTS.items()
+        if (name != "decision" or has_decision) and (name != OF_SLICES or SLICES in inputs)
+    ]  # fmt: skip
+    return "\n".join(
+        ["Signatures; an axis of -1 has any length:", "", *signatures, "",
+         "Inputs, after the batch (in `slices`, after patients and slices):", "", *meanings, "",
+         "Outputs, after the batch:", "", *outputs]
+    )  # fmt: skip
+
+
+def _shape(spec: tf.TensorSpec) -> str:
+    shape = ", ".join("-1" if size is None else str(size) for size in spec.shape)
+    return f"`{spec.name}` {spec.dtype.name} ({shape})"
