@@ -1,4 +1,4 @@
-"""A scan in memory: the one thing readers give and operations take."""
+"""A scan in memory: voxel values with their position in the patient, from reader to operation."""
 
 from dataclasses import dataclass, field
 
@@ -6,50 +6,54 @@ import numpy as np
 
 from data_prep.case import Unreadable
 
-FINEST_MM = 0.005  # of a voxel; micrographs are no studies
-LONGEST_MM = 10_000.0  # along an axis: beyond, a header is damaged or not in mm
+FINEST_MM = 0.005  # of a voxel; finer images are micrographs
+LONGEST_MM = 10_000.0  # along an axis; a longer one means a damaged header or a unit other than mm
+NO_PLACE = "the header does not give the image's position and orientation"
 
 
 @dataclass(frozen=True)
 class Volume:
-    """An image with its place in the patient, in RAS.
+    """An image and its position in the patient, in RAS: x to the right, y to the front, z to the head.
 
-    `array` is (x, y, z) or, where a file holds several values a voxel (time points, echoes,
-    sequences), (x, y, z, channels), with x to the patient's right, y to the front and z to the
-    head; `affine` (4, 4) takes indices to RAS millimetres. Its axes may be oblique, and sheared
-    where the scanner's gantry was tilted (`shear_degrees`).
+    The axes may be oblique, and sheared where the scanner's gantry was tilted (`shear_degrees`).
+
+    Attributes:
+        array: (x, y, z), or (x, y, z, channels) for several values per voxel (time points, echoes).
+        affine: (4, 4) float, from voxel indices to RAS millimetres.
+        facts: acquisition facts worth auditing, such as the echo time; nothing that names a patient.
+        stored_axes: directions of the axes in the source file, such as "LPS".
     """
 
     array: np.ndarray
     affine: np.ndarray
-    facts: dict = field(default_factory=dict)  # acquisition facts worth auditing, no identities
-    stored_axes: str = "RAS"  # where the axes of the file point, "LPS" and the like
+    facts: dict = field(default_factory=dict)
+    stored_axes: str = "RAS"
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distance of neighbouring voxels along x, y, z."""
+        """Distance between neighbouring voxels along x, y, z."""
         return tuple(float(length) for length in np.linalg.norm(self.affine[:3, :3], axis=0))
 
     @property
     def shear_degrees(self) -> float:
-        """How far the axes are from perpendicular: 0 but for stacks of a tilted gantry."""
+        """How far the axes are from perpendicular: 0 except for slices of a tilted gantry."""
         axes = self.affine[:3, :3] / self.spacing_mm
         cosines = np.abs(axes.T @ axes - np.eye(3))
         return float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
 
 
 def three_dimensional(volume: Volume) -> Volume:
-    """The volume itself, for operations that take one value a voxel; raises Unreadable."""
+    """Returns the volume unchanged if it has one value per voxel; else raises Unreadable."""
     if volume.array.ndim != 3:
         raise Unreadable(
-            f"the image has {volume.array.ndim} dimensions, not 3: a series of "
-            f"{volume.array[0, 0, 0].size} volumes, for which the task names no channels"
+            f"the image has {volume.array.ndim} dimensions, not 3: it contains "
+            f"{volume.array[0, 0, 0].size} volumes where the task expects one"
         )
     return volume
 
 
 def geometry_facts(volume: Volume, stored_axes: str) -> dict:
-    """Where a study's voxels lie, so that a map can be written on them again."""
+    """The voxel grid of a case as JSON values, so that a map can be written on that grid later."""
     return {
         "source_shape": list(volume.array.shape[:3]),
         "source_affine": [float(value) for value in volume.affine.ravel()],  # of RAS axes
@@ -58,7 +62,7 @@ def geometry_facts(volume: Volume, stored_axes: str) -> dict:
 
 
 def source_volume(facts: dict) -> tuple[Volume, str] | None:
-    """The empty volume that `geometry_facts` describe and the axes of its file; None without them."""
+    """The grid in `geometry_facts` as a volume of zeros, and its stored axes; None without the facts."""
     if "source_shape" not in facts:
         return None
     affine = np.array(facts["source_affine"]).reshape(4, 4)
@@ -66,35 +70,35 @@ def source_volume(facts: dict) -> tuple[Volume, str] | None:
 
 
 def in_ras(array: np.ndarray, affine: np.ndarray, facts: dict | None = None) -> Volume:
-    """Axes in any order as a Volume: turned and flipped, never interpolated; raises Unreadable.
+    """Reorders and flips the axes of an image into RAS; no value is interpolated.
 
-    `array` is (i, j, k) or (i, j, k, channels); `affine` takes (i, j, k) to RAS millimetres.
-    Doubles become float32, and bytes the machine's order. NaN and infinite values are refused.
+    Args:
+        array: (i, j, k) or (i, j, k, channels); float64 becomes float32, other types are kept.
+        affine: (4, 4) from (i, j, k) to RAS millimetres.
+        facts: kept as the volume's facts.
+
+    Raises:
+        Unreadable: no valid position, an impossible spacing, no voxels, or NaN or infinite values.
     """
     from nibabel import orientations
 
     affine = np.asarray(affine, dtype=np.float64)
     if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
-        raise Unreadable("the header does not say where the image lies (its axes span no volume)")
+        raise Unreadable(f"{NO_PLACE} (its axes do not span a volume)")
     if array.size == 0:
-        raise Unreadable("the image holds no voxels")
+        raise Unreadable("the image contains no voxels")
     spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
     if spacing_mm.min() < FINEST_MM or np.max(spacing_mm * array.shape[:3]) > LONGEST_MM:
         listed = " x ".join(f"{length:.3g}" for length in spacing_mm)
-        raise Unreadable(f"the header's spacing, {listed} mm, is that of no patient")
+        raise Unreadable(f"the voxel spacing in the header, {listed} mm, is impossible for a patient")
+    dtype = np.float32 if array.dtype.kind == "f" else array.dtype.newbyteorder("=")
     with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, and is refused
-        array = array.astype(_kept(array.dtype), copy=False)
+        array = array.astype(dtype, copy=False)
     if not np.all(np.isfinite(array)):
-        raise Unreadable("the image holds NaN or infinite values")
+        raise Unreadable("the image contains NaN or infinite values")
     turn = orientations.io_orientation(affine)
     if np.any(np.isnan(turn)):
-        raise Unreadable("the header does not say where the image lies (an axis without length)")
+        raise Unreadable(f"{NO_PLACE} (an axis has no length)")
     turned = affine @ orientations.inv_ornt_aff(turn, array.shape[:3])
     codes = "".join(orientations.ornt2axcodes(turn))
     return Volume(orientations.apply_orientation(array, turn), turned, facts or {}, codes)
-
-
-def _kept(dtype: np.dtype) -> np.dtype:
-    if dtype.kind == "f":
-        return np.dtype(np.float32)
-    return dtype.newbyteorder("=")

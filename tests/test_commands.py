@@ -382,7 +382,7 @@ def test_an_unreadable_image_is_named_and_the_rest_is_trained(inside, tmp_path, 
     arguments = ["--task", "thirds.py", "--variant", "scratch", "--raw", "raw", "--set", "epochs=1",
                  "--no-export"]  # fmt: skip
     assert run_command(train, arguments) == 1
-    assert f"skipped images/{broken.name}: not a whole PNG" in capsys.readouterr().err
+    assert f"skipped images/{broken.name}: not a complete PNG" in capsys.readouterr().err
 
 
 def test_mri_tf_lists_its_commands_and_runs_them_by_name():

@@ -1,8 +1,8 @@
-"""Image files (PNG, JPEG, WEBP, BMP, TIFF; 8 or 16 bit) to arrays of their stored values.
+"""Reads image files (PNG, JPEG, WEBP, BMP, TIFF; 8 or 16 bit) into arrays of their stored values.
 
-The format is that of the content, whatever the file is called. PNG and JPEG are decoded by the
-code that also serves them; palettes, opacity, CMYK, grey and EXIF orientation are treated in the
-other formats as `mri_tf.pipeline.image_files.decode_png_or_jpeg` says.
+The format is detected from the content; the file name does not matter. PNG and JPEG are decoded by
+the code that served models use, `mri_tf.pipeline.image_files.decode_png_or_jpeg`; other formats by
+Pillow, with the same treatment of palettes, opacity, CMYK, grey images and EXIF orientation.
 """
 
 import functools
@@ -13,13 +13,22 @@ import numpy as np
 from data_prep.case import Unreadable
 
 DECODED_AS_SERVED = (b"\x89PNG", b"\xff\xd8\xff")
-SMALLEST_IMAGE_BYTES = 26  # where a PNG header's bit depth has been read
+SMALLEST_IMAGE_BYTES = 26  # a PNG header up to and including its bit depth
 
 
 def read_image(path: Path, channels: int, bits: int = 0) -> np.ndarray:
-    """(rows, columns, channels) float32 of the stored values; colour becomes grey for one channel.
+    """Reads one image file.
 
-    With `bits` 8 the values of a 16-bit file are brought to 0..255. Raises Unreadable.
+    Args:
+        path: the file.
+        channels: 1 or 3; a colour image becomes grey for 1, a grey image is repeated for 3.
+        bits: 8 scales the values of a 16-bit file to 0..255; 0 keeps them.
+
+    Returns:
+        (rows, columns, channels) float32 of the stored values.
+
+    Raises:
+        Unreadable: the file is missing, empty, damaged or not an image.
     """
     try:
         data = path.read_bytes()
@@ -30,7 +39,7 @@ def read_image(path: Path, channels: int, bits: int = 0) -> np.ndarray:
     if not data:
         raise Unreadable("the file is empty")
     if len(data) < SMALLEST_IMAGE_BYTES:
-        raise Unreadable("not a whole image file (too short)")
+        raise Unreadable("not a complete image file (too short)")
     if data.startswith(DECODED_AS_SERVED):
         import tensorflow as tf
 
@@ -42,13 +51,13 @@ def read_image(path: Path, channels: int, bits: int = 0) -> np.ndarray:
 
             if TOO_LARGE in str(error):
                 raise Unreadable(TOO_LARGE) from None
-            raise Unreadable("not a whole PNG or JPEG file (truncated or damaged)") from None
+            raise Unreadable("not a complete PNG or JPEG file (truncated or damaged)") from None
     return _read_by_pillow(path, channels, bits)
 
 
 @functools.cache
 def _decoder(channels: int, bits: int):
-    """`decode_png_or_jpeg` as a graph, as it is served: op by op it would take as long as decoding."""
+    """`decode_png_or_jpeg` compiled as a graph: eager operations would take as long as the decoding."""
     import tensorflow as tf
 
     from mri_tf.pipeline.image_files import decode_png_or_jpeg
@@ -61,10 +70,10 @@ def _decoder(channels: int, bits: int):
 
 
 def read_label_image(path: Path, label_count: int) -> np.ndarray:
-    """(rows, columns) uint8 label map; with two labels, a 0/255 mask becomes 0/1.
+    """Reads a (rows, columns) uint8 label map; with two labels, a 0/255 mask becomes 0/1.
 
-    An image with a palette gives its indices, as labelling tools write it. Raises Unreadable for
-    a value that is no label of the task.
+    An image with a palette gives its palette indices, because labelling tools store labels that way.
+    Raises Unreadable if a value is not in 0..label_count - 1.
     """
     mask = _palette_indices(path)
     if mask is None:
@@ -74,7 +83,7 @@ def read_label_image(path: Path, label_count: int) -> np.ndarray:
         return (mask > 0).astype(np.uint8)
     unknown = [f"{value:g}" for value in values if value not in range(label_count)]
     if unknown:
-        raise Unreadable(f"the mask holds values that are no label: {', '.join(unknown[:5])}")
+        raise Unreadable(f"the mask contains values that are not labels: {', '.join(unknown[:5])}")
     return mask.astype(np.uint8)
 
 
@@ -86,7 +95,7 @@ def _palette_indices(path: Path) -> np.ndarray | None:
         with Image.open(path) as image:
             return np.asarray(image, dtype=np.float32) if image.mode == "P" else None
     except Exception:
-        return None  # read_image says why it cannot be read
+        return None  # read_image reports why the file cannot be read
 
 
 def _read_by_pillow(path: Path, channels: int, bits: int) -> np.ndarray:
@@ -95,30 +104,25 @@ def _read_by_pillow(path: Path, channels: int, bits: int) -> np.ndarray:
     try:
         with Image.open(path) as image:
             if getattr(image, "n_frames", 1) > 1:
-                raise Unreadable(f"the file holds {image.n_frames} images, not one")
+                raise Unreadable(f"the file contains {image.n_frames} images, not one")
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith(("I", "F")):  # 16 or 32 bit grey
                 grey = np.asarray(image, dtype=np.float32)[..., None]
                 pixels = np.repeat(grey, channels, axis=-1)
                 if bits == 8:
-                    pixels = _in_8_bits(pixels, image.mode)
+                    if not image.mode.startswith("I;16"):
+                        raise Unreadable("32-bit values have no known range to scale to 0..255")
+                    pixels = pixels / np.float32(257)
             else:
                 mode = "L" if channels == 1 else "RGB"
                 pixels = np.asarray(image.convert(mode), dtype=np.float32)
     except UnidentifiedImageError:
-        raise Unreadable("not a readable image (its content is of no known format)") from None
+        raise Unreadable("not a readable image (unknown format)") from None
     except Unreadable:
         raise
-    except Exception as error:  # TypeError, KeyError, struct.error: whatever damage brings Pillow to
-        raise Unreadable(
-            f"not a readable image (truncated or damaged: {type(error).__name__})"
-        ) from None
+    except Exception as error:  # a damaged file makes Pillow raise TypeError, KeyError, struct.error ...
+        kind = type(error).__name__
+        raise Unreadable(f"not a readable image (truncated or damaged: {kind})") from None
     if not np.all(np.isfinite(pixels)):
-        raise Unreadable("the image holds NaN or infinite values")
+        raise Unreadable("the image contains NaN or infinite values")
     return pixels.reshape(*pixels.shape[:2], -1)
-
-
-def _in_8_bits(pixels: np.ndarray, mode: str) -> np.ndarray:
-    if not mode.startswith("I;16"):
-        raise Unreadable("values of 32 bits have no range that could be brought to 0..255")
-    return pixels / np.float32(257)

@@ -1,4 +1,7 @@
-"""NIfTI and MGH files to Volumes in RAS, orientation from the affine, never from array order."""
+"""Reads and writes NIfTI files, and reads MGH files, as Volumes in RAS.
+
+The orientation comes from the header's affine, never from the order of the array.
+"""
 
 import gzip
 import logging
@@ -10,32 +13,33 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
-from data_prep.volume import Volume, in_ras
+from data_prep.volume import NO_PLACE, Volume, in_ras
 
-# What nibabel mends in a header it says; what cannot be read is said here, in one line.
+# nibabel logs each header field that it repairs; unreadable files are reported here, in one line.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 GZIP_MAGIC = b"\x1f\x8b"
 MGH_MAGIC = b"\x00\x00\x00\x01"  # version 1, big-endian
 HEADER_BYTES = {348: "NIfTI-1", 540: "NIfTI-2"}
-# NIfTI's unit codes; files that leave the unit open are in millimetres by custom.
+# By NIfTI's unit code. Files without a unit are in millimetres by convention.
 MM_OF_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
-NO_PLACE = "the header does not say where the image lies"
 
 
 def read_nifti(path: Path) -> Volume:
-    """A `.nii`, `.nii.gz`, `.mgh` or `.mgz` file as a Volume in RAS; raises Unreadable.
+    """Reads a `.nii`, `.nii.gz`, `.mgh` or `.mgz` file; the format is detected from the content.
 
-    Told apart by content, not by name. Values are those the header's scale gives: integers as
-    stored where it changes nothing, else float32. A fourth axis (or a fifth, for NIfTI vectors)
-    becomes channels; trailing axes of length 1 are dropped. A compressed file is decompressed
-    whole, so that its checksum is compared: nibabel alone does not, and a flipped byte would
-    pass for an image.
+    Returns:
+        The Volume in RAS. Values are scaled as the header says: integers as stored where the scale
+        changes nothing, else float32. A fourth axis (or a fifth, for NIfTI vectors) becomes
+        channels; trailing axes of length 1 are dropped.
+
+    Raises:
+        Unreadable: the file is missing, damaged, of another format or without a position.
     """
     import nibabel
 
     try:
         data = Path(path).read_bytes()
-        if data.startswith(GZIP_MAGIC):
+        if data.startswith(GZIP_MAGIC):  # all at once: nibabel alone does not compare the checksum
             data = gzip.decompress(data)
         image, mm_per_unit = _image(data)
         _check_length(image, len(data))
@@ -52,11 +56,11 @@ def read_nifti(path: Path) -> Volume:
         nibabel.spatialimages.HeaderDataError, nibabel.orientations.OrientationError,
         np.linalg.LinAlgError,
     ) as error:  # fmt: skip
-        raise Unreadable(f"not a whole NIfTI or MGH file ({type(error).__name__})") from None
+        raise Unreadable(f"not a complete NIfTI or MGH file ({type(error).__name__})") from None
 
 
 def _image(data: bytes):
-    """The nibabel image in a file's bytes, and the millimetres in its unit of length."""
+    """The nibabel image in a file's bytes, and how many millimetres its unit of length has."""
     import nibabel
 
     if data.startswith(MGH_MAGIC):
@@ -68,24 +72,25 @@ def _image(data: bytes):
     kind = _nifti_kind(data)
     image = (nibabel.Nifti1Image if kind == "NIfTI-1" else nibabel.Nifti2Image).from_bytes(data)
     if not (image.header["sform_code"] or image.header["qform_code"]):
-        raise Unreadable(f"{NO_PLACE} (no sform, no qform)")
+        raise Unreadable(f"{NO_PLACE} (neither sform nor qform)")
     unit = int(image.header["xyzt_units"]) % 8  # the higher bits are the unit of time
     return image, MM_OF_UNIT.get(unit, 1.0)
 
 
 def _check_length(image, length: int) -> None:
-    """nibabel fills the memory that a damaged header asks for before it sees that data are short."""
+    """Raises Unreadable for a short file, before nibabel allocates what a damaged header asks for."""
     stored = image.dataobj
     if stored.offset + math.prod(map(int, stored.shape)) * stored.dtype.itemsize > length:
         raise Unreadable("the file is shorter than its header says")
 
 
 def _nifti_kind(data: bytes) -> str:
+    """"NIfTI-1" or "NIfTI-2"; raises Unreadable for other content."""
     for order in ("little", "big"):
         kind = HEADER_BYTES.get(int.from_bytes(data[:4], order))
         magic = {"NIfTI-1": data[344:347], "NIfTI-2": data[4:7]}.get(kind, b"")
         if magic in (b"ni1", b"ni2"):
-            raise Unreadable("half of a pair of files (.hdr and .img): convert them to one .nii file")
+            raise Unreadable("one file of an .hdr and .img pair: convert the pair to one .nii file")
         if kind == "NIfTI-1" and magic != b"n+1":
             raise Unreadable(f"{NO_PLACE} (an ANALYZE file, or a damaged NIfTI file)")
         if kind:
@@ -94,21 +99,26 @@ def _nifti_kind(data: bytes) -> str:
 
 
 def _with_channels(array: np.ndarray) -> np.ndarray:
-    """(i, j, k) or (i, j, k, channels) of an array whose further axes are of length 1."""
+    """Drops further axes of length 1: (i, j, k) or (i, j, k, channels); else raises Unreadable."""
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
-    if array.ndim == 5 and array.shape[3] == 1:  # a vector a voxel, at one time
+    if array.ndim == 5 and array.shape[3] == 1:  # one vector per voxel, one time point
         array = array[:, :, :, 0]
     if array.ndim not in (3, 4):
         raise Unreadable(f"the image has {array.ndim} dimensions, not 3 (or 4 with channels)")
     if array.dtype.kind not in "iuf":
-        raise Unreadable("the image holds colours or complex numbers, not intensities")
+        raise Unreadable("the image contains colours or complex numbers, not intensities")
     return array
 
 
 def write_nifti(path: Path, volume: Volume, axis_codes: str = "") -> None:
-    """Writes a Volume's array in its own dtype, lengths in mm, its axes reordered to `axis_codes`
-    ("LPS" and the like; those of the file it came from unless given)."""
+    """Writes a Volume as NIfTI-1, in the dtype of its array and with lengths in mm.
+
+    Args:
+        path: ending in .nii or .nii.gz; the file appears only when it is complete.
+        volume: what is written.
+        axis_codes: directions of the axes in the file, such as "LPS"; empty for `stored_axes`.
+    """
     import nibabel
     from nibabel import orientations
 

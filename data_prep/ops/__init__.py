@@ -1,1 +1,1 @@
-"""Pure operations on Volumes: arrays in, arrays out, no files and no chance."""
+"""Operations on Volumes and arrays, without files and without randomness."""

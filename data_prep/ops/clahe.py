@@ -1,13 +1,13 @@
-"""Contrast-limited adaptive histogram equalisation to 0..255, as recipe A feeds VGG and the 3D M-Net."""
+"""Contrast-limited adaptive histogram equalisation (CLAHE) to 0..255, by scikit-image.
+
+Each tile is an eighth of the image along each axis. Recipe A gives VGG and the 3D M-Net such images.
+"""
 
 import numpy as np
 
 
 def clahe_uint8(image: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Values from `low` to `high`, clipped, equalised in tiles of an eighth of each side -> uint8.
-
-    `image` is (rows, columns) or (depth, rows, columns); scikit-image's method.
-    """
+    """Equalises (rows, columns) or (depth, rows, columns), clipped to `low`..`high`, to uint8."""
     from skimage.exposure import equalize_adapthist
 
     scaled = (np.clip(image.astype(np.float64), low, high) - low) / (high - low)
@@ -19,12 +19,16 @@ def clahe3d(
     inside: np.ndarray | None = None,
     percentiles: tuple[float, float] = (0.0, 99.9),
 ) -> np.ndarray:
-    """MR intensities, which have no unit, equalised in blocks of an eighth of each side -> uint8.
+    """Equalises a 3D image without a fixed unit (MR), clipped to percentiles, to uint8.
 
-    `array` is three-dimensional, its axes in any order. Values are clipped to its percentiles (a
-    few hot voxels would leave the rest dark) over `inside`, a bool array of its shape; outside it
-    the result is 0, for a block of nothing but background does not stay 0. Without `inside`, over
-    the whole array. Nothing inside, or one value: all 0.
+    Args:
+        array: 3D, axes in any order.
+        inside: bool of the same shape; percentiles are taken inside it, and the result is 0 outside
+            (equalised, tiles of pure background would not stay 0). Default: everywhere.
+        percentiles: lower and upper; above the upper are hot voxels that would darken the rest.
+
+    Returns:
+        uint8 of the same shape; all 0 if nothing is inside or all of it has one value.
     """
     values = array if inside is None else array[inside]
     low, high = np.percentile(values, percentiles) if values.size else (0.0, 0.0)

@@ -1,4 +1,4 @@
-"""Mean and SD of a study's channels, inside the brain mask and over the whole image, before any crop."""
+"""Mean and SD of a case's channels, in the whole image and inside the brain mask, before any crop."""
 
 import numpy as np
 
@@ -8,18 +8,26 @@ from data_prep.case import Unreadable
 def region_stats(
     channels: np.ndarray, mask: np.ndarray, unscaled: tuple[int, ...] = ()
 ) -> np.ndarray:
-    """(2 regions: image, brain mask; channels; mean, SD) float32: a record's `intensity_stats`.
+    """Computes a record's `intensity_stats`.
 
-    `channels` is (x, y, z, channels), `mask` (x, y, z) bool. SD is the population's, 0 for a
-    constant channel (a zero-filled sequence), which normalising then takes to 0. Channels named
-    by position in `unscaled` (presence of a sequence) have mean 0 and SD 1, so that a z-score
-    leaves them as they are. Raises Unreadable for an empty mask.
+    Args:
+        channels: (x, y, z, channels).
+        mask: (x, y, z) bool, the brain.
+        unscaled: indices of channels that a z-score should not change (presence of a sequence);
+            they get mean 0 and SD 1.
+
+    Returns:
+        (2, channels, 2) float32: image and brain; mean and population SD. The SD of a constant
+        channel (a zero-filled sequence) is 0, and normalisation sets such a channel to 0.
+
+    Raises:
+        Unreadable: the mask is empty.
     """
     mask = np.asarray(mask, bool)
     if mask.shape != channels.shape[:-1]:
-        raise ValueError(f"a mask of shape {mask.shape} for channels of shape {channels.shape}")
+        raise ValueError(f"mask of shape {mask.shape}, but channels of shape {channels.shape}")
     if not mask.any():
-        raise Unreadable("the brain mask is empty, so there are no statistics inside it")
+        raise Unreadable("the brain mask is empty, so it has no mean intensity")
     stats = np.empty((2, channels.shape[-1], 2))
     for channel in range(channels.shape[-1]):
         values = channels[..., channel].astype(np.float64)

@@ -1,14 +1,13 @@
-"""N4 bias field correction: the slow brightening across an MR image divided out (Tustison 2010)."""
+"""N4 bias field correction: divides an MR image by its slowly varying brightness."""
 
 import dataclasses
-from contextlib import contextmanager
 
 import numpy as np
 
 from data_prep.case import Unreadable
 from data_prep.volume import Volume, three_dimensional
 
-MIN_LENGTH = 4  # voxels an axis keeps when shrunken; the splines are cubic
+MIN_LENGTH = 4  # voxels that an axis keeps when shrunken, because the splines are cubic
 
 
 def n4_corrected(
@@ -18,34 +17,47 @@ def n4_corrected(
     iterations: tuple[int, ...] = (50, 50, 50),
     threads: int = 1,
 ) -> Volume:
-    """The volume over its bias field, float32; zeros stay zeros.
+    """Divides a volume by its bias field, which is estimated on a shrunken copy.
 
-    The field is estimated from positive voxels `inside` (x, y, z) (the brain mask; everywhere
-    without) on the shrunken image and evaluated on the whole one. `iterations` are the most at
-    each level; each level halves the distance of the field's control points, so that the third
-    follows changes over a quarter of the image, but also anatomy as slow as that. The finest axis
-    is shrunken by `shrink_factor`, coarser ones less, towards cubes. `threads` is small because
-    files are prepared in parallel. An image of one value (or none) inside comes back as it is, in
-    float32. Raises Unreadable for channels, or if no finite field was found.
+    Args:
+        volume: (x, y, z).
+        inside: (x, y, z) bool, such as the brain mask: where the field is estimated, from positive
+            voxels. Default: everywhere.
+        shrink_factor: of the finest axis; coarser axes are shrunken less, towards cubic voxels.
+        iterations: the most per level. Each level halves the distance of the field's control points;
+            the third follows changes over a quarter of the image, of the anatomy as well.
+        threads: low by default, because files are prepared in parallel.
+
+    Returns:
+        The corrected volume in float32, zeros kept; uncorrected if `inside` has at most one value.
+
+    Raises:
+        Unreadable: the volume has channels, or no finite field was found.
+
+    Source: Tustison et al. 2010, N4ITK: improved N3 bias correction.
     """
     array = np.ascontiguousarray(three_dimensional(volume).array, dtype=np.float32)
     inside = array > 0 if inside is None else np.asarray(inside, bool) & (array > 0)
     if inside.shape != array.shape:
-        raise ValueError(f"a mask of shape {inside.shape} for an image of shape {array.shape}")
+        raise ValueError(f"mask of shape {inside.shape}, but image of shape {array.shape}")
     factors = shrink_factors(array.shape, volume.spacing_mm, shrink_factor)
     if _is_flat(array, inside, factors):
         return dataclasses.replace(volume, array=array)
     field = np.exp(_log_field(array, inside, volume.spacing_mm, factors, iterations, threads))
     corrected = array / field
     if not np.all(np.isfinite(corrected)):
-        raise Unreadable("N4 found no finite bias field")
+        raise Unreadable("N4 bias field correction gave infinite or NaN values")
     return dataclasses.replace(volume, array=corrected)
 
 
 def shrink_factors(
     shape: tuple[int, ...], spacing_mm: tuple[float, ...], shrink_factor: int
 ) -> tuple[int, ...]:
-    """Along each axis: towards cubes of `shrink_factor` finest voxels, four voxels left at least."""
+    """Factors along the axes towards cubes of `shrink_factor` finest voxels; four voxels are kept.
+
+    >>> shrink_factors((256, 256, 22), (0.7, 0.7, 6.5), 4)
+    (4, 4, 1)
+    """
     target_mm = shrink_factor * min(spacing_mm)
     return tuple(
         int(max(1, min(round(target_mm / spacing), length // MIN_LENGTH)))
@@ -54,17 +66,17 @@ def shrink_factors(
 
 
 def _is_flat(array: np.ndarray, inside: np.ndarray, factors: tuple[int, ...]) -> bool:
-    """Whether N4's histogram would have no width, in the whole image or in the shrunken one."""
-    for every in ((1, 1, 1), factors):
-        few = tuple(slice(step // 2, None, step) for step in every)
-        values = array[few][inside[few]]
+    """Whether N4's histogram would have no width, in the whole image or the shrunken one."""
+    for steps in ((1, 1, 1), factors):
+        kept = tuple(slice(step // 2, None, step) for step in steps)
+        values = array[kept][inside[kept]]
         if values.size == 0 or values.min() == values.max():
             return True
     return False
 
 
 def _log_field(array, inside, spacing_mm, factors, iterations, threads) -> np.ndarray:
-    """Logarithm of the field at every voxel, (x, y, z) float32."""
+    """The logarithm of the bias field at every voxel, (x, y, z) float32."""
     import SimpleITK as sitk
 
     def as_image(values: np.ndarray):
@@ -72,7 +84,10 @@ def _log_field(array, inside, spacing_mm, factors, iterations, threads) -> np.nd
         image.SetSpacing(spacing_mm)
         return image
 
-    with _few_threads(sitk, threads):
+    # Filters inside N4 ignore its own number of threads and use ITK's global one.
+    threads_before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    try:
         image = as_image(array)
         correction = sitk.N4BiasFieldCorrectionImageFilter()
         correction.SetNumberOfThreads(threads)
@@ -81,17 +96,8 @@ def _log_field(array, inside, spacing_mm, factors, iterations, threads) -> np.nd
         try:
             correction.Execute(shrunken, sitk.Shrink(as_image(inside.astype(np.uint8)), factors))
             field = correction.GetLogBiasFieldAsImage(image)
-        except RuntimeError:  # ITK's exceptions; their text names source files and addresses
-            raise Unreadable("N4 found no bias field: too few voxels to fit it to") from None
+        except RuntimeError:  # ITK's; its text names source files and addresses
+            raise Unreadable("N4 bias field correction failed: too few voxels to fit a field") from None
         return sitk.GetArrayFromImage(field).T
-
-
-@contextmanager
-def _few_threads(sitk, threads: int):
-    """N4's inner filters take ITK's global number, not the one of N4."""
-    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
-    try:
-        yield
     finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads_before)

@@ -1,8 +1,7 @@
-"""A Volume on other voxels: a spacing, another volume's grid, or a task's grid; world positions stay.
+"""Resamples Volumes to a spacing, to another volume's grid or to a task's grid; positions are kept.
 
-Inside the volume, which ends at the outer faces of its voxels, linear interpolation (nearest for
-label maps); up to half a voxel beyond the outermost centres the nearest of them; outside it `fill`.
-ITK's resampling draws the same border.
+Interpolation is linear (nearest for label maps). Between the outermost voxel centres and the outer
+faces of their voxels the nearest voxel counts; outside the faces the result is `fill`, as in ITK.
 """
 
 import dataclasses
@@ -13,22 +12,29 @@ from scipy import ndimage
 from data_prep.case import Unreadable
 from data_prep.volume import Volume, in_ras
 
-MAX_VOXELS = 2**29  # 2 GB of float32; a spacing that asks for more was not in mm
-FACE = 0.5 + 1e-6  # voxels from a centre to its face, and rounding
+MAX_VOXELS = 2**29  # 2 GB of float32; with more, the spacing in the header is not in mm
+FACE = 0.5 + 1e-6  # voxels from a centre to its face, plus rounding
 
 
 def resample_to_spacing(
     volume: Volume, spacing_mm: tuple[float, float, float], nearest: bool = False
 ) -> Volume:
-    """The same extent in voxels of another size; the axes keep their directions, oblique or sheared.
+    """Resamples a volume to voxels of another size over the same extent; directions are kept.
 
     The number of voxels is rounded and the grid centred, so each outer face moves by at most a
-    quarter of a new voxel (by half of one along an axis shorter than a new voxel). Images become
-    float32, with a blur against aliasing where voxels grow; label maps (`nearest`) keep their
-    dtype. (x, y, z) or (x, y, z, channels). Raises Unreadable for more than 2**29 voxels.
+    quarter of a new voxel (half of one along an axis shorter than a new voxel).
+
+    Args:
+        volume: with or without channels.
+        spacing_mm: of the result, along the axes of the volume.
+        nearest: for label maps, which keep their dtype; images become float32, with a blur against
+            aliasing where voxels grow.
+
+    Raises:
+        Unreadable: the result would have more than 2**29 voxels.
     """
     if len(spacing_mm) != 3 or not min(spacing_mm) > 0:
-        raise ValueError(f"three positive lengths in mm, not {spacing_mm}")
+        raise ValueError(f"spacing_mm must be three positive lengths, not {spacing_mm}")
     step = np.array(spacing_mm) / volume.spacing_mm  # in old voxels
     size = np.array(volume.array.shape[:3])
     shape = np.maximum(1, np.floor(size / step + 0.5))
@@ -41,12 +47,12 @@ def resample_to_spacing(
 def resample_like(
     volume: Volume, reference: Volume, nearest: bool = False, fill: float = 0.0
 ) -> Volume:
-    """Onto the grid of another volume, whatever the angle between them; the facts stay its own."""
+    """Resamples a volume to the grid of another, at any angle; options as in `resample_to_spacing`."""
     return _resample(volume, reference.array.shape[:3], reference.affine, nearest, fill)
 
 
 def covered_share(volume: Volume, reference: Volume) -> float:
-    """Share of the reference's voxels that lie inside the volume: 0 where they do not meet."""
+    """Share of the reference's voxels that lie inside the volume; 0 if the two do not overlap."""
     to_voxel = np.linalg.inv(volume.affine) @ reference.affine
     outside = _outside(to_voxel, reference.array.shape[:3], volume.array.shape[:3])
     return 1.0 - float(np.mean(outside))
@@ -59,12 +65,18 @@ def resize_to_grid(
     fill: float = 0.0,
     nearest: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The whole volume on a grid (depth, rows, columns): the array, (4, 4) affine.
+    """Resamples a whole volume to a grid of fixed size.
 
-    The array is (depth, rows, columns) or (depth, rows, columns, channels), head first, front
-    first, patient's right first. With `keep_aspect` its voxels are cubes, as small as lets the
-    whole volume in, the volume centred and `fill` around it; without, each axis is stretched to
-    fill its side. The affine takes (column, row, depth) of the array to RAS millimetres.
+    Args:
+        volume: with or without channels.
+        grid: (depth, rows, columns) of the result.
+        keep_aspect: cubic voxels, the volume centred; False stretches each axis to fill its side.
+        fill: value around the volume.
+        nearest: for label maps; else interpolation is linear, with a blur against aliasing.
+
+    Returns:
+        (depth, rows, columns) or (depth, rows, columns, channels), beginning at the head, the front
+        and the patient's right; and its affine (4, 4) from (column, row, depth) to RAS millimetres.
     """
     target = np.array(grid[::-1])  # columns, rows, depth: along x, y, z
     size = np.array(volume.array.shape[:3])
@@ -80,17 +92,15 @@ def resize_to_grid(
 
 
 def volume_of_grid(array: np.ndarray, affine: np.ndarray) -> Volume:
-    """The way back: what lies on a grid (a map, a predicted mask) as a Volume in RAS."""
+    """The inverse of `resize_to_grid`: an array on a grid (a map, a predicted mask) as a Volume."""
     return in_ras(np.moveaxis(array, (0, 2), (2, 0)), affine)
 
 
 def _resample(volume: Volume, shape, affine: np.ndarray, nearest: bool, fill: float) -> Volume:
-    """On the grid of `shape` whose indices `affine` takes to RAS millimetres."""
+    """Resamples to a grid of `shape`, whose indices `affine` takes to RAS millimetres."""
     if np.prod(np.array(shape, dtype=np.float64)) > MAX_VOXELS:
-        raise Unreadable(
-            f"resampled it would have {'x'.join(f'{length:.0f}' for length in shape)} voxels: "
-            "its header gives lengths in mm that no patient has"
-        )
+        size = "x".join(f"{length:.0f}" for length in shape)
+        raise Unreadable(f"too large: {size} voxels after resampling; check the spacing in its header")
     shape = tuple(int(length) for length in shape)
     to_voxel = np.linalg.inv(volume.affine) @ affine  # indices of the result -> of the volume
     outside = _outside(to_voxel, shape, volume.array.shape[:3])
@@ -100,7 +110,7 @@ def _resample(volume: Volume, shape, affine: np.ndarray, nearest: bool, fill: fl
     for channel in range(channels.shape[-1]):
         values = channels[..., channel].astype(dtype, copy=False)  # (x, y, z)
         if not nearest:
-            # A Gaussian of half the excess spacing along each axis: none when enlarging.
+            # Gaussian with an SD of half the excess spacing along each axis; none when enlarging.
             steps = np.linalg.norm(to_voxel[:3, :3], axis=1)
             values = ndimage.gaussian_filter(values, np.maximum(0, (steps - 1) / 2), mode="nearest")
         values = ndimage.affine_transform(
@@ -114,12 +124,12 @@ def _resample(volume: Volume, shape, affine: np.ndarray, nearest: bool, fill: fl
 
 
 def _outside(to_voxel: np.ndarray, shape, size) -> np.ndarray:
-    """Which voxels of a grid have their centre outside the volume; (x, y, z) bool, maybe broadcast."""
+    """Which voxels of a grid have their centre outside a volume of `size`: `shape` bool, read-only."""
     outside = np.zeros((1, 1, 1), bool)
     for axis, length in enumerate(size):
         x, y, z = (to_voxel[axis, along] * np.arange(shape[along]) for along in range(3))
         ends = to_voxel[axis, 3] + sum(np.sort(step[[0, -1]]) for step in (x, y, z))  # lowest, highest
         if ends[0] < -FACE or ends[1] > length - 1 + FACE:
-            place = to_voxel[axis, 3] + x[:, None, None] + y[:, None] + z
-            outside = outside | (place < -FACE) | (place > length - 1 + FACE)
+            index = to_voxel[axis, 3] + x[:, None, None] + y[:, None] + z  # (x, y, z)
+            outside = outside | (index < -FACE) | (index > length - 1 + FACE)
     return np.broadcast_to(outside, tuple(int(length) for length in shape))

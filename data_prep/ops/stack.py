@@ -1,4 +1,4 @@
-"""A patient's sequences as the channels of one Volume, on one grid; what happens if one is missing."""
+"""Stacks a case's sequences as channels on one grid, and checks that a label map fits its image."""
 
 import dataclasses
 import itertools
@@ -11,26 +11,27 @@ from data_prep.ops.resample import covered_share, resample_like
 from data_prep.volume import Volume, three_dimensional
 
 MISSING = ("fail", "skip", "zero_fill")
-MIN_COVERED = 0.25  # of the reference's voxels; with less it is no second look at the same place
+MIN_COVERED = 0.25  # of the reference's voxels; with less, it shows another part of the body
 
 
 @dataclass(frozen=True)
 class Stacked:
-    """`volume` (x, y, z, channels) float32, its channels' names, and which sequences were missing.
+    """Sequences on one grid."""
 
-    `presence` are the positions of the presence channels, for `region_stats(unscaled=...)`.
-    """
-
-    volume: Volume
-    names: tuple[str, ...]
-    missing: tuple[str, ...]
-    presence: tuple[int, ...]
+    volume: Volume  # (x, y, z, channels) float32
+    names: tuple[str, ...]  # of the channels
+    missing: tuple[str, ...]  # sequences that the case lacks
+    presence: tuple[int, ...]  # indices of has_<sequence> channels, for `region_stats(unscaled=...)`
 
 
 def channel_names(order: tuple[str, ...], missing: str = "fail") -> tuple[str, ...]:
-    """The channels that `stack_channels` gives: the sequences and, zero-filled, has_<sequence> each."""
+    """Names of the channels of `stack_channels`.
+
+    >>> channel_names(("t1", "t2"), "zero_fill")
+    ('t1', 't2', 'has_t1', 'has_t2')
+    """
     if missing not in MISSING:
-        raise ValueError(f"missing is one of {', '.join(MISSING)}, not {missing!r}")
+        raise ValueError(f"missing must be one of {', '.join(MISSING)}, not {missing!r}")
     presence = tuple(f"has_{name}" for name in order) if missing == "zero_fill" else ()
     return (*order, *presence)
 
@@ -41,64 +42,65 @@ def stack_channels(
     missing: str = "fail",
     reference: Volume | None = None,
 ) -> Stacked | None:
-    """The sequences in `order`, resampled to `reference` (else to the first that is there).
+    """Stacks sequences as channels, resampled to one grid.
 
-    If one is missing: `fail` raises Unreadable with its name; `skip` returns None, a patient left
-    out by rule; `zero_fill` has 0 in its place, and for every patient one more channel a sequence
-    that says whether it is there (1 or 0), so that the number of channels is the task's. Raises
-    Unreadable if all are missing, or if one covers less than a quarter of the grid.
+    Args:
+        volumes: sequence name -> (x, y, z).
+        order: the sequences, in the order of the channels.
+        missing: what to do if one is missing. "fail" raises Unreadable; "skip" returns None, to leave
+            the case out; "zero_fill" puts 0 in its place, and gives every case one more channel per
+            sequence that is 1 where the case has it, else 0.
+        reference: the grid; default: that of the first sequence in `order` that the case has.
+
+    Raises:
+        Unreadable: all are missing, one has channels, or one covers too little of the grid.
     """
     names = channel_names(order, missing)
-    there = [name for name in order if name in volumes]
+    present = [name for name in order if name in volumes]
     absent = tuple(name for name in order if name not in volumes)
-    if not there or (absent and missing == "fail"):
-        raise Unreadable(f"it has no {', '.join(absent)}")
+    if not present or (absent and missing == "fail"):
+        raise Unreadable(f"missing sequences: {', '.join(absent)}")
     if absent and missing == "skip":
         return None
-    grid = volumes[there[0]] if reference is None else reference
+    grid = volumes[present[0]] if reference is None else reference
     channels = np.zeros((*grid.array.shape[:3], len(names)), np.float32)
-    for position, name in enumerate(order):
+    for number, name in enumerate(order):
         if name in volumes:
-            channels[..., position] = _on_grid(volumes[name], grid, name)
+            channels[..., number] = _on_grid(volumes[name], grid, name)
     presence = tuple(range(len(order), len(names)))
-    for position, name in zip(presence, order, strict=False):
-        channels[..., position] = float(name in volumes)
+    for number, name in zip(presence, order, strict=False):
+        channels[..., number] = float(name in volumes)
     return Stacked(dataclasses.replace(grid, array=channels), names, absent, presence)
 
 
 def _on_grid(volume: Volume, grid: Volume, name: str) -> np.ndarray:
-    """(x, y, z) on the grid; as it is, where it lies there already."""
+    """(x, y, z) resampled to the grid; unchanged if it is on that grid already."""
     volume = three_dimensional(volume)
     same_shape = volume.array.shape == grid.array.shape[:3]
     if same_shape and np.allclose(volume.affine, grid.affine, rtol=0, atol=1e-4):
         return volume.array
     covered = covered_share(volume, grid)
     if covered < MIN_COVERED:
-        raise Unreadable(
-            f"{name} lies elsewhere: it covers {covered:.0%} of the grid it is to be resampled to"
-        )
+        raise Unreadable(f"{name} shows another place: it covers {covered:.0%} of the reference image")
     return resample_like(volume, grid).array
 
 
 def check_label_map(labels: Volume, image: Volume, label_count: int | None = None) -> None:
-    """Raises Unreadable unless the map lies on the image's grid to a quarter of its finest spacing
-    and, with a `label_count`, holds whole numbers from 0 to below it."""
-    if labels.array.shape != image.array.shape:
-        raise Unreadable(
-            f"the label map has shape {labels.array.shape}, the volume {image.array.shape}"
-        )
-    if not _largest_shift_mm(image, labels) <= min(image.spacing_mm) / 4:
-        raise Unreadable("the label map lies elsewhere than the volume (their affines differ)")
+    """Raises Unreadable unless a label map fits its image.
+
+    It must have the image's shape and position (to a quarter of the finest spacing) and, with a
+    `label_count`, no values but the whole numbers below it.
+    """
+    shape = image.array.shape
+    if labels.array.shape != shape:
+        raise Unreadable(f"the label map has shape {labels.array.shape}, but the image {shape}")
+    corners = np.array([*itertools.product(*[(0, size - 1) for size in shape], [1])])  # (8, 4)
+    shifts_mm = np.linalg.norm(corners @ (image.affine - labels.affine).T, axis=1)  # (8,)
+    if not shifts_mm.max() <= min(image.spacing_mm) / 4:
+        raise Unreadable("the label map is not aligned with the image (their affines differ)")
     if label_count is None:
         return
     unknown = np.setdiff1d(np.unique(labels.array), np.arange(label_count))
     if len(unknown):
-        raise Unreadable(f"the label map holds values that are no label: {unknown[:5].tolist()}")
-
-
-def _largest_shift_mm(one: Volume, other: Volume) -> float:
-    """How far apart two volumes of one shape lie at any corner: a small turn shifts far corners most."""
-    ends = [(0, size - 1) for size in one.array.shape]
-    corners = np.array([(x, y, z, 1) for x, y, z in itertools.product(*ends)])  # (8, 4)
-    apart = corners @ (one.affine - other.affine).T  # (8, 4) mm
-    return float(np.linalg.norm(apart, axis=1).max())
+        values = ", ".join(f"{value:g}" for value in unknown[:5])
+        raise Unreadable(f"the label map contains values that are not labels: {values}")

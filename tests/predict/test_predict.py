@@ -125,7 +125,7 @@ def test_a_bad_study_among_a_hundred_is_named_and_costs_nothing_else(bright, tmp
     (folder / "i057.png").write_bytes(data[: len(data) // 2])
     assert _run("--input", folder, "--out", tmp_path / "x.json") == 1
     said = capsys.readouterr()
-    assert "skipped in/i057.png: not a whole PNG" in said.err and "99 answers" in said.out
+    assert "skipped in/i057.png: not a complete PNG" in said.err and "99 answers" in said.out
     found = json.loads((tmp_path / "x.json").read_text())
     assert [row["input"] for row in found["skipped"]] == ["in/i057.png"] and len(found["answers"]) == 99
 

@@ -1,7 +1,7 @@
-"""Compressed frames of DICOM files by imagecodecs, as a decoding plugin of pydicom.
+"""A decoding plugin for pydicom: compressed frames of DICOM files, decoded by imagecodecs.
 
-JPEG (8 and 12 bits, lossless), JPEG-LS and JPEG 2000 with HTJ2K; pydicom decodes RLE itself.
-Why this library: docs/decisions/0006-reading-dicom.md.
+It covers JPEG (8 and 12 bits, lossless), JPEG-LS, and JPEG 2000 with HTJ2K; pydicom decodes RLE
+itself. docs/decisions/0006-reading-dicom.md says why this library.
 """
 
 import functools
@@ -16,7 +16,7 @@ JPEG_2000 = (
     uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K,
 )  # fmt: skip
 JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1)
-# Names that pydicom's interface for plugins asks for.
+# pydicom's plugin interface requires this name, and `is_available`.
 DECODER_DEPENDENCIES = {syntax: ("imagecodecs",) for syntax in (*JPEG, *JPEG_LS, *JPEG_2000)}
 # Markers that begin a frame header of JPEG (all but the tables C4, C8, CC) and of JPEG-LS.
 FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
@@ -24,27 +24,27 @@ FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
 @functools.cache
 def register() -> None:
-    """Makes pydicom know the plugin; once a process."""
+    """Registers the plugin with pydicom, once per process."""
     for syntax in DECODER_DEPENDENCIES:
         get_decoder(syntax).add_plugin(PLUGIN, (__name__, "decode_frame"))
 
 
 def is_available(syntax: str) -> bool:
-    """Part of pydicom's interface for plugins."""
+    """Whether the plugin decodes a transfer syntax."""
     return syntax in DECODER_DEPENDENCIES
 
 
 def decode_frame(compressed: bytes, runner: DecodeRunner) -> bytes:
-    """One frame as the bytes of its pixels; raises ValueError, or what the library raises."""
+    """Decodes one frame into the bytes of its pixels; raises ValueError, or what imagecodecs raises."""
     import imagecodecs
 
     if runner.samples_per_pixel != 1:
-        raise ValueError("colour")
+        raise ValueError("a colour image")
     syntax = runner.transfer_syntax
-    # A damaged size would have the library fill the memory with pixels that are not there.
+    # The size is compared first: for a damaged one the library would allocate all memory.
     size = _size_2000(compressed) if syntax in JPEG_2000 else _size_jpeg(compressed)
     if size != (runner.rows, runner.columns):
-        raise ValueError("the compressed image has another size than the header says")
+        raise ValueError("the size of the compressed image differs from the header's")
     if syntax in JPEG_2000:
         pixels = imagecodecs.jpeg2k_decode(compressed)
     elif syntax in JPEG_LS:
@@ -62,7 +62,7 @@ def _size_jpeg(data: bytes) -> tuple[int, int] | None:
     at = 2  # after the start of image
     while at + 9 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
+        if marker == 0xFF:  # fill byte
             at += 1
         elif marker in FRAME_MARKERS:
             return int.from_bytes(data[at + 5 : at + 7]), int.from_bytes(data[at + 7 : at + 9])
@@ -73,7 +73,7 @@ def _size_jpeg(data: bytes) -> tuple[int, int] | None:
 
 def _size_2000(data: bytes) -> tuple[int, int] | None:
     """(rows, columns) in the SIZ segment of a JPEG 2000 codestream (ISO 15444-1 A.5.1)."""
-    at = data.find(b"\xff\x4f\xff\x51")  # in a JP2 file there are boxes before it
+    at = data.find(b"\xff\x4f\xff\x51")  # a JP2 file has boxes before it
     if at < 0 or len(data) < at + 24:
         return None
     width, height, left, top = (

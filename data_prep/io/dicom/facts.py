@@ -1,8 +1,8 @@
-"""Fields of a DICOM header, read without trust, and the acquisition facts kept of them."""
+"""Reads fields of a DICOM header that may be damaged, and the acquisition facts that are kept."""
 
 import math
 
-# Fact -> fields, the first that is there wins (enhanced multi-frame files name some otherwise).
+# Fact -> header fields; the first that is present counts (enhanced files name some differently).
 NUMBERS = {
     "field_strength_t": ("MagneticFieldStrength",),
     "tr_ms": ("RepetitionTime",),
@@ -24,7 +24,7 @@ SHORTEST_WORD = 3
 
 
 class Fields:
-    """Header values by keyword; the first source that has one wins. Bad values count as absent."""
+    """Header values by keyword, from the first source that has one; bad values count as absent."""
 
     def __init__(self, sources: list):
         self._sources = sources
@@ -34,20 +34,20 @@ class Fields:
         for source in self._sources:
             try:
                 value = source.get(keyword)
-            except Exception:  # noqa: S112 - pydicom converts here, and raises anything
+            except Exception:  # noqa: S112 - pydicom converts the value here and raises any error
                 continue
             if value is not None and value != "":
                 return value
         return None
 
     def text(self, keyword: str) -> str:
-        """The value as text, several joined by a backslash as in the file; empty if absent."""
+        """The value as text, several values joined by backslashes as in the file; "" if absent."""
         value = self.get(keyword)
         parts = value if _is_list(value) else [] if value is None else [value]
         return "\\".join(str(part).strip() for part in parts)
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
-        """Exactly so many finite numbers, or None."""
+        """Exactly `count` finite numbers, or None."""
         value = self.get(keyword)
         parts = list(value) if _is_list(value) else [value]
         try:
@@ -63,27 +63,29 @@ class Fields:
 
 
 def acquisition_facts(fields: Fields) -> dict:
-    """What of a header is worth auditing and identifies nobody; a fact that is not known is absent.
+    """The facts of a header that are worth auditing and do not identify the patient.
 
-    modality, manufacturer, model, field_strength_t, tr_ms, te_ms, ti_ms, flip_angle_degrees,
-    slice_thickness_mm, scanning_sequence, contrast_agent (whether one is named; which one is free
-    text). A text that holds a word of a name, id or date of the same header is left out.
+    Returns:
+        modality, manufacturer, model, field_strength_t, tr_ms, te_ms, ti_ms, flip_angle_degrees,
+        slice_thickness_mm, scanning_sequence, without those that are unknown; and contrast_agent
+        (bool; its name would be free text). A manufacturer or model that contains a word of a
+        name, id or date in the same header is left out.
     """
     facts = {"contrast_agent": has_contrast_agent(fields)}
     modality = fields.text("Modality")
     if len(modality) == 2 and modality.isalpha():
         facts["modality"] = modality
     for name, keywords in NUMBERS.items():
-        found = [fields.number(keyword) for keyword in keywords]
-        found = [number for number in found if number is not None and number >= 0]
-        if found:
-            facts[name] = found[0]
+        numbers = [fields.number(keyword) for keyword in keywords]
+        numbers = [number for number in numbers if number is not None and number >= 0]
+        if numbers:
+            facts[name] = numbers[0]
     if facts.get("field_strength_t", 0) > 100:  # some scanners write gauss
         facts["field_strength_t"] /= GAUSS_PER_TESLA
-    words = _identifying_words(fields)
+    identifying = set().union(*(_words(fields.text(keyword)) for keyword in IDENTITIES))
     for name, keyword in TEXTS.items():
         text = " ".join(fields.text(keyword).split())
-        if text and not words & _words(text):
+        if text and not identifying & _words(text):
             facts[name] = text
     terms = [term for term in fields.text("ScanningSequence").split("\\") if term in SCANNING_SEQUENCES]
     if terms:
@@ -92,8 +94,8 @@ def acquisition_facts(fields: Fields) -> dict:
 
 
 def has_contrast_agent(fields: Fields) -> bool:
-    """Whether the header names an agent. That it names none does not prove that none was given."""
-    administered = fields.text("ContrastBolusAgentAdministered")  # a frame's, in enhanced files
+    """Whether the header names a contrast agent; False does not prove that none was given."""
+    administered = fields.text("ContrastBolusAgentAdministered")  # per frame, in enhanced files
     if administered:
         return administered == "YES"
     if fields.get("ContrastBolusAgentSequence"):
@@ -101,11 +103,8 @@ def has_contrast_agent(fields: Fields) -> bool:
     return fields.text("ContrastBolusAgent").lower() not in NO_AGENT
 
 
-def _identifying_words(fields: Fields) -> set[str]:
-    return set().union(*(_words(fields.text(keyword)) for keyword in IDENTITIES))
-
-
 def _words(text: str) -> set[str]:
+    """Words of three or more letters or digits, in lower case."""
     letters = "".join(letter if letter.isalnum() else " " for letter in text.lower())
     return {word for word in letters.split() if len(word) >= SHORTEST_WORD}
 

@@ -1,6 +1,6 @@
-"""One DICOM file's header as the slices it holds: where each lies, how its values are scaled.
+"""Reads the header of one DICOM file: the position and the value scale of each slice in it.
 
-Tag names and meanings: DICOM PS3.3 (image plane module C.7.6.2, functional groups C.7.6.16).
+Source: DICOM PS3.3, image plane module (C.7.6.2) and functional groups (C.7.6.16).
 """
 
 import contextlib
@@ -15,11 +15,11 @@ from data_prep.io.dicom.facts import Fields, acquisition_facts
 
 PIXEL_TAGS = {0x7FE00008, 0x7FE00009, 0x7FE00010}  # float, double and integer pixel data
 PREFIX_AT = 128
-# How a file begins that lacks the 128 bytes and "DICM" of part 10: its first element's group.
+# First element's group, with which a file begins that lacks the 128 bytes and "DICM" of part 10.
 FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 NOT_SCANS = {"SEG", "RTDOSE", "PR", "KO", "REG", "FID", "M3D"}
 NOT_DICOM = "not a DICOM file"
-# Fields that tell apart several images of one place (echoes, time points, b-values, phase maps).
+# Fields in which images at one position may differ (echoes, time points, b-values, phase maps).
 DISTINGUISHING = (
     "EffectiveEchoTime", "EchoTime", "EchoNumbers", "TemporalPositionIdentifier",
     "TemporalPositionIndex", "AcquisitionNumber", "DiffusionBValue",
@@ -31,24 +31,24 @@ DISTINGUISHING = (
 
 @dataclass(frozen=True)
 class Slice:
-    """One image plane in the patient (DICOM's LPS millimetres)."""
+    """One image plane, with its position in the patient (LPS, mm)."""
 
     file: Path
-    frame: int  # place in the file's pixel data
+    frame: int  # index in the file's pixel data
     shape: tuple[int, int]  # rows, columns
-    position: tuple[float, ...]  # centre of the first pixel, (3,)
-    directions: tuple[float, ...]  # of growing column and of growing row index, (6,)
-    pixel_mm: tuple[float, ...]  # from row to row, from column to column
+    position: tuple[float, ...]  # (3,) centre of the first pixel
+    directions: tuple[float, ...]  # (6,) unit vectors of growing column index and row index
+    pixel_mm: tuple[float, ...]  # distance between rows, between columns
     slope: float
     intercept: float
     thickness_mm: float | None
-    apart: dict[str, str] = field(repr=False)  # DISTINGUISHING fields; dates and times may be there
+    distinguishing: dict[str, str] = field(repr=False)  # DISTINGUISHING fields; may contain dates
     facts: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What one file says. Fields that identify somebody stay out of its repr."""
+    """The header of one file. Fields that may identify the patient stay out of its repr."""
 
     file: Path
     series: str = field(default="", repr=False)  # UID
@@ -63,7 +63,7 @@ class Header:
 
 @contextlib.contextmanager
 def quiet_pydicom():
-    """pydicom without warnings and log: they quote values, and values may be names or dates."""
+    """Silences pydicom's warnings and log, because they quote values such as names and dates."""
     from pydicom import config
 
     level = config.logger.level
@@ -77,9 +77,10 @@ def quiet_pydicom():
 
 
 def read_header(path: Path) -> Header:
-    """The header of one file, pixel data not read; raises Unreadable for a file that is no DICOM.
+    """Reads the header of one file without its pixel data.
 
-    A DICOM file that gives no slices is returned with its `problem`, so that its series is known.
+    A DICOM file without usable slices is returned with its `problem`, so that its series is known.
+    Raises Unreadable for a file that is not DICOM or cannot be parsed.
     """
     with quiet_pydicom():
         dataset, has_pixels = _parse(path)
@@ -98,25 +99,25 @@ def read_header(path: Path) -> Header:
             return Header(**known, slices=tuple(_slices(path, dataset)))
         except Unreadable as reason:
             return Header(**known, problem=str(reason))
-        except Exception as error:  # a damaged value is converted, and raises, where it is asked for
+        except Exception as error:  # pydicom converts values on access: a damaged one raises here
             return Header(**known, problem=f"a damaged DICOM header ({type(error).__name__})")
 
 
 def begins_like_dicom(head: bytes) -> bool:
-    """Whether the first 132 bytes of a file may be those of DICOM, with or without its prefix."""
+    """Whether the first 132 bytes of a file may be DICOM, with or without the prefix of part 10."""
     return head[PREFIX_AT:] == b"DICM" or head[:2] in FIRST_GROUPS
 
 
 def _parse(path: Path):
-    """(dataset up to the pixel data, whether there is pixel data)."""
+    """Reads (dataset up to the pixel data, whether there is pixel data); raises Unreadable."""
     from pydicom.filereader import read_partial
 
-    reached = []
+    pixel_tags = []
 
     def at_pixels(tag, _vr, _length) -> bool:
         if tag in PIXEL_TAGS:
-            reached.append(tag)
-        return bool(reached)
+            pixel_tags.append(tag)
+        return bool(pixel_tags)
 
     try:
         with path.open("rb") as file:
@@ -127,16 +128,17 @@ def _parse(path: Path):
             dataset = read_partial(file, at_pixels, force=True)
         if head[PREFIX_AT:] != b"DICM" and "SOPClassUID" not in dataset:
             raise Unreadable(NOT_DICOM)
-        return dataset, bool(reached)
+        return dataset, bool(pixel_tags)
     except Unreadable:
         raise
     except OSError as error:
         raise Unreadable(f"the file cannot be opened ({error.strerror or 'input error'})") from None
-    except Exception as error:  # pydicom raises whatever a damaged file leads its parser to
+    except Exception as error:  # a damaged file makes pydicom's parser raise any error
         raise Unreadable(f"a damaged DICOM file ({type(error).__name__})") from None
 
 
 def _check_image(fields: Fields, has_pixels: bool) -> None:
+    """Raises Unreadable for what is not a grey image whose values a slope and intercept scale."""
     modality = fields.text("Modality")
     if modality in NOT_SCANS:
         raise Unreadable(f"a {modality} object, not a scan")
@@ -149,13 +151,13 @@ def _check_image(fields: Fields, has_pixels: bool) -> None:
     ):
         raise Unreadable("a colour image")
     if "MOSAIC" in fields.text("ImageType").upper():
-        raise Unreadable("a mosaic: the slices of a volume as tiles of one image")
+        raise Unreadable("a mosaic: all slices of a volume as tiles of one image")
     if fields.get("ModalityLUTSequence"):
-        raise Unreadable("values behind a lookup table (ModalityLUTSequence)")
+        raise Unreadable("values that need a lookup table (ModalityLUTSequence), which is not supported")
 
 
 def _slices(path: Path, dataset) -> list[Slice]:
-    """Every frame of the file; raises Unreadable."""
+    """The slice of every frame in the file; raises Unreadable."""
     fields = Fields([dataset])
     frames = int(fields.number("NumberOfFrames") or 1)
     groups = fields.get("PerFrameFunctionalGroupsSequence")
@@ -173,17 +175,17 @@ def _slices(path: Path, dataset) -> list[Slice]:
 
 
 def _flat(group) -> dict:
-    """The fields of a frame's functional groups without the sequences around them."""
-    found = {}
+    """The fields of a frame's functional groups in one dictionary, without their sequences."""
+    values = {}
     for element in group:
         if element.VR != "SQ":
-            found[element.keyword] = element.value
+            values[element.keyword] = element.value
         elif element.value:
-            found |= _flat(element.value[0])
-    return found
+            values |= _flat(element.value[0])
+    return values
 
 
-def _slice(path: Path, number: int, fields: Fields) -> Slice:
+def _slice(path: Path, frame: int, fields: Fields) -> Slice:
     position = fields.numbers("ImagePositionPatient", 3)
     directions = fields.numbers("ImageOrientationPatient", 6)
     if position is None or directions is None:
@@ -198,7 +200,7 @@ def _slice(path: Path, number: int, fields: Fields) -> Slice:
     thickness_mm = fields.number("SliceThickness")
     return Slice(
         file=path,
-        frame=number,
+        frame=frame,
         shape=(int(fields.number("Rows")), int(fields.number("Columns"))),
         position=position,
         directions=directions,
@@ -206,7 +208,7 @@ def _slice(path: Path, number: int, fields: Fields) -> Slice:
         slope=slope,
         intercept=intercept,
         thickness_mm=thickness_mm if thickness_mm and thickness_mm > 0 else None,
-        apart={name: fields.text(name) for name in DISTINGUISHING if fields.text(name)},
+        distinguishing={name: fields.text(name) for name in DISTINGUISHING if fields.text(name)},
         facts=acquisition_facts(fields),
     )
 
@@ -214,13 +216,13 @@ def _slice(path: Path, number: int, fields: Fields) -> Slice:
 def _scale(fields: Fields, keyword: str, default: float) -> float:
     number = fields.number(keyword)
     if number is None and fields.text(keyword):
-        raise Unreadable(f"{keyword} is no number")
+        raise Unreadable(f"{keyword} is not a number")
     return default if number is None else number
 
 
 def _check_directions(directions: tuple[float, ...]) -> None:
     along_row, along_column = directions[:3], directions[3:]
     lengths = [math.hypot(*along_row), math.hypot(*along_column)]
-    turned = sum(a * b for a, b in zip(along_row, along_column, strict=True))
-    if any(abs(length - 1) > 0.01 for length in lengths) or abs(turned) > 0.01:
-        raise Unreadable("directions of rows and columns that are no perpendicular unit vectors")
+    cosine = sum(a * b for a, b in zip(along_row, along_column, strict=True))
+    if any(abs(length - 1) > 0.01 for length in lengths) or abs(cosine) > 0.01:
+        raise Unreadable("the directions of rows and columns are not perpendicular unit vectors")

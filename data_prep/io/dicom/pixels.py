@@ -1,4 +1,4 @@
-"""Pixel data of DICOM files: decoded by pydicom and imagecodecs, scaled slice by slice."""
+"""Reads the pixel data of DICOM files: decoded by pydicom and imagecodecs, scaled slice by slice."""
 
 from pathlib import Path
 
@@ -7,29 +7,34 @@ import numpy as np
 from data_prep.case import Unreadable
 from data_prep.io.dicom.header import PIXEL_TAGS, Slice, quiet_pydicom
 
-# Smallest first; values after rescale keep the stored type where they fit it.
+# The smallest that holds the rescaled values is used, unless they fit the stored type.
 INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
 
 
 def values_of(stack: list[Slice]) -> np.ndarray:
-    """(slices, rows, columns) after each slice's own slope and intercept; raises Unreadable.
+    """Reads the values of a stack, each slice scaled by its own slope and intercept.
 
-    Integers where no slope is fractional: in the stored type if the values fit; else float32.
+    Returns:
+        (slices, rows, columns): integers, in the stored type if the values fit, where every slope
+        is 1 and every intercept a whole number; else floats.
+
+    Raises:
+        Unreadable: pixel data that are missing, damaged or of another size than the header says.
     """
-    places: dict[Path, list[int]] = {}
-    for place, item in enumerate(stack):
-        places.setdefault(item.file, []).append(place)
+    slices_of: dict[Path, list[int]] = {}
+    for number, item in enumerate(stack):
+        slices_of.setdefault(item.file, []).append(number)
     planes, dtypes = {}, set()
-    for file, own in places.items():
+    for file, numbers in slices_of.items():
         frames = stored_values(file)  # (frames, rows, columns)
         dtypes.add(frames.dtype)
-        planes |= {place: _rescaled(frames, stack[place]) for place in own}
-    values = np.stack([planes[place] for place in range(len(stack))])
+        planes |= {number: _rescaled(frames, stack[number]) for number in numbers}
+    values = np.stack([planes[number] for number in range(len(stack))])
     return _narrowed(values, np.result_type(*dtypes))
 
 
 def stored_values(path: Path) -> np.ndarray:
-    """(frames, rows, columns) as stored, of a file with any transfer syntax; raises Unreadable."""
+    """Reads (frames, rows, columns) as stored, in any transfer syntax; raises Unreadable."""
     import pydicom
 
     from data_prep.io.dicom import decoder as dicom_decoder
@@ -45,21 +50,21 @@ def stored_values(path: Path) -> np.ndarray:
             syntax = dataset.file_meta.TransferSyntaxUID
             if syntax.is_transfer_syntax and syntax.is_compressed:
                 compressed = f"{syntax.name}, "
-            if dicom_decoder.is_available(syntax):  # whatever other decoders are installed
+            if dicom_decoder.is_available(syntax):  # even if others are installed
                 dataset.pixel_array_options(decoding_plugin=dicom_decoder.PLUGIN)
             array = dataset.pixel_array
     except Unreadable:
         raise
     except MemoryError:
-        raise Unreadable("the image is larger than the memory") from None
-    except Exception as error:  # decoders raise whatever damaged data lead them to
+        raise Unreadable("the image does not fit into memory") from None
+    except Exception as error:  # damaged data make decoders raise any error
         kind = f"{compressed}{type(error).__name__}"
         raise Unreadable(f"the pixel data are damaged or cut off ({kind})") from None
     return array[None] if array.ndim == 2 else array
 
 
 def _name_syntax(dataset) -> None:
-    """Files older than part 10 do not say their transfer syntax; how they were parsed does."""
+    """Adds the transfer syntax to files without one (older than part 10), as they were parsed."""
     from pydicom import uid
     from pydicom.dataset import FileMetaDataset
 
@@ -72,9 +77,9 @@ def _name_syntax(dataset) -> None:
 
 
 def _rescaled(frames: np.ndarray, item: Slice) -> np.ndarray:
-    """One (rows, columns) plane in the units of its header: an integer type or float32."""
+    """One scaled plane, (rows, columns): int32, int64 or float32."""
     if item.frame >= len(frames) or frames.shape[1:] != item.shape:
-        raise Unreadable("pixel data of another size than the header says")
+        raise Unreadable("the size of the pixel data differs from the header's")
     plane = frames[item.frame]
     if plane.dtype.kind in "iu" and item.slope == 1 and item.intercept.is_integer():
         small = plane.dtype.itemsize <= 2 and abs(item.intercept) < 2**30
@@ -83,6 +88,7 @@ def _rescaled(frames: np.ndarray, item: Slice) -> np.ndarray:
 
 
 def _narrowed(values: np.ndarray, stored: np.dtype) -> np.ndarray:
+    """Integers in the stored type or the first of INTEGERS that holds them; floats unchanged."""
     if values.dtype.kind == "f":
         return values
     low, high = values.min(), values.max()

@@ -1,7 +1,7 @@
-"""DICOM folders to Volumes in RAS, one a stackable series; what cannot be used, with its reason.
+"""Reads DICOM folders as Volumes in RAS, one per stack of slices, with the reasons for unused files.
 
-Series are found by SeriesInstanceUID in whatever folders and under whatever names their files
-lie. Every file ends in exactly one place: in a series, or in one entry of `refused`.
+Files are grouped by SeriesInstanceUID; the names of files and subfolders do not matter. Every file
+ends up either in a series or in one entry of `refused`.
 """
 
 import filecmp
@@ -20,12 +20,12 @@ from data_prep.io.dicom.stack import lps_to_indices, split_into_stacks
 from data_prep.volume import Volume, in_ras
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-NO_SERIES = "no SeriesInstanceUID: it cannot be told which slices belong together"
-COPY = "a copy of another file of the folder"
+NO_SERIES = "no SeriesInstanceUID, which says which slices belong together"
+COPY = "a copy of another file in the folder"
 
 
 class Refused(NamedTuple):
-    """Files that give no Volume, and why; the reason holds no path, name, date or UID."""
+    """Files that give no Volume, and why; the reason contains no path, name, date or UID."""
 
     reason: str
     files: tuple[Path, ...]
@@ -35,11 +35,11 @@ class Refused(NamedTuple):
 class Series:
     """A stack of slices whose pixel data are not read yet.
 
-    `patient_id` goes into records through data_prep/prepare/pseudonyms.py only. `description` is free
-    text in which names occur: it serves to choose a sequence and is not kept.
+    `patient_id` enters records only as a pseudonym (data_prep/prepare/pseudonyms.py). `description`
+    is free text that may contain names: it helps to choose a sequence and is not stored.
     """
 
-    label: str  # for messages on the terminal: the first file and numbers
+    label: str  # for messages on the terminal: the first file, number of slices, times
     facts: dict
     patient_id: str = field(repr=False)
     description: str = field(repr=False)
@@ -52,22 +52,22 @@ class Series:
         return tuple(dict.fromkeys(item.file for item in self.stack))
 
     def read(self) -> Volume:
-        """The Volume, facts with it; raises Unreadable."""
+        """Reads the pixel data as a Volume with the series' facts; raises Unreadable."""
         affine = LPS_TO_RAS @ lps_to_indices(list(self.stack))
         values = values_of(list(self.stack))  # (slices, rows, columns)
         return in_ras(values.transpose(2, 1, 0), affine, dict(self.facts))
 
 
 @dataclass(frozen=True)
-class Found:
-    """The series of a folder, known by their headers, and the files that are in none."""
+class FolderContents:
+    """The series of a folder, from headers alone, and the files that belong to none."""
 
     series: tuple[Series, ...]
     refused: tuple[Refused, ...]
 
 
 class DicomFolder(list):
-    """The Volumes of a folder; `series[i]` is where the i-th came from."""
+    """The Volumes of a folder; the i-th was read from `series[i]`."""
 
     def __init__(self, volumes: list[Volume], series: list[Series], refused: list[Refused]):
         super().__init__(volumes)
@@ -76,7 +76,7 @@ class DicomFolder(list):
 
     @property
     def patient_ids(self) -> tuple[str, ...]:
-        """Ids of the headers, each once: identities, for data_prep/prepare/pseudonyms.py only."""
+        """Patient ids in the headers, each once; to be stored only as pseudonyms."""
         return tuple(sorted({item.patient_id for item in self.series}))
 
     def __repr__(self) -> str:
@@ -84,15 +84,22 @@ class DicomFolder(list):
 
 
 def read_dicom(folder: Path, site: Callable[[str], str] | None = None) -> DicomFolder:
-    """Every stackable series of a folder (or of one file) as a Volume; raises Unreadable.
+    """Reads all series of a folder.
 
-    Unreadable is raised only where there is no file at all; a series that cannot be used is in
-    `refused`. `site` turns the institution's name into `facts["site"]`: `Pseudonyms(salt).of`
-    for a pseudonym, `str` for the name itself. Without it no site is kept.
+    Args:
+        folder: the folder, with subfolders, or one file.
+        site: turns the institution's name into `facts["site"]`, for example `Pseudonyms(salt).of`;
+            without it no site is kept.
+
+    Returns:
+        The Volumes; a series that cannot be used is in `refused`.
+
+    Raises:
+        Unreadable: there is no file at all.
     """
-    found = find_series(folder, site)
-    volumes, series, refused = [], [], list(found.refused)
-    for item in found.series:
+    contents = find_series(folder, site)
+    volumes, series, refused = [], [], list(contents.refused)
+    for item in contents.series:
         try:
             volumes.append(item.read())
             series.append(item)
@@ -101,13 +108,13 @@ def read_dicom(folder: Path, site: Callable[[str], str] | None = None) -> DicomF
     return DicomFolder(volumes, series, refused)
 
 
-def find_series(folder: Path, site: Callable[[str], str] | None = None) -> Found:
-    """The series of a folder by their headers alone, in the order of SeriesNumber and UID.
+def find_series(folder: Path, site: Callable[[str], str] | None = None) -> FolderContents:
+    """Lists the series of a folder from headers alone, ordered by SeriesNumber and UID.
 
-    Raises Unreadable where there is no file.
+    Arguments and errors are those of `read_dicom`.
     """
     folder = Path(folder)
-    series: dict[str, list[Header]] = {}
+    headers_of: dict[str, list[Header]] = {}  # by SeriesInstanceUID
     by_reason: dict[str, list[Path]] = {}
     for path in _files(folder):
         try:
@@ -116,22 +123,23 @@ def find_series(folder: Path, site: Callable[[str], str] | None = None) -> Found
             by_reason.setdefault(str(reason), []).append(path)
             continue
         if header.series:
-            series.setdefault(header.series, []).append(header)
+            headers_of.setdefault(header.series, []).append(header)
         else:
             by_reason.setdefault(header.problem or NO_SERIES, []).append(path)
-    found, refused = [], []
-    for _, headers in sorted(series.items(), key=lambda item: (item[1][0].series_number, item[0])):
-        headers, copies = _without_copies(headers)
+    series, refused = [], []
+    for uid in sorted(headers_of, key=lambda uid: (headers_of[uid][0].series_number, uid)):
+        headers, copies = _without_copies(headers_of[uid])
         by_reason.setdefault(COPY, []).extend(copies)
         try:
-            found += _series(folder, headers, site)
+            series += _series(folder, headers, site)
         except Unreadable as reason:
             refused.append(Refused(str(reason), tuple(header.file for header in headers)))
     refused += [Refused(reason, tuple(paths)) for reason, paths in by_reason.items() if paths]
-    return Found(tuple(found), tuple(refused))
+    return FolderContents(tuple(series), tuple(refused))
 
 
 def _files(folder: Path) -> list[Path]:
+    """All regular files below a folder, sorted, or the one file; raises Unreadable for none."""
     if folder.is_file():
         return [folder]
     if not folder.is_dir():
@@ -139,16 +147,16 @@ def _files(folder: Path) -> list[Path]:
     paths = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
     paths = sorted(path for path in paths if path.is_file())  # no sockets, no broken links
     if not paths:
-        raise Unreadable("the folder holds no file")
+        raise Unreadable("the folder contains no files")
     return paths
 
 
 def _without_copies(headers: list[Header]) -> tuple[list[Header], list[Path]]:
-    """A series without the files that equal another of it byte by byte."""
-    kept: dict[str, Header] = {}
+    """(headers of one series without byte-identical copies, the files that are copies)."""
+    first_of: dict[str, Header] = {}  # by SOPInstanceUID
     single, copies = [], []
     for header in headers:
-        first = kept.setdefault(header.image, header)
+        first = first_of.setdefault(header.image, header)
         if header.image and first is not header and filecmp.cmp(first.file, header.file, False):
             copies.append(header.file)
         else:
@@ -160,21 +168,19 @@ def _series(folder: Path, headers: list[Header], site) -> list[Series]:
     """The stacks of one SeriesInstanceUID; raises Unreadable."""
     problems = [header.problem for header in headers if header.problem]
     if problems:
-        # Leaving such a file out could shorten the stack at its end, which no gap would show.
+        # Without this file the stack might be too short at its end, which would not show as a gap.
         share = f" ({len(problems)} of {len(headers)} files)" if len(problems) < len(headers) else ""
         raise Unreadable(problems[0] + share)
     patients = sorted({header.patient_id for header in headers if header.patient_id})
     if len(patients) > 1:
         raise Unreadable(f"{len(patients)} patients in one series")
-    stacks = split_into_stacks([item for header in headers for item in header.slices])
-    first = headers[0]
-    found = []
-    for stack in stacks:
-        lps_to_indices(stack)  # raises what is wrong with its geometry before anything is decoded
+    first, series = headers[0], []
+    for stack in split_into_stacks([item for header in headers for item in header.slices]):
+        lps_to_indices(stack)  # reports a wrong geometry before pixel data are decoded
         facts = _common_facts(stack)
         if site is not None and first.institution:
             facts["site"] = site(first.institution)
-        found.append(
+        series.append(
             Series(
                 label=_label(folder, stack, facts),
                 facts=facts,
@@ -184,19 +190,18 @@ def _series(folder: Path, headers: list[Header], site) -> list[Series]:
                 stack=tuple(stack),
             )
         )
-    return found
+    return series
 
 
 def _common_facts(stack: list[Slice]) -> dict:
-    """The facts on which all slices agree, and how many slices there are."""
+    """The facts that are the same in all slices, and the number of slices."""
     first, *others = [item.facts for item in stack]
-    agreed = {
-        name: value for name, value in first.items() if all(o.get(name) == value for o in others)
-    }
-    return {**agreed, "slices": len(stack)}
+    same = {name: first[name] for name in first if all(o.get(name) == first[name] for o in others)}
+    return {**same, "slices": len(stack)}
 
 
 def _label(folder: Path, stack: list[Slice], facts: dict) -> str:
+    """Such as "t1/IM0 (24 slices, TR 500 ms, TE 10 ms, contrast agent)"."""
     file = stack[0].file
     shown = file.relative_to(folder) if file != folder else Path(file.name)
     numbers = [f"{len(stack)} slices"]

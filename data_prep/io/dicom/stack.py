@@ -1,4 +1,4 @@
-"""Slices of one series to stacks: in order along the normal, evenly spaced, one image a place."""
+"""Sorts the slices of a series into stacks: evenly spaced along the normal, one image per position."""
 
 import itertools
 
@@ -9,38 +9,40 @@ from data_prep.io.dicom.header import DISTINGUISHING, Slice
 
 SAME_DIRECTION = 1e-3  # largest difference of a direction cosine: 0.06 degrees
 SAME_PLACE_MM = 1e-2
-GAP_TOLERANCE, GAP_TOLERANCE_MM = 0.05, 0.05  # of the median gap; headers round positions
-MAX_FIELDS = 3  # that tell stacks of one series apart, such as echo, time point and phase map
+GAP_TOLERANCE, GAP_TOLERANCE_MM = 0.05, 0.05  # share of the median gap, or mm: headers round
+MAX_FIELDS = 3  # header fields that separate the stacks of a series, such as echo and time point
 
 
 def split_into_stacks(slices: list[Slice]) -> list[list[Slice]]:
-    """The slices of a series as stacks, each from its first place to its last; raises Unreadable.
+    """Sorts the slices of a series into stacks, each ordered along its normal.
 
-    Where several images share places, the smallest set of header fields is sought (echo time,
-    time point, b-value ...) that gives stacks of one image a place.
+    Where several images share positions, the smallest set of header fields (echo time, time point,
+    b-value ...) is searched that gives stacks with one image per position.
+
+    Raises:
+        Unreadable: unlike slices, uneven gaps, or no header fields that separate the stacks.
     """
     _check_alike(slices)
-    places = _places(slices)
-    count = len(np.unique(places))
+    positions = _position_numbers(slices)
+    count = len(np.unique(positions))
     if count == len(slices):
         return [_in_order(slices)]
     if count > 1 and len(slices) % count == 0:
-        varying = [
-            name for name in DISTINGUISHING if len({item.apart.get(name) for item in slices}) > 1
-        ]
+        values = {name: {item.distinguishing.get(name) for item in slices} for name in DISTINGUISHING}
+        varying = [name for name in DISTINGUISHING if len(values[name]) > 1]
         for size in range(1, MAX_FIELDS + 1):
             for names in itertools.combinations(varying, size):
-                if stacks := _split(slices, places, names, count):
+                if stacks := _split(slices, positions, names, count):
                     return [_in_order(stack) for stack in stacks]
-    at = f"{count} places" if count > 1 else "one place"
-    raise Unreadable(f"{len(slices)} slices at {at}, and no field of the header tells stacks apart")
+    at = f"{count} positions" if count > 1 else "one position"
+    raise Unreadable(f"{len(slices)} slices at {at}, and no header field separates them into stacks")
 
 
 def lps_to_indices(stack: list[Slice]) -> np.ndarray:
-    """(4, 4) from (column, row, slice) to the patient's LPS millimetres (PS3.3 C.7.6.2.1.1).
+    """The affine (4, 4) of a stack, from (column, row, slice) indices to LPS millimetres.
 
-    The third axis leads from slice to slice, wherever the next one lies: a stack of a tilted
-    gantry is sheared here and not resampled. Raises Unreadable.
+    The third axis leads from each slice to the next, so the affine of a tilted gantry is sheared.
+    Raises Unreadable if the slices do not lie on a line. Source: DICOM PS3.3 C.7.6.2.1.1.
     """
     first = stack[0]
     along_row, along_column = np.reshape(first.directions, (2, 3))
@@ -53,24 +55,25 @@ def lps_to_indices(stack: list[Slice]) -> np.ndarray:
 
 
 def _step(stack: list[Slice]) -> np.ndarray:
-    """From one slice to the next, (3,) mm."""
+    """(3,) mm from one slice to the next."""
     if len(stack) == 1:
         if stack[0].thickness_mm is None:
             raise Unreadable("a single slice of unknown thickness")
         return _normal(stack) * stack[0].thickness_mm
     positions = np.array([item.position for item in stack])  # (slices, 3)
     step = (positions[-1] - positions[0]) / (len(stack) - 1)
-    line = positions[0] + np.arange(len(stack))[:, None] * step
+    line = positions[0] + np.arange(len(stack))[:, None] * step  # (slices, 3)
     if np.abs(positions - line).max() > _tolerance_mm(np.linalg.norm(step)):
-        raise Unreadable("the slices do not lie on one straight line")
+        raise Unreadable("the slice positions do not lie on a straight line")
     return step
 
 
 def _check_alike(slices: list[Slice]) -> None:
+    """Raises Unreadable unless all slices have one shape, pixel spacing and orientation."""
     if len({item.shape for item in slices}) > 1:
-        raise Unreadable("slices of different numbers of rows or columns")
+        raise Unreadable("the slices have different numbers of rows or columns")
     if not np.allclose([item.pixel_mm for item in slices], slices[0].pixel_mm, rtol=1e-3, atol=0):
-        raise Unreadable("slices of different pixel spacing")
+        raise Unreadable("the slices have different pixel spacing")
     planes: list[np.ndarray] = []
     for item in slices:
         directions = np.array(item.directions)
@@ -86,45 +89,44 @@ def _normal(slices: list[Slice]) -> np.ndarray:
 
 
 def _heights_mm(slices: list[Slice]) -> np.ndarray:
-    """(slices,) along the normal."""
+    """(slices,) position along the normal."""
     return np.array([item.position for item in slices]) @ _normal(slices)
 
 
-def _places(slices: list[Slice]) -> np.ndarray:
-    """(slices,) number of the place along the normal that each slice has; equal ones share it."""
+def _position_numbers(slices: list[Slice]) -> np.ndarray:
+    """(slices,) 1, 2, 3 ... along the normal; slices at one position share a number."""
     heights = _heights_mm(slices)
     order = np.argsort(heights, kind="stable")
     new = np.diff(heights[order], prepend=-np.inf) > SAME_PLACE_MM
-    places = np.empty(len(slices), dtype=int)
-    places[order] = np.cumsum(new)
-    return places
+    numbers = np.empty(len(slices), dtype=int)
+    numbers[order] = np.cumsum(new)
+    return numbers
 
 
-def _split(slices, places, names, count: int) -> list[list[Slice]]:
-    """Stacks by the values of these fields, if each then has one image at each of the places."""
+def _split(slices, positions, names, count: int) -> list[list[Slice]]:
+    """Stacks by the values of the named fields; none unless each has one image per position."""
     groups: dict[tuple, list[int]] = {}
     for index, item in enumerate(slices):
-        groups.setdefault(tuple(item.apart.get(name, "") for name in names), []).append(index)
-    if any(
-        len(group) != count or len(set(places[group])) != count for group in groups.values()
-    ):
+        groups.setdefault(tuple(item.distinguishing.get(name, "") for name in names), []).append(index)
+    if any(len(group) != count or len(set(positions[group])) != count for group in groups.values()):
         return []
-    return [[slices[index] for index in group] for _, group in sorted(groups.items(), key=_by_number)]
+    return [[slices[index] for index in groups[values]] for values in sorted(groups, key=_by_number)]
 
 
-def _by_number(item) -> list:
-    """Sorts "9" before "10", and texts as texts."""
+def _by_number(values: tuple[str, ...]) -> list:
+    """A sorting key that puts "9" before "10", and numbers before texts."""
     return [
         (0, float(text), "") if text.replace(".", "", 1).isdigit() else (1, 0.0, text)
-        for text in item[0]
+        for text in values
     ]
 
 
 def _in_order(stack: list[Slice]) -> list[Slice]:
+    """The slices sorted along the normal; raises Unreadable for uneven gaps."""
     heights = _heights_mm(stack)
     order = np.argsort(heights)
     gaps = np.diff(heights[order])
-    if len(gaps) and np.abs(gaps - np.median(gaps)).max() > _tolerance_mm(float(np.median(gaps))):
+    if len(gaps) and np.abs(gaps - np.median(gaps)).max() > _tolerance_mm(np.median(gaps)):
         wide, narrow = int(np.argmax(gaps)), int(np.argmin(gaps))
         raise Unreadable(
             f"uneven gaps: {gaps[wide]:.4g} mm between slices {wide + 1} and {wide + 2} "

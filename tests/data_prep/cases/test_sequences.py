@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from data_prep.case import Unreadable
 from data_prep.cases.sequences import check_rules, choose_sequences
-from data_prep.io import read_dicom
-from data_prep.io.dicom.series import find_series
+from data_prep.io.dicom.series import find_series, read_dicom
 from mri_tf.core.errors import InputError
 
 RULES = {

@@ -8,8 +8,7 @@ import pytest
 from dicom_series import each, multi_frame, noise, series, write
 from planted_identities import PLANTED, UID, WORDS
 
-from data_prep.io import read_dicom
-from data_prep.io.dicom.series import find_series
+from data_prep.io.dicom.series import find_series, read_dicom
 from data_prep.prepare.pseudonyms import Pseudonyms
 
 

@@ -12,8 +12,8 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
 from data_prep.case import Unreadable
-from data_prep.io import read_dicom
 from data_prep.io.dicom.pixels import stored_values
+from data_prep.io.dicom.series import read_dicom
 from data_prep.volume import in_ras
 
 SHAPE = (40, 48, 3)  # columns, rows, slices
@@ -199,7 +199,7 @@ def test_a_slope_that_is_no_number_is_a_reason_and_not_1(tmp_path, value):
         assert raw[at + 8 : at + 12] == b"7.0 "
         path.write_bytes(raw[: at + 8] + value.ljust(4).encode() + raw[at + 12 :])
     found = read_dicom(tmp_path)
-    assert not found and "RescaleSlope is no number" in found.refused[0].reason
+    assert not found and "RescaleSlope is not a number" in found.refused[0].reason
 
 
 def test_signed_stored_values_and_unused_high_bits_are_read_as_stored(tmp_path):

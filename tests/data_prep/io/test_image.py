@@ -140,7 +140,7 @@ def test_a_truncated_file_of_any_format_is_named_so(tmp_path, format):
 def test_what_is_no_image_is_named_so(tmp_path):
     path = tmp_path / "notes.jpg"
     path.write_text("not an image at all, but some words", encoding="utf-8")
-    with pytest.raises(Unreadable, match="of no known format"):
+    with pytest.raises(Unreadable, match="unknown format"):
         read_image(path, 3)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff
 
 from data_prep.case import Unreadable
-from data_prep.io import read_nifti
+from data_prep.io.nifti import read_nifti
 from data_prep.volume import Volume, in_ras, three_dimensional
 
 SHAPE = (5, 6, 4)
@@ -36,9 +36,9 @@ def _save(path, array, affine=AFFINE, kind="nii"):
 
 
 @pytest.mark.parametrize("spacing", [(1e-4, 1, 1), (1, 1, 1e10), (1, 1, 1e-3), (600, 600, 600)])
-def test_a_spacing_of_no_patient_is_a_reason(tmp_path, spacing):
+def test_a_spacing_impossible_for_a_patient_is_a_reason(tmp_path, spacing):
     path = _save(tmp_path / "x.nii", np.zeros((20, 20, 20), np.uint8), np.diag([*spacing, 1.0]))
-    with pytest.raises(Unreadable, match="is that of no patient"):
+    with pytest.raises(Unreadable, match="impossible for a patient"):
         read_nifti(path)
 
 
@@ -115,7 +115,7 @@ def test_a_header_that_claims_more_than_the_file_holds_is_refused_before_memory_
 
 def test_what_is_no_single_nifti_file_is_named(tmp_path):
     nibabel.Nifti1Pair(_noise(), AFFINE).to_filename(tmp_path / "pair.hdr")
-    with pytest.raises(Unreadable, match="pair of files"):
+    with pytest.raises(Unreadable, match="hdr and .img pair"):
         read_nifti(tmp_path / "pair.hdr")
     nibabel.AnalyzeImage(_noise(), np.eye(4)).to_filename(tmp_path / "old.hdr")
     with pytest.raises(Unreadable, match="ANALYZE"):
@@ -129,7 +129,7 @@ def test_an_mgh_file_that_does_not_say_where_it_lies_is_a_reason(tmp_path):
     data = bytearray(nibabel.MGHImage(_noise(), AFFINE).to_bytes())
     data[28:30] = b"\0\0"
     (tmp_path / "a.mgh").write_bytes(data)
-    with pytest.raises(Unreadable, match="where the image lies"):
+    with pytest.raises(Unreadable, match="position and orientation"):
         read_nifti(tmp_path / "a.mgh")
 
 
@@ -137,7 +137,7 @@ def test_an_mgh_file_that_does_not_say_where_it_lies_is_a_reason(tmp_path):
 def test_an_affine_that_spans_no_volume_is_a_reason(axis):
     affine = AFFINE.copy()
     affine[:, axis] = 0
-    with pytest.raises(Unreadable, match="where the image lies"):
+    with pytest.raises(Unreadable, match="position and orientation"):
         in_ras(_noise(), affine)
 
 

@@ -9,7 +9,8 @@ import pydicom
 import pytest
 
 from data_prep.case import Unreadable
-from data_prep.io import read_dicom, read_nifti
+from data_prep.io.dicom.series import read_dicom
+from data_prep.io.nifti import read_nifti
 from data_prep.volume import Volume
 
 SECONDS = 10  # for one file; measured: 0.4 at most
@@ -69,7 +70,7 @@ def test_pydicoms_files_together_as_one_folder():
     slices = {volume.array.shape for volume in folder}
     assert (16, 16, 5) in slices  # the one folder of five slices that lie evenly
     reasons = " / ".join(reason for reason, _ in folder.refused)
-    for expected in ("mixed orientations", "uneven gaps: 202.5 mm", "slices at one place", "RTDOSE"):
+    for expected in ("mixed orientations", "uneven gaps: 202.5 mm", "slices at one position", "RTDOSE"):
         assert expected in reasons
 
 
@@ -99,5 +100,5 @@ def test_each_of_nibabels_files_as_dicom():
     volumes, reasons = _read_each(paths, _dicom)
     assert len(paths) >= 14 and volumes == 0
     # Two Siemens mosaics of one series would pass for two slices 3 mm apart.
-    assert reasons["a mosaic: the slices of a volume as tiles of one image"] == 2
+    assert reasons["a mosaic: all slices of a volume as tiles of one image"] == 2
     assert reasons["a single slice of unknown thickness"] == 1

@@ -100,7 +100,7 @@ def test_what_is_no_whole_image_is_named_and_the_rest_goes_on(own):
     assert len(found) == 13
     reasons = {item.file: item.reason for item in skipped}
     assert set(reasons) == {"mid/notes.txt", "mid/empty.png", "mid/torn.png"}
-    assert "truncated" in reasons["mid/torn.png"] and "no known format" in reasons["mid/notes.txt"]
+    assert "truncated" in reasons["mid/torn.png"] and "unknown format" in reasons["mid/notes.txt"]
 
 
 def test_hidden_files_and_litter_are_none_of_ours(own):

@@ -153,7 +153,7 @@ def _elsewhere(mask, affine):
         (lambda mask, affine: (None, affine), "mask: the file does not exist"),
         (lambda mask, affine: (0 * mask, affine), "mask is empty"),
         (_other_grid, "the label map has shape"),
-        (_elsewhere, "the label map lies elsewhere"),
+        (_elsewhere, "the label map is not aligned with the image"),
         (lambda mask, affine: (0 * mask + 1, affine), r"the tumour is 40 x 36 mm, 44 x 60 pixels"),
     ],
 )
@@ -180,8 +180,8 @@ def test_a_tumour_thinner_than_half_a_group_keeps_its_fullest_voxels(tmp_path):
         ("patient_id,grade\np,IV\n", "grade in manifest.csv is one of"),
         ("patient_id,grade\np,\n", "grade in manifest.csv is one of"),
         ("patient_id,grade\np,I\np,II\n", "A patient has one row"),
-        ("patient_id,grade\n,I\n", "Every row of manifest.csv names its patient"),
-        ("patient_id\np\n", "manifest.csv needs the columns"),
+        ("patient_id,grade\n,I\n", "Every row of manifest.csv must have a patient_id"),
+        ("patient_id\np\n", "manifest.csv must have the columns"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused_before_a_file_is_read(table, rule, tmp_path):

@@ -193,7 +193,7 @@ def test_run_twice_it_does_nothing_and_says_the_same(task_file, raw, tmp_path, c
     second = capsys.readouterr()
     assert {path: path.stat().st_mtime_ns for path in [out, *out.iterdir()]} == times
     assert second.out == first.out
-    assert f"skipped Bildablage/{_file_name(DAMAGED)}: not a whole PNG" in second.err
+    assert f"skipped Bildablage/{_file_name(DAMAGED)}: not a complete PNG" in second.err
     assert "5 records of 4 patients, 1 inputs skipped" in second.out
 
 

@@ -84,12 +84,12 @@ def test_an_empty_raw_folder_is_refused(tmp_path, capsys):
 
 
 def test_a_missing_raw_folder_is_refused(tmp_path, capsys):
-    _assert_refused(tmp_path, capsys, "--raw takes a folder", str(tmp_path / "raw"))
+    _assert_refused(tmp_path, capsys, "--raw must be a folder", str(tmp_path / "raw"))
 
 
 def test_a_file_in_place_of_the_raw_folder_is_refused(tmp_path, capsys):
     raw = _write_raw(tmp_path)
-    _assert_refused(tmp_path, capsys, "--raw takes a folder", raw=raw / "manifest.csv")
+    _assert_refused(tmp_path, capsys, "--raw must be a folder", raw=raw / "manifest.csv")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_file_in_place_of_the_raw_folder_is_refused(tmp_path, capsys):
         ("image,label\na.png,left\n", "patient_id"),
         ("", "patient_id"),
         ("\n\n\n", "patient_id"),
-        (HEADER, "at least one row"),
+        (HEADER, "manifest.csv has no rows"),
         (HEADER + "\n \n", "manifest.csv"),
         ("image;patient_id;label\na.png;p1;left\n", "patient_id"),
         (HEADER + "a.png,,left\nb.png,p2,right\n", "line 2"),
@@ -214,7 +214,7 @@ def _one_channel_of_nan(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (_truncated, "not a whole PNG"), (_cut_in_the_header, "not a whole image"),
+        (_truncated, "not a complete PNG"), (_cut_in_the_header, "not a complete image"),
         (_gone, "does not exist"), (_empty, "the file is empty"), (_text, "not a readable image"),
         (_folder, ""), (_dicom, "not a readable image"), (_one_channel_of_nan, "NaN"),
     ],
@@ -258,9 +258,9 @@ def _write_segmentation(folder: Path, mask: np.ndarray | None, table: str = "") 
     ("mask", "reason"),
     [
         (np.zeros((16, 8), np.uint8), "(16, 8)"),
-        (np.full((16, 16), 3, np.uint8), "no label: 3"),
-        (np.full((16, 16), 255, np.uint8), "no label: 255"),
-        (np.full((16, 16), 65535, np.uint16), "no label: 65535"),
+        (np.full((16, 16), 3, np.uint8), "not labels: 3"),
+        (np.full((16, 16), 255, np.uint8), "not labels: 255"),
+        (np.full((16, 16), 65535, np.uint16), "not labels: 65535"),
         (None, "mask: the file does not exist"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Contrast about the study's mean: drawn apart, linear; grey images have no other colour jitter."""
+"""Random contrast: linear about the record's mean and drawn independently of the affine transform."""
 
 import numpy as np
 import pytest
