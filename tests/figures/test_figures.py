@@ -29,7 +29,7 @@ from mri_tf.figures import (
     save_confusion,
 )
 from mri_tf.figures.roc import roc_points
-from mri_tf.figures.style import COLOURS, NOTE_POINTS, look
+from mri_tf.figures.style import COLOURS, NOTE_POINTS, series
 from mri_tf.metrics.reliability import reliability_curve
 
 VARIANTS = ("manual", "scratch")
@@ -159,7 +159,7 @@ def test_a_failed_cell_is_in_no_point_and_is_counted():
     figure = draw_curves(table, ("accuracy",))
     expected = clean.groupby(["variant", "train_size"])["accuracy"].mean()["manual"]
     np.testing.assert_allclose(errorbars(figure.axes[0])["manual"][1], expected)
-    assert f"1 of {len(table)} cells, failed" in note_of(figure)
+    assert f"1 of {len(table)} cells, which failed" in note_of(figure)
     assert "failed" not in note_of(draw_curves(clean, ("accuracy",)))
 
 
@@ -197,7 +197,7 @@ def test_a_variant_without_a_done_cell_keeps_its_place_in_the_legend():
     scratch = {line.get_label(): line for line in figure.axes[0].lines}
     assert errorbars(figure.axes[0])["scratch"][1].size == 3
     assert any(line.get_color() == COLOURS[1] for line in scratch.values())
-    with pytest.raises(ValueError, match="no cell is done"):
+    with pytest.raises(ValueError, match="No cell is done"):
         draw_curves(table.assign(status="failed"))
 
 
@@ -344,7 +344,7 @@ def test_a_forest_plot_fills_what_excludes_zero_and_names_what_is_undefined():
     assert [0, 0] in bars  # the line of no difference
     assert [text.get_text() for text in brier.texts] == ["−0.04 (−0.06 to −0.02)", "undefined"]
     assert accuracy.texts[2].get_text() == "+0.01 (no interval)"
-    assert brier.get_title() == "Brier score (less is better)"
+    assert brier.get_title() == "Brier score (lower is better)"
 
 
 # ---- print
@@ -485,7 +485,7 @@ def test_colours_differ_for_every_eye(eye):
 
 
 def test_series_differ_in_more_than_colour():
-    looks = [look(number) for number in range(28)]
+    looks = [series(number) for number in range(28)]
     for one, other in itertools.combinations(looks, 2):
         assert one != other
     for one, other in itertools.combinations(looks[:4], 2):

@@ -209,11 +209,11 @@ def test_nothing_wrong_has_the_exact_limit_of_patients_and_no_interval_of_no_wid
     for found in (report["accuracy"], report["per_class"]["a"]["recall"]):
         assert (found["value"], found["high"], found["method"]) == (1, 1, "exact")
         assert found["low"] == pytest.approx(limit)
-        assert "12 patients" in found["reason"]
+        assert "the interval counts patients" in found["reason"] and found["n"] == 12
     for name in ("kappa", "f1_macro", "auc"):
         assert report[name]["value"] == 1 and report[name]["low"] is None
         assert "all resamples agree" in report[name]["reason"]
-    assert f"{100 * (1 - limit):.2g} %" in report["note"] and "nothing was wrong" in report["note"]
+    assert f"{100 * (1 - limit):.2g} %" in report["note"] and "no error was observed" in report["note"]
 
 
 def test_a_class_that_is_always_missed_has_an_exact_upper_limit():
@@ -232,7 +232,7 @@ def test_the_note_says_where_there_are_too_few_patients():
     counts = np.zeros((20, 3, 3))
     counts[:, 0, 0], counts[:3, 1, 0], counts[5:, 2, 2] = 4, 1, 2
     said = note(counts, ("a", "b", "c"), {})
-    assert said == "class b has 3 patients: its numbers say almost nothing"
+    assert said == "class b has only 3 patients: its numbers are hardly informative"
     counts[7:, 2] = 0
     said = note(counts, ("a", "b", "c"), {})
     assert "fewer than 5 patients: b (3), c (2)" in said
@@ -246,7 +246,7 @@ def test_the_note_says_where_an_interval_is_too_wide():
     narrow = number(0.5, 20, (0.3, 0.7), "bootstrap")
     assert note(counts, ("a", "b"), {"auc": narrow}) == ""
     assert note(counts, ("a", "b"), {"auc": wide, "f1_macro": narrow}) == (
-        "auc: the interval is as wide as half the scale, the data cannot tell"
+        "auc: the interval covers more than half the scale"
     )
     assert note(counts, ("a", "b"), {"kappa": wide}) == ""  # of a scale from -1 to 1
 
@@ -258,7 +258,10 @@ def test_of_patients_whose_every_order_is_chance_no_interval_is_told():
     told = metrics.classification_metrics(
         truth, np.stack([1 - score, score], axis=1), (score > 0.4).astype(int), patients, ("low", "high")
     )
-    said = "2 and 2 patients are too few: chance alone does as well in 1 of 3 cases"
+    said = (
+        "2 and 2 patients are too few for any result to be significant: "
+        "chance alone does as well in 1 of 3 cases"
+    )
     for name in ("auc", "kappa", "balanced_accuracy", "f1_macro", "average_precision"):
         assert told[name]["value"] is not None and told[name]["low"] is None
         assert told[name]["reason"] == said

@@ -48,9 +48,7 @@ def by_scikit_learn(truth, probabilities, predicted) -> dict:
     labels = list(range(classes))
     happened = np.eye(classes)[truth]
     auc = np.array([sk.roc_auc_score(happened[:, k], probabilities[:, k]) for k in labels])
-    average_precision = [
-        sk.average_precision_score(happened[:, k], probabilities[:, k]) for k in labels
-    ]
+    average_precision = [sk.average_precision_score(happened[:, k], probabilities[:, k]) for k in labels]
     options = {"labels": labels, "zero_division": np.nan}
     numbers = {
         "accuracy": sk.accuracy_score(truth, predicted),
@@ -172,12 +170,12 @@ def test_a_calibration_error_is_what_is_promised_less_what_is_kept():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"truth": [0, 1]}, "one row a record"),
-        ({"truth": [0, 1, 3]}, "truth holds class numbers"),
-        ({"predicted": [0, 1, -1]}, "predicted holds class numbers"),
+        ({"truth": [0, 1]}, "one row per record"),
+        ({"truth": [0, 1, 3]}, "class number in truth is not between 0 and 1"),
+        ({"predicted": [0, 1, -1]}, "class number in predicted is not between 0 and 1"),
         ({"probabilities": [[0.5, 0.5], [0.2, 0.2], [0, 1]]}, "add up to 1"),
         ({"probabilities": [[0.5, 0.5], [np.nan, 1], [0, 1]]}, "finite"),
-        ({"probabilities": [[1.0], [1.0], [1.0]]}, "two classes"),
+        ({"probabilities": [[1.0], [1.0], [1.0]]}, "at least two classes"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(change, message):

@@ -16,8 +16,7 @@ from fake_train import PYTHON, FakeTrain, driver, is_alive, job_of
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.core.subprocesses import terminate_children
 from mri_tf.study import cell as cells
-from mri_tf.study.__main__ import run_all
-from mri_tf.study.cell import finished_row, restarts_of, run_cell, run_of
+from mri_tf.study.cell import finished_row, restarts_of, run_all, run_cell, run_of
 
 KILLED = f"die {int(signal.SIGKILL)}"
 SOON = 60.0  # seconds until something that takes a fraction of one has surely happened
@@ -79,7 +78,7 @@ def test_the_folder_of_another_study_is_refused_in_one_line(fake, tmp_path):
     for name in ("done", "failed"):
         run_cell(job_of(tmp_path, name))
         for act in (finished_row, run_cell):
-            with pytest.raises(InputError, match="holds one study") as error:
+            with pytest.raises(InputError, match="belongs to another study") as error:
                 act(job_of(tmp_path, name, identity="two"))
             assert "\n" not in str(error.value)
     assert len(fake.begun("done-s0") + fake.begun("failed-s0")) == 2

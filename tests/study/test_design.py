@@ -14,7 +14,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.splits.sides import SplitOptions, choose_sides, units_of
 from mri_tf.store.prepared import Prepared
 from mri_tf.study.design import WHOLE, Cell, Plan, cells_of, check_plan, fold_patients, split_file
-from mri_tf.study.jobs import Place, Variant, cell_jobs
+from mri_tf.study.jobs import JobOptions, Variant, cell_jobs
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
 from mri_tf.train.datasets import LoadedTask
@@ -42,9 +42,7 @@ def prepared_of(patients, labels, groups=None, splits=None, contents=None) -> Pr
         "content": list(contents) if contents is not None else [f"c{n}" for n in range(size)],
         **{key: [0] * size for key in ("shard", "offset", "length", "crc32")},
     }
-    return Prepared(
-        Path("data"), {"index": index, "prep": "p", "class_names": list(TASK.class_names)}
-    )
+    return Prepared(Path("data"), {"index": index, "prep": "p", "class_names": list(TASK.class_names)})
 
 
 @st.composite
@@ -221,7 +219,7 @@ def test_groups_count_as_one_patient_where_folds_are_counted():
 
 
 def test_two_patients_for_two_folds_are_refused():
-    with pytest.raises(InputError, match="and three"):
+    with pytest.raises(InputError, match="at least 3, and one for each fold"):
         folds_of(prepared_of(["p0", "p1"], [0, 1]), replace(PLAN, folds=2))
 
 
@@ -293,7 +291,7 @@ def test_a_whole_cell_has_no_limit_and_repeats_draw_other_records():
     [
         (replace(PLAN, keep_all=("a", "zz"), train_sizes=(2,)), TASK, "Received: zz"),
         (replace(PLAN, keep_all=("a",)), TASK, "Add --train-sizes"),
-        (replace(PLAN, train_sizes=(2,)), POOLS, "is for classifiers"),
+        (replace(PLAN, train_sizes=(2,)), POOLS, "--train-sizes is for classification tasks only"),
     ],
 )
 def test_flags_that_do_not_fit_the_task_are_refused(plan, task, said):
@@ -303,7 +301,7 @@ def test_flags_that_do_not_fit_the_task_are_refused(plan, task, said):
 
 def test_variants_of_other_classes_are_refused():
     other = replace(TASK, class_names=("a", "b"))
-    with pytest.raises(InputError, match="Received: two of classification: a, b"):
+    with pytest.raises(InputError, match="Received: two: classification of a, b"):
         check_plan(replace(PLAN, variants=("manual", "two")), [TASK, other])
 
 
@@ -344,12 +342,12 @@ def variant_of(name, prepared, feature_prepared=None, epochs=1, feature_epochs=1
     )
 
 
-PLACE = Place(out=Path("/study"), assignments=(), threads=1, keep="runs")
+OPTIONS = JobOptions(out=Path("/study"), assignments=(), threads=1, keep="runs")
 
 
 def jobs_of(variants, plan, prepared):
     plan = replace(plan, variants=tuple(variants))
-    return cell_jobs(variants, plan, folds_of(prepared, plan), PLACE)
+    return cell_jobs(variants, plan, folds_of(prepared, plan), OPTIONS)
 
 
 @given(sets(fewest=5), sets(fewest=5), plans(), st.booleans())

@@ -100,7 +100,7 @@ def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_rest_goes_on(insi
     assert list(failed["status"]) == ["failed"] * 2 and list(done["status"]) == ["done"] * 2
     assert failed["reason"].str.startswith("The loss is no number at epoch").all()
     report = Path("fails/report.md").read_text(encoding="utf-8")
-    assert f"2 cells of 4 failed, in no mean: {fast}, all samples: " in report
+    assert f"2 cells of 4 failed, left out of the means: {fast}, all samples: " in report
     assert f"({failed['reason'][0]})" in report
 
 
@@ -180,15 +180,15 @@ def test_another_study_in_the_same_folder_is_refused_in_one_line(inside, no_trai
     before = {path: path.stat().st_mtime_ns for path in STUDY.rglob("*.json")}
     assert run_study("--raw", "raw", "--out", "study", "--variants", "manual;scratch", *other) == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and "A study folder holds one study. Received:" in errors[0]
+    assert len(errors) == 1 and "This folder belongs to another study. Received:" in errors[0]
     assert {path: path.stat().st_mtime_ns for path in STUDY.rglob("*.json")} == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--variants", "manual;scratch;manual"), "--variants names each variant once"),
-        (("--variants", "manual;"), "--variants names each variant once"),
+        (("--variants", "manual;scratch;manual"), "--variants names a variant twice"),
+        (("--variants", "manual;"), "--variants names a variant twice"),
         (("--variants", "scrach"), "Known: manual, scratch"),
         (("--variants", "scratch", "--folds", "11"), "10 for 11 folds"),
         (("--variants", "scratch", "--folds", "0"), "at least 1"),
@@ -294,7 +294,7 @@ def test_the_restart_that_counts_is_the_best_on_validation(inside):
     for name in ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc"):
         assert row[f"optimistic_{name}"] >= row[name]
     report = Path("restarts/report.md").read_text(encoding="utf-8")
-    assert "## Restarts" in report and "best on the reported fold (optimistic)" in report
+    assert "## Restarts" in report and "chosen on the test side (optimistic)" in report
 
 
 def scheduler_and_workers(folder: Path, count: int) -> tuple[str, list[subprocess.Popen]]:
@@ -390,9 +390,7 @@ def test_a_study_of_a_segmentation_task(inside):
 
 
 @pytest.mark.slow
-def test_variants_prepared_unlike_are_compared_on_the_patients_both_have(
-    tmp_path, monkeypatch, capsys
-):
+def test_variants_prepared_unlike_are_compared_on_the_patients_both_have(tmp_path, monkeypatch, capsys):
     """What is brighter than 255 cannot be read: one variant lacks a patient, who is left out of both."""
     monkeypatch.chdir(tmp_path)
     raw = write_raw(tmp_path / "raw")
@@ -408,7 +406,7 @@ def test_variants_prepared_unlike_are_compared_on_the_patients_both_have(
     arguments = ["--task", str(file), "--raw", str(raw), "--out", "unlike", "--folds", "2", *SET]
     assert run_command(study, [*arguments, "--variants", "scratch;scratch,brighter"]) == 1
     said = capsys.readouterr()
-    assert "1 patients are not in the prepared sets of all variants" in said.out
+    assert "some variant's prepared set lacks them: 1\n" in said.out
     assert said.err.count("skipped images/sax-004") == 6
     tested = {}
     for variant in ("scratch", "scratch+brighter"):
