@@ -17,7 +17,7 @@ def draw_curves(results: pd.DataFrame, metrics: tuple[str, ...] = ("accuracy", "
     records stand apart at the right.
 
     Args:
-        results: one row a cell: variant, train_size (NaN: all records), status, the metrics and
+        results: one row per cell: variant, train_size (NaN: all records), status, the metrics and
             majority_accuracy.
         metrics: columns to draw.
     """

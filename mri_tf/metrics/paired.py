@@ -23,7 +23,7 @@ def paired_differences(
     the data or in a resample, are left out of the mean and counted.
 
     Args:
-        first: one `Predictions` a cell.
+        first: one `Predictions` per cell.
         second: the same cells with the same records in the same order.
         ordered: adds quadratic_kappa.
         seed: of the resamples.

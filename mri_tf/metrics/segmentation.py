@@ -40,7 +40,7 @@ def hausdorff95(
     Args:
         truth: mask of any rank.
         predicted: mask of the same shape.
-        spacing_mm: one value above 0 an axis; None: the distance is in voxels.
+        spacing_mm: one value above 0 per axis; None: the distance is in voxels.
 
     Raises:
         ValueError: the shapes differ, or the spacing does not fit them.

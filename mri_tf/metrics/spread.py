@@ -30,7 +30,7 @@ def spread(rows: Iterable[Row], *, same_folds: bool) -> dict[str, dict]:
     are left out and counted.
 
     Args:
-        rows: one a cell.
+        rows: one per cell.
         same_folds: fold 0 tests the same patients in every repeat; if False, folds of different
             repeats are different folds.
 

@@ -147,7 +147,7 @@ def _parser() -> Parser:
     add("--features-data", type=Path,
         help="prepared set of the feature task (default: made from --raw, or found beside --data)")
     add("--out", required=True, type=folder_to_write,
-        help="folder of the study; a study that was interrupted there goes on")
+        help="folder of the study; an interrupted study in it is continued")
     add("--folds", type=positive_int, default=5,
         help="number of folds (default 5); with 1, the split column or a random split per repeat")
     add("--repeats", type=positive_int, default=1,

@@ -1,9 +1,9 @@
-"""Cells of a study: each trains in processes of its own and gives one row of results.
+"""Cells of a study: each is trained by subprocesses and gives one row of results.
 
 A cell runs `python -m mri_tf.train` as a subprocess, so that a crash is only a return code, seeds and
-threads are not shared, and the memory is freed. A tuned cell first searches values on its own
-training and validation side. A job is a dictionary of plain values: it can be sent to a thread of this
-machine or to a Dask worker that sees the same disk.
+threads are not shared, and the memory is freed. A tuned cell first searches values on its training and
+validation side. A job is a dictionary of plain values: it can be sent to a thread of this machine or
+to a Dask worker that sees the same disk.
 """
 
 import csv

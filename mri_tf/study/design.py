@@ -138,11 +138,11 @@ def check_plan(plan: Plan, tasks: list[Task]) -> None:
     `tasks` are those of `plan.variants`, in their order.
     """
     task = tasks[0]
-    for name, other in zip(plan.variants, tasks, strict=True):
-        if (other.kind, other.class_names) != (task.kind, task.class_names):
+    for name, of_variant in zip(plan.variants, tasks, strict=True):
+        if (of_variant.kind, of_variant.class_names) != (task.kind, task.class_names):
             raise InputError(
                 f"The variants differ in kind or classes from the first, {plan.variants[0]}.",
-                f"{name}: {other.kind} of {', '.join(other.class_names)}",
+                f"{name}: {of_variant.kind} of {', '.join(of_variant.class_names)}",
                 "Compare only variants with the same kind and classes in one study.",
             )
     unknown = sorted(set(plan.keep_all) - set(task.class_names))

@@ -55,7 +55,7 @@ def method_table(plan: Plan, jobs: list[dict], done: list[dict], unit: str) -> s
 
 
 def epochs_table(done: pd.DataFrame) -> str:
-    """Epochs, training records and seconds, one line a variant and size; `done` are results."""
+    """Epochs, training records and seconds, one line per variant and size; `done` are results."""
     rows = []
     for (variant, size), cells in done.groupby(KEYS, dropna=False, sort=False):
         epochs, best, seconds = cells["epochs"], cells["best_epoch"], cells["seconds"]

@@ -75,7 +75,7 @@ def write_report(
 
 
 def _results(jobs: list[dict], rows: dict[str, dict]) -> pd.DataFrame:
-    """One row a cell, in the order of the jobs; train_size is NaN for all records."""
+    """One row per cell, in the order of the jobs; train_size is NaN for all records."""
     results = pd.DataFrame([rows[job["name"]] for job in jobs])
     others = results.columns.difference(COLUMNS, sort=False)
     results = results.reindex(columns=[*COLUMNS, *others])

@@ -27,7 +27,7 @@ def score_table(
     """Mean ± SD over the finished cells of a study, one line per size and variant.
 
     Args:
-        results: one row a cell: variant, train_size, status, reason, a column for each metric and
+        results: one row per cell: variant, train_size, status, reason, a column for each metric and
             majority_accuracy. An undefined metric is counted, with the reason in <metric>_reason or
             `reason`.
         metrics: columns to show.

@@ -105,7 +105,7 @@ def test_a_class_that_neither_occurs_nor_is_predicted_is_undefined_and_in_no_mea
     assert float(foreground_dice(confusion)) == pytest.approx(8 / 9)
 
 
-def test_a_class_that_is_only_predicted_counts_as_nought():
+def test_a_class_that_is_only_predicted_counts_as_0():
     confusion = np.array([[3, 0, 1], [0, 4, 0], [0, 0, 0]])
     assert f1_per_class(confusion)[2] == 0
     assert float(f1_macro(confusion)) == pytest.approx((6 / 7 + 1 + 0) / 3)
@@ -121,7 +121,7 @@ def test_confusions_given_together_are_means_of_the_same_classes():
         assert first == pytest.approx(float(measure(whole))) and np.isnan(second)
 
 
-def test_a_false_alarm_that_is_not_drawn_leaves_its_class_at_nought():
+def test_a_false_alarm_that_is_not_drawn_leaves_its_class_at_0():
     whole = np.array([[3, 0, 1], [0, 4, 0], [0, 0, 0]])
     without_the_alarm = np.array([[3, 0, 0], [0, 4, 0], [0, 0, 0]])
     np.testing.assert_allclose(f1_macro(np.stack([whole, without_the_alarm])),
@@ -141,7 +141,7 @@ def test_kappa_is_undefined_where_only_one_class_occurs():
     assert np.isnan(kappa(np.array([[5, 0], [0, 0]])))
 
 
-def test_records_are_counted_for_the_patient_they_are_of():
+def test_records_are_counted_for_their_patient():
     counts = confusion_by_patient(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array(list("bab")), 2)
     assert counts.tolist() == [[[0, 0], [1, 0]], [[1, 0], [0, 1]]]
 
@@ -159,7 +159,7 @@ def test_an_interval_is_wider_where_the_records_of_a_patient_agree():
     assert (clustered["n"], by_record["n"]) == (12, 240)
 
 
-def test_an_interval_does_not_narrow_when_every_record_is_there_twice():
+def test_an_interval_does_not_narrow_when_every_record_is_doubled():
     rng = np.random.default_rng(1)
     right = rng.random(30) < 0.7
     once = with_interval(accuracy, right_or_wrong(right, np.arange(30)))
@@ -254,6 +254,6 @@ def test_the_scale_of_the_shares_does_not_matter():
     np.testing.assert_allclose(one, other)
 
 
-def test_a_class_that_is_wanted_nowhere_gets_nothing():
+def test_a_class_with_a_prior_of_0_gets_probability_0():
     corrected = correct_prior(np.array([[0.2, 0.3, 0.5]]), np.ones(3), np.array([1, 1, 0]))
     np.testing.assert_allclose(corrected, [[0.4, 0.6, 0]])

@@ -1,4 +1,4 @@
-"""Distances between masks against every pair of voxels; Dice a volume."""
+"""Distances between masks against every pair of voxels; Dice of volumes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Ranking and probabilities under weights a patient: scikit-learn on the records so often."""
+"""Ranking and probabilities under weights of patients, against scikit-learn on repeated records."""
 
 import warnings
 
@@ -16,7 +16,7 @@ from mri_tf.metrics.ranking import ranking
 
 
 def repeated(made, times):
-    """The records, each as often as its patient counts."""
+    """The records, each repeated as often as its patient counts."""
     _, patient_of = np.unique(made.patients, return_inverse=True)
     return [np.repeat(part, times[patient_of], axis=0) for part in made]
 
@@ -157,7 +157,7 @@ def test_brier_is_the_sum_over_classes_and_the_log_loss_is_natural():
     assert log_loss(*arguments)[0] == pytest.approx(-np.log([0.7, 0.1]).mean())
 
 
-def test_a_calibration_error_is_what_is_promised_less_what_is_kept():
+def test_a_calibration_error_by_hand():
     # Ten records promise 0.9, six are right; ten promise 0.6, all are right.
     probabilities = np.repeat([[0.9, 0.1], [0.6, 0.4]], 10, axis=0)
     truth = np.array([0] * 6 + [1] * 4 + [0] * 10)

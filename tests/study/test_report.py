@@ -1,4 +1,4 @@
-"""What a study writes from rows and predictions, where folds are odd and cells missing. No training."""
+"""What a study writes from rows and predictions, with unusual folds and failed cells. No training."""
 
 import json
 import warnings
@@ -22,7 +22,7 @@ TASK = Task(name="grades", channels=("mr",), image_shape=(8, 8), class_names=CLA
 
 
 class Study:
-    """Jobs and rows of a plan as `study` has them, with predictions drawn by chance."""
+    """Jobs and rows of a plan, with random predictions."""
 
     def __init__(self, out: Path, task: Task = TASK, plan: Plan = PLAN):
         self.out, self.task, self.plan = out, task, plan
@@ -38,7 +38,7 @@ class Study:
         self.rows[job["name"]] = {**job["row"], "status": "failed", "reason": reason}
 
     def finish(self, job: dict, truth: list[int], records: list[str] | None = None) -> None:
-        """A done row; of a classifier with predictions of these true classes, one patient a record."""
+        """A finished row; for a classifier also predictions of these true classes, a patient each."""
         seed = job["seeds"][-1]
         folder = Path(job["folder"])
         (folder / f"s{seed}").mkdir(parents=True)

@@ -26,7 +26,7 @@ VARIANTS = ("manual", "scratch")
 
 
 def results(sizes=(2, 18, None)) -> pd.DataFrame:
-    """One row a cell: 2 folds x 3 repeats a variant and size."""
+    """One row per cell: 2 folds x 3 repeats per variant and size."""
     rng = np.random.default_rng(0)
     rows = [
         {"task": "levels", "variant": variant, "train_size": size, "fold": fold, "repeat": repeat,
@@ -39,7 +39,7 @@ def results(sizes=(2, 18, None)) -> pd.DataFrame:
 
 
 def parsed(text: str) -> list[dict[str, str]]:
-    """The rows of a Markdown table by column; what follows it is left away."""
+    """The rows of a Markdown table by column; without what follows it."""
     lines = text.split("\n\n")[0].splitlines()
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     assert all(re.fullmatch(r"-+:?", rule) for rule in cells[1])
@@ -119,7 +119,7 @@ def test_the_majority_class_stands_beside_accuracy():
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
-def test_no_size_is_all_however_it_is_written(missing):
+def test_a_missing_size_means_all_samples(missing):
     rows = parsed(score_table(results((2,)).assign(train_size=missing), ("kappa",)))
     assert [row["samples per class"] for row in rows] == ["all", "all"]
 
@@ -136,10 +136,10 @@ def test_a_failed_cell_is_counted_and_named_and_in_no_mean():
     kept = table.query("variant == 'manual' and train_size == 2 and status == 'done'")["accuracy"]
     assert row["cells done"] == "4 of 6"
     assert row["accuracy"] == f"{kept.mean():.3f} ± {kept.std():.3f}"
-    said = "3 cells of 36 failed, left out of the means: "
-    said += "manual, 2 samples per class: 2 (killed (signal 9)); "
-    said += "manual, 18 samples per class: 1 (no reason recorded)."
-    assert left_out(table) == said and said in text
+    text_of_failed = "3 cells of 36 failed, left out of the means: "
+    text_of_failed += "manual, 2 samples per class: 2 (killed (signal 9)); "
+    text_of_failed += "manual, 18 samples per class: 1 (no reason recorded)."
+    assert left_out(table) == text_of_failed and text_of_failed in text
     assert left_out(results()) == "" and "failed" not in score_table(results(), ("accuracy",))
 
 
