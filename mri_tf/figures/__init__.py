@@ -1,7 +1,6 @@
-"""Figures for papers from tidy data, each drawn by `draw_...` and written by `save`.
+"""Figures for papers, each drawn by `draw_...` and written by `save` as PNG and SVG.
 
-Colour-blind safe, legible at journal width, as PNG and SVG. Nothing here computes a metric's
-interval: what is drawn was counted elsewhere.
+They are colour-blind safe and legible at journal width. Metrics and intervals are computed elsewhere.
 """
 
 from mri_tf.figures.confusion import draw_confusion, draw_confusion_spread, save_confusion
@@ -13,16 +12,7 @@ from mri_tf.figures.roc import draw_roc
 from mri_tf.figures.style import save
 
 __all__ = [
-    "CalibrationCurve",
-    "draw_class_curves",
-    "draw_confusion",
-    "draw_confusion_spread",
-    "draw_curves",
-    "draw_decision_curve",
-    "draw_map",
-    "draw_paired",
-    "draw_reliability",
-    "draw_roc",
-    "save",
+    "CalibrationCurve", "draw_class_curves", "draw_confusion", "draw_confusion_spread", "draw_curves",
+    "draw_decision_curve", "draw_map", "draw_paired", "draw_reliability", "draw_roc", "save",
     "save_confusion",
-]
+]  # fmt: skip

@@ -1,84 +1,76 @@
-"""Recipe A's curves: a metric against training samples a class, one line a variant, SD bars."""
+"""Learning curves: a metric against training samples per class, one line per variant, with SD bars."""
 
 import numpy as np
 import pandas as pd
 
-from mri_tf.figures.style import (
-    COLUMN_MM,
-    ERRORS,
-    PAGE_MM,
-    REFERENCE,
-    add_legend,
-    add_note,
-    look,
-    many,
-    new_figure,
-    small_multiples,
-    styled,
-    words,
-)
+from mri_tf.figures import style
 
-BESIDE = 0.35  # share of the smallest gap between sizes over which the variants are spread
+BESIDE = 0.35  # share of the smallest gap between sizes over which variants stand side by side
 MAJORITY = "majority_accuracy"
 
 
-@styled
+@style.styled
 def draw_curves(results: pd.DataFrame, metrics: tuple[str, ...] = ("accuracy", "kappa")):
-    """One panel a metric from `results`, one row a cell; the accuracy panel has the majority line.
+    """Draws one panel per metric; a point is the mean over finished cells, its bar their SD (n - 1).
 
-    A point is the mean over the cells that are done and defined, its bar their SD (n - 1).
-    Cells without a size (all of the training side) stand apart at the right.
+    The accuracy panel has a line for always predicting the largest class. Cells that train on all
+    records stand apart at the right.
+
+    Args:
+        results: one row per cell: variant, train_size (NaN: all records), status, the metrics and
+            majority_accuracy.
+        metrics: columns to draw.
     """
-    figure = new_figure(PAGE_MM if len(metrics) > 1 else COLUMN_MM, 72.0)
+    figure = style.new_figure(style.PAGE_MM if len(metrics) > 1 else style.COLUMN_MM, 72.0)
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
     done = _done(results)
     places = _Places(results, done)
     for axes, metric in zip(panels, metrics, strict=True):
         _draw_lines(axes, done, metric, places)
-        axes.set_ylabel(words(metric))
-        if metric not in ERRORS:  # those are small numbers, an axis up to 1 would flatten them
+        axes.set_ylabel(style.label(metric))
+        if metric not in style.ERRORS:  # errors are small numbers that an axis up to 1 would flatten
             axes.set_ylim(top=1.04)
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     with_majority = metrics.index("accuracy") if "accuracy" in metrics else 0
     if "accuracy" in metrics:
         _draw_majority(panels[with_majority], done, places)
-    add_legend(figure, *panels[with_majority].get_legend_handles_labels())
+    style.add_legend(figure, *panels[with_majority].get_legend_handles_labels())
     for axes in panels:
         places.set_axis(axes)
-        axes.set_xlabel("training samples a class" + (" (log scale)" if places.log else ""))
-    add_note(figure, _note(results, done, {metric: words(metric) for metric in metrics}))
+        axes.set_xlabel("training samples per class" + (" (log)" if places.log else ""))
+    style.add_note(figure, _note(results, done, {metric: style.label(metric) for metric in metrics}))
     return figure
 
 
-@styled
+@style.styled
 def draw_class_curves(results: pd.DataFrame, class_names: tuple[str, ...]):
-    """Small multiples: F1 of each class (columns f1_<class>) against training samples a class."""
-    figure, panels = small_multiples(len(class_names), 0.7)
+    """Draws a small panel per class: F1 (column f1_<class>) against training samples per class."""
+    figure, panels = style.small_multiples(len(class_names), 0.7)
     done = _done(results)
     places = _Places(results, done)
     for axes, name in zip(panels, class_names, strict=True):
         _draw_lines(axes, done, f"f1_{name}", places)
-        axes.set_title(words(name))
+        axes.set_title(style.label(name))
         axes.set_ylim(0, 1.04)
         places.set_axis(axes)
         if axes.get_subplotspec().is_first_col():
             axes.set_ylabel("F1")
         if axes.xaxis.get_tick_params()["labelbottom"]:
-            axes.set_xlabel("samples a class" + (" (log)" if places.log else ""))
-    add_legend(figure, *panels[0].get_legend_handles_labels())
-    columns = {f"f1_{name}": f"F1 of {words(name)}" for name in class_names}
-    add_note(figure, _note(results, done, columns))
+            axes.set_xlabel("samples per class" + (" (log)" if places.log else ""))
+    style.add_legend(figure, *panels[0].get_legend_handles_labels())
+    columns = {f"f1_{name}": f"F1 of {style.label(name)}" for name in class_names}
+    style.add_note(figure, _note(results, done, columns))
     return figure
 
 
 class _Places:
-    """Where a training size stands on the x axis, and each variant a little beside it."""
+    """The positions of training sizes on the x axis, with the variants of a size side by side."""
 
     def __init__(self, results: pd.DataFrame, done: pd.DataFrame):
-        self.variants = list(pd.unique(results["variant"]))  # also one of which every cell failed
+        self.variants = list(pd.unique(results["variant"]))  # also those whose every cell failed
         sizes = np.sort(done["train_size"].dropna().unique())
         gap_of = {False: _smallest_gap(sizes), True: _smallest_gap(np.log2(sizes))}
-        self.log = gap_of[True] > gap_of[False]  # the scale that keeps sizes further apart
+        self.log = gap_of[True] > gap_of[False]  # the scale on which sizes are further apart
         self.at = dict(zip(sizes, np.log2(sizes) if self.log else sizes, strict=True))
         places = list(self.at.values())
         self.gap = float(np.diff(places).min()) if len(places) > 1 else 1.0
@@ -102,15 +94,15 @@ class _Places:
 
 
 def _done(results: pd.DataFrame) -> pd.DataFrame:
-    """The cells that are done, with train_size as float, NaN for all."""
+    """The finished cells, with train_size as float, NaN for all records."""
     done = results[results["status"] == "done"]
     if done.empty:
-        raise ValueError("no cell is done: there is nothing to draw")
+        raise ValueError("No cell is done, so there is nothing to draw.")
     return done.assign(train_size=pd.to_numeric(done["train_size"]).astype(float))
 
 
 def _smallest_gap(places: np.ndarray) -> float:
-    """As a share of the whole span; 0 with fewer than three places: nothing to choose."""
+    """As a share of the whole span; 0 with fewer than three places, where both scales look the same."""
     return float(np.diff(places).min() / np.ptp(places)) if len(places) > 2 else 0.0
 
 
@@ -122,11 +114,11 @@ def _draw_lines(axes, done: pd.DataFrame, metric: str, places: _Places) -> None:
         x = [places.all_at if np.isnan(size) else places.at[size] for size in spread.index]
         x, mean, sd = np.array(x) + places.beside(variant), *spread.to_numpy(float).T
         if len(x) > 1 and np.isnan(spread.index[-1]):
-            # "All" is no number of samples: the line does not lead there.
+            # No line leads to "all", which is not a number of samples.
             x, mean, sd = (np.insert(values, -1, np.nan) for values in (x, mean, sd))
         axes.errorbar(
             x, mean, yerr=sd, label=variant if len(cells) else f"{variant} (no cell done)",
-            capsize=1.8, elinewidth=0.8, capthick=0.8, **look(number),
+            capsize=1.8, elinewidth=0.8, capthick=0.8, **style.series(number),
         )  # fmt: skip
 
 
@@ -134,20 +126,20 @@ def _draw_majority(axes, done: pd.DataFrame, places: _Places) -> None:
     share = done.groupby("train_size", dropna=False)[MAJORITY].mean().sort_index(na_position="last")
     x, y = list(places.ticks().values()), list(share)
     x, y = [x[0] - places.gap / 2, *x, x[-1] + places.gap / 2], [y[0], *y, y[-1]]
-    axes.plot(x, y, label="majority class", **REFERENCE)
+    axes.plot(x, y, label="majority class", **style.REFERENCE)
 
 
 def _note(results: pd.DataFrame, done: pd.DataFrame, columns: dict[str, str]) -> str:
-    """What bars mean and what no point holds; `columns` of results with their names in print."""
-    a_point = done.groupby(["variant", "train_size"], dropna=False).size()
-    fewest, most = a_point.min(), a_point.max()
+    """What the bars mean and what is left out; `columns` of the results with their printed names."""
+    per_point = done.groupby(["variant", "train_size"], dropna=False).size()
+    fewest, most = per_point.min(), per_point.max()
     cells = f"{most}" if fewest == most else f"{fewest} to {most}"
-    notes = ["One cell a point: no bars." if most == 1 else f"Bars: SD over {cells} cells a point."]
+    notes = ["One cell per point: no bars." if most == 1 else f"Bars: SD over {cells} cells per point."]
     failed = len(results) - len(done)
     if failed:
-        notes.append(f"Left out: {failed} of {len(results)} cells, failed.")
+        notes.append(f"Left out: {failed} of {len(results)} cells, which failed.")
     for column, name in columns.items():
         undefined = int(done[column].isna().sum())
         if undefined:
-            notes.append(f"{name} undefined in {many(undefined, 'cell')}, left out.")
+            notes.append(f"{name} undefined in {style.plural(undefined, 'cell')}, left out.")
     return " ".join(notes)

@@ -1,4 +1,4 @@
-"""Forest plot of paired differences between variants that saw the same splits."""
+"""Forest plot of paired differences between variants on the same splits."""
 
 import math
 
@@ -6,49 +6,38 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from mri_tf.figures.style import (
-    COLOURS,
-    COLUMN_MM,
-    ERRORS,
-    NOTE_POINTS,
-    PAGE_MM,
-    REFERENCE,
-    add_note,
-    new_figure,
-    styled,
-    words,
-)
+from mri_tf.figures import style
 
 
-@styled
+@style.styled
 def draw_paired(differences: pd.DataFrame):
-    """One panel a metric, one row a pair and size; the zero line is "no difference".
+    """Draws one panel per metric with one row per pair and size, and a line at no difference.
 
-    `differences` holds first, second, metric, difference (first minus second), low, high and, of a
-    sweep, train_size. A difference without interval has none drawn; one that is NaN is named.
+    Args:
+        differences: first, second, metric, difference (first minus second), low, high and, with
+            several training sizes, train_size. An undefined difference (NaN) is named in its row.
     """
     metrics = list(pd.unique(differences["metric"]))
     labels = list(pd.unique(_labels(differences)))
-    width_mm = COLUMN_MM if len(metrics) == 1 else PAGE_MM
+    width_mm = style.COLUMN_MM if len(metrics) == 1 else style.PAGE_MM
     columns = len(metrics) if len(metrics) <= 3 else 2
     rows = math.ceil(len(metrics) / columns)
-    figure = new_figure(width_mm, 10.0 + rows * (16.0 + 6.5 * len(labels)))
+    figure = style.new_figure(width_mm, 10.0 + rows * (16.0 + 6.5 * len(labels)))
     panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
     for axes in panels[len(metrics):]:
         axes.set_axis_off()
     for axes, metric in zip(panels, metrics, strict=False):
-        own = differences[differences["metric"] == metric]
-        places = [labels.index(label) for label in _labels(own)]
-        _draw_rows(axes, own, places)
-        axes.axvline(0, zorder=1, **REFERENCE)
-        axes.set_title(words(metric) + (" (less is better)" if metric in ERRORS else ""))
+        of_metric = differences[differences["metric"] == metric]
+        _draw_rows(axes, of_metric, [labels.index(label) for label in _labels(of_metric)])
+        axes.axvline(0, zorder=1, **style.REFERENCE)
+        axes.set_title(style.label(metric) + (" (lower is better)" if metric in style.ERRORS else ""))
         axes.set_xlabel("difference")
         axes.grid(False, axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
     panels[0].set_yticks(range(len(labels)), labels)
     panels[0].set_ylim(len(labels) - 0.5, -0.5)  # first row on top
-    add_note(figure, "Right of 0: the first named is higher. Bars: 95 % intervals; filled where they "
-                     "exclude 0.")  # fmt: skip
+    style.add_note(figure, "Right of 0: the first variant has the higher value. Bars: 95 % intervals; "
+                           "filled where they exclude 0.")  # fmt: skip
     return figure
 
 
@@ -59,19 +48,19 @@ def _labels(differences: pd.DataFrame) -> pd.Series:
     sizes = pd.to_numeric(differences["train_size"]).astype(float)
     if sizes.isna().all():
         return pairs
-    return pairs + sizes.map(lambda size: ", all" if np.isnan(size) else f", {size:g} a class")
+    return pairs + sizes.map(lambda size: ", all" if np.isnan(size) else f", {size:g} per class")
 
 
 def _draw_rows(axes, differences: pd.DataFrame, places: list[int]) -> None:
-    beside = axes.get_yaxis_transform()  # x in shares of the panel, y in rows
+    right_of_panel = axes.get_yaxis_transform()  # x in shares of the panel, y in rows
     for place, row in zip(places, differences.itertuples(), strict=True):
         value, low, high = (float(v) if v is not None else np.nan
                             for v in (row.difference, row.low, row.high))  # fmt: skip
-        sure = low > 0 or high < 0
-        axes.plot(value, place, "o", color=COLOURS[0], fillstyle="full" if sure else "none")
-        axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=1.0, zorder=1)
-        axes.text(1.02, place, _text(value, low, high), transform=beside, va="center",
-                  fontsize=NOTE_POINTS)  # fmt: skip
+        excludes_0 = low > 0 or high < 0
+        axes.plot(value, place, "o", color=style.COLOURS[0], fillstyle="full" if excludes_0 else "none")
+        axes.plot([low, high], [place, place], color=style.COLOURS[0], linewidth=1.0, zorder=1)
+        axes.text(1.02, place, _text(value, low, high), transform=right_of_panel, va="center",
+                  fontsize=style.NOTE_POINTS)  # fmt: skip
 
 
 def _text(value: float, low: float, high: float) -> str:

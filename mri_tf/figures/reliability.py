@@ -1,46 +1,39 @@
-"""Whether probabilities can be believed (calibration) and are of use (decision curve)."""
+"""Calibration plots and decision curves."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from mri_tf.figures.style import (
-    COLUMN_MM,
-    REFERENCE,
-    add_legend,
-    add_note,
-    look,
-    new_figure,
-    styled,
-    words,
-)
+from mri_tf.figures import style
 
 
 @dataclass(frozen=True)
 class CalibrationCurve:
     """One series of a calibration plot, (bins,) each; NaN where a bin is empty.
 
-    What `mri_tf.calibration.temperature.reliability_curve` gives has these fields and is drawn as it is.
+    A `mri_tf.metrics.reliability.ReliabilityCurve` has these fields and can be drawn in its place.
     """
 
     predicted: np.ndarray  # mean predicted probability of the bin
-    observed: np.ndarray  # share of the bin in which the class was true
+    observed: np.ndarray  # share of the bin's records with the class
     counts: np.ndarray  # records of the bin
     low: np.ndarray | None = None  # interval of `observed`
     high: np.ndarray | None = None
 
 
-@styled
+@style.styled
 def draw_reliability(curves: dict[str, CalibrationCurve], what: str):
-    """Observed share against predicted probability with intervals; below, how many records a bin.
+    """Draws the observed share against the predicted probability, and the records of each bin below.
 
-    `what` has the probability: a class, or "the most probable class".
+    Args:
+        curves: by the name that the legend shows.
+        what: whose probability it is: a class, or "the most probable class".
     """
-    figure = new_figure(COLUMN_MM, 112.0)
+    figure = style.new_figure(style.COLUMN_MM, 112.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-    upper.plot([0, 1], [0, 1], label="perfectly calibrated", **REFERENCE)
+    upper.plot([0, 1], [0, 1], label="perfectly calibrated", **style.REFERENCE)
     for number, (name, curve) in enumerate(curves.items()):
-        style = look(number)
+        line = style.series(number)
         filled = np.asarray(curve.counts) > 0
         predicted, observed = np.asarray(curve.predicted)[filled], np.asarray(curve.observed)[filled]
         bars = None
@@ -48,51 +41,55 @@ def draw_reliability(curves: dict[str, CalibrationCurve], what: str):
             bars = np.array(
                 [observed - np.asarray(curve.low)[filled], np.asarray(curve.high)[filled] - observed]
             )
-            bars = np.maximum(bars, 0)  # an interval may round to just beside its value
+            bars = np.maximum(bars, 0)  # rounding may put a value just outside its interval
         upper.errorbar(predicted, observed, yerr=bars, label=name, capsize=1.8, elinewidth=0.8,
-                       capthick=0.8, **style)  # fmt: skip
+                       capthick=0.8, **line)  # fmt: skip
         counts = np.asarray(curve.counts)[filled]
-        beside = (number - (len(curves) - 1) / 2) * 0.012  # bars of two series must not hide each other
-        lower.bar(predicted + beside, counts, width=0.01, color=style["color"])
+        beside = (number - (len(curves) - 1) / 2) * 0.012  # so that no series hides another
+        lower.bar(predicted + beside, counts, width=0.01, color=line["color"])
     upper.set_xlim(-0.03, 1.03)
     upper.set_ylim(-0.03, 1.03)
     upper.set_ylabel("observed share")
-    add_legend(figure, *upper.get_legend_handles_labels())
+    style.add_legend(figure, *upper.get_legend_handles_labels())
     lower.set_ylabel("records")
-    lower.set_xlabel(f"predicted probability of {words(what)}")
+    lower.set_xlabel(f"predicted probability of {style.label(what)}")
     return figure
 
 
-@styled
+@style.styled
 def draw_decision_curve(
-    thresholds: np.ndarray,
-    net_benefit: dict[str, np.ndarray],
-    treat_all: np.ndarray,
-    what: str,
+    thresholds: np.ndarray, net_benefit: dict[str, np.ndarray], treat_all: np.ndarray, what: str,
     bands: dict[str, tuple[np.ndarray, np.ndarray]] | None = None,
-):
-    """Net benefit against threshold probability (Vickers and Elkin 2006), beside treat all and none.
+):  # fmt: skip
+    """Draws net benefit against threshold probability, beside treating all and none.
 
-    All arrays (thresholds,); `what` is the class that is treated, `bands` gives (low, high) of a series.
+    Args:
+        thresholds: (thresholds,) probabilities.
+        net_benefit: (thresholds,) by the name of a series.
+        treat_all: (thresholds,) net benefit of treating all.
+        what: the class that is treated.
+        bands: (low, high) by series, (thresholds,) each (default: none).
+
+    Source: Vickers and Elkin 2006.
     """
-    figure = new_figure(COLUMN_MM, 78.0)
+    figure = style.new_figure(style.COLUMN_MM, 78.0)
     axes = figure.add_subplot()
     for number, (name, benefit) in enumerate(net_benefit.items()):
-        style = look(number) | {"marker": ""}
+        line = style.series(number) | {"marker": ""}
         if bands and name in bands:
-            axes.fill_between(thresholds, *bands[name], color=style["color"], alpha=0.15, linewidth=0)
-        axes.plot(thresholds, benefit, label=name, **style)
-    # Last, so that they are seen where a model is no better.
-    axes.plot(thresholds, treat_all, label="treat all", **REFERENCE)
+            axes.fill_between(thresholds, *bands[name], color=line["color"], alpha=0.15, linewidth=0)
+        axes.plot(thresholds, benefit, label=name, **line)
+    # Drawn last, so that they stay visible where a model is no better.
+    axes.plot(thresholds, treat_all, label="treat all", **style.REFERENCE)
     axes.axhline(0, color="0.35", linewidth=0.9, label="treat none")
-    # Treat all falls without bound towards 1: the axis is for what can be of use.
+    # Treat all falls without bound towards a threshold of 1; negative net benefit is of no use.
     top = np.nanmax([np.nanmax(benefit) for benefit in (*net_benefit.values(), treat_all)])
     top = max(float(top), 0.01)
     axes.set_ylim(-0.25 * top, 1.1 * top)
     axes.set_xlim(float(np.min(thresholds)), float(np.max(thresholds)))
-    axes.set_xlabel(f"threshold probability of {words(what)}")
+    axes.set_xlabel(f"threshold probability of {style.label(what)}")
     axes.set_ylabel("net benefit")
     axes.legend(loc="upper right")
     if bands:
-        add_note(figure, "Shaded: 95 % intervals.")
+        style.add_note(figure, "Shaded: 95 % intervals.")
     return figure

@@ -1,20 +1,20 @@
-"""Numbers of a classifier or a segmentation, and what can be believed of them.
+"""Metrics of classifiers and segmentations, with intervals over patients.
 
-counts         functions of confusion counts: accuracy, kappas, precision, recall, F1 (Dice)
-ranking        ROC-AUC, average precision, sensitivity at a fixed specificity
-probabilities  Brier, log loss, expected calibration error
-classifier     all of these under any weights a patient, in one pass
-bootstrap      patients resampled whole; percentile intervals
-proportions    exact binomial intervals where the units are patients
-overlap        Dice a volume, Hausdorff 95
-volumes        metrics.json of a 3D segmentation
-parts          accuracy by a part of the classes' names
-paired         differences between two variants on the same records
-spread         a study's variance: between folds, between seeds
-notes          plain words about what the numbers cannot say
-report         the dictionaries of metrics.json
+classification  the dictionaries of metrics.json for a classifier, and accuracy by part of a class name
+classifier      all numbers of a classifier for any weights of the patients
+counts          from confusion matrices: accuracy, kappa, precision, recall, F1 (Dice)
+intervals       bootstrap over patients, exact binomial intervals, too few patients for either
+net_benefit     decision curves
+notes           sentences on what the numbers cannot show
+number          the form of a number in metrics.json
+paired          differences between two variants on the same records
+probabilities   Brier score, log loss, expected calibration error
+ranking         ROC-AUC, average precision, sensitivity at a fixed specificity
+reliability     calibration curves
+segmentation    the dictionaries of metrics.json for a segmentation: Dice, Hausdorff distance
+spread          variance between folds and between seeds of a study
 
-A number is a dictionary `{"value", "low", "high", "n", "unit", "method", "reason"}` (see `form`):
+A number is a dictionary `{"value", "low", "high", "n", "unit", "method", "reason"}` (see `number`):
 `low` and `high` are a 95 % interval over patients, None where there is none, and `reason` says why.
 """
 
@@ -46,29 +46,10 @@ from mri_tf.metrics.segmentation import (
 from mri_tf.metrics.spread import spread
 
 __all__ = [
-    "Distance",
-    "Predictions",
-    "accuracy",
-    "balanced_accuracy",
-    "classification_metrics",
-    "clopper_pearson",
-    "confusion_by_patient",
-    "dice_over_volumes",
-    "f1_macro",
-    "f1_per_class",
-    "foreground_dice",
-    "hausdorff95",
-    "hausdorff95_over_volumes",
-    "kappa",
-    "mean_hausdorff95",
-    "mean_with_interval",
-    "paired_differences",
-    "part_metrics",
-    "precision_per_class",
-    "quadratic_kappa",
-    "recall_per_class",
-    "segmentation_metrics",
-    "spread",
-    "volume_metrics",
+    "Distance", "Predictions", "accuracy", "balanced_accuracy", "classification_metrics",
+    "clopper_pearson", "confusion_by_patient", "dice_over_volumes", "f1_macro", "f1_per_class",
+    "foreground_dice", "hausdorff95", "hausdorff95_over_volumes", "kappa", "mean_hausdorff95",
+    "mean_with_interval", "paired_differences", "part_metrics", "precision_per_class",
+    "quadratic_kappa", "recall_per_class", "segmentation_metrics", "spread", "volume_metrics",
     "with_interval",
-]
+]  # fmt: skip

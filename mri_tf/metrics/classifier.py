@@ -1,4 +1,4 @@
-"""Every number of a classifier under weights a patient: the data, its resamples, in one pass."""
+"""All numbers of a classifier for any weights of the patients: the data and its resamples at once."""
 
 from typing import NamedTuple
 
@@ -8,16 +8,15 @@ from mri_tf.metrics import counts, probabilities
 from mri_tf.metrics.intervals import resampled_confusions
 from mri_tf.metrics.ranking import ranking
 
-SPECIFICITY = 0.9  # at which sensitivity is told
-PER_CLASS = ("precision", "recall", "f1", "auc")  # per_class_<name> in the numbers
+SPECIFICITY = 0.9  # of sensitivity_at_specificity
 LOWER_IS_BETTER = ("brier", "ece", "log_loss")
 
 
 class Predictions(NamedTuple):
-    """What a classifier said about records; one row a record.
+    """What a classifier predicted; one row per record.
 
-    `predicted` is the decision, made elsewhere (an operating point), not always the most probable
-    class. With two classes the last one is the positive one.
+    `predicted` is the decision at the operating point, which need not be the most probable class. With
+    two classes the last one is the positive one.
     """
 
     truth: np.ndarray  # (records,) class numbers
@@ -27,47 +26,49 @@ class Predictions(NamedTuple):
 
 
 def checked(truth, probabilities, predicted, patients) -> Predictions:
-    """Predictions as arrays. Raises ValueError if lengths, class numbers or probabilities are wrong."""
-    found = Predictions(
-        np.asarray(truth).astype(np.int64),
-        np.asarray(probabilities, float),
-        np.asarray(predicted).astype(np.int64),
-        np.asarray(patients).astype(str),
-    )
-    records, shape = len(found.truth), found.probabilities.shape
-    if len(shape) != 2 or {shape[0], len(found.predicted), len(found.patients)} != {records}:
-        raise ValueError("truth, probabilities, predicted and patients have one row a record")
-    if not records or shape[1] < 2:
-        raise ValueError(f"there are records and two classes or more. Received: {shape}.")
-    for name, classes in (("truth", found.truth), ("predicted", found.predicted)):
+    """Predictions as arrays; ValueError if shapes, class numbers or probabilities do not fit."""
+    predictions = Predictions(
+        np.asarray(truth).astype(np.int64), np.asarray(probabilities, float),
+        np.asarray(predicted).astype(np.int64), np.asarray(patients).astype(str),
+    )  # fmt: skip
+    shape = predictions.probabilities.shape
+    lengths = {len(predictions.truth), len(predictions.predicted), len(predictions.patients)}
+    if len(shape) != 2 or lengths != {shape[0]}:
+        raise ValueError(
+            "Truth, probabilities, predicted and patients need one row per record. "
+            f"Received: probabilities {shape}, the others {sorted(lengths)}."
+        )
+    if not shape[0] or shape[1] < 2:
+        raise ValueError(f"Predictions need records and at least two classes. Received: {shape}.")
+    for name in ("truth", "predicted"):
+        classes = getattr(predictions, name)
         if classes.min() < 0 or classes.max() >= shape[1]:
-            raise ValueError(f"{name} holds class numbers from 0 to {shape[1] - 1}")
-    if not np.isfinite(found.probabilities).all():
-        raise ValueError("probabilities are finite numbers")
-    if np.abs(found.probabilities.sum(axis=1) - 1).max() > 1e-3 or found.probabilities.min() < 0:
-        raise ValueError("probabilities of a record are not negative and add up to 1")
-    return found
-
-
-def patient_numbers(patients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(sorted ids, number of each record's patient): the order of the columns of `times`."""
-    return np.unique(patients, return_inverse=True)
+            raise ValueError(f"A class number in {name} is not between 0 and {shape[1] - 1}.")
+    if not np.isfinite(predictions.probabilities).all():
+        raise ValueError("Some probabilities are not finite.")
+    sums = predictions.probabilities.sum(axis=1)
+    if np.abs(sums - 1).max() > 1e-3 or predictions.probabilities.min() < 0:
+        raise ValueError("Some probabilities are negative or do not add up to 1 in their record.")
+    return predictions
 
 
 def classifier_numbers(
-    given: Predictions, times: np.ndarray, ordered: bool = False
+    predictions: Predictions, times: np.ndarray, ordered: bool = False
 ) -> dict[str, np.ndarray]:
-    """(rows,) a number, (rows, classes) for `per_class_...`; row by row of `times`.
+    """Returns each number by name: (rows,), or (rows, classes) for `per_class_...`.
 
-    times: (rows, patients) whole numbers, patients in sorted order; row 0 is everybody once.
-    Memory is bounded: the ranks are taken a few rows at a time.
+    Args:
+        predictions: from `checked`.
+        times: (rows, patients) whole numbers: how often each patient counts; patients in sorted
+            order. Row 0 should be all ones, the data itself.
+        ordered: adds quadratic_kappa.
     """
-    class_count = given.probabilities.shape[1]
-    _, patient_of = patient_numbers(given.patients)
+    class_count = predictions.probabilities.shape[1]
+    _, patient_of = np.unique(predictions.patients, return_inverse=True)
     by_patient = counts.confusion_by_patient(
-        given.truth, given.predicted, given.patients, class_count
+        predictions.truth, predictions.predicted, predictions.patients, class_count
     )
-    confusions = resampled_confusions(by_patient, times)
+    confusions = resampled_confusions(by_patient, times)  # (rows, classes, classes)
     numbers = {
         "accuracy": counts.accuracy(confusions),
         "balanced_accuracy": counts.balanced_accuracy(confusions),
@@ -79,31 +80,28 @@ def classifier_numbers(
     }
     if ordered:
         numbers["quadratic_kappa"] = counts.quadratic_kappa(confusions)
-    numbers |= _ranking_numbers(given, patient_of, times)
-    weights = times.astype(float)
-    for name, measure in (
-        ("brier", probabilities.brier),
-        ("ece", probabilities.calibration_error),
-        ("log_loss", probabilities.log_loss),
-    ):
-        numbers[name] = measure(given.truth, given.probabilities, patient_of, weights)
-    return numbers
+    numbers |= _ranking_numbers(predictions, patient_of, times)
+    arrays = predictions.truth, predictions.probabilities, patient_of, times.astype(float)
+    return numbers | {
+        "brier": probabilities.brier(*arrays),
+        "ece": probabilities.calibration_error(*arrays),
+        "log_loss": probabilities.log_loss(*arrays),
+    }
 
 
-def _ranking_numbers(given: Predictions, patient_of, times) -> dict[str, np.ndarray]:
-    """Of the last class where there are two, else the mean over classes, each against the rest."""
-    class_count = given.probabilities.shape[1]
-    each = [
-        ranking(given.probabilities[:, label], given.truth == label, patient_of, times, SPECIFICITY)
-        for label in range(class_count)
+def _ranking_numbers(predictions: Predictions, patient_of, times) -> dict[str, np.ndarray]:
+    """With two classes of the last one, otherwise the mean over classes, each against the rest."""
+    rankings = [
+        ranking(scores, predictions.truth == label, patient_of, times, SPECIFICITY)
+        for label, scores in enumerate(predictions.probabilities.T)
     ]
-    auc = np.stack([one.auc for one in each], axis=1)  # (rows, classes)
-    precision = np.stack([one.average_precision for one in each], axis=1)
-    if class_count == 2:
+    auc = np.stack([of_class.auc for of_class in rankings], axis=1)  # (rows, classes)
+    precision = np.stack([of_class.average_precision for of_class in rankings], axis=1)
+    if len(rankings) == 2:
         return {
             "auc": auc[:, -1],
             "average_precision": precision[:, -1],
-            "sensitivity_at_specificity": each[-1].sensitivity,
+            "sensitivity_at_specificity": rankings[-1].sensitivity,
             "per_class_auc": auc,
         }
     return {

@@ -1,9 +1,8 @@
-"""Functions of confusion counts (..., true class, predicted class), vectorised over what leads.
+"""Metrics of confusion matrices: counts (..., true class, predicted class), vectorised over "...".
 
-A class without a denominator is NaN. Means over classes take one set of classes for all
-confusions that are given together: those for which any of them defines the number. So resamples of
-one set of patients are means of the same classes; one that lacks a class is NaN, and not a mean of
-the others.
+A class without a denominator is NaN. A mean over classes uses the same classes for all matrices given
+together: those for which any of them defines the number. So the resamples of one set of patients are
+means of the same classes, and a resample that lacks one of them is NaN.
 """
 
 import numpy as np
@@ -12,7 +11,10 @@ import numpy as np
 def confusion_by_patient(
     truth: np.ndarray, predicted: np.ndarray, patients: np.ndarray, class_count: int
 ) -> np.ndarray:
-    """(patients, true class, predicted class) counts; patients in sorted order."""
+    """Returns (patients, true class, predicted class) counts; patients in sorted order.
+
+    `truth` and `predicted` are (records,) class numbers, `patients` (records,) ids.
+    """
     names, patient_of = np.unique(patients.astype(str), return_inverse=True)
     counts = np.zeros((len(names), class_count, class_count))
     np.add.at(counts, (patient_of, truth, predicted), 1)
@@ -20,7 +22,7 @@ def confusion_by_patient(
 
 
 def accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share on the diagonal."""
+    """Share of correct records."""
     return ratio(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum(axis=(-2, -1)))
 
 
@@ -46,27 +48,27 @@ def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
 
 def f1_macro(confusion: np.ndarray) -> np.ndarray:
     """Mean F1 of the classes that occur or are predicted."""
-    return mean_over_classes(_f1_of_the_set(confusion))
+    return mean_over_classes(_f1_zero_if_only_predicted(confusion))
 
 
 def foreground_dice(confusion: np.ndarray) -> np.ndarray:
-    """Mean Dice of the labels but background (class 0), pixels of all images together."""
-    return mean_over_classes(_f1_of_the_set(confusion)[..., 1:])
+    """Mean Dice of all labels except background (class 0), over the pixels of all images together."""
+    return mean_over_classes(_f1_zero_if_only_predicted(confusion)[..., 1:])
 
 
 def kappa(confusion: np.ndarray) -> np.ndarray:
-    """Cohen's kappa, unweighted; NaN where agreement by chance is certain."""
+    """Cohen's kappa, unweighted; NaN where one class alone occurs and is predicted."""
     return _kappa(confusion, 1 - np.eye(confusion.shape[-1]))
 
 
 def quadratic_kappa(confusion: np.ndarray) -> np.ndarray:
-    """Cohen's kappa for ordered classes: a miss by k classes costs k squared (Cohen 1968)."""
-    place = np.arange(confusion.shape[-1])
-    return _kappa(confusion, (place[:, None] - place) ** 2)
+    """Cohen's kappa for ordered classes: an error by k classes costs k squared (Cohen 1968)."""
+    rank = np.arange(confusion.shape[-1])
+    return _kappa(confusion, (rank[:, None] - rank) ** 2)
 
 
 def mean_over_classes(values: np.ndarray) -> np.ndarray:
-    """Mean of (..., classes) over the classes that are finite in any row; NaN where one is not."""
+    """Mean of (..., classes) over the classes that are finite in any row; NaN in rows that lack one."""
     kept = np.isfinite(values).reshape(-1, values.shape[-1]).any(axis=0)
     return ratio(values[..., kept].sum(axis=-1), kept.sum())
 
@@ -82,20 +84,19 @@ def _hits(confusion: np.ndarray) -> np.ndarray:
 
 
 def _kappa(confusion: np.ndarray, costs: np.ndarray) -> np.ndarray:
-    """1 - cost seen / cost by chance; costs (classes, classes)."""
+    """1 - observed cost / cost by chance; costs (classes, classes)."""
     total = confusion.sum(axis=(-2, -1))
     true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    seen = (confusion * costs).sum(axis=(-2, -1))
+    observed = (confusion * costs).sum(axis=(-2, -1))
     by_chance = ((true @ costs) * predicted).sum(axis=-1)
-    return 1 - ratio(seen * total, by_chance)
+    return 1 - ratio(observed * total, by_chance)
 
 
-def _f1_of_the_set(confusion: np.ndarray) -> np.ndarray:
-    """F1 where a class that occurs in no confusion, but is predicted in some, is 0 in all of them.
+def _f1_zero_if_only_predicted(confusion: np.ndarray) -> np.ndarray:
+    """F1, where a class that no matrix contains but some predict is 0 in all of them.
 
-    A false alarm that was not drawn would else make its resample undefined.
+    Otherwise a resample without that false alarm would be undefined.
     """
-    f1 = f1_per_class(confusion)
-    together = confusion.reshape(-1, *confusion.shape[-2:]).sum(axis=0)
-    only_predicted = (together.sum(axis=1) == 0) & (together.sum(axis=0) > 0)
-    return np.where(only_predicted, 0.0, f1)
+    total = confusion.reshape(-1, *confusion.shape[-2:]).sum(axis=0)
+    only_predicted = (total.sum(axis=1) == 0) & (total.sum(axis=0) > 0)
+    return np.where(only_predicted, 0.0, f1_per_class(confusion))

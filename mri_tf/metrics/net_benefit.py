@@ -1,4 +1,4 @@
-"""What decisions by a probability are worth, threshold by threshold (Vickers and Elkin 2006)."""
+"""Net benefit of decisions by a probability, at one threshold or many: decision curves."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,15 @@ class DecisionCurve:
 def net_benefit(
     treated: np.ndarray, truth: np.ndarray, threshold: float, weights: np.ndarray | None = None
 ) -> float:
-    """True positives less false ones at the odds of the threshold, a record (Vickers and Elkin 2006).
+    """True positives minus false positives x odds of the threshold, per record.
 
-    `treated` and `truth` are (records,) bool; `weights` say how much a record counts, 1 on average.
+    Args:
+        treated: (records,) bool, whom the decision treats.
+        truth: (records,) bool, who has the disease.
+        threshold: probability in 0 <= t < 1.
+        weights: (records,) how much each record counts, 1 on average (default: all 1).
+
+    Source: Vickers and Elkin 2006.
     """
     weights = np.ones(len(truth)) if weights is None else weights
     hits, false_alarms = weights @ (treated & truth), weights @ (treated & ~truth)
@@ -30,31 +36,34 @@ def net_benefit(
 
 
 def decision_curve(
-    probabilities: np.ndarray,
-    truth: np.ndarray,
-    thresholds: np.ndarray | None = None,
+    probabilities: np.ndarray, truth: np.ndarray, thresholds: np.ndarray | None = None,
     prevalence: float | None = None,
-) -> DecisionCurve:
-    """Net benefit of treating where p(last class) reaches the threshold, of everybody, of nobody.
+) -> DecisionCurve:  # fmt: skip
+    """Net benefit of treating by the probability of the last of two classes, of treating all and none.
 
-    Two classes, (records, 2) calibrated probabilities at the prevalence of use; thresholds in
-    0 <= t < 1, by default 0.01, 0.02 ... 0.99. Where `prevalence` is not the records' own, each
-    class counts as often as it then would; both have to be there.
+    Args:
+        probabilities: (records, 2), calibrated for the prevalence of use.
+        truth: (records,) class numbers.
+        thresholds: in 0 <= t < 1 (default: 0.01, 0.02 ... 0.99).
+        prevalence: of the last class in use, if it differs from the records': weights the records, so
+            both classes must occur.
+
+    Raises:
+        InputError: there are not two classes.
     """
     if probabilities.shape[-1] != 2:
         raise InputError(
-            "A decision curve is for two classes.", probabilities.shape[-1], "Leave it away."
-        )
+            "A decision curve needs exactly two classes.", f"{probabilities.shape[-1]} classes",
+            "Leave out the decision curve.",
+        )  # fmt: skip
     thresholds = np.arange(1, 100) / 100 if thresholds is None else np.asarray(thresholds, float)
     sick, score = np.asarray(truth) == 1, probabilities[:, 1]
     weights = None
     if prevalence is not None:
         share = sick.mean()
         weights = np.where(sick, prevalence / share, (1 - prevalence) / (1 - share))
-    everybody = np.ones_like(sick)
-    return DecisionCurve(
-        thresholds=thresholds,
-        model=np.array([net_benefit(score >= each, sick, each, weights) for each in thresholds]),
-        treat_all=np.array([net_benefit(everybody, sick, each, weights) for each in thresholds]),
-        treat_none=np.zeros(len(thresholds)),
-    )
+    everyone = np.ones_like(sick)
+    model = [net_benefit(score >= threshold, sick, threshold, weights) for threshold in thresholds]
+    treat_all = [net_benefit(everyone, sick, threshold, weights) for threshold in thresholds]
+    none = np.zeros(len(thresholds))
+    return DecisionCurve(thresholds, np.array(model), np.array(treat_all), treat_none=none)

@@ -1,45 +1,46 @@
-"""Plain words about what a set's numbers cannot say."""
+"""Sentences on what the numbers of a set cannot show."""
 
 import numpy as np
 
-from mri_tf.metrics.intervals import highest_error_rate
+from mri_tf.metrics.intervals import clopper_pearson
 
 FEW_PATIENTS = 10
 FEW_OF_A_CLASS = 5
-WIDE = 0.5  # share of a number's scale: 1, of kappa's (from -1 to 1) 2
-NAMED = 5  # at most so many classes a list
+WIDE = 0.5  # share of the scale, which is 1 long, and 2 for kappa (-1 to 1)
+MAX_NAMES = 5  # in a list of classes
 
 
 def note(by_patient: np.ndarray, class_names: tuple[str, ...], headline: dict[str, dict]) -> str:
-    """One line, empty where nothing stands against the numbers.
+    """Returns the cautions about a set's numbers in one line, empty where there are none.
 
-    by_patient: (patients, true class, predicted class) counts; `headline`: numbers by name, whose
-    intervals are looked at.
+    Args:
+        by_patient: (patients, true class, predicted class) counts.
+        class_names: in the order of the counts.
+        headline: numbers of metrics.json by name, whose intervals are checked.
     """
     patients = len(by_patient)
     having = (by_patient.sum(axis=2) > 0).sum(axis=0)  # (classes,) patients
     notes = []
     if patients < FEW_PATIENTS:
-        people = "1 patient" if patients == 1 else f"{patients} patients"
-        notes.append(f"only {people}: the intervals are rough")
-    notes += _about_rare(class_names, having)
+        notes.append(f"only {_patients(patients)}: the intervals are rough")
+    notes += _on_rare_classes(class_names, having)
     if by_patient.sum() == np.trace(by_patient.sum(axis=0)):
-        most = 100 * highest_error_rate(patients)
+        highest = 100 * clopper_pearson(0, patients)[1]
         notes.append(
-            f"nothing was wrong: a bootstrap cannot show how sure that is; of patients like these "
-            f"up to {most:.2g} % may have an error (exact 95 % limit from {patients})"
+            "no error was observed, so a bootstrap cannot show the uncertainty; up to "
+            f"{highest:.2g} % of similar patients may have an error (exact 95 % limit from {patients})"
         )
     wide = [name for name, number in headline.items()
             if _width(number) > WIDE * (2 if "kappa" in name else 1)]
     if wide:
-        notes.append(f"{_list(wide)}: the interval is as wide as half the scale, the data cannot tell")
+        notes.append(f"{_list(wide)}: the interval covers more than half the scale")
     absent = [name for name, count in zip(class_names, having, strict=True) if count == 0]
     if absent:
-        notes.append(f"no record of {_list(absent)}: left out of the means unless predicted")
+        notes.append(f"no record of {_list(absent)}: left out of means over classes unless predicted")
     return "; ".join(notes)
 
 
-def _about_rare(class_names: tuple[str, ...], having: np.ndarray) -> list[str]:
+def _on_rare_classes(class_names: tuple[str, ...], having: np.ndarray) -> list[str]:
     rare = [
         (name, int(count)) for name, count in zip(class_names, having, strict=True)
         if 0 < count < FEW_OF_A_CLASS
@@ -48,13 +49,16 @@ def _about_rare(class_names: tuple[str, ...], having: np.ndarray) -> list[str]:
         return []
     if len(rare) == 1:
         name, count = rare[0]
-        people = "1 patient" if count == 1 else f"{count} patients"
-        return [f"class {name} has {people}: its numbers say almost nothing"]
+        return [f"class {name} has only {_patients(count)}: its numbers are hardly informative"]
     listed = _list([f"{name} ({count})" for name, count in rare])
     return [
         f"classes with fewer than {FEW_OF_A_CLASS} patients: {listed}: "
-        "their numbers say almost nothing"
+        "their numbers are hardly informative"
     ]
+
+
+def _patients(count: int) -> str:
+    return "1 patient" if count == 1 else f"{count} patients"
 
 
 def _width(number: dict) -> float:
@@ -62,5 +66,5 @@ def _width(number: dict) -> float:
 
 
 def _list(names: list[str]) -> str:
-    shown = ", ".join(names[:NAMED])
-    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
+    shown = ", ".join(names[:MAX_NAMES])
+    return shown if len(names) <= MAX_NAMES else f"{shown} and {len(names) - MAX_NAMES} more"

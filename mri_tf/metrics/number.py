@@ -1,27 +1,31 @@
-"""The one form of a number in metrics.json."""
+"""The form of a number in metrics.json."""
 
 import math
 
 
 def number(
-    value: float,
-    n: int,
-    interval: tuple[float, float] | None = None,
-    method: str | None = None,
-    reason: str = "",
-    unit: str = "patients",
-) -> dict:
-    """`{"value", "low", "high", "n", "unit", "method"}`, and `reason` where there is one to give.
+    value: float, n: int, interval: tuple[float, float] | None = None, method: str | None = None,
+    reason: str = "", unit: str = "patients",
+) -> dict:  # fmt: skip
+    """Returns `{"value", "low", "high", "n", "unit", "method"}` and, if there is one, `reason`.
 
-    JSON knows no NaN: what is undefined is None. `n` counts `unit`, what the interval is over;
-    `method` says how it was made: "bootstrap" (patients resampled whole) or "exact" (binomial).
-    `reason` says why there is no value or no interval, or what was left out of them. Raises
-    ValueError for a missing value or interval without a reason.
+    Args:
+        value: NaN where it is undefined; becomes None, as JSON has no NaN.
+        n: how many `unit` the interval is over.
+        interval: (low, high), None where there is none.
+        method: "bootstrap" (patients resampled whole) or "exact" (binomial).
+        reason: why value or interval is missing, or what was left out of them.
+
+    Raises:
+        ValueError: value or interval is missing without a reason.
+
+    >>> number(0.5, 12, (0.2, 0.8), "bootstrap")["low"]
+    0.2
     """
     defined = math.isfinite(value)
     low, high = interval if interval and defined else (None, None)
     if not reason and (not defined or low is None):
-        raise ValueError("a number without a value or without an interval has a reason")
+        raise ValueError("A number without a value or without an interval needs a reason.")
     result = {
         "value": float(value) if defined else None,
         "low": None if low is None else float(low),
@@ -34,5 +38,5 @@ def number(
 
 
 def joined(*reasons: str) -> str:
-    """Reasons in one line, those that are empty left out."""
+    """The reasons that are not empty, in one line."""
     return "; ".join(filter(None, reasons))

@@ -1,9 +1,9 @@
 """How well scores rank records: ROC-AUC, average precision, sensitivity at a fixed specificity.
 
-All under integer weights a patient, many weightings at a time: one sort of the records, then
-cumulative sums of the weights. Tied scores are one threshold. The definitions are scikit-learn's
-with `sample_weight`: trapezoids under the ROC curve through every threshold, and the sum of
-precision x step of recall without interpolation.
+Each is computed under many integer weightings of the patients at once, from one sort of the records
+and cumulative sums of weights. Tied scores are one threshold. The definitions are those of
+scikit-learn with `sample_weight`: trapezoids under the ROC curve through every threshold, and the sum
+of precision x step of recall without interpolation.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ CELLS_AT_ONCE = 2**20  # weightings x records in memory together
 
 
 class Ranking(NamedTuple):
-    """(weightings,) each; NaN where there is no weight on one of the two sides."""
+    """(weightings,) each; NaN where no positive or no negative record has a weight."""
 
     auc: np.ndarray
     average_precision: np.ndarray
@@ -24,27 +24,28 @@ class Ranking(NamedTuple):
 
 
 class _Order(NamedTuple):
-    """Records by falling score, cut at the thresholds that some positive record has."""
+    """Records by falling score, cut at the thresholds that are the score of a positive record."""
 
     patient_of: np.ndarray  # (records,)
     positive_patient_of: np.ndarray  # (positive records,)
-    first: np.ndarray  # (thresholds,) records above the threshold; the tied ones follow
-    last: np.ndarray  # (thresholds,) records at or above it
+    first: np.ndarray  # (thresholds,) how many records score above the threshold
+    last: np.ndarray  # (thresholds,) how many score at or above it
     positive_first: np.ndarray  # the same, among the positive records
     positive_last: np.ndarray
 
 
 def ranking(
-    scores: np.ndarray,
-    positive: np.ndarray,
-    patient_of: np.ndarray,
-    times: np.ndarray,
+    scores: np.ndarray, positive: np.ndarray, patient_of: np.ndarray, times: np.ndarray,
     specificity: float = 0.9,
-) -> Ranking:
-    """The three numbers under each row of `times` (weightings, patients), integers.
+) -> Ranking:  # fmt: skip
+    """Returns the three numbers under each weighting.
 
-    scores, positive (bool) and patient_of (patient numbers) have one entry a record. Sensitivity
-    is the highest that a threshold of the data reaches with at least the given specificity.
+    Args:
+        scores: (records,); a higher score means more likely positive.
+        positive: (records,) bool.
+        patient_of: (records,) patient numbers, the columns of `times`.
+        times: (weightings, patients) whole numbers.
+        specificity: the sensitivity is the highest at any threshold with at least this specificity.
     """
     order = _sorted(scores, positive, patient_of)
     rows = max(1, CELLS_AT_ONCE // max(len(scores), 1))
@@ -52,7 +53,7 @@ def ranking(
     heaviest = int(np.bincount(patient_of).max()) * int(times.sum(axis=1).max())
     times = times.astype(np.int32 if heaviest < 2**31 else np.int64)
     parts = [
-        _of_rows(order, times[start : start + rows], specificity)
+        _rank_rows(order, times[start : start + rows], specificity)
         for start in range(0, len(times), rows)
     ]
     return Ranking(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -63,15 +64,15 @@ def _sorted(scores: np.ndarray, positive: np.ndarray, patient_of: np.ndarray) ->
     scores, positive, patient_of = scores[falling], positive[falling], patient_of[falling]
     ends = np.append(np.flatnonzero(np.diff(scores)) + 1, len(scores))
     starts = np.insert(ends[:-1], 0, 0)
-    seen = np.insert(np.cumsum(positive), 0, 0)
-    # Without a positive record at it, a threshold moves neither recall nor sensitivity, and the
-    # area that it cuts off is that of the thresholds around it.
-    useful = seen[ends] > seen[starts]
+    hits = np.insert(np.cumsum(positive), 0, 0)
+    # A threshold without a positive record changes neither recall nor sensitivity, and its part of
+    # the area is counted with the thresholds around it.
+    useful = hits[ends] > hits[starts]
     starts, ends = starts[useful], ends[useful]
-    return _Order(patient_of, patient_of[positive], starts, ends, seen[starts], seen[ends])
+    return _Order(patient_of, patient_of[positive], starts, ends, hits[starts], hits[ends])
 
 
-def _of_rows(order: _Order, times: np.ndarray, specificity: float) -> tuple[np.ndarray, ...]:
+def _rank_rows(order: _Order, times: np.ndarray, specificity: float) -> tuple[np.ndarray, ...]:
     every = _sums(times, order.patient_of)  # (rows, records + 1)
     positives = _sums(times, order.positive_patient_of)  # (rows, positive records + 1)
     hits_before = positives[:, order.positive_first]  # (rows, thresholds)
@@ -86,7 +87,7 @@ def _of_rows(order: _Order, times: np.ndarray, specificity: float) -> tuple[np.n
     auc = ratio((gained * below).sum(axis=1), positive_total * negative_total)
     precision = hits / np.maximum(called, 1)
     average_precision = ratio((gained * precision).sum(axis=1), positive_total)
-    # A share of a count may miss a whole number by rounding: 0.1 x 30 false alarms are allowed 3.
+    # 1e-9 against rounding: a specificity of 0.9 allows 3 false alarms in 30 records.
     allowed = (1 - specificity) * negative_total + 1e-9
     reached = np.where(alarms <= allowed[:, None], hits, 0)
     sensitivity = ratio(reached.max(axis=1, initial=0), positive_total)

@@ -1,9 +1,9 @@
-"""One cell of a study: `python -m mri_tf.train` in processes of its own, and the row it gives.
+"""Cells of a study: each is trained by subprocesses and gives one row of results.
 
-A cell is a subprocess, so that its death is a return code, its seeds and threads are its own and
-its memory comes back. A tuned cell searches first, on its own training and validation side. A job is
-a dictionary of plain values: it goes to a thread of this machine or to a Dask worker that sees the
-same disk.
+A cell runs `python -m mri_tf.train` as a subprocess, so that a crash is only a return code, seeds and
+threads are not shared, and the memory is freed. A tuned cell first searches values on its training and
+validation side. A job is a dictionary of plain values: it can be sent to a thread of this machine or
+to a Dask worker that sees the same disk.
 """
 
 import csv
@@ -11,35 +11,81 @@ import fcntl
 import json
 import math
 import shutil
+import sys
 import time
+from concurrent.futures import Executor, Future, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
+from mri_tf.core.progress import progress
 from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
 from mri_tf.store.run import FEATURES, METRICS, PREDICTIONS, open_run
 
 ROW, LOG, LOCK, SPLIT = "row.json", "log.txt", ".lock", "split.json"
 SEARCH = "search"  # folder of a tuned cell's search
 DONE, FAILED = "done", "failed"
-SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_LOOKS = 1.0  # while another process trains the cell
 KEPT = {"run.json", METRICS, PREDICTIONS, "history.csv"}  # of a run, with --keep metrics
 OPTIMISTIC = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean")
 
 
-def run_cell(job: dict) -> dict:
-    """The row of a job, finished now or before; a failure is a row too, with its reason.
+def run_all(pool: Executor, jobs: list[dict], label: str) -> dict[str, dict]:
+    """Runs the jobs that are not finished and returns all rows by job name.
 
-    A job holds `folder`, `arguments` of train without seed, split file and output, `search` (those of
-    a search before it, or none), `split` (the values of that file), `seeds` (one a restart), `threads`,
-    `identity`, `keep` and `row`, the columns that are known before. The restart with the lowest
-    validation loss gives the row; the best numbers of all restarts on the reported side stand beside
-    it as `optimistic_...`.
+    A job that the pool loses becomes a failed row and the others go on.
+
+    Args:
+        pool: threads of this machine, or a Dask cluster.
+        jobs: as `run_cell` takes them.
+        label: what the progress bar calls them.
+
+    Raises:
+        InputError: a job's folder belongs to another study.
+    """
+    rows = {job["name"]: row for job in jobs if (row := finished_row(job)) is not None}
+    waiting: dict[Future, dict] = {}
+    with progress(label, len(jobs)) as advance:
+        if rows:
+            advance(len(rows), "done before")
+        for job in jobs:
+            if job["name"] not in rows:
+                waiting[pool.submit(run_cell, job)] = job
+        try:
+            for future in as_completed(waiting):
+                job = waiting[future]
+                try:
+                    row = future.result()
+                except (InputError, KeyboardInterrupt):
+                    raise
+                except Exception as error:
+                    # The text may name hosts and paths: it goes to the terminal, not into a report.
+                    print(f"{job['name']}: {error}", file=sys.stderr)
+                    row = {**job["row"], "status": FAILED, "reason": type(error).__name__}
+                rows[job["name"]] = row
+                advance(len(rows), f"{job['name']} {row['status']} {row['reason']}".rstrip())
+        finally:
+            for future in waiting:
+                future.cancel()
+    return rows
+
+
+def run_cell(job: dict) -> dict:
+    """Returns the row of a job, after training it unless it is finished; a failure is a row too.
+
+    The restart with the lowest validation loss gives the row. The best numbers of all restarts on the
+    test side stand beside it as `optimistic_...`.
+
+    Args:
+        job: `folder`; `arguments` of mri_tf.train without seed, split file and output; `search`, the
+            arguments of a search before it, or none; `split`, the values of the split file; `seeds`,
+            one per restart; `threads`; `identity`; `keep` (runs or metrics); `row`, the columns
+            that are known before training.
     """
     folder = Path(job["folder"])
     folder.mkdir(parents=True, exist_ok=True)
-    with _held(folder) as lock:
+    with _locked(folder) as lock:
         row = finished_row(job)
         return _run(job, folder, lock) if row is None else row
 
@@ -49,65 +95,71 @@ def _run(job: dict, folder: Path, lock: int) -> dict:
     write_atomic(folder / SPLIT, json.dumps(job["split"], indent=1).encode())
     start = time.monotonic()
     runs = []
-    found, reason = _search(job, folder, lock)
+    tuned, reason = _search(job, folder, lock)
     for seed in job["seeds"]:
-        reason = reason or _train(job, seed, found, lock)
+        reason = reason or _train(job, seed, tuned, lock)
         if reason:
             seconds = time.monotonic() - start
             return {**job["row"], "seed": seed, "seconds": seconds, "status": FAILED, "reason": reason}
         runs.append(folder / f"s{seed}")
     chosen = min(runs, key=_validation_loss)
-    values = {out: _numbers(out) for out in runs}
+    numbers_of = {run: _numbers(run) for run in runs}
     row = {
         **job["row"],
         **_facts(chosen),
         "seconds": time.monotonic() - start,
         "status": DONE,
         "reason": "",
-        **({"tuned": json.dumps(found)} if found else {}),
-        **values[chosen],
+        **({"tuned": json.dumps(tuned)} if tuned else {}),
+        **numbers_of[chosen],
     }
-    if len(runs) > 1:
-        for name in OPTIMISTIC:
-            found = [numbers[name] for numbers in values.values() if numbers.get(name) is not None]
-            if found:
-                row[f"optimistic_{name}"] = max(found)
-    for out in runs:
-        _tidy(out, whole=job["keep"] == "runs" and out == chosen)
-    restarts = [{"seed": int(out.name[1:]), **numbers} for out, numbers in values.items()]
+    for name in OPTIMISTIC if len(runs) > 1 else ():
+        values = [numbers[name] for numbers in numbers_of.values() if numbers.get(name) is not None]
+        if values:
+            row[f"optimistic_{name}"] = max(values)
+    for run in runs:
+        _tidy(run, whole=job["keep"] == "runs" and run == chosen)
+    restarts = [{"seed": int(run.name[1:]), **numbers} for run, numbers in numbers_of.items()]
     saved = {"identity": job["identity"], "run": chosen.name, "row": row, "restarts": restarts}
     _save(folder, saved)
     return row
 
 
 def finished_row(job: dict) -> dict | None:
-    """The row of a job that is done; raises InputError if its folder was begun by another study."""
-    path = Path(job["folder"]) / ROW
-    if not path.is_file():
+    """The row of a finished job, otherwise None; InputError if its folder is of another study."""
+    folder = Path(job["folder"])
+    if not (folder / ROW).is_file():
         return None
-    saved = json.loads(path.read_text(encoding="utf-8"))
+    saved = _saved(job)
     if saved["identity"] != job["identity"]:
         raise InputError(
-            "A study folder holds one study.",
-            f"{path.parent} of another task, data, split or seed",
-            "Name another --out, or remove the folder.",
+            "This folder belongs to another study.",
+            f"{folder}, made with another task, data, split or seed",
+            "Choose another --out folder, or remove this one.",
         )
     return saved["row"]
 
 
 def run_of(job: dict) -> Path:
     """The run folder that gave a finished job's row."""
-    folder = Path(job["folder"])
-    return folder / json.loads((folder / ROW).read_text(encoding="utf-8"))["run"]
+    return Path(job["folder"]) / _saved(job)["run"]
 
 
 def restarts_of(job: dict) -> list[dict]:
     """`seed` and the numbers of every restart of a finished job."""
-    return json.loads((Path(job["folder"]) / ROW).read_text(encoding="utf-8"))["restarts"]
+    return _saved(job)["restarts"]
+
+
+def _saved(job: dict) -> dict:
+    return json.loads((Path(job["folder"]) / ROW).read_text(encoding="utf-8"))
+
+
+def _save(folder: Path, values: dict) -> None:
+    write_atomic(folder / ROW, json.dumps(values, indent=1).encode())
 
 
 def _search(job: dict, folder: Path, lock: int) -> tuple[dict, str]:
-    """(the best values of a search on the cell's training and validation side, why it failed)."""
+    """(the best values found on the cell's training and validation side, why the search failed)."""
     if not job["search"]:
         return {}, ""
     home = folder / SEARCH
@@ -121,7 +173,7 @@ def _search(job: dict, folder: Path, lock: int) -> tuple[dict, str]:
 
 
 def _train(job: dict, seed: int, values: dict, lock: int) -> str:
-    """Trains one restart with `values` of the task; returns why it failed, or nothing."""
+    """Trains one restart with `values` of the task; returns why it failed, or an empty string."""
     folder = Path(job["folder"])
     arguments = [
         *job["arguments"], "--split-file", str(folder / SPLIT), "--seed", str(seed),
@@ -133,10 +185,11 @@ def _train(job: dict, seed: int, values: dict, lock: int) -> str:
 
 
 @contextmanager
-def _held(folder: Path):
-    """The lock of a cell, as a file descriptor; a process that is given it too holds it as well.
+def _locked(folder: Path):
+    """Waits for the lock of a cell and yields its file descriptor.
 
-    So a train process whose study or worker was killed keeps the cell to itself until it ends.
+    A training process inherits the descriptor. If its study or worker is killed, it keeps the cell
+    locked until it ends.
     """
     with (folder / LOCK).open("w") as file:
         while True:
@@ -149,13 +202,9 @@ def _held(folder: Path):
         yield file.fileno()
 
 
-def _save(folder: Path, values: dict) -> None:
-    write_atomic(folder / ROW, json.dumps(values, indent=1).encode())
-
-
-def _facts(out: Path) -> dict:
-    # Not open_finished: with --keep metrics a study killed before it wrote the row left no weights.
-    values = open_run(out).values
+def _facts(run: Path) -> dict:
+    # Not open_finished: with --keep metrics, a study killed before it wrote the row left no weights.
+    values = open_run(run).values
     return {
         "seed": values["seed"],
         "n_train": len(values["sides"]["train"]),
@@ -167,44 +216,38 @@ def _facts(out: Path) -> dict:
     }
 
 
-def _numbers(out: Path) -> dict[str, float | str | None]:
-    """One column a metric: `accuracy`, ..., and `f1_<class>` (or `dice_<class>`,
-    `hausdorff95_<class>`) a class.
+def _numbers(run: Path) -> dict[str, float | str | None]:
+    """A column for each metric, and `f1_<class>` or `dice_<class>` and `hausdorff95_<class>`.
 
-    An undefined one is None and `<metric>_reason` says why.
+    An undefined metric is None and `<metric>_reason` says why.
     """
-    metrics = json.loads((out / METRICS).read_text(encoding="utf-8"))
-    row = {name: _value(found) for name, found in metrics.items() if _is_number(found)}
+    metrics = json.loads((run / METRICS).read_text(encoding="utf-8"))
+    row = {}
+    for name, metric in metrics.items():
+        if isinstance(metric, float) or (isinstance(metric, dict) and "value" in metric):
+            row[name] = metric["value"] if isinstance(metric, dict) else metric
     for name in [name for name, value in row.items() if value is None]:
         row[f"{name}_reason"] = metrics[name].get("reason") or ""
-    for name, found in metrics.get("per_class", {}).items():
+    for name, of_class in metrics.get("per_class", {}).items():
         for kind in ("f1", "dice", "hausdorff95"):
-            if kind in found:
-                row[f"{kind}_{name}"] = _value(found[kind])
+            if kind in of_class:
+                row[f"{kind}_{name}"] = of_class[kind]["value"]
     return row
 
 
-def _is_number(found) -> bool:
-    return (isinstance(found, dict) and "value" in found) or isinstance(found, float)
-
-
-def _value(found) -> float | None:
-    return found["value"] if isinstance(found, dict) else found
-
-
-def _validation_loss(out: Path) -> float:
-    """Of the epoch whose weights were kept: the lowest."""
-    with (out / "history.csv").open(encoding="utf-8", newline="") as file:
+def _validation_loss(run: Path) -> float:
+    """The lowest validation loss: that of the epoch whose weights were kept."""
+    with (run / "history.csv").open(encoding="utf-8", newline="") as file:
         losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
     return min(filter(math.isfinite, losses), default=math.inf)
 
 
-def _tidy(out: Path, whole: bool) -> None:
+def _tidy(run: Path, whole: bool) -> None:
     """Removes what a study does not need of a run: TensorBoard logs, and weights unless `whole`."""
-    shutil.rmtree(out / "tensorboard", ignore_errors=True)
+    shutil.rmtree(run / "tensorboard", ignore_errors=True)
     if whole:
         return
-    shutil.rmtree(out / FEATURES, ignore_errors=True)
-    for path in out.iterdir():
+    shutil.rmtree(run / FEATURES, ignore_errors=True)
+    for path in run.iterdir():
         if path.is_file() and path.name not in KEPT:
             path.unlink()

@@ -13,33 +13,33 @@ from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
 
-TUNED = "+tuned"  # ends the name of a variant whose values are searched inside each fold
-WHOLE = 0  # the training size of a cell that is not limited
-LONGEST_NAME = 80  # letters of a variant in a file name
+TUNED = "+tuned"  # suffix of a variant whose values are searched inside each fold
+WHOLE = 0  # training size of a cell that trains on all records
+LONGEST_NAME = 80  # characters of a variant in a file name
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study's flags ask for."""
+    """What a study compares, as its flags say."""
 
-    variants: tuple[str, ...]  # each "a,b" as --variant takes it; BASE_VARIANT for none
-    folds: int  # 1: a random split a repeat, in the task's fractions
+    variants: tuple[str, ...]  # each "a,b" as --variant takes it; BASE_VARIANT: no variant
+    folds: int  # 1: the split column, or a random split per repeat in the task's fractions
     repeats: int
-    train_sizes: tuple[int, ...]  # records a class; WHOLE for all
-    keep_all: tuple[str, ...]  # classes that no training size limits
+    train_sizes: tuple[int, ...]  # records per class; WHOLE for all
+    keep_all: tuple[str, ...]  # classes that train_sizes do not limit
     restarts: int
     seed: int
-    trials: int = 0  # of the search of each tuned variant
+    trials: int = 0  # of the search in each tuned cell
 
     def seeds(self, repeat: int) -> list[int]:
-        """Of a cell's restarts; the same for every variant, fold and size."""
+        """Seeds of a cell's restarts: the same for every variant, fold and size."""
         first = self.seed + repeat * self.restarts
         return list(range(first, first + self.restarts))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a study: one variant on one fold of one repeat at one training size."""
+    """One variant on one fold of one repeat at one training size."""
 
     variant: str
     repeat: int
@@ -48,13 +48,13 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Also the name of its folder."""
+        """Its name in results, and of its folder."""
         size = f"-n{self.train_size}" if self.train_size else ""
         return f"{file_name(self.variant)}-r{self.repeat}-f{self.fold}{size}"
 
 
 def file_name(variant: str) -> str:
-    """A variant as part of a file name: another for every variant, whatever its letters."""
+    """A variant as part of a file name: different for every variant, whatever its characters."""
     plain = re.sub(r"[^A-Za-z0-9_.,-]", "_", variant)
     if plain != variant or len(plain) > LONGEST_NAME:
         plain = f"{plain[:LONGEST_NAME]}-{fingerprint(variant)[:8]}"
@@ -62,7 +62,7 @@ def file_name(variant: str) -> str:
 
 
 def cells_of(plan: Plan) -> list[Cell]:
-    """Every cell; all variants of one split after another, so that an early stop is still paired."""
+    """Every cell, split by split, so that the variants of a study that stops early can be paired."""
     return [
         Cell(variant, repeat, fold, size)
         for repeat in range(plan.repeats)
@@ -75,90 +75,102 @@ def cells_of(plan: Plan) -> list[Cell]:
 def fold_patients(
     prepared: Prepared, task: Task, plan: Plan, common: set[str]
 ) -> dict[tuple[int, int], dict[str, list[str]]]:
-    """(repeat, fold) -> patients a side; patients and groups whole, classes stratified.
+    """Assigns patients to the sides of every fold, whole and with classes stratified.
 
-    Of each repeat every patient is in the test side of one fold. What a fold does not test is
-    split into training and validation side in the proportion of the task. `common` are the
-    patients that the prepared sets of all variants hold. With one fold, a `split` column says
-    the sides of every repeat, else each repeat is a random split of its own.
+    In each repeat every patient is in the test side of one fold; the rest is split into training and
+    validation side in the proportion of the task. With one fold, a `split` column gives the sides of
+    every repeat; without such a column each repeat is a random split.
 
-    Raises InputError if there are fewer patients (or groups) than folds.
+    Args:
+        prepared: the set whose classes and groups are looked at; patients of a group stay together.
+        common: the patients that the prepared sets of all variants hold.
+
+    Returns:
+        (repeat, fold) -> {side: patients}.
+
+    Raises:
+        InputError: there are fewer patients (or groups) than folds, or than sides.
     """
-    there = np.flatnonzero(np.isin(prepared.patients, sorted(common)))
-    labels, patients = prepared.labels[there], prepared.patients[there]
-    units = units_of(prepared, "group")[there]
+    positions = np.flatnonzero(np.isin(prepared.patients, sorted(common)))
+    labels, patients = prepared.labels[positions], prepared.patients[positions]
+    units = units_of(prepared, "group")[positions]
     _check_enough(units, plan)
     if plan.folds == 1 and any(prepared.splits):
-        sides = split_by_column(patients, prepared.groups[there], prepared.splits[there])
-        return {(repeat, 0): _named(patients, sides) for repeat in range(plan.repeats)}
-    found = {}
+        sides = split_by_column(patients, prepared.groups[positions], prepared.splits[positions])
+        return {(repeat, 0): _patients_by_side(patients, sides) for repeat in range(plan.repeats)}
+    patients_of = {}
     train, validation, _ = task.split_fractions
     inner = (train / (train + validation), validation / (train + validation))
     for repeat in range(plan.repeats):
         if plan.folds == 1:
             sides = split_units(units, labels, task.split_fractions, [plan.seed, repeat])
-            found[repeat, 0] = _named(patients, sides)
+            patients_of[repeat, 0] = _patients_by_side(patients, sides)
             continue
         tests = split_units(units, labels, (1 / plan.folds,) * plan.folds, [plan.seed, repeat])
         for fold, test in enumerate(tests):
-            rest = np.setdiff1d(np.arange(len(there)), test)
+            rest = np.setdiff1d(np.arange(len(positions)), test)
             if len(np.unique(units[rest])) < 2:
                 raise InputError(
-                    "Every fold leaves at least two patients (or groups) for training and validation.",
+                    "A fold leaves fewer than two patients (or groups) for training and validation.",
                     f"1 in fold {fold} of {plan.folds}", "Use more --folds, or add patients.",
                 )  # fmt: skip
-            seed = [plan.seed, repeat, fold]
-            sides = split_units(units[rest], labels[rest], inner, seed)
-            found[repeat, fold] = _named(patients, [rest[sides[0]], rest[sides[1]], test])
-    return found
+            sides = split_units(units[rest], labels[rest], inner, [plan.seed, repeat, fold])
+            sides = [rest[sides[0]], rest[sides[1]], test]
+            patients_of[repeat, fold] = _patients_by_side(patients, sides)
+    return patients_of
 
 
 def split_file(plan: Plan, class_names: tuple[str, ...], patients: dict, cell: Cell) -> dict:
-    """The values of a cell's --split-file."""
+    """The content of a cell's --split-file; `patients` is {side: patients} of its fold."""
     values = dict(patients)
     if cell.train_size:
         limited = [name for name in class_names if name not in plan.keep_all]
         values["limit"] = {
             "per_class": dict.fromkeys(limited, cell.train_size),
-            "seed": plan.seed + cell.repeat,  # smaller sizes are part of larger ones
+            "seed": plan.seed + cell.repeat,  # so that larger sizes contain the smaller ones
         }
     return values
 
 
 def check_plan(plan: Plan, tasks: list[Task]) -> None:
-    """Raises InputError for flags that do not fit the task, or variants that cannot be compared."""
+    """Raises InputError for flags that do not fit the task, or variants that cannot be compared.
+
+    `tasks` are those of `plan.variants`, in their order.
+    """
     task = tasks[0]
-    for name, other in zip(plan.variants, tasks, strict=True):
-        if (other.kind, other.class_names) != (task.kind, task.class_names):
+    for name, of_variant in zip(plan.variants, tasks, strict=True):
+        if (of_variant.kind, of_variant.class_names) != (task.kind, task.class_names):
             raise InputError(
-                "The variants of a study have the same kind and classes.",
-                f"{name} of {other.kind}: {', '.join(other.class_names)}",
-                "Compare them in studies of their own.",
+                f"The variants differ in kind or classes from the first, {plan.variants[0]}.",
+                f"{name}: {of_variant.kind} of {', '.join(of_variant.class_names)}",
+                "Compare only variants with the same kind and classes in one study.",
             )
     unknown = sorted(set(plan.keep_all) - set(task.class_names))
     if unknown:
         raise InputError(
-            "--keep-all names classes of the task.", first_few(unknown),
-            f"Classes: {', '.join(task.class_names)}.",
+            "--keep-all names classes that the task does not have.", first_few(unknown),
+            f"Choose from {', '.join(task.class_names)}.",
         )  # fmt: skip
     if plan.train_sizes != (WHOLE,) and task.kind == "segmentation":
-        raise InputError("--train-sizes is for classifiers.", task.name, "Leave it away.")
+        raise InputError(
+            "--train-sizes is for classification tasks only.", f"the segmentation task {task.name}",
+            "Leave out --train-sizes.",
+        )  # fmt: skip
     if plan.keep_all and plan.train_sizes == (WHOLE,):
         raise InputError(
-            "--keep-all goes with --train-sizes.", ",".join(plan.keep_all), "Add --train-sizes."
-        )
+            "--keep-all has no effect without --train-sizes.", ",".join(plan.keep_all),
+            "Add --train-sizes, or leave out --keep-all.",
+        )  # fmt: skip
 
 
 def _check_enough(units: np.ndarray, plan: Plan) -> None:
     count = len(np.unique(units))
     if count < max(plan.folds, len(SIDES)):
         raise InputError(
-            "A study needs at least as many patients (or groups) as folds, and three.",
+            "There are too few patients (or groups): a study needs at least 3, and one for each fold.",
             f"{count} for {plan.folds} folds", "Use fewer --folds, or add patients.",
         )  # fmt: skip
 
 
-def _named(patients: np.ndarray, sides: list[np.ndarray]) -> dict[str, list[str]]:
-    return {
-        name: sorted(set(patients[side])) for name, side in zip(SIDES, sides, strict=True)
-    }
+def _patients_by_side(patients: np.ndarray, sides: list[np.ndarray]) -> dict[str, list[str]]:
+    return {name: sorted(set(patients[side])) for name, side in zip(SIDES, sides, strict=True)}

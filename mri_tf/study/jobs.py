@@ -1,4 +1,4 @@
-"""From a study's plan to jobs: splits, pre-trainings that cells share, and train commands."""
+"""The jobs of a study: pre-trainings that cells share, and one training command for each cell."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,95 +15,97 @@ from mri_tf.train.datasets import LoadedTask
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant of a study: its task and its prepared sets."""
+    """One variant of a study: its task and prepared set, and those of a feature network."""
 
     name: str
-    given: LoadedTask
+    loaded: LoadedTask
     prepared: Prepared
-    feature_given: LoadedTask | None
+    feature_loaded: LoadedTask | None
     feature_prepared: Prepared | None
     skipped: tuple = ()  # inputs that could not be read, with their reasons
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where and how a study's processes run: values of its flags."""
+class JobOptions:
+    """Where and how the processes of a study run, as its flags say."""
 
-    out: Path
-    assignments: tuple[str, ...]  # of --set
-    threads: int
-    keep: str
+    out: Path  # absolute
+    assignments: tuple[str, ...]  # KEY=VALUE of --set
+    threads: int  # per cell
+    keep: str  # "runs" or "metrics"
 
 
 def cell_jobs(
-    variants: dict[str, Variant], plan: Plan, sides: dict, place: Place
+    variants: dict[str, Variant], plan: Plan, sides: dict, options: JobOptions
 ) -> tuple[list[dict], list[dict]]:
-    """(pre-trainings, cells) as jobs of `cells.run_cell`; nothing is written.
+    """Returns the jobs of a study without writing anything: (pre-trainings, cells) for `cell.run_cell`.
 
-    A pre-training holds nobody of its fold's validation and test side, and cells whose feature
-    task and patients are equal share one. Each cell's `needs` names its pre-training, or nothing.
+    A pre-training uses no patient of its fold's validation and test side. Cells with the same feature
+    task and patients share one; a cell's `needs` is its name, or empty.
+
+    Args:
+        variants: by name, every name of `plan.variants`.
+        sides: (repeat, fold) -> {side: patients}, from `design.fold_patients`.
     """
     features: dict[tuple[str, int, int], dict] = {}
     for name, variant in variants.items():
-        if variant.feature_given:
+        if variant.feature_loaded:
             for (repeat, fold), patients in sides.items():
-                features[name, repeat, fold] = _feature_job(variant, patients, plan, place)
+                features[name, repeat, fold] = _feature_job(variant, patients, plan, options)
     jobs = []
     for cell in cells_of(plan):
         needed = features.get((cell.variant, cell.repeat, cell.fold))
         patients = sides[cell.repeat, cell.fold]
-        jobs.append(_cell_job(variants[cell.variant], cell, patients, plan, place, needed))
+        jobs.append(_cell_job(variants[cell.variant], cell, patients, plan, options, needed))
     return list({job["name"]: job for job in features.values()}.values()), jobs
 
 
-def _feature_job(variant: Variant, patients: dict, plan: Plan, place: Place) -> dict:
-    given, prepared = variant.feature_given, variant.feature_prepared
+def _feature_job(variant: Variant, patients: dict, plan: Plan, options: JobOptions) -> dict:
+    loaded, prepared = variant.feature_loaded, variant.feature_prepared
     records = split_by_patients(patients, variant.prepared.patients, variant.prepared.groups)
-    own = sides_for_features(prepared, given.task, variant.prepared, records, plan.seed)
+    sides = sides_for_features(prepared, loaded.task, variant.prepared, records, plan.seed)
     values = {
         side: sorted(set(prepared.patients[positions]))
-        for side, positions in zip(SIDES, own.records, strict=True)
+        for side, positions in zip(SIDES, sides.records, strict=True)
     }
     identity = fingerprint(
-        [task_fingerprint(given.task), prepared.content_fingerprint(), values, plan.seed]
+        [task_fingerprint(loaded.task), prepared.content_fingerprint(), values, plan.seed]
     )
-    name = f"{given.task.name}-{identity[:8]}"
-    settings = [f"{key}={value}" for key, value in variant.given.task.features.items()]
+    name = f"{loaded.task.name}-{identity[:8]}"
+    settings = [f"{key}={value}" for key, value in variant.loaded.task.features.items()]
     return {
         "name": name,
-        "folder": str(place.out / "features" / name),
+        "folder": str(options.out / "features" / name),
         "arguments": [
-            "--task", str(given.file), "--data", str(prepared.folder.absolute()),
+            "--task", str(loaded.file), "--data", str(prepared.folder.absolute()),
             *(["--set", *settings] if settings else []),
         ],
         "search": [],
         "split": values,
         "seeds": [plan.seed],
-        "threads": place.threads,
+        "threads": options.threads,
         "identity": identity,
         "keep": "runs",
         "needs": "",
-        "row": {"task": given.task.name, "variant": name},
+        "row": {"task": loaded.task.name, "variant": name},
     }  # fmt: skip
 
 
 def _cell_job(
-    variant: Variant, cell: Cell, patients: dict, plan: Plan, place: Place, features: dict | None
+    variant: Variant, cell: Cell, patients: dict, plan: Plan, options: JobOptions, features: dict | None
 ) -> dict:
-    task = variant.given.task
+    task = variant.loaded.task
     values = split_file(plan, task.class_names, patients, cell)
-    # The file, not what --task said: a worker of a cluster may work in another folder.
-    arguments = [
-        "--task", str(variant.given.file), "--data", str(variant.prepared.folder.absolute())
-    ]  # fmt: skip
+    # The task file and not the --task value: a cluster worker may run in another folder.
+    arguments = ["--task", str(variant.loaded.file), "--data", str(variant.prepared.folder.absolute())]
     name = cell.variant.removesuffix(TUNED)
     if name != BASE_VARIANT:
         arguments.append(f"--variant={name}")
     if features:
         weights = Path(features["folder"]) / f"s{features['seeds'][0]}"
         arguments += ["--features", str(weights)]
-    if place.assignments:
-        arguments += ["--set", *place.assignments]
+    if options.assignments:
+        arguments += ["--set", *options.assignments]
     seeds = plan.seeds(cell.repeat)
     search = []
     if name != cell.variant:
@@ -116,21 +118,15 @@ def _cell_job(
     )  # fmt: skip
     return {
         "name": cell.name,
-        "folder": str(place.out / "cells" / cell.name),
+        "folder": str(options.out / "cells" / cell.name),
         "arguments": arguments,
         "search": search,
         "split": values,
         "seeds": seeds,
-        "threads": place.threads,
+        "threads": options.threads,
         "identity": identity,
-        "keep": place.keep,
+        "keep": options.keep,
         "needs": features["name"] if features else "",
-        "row": {
-            "cell": cell.name,
-            "task": task.name,
-            "variant": cell.variant,
-            "fold": cell.fold,
-            "repeat": cell.repeat,
-            "train_size": cell.train_size or None,
-        },
-    }
+        "row": {"cell": cell.name, "task": task.name, "variant": cell.variant, "fold": cell.fold,
+                "repeat": cell.repeat, "train_size": cell.train_size or None},
+    }  # fmt: skip

@@ -1,7 +1,7 @@
-"""Markdown tables from tidy data: numbers that others counted, laid out so that nothing is hidden.
+"""Markdown tables of metrics that are already computed.
 
-A failed cell and an undefined number are named where they would have stood, never averaged in
-silence; the majority class stands beside every accuracy.
+A failed cell or an undefined number is named in its place and left out of averages openly; the
+accuracy of always predicting the largest class stands beside every accuracy.
 """
 
 from mri_tf.tables.classes import class_table, confusion_table
@@ -10,14 +10,6 @@ from mri_tf.tables.run import format_interval, run_page, summary
 from mri_tf.tables.study import left_out, paired_table, score_table, spread_table
 
 __all__ = [
-    "class_table",
-    "confusion_table",
-    "format_interval",
-    "left_out",
-    "markdown",
-    "paired_table",
-    "run_page",
-    "score_table",
-    "spread_table",
-    "summary",
-]
+    "class_table", "confusion_table", "format_interval", "left_out", "markdown", "paired_table",
+    "run_page", "score_table", "spread_table", "summary",
+]  # fmt: skip

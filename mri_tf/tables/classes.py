@@ -1,10 +1,10 @@
-"""Tables of confusion counts: recipe D's numbers a class, recipe B's matrix as mean ± SD."""
+"""Tables made from confusion matrices: precision, recall and F1 of each class, and the matrix."""
 
 import numpy as np
 
-from mri_tf.tables.layout import many, markdown, mean_sd, with_notes
+from mri_tf.tables.layout import markdown, mean_sd, plural, with_notes
 
-WHY = {
+WHY_UNDEFINED = {
     "precision": "never predicted",
     "recall": "no record",
     "F1": "no record and never predicted",
@@ -12,11 +12,13 @@ WHY = {
 
 
 def class_table(confusions: np.ndarray, class_names: tuple[str, ...]) -> str:
-    """Precision, recall, F1 and support a class, sorted by F1; macro and weighted averages below.
+    """Precision, recall, F1 and support of each class, sorted by F1; macro and weighted averages below.
 
-    `confusions` (cells, true class, predicted class), or without cells for one test side. With
-    several cells each number is mean ± SD over cells (recipe B), the averages are taken within a
-    cell first. An undefined number is left out of its average, and said; weights are supports.
+    Args:
+        confusions: (cells, true class, predicted class) counts, or (true class, predicted class) of
+            one test side. Of several cells each number is mean ± SD; averages over classes are taken
+            in each cell first, without undefined numbers, which a note below the table names.
+        class_names: in the order of `confusions`.
     """
     confusions = _stack(confusions, class_names)
     numbers = _numbers(confusions)
@@ -26,7 +28,7 @@ def class_table(confusions: np.ndarray, class_names: tuple[str, ...]) -> str:
     order = np.argsort(np.where(np.isnan(f1), 1, -f1), kind="stable")
     rows = []
     for label in order:
-        texts = [_text(values[:, label], WHY[name]) for name, values in numbers.items()]
+        texts = [_text(values[:, label], WHY_UNDEFINED[name]) for name, values in numbers.items()]
         rows.append([names[label], *texts, _count_text(support[:, label])])
     total = _count_text(support.sum(axis=1))
     for title, weights in (("macro average", np.ones_like(support)), ("weighted average", support)):
@@ -37,7 +39,7 @@ def class_table(confusions: np.ndarray, class_names: tuple[str, ...]) -> str:
 
 
 def confusion_table(confusions: np.ndarray, class_names: tuple[str, ...]) -> str:
-    """Counts, one line a true class; of several cells (cells, true, predicted) mean ± SD."""
+    """Counts, one line per true class; of several cells mean ± SD. Arguments as in `class_table`."""
     confusions = _stack(confusions, class_names)
     names = [name.replace("_", " ") for name in class_names]
     rows = [
@@ -54,12 +56,14 @@ def _stack(confusions: np.ndarray, class_names: tuple[str, ...]) -> np.ndarray:
     confusions = confusions[None] if confusions.ndim == 2 else confusions
     classes = len(class_names)
     if not len(confusions) or confusions.shape[1:] != (classes, classes):
-        raise ValueError(f"confusions are (cells, {classes}, {classes}). Received: {confusions.shape}.")
+        raise ValueError(
+            f"Confusions need the shape (cells, {classes}, {classes}). Received: {confusions.shape}."
+        )
     return confusions
 
 
 def _numbers(confusions: np.ndarray) -> dict[str, np.ndarray]:
-    """Precision, recall and F1, (cells, classes) each; NaN where there is nothing to divide by."""
+    """Precision, recall and F1, (cells, classes) each; NaN where the denominator is 0."""
     hits = np.diagonal(confusions, axis1=1, axis2=2)
     true, called = confusions.sum(axis=2), confusions.sum(axis=1)
     return {
@@ -79,10 +83,10 @@ def _mean_over_cells(values: np.ndarray) -> np.ndarray:
     return _ratio(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0))
 
 
-def _text(values: np.ndarray, why: str) -> str:
+def _text(values: np.ndarray, why_undefined: str) -> str:
     if len(values) == 1 and not np.isnan(values[0]):
-        return f"{values[0]:.3f}"  # one test side: an SD was not to be expected
-    return mean_sd(values, [why])
+        return f"{values[0]:.3f}"  # one test side has no SD
+    return mean_sd(values, [why_undefined])
 
 
 def _count_text(counts: np.ndarray) -> str:
@@ -93,18 +97,19 @@ def _notes(confusions: np.ndarray, numbers: dict[str, np.ndarray], names: list[s
     total = confusions.sum(axis=(1, 2))
     right = _text(_ratio(np.trace(confusions, axis1=1, axis2=2), total), "no record")
     majority = _mean_over_cells(_ratio(confusions.sum(axis=2).max(axis=1), total)[:, None])[0]
-    notes = [f"Accuracy {right}; naming the largest class gives {majority:.3f}."]
+    notes = [f"Accuracy {right}; always predicting the largest class gives {majority:.3f}."]
     if len(confusions) > 1:
-        notes.append(f"Mean ± SD over {len(confusions)} cells; support is of one cell.")
+        notes.append(f"Mean ± SD over {len(confusions)} cells; support is the mean per cell.")
     for number, values in numbers.items():
-        lost = np.isnan(values).sum(axis=0)
-        named = [name if len(values) == 1 else f"{name} ({many(int(count), 'cell')})"
-                 for name, count in zip(names, lost, strict=True) if count]  # fmt: skip
-        if named:
-            notes.append(f"Left out of the averages of {number}: {', '.join(named)}, {WHY[number]}.")
+        undefined = np.isnan(values).sum(axis=0)
+        classes = [name if len(values) == 1 else f"{name} ({plural(int(count), 'cell')})"
+                   for name, count in zip(names, undefined, strict=True) if count]  # fmt: skip
+        if classes:
+            averages = f"averages of {number} ({WHY_UNDEFINED[number]})"
+            notes.append(f"Left out of the {averages}: {', '.join(classes)}.")
     return notes
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    above, below = np.asarray(above, float), np.asarray(below, float)
+    """above / below; NaN where below is 0."""
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)

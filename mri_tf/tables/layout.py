@@ -1,4 +1,4 @@
-"""Rows and columns as Markdown, and a number with its spread or interval as words."""
+"""Markdown tables, and numbers with their spread or interval as text."""
 
 import math
 import re
@@ -6,18 +6,23 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-NUMBER = re.compile(r"[-+−]?\d")  # how a cell of a right-aligned column begins
+NUMBER = re.compile(r"[-+−]?\d")  # how every cell of a right-aligned column begins
 NO_REASON = "no reason recorded"
 
 
 def markdown(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> str:
-    """A Markdown table, padded so that its source is legible too; columns of numbers to the right.
+    """Returns a Markdown table, padded so that its source is legible; numbers are right-aligned.
 
-    Raises ValueError for a row of another length than `columns`.
+    Raises ValueError if a row has not as many cells as there are columns.
+
+    >>> print(markdown([["scratch", 0.8]], ["variant", "accuracy"]))
+    | variant | accuracy |
+    | ------- | -------: |
+    | scratch |      0.8 |
     """
     for row in rows:
         if len(row) != len(columns):
-            raise ValueError(f"a row has {len(columns)} cells. Received: {len(row)}.")
+            raise ValueError(f"A row needs {len(columns)} cells. Received: {len(row)}.")
     body = [[_safe(cell) for cell in row] for row in rows]
     head = [_safe(name) for name in columns]
     across = list(zip(head, *body, strict=True))
@@ -36,9 +41,12 @@ def markdown(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> str:
 
 
 def mean_sd(values: Iterable[float], reasons: Iterable[str] = (), digits: int = 3) -> str:
-    """`0.612 ± 0.045` over the values that are defined, SD with n - 1; the others are counted.
+    """Mean ± SD (n - 1) of the defined values as text; undefined ones (NaN, None) are counted.
 
-    `reasons` say why values are undefined (NaN or None), in any order.
+    `reasons` say why values are undefined, in any order.
+
+    >>> mean_sd([0.5, 0.7, None], ["only one class occurs"])
+    '0.600 ± 0.141 (1 of 3 undefined: only one class occurs)'
     """
     values = np.array([math.nan if value is None else value for value in values], float)
     defined = values[np.isfinite(values)]
@@ -48,39 +56,38 @@ def mean_sd(values: Iterable[float], reasons: Iterable[str] = (), digits: int = 
     if len(defined) > 1:
         text += f" ± {defined.std(ddof=1):.{digits}f}"
     notes = ["one cell"] if len(defined) == 1 else []
-    if len(defined) < len(values):
-        lost = len(values) - len(defined)
-        notes.append(f"{lost} of {len(values)} undefined: {_why(reasons)}")
+    if undefined := len(values) - len(defined):
+        notes.append(f"{undefined} of {len(values)} undefined: {_why(reasons)}")
     return f"{text} ({'; '.join(notes)})" if notes else text
 
 
 def with_interval(value, low, high, reason: str = "", signed: bool = False) -> str:
-    """`0.801 (0.741 to 0.858)`; the reason where there is no value or no interval."""
-    form = "+.3f" if signed else ".3f"
+    """`0.801 (0.741 to 0.858)`; with the reason where there is no value or no interval."""
+    digits = "+.3f" if signed else ".3f"
     if not is_defined(value):
         return f"undefined ({reason or NO_REASON})"
     if not (is_defined(low) and is_defined(high)):
-        return f"{value:{form}} (no interval{': ' + reason if reason else ''})"
-    return f"{value:{form}} ({low:{form}} to {high:{form}})"
+        return f"{value:{digits}} (no interval{': ' + reason if reason else ''})"
+    return f"{value:{digits}} ({low:{digits}} to {high:{digits}})"
 
 
 def with_notes(table: str, notes: Iterable[str]) -> str:
-    """The table with a list of notes below it, empty ones left out."""
+    """The table with its notes as a list below; empty notes are left out."""
     lines = "\n".join(f"- {note}" for note in notes if note)
     return f"{table}\n\n{lines}" if lines else table
 
 
 def is_defined(value) -> bool:
-    """A finite number; JSON's None and a table's NaN are not."""
+    """Whether a value is a finite number, not None or NaN."""
     return value is not None and bool(np.isfinite(float(value)))
 
 
 def text_of(value) -> str:
-    """A cell of a table as text: empty for what is missing."""
+    """The text of a data frame's cell; empty where it is missing."""
     return value.strip() if isinstance(value, str) else ""
 
 
-def many(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
     """`1 cell`, `2 cells`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
@@ -90,5 +97,5 @@ def _why(reasons: Iterable[str]) -> str:
 
 
 def _safe(cell: object) -> str:
-    """One line without a bar of its own: either would break the table."""
+    """A cell as one line with its bars escaped; a line break or a bar would break the table."""
     return " ".join(str(cell).split()).replace("|", "\\|")

@@ -29,18 +29,18 @@ from mri_tf.figures import (
     save_confusion,
 )
 from mri_tf.figures.roc import roc_points
-from mri_tf.figures.style import COLOURS, NOTE_POINTS, look
+from mri_tf.figures.style import COLOURS, NOTE_POINTS, series
 from mri_tf.metrics.reliability import reliability_curve
 
 VARIANTS = ("manual", "scratch")
 CLASSES = ("lung_apex", "aortic_root", "four_chamber_view")
 BINARY = ("grade_I", "grade_II_III")
 TITLES = ["lung apex", "aortic root", "four chamber view"]
-CELLS = 6  # a variant and size: 2 folds x 3 repeats
+CELLS = 6  # per variant and size: 2 folds x 3 repeats
 
 
 def results(sizes=(2, 4, 18), variants=VARIANTS) -> pd.DataFrame:
-    """One row a cell; metrics at random around a curve."""
+    """One row per cell; metrics at random around a curve."""
     rng = np.random.default_rng(0)
     rows = []
     for (worse, variant), size, cell in itertools.product(enumerate(variants), sizes, range(CELLS)):
@@ -159,7 +159,7 @@ def test_a_failed_cell_is_in_no_point_and_is_counted():
     figure = draw_curves(table, ("accuracy",))
     expected = clean.groupby(["variant", "train_size"])["accuracy"].mean()["manual"]
     np.testing.assert_allclose(errorbars(figure.axes[0])["manual"][1], expected)
-    assert f"1 of {len(table)} cells, failed" in note_of(figure)
+    assert f"1 of {len(table)} cells, which failed" in note_of(figure)
     assert "failed" not in note_of(draw_curves(clean, ("accuracy",)))
 
 
@@ -197,7 +197,7 @@ def test_a_variant_without_a_done_cell_keeps_its_place_in_the_legend():
     scratch = {line.get_label(): line for line in figure.axes[0].lines}
     assert errorbars(figure.axes[0])["scratch"][1].size == 3
     assert any(line.get_color() == COLOURS[1] for line in scratch.values())
-    with pytest.raises(ValueError, match="no cell is done"):
+    with pytest.raises(ValueError, match="No cell is done"):
         draw_curves(table.assign(status="failed"))
 
 
@@ -291,7 +291,7 @@ def test_more_classes_have_a_panel_each_against_the_rest_and_given_intervals():
     assert legend == ["0.91 (0.85 to 0.96)", "0.80 (no interval)"]
 
 
-def test_a_class_that_does_not_occur_has_no_curve_but_a_word():
+def test_a_class_that_does_not_occur_is_named_instead_of_a_curve():
     table = predictions(CLASSES).query("truth != 'aortic_root'")
     axes = draw_roc(table, CLASSES).axes[1]
     assert {text.get_text() for text in axes.get_legend().get_texts()} == {"undefined (one class)"}
@@ -312,7 +312,7 @@ def test_reliability_draws_filled_bins_with_intervals_and_counts():
     assert lower.get_xlabel() == "predicted probability of high"
 
 
-def test_what_calibration_counts_is_drawn_as_it_is():
+def test_a_reliability_curve_of_the_metrics_is_drawn():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(3), 200)
     curve = reliability_curve(probabilities, rng.integers(0, 3, 200))
@@ -344,7 +344,7 @@ def test_a_forest_plot_fills_what_excludes_zero_and_names_what_is_undefined():
     assert [0, 0] in bars  # the line of no difference
     assert [text.get_text() for text in brier.texts] == ["−0.04 (−0.06 to −0.02)", "undefined"]
     assert accuracy.texts[2].get_text() == "+0.01 (no interval)"
-    assert brier.get_title() == "Brier score (less is better)"
+    assert brier.get_title() == "Brier score (lower is better)"
 
 
 # ---- print
@@ -463,7 +463,7 @@ PROTANOPIA = np.array(
 
 
 def seen(colour: str, eye: np.ndarray) -> np.ndarray:
-    """CIE L*a*b* of a colour as that eye sees it."""
+    """CIE L*a*b* of a colour as seen with that colour vision."""
     rgb = np.array(to_rgb(colour))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     linear = np.clip(eye @ linear, 0, 1)
@@ -476,7 +476,7 @@ def seen(colour: str, eye: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("eye", [np.eye(3), DEUTERANOPIA, PROTANOPIA], ids=["usual", "deutan", "protan"])
-def test_colours_differ_for_every_eye(eye):
+def test_colours_differ_for_the_colour_blind(eye):
     for one, other in itertools.combinations(COLOURS, 2):
         assert np.linalg.norm(seen(one, eye) - seen(other, eye)) > 15, (one, other)
     # The check can fail: red and green of equal lightness, the classic pair.
@@ -485,7 +485,7 @@ def test_colours_differ_for_every_eye(eye):
 
 
 def test_series_differ_in_more_than_colour():
-    looks = [look(number) for number in range(28)]
+    looks = [series(number) for number in range(28)]
     for one, other in itertools.combinations(looks, 2):
         assert one != other
     for one, other in itertools.combinations(looks[:4], 2):

@@ -1,4 +1,4 @@
-"""metrics.json: the form of each number, exact intervals, plain words, nothing undefined in silence."""
+"""metrics.json: the form of each number, exact intervals, notes, and reasons of undefined numbers."""
 
 import json
 
@@ -201,7 +201,7 @@ def test_accuracy_and_recall_are_exact_where_each_patient_has_one_record():
     assert twice["accuracy"]["method"] == "bootstrap"
 
 
-def test_nothing_wrong_has_the_exact_limit_of_patients_and_no_interval_of_no_width():
+def test_without_errors_the_interval_is_exact_over_patients_or_missing():
     patients = np.repeat(np.arange(12), 5)
     truth = np.arange(60) % 2
     report = report_of(truth, truth, patients, ("a", "b"))
@@ -209,11 +209,11 @@ def test_nothing_wrong_has_the_exact_limit_of_patients_and_no_interval_of_no_wid
     for found in (report["accuracy"], report["per_class"]["a"]["recall"]):
         assert (found["value"], found["high"], found["method"]) == (1, 1, "exact")
         assert found["low"] == pytest.approx(limit)
-        assert "12 patients" in found["reason"]
+        assert "the interval counts patients" in found["reason"] and found["n"] == 12
     for name in ("kappa", "f1_macro", "auc"):
         assert report[name]["value"] == 1 and report[name]["low"] is None
         assert "all resamples agree" in report[name]["reason"]
-    assert f"{100 * (1 - limit):.2g} %" in report["note"] and "nothing was wrong" in report["note"]
+    assert f"{100 * (1 - limit):.2g} %" in report["note"] and "no error was observed" in report["note"]
 
 
 def test_a_class_that_is_always_missed_has_an_exact_upper_limit():
@@ -225,17 +225,17 @@ def test_a_class_that_is_always_missed_has_an_exact_upper_limit():
     assert found["high"] == pytest.approx(proportion_confint(0, 10, method="beta")[1])
 
 
-# ---- plain words
+# ---- notes
 
 
 def test_the_note_says_where_there_are_too_few_patients():
     counts = np.zeros((20, 3, 3))
     counts[:, 0, 0], counts[:3, 1, 0], counts[5:, 2, 2] = 4, 1, 2
-    said = note(counts, ("a", "b", "c"), {})
-    assert said == "class b has 3 patients: its numbers say almost nothing"
+    message = note(counts, ("a", "b", "c"), {})
+    assert message == "class b has only 3 patients: its numbers are hardly informative"
     counts[7:, 2] = 0
-    said = note(counts, ("a", "b", "c"), {})
-    assert "fewer than 5 patients: b (3), c (2)" in said
+    message = note(counts, ("a", "b", "c"), {})
+    assert "fewer than 5 patients: b (3), c (2)" in message
     assert note(counts[:1], ("a", "b", "c"), {}).startswith("only 1 patient:")
 
 
@@ -246,38 +246,41 @@ def test_the_note_says_where_an_interval_is_too_wide():
     narrow = number(0.5, 20, (0.3, 0.7), "bootstrap")
     assert note(counts, ("a", "b"), {"auc": narrow}) == ""
     assert note(counts, ("a", "b"), {"auc": wide, "f1_macro": narrow}) == (
-        "auc: the interval is as wide as half the scale, the data cannot tell"
+        "auc: the interval covers more than half the scale"
     )
     assert note(counts, ("a", "b"), {"kappa": wide}) == ""  # of a scale from -1 to 1
 
 
-def test_of_patients_whose_every_order_is_chance_no_interval_is_told():
+def test_too_few_patients_for_significance_leave_no_interval():
     truth = np.repeat([0, 0, 1, 1], 9)
     patients = np.repeat(["a", "b", "c", "d"], 9)
     score = np.linspace(0.1, 0.4, len(truth)) + 0.2 * truth
-    told = metrics.classification_metrics(
+    report = metrics.classification_metrics(
         truth, np.stack([1 - score, score], axis=1), (score > 0.4).astype(int), patients, ("low", "high")
     )
-    said = "2 and 2 patients are too few: chance alone does as well in 1 of 3 cases"
+    message = (
+        "2 and 2 patients are too few for any result to be significant: "
+        "chance alone does as well in 1 of 3 cases"
+    )
     for name in ("auc", "kappa", "balanced_accuracy", "f1_macro", "average_precision"):
-        assert told[name]["value"] is not None and told[name]["low"] is None
-        assert told[name]["reason"] == said
-    assert told["per_class"]["high"]["auc"]["reason"] == said
+        assert report[name]["value"] is not None and report[name]["low"] is None
+        assert report[name]["reason"] == message
+    assert report["per_class"]["high"]["auc"]["reason"] == message
     for name in ("accuracy", "brier", "log_loss"):  # they compare no groups
-        assert told[name]["low"] is not None
-    assert told["beats_majority"] is False
+        assert report[name]["low"] is not None
+    assert report["beats_majority"] is False
 
 
 @pytest.mark.parametrize(
-    "having, wanted",
+    "patients_of, enough",
     [((2, 2), False), ((3, 4), False), ((3, 5), True), ((1, 9), False), ((1, 39), True),
      ((2, 2, 2), True), ((1, 1, 1), False), ((0, 4), True), ((30, 200), True)],
 )  # fmt: skip
-def test_few_patients_show_something_where_a_permutation_test_could(having, wanted):
-    assert (too_few(np.array(having)) == "") == wanted
+def test_too_few_patients_is_where_no_permutation_test_is_significant(patients_of, enough):
+    assert (too_few(np.array(patients_of)) == "") == enough
 
 
-def test_the_rule_of_few_patients_is_scipy_s_smallest_p_value():
+def test_too_few_patients_agrees_with_the_smallest_p_value_of_scipy():
     for first, second in ((2, 2), (2, 7), (3, 3), (3, 5), (4, 4)):
         ranks = np.arange(first + second)
         p = mannwhitneyu(ranks[:first], ranks[first:], method="exact").pvalue
@@ -287,13 +290,13 @@ def test_the_rule_of_few_patients_is_scipy_s_smallest_p_value():
 def test_patients_of_several_classes_are_not_counted_as_groups():
     truth, patients = np.tile([0, 1], 4), np.repeat(["a", "b"], 4)
     score = np.linspace(0.2, 0.8, 8)
-    told = metrics.classification_metrics(
+    report = metrics.classification_metrics(
         truth, np.stack([1 - score, score], axis=1), (score > 0.5).astype(int), patients, ("low", "high")
     )
-    assert "too few" not in told["auc"].get("reason", "")
+    assert "too few" not in report["auc"].get("reason", "")
 
 
-def test_a_list_of_classes_ends_somewhere():
+def test_a_long_list_of_classes_is_cut():
     counts = np.zeros((20, 12, 12))
     counts[:, 0, 0], counts[:, 0, 1] = 1, 1
     names = tuple(f"c{label}" for label in range(12))

@@ -12,7 +12,7 @@ from mri_tf.metrics.ranking import ranking
 
 
 def shifted(made: Predictions, seed: int, noise: float) -> Predictions:
-    """Another variant's opinion of the same records."""
+    """Another variant's predictions of the same records."""
     rng = np.random.default_rng(seed)
     odds = made.probabilities * np.exp(rng.normal(0, noise, made.probabilities.shape))
     probabilities = odds / odds.sum(axis=1, keepdims=True)

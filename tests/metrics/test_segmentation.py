@@ -1,4 +1,4 @@
-"""Distances between masks against every pair of voxels; Dice a volume."""
+"""Distances between masks against every pair of voxels; Dice of volumes."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_a_far_speck_is_not_in_the_95th_percentile():
 def test_an_empty_mask_has_no_distance_and_a_reason(filled, empty):
     masks = [np.zeros((4, 4), bool), np.zeros((4, 4), bool)]
     both = hausdorff95(*masks, (1, 1))
-    assert np.isnan(both.value) and both.reason == "the true and the predicted mask is empty"
+    assert np.isnan(both.value) and both.reason == "the true and the predicted mask are empty"
     masks[filled][1, 1] = True
     found = hausdorff95(*masks, (1, 1))
     assert np.isnan(found.value) and found.reason == f"the {empty} mask is empty"
@@ -70,7 +70,7 @@ def test_an_empty_mask_has_no_distance_and_a_reason(filled, empty):
 
 def test_masks_and_spacings_that_do_not_fit_are_refused():
     mask = np.ones((3, 3), bool)
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="differ in shape"):
         hausdorff95(mask, np.ones((3, 4), bool))
     for spacing in ((1, 1, 1), (0, 1), (np.nan, 1)):
         with pytest.raises(ValueError, match="spacing"):

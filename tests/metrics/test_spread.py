@@ -35,7 +35,7 @@ def test_a_table_worked_by_hand():
 
 def test_folds_of_unlike_size_by_hand():
     # Sizes 3 and 2, means 2 and 7, mean of all 4; between 3 x 4 + 2 x 9 = 30 over 1; within
-    # (2 + 2) / 3; cells a fold (5 - 13 / 5) / 1 = 2.4.
+    # (2 + 2) / 3; cells per fold (5 - 13 / 5) / 1 = 2.4.
     found = values_of(table((1, 2, 3), (6, 8)))
     assert found["seeds"] == pytest.approx(math.sqrt(4 / 3))
     assert found["folds"] == pytest.approx(math.sqrt((30 - 4 / 3) / 2.4))
@@ -65,7 +65,7 @@ def test_the_parts_are_found_again_in_many_simulated_studies():
     np.testing.assert_allclose(np.mean(found, axis=0), [4, 1, 5], rtol=0.12)
 
 
-def test_a_negative_estimate_is_nought_and_said():
+def test_a_negative_estimate_is_0_with_a_reason():
     found = spread(table((1, 9), (2, 8), (4, 6)), same_folds=True)
     assert found["folds"]["value"] == 0 and "negative" in found["folds"]["reason"]
     assert found["total"]["value"] == found["seeds"]["value"] > 0

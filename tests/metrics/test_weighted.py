@@ -1,4 +1,4 @@
-"""Ranking and probabilities under weights a patient: scikit-learn on the records so often."""
+"""Ranking and probabilities under weights of patients, against scikit-learn on repeated records."""
 
 import warnings
 
@@ -16,7 +16,7 @@ from mri_tf.metrics.ranking import ranking
 
 
 def repeated(made, times):
-    """The records, each as often as its patient counts."""
+    """The records, each repeated as often as its patient counts."""
     _, patient_of = np.unique(made.patients, return_inverse=True)
     return [np.repeat(part, times[patient_of], axis=0) for part in made]
 
@@ -48,9 +48,7 @@ def by_scikit_learn(truth, probabilities, predicted) -> dict:
     labels = list(range(classes))
     happened = np.eye(classes)[truth]
     auc = np.array([sk.roc_auc_score(happened[:, k], probabilities[:, k]) for k in labels])
-    average_precision = [
-        sk.average_precision_score(happened[:, k], probabilities[:, k]) for k in labels
-    ]
+    average_precision = [sk.average_precision_score(happened[:, k], probabilities[:, k]) for k in labels]
     options = {"labels": labels, "zero_division": np.nan}
     numbers = {
         "accuracy": sk.accuracy_score(truth, predicted),
@@ -159,7 +157,7 @@ def test_brier_is_the_sum_over_classes_and_the_log_loss_is_natural():
     assert log_loss(*arguments)[0] == pytest.approx(-np.log([0.7, 0.1]).mean())
 
 
-def test_a_calibration_error_is_what_is_promised_less_what_is_kept():
+def test_a_calibration_error_by_hand():
     # Ten records promise 0.9, six are right; ten promise 0.6, all are right.
     probabilities = np.repeat([[0.9, 0.1], [0.6, 0.4]], 10, axis=0)
     truth = np.array([0] * 6 + [1] * 4 + [0] * 10)
@@ -172,12 +170,12 @@ def test_a_calibration_error_is_what_is_promised_less_what_is_kept():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"truth": [0, 1]}, "one row a record"),
-        ({"truth": [0, 1, 3]}, "truth holds class numbers"),
-        ({"predicted": [0, 1, -1]}, "predicted holds class numbers"),
+        ({"truth": [0, 1]}, "one row per record"),
+        ({"truth": [0, 1, 3]}, "class number in truth is not between 0 and 1"),
+        ({"predicted": [0, 1, -1]}, "class number in predicted is not between 0 and 1"),
         ({"probabilities": [[0.5, 0.5], [0.2, 0.2], [0, 1]]}, "add up to 1"),
         ({"probabilities": [[0.5, 0.5], [np.nan, 1], [0, 1]]}, "finite"),
-        ({"probabilities": [[1.0], [1.0], [1.0]]}, "two classes"),
+        ({"probabilities": [[1.0], [1.0], [1.0]]}, "at least two classes"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(change, message):

@@ -1,4 +1,4 @@
-"""One cell of a study as a process: its death, its retry, its lock, what its row says. Train is fake."""
+"""One cell of a study as a process: crash, retry, lock and row, with a fake training command."""
 
 import json
 import math
@@ -16,8 +16,7 @@ from fake_train import PYTHON, FakeTrain, driver, is_alive, job_of
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.core.subprocesses import terminate_children
 from mri_tf.study import cell as cells
-from mri_tf.study.__main__ import run_all
-from mri_tf.study.cell import finished_row, restarts_of, run_cell, run_of
+from mri_tf.study.cell import finished_row, restarts_of, run_all, run_cell, run_of
 
 KILLED = f"die {int(signal.SIGKILL)}"
 SOON = 60.0  # seconds until something that takes a fraction of one has surely happened
@@ -79,7 +78,7 @@ def test_the_folder_of_another_study_is_refused_in_one_line(fake, tmp_path):
     for name in ("done", "failed"):
         run_cell(job_of(tmp_path, name))
         for act in (finished_row, run_cell):
-            with pytest.raises(InputError, match="holds one study") as error:
+            with pytest.raises(InputError, match="belongs to another study") as error:
                 act(job_of(tmp_path, name, identity="two"))
             assert "\n" not in str(error.value)
     assert len(fake.begun("done-s0") + fake.begun("failed-s0")) == 2
@@ -105,8 +104,8 @@ def test_a_tuned_cell_searches_on_its_own_split_and_trains_with_what_was_found(f
     row = run_cell(job_of(tmp_path, "c", search=search, seeds=[0, 1]))
     assert row["status"] == "done" and json.loads(row["tuned"]) == {"learning_rate": 0.005}
     for seed in (0, 1):
-        said = (fake.home / f"c-s{seed}.arguments").read_text()
-        assert said.endswith("--set learning_rate=0.005")
+        arguments = (fake.home / f"c-s{seed}.arguments").read_text()
+        assert arguments.endswith("--set learning_rate=0.005")
     plain = run_cell(job_of(tmp_path, "d"))
     assert "tuned" not in plain
     assert "--set" not in (fake.home / "d-s0.arguments").read_text()
@@ -160,7 +159,7 @@ def test_killed_twice_is_a_failed_row_and_the_next_start_tries_again(fake, tmp_p
 
 
 @pytest.mark.parametrize("code", [2, 3])
-def test_what_said_why_it_failed_is_not_tried_twice(fake, tmp_path, code):
+def test_a_failure_with_an_error_message_is_not_retried(fake, tmp_path, code):
     fake.order("c-s0", f"say {code} error: A rule of it. Received: nonsense. Mend it.")
     row = run_cell(job_of(tmp_path, "c"))
     assert (row["status"], row["reason"]) == ("failed", "A rule of it")
@@ -210,7 +209,7 @@ def test_a_reason_holds_no_patient_and_no_path(fake, tmp_path, error, reason):
     assert str(error) in (tmp_path / "cells" / "c" / "log.txt").read_text()
 
 
-def test_a_process_that_ends_without_a_word_is_named_by_its_code(fake, tmp_path):
+def test_a_process_that_ends_without_a_message_is_named_by_its_code(fake, tmp_path):
     fake.order("c-s0", "say 4 no line of an error")
     assert run_cell(job_of(tmp_path, "c"))["reason"] == "exit code 4, see log.txt of the cell"
 
@@ -240,11 +239,11 @@ def test_a_train_process_whose_study_was_killed_keeps_its_cell_until_it_ends(fak
     assert fake.begun("c-s0") == [orphan] and not row.done()
     fake.go()
     assert row.result()["status"] == "done"
-    assert fake.ended("c-s0")[0] == orphan  # what it did was not lost, only looked at once more
+    assert fake.ended("c-s0")[0] == orphan  # its result was kept and only read again
 
 
 def start_study(folder: Path, jobs: list[dict], workers: int = 2) -> subprocess.Popen:
-    """A study's process of its own, in a group of its own, that prints the rows."""
+    """Starts a study in a process group that prints the rows."""
     (folder / "jobs.json").write_text(json.dumps(jobs))
     return subprocess.Popen(
         [PYTHON, *driver(folder / "jobs.json", workers)],
@@ -276,8 +275,8 @@ def test_ctrl_c_ends_every_train_process_and_records_no_failure(fake, tmp_path, 
     process = start_study(tmp_path, jobs)
     until(lambda: fake.begun("a-s0") and fake.begun("b-s0"))
     (os.killpg if whom == "group" else os.kill)(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=SOON)[1]
-    assert process.returncode == 130 and "error: Interrupted." in said and "Traceback" not in said
+    errors = process.communicate(timeout=SOON)[1]
+    assert process.returncode == 130 and "error: Interrupted." in errors and "Traceback" not in errors
     assert not any(is_alive(pid) for name in "ab" for pid in fake.begun(f"{name}-s0"))
     assert not fake.begun("c-s0") and not any(map(finished_row, jobs))
     fake.go()

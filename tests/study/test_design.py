@@ -1,4 +1,4 @@
-"""Folds of a study and the jobs made of them: nobody is on two sides, pre-training obeys the folds."""
+"""Folds of a study and its jobs: no patient is on two sides, pre-training follows the folds."""
 
 import json
 from collections import Counter
@@ -14,7 +14,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.splits.sides import SplitOptions, choose_sides, units_of
 from mri_tf.store.prepared import Prepared
 from mri_tf.study.design import WHOLE, Cell, Plan, cells_of, check_plan, fold_patients, split_file
-from mri_tf.study.jobs import Place, Variant, cell_jobs
+from mri_tf.study.jobs import JobOptions, Variant, cell_jobs
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
 from mri_tf.train.datasets import LoadedTask
@@ -42,9 +42,7 @@ def prepared_of(patients, labels, groups=None, splits=None, contents=None) -> Pr
         "content": list(contents) if contents is not None else [f"c{n}" for n in range(size)],
         **{key: [0] * size for key in ("shard", "offset", "length", "crc32")},
     }
-    return Prepared(
-        Path("data"), {"index": index, "prep": "p", "class_names": list(TASK.class_names)}
-    )
+    return Prepared(Path("data"), {"index": index, "prep": "p", "class_names": list(TASK.class_names)})
 
 
 @st.composite
@@ -82,7 +80,7 @@ def units_in(prepared) -> int:
 
 
 def assert_disjoint(sides, prepared):
-    """In patients and in groups, as the study's own records say it."""
+    """No patient and no group is on two sides."""
     assert all(sides[side] for side in SIDES)
     for names in (prepared.patients, prepared.groups):
         held = [set(names[np.isin(prepared.patients, sides[side])]) - {""} for side in SIDES]
@@ -91,7 +89,7 @@ def assert_disjoint(sides, prepared):
 
 @given(sets(), plans())
 @settings(max_examples=80, deadline=None)
-def test_nobody_is_on_two_sides_and_everybody_is_tested_once_a_repeat(prepared, plan):
+def test_no_patient_is_on_two_sides_and_each_is_tested_once_per_repeat(prepared, plan):
     assume(units_in(prepared) >= max(plan.folds, 3))
     try:
         found = folds_of(prepared, plan)
@@ -155,7 +153,7 @@ def test_variants_sizes_and_restarts_do_not_move_the_folds(folds):
 
 
 @pytest.mark.parametrize("folds", [1, 5])
-def test_seeds_and_repeats_deal_other_folds(folds):
+def test_seeds_and_repeats_give_different_folds(folds):
     prepared = prepared_of([f"p{n:02d}" for n in range(40)], np.arange(40) % 4)
     drawn = set()
     for seed in range(3):
@@ -167,7 +165,7 @@ def test_seeds_and_repeats_deal_other_folds(folds):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("folds", [2, 3, 5])
 def test_classes_are_shared_out_over_the_folds(folds, seed):
-    labels = np.repeat([0, 1, 2, 3], [60, 30, 15, 10])  # sorted, one record a patient
+    labels = np.repeat([0, 1, 2, 3], [60, 30, 15, 10])  # sorted, one record per patient
     prepared = prepared_of([f"p{n:03d}" for n in range(len(labels))], labels)
     for sides in folds_of(prepared, replace(PLAN, folds=folds, seed=seed)).values():
         tested = labels[np.isin(prepared.patients, sides["test"])]
@@ -175,14 +173,14 @@ def test_classes_are_shared_out_over_the_folds(folds, seed):
         for label, count in Counter(labels.tolist()).items():
             assert abs(np.sum(tested == label) - count / folds) < 1
             train_share, validation_share, _ = TASK.split_fractions
-            wanted = count * (1 - 1 / folds) * train_share / (train_share + validation_share)
-            assert abs(np.sum(train == label) - wanted) < 2
+            expected = count * (1 - 1 / folds) * train_share / (train_share + validation_share)
+            assert abs(np.sum(train == label) - expected) < 2
 
 
 @given(st.lists(st.integers(2, 6), min_size=2, max_size=4), st.integers(2, 5), st.integers(0, 200))
 @settings(max_examples=40, deadline=None)
 def test_a_class_of_two_patients_is_never_missing_from_training(counts, folds, seed):
-    """One class a patient; only where each class has one patient left must validation take one."""
+    """One class per patient; only where each class has one patient left must validation take one."""
     labels = np.repeat(np.arange(len(counts)), counts)
     assume(len(labels) >= max(folds, 3))
     prepared = prepared_of([f"p{n:02d}" for n in range(len(labels))], labels)
@@ -221,7 +219,7 @@ def test_groups_count_as_one_patient_where_folds_are_counted():
 
 
 def test_two_patients_for_two_folds_are_refused():
-    with pytest.raises(InputError, match="and three"):
+    with pytest.raises(InputError, match="at least 3, and one for each fold"):
         folds_of(prepared_of(["p0", "p1"], [0, 1]), replace(PLAN, folds=2))
 
 
@@ -265,15 +263,15 @@ def test_larger_training_sizes_hold_smaller_ones(tmp_path_factory, prepared, few
         for size in plan.train_sizes:
             values = split_file(plan, TASK.class_names, sides, Cell("manual", *fold, size))
             (folder / "split.json").write_text(json.dumps(values))
-            how = SplitOptions(None, folder / "split.json", None, 0)
-            drawn.append(choose_sides(prepared, TASK, how).records)
+            options = SplitOptions(None, folder / "split.json", None, 0)
+            drawn.append(choose_sides(prepared, TASK, options).records)
         small, large = drawn
         whole = prepared.labels[np.isin(prepared.patients, sides["train"])]
         assert set(small[0]) <= set(large[0]) and set(small[1]) <= set(large[1])
         assert np.array_equal(small[2], large[2])
         for label, name in enumerate(TASK.class_names):
-            there = int(np.sum(whole == label))
-            most = there if name in plan.keep_all else min(few, there)
+            in_training = int(np.sum(whole == label))
+            most = in_training if name in plan.keep_all else min(few, in_training)
             assert np.sum(prepared.labels[small[0]] == label) == most
         assert len(small[1]) <= len(small[0])
 
@@ -289,21 +287,21 @@ def test_a_whole_cell_has_no_limit_and_repeats_draw_other_records():
 
 
 @pytest.mark.parametrize(
-    ("plan", "task", "said"),
+    ("plan", "task", "message"),
     [
         (replace(PLAN, keep_all=("a", "zz"), train_sizes=(2,)), TASK, "Received: zz"),
         (replace(PLAN, keep_all=("a",)), TASK, "Add --train-sizes"),
-        (replace(PLAN, train_sizes=(2,)), POOLS, "is for classifiers"),
+        (replace(PLAN, train_sizes=(2,)), POOLS, "--train-sizes is for classification tasks only"),
     ],
 )
-def test_flags_that_do_not_fit_the_task_are_refused(plan, task, said):
-    with pytest.raises(InputError, match=said):
+def test_flags_that_do_not_fit_the_task_are_refused(plan, task, message):
+    with pytest.raises(InputError, match=message):
         check_plan(plan, [task])
 
 
 def test_variants_of_other_classes_are_refused():
     other = replace(TASK, class_names=("a", "b"))
-    with pytest.raises(InputError, match="Received: two of classification: a, b"):
+    with pytest.raises(InputError, match="Received: two: classification of a, b"):
         check_plan(replace(PLAN, variants=("manual", "two")), [TASK, other])
 
 
@@ -344,21 +342,21 @@ def variant_of(name, prepared, feature_prepared=None, epochs=1, feature_epochs=1
     )
 
 
-PLACE = Place(out=Path("/study"), assignments=(), threads=1, keep="runs")
+OPTIONS = JobOptions(out=Path("/study"), assignments=(), threads=1, keep="runs")
 
 
 def jobs_of(variants, plan, prepared):
     plan = replace(plan, variants=tuple(variants))
-    return cell_jobs(variants, plan, folds_of(prepared, plan), PLACE)
+    return cell_jobs(variants, plan, folds_of(prepared, plan), OPTIONS)
 
 
 @given(sets(fewest=5), sets(fewest=5), plans(), st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_a_pre_training_holds_nobody_of_a_folds_validation_or_test_side(
+def test_a_pre_training_uses_no_patient_of_a_folds_validation_or_test_side(
     prepared, features, plan, same_pixels
 ):
     assume(plan.folds != 2 and units_in(prepared) >= max(plan.folds, 3))
-    if same_pixels:  # the same people under other ids: found by their pixels
+    if same_pixels:  # the same patients under other ids: found by their pixels
         features = prepared_of(
             [f"q{name}" for name in prepared.patients], prepared.labels, contents=prepared.contents
         )
@@ -366,7 +364,7 @@ def test_a_pre_training_holds_nobody_of_a_folds_validation_or_test_side(
         variants = {"manual": variant_of("manual", prepared, features)}
         pre_trainings, cells = jobs_of(variants, plan, prepared)
     except InputError:
-        return  # nobody is left to pre-train on, or too few: said in one line
+        return  # too few patients are left to pre-train on
     by_name = {job["name"]: job for job in pre_trainings}
     for job in cells:
         held_out = set(job["split"]["validation"]) | set(job["split"]["test"])
@@ -396,7 +394,7 @@ def test_cells_with_the_same_feature_task_and_patients_share_a_pre_training():
     }
     plan = replace(PLAN, folds=3, repeats=2, train_sizes=(1, 2))
     pre_trainings, cells = jobs_of(variants, plan, prepared)
-    assert len(pre_trainings) == 2 * 3 * 2  # two feature tasks, a fold each
+    assert len(pre_trainings) == 2 * 3 * 2  # two feature tasks for each fold
     needed = {(job["row"]["variant"], job["row"]["repeat"], job["row"]["fold"]): job["needs"]
               for job in cells}  # fmt: skip
     for place in [(repeat, fold) for repeat in range(2) for fold in range(3)]:

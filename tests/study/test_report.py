@@ -1,4 +1,4 @@
-"""What a study writes from rows and predictions, where folds are odd and cells missing. No training."""
+"""What a study writes from rows and predictions, with unusual folds and failed cells. No training."""
 
 import json
 import warnings
@@ -22,7 +22,7 @@ TASK = Task(name="grades", channels=("mr",), image_shape=(8, 8), class_names=CLA
 
 
 class Study:
-    """Jobs and rows of a plan as `study` has them, with predictions drawn by chance."""
+    """Jobs and rows of a plan, with random predictions."""
 
     def __init__(self, out: Path, task: Task = TASK, plan: Plan = PLAN):
         self.out, self.task, self.plan = out, task, plan
@@ -38,7 +38,7 @@ class Study:
         self.rows[job["name"]] = {**job["row"], "status": "failed", "reason": reason}
 
     def finish(self, job: dict, truth: list[int], records: list[str] | None = None) -> None:
-        """A done row; of a classifier with predictions of these true classes, one patient a record."""
+        """A finished row; for a classifier also predictions of these true classes, a patient each."""
         seed = job["seeds"][-1]
         folder = Path(job["folder"])
         (folder / f"s{seed}").mkdir(parents=True)
@@ -148,7 +148,7 @@ def test_a_study_with_one_class_in_every_fold(tmp_path, restarts):
 def test_when_every_cell_failed_the_report_says_why_and_the_columns_are_there(tmp_path):
     study = Study(tmp_path)
     text = study.write()
-    assert "4 cells of 4 failed, in no mean: manual, all samples: 2 (it broke)" in text
+    assert "4 cells of 4 failed, left out of the means: manual, all samples: 2 (it broke)" in text
     table = study.results()
     assert list(table["status"]) == ["failed"] * 4
     assert {"seed", "n_train", "n_test", "seconds", "train_size"} <= set(table.columns)
@@ -200,7 +200,7 @@ def test_repeats_and_restarts_are_told_apart(quick, tmp_path):
     for job in study.jobs:
         study.finish(job, MIXED)
     text = study.write()
-    assert "best on the reported fold (optimistic)" in text and "SD of seeds" in text
+    assert "chosen on the test side (optimistic)" in text and "SD of seeds" in text
 
 
 def test_a_segmentation_study_with_a_failed_cell(tmp_path):

@@ -1,4 +1,4 @@
-"""The study command as a user runs it: rows, report and figures; killed, interrupted, lost workers."""
+"""The study command as a user runs it: rows, report and figures, also after kills and interruptions."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def rows_of(folder: Path, variant: str = "") -> pd.DataFrame:
 
 
 def assert_equal_rows(one: pd.DataFrame, other: pd.DataFrame) -> None:
-    """In every column but the seconds, to the last bit."""
+    """Equal to the last bit, in every column except the seconds."""
     columns = sorted(set(one.columns) - {"seconds"})
     assert columns == sorted(set(other.columns) - {"seconds"})
     pd.testing.assert_frame_equal(one[columns], other[columns], check_exact=True, check_dtype=False)
@@ -63,7 +63,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def no_training(monkeypatch):
-    """Whatever starts a process from here on fails the test."""
+    """Fails the test if anything starts a process."""
     def refuse(*arguments, **settings):
         raise AssertionError("a process was started")
 
@@ -88,7 +88,7 @@ def test_a_study_has_one_row_a_cell_with_the_columns_of_the_contract(inside):
 
 @pytest.mark.slow
 def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_rest_goes_on(inside, tmp_path):
-    fast = "scratch,λ too/fast"  # at its learning rate the loss is no number; and the name is odd
+    fast = "scratch,λ too/fast"  # the loss diverges at its learning rate; the name is unusual
     file = write_task_files(tmp_path)
     text = file.read_text(encoding="utf-8").replace(
         "variants=dict(scratch=", "variants={'λ too/fast': dict(learning_rate=1e30), 'scratch': "
@@ -100,7 +100,7 @@ def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_rest_goes_on(insi
     assert list(failed["status"]) == ["failed"] * 2 and list(done["status"]) == ["done"] * 2
     assert failed["reason"].str.startswith("The loss became NaN or infinite at epoch").all()
     report = Path("fails/report.md").read_text(encoding="utf-8")
-    assert f"2 cells of 4 failed, in no mean: {fast}, all samples: " in report
+    assert f"2 cells of 4 failed, left out of the means: {fast}, all samples: " in report
     assert f"({failed['reason'][0]})" in report
 
 
@@ -180,15 +180,15 @@ def test_another_study_in_the_same_folder_is_refused_in_one_line(inside, no_trai
     before = {path: path.stat().st_mtime_ns for path in STUDY.rglob("*.json")}
     assert run_study("--raw", "raw", "--out", "study", "--variants", "manual;scratch", *other) == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and "A study folder holds one study. Received:" in errors[0]
+    assert len(errors) == 1 and "This folder belongs to another study. Received:" in errors[0]
     assert {path: path.stat().st_mtime_ns for path in STUDY.rglob("*.json")} == before
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (("--variants", "manual;scratch;manual"), "--variants names each variant once"),
-        (("--variants", "manual;"), "--variants names each variant once"),
+        (("--variants", "manual;scratch;manual"), "--variants names a variant twice"),
+        (("--variants", "manual;"), "--variants names a variant twice"),
         (("--variants", "scrach"), "Known: manual, scratch"),
         (("--variants", "scratch", "--folds", "11"), "10 for 11 folds"),
         (("--variants", "scratch", "--folds", "0"), "at least 1"),
@@ -198,10 +198,10 @@ def test_another_study_in_the_same_folder_is_refused_in_one_line(inside, no_trai
         (("--variants", "scratch", "--scheduler", "http://nowhere"), "running Dask scheduler"),
     ],
 )
-def test_flags_that_do_not_fit_are_refused_in_one_line(inside, no_training, capsys, arguments, said):
+def test_flags_that_do_not_fit_are_refused_in_one_line(inside, no_training, capsys, arguments, message):
     assert run_study("--data", "data/thirds", "--out", "refused", *arguments) == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and said in errors[0]
+    assert len(errors) == 1 and message in errors[0]
     assert not Path("refused").exists()
 
 
@@ -260,7 +260,7 @@ class KillInTheMiddle(threading.Thread):
 
 @pytest.mark.slow
 def test_a_cell_killed_in_the_middle_is_retried_and_the_rows_are_the_same(inside):
-    """And of a study that keeps the numbers only nothing else is left."""
+    """Also: --keep metrics leaves the numbers only."""
     killer = KillInTheMiddle(Path("killed/cells/scratch-r0-f1/s3"))
     arguments = ("--data", "data/thirds", "--out", "killed", "--variants", "scratch", *SET)
     assert run_study(*arguments, "--keep", "metrics") == 0
@@ -294,7 +294,7 @@ def test_the_restart_that_counts_is_the_best_on_validation(inside):
     for name in ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc"):
         assert row[f"optimistic_{name}"] >= row[name]
     report = Path("restarts/report.md").read_text(encoding="utf-8")
-    assert "## Restarts" in report and "best on the reported fold (optimistic)" in report
+    assert "## Restarts" in report and "chosen on the test side (optimistic)" in report
 
 
 def scheduler_and_workers(folder: Path, count: int) -> tuple[str, list[subprocess.Popen]]:
@@ -356,23 +356,24 @@ def start_command(folder: Path, *arguments) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["killed", "interrupted"])
-def test_the_whole_study_goes_on_after_its_end_in_the_middle(inside, how):
-    out = Path(f"whole-{how}")
+@pytest.mark.parametrize("ending", ["killed", "interrupted"])
+def test_the_whole_study_goes_on_after_its_end_in_the_middle(inside, ending):
+    out = Path(f"whole-{ending}")
     process = start_command(inside, "--out", out)
     run, end = out / "cells" / "scratch-r0-f1" / "s3", time.monotonic() + UNTIL
     while process_in(run) is None:
         assert time.monotonic() < end and process.poll() is None
         time.sleep(0.02)
     trained = process_in(run)
-    if how == "killed":
+    if ending == "killed":
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert Path(f"/proc/{trained}").exists()
     else:
         os.killpg(process.pid, signal.SIGINT)
-        said = process.communicate(timeout=UNTIL)[1]
-        assert process.returncode == 130 and "error: Interrupted." in said and "Traceback" not in said
+        errors = process.communicate(timeout=UNTIL)[1]
+        assert process.returncode == 130 and "error: Interrupted." in errors
+        assert "Traceback" not in errors
         assert process_in(run) is None
         assert not (out / "results.parquet").exists()
     assert start_command(inside, "--out", out).communicate() and rows_of(out) is not None
@@ -390,9 +391,7 @@ def test_a_study_of_a_segmentation_task(inside):
 
 
 @pytest.mark.slow
-def test_variants_prepared_unlike_are_compared_on_the_patients_both_have(
-    tmp_path, monkeypatch, capsys
-):
+def test_variants_prepared_unlike_are_compared_on_the_patients_both_have(tmp_path, monkeypatch, capsys):
     """What is brighter than 255 cannot be read: one variant lacks a patient, who is left out of both."""
     monkeypatch.chdir(tmp_path)
     raw = write_raw(tmp_path / "raw")
@@ -407,9 +406,9 @@ def test_variants_prepared_unlike_are_compared_on_the_patients_both_have(
     file.write_text(text.replace("variants=dict(", brighter), encoding="utf-8")
     arguments = ["--task", str(file), "--raw", str(raw), "--out", "unlike", "--folds", "2", *SET]
     assert run_command(study, [*arguments, "--variants", "scratch;scratch,brighter"]) == 1
-    said = capsys.readouterr()
-    assert "1 patients are not in the prepared sets of all variants" in said.out
-    assert said.err.count("skipped images/sax-004") == 6
+    output = capsys.readouterr()
+    assert "some variant's prepared set lacks them: 1\n" in output.out
+    assert output.err.count("skipped images/sax-004") == 6
     tested = {}
     for variant in ("scratch", "scratch+brighter"):
         for fold in range(2):

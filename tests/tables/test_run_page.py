@@ -1,4 +1,4 @@
-"""Accuracy by a part of the classes, what stands against a split, and the page that tells it."""
+"""Accuracy by part of the class names, leaks of a split, and the page of a run."""
 
 import numpy as np
 import pytest
@@ -12,12 +12,12 @@ from mri_tf.task import Task
 NAMES = ("a T1", "a T2", "b T1", "b T2")
 PARTS = {"contrast": ("T1", "T2", "T1", "T2"), "tumour": ("a", "a", "b", "b")}
 TRUTH = np.array([0, 0, 1, 2, 2, 3])
-SAID = np.array([0, 2, 1, 2, 3, 1])
+PREDICTED = np.array([0, 2, 1, 2, 3, 1])
 PATIENTS = np.array(list("abcdef"))
 
 
 class Set:
-    """What of a prepared set the caveats look at."""
+    """The attributes of a prepared set that leak checks read."""
 
     def __init__(self, patients, groups, known=True):
         self.patients, self.groups = np.array(patients, object), np.array(groups, object)
@@ -25,7 +25,7 @@ class Set:
 
 
 def test_parts_are_counted_by_hand():
-    parts = part_metrics(TRUTH, SAID, PATIENTS, PARTS)
+    parts = part_metrics(TRUTH, PREDICTED, PATIENTS, PARTS)
     contrast, tumour = parts["contrast"], parts["tumour"]
     assert contrast["records"] == {"T1": 4, "T2": 2}
     assert contrast["accuracy"]["T1"]["value"] == pytest.approx(2 / 4)
@@ -36,10 +36,10 @@ def test_parts_are_counted_by_hand():
 
 def test_the_parts_weigh_up_to_the_accuracy():
     rng = np.random.default_rng(0)
-    truth, said = rng.integers(0, 4, (2, 200))
-    for part in part_metrics(truth, said, np.arange(200), PARTS).values():
+    truth, predicted = rng.integers(0, 4, (2, 200))
+    for part in part_metrics(truth, predicted, np.arange(200), PARTS).values():
         total = sum(part["accuracy"][name]["value"] * count for name, count in part["records"].items())
-        assert total / 200 == pytest.approx(np.mean(truth == said))
+        assert total / 200 == pytest.approx(np.mean(truth == predicted))
 
 
 def test_a_value_without_records_says_so():
@@ -49,9 +49,9 @@ def test_a_value_without_records_says_so():
 
 
 def test_records_of_one_patient_are_resampled_together():
-    truth, said = np.zeros(40, int), np.repeat([0, 2], 20)
-    apart = part_metrics(truth, said, np.arange(40), PARTS)["tumour"]["agreement"]
-    together = part_metrics(truth, said, np.repeat(np.arange(4), 10), PARTS)["tumour"]["agreement"]
+    truth, predicted = np.zeros(40, int), np.repeat([0, 2], 20)
+    apart = part_metrics(truth, predicted, np.arange(40), PARTS)["tumour"]["agreement"]
+    together = part_metrics(truth, predicted, np.repeat(np.arange(4), 10), PARTS)["tumour"]["agreement"]
     assert together["n"] == 4
     assert together["high"] - together["low"] > 1.5 * (apart["high"] - apart["low"])
 
@@ -67,32 +67,32 @@ def test_a_part_names_a_value_for_every_class(wrong):
 
 def test_a_leak_counts_held_out_records_whose_patient_or_group_was_trained_on():
     prepared = Set(["p", "q", "p", "r", "s"], ["", "g", "", "g", ""])
-    said = leak(prepared, np.array([0, 1]), np.array([2, 3, 4]))
-    assert said == "LEAKY: slices of one patient on both sides, of 2 of 3 held-out records"
+    text = leak(prepared, np.array([0, 1]), np.array([2, 3, 4]))
+    assert text == "LEAKY: slices of one patient on both sides, of 2 of 3 held-out records"
     assert "copies of one image" in leak(
         Set(["g"] * 2, ["g"] * 2, known=False), np.array([0]), np.array([1])
     )
 
 
-def test_where_nobody_knows_the_patients_they_are_not_what_is_counted():
+def test_without_patient_ids_groups_of_images_are_counted():
     f1 = {"f1": {"unit": "patients"}}
     values = {"accuracy": {"value": 0.5, "unit": "patients"}, "per_class": {"a": f1}}
     changed = counted_as_images(values)
     assert changed["accuracy"] == {"value": 0.5, "unit": "groups of images"}
     assert changed["per_class"]["a"]["f1"]["unit"] == "groups of images"
     assert values["accuracy"]["unit"] == "patients"
-    said = counted_as_images({"note": "class a has 1 patient; only 2 patients", "confusion": [[1]]})
-    assert said["note"] == "class a has 1 group of images; only 2 groups of images"
+    text = counted_as_images({"note": "class a has 1 patient; only 2 patients", "confusion": [[1]]})
+    assert text["note"] == "class a has 1 group of images; only 2 groups of images"
 
 
 def test_the_page_says_what_leaks_first_and_sorts_classes_by_f1():
     rng = np.random.default_rng(1)
     truth = np.repeat(np.arange(4), 25)
-    said = np.where(rng.random(100) < 0.2 * truth, (truth + 1) % 4, truth)
-    probabilities = np.eye(4)[said] * 0.6 + 0.1
-    values = classification_metrics(truth, probabilities, said, np.arange(100), NAMES)
+    predicted = np.where(rng.random(100) < 0.2 * truth, (truth + 1) % 4, truth)
+    probabilities = np.eye(4)[predicted] * 0.6 + 0.1
+    values = classification_metrics(truth, probabilities, predicted, np.arange(100), NAMES)
     values |= {
-        "parts": part_metrics(truth, said, np.arange(100), PARTS), "split": "random",
+        "parts": part_metrics(truth, predicted, np.arange(100), PARTS), "split": "random",
         "note": "LEAKY: copies", "duplicates": {
             "in_groups": 5, "groups": 2, "largest_group": 3, "exact_copies": 1,
             "across_classes": [["000001-0000", "000002-0000"]],

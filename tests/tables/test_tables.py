@@ -26,7 +26,7 @@ VARIANTS = ("manual", "scratch")
 
 
 def results(sizes=(2, 18, None)) -> pd.DataFrame:
-    """One row a cell: 2 folds x 3 repeats a variant and size."""
+    """One row per cell: 2 folds x 3 repeats per variant and size."""
     rng = np.random.default_rng(0)
     rows = [
         {"task": "levels", "variant": variant, "train_size": size, "fold": fold, "repeat": repeat,
@@ -39,7 +39,7 @@ def results(sizes=(2, 18, None)) -> pd.DataFrame:
 
 
 def parsed(text: str) -> list[dict[str, str]]:
-    """The rows of a Markdown table by column; what follows it is left away."""
+    """The rows of a Markdown table by column; without what follows it."""
     lines = text.split("\n\n")[0].splitlines()
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     assert all(re.fullmatch(r"-+:?", rule) for rule in cells[1])
@@ -47,7 +47,7 @@ def parsed(text: str) -> list[dict[str, str]]:
 
 
 def line(rows: list[dict], **wanted) -> dict[str, str]:
-    names = {"size": "samples a class"}
+    names = {"size": "samples per class"}
     found = [row for row in rows if all(row[names.get(k, k)] == v for k, v in wanted.items())]
     assert len(found) == 1
     return found[0]
@@ -100,11 +100,11 @@ def test_one_value_has_no_sd_and_none_has_no_mean():
 def test_scores_are_mean_and_sd_over_cells_as_pandas_has_them():
     table = results()
     rows = parsed(score_table(table, ("accuracy", "kappa")))
-    assert [(row["samples a class"], row["variant"]) for row in rows] == [
+    assert [(row["samples per class"], row["variant"]) for row in rows] == [
         (size, variant) for size in ("2", "18", "all") for variant in VARIANTS
     ]
     for row in rows:
-        size = row["samples a class"]
+        size = row["samples per class"]
         same = table["train_size"].isna() if size == "all" else table["train_size"] == int(size)
         cells = table[same & (table["variant"] == row["variant"])]
         for metric in ("accuracy", "kappa"):
@@ -119,9 +119,9 @@ def test_the_majority_class_stands_beside_accuracy():
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
-def test_no_size_is_all_however_it_is_written(missing):
+def test_a_missing_size_means_all_samples(missing):
     rows = parsed(score_table(results((2,)).assign(train_size=missing), ("kappa",)))
-    assert [row["samples a class"] for row in rows] == ["all", "all"]
+    assert [row["samples per class"] for row in rows] == ["all", "all"]
 
 
 def test_a_failed_cell_is_counted_and_named_and_in_no_mean():
@@ -136,9 +136,10 @@ def test_a_failed_cell_is_counted_and_named_and_in_no_mean():
     kept = table.query("variant == 'manual' and train_size == 2 and status == 'done'")["accuracy"]
     assert row["cells done"] == "4 of 6"
     assert row["accuracy"] == f"{kept.mean():.3f} ± {kept.std():.3f}"
-    said = "3 cells of 36 failed, in no mean: manual, 2 samples a class: 2 (killed (signal 9)); "
-    said += "manual, 18 samples a class: 1 (no reason recorded)."
-    assert left_out(table) == said and said in text
+    text_of_failed = "3 cells of 36 failed, left out of the means: "
+    text_of_failed += "manual, 2 samples per class: 2 (killed (signal 9)); "
+    text_of_failed += "manual, 18 samples per class: 1 (no reason recorded)."
+    assert left_out(table) == text_of_failed and text_of_failed in text
     assert left_out(results()) == "" and "failed" not in score_table(results(), ("accuracy",))
 
 
@@ -213,7 +214,8 @@ def test_the_class_table_is_scikit_learns_report_sorted_by_f1(seed):
     assert scores == sorted(scores, reverse=True)
     assert [row["class"] for row in rows[5:]] == ["**macro average**", "**weighted average**"]
     majority = np.bincount(truth).max() / len(truth)
-    assert f"Accuracy {report['accuracy']:.3f}; naming the largest class gives {majority:.3f}." in text
+    assert f"Accuracy {report['accuracy']:.3f}; always predicting" in text
+    assert f"the largest class gives {majority:.3f}." in text
 
 
 def test_what_is_undefined_of_a_class_is_said_and_left_out_by_name():
@@ -226,8 +228,8 @@ def test_what_is_undefined_of_a_class_is_said_and_left_out_by_name():
     assert rows["nowhere"]["recall"] == "undefined (no record)"
     assert rows["nowhere"]["F1"] == "undefined (no record and never predicted)"
     assert rows["**macro average**"]["recall"] == f"{(0.8 + 0 + 5 / 6) / 3:.3f}"
-    assert "averages of precision: never said, nowhere, never predicted." in text
-    assert "averages of recall: nowhere, no record." in text
+    assert "averages of precision (never predicted): never said, nowhere." in text
+    assert "averages of recall (no record): nowhere." in text
 
 
 def test_over_cells_the_class_table_has_mean_and_sd():
@@ -246,7 +248,7 @@ def test_a_number_undefined_in_one_cell_is_counted():
     text = class_table(cells, ("a", "b"))
     b = next(row for row in parsed(text) if row["class"] == "b")
     assert b["precision"] == "1.000 (one cell; 1 of 2 undefined: never predicted)"
-    assert "averages of precision: b (1 cell), never predicted." in text
+    assert "averages of precision (never predicted): b (1 cell)." in text
 
 
 def test_the_confusion_over_cells_is_mean_and_sd_a_count():
@@ -304,7 +306,7 @@ def test_a_difference_across_zero_and_one_that_is_undefined_say_so():
     assert [row["difference (95 % interval)"] for row in rows] == [
         "+0.020 (-0.100 to +0.140)", "undefined (one class)", "+0.100 (no interval: one patient)",
     ]  # fmt: skip
-    assert [row["interval"] for row in rows] == ["includes 0", "says nothing", "says nothing"]
+    assert [row["interval"] for row in rows] == ["includes 0", "none", "none"]
     assert "counted" not in rows[0]
 
 
@@ -328,7 +330,7 @@ def test_spread_is_laid_out_as_it_was_counted():
     one_fold = line(parsed(text), size="18", variant="manual")
     assert one_fold["SD of folds"].startswith("undefined (one fold")
     assert "kappa, manual, 2: undefined in 1 of 6 cells: left out" in text
-    assert "closed form" not in text
+    assert "without an interval" not in text
 
 
 def test_what_holds_for_every_difference_is_said_once():
