@@ -1,4 +1,4 @@
-"""Status and metadata of models as the protocol's messages, and as the JSON that REST makes of them."""
+"""Status and metadata of models as protocol buffers and as JSON."""
 
 import json
 
@@ -8,17 +8,20 @@ from mri_tf.serve.status import CODES, ServingError, invalid
 def fill_status(response, versions) -> None:
     """Writes the states of versions into a GetModelStatusResponse."""
     for version in versions:
-        one = response.model_version_status.add()
-        one.version = version.number
-        one.state = one.State.Value(version.state)
-        one.status.SetInParent()
+        entry = response.model_version_status.add()
+        entry.version = version.number
+        entry.state = entry.State.Value(version.state)
+        entry.status.SetInParent()
         if version.error is not None:
-            one.status.error_code = CODES[version.error.code][0]
-            one.status.error_message = version.error.message
+            entry.status.error_code = CODES[version.error.code][0]
+            entry.status.error_message = version.error.message
 
 
 def fill_metadata(response, version, fields) -> None:
-    """Writes a version's signatures into a GetModelMetadataResponse; raises ServingError."""
+    """Writes a version's signatures into a GetModelMetadataResponse.
+
+    Raises ServingError unless `fields` are those that can be asked for: signature_def.
+    """
     from tensorflow_serving.apis import get_model_metadata_pb2
 
     if not fields:

@@ -1,4 +1,4 @@
-"""TF Serving's gRPC interface: PredictionService and ModelService."""
+"""TensorFlow Serving's gRPC interface: PredictionService and ModelService."""
 
 import sys
 import time
@@ -30,21 +30,23 @@ GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class _Service:
-    """What both services do around a call: token, deadline, errors, counting."""
+    """What both services do around a call: token, deadline, errors, metrics."""
 
-    def __init__(self, models, settings, counted, stopping):
-        self._models, self._settings, self._metrics = models, settings, counted
+    def __init__(self, models, settings, metrics, stopping):
+        self._models, self._settings, self._metrics = models, settings, metrics
         self._stopping = stopping
 
     def _call(self, answer, request, context, name: str, api: str):
+        """`answer(request, deadline)`; counted for the model `name` where `api` is given."""
         started, status = time.perf_counter(), "OK"
         try:
             if self._stopping.is_set():
-                raise ServingError("UNAVAILABLE", "The server is being stopped")
+                raise ServingError("UNAVAILABLE", "The server is shutting down")
             metadata = dict(context.invocation_metadata())
             check_token(metadata.get("authorization"), self._settings)
-            left = context.time_remaining()
-            seconds = self._settings.timeout_s if left is None else min(left, self._settings.timeout_s)
+            seconds = self._settings.timeout_s
+            if (remaining := context.time_remaining()) is not None:
+                seconds = min(remaining, seconds)
             return answer(request, inference.deadline_in(seconds))
         except ServingError as error:
             status = error.code
@@ -140,9 +142,9 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
             call, field = calls[task.method_name]
             spec = _spec(task)
             number, signature, result = call(self._models, spec, name, request.input, deadline)
-            one = response.results.add()
-            _fill_spec(one.model_spec, spec.name, number, signature)
-            getattr(one, field).CopyFrom(result)
+            entry = response.results.add()
+            _fill_spec(entry.model_spec, spec.name, number, signature)
+            getattr(entry, field).CopyFrom(result)
         return response
 
     def _metadata(self, request, deadline):
@@ -153,7 +155,7 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
 
 
 class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus, and HandleReloadConfigRequest for versions and labels of the folder's models."""
+    """GetModelStatus, and HandleReloadConfigRequest for versions and labels."""
 
     def GetModelStatus(self, request, context):
         return self._call(self._status, request, context, request.model_spec.name, "")
@@ -173,11 +175,20 @@ class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
         return model_management_pb2.ReloadConfigResponse()
 
 
-def rpc_server(models, settings, counted, stopping, address: str):
-    """A grpc.Server at `address` (host:port, port 0 for a free one), and its port; not started.
+def rpc_server(models, settings, metrics, stopping, address: str):
+    """Makes a gRPC server, without starting it.
 
-    Once the event `stopping` is set, new calls are refused: grpc.Server.stop would cut those off
-    that have arrived and not begun.
+    Args:
+        models, settings, metrics: those of the server.
+        stopping: an event; once it is set, new calls are refused with UNAVAILABLE. grpc.Server.stop
+            alone would cut off calls that have arrived and not begun.
+        address: host:port; port 0 takes a free one.
+
+    Returns:
+        The grpc.Server and its port.
+
+    Raises:
+        RuntimeError: the address is in use or not this machine's.
     """
     server = grpc.server(
         ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc"),
@@ -189,15 +200,16 @@ def rpc_server(models, settings, counted, stopping, address: str):
         ],
     )
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(models, settings, counted, stopping), server
+        PredictionService(models, settings, metrics, stopping), server
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(models, settings, counted, stopping), server
+        ModelService(models, settings, metrics, stopping), server
     )
     return server, server.add_insecure_port(address)
 
 
 def _spec(request) -> Spec:
+    """The Spec of a request's ModelSpec; raises ServingError."""
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     spec = request.model_spec

@@ -65,7 +65,7 @@ def asked(monkeypatch):
     """Has predict ask this model, whose inputs this prep module makes."""
 
     def ask(model, module):
-        monkeypatch.setattr(asking, "open_model", lambda where, needs_segmenter: (model, module))
+        monkeypatch.setattr(asking, "open_model", lambda options, needs_segmenter: (model, module))
 
     return ask
 
@@ -290,7 +290,7 @@ def test_an_empty_mask_is_a_reason_and_a_tumour_that_is_not_found_is_said(asked,
     ranges = {"records": 1, "intensity": dict.fromkeys(task.channels, wide), "size": {}}
     signatures = ("serving_default",)
     asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures), brats)
-    assert "mask is empty" in _fails(capsys, "--model", ".", "--input", seg.parent, "--mask", empty)
+    assert "tumour mask is empty" in _fails(capsys, "--model", ".", "--input", seg.parent, "--mask", empty)
     asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures, finder), brats)
     assert _run("--input", seg.parent) == 0
     (row,) = json.loads(capsys.readouterr().out)["answers"]
@@ -433,11 +433,11 @@ def test_names_of_inputs_become_names_of_files():
 @pytest.mark.parametrize(
     "flags, says",
     [
-        ([], "--model DIR, or --server URL"),
-        (["--server", "http://127.0.0.1:1"], "--task or --model"),
+        ([], "Give --model DIR for an exported model, or --server URL"),
+        (["--server", "http://127.0.0.1:1"], "--server needs --task or --model"),
         (["--model", ".", "--explain"], "Add --out FILE"),
-        (["--model", ".", "--format", "json", "--out", "x.csv"], "Name a .json file"),
-        (["--model", "nowhere"], "names an exported model that exists"),
+        (["--model", ".", "--format", "json", "--out", "x.csv"], "a name that ends in .json"),
+        (["--model", "nowhere"], "given with --model does not exist"),
         (["--server", "file:///etc", "--task", "sax_levels"], "address of a REST interface"),
     ],
 )  # fmt: skip
@@ -450,10 +450,10 @@ def test_flags_that_do_not_fit_are_refused_in_one_line(tmp_path, monkeypatch, ca
 @pytest.mark.parametrize(
     "flags, says",
     [
-        (["--mask", "a.png"], "--mask is for tasks that look at a tumour"),
-        (["--format", "submission"], "a task's own table"),
-        (["--out", "."], "names a file"),
-        (["--out", "a.png/x.json"], "where files can be written"),
+        (["--mask", "a.png"], "does not use a tumour mask"),
+        (["--format", "submission"], "has no submission table"),
+        (["--out", "."], "must be a file, not a folder"),
+        (["--out", "a.png/x.json"], "Cannot write to the folder of --out"),
     ],
 )
 def test_flags_a_task_has_no_use_for_are_refused(bright, tmp_path, monkeypatch, capsys, flags, says):
@@ -468,7 +468,7 @@ def test_answers_are_never_written_over_what_is_read(bright, tmp_path, monkeypat
                   ["--input", "a.png", "--out", "a.png", "--format", "json"],
                   ["--input", "t.csv", "--out", "a.png", "--format", "json"]):  # fmt: skip
         before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-        assert "--out is none of the inputs" in _fails(capsys, "--model", ".", *flags)
+        assert "--out would overwrite an input" in _fails(capsys, "--model", ".", *flags)
         assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     for out in ("t.json", "answers.csv"):  # the second time over answers of before
         assert _run("--input", "a.png", "--out", out) == _run("--input", ".", "--out", out) == 0
@@ -494,5 +494,5 @@ def test_a_model_without_maps_explains_nothing(asked, tmp_path, capsys):
     model = _says(IMAGES)
     asked(Model(model.exported, model.call, ("serving_default",)), cases_table)
     flags = ["--input", _images(tmp_path / "in", a=1), "--explain", "--out", tmp_path / "x.json"]
-    assert "signature explain" in _fails(capsys, "--model", ".", *flags)
+    assert "no signature explain" in _fails(capsys, "--model", ".", *flags)
     assert not (tmp_path / "x.json").exists()

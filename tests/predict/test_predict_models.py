@@ -223,7 +223,7 @@ def test_a_server_that_trickles_is_left_after_the_time_given(small, capsys):
 
 @pytest.mark.parametrize(
     "address, says",
-    [("http://[::1", "address of a REST"), ("http://me:secret@127.0.0.1:1", "its key is a token")],
+    [("http://[::1", "address of a REST"), ("http://me:secret@127.0.0.1:1", "must not contain a user name or password")],
 )
 def test_addresses_that_are_none_or_hold_a_password_are_refused(small, capsys, address, says):
     image = next(small["raw"].rglob("*.png"))

@@ -51,7 +51,7 @@ def test_a_token_file_holds_one_token(tmp_path, capsys, content):
     file = tmp_path / "token"
     if content is not None:
         file.write_text(content, encoding="utf-8")
-    assert "holds one token" in _fails(capsys, "--models", ".", "--token-file", file)
+    assert "must hold exactly one token" in _fails(capsys, "--models", ".", "--token-file", file)
 
 
 def test_an_install_without_the_extra_gets_one_line(monkeypatch, capsys):
