@@ -61,9 +61,8 @@ def _predict(flags) -> int:
     if not predictions.rows:
         reasons = first_few(f"{name}: {reason}" for name, reason in predictions.skipped)
         raise InputError("None of the inputs could be read.", reasons, "Correct or replace the files.")
-    submission = layout.SUBMISSION if _format(flags) == "submission" else None
     path = flags.out / ANSWERS if segments else flags.out
-    write_answers(predictions, path, _format(flags), submission, folder)
+    write_answers(predictions, path, _format(flags), getattr(layout, "SUBMISSION", None), folder)
     for name, reason in predictions.skipped:
         print(f"skipped {name}: {reason}", file=sys.stderr)
     mapped = [row for row in predictions.rows if "map_outside_brain" in row]
@@ -162,17 +161,11 @@ def _parser() -> Parser:
         "--input", required=True, type=Path, nargs="+", metavar="PATH",
         help="NIfTI files, DICOM folders, images, folders of cases, or a CSV table that lists them",
     )  # fmt: skip
-    parser.add_argument("--mask", type=Path, help="tumour mask of the only case, for tasks that use one")
+    parser.add_argument("--mask", type=Path, help="tumour mask of a single case, if the task uses it")
     parser.add_argument("--explain", action="store_true", help="also write Grad-CAM maps")
-    parser.add_argument(
-        "--out", type=Path, help="x.json, x.csv, or a folder for label maps (default: print)"
-    )
-    parser.add_argument(
-        "--format", choices=FORMATS, help="of the answers (default: by the suffix of --out, else json)"
-    )
-    parser.add_argument(
-        "--token-file", type=Path, help="file with the server's token (default: $MRI_TF_TOKEN)"
-    )
+    parser.add_argument("--out", type=Path, help="x.json, x.csv or a folder of maps (default: print)")
+    parser.add_argument("--format", choices=FORMATS, help="(default: by the suffix of --out, else json)")
+    parser.add_argument("--token-file", type=Path, help="server's token (default: $MRI_TF_TOKEN)")
     parser.add_argument(
         "--timeout-s", type=_seconds, default=120.0, help="seconds for one request (default 120)"
     )

@@ -96,19 +96,16 @@ def answer_patient(model: Model, records: list[Record]) -> Answer:
 
 def boxed(model: Model, record: Record) -> Record:
     """The record with the mask that its box lies around: the segmenter's, or the one the user gave."""
-    mask = record.mask if model.segmenter is None else label_map(model.segmenter, record)
+    mask = record.mask if model.segmenter is None else label_map(model.segmenter, record)[0]
     return dataclasses.replace(record, predicted_mask=(mask > 0).astype(np.uint8))
 
 
-def label_map(model: Model, record: Record) -> np.ndarray:
-    """(*grid) uint8: the most probable label of each voxel, by a segmentation model."""
-    outputs = model.call("serving_default", feed_of([record], model.exported))
-    return outputs["probabilities"][0].argmax(axis=-1).astype(np.uint8)
-
-
-def label_reasons(model: Model, record: Record) -> list[str]:
-    """Why a record is unlike the training data of a segmentation model."""
-    return _reasons(model.exported, feed_of([record], model.exported), [0], [record])
+def label_map(model: Model, record: Record) -> tuple[np.ndarray, list[str]]:
+    """Each voxel's most probable label, (*grid) uint8, and why the record is out of distribution."""
+    feed = feed_of([record], model.exported)
+    probabilities = model.call("serving_default", feed)["probabilities"][0]  # (*grid, classes)
+    texts = _reasons(model.exported, feed, [0], [record])
+    return probabilities.argmax(axis=-1).astype(np.uint8), texts
 
 
 def feed_of(records: list[Record], exported: Exported) -> dict[str, np.ndarray]:

@@ -60,12 +60,11 @@ class Predictions:
     def as_json(self) -> bytes:
         """The model's name and classes, the answers, and the inputs that were skipped."""
         task = self.exported.task
-        document = {"task": task.name, "version": self.exported.version}
-        document["class_names"] = list(task.output_names)
+        about = {"task": task.name, "version": self.exported.version, "class_names": task.output_names}
         if self.exported.answers is not None:
-            document["prediction_set_level"] = PREDICTION_SET_LEVEL
-        document["answers"] = self.rows
-        document["skipped"] = [{"input": name, "reason": reason} for name, reason in self.skipped]
+            about["prediction_set_level"] = PREDICTION_SET_LEVEL
+        skipped = [{"input": name, "reason": reason} for name, reason in self.skipped]
+        document = {**about, "answers": self.rows, "skipped": skipped}
         return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
     def as_csv(self) -> bytes:
@@ -89,14 +88,10 @@ def write_answers(
     predictions: Predictions, path: Path | None, file_format: str,
     submission: tuple[str, str, str] | None, maps: Path | None,
 ) -> None:  # fmt: skip
-    """Writes the answers to a file in one step and prints what was written.
+    """Writes the answers to a file and prints its name; prints the answers where `path` is None.
 
-    Args:
-        predictions: the answers.
-        path: the file; None prints the answers instead.
-        file_format: "json", "csv" or "submission".
-        submission: the columns (id, value) of a submission and the class it is about.
-        maps: the folder where label maps or Grad-CAM maps were written, if any.
+    `file_format` is "json", "csv" or "submission"; `submission` holds that table's columns (id, value)
+    and the class it is about. `maps` is the folder where maps were written, if any.
     """
     count = len(predictions.rows)
     if file_format == "submission":
@@ -114,11 +109,8 @@ def write_answers(
 
 
 def check_inputs_kept(out: Path | None, inputs: list[Path], cases: list[CaseToPredict]) -> None:
-    """Raises InputError where writing to `out` would overwrite an input.
-
-    Inputs are the paths given, the files of the cases in them, and a table that lies in an input folder
-    unless it holds answers of an earlier call.
-    """
+    """Raises InputError where `out` is one of the input paths, a file of a case, or a table in an input
+    folder that does not hold answers of an earlier call."""
     if out is None:
         return
     path = out.resolve()
@@ -146,10 +138,9 @@ def write_on_source(
     Args:
         parts: (values, affine) of each record: (depth, rows, columns), or one slice (rows, columns), and
             the affine (column, row, depth) -> RAS mm.
-        record: a record of the case; its facts hold the source grid. Where that is unknown, the grid of
-            the first part is used.
+        record: one of the records, for the source grid; the first part's grid where it is unknown.
         path: the file to write.
-        labels: whether values are labels: uint8, resampled to the nearest voxel, else float32 and linear.
+        labels: whether values are labels: uint8, resampled to the nearest; else float32, linear.
 
     Returns:
         The volume that was written.
@@ -170,16 +161,8 @@ def write_on_source(
 
 
 def write_label_picture(labels: np.ndarray, shape: tuple[int, int], path: Path) -> np.ndarray:
-    """Writes a label map as PNG with the pixels of its image file.
-
-    Args:
-        labels: (rows, columns) uint8 on the grid that `fit_to_grid` fitted the image into.
-        shape: (rows, columns) of the image file.
-        path: the file to write.
-
-    Returns:
-        The labels that were written, (rows, columns) uint8.
-    """
+    """Writes a label map (rows, columns) uint8, on the grid that `fit_to_grid` fitted an image into, as
+    PNG with that image's `shape` (rows, columns); returns what was written."""
     from PIL import Image
 
     grid, sides = np.array(labels.shape), np.array(shape, np.float32)  # float32, as in fit_to_grid

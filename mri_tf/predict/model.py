@@ -35,16 +35,7 @@ def open_model(options: ModelOptions, needs_segmenter: bool) -> tuple[Model, Mod
 
     With --model and --server, the server is asked for the version that --model holds. With --server
     alone the task's file says how inputs are prepared, and the server's newest version answers.
-
-    Args:
-        options: the flags.
-        needs_segmenter: whether boxes must be found by the task's segmentation model.
-
-    Returns:
-        The model and the layout module.
-
-    Raises:
-        InputError: there is no such model, it does not fit the task, or --task is missing.
+    `needs_segmenter` is whether the task's segmentation model must find the boxes. Raises InputError.
     """
     segmenter = None
     if options.model is not None:

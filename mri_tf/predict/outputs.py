@@ -1,8 +1,6 @@
-"""Predicts one case after the other and writes the label maps and Grad-CAM maps.
+"""Predicts one case after the other; keeps the rows of answers only, and writes maps as files."""
 
-Only the rows of answers are kept in memory, so that any number of cases can be predicted.
-"""
-
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +21,6 @@ from mri_tf.predict.answers import (
     boxed,
     feed_of,
     label_map,
-    label_reasons,
     read_records,
     sample_slices,
 )
@@ -33,10 +30,9 @@ from mri_tf.task import Task
 
 
 class Predictor:
-    """Collects the answers of a model; writes maps to `folder`.
+    """Collects a model's answers in `predictions` and writes maps to a folder; None for no maps.
 
-    The maps are the label maps of a segmentation, or Grad-CAM maps of a classifier's decisions. Where
-    `folder` is None none are written.
+    The maps are the label maps of a segmentation, or Grad-CAM maps of a classifier's decisions.
     """
 
     def __init__(self, model: Model, folder: Path | None = None):
@@ -45,15 +41,12 @@ class Predictor:
         self._file_names: set[str] = set()  # of the maps written
 
     def predict(self, layout: ModuleType, cases: list[CaseToPredict]) -> None:
-        """Adds the answers for all cases to `predictions`, and the cases that cannot be read.
-
-        Of a patient's images those that can be read are used, as in training.
-        """
+        """Adds the answers for all cases, and the names of those that cannot be read."""
         task = self._model.exported.task
         patients = _by_patient(task, cases)
         with progress(f"predicting {task.name}", len(patients)) as advance:
             for done, (name, own_cases) in enumerate(patients, 1):
-                readable = []
+                readable = []  # of a patient's cases those that can be read are used, as in training
                 for case in own_cases:
                     try:
                         readable.append((case, read_records(layout, case, task)))
@@ -87,15 +80,13 @@ class Predictor:
             records = [boxed(self._model, record) for record in records]
         answers = answer_records(self._model, records)
         several = len(answers) > 1
-        rows = [
-            self.predictions.add(name, number if several else None, answer)
-            for number, answer in enumerate(answers, 1)
-        ]
+        numbered = enumerate(answers, 1)
+        rows = [self.predictions.add(name, n if several else None, answer) for n, answer in numbered]
         if self._folder:
             self._explain(name, answers, rows)
 
     def _explain(self, name: str, answers: list[Answer], rows: list[dict]) -> None:
-        """Writes Grad-CAM of the decisions on a case's records: one NIfTI, or pictures of image files."""
+        """Writes Grad-CAM of the decisions on a case's records: one NIfTI file, or a picture each."""
         from mri_tf.figures import draw_map, save
 
         task = self._model.exported.task
@@ -126,8 +117,7 @@ class Predictor:
     def _segment(self, name: str, case: CaseToPredict, records: list[Record]) -> None:
         """Writes the label map of a case on its source grid and adds the amount of each label."""
         model, first = self._model, records[0]
-        maps = [label_map(model, record) for record in records]
-        texts = [text for record in records for text in label_reasons(model, record)]
+        maps, texts = zip(*(label_map(model, record) for record in records), strict=True)
         if source_volume(first.facts) is None and maps[0].ndim == 2:
             shape = read_image(case.raw / case.case.files["image"], 1).shape[:2]
             path = self._new_file(name, "labels.png")
@@ -142,11 +132,11 @@ class Predictor:
         counts = np.bincount(voxels.ravel(), minlength=len(names)).tolist()
         row = {"input": name, "label_map": path.name, "voxels": dict(zip(names, counts, strict=True))}
         if voxel_ml is not None:
-            row["volume_ml"] = {
-                label: round(count * float(voxel_ml), 4) for label, count in row["voxels"].items()
-            }
-        row["out_of_distribution"] = None if model.exported.ranges is None else bool(texts)
-        row["reasons"] = list(dict.fromkeys(texts))
+            volumes = {label: round(n * float(voxel_ml), 4) for label, n in row["voxels"].items()}
+            row["volume_ml"] = volumes
+        reasons = list(dict.fromkeys(itertools.chain.from_iterable(texts)))
+        row["out_of_distribution"] = None if model.exported.ranges is None else bool(reasons)
+        row["reasons"] = reasons
         self.predictions.rows.append(row)
 
     def _new_file(self, name: str, ending: str) -> Path:

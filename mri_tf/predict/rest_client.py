@@ -44,18 +44,9 @@ class RestModel:
             raise self._not_a_server() from None
 
     def call(self, signature: str, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Runs a signature on the server.
+        """Outputs by name, each (batch, ...), of a signature for float32 inputs by name.
 
-        Args:
-            signature: its name.
-            feed: float32 inputs by name, each (batch, ...).
-
-        Returns:
-            Outputs by name, each (batch, ...).
-
-        Raises:
-            InputError: the server refused the request, or does not speak TensorFlow Serving's protocol.
-            RunFailed: the server failed or did not answer in time.
+        Raises InputError where the server refuses the request, RunFailed where it fails or is late.
         """
         inputs = ", ".join(f"{json.dumps(name)}: {_text(value)}" for name, value in feed.items())
         body = f'{{"signature_name": {json.dumps(signature)}, "inputs": {{{inputs}}}}}'
@@ -118,8 +109,7 @@ class RestModel:
 
 
 def _read_whole(response, deadline: float) -> bytes:
-    """The body of a response; raises TimeoutError after `deadline` (time.monotonic), however slowly it
-    comes."""
+    """The body of a response; raises TimeoutError after `deadline` (time.monotonic)."""
     parts = []
     while part := response.read1(READ_AT_ONCE):
         if time.monotonic() > deadline:
@@ -140,7 +130,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 def _opener(server: str) -> urllib.request.OpenerDirector:
     host = urlsplit(server).hostname or ""
     is_local = host == "localhost" or host.startswith("127.") or host == "::1"
-    # A proxy of the environment would look for a local address on the proxy's machine.
+    # A proxy set in the environment would look for a local address on the proxy's machine.
     no_proxy = [urllib.request.ProxyHandler({})] if is_local else []
     return urllib.request.build_opener(_NoRedirects, *no_proxy)
 

@@ -33,13 +33,10 @@ def main(arguments: list[str]) -> int:
     from mri_tf.serve.server import Server
 
     settings = Settings(
-        body_bytes=flags.max_body_mb << 20,
-        decompressed_bytes=flags.max_body_mb << 21,
-        held_bytes=max(1 << 30, flags.max_body_mb << 22),
-        timeout_s=float(flags.timeout_s),
-        max_batch=flags.max_batch,
-        token=token,
-    )
+        body_bytes=flags.max_body_mb << 20, decompressed_bytes=flags.max_body_mb << 21,
+        held_bytes=max(1 << 30, flags.max_body_mb << 22), timeout_s=float(flags.timeout_s),
+        max_batch=flags.max_batch, token=token,
+    )  # fmt: skip
     _check_config(flags.models)
     server = Server(flags.models, settings, flags.host, flags.rest_port, flags.grpc_port)
     interrupted = []
@@ -58,16 +55,11 @@ def main(arguments: list[str]) -> int:
         gc.freeze()
         sys.setswitchinterval(0.001)  # s; so that a thread that parses does not hold up the listener
         if not server.models.names:
-            print(
-                f"no models in {flags.models} yet; they are served once they are exported there",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+            line = f"no models in {flags.models} yet: they are served as soon as they are exported"
+            print(line, file=sys.stderr, flush=True)
         host = f"[{flags.host}]" if ":" in flags.host else flags.host
-        print(
-            f"REST http://{host}:{server.rest_port}/v1/models  gRPC {host}:{server.grpc_port}  "
-            "(Ctrl-C stops)",
-            flush=True,
-        )
+        rest, grpc = f"http://{host}:{server.rest_port}/v1/models", f"{host}:{server.grpc_port}"
+        print(f"REST {rest}  gRPC {grpc}  (Ctrl-C stops)", flush=True)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -77,10 +69,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _check_config(models: Path) -> None:
-    """Raises InputError for a models.config that cannot be read.
-
-    A server that ignored it would serve other versions than the user chose.
-    """
+    """Raises InputError for a models.config that cannot be read: it chooses the versions."""
     from mri_tf.serve.config_files import MODELS_CONFIG, read_models_config
 
     path = models / MODELS_CONFIG
@@ -96,15 +85,10 @@ def _check_config(models: Path) -> None:
 
 
 def read_token(host: str, file: Path | None, insecure: bool) -> str:
-    """The bearer token that requests must bring, "" where none is needed.
+    """The bearer token that requests must bring, "" without --token-file.
 
-    Args:
-        host: the address to bind to; other machines may reach any but a loopback address.
-        file: the file of --token-file.
-        insecure: whether to serve other machines without a token.
-
-    Raises:
-        InputError: the file holds no token, or other machines reach the address and there is none.
+    Raises InputError where the file holds no token, or where other machines can reach the host and there
+    is neither a file nor --insecure.
     """
     if file is not None:
         from mri_tf.serve.limits import read_token_file

@@ -35,38 +35,28 @@ class Batcher:
 
     Args:
         run: `run(arrays, output_names)` returns the outputs by name.
-        max_batch: most rows in a batch of several requests; a larger request runs alone. 1 switches
-            batching off.
+        max_batch: most rows in a batch; a larger request runs alone. 1 switches batching off.
         max_waiting: most requests in the queue.
-        count_rows: is called with the number of rows of every batch.
+        count: `count(rows)` is called for every batch.
     """
 
-    def __init__(
-        self, run: Callable, max_batch: int, max_waiting: int, count_rows: Callable[[int], None]
-    ):
-        self._run, self._max_batch, self._max_waiting = run, max_batch, max_waiting
-        self._count_rows = count_rows
+    def __init__(self, run: Callable, max_batch: int, max_waiting: int, count: Callable[[int], None]):
+        self._run, self._max_batch, self._max_waiting, self._count = run, max_batch, max_waiting, count
         self._lock, self._queue, self._busy = threading.Lock(), deque(), False
 
     def run(self, arrays: dict, output_names: tuple[str, ...], deadline: float) -> dict:
-        """The outputs of one request by name.
+        """The outputs of one request by name, of inputs by name, each (rows, ...).
 
-        Args:
-            arrays: inputs by name, each (rows, ...).
-            output_names: the outputs to compute.
-            deadline: on the clock of time.monotonic.
-
-        Raises:
-            ServingError: the queue is full, or the deadline passed. What the model raises is raised, too.
+        Raises ServingError where the queue is full or the deadline (on the clock of time.monotonic)
+        has passed, and whatever the model raises.
         """
         if self._max_batch == 1:
             return self._run(arrays, output_names)
         task = _Task(arrays, output_names)
         with self._lock:
             if len(self._queue) >= self._max_waiting:
-                raise ServingError(
-                    "UNAVAILABLE", "The batch scheduling queue to which this task was submitted is full"
-                )
+                full = "The batch scheduling queue to which this task was submitted is full"
+                raise ServingError("UNAVAILABLE", full)
             self._queue.append(task)
             if not self._busy:
                 self._busy, task.state = True, LEADER
@@ -91,7 +81,7 @@ class Batcher:
         """Runs the batch at the head of the queue; then the next waiting request leads."""
         batch = self._next_batch()
         try:
-            self._count_rows(sum(task.rows or 1 for task in batch))
+            self._count(sum(task.rows or 1 for task in batch))
             self._answer(batch)
         finally:
             with self._lock:

@@ -63,14 +63,11 @@ def check_config_files(root: Path) -> None:
 
 
 def write_config_files(root: Path) -> list[Path]:
-    """Writes the three files for the models in `root`.
+    """Writes the three files for the models in `root`; returns those written.
 
     The label `stable` stays at its version in an earlier models.config while that exists; else it is the
     newest. `canary` is the newest version where that is another one. Existing files for batching and
     monitoring are kept, because users edit them.
-
-    Returns:
-        The files that were written.
     """
     root = Path(root)
     stable_versions = _stable_versions(root / MODELS_CONFIG)
@@ -138,13 +135,9 @@ def rules_of(config) -> dict[str, ModelRule]:
     """Model -> rule of a ModelServerConfig; its base paths are TensorFlow Serving's and are not read."""
     rules = {}
     for entry in config.model_config_list.config:
-        policy, latest, specific = entry.model_version_policy, 1, ()
-        kind = policy.WhichOneof("policy_choice")
-        if kind == "all":
-            latest = 0
-        elif kind == "latest":
-            latest = policy.latest.num_versions or 1
-        elif kind == "specific":
-            specific = tuple(policy.specific.versions)
+        policy = entry.model_version_policy
+        is_all = policy.WhichOneof("policy_choice") == "all"
+        latest = 0 if is_all else policy.latest.num_versions or 1  # 0 where it is not set
+        specific = tuple(policy.specific.versions)  # empty where it is not set
         rules[entry.name] = ModelRule(latest, specific, dict(entry.version_labels))
     return rules

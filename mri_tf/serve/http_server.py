@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import socket
 
 import uvicorn
@@ -17,28 +18,19 @@ def http_server(app, settings) -> "HttpServer":
         head_s = settings.head_s
 
     config = uvicorn.Config(
-        app,
-        http=Protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        limit_concurrency=settings.max_connections,
-        timeout_keep_alive=60,
-        timeout_graceful_shutdown=int(settings.timeout_s) + 1,
-        backlog=2048,
-    )
+        app, http=Protocol, ws="none", lifespan="off", backlog=2048,
+        log_config=None, log_level="critical", access_log=False,
+        server_header=False, date_header=False, limit_concurrency=settings.max_connections,
+        timeout_keep_alive=60, timeout_graceful_shutdown=int(settings.timeout_s) + 1,
+    )  # fmt: skip
     return HttpServer(config)
 
 
 class TimedProtocol(H11Protocol):
     """Closes a connection where the head of the next request is not complete after `head_s` seconds.
 
-    uvicorn's own timer ends with the first byte, so that a client could hold a connection for ever by
-    sending a request line byte by byte. Idle connections between requests are closed too.
+    uvicorn's own timer ends with the first byte: a request line that comes byte by byte would hold a
+    connection for ever.
     """
 
     head_s = 10.0
@@ -93,20 +85,17 @@ class HttpServer(uvicorn.Server):
                     accepted.append(listener.accept()[0])
         for server in self.servers:
             server.close()
+        state = dict(server_state=self.server_state, app_state=self.lifespan.state)
+        protocol = functools.partial(self.config.http_protocol_class, config=self.config, **state)
         for connection in accepted:
             connection.setblocking(False)
-            await loop.connect_accepted_socket(self._protocol, connection)
+            await loop.connect_accepted_socket(protocol, connection)
         # A client that was answered before the stop may have sent its next request. Answers from this
         # point on close their connection.
         deadline = loop.time() + LAST_REQUESTS_S
         while self.server_state.connections and loop.time() < deadline and not self.force_exit:
             await asyncio.sleep(0.05)
         await super().shutdown(sockets)
-
-    def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,6 +1,5 @@
 """Answers predict, classify and regress calls, for both interfaces."""
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -24,8 +23,7 @@ def predict(models: Models, spec: Spec, name: str, read: ReadArrays, output_filt
     """Answers a predict call.
 
     Args:
-        models: the models that are served.
-        spec: the model and version of the request.
+        models, spec: the models that are served, and which of them the request is for.
         name: of the signature, "" for the default one.
         read: `read(signature)` returns the request's arrays by name.
         output_filter: names of the outputs to compute, empty for all.
@@ -33,10 +31,7 @@ def predict(models: Models, spec: Spec, name: str, read: ReadArrays, output_filt
         deadline: on the clock of time.monotonic.
 
     Returns:
-        (version number, signature name, outputs by name).
-
-    Raises:
-        ServingError: the request cannot be answered.
+        (version number, signature name, outputs by name). Raises ServingError.
     """
     with models.use(spec) as version:
         signature = _find_signature(version, name, missing)
@@ -77,15 +72,12 @@ def _output_names(signature: Signature, output_filter) -> tuple[str, ...]:
 
 
 def classify(models: Models, spec: Spec, name: str, request, deadline: float):
-    """Answers a classify call: (version number, signature name, ClassificationResult).
-
-    `request` is an Input proto, the other arguments are those of `predict`. Raises ServingError.
-    """
+    """(version number, signature name, ClassificationResult) for an Input proto; else as `predict`."""
     return _on_examples(models, spec, name, request, deadline, CLASSIFY)
 
 
 def regress(models: Models, spec: Spec, name: str, request, deadline: float):
-    """The same for a regress call: (version number, signature name, RegressionResult)."""
+    """(version number, signature name, RegressionResult) for an Input proto; else as `predict`."""
     return _on_examples(models, spec, name, request, deadline, REGRESS)
 
 
@@ -96,8 +88,7 @@ def _on_examples(models, spec, name, request, deadline, method):
         _check_examples_signature(signature, method)
         examples = serialized(request)
         outputs = version.run(signature, {"inputs": examples}, tuple(signature.outputs), deadline)
-        result = _result_of(method, outputs, len(examples))
-        return version.number, signature.name, result
+        return version.number, signature.name, _result_of(method, outputs, len(examples))
 
 
 def _check_examples_signature(signature: Signature, method: str) -> None:
@@ -155,8 +146,3 @@ def _result_of(method: str, outputs: dict[str, np.ndarray], count: int):
             if scores is not None:
                 class_.score = float(scores[row, column])
     return result
-
-
-def deadline_in(seconds: float) -> float:
-    """The deadline in so many seconds, on the clock of time.monotonic."""
-    return time.monotonic() + seconds

@@ -19,12 +19,7 @@ JSON_TYPES = {
 
 
 def dense(value, slot: Slot) -> np.ndarray:
-    """A JSON value as an array of the slot's type; raises ServingError.
-
-    Args:
-        value: a scalar, or lists nested to any depth, of equal lengths at each depth.
-        slot: the input that the value is for.
-    """
+    """A JSON value (a scalar, or nested lists) as an array of the slot's type; raises ServingError."""
     shape = shape_of(value)
     leaves = leaves_of([value], (1, *shape))
     array = None if leaves is None else converted(leaves, slot)
@@ -34,11 +29,7 @@ def dense(value, slot: Slot) -> np.ndarray:
 
 
 def shape_of(value) -> tuple[int, ...]:
-    """The shape of nested lists, by the first element of each.
-
-    >>> shape_of([[1, 2, 3], [4, 5, 6]])
-    (2, 3)
-    """
+    """The shape of nested lists, by the first element of each."""
     sizes = []
     while isinstance(value, list):
         sizes.append(len(value))
@@ -73,17 +64,12 @@ def converted(values: list, slot: Slot) -> np.ndarray | None:
     if slot.type_name == "string":
         if not kinds <= {str, dict}:
             return None
-        array = np.empty(len(values), object)
-        for number, value in enumerate(values):
-            array[number] = bytes_of(value)
-        return array
+        return np.array([bytes_of(value) for value in values], object)
     if slot.type_name == "bool":
         return np.array(values, bool) if kinds <= {bool} else None
     if slot.numpy is None or slot.numpy.kind not in "iu":
-        raise ServingError(
-            "UNIMPLEMENTED",
-            f"Conversion of JSON Value: {excerpt(values[:1])} to type: {slot.type_name}",
-        )
+        message = f"Conversion of JSON Value: {excerpt(values[:1])} to type: {slot.type_name}"
+        raise ServingError("UNIMPLEMENTED", message)
     info = np.iinfo(slot.numpy)
     if not kinds <= {int} or (values and not info.min <= min(values) <= max(values) <= info.max):
         return None

@@ -22,19 +22,14 @@ def parse_json(body: bytes) -> dict:
     except (ValueError, RecursionError) as error:
         # Text that is not UTF-8, numbers of thousands of digits, lists nested thousands deep.
         raise invalid(f"JSON Parse error: Invalid value. ({type(error).__name__})") from None
-    if b"\\ud" in body.lower():
-        _check_unicode(document)
+    if b"\\ud" in body.lower():  # protocol buffers cannot hold unpaired surrogates
+        try:
+            json.dumps(document, ensure_ascii=False).encode()
+        except (UnicodeEncodeError, RecursionError):
+            raise invalid("JSON Parse error: Invalid value. (UnicodeEncodeError)") from None
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {excerpt(document)} Is not object")
     return document
-
-
-def _check_unicode(document) -> None:
-    """Raises ServingError for unpaired surrogates, which protocol buffers cannot hold."""
-    try:
-        json.dumps(document, ensure_ascii=False).encode()
-    except (UnicodeEncodeError, RecursionError):
-        raise invalid("JSON Parse error: Invalid value. (UnicodeEncodeError)") from None
 
 
 def signature_of(document: dict) -> str:
@@ -49,17 +44,9 @@ def signature_of(document: dict) -> str:
 
 
 def request_tensors(document: dict, slots: dict[str, Slot]) -> tuple[dict[str, np.ndarray], str]:
-    """Reads the inputs of a predict request.
+    """A predict request's arrays by input name, and the format of request and answer: ROW or COLUMNAR.
 
-    Args:
-        document: the request.
-        slots: the signature's inputs by name.
-
-    Returns:
-        Arrays by input name, and the format of the request and of its answer: ROW or COLUMNAR.
-
-    Raises:
-        ServingError: the request does not fit the signature.
+    `slots` are the signature's inputs. Raises ServingError.
     """
     if not slots:
         raise invalid("Failed to get input map for signature")
@@ -125,10 +112,9 @@ def _stacked(values: list, slot: Slot, key: str) -> np.ndarray:
     """Values of one shape as one array (values, *shape); raises ServingError."""
     shape = (len(values), *shape_of(values[0]))
     leaves = leaves_of(values, shape)
-    if leaves is not None:
-        array = converted(leaves, slot)
-        if array is not None:
-            return array.reshape(shape)
+    array = None if leaves is None else converted(leaves, slot)
+    if array is not None:
+        return array.reshape(shape)
     for number, value in enumerate(values):  # finds the value that is wrong, for the message
         try:
             array = dense(value, slot)
@@ -147,7 +133,7 @@ def _stacked(values: list, slot: Slot, key: str) -> np.ndarray:
 
 def _columns(value, slots: dict[str, Slot]) -> dict[str, np.ndarray]:
     """Arrays of `inputs`: the whole array of the only input, or an object with one for each."""
-    if not isinstance(value, dict) or is_base64(value):
+    if not _is_named(value):
         if len(slots) > 1:
             raise invalid(
                 "inputs is a plain value/list, but expecting an object as multiple "

@@ -1,4 +1,4 @@
-"""Arrays to JSON as TensorFlow Serving writes it: shortest exact decimals, bare NaN and Infinity, b64."""
+"""Arrays to JSON as TensorFlow Serving writes it: exact decimals, bare NaN and Infinity, b64."""
 
 import base64
 import json
@@ -34,10 +34,8 @@ def predictions_json(outputs: dict[str, np.ndarray], request_format: str) -> str
             raise invalid(f"Tensor name: {name} has invalid batch size: {size}")
         sizes.add(size)
         if len(sizes) > 1:
-            raise invalid(
-                f"Tensor name: {name} has inconsistent batch size: {size} "
-                f"expecting: {min(sizes - {size})}"
-            )
+            other = min(sizes - {size})
+            raise invalid(f"Tensor name: {name} has inconsistent batch size: {size} expecting: {other}")
     columns = [_tokens(outputs[name], name, 1) for name in names]
     if len(names) == 1:
         rows = columns[0]
@@ -73,10 +71,8 @@ def _tokens(array: np.ndarray, name: str, level: int) -> list[str]:
     shape = array.shape
     for axis in range(array.ndim - 1, level - 1, -1):
         size = shape[axis]
-        groups = math.prod(shape[:axis])
-        tokens = [
-            "[" + ", ".join(tokens[group * size : (group + 1) * size]) + "]" for group in range(groups)
-        ]
+        starts = [group * size for group in range(math.prod(shape[:axis]))]
+        tokens = ["[" + ", ".join(tokens[start : start + size]) + "]" for start in starts]
     return tokens
 
 

@@ -31,7 +31,7 @@ class Settings:
 
 
 class Budget:
-    """Memory for the bodies of all requests; `take` raises ServingError where it does not suffice."""
+    """Memory for the bodies of all requests; `take` raises ServingError where it is used up."""
 
     def __init__(self, size: int):
         self._left, self._lock = size, threading.Lock()
@@ -39,7 +39,7 @@ class Budget:
     def take(self, count: int) -> None:
         with self._lock:
             if count > self._left:
-                raise ServingError("RESOURCE_EXHAUSTED", "The server holds too many requests; try again later")
+                raise ServingError("RESOURCE_EXHAUSTED", "The server is too busy; try again later")
             self._left -= count
 
     def give_back(self, count: int) -> None:
@@ -73,16 +73,9 @@ class Held:
 
 
 async def read_body(stream, headers, settings: Settings, held: Held) -> bytes:
-    """Reads a request body as it was sent.
+    """The request body as it was sent; raises ServingError where it is too large or too slow.
 
-    Args:
-        stream: an asynchronous iterator of pieces (bytes).
-        headers: the request's headers, with lower-case names.
-        settings: the limits on size and time.
-        held: takes the memory of the body.
-
-    Raises:
-        ServingError: the body is too large or too slow.
+    `stream` yields pieces of bytes; the names in `headers` are lower-case.
     """
     declared = headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > settings.body_bytes:
@@ -97,9 +90,8 @@ async def read_body(stream, headers, settings: Settings, held: Held) -> bytes:
                 held.take(len(piece))
                 pieces.append(piece)
     except TimeoutError:
-        raise ServingError(
-            "DEADLINE_EXCEEDED", "Timed out waiting for the request body", http=408
-        ) from None
+        message = "Timed out waiting for the request body"
+        raise ServingError("DEADLINE_EXCEEDED", message, http=408) from None
     return b"".join(pieces)
 
 
@@ -149,11 +141,9 @@ def check_token(authorization: str | None, settings: Settings) -> None:
     if not settings.token:
         return
     scheme, _, token = (authorization or "").partition(" ")
-    is_right = hmac.compare_digest(token.strip().encode(), settings.token.encode())
-    if scheme.lower() != "bearer" or not is_right:
-        raise ServingError(
-            "UNAUTHENTICATED", "The request needs the header Authorization: Bearer TOKEN"
-        )
+    equal = hmac.compare_digest(token.strip().encode(), settings.token.encode())
+    if scheme.lower() != "bearer" or not equal:
+        raise ServingError("UNAUTHENTICATED", "Send the header Authorization: Bearer TOKEN")
 
 
 def _too_large(limit: int) -> ServingError:

@@ -21,13 +21,7 @@ MAX_WARMUP_BYTES = 1 << 31  # of an input; it comes with the model, not from a c
 
 
 class Version:
-    """A version on disk and its state; it stays loaded between `use` and `release`.
-
-    Args:
-        model: the model's name.
-        number: the version number.
-        folder: of the SavedModel.
-    """
+    """A version on disk and its state; it stays loaded between `use` and `release`."""
 
     def __init__(self, model: str, number: int, folder: Path):
         self.model, self.number, self.folder = model, number, folder
@@ -87,20 +81,7 @@ class Version:
         self.state = END
 
     def run(self, signature: Signature, arrays: dict, output_names: tuple[str, ...], deadline: float):
-        """Runs a signature, batched with other requests.
-
-        Args:
-            signature: one of `signatures`.
-            arrays: its inputs by name.
-            output_names: the outputs to compute.
-            deadline: on the clock of time.monotonic.
-
-        Returns:
-            Outputs by name.
-
-        Raises:
-            ServingError: the model failed, or the deadline passed.
-        """
+        """The outputs by name of arrays by name, batched with other requests; raises ServingError."""
         if self._settings.max_batch > 1:
             check_equal_rows(signature, arrays)
         batcher = self._batchers.get(signature.name)
@@ -123,8 +104,10 @@ class Version:
             )
             microseconds = (time.perf_counter() - started) * 1e6
             self._metrics.runtime.add(microseconds, self.model, signature.name, "TF1")
-            # A scalar string comes back as bytes, not as an array.
-            return {name: _as_array(value) for name, value in outputs.items()}
+            return {  # a scalar string comes back as bytes, not as an array
+                name: np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
+                for name, value in outputs.items()
+            }
 
         import tensorflow as tf
 
@@ -150,17 +133,14 @@ class Version:
                 break
             log = prediction_log_pb2.PredictionLog.FromString(record)
             kind = log.WhichOneof("log_type")
-            if kind == "classify_log":
-                request = log.classify_log.request
-                arrays = {"inputs": serialized(request.input)}
-            elif kind == "predict_log":
-                request = log.predict_log.request
-                arrays = {
-                    name: array_from_proto(proto, name, MAX_WARMUP_BYTES)
-                    for name, proto in request.inputs.items()
-                }
-            else:
+            if kind not in ("classify_log", "predict_log"):
                 continue
+            request = getattr(log, kind).request
+            if kind == "classify_log":
+                arrays = {"inputs": serialized(request.input)}
+            else:
+                protos, limit = request.inputs.items(), MAX_WARMUP_BYTES
+                arrays = {name: array_from_proto(proto, name, limit) for name, proto in protos}
             signature = self.signatures[request.model_spec.signature_name or "serving_default"]
             deadline = time.monotonic() + self._settings.timeout_s
             self.run(signature, arrays, tuple(signature.outputs), deadline)
@@ -171,24 +151,18 @@ class Version:
         self._session, self._batchers = None, {}
 
 
-def _as_array(value) -> np.ndarray:
-    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
-
-
 def _load_error(error: Exception, folder: Path) -> ServingError:
     """Why a version does not load, without its path on disk, because clients can read it."""
     import tensorflow as tf
 
     if isinstance(error, ServingError):
         return error
-    if isinstance(error, tf.errors.OpError):
-        error = from_tensorflow(error)
-    else:
-        error = ServingError("UNKNOWN", " ".join(str(error).split()))
-    message = error.message
+    is_known = isinstance(error, tf.errors.OpError)
+    text = " ".join(str(error).split())
+    reason = from_tensorflow(error) if is_known else ServingError("UNKNOWN", text)
     for path in (folder, folder.resolve(), folder.parent, folder.parent.parent):
-        message = message.replace(f"{path}/", "").replace(str(path), folder.name)
-    return ServingError(error.code, message)
+        reason.message = reason.message.replace(f"{path}/", "").replace(str(path), folder.name)
+    return ServingError(reason.code, reason.message)
 
 
 def _run_error(error: Exception) -> ServingError:
@@ -196,10 +170,10 @@ def _run_error(error: Exception) -> ServingError:
     import tensorflow as tf
 
     if isinstance(error, tf.errors.OpError):
-        refusal = from_tensorflow(error)
+        reason = from_tensorflow(error)
         for start in ("\n\nOriginal stack trace", "\n\nDetected at node", "\nDetected at node"):
-            refusal.message = refusal.message.partition(start)[0]
-        return refusal
+            reason.message = reason.message.partition(start)[0]
+        return reason
     if isinstance(error, (ValueError, TypeError)):
         return invalid(" ".join(str(error).split()))
     return ServingError("INTERNAL", type(error).__name__)

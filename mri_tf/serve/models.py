@@ -99,6 +99,7 @@ class Models:
             version.release()
 
     def _find(self, spec: Spec) -> Version:
+        """The version for a request, with its `use` called."""
         with self._lock:
             model = self._models.get(spec.name, _Model())
             number = self._number(spec, model)
@@ -145,10 +146,9 @@ class Models:
                     version = model.versions.get(number)
                     if version is None or version.state != AVAILABLE:
                         raise ServingError(
-                            "FAILED_PRECONDITION",
-                            f"Request to assign label to version {number} of model {name}, "
-                            "which is not currently available for inference",
-                        )
+                            "FAILED_PRECONDITION", f"Request to assign label to version {number} of "
+                            f"model {name}, which is not currently available for inference",
+                        )  # fmt: skip
             self._rules = {**rules}
         self.scan()
 
@@ -183,11 +183,8 @@ class Models:
                 continue
             if self._rules is not None and home.name not in self._rules:
                 continue
-            versions = {
-                number: folder
-                for number, folder in version_folders(home).items()
-                if (folder / SAVED_MODEL).is_file()
-            }
+            versions = version_folders(home).items()
+            versions = {number: path for number, path in versions if (path / SAVED_MODEL).is_file()}
             if versions:
                 folders[home.name] = versions
         return folders
@@ -220,9 +217,7 @@ class Models:
             if chosen and not available & kept:
                 kept |= available  # no chosen version loads: the old ones stay
             removed = [version for number, version in model.versions.items() if number not in kept]
-            model.labels = {
-                label: number for label, number in rule.labels.items() if number in available
-            }
+            model.labels = {label: n for label, n in rule.labels.items() if n in available}
         for version in removed:
             version.unload(self._settings.timeout_s)
             _log(f"unloaded {name} version {version.number}")

@@ -93,7 +93,7 @@ class Rest:
                 return metadata_json(version)
         body = await read_body(request.stream(), request.headers, self._settings, held)
         encoding = request.headers.get("content-encoding", "").strip().lower()
-        deadline = inference.deadline_in(self._settings.timeout_s)
+        deadline = time.monotonic() + self._settings.timeout_s
         work = asyncio.get_running_loop().run_in_executor(
             self._pool, self._work, spec, verb, body, encoding, held, deadline
         )

@@ -3,6 +3,7 @@
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import grpc
 from tensorflow_serving.apis import (
@@ -47,7 +48,7 @@ class _Service:
             seconds = self._settings.timeout_s
             if (remaining := context.time_remaining()) is not None:
                 seconds = min(remaining, seconds)
-            return answer(request, inference.deadline_in(seconds))
+            return answer(request, time.monotonic() + seconds)
         except ServingError as error:
             status = error.code
             context.abort(GRPC_CODES[CODES[status][0]], error.message)
@@ -69,10 +70,13 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         return self._call(self._predict, request, context, request.model_spec.name, "predict")
 
     def Classify(self, request, context):
-        return self._call(self._classify, request, context, request.model_spec.name, "classify")
+        response = classification_pb2.ClassificationResponse()
+        answer = partial(self._on_examples, inference.classify, response)
+        return self._call(answer, request, context, request.model_spec.name, "classify")
 
     def Regress(self, request, context):
-        return self._call(self._regress, request, context, request.model_spec.name, "regress")
+        answer = partial(self._on_examples, inference.regress, regression_pb2.RegressionResponse())
+        return self._call(answer, request, context, request.model_spec.name, "regress")
 
     def MultiInference(self, request, context):
         name = request.tasks[0].model_spec.name if request.tasks else ""
@@ -88,10 +92,8 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         )
 
         def read(signature):
-            limit = self._settings.decompressed_bytes
-            return {
-                alias: array_from_proto(proto, alias, limit) for alias, proto in request.inputs.items()
-            }
+            inputs, limit = request.inputs.items(), self._settings.decompressed_bytes
+            return {alias: array_from_proto(proto, alias, limit) for alias, proto in inputs}
 
         number, signature, outputs = inference.predict(
             self._models, _spec(request), name, read, request.output_filter, missing, deadline
@@ -101,16 +103,6 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         for alias, array in outputs.items():
             fill_proto(response.outputs[alias], array)
         return response
-
-    def _classify(self, request, deadline):
-        return self._on_examples(
-            inference.classify, classification_pb2.ClassificationResponse(), request, deadline
-        )
-
-    def _regress(self, request, deadline):
-        return self._on_examples(
-            inference.regress, regression_pb2.RegressionResponse(), request, deadline
-        )
 
     def _on_examples(self, call, response, request, deadline):
         spec = _spec(request)
@@ -136,9 +128,8 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         }
         for task, name in zip(request.tasks, names, strict=True):
             if task.method_name not in calls:
-                raise ServingError(
-                    "UNIMPLEMENTED", f"Unsupported signature method_name: {task.method_name}"
-                )
+                message = f"Unsupported signature method_name: {task.method_name}"
+                raise ServingError("UNIMPLEMENTED", message)
             call, field = calls[task.method_name]
             spec = _spec(task)
             number, signature, result = call(self._models, spec, name, request.input, deadline)
@@ -176,19 +167,10 @@ class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
 
 
 def rpc_server(models, settings, metrics, stopping, address: str):
-    """Makes a gRPC server, without starting it.
+    """A grpc.Server at an address (host:port, port 0 for a free one) and its port; not started.
 
-    Args:
-        models, settings, metrics: those of the server.
-        stopping: an event; once it is set, new calls are refused with UNAVAILABLE. grpc.Server.stop
-            alone would cut off calls that have arrived and not begun.
-        address: host:port; port 0 takes a free one.
-
-    Returns:
-        The grpc.Server and its port.
-
-    Raises:
-        RuntimeError: the address is in use or not this machine's.
+    Once the event `stopping` is set, new calls are refused, because grpc.Server.stop alone would cut off
+    calls that have arrived and not begun. Raises RuntimeError where the address is in use.
     """
     server = grpc.server(
         ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc"),
@@ -199,12 +181,10 @@ def rpc_server(models, settings, metrics, stopping, address: str):
             ("grpc.so_reuseport", 0),
         ],
     )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(models, settings, metrics, stopping), server
-    )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(models, settings, metrics, stopping), server
-    )
+    state = models, settings, metrics, stopping
+    predictions, status = PredictionService(*state), ModelService(*state)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(status, server)
     return server, server.add_insecure_port(address)
 
 

@@ -16,16 +16,10 @@ LAST_CALLS_S = 0.5  # wait for gRPC calls that are on their way when the stop be
 
 
 class Server:
-    """A server; `run` blocks until `stop` (from any thread) and until accepted requests are answered.
+    """REST and gRPC on `host`; for port 0 a free one is taken: see `rest_port` and `grpc_port`.
 
-    Args:
-        root: the folder with <model>/<version>/.
-        settings: the limits.
-        host: the address to bind to.
-        rest_port, grpc_port: ports; 0 takes a free one, which the attribute of that name then holds.
-
-    Raises:
-        InputError: the folder does not exist, or an address is in use or not this machine's.
+    `run` blocks until `stop` is called, from any thread, and accepted requests are answered. Raises
+    InputError where `root` is no folder, or an address is in use or not this machine's.
     """
 
     def __init__(self, root: Path, settings: Settings, host: str, rest_port: int, grpc_port: int):

@@ -13,12 +13,9 @@ MESSAGE_LIMIT = 1000
 
 
 class ServingError(Exception):
-    """A request that cannot be answered.
+    """A request that cannot be answered: a key of CODES and a message for the client.
 
-    Args:
-        code: a key of CODES.
-        message: for the client; cut after MESSAGE_LIMIT characters.
-        http: an HTTP status more exact than that of the code.
+    `http` is an HTTP status that is more exact than that of the code.
     """
 
     def __init__(self, code: str, message: str, http: int | None = None):

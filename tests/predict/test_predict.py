@@ -290,7 +290,8 @@ def test_an_empty_mask_is_a_reason_and_a_tumour_that_is_not_found_is_said(asked,
     ranges = {"records": 1, "intensity": dict.fromkeys(task.channels, wide), "size": {}}
     signatures = ("serving_default",)
     asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures), brats)
-    assert "tumour mask is empty" in _fails(capsys, "--model", ".", "--input", seg.parent, "--mask", empty)
+    line = _fails(capsys, "--model", ".", "--input", seg.parent, "--mask", empty)
+    assert "tumour mask is empty" in line
     asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures, finder), brats)
     assert _run("--input", seg.parent) == 0
     (row,) = json.loads(capsys.readouterr().out)["answers"]
