@@ -95,7 +95,7 @@ def answer_patient(model: Model, records: list[Record]) -> Answer:
 
 
 def boxed(model: Model, record: Record) -> Record:
-    """The record with the mask that its box lies around: the segmenter's, or the one the user gave."""
+    """The record with `predicted_mask`, around which its box is cut: the segmenter's or the user's."""
     mask = record.mask if model.segmenter is None else label_map(model.segmenter, record)[0]
     return dataclasses.replace(record, predicted_mask=(mask > 0).astype(np.uint8))
 

@@ -114,7 +114,7 @@ def check_inputs_kept(out: Path | None, inputs: list[Path], cases: list[CaseToPr
     if out is None:
         return
     path = out.resolve()
-    read = {given.resolve() for given in inputs}
+    read = {input_path.resolve() for input_path in inputs}
     read |= {(case.raw / name).resolve() for case in cases for name in case.case.files.values()}
     is_table = path.suffix.lower() == ".csv" and path.is_file() and path.parent in read
     if path in read or (is_table and not path.read_bytes().startswith(CSV_START)):

@@ -55,7 +55,8 @@ def open_model(options: ModelOptions, needs_segmenter: bool) -> tuple[Model, Mod
             )  # fmt: skip
         if needs_segmenter and task.boxes_from:
             segmenter = Exported(feature_task(task, file)[0])
-    return _connect(exported, options, segmenter and _connect(segmenter, options)), layout
+    box_finder = None if segmenter is None else _connect(segmenter, options)
+    return _connect(exported, options, box_finder), layout
 
 
 def _connect(exported: Exported, options: ModelOptions, segmenter: Model | None = None) -> Model:
@@ -76,7 +77,7 @@ def _check_inputs(exported: Exported, served: dict[str, tuple[int, ...]]) -> Non
     prepared = {name: (-1, *shape) for name, shape in array_shapes(exported.task).items()}
     if served != prepared:
         raise InputError(
-            f"Task {exported.task.name} prepares other inputs than the served model takes: "
+            f"Task {exported.task.name} prepares inputs that the served model does not take: "
             f"{', '.join(f'{name} {shape}' for name, shape in prepared.items())}.",
             f"a model that takes {', '.join(f'{n} {s}' for n, s in sorted(served.items()))}",
             "Give the folder of the served version: --model DIR.",

@@ -64,7 +64,7 @@ class Predictor:
         if task.kind == "segmentation":
             self._segment(name, case, records[0])
         elif task.bag:
-            self._classify_patient(name, [sample_slices(self._model.exported, one) for one in records])
+            self._classify_patient(name, [sample_slices(self._model.exported, r) for r in records])
         else:
             self._classify(name, records[0])
 
@@ -79,9 +79,9 @@ class Predictor:
         if self._model.exported.task.box.get("around") == "mask":
             records = [boxed(self._model, record) for record in records]
         answers = answer_records(self._model, records)
-        several = len(answers) > 1
-        numbered = enumerate(answers, 1)
-        rows = [self.predictions.add(name, n if several else None, answer) for n, answer in numbered]
+        numbers = range(1, len(answers) + 1) if len(answers) > 1 else [None]
+        pairs = zip(numbers, answers, strict=True)
+        rows = [self.predictions.add(name, number, answer) for number, answer in pairs]
         if self._folder:
             self._explain(name, answers, rows)
 

@@ -103,7 +103,7 @@ def decompressed(body: bytes, encoding: str, settings: Settings, held: Held) -> 
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "x-gzip"):
-        raise ServingError("INVALID_ARGUMENT", "Content-Encoding must be gzip or identity", 415)
+        raise ServingError("INVALID_ARGUMENT", "Content-Encoding must be gzip or identity", http=415)
     pieces, size = [], 0
     try:
         while body:  # a gzip file is one member or several

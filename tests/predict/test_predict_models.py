@@ -109,7 +109,7 @@ def test_the_export_explains_a_picture(inside, small):
     assert (Path("maps_maps") / row["map"]).is_file()
 
 
-def test_the_way_of_a_user_s_own_files_is_known_or_asked_for(inside, small, tmp_path, capsys):
+def test_a_users_own_layout_needs_the_task_file(inside, small, tmp_path, capsys):
     """A layout of mri_tf is known by its name; of the user's own the task file is asked for."""
     image = str(next(small["raw"].rglob("*.png")))
     copy = tmp_path / "saved_models" / "thirds" / "1"
@@ -131,7 +131,7 @@ def test_the_way_of_a_user_s_own_files_is_known_or_asked_for(inside, small, tmp_
     assert "must be the task of --model, thirds" in line and "pools.py" in line
 
 
-def test_servers_that_do_not_answer_or_know_nothing_of_it_are_one_line(
+def test_a_server_that_does_not_answer_or_lacks_the_model_is_one_line(
     inside, small, server, saved, capsys
 ):
     image = next(small["raw"].rglob("*.png"))
@@ -210,7 +210,7 @@ class _Trickling(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_server_that_trickles_is_left_after_the_time_given(small, capsys):
+def test_a_server_whose_answer_never_ends_is_left_after_the_timeout(small, capsys):
     image = next(small["raw"].rglob("*.png"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Trickling)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""`python -m mri_tf.serve` as a user runs it: who may ask, what is said, and how it stops."""
+"""The serve command: tokens, its messages, and how it stops."""
 
 import concurrent.futures
 import importlib.util
@@ -77,7 +77,7 @@ def test_a_port_is_a_port(capsys):
     _fails(capsys, "--models", ".", "--rest-port", 70000)
 
 
-def test_with_a_token_every_request_has_to_bring_it(saved):
+def test_every_request_needs_the_token(saved):
     from tensorflow_serving.apis import predict_pb2
 
     request = predict_pb2.PredictRequest()

@@ -1,4 +1,4 @@
-"""Versions of a folder that changes while it is served: taken up, drained, refused, labelled."""
+"""Versions in a folder that changes while it is served: loaded, unloaded, refused, labelled."""
 
 import shutil
 import threading
@@ -56,7 +56,7 @@ def _states(client):
     return {one["version"]: one["state"] for one in found}
 
 
-def test_a_new_version_is_taken_up_and_the_old_one_goes(saved, home):
+def test_a_new_version_is_loaded_and_the_old_one_unloaded(saved, home):
     with running(home) as server:
         client = Client(server)
         assert _value(client) == [1.5] and _states(client) == {"1": "AVAILABLE"}
