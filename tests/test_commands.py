@@ -288,7 +288,7 @@ def test_records_without_a_label_are_not_counted(inside, capsys):
 
 def test_an_export_over_a_models_config_that_is_none_writes_no_version(inside, capsys, tmp_path):
     (tmp_path / "models.config").write_bytes(b"\xff\xfe")
-    assert "Mend or remove it" in _fails(capsys, export, ["--run", RUN, "--out", tmp_path])
+    assert "Correct or remove it" in _fails(capsys, export, ["--run", RUN, "--out", tmp_path])
     assert [path.name for path in tmp_path.iterdir()] == ["models.config"]
 
 

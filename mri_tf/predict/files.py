@@ -1,109 +1,171 @@
-"""What predict writes: answers as JSON, CSV or a submission; labels and maps on a source's grid."""
+"""The files predict writes: answers as JSON, CSV or a submission table; labels and maps as images."""
 
 import csv
 import io
 import itertools
 import json
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.cases.to_predict import CaseToPredict
 from data_prep.io.nifti import write_nifti
 from data_prep.ops.crop import Box, crop
 from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import Volume, source_volume
+from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL
+from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
+from mri_tf.export.reader import Exported
 from mri_tf.predict.answers import Answer
 from mri_tf.store.record import Record
 
+ANSWERS = "answers.json"  # in the folder of a segmentation's label maps
+CSV_START = b"input,"  # the first bytes of a CSV file of answers
 UNSAFE = re.compile(r"[^\w.()+-]+")
 SUFFIX = re.compile(r"\.(nii(\.gz)?|mgh|mgz|png|jpe?g|webp|bmp|tiff?)$", re.IGNORECASE)
 
 
 @dataclass
 class Predictions:
-    """All that is said of the inputs, in the order they were given."""
+    """The answers for all inputs, in the order the inputs were given."""
 
-    about: dict  # task, version, class_names, prediction_set_level
-    rows: list[dict] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)  # name, reason
+    exported: Exported
+    rows: list[dict] = field(default_factory=list)  # one per answer
+    skipped: list[tuple[str, str]] = field(default_factory=list)  # input name, reason
+    patients: dict[str, str] = field(default_factory=dict)  # input name -> patient id
 
     def add(self, name: str, number: int | None, answer: Answer) -> dict:
-        """The row of an answer; `number` counts a study's slices from 1, head first."""
-        names = self.about["class_names"]
+        """Adds the row of an answer; `number` counts the slices of a case from 1, the head first."""
+        names = self.exported.task.output_names
         row = {"input": name}
         if number is not None:
             row["slice"] = number
-            if (height := _height_mm(answer.record)) is not None:
-                row["z_mm"] = height
+            if (height_mm := _height_mm(answer.record)) is not None:
+                row["z_mm"] = height_mm
+        labels = answer.prediction_set
         row |= {
             "decision": names[answer.decision],
             "probabilities": dict(zip(names, answer.probabilities.tolist(), strict=True)),
-            "prediction_set": None if answer.held is None else [names[place] for place in answer.held],
-            "out_of_distribution": answer.outside,
+            "prediction_set": None if labels is None else [names[label] for label in labels],
+            "out_of_distribution": answer.out_of_distribution,
             "reasons": list(answer.reasons),
         }
         self.rows.append(row)
         return row
 
     def as_json(self) -> bytes:
+        """The model's name and classes, the answers, and the inputs that were skipped."""
+        task = self.exported.task
+        about = {"task": task.name, "version": self.exported.version, "class_names": task.output_names}
+        if self.exported.answers is not None:
+            about["prediction_set_level"] = PREDICTION_SET_LEVEL
         skipped = [{"input": name, "reason": reason} for name, reason in self.skipped]
-        document = {**self.about, "answers": self.rows, "skipped": skipped}
+        document = {**about, "answers": self.rows, "skipped": skipped}
         return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
     def as_csv(self) -> bytes:
-        """A row an answer, one column a class; a row an input without answer, with the reason."""
+        """A row for each answer with a column for each class, then a row for each skipped input."""
         flat = [_flat(row) for row in self.rows]
         columns = list(dict.fromkeys(key for row in flat for key in row))
         rows = [*flat, *({"input": name, "skipped": reason} for name, reason in self.skipped)]
         return _csv([*columns, "skipped"], rows)
 
-    def as_submission(self, columns: tuple[str, str], label: str, ids: dict[str, str]) -> bytes:
-        """One row a study: its id and the mean probability of a class over its answers."""
+    def as_submission(self, id_column: str, value_column: str, class_name: str) -> bytes:
+        """A row for each patient: id, and the mean probability of a class over the patient's answers."""
         values: dict[str, list[float]] = {}
         for row in self.rows:
-            values.setdefault(ids[row["input"]], []).append(row["probabilities"][label])
-        rows = [{columns[0]: one, columns[1]: float(np.mean(own))} for one, own in values.items()]
-        return _csv(list(columns), rows)
+            patient = self.patients[row["input"]]
+            values.setdefault(patient, []).append(row["probabilities"][class_name])
+        rows = [{id_column: name, value_column: float(np.mean(p))} for name, p in values.items()]
+        return _csv([id_column, value_column], rows)
+
+
+def write_answers(
+    predictions: Predictions, path: Path | None, file_format: str,
+    submission: tuple[str, str, str] | None, maps: Path | None,
+) -> None:  # fmt: skip
+    """Writes the answers to a file and prints its name; prints the answers where `path` is None.
+
+    `file_format` is "json", "csv" or "submission"; `submission` holds that table's columns (id, value)
+    and the class it is about. `maps` is the folder where maps were written, if any.
+    """
+    count = len(predictions.rows)
+    if file_format == "submission":
+        data = predictions.as_submission(*submission)
+        count = data.count(b"\n") - 1  # a row for each patient below the header
+    else:
+        data = predictions.as_csv() if file_format == "csv" else predictions.as_json()
+    if path is None:
+        sys.stdout.write(data.decode())
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, data)
+    maps_text = f", and maps in {maps}" if maps else ""
+    print(f"wrote {path}: {count} {'answer' if count == 1 else 'answers'}{maps_text}")
+
+
+def check_inputs_kept(out: Path | None, inputs: list[Path], cases: list[CaseToPredict]) -> None:
+    """Raises InputError where `out` is one of the input paths, a file of a case, or a table in an input
+    folder that does not hold answers of an earlier call."""
+    if out is None:
+        return
+    path = out.resolve()
+    read = {input_path.resolve() for input_path in inputs}
+    read |= {(case.raw / name).resolve() for case in cases for name in case.case.files.values()}
+    is_table = path.suffix.lower() == ".csv" and path.is_file() and path.parent in read
+    if path in read or (is_table and not path.read_bytes().startswith(CSV_START)):
+        raise InputError("--out would overwrite an input.", out, "Choose another --out.")
 
 
 def safe_name(name: str) -> str:
-    """An input's name as part of a file's name."""
+    """The name of an input as part of a file name.
+
+    >>> safe_name("test/a b.nii.gz")
+    'test_a_b'
+    """
     return UNSAFE.sub("_", SUFFIX.sub("", name)).strip("._") or "input"
 
 
 def write_on_source(
     parts: list[tuple[np.ndarray, np.ndarray]], record: Record, path: Path, labels: bool
 ) -> Volume:
-    """Writes what lies on the grids of a study's records as one NIfTI in the grid of its source.
+    """Writes values on the grids of a case's records as one NIfTI file on the grid of the source file.
 
-    parts are (values, affine): (depth, rows, columns), or a slice (rows, columns), and its place. They
-    are resampled linearly, label maps to the nearest. A source of unknown grid is the first part's.
-    Returns what was written.
+    Args:
+        parts: (values, affine) of each record: (depth, rows, columns), or one slice (rows, columns), and
+            the affine (column, row, depth) -> RAS mm.
+        record: one of the records, for the source grid; the first part's grid where it is unknown.
+        path: the file to write.
+        labels: whether values are labels: uint8, resampled to the nearest; else float32, linear.
+
+    Returns:
+        The volume that was written.
     """
     first, affine = parts[0]
-    reference, codes = source_volume(record.facts) or (volume_of_grid(_solid(first), affine), "RAS")
+    reference, codes = source_volume(record.facts) or (volume_of_grid(_as_3d(first), affine), "RAS")
     whole = np.zeros(reference.array.shape, np.uint8 if labels else np.float32)
-    for values, place in parts:
-        part = volume_of_grid(_solid(values), place)
-        box = _covered(part, reference)  # of a slice a few voxels deep: the rest stays as it is
+    for values, part_affine in parts:
+        part = volume_of_grid(_as_3d(values), part_affine)
+        box = _box_of(part, reference)  # only these voxels are resampled: a slice covers few of them
         if min(box.size) > 0:
-            found = resample_like(part, crop(reference, box), nearest=labels)
+            resampled = resample_like(part, crop(reference, box), nearest=labels)
             inside = whole[tuple(map(slice, box.start, box.stop))]
-            np.maximum(inside, found.array.astype(whole.dtype), out=inside)
+            np.maximum(inside, resampled.array.astype(whole.dtype), out=inside)
     written = Volume(whole, reference.affine)
     write_nifti(path, written, codes)
     return written
 
 
 def write_label_picture(labels: np.ndarray, shape: tuple[int, int], path: Path) -> np.ndarray:
-    """Writes a label map (rows, columns) as PNG on the pixels (rows, columns) of its image file; returns
-    what was written."""
+    """Writes a label map (rows, columns) uint8, on the grid that `fit_to_grid` fitted an image into, as
+    PNG with that image's `shape` (rows, columns); returns what was written."""
     from PIL import Image
 
-    grid, sides = np.array(labels.shape), np.array(shape, np.float32)  # as `images.fit_to_grid` has it
+    grid, sides = np.array(labels.shape), np.array(shape, np.float32)  # float32, as in fit_to_grid
     size = np.clip(np.round(sides * (grid / sides).astype(np.float32).min()).astype(int), 1, grid)
     top, left = (grid - size) // 2
     inside = np.ascontiguousarray(labels[top : top + size[0], left : left + size[1]])
@@ -114,9 +176,9 @@ def write_label_picture(labels: np.ndarray, shape: tuple[int, int], path: Path) 
     return np.asarray(picture)
 
 
-def _covered(part: Volume, reference: Volume) -> Box:
-    """The voxels of a reference among which a volume lies; of no size where it lies elsewhere."""
-    ends = [(-1.0, size) for size in part.array.shape]  # half a voxel beyond its faces
+def _box_of(part: Volume, reference: Volume) -> Box:
+    """The voxels of a reference that a volume covers; of size 0 where they do not overlap."""
+    ends = [(-1.0, size) for size in part.array.shape]  # half a voxel beyond the faces
     corners = np.array([(*corner, 1.0) for corner in itertools.product(*ends)])  # (8, 4)
     places = corners @ (np.linalg.inv(reference.affine) @ part.affine).T[:, :3]
     start = np.clip(np.floor(places.min(axis=0)).astype(int), 0, reference.array.shape)
@@ -124,12 +186,12 @@ def _covered(part: Volume, reference: Volume) -> Box:
     return Box(tuple(start.tolist()), tuple(stop.tolist()))
 
 
-def _solid(values: np.ndarray) -> np.ndarray:
+def _as_3d(values: np.ndarray) -> np.ndarray:
     return values if values.ndim == 3 else values[None]
 
 
 def _height_mm(record: Record | None) -> float | None:
-    """Of a slice's centre in the scanner's RAS, where its place is known."""
+    """The height (RAS z) of a slice's centre; None for volumes and where the spacing is unknown."""
     if record is None or record.spacing_mm is None or record.image.ndim != 3:
         return None
     rows, columns = record.image.shape[:2]

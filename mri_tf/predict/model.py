@@ -1,4 +1,4 @@
-"""The model that predict's flags name: an export on this disk, or one behind a server."""
+"""Opens the model that predict's flags name: an export on this disk, or one behind a server."""
 
 import os
 import sys
@@ -13,14 +13,15 @@ from mri_tf.export.inputs import array_shapes
 from mri_tf.export.reader import Exported, load_graph, open_export, segmenter_beside
 from mri_tf.predict.answers import Model
 from mri_tf.predict.rest_client import MAX_NUMBERS, RestModel
+from mri_tf.serve.limits import read_token_file
 from mri_tf.task.files import FOLDER, feature_task, find_task_file, load_task
 
-TOKEN = "MRI_TF_TOKEN"  # of the environment, where there is no --token-file
+TOKEN = "MRI_TF_TOKEN"  # the environment variable that is used without --token-file
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """--model, --server, --task, --token-file and --timeout-s as given."""
+    """The flags --model, --server, --task, --token-file and --timeout-s."""
 
     model: Path | None
     server: str
@@ -29,111 +30,107 @@ class ModelOptions:
     timeout_s: float
 
 
-def open_model(where: ModelOptions, needs_segmenter: bool) -> tuple[Model, ModuleType]:
-    """The model to ask and the layout that reads its input; raises InputError.
+def open_model(options: ModelOptions, needs_segmenter: bool) -> tuple[Model, ModuleType]:
+    """Opens the model and finds the layout that reads its inputs.
 
-    A server is asked for the very version that --model describes. Without --model the task's file
-    says how inputs are prepared, and the server's newest version answers.
+    With --model and --server, the server is asked for the version that --model holds. With --server
+    alone the task's file says how inputs are prepared, and the server's newest version answers.
+    `needs_segmenter` is whether the task's segmentation model must find the boxes. Raises InputError.
     """
-    if where.model is not None:
-        exported = open_export(where.model)
-        module = _layout_of(exported, where.task)
-        segmenter = segmenter_beside(exported) if needs_segmenter else None
+    segmenter = None
+    if options.model is not None:
+        exported = open_export(options.model)
+        layout = _layout_of(exported, options.task)
+        if needs_segmenter:
+            segmenter = segmenter_beside(exported)
     else:
-        file = find_task_file(where.task)
+        file = find_task_file(options.task)
         exported = Exported(load_task(file))
-        module = find_layout(exported.task, file)
-        if exported.task.spacing:
+        task = exported.task
+        layout = find_layout(task, file)
+        if task.spacing:
             raise InputError(
-                f"Task {exported.task.name} resamples slices as its training side was.",
-                "--server without --model", "Name the export's folder too: --model DIR.",
+                f"Task {task.name} resamples slices to a spacing that only the export holds.",
+                "--server without --model", "Give the export's folder too: --model DIR.",
             )  # fmt: skip
-        segmenter = None
-        if needs_segmenter and exported.task.boxes_from:
-            segmenter = Exported(feature_task(exported.task, file)[0])
-    beside = None if segmenter is None else _asked(segmenter, where)
-    return _asked(exported, where, beside), module
+        if needs_segmenter and task.boxes_from:
+            segmenter = Exported(feature_task(task, file)[0])
+    box_finder = None if segmenter is None else _connect(segmenter, options)
+    return _connect(exported, options, box_finder), layout
 
 
-def _asked(exported: Exported, where: ModelOptions, segmenter: Model | None = None) -> Model:
-    if not where.server:
+def _connect(exported: Exported, options: ModelOptions, segmenter: Model | None = None) -> Model:
+    """The model to call: on the server where there is one, else loaded from disk."""
+    if not options.server:
         return Model(exported, *load_graph(exported), segmenter)
-    served = RestModel(
-        _address(where.server), exported.task.name, exported.version, _token(where), where.timeout_s
-    )
+    address, token = _address(options.server), os.environ.get(TOKEN, "")
+    if options.token_file is not None:
+        token = read_token_file(options.token_file, "Write the server's token into it.")
+    served = RestModel(address, exported.task.name, exported.version, token, options.timeout_s)
     signatures = served.signatures()
-    _check_fits(exported, signatures.get("serving_default", {}))
+    _check_inputs(exported, signatures.get("serving_default", {}))
     return Model(exported, served.call, tuple(signatures), segmenter, MAX_NUMBERS)
 
 
-def _check_fits(exported: Exported, found: dict[str, tuple[int, ...]]) -> None:
-    """Raises InputError unless the served model takes what this task's preparation gives."""
-    wanted = {name: (-1, *shape) for name, shape in array_shapes(exported.task).items()}
-    if found != wanted:
+def _check_inputs(exported: Exported, served: dict[str, tuple[int, ...]]) -> None:
+    """Raises InputError unless the served model takes the arrays that the task's preparation makes."""
+    prepared = {name: (-1, *shape) for name, shape in array_shapes(exported.task).items()}
+    if served != prepared:
         raise InputError(
-            f"The served model takes {', '.join(f'{n} {s}' for n, s in wanted.items())}.",
-            f"one that takes {', '.join(f'{n} {s}' for n, s in sorted(found.items()))}",
-            "Name the folder of the served version: --model DIR.",
+            f"Task {exported.task.name} prepares inputs that the served model does not take: "
+            f"{', '.join(f'{name} {shape}' for name, shape in prepared.items())}.",
+            f"a model that takes {', '.join(f'{n} {s}' for n, s in sorted(served.items()))}",
+            "Give the folder of the served version: --model DIR.",
         )  # fmt: skip
 
 
 def _layout_of(exported: Exported, task_file: str) -> ModuleType:
-    """The layout that an export's inputs are read with; raises InputError.
+    """The layout that reads an export's inputs; raises InputError.
 
-    Its name is in the export. A layout of the user's own lies beside the task file, so that one
-    has to be named.
+    The export holds the layout's name. A user's own layout is a file beside the task file, so --task
+    must name that file.
     """
     name = exported.task.name
     if task_file:
         file = find_task_file(task_file)
         if file.stem != name:
             raise InputError(
-                f"--task must be the task of --model, {name}.", task_file, "Leave --task out."
+                f"--task must be the task of --model, {name}.", task_file, "Leave out --task."
             )
         task = load_task(file)
     elif is_own(exported.task):
         raise InputError(
-            f"Inputs of {name} are read by a layout of your own, {exported.task.layout}.", "no --task",
-            f"Add --task {name}.py: the layout lies beside it.",
+            f"Task {name} reads its inputs with your own layout, {exported.task.layout}.", "no --task",
+            f"Add --task {name}.py, the task file beside the layout.",
         )  # fmt: skip
     else:
         file, task = FOLDER / f"{name}.py", exported.task
-    module = find_layout(task, file)
-    trained, now = exported.layout, layout_version(task, module)
-    if trained and trained != now:
+    layout = find_layout(task, file)
+    trained, present = exported.layout, layout_version(task, layout)
+    if trained and trained != present:
         print(
             f"warning: the model was trained on cases read by layout {trained['name']}, version "
-            f"{trained['version']}; these are read by {now['name']}, version {now['version']}",
+            f"{trained['version']}; these are read by {present['name']}, version {present['version']}",
             file=sys.stderr,
         )
-    return module
+    return layout
 
 
 def _address(server: str) -> str:
+    """The server's address without a slash at the end; raises InputError."""
     try:
         parts = urlsplit(server)
-        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise InputError(
-            "--server is an address of a REST interface.", server, "For example http://127.0.0.1:8501."
-        )
+            "--server must be the http or https address of a REST interface.", server,
+            "For example http://127.0.0.1:8501.",
+        )  # fmt: skip
     if "@" in parts.netloc:
         raise InputError(
-            "--server names no user: its key is a token.", f"one at {parts.hostname}",
-            "Give it by --token-file.",
+            "--server must not contain a user name or password.",
+            f"an address of {parts.hostname} with one", "Give the server's token by --token-file.",
         )  # fmt: skip
     return server.rstrip("/")
-
-
-def _token(where: ModelOptions) -> str:
-    if where.token_file is None:
-        return os.environ.get(TOKEN, "")
-    try:
-        token = where.token_file.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        token = ""
-    if len(token.split()) != 1 or not token.isascii():
-        raise InputError("--token-file holds a token, one word.", where.token_file, "Correct it.")
-    return token

@@ -1,16 +1,17 @@
-"""One study after the other: its answers noted, its labels or maps written where they are asked for.
+"""Predicts one case after the other; keeps the rows of answers only, and writes maps as files."""
 
-Nothing of a study is kept but its rows.
-"""
-
-from dataclasses import dataclass, field, replace
+import itertools
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
+from data_prep.case import Unreadable, main_file
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.io.image import read_image
 from data_prep.volume import source_volume
+from mri_tf.core.progress import progress
 from mri_tf.explain.maps import Explained, network_affine, shares_of
 from mri_tf.predict.answers import (
     Answer,
@@ -20,119 +21,147 @@ from mri_tf.predict.answers import (
     boxed,
     feed_of,
     label_map,
-    label_reasons,
-    taken_records,
+    read_records,
+    sample_slices,
 )
 from mri_tf.predict.files import Predictions, safe_name, write_label_picture, write_on_source
 from mri_tf.store.record import Record
+from mri_tf.task import Task
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """Where answers go: the rows, and the folder of files (None: none are written)."""
+class Predictor:
+    """Collects a model's answers in `predictions` and writes maps to a folder; None for no maps.
 
-    model: Model
-    found: Predictions
-    folder: Path | None = None
-    explain: bool = False
-    used: set[str] = field(default_factory=set)  # names of files
+    The maps are the label maps of a segmentation, or Grad-CAM maps of a classifier's decisions.
+    """
 
-    def take(self, name: str, study: CaseToPredict, records: list[list[Record]]) -> None:
-        """Answers for a study's records; where the task answers for patients, for those of all of the
-        patient's studies."""
-        task = self.model.exported.task
+    def __init__(self, model: Model, folder: Path | None = None):
+        self.predictions = Predictions(model.exported)
+        self._model, self._folder = model, folder
+        self._file_names: set[str] = set()  # of the maps written
+
+    def predict(self, layout: ModuleType, cases: list[CaseToPredict]) -> None:
+        """Adds the answers for all cases, and the names of those that cannot be read."""
+        task = self._model.exported.task
+        patients = _by_patient(task, cases)
+        with progress(f"predicting {task.name}", len(patients)) as advance:
+            for done, (name, own_cases) in enumerate(patients, 1):
+                readable = []  # of a patient's cases those that can be read are used, as in training
+                for case in own_cases:
+                    try:
+                        readable.append((case, read_records(layout, case, task)))
+                    except Unreadable as reason:
+                        shown = name if len(own_cases) == 1 else f"{name}, {main_file(case.case)}"
+                        self.predictions.skipped.append((shown, str(reason)))
+                if readable:
+                    self._answer(name, readable[0][0], [records for _, records in readable])
+                    self.predictions.patients[name] = own_cases[0].case.patient
+                advance(done)
+
+    def _answer(self, name: str, case: CaseToPredict, records: list[list[Record]]) -> None:
+        """Answers for the first case's records, or for those of all of a patient's cases together."""
+        task = self._model.exported.task
         if task.kind == "segmentation":
-            self._segment(name, study, records[0])
+            self._segment(name, case, records[0])
         elif task.bag:
-            self._patient(name, [taken_records(self.model.exported, one) for one in records])
+            self._classify_patient(name, [sample_slices(self._model.exported, r) for r in records])
         else:
             self._classify(name, records[0])
 
-    def _patient(self, name: str, studies: list[list[Record]]) -> None:
-        answer = answer_patient(self.model, [record for study in studies for record in study])
-        row = self.found.add(name, None, answer)
-        for study in studies if self.explain else ():
-            slices = [replace(answer, record=record) for record in study]
-            self._explain(name, slices, [row] * len(study))
+    def _classify_patient(self, name: str, cases: list[list[Record]]) -> None:
+        answer = answer_patient(self._model, [record for records in cases for record in records])
+        row = self.predictions.add(name, None, answer)
+        for records in cases if self._folder else ():
+            slices = [replace(answer, record=record) for record in records]
+            self._explain(name, slices, [row] * len(records))
 
     def _classify(self, name: str, records: list[Record]) -> None:
-        if self.model.exported.task.box.get("around") == "mask":
-            records = [boxed(self.model, record) for record in records]
-        answers = answer_records(self.model, records)
-        several = len(answers) > 1
-        rows = [
-            self.found.add(name, number if several else None, answer)
-            for number, answer in enumerate(answers, 1)
-        ]
-        if self.explain:
+        if self._model.exported.task.box.get("around") == "mask":
+            records = [boxed(self._model, record) for record in records]
+        answers = answer_records(self._model, records)
+        numbers = range(1, len(answers) + 1) if len(answers) > 1 else [None]
+        pairs = zip(numbers, answers, strict=True)
+        rows = [self.predictions.add(name, number, answer) for number, answer in pairs]
+        if self._folder:
             self._explain(name, answers, rows)
 
     def _explain(self, name: str, answers: list[Answer], rows: list[dict]) -> None:
-        """Grad-CAM of the decisions on a study's records: one NIfTI, or pictures of image files."""
+        """Writes Grad-CAM of the decisions on a case's records: one NIfTI file, or a picture each."""
         from mri_tf.figures import draw_map, save
 
-        task = self.model.exported.task
-        made = [self._map(answer) for answer in answers]
+        task = self._model.exported.task
+        maps = [self._map(answer) for answer in answers]
         if source_volume(answers[0].record.facts) is None and len(task.image_shape) == 2:
-            for found, row in zip(made, rows, strict=True):
+            for explained, row in zip(maps, rows, strict=True):
                 title = f"{name}: {row['decision']} {row['probabilities'][row['decision']]:.2f}"
-                note = "Grad-CAM of the decision." if found.cam.any() else "The map is 0 everywhere."
-                picture = draw_map(found.record.image[..., 0], found.cam, title, note)
+                note = "Grad-CAM of the decision." if explained.cam.any() else "The map is 0 everywhere."
+                picture = draw_map(explained.record.image[..., 0], explained.cam, title, note)
                 _add_map(row, save(picture, self._new_file(name, "gradcam"))[0].name)
             return
         path = self._new_file(name, "gradcam.nii.gz")
-        parts = [(found.cam, found.affine) for found in made]
+        parts = [(explained.cam, explained.affine) for explained in maps]
         write_on_source(parts, answers[0].record, path, labels=False)
-        for found, row in zip(made, rows, strict=True):
+        for explained, row in zip(maps, rows, strict=True):
             _add_map(row, path.name)
-            if found.cam.ndim == 3 and found.cam.any():
-                row["map_outside_brain"] = shares_of(found)["outside"]
+            if explained.cam.ndim == 3 and explained.cam.any():
+                row["map_outside_brain"] = shares_of(explained)["outside"]
 
     def _map(self, answer: Answer) -> Explained:
-        model, record = self.model, answer.record
-        feed = feed_of([record], model.exported)
-        chosen = np.array([answer.decision], np.int32)
-        cam = model.call("explain", {**feed, "class_index": chosen})["map"][0]
-        place = network_affine(model.exported.task, record, model.exported.fitted)
-        cam = np.asarray(cam, np.float32)
-        return Explained(record, answer.probabilities, answer.decision, cam, None, place)
+        model, record = self._model, answer.record
+        inputs = feed_of([record], model.exported)
+        inputs["class_index"] = np.array([answer.decision], np.int32)
+        cam = np.asarray(model.call("explain", inputs)["map"][0], np.float32)
+        affine = network_affine(model.exported.task, record, model.exported.fitted)
+        return Explained(record, answer.probabilities, answer.decision, cam, None, affine)
 
-    def _segment(self, name: str, study: CaseToPredict, records: list[Record]) -> None:
-        """The label map of a study on the grid of its source, and how much there is of each label."""
-        model, first = self.model, records[0]
-        maps = [label_map(model, record) for record in records]
-        why = list(dict.fromkeys(text for one in records for text in label_reasons(model, one)))
+    def _segment(self, name: str, case: CaseToPredict, records: list[Record]) -> None:
+        """Writes the label map of a case on its source grid and adds the amount of each label."""
+        model, first = self._model, records[0]
+        maps, texts = zip(*(label_map(model, record) for record in records), strict=True)
         if source_volume(first.facts) is None and maps[0].ndim == 2:
-            shape = read_image(study.raw / study.case.files["image"], 1).shape[:2]
+            shape = read_image(case.raw / case.case.files["image"], 1).shape[:2]
             path = self._new_file(name, "labels.png")
             voxels, voxel_ml = write_label_picture(maps[0], shape, path), None
         else:
             path = self._new_file(name, "labels.nii.gz")
-            parts = [(one, record.affine) for one, record in zip(maps, records, strict=True)]
+            parts = [(labels, record.affine) for labels, record in zip(maps, records, strict=True)]
             volume = write_on_source(parts, first, path, labels=True)
             voxels = volume.array
             voxel_ml = None if first.spacing_mm is None else np.prod(volume.spacing_mm) / 1000
         names = model.exported.task.output_names
-        count = np.bincount(voxels.ravel(), minlength=len(names)).tolist()
-        row = {"input": name, "label_map": path.name, "voxels": dict(zip(names, count, strict=True))}
+        counts = np.bincount(voxels.ravel(), minlength=len(names)).tolist()
+        row = {"input": name, "label_map": path.name, "voxels": dict(zip(names, counts, strict=True))}
         if voxel_ml is not None:
-            volumes = {one: round(n * float(voxel_ml), 4) for one, n in row["voxels"].items()}
+            volumes = {label: round(n * float(voxel_ml), 4) for label, n in row["voxels"].items()}
             row["volume_ml"] = volumes
-        row["out_of_distribution"] = None if model.exported.ranges is None else bool(why)
-        self.found.rows.append({**row, "reasons": why})
+        reasons = list(dict.fromkeys(itertools.chain.from_iterable(texts)))
+        row["out_of_distribution"] = None if model.exported.ranges is None else bool(reasons)
+        row["reasons"] = reasons
+        self.predictions.rows.append(row)
 
-    def _new_file(self, name: str, what: str) -> Path:
-        """A path for a study; where an earlier one's name is alike, with a number."""
+    def _new_file(self, name: str, ending: str) -> Path:
+        """A path for a map of an input; with a number where an earlier input has the same file name."""
         stem, number = safe_name(name), 1
-        while (full := f"{stem}_{what}" if number == 1 else f"{stem}-{number}_{what}") in self.used:
+        while (file := f"{stem}_{ending}") in self._file_names:
             number += 1
-        self.used.add(full)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder / full
+            stem = f"{safe_name(name)}-{number}"
+        self._file_names.add(file)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder / file
+
+
+def _by_patient(task: Task, cases: list[CaseToPredict]) -> list[tuple[str, list[CaseToPredict]]]:
+    """(name, cases) of each answer: one case, or a patient's where the task answers for patients."""
+    if not task.bag:
+        return [(case.name, [case]) for case in cases]
+    patients: dict[str, list[CaseToPredict]] = {}
+    for case in cases:
+        patients.setdefault(case.patient or f"alone: {case.name}", []).append(case)
+    return [(own_cases[0].name, own_cases) for own_cases in patients.values()]
 
 
 def _add_map(row: dict, name: str) -> None:
-    """A file's name, or the names of several."""
-    known = row.get("map", [])
-    names = list(dict.fromkeys([*([known] if isinstance(known, str) else known), name]))
+    """Notes the file name of a map in a row; a list where there are several."""
+    before = row.get("map", [])
+    names = list(dict.fromkeys([*([before] if isinstance(before, str) else before), name]))
     row["map"] = names[0] if len(names) == 1 else names

@@ -1,8 +1,8 @@
-"""Requests that wait for the same signature are run together.
+"""Batching: requests that wait for the same signature are run together.
 
-Nobody waits for a batch to fill: a request that finds the model idle runs at once, those that come
-meanwhile form the next batch. So one client pays nothing, and many share the model's fixed cost.
-There are no worker threads: a waiting request's own thread leads the next batch.
+No request waits for a batch to fill: one that finds the model idle runs at once, and those that arrive
+in the meantime form the next batch. There are no worker threads: the thread of the first waiting
+request runs the next batch.
 """
 
 import threading
@@ -18,47 +18,45 @@ WAITING, TAKEN, LEADER = "waiting", "taken", "leader"
 
 
 class _Task:
-    """One request: its arrays, how many rows they have, and what may share a batch with it."""
+    """One request: its arrays and their number of rows; those of equal `key` may share a batch."""
 
-    def __init__(self, arrays: dict[str, np.ndarray], wanted: tuple[str, ...]):
-        self.arrays, self.wanted = arrays, wanted
-        heads = {array.shape[0] if array.ndim else None for array in arrays.values()}
-        self.rows = heads.pop() if len(heads) == 1 else None
+    def __init__(self, arrays: dict[str, np.ndarray], output_names: tuple[str, ...]):
+        self.arrays, self.output_names = arrays, output_names
+        sizes = {array.shape[0] if array.ndim else None for array in arrays.values()}
+        self.rows = sizes.pop() if len(sizes) == 1 else None
         names = sorted(arrays)
-        self.key = wanted, tuple((n, arrays[n].dtype, arrays[n].shape[1:]) for n in names)
+        self.key = output_names, tuple((n, arrays[n].dtype, arrays[n].shape[1:]) for n in names)
         self.state, self.wake = WAITING, threading.Event()
-        self.outputs, self.error, self.deadline = None, None, 0.0
-
-    def joins(self, other: "_Task", rows: int, limit: int) -> bool:
-        """Whether it fits behind `other` into a batch that has `rows` already."""
-        return bool(self.rows) and self.key == other.key and rows + self.rows <= limit
+        self.outputs, self.error = None, None
 
 
 class Batcher:
-    """Runs one signature of one version; `run(arrays, wanted)` gives the outputs by name.
+    """Runs one signature of one version in batches.
 
-    At most `max_batch` rows in a run of several requests (a larger request runs alone), at most
-    `max_waiting` requests in the queue; 1 as `max_batch` switches batching off.
+    Args:
+        run: `run(arrays, output_names)` returns the outputs by name.
+        max_batch: most rows in a batch; a larger request runs alone. 1 switches batching off.
+        max_waiting: most requests in the queue.
+        count: `count(rows)` is called for every batch.
     """
 
-    def __init__(self, run: Callable, max_batch: int, max_waiting: int, seen: Callable[[int], None]):
-        self._run, self._max_batch, self._max_waiting, self._seen = run, max_batch, max_waiting, seen
+    def __init__(self, run: Callable, max_batch: int, max_waiting: int, count: Callable[[int], None]):
+        self._run, self._max_batch, self._max_waiting, self._count = run, max_batch, max_waiting, count
         self._lock, self._queue, self._busy = threading.Lock(), deque(), False
 
-    def run(self, arrays: dict, wanted: tuple[str, ...], deadline: float) -> dict:
-        """The outputs of one request; raises what the run raises, or ServingError.
+    def run(self, arrays: dict, output_names: tuple[str, ...], deadline: float) -> dict:
+        """The outputs of one request by name, of inputs by name, each (rows, ...).
 
-        `deadline` is on the clock of time.monotonic.
+        Raises ServingError where the queue is full or the deadline (on the clock of time.monotonic)
+        has passed, and whatever the model raises.
         """
         if self._max_batch == 1:
-            return self._run(arrays, wanted)
-        task = _Task(arrays, wanted)
-        task.deadline = deadline
+            return self._run(arrays, output_names)
+        task = _Task(arrays, output_names)
         with self._lock:
             if len(self._queue) >= self._max_waiting:
-                raise ServingError(
-                    "UNAVAILABLE", "The batch scheduling queue to which this task was submitted is full"
-                )
+                full = "The batch scheduling queue to which this task was submitted is full"
+                raise ServingError("UNAVAILABLE", full)
             self._queue.append(task)
             if not self._busy:
                 self._busy, task.state = True, LEADER
@@ -80,10 +78,10 @@ class Batcher:
         raise ServingError("DEADLINE_EXCEEDED", "Timed out waiting for the model")
 
     def _lead(self) -> None:
-        """Runs the batch at the head of the queue, and hands the lead to the next in it."""
-        batch = self._take()
+        """Runs the batch at the head of the queue; then the next waiting request leads."""
+        batch = self._next_batch()
         try:
-            self._seen(sum(task.rows or 1 for task in batch))
+            self._count(sum(task.rows or 1 for task in batch))
             self._answer(batch)
         finally:
             with self._lock:
@@ -96,12 +94,14 @@ class Batcher:
                 else:
                     self._busy = False
 
-    def _take(self) -> list[_Task]:
+    def _next_batch(self) -> list[_Task]:
+        """Takes the first request and those that fit into a batch with it from the queue."""
         with self._lock:
             first = self._queue.popleft()
             batch, rows, left = [first], first.rows or 0, deque()
             for task in self._queue:
-                if first.rows and task.joins(first, rows, self._max_batch):
+                alike = first.rows and task.rows and task.key == first.key
+                if alike and rows + task.rows <= self._max_batch:
                     task.state = TAKEN
                     batch.append(task)
                     rows += task.rows
@@ -114,18 +114,18 @@ class Batcher:
         if len(batch) > 1 and self._answer_together(batch):
             return
         for task in batch:
-            # Alone, so that a request the model cannot digest spoils nobody else's answer.
+            # One by one, so that a request on which the model fails does not fail the others.
             try:
-                task.outputs = self._run(task.arrays, task.wanted)
-            except BaseException as error:  # handed to the thread that waits for it
+                task.outputs = self._run(task.arrays, task.output_names)
+            except BaseException as error:  # raised in the thread that waits for this request
                 task.error = error
 
     def _answer_together(self, batch: list[_Task]) -> bool:
-        """Whether one run answered them all: no error, and every output has the batch's rows."""
+        """Runs the requests joined; False where that fails or the outputs cannot be divided by rows."""
         first = batch[0]
         joined = {name: np.concatenate([task.arrays[name] for task in batch]) for name in first.arrays}
         try:
-            outputs = self._run(joined, first.wanted)
+            outputs = self._run(joined, first.output_names)
         except Exception:
             return False
         ends = np.cumsum([task.rows for task in batch])

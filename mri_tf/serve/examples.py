@@ -1,4 +1,4 @@
-"""The input of classify and regress: tf.Example, from JSON or as sent over gRPC, serialized."""
+"""The input of classify and regress: tf.Examples, from JSON or gRPC, serialized for the graph."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ INT64_MAX = 2**63 - 1
 
 
 def input_from_json(document: dict):
-    """The Input proto of a classify or regress request; raises ServingError."""
+    """The Input proto of a classify or regress request in JSON; raises ServingError."""
     from tensorflow_serving.apis import input_pb2
 
     request = input_pb2.Input()
@@ -34,32 +34,33 @@ def input_from_json(document: dict):
 
 
 def serialized(request) -> np.ndarray:
-    """An Input proto as serialized examples (object array of bytes); raises ServingError if empty.
+    """The examples of an Input proto: (examples,) object array of bytes; raises ServingError.
 
-    A context's features are in each example, the example's own where both have one: in protocol
-    buffers, bytes put one after the other are the two messages merged.
+    The features of a context are added to each example, which keeps its own where both have one:
+    concatenated protocol buffers are read as one message in which the later value counts.
     """
     kind = request.WhichOneof("kind")
-    held = getattr(request, kind) if kind else None
-    if held is None or not held.examples:
+    content = getattr(request, kind) if kind else None
+    if content is None or not content.examples:
         raise invalid("Input is empty.")
     context = b""
     if kind == "example_list_with_context":
-        context = held.context.SerializeToString()
-    array = np.empty(len(held.examples), object)
-    for number, example in enumerate(held.examples):
+        context = content.context.SerializeToString()
+    array = np.empty(len(content.examples), object)
+    for number, example in enumerate(content.examples):
         array[number] = context + example.SerializeToString()
     return array
 
 
 def _fill(example, value) -> None:
+    """Writes a JSON object into a tf.Example; raises ServingError."""
     if not isinstance(value, dict):
         kind = str(value) if isinstance(value, bool) else JSON_TYPES[type(value)]
         raise invalid(f"Example must be JSON object but got JSON {kind}")
     for name, content in value.items():
         feature = example.features.feature[name]
-        for one in content if isinstance(content, list) else [content]:
-            _add(feature, name, one)
+        for element in content if isinstance(content, list) else [content]:
+            _add(feature, name, element)
 
 
 def _add(feature, name: str, value) -> None:

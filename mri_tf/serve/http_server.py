@@ -1,44 +1,36 @@
-"""uvicorn with what a server at an open door needs: patience with an end, and a stop without a loss."""
+"""uvicorn with a time limit on slow requests, and a stop that loses no accepted request."""
 
 import asyncio
 import contextlib
+import functools
 import socket
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-LAST_REQUESTS_S = 3.0  # at most, for connections that stay open
+LAST_REQUESTS_S = 3.0  # longest wait for the last requests of open connections
 
 
 def http_server(app, settings) -> "HttpServer":
-    """The server for an ASGI application; `serve(sockets=[...])` runs it in an event loop."""
+    """A server for an ASGI application; `serve(sockets=[...])` runs it in an event loop."""
 
-    class Protocol(PatientProtocol):
+    class Protocol(TimedProtocol):
         head_s = settings.head_s
 
     config = uvicorn.Config(
-        app,
-        http=Protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        limit_concurrency=settings.max_connections,
-        timeout_keep_alive=60,
-        timeout_graceful_shutdown=int(settings.timeout_s) + 1,
-        backlog=2048,
-    )
+        app, http=Protocol, ws="none", lifespan="off", backlog=2048,
+        log_config=None, log_level="critical", access_log=False,
+        server_header=False, date_header=False, limit_concurrency=settings.max_connections,
+        timeout_keep_alive=60, timeout_graceful_shutdown=int(settings.timeout_s) + 1,
+    )  # fmt: skip
     return HttpServer(config)
 
 
-class PatientProtocol(H11Protocol):
-    """Closes a connection whose next request has not begun within `head_s` seconds.
+class TimedProtocol(H11Protocol):
+    """Closes a connection where the head of the next request is not complete after `head_s` seconds.
 
-    uvicorn's own timer stops at the first byte, so a request line sent byte by byte would hold a
-    connection for ever. An idle connection between requests is closed by the same timer.
+    uvicorn's own timer ends with the first byte: a request line that comes byte by byte would hold a
+    connection for ever.
     """
 
     head_s = 10.0
@@ -76,44 +68,41 @@ class PatientProtocol(H11Protocol):
 
 
 class HttpServer(uvicorn.Server):
-    """Stops in three steps: no new connections, a moment for requests on their way, then the rest."""
+    """On a stop refuses new connections, waits for requests on their way, then closes the rest."""
 
     @contextlib.contextmanager
     def capture_signals(self):
-        yield  # the command handles them, for both interfaces
+        yield  # the command handles signals, for both interfaces
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
-        waiting = []
+        accepted = []
         for listener in sockets or []:
-            # Whoever connected before the door closes is let in: closing it would reset them.
+            # Connections that the kernel has made are accepted: closing the listener would reset them.
             loop.remove_reader(listener.fileno())
             with contextlib.suppress(BlockingIOError):
                 while True:
-                    waiting.append(listener.accept()[0])
+                    accepted.append(listener.accept()[0])
         for server in self.servers:
             server.close()
-        for connection in waiting:
+        state = dict(server_state=self.server_state, app_state=self.lifespan.state)
+        protocol = functools.partial(self.config.http_protocol_class, config=self.config, **state)
+        for connection in accepted:
             connection.setblocking(False)
-            await loop.connect_accepted_socket(self._protocol, connection)
-        # A client that was answered before the stop may have its next request on the way; those that
-        # are answered from now on are told that it was their last.
-        end = loop.time() + LAST_REQUESTS_S
-        while self.server_state.connections and loop.time() < end and not self.force_exit:
+            await loop.connect_accepted_socket(protocol, connection)
+        # A client that was answered before the stop may have sent its next request. Answers from this
+        # point on close their connection.
+        deadline = loop.time() + LAST_REQUESTS_S
+        while self.server_state.connections and loop.time() < deadline and not self.force_exit:
             await asyncio.sleep(0.05)
         await super().shutdown(sockets)
 
-    def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises OSError where the address is taken or is not this machine's."""
+    """A listening socket; raises OSError where the address is in use or not this machine's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=2048)
-    # asyncio does this only for sockets made with their protocol named; accepted ones inherit it.
+    # asyncio sets it only on sockets made with an explicit protocol; accepted sockets inherit it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setblocking(False)
     return listener

@@ -1,6 +1,5 @@
-"""Answers the four calls on tensors and examples, for both interfaces alike."""
+"""Answers predict, classify and regress calls, for both interfaces."""
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -17,25 +16,25 @@ from mri_tf.serve.signatures import (
 )
 from mri_tf.serve.status import ServingError, invalid
 
-Found = Callable[[Signature], dict[str, np.ndarray]]
+ReadArrays = Callable[[Signature], dict[str, np.ndarray]]
 
 
-def find_signature(version, name: str, missing: ServingError) -> Signature:
-    """A signature of a version by name, empty for the default; raises `missing`."""
-    signature = version.signatures.get(name or DEFAULT_SIGNATURE)
-    if signature is None:
-        raise missing
-    return signature
+def predict(models: Models, spec: Spec, name: str, read: ReadArrays, output_filter, missing, deadline):
+    """Answers a predict call.
 
+    Args:
+        models, spec: the models that are served, and which of them the request is for.
+        name: of the signature, "" for the default one.
+        read: `read(signature)` returns the request's arrays by name.
+        output_filter: names of the outputs to compute, empty for all.
+        missing: the ServingError to raise where there is no such signature.
+        deadline: on the clock of time.monotonic.
 
-def predict(models: Models, spec: Spec, name: str, read: Found, output_filter, missing, deadline):
-    """(version number, signature name, outputs by name) of a predict call.
-
-    `read(signature)` gives the request's arrays, `missing` is raised where there is no such
-    signature, `deadline` is on the clock of time.monotonic. Raises ServingError.
+    Returns:
+        (version number, signature name, outputs by name). Raises ServingError.
     """
     with models.use(spec) as version:
-        signature = find_signature(version, name, missing)
+        signature = _find_signature(version, name, missing)
         if signature.method not in (PREDICT, CLASSIFY, REGRESS):
             raise ServingError(
                 "INTERNAL",
@@ -44,50 +43,56 @@ def predict(models: Models, spec: Spec, name: str, read: Found, output_filter, m
             )
         arrays = read(signature)
         check_arrays(signature, arrays)
-        wanted = _wanted(signature, output_filter)
-        outputs = version.run(signature, arrays, wanted, deadline)
+        outputs = version.run(signature, arrays, _output_names(signature, output_filter), deadline)
         return version.number, signature.name, outputs
 
 
-def _wanted(signature: Signature, output_filter) -> tuple[str, ...]:
-    wanted = tuple(output_filter) or tuple(signature.outputs)
-    for name in wanted:
+def _find_signature(version, name: str, missing: ServingError) -> Signature:
+    signature = version.signatures.get(name or DEFAULT_SIGNATURE)
+    if signature is None:
+        raise missing
+    return signature
+
+
+def _output_names(signature: Signature, output_filter) -> tuple[str, ...]:
+    """The outputs to compute; raises ServingError for unknown and repeated names."""
+    names = tuple(output_filter) or tuple(signature.outputs)
+    for name in names:
         if name not in signature.outputs:
             raise invalid(
                 f"output tensor alias not found in signature: {name} Outputs expected to be in the "
                 f"set {{{','.join(signature.outputs)}}}."
             )
-    seen = set()
-    for name in wanted:
-        if name in seen:
+    before = set()  # a set, because a request may repeat a name very often
+    for name in names:
+        if name in before:
             raise invalid(f"duplicate output tensor alias: {name}")
-        seen.add(name)
-    return wanted
+        before.add(name)
+    return names
 
 
 def classify(models: Models, spec: Spec, name: str, request, deadline: float):
-    """(version number, signature name, ClassificationResult); raises ServingError."""
+    """(version number, signature name, ClassificationResult) for an Input proto; else as `predict`."""
     return _on_examples(models, spec, name, request, deadline, CLASSIFY)
 
 
 def regress(models: Models, spec: Spec, name: str, request, deadline: float):
-    """(version number, signature name, RegressionResult); raises ServingError."""
+    """(version number, signature name, RegressionResult) for an Input proto; else as `predict`."""
     return _on_examples(models, spec, name, request, deadline, REGRESS)
 
 
 def _on_examples(models, spec, name, request, deadline, method):
     with models.use(spec) as version:
         missing = invalid(f"No signature was found with the name: {name or DEFAULT_SIGNATURE}")
-        signature = find_signature(version, name, missing)
-        check_examples_signature(signature, method)
+        signature = _find_signature(version, name, missing)
+        _check_examples_signature(signature, method)
         examples = serialized(request)
         outputs = version.run(signature, {"inputs": examples}, tuple(signature.outputs), deadline)
-        result = result_of(method, outputs, len(examples))
-        return version.number, signature.name, result
+        return version.number, signature.name, _result_of(method, outputs, len(examples))
 
 
-def check_examples_signature(signature: Signature, method: str) -> None:
-    """Raises ServingError unless a signature takes examples for classify or regress."""
+def _check_examples_signature(signature: Signature, method: str) -> None:
+    """Raises ServingError unless a signature takes tf.Examples for classify or regress."""
     kind = "classification" if method == CLASSIFY else "regression"
     if signature.method != method:
         raise invalid(f"Expected {kind} signature method_name to be {method}. Was: {signature.method}")
@@ -109,8 +114,8 @@ def check_examples_signature(signature: Signature, method: str) -> None:
         )
 
 
-def result_of(method: str, outputs: dict[str, np.ndarray], count: int):
-    """The result message of classify or regress from a signature's outputs."""
+def _result_of(method: str, outputs: dict[str, np.ndarray], count: int):
+    """The result proto of classify or regress for `count` examples; raises ServingError."""
     from tensorflow_serving.apis import classification_pb2, regression_pb2
 
     if method == REGRESS:
@@ -134,15 +139,10 @@ def result_of(method: str, outputs: dict[str, np.ndarray], count: int):
     labels, scores = outputs.get("classes"), outputs.get("scores")
     for row in range(count):
         entry = result.classifications.add()
-        for place in range(next(iter(outputs.values())).shape[1]):
-            one = entry.classes.add()
+        for column in range(next(iter(outputs.values())).shape[1]):
+            class_ = entry.classes.add()
             if labels is not None:
-                one.label = labels[row, place].decode("utf-8", "replace")
+                class_.label = labels[row, column].decode("utf-8", "replace")
             if scores is not None:
-                one.score = float(scores[row, place])
+                class_.score = float(scores[row, column])
     return result
-
-
-def deadline_in(seconds: float) -> float:
-    """A deadline on the clock of time.monotonic."""
-    return time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""One JSON value as one tensor: nested lists of one depth, exact numbers, `b64` for bytes."""
+"""A JSON value as an array: nested lists, numbers without loss of precision, {"b64": ...} for bytes."""
 
 import base64
 import binascii
@@ -10,8 +10,8 @@ import numpy as np
 from mri_tf.serve.signatures import Slot
 from mri_tf.serve.status import ServingError, invalid
 
-EXCERPT = 200
-# The largest whole number that the type holds exactly together with all smaller ones.
+EXCERPT = 200  # characters of a request in a message
+# The largest whole number up to which the type holds all whole numbers exactly.
 LARGEST_WHOLE = {"float": 2**24 - 1, "double": 2**53 - 1}
 JSON_TYPES = {
     dict: "Object", list: "Array", str: "String", int: "Number", float: "Number", type(None): "Null"
@@ -19,7 +19,7 @@ JSON_TYPES = {
 
 
 def dense(value, slot: Slot) -> np.ndarray:
-    """A JSON value (scalar, or lists of equal lengths nested to any depth) as an array."""
+    """A JSON value (a scalar, or nested lists) as an array of the slot's type; raises ServingError."""
     shape = shape_of(value)
     leaves = leaves_of([value], (1, *shape))
     array = None if leaves is None else converted(leaves, slot)
@@ -29,6 +29,7 @@ def dense(value, slot: Slot) -> np.ndarray:
 
 
 def shape_of(value) -> tuple[int, ...]:
+    """The shape of nested lists, by the first element of each."""
     sizes = []
     while isinstance(value, list):
         sizes.append(len(value))
@@ -39,7 +40,7 @@ def shape_of(value) -> tuple[int, ...]:
 
 
 def leaves_of(values: list, shape: tuple[int, ...]) -> list | None:
-    """The values of nested lists in order, or None if their lengths are not those of the shape."""
+    """The values of nested lists in order, or None where their lengths differ from the shape."""
     for size in shape[1:]:
         if set(map(type, values)) != {list} or set(map(len, values)) != {size}:
             return None
@@ -48,13 +49,13 @@ def leaves_of(values: list, shape: tuple[int, ...]) -> list | None:
 
 
 def converted(values: list, slot: Slot) -> np.ndarray | None:
-    """A flat list as an array of the slot's type, or None if a value does not fit it exactly."""
+    """A flat list as an array of the slot's type, or None where a value cannot be held exactly."""
     kinds = set(map(type, values))
     if slot.type_name in LARGEST_WHOLE:
         if not kinds <= {int, float}:
             return None
         limit = LARGEST_WHOLE[slot.type_name]
-        if int in kinds and any(type(one) is int and abs(one) > limit for one in values):
+        if int in kinds and any(type(value) is int and abs(value) > limit for value in values):
             return None
         wide = np.array(values, np.float64)
         with np.errstate(over="ignore"):
@@ -63,17 +64,12 @@ def converted(values: list, slot: Slot) -> np.ndarray | None:
     if slot.type_name == "string":
         if not kinds <= {str, dict}:
             return None
-        array = np.empty(len(values), object)
-        for number, value in enumerate(values):
-            array[number] = bytes_of(value)
-        return array
+        return np.array([bytes_of(value) for value in values], object)
     if slot.type_name == "bool":
         return np.array(values, bool) if kinds <= {bool} else None
     if slot.numpy is None or slot.numpy.kind not in "iu":
-        raise ServingError(
-            "UNIMPLEMENTED",
-            f"Conversion of JSON Value: {excerpt(values[:1])} to type: {slot.type_name}",
-        )
+        message = f"Conversion of JSON Value: {excerpt(values[:1])} to type: {slot.type_name}"
+        raise ServingError("UNIMPLEMENTED", message)
     info = np.iinfo(slot.numpy)
     if not kinds <= {int} or (values and not info.min <= min(values) <= max(values) <= info.max):
         return None
@@ -81,7 +77,7 @@ def converted(values: list, slot: Slot) -> np.ndarray | None:
 
 
 def _raise_at(value, shape: tuple[int, ...], level: int, slot: Slot) -> None:
-    """Raises the ServingError of the first value that keeps `value` from being a tensor."""
+    """Raises the ServingError for the first element that cannot be part of an array."""
     rank = len(shape)
     if not isinstance(value, list):
         if level != rank:
@@ -108,21 +104,22 @@ def _raise_at(value, shape: tuple[int, ...], level: int, slot: Slot) -> None:
             f"Encountered list at unexpected size: {len(value)} at level: {level} "
             f"expected size: {shape[level]}"
         )
-    for one in value:
-        _raise_at(one, shape, level + 1, slot)
+    for element in value:
+        _raise_at(element, shape, level + 1, slot)
 
 
 def is_base64(value) -> bool:
+    """Whether a JSON value is {"b64": text}."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
 def bytes_of(value) -> bytes:
-    """The bytes of a JSON string, or of `{"b64": ...}`."""
+    """The bytes of a JSON string or of {"b64": text}; raises ServingError."""
     if isinstance(value, str):
         try:
             return value.encode("utf-8")
         except UnicodeEncodeError:
-            raise invalid("JSON Parse error: a string holds half a surrogate pair") from None
+            raise invalid("JSON Parse error: a string with an unpaired surrogate") from None
     if not is_base64(value):
         raise invalid(f"JSON Value: {excerpt(value)} not formatted correctly for base64 data")
     text = "".join(value["b64"].split()).rstrip("=")
@@ -133,7 +130,7 @@ def bytes_of(value) -> bytes:
 
 
 def excerpt(value) -> str:
-    """The start of a value as JSON, for a message; large requests are not sent back whole."""
+    """The start of a value as JSON, for a message."""
     text = ""
     try:
         for piece in json.JSONEncoder().iterencode(value):

@@ -1,4 +1,4 @@
-"""JSON requests to tensors by TF Serving's rules: `instances` (rows) or `inputs` (columns)."""
+"""JSON requests to arrays by TensorFlow Serving's rules: `instances` (rows) or `inputs` (columns)."""
 
 import json
 
@@ -12,7 +12,7 @@ ROW, COLUMNAR = "row", "columnar"
 
 
 def parse_json(body: bytes) -> dict:
-    """The JSON object of a body; raises ServingError. NaN and Infinity are numbers here."""
+    """The JSON object of a body, in which NaN and Infinity are numbers; raises ServingError."""
     if not body:
         raise invalid("JSON Parse error: The document is empty")
     try:
@@ -20,25 +20,20 @@ def parse_json(body: bytes) -> dict:
     except json.JSONDecodeError as error:
         raise invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
     except (ValueError, RecursionError) as error:
-        # Not UTF-8, numbers of thousands of digits, lists nested thousands deep.
+        # Text that is not UTF-8, numbers of thousands of digits, lists nested thousands deep.
         raise invalid(f"JSON Parse error: Invalid value. ({type(error).__name__})") from None
-    if b"\\ud" in body.lower():
-        _check_unicode(document)
+    if b"\\ud" in body.lower():  # protocol buffers cannot hold unpaired surrogates
+        try:
+            json.dumps(document, ensure_ascii=False).encode()
+        except (UnicodeEncodeError, RecursionError):
+            raise invalid("JSON Parse error: Invalid value. (UnicodeEncodeError)") from None
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {excerpt(document)} Is not object")
     return document
 
 
-def _check_unicode(document) -> None:
-    """Raises ServingError for halves of surrogate pairs, which no protocol buffer can hold."""
-    try:
-        json.dumps(document, ensure_ascii=False).encode()
-    except (UnicodeEncodeError, RecursionError):
-        raise invalid("JSON Parse error: Invalid value. (UnicodeEncodeError)") from None
-
-
 def signature_of(document: dict) -> str:
-    """The request's `signature_name`, empty for the default one."""
+    """The request's `signature_name`, "" for the default one; raises ServingError."""
     name = document.get("signature_name", "")
     if not isinstance(name, str):
         raise invalid(
@@ -49,7 +44,10 @@ def signature_of(document: dict) -> str:
 
 
 def request_tensors(document: dict, slots: dict[str, Slot]) -> tuple[dict[str, np.ndarray], str]:
-    """Arrays by input name, and which of the two formats the request (and its answer) has."""
+    """A predict request's arrays by input name, and the format of request and answer: ROW or COLUMNAR.
+
+    `slots` are the signature's inputs. Raises ServingError.
+    """
     if not slots:
         raise invalid("Failed to get input map for signature")
     if "instances" in document and "inputs" in document:
@@ -70,6 +68,7 @@ def request_tensors(document: dict, slots: dict[str, Slot]) -> tuple[dict[str, n
 
 
 def _rows(instances: list, slots: dict[str, Slot]) -> dict[str, np.ndarray]:
+    """Arrays of `instances`: a value for each row, or an object with a value for each input."""
     first = instances[0]
     if not isinstance(first, dict) and len(slots) > 1:
         raise invalid(
@@ -79,8 +78,8 @@ def _rows(instances: list, slots: dict[str, Slot]) -> dict[str, np.ndarray]:
     named = _is_named(first)
     for number, element in enumerate(instances):
         if _is_named(element) != named:
-            found, wanted = ("list", "object") if named else ("object", "value/list")
-            raise invalid(f"Expecting {wanted} but got {found} at item {number} of input list")
+            got, expected = ("list", "object") if named else ("object", "value/list")
+            raise invalid(f"Expecting {expected} but got {got} at item {number} of input list")
         if named and element.keys() != slots.keys():
             raise invalid(_wrong_keys(number, element, slots))
     if not named:
@@ -110,14 +109,13 @@ def _wrong_keys(number: int, element: dict, slots: dict[str, Slot]) -> str:
 
 
 def _stacked(values: list, slot: Slot, key: str) -> np.ndarray:
-    """One array of equally shaped values, the first axis counting them."""
+    """Values of one shape as one array (values, *shape); raises ServingError."""
     shape = (len(values), *shape_of(values[0]))
     leaves = leaves_of(values, shape)
-    if leaves is not None:
-        array = converted(leaves, slot)
-        if array is not None:
-            return array.reshape(shape)
-    for number, value in enumerate(values):  # which one is wrong, and how
+    array = None if leaves is None else converted(leaves, slot)
+    if array is not None:
+        return array.reshape(shape)
+    for number, value in enumerate(values):  # finds the value that is wrong, for the message
         try:
             array = dense(value, slot)
             if array.shape != shape[1:]:
@@ -134,7 +132,8 @@ def _stacked(values: list, slot: Slot, key: str) -> np.ndarray:
 
 
 def _columns(value, slots: dict[str, Slot]) -> dict[str, np.ndarray]:
-    if not isinstance(value, dict) or is_base64(value):
+    """Arrays of `inputs`: the whole array of the only input, or an object with one for each."""
+    if not _is_named(value):
         if len(slots) > 1:
             raise invalid(
                 "inputs is a plain value/list, but expecting an object as multiple "

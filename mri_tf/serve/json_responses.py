@@ -1,4 +1,4 @@
-"""Tensors to JSON as TF Serving writes it: shortest exact decimals, NaN and Infinity bare, `b64`."""
+"""Arrays to JSON as TensorFlow Serving writes it: exact decimals, bare NaN and Infinity, b64."""
 
 import base64
 import json
@@ -9,16 +9,17 @@ import numpy as np
 from mri_tf.serve.json_requests import ROW
 from mri_tf.serve.status import invalid
 
-DIGITS = {4: 9, 8: 17}  # bytes of a float -> decimals that always give it back
+DIGITS = {4: 9, 8: 17}  # bytes of a float -> digits from which it can be read back exactly
 
 
-def predictions_json(outputs: dict[str, np.ndarray], form: str) -> str:
-    """The answer of predict: `predictions` (rows) or `outputs` (columns); raises ServingError.
+def predictions_json(outputs: dict[str, np.ndarray], request_format: str) -> str:
+    """The answer of predict in the request's format: `predictions` (ROW) or `outputs` (COLUMNAR).
 
-    A single output stands without its name. Rows need one batch size among the outputs.
+    A single output is written without its name. Raises ServingError for rows where the outputs have
+    unequal batch sizes.
     """
     names = sorted(outputs)
-    if form != ROW:
+    if request_format != ROW:
         texts = {name: _tokens(outputs[name], name, 0)[0] for name in names}
         if len(texts) == 1:
             return f'{{\n    "outputs": {texts[names[0]]}\n}}'
@@ -33,10 +34,8 @@ def predictions_json(outputs: dict[str, np.ndarray], form: str) -> str:
             raise invalid(f"Tensor name: {name} has invalid batch size: {size}")
         sizes.add(size)
         if len(sizes) > 1:
-            raise invalid(
-                f"Tensor name: {name} has inconsistent batch size: {size} "
-                f"expecting: {min(sizes - {size})}"
-            )
+            other = min(sizes - {size})
+            raise invalid(f"Tensor name: {name} has inconsistent batch size: {size} expecting: {other}")
     columns = [_tokens(outputs[name], name, 1) for name in names]
     if len(names) == 1:
         rows = columns[0]
@@ -50,36 +49,35 @@ def predictions_json(outputs: dict[str, np.ndarray], form: str) -> str:
 
 
 def results_json(result, method: str) -> str:
-    """A ClassificationResult or RegressionResult as `results`."""
+    """The answer of classify or regress, `results`; raises ServingError where it is empty."""
     if method == "regress":
         if not result.regressions:
             raise invalid("Cannot convert empty RegressionResults to JSON")
-        values = np.array([one.value for one in result.regressions], np.float32)
+        values = np.array([regression.value for regression in result.regressions], np.float32)
         return f'{{\n    "results": [{", ".join(_decimals(values))}]\n}}'
     if not result.classifications:
         raise invalid("Cannot convert empty ClassificationResults to JSON")
     rows = []
-    for one in result.classifications:
-        scores = _decimals(np.array([entry.score for entry in one.classes], np.float32))
-        pairs = zip(one.classes, scores, strict=True)
+    for row in result.classifications:
+        scores = _decimals(np.array([entry.score for entry in row.classes], np.float32))
+        pairs = zip(row.classes, scores, strict=True)
         rows.append("[" + ", ".join(f"[{json.dumps(c.label)}, {s}]" for c, s in pairs) + "]")
     return '{\n    "results": [' + ", ".join(rows) + "]\n}"
 
 
 def _tokens(array: np.ndarray, name: str, level: int) -> list[str]:
-    """JSON texts of an array's parts: the whole for level 0, one a row for level 1."""
+    """An array as JSON texts: one text of the whole for level 0, one for each row for level 1."""
     tokens = _values(array, name)
     shape = array.shape
     for axis in range(array.ndim - 1, level - 1, -1):
         size = shape[axis]
-        groups = math.prod(shape[:axis])
-        tokens = [
-            "[" + ", ".join(tokens[group * size : (group + 1) * size]) + "]" for group in range(groups)
-        ]
+        starts = [group * size for group in range(math.prod(shape[:axis]))]
+        tokens = ["[" + ", ".join(tokens[start : start + size]) + "]" for start in starts]
     return tokens
 
 
 def _values(array: np.ndarray, name: str) -> list[str]:
+    """The values of an array as JSON texts; raises ServingError for types without JSON."""
     flat = array.reshape(-1)
     if flat.dtype == object:
         return [_text(value, name.endswith("_bytes")) for value in flat]
@@ -97,23 +95,23 @@ def _text(value: bytes, as_bytes: bool) -> str:
         try:
             return json.dumps(value.decode("utf-8"))
         except UnicodeDecodeError:
-            pass  # what is not text is sent as bytes, whatever its name
+            pass  # bytes that are not UTF-8 are sent as b64, whatever the output's name
     return json.dumps({"b64": base64.b64encode(value).decode()})
 
 
 def _decimals(values: np.ndarray) -> list[str]:
-    """Six digits where they give the number back, else as many as it takes; always with a point."""
+    """Floats as JSON numbers: six digits where these are exact, else all; always with a point."""
     tokens = _printed(values, 6)
     with np.errstate(over="ignore"):
-        back = np.array(list(map(float, tokens))).astype(values.dtype)
-    inexact = np.flatnonzero((back != values) & np.isfinite(values))
+        read_back = np.array(list(map(float, tokens))).astype(values.dtype)
+    inexact = np.flatnonzero((read_back != values) & np.isfinite(values))
     longer = _printed(values[inexact], DIGITS[values.dtype.itemsize])
-    for place, token in zip(inexact.tolist(), longer, strict=True):
-        tokens[place] = token
+    for index, token in zip(inexact.tolist(), longer, strict=True):
+        tokens[index] = token
     tokens = [token if "." in token or "e" in token else token + ".0" for token in tokens]
-    for place in np.flatnonzero(~np.isfinite(values)).tolist():
-        value = values[place]
-        tokens[place] = "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    for index in np.flatnonzero(~np.isfinite(values)).tolist():
+        value = values[index]
+        tokens[index] = "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return tokens
 
 

@@ -1,36 +1,37 @@
-"""What a client may take: bytes, time and places; and how a body is read within that."""
+"""Limits on what a client may use, how a request body is read within them, and bearer tokens."""
 
 import asyncio
 import hmac
 import threading
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 
+from mri_tf.core.errors import InputError
 from mri_tf.serve.status import ServingError, invalid
 
-PIECE = 1 << 20
-TOO_LARGE = 413
+PIECE_BYTES = 1 << 20  # unpacked at once
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The server's limits; `held_bytes` is for the bodies of all REST requests together."""
+    """The server's limits."""
 
-    body_bytes: int = 64 << 20
-    decompressed_bytes: int = 128 << 20
-    held_bytes: int = 1 << 30
-    timeout_s: float = 60.0
-    head_s: float = 10.0
-    max_batch: int = 32
-    max_waiting: int = 1000
+    body_bytes: int = 64 << 20  # of one request, as sent
+    decompressed_bytes: int = 128 << 20  # of one request, unpacked, and of one gRPC tensor
+    held_bytes: int = 1 << 30  # of all REST requests together
+    timeout_s: float = 60.0  # for one request
+    head_s: float = 10.0  # until the head of the next request is complete
+    max_batch: int = 32  # rows
+    max_waiting: int = 1000  # requests in a queue
     max_connections: int = 2000
-    threads: int = 32
-    poll_s: float = 1.0
-    token: str = ""
+    threads: int = 32  # of each interface
+    poll_s: float = 1.0  # between looks at the folder of models
+    token: str = ""  # that requests must bring
 
 
 class Budget:
-    """Bytes that all requests share; `take` raises ServingError when they are used up."""
+    """Memory for the bodies of all requests; `take` raises ServingError where it is used up."""
 
     def __init__(self, size: int):
         self._left, self._lock = size, threading.Lock()
@@ -38,7 +39,7 @@ class Budget:
     def take(self, count: int) -> None:
         with self._lock:
             if count > self._left:
-                raise ServingError("RESOURCE_EXHAUSTED", "Too much is being sent at the moment")
+                raise ServingError("RESOURCE_EXHAUSTED", "The server is too busy; try again later")
             self._left -= count
 
     def give_back(self, count: int) -> None:
@@ -47,9 +48,9 @@ class Budget:
 
 
 class Held:
-    """The part of a budget that one request holds; all of it is given back at the end.
+    """The share of a budget that one request uses; a context manager that gives all of it back.
 
-    A thread that still works for a request that was given up gets nothing more.
+    After that `take` is refused, so that a thread still at work on a request that timed out stops.
     """
 
     def __init__(self, budget: Budget):
@@ -58,7 +59,7 @@ class Held:
     def take(self, count: int) -> None:
         with self._lock:
             if self._ended:
-                raise ServingError("CANCELLED", "Nobody waits for this any more")
+                raise ServingError("CANCELLED", "The request has already ended")
             self._budget.take(count)
             self._count += count
 
@@ -72,9 +73,9 @@ class Held:
 
 
 async def read_body(stream, headers, settings: Settings, held: Held) -> bytes:
-    """The whole body, as sent; raises ServingError where it is too large or too slow.
+    """The request body as it was sent; raises ServingError where it is too large or too slow.
 
-    `stream` yields pieces; `headers` has lower-case names.
+    `stream` yields pieces of bytes; the names in `headers` are lower-case.
     """
     declared = headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > settings.body_bytes:
@@ -89,25 +90,26 @@ async def read_body(stream, headers, settings: Settings, held: Held) -> bytes:
                 held.take(len(piece))
                 pieces.append(piece)
     except TimeoutError:
-        raise ServingError("DEADLINE_EXCEEDED", "The body came too slowly", http=408) from None
+        message = "Timed out waiting for the request body"
+        raise ServingError("DEADLINE_EXCEEDED", message, http=408) from None
     return b"".join(pieces)
 
 
 def decompressed(body: bytes, encoding: str, settings: Settings, held: Held) -> bytes:
-    """The body behind Content-Encoding (gzip or nothing); raises ServingError.
+    """Unpacks a body by its Content-Encoding, gzip or none; raises ServingError.
 
-    No more is unpacked than the limit allows, whatever the body would give.
+    Unpacking stops at the limit, so that a small body cannot fill the memory.
     """
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "x-gzip"):
-        raise ServingError("INVALID_ARGUMENT", "Content-Encoding is gzip or identity", http=415)
+        raise ServingError("INVALID_ARGUMENT", "Content-Encoding must be gzip or identity", http=415)
     pieces, size = [], 0
     try:
         while body:  # a gzip file is one member or several
             unpacker = zlib.decompressobj(wbits=31)
             while not unpacker.eof:
-                piece = unpacker.decompress(body, PIECE)
+                piece = unpacker.decompress(body, PIECE_BYTES)
                 body = unpacker.unconsumed_tail
                 if not piece and not body and not unpacker.eof:
                     raise zlib.error("ends early")
@@ -122,15 +124,27 @@ def decompressed(body: bytes, encoding: str, settings: Settings, held: Held) -> 
     return b"".join(pieces)
 
 
-def check_token(given: str | None, settings: Settings) -> None:
-    """Raises ServingError unless `given` is `Bearer <token>`, where the server has one."""
+def read_token_file(file: Path, hint: str) -> str:
+    """The token in a file; raises InputError with the hint where there is none."""
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        token = ""
+    if len(token.split()) != 1 or not token.isascii():
+        rule = "--token-file must hold exactly one token: ASCII characters without spaces."
+        raise InputError(rule, file, hint)
+    return token
+
+
+def check_token(authorization: str | None, settings: Settings) -> None:
+    """Raises ServingError unless the header Authorization brings the server's token, if it has one."""
     if not settings.token:
         return
-    kind, _, token = (given or "").partition(" ")
-    right = hmac.compare_digest(token.strip().encode(), settings.token.encode())
-    if kind.lower() != "bearer" or not right:
-        raise ServingError("UNAUTHENTICATED", "This server needs: Authorization: Bearer TOKEN")
+    scheme, _, token = (authorization or "").partition(" ")
+    equal = hmac.compare_digest(token.strip().encode(), settings.token.encode())
+    if scheme.lower() != "bearer" or not equal:
+        raise ServingError("UNAUTHENTICATED", "Send the header Authorization: Bearer TOKEN")
 
 
 def _too_large(limit: int) -> ServingError:
-    return ServingError("RESOURCE_EXHAUSTED", f"The body is larger than {limit} bytes", TOO_LARGE)
+    return ServingError("RESOURCE_EXHAUSTED", f"The body is larger than {limit} bytes", http=413)

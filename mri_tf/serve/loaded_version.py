@@ -1,7 +1,7 @@
-"""One version of a model: a SavedModel in a session, as TF Serving loads it, and its users.
+"""One version of a model: a SavedModel in a session, and the requests that use it.
 
-A session (and not tf.saved_model.load) because a SavedModel can load in the one and fail in the
-other: what is answered here is answered by TF Serving.
+It is loaded into a session, not by tf.saved_model.load, because TensorFlow Serving does so and a
+SavedModel may load in one way and fail in the other.
 """
 
 import threading
@@ -17,11 +17,11 @@ from mri_tf.serve.status import ServingError, from_tensorflow, invalid
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_WARMUP_RECORDS = 1000
-MAX_WARMUP_BYTES = 1 << 31  # of an input: it is the model's own, and no client's
+MAX_WARMUP_BYTES = 1 << 31  # of an input; it comes with the model, not from a client
 
 
 class Version:
-    """A version on disk and its state; `use` and `release` keep it loaded while it is at work."""
+    """A version on disk and its state; it stays loaded between `use` and `release`."""
 
     def __init__(self, model: str, number: int, folder: Path):
         self.model, self.number, self.folder = model, number, folder
@@ -32,7 +32,7 @@ class Version:
         self._changed = threading.Condition()
 
     def load(self, settings, metrics) -> None:
-        """Loads and warms up; the state is AVAILABLE afterwards, or END with `error` set."""
+        """Loads and warms up; afterwards the state is AVAILABLE, or END with `error` set."""
         import tensorflow as tf
 
         self.state = LOADING
@@ -44,12 +44,12 @@ class Version:
             self._session = tf.compat.v1.Session(graph=graph, config=options)
             with graph.as_default():
                 loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(self.folder))
-            # A copy of the messages, so that the graph's definition is not kept twice.
+            # Copies, so that the graph's definition is not kept in memory with them.
             for name, proto in loaded.signature_def.items():
                 self.signature_protos[name] = type(proto).FromString(proto.SerializeToString())
                 self.signatures[name] = signature_from_proto(name, proto)
             self._warm_up()
-        except Exception as error:  # whatever a broken folder raises, the server goes on
+        except Exception as error:  # a broken folder may raise anything; the server goes on
             self._close()
             self.error = _load_error(error, self.folder)
             self.state = END
@@ -57,7 +57,7 @@ class Version:
         self.state = AVAILABLE
 
     def use(self) -> bool:
-        """Whether it can be used; if so, `release` has to follow."""
+        """Whether it can be used; if so, the caller must call `release` afterwards."""
         with self._changed:
             if self.state != AVAILABLE:
                 return False
@@ -69,43 +69,45 @@ class Version:
             self._users -= 1
             self._changed.notify_all()
 
-    def unload(self, patience_s: float) -> None:
-        """Takes no new user, waits for those at work, and frees the model."""
-        end = time.monotonic() + patience_s
+    def unload(self, timeout_s: float) -> None:
+        """Accepts no more requests, waits for those at work, and frees the model."""
+        deadline = time.monotonic() + timeout_s
         with self._changed:
             if self.state == AVAILABLE:
                 self.state = UNLOADING
-            while self._users and time.monotonic() < end:
-                self._changed.wait(end - time.monotonic())
+            while self._users and time.monotonic() < deadline:
+                self._changed.wait(deadline - time.monotonic())
         self._close()
         self.state = END
 
-    def run(self, signature: Signature, arrays: dict, wanted: tuple[str, ...], deadline: float):
-        """Outputs by name, batched with other requests; raises ServingError."""
+    def run(self, signature: Signature, arrays: dict, output_names: tuple[str, ...], deadline: float):
+        """The outputs by name of arrays by name, batched with other requests; raises ServingError."""
         if self._settings.max_batch > 1:
             check_equal_rows(signature, arrays)
         batcher = self._batchers.get(signature.name)
         if batcher is None:
             batcher = self._batchers.setdefault(signature.name, self._batcher(signature))
         try:
-            return batcher.run(arrays, wanted, deadline)
+            return batcher.run(arrays, output_names, deadline)
         except ServingError:
             raise
         except Exception as error:
             raise _run_error(error) from error
 
     def _batcher(self, signature: Signature) -> Batcher:
-        def run(arrays: dict[str, np.ndarray], wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+        def run(arrays: dict[str, np.ndarray], output_names: tuple[str, ...]) -> dict[str, np.ndarray]:
             started = time.perf_counter()
             outputs = self._session.run(
-                {name: signature.outputs[name].tensor for name in wanted},
+                {name: signature.outputs[name].tensor for name in output_names},
                 {signature.inputs[name].tensor: array for name, array in arrays.items()},
                 options=options,
             )
             microseconds = (time.perf_counter() - started) * 1e6
             self._metrics.runtime.add(microseconds, self.model, signature.name, "TF1")
-            # A scalar string comes back as bytes, not as an array.
-            return {name: _as_array(value) for name, value in outputs.items()}
+            return {  # a scalar string comes back as bytes, not as an array
+                name: np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
+                for name, value in outputs.items()
+            }
 
         import tensorflow as tf
 
@@ -116,6 +118,7 @@ class Version:
         )  # fmt: skip
 
     def _warm_up(self) -> None:
+        """Runs the requests that TensorFlow Serving's warm-up file holds, if there is one."""
         import tensorflow as tf
         from tensorflow_serving.apis import prediction_log_pb2
 
@@ -130,17 +133,14 @@ class Version:
                 break
             log = prediction_log_pb2.PredictionLog.FromString(record)
             kind = log.WhichOneof("log_type")
-            if kind == "classify_log":
-                request = log.classify_log.request
-                arrays = {"inputs": serialized(request.input)}
-            elif kind == "predict_log":
-                request = log.predict_log.request
-                arrays = {
-                    name: array_from_proto(proto, name, MAX_WARMUP_BYTES)
-                    for name, proto in request.inputs.items()
-                }
-            else:
+            if kind not in ("classify_log", "predict_log"):
                 continue
+            request = getattr(log, kind).request
+            if kind == "classify_log":
+                arrays = {"inputs": serialized(request.input)}
+            else:
+                protos, limit = request.inputs.items(), MAX_WARMUP_BYTES
+                arrays = {name: array_from_proto(proto, name, limit) for name, proto in protos}
             signature = self.signatures[request.model_spec.signature_name or "serving_default"]
             deadline = time.monotonic() + self._settings.timeout_s
             self.run(signature, arrays, tuple(signature.outputs), deadline)
@@ -151,31 +151,29 @@ class Version:
         self._session, self._batchers = None, {}
 
 
-def _as_array(value) -> np.ndarray:
-    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
-
-
 def _load_error(error: Exception, folder: Path) -> ServingError:
-    """Why a version does not load, without the place on disk: clients can ask for its status."""
+    """Why a version does not load, without its path on disk, because clients can read it."""
     import tensorflow as tf
 
     if isinstance(error, ServingError):
         return error
-    known = isinstance(error, tf.errors.OpError)
-    found = from_tensorflow(error) if known else ServingError("UNKNOWN", " ".join(str(error).split()))
-    for place in (folder, folder.resolve(), folder.parent, folder.parent.parent):
-        found.message = found.message.replace(f"{place}/", "").replace(str(place), folder.name)
-    return ServingError(found.code, found.message)
+    is_known = isinstance(error, tf.errors.OpError)
+    text = " ".join(str(error).split())
+    reason = from_tensorflow(error) if is_known else ServingError("UNKNOWN", text)
+    for path in (folder, folder.resolve(), folder.parent, folder.parent.parent):
+        reason.message = reason.message.replace(f"{path}/", "").replace(str(path), folder.name)
+    return ServingError(reason.code, reason.message)
 
 
 def _run_error(error: Exception) -> ServingError:
+    """Why a run failed, without TensorFlow's stack trace."""
     import tensorflow as tf
 
     if isinstance(error, tf.errors.OpError):
-        found = from_tensorflow(error)
+        reason = from_tensorflow(error)
         for start in ("\n\nOriginal stack trace", "\n\nDetected at node", "\nDetected at node"):
-            found.message = found.message.partition(start)[0]
-        return found
+            reason.message = reason.message.partition(start)[0]
+        return reason
     if isinstance(error, (ValueError, TypeError)):
         return invalid(" ".join(str(error).split()))
     return ServingError("INTERNAL", type(error).__name__)

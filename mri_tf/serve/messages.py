@@ -1,37 +1,41 @@
-"""Status and metadata of models as the protocol's messages, and as the JSON that REST makes of them."""
+"""Status and metadata of models as protocol buffers and as JSON."""
 
 import json
 
-from mri_tf.serve.status import CODES, ServingError, invalid
+from mri_tf.serve.status import CODES, invalid
 
 
 def fill_status(response, versions) -> None:
     """Writes the states of versions into a GetModelStatusResponse."""
     for version in versions:
-        one = response.model_version_status.add()
-        one.version = version.number
-        one.state = one.State.Value(version.state)
-        one.status.SetInParent()
+        entry = response.model_version_status.add()
+        entry.version = version.number
+        entry.state = entry.State.Value(version.state)
+        entry.status.SetInParent()
         if version.error is not None:
-            one.status.error_code = CODES[version.error.code][0]
-            one.status.error_message = version.error.message
+            entry.status.error_code = CODES[version.error.code][0]
+            entry.status.error_message = version.error.message
 
 
 def fill_metadata(response, version, fields) -> None:
     """Writes a version's signatures into a GetModelMetadataResponse; raises ServingError."""
-    from tensorflow_serving.apis import get_model_metadata_pb2
-
     if not fields:
         raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
     for field in fields:
         if field != "signature_def":
             raise invalid(f"Metadata field {field} is not supported")
+    response.model_spec.name = version.model
+    response.model_spec.version.value = version.number
+    response.metadata["signature_def"].Pack(_signature_map(version))
+
+
+def _signature_map(version):
+    from tensorflow_serving.apis import get_model_metadata_pb2
+
     signatures = get_model_metadata_pb2.SignatureDefMap()
     for name, proto in version.signature_protos.items():
         signatures.signature_def[name].CopyFrom(proto)
-    response.model_spec.name = version.model
-    response.model_spec.version.value = version.number
-    response.metadata["signature_def"].Pack(signatures)
+    return signatures
 
 
 def status_json(versions) -> str:
@@ -49,12 +53,9 @@ def metadata_json(version) -> str:
 
     response = get_model_metadata_pb2.GetModelMetadataResponse()
     fill_metadata(response, version, ["signature_def"])
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    if not response.metadata["signature_def"].Unpack(signatures):
-        raise ServingError("INTERNAL", "Failed to unpack 'Any' object to 'SignatureDefMap'.")
     document = {
         "model_spec": json.loads(_json(response.model_spec)),
-        "metadata": {"signature_def": json.loads(_json(signatures))},
+        "metadata": {"signature_def": json.loads(_json(_signature_map(version)))},
     }
     return json.dumps(document, indent=1)
 

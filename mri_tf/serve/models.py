@@ -1,8 +1,8 @@
-"""The models of a folder: `<model>/<version>/`, watched; new versions loaded, old ones drained.
+"""The models of a folder, <model>/<version>/: loads new versions and unloads old ones while it serves.
 
-As TF Serving: a new version takes over when it is loaded, the old one goes when its last request
-is answered, and a version that does not load leaves the old one in place. Without models.config
-each model has its newest version; with it, the versions and labels that it names.
+As in TensorFlow Serving, a new version answers as soon as it is loaded, the old one is unloaded when its
+last request is answered, and a version that does not load leaves the old one in place. Without
+models.config each model has its newest version; with it, the versions and labels that it names.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ SAVED_MODEL = "saved_model.pb"
 
 @dataclass(frozen=True)
 class Spec:
-    """Which model is meant: the newest available version unless `version` or `label` is given."""
+    """The model of a request: its newest available version, unless `version` or `label` is given."""
 
     name: str
     version: int | None = None
@@ -33,14 +33,14 @@ class Spec:
 class _Model:
     versions: dict[int, Version] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
-    seen: dict[int, tuple] = field(default_factory=dict)  # what lay on disk when it was loaded
-    lacking: set[int] = field(default_factory=set)  # versions of models.config that are not there
+    stamps: dict[int, tuple] = field(default_factory=dict)  # of a version's files when it was loaded
+    missing: set[int] = field(default_factory=set)  # versions of models.config without a folder
 
 
 class Models:
-    """Holds the versions that are served; `watch` keeps them in step with the folder.
+    """The versions that are served; `watch` keeps them in step with the folder.
 
-    Names of requests are looked up in what was found, never on disk.
+    A name in a request is looked up among the models that a scan of the folder gave, never on disk.
     """
 
     def __init__(self, root: Path, settings, metrics):
@@ -48,7 +48,7 @@ class Models:
         self._models: dict[str, _Model] = {}
         self._lock, self._scanning = threading.RLock(), threading.Lock()
         self._rules: dict[str, ModelRule] | None = None
-        self._config_seen, self._stop, self._thread = None, threading.Event(), None
+        self._config_stamp, self._stop, self._thread = None, threading.Event(), None
 
     @property
     def names(self) -> list[str]:
@@ -56,40 +56,40 @@ class Models:
             return sorted(self._models)
 
     def watch(self) -> None:
-        """Loads what there is and then looks for changes until `close`."""
+        """Loads the models, then looks for changes every `poll_s` seconds until `close`."""
         self.scan()
         self._thread = threading.Thread(target=self._watch, name="models", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stops watching and unloads everything, each when its last request is answered."""
+        """Stops watching and unloads each version when its last request is answered."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
         with self._lock:
-            versions = [one for model in self._models.values() for one in model.versions.values()]
+            versions = [v for model in self._models.values() for v in model.versions.values()]
         for version in versions:
             version.unload(self._settings.timeout_s)
 
     def scan(self) -> None:
-        """Brings what is served in step with the folder; returns when that is done."""
+        """Loads and unloads versions until they are those of the folder."""
         with self._scanning:
             self._read_config()
-            found = self._on_disk()
+            folders = self._version_folders()
             with self._lock:
-                for name in found:
+                for name in folders:
                     self._models.setdefault(name, _Model())
                 models = dict(self._models)
             for name, model in models.items():
-                self._update(name, model, found.get(name, {}))
+                self._update(name, model, folders.get(name, {}))
             with self._lock:
                 for name, model in models.items():
-                    if name not in found and not model.versions:
+                    if name not in folders and not model.versions:
                         del self._models[name]
 
     @contextlib.contextmanager
     def use(self, spec: Spec):
-        """The version that answers a request, kept loaded meanwhile; raises ServingError."""
+        """A context with the version that answers a request, kept loaded; raises ServingError."""
         if not spec.name:
             raise invalid("ModelSpec has no name specified.")
         version = self._find(spec)
@@ -99,145 +99,140 @@ class Models:
             version.release()
 
     def _find(self, spec: Spec) -> Version:
-        wanted = spec.version
+        """The version for a request, with its `use` called."""
         with self._lock:
             model = self._models.get(spec.name, _Model())
-            if spec.label:
-                wanted = self._labelled(spec, model)
-            numbers = sorted(model.versions, reverse=True) if wanted is None else [wanted]
-            for number in numbers:
-                version = model.versions.get(number)
+            number = self._number(spec, model)
+            for candidate in sorted(model.versions, reverse=True) if number is None else [number]:
+                version = model.versions.get(candidate)
                 if version is not None and version.use():
                     return version
-        which = f"Latest({spec.name})" if wanted is None else f"Specific({spec.name}, {wanted})"
+        which = f"Latest({spec.name})" if number is None else f"Specific({spec.name}, {number})"
         raise ServingError("NOT_FOUND", f"Servable not found for request: {which}")
 
-    def _labelled(self, spec: Spec, model: _Model) -> int:
+    def _number(self, spec: Spec, model: _Model) -> int | None:
+        """The version that a request names by number or label; None for the newest."""
+        if not spec.label:
+            return spec.version
         if spec.label not in model.labels:
             raise invalid(f"Unrecognized servable version label: {spec.label}")
         return model.labels[spec.label]
 
     def states(self, spec: Spec) -> list[Version]:
-        """The versions of a model, newest first, or the one asked for; raises ServingError."""
+        """The versions of a model, newest first, or the one that is named; raises ServingError."""
         with self._lock:
             model = self._models.get(spec.name, _Model())
-            wanted = self._labelled(spec, model) if spec.label else spec.version
-            if wanted is None:
+            number = self._number(spec, model)
+            if number is None:
                 if not model.versions:
                     raise ServingError("NOT_FOUND", f"Could not find any versions of model {spec.name}")
-                return [model.versions[number] for number in sorted(model.versions, reverse=True)]
-            if wanted not in model.versions:
-                raise ServingError("NOT_FOUND", f"Could not find version {wanted} of model {spec.name}")
-            return [model.versions[wanted]]
+                return [model.versions[key] for key in sorted(model.versions, reverse=True)]
+            if number not in model.versions:
+                raise ServingError("NOT_FOUND", f"Could not find version {number} of model {spec.name}")
+            return [model.versions[number]]
 
     def reload(self, rules: dict[str, ModelRule]) -> None:
-        """Takes versions and labels as models.config would give them; raises ServingError.
+        """Sets versions and labels as models.config would.
 
-        A label is given to a version that is served, so it is the same request that was served
-        before and after; a model that is not in the folder is refused.
+        Raises ServingError, and changes nothing, for a model that is not in the folder and for a label
+        of a version that is not available.
         """
         with self._scanning, self._lock:
             for name, rule in rules.items():
                 model = self._models.get(name)
                 if model is None:
-                    raise invalid(f"No model {name} in the folder that is served")
+                    raise invalid(f"The served folder has no model {name}")
                 for number in rule.labels.values():
                     version = model.versions.get(number)
                     if version is None or version.state != AVAILABLE:
                         raise ServingError(
-                            "FAILED_PRECONDITION",
-                            f"Request to assign label to version {number} of model {name}, "
-                            "which is not currently available for inference",
-                        )
+                            "FAILED_PRECONDITION", f"Request to assign label to version {number} of "
+                            f"model {name}, which is not currently available for inference",
+                        )  # fmt: skip
             self._rules = {**rules}
         self.scan()
 
     def _watch(self) -> None:
-        said = ""
+        last_line = ""
         while not self._stop.wait(self._settings.poll_s):
             try:
                 self.scan()
-                said = ""
-            except Exception as error:  # a folder that cannot be read now may be read later
-                line = f"cannot look for models: {type(error).__name__}: {error}"
-                if line != said:
-                    _say(line)
-                said = line
+                last_line = ""
+            except Exception as error:  # a folder that cannot be read may be readable later
+                line = f"cannot read the folder of models: {type(error).__name__}: {error}"
+                if line != last_line:
+                    _log(line)
+                last_line = line
 
     def _read_config(self) -> None:
         path = self.root / MODELS_CONFIG
-        seen = _stamp(path)
-        if seen == self._config_seen:
+        stamp = _stamp(path)
+        if stamp == self._config_stamp:
             return
-        self._config_seen = seen
+        self._config_stamp = stamp
         try:
-            self._rules = read_models_config(path) if seen else None
+            self._rules = read_models_config(path) if stamp else None
         except ValueError as error:
-            _say(f"{MODELS_CONFIG} is kept as it was: {error}")
+            _log(f"cannot read {MODELS_CONFIG}, its last valid content is used: {error}")
 
-    def _on_disk(self) -> dict[str, dict[int, Path]]:
-        """Model name -> version -> folder, of the models that are to be served."""
-        found = {}
+    def _version_folders(self) -> dict[str, dict[int, Path]]:
+        """Model name -> version -> folder, of the models to serve."""
+        folders = {}
         for home in sorted(self.root.iterdir()):
             if home.name.startswith(".") or not home.is_dir():
                 continue
             if self._rules is not None and home.name not in self._rules:
                 continue
-            versions = {
-                number: folder
-                for number, folder in version_folders(home).items()
-                if (folder / SAVED_MODEL).is_file()
-            }
+            versions = version_folders(home).items()
+            versions = {number: path for number, path in versions if (path / SAVED_MODEL).is_file()}
             if versions:
-                found[home.name] = versions
-        return found
+                folders[home.name] = versions
+        return folders
 
-    def _update(self, name: str, model: _Model, on_disk: dict[int, Path]) -> None:
+    def _update(self, name: str, model: _Model, folders: dict[int, Path]) -> None:
+        """Loads the versions of a model that should be served and unloads the others."""
         rule = (self._rules or {}).get(name) or ModelRule()
-        wanted = rule.choose(sorted(on_disk))
-        lacking = set(rule.specific) - set(on_disk)
-        if lacking and lacking != model.lacking:
-            listed = ", ".join(map(str, sorted(lacking)))
-            _say(f"{MODELS_CONFIG} names versions of {name} that are not there: {listed}")
-        model.lacking = lacking
-        for number in wanted:
+        chosen = rule.choose(sorted(folders))
+        missing = set(rule.specific) - set(folders)
+        if missing and missing != model.missing:
+            listed = ", ".join(map(str, sorted(missing)))
+            _log(f"{MODELS_CONFIG} names versions of {name} that do not exist: {listed}")
+        model.missing = missing
+        for number in chosen:
             before = model.versions.get(number)
             if before is not None and before.state != END:
                 continue
-            stamp = _stamps(on_disk[number])
+            stamp = _stamps(folders[number])
             # A version that failed is tried again when its files have changed.
-            if before is None or model.seen.get(number) != stamp:
-                version = Version(name, number, on_disk[number])
+            if before is None or model.stamps.get(number) != stamp:
+                version = Version(name, number, folders[number])
                 with self._lock:
-                    model.versions[number], model.seen[number] = version, stamp
+                    model.versions[number], model.stamps[number] = version, stamp
                 version.load(self._settings, self._metrics)
-                what = "serving" if version.error is None else f"cannot load ({version.error})"
-                _say(f"{what} {name} version {number}")
+                result = "serving" if version.error is None else f"cannot load ({version.error})"
+                _log(f"{result} {name} version {number}")
         with self._lock:
-            served = [number for number, one in model.versions.items() if one.state == AVAILABLE]
-            stays = set(wanted)
-            if wanted and not set(served) & stays:
-                stays |= set(served)  # nothing new that works: the old one stays
-            gone = [model.versions[number] for number in list(model.versions) if number not in stays]
-            model.labels = {
-                label: number
-                for label, number in rule.labels.items()
-                if number in model.versions and model.versions[number].state == AVAILABLE
-            }
-        for version in gone:
+            available = {n for n, version in model.versions.items() if version.state == AVAILABLE}
+            kept = set(chosen)
+            if chosen and not available & kept:
+                kept |= available  # no chosen version loads: the old ones stay
+            removed = [version for number, version in model.versions.items() if number not in kept]
+            model.labels = {label: n for label, n in rule.labels.items() if n in available}
+        for version in removed:
             version.unload(self._settings.timeout_s)
-            _say(f"unloaded {name} version {version.number}")
+            _log(f"unloaded {name} version {version.number}")
         with self._lock:
-            for version in gone:
+            for version in removed:
                 del model.versions[version.number]
 
 
 def _stamp(path: Path) -> tuple | None:
+    """A file's time of change and size; None where it does not exist."""
     try:
         state = path.stat()
     except FileNotFoundError:
         return None
-    except OSError as error:  # a loop of links: there, and not to be read
+    except OSError as error:  # it exists and cannot be read, such as a loop of links
         return error.errno, -1
     return state.st_mtime_ns, state.st_size
 
@@ -246,5 +241,5 @@ def _stamps(folder: Path) -> tuple:
     return tuple(sorted((str(path), _stamp(path)) for path in folder.rglob("*") if path.is_file()))
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(time.strftime("%H:%M:%S"), line, file=sys.stderr, flush=True)

@@ -1,23 +1,22 @@
-"""Counts and latencies in Prometheus' text format, under the names TF Serving gives them."""
+"""Counts and latencies in Prometheus' text format, with TensorFlow Serving's names."""
 
 import threading
 from bisect import bisect_left
 
-PATH = "/monitoring/prometheus/metrics"
-# Microseconds: 10 times powers of 1.8, as TF Serving has them; batch sizes: powers of two.
+# Bucket edges as in TensorFlow Serving: latencies in microseconds, batch sizes in rows.
 LATENCIES = tuple(10 * 1.8**power for power in range(32))
 SIZES = tuple(2**power for power in range(12))
 
 
 class _Family:
-    """One metric: its name, its labels' names, and a value a combination of labels."""
+    """One metric: a counter, or a histogram where there are buckets, for each set of label values."""
 
     def __init__(self, name: str, labels: tuple[str, ...], buckets: tuple[float, ...] = ()):
         self.name, self.labels, self.buckets = f":tensorflow:serving:{name}", labels, buckets
         self._values, self._lock = {}, threading.Lock()
 
     def add(self, value: float, *labels: str) -> None:
-        """Counts `value` up, or puts it in its bucket where there are buckets."""
+        """Adds `value` to the counter, or counts it in its bucket."""
         with self._lock:
             if not self.buckets:
                 self._values[labels] = self._values.get(labels, 0) + value
@@ -27,6 +26,7 @@ class _Family:
             self._values[labels] = counts, total + value
 
     def lines(self):
+        """The metric as lines of Prometheus' text format."""
         kind = "histogram" if self.buckets else "counter"
         yield f"# TYPE {self.name} {kind}"
         with self._lock:
@@ -42,16 +42,16 @@ class _Family:
                 continue
             counts, total = value
             edges = [f"{edge:g}" for edge in self.buckets] + ["+Inf"]
-            before = 0
+            cumulative = 0
             for edge, count in zip(edges, counts, strict=True):
-                before += count
-                yield f'{self.name}_bucket{{{labels},le="{edge}"}} {before}'
+                cumulative += count
+                yield f'{self.name}_bucket{{{labels},le="{edge}"}} {cumulative}'
             yield f"{self.name}_sum{{{labels}}} {total:g}"
-            yield f"{self.name}_count{{{labels}}} {before}"
+            yield f"{self.name}_count{{{labels}}} {cumulative}"
 
 
 class Metrics:
-    """What the server counts. Model names are those being served: a request cannot add a line."""
+    """The metrics of the server, only of models that are served: a request cannot add a model name."""
 
     def __init__(self):
         self.requests = _Family("request_count", ("model_name", "status"))
@@ -60,7 +60,7 @@ class Metrics:
         self.batches = _Family("batching_session:processed_batch_size", ("model_name",), SIZES)
 
     def page(self) -> str:
-        """The text that Prometheus reads."""
+        """All metrics as Prometheus reads them."""
         families = (self.requests, self.latency, self.runtime, self.batches)
         return "\n".join(line for family in families for line in family.lines()) + "\n"
 

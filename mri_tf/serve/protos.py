@@ -1,4 +1,4 @@
-"""TensorProto to NumPy and back, with the size checked before memory is taken."""
+"""TensorProto to NumPy and back; the size is checked before memory is allocated."""
 
 import math
 
@@ -6,24 +6,24 @@ import numpy as np
 
 from mri_tf.serve.status import ServingError, invalid
 
-# Packed fields of TensorProto whose wire form is the array's own bytes: number << 3 | 2.
+# Packed fields of TensorProto whose wire form is the array's bytes; the key is field number << 3 | 2.
 PACKED = {np.dtype(np.float32): b"\x2a", np.dtype(np.float64): b"\x32"}
 FIELDS = {np.dtype(object): "string_val", np.dtype(np.int64): "int64_val", np.dtype(bool): "bool_val"}
 FIELDS |= {np.dtype(name): "int_val" for name in ("int8", "int16", "int32", "uint8", "uint16")}
 FIELDS |= {np.dtype(np.uint32): "uint32_val", np.dtype(np.uint64): "uint64_val"}
-BYTES_A_STRING = 64  # what an element costs here at least
+STRING_BYTES = 64  # least memory of an element of a string array
 
 
 def array_from_proto(proto, name: str, limit_bytes: int) -> np.ndarray:
-    """The array of an input; raises ServingError.
+    """The array of the input `name`; raises ServingError where it needs more than `limit_bytes`.
 
-    A TensorProto may give one value for a shape of any size, so the size is limited first.
+    A TensorProto of a few bytes may stand for an array of any size: one value fills a whole shape.
     """
     import tensorflow as tf
 
     try:
         dtype = tf.as_dtype(proto.dtype)
-        itemsize = BYTES_A_STRING if dtype == tf.string else dtype.size
+        itemsize = STRING_BYTES if dtype == tf.string else dtype.size
         shape = [size.size for size in proto.tensor_shape.dim]
         if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0:
             raise ValueError("shape")
@@ -39,7 +39,7 @@ def array_from_proto(proto, name: str, limit_bytes: int) -> np.ndarray:
 
 
 def fill_proto(proto, array: np.ndarray) -> None:
-    """Writes an array into an empty TensorProto, in its value fields as TF Serving answers."""
+    """Writes an array into an empty TensorProto, into its value fields as TensorFlow Serving does."""
     import tensorflow as tf
 
     if array.dtype in PACKED:
@@ -56,6 +56,7 @@ def fill_proto(proto, array: np.ndarray) -> None:
 
 
 def _varint(number: int) -> bytes:
+    """A number as protocol buffers write it: 7 bits in each byte, the lowest first."""
     pieces = bytearray()
     while number > 127:
         pieces.append(number & 127 | 128)

@@ -1,4 +1,4 @@
-"""TF Serving's REST interface as an ASGI application."""
+"""TensorFlow Serving's REST interface as an ASGI application."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mri_tf.serve import inference
-from mri_tf.serve import monitoring as metrics
+from mri_tf.serve.config_files import METRICS_PATH
 from mri_tf.serve.examples import input_from_json
 from mri_tf.serve.json_requests import parse_json, request_tensors, signature_of
 from mri_tf.serve.json_responses import predictions_json, results_json
@@ -22,23 +22,23 @@ from mri_tf.serve.messages import metadata_json, status_json
 from mri_tf.serve.models import Spec
 from mri_tf.serve.signatures import DEFAULT_SIGNATURE
 from mri_tf.serve.status import ServingError, invalid
+from mri_tf.serve.version_folders import LARGEST_VERSION
 
 NAME = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 POST_PATH = re.compile(rf"(?i:{NAME}):(classify|regress|predict)")
 GET_PATH = re.compile(rf"(?i:{NAME})(?:/(metadata))?")
-LARGEST_VERSION = 2**63 - 1
 
 
 class Rest:
-    """The application; once `stopping` is set, every answer is the last one of its connection."""
+    """The application; once the event `stopping` is set, every answer closes its connection."""
 
-    def __init__(self, models, settings, counted, stopping):
-        self._models, self._settings, self._metrics = models, settings, counted
+    def __init__(self, models, settings, metrics, stopping):
+        self._models, self._settings, self._metrics = models, settings, metrics
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="rest")
         self._budget = Budget(settings.held_bytes)
         self._stopping = stopping
-        # Parsing is Python's work, one at a time whatever we do: threads in turn get on faster than
-        # threads that take the interpreter from each other.
+        # Parsing holds Python's interpreter lock: threads that parse in turn are faster than threads
+        # that take the lock from each other.
         self._parsing = threading.Lock()
 
     async def __call__(self, scope, receive, send) -> None:
@@ -51,7 +51,7 @@ class Rest:
             return
         if self._stopping.is_set():
             response.headers["connection"] = "close"
-        # A client that does not read its answer holds its place no longer than one that is slow.
+        # So that a client that does not read its answer cannot hold a connection for ever.
         async with asyncio.timeout(self._settings.timeout_s):
             await response(scope, receive, send)
 
@@ -61,7 +61,7 @@ class Rest:
         model, verb, status = "", "", "OK"
         try:
             check_token(request.headers.get("authorization"), self._settings)
-            if request.method == "GET" and path == metrics.PATH:
+            if request.method == "GET" and path == METRICS_PATH:
                 return Response(self._metrics.page(), media_type="text/plain; version=0.0.4")
             spec, verb = parse_path(request.method, path)
             if spec.name in self._models.names:
@@ -93,7 +93,7 @@ class Rest:
                 return metadata_json(version)
         body = await read_body(request.stream(), request.headers, self._settings, held)
         encoding = request.headers.get("content-encoding", "").strip().lower()
-        deadline = inference.deadline_in(self._settings.timeout_s)
+        deadline = time.monotonic() + self._settings.timeout_s
         work = asyncio.get_running_loop().run_in_executor(
             self._pool, self._work, spec, verb, body, encoding, held, deadline
         )
@@ -104,7 +104,7 @@ class Rest:
             raise ServingError("DEADLINE_EXCEEDED", "Timed out waiting for the model") from None
 
     def _work(self, spec: Spec, verb: str, body: bytes, encoding: str, held: Held, deadline: float):
-        """The answer's text, made in a thread: parsing, running, writing."""
+        """Parses, runs and writes the answer's text, in a thread of the pool."""
         if time.monotonic() > deadline:
             raise ServingError("DEADLINE_EXCEEDED", "Timed out waiting for a free thread")
         body = decompressed(body, encoding, self._settings, held)
@@ -115,41 +115,41 @@ class Rest:
             call = getattr(inference, verb)
             result = call(self._models, spec, name, input_from_json(document), deadline)[2]
             return results_json(result, verb)
-        form = ""
+        request_format = ""
 
         def read(signature):
-            nonlocal form
+            nonlocal request_format
             with self._parsing:
-                arrays, form = request_tensors(document, signature.inputs)
+                arrays, request_format = request_tensors(document, signature.inputs)
             return arrays
 
         missing = invalid(
             f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def'
         )
         outputs = inference.predict(self._models, spec, name, read, (), missing, deadline)[2]
-        return predictions_json(outputs, form)
+        return predictions_json(outputs, request_format)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def parse_path(method: str, path: str) -> tuple[Spec, str]:
-    """What a path asks for: (spec, predict, classify, regress, status or metadata).
+    """The model of a path, and its verb: predict, classify, regress, status or metadata.
 
-    Raises ServingError. The name is only looked up among the models found, never on disk.
+    Raises ServingError.
     """
     if not path.lower().startswith("/v1/"):
-        raise ServingError("NOT_FOUND", "There is nothing at this path")
-    found = None
+        raise ServingError("NOT_FOUND", "Unknown path: models are at /v1/models/NAME")
+    match = None
     if method == "POST":
-        found = POST_PATH.fullmatch(path)
+        match = POST_PATH.fullmatch(path)
     elif method == "GET":
         if path.lower() == "/v1/models":
             raise invalid("Missing model name in request.")
-        found = GET_PATH.fullmatch(path)
-    if found is None:
+        match = GET_PATH.fullmatch(path)
+    if match is None:
         raise invalid(f"Malformed request: {method} {path}")
-    name, version, label, verb = found.groups()
+    name, version, label, verb = match.groups()
     if version is not None and int(version[:20]) > LARGEST_VERSION:
         raise invalid(f"Failed to convert version: {version} to numeric.")
     number = None if version is None else int(version[:20])

@@ -1,8 +1,9 @@
-"""TF Serving's gRPC interface: PredictionService and ModelService."""
+"""TensorFlow Serving's gRPC interface: PredictionService and ModelService."""
 
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import grpc
 from tensorflow_serving.apis import (
@@ -30,22 +31,24 @@ GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class _Service:
-    """What both services do around a call: token, deadline, errors, counting."""
+    """What both services do around a call: token, deadline, errors, metrics."""
 
-    def __init__(self, models, settings, counted, stopping):
-        self._models, self._settings, self._metrics = models, settings, counted
+    def __init__(self, models, settings, metrics, stopping):
+        self._models, self._settings, self._metrics = models, settings, metrics
         self._stopping = stopping
 
     def _call(self, answer, request, context, name: str, api: str):
+        """`answer(request, deadline)`; counted for the model `name` where `api` is given."""
         started, status = time.perf_counter(), "OK"
         try:
             if self._stopping.is_set():
-                raise ServingError("UNAVAILABLE", "The server is being stopped")
+                raise ServingError("UNAVAILABLE", "The server is shutting down")
             metadata = dict(context.invocation_metadata())
             check_token(metadata.get("authorization"), self._settings)
-            left = context.time_remaining()
-            seconds = self._settings.timeout_s if left is None else min(left, self._settings.timeout_s)
-            return answer(request, inference.deadline_in(seconds))
+            seconds = self._settings.timeout_s
+            if (remaining := context.time_remaining()) is not None:
+                seconds = min(remaining, seconds)
+            return answer(request, time.monotonic() + seconds)
         except ServingError as error:
             status = error.code
             context.abort(GRPC_CODES[CODES[status][0]], error.message)
@@ -67,10 +70,13 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         return self._call(self._predict, request, context, request.model_spec.name, "predict")
 
     def Classify(self, request, context):
-        return self._call(self._classify, request, context, request.model_spec.name, "classify")
+        response = classification_pb2.ClassificationResponse()
+        answer = partial(self._on_examples, inference.classify, response)
+        return self._call(answer, request, context, request.model_spec.name, "classify")
 
     def Regress(self, request, context):
-        return self._call(self._regress, request, context, request.model_spec.name, "regress")
+        answer = partial(self._on_examples, inference.regress, regression_pb2.RegressionResponse())
+        return self._call(answer, request, context, request.model_spec.name, "regress")
 
     def MultiInference(self, request, context):
         name = request.tasks[0].model_spec.name if request.tasks else ""
@@ -86,10 +92,8 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         )
 
         def read(signature):
-            limit = self._settings.decompressed_bytes
-            return {
-                alias: array_from_proto(proto, alias, limit) for alias, proto in request.inputs.items()
-            }
+            inputs, limit = request.inputs.items(), self._settings.decompressed_bytes
+            return {alias: array_from_proto(proto, alias, limit) for alias, proto in inputs}
 
         number, signature, outputs = inference.predict(
             self._models, _spec(request), name, read, request.output_filter, missing, deadline
@@ -99,16 +103,6 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         for alias, array in outputs.items():
             fill_proto(response.outputs[alias], array)
         return response
-
-    def _classify(self, request, deadline):
-        return self._on_examples(
-            inference.classify, classification_pb2.ClassificationResponse(), request, deadline
-        )
-
-    def _regress(self, request, deadline):
-        return self._on_examples(
-            inference.regress, regression_pb2.RegressionResponse(), request, deadline
-        )
 
     def _on_examples(self, call, response, request, deadline):
         spec = _spec(request)
@@ -134,15 +128,14 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         }
         for task, name in zip(request.tasks, names, strict=True):
             if task.method_name not in calls:
-                raise ServingError(
-                    "UNIMPLEMENTED", f"Unsupported signature method_name: {task.method_name}"
-                )
+                message = f"Unsupported signature method_name: {task.method_name}"
+                raise ServingError("UNIMPLEMENTED", message)
             call, field = calls[task.method_name]
             spec = _spec(task)
             number, signature, result = call(self._models, spec, name, request.input, deadline)
-            one = response.results.add()
-            _fill_spec(one.model_spec, spec.name, number, signature)
-            getattr(one, field).CopyFrom(result)
+            entry = response.results.add()
+            _fill_spec(entry.model_spec, spec.name, number, signature)
+            getattr(entry, field).CopyFrom(result)
         return response
 
     def _metadata(self, request, deadline):
@@ -153,7 +146,7 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
 
 
 class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus, and HandleReloadConfigRequest for versions and labels of the folder's models."""
+    """GetModelStatus, and HandleReloadConfigRequest for versions and labels."""
 
     def GetModelStatus(self, request, context):
         return self._call(self._status, request, context, request.model_spec.name, "")
@@ -173,11 +166,11 @@ class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
         return model_management_pb2.ReloadConfigResponse()
 
 
-def rpc_server(models, settings, counted, stopping, address: str):
-    """A grpc.Server at `address` (host:port, port 0 for a free one), and its port; not started.
+def rpc_server(models, settings, metrics, stopping, address: str):
+    """A grpc.Server at an address (host:port, port 0 for a free one) and its port; not started.
 
-    Once the event `stopping` is set, new calls are refused: grpc.Server.stop would cut those off
-    that have arrived and not begun.
+    Once the event `stopping` is set, new calls are refused, because grpc.Server.stop alone would cut off
+    calls that have arrived and not begun. Raises RuntimeError where the address is in use.
     """
     server = grpc.server(
         ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc"),
@@ -188,16 +181,15 @@ def rpc_server(models, settings, counted, stopping, address: str):
             ("grpc.so_reuseport", 0),
         ],
     )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(models, settings, counted, stopping), server
-    )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(models, settings, counted, stopping), server
-    )
+    state = models, settings, metrics, stopping
+    predictions, status = PredictionService(*state), ModelService(*state)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(status, server)
     return server, server.add_insecure_port(address)
 
 
 def _spec(request) -> Spec:
+    """The Spec of a request's ModelSpec; raises ServingError."""
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     spec = request.model_spec

@@ -1,4 +1,4 @@
-"""A SavedModel's signatures as plain values: names, types and shapes of what goes in and comes out."""
+"""The signatures of a SavedModel: names, types and shapes of inputs and outputs."""
 
 from dataclasses import dataclass
 
@@ -14,21 +14,17 @@ PREDICT, CLASSIFY, REGRESS = (
 
 @dataclass(frozen=True)
 class Slot:
-    """One input or output: the graph's tensor, the type as TensorFlow spells it, and the shape.
+    """One input or output of a signature."""
 
-    `numpy` is the NumPy type (object for strings, None for types without one); in `shape` an open
-    axis is -1, and the whole is None where the rank is open.
-    """
-
-    tensor: str
-    type_name: str
-    numpy: np.dtype | None
-    shape: tuple[int, ...] | None
+    tensor: str  # its name in the graph
+    type_name: str  # as TensorFlow Serving spells it: float, double, string ...
+    numpy: np.dtype | None  # object for strings; None for types that NumPy lacks
+    shape: tuple[int, ...] | None  # -1 is an axis of any size; None is any shape
 
 
 @dataclass(frozen=True)
 class Signature:
-    """A callable of the model; `inputs` and `outputs` are ordered by name."""
+    """A function of the model; `inputs` and `outputs` are sorted by name."""
 
     name: str
     method: str
@@ -37,7 +33,7 @@ class Signature:
 
 
 def signature_from_proto(name: str, proto) -> Signature:
-    """A SignatureDef of the graph as a Signature."""
+    """The Signature of a SignatureDef."""
     return Signature(name, proto.method_name, _slots(proto.inputs), _slots(proto.outputs))
 
 
@@ -47,7 +43,7 @@ def _slots(infos) -> dict[str, Slot]:
     slots = {}
     for name in sorted(infos):
         info = infos[name]
-        if not info.dtype:  # the initialisation that Keras and tf.Module list as a signature
+        if not info.dtype:  # Keras and tf.Module list their initialisation as a signature, too
             slots[name] = Slot(info.name, "invalid", None, None)
             continue
         dtype = tf.as_dtype(info.dtype)
@@ -63,21 +59,21 @@ def _slots(infos) -> dict[str, Slot]:
 
 
 def check_arrays(signature: Signature, arrays: dict[str, np.ndarray]) -> None:
-    """Raises ServingError unless the arrays are the signature's inputs, in type and shape."""
-    given, wanted = set(arrays), set(signature.inputs)
-    if given != wanted:
+    """Raises ServingError unless the arrays are the signature's inputs, by name, type and shape."""
+    sent, required = set(arrays), set(signature.inputs)
+    if sent != required:
         raise invalid(
-            f"input size does not match signature: {len(given)}!={len(wanted)} "
-            f"len({{{','.join(sorted(given))}}}) != len({{{','.join(sorted(wanted))}}}). "
-            f"Sent extra: {{{','.join(sorted(given - wanted))}}}. "
-            f"Missing but required: {{{','.join(sorted(wanted - given))}}}."
+            f"input size does not match signature: {len(sent)}!={len(required)} "
+            f"len({{{','.join(sorted(sent))}}}) != len({{{','.join(sorted(required))}}}). "
+            f"Sent extra: {{{','.join(sorted(sent - required))}}}. "
+            f"Missing but required: {{{','.join(sorted(required - sent))}}}."
         )
     for name, slot in signature.inputs.items():
         array = arrays[name]
         if array.dtype != slot.numpy:
-            found = "string" if array.dtype == object else array.dtype.name
-            raise invalid(f"input tensor {name} is of type {found}; expected type: {slot.type_name}")
-        if not fits(array.shape, slot.shape):
+            type_name = "string" if array.dtype == object else array.dtype.name
+            raise invalid(f"input tensor {name} is of type {type_name}; expected type: {slot.type_name}")
+        if not _fits(array.shape, slot.shape):
             raise invalid(
                 f"input tensor {name} has shape {list(array.shape)}; "
                 f"expected shape: {list(slot.shape)} (-1 is any size)"
@@ -85,7 +81,7 @@ def check_arrays(signature: Signature, arrays: dict[str, np.ndarray]) -> None:
 
 
 def check_equal_rows(signature: Signature, arrays: dict[str, np.ndarray]) -> None:
-    """Raises ServingError where inputs with an open first axis differ in it; of batching alone."""
+    """Raises ServingError where inputs have unequal numbers of rows, which batching cannot join."""
     batched = [name for name, slot in signature.inputs.items() if slot.shape and slot.shape[0] == -1]
     if len({arrays[name].shape[0] for name in batched}) > 1:
         raise invalid(
@@ -93,10 +89,10 @@ def check_equal_rows(signature: Signature, arrays: dict[str, np.ndarray]) -> Non
         )
 
 
-def fits(shape: tuple[int, ...], wanted: tuple[int, ...] | None) -> bool:
-    """Whether a shape is one of those that a slot allows."""
-    if wanted is None:
+def _fits(shape: tuple[int, ...], allowed: tuple[int, ...] | None) -> bool:
+    """Whether a shape is one that a slot allows."""
+    if allowed is None:
         return True
-    return len(shape) == len(wanted) and all(
-        size in (-1, given) for size, given in zip(wanted, shape, strict=True)
+    return len(shape) == len(allowed) and all(
+        limit in (-1, size) for limit, size in zip(allowed, shape, strict=True)
     )

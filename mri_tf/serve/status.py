@@ -1,7 +1,6 @@
-"""What goes wrong while answering, as both interfaces say it: a canonical code and a message."""
+"""Errors of requests, for both interfaces: a canonical status code and a message."""
 
-
-# gRPC's numbers, and what TF Serving's REST interface answers for each.
+# Code -> gRPC's number, HTTP status of TensorFlow Serving's REST interface.
 CODES = {
     "OK": (0, 200), "CANCELLED": (1, 499), "UNKNOWN": (2, 500), "INVALID_ARGUMENT": (3, 400),
     "DEADLINE_EXCEEDED": (4, 504), "NOT_FOUND": (5, 404), "ALREADY_EXISTS": (6, 409),
@@ -14,9 +13,9 @@ MESSAGE_LIMIT = 1000
 
 
 class ServingError(Exception):
-    """A request that is not answered: `code` is a key of CODES, `message` is for the client.
+    """A request that cannot be answered: a key of CODES and a message for the client.
 
-    `http` replaces the HTTP status of the code, where HTTP has a more exact one.
+    `http` is an HTTP status that is more exact than that of the code.
     """
 
     def __init__(self, code: str, message: str, http: int | None = None):
@@ -26,10 +25,11 @@ class ServingError(Exception):
 
 
 def invalid(message: str) -> ServingError:
+    """The error of a request that is itself wrong."""
     return ServingError("INVALID_ARGUMENT", message)
 
 
 def from_tensorflow(error) -> ServingError:
-    """A tf.errors.OpError as it is told to a client."""
+    """The error for a tf.errors.OpError."""
     names = {number: name for name, (number, _) in CODES.items()}
     return ServingError(names.get(error.error_code, "UNKNOWN"), str(error.message))

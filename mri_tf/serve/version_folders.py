@@ -1,29 +1,34 @@
-"""Which folders of a model are versions of it: TF Serving's numbers, 0 to 2**63 - 1, in ASCII."""
+"""The version folders of a model: names are numbers from 0 to 2**63 - 1, as in TensorFlow Serving."""
 
 from pathlib import Path
 
-LARGEST = 2**63 - 1
+LARGEST_VERSION = 2**63 - 1
 
 
 def version_number(name: str) -> int | None:
-    """The number that a folder's name is, or None."""
-    if not (name.isascii() and name.isdigit()) or int(name) > LARGEST:
+    """The version number that a folder name stands for, or None.
+
+    >>> version_number("0012"), version_number("draft")
+    (12, None)
+    """
+    if not (name.isascii() and name.isdigit()) or int(name) > LARGEST_VERSION:
         return None
     return int(name)
 
 
 def version_folders(home: Path) -> dict[int, Path]:
-    """Number -> folder of every version in a model's folder, if it is there; of 01 and 1 the first.
+    """Version number -> folder in a model's folder; empty where that does not exist.
 
-    Raises PermissionError where it may not be read: what is in it is not gone.
+    Of names with the same number (01 and 1) the first is taken. Raises PermissionError for a folder that
+    may not be read, because versions that cannot be listed are not gone.
     """
-    found: dict[int, Path] = {}
+    folders: dict[int, Path] = {}
     try:
-        inside = sorted(Path(home).iterdir())
+        children = sorted(Path(home).iterdir())
     except (FileNotFoundError, NotADirectoryError):
-        return found
-    for folder in inside:
+        return folders
+    for folder in children:
         number = version_number(folder.name)
         if number is not None and folder.is_dir():
-            found.setdefault(number, folder)
-    return found
+            folders.setdefault(number, folder)
+    return folders

@@ -1,4 +1,4 @@
-"""predict as a user runs it: where answers and maps go, what is refused, what one bad study costs."""
+"""The predict command: where answers and maps go, which flags are refused, what a bad case costs."""
 
 import csv
 import gc
@@ -62,10 +62,10 @@ def _says(task, calls=None):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Has predict ask this model, whose inputs this prep module makes."""
+    """Makes predict use this model and this layout."""
 
     def ask(model, module):
-        monkeypatch.setattr(asking, "open_model", lambda where, needs_segmenter: (model, module))
+        monkeypatch.setattr(asking, "open_model", lambda options, needs_segmenter: (model, module))
 
     return ask
 
@@ -119,7 +119,7 @@ def test_a_csv_has_a_row_an_answer_and_a_row_an_input_without(bright, tmp_path):
     assert not rows[1]["decision"] and not rows[0]["skipped"]
 
 
-def test_a_bad_study_among_a_hundred_is_named_and_costs_nothing_else(bright, tmp_path, capsys):
+def test_a_bad_case_among_a_hundred_is_named_and_the_others_are_answered(bright, tmp_path, capsys):
     folder = _images(tmp_path / "in", **{f"i{number:03d}": number for number in range(100)})
     data = (folder / "i057.png").read_bytes()
     (folder / "i057.png").write_bytes(data[: len(data) // 2])
@@ -136,7 +136,7 @@ def test_where_nothing_can_be_read_nothing_is_written(bright, tmp_path, capsys):
     assert "a.png: the file is empty" in line and not (tmp_path / "x.json").exists()
 
 
-def test_one_study_at_a_time_is_in_memory(asked, tmp_path, monkeypatch):
+def test_one_case_at_a_time_is_in_memory(asked, tmp_path, monkeypatch):
     model, alive = _says(IMAGES), []
 
     class Counted:
@@ -147,7 +147,7 @@ def test_one_study_at_a_time_is_in_memory(asked, tmp_path, monkeypatch):
         @staticmethod
         def read_case(raw, case, task):
             gc.collect()
-            assert sum(one() is not None for one in alive) <= 1  # the study before, at most
+            assert sum(one() is not None for one in alive) <= 1  # at most the case before
             records = cases_table.read_case(raw, case, task)
             alive.append(weakref.ref(records[0].image))
             return records
@@ -228,8 +228,8 @@ def test_a_given_mask_is_boxed_as_a_manual_one_in_training_and_a_segmenter_s_goe
          "box.grid": (8, 8, 8), "box.margin_voxels": 1},
     )  # fmt: skip
     (seg,) = tmp_path.rglob("*_seg.nii.gz")
-    (study,) = list_cases_to_predict(brats, [seg.parent], task, mask=seg)
-    (record,) = brats.read_case(study.raw, study.case, task)
+    (case,) = list_cases_to_predict(brats, [seg.parent], task, mask=seg)
+    (record,) = brats.read_case(case.raw, case.case, task)
     alone = Model(Exported(task), None, ())
     given = feed_of([boxed(alone, record)], alone.exported)
     raw = parse_examples([encode_example(record)], record.image.shape, "float16", ("mask",))
@@ -290,7 +290,8 @@ def test_an_empty_mask_is_a_reason_and_a_tumour_that_is_not_found_is_said(asked,
     ranges = {"records": 1, "intensity": dict.fromkeys(task.channels, wide), "size": {}}
     signatures = ("serving_default",)
     asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures), brats)
-    assert "mask is empty" in _fails(capsys, "--model", ".", "--input", seg.parent, "--mask", empty)
+    line = _fails(capsys, "--model", ".", "--input", seg.parent, "--mask", empty)
+    assert "tumour mask is empty" in line
     asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures, finder), brats)
     assert _run("--input", seg.parent) == 0
     (row,) = json.loads(capsys.readouterr().out)["answers"]
@@ -433,11 +434,11 @@ def test_names_of_inputs_become_names_of_files():
 @pytest.mark.parametrize(
     "flags, says",
     [
-        ([], "--model DIR, or --server URL"),
-        (["--server", "http://127.0.0.1:1"], "--task or --model"),
+        ([], "Give --model DIR for an exported model, or --server URL"),
+        (["--server", "http://127.0.0.1:1"], "--server needs --task or --model"),
         (["--model", ".", "--explain"], "Add --out FILE"),
-        (["--model", ".", "--format", "json", "--out", "x.csv"], "Name a .json file"),
-        (["--model", "nowhere"], "names an exported model that exists"),
+        (["--model", ".", "--format", "json", "--out", "x.csv"], "a name that ends in .json"),
+        (["--model", "nowhere"], "given with --model does not exist"),
         (["--server", "file:///etc", "--task", "sax_levels"], "address of a REST interface"),
     ],
 )  # fmt: skip
@@ -450,13 +451,13 @@ def test_flags_that_do_not_fit_are_refused_in_one_line(tmp_path, monkeypatch, ca
 @pytest.mark.parametrize(
     "flags, says",
     [
-        (["--mask", "a.png"], "--mask is for tasks that look at a tumour"),
-        (["--format", "submission"], "a task's own table"),
-        (["--out", "."], "names a file"),
-        (["--out", "a.png/x.json"], "where files can be written"),
+        (["--mask", "a.png"], "does not use a tumour mask"),
+        (["--format", "submission"], "has no submission table"),
+        (["--out", "."], "must be a file, not a folder"),
+        (["--out", "a.png/x.json"], "Cannot write to the folder of --out"),
     ],
 )
-def test_flags_a_task_has_no_use_for_are_refused(bright, tmp_path, monkeypatch, capsys, flags, says):
+def test_flags_a_task_does_not_support_are_refused(bright, tmp_path, monkeypatch, capsys, flags, says):
     monkeypatch.chdir(_images(tmp_path, a=1))
     assert says in _fails(capsys, "--model", ".", *flags, "--input", "a.png")
 
@@ -468,7 +469,7 @@ def test_answers_are_never_written_over_what_is_read(bright, tmp_path, monkeypat
                   ["--input", "a.png", "--out", "a.png", "--format", "json"],
                   ["--input", "t.csv", "--out", "a.png", "--format", "json"]):  # fmt: skip
         before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-        assert "--out is none of the inputs" in _fails(capsys, "--model", ".", *flags)
+        assert "--out would overwrite an input" in _fails(capsys, "--model", ".", *flags)
         assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     for out in ("t.json", "answers.csv"):  # the second time over answers of before
         assert _run("--input", "a.png", "--out", out) == _run("--input", ".", "--out", out) == 0
@@ -494,5 +495,5 @@ def test_a_model_without_maps_explains_nothing(asked, tmp_path, capsys):
     model = _says(IMAGES)
     asked(Model(model.exported, model.call, ("serving_default",)), cases_table)
     flags = ["--input", _images(tmp_path / "in", a=1), "--explain", "--out", tmp_path / "x.json"]
-    assert "signature explain" in _fails(capsys, "--model", ".", *flags)
+    assert "no signature explain" in _fails(capsys, "--model", ".", *flags)
     assert not (tmp_path / "x.json").exists()

@@ -109,7 +109,7 @@ def test_the_export_explains_a_picture(inside, small):
     assert (Path("maps_maps") / row["map"]).is_file()
 
 
-def test_the_way_of_a_user_s_own_files_is_known_or_asked_for(inside, small, tmp_path, capsys):
+def test_a_users_own_layout_needs_the_task_file(inside, small, tmp_path, capsys):
     """A layout of mri_tf is known by its name; of the user's own the task file is asked for."""
     image = str(next(small["raw"].rglob("*.png")))
     copy = tmp_path / "saved_models" / "thirds" / "1"
@@ -128,10 +128,10 @@ def test_the_way_of_a_user_s_own_files_is_known_or_asked_for(inside, small, tmp_
     assert "warning: the model was trained on cases read by layout" in capsys.readouterr().err
     other = small["levels"].with_name("pools.py")
     line = _fails(capsys, "--model", copy, "--task", other, "--input", image)
-    assert "pools.py, not thirds" in line
+    assert "must be the task of --model, thirds" in line and "pools.py" in line
 
 
-def test_servers_that_do_not_answer_or_know_nothing_of_it_are_one_line(
+def test_a_server_that_does_not_answer_or_lacks_the_model_is_one_line(
     inside, small, server, saved, capsys
 ):
     image = next(small["raw"].rglob("*.png"))
@@ -210,7 +210,7 @@ class _Trickling(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_server_that_trickles_is_left_after_the_time_given(small, capsys):
+def test_a_server_whose_answer_never_ends_is_left_after_the_timeout(small, capsys):
     image = next(small["raw"].rglob("*.png"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Trickling)
     server.daemon_threads = True
@@ -223,8 +223,9 @@ def test_a_server_that_trickles_is_left_after_the_time_given(small, capsys):
 
 @pytest.mark.parametrize(
     "address, says",
-    [("http://[::1", "address of a REST"), ("http://me:secret@127.0.0.1:1", "its key is a token")],
-)
+    [("http://[::1", "address of a REST"),
+     ("http://me:secret@127.0.0.1:1", "must not contain a user name or password")],
+)  # fmt: skip
 def test_addresses_that_are_none_or_hold_a_password_are_refused(small, capsys, address, says):
     image = next(small["raw"].rglob("*.png"))
     line = _fails(capsys, "--server", address, "--task", small["levels"], "--input", image)

@@ -1,4 +1,4 @@
-"""Clients that mean harm or do not know better: each is answered, and the server goes on serving."""
+"""Harmful and broken requests: each is answered, and the server goes on serving."""
 
 import asyncio
 import concurrent.futures
@@ -27,7 +27,7 @@ KNOWN = {200, 400, 404, 501}
 
 @pytest.fixture(scope="module")
 def small(saved):
-    """A server with small limits: bodies of 1 MB, 2 MB unpacked, 1 s of patience."""
+    """A server with small limits: bodies of 1 MB, 2 MB unpacked, 1 s for a request."""
     limits = dict(body_bytes=1 << 20, decompressed_bytes=2 << 20, timeout_s=1.0, head_s=0.5)
     with running(saved, **limits) as server:
         yield server
@@ -194,7 +194,7 @@ def test_a_request_that_was_given_up_takes_no_more_of_the_budget():
         with pytest.raises(ServingError):
             held.take(60)
     with pytest.raises(ServingError):
-        held.take(1)  # a thread that had not noticed
+        held.take(1)  # as a thread still at work would do
     with Held(budget) as held:
         held.take(100)
 
@@ -294,7 +294,7 @@ def test_more_connections_than_allowed_are_told_so(saved):
         assert _serves(Client(server))
 
 
-def test_a_model_too_slow_for_the_patience_is_a_timeout(saved):
+def test_a_model_slower_than_the_time_limit_is_a_timeout(saved):
     with running(saved, timeout_s=0.1) as server:
         client = Client(server)
         with concurrent.futures.ThreadPoolExecutor(8) as pool:

@@ -1,4 +1,4 @@
-"""Batches: who shares one, who waits, and that nobody's answer depends on it."""
+"""Batching: which requests share a batch, which wait, and that no answer depends on it."""
 
 import threading
 import time
@@ -34,7 +34,7 @@ class _Model:
         if len(self.runs) == 1:
             assert self.go.wait(10)
         if self.fails(x):
-            raise ValueError("this one I cannot digest")
+            raise ValueError("the model fails on this one")
         return {"y": x * 2}
 
 
@@ -79,7 +79,7 @@ def test_a_lone_request_runs_at_once():
     np.testing.assert_array_equal(answer["y"], [2, 2, 2])
 
 
-def test_those_who_come_meanwhile_share_the_next_run():
+def test_requests_that_arrive_in_the_meantime_share_the_next_run():
     model = _Model()
     batcher = _batcher(model)
     inputs = [np.arange(size) + 10.0 * size for size in (1, 2, 3)]
@@ -123,7 +123,7 @@ def test_inputs_without_rows_run_alone():
     assert found == [6.0, 6.0]
 
 
-def test_one_that_the_model_cannot_digest_spoils_nobody_elses_answer():
+def test_a_request_on_which_the_model_fails_does_not_fail_the_others():
     model = _Model(fails=lambda x: np.any(x == 7))
     inputs = [np.array([1.0]), np.array([7.0]), np.array([2.0])]
     first, threads, found = _ask_behind_a_first(_batcher(model), model, inputs)
@@ -156,7 +156,7 @@ def test_outputs_that_cannot_be_divided_are_run_one_by_one():
     assert sorted(float(one) for one in found) == [2.0, 4.0]
 
 
-def test_who_waits_too_long_leaves_and_the_others_are_answered():
+def test_a_request_that_times_out_leaves_and_the_others_are_answered():
     model = _Model()
     batcher = _batcher(model)
     first, threads, found = _ask_behind_a_first(batcher, model, [np.ones(1)], seconds=0.05)

@@ -1,4 +1,4 @@
-"""`python -m mri_tf.serve` as a user runs it: who may ask, what is said, and how it stops."""
+"""The serve command: tokens, its messages, and how it stops."""
 
 import concurrent.futures
 import importlib.util
@@ -51,7 +51,7 @@ def test_a_token_file_holds_one_token(tmp_path, capsys, content):
     file = tmp_path / "token"
     if content is not None:
         file.write_text(content, encoding="utf-8")
-    assert "holds one token" in _fails(capsys, "--models", ".", "--token-file", file)
+    assert "must hold exactly one token" in _fails(capsys, "--models", ".", "--token-file", file)
 
 
 def test_an_install_without_the_extra_gets_one_line(monkeypatch, capsys):
@@ -77,7 +77,7 @@ def test_a_port_is_a_port(capsys):
     _fails(capsys, "--models", ".", "--rest-port", 70000)
 
 
-def test_with_a_token_every_request_has_to_bring_it(saved):
+def test_every_request_needs_the_token(saved):
     from tensorflow_serving.apis import predict_pb2
 
     request = predict_pb2.PredictRequest()

@@ -1,4 +1,4 @@
-"""Versions of a folder that changes while it is served: taken up, drained, refused, labelled."""
+"""Versions in a folder that changes while it is served: loaded, unloaded, refused, labelled."""
 
 import shutil
 import threading
@@ -56,7 +56,7 @@ def _states(client):
     return {one["version"]: one["state"] for one in found}
 
 
-def test_a_new_version_is_taken_up_and_the_old_one_goes(saved, home):
+def test_a_new_version_is_loaded_and_the_old_one_unloaded(saved, home):
     with running(home) as server:
         client = Client(server)
         assert _value(client) == [1.5] and _states(client) == {"1": "AVAILABLE"}
@@ -213,7 +213,7 @@ def test_a_models_config_that_cannot_be_read_changes_nothing(saved, home, capsys
     with running(home) as server:
         client = Client(server)
         (home / MODELS_CONFIG).write_text("model_config_list { nonsense")
-        _until(lambda: "is kept as it was" in capsys.readouterr().err)
+        _until(lambda: "its last valid content is used" in capsys.readouterr().err)
         assert _value(client, "/v1/models/many/labels/stable:predict") == [1.5]
 
 
@@ -227,7 +227,7 @@ def test_a_server_does_not_start_on_a_models_config_that_cannot_be_read(home, ca
     else:
         path.symlink_to(path)
     assert run_command(serve, ["--models", str(home), "--rest-port", "0", "--grpc-port", "0"]) == 2
-    assert "remove it to serve the newest" in capsys.readouterr().err
+    assert "remove it to serve the newest version" in capsys.readouterr().err
 
 
 def test_a_version_of_models_config_that_is_not_there_is_named(saved, home, capsys):
@@ -235,7 +235,7 @@ def test_a_version_of_models_config_that_is_not_there_is_named(saved, home, caps
     with running(home):
         text = (home / MODELS_CONFIG).read_text().replace("versions: 1", "versions: 7")
         (home / MODELS_CONFIG).write_text(text)
-        _until(lambda: "names versions of many that are not there: 7" in capsys.readouterr().err)
+        _until(lambda: "names versions of many that do not exist: 7" in capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("name", ["abc", "²", "-1", "1.0", "9" * 20, ""])
