@@ -1,38 +1,24 @@
-"""3D networks: sizes in closed form, equal forms of one graph, axes in their order, what learns."""
+"""3D networks: parameter counts, equivalent graphs, order of axes, blocks of recipe E, refusals."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from check_model import forward, randomised
 from needs import BFLOAT16
 
 from mri_tf.core.errors import InputError
 from mri_tf.models import grader3d, mnet, unet3d, vgg
 from mri_tf.models.feature_classifier import feature_classifier3d
 from mri_tf.models.layers import conv as convolution
-from mri_tf.models.registry import builder, check_model_args
 
 CLASSES = 3
 SIZE = (16, 32, 48)  # depth, rows, columns: all different, so that a swap of two is seen
 
 
-def randomised(model: keras.Model, seed=0) -> keras.Model:
-    """The model with random weights and BatchNorm statistics that are not those of a new one."""
-    rng = np.random.default_rng(seed)
-    for variable in model.variables:
-        if not variable.dtype.startswith("float"):
-            continue  # the state of a dropout's seed
-        scale = np.sqrt(2 / max(1, np.prod(variable.shape[:-1]))) if len(variable.shape) > 1 else 0.3
-        values = rng.normal(0, scale, variable.shape)
-        if variable.path.endswith(("gamma", "moving_variance")):
-            values = rng.uniform(0.5, 1.5, variable.shape)
-        variable.assign(values)
-    return model
-
-
 @pytest.fixture
 def half_precision():
-    """bfloat16 as `precision` of a task sets it."""
+    """The policy that `precision="mixed_bfloat16"` of a task sets."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     yield
@@ -50,22 +36,17 @@ def test_filters_get_the_gradient_of_float32_in_volumes_thinner_than_the_kernel(
     x, weights = (rng.normal(size=(4, *shape)).astype(np.float32) for _ in range(2))
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(tf.cast(layer(x), tf.float32) * weights)
-    (found,) = tape.gradient(total, layer.trainable_variables)
+    (gradient,) = tape.gradient(total, layer.trainable_variables)
     kernel = tf.Variable(layer.trainable_variables[0])
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(tf.nn.conv3d(x, kernel, [1] * 5, "SAME") * weights)
-    wanted = tape.gradient(total, kernel).numpy()
-    # To 8 bits, of the sums too where oneDNN is off; what this is about is wrong by as much as it is.
-    assert np.linalg.norm(found.numpy() - wanted) < 0.03 * np.linalg.norm(wanted)
+    expected = tape.gradient(total, kernel).numpy()
+    # bfloat16 has 8 bits, in sums too where oneDNN is off; a wrong gradient is off by its whole norm.
+    assert np.linalg.norm(gradient.numpy() - expected) < 0.03 * np.linalg.norm(expected)
 
 
 def volumes(count=2, size=SIZE, channels=1, seed=1) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 1, (count, *size, channels)).astype(np.float32)
-
-
-def forward(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """What the model gives in inference, without compiling anything."""
-    return model(x, training=False).numpy()
 
 
 def inner(model: keras.Model, *names: str) -> keras.Model:
@@ -78,16 +59,6 @@ def tiny_mnet(size=SIZE, channels=1) -> keras.Model:
     return mnet.mnet3d((*size, channels), CLASSES, start_filters=2)
 
 
-def tiny_classifier(size=(32, 32, 64)) -> keras.Model:
-    return feature_classifier3d(
-        tiny_mnet(size), CLASSES, conv_filters=2, dense_units=16, repeats=2
-    )
-
-
-def tiny_vgg(size=(32, 32, 64)) -> keras.Model:
-    return vgg.vgg3d((*size, 1), CLASSES, conv_filters=2, dense_units=16)
-
-
 def tiny_unet(size=SIZE, channels=1, **arguments) -> keras.Model:
     return unet3d.unet3d((*size, channels), CLASSES, **{"filters": 2, "levels": 3, **arguments})
 
@@ -97,12 +68,7 @@ def tiny_grader(size=SIZE, channels=1, **arguments) -> keras.Model:
     return grader3d.grader3d((*size, channels), CLASSES, **arguments)
 
 
-NETWORKS = {
-    "mnet3d": tiny_mnet, "feature_classifier3d": tiny_classifier, "vgg3d": tiny_vgg,
-    "unet3d": tiny_unet, "grader3d": tiny_grader,
-}  # fmt: skip
-DENSE = ("mnet3d", "unet3d")  # a probability a voxel
-every_network = pytest.mark.parametrize("name", NETWORKS)
+NETWORKS = {"mnet3d": tiny_mnet, "unet3d": tiny_unet, "grader3d": tiny_grader}
 
 
 # ---- sizes
@@ -132,12 +98,12 @@ def head(inputs: int, units: int, classes: int) -> int:
 def test_mnet_has_five_levels_and_a_right_leg_of_three():
     n = 12
     width = {level: n * 2 ** (level - 1) for level in range(1, 6)}
-    wanted = pair(1, n)
-    wanted += sum(pair(width[level - 1] + n, width[level]) for level in range(2, 6))
-    wanted += sum(pair(width[level + 1] + width[level], width[level]) for level in range(1, 5))
-    wanted += 7 * n * 20 + 20
+    expected = pair(1, n)
+    expected += sum(pair(width[level - 1] + n, width[level]) for level in range(2, 6))
+    expected += sum(pair(width[level + 1] + width[level], width[level]) for level in range(1, 5))
+    expected += 7 * n * 20 + 20
     network = mnet.mnet3d((128, 128, 128, 1), 20)
-    assert network.count_params() == wanted
+    assert network.count_params() == expected
     assert network.output_shape == (None, 128, 128, 128, 20)
     assert mnet.pooled_features(network).output_shape == (None, 64, 64, 64, 84)
     assert mnet.full_resolution_features(network).output_shape == (None, 128, 128, 128, 84)
@@ -148,19 +114,19 @@ def test_the_classifier_on_features_is_that_of_recipe_a():
     own = network.count_params()
     scores = sum(layer.count_params() for layer in network.layers if layer.name.startswith("score"))
     model = feature_classifier3d(network, 3)
-    wanted = conv(84, 32) + 3 * conv(32, 32) + 4 * BATCH_NORM * 32 + head(4**3 * 32, 200, 3)
-    assert model.count_params() - (own - scores) == wanted
+    expected = conv(84, 32) + 3 * conv(32, 32) + 4 * BATCH_NORM * 32 + head(4**3 * 32, 200, 3)
+    assert model.count_params() - (own - scores) == expected
     assert model.output_shape == (None, 3)
 
 
 def test_scratch_is_vgg16_with_batch_norm():
     model = vgg.vgg3d((128, 128, 128, 1), 3)
     widths = [16] * 2 + [32] * 2 + [64] * 3 + [128] * 6
-    wanted = sum(
+    expected = sum(
         conv(inputs, width) + BATCH_NORM * width
         for inputs, width in zip([1, *widths], widths, strict=False)
     )
-    assert model.count_params() == wanted + head(4**3 * 128, 200, 3)
+    assert model.count_params() == expected + head(4**3 * 128, 200, 3)
     assert len([layer for layer in model.layers if isinstance(layer, keras.layers.Conv3D)]) == 13
 
 
@@ -175,7 +141,7 @@ def test_unet_and_grader_have_the_parameters_of_their_blocks():
     assert grader3d.grader3d((96, 96, 96, 4), 2).count_params() == grader
 
 
-# ---- equal forms of one graph
+# ---- equivalent graphs
 
 
 def test_pooled_features_are_the_max_pooled_full_resolution_features():
@@ -193,64 +159,13 @@ def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
     kernel = np.concatenate([layer.kernel.numpy()[0, 0, 0] for layer in layers])  # (features, classes)
     assert [layer.use_bias for layer in layers] == [True, False, False]
     logits = full @ kernel + layers[0].bias.numpy()
-    wanted = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     probabilities = forward(network, x)
     assert np.ptp(probabilities) > 0.1
-    np.testing.assert_allclose(probabilities, wanted, atol=1e-5)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
 
 
-# ---- every network
-
-
-@every_network
-def test_probabilities_are_float32_and_sum_to_one(name):
-    model = randomised(NETWORKS[name]())
-    size = model.input_shape[1:-1]
-    probabilities = forward(model, volumes(2, size))
-    assert probabilities.shape == ((2, *size, CLASSES) if name in DENSE else (2, CLASSES))
-    assert probabilities.dtype == np.float32
-    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
-
-
-@every_network
-def test_a_graph_is_flat(name):
-    model = NETWORKS[name]()
-    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
-
-
-@pytest.mark.usefixtures("half_precision")
-@every_network
-def test_half_precision_ends_in_float32(name):
-    model = NETWORKS[name]()
-    assert model.output.dtype == "float32"
-    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv3D)]
-    for layer in convolutions:
-        thin = layer.input.shape[1] < layer.kernel_size[0]
-        assert layer.compute_dtype == ("float32" if thin else "bfloat16")
-
-
-@every_network
-def test_weights_come_back_from_a_file(name, tmp_path):
-    model = randomised(NETWORKS[name]())
-    model.save_weights(tmp_path / "model.weights.h5")
-    other = randomised(NETWORKS[name](), seed=5)
-    other.load_weights(tmp_path / "model.weights.h5")
-    x = volumes(1, model.input_shape[1:-1])
-    np.testing.assert_array_equal(forward(model, x), forward(other, x))
-
-
-@every_network
-def test_a_gradient_reaches_every_weight_that_trains(name):
-    keras.utils.set_random_seed(1)  # of the dropout
-    model = randomised(NETWORKS[name]((32, 32, 32)))
-    x = volumes(2, (32, 32, 32))
-    labels = np.random.default_rng(2).integers(0, CLASSES, (2, *model.output_shape[1:-1]))
-    with tf.GradientTape() as tape:
-        probabilities = model(x, training=True)
-        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, probabilities))
-    gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
-    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
-        assert gradient is not None and np.abs(gradient).max() > 0, variable.path
+# ---- axes
 
 
 @pytest.mark.parametrize(
@@ -258,7 +173,7 @@ def test_a_gradient_reaches_every_weight_that_trains(name):
     [("mnet3d", "probabilities"), ("mnet3d", "leg_3"), ("unet3d", "probabilities"),
      ("grader3d", "block_2"), ("grader3d", "block_4")],
 )  # fmt: skip
-def test_axes_keep_their_order_and_halving_has_no_side(name, layer):
+def test_a_turned_and_mirrored_volume_gives_turned_and_mirrored_maps(name, layer):
     order = (1, 2, 0)
 
     # A turned and mirrored volume through turned and mirrored kernels: turned and mirrored maps.
@@ -272,10 +187,10 @@ def test_axes_keep_their_order_and_halving_has_no_side(name, layer):
     for variable, source in zip(other.variables, model.variables, strict=True):
         value = source.numpy()
         variable.assign(turned(value, 0) if value.ndim == 5 else value)
-    wanted = turned(forward(inner(model, layer), x), 1)
-    found = forward(inner(other, layer), turned(x, 1))
-    assert np.ptp(wanted) > 0.1
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    expected = turned(forward(inner(model, layer), x), 1)
+    maps = forward(inner(other, layer), turned(x, 1))
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(maps, expected, atol=1e-4)
 
 
 # ---- frozen features
@@ -390,20 +305,3 @@ def test_features_too_small_for_the_repeats_are_refused():
     network = tiny_mnet((16, 16, 16))
     with pytest.raises(InputError, match="divisible by 32"):
         feature_classifier3d(network, CLASSES)
-
-
-@pytest.mark.parametrize(
-    ("model", "arguments", "takes_features"),
-    [
-        ("mnet3d", {"start_filters": 4, "dropout": 0.1}, False),
-        ("feature_classifier3d", {"repeats": 2}, True),
-        ("vgg3d", {"conv_filters": 4}, False),
-        ("unet3d", {"filters": 4, "levels": 3, "dropout": 0.0, "weight_decay": 0.0}, False),
-        ("grader3d", {"filters": 4, "dense_units": 8, "weight_decay": 1e-3}, False),
-    ],
-)
-def test_a_task_names_a_network_by_its_function(model, arguments, takes_features):
-    check_model_args(model, arguments, takes_features)
-    assert builder(model).__name__ == model
-    with pytest.raises(InputError):
-        check_model_args(model, arguments, not takes_features)

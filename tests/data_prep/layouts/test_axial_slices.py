@@ -381,7 +381,9 @@ def test_a_label_map_turned_so_little_that_only_far_voxels_miss_is_a_reason(tmp_
         labelled_slices.read_case(tmp_path, case, _task("cardiac_structures", (12, 12)))
 
 
-@pytest.mark.parametrize(("value", "reason"), [(17, "not labels: 17"), (0.5, "not labels: 0.5"), (-1, "not labels: -1")])
+@pytest.mark.parametrize(
+    ("value", "reason"), [(17, "not labels: 17"), (0.5, "not labels: 0.5"), (-1, "not labels: -1")]
+)
 def test_a_label_map_with_a_value_that_is_no_label_is_a_reason(tmp_path, value, reason):
     labels = np.zeros(SHAPE, np.float32)
     labels[1, 2, 3] = value
