@@ -1,8 +1,8 @@
-"""A folder of DICOM a patient and a table: for a task file of one's own, `from
-data_prep.layouts.dicom_patients import *` in <task>_prep.py.
+"""Layout: a folder of DICOM files for each patient, and a table.
 
-Raw layout: patients.csv (patient_id and label; folder where it is not named as the patient; site,
-group, split, age, sex where known) and, in each patient's folder, DICOM files in any order and depth.
+    patients.csv         patient_id, label; optional: folder (if not named as the patient), site, group,
+                         split, age, sex
+    <patient>/**/<any>   DICOM files in any order and depth
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ FACTS = ("site", "age", "sex")
 
 
 def list_cases(raw: Path, task: Task) -> list[Case]:
-    """One source a row; raises InputError for settings or a table that cannot be used."""
+    """One case per row; raises InputError for settings or a table that cannot be used."""
     check_settings(task)
     rows = read_table(raw / TABLE, ("patient_id", "label"))
     check_patients(rows, TABLE)

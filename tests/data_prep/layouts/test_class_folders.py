@@ -129,9 +129,9 @@ def one_folder_too_high(raw):
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda raw: (raw / "mid" / "more").mkdir(), "holds images and no folders"),
+        (lambda raw: (raw / "mid" / "more").mkdir(), "images only, no folders"),
         (lambda raw: (raw / "Mid").mkdir(), "Did you mean 'mid'"),
-        (one_folder_too_high, "give that folder"),
+        (one_folder_too_high, "give it as --raw"),
     ],
 )
 def test_folders_that_are_no_classes_are_refused_in_one_line(own, make, words):
@@ -142,12 +142,12 @@ def test_folders_that_are_no_classes_are_refused_in_one_line(own, make, words):
     assert not (own / "out").exists()
 
 
-@pytest.mark.parametrize("words", ["takes a folder", "a folder of images a class", "holds an image"])
+@pytest.mark.parametrize("words", ["is not a folder", "holds no class folders", "are empty"])
 def test_nothing_to_read_is_refused(tmp_path, words):
     raw = tmp_path / "raw"
-    if words != "takes a folder":
+    if words != "is not a folder":
         raw.mkdir()
-    if words == "holds an image":
+    if words == "are empty":
         (raw / "_NORMAL T1").mkdir()
     with pytest.raises(InputError, match=words):
         list_cases(raw, load_task(FOLDER / "brain_tumor_44.py"))

@@ -169,7 +169,7 @@ def test_a_missing_sequence_fails_is_left_out_or_is_filled_with_nought(phantom, 
     shutil.rmtree(home / "T2w")
     with pytest.raises(Unreadable, match="it has no t2$"):
         _records(tmp_path)
-    with pytest.raises(Unreadable, match="leaves such patients out"):
+    with pytest.raises(Unreadable, match="skips such patients"):
         _records(tmp_path, with_values(VOLUMES, {"prep.missing": "skip"}))
     filled = with_values(
         VOLUMES,
