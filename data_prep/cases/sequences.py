@@ -54,7 +54,7 @@ def check_rules(rules: dict[str, dict]) -> None:
         if unknown or not rule:
             raise InputError(
                 "The rule of a sequence is empty or has unknown keys.",
-                f"{first_few(unknown) or 'an empty rule'} for {sequence}",
+                f"{first_few(unknown) or 'nothing'} for {sequence}",
                 f"Correct prep in the task file; known keys: {', '.join(KEYS)}.",
             )
         for key, value in rule.items():

@@ -120,11 +120,10 @@ def _grades(raw: Path, folders: list[Path]) -> dict[str, str]:
     without = [path.name for path in folders if path.name not in grades]
     if without:
         raise InputError(
-            "Cases without a grade: it is the folder above the case (HGG or LGG) or the column Grade of "
+            "Some cases have no grade.", f"no grade for {first_few(without)}",
+            "Put each case into a folder HGG or LGG or, as in 2020, into the column Grade of "
             "name_mapping.csv; BraTS 2021 has no grades.",
-            first_few(without),
-            "Add the table, or remove these cases.",
-        )
+        )  # fmt: skip
     return grades
 
 

@@ -177,9 +177,9 @@ def test_a_tumour_thinner_than_half_a_group_keeps_its_fullest_voxels(tmp_path):
 @pytest.mark.parametrize(
     "table, rule",
     [
-        ("patient_id,grade\np,IV\n", "grade in manifest.csv is one of"),
-        ("patient_id,grade\np,\n", "grade in manifest.csv is one of"),
-        ("patient_id,grade\np,I\np,II\n", "A patient has one row"),
+        ("patient_id,grade\np,IV\n", "grade in manifest.csv must be one of"),
+        ("patient_id,grade\np,\n", "grade in manifest.csv must be one of"),
+        ("patient_id,grade\np,I\np,II\n", "Patients have several rows"),
         ("patient_id,grade\n,I\n", "Every row of manifest.csv names its patient"),
         ("patient_id\np\n", "manifest.csv needs the columns"),
     ],

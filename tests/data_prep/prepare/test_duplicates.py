@@ -23,7 +23,14 @@ from data_prep.ops.image_similarity import (
     thumbnail,
 )
 from data_prep.phantom.short_axis import draw_slices
-from data_prep.prepare.duplicates import across_classes, find_copies, near_pairs, report, summary_lines, with_groups
+from data_prep.prepare.duplicates import (
+    across_classes,
+    find_copies,
+    near_pairs,
+    report,
+    summary_lines,
+    with_groups,
+)
 from mri_tf.core.errors import InputError
 from mri_tf.core.executors import executor
 
