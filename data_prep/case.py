@@ -33,9 +33,7 @@ class Case:
     ) -> "Case":
         """The case of a table's row; `facts` are the columns that are kept where they are filled in."""
         known = {name: row[name] for name in facts if row.get(name)}
-        return cls(
-            row["patient_id"], files, label, row.get("group", ""), row.get("split", ""), known
-        )
+        return cls(row["patient_id"], files, label, row.get("group", ""), row.get("split", ""), known)
 
     def as_json(self) -> dict:
         """The values that a prepared set is keyed by."""

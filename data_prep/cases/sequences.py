@@ -84,15 +84,7 @@ def choose_sequences(candidates: list[Candidate], rules: dict[str, dict]) -> Cho
     check_rules(rules)
     chosen: dict[str, int] = {}
     for level in (1, 2, 3):
-        fitting = {
-            sequence: [
-                number
-                for number, candidate in enumerate(candidates)
-                if _level(candidate, rule) == level
-            ]
-            for sequence, rule in rules.items()
-        }
-        _choose_unambiguous(candidates, rules, fitting, chosen)
+        _choose_at_level(level, candidates, rules, chosen)
     left_out = {
         number: _why_left_out(candidate, rules)
         for number, candidate in enumerate(candidates)
@@ -101,24 +93,24 @@ def choose_sequences(candidates: list[Candidate], rules: dict[str, dict]) -> Cho
     return Choice(chosen, tuple(name for name in rules if name not in chosen), left_out)
 
 
-def _choose_unambiguous(
-    candidates: list[Candidate], rules: dict[str, dict], fitting: dict[str, list[int]],
-    chosen: dict[str, int],
-) -> None:  # fmt: skip
-    """Adds sequences with one fitting candidate to `chosen` until none is left; else Unreadable."""
+def _choose_at_level(
+    level: int, candidates: list[Candidate], rules: dict[str, dict], chosen: dict[str, int]
+) -> None:
+    """Adds to `chosen` the sequences with one candidate at this level; Unreadable if one has several."""
     while True:
-        remaining = {}
-        for name, numbers in fitting.items():
-            numbers = [number for number in numbers if number not in chosen.values()]
+        free = [number for number in range(len(candidates)) if number not in chosen.values()]
+        fitting = {}
+        for name, rule in rules.items():
+            numbers = [number for number in free if _level(candidates[number], rule) == level]
             if name not in chosen and numbers:
-                remaining[name] = _within_ranges(candidates, numbers, rules[name])
-        if not remaining:
+                fitting[name] = _within_ranges(candidates, numbers, rule)
+        if not fitting:
             return
-        single = {name: numbers[0] for name, numbers in remaining.items() if len(numbers) == 1}
+        single = {name: numbers[0] for name, numbers in fitting.items() if len(numbers) == 1}
         claims = list(single.values())
         unambiguous = {name: number for name, number in single.items() if claims.count(number) == 1}
         if not unambiguous:
-            raise Unreadable(_several(candidates, remaining))
+            raise Unreadable(_several(candidates, fitting))
         chosen.update(unambiguous)
 
 

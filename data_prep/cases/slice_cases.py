@@ -74,9 +74,7 @@ def slice_records(joined: JoinedCase, case: Case, task: Task) -> list[Record]:
             pixels, affine = axial_slice(sequence, z, task.image_shape, fill=0)
             channels.append(pixels)  # (rows, columns)
         image = in_dtype(np.stack(channels, axis=-1), dtype)  # (rows, columns, channels)
-        records.append(
-            record_of(case, task, image, facts=joined.facts, affine=affine, stats=stats)
-        )
+        records.append(record_of(case, task, image, facts=joined.facts, affine=affine, stats=stats))
     return records
 
 

@@ -7,6 +7,7 @@ accepts a table whose rows name cases beside it, and raises InputError for a pat
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -45,7 +46,7 @@ def list_cases_to_predict(
         InputError: a path does not exist or holds no case, or a mask is given for several.
     """
     check_there(paths)
-    list_cases = getattr(module, "cases_to_predict", _of_raw_folder(module))
+    list_cases = getattr(module, "cases_to_predict", partial(_cases_in_raw_folder, module))
     cases = [case for path in paths for case in list_cases(path, task)]
     if mask is not None:
         cases = [_with_mask(cases, mask, getattr(module, "MASK_ROLE", "mask"))]
@@ -81,7 +82,10 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
             name, key = (patient, f"{table}: {patient}") if task.bag and patient else (image, "")
             cases.append(CaseToPredict(name, table.parent, Case(patient, {"image": image}), key))
         return cases
-    files = [path] if path.is_file() else _files_within(path, IMAGES)
+    if path.is_file():
+        files = [path]
+    else:
+        files = sorted(file for file in path.rglob("*") if file.is_file() and _ends(file, IMAGES))
     _check_any(files, path, "images")
     together = bool(task.bag) and path.is_dir()
     return [
@@ -188,18 +192,14 @@ def _first_patient(folder: Path) -> str:
     return ""
 
 
-def _of_raw_folder(module: ModuleType) -> Callable[[Path, Task], list[CaseToPredict]]:
-    def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
-        if not path.is_dir():
-            raise InputError(
-                "The layout of this task reads whole raw folders only.", path,
-                "Give the raw folder, or add cases_to_predict(path, task) to the layout; "
-                "data_prep/layouts/cases_table.py is an example.",
-            )  # fmt: skip
-        cases = module.list_cases(path, task)
-        return [CaseToPredict(main_file(case), path, case) for case in cases]
-
-    return cases_to_predict
+def _cases_in_raw_folder(module: ModuleType, path: Path, task: Task) -> list[CaseToPredict]:
+    if not path.is_dir():
+        raise InputError(
+            "The layout of this task reads whole raw folders only.", path,
+            "Give the raw folder, or add cases_to_predict(path, task) to the layout; "
+            "data_prep/layouts/cases_table.py is an example.",
+        )  # fmt: skip
+    return [CaseToPredict(main_file(case), path, case) for case in module.list_cases(path, task)]
 
 
 def _with_mask(cases: list[CaseToPredict], mask: Path, role: str) -> CaseToPredict:
@@ -240,19 +240,13 @@ def _volume_named(folder: Path, name: str) -> Path:
     return next((file for file in files if file.is_file()), folder / f"{name}.nii.gz")
 
 
-def _files_within(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file() and _ends(file, suffixes))
-
-
 def _ends(file: Path, suffixes: tuple[str, ...]) -> bool:
     return file.name.lower().endswith(suffixes) and not file.name.startswith(".")
 
 
 def _stem(file: Path) -> str:
-    for suffix in sorted(VOLUMES, key=len, reverse=True):
-        if file.name.lower().endswith(suffix):
-            return file.name[: -len(suffix)]
-    return file.name
+    suffix = max((end for end in VOLUMES if file.name.lower().endswith(end)), key=len, default="")
+    return file.name[: len(file.name) - len(suffix)]
 
 
 def _name(case_path: Path, path: Path) -> str:

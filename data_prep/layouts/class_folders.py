@@ -64,14 +64,16 @@ def _visible(folder: Path) -> list[Path]:
 def _check_folders(raw: Path, folders: list[Path], task: Task) -> None:
     classes = set(task.class_names)
     unknown = [path for path in folders if path.name not in classes]
-    if folders and not unknown:
-        return
     if not folders:
         raise InputError(
             "The raw folder holds no class folders.", raw,
             f"Make a folder of images for each class: {first_few(task.class_names)}.",
         )  # fmt: skip
-    inner = [path for path in unknown if any(_is_class(inside, classes) for inside in path.iterdir())]
+    if not unknown:
+        return
+    inner = [
+        path for path in unknown if any(sub.is_dir() and sub.name in classes for sub in path.iterdir())
+    ]
     if inner:
         hint = f"{inner[0]} holds the class folders: give it as --raw."
     else:
@@ -81,7 +83,3 @@ def _check_folders(raw: Path, folders: list[Path], task: Task) -> None:
         f"Folders that are not classes of task {task.name}.",
         first_few(repr(path.name) for path in unknown), hint,
     )  # fmt: skip
-
-
-def _is_class(path: Path, classes: set[str]) -> bool:
-    return path.is_dir() and path.name in classes

@@ -11,7 +11,7 @@ give the other away.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -211,7 +211,7 @@ def members_of(copies: Copies) -> list[list[int]]:
     return [members for members in groups.values() if len(members) > 1]
 
 
-def across_classes(cases: list[Case], copies: Copies) -> list[list[int]]:
+def _across_classes(cases: list[Case], copies: Copies) -> list[list[int]]:
     """Those of `members_of` whose cases have labels of several classes."""
     return [
         members for members in members_of(copies)
@@ -219,9 +219,15 @@ def across_classes(cases: list[Case], copies: Copies) -> list[list[int]]:
     ]  # fmt: skip
 
 
-def report(cases: list[Case], copies: Copies, record_ids: Callable[[int], list[str]]) -> dict:
-    """For the manifest: how many copies there are, and the records of groups across classes."""
+def report(cases: list[Case], copies: Copies, record_ids: list[str], case_of: list[int]) -> dict:
+    """For the manifest: how many copies there are, and the records of groups across classes.
+
+    `case_of` is the number of each record's case.
+    """
     groups = members_of(copies)
+    ids_of: dict[int, list[str]] = {}
+    for record_id, number in zip(record_ids, case_of, strict=True):
+        ids_of.setdefault(number, []).append(record_id)
     return {
         **copies.settings,
         "exact_copies": copies.exact,
@@ -230,15 +236,15 @@ def report(cases: list[Case], copies: Copies, record_ids: Callable[[int], list[s
         "largest_group": max(map(len, groups), default=1),
         "pairs_compared": copies.compared,
         "across_classes": [
-            [name for number in members for name in record_ids(number)]
-            for members in across_classes(cases, copies)
+            [record_id for number in members for record_id in ids_of.get(number, [])]
+            for members in _across_classes(cases, copies)
         ],
     }
 
 
 def summary_lines(cases: list[Case], copies: Copies) -> list[str]:
     """For the terminal, where files may be named."""
-    groups, across = members_of(copies), across_classes(cases, copies)
+    groups, across = members_of(copies), _across_classes(cases, copies)
     largest = max(map(len, groups), default=1)
     lines = [
         f"duplicates: {sum(map(len, groups))} of {len(cases)} images in {len(groups)} groups "

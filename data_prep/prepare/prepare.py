@@ -15,7 +15,7 @@ from types import ModuleType
 import mri_tf
 from data_prep.case import Case, Unreadable, main_file
 from data_prep.layout import find_layout, layout_version
-from data_prep.prepare.duplicates import Copies, find_copies, report, summary_lines, with_groups
+from data_prep.prepare.duplicates import find_copies, report, summary_lines, with_groups
 from data_prep.prepare.provenance import file_states, private_rows, read_private, unchanged
 from data_prep.prepare.pseudonyms import Pseudonyms
 from data_prep.prepare.shards import ShardWriter, drop_journal
@@ -106,13 +106,13 @@ def prepare(
     skipped = _skipped(writer, cases, task, options.strict)
     if out.exists():
         out.rmdir()  # empty, as checked above
+    record_ids, about_copies = writer.index["record_id"], {}
     if copies:
         print("\n".join(summary_lines(cases, copies)), file=sys.stderr)
-    about_copies = _about_copies(writer, cases, copies, patients_known) if copies else {}
-    manifest = _manifest(task, layout, identity, writer, about_copies)
-    record_ids = writer.index["record_id"]
+        duplicates = report(cases, copies, record_ids, writer.case_of)
+        about_copies = {"patients_known": patients_known, "duplicates": duplicates}
     rows = private_rows(record_ids, writer.case_of, writer.skipped, writer.states, cases)
-    writer.finish(manifest, rows)
+    writer.finish(_manifest(task, layout, identity, writer, about_copies), rows)
     return Prepared.open(out), skipped
 
 
@@ -124,7 +124,7 @@ def _check_settings(task: Task, settings: set[str]) -> None:
             f"Unknown settings in prep of task {task.name}.",
             first_few(unknown),
             (f"Did you mean {near[0]}? " if near else "")
-            + f"Settings of its layout: {', '.join(sorted(settings)) or 'none'}.",
+            + f"Its layout knows {', '.join(sorted(settings)) or 'none'}.",
         )
 
 
@@ -176,9 +176,7 @@ def _open_existing(
             "Remove it if it is out of date, or prepare into another folder with "
             "python -m data_prep.write --out DIR and give that folder with --data.",
         )
-    skipped = [
-        Skipped(row["source"], row["skipped_because"]) for row in rows if row["skipped_because"]
-    ]
+    skipped = [Skipped(row["source"], row["skipped_because"]) for row in rows if row["skipped_because"]]
     if strict and skipped:
         raise InputError(
             "--strict does not allow a prepared set from which inputs were skipped.",
@@ -241,9 +239,7 @@ def _identified(records: list[Record], number: int, pseudonyms: Pseudonyms) -> l
 
 def _skipped(writer: ShardWriter, cases: list[Case], task: Task, strict: bool) -> list[Skipped]:
     """The cases that gave no record; raises InputError, and removes what was written, if too many."""
-    skipped = [
-        Skipped(main_file(cases[number]), reason) for number, reason in writer.skipped.items()
-    ]
+    skipped = [Skipped(main_file(cases[number]), reason) for number, reason in writer.skipped.items()]
     if not writer.case_of or (strict and skipped):
         writer.abandon()
         raise InputError(
@@ -254,17 +250,6 @@ def _skipped(writer: ShardWriter, cases: list[Case], task: Task, strict: bool) -
             "Correct or remove these files.",
         )
     return skipped
-
-
-def _about_copies(
-    writer: ShardWriter, cases: list[Case], copies: Copies, patients_known: bool
-) -> dict:
-    """What the manifest says of copies."""
-    ids_of: dict[int, list[str]] = {}
-    for record_id, number in zip(writer.index["record_id"], writer.case_of, strict=True):
-        ids_of.setdefault(number, []).append(record_id)
-    duplicates = report(cases, copies, lambda number: ids_of.get(number, []))
-    return {"patients_known": patients_known, "duplicates": duplicates}
 
 
 def _manifest(

@@ -82,10 +82,8 @@ class ShardWriter:
 
     def finish(self, manifest: dict, private_rows: list[dict]) -> None:
         """Writes the manifest and the private sidecar and gives the folder its final name."""
-        shards = [
-            {"file": shard_name(shard), "bytes": size}
-            for shard, size in enumerate(self._shard_sizes)
-        ]
+        sizes = enumerate(self._shard_sizes)
+        shards = [{"file": shard_name(shard), "bytes": size} for shard, size in sizes]
         whole = {**manifest, **self.record_form, "shards": shards, "index": self.index}
         write_private(self.partial / PRIVATE, private_rows)
         (self.partial / MANIFEST).write_text(json.dumps(whole, indent=1), encoding="utf-8")

@@ -51,9 +51,7 @@ def _height_mm(z: int) -> float:
 
 def _slices(raw, array: np.ndarray, order: str, heights, grid=(24, 20)):
     _save(raw / "volumes" / "p.nii.gz", array, order)
-    case = Case(
-        "p", {"volume": "volumes/p.nii.gz"}, slices=tuple((h, "aortic_arch") for h in heights)
-    )
+    case = Case("p", {"volume": "volumes/p.nii.gz"}, slices=tuple((h, "aortic_arch") for h in heights))
     return volumes_with_levels.read_case(raw, case, _task("cardiac_levels", grid))
 
 
