@@ -61,17 +61,10 @@ def check_settings(task: Task) -> None:
         )  # fmt: skip
 
 
-def dicom_case(raw: Path, folder: str, patient: str, **known) -> Case:
-    """Lists all files in a patient's folder; the role of each is its path in that folder.
+def dicom_files(raw: Path, folder: str) -> dict[str, str]:
+    """All files in a patient's folder, as in `Case.files`; the role of each is its path in the folder.
 
-    Args:
-        raw: the raw folder.
-        folder: the patient's folder, relative to it.
-        patient: the patient's id.
-        known: other fields of the Case, such as label and group.
-
-    Raises:
-        InputError: `folder` lies outside the raw folder.
+    `folder` is relative to the raw folder; raises InputError for one that lies outside.
     """
     if Path(folder).is_absolute() or ".." in Path(folder).parts:
         raise InputError(
@@ -83,7 +76,7 @@ def dicom_case(raw: Path, folder: str, patient: str, **known) -> Case:
             path = Path(parent, name)
             files[str(path.relative_to(home))] = str(path.relative_to(raw))
     # A patient without files is listed with a file that does not exist: reading it gives the reason.
-    return Case(patient=patient, files=files or {"*.dcm": f"{folder}/*.dcm"}, **known)
+    return files or {"*.dcm": f"{folder}/*.dcm"}
 
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:

@@ -174,10 +174,10 @@ def dicom_at(path: Path, table: str) -> list[CaseToPredict]:
 
 def dicom_folder(folder: Path, path: Path) -> CaseToPredict:
     """All files of one patient's folder, found at the path that the user gave."""
-    from data_prep.cases.dicom_case import dicom_case
+    from data_prep.cases.dicom_case import dicom_files
 
     name, home = folder.resolve().name, folder.resolve().parent
-    return CaseToPredict(_name(folder, path), home, dicom_case(home, name, name))
+    return CaseToPredict(_name(folder, path), home, Case(name, dicom_files(home, name)))
 
 
 def _first_patient(folder: Path) -> str:

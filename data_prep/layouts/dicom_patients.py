@@ -8,7 +8,7 @@
 from pathlib import Path
 
 from data_prep.case import Case
-from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_case, read_case
+from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_files, read_case
 from data_prep.cases.to_predict import CaseToPredict, dicom_at
 from data_prep.io.table import check_labels, check_patients, read_table
 from mri_tf.task import Task
@@ -26,14 +26,8 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     check_patients(rows, TABLE)
     check_labels([row["label"] for row in rows], task, TABLE)
     return [
-        dicom_case(
-            raw,
-            row.get("folder") or row["patient_id"],
-            row["patient_id"],
-            label=row["label"],
-            group=row.get("group", ""),
-            split=row.get("split", ""),
-            facts={key: row[key] for key in FACTS if row.get(key)},
+        Case.from_row(
+            row, dicom_files(raw, row.get("folder") or row["patient_id"]), row["label"], FACTS
         )
         for row in rows
     ]

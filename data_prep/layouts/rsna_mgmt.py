@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from data_prep.case import Case
-from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_case, read_case
+from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_files, read_case
 from data_prep.cases.to_predict import CaseToPredict, dicom_at, dicom_folder
 from data_prep.io.table import check_labels, read_table
 from mri_tf.core.errors import InputError, first_few
@@ -36,7 +36,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     if not (raw / TABLE).exists() and not (raw / TRAIN).exists():
         folders = sorted(path.name for path in raw.glob("*/") if PATIENT.fullmatch(path.name))
         if folders:
-            return [dicom_case(raw, name, name) for name in folders]
+            return [Case(name, dicom_files(raw, name)) for name in folders]
     rows = read_table(raw / TABLE, COLUMNS)
     labels = [CLASSES.get(row["MGMT_value"], row["MGMT_value"]) for row in rows]
     check_labels(labels, task, TABLE)
@@ -51,7 +51,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
             "Correct the table.",
         )  # fmt: skip
     return [
-        dicom_case(raw, f"{TRAIN}/{patient}", patient, label=label)
+        Case(patient, dicom_files(raw, f"{TRAIN}/{patient}"), label)
         for patient, label in zip(patients, labels, strict=True)
     ]
 

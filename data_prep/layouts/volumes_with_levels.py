@@ -34,13 +34,13 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     for line, row in enumerate(rows, 2):
         try:
             height_mm = float(row["z_mm"])
-            if not math.isfinite(height_mm):
-                raise ValueError
         except ValueError:
+            height_mm = math.nan
+        if not math.isfinite(height_mm):
             raise InputError(
                 "z_mm in levels.csv must be a number.", f"{row['z_mm']!r} in line {line}",
                 "Write the height of the slice in mm.",
-            ) from None  # fmt: skip
+            )  # fmt: skip
         slices.setdefault(row["patient_id"], []).append((height_mm, row["level"]))
     return [
         Case(

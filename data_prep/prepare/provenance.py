@@ -48,12 +48,9 @@ def unchanged(raw: Path, case: Case, state: list) -> bool:
 
 
 def private_rows(
-    record_ids: list[str],
-    case_of: list[int],
-    skipped: dict[int, str],
-    states: list[list],
+    record_ids: list[str], case_of: list[int], skipped: dict[int, str], states: list[list],
     cases: list[Case],
-) -> list[dict]:
+) -> list[dict]:  # fmt: skip
     """Rows of the private sidecar: one for each record, then one for each case that gave none.
 
     `case_of` is the number of each record's case; `skipped` is number -> reason; `states` and `cases`
