@@ -39,8 +39,8 @@ def check_settings(task: Task) -> None:
     rules = task.prep.get("sequences", {})
     if task.kind != "classification" or not rules:
         raise InputError(
-            f"Task {task.name} reads DICOM, which needs a rule for each sequence and "
-            "kind classification.",
+            f"Task {task.name} reads DICOM: it must be of kind classification, with a rule for each "
+            "sequence.",
             f"kind {task.kind}, {len(rules)} rules", "Write prep=dict(sequences=dict(t1=dict(...))).",
         )  # fmt: skip
     check_rules(rules)

@@ -2,12 +2,11 @@
 
     {HGG,LGG}/<case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz   as in 2017
 
-    <case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz             as in 2020
-    *name_mapping*.csv                                      Grade, BraTS_2020_subject_ID
+    <case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz             as in 2020 and 2021
+    *name_mapping*.csv                                      Grade, BraTS_2020_subject_ID; as in 2020:
+                                                            2021 has no grades, for segmentation only
 
-    <case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz             as in 2021: no grades, segmentation only
-
-    split.csv                                               case, split; optional, beside any of them
+    split.csv                                               case, split; optional, beside either of them
 
 Files may also end in .nii. The sequences of a case are skull-stripped and on one grid. All tumour
 labels become one.
@@ -120,7 +119,7 @@ def _grades(raw: Path, folders: list[Path]) -> dict[str, str]:
     without = [path.name for path in folders if path.name not in grades]
     if without:
         raise InputError(
-            "Some cases have no grade.", f"no grade for {first_few(without)}",
+            "The grades of the cases are incomplete.", f"no grade for {first_few(without)}",
             "Put each case into a folder HGG or LGG or, as in 2020, into the column Grade of "
             "name_mapping.csv; BraTS 2021 has no grades.",
         )  # fmt: skip

@@ -86,7 +86,7 @@ def check_settings(task: Task) -> None:
     hint = "Correct the task file, or write a layout for it."
     if len(task.image_shape) != 2 or len(task.channels) not in (1, 3):
         raise InputError(
-            "Image files are 2D, with one channel or three (RGB); the task differs.",
+            f"Task {task.name} does not fit image files, which are 2D with one channel or three (RGB).",
             f"image_shape {task.image_shape}, channels {', '.join(task.channels)}",
             hint,
         )

@@ -71,15 +71,13 @@ def _check_folders(raw: Path, folders: list[Path], task: Task) -> None:
         )  # fmt: skip
     if not unknown:
         return
-    inner = [
-        path for path in unknown if any(sub.is_dir() and sub.name in classes for sub in path.iterdir())
-    ]
+    inner = [path for path in unknown if any((path / name).is_dir() for name in classes)]
     if inner:
         hint = f"{inner[0]} holds the class folders: give it as --raw."
     else:
         near = difflib.get_close_matches(unknown[0].name, task.class_names, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Classes: {first_few(task.class_names)}."
     raise InputError(
-        f"Folders that are not classes of task {task.name}.",
+        f"Some folders are not named as a class of task {task.name}.",
         first_few(repr(path.name) for path in unknown), hint,
     )  # fmt: skip

@@ -47,8 +47,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     if wrong or twice:
         raise InputError(
             f"BraTS21ID in {TABLE} must be five digits, once for each patient.",
-            first_few([*wrong, *twice]),
-            "Correct the table.",
+            first_few([*wrong, *twice]), "Correct the table.",
         )  # fmt: skip
     return [
         Case(patient, dicom_files(raw, f"{TRAIN}/{patient}"), label)

@@ -87,18 +87,17 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     volume = averaged(joined.volume, factors)
     mask = _half_full(averaged(joined.mask, factors))
     box = _box_about(mask, task.image_shape)
-    volume, mask = crop(volume, box), crop(mask, box)  # (columns, rows, slices of the tumour)
+    volume, mask = crop(volume, box), crop(mask, box)  # (columns, rows, slices)
     heights = np.flatnonzero(mask.array.any(axis=(0, 1)))[::-1]
     return [
         record_of(
-            case,
-            task,
+            case, task,
             image=in_dtype(_turned(volume.array[:, :, z]), task.prep.get("dtype", "float32")),
             mask=_turned(mask.array[:, :, z]),
             facts=joined.facts,
             affine=volume.affine @ _to_voxel(task.image_shape, int(z)),
             stats=joined.stats,
-        )
+        )  # fmt: skip
         for z in heights
     ]
 

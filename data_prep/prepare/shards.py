@@ -115,6 +115,7 @@ class ShardWriter:
         self._keep(line)
 
     def _keep(self, line: dict) -> None:
+        """Keeps what a line of the journal says, of this run or of the one that it continues."""
         self.states.append(line["state"])
         if "skipped" in line:
             self.skipped[self.cases_done] = line["skipped"]
