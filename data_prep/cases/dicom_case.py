@@ -105,7 +105,7 @@ def read_sequences(folder: Path, task: Task) -> tuple[dict[str, Volume], list[st
     contents = find_series(folder)
     candidates = [_described(series, folder) for series in contents.series]
     choice = choose_sequences(candidates, task.prep["sequences"])
-    chosen = {name: contents.series[number] for name, number in choice.found.items()}
+    chosen = {name: contents.series[number] for name, number in choice.chosen.items()}
     patients = {series.patient_id for series in chosen.values() if series.patient_id}
     if len(patients) > 1:
         raise Unreadable(f"its folder holds series of {len(patients)} patients")

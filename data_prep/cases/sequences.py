@@ -35,7 +35,7 @@ class Candidate(Protocol):
 class Choice:
     """The chosen candidates, and why the others were left out; candidates by their position."""
 
-    found: dict[str, int]  # sequence -> candidate
+    chosen: dict[str, int]  # sequence -> candidate
     missing: tuple[str, ...]
     left_out: dict[int, str]  # candidate -> reason
 

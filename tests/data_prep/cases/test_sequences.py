@@ -50,9 +50,9 @@ SERIES = [
 
 def _chosen(candidates, rules=RULES) -> dict[str, str]:
     choice = choose_sequences(candidates, rules)
-    assert set(choice.found) | set(choice.missing) == set(rules)
-    assert sorted([*choice.found.values(), *choice.left_out]) == list(range(len(candidates)))
-    return {name: candidates[number].label for name, number in choice.found.items()}
+    assert set(choice.chosen) | set(choice.missing) == set(rules)
+    assert sorted([*choice.chosen.values(), *choice.left_out]) == list(range(len(candidates)))
+    return {name: candidates[number].label for name, number in choice.chosen.items()}
 
 
 EXPECTED = {"t1": "a", "t1ce": "b", "t2": "c", "flair": "d"}
@@ -85,7 +85,7 @@ def test_a_named_agent_is_never_overlooked():
     choice = choose_sequences(candidates, RULES)
     assert "t1" in choice.missing
     # TR, TE and agent are those of the sequence after contrast.
-    assert choice.found == {"t1ce": 0}
+    assert choice.chosen == {"t1ce": 0}
     rules = {"t1": RULES["t1"]}
     assert "described as t1, but has a contrast agent" in choose_sequences(candidates, rules).left_out[0]
 
@@ -120,7 +120,7 @@ def test_several_that_fit_are_listed_by_their_labels_and_not_by_descriptions():
 def test_missing_sequences_are_named_and_the_rest_has_reasons():
     bone = _series("g", "CT bone", 30_000, 1)
     choice = choose_sequences([SERIES[2], SERIES[5], bone], RULES)
-    assert choice.found == {"t2": 0} and choice.missing == ("t1", "t1ce", "flair")
+    assert choice.chosen == {"t2": 0} and choice.missing == ("t1", "t1ce", "flair")
     assert choice.left_out == {
         1: "its description fits no sequence, and its header gives no TR or TE",
         2: "its description fits no sequence, nor do TR 30000 ms, TE 1 ms with no contrast agent "
@@ -177,7 +177,7 @@ def _assert_four_found(folder) -> None:
     assert len(found) == 5 and not found.refused
     choice = choose_sequences(found.series, RULES)
     assert not choice.missing
-    for name, number in choice.found.items():
+    for name, number in choice.chosen.items():
         assert found.series[number].description == DESCRIPTIONS[name]
         volume = found[number]
         assert volume.array.shape == (280, 320, 22)
@@ -206,7 +206,7 @@ def test_no_description_and_still_four_sequences(brain):
     blank = [dataclasses.replace(item, description="") for item in find_series(brain).series]
     choice = choose_sequences(blank, RULES)
     named = find_series(brain).series
-    assert {name: named[number].description for name, number in choice.found.items()} == DESCRIPTIONS
+    assert {name: named[number].description for name, number in choice.chosen.items()} == DESCRIPTIONS
 
 
 def test_simpleitk_finds_the_real_series_at_the_same_place(brain):
