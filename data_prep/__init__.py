@@ -1,1 +1,1 @@
-"""Raw scans to prepared sets: readers, operations and one prep module a task."""
+"""Raw scans to prepared sets: layouts of raw folders, readers, operations and the writer."""

@@ -1,10 +1,17 @@
-"""What a prep module lists before anything is read: one source a patient's file or series."""
+"""A case: the files of one examination of a patient, as a layout lists them before any is read."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mri_tf.store.record import NO_LABEL, Record
+from mri_tf.task import Task
 
 
 class Unreadable(ValueError):
-    """A source that cannot be used; the message is the reason, without paths or ids."""
+    """A case or file that cannot be used; the message is the reason, without paths or patient ids."""
 
 
 @dataclass(frozen=True)
@@ -14,18 +21,45 @@ class Case:
     patient: str
     files: dict[str, str]  # role -> path, e.g. {"image": "a.png", "mask": "b.png"}
     label: str = ""  # name of the class; empty for a segmentation task
-    group: str = ""
-    split: str = ""
+    group: str = ""  # cases of one group stay on one side
+    split: str = ""  # train, validation or test where the raw data say so
     facts: dict = field(default_factory=dict)  # site, scanner, age, sex
     slices: tuple[tuple[float, str], ...] = ()  # (height in mm, label) of the slices of a volume
-    to_predict: bool = False  # without labels, and without masks that only training needs
+    to_predict: bool = False  # read without labels, and without masks that only training needs
+
+    @classmethod
+    def from_row(
+        cls, row: dict[str, str], files: dict[str, str], label: str = "", facts: Iterable[str] = ()
+    ) -> "Case":
+        """The case of a table's row; `facts` are the columns that are kept where they are filled in."""
+        known = {name: row[name] for name in facts if row.get(name)}
+        return cls(row["patient_id"], files, label, row.get("group", ""), row.get("split", ""), known)
 
     def as_json(self) -> dict:
+        """The values that a prepared set is keyed by."""
         values = asdict(self)
-        del values["to_predict"]  # no source of a prepared set is
+        del values["to_predict"]  # False in every prepared set
         return values
 
 
 def main_file(case: Case) -> str:
-    """The file that names a source in messages and in the sidecar."""
+    """The file that names a case in messages and in the private sidecar."""
     return next(iter(case.files.values()), case.patient)
+
+
+def nifti_file(raw: Path, stem: str) -> str:
+    """Path in the raw folder: `stem`.nii where there is such a file, else `stem`.nii.gz."""
+    return f"{stem}.nii" if (raw / f"{stem}.nii").is_file() else f"{stem}.nii.gz"
+
+
+def record_of(
+    case: Case, task: Task, image: np.ndarray, mask: np.ndarray | None = None, label: str | None = None,
+    facts: dict | None = None, affine: np.ndarray | None = None, stats: np.ndarray | None = None,
+) -> Record:  # fmt: skip
+    """A record of a case, without an id; `label` and `facts` are the case's unless given."""
+    label = case.label if label is None else label
+    return Record(
+        record_id="", patient=case.patient, image=image, mask=mask, group=case.group, split=case.split,
+        label=task.class_names.index(label) if label else NO_LABEL, affine=affine,
+        facts=case.facts if facts is None else facts, intensity_stats=stats,
+    )  # fmt: skip

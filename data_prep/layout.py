@@ -1,4 +1,4 @@
-"""Finds the layout of a task: the module that lists the cases of its raw folder and reads one."""
+"""Finds the layout of a task: the module that lists the cases of its raw folder and reads each."""
 
 import functools
 import importlib
@@ -24,42 +24,39 @@ def layout_names() -> list[str]:
 
 
 def find_layout(task: Task, task_file: Path) -> ModuleType:
-    """The layout module that `task.layout` names: one of data_prep/layouts, or a path beside the task.
+    """Returns the layout module that `task.layout` names.
 
     A layout has
       VERSION: int, raised whenever the same files would give other records;
-      list_cases(raw, task) -> list[Case], from names and tables alone;
+      list_cases(raw, task) -> list[Case], from file names and tables alone;
       read_case(raw, case, task) -> list[Record], or raises Unreadable with the reason;
       OPERATIONS: names of what is done to an image, for the manifest;
       SETTINGS: the keys that `prep` of a task may have;
-    and, where there is such a thing,
+    and optionally
       cases_to_predict(path, task) -> list[CaseToPredict], cases without labels;
-      MASK_ROLE: the role of a tumour mask that a user gives ("mask" unless said);
-      SUBMISSION: the columns (id, value) of a submission file and the class it is about.
+      MASK_ROLE: the role of a tumour mask given with --mask ("mask" unless set);
+      SUBMISSION: the columns (id, value) of a submission file and the class whose probability it holds.
 
     Args:
         task: its `layout` is a name ("cases_table") or the path of a Python file ("my_layout.py").
-        task_file: the task's own file; a path in `layout` is relative to its folder.
-
-    Returns:
-        The imported module.
+        task_file: the task's file; a path in `layout` is relative to its folder.
 
     Raises:
         InputError: there is no such layout, or the file lacks one of its parts.
     """
     _refuse_prep_file(task, task_file)
-    if task.layout.endswith(".py"):
-        return _own_layout((task_file.parent / task.layout).resolve())
+    if is_own(task):
+        return _load_own((task_file.parent / task.layout).resolve())
     if task.layout not in layout_names():
         raise InputError(
-            "The layout of a task is one of mri_tf's or the path of a Python file.", task.layout,
-            f"Layouts: {', '.join(layout_names())}.",
+            "There is no layout of this name.", task.layout,
+            f"Set layout to the path of a Python file or to one of {', '.join(layout_names())}.",
         )  # fmt: skip
     return importlib.import_module(f"data_prep.layouts.{task.layout}")
 
 
 def is_own(task: Task) -> bool:
-    """Whether the layout of a task is a file of the user's own."""
+    """Whether the layout of a task is a Python file of the user."""
     return task.layout.endswith(".py")
 
 
@@ -69,23 +66,22 @@ def layout_version(task: Task, module: ModuleType) -> dict:
 
 
 @functools.cache
-def _own_layout(file: Path) -> ModuleType:
+def _load_own(file: Path) -> ModuleType:
     if not file.is_file():
-        raise InputError(
-            "The layout file of a task must exist.", file, "Correct layout in the task file."
-        )
+        raise InputError("The layout file does not exist.", file, "Correct layout in the task file.")
     module = load_module(file)
     missing = [name for name in NEEDED if not hasattr(module, name)]
     if missing:
         raise InputError(
-            f"A layout file has {', '.join(NEEDED)}.", f"{file.name} without {', '.join(missing)}",
-            "Add them; data_prep/layouts/cases_table.py is an example.",
-        )  # fmt: skip
+            f"A layout file must define {', '.join(NEEDED)}.",
+            f"{file.name} without {', '.join(missing)}",
+            "Add what is missing; data_prep/layouts/cases_table.py is an example.",
+        )
     return module
 
 
 def _refuse_prep_file(task: Task, task_file: Path) -> None:
-    """Raises InputError for a prep file of an earlier version: it would be passed over in silence."""
+    """Raises InputError for a prep file of an earlier version, which would be ignored silently."""
     prep_file = task_file.with_name(f"{task_file.stem}_prep.py")
     if not prep_file.is_file() or Path(task.layout).name == prep_file.name:
         return
@@ -93,7 +89,8 @@ def _refuse_prep_file(task: Task, task_file: Path) -> None:
     former = re.search(r"from data_prep\.(\w+) import \*", text)
     layout = FORMER_MODULES.get(former.group(1), "") if former else ""
     raise InputError(
-        "Task files name their layout; prep files beside them are no longer read.", prep_file.name,
+        "Prep files beside a task file are no longer read; the task file names its layout.",
+        prep_file.name,
         f'Write layout="{layout or prep_file.name}" in {task_file.name}'
         + (f" and remove {prep_file.name}." if layout else
            ", rename its functions list_cases and read_case, and give it a VERSION = 1."),

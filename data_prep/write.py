@@ -1,4 +1,4 @@
-"""Prepares raw scans: python -m data_prep.write --task T --raw DIR --out DIR."""
+"""Prepares raw scans for training: python -m data_prep.write --task T --raw DIR --out DIR."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ from mri_tf.core.errors import InputError
 
 
 def main(arguments: list[str]) -> int:
-    """Prepares a raw folder into a set of records; returns the exit code."""
+    """Turns a raw folder into a prepared set; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
     from data_prep.prepare.prepare import PrepareOptions, prepare
@@ -25,19 +25,20 @@ def main(arguments: list[str]) -> int:
 
     task_file = find_task_file(flags.task)
     if flags.salt_file and not flags.pseudonyms:
-        raise InputError("--salt-file goes with --pseudonyms.", flags.salt_file, "Add the flag.")
+        raise InputError(
+            "--salt-file has no effect without --pseudonyms.", flags.salt_file, "Add --pseudonyms."
+        )
     salt = b""
     if flags.pseudonyms:
         salt_file = flags.salt_file or Path(f"{flags.out.absolute()}.salt")
         salt = read_or_make_salt(salt_file, flags.out)
-        print(f"Pseudonyms use the salt in {salt_file}: keep it, and keep it private.")
-    how = PrepareOptions(flags.workers, flags.scheduler, flags.strict, Pseudonyms(salt))
-    prepared, skipped = prepare(load_task(task_file), task_file, flags.raw, flags.out, how)
+        print(f"The pseudonyms depend on the salt in {salt_file}: keep this file, and keep it private.")
+    options = PrepareOptions(flags.workers, flags.scheduler, flags.strict, Pseudonyms(salt))
+    prepared, skipped = prepare(load_task(task_file), task_file, flags.raw, flags.out, options)
     for item in skipped:
         print(f"skipped {item.file}: {item.reason}", file=sys.stderr)
     counts = prepared.manifest["counts"]
-    known = prepared.manifest.get("patients_known", True)
-    people = "patients" if known else "groups of images, whose patients nobody knows"
+    people = "patients" if prepared.patients_known else "groups of images (patients unknown)"
     print(
         f"{flags.out}: {counts['records']} records of {counts['patients']} {people}, "
         f"{len(skipped)} inputs skipped"
@@ -47,19 +48,23 @@ def main(arguments: list[str]) -> int:
 
 def _parser() -> Parser:
     parser = Parser("python -m data_prep.write", __doc__)
-    parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
-    parser.add_argument("--raw", required=True, type=Path, help="folder of the raw data")
-    parser.add_argument("--out", required=True, type=folder_to_write, help="folder of the prepared set")
-    parser.add_argument("--workers", type=positive_int, default=1, help="processes (default 1)")
-    parser.add_argument("--scheduler", default="", help="address of a Dask scheduler")
+    parser.add_argument("--task", required=True, help="Name of a task, or path of a task file")
+    parser.add_argument("--raw", required=True, type=Path, help="Folder of the raw data")
+    parser.add_argument("--out", required=True, type=folder_to_write, help="Folder of the prepared set")
+    parser.add_argument("--workers", type=positive_int, default=1, help="Processes (default: 1)")
     parser.add_argument(
-        "--strict", action="store_true", help="write nothing if any input cannot be read"
+        "--scheduler", default="", help="Address of a Dask scheduler (default: this machine only)"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="Write nothing if any input cannot be read"
     )
     ids = parser.add_mutually_exclusive_group()
-    ids.add_argument("--keep-ids", action="store_true", help="patient ids as given (default)")
-    ids.add_argument("--pseudonyms", action="store_true", help="salted pseudonyms for patient ids")
+    ids.add_argument("--keep-ids", action="store_true", help="Keep patient ids as given (default)")
+    ids.add_argument(
+        "--pseudonyms", action="store_true", help="Replace patient ids by salted pseudonyms"
+    )
     parser.add_argument(
-        "--salt-file", type=Path, help="salt of the pseudonyms (default OUT.salt, made if missing)"
+        "--salt-file", type=Path, help="Salt of the pseudonyms (default: OUT.salt, made if missing)"
     )
     return parser
 

@@ -1,1 +1,1 @@
-"""From one patient's files to records."""
+"""From the files of one case to its records."""

@@ -1,10 +1,9 @@
-"""A folder of DICOM a patient -> one study: its sequences found by the task's rules, on one grid.
+"""A patient's folder of DICOM files as one case: its sequences found by the task's rules, on one grid.
 
-What prep modules of DICOM tasks share: they say where patients and labels are, this does the rest.
-Settings in `prep`: `sequences` (name -> rule, see data_prep/cases/sequences.py; in the order of the
-channels), `reference` (the sequence whose grid all others are resampled to; the first unless given),
-`slices` and `window` of a 2D task (data_prep/cases/slice_cases.py) and those of
-data_prep/cases/volume_case.py.
+The layouts of DICOM tasks say where patients and labels are; these functions do the rest. Settings in
+`prep`: `sequences` (name -> rule, see data_prep/cases/sequences.py; in the order of the channels),
+`reference` (the sequence to whose grid all others are resampled; the first unless set), `slices` and
+`window` of a 2D task (data_prep/cases/slice_cases.py) and those of data_prep/cases/volume_case.py.
 """
 
 import dataclasses
@@ -12,23 +11,23 @@ import os
 from pathlib import Path
 
 from data_prep.case import Case, Unreadable
-from data_prep.cases.sequences import Choice, check_rules, choose_sequences
+from data_prep.cases.sequences import check_rules, choose_sequences
 from data_prep.cases.slice_cases import check_slices, slice_records
-from data_prep.cases.volume_case import SETTINGS as STUDY_SETTINGS
-from data_prep.cases.volume_case import check_settings as check_study_settings
-from data_prep.cases.volume_case import joined_study, study_record
+from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
+from data_prep.cases.volume_case import case_record, join_sequences
+from data_prep.cases.volume_case import check_settings as check_volume_settings
 from data_prep.io.dicom.series import Series, find_series
 from data_prep.volume import Volume, three_dimensional
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
-SETTINGS = STUDY_SETTINGS | {"sequences", "reference", "slices", "window"}
+SETTINGS = VOLUME_SETTINGS | {"sequences", "reference", "slices", "window"}
 OPERATIONS = (
     "dicom_series", "choose_sequences", "orient_ras", "n4 if set", "resample_to_reference",
     "brain_mask", "region_stats", "crop_to_brain if set", "resize_to_grid, or slices if set",
 )  # fmt: skip
-# What may differ between the sequences of one study: kept a sequence, the others once.
+# Facts that may differ between the sequences of a case: kept for each sequence, all others once.
 OF_A_SEQUENCE = (
     "tr_ms", "te_ms", "ti_ms", "flip_angle_degrees", "slice_thickness_mm", "scanning_sequence",
     "contrast_agent", "slices",
@@ -36,75 +35,83 @@ OF_A_SEQUENCE = (
 
 
 def check_settings(task: Task) -> None:
-    """Raises InputError for settings that cannot be, before any file is read."""
+    """Raises InputError for settings that do not fit each other, before any file is read."""
     rules = task.prep.get("sequences", {})
     if task.kind != "classification" or not rules:
         raise InputError(
-            f"Task {task.name} classifies DICOM studies by sequences with a rule each.",
+            f"Task {task.name} reads DICOM: it must be of kind classification, with a rule for each "
+            "sequence.",
             f"kind {task.kind}, {len(rules)} rules", "Write prep=dict(sequences=dict(t1=dict(...))).",
         )  # fmt: skip
     check_rules(rules)
     reference = task.prep.get("reference", "")
     if reference and reference not in rules:
         raise InputError(
-            "reference in prep is one of the sequences.", reference, f"Known: {', '.join(rules)}."
-        )
+            "reference in prep must be one of the sequences.", reference,
+            f"Choose one of {', '.join(rules)}.",
+        )  # fmt: skip
     flat = len(task.image_shape) == 2
-    check_study_settings(task, tuple(rules), 2 if flat else 3)
+    check_volume_settings(task, tuple(rules), 2 if flat else 3)
     if flat:
         check_slices(task)
     if flat and "clahe" in task.prep or not flat and {"slices", "window"} & set(task.prep):
         raise InputError(
-            "slices and window are for 2D tasks, clahe for 3D tasks.", f"{len(task.image_shape)}D",
-            "Change prep.",
+            "slices and window in prep are for 2D tasks only, clahe for 3D tasks only.",
+            f"{len(task.image_shape)}D", "Remove from prep what does not fit.",
         )  # fmt: skip
 
 
-def dicom_case(raw: Path, folder: str, patient: str, **known) -> Case:
-    """All files of a patient's folder (relative to raw), as roles by their place in it.
+def dicom_files(raw: Path, folder: str) -> dict[str, str]:
+    """All files in a patient's folder, as in `Case.files`; the role of each is its path in the folder.
 
-    Raises InputError for a folder elsewhere.
+    `folder` is relative to the raw folder; raises InputError for one that lies outside.
     """
     if Path(folder).is_absolute() or ".." in Path(folder).parts:
-        raise InputError("Folders of patients lie in the raw folder.", folder, "Correct the table.")
+        raise InputError(
+            "The folders of patients must lie in the raw folder.", folder, "Correct it in the table."
+        )
     home, files = raw / folder, {}
     for parent, _, names in sorted(os.walk(home)):
         for name in sorted(names):
             path = Path(parent, name)
             files[str(path.relative_to(home))] = str(path.relative_to(raw))
-    # A patient without files is listed too, by a file that is not there: so the lack has a reason.
-    return Case(patient=patient, files=files or {"*.dcm": f"{folder}/*.dcm"}, **known)
+    # A patient without files is listed with a file that does not exist: reading it gives the reason.
+    return files or {"*.dcm": f"{folder}/*.dcm"}
 
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """One 3D record of a patient, or the slices that the task's rule names; raises Unreadable."""
     volumes, left_out = read_sequences(_home(raw, case), task)
-    rules, reference = tuple(task.prep["sequences"]), task.prep.get("reference", "")
+    sequences, reference = tuple(task.prep["sequences"]), task.prep.get("reference", "")
     facts = {**_sequence_facts(volumes), **case.facts}
     if left_out:
         facts["series_left_out"] = left_out
     case = dataclasses.replace(case, facts=facts)
     if len(task.image_shape) == 3:
-        return study_record(volumes, None, case, task, rules, reference)
-    return slice_records(joined_study(volumes, None, case, task, rules, reference), case, task)
+        return case_record(volumes, None, case, task, sequences, reference)
+    return slice_records(join_sequences(volumes, None, case, task, sequences, reference), case, task)
 
 
 def read_sequences(folder: Path, task: Task) -> tuple[dict[str, Volume], list[str]]:
-    """The sequences of a patient that were found, and why each other series was left out.
+    """Reads the sequences of a patient by the task's rules.
 
-    Raises Unreadable where several series fit one rule, where one is missing and the task does not
-    allow it, and where series of several patients lie in the folder. Reasons name no identity.
+    Returns:
+        Sequence -> volume of those that were found, and why each other series was left out.
+
+    Raises:
+        Unreadable: several series fit one rule, a sequence is missing and the task does not allow it,
+            or the folder holds series of several patients. No reason holds an identity.
     """
-    found = find_series(folder)
-    candidates = [_described(item, folder) for item in found.series]
+    contents = find_series(folder)
+    candidates = [_described(series, folder) for series in contents.series]
     choice = choose_sequences(candidates, task.prep["sequences"])
-    chosen = {name: found.series[number] for name, number in choice.found.items()}
-    patients = {item.patient_id for item in chosen.values() if item.patient_id}
+    chosen = {name: contents.series[number] for name, number in choice.chosen.items()}
+    patients = {series.patient_id for series in chosen.values() if series.patient_id}
     if len(patients) > 1:
-        raise Unreadable(f"series of {len(patients)} patients lie in its folder")
+        raise Unreadable(f"its folder holds series of {len(patients)} patients")
     left_out = [
         *choice.left_out.values(),
-        *(f"{item.reason} ({len(item.files)} files)" for item in found.refused),
+        *(f"{refused.reason} ({len(refused.files)} files)" for refused in contents.refused),
     ]
     volumes = {}
     for name in task.prep["sequences"]:
@@ -115,28 +122,23 @@ def read_sequences(folder: Path, task: Task) -> tuple[dict[str, Volume], list[st
             volumes[name] = volume
         else:
             left_out.append(f"{name} has one value everywhere")
-    _check_missing(choice, volumes, left_out, task)
+    missing = [name for name in task.prep["sequences"] if name not in volumes]
+    if missing and (not volumes or task.prep.get("missing", "fail") == "fail"):
+        reasons = f"; left out: {'; '.join(left_out)}" if left_out else ""
+        raise Unreadable(f"it has no {', '.join(missing)}{reasons}")
     return volumes, left_out
 
 
-def _check_missing(choice: Choice, volumes: dict, left_out: list[str], task: Task) -> None:
-    missing = [name for name in task.prep["sequences"] if name not in volumes]
-    if not missing or (volumes and task.prep.get("missing", "fail") != "fail"):
-        return
-    others = f"; left out: {'; '.join(left_out)}" if left_out else ""
-    raise Unreadable(f"it has no {', '.join(missing)}{others}")
-
-
-def _described(item: Series, folder: Path) -> Series:
-    """With the name of its folder, within the patient's, where the header has no description."""
-    home = item.files[0].parent
-    if item.description or home == folder:
-        return item
-    return dataclasses.replace(item, description=home.name)
+def _described(series: Series, folder: Path) -> Series:
+    """The series; without a description in its header, described by its folder below the patient's."""
+    home = series.files[0].parent
+    if series.description or home == folder:
+        return series
+    return dataclasses.replace(series, description=home.name)
 
 
 def _sequence_facts(volumes: dict[str, Volume]) -> dict:
-    """`t1_tr_ms` and the like: what each sequence's series says of itself."""
+    """The acquisition facts of each sequence, named `t1_tr_ms` and so on."""
     return {
         f"{name}_{fact}": volume.facts[fact]
         for name, volume in volumes.items()
@@ -146,6 +148,6 @@ def _sequence_facts(volumes: dict[str, Volume]) -> dict:
 
 
 def _home(raw: Path, case: Case) -> Path:
-    """The patient's folder: a file's path without its place in the folder."""
-    place, path = next(iter(case.files.items()))
-    return raw / path[: len(path) - len(place)]
+    """The patient's folder: the path of any file without its role, which is its path in the folder."""
+    role, path = next(iter(case.files.items()))
+    return raw / path.removesuffix(role)

@@ -1,4 +1,8 @@
-"""Which series of a study is which sequence, by a rule of the task; facts and descriptions only."""
+"""Finds which DICOM series of a case is which sequence, by the rules of the task.
+
+The reasons given here for series that are left out are kept in the records, so they hold acquisition
+facts only: descriptions are free text, in which names occur.
+"""
 
 import re
 from dataclasses import dataclass
@@ -20,114 +24,110 @@ KEYS = (*PATTERNS, "contrast", "slices", *RANGES)
 
 
 class Candidate(Protocol):
-    """What of a series is looked at; `data_prep.io.dicom.series.Series` is one."""
+    """What is looked at of a series; `data_prep.io.dicom.series.Series` is one."""
 
-    label: str  # how a message names it; no description, in which names occur
+    label: str  # how a message names it
     facts: dict
     description: str
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Numbers of the chosen candidates by sequence, and why the others were not chosen."""
+    """The chosen candidates, and why the others were left out; candidates by their position."""
 
-    found: dict[str, int]
+    chosen: dict[str, int]  # sequence -> candidate
     missing: tuple[str, ...]
-    left_out: dict[int, str]
+    left_out: dict[int, str]  # candidate -> reason
 
 
 def check_rules(rules: dict[str, dict]) -> None:
     """Raises InputError for a rule that cannot be used.
 
-    A rule is a dictionary of any of: description and not_description (regular expressions, upper
-    and lower case alike), contrast (True: with an agent, False: without), slices, tr_ms, te_ms,
-    ti_ms, flip_angle_degrees, slice_thickness_mm, field_strength_t (each lowest and highest).
+    Args:
+        rules: sequence -> dictionary with any of: description and not_description (regular
+            expressions, ignoring case), contrast (True: with an agent, False: without), slices, tr_ms,
+            te_ms, ti_ms, flip_angle_degrees, slice_thickness_mm, field_strength_t (each lowest and
+            highest).
     """
     for sequence, rule in rules.items():
         unknown = sorted(set(rule) - set(KEYS))
         if unknown or not rule:
             raise InputError(
-                f"The rule of a sequence has some of {', '.join(KEYS)}.",
+                "The rule of a sequence is empty or has unknown keys.",
                 f"{first_few(unknown) or 'nothing'} for {sequence}",
-                "Correct prep in the task file.",
+                f"Correct prep in the task file; known keys: {', '.join(KEYS)}.",
             )
         for key, value in rule.items():
             if not _is_valid(key, value):
                 raise InputError(
-                    f"{key} of a sequence is {_form(key)}.",
+                    f"{key} in the rule of a sequence must be {_expected(key)}.",
                     f"{value!r} for {sequence}",
                     "Correct prep in the task file.",
                 )
 
 
 def choose_sequences(candidates: list[Candidate], rules: dict[str, dict]) -> Choice:
-    """One candidate a sequence, none twice; raises Unreadable where several fit and lists them.
+    """Chooses at most one candidate for each sequence, and none twice.
 
-    Surest first: (1) the description fits and the contrast agent is as the rule says; (2) the
-    description fits, and the header names no agent though the rule wants one, for many scanners
-    leave it out; (3) the description fits none of the rule's patterns, but the agent and every
-    range do (TR, TE, ...). Several at one of these are narrowed to those within the ranges; a
-    candidate that alone fits one sequence is no candidate for another. `slices` and
-    `not_description` always hold: a localizer is short in TR and TE, and only its slices tell it.
+    A candidate fits a rule with one of three levels of certainty, tried in this order:
+    (1) the description matches and the contrast agent is as the rule says;
+    (2) the description matches, and the header names no agent though the rule wants one: many scanners
+        leave it out;
+    (3) the description does not match, but the agent and every range of the rule do (TR, TE, ...).
+    Several candidates of one level are narrowed to those within the ranges, and a candidate that is the
+    only one for a sequence is not considered for another. `slices` and `not_description` always hold: a
+    localizer has short TR and TE, and only its few slices give it away.
+
+    Raises:
+        Unreadable: several candidates fit a sequence equally well; the message lists them.
     """
     check_rules(rules)
-    found: dict[str, int] = {}
-    for sureness in (1, 2, 3):
-        fitting = {
-            sequence: [
-                number
-                for number, candidate in enumerate(candidates)
-                if _sureness(candidate, rule) == sureness
-            ]
-            for sequence, rule in rules.items()
-        }
-        _settle(candidates, rules, fitting, found)
+    chosen: dict[str, int] = {}
+    for level in (1, 2, 3):
+        _choose_at_level(level, candidates, rules, chosen)
     left_out = {
-        number: _why_left_out(candidate, rules, found)
+        number: _why_left_out(candidate, rules)
         for number, candidate in enumerate(candidates)
-        if number not in found.values()
+        if number not in chosen.values()
     }
-    return Choice(found, tuple(name for name in rules if name not in found), left_out)
+    return Choice(chosen, tuple(name for name in rules if name not in chosen), left_out)
 
 
-def _settle(candidates, rules, fitting: dict[str, list[int]], found: dict[str, int]) -> None:
-    """Adds to `found` what is settled among the fitting ones; raises Unreadable for the rest."""
+def _choose_at_level(
+    level: int, candidates: list[Candidate], rules: dict[str, dict], chosen: dict[str, int]
+) -> None:
+    """Adds to `chosen` the sequences with one candidate at this level; Unreadable if one has several."""
     while True:
-        open_ones = {
-            sequence: [number for number in numbers if number not in found.values()]
-            for sequence, numbers in fitting.items()
-            if sequence not in found
-        }
-        open_ones = {
-            name: _within_ranges(candidates, numbers, rules[name])
-            for name, numbers in open_ones.items()
-            if numbers
-        }
-        single = {name: numbers[0] for name, numbers in open_ones.items() if len(numbers) == 1}
-        taken_once = {
-            name: number for name, number in single.items() if list(single.values()).count(number) == 1
-        }
-        if not open_ones:
+        free = [number for number in range(len(candidates)) if number not in chosen.values()]
+        fitting = {}
+        for name, rule in rules.items():
+            numbers = [number for number in free if _level(candidates[number], rule) == level]
+            if name not in chosen and numbers:
+                fitting[name] = _within_ranges(candidates, numbers, rule)
+        if not fitting:
             return
-        if not taken_once:
-            raise Unreadable(_several(candidates, open_ones))
-        found.update(taken_once)
+        single = {name: numbers[0] for name, numbers in fitting.items() if len(numbers) == 1}
+        claims = list(single.values())
+        unambiguous = {name: number for name, number in single.items() if claims.count(number) == 1}
+        if not unambiguous:
+            raise Unreadable(_several(candidates, fitting))
+        chosen.update(unambiguous)
 
 
-def _sureness(candidate: Candidate, rule: dict) -> int:
+def _level(candidate: Candidate, rule: dict) -> int:
     """1 to 3 as in `choose_sequences`; 0: it does not fit."""
     low, high = rule.get("slices", (0, float("inf")))
     if not low <= candidate.facts.get("slices", low) <= high:
         return 0
     if _matches(candidate, rule.get("not_description", ())):
         return 0
-    wanted, named = rule.get("contrast"), bool(candidate.facts.get("contrast_agent"))
+    wants_agent, has_agent = rule.get("contrast"), bool(candidate.facts.get("contrast_agent"))
     if _matches(candidate, rule.get("description", ())):
-        if wanted is None or wanted == named:
+        if wants_agent is None or wants_agent == has_agent:
             return 1
-        return 2 if wanted else 0
+        return 2 if wants_agent else 0
     ranges = [name for name in RANGES if name in rule]
-    if (ranges or "description" not in rule) and wanted in (None, named):
+    if (ranges or "description" not in rule) and wants_agent in (None, has_agent):
         return 3 if all(_within(candidate, name, rule) for name in ranges) else 0
     return 0
 
@@ -141,8 +141,8 @@ def _within(candidate: Candidate, name: str, rule: dict) -> bool:
     return name in candidate.facts and low <= candidate.facts[name] <= high
 
 
-def _within_ranges(candidates, numbers: list[int], rule: dict) -> list[int]:
-    """Those of several candidates whose numbers are as the rule says; all where none is."""
+def _within_ranges(candidates: list[Candidate], numbers: list[int], rule: dict) -> list[int]:
+    """Those of several candidates that lie within the rule's ranges; all of them if none does."""
     ranges = [name for name in RANGES if name in rule]
     fitting = [
         number for number in numbers if all(_within(candidates[number], name, rule) for name in ranges)
@@ -150,16 +150,16 @@ def _within_ranges(candidates, numbers: list[int], rule: dict) -> list[int]:
     return fitting if len(numbers) > 1 and fitting else numbers
 
 
-def _several(candidates, open_ones: dict[str, list[int]]) -> str:
-    parts = []
-    for name, numbers in open_ones.items():
-        labels = first_few(candidates[number].label for number in numbers)
-        parts.append(f"{name}: {labels}")
-    return f"the rule does not tell series apart; {'; '.join(parts)}"
+def _several(candidates: list[Candidate], fitting: dict[str, list[int]]) -> str:
+    parts = [
+        f"{name}: {first_few(candidates[number].label for number in numbers)}"
+        for name, numbers in fitting.items()
+    ]
+    return f"several series fit the rule of one sequence; {'; '.join(parts)}"
 
 
-def _why_left_out(candidate: Candidate, rules: dict[str, dict], found: dict[str, int]) -> str:
-    fits = [name for name, rule in rules.items() if _sureness(candidate, rule)]
+def _why_left_out(candidate: Candidate, rules: dict[str, dict]) -> str:
+    fits = [name for name, rule in rules.items() if _level(candidate, rule)]
     if fits:
         return f"another series was surer to be {' or '.join(fits)}"
     facts = candidate.facts
@@ -196,7 +196,7 @@ def _is_pattern(item) -> bool:
     return isinstance(item, str)
 
 
-def _form(key: str) -> str:
+def _expected(key: str) -> str:
     if key in PATTERNS:
         return "a list of regular expressions"
     return "True, False or None" if key == "contrast" else "(lowest, highest)"

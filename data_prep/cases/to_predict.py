@@ -1,16 +1,17 @@
-"""What a user wants answers for: paths to sources without labels, a study each.
+"""Lists the cases at the paths that a user gives to predict: without labels, one answer for each.
 
-A prep module says with `cases_to_predict(path, task)` what it takes beside its labelled raw folder;
-these functions do it for image files, volumes, folders of sequences and folders of DICOM. Every one
-takes a table too, whose rows name studies beside it, and raises InputError for a path that holds none.
+A layout says with `cases_to_predict(path, task)` what it accepts beside a labelled raw folder; the
+functions here do it for image files, volumes, folders of sequences and folders of DICOM. Each also
+accepts a table whose rows name cases beside it, and raises InputError for a path that holds none.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-from data_prep.case import Case
+from data_prep.case import Case, Unreadable, main_file
 from data_prep.io.table import read_table
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
@@ -22,62 +23,69 @@ TABLE = ".csv"
 
 @dataclass(frozen=True)
 class CaseToPredict:
-    """A study to answer for: `name` as the user knows it, and where its files lie."""
+    """A case without a label: `name` as the user knows it, and the folder its files are relative to."""
 
     name: str
     raw: Path
     case: Case
-    patient: str = ""  # studies that share it are one patient's; nobody else's where it is empty
+    patient: str = ""  # cases that share it are of one patient; each is of another where it is empty
 
 
 def list_cases_to_predict(
     module: ModuleType, paths: list[Path], task: Task, mask: Path | None = None
 ) -> list[CaseToPredict]:
-    """The studies at the paths, in their order, each with a name of its own; raises InputError.
+    """Lists the cases at the paths, in their order, each with another name.
 
-    `mask` is the one study's tumour mask. A prep file of a user's own without `cases_to_predict`
-    is asked for the sources of a raw folder.
+    Args:
+        module: the task's layout; without `cases_to_predict` it lists the cases of a raw folder.
+        paths: files, folders and tables.
+        task: what the layout reads them for.
+        mask: tumour mask of the only case.
+
+    Raises:
+        InputError: a path does not exist or holds no case, or a mask is given for several.
     """
-    found: list[CaseToPredict] = []
     check_there(paths)
-    for path in paths:
-        listed = getattr(module, "cases_to_predict", _of_raw_folder(module))
-        found += listed(path, task)
+    list_cases = getattr(module, "cases_to_predict", partial(_cases_in_raw_folder, module))
+    cases = [case for path in paths for case in list_cases(path, task)]
     if mask is not None:
-        found = [_with_mask(found, mask, getattr(module, "MASK_ROLE", "mask"))]
+        cases = [_with_mask(cases, mask, getattr(module, "MASK_ROLE", "mask"))]
     names: dict[str, int] = {}
-    for number, one in enumerate(found):
-        # A file's name may be no text: answers are.
-        readable = one.name.encode("utf-8", "backslashreplace").decode()
+    for number, item in enumerate(cases):
+        # A file's name may not be valid text, but answers have to be.
+        readable = item.name.encode("utf-8", "backslashreplace").decode()
         names[readable] = names.get(readable, 0) + 1
         name = readable if names[readable] == 1 else f"{readable} ({names[readable]})"
-        found[number] = replace(one, name=name, case=replace(one.case, to_predict=True))
-    return found
+        cases[number] = replace(item, name=name, case=replace(item.case, to_predict=True))
+    return cases
 
 
 def check_there(paths: list[Path]) -> None:
     """Raises InputError for a path that does not exist."""
     for path in paths:
         if not path.exists():
-            raise InputError("--input names files and folders that exist.", path, "Correct it.")
+            raise InputError("The --input path does not exist.", path, "Correct the path.")
 
 
 def images_at(path: Path, task: Task) -> list[CaseToPredict]:
-    """An image file of any name, those of a table (image, and patient_id where known), or all in a
-    folder and its folders.
+    """An image file of any name, those of a table (image; patient_id where known), or all images in a
+    folder and its subfolders.
 
-    Where the task answers for patients, the images of one folder are one patient's.
+    Where the task gives one answer for each patient, the images of one folder are of one patient.
     """
     table = path if _is_table(path) else path / "manifest.csv"
     if table.is_file():
-        found, rows = [], read_table(table, ("image",))
-        _inside([row["image"] for row in rows])
+        cases, rows = [], read_table(table, ("image",))
+        _check_inside([row["image"] for row in rows])
         for row in rows:
-            patient, case = row.get("patient_id", ""), Case("", {"image": row["image"]})
-            name, own = (patient, f"{table}: {patient}") if task.bag and patient else (row["image"], "")
-            found.append(CaseToPredict(name, table.parent, replace(case, patient=patient), own))
-        return found
-    files = [path] if path.is_file() else _within(path, IMAGES)
+            patient, image = row.get("patient_id", ""), row["image"]
+            name, key = (patient, f"{table}: {patient}") if task.bag and patient else (image, "")
+            cases.append(CaseToPredict(name, table.parent, Case(patient, {"image": image}), key))
+        return cases
+    if path.is_file():
+        files = [path]
+    else:
+        files = sorted(file for file in path.rglob("*") if file.is_file() and _ends(file, IMAGES))
     _check_any(files, path, "images")
     together = bool(task.bag) and path.is_dir()
     return [
@@ -92,17 +100,21 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
 
 
 def volumes_at(path: Path, role: str, home: str) -> list[CaseToPredict]:
-    """A NIfTI or MGH file, those of a table's patient_id in `home` beside it, or those of a folder
-    (of its folder `home`, where it has one)."""
+    """Cases of one volume each.
+
+    Args:
+        path: a NIfTI or MGH file, a table (patient_id), or a folder of volumes.
+        role: the role of the volume in its case.
+        home: the folder beside a table, or in a folder, where the volumes are in a raw folder.
+    """
     if _is_table(path):
-        folder = path.parent / home
-        files = [_volume_named(folder, name) for name in _ids(path, "patient_id")]
+        files = [_volume_named(path.parent / home, name) for name in _ids(path)]
     elif path.is_file():
         files = [path]
     else:
         folder = path / home if (path / home).is_dir() else path
         files = sorted(file for file in folder.iterdir() if _ends(file, VOLUMES))
-        _check_any(files, path, f"NIfTI files, or {home}/ with them")
+        _check_any(files, path, "NIfTI files")
     return [
         CaseToPredict(_name(file, path), file.parent, Case(_stem(file), {role: file.name}))
         for file in files
@@ -110,23 +122,26 @@ def volumes_at(path: Path, role: str, home: str) -> list[CaseToPredict]:
 
 
 def folders_at(
-    path: Path, files_of: Callable[[Path], dict[str, str]], rule: str, depth: int = 1
+    path: Path, files_of: Callable[[Path], dict[str, str]], form: str, depth: int = 1
 ) -> list[CaseToPredict]:
-    """A folder that is a study, those of a table's patient_id beside it, or those that lie in it, up
-    to `depth` folders down.
+    """Cases of one folder each.
 
-    `files_of(folder)` gives role -> file name, nothing where a folder is no study.
+    Args:
+        path: the folder of a case, a table (patient_id), or a folder of cases.
+        files_of: gives role -> file name for a folder, nothing for one that is not a case.
+        form: a sentence that says what the folder of a case holds, for messages.
+        depth: how many folders down from `path` cases are looked for.
     """
     if path.is_file() and not _is_table(path):
-        raise InputError(rule, path, "Give the study's folder.")
+        raise InputError("--input is a file, but a case is a folder here.", path, form)
     if _is_table(path):
-        folders = [path.parent / name for name in _ids(path, "patient_id")]
+        folders = [path.parent / name for name in _ids(path)]
     else:
         folders = [path] if files_of(path) else []
         for down in range(1, depth + 1):
             inside = sorted(path.glob("/".join(["*"] * down)))
             folders = folders or [folder for folder in inside if folder.is_dir() and files_of(folder)]
-        _check_any(folders, path, "studies", rule)
+        _check_any(folders, path, "cases", form)
     return [
         CaseToPredict(_name(folder, path), folder, Case(folder.resolve().name, files_of(folder)))
         for folder in folders
@@ -134,38 +149,42 @@ def folders_at(
 
 
 def dicom_at(path: Path, table: str) -> list[CaseToPredict]:
-    """A patient's folder of DICOM files at any depth, the folders a table (patient_id; folder) names,
-    or the folders in one whose DICOM files are of several patients by their headers.
+    """Cases of one folder of DICOM files each, at any depth.
 
-    A table called `table` in a folder is used."""
+    Args:
+        path: a patient's folder, a table (patient_id; folder where it has another name), or a folder
+            whose subfolders are of several patients by their DICOM headers.
+        table: name of a table that is used where `path` is a folder that holds it.
+    """
     if path.is_file() and not _is_table(path):
-        raise InputError("DICOM is read by the folder.", path, "Give the folder of the study.")
+        raise InputError("DICOM is read by the folder, not by the file.", path, "Give its folder.")
     listed = path if _is_table(path) else path / table
     if listed.is_file():
         rows = read_table(listed, ("patient_id",))
         names = [row.get("folder") or row["patient_id"] for row in rows]
-        folders = [listed.parent / name for name in _inside(names)]
+        _check_inside(names)
+        folders = [listed.parent / name for name in names]
     else:
-        inside = sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith("."))
+        inside = sorted(
+            entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+        )
         folders = inside if len(set(map(_first_patient, inside)) - {""}) > 1 else [path]
     return [dicom_folder(folder, path) for folder in folders]
 
 
-def dicom_folder(folder: Path, given: Path) -> CaseToPredict:
-    """All files of one patient's folder."""
-    from data_prep.cases.dicom_case import dicom_case
+def dicom_folder(folder: Path, path: Path) -> CaseToPredict:
+    """All files of one patient's folder, found at the path that the user gave."""
+    from data_prep.cases.dicom_case import dicom_files
 
-    name = folder.resolve().name
-    home = folder.resolve().parent
-    return CaseToPredict(_name(folder, given), home, dicom_case(home, name, name))
+    name, home = folder.resolve().name, folder.resolve().parent
+    return CaseToPredict(_name(folder, path), home, Case(name, dicom_files(home, name)))
 
 
 def _first_patient(folder: Path) -> str:
-    """The PatientID of a folder's first DICOM file, which goes nowhere from here."""
-    from data_prep.case import Unreadable
+    """The PatientID of a folder's first DICOM file, for comparison only."""
     from data_prep.io.dicom.header import read_header
 
-    for file in sorted(one for one in folder.rglob("*") if one.is_file()):
+    for file in sorted(entry for entry in folder.rglob("*") if entry.is_file()):
         try:
             return read_header(file).patient_id
         except Unreadable:
@@ -173,56 +192,52 @@ def _first_patient(folder: Path) -> str:
     return ""
 
 
-def _of_raw_folder(module: ModuleType) -> Callable[[Path, Task], list[CaseToPredict]]:
-    def listed(path: Path, task: Task) -> list[CaseToPredict]:
-        if not path.is_dir():
-            raise InputError(
-                "A prep file without cases_to_predict takes its raw folder.", path,
-                "Add cases_to_predict(path, task); data_prep/layouts/cases_table.py is an example.",
-            )  # fmt: skip
-        from data_prep.case import main_file
-
-        return [CaseToPredict(main_file(one), path, one) for one in module.list_cases(path, task)]
-
-    return listed
+def _cases_in_raw_folder(module: ModuleType, path: Path, task: Task) -> list[CaseToPredict]:
+    if not path.is_dir():
+        raise InputError(
+            "The layout of this task reads whole raw folders only.", path,
+            "Give the raw folder, or add cases_to_predict(path, task) to the layout; "
+            "data_prep/layouts/cases_table.py is an example.",
+        )  # fmt: skip
+    return [CaseToPredict(main_file(case), path, case) for case in module.list_cases(path, task)]
 
 
-def _with_mask(found: list[CaseToPredict], mask: Path, role: str) -> CaseToPredict:
-    if len(found) != 1:
-        raise InputError("--mask goes with one study.", f"{len(found)} studies", "Give one --input.")
+def _with_mask(cases: list[CaseToPredict], mask: Path, role: str) -> CaseToPredict:
+    if len(cases) != 1:
+        raise InputError(
+            "--mask is the tumour mask of a single case.", f"{len(cases)} cases", "Give one --input."
+        )
     if not mask.is_file():
-        raise InputError("--mask names a file.", mask, "Correct it.")
-    (one,) = found
-    files = {**one.case.files, role: str(mask.absolute())}  # an absolute path stays as it is
-    return replace(one, case=replace(one.case, files=files))
+        raise InputError("The --mask file does not exist.", mask, "Correct the path.")
+    files = {**cases[0].case.files, role: str(mask.absolute())}  # joined to a folder it stays absolute
+    return replace(cases[0], case=replace(cases[0].case, files=files))
 
 
 def _is_table(path: Path) -> bool:
     return path.suffix.lower() == TABLE
 
 
-def _ids(table: Path, column: str) -> list[str]:
-    """The ids in a column, each once, in the order of the table."""
-    names = [row[column] for row in read_table(table, (column,)) if row[column]]
-    return list(dict.fromkeys(_inside(names)))
+def _ids(table: Path) -> list[str]:
+    """The patient ids of a table, each once, in its order."""
+    names = [row["patient_id"] for row in read_table(table, ("patient_id",)) if row["patient_id"]]
+    _check_inside(names)
+    return list(dict.fromkeys(names))
 
 
-def _inside(names: list[str]) -> list[str]:
+def _check_inside(names: list[str]) -> None:
     if not all(names):
-        raise InputError("A row of a table names its study.", "an empty cell", "Correct the table.")
+        raise InputError("A row of the table names no case.", "an empty cell", "Fill in the cell.")
     outside = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
     if outside:
-        raise InputError("A table names what lies beside it.", first_few(outside), "Correct the table.")
-    return names
+        raise InputError(
+            "A table can only name files and folders beside it.", first_few(outside),
+            "Correct the table, or move it.",
+        )  # fmt: skip
 
 
 def _volume_named(folder: Path, name: str) -> Path:
-    there = [folder / f"{name}{suffix}" for suffix in VOLUMES]
-    return next((file for file in there if file.is_file()), folder / f"{name}.nii.gz")
-
-
-def _within(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file() and _ends(file, suffixes))
+    files = [folder / f"{name}{suffix}" for suffix in VOLUMES]
+    return next((file for file in files if file.is_file()), folder / f"{name}.nii.gz")
 
 
 def _ends(file: Path, suffixes: tuple[str, ...]) -> bool:
@@ -230,21 +245,16 @@ def _ends(file: Path, suffixes: tuple[str, ...]) -> bool:
 
 
 def _stem(file: Path) -> str:
-    name = file.name
-    for suffix in sorted(VOLUMES, key=len, reverse=True):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    suffix = max((end for end in VOLUMES if file.name.lower().endswith(end)), key=len, default="")
+    return file.name[: len(file.name) - len(suffix)]
 
 
-def _name(found: Path, given: Path) -> str:
-    """The path from where the given one lies: `a.png`, `test/00012`."""
-    base = given.parent if found.is_relative_to(given) and given.name else found.parent
-    return str(found.relative_to(base)) if found != base else found.resolve().name
+def _name(case_path: Path, path: Path) -> str:
+    """A case's path from where the user's path lies: `a.png`, `test/00012`."""
+    base = path.parent if case_path.is_relative_to(path) and path.name else case_path.parent
+    return str(case_path.relative_to(base)) if case_path != base else case_path.resolve().name
 
 
-def _check_any(found: list, path: Path, what: str, rule: str = "") -> None:
-    if not found:
-        raise InputError(
-            rule or f"A folder for --input holds {what}.", f"{path} without any", "Name another."
-        )
+def _check_any(paths: list[Path], folder: Path, what: str, form: str = "") -> None:
+    if not paths:
+        raise InputError(f"The --input folder holds no {what}.", folder, form or "Give another folder.")

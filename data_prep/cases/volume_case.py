@@ -1,16 +1,18 @@
-"""A study's sequences to one 3D record: bias field, one grid, brain mask, statistics, the task's grid.
+"""The volumes of a case to one 3D record: bias field, one grid, brain mask, statistics, the task's grid.
 
-What a prep module of a 3D task shares with the others: it lists files, this does the rest.
-Settings in `prep` (all optional): `missing` (what a missing sequence does: fail, skip, zero_fill),
-`n4` (arguments of `n4_corrected`), `crop_to_brain`, `keep_aspect`, `clahe` (of each channel, inside
-the brain mask; the record is uint8 then) and `dtype`.
+The layouts of 3D tasks list the files; these functions do the rest. Settings in `prep`, all optional:
+`missing` (what to do if a sequence is missing: fail, skip, zero_fill), `n4` (arguments of
+`n4_corrected`), `crop_to_brain`, `keep_aspect`, `clahe` (of each channel, inside the brain mask; the
+record is then uint8) and `dtype`.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from data_prep.case import Case, Unreadable
+from data_prep.case import Case, Unreadable, record_of
+from data_prep.io.nifti import read_nifti
 from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.clahe import clahe3d
 from data_prep.ops.crop import crop, mask_box
@@ -20,7 +22,7 @@ from data_prep.ops.resample import resize_to_grid
 from data_prep.ops.stack import MISSING, channel_names, check_label_map, stack_channels
 from data_prep.volume import Volume, geometry_facts, three_dimensional
 from mri_tf.core.errors import InputError
-from mri_tf.store.record import NO_LABEL, Record
+from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 SETTINGS = {"missing", "n4", "crop_to_brain", "keep_aspect", "clahe", "dtype"}
@@ -33,15 +35,15 @@ LIMITS = {"uint8": (0, 255), "int16": (-32768, 32767), "float16": (-65504, 65504
 
 
 def sequences_of(task: Task) -> tuple[str, ...]:
-    """The sequences among a task's channels: all but those that say whether a sequence is there."""
+    """The channels of a task that are sequences, without those that tell whether a sequence exists."""
     presence = task.prep.get("missing", "fail") == "zero_fill"
     return tuple(name for name in task.channels if not (presence and name.startswith("has_")))
 
 
 def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> None:
-    """Raises InputError for settings that cannot be, before any file is read.
+    """Raises InputError for settings that do not fit each other, before any file is read.
 
-    `axes` of image_shape: 3, or 2 where a study gives slices.
+    `axes` is the length of image_shape: 3, or 2 where a case gives slices.
     """
     wrong = ""
     missing = task.prep.get("missing", "fail")
@@ -51,38 +53,52 @@ def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> Non
         wrong = f"missing {missing!r}, not one of {', '.join(MISSING)}"
     elif task.channels != channel_names(sequences, missing):
         wrong = (
-            f"channels {', '.join(task.channels)}, not "
-            f"{', '.join(channel_names(sequences, missing))} as prep says"
+            f"channels {', '.join(task.channels)}, but prep gives "
+            f"{', '.join(channel_names(sequences, missing))}"
         )
     elif "clahe" in task.prep and missing == "zero_fill":
-        wrong = "clahe with zero_fill: presence is no image"
+        wrong = "clahe together with missing zero_fill, whose presence channels are not images"
     elif task.prep.get("dtype", "float32") not in DTYPES:
         wrong = f"dtype {task.prep['dtype']!r}, not one of {', '.join(DTYPES)}"
     if wrong:
         raise InputError(
-            f"Task {task.name} prepares {axes}D images of {', '.join(sequences)}.", wrong,
-            "Change the task.",
+            f"Task {task.name} does not fit its layout, which gives {axes}D images of "
+            f"{', '.join(sequences)}.", wrong, "Correct this setting in the task file.",
         )  # fmt: skip
 
 
+def read_volume(raw: Path, case: Case, role: str) -> Volume | None:
+    """The (x, y, z) volume of a role's NIfTI or MGH file; None where the case lists no such file."""
+    if role not in case.files:
+        return None
+    return three_dimensional(read_nifti(raw / case.files[role]))
+
+
 @dataclass(frozen=True)
-class Study:
-    """A study's sequences as channels on one grid, with what is known of the whole of it."""
+class JoinedCase:
+    """The sequences of a case as channels on one grid."""
 
     volume: Volume  # (x, y, z, channels), cut to the brain's box where the task says so
     inside: np.ndarray  # (x, y, z) bool: the brain, or the head
     mask: Volume | None
-    stats: np.ndarray  # (2 regions, channels, 2), before anything was cut off
+    stats: np.ndarray  # (2 regions, channels, 2) of the whole case, before it is cropped
     facts: dict
 
 
-def joined_study(
+def join_sequences(
     volumes: dict[str, Volume], mask: Volume | None, case: Case, task: Task,
     sequences: tuple[str, ...], reference: str = "",
-) -> Study:  # fmt: skip
-    """The sequences on the grid of `reference`, or of the first that is there; `mask` must lie on it.
+) -> JoinedCase:  # fmt: skip
+    """Puts the sequences of a case on one grid, with brain mask and statistics.
 
-    Statistics are those of the whole study, before it is cropped. Raises Unreadable.
+    Args:
+        volumes: sequence -> (x, y, z) volume; sequences may be missing where the task allows it.
+        mask: labels on the grid of the reference, or None.
+        sequences: the order of the channels.
+        reference: the sequence that gives the grid; the first that exists unless set.
+
+    Raises:
+        Unreadable: a sequence is missing, the image is blank, or the mask lies on another grid.
     """
     if "n4" in task.prep:
         volumes = {
@@ -93,67 +109,53 @@ def joined_study(
         volumes, sequences, task.prep.get("missing", "fail"), volumes.get(reference)
     )
     if stacked is None:
-        raise Unreadable("a sequence is missing, and the task leaves such patients out")
-    study = stacked.volume  # (x, y, z, channels)
+        raise Unreadable("a sequence is missing, and the task skips such patients")
+    joined = stacked.volume  # (x, y, z, channels)
     first = next(volumes[name] for name in (reference, *sequences) if name in volumes)
     inside = brain_mask(three_dimensional(first)).inside
     if not inside.any():
         raise Unreadable("the image has one value everywhere")
-    stats = region_stats(study.array, inside, stacked.presence)
+    stats = region_stats(joined.array, inside, stacked.presence)
     if mask is not None:
         count = len(task.class_names) if task.kind == "segmentation" else None
         check_label_map(mask, first, count)
-    facts = {**first.facts, **case.facts, **geometry_facts(study, first.stored_axes)}
+    facts = {**first.facts, **case.facts, **geometry_facts(joined, first.stored_axes)}
     if task.prep.get("crop_to_brain"):
         box = mask_box(inside)
-        inside = crop(Volume(inside, study.affine), box).array
-        study = crop(study, box)
+        inside = crop(Volume(inside, joined.affine), box).array
+        joined = crop(joined, box)
         mask = crop(mask, box) if mask is not None else None
-    return Study(study, inside, mask, stats, facts)
+    return JoinedCase(joined, inside, mask, stats, facts)
 
 
-def study_record(
+def case_record(
     volumes: dict[str, Volume], mask: Volume | None, case: Case, task: Task,
     sequences: tuple[str, ...], reference: str = "",
 ) -> list[Record]:  # fmt: skip
-    """One record of a study on `task.image_shape` (depth, rows, columns); as `joined_study`."""
-    study = joined_study(volumes, mask, case, task, sequences, reference)
-    keep, stats = task.prep.get("keep_aspect", True), study.stats
-    image, affine = resize_to_grid(study.volume, task.image_shape, keep)
+    """One record of a case on `task.image_shape` (depth, rows, columns); see `join_sequences`."""
+    joined = join_sequences(volumes, mask, case, task, sequences, reference)
+    keep, stats = task.prep.get("keep_aspect", True), joined.stats
+    image, affine = resize_to_grid(joined.volume, task.image_shape, keep)  # (depth, rows, columns, ...)
     if "clahe" in task.prep:
-        shown = Volume(study.inside.astype(np.uint8), study.volume.affine)
-        held, _ = resize_to_grid(shown, task.image_shape, keep, nearest=True)
+        brain = Volume(joined.inside.astype(np.uint8), joined.volume.affine)
+        brain, _ = resize_to_grid(brain, task.image_shape, keep, nearest=True)
         image = np.stack(
-            [clahe3d(image[..., channel], held > 0, **task.prep["clahe"])
+            [clahe3d(image[..., channel], brain > 0, **task.prep["clahe"])
              for channel in range(image.shape[-1])], axis=-1,
         )  # fmt: skip
-        stats = None  # of the equalised image, taken when it is encoded
+        stats = None  # the record's encoder takes those of the equalised image
     else:
         image = in_dtype(image, task.prep.get("dtype", "float32"))
     labels = None
-    if study.mask is not None:
-        labels, _ = resize_to_grid(study.mask, task.image_shape, keep, nearest=True)
+    if joined.mask is not None:
+        labels, _ = resize_to_grid(joined.mask, task.image_shape, keep, nearest=True)
         labels = labels.astype(np.uint8)
-    return [
-        Record(
-            record_id="",
-            patient=case.patient,
-            image=image,  # (depth, rows, columns, channels)
-            label=task.class_names.index(case.label) if case.label else NO_LABEL,
-            mask=labels,
-            group=case.group,
-            split=case.split,
-            facts=study.facts,
-            affine=affine,
-            intensity_stats=stats,
-        )
-    ]
+    return [record_of(case, task, image, labels, facts=joined.facts, affine=affine, stats=stats)]
 
 
 def in_dtype(image: np.ndarray, dtype: str) -> np.ndarray:
-    """Intensities in the record's dtype: rounded where it is whole, held at its ends beyond."""
+    """Intensities in the record's dtype: clipped to its range, and rounded for whole numbers."""
     if dtype == "float32":
         return image.astype(np.float32)
-    low, high = LIMITS[dtype]
-    held = np.clip(image, low, high)
-    return (held if dtype == "float16" else np.round(held)).astype(dtype)
+    clipped = np.clip(image, *LIMITS[dtype])
+    return (clipped if dtype == "float16" else np.round(clipped)).astype(dtype)

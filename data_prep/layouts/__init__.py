@@ -1,1 +1,1 @@
-"""How raw folders are organised: one layout a file, named by the `layout` of a task."""
+"""How raw folders are organised: one layout per file, named by the `layout` of a task."""

@@ -1,12 +1,15 @@
-"""BraTS studies: T1, T1 with contrast, T2 and FLAIR on one grid, skull-stripped, with tumour labels.
+"""Layout: BraTS cases of T1, T1 with contrast, T2 and FLAIR, with tumour labels, in one of these forms.
 
-Raw layouts, told apart by what is there:
-  2017         {HGG,LGG}/<case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz
-  2020         <case>/<case>_*.nii.gz and a name-mapping CSV with the columns Grade and
-               BraTS_2020_subject_ID
-  2021         <case>/<case>_*.nii.gz without grades: for segmentation only
-A table split.csv (case, split) beside them names who is trained on. Files may end in .nii too.
-All tumour labels are one.
+    {HGG,LGG}/<case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz   as in 2017
+
+    <case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz             as in 2020 and 2021
+    *name_mapping*.csv                                      Grade, BraTS_2020_subject_ID; as in 2020:
+                                                            2021 has no grades, for segmentation only
+
+    split.csv                                               case, split; optional, beside either of them
+
+Files may also end in .nii. The sequences of a case are skull-stripped and on one grid. All tumour
+labels become one.
 """
 
 import csv
@@ -16,10 +19,9 @@ import numpy as np
 
 from data_prep.case import Case
 from data_prep.cases.to_predict import CaseToPredict, folders_at
-from data_prep.cases.volume_case import OPERATIONS, SETTINGS, check_settings, study_record
-from data_prep.io.nifti import read_nifti
+from data_prep.cases.volume_case import OPERATIONS, SETTINGS, case_record, check_settings, read_volume
 from data_prep.io.table import read_table
-from data_prep.volume import Volume, three_dimensional
+from data_prep.volume import Volume
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.record import Record
 from mri_tf.task import Task
@@ -28,21 +30,21 @@ __all__ = [
     "MASK_ROLE", "OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case",
 ]  # fmt: skip
 VERSION = 1
-MASK_ROLE = "seg"  # of a mask that a user gives
+MASK_ROLE = "seg"  # the role of a mask given with --mask
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 GRADES = ("LGG", "HGG")
 SUFFIXES = (".nii.gz", ".nii")
 
 
 def list_cases(raw: Path, task: Task) -> list[Case]:
-    """One source a case; raises InputError if there is none, or if a grade is needed and unknown."""
+    """One case per folder; raises InputError if there is none, or if a needed grade is unknown."""
     check_settings(task, SEQUENCES)
     folders = _case_folders(raw)
     if not folders:
         raise InputError(
-            f"The raw folder of {task.name} holds BraTS cases.", f"{raw} without any",
+            "The raw folder holds no BraTS cases.", raw,
             "A case is a folder with <case>_flair.nii.gz and its other sequences; it may lie in "
-            "HGG or LGG.",
+            "a folder HGG or LGG.",
         )  # fmt: skip
     grades = _grades(raw, folders) if task.kind == "classification" else {}
     splits = _splits(raw)
@@ -59,50 +61,45 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The sequences of a case on the task's grid, with the whole tumour as mask, if it has one."""
-    volumes = {
-        name: three_dimensional(read_nifti(raw / case.files[name]))
-        for name in SEQUENCES
-        if name in case.files
-    }
-    tumour = None
-    if "seg" in case.files:
-        labels = three_dimensional(read_nifti(raw / case.files["seg"]))
-        tumour = Volume((labels.array > 0).astype(np.uint8), labels.affine)
-    return study_record(volumes, tumour, case, task, SEQUENCES)
+    volumes = {name: read_volume(raw, case, name) for name in SEQUENCES if name in case.files}
+    tumour = read_volume(raw, case, "seg")
+    if tumour is not None:
+        tumour = Volume((tumour.array > 0).astype(np.uint8), tumour.affine)
+    return case_record(volumes, tumour, case, task, SEQUENCES)
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A case's folder, a table of cases (patient_id), or a folder of cases (or of HGG and LGG)."""
-    rule = "A case is a folder with <case>_flair.nii.gz and its other sequences."
-    return folders_at(path, _sequence_files, rule, depth=2)
+    form = "A case is a folder with <case>_flair.nii.gz and its other sequences."
+    return folders_at(path, _sequence_files, form, depth=2)
 
 
 def _sequence_files(folder: Path) -> dict[str, str]:
-    """Those that are there; a manual segmentation is not looked at."""
-    name, files = folder.resolve().name, {}
-    for sequence in SEQUENCES:
-        for file in (f"{name}_{sequence}{suffix}" for suffix in SUFFIXES):
-            if (folder / file).is_file():
-                files.setdefault(sequence, file)
+    """Sequence -> file name of those in a folder; a manual segmentation is ignored."""
+    return _part_files(folder, folder.resolve().name, SEQUENCES)
+
+
+def _part_files(folder: Path, case: str, parts: tuple[str, ...]) -> dict[str, str]:
+    """Part -> file name of those sequences and labels of a case that are in its folder."""
+    files = {}
+    for part in parts:
+        for name in (f"{case}_{part}{suffix}" for suffix in SUFFIXES):
+            if (folder / name).is_file():
+                files.setdefault(part, name)
     return files
 
 
 def _case_folders(raw: Path) -> list[Path]:
-    """Folders that hold files of their own name, in the raw folder or in its HGG and LGG."""
+    """Folders that hold files named as the folder, in the raw folder or in its HGG and LGG."""
     folders = [path for home in (raw, *(raw / grade for grade in GRADES)) for path in home.glob("*/")]
     return sorted(folder for folder in folders if any(folder.glob(f"{folder.name}_*.nii*")))
 
 
 def _files(raw: Path, folder: Path) -> dict[str, str]:
-    """Those that are there; the labels always, so that their lack has a reason."""
-    files = {}
-    for name in (*SEQUENCES, "seg"):
-        there = [folder / f"{folder.name}_{name}{suffix}" for suffix in SUFFIXES]
-        there = [path for path in there if path.is_file()]
-        if there or name == "seg":
-            path = there[0] if there else folder / f"{folder.name}_{name}.nii.gz"
-            files[name] = str(path.relative_to(raw))
-    return files
+    """The sequences in a folder, and always the labels, so that reading says where they are missing."""
+    files = _part_files(folder, folder.name, (*SEQUENCES, "seg"))
+    files.setdefault("seg", f"{folder.name}_seg.nii.gz")
+    return {part: f"{folder.relative_to(raw)}/{name}" for part, name in files.items()}
 
 
 def _grades(raw: Path, folders: list[Path]) -> dict[str, str]:
@@ -116,17 +113,16 @@ def _grades(raw: Path, folders: list[Path]) -> dict[str, str]:
                         continue
                     if grades.setdefault(name, row["Grade"]) != row["Grade"] and name != "NA":
                         raise InputError(
-                            "A case has one grade.", f"{name}: {grades[name]} and {row['Grade']}",
-                            f"Correct {table.name}, or move the case.",
+                            "A case has two grades.", f"{name}: {grades[name]} and {row['Grade']}",
+                            f"Correct {table.name}, or move the case to the other folder.",
                         )  # fmt: skip
     without = [path.name for path in folders if path.name not in grades]
     if without:
         raise InputError(
-            "A grade is the folder above a case (HGG, LGG) or the column Grade of "
-            "name_mapping.csv; BraTS 2021 gives none.",
-            f"no grade for {first_few(without)}",
-            "Add the table, or remove these cases.",
-        )
+            "The grades of the cases are incomplete.", f"no grade for {first_few(without)}",
+            "Put each case into a folder HGG or LGG or, as in 2020, into the column Grade of "
+            "name_mapping.csv; BraTS 2021 has no grades.",
+        )  # fmt: skip
     return grades
 
 

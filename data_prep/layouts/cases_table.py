@@ -1,24 +1,26 @@
-"""Image files listed in `manifest.csv`: the prep module of every task without one of its own.
+"""Layout: 2D image files listed in a table; the layout of a task that names none.
 
-Columns: image, patient_id, the task's label column (`prep["label_column"]`) or mask, and
-optionally mask, site, scanner, group, split, age, sex. Paths are relative to the raw folder.
-Settings in `prep`: dtype of a record, slope and intercept from stored values to the task's unit
-(1 and 0 unless given), bits=8 to bring the values of 16-bit files to 0..255 first, clahe (low and
-high in that unit; the record is uint8 then), and duplicates to keep copies of images on one side.
+    manifest.csv   image; patient_id; the task's label column (`prep["label_column"]`) or mask;
+                   optional: mask, site, scanner, group, split, age, sex
+    <any path>     the images and masks, at the paths in the table, relative to the raw folder
+
+Settings in `prep`: dtype of a record; slope and intercept from stored values to the task's unit (1 and
+0 unless set); bits=8 to scale 16-bit files to 0..255 first; clahe (low and high in the task's unit; the
+record is then uint8); label_column; and duplicates, to keep copies of images on one side.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from data_prep.case import Case, Unreadable
+from data_prep.case import Case, Unreadable, record_of
 from data_prep.cases.to_predict import CaseToPredict, images_at
 from data_prep.io.image import read_image, read_label_image
 from data_prep.io.table import check_labels, check_patients, read_table
 from data_prep.ops.clahe import clahe_uint8
 from data_prep.ops.image_similarity import check_duplicates
 from mri_tf.core.errors import InputError, first_few
-from mri_tf.store.record import NO_LABEL, Record
+from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 VERSION = 1
@@ -29,7 +31,7 @@ FACTS = ("site", "scanner", "age", "sex")
 
 
 def list_cases(raw: Path, task: Task) -> list[Case]:
-    """One source a row of `manifest.csv`; raises InputError for a table that cannot be used."""
+    """One case per row of `manifest.csv`; raises InputError for a table that cannot be used."""
     check_settings(task)
     label_column = task.prep.get("label_column", "label")
     role = "mask" if task.kind == "segmentation" else label_column
@@ -38,20 +40,18 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     imageless = [str(number) for number, row in enumerate(rows, 2) if not row["image"]]
     if imageless:
         raise InputError(
-            "Every row of manifest.csv names its image.",
+            "Rows of manifest.csv name no image.",
             f"no image in line {first_few(imageless)}",
-            "Fill it in, or remove the row.",
+            "Fill in the column image, or remove these rows.",
         )
     if task.kind == "classification":
         check_labels([row[label_column] for row in rows], task, "manifest.csv")
     return [
-        Case(
-            patient=row["patient_id"],
-            files={key: row[key] for key in ("image", "mask") if row.get(key)},
-            label=row[label_column] if task.kind == "classification" else "",
-            group=row.get("group", ""),
-            split=row.get("split", ""),
-            facts={key: row[key] for key in FACTS if row.get(key)},
+        Case.from_row(
+            row,
+            {role: row[role] for role in ("image", "mask") if row.get(role)},
+            row[label_column] if task.kind == "classification" else "",
+            FACTS,
         )
         for row in rows
     ]
@@ -69,17 +69,11 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     image = to_record_values(fitted, slope, intercept, dtype).numpy().astype(dtype)
     if "clahe" in task.prep:
         channels = np.moveaxis(image, -1, 0)
-        image = np.stack([clahe_uint8(one, **task.prep["clahe"]) for one in channels], axis=-1)
+        image = np.stack([clahe_uint8(channel, **task.prep["clahe"]) for channel in channels], axis=-1)
     mask = None
     if task.kind == "segmentation" and not case.to_predict:
         mask = _read_mask(raw, case, stored.shape[:2], task)
-    label = task.class_names.index(case.label) if case.label else NO_LABEL
-    return [
-        Record(
-            record_id="", patient=case.patient, image=image, mask=mask, label=label,
-            group=case.group, split=case.split, facts=case.facts,
-        )
-    ]  # fmt: skip
+    return [record_of(case, task, image, mask)]
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
@@ -88,18 +82,18 @@ def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
 
 
 def check_settings(task: Task) -> None:
-    """Raises InputError for a task that single images cannot serve, before any is read."""
-    hint = "Change the task, or write a prep file for it."
+    """Raises InputError for a task that does not fit 2D image files, before any is read."""
+    hint = "Correct the task file, or write a layout for it."
     if len(task.image_shape) != 2 or len(task.channels) not in (1, 3):
         raise InputError(
-            "Image files are 2D, of one channel or of three (RGB).",
+            f"Task {task.name} does not fit image files, which are 2D with one channel or three (RGB).",
             f"image_shape {task.image_shape}, channels {', '.join(task.channels)}",
             hint,
         )
     if task.prep.get("dtype", "uint8") not in DTYPES:
-        raise InputError(f"prep dtype is one of {', '.join(DTYPES)}.", task.prep["dtype"], hint)
+        raise InputError(f"dtype in prep must be one of {', '.join(DTYPES)}.", task.prep["dtype"], hint)
     if task.prep.get("bits", 8) != 8:
-        raise InputError("prep bits is 8, or left away.", task.prep["bits"], hint)
+        raise InputError("bits in prep must be 8 or left out.", task.prep["bits"], hint)
     if "duplicates" in task.prep:
         check_duplicates(task.prep["duplicates"])
 

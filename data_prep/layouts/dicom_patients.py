@@ -1,14 +1,14 @@
-"""A folder of DICOM a patient and a table: for a task file of one's own, `from
-data_prep.layouts.dicom_patients import *` in <task>_prep.py.
+"""Layout: a folder of DICOM files for each patient, and a table.
 
-Raw layout: patients.csv (patient_id and label; folder where it is not named as the patient; site,
-group, split, age, sex where known) and, in each patient's folder, DICOM files in any order and depth.
+    patients.csv         patient_id, label; optional: folder (if not named as the patient), site, group,
+                         split, age, sex
+    <patient>/**/<any>   DICOM files in any order and depth
 """
 
 from pathlib import Path
 
 from data_prep.case import Case
-from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_case, read_case
+from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_files, read_case
 from data_prep.cases.to_predict import CaseToPredict, dicom_at
 from data_prep.io.table import check_labels, check_patients, read_table
 from mri_tf.task import Task
@@ -20,20 +20,14 @@ FACTS = ("site", "age", "sex")
 
 
 def list_cases(raw: Path, task: Task) -> list[Case]:
-    """One source a row; raises InputError for settings or a table that cannot be used."""
+    """One case per row; raises InputError for settings or a table that cannot be used."""
     check_settings(task)
     rows = read_table(raw / TABLE, ("patient_id", "label"))
     check_patients(rows, TABLE)
     check_labels([row["label"] for row in rows], task, TABLE)
     return [
-        dicom_case(
-            raw,
-            row.get("folder") or row["patient_id"],
-            row["patient_id"],
-            label=row["label"],
-            group=row.get("group", ""),
-            split=row.get("split", ""),
-            facts={key: row[key] for key in FACTS if row.get(key)},
+        Case.from_row(
+            row, dicom_files(raw, row.get("folder") or row["patient_id"]), row["label"], FACTS
         )
         for row in rows
     ]

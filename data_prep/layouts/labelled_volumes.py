@@ -10,9 +10,7 @@ from pathlib import Path
 
 from data_prep.case import Case
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
-from data_prep.cases.volume_case import OPERATIONS, SETTINGS, check_settings, study_record
-from data_prep.io.nifti import read_nifti
-from data_prep.volume import three_dimensional
+from data_prep.cases.volume_case import OPERATIONS, SETTINGS, case_record, check_settings, read_volume
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task
@@ -23,15 +21,14 @@ FOLDERS = ("volumes", "images")
 
 
 def list_cases(raw: Path, task: Task) -> list[Case]:
-    """One case a label map; raises InputError if there is none."""
+    """One case per label map; raises InputError if there is none."""
     check_settings(task, task.channels)
     maps = sorted(path for path in (raw / "labels").glob("[!.]*") if ".nii" in path.name)
     if not maps:
         raise InputError(
-            f"The raw folder of {task.name} holds volumes/ (or images/) and labels/ with NIfTI files.",
-            f"{raw} without label maps",
-            "Add labels/<patient>.nii.gz beside volumes/<patient>.nii.gz.",
-        )
+            "The raw folder holds no label maps.", f"{raw} without labels/*.nii.gz",
+            "Put label maps into labels/<patient>.nii.gz, volumes into volumes/ or images/.",
+        )  # fmt: skip
     folder, (channel,) = _folder_of(raw), task.channels
     return [
         Case(
@@ -45,11 +42,8 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The volume and its label map, if it has one, on the task's grid; raises Unreadable."""
     (channel,) = task.channels
-    volume = three_dimensional(read_nifti(raw / case.files[channel]))
-    labels = None
-    if "labels" in case.files:
-        labels = three_dimensional(read_nifti(raw / case.files["labels"]))
-    return study_record({channel: volume}, labels, case, task, task.channels)
+    volume, labels = read_volume(raw, case, channel), read_volume(raw, case, "labels")
+    return case_record({channel: volume}, labels, case, task, task.channels)
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:

@@ -1,14 +1,18 @@
-"""MGMT promoter methylation of glioblastomas: the layout of the RSNA-MICCAI radiogenomic set.
+"""Layout: DICOM of the RSNA-MICCAI radiogenomic set (MGMT promoter methylation of glioblastomas).
 
-Raw layout: train/<5 digits>/{FLAIR,T1w,T1wCE,T2w}/*.dcm and train_labels.csv with BraTS21ID and
-MGMT_value (0 or 1). A folder of <5 digits>/ alone, as the set's test/, is prepared without labels.
+    train_labels.csv                             BraTS21ID, MGMT_value (0 or 1)
+    train/<5 digits>/{FLAIR,T1w,T1wCE,T2w}/*.dcm
+
+or, without labels, as the set's test folder:
+
+    <5 digits>/{FLAIR,T1w,T1wCE,T2w}/*.dcm
 """
 
 import re
 from pathlib import Path
 
 from data_prep.case import Case
-from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_case, read_case
+from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_files, read_case
 from data_prep.cases.to_predict import CaseToPredict, dicom_at, dicom_folder
 from data_prep.io.table import check_labels, read_table
 from mri_tf.core.errors import InputError, first_few
@@ -21,39 +25,39 @@ VERSION = 1
 TABLE, TRAIN = "train_labels.csv", "train"
 COLUMNS = ("BraTS21ID", "MGMT_value")
 CLASSES = {"0": "unmethylated", "1": "methylated"}  # MGMT_value -> class of the task
-SUBMISSION = (*COLUMNS, "methylated")  # columns of a submission, and the class it is about
+SUBMISSION = (*COLUMNS, "methylated")  # columns of a submission, and the class of its probability
 PATIENT = re.compile(r"\d{5}")
 
 
 def list_cases(raw: Path, task: Task) -> list[Case]:
-    """One source a row of train_labels.csv, or one a folder where there is neither table nor train/;
-    raises InputError."""
+    """One case per row of train_labels.csv, or one per folder where there is neither table nor train/;
+    raises InputError for a table that cannot be used."""
     check_settings(task)
     if not (raw / TABLE).exists() and not (raw / TRAIN).exists():
         folders = sorted(path.name for path in raw.glob("*/") if PATIENT.fullmatch(path.name))
         if folders:
-            return [dicom_case(raw, name, name) for name in folders]
+            return [Case(name, dicom_files(raw, name)) for name in folders]
     rows = read_table(raw / TABLE, COLUMNS)
     labels = [CLASSES.get(row["MGMT_value"], row["MGMT_value"]) for row in rows]
     check_labels(labels, task, TABLE)
-    # A spreadsheet takes the leading zeros away.
+    # Spreadsheets remove leading zeros.
     patients = [row["BraTS21ID"].zfill(5) for row in rows]
     wrong = sorted({name for name in patients if not PATIENT.fullmatch(name)})
     twice = sorted({name for name in patients if patients.count(name) > 1})
     if wrong or twice:
         raise InputError(
-            f"BraTS21ID in {TABLE} is five digits, each patient once.", first_few([*wrong, *twice]),
-            "Correct the table.",
+            f"BraTS21ID in {TABLE} must be five digits, once for each patient.",
+            first_few([*wrong, *twice]), "Correct the table.",
         )  # fmt: skip
     return [
-        dicom_case(raw, f"{TRAIN}/{patient}", patient, label=label)
+        Case(patient, dicom_files(raw, f"{TRAIN}/{patient}"), label)
         for patient, label in zip(patients, labels, strict=True)
     ]
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
-    """A patient's folder, a folder of patients as the set's unlabelled test/ (of a raw folder, its
-    test/), or a table with BraTS21ID beside them."""
+    """A patient's folder, a folder of patients (of a raw folder, its unlabelled test/), or a table with
+    BraTS21ID beside them."""
     if path.suffix == ".csv":
         names = [row[COLUMNS[0]].zfill(5) for row in read_table(path, COLUMNS[:1])]
         wrong = [name for name in names if not PATIENT.fullmatch(name)]
@@ -65,7 +69,7 @@ def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
         home = homes[0] if homes else path.parent
         return [dicom_folder(home / name, path) for name in dict.fromkeys(names)]
     for home in (path, path / "test"):
-        folders = sorted(one for one in home.glob("*/") if PATIENT.fullmatch(one.name))
+        folders = sorted(entry for entry in home.glob("*/") if PATIENT.fullmatch(entry.name))
         if folders:
             return [dicom_folder(folder, path) for folder in folders]
     return dicom_at(path, TABLE)

@@ -1,12 +1,13 @@
-"""Meningiomas: T1 after contrast agent with the tumour's mask, NIfTI a patient; recipe B.
+"""Layout: a folder for each patient with T1 after contrast agent and a tumour mask (meningiomas).
 
-Raw layout: manifest.csv (patient_id, grade; site, scanner, field_strength_t, age, sex, group, split
-where known) and, in a folder a patient, t1ce.nii.gz and mask.nii.gz (anything but 0 is tumour), in any
-orientation. Grades I to III, or 1 to 3; rows without a grade are left out.
+    manifest.csv             patient_id, grade (I to III or 1 to 3; rows without one are left out);
+                             optional: site, scanner, field_strength_t, age, sex, group, split
+    <patient>/t1ce.nii.gz    in any orientation
+    <patient>/mask.nii.gz    on the same grid; not 0 is tumour
 
-A record is one axial slice with tumour on pixels of the study's own size, cut about the middle of the
-tumour's box, with the mask; 0 where the grid reaches beyond the study. Pixels and slices much finer
-than `finest_mm` (in-plane, across slices; 0.4 and 2) are averaged in groups first. The spacing
+A record is one axial slice with tumour in the pixels of the image, cut about the middle of the tumour's
+box, with its mask; 0 where the grid reaches beyond the image. Pixels and slices much finer than
+`finest_mm` in `prep` (in-plane, across slices; 0.4 and 2) are first averaged in groups. The spacing
 that networks see is fitted on the training side, later.
 """
 
@@ -14,17 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.case import Case, Unreadable
+from data_prep.case import Case, Unreadable, record_of
 from data_prep.cases.to_predict import CaseToPredict, folders_at
-from data_prep.cases.volume_case import check_settings, in_dtype, joined_study
-from data_prep.io.nifti import read_nifti
+from data_prep.cases.volume_case import check_settings, in_dtype, join_sequences, read_volume
 from data_prep.io.table import check_patients, read_table
 from data_prep.ops.average import averaged, averaging_factors
 from data_prep.ops.axial import check_tilt
 from data_prep.ops.crop import Box, crop, mask_box
-from data_prep.volume import Volume, three_dimensional
+from data_prep.volume import Volume
 from mri_tf.core.errors import InputError, first_few
-from mri_tf.store.record import NO_LABEL, Record
+from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 VERSION = 1
@@ -40,7 +40,7 @@ FACTS = ("site", "scanner", "field_strength_t", "age", "sex")
 
 
 def list_cases(raw: Path, task: Task) -> list[Case]:
-    """One source a row of manifest.csv with a grade; raises InputError for a table that cannot be."""
+    """One case per graded row of manifest.csv; raises InputError for a table that cannot be used."""
     check_settings(task, (SEQUENCE,), axes=2)
     _check_task(task)
     rows = read_table(raw / TABLE, ("patient_id", "grade"))
@@ -49,24 +49,22 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(
-            f"A patient may have one row only in {TABLE}.", first_few(twice), "Keep one case of each."
+            f"Patients have several rows in {TABLE}.", first_few(twice), "Keep one row for each patient."
         )
     rows = [row for row in rows if row["grade"]]
     unknown = sorted({row["grade"] for row in rows} - set(CLASSES))
     if unknown or not rows:
         raise InputError(
-            f"grade in {TABLE} is one of {', '.join(CLASSES)}, or empty.",
-            first_few(unknown) if unknown else "no grade at all",
+            f"grade in {TABLE} must be one of {', '.join(CLASSES)}, or empty.",
+            first_few(unknown) if unknown else "no row with a grade",
             "Correct the table.",
         )
     return [
-        Case(
-            patient=row["patient_id"],
-            files={name: f"{row['patient_id']}/{name}.nii.gz" for name in (SEQUENCE, "mask")},
-            label=CLASSES[row["grade"]],
-            group=row.get("group", ""),
-            split=row.get("split", ""),
-            facts={key: row[key] for key in FACTS if row.get(key)},
+        Case.from_row(
+            row,
+            {name: f"{row['patient_id']}/{name}.nii.gz" for name in (SEQUENCE, "mask")},
+            CLASSES[row["grade"]],
+            FACTS,
         )
         for row in rows
     ]
@@ -74,54 +72,50 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The slices with tumour, head first; raises Unreadable."""
-    image = three_dimensional(read_nifti(raw / case.files[SEQUENCE]))
-    if "mask" not in case.files:
-        raise Unreadable("it has no tumour mask: name it with --mask")
+    image = read_volume(raw, case, SEQUENCE)
     try:
-        labels = three_dimensional(read_nifti(raw / case.files["mask"]))
+        labels = read_volume(raw, case, "mask")
     except Unreadable as error:
         raise Unreadable(f"mask: {error}") from None
+    if labels is None:
+        raise Unreadable("it has no tumour mask: give one with --mask")
     tumour = Volume((labels.array != 0).astype(np.uint8), labels.affine)
-    study = joined_study({SEQUENCE: image}, tumour, case, task, (SEQUENCE,))
-    check_tilt(study.volume)
-    in_plane, across = task.prep.get("finest_mm", FINEST_MM)
-    factors = averaging_factors(study.volume.spacing_mm, (in_plane, in_plane, across))
-    volume = averaged(study.volume, factors)
-    mask = _half_full(averaged(study.mask, factors))
-    box = _about(mask, task.image_shape)
-    cut, marked = crop(volume, box), crop(mask, box)
-    heights = np.flatnonzero(marked.array.any(axis=(0, 1)))[::-1]
+    joined = join_sequences({SEQUENCE: image}, tumour, case, task, (SEQUENCE,))
+    check_tilt(joined.volume)
+    in_plane_mm, across_mm = task.prep.get("finest_mm", FINEST_MM)
+    factors = averaging_factors(joined.volume.spacing_mm, (in_plane_mm, in_plane_mm, across_mm))
+    volume = averaged(joined.volume, factors)
+    mask = _half_full(averaged(joined.mask, factors))
+    box = _box_about(mask, task.image_shape)
+    volume, mask = crop(volume, box), crop(mask, box)  # (columns, rows, slices)
+    heights = np.flatnonzero(mask.array.any(axis=(0, 1)))[::-1]
     return [
-        Record(
-            record_id="",
-            patient=case.patient,
-            image=in_dtype(_turned(cut.array[:, :, z]), task.prep.get("dtype", "float32")),
-            label=task.class_names.index(case.label) if case.label else NO_LABEL,
-            mask=_turned(marked.array[:, :, z]),
-            group=case.group,
-            split=case.split,
-            facts=study.facts,
-            affine=cut.affine @ _to_voxel(task.image_shape, int(z)),
-            intensity_stats=study.stats,
-        )
+        record_of(
+            case, task,
+            image=in_dtype(_turned(volume.array[:, :, z]), task.prep.get("dtype", "float32")),
+            mask=_turned(mask.array[:, :, z]),
+            facts=joined.facts,
+            affine=volume.affine @ _to_voxel(task.image_shape, int(z)),
+            stats=joined.stats,
+        )  # fmt: skip
         for z in heights
     ]
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
-    """A patient's folder (t1ce.nii.gz, mask.nii.gz), a volume whose mask is named beside it, a table
-    of patients, or a folder of patients."""
+    """A patient's folder (t1ce.nii.gz, mask.nii.gz), a volume with --mask, a table of patients, or a
+    folder of patients."""
     if path.is_file() and path.suffix != ".csv":
         case = Case(path.name.partition(".")[0], {SEQUENCE: path.name})
         return [CaseToPredict(path.name, path.parent, case)]
-    rule = f"A patient is a folder with {SEQUENCE}.nii.gz and mask.nii.gz (or --mask)."
-    return folders_at(path, _patient_files, rule)
+    form = f"A patient is a folder with {SEQUENCE}.nii.gz and mask.nii.gz (or --mask)."
+    return folders_at(path, _patient_files, form)
 
 
 def _patient_files(folder: Path) -> dict[str, str]:
-    """The volume and its mask, whose lack has a reason later."""
-    there = (folder / f"{SEQUENCE}.nii.gz").is_file()
-    return {name: f"{name}.nii.gz" for name in (SEQUENCE, "mask")} if there else {}
+    """The volume, if there is one, and always its mask, so that reading says where it is missing."""
+    has_volume = (folder / f"{SEQUENCE}.nii.gz").is_file()
+    return {name: f"{name}.nii.gz" for name in (SEQUENCE, "mask")} if has_volume else {}
 
 
 def _check_task(task: Task) -> None:
@@ -129,43 +123,44 @@ def _check_task(task: Task) -> None:
     finest = task.prep.get("finest_mm", FINEST_MM)
     if wrong:
         raise InputError(
-            f"Task {task.name} has the classes {', '.join(sorted(set(CLASSES.values())))}.",
-            first_few(task.class_names), "Change class_names.",
+            f"Task {task.name} must have the classes {', '.join(sorted(set(CLASSES.values())))}.",
+            first_few(task.class_names), "Correct class_names in the task file.",
         )  # fmt: skip
     if not isinstance(finest, tuple) or len(finest) != 2 or not min(finest) > 0:
         raise InputError(
-            "finest_mm in prep is two lengths: of pixels and from slice to slice.", finest,
+            "finest_mm in prep must be two lengths in mm: of pixels and from slice to slice.", finest,
             "For example (0.4, 2.0).",
         )  # fmt: skip
 
 
 def _half_full(share: Volume) -> Volume:
-    """Voxels of which half is tumour; where there is none, those with most of it."""
+    """Voxels that are at least half tumour; if there are none, those with the largest share."""
     least = min(0.5, float(share.array.max()))
     marked = (share.array > 0) & (share.array >= least)
     return Volume(marked.astype(np.uint8), share.affine)
 
 
-def _about(mask: Volume, grid: tuple[int, int]) -> Box:
-    """The box of all slices with tumour, `grid` pixels about its middle; raises Unreadable."""
+def _box_about(mask: Volume, grid: tuple[int, int]) -> Box:
+    """The box of all slices with tumour, `grid` (rows, columns) about its middle; raises Unreadable."""
     tumour = mask_box(mask.array)
-    size, wanted = np.array(tumour.size), np.array([grid[1], grid[0], tumour.size[2]])  # x, y, z
-    if np.any(size > wanted):
-        wide_mm = size * mask.spacing_mm
+    size, box_size = np.array(tumour.size), np.array([grid[1], grid[0], tumour.size[2]])  # x, y, z
+    if np.any(size > box_size):
+        size_mm = size * mask.spacing_mm
         raise Unreadable(
-            f"the tumour is {wide_mm[1]:.0f} x {wide_mm[0]:.0f} mm, {size[1]} x {size[0]} pixels: "
-            f"more than image_shape of the task, {grid[0]} x {grid[1]} (or set a larger finest_mm)"
+            f"the tumour is {size_mm[1]:.0f} x {size_mm[0]:.0f} mm, {size[1]} x {size[0]} pixels: "
+            f"more than image_shape of the task, {grid[0]} x {grid[1]} (set a larger one, or a larger "
+            "finest_mm)"
         )
-    start = np.array(tumour.start) - (wanted - size) // 2
-    return Box(tuple(start.tolist()), tuple((start + wanted).tolist()))
+    start = np.array(tumour.start) - (box_size - size) // 2
+    return Box(tuple(start.tolist()), tuple((start + box_size).tolist()))
 
 
 def _turned(plane: np.ndarray) -> np.ndarray:
-    """(x, y) or (x, y, channels) -> rows front to back, columns patient's right to left."""
+    """(x, y) or (x, y, channels) -> (rows, columns, ...), front to back and patient's right to left."""
     return np.ascontiguousarray(np.swapaxes(plane[::-1, ::-1], 0, 1))
 
 
 def _to_voxel(grid: tuple[int, int], z: int) -> np.ndarray:
-    """(column, row, 0) of a record -> voxel of the cut volume."""
+    """(4, 4): (column, row, 0) of a record -> voxel of the cropped volume."""
     rows, columns = grid
     return np.array([[-1.0, 0, 0, columns - 1], [0, -1, 0, rows - 1], [0, 0, 1, z], [0, 0, 0, 1]])

@@ -1,19 +1,21 @@
-"""Raw folder -> prepared set: lists the sources, reads them (in workers), writes the shards."""
+"""Raw folder to prepared set: lists the cases, reads them (in workers) and writes the shards."""
 
 import dataclasses
 import difflib
 import json
 import sys
 from collections import Counter
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 import mri_tf
 from data_prep.case import Case, Unreadable, main_file
 from data_prep.layout import find_layout, layout_version
-from data_prep.prepare.duplicates import Copies, find_copies, lines, report, tied
+from data_prep.prepare.duplicates import find_copies, report, summary_lines, with_groups
 from data_prep.prepare.provenance import file_states, private_rows, read_private, unchanged
 from data_prep.prepare.pseudonyms import Pseudonyms
 from data_prep.prepare.shards import ShardWriter, drop_journal
@@ -33,6 +35,13 @@ LIBRARIES = (
 )  # fmt: skip
 
 
+# What makes a prepared set another one: key of the manifest -> how a message names it.
+IDENTITY = {
+    "task": "task", "prep": "settings in prep", "layout": "layout or its version",
+    "sources": "list of cases", "salt": "salt of the pseudonyms",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A case that gave no record: its file and the reason."""
@@ -43,75 +52,67 @@ class Skipped:
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """Where the work runs and how strict it is."""
+    """Where the work runs, how strict it is, and what becomes of patient ids."""
 
     workers: int = 1
-    scheduler: str = ""
-    strict: bool = False
+    scheduler: str = ""  # address of a Dask scheduler
+    strict: bool = False  # write nothing if any case cannot be read
     pseudonyms: Pseudonyms = Pseudonyms()
+
+    @property
+    def calls_ahead(self) -> int:
+        """How many cases wait in the workers."""
+        return 1 if self.workers == 1 and not self.scheduler else 4 * max(self.workers, 4)
 
 
 def prepare(
-    task: Task, task_file: Path, raw: Path, out: Path, how: PrepareOptions = PrepareOptions()
+    task: Task, task_file: Path, raw: Path, out: Path, options: PrepareOptions = PrepareOptions()
 ) -> tuple[Prepared, list[Skipped]]:
-    """Prepares a raw folder, or opens the set if that was done; continues where it was interrupted.
+    """Prepares a raw folder, or continues an interrupted run, or opens the set if it is complete.
 
-    Raises InputError for input that cannot be used at all; single unreadable sources are
-    returned (and, with `how.strict`, nothing is written and InputError is raised).
+    Args:
+        task: what is prepared; its layout reads the raw folder.
+        task_file: the task's file, which workers load.
+        raw: folder of the raw data.
+        out: folder of the prepared set; new or empty, or holding this same set.
+        options: where the work runs, and how strict it is.
+
+    Returns:
+        The set, and the cases that could not be read.
+
+    Raises:
+        InputError: nothing can be prepared from this input or, with `options.strict`, not all of it.
     """
-    module = find_layout(task, task_file)
-    _check_settings(task, module.SETTINGS)
-    cases = module.list_cases(Path(raw), task)
-    _check_patients(cases)
-    identity = {
-        "task": task.name,
-        "prep": prep_fingerprint(task),
-        "layout": layout_version(task, module),
-        "sources": how.pseudonyms.keyed(fingerprint([case.as_json() for case in cases])),
-        "salt": how.pseudonyms.fingerprint,
-    }
-    out = Path(out).absolute()
+    raw, out = Path(raw), Path(out).absolute()
+    layout = find_layout(task, task_file)
+    _check_settings(task, layout.SETTINGS)
+    cases = layout.list_cases(raw, task)
+    _check_splits(cases)
+    identity = _identity(task, layout, cases, options.pseudonyms)
     if (out / MANIFEST).is_file():
-        drop_journal(out)
-        return _open_existing(out, identity, Path(raw), cases, how.strict)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(
-            "A prepared set is written into a new folder.",
-            f"{out}, which is a file or holds other files",
-            "Name another --out.",
-        )
-    copies, known, begun = None, all(case.patient for case in cases), identity
-    with executor(how.workers, how.scheduler) as pool:
-        if "duplicates" in task.prep or not known:
-            copies = _copies(pool, task, Path(raw), cases, how)
-            cases = tied(cases, copies)
+        return _open_existing(out, identity, raw, cases, options.strict)
+    _check_is_new(out)
+    patients_known, copies = all(case.patient for case in cases), None
+    with executor(options.workers, options.scheduler) as pool:
+        begun = identity
+        if "duplicates" in task.prep or not patients_known:
+            duplicates, bits = task.prep.get("duplicates", {}), task.prep.get("bits", 0)
+            copies = find_copies(raw, cases, duplicates, bits, pool, options.calls_ahead)
+            cases = with_groups(cases, copies)
             # What an interrupted run wrote is of use only if the groups are the same.
-            begun = identity | {"groups": how.pseudonyms.keyed(fingerprint(copies.group_of))}
-        writer = ShardWriter(
-            out, begun, lambda number, state: unchanged(Path(raw), cases[number], state)
-        )
-        _write_cases(writer, pool, task, task_file, Path(raw), cases, how)
-    skipped = [
-        Skipped(main_file(cases[number]), reason) for number, reason in writer.skipped.items()
-    ]
-    if not writer.case_of or (how.strict and skipped):
-        writer.abandon()
-        raise InputError(
-            "--strict writes only if every input can be read."
-            if writer.case_of
-            else f"Task {task.name} needs at least one readable input.",
-            first_few(f"{item.file}: {item.reason}" for item in skipped),
-            "Mend or remove these files.",
-        )
+            begun = identity | {"groups": options.pseudonyms.keyed(fingerprint(copies.group_of))}
+        writer = ShardWriter(out, begun, lambda number, state: unchanged(raw, cases[number], state))
+        _write_cases(writer, pool, task, task_file, raw, cases, options)
+    skipped = _skipped(writer, cases, task, options.strict)
     if out.exists():
         out.rmdir()  # empty, as checked above
-    rows = private_rows(
-        writer.index["record_id"], writer.case_of, writer.skipped, writer.states, cases
-    )
+    record_ids, about_copies = writer.index["record_id"], {}
     if copies:
-        print("\n".join(lines(cases, copies)), file=sys.stderr)
-    about = {"patients_known": known, **_about(writer, cases, copies)} if copies else {}
-    writer.finish(_manifest(task, task_file, identity, writer, about), rows)
+        print("\n".join(summary_lines(cases, copies)), file=sys.stderr)
+        duplicates = report(cases, copies, record_ids, writer.case_of)
+        about_copies = {"patients_known": patients_known, "duplicates": duplicates}
+    rows = private_rows(record_ids, writer.case_of, writer.skipped, writer.states, cases)
+    writer.finish(_manifest(task, layout, identity, writer, about_copies), rows)
     return Prepared.open(out), skipped
 
 
@@ -119,125 +120,150 @@ def _check_settings(task: Task, settings: set[str]) -> None:
     unknown = sorted(set(task.prep) - settings)
     if unknown:
         near = difflib.get_close_matches(unknown[0], settings, n=1)
-        hint = f"Did you mean {near[0]}?" if near else "Correct prep in the task file."
         raise InputError(
-            f"prep of task {task.name} takes {', '.join(sorted(settings)) or 'nothing'}.",
+            f"Unknown settings in prep of task {task.name}.",
             first_few(unknown),
-            hint,
+            (f"Did you mean {near[0]}? " if near else "")
+            + f"Its layout knows {', '.join(sorted(settings)) or 'none'}.",
         )
 
 
-def _write_cases(writer, pool, task, task_file, raw: Path, cases, how: PrepareOptions) -> None:
-    # A worker elsewhere finds a built-in task by its name, whatever its own paths are.
-    name = task.name if is_built_in(task_file) else str(task_file)
-    read = partial(_read_one, name, task, str(raw))
-    left = cases[writer.cases_done :]
-    with progress(f"preparing {task.name}", len(cases)) as advance:
-        for result in map_in_order(pool, read, left, _ahead(how)):
-            number = writer.cases_done
-            state = file_states(raw, cases[number])
-            if isinstance(result, str):
-                writer.skip(result, state)
-            else:
-                named = [
-                    _named(record, number, place, how.pseudonyms)
-                    for place, record in enumerate(result)
-                ]
-                writer.add(named, state)
-            advance(writer.cases_done)
-
-
-def _ahead(how: PrepareOptions) -> int:
-    return 1 if how.workers == 1 and not how.scheduler else 4 * max(how.workers, 4)
-
-
-def _copies(pool, task: Task, raw: Path, cases: list[Case], how: PrepareOptions) -> Copies:
-    settings, bits = task.prep.get("duplicates", {}), task.prep.get("bits", 0)
-    return find_copies(raw, cases, settings, bits, pool, _ahead(how))
-
-
-def _about(writer: ShardWriter, cases: list[Case], copies: Copies) -> dict:
-    """What the manifest says of copies; records have been named by then."""
-    names: dict[int, list[str]] = {}
-    for name, number in zip(writer.index["record_id"], writer.case_of, strict=True):
-        names.setdefault(number, []).append(name)
-    return {"duplicates": report(cases, copies, lambda number: names.get(number, []))}
-
-
-def _read_one(name_or_file: str, task: Task, raw: str, case: Case) -> list[Record] | str:
-    """Runs in a worker: the records of one source, or the reason why there are none."""
-    try:
-        module = find_layout(task, find_task_file(name_or_file))
-        return module.read_case(Path(raw), case, task) or "it gave no image"
-    except Unreadable as error:
-        return str(error)
-
-
-def _named(record: Record, number: int, place: int, pseudonyms: Pseudonyms) -> Record:
-    return dataclasses.replace(
-        record,
-        record_id=f"{number:06d}-{place:04d}",
-        patient=pseudonyms.of(record.patient),
-        group=pseudonyms.of(record.group) if record.group else "",
-    )
-
-
-def _check_patients(cases: list[Case]) -> None:
+def _check_splits(cases: list[Case]) -> None:
+    """Raises InputError if the raw data put one patient on several sides."""
     sides: dict[str, set[str]] = {}
     for case in cases:
         sides.setdefault(case.patient, set()).add(case.split)
     torn = sorted(patient for patient, splits in sides.items() if len(splits) > 1)
     if torn:
         raise InputError(
-            "Every row of a patient has the same value in the split column.",
+            "Rows of one patient have different values in the column split.",
             f"several of {first_few(torn)}",
-            "Correct the table: patients on two sides make every number too good.",
+            "Give all rows of a patient the same value: a patient on two sides makes all results "
+            "too good.",
         )
+
+
+def _identity(task: Task, layout: ModuleType, cases: list[Case], pseudonyms: Pseudonyms) -> dict:
+    """What the set depends on, for the manifest: sets with the same values are the same set."""
+    return {
+        "task": task.name,
+        "prep": prep_fingerprint(task),
+        "layout": layout_version(task, layout),
+        "sources": pseudonyms.keyed(fingerprint([case.as_json() for case in cases])),
+        "salt": pseudonyms.fingerprint,
+    }
 
 
 def _open_existing(
     out: Path, identity: dict, raw: Path, cases: list[Case], strict: bool
 ) -> tuple[Prepared, list[Skipped]]:
+    """Opens a complete set; raises InputError if it was made from other input."""
+    drop_journal(out)
     prepared = Prepared.open(out)
-    found = {key: prepared.manifest.get(key) for key in identity}
     rows = read_private(out / PRIVATE)
-    differs = [key for key in identity if found[key] != identity[key]]
-    if not differs and rows:
+    different = [IDENTITY[key] for key in identity if prepared.manifest.get(key) != identity[key]]
+    if not different and rows:
         states = {int(row["source_number"]): json.loads(row["state"]) for row in rows}
-        differs = [
+        different = [
             f"{main_file(cases[number])} has changed"
             for number, state in states.items()
             if not unchanged(raw, cases[number], state)
         ][:1]
-    if differs:
+    if different:
         raise InputError(
-            "A folder holds one prepared set.",
-            f"{out}, prepared from other input ({', '.join(differs)})",
+            "The output folder already holds another prepared set.",
+            f"{out}, prepared from other input ({', '.join(different)})",
             "Remove it if it is out of date, or prepare into another folder with "
-            "python -m data_prep.write --out DIR and name that with --data.",
+            "python -m data_prep.write --out DIR and give that folder with --data.",
         )
-    skipped = [
-        Skipped(row["source"], row["skipped_because"]) for row in rows if row["skipped_because"]
-    ]
+    skipped = [Skipped(row["source"], row["skipped_because"]) for row in rows if row["skipped_because"]]
     if strict and skipped:
         raise InputError(
-            "--strict takes a set of which every input could be read.",
+            "--strict does not allow a prepared set from which inputs were skipped.",
             first_few(f"{item.file}: {item.reason}" for item in skipped),
-            "Mend these files and prepare into another folder.",
+            "Correct or remove these files, and prepare into another folder.",
         )
     return prepared, skipped
 
 
-def _manifest(task: Task, task_file: Path, identity: dict, writer: ShardWriter, about: dict) -> dict:
+def _check_is_new(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(
+            "The output folder must be new or empty.",
+            f"{out}, which is a file or holds other files",
+            "Choose another --out folder.",
+        )
+
+
+def _write_cases(
+    writer: ShardWriter, pool: Executor, task: Task, task_file: Path, raw: Path, cases: list[Case],
+    options: PrepareOptions,
+) -> None:  # fmt: skip
+    """Reads the cases that an interrupted run left, in workers, and writes their records in order."""
+    # A worker on another machine finds a built-in task by its name, wherever mri_tf is installed.
+    task_name = task.name if is_built_in(task_file) else str(task_file)
+    read = partial(_read_case, task_name, task, str(raw))
+    with progress(f"preparing {task.name}", len(cases)) as advance:
+        remaining = cases[writer.cases_done :]
+        for result in map_in_order(pool, read, remaining, options.calls_ahead):
+            number = writer.cases_done
+            state = file_states(raw, cases[number])
+            if isinstance(result, str):
+                writer.skip(result, state)
+            else:
+                writer.add(_identified(result, number, options.pseudonyms), state)
+            advance(writer.cases_done)
+
+
+def _read_case(name_or_file: str, task: Task, raw: str, case: Case) -> list[Record] | str:
+    """Runs in a worker: the records of one case, or the reason why there are none."""
+    try:
+        layout = find_layout(task, find_task_file(name_or_file))
+        return layout.read_case(Path(raw), case, task) or "it gave no image"
+    except Unreadable as error:
+        return str(error)
+
+
+def _identified(records: list[Record], number: int, pseudonyms: Pseudonyms) -> list[Record]:
+    """The records of case `number` with their ids, and with pseudonyms where there is a salt."""
+    return [
+        dataclasses.replace(
+            record,
+            record_id=f"{number:06d}-{place:04d}",
+            patient=pseudonyms.of(record.patient),
+            group=pseudonyms.of(record.group) if record.group else "",
+        )
+        for place, record in enumerate(records)
+    ]
+
+
+def _skipped(writer: ShardWriter, cases: list[Case], task: Task, strict: bool) -> list[Skipped]:
+    """The cases that gave no record; raises InputError, and removes what was written, if too many."""
+    skipped = [Skipped(main_file(cases[number]), reason) for number, reason in writer.skipped.items()]
+    if not writer.case_of or (strict and skipped):
+        writer.abandon()
+        raise InputError(
+            "--strict writes nothing, because some inputs cannot be read."
+            if writer.case_of
+            else f"No input of task {task.name} can be read.",
+            first_few(f"{item.file}: {item.reason}" for item in skipped),
+            "Correct or remove these files.",
+        )
+    return skipped
+
+
+def _manifest(
+    task: Task, layout: ModuleType, identity: dict, writer: ShardWriter, about_copies: dict
+) -> dict:
     labels = Counter(writer.index["label"])
     return {
         "schema_version": SCHEMA_VERSION,
         **identity,
         "class_names": list(task.class_names),
         "channels": list(task.channels),
-        "operations": list(find_layout(task, task_file).OPERATIONS),
+        "operations": list(layout.OPERATIONS),
         "settings": dict(task.prep),
-        **about,
+        **about_copies,
         "versions": {"mri_tf": mri_tf.__version__, **{name: version(name) for name in LIBRARIES}},
         "counts": {
             "records": len(writer.case_of),

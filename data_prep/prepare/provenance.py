@@ -1,7 +1,7 @@
-"""Which file each record came from, and whether it is still that file: the private sidecar.
+"""The private sidecar: which file each record came from, and whether that file has changed since.
 
-`sources.private.csv` (mode 0600) is the one place that maps a record to its file and original
-patient id. What it says of a file's state tells an edited file from the one that was read.
+`sources.private.csv` (mode 0600) is the only file that maps a record to its file and original patient
+id. It also keeps the state of each file, so that an edited file is recognised.
 """
 
 import csv
@@ -18,7 +18,7 @@ PRIVATE_COLUMNS = (
 
 
 def file_states(raw: Path, case: Case) -> list:
-    """[bytes, modified (ns), SHA-256] of each file of a source; what tells it from a changed one."""
+    """[bytes, modified (ns), SHA-256] of each file of a case; [-1, 0, ""] of one that is missing."""
     states = []
     for path in case.files.values():
         try:
@@ -30,9 +30,9 @@ def file_states(raw: Path, case: Case) -> list:
 
 
 def unchanged(raw: Path, case: Case, state: list) -> bool:
-    """Whether a source's files are those that were read, by the `file_states` of then.
+    """Whether a case's files are as they were when `file_states` gave `state`.
 
-    Contents are compared only where the time of change differs.
+    Contents are compared only where the time of modification differs.
     """
     for path, (size, modified, digest) in zip(case.files.values(), state, strict=True):
         try:
@@ -48,15 +48,13 @@ def unchanged(raw: Path, case: Case, state: list) -> bool:
 
 
 def private_rows(
-    record_ids: list[str],
-    case_of: list[int],
-    skipped: dict[int, str],
-    states: list[list],
+    record_ids: list[str], case_of: list[int], skipped: dict[int, str], states: list[list],
     cases: list[Case],
-) -> list[dict]:
-    """Rows of the private sidecar: one a record, then one a source that gave none.
+) -> list[dict]:  # fmt: skip
+    """Rows of the private sidecar: one for each record, then one for each case that gave none.
 
-    `case_of` is the case's number of each record; `skipped` number -> reason.
+    `case_of` is the number of each record's case; `skipped` is number -> reason; `states` and `cases`
+    are in the order of the numbers.
     """
 
     def row(record_id: str, number: int, reason: str) -> dict:
@@ -65,14 +63,14 @@ def private_rows(
         values = (record_id, main_file(case), case.patient, number, reason, state, case.group)
         return dict(zip(PRIVATE_COLUMNS, values, strict=True))
 
-    read = zip(record_ids, case_of, strict=True)
-    return [row(record_id, number, "") for record_id, number in read] + [
-        row("", number, reason) for number, reason in skipped.items()
+    return [
+        *(row(record_id, number, "") for record_id, number in zip(record_ids, case_of, strict=True)),
+        *(row("", number, reason) for number, reason in skipped.items()),
     ]
 
 
 def read_private(path: Path) -> list[dict]:
-    """Rows of the private sidecar; none where it was left behind when the set was shared."""
+    """Rows of the private sidecar; none where the set was shared without it."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -80,10 +78,10 @@ def read_private(path: Path) -> list[dict]:
 
 
 def write_private(path: Path, rows: list[dict]) -> None:
-    """Writes the private sidecar, readable by its owner alone."""
+    """Writes the private sidecar, readable by its owner only."""
     path.unlink(missing_ok=True)  # the mode is given only to a new file
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    # Names of files are bytes; those that are no UTF-8 come back as they were.
+    # File names are bytes: those that are not valid UTF-8 are kept as they are.
     with os.fdopen(descriptor, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.DictWriter(file, PRIVATE_COLUMNS)
         writer.writeheader()

@@ -1,4 +1,4 @@
-"""Patient ids as they are, or as salted pseudonyms; the salt stays in a file outside the set."""
+"""Patient ids as given, or replaced by salted pseudonyms; the salt stays in a file outside the set."""
 
 import hashlib
 import hmac
@@ -12,7 +12,11 @@ SHORTEST_SALT_BYTES = 16
 
 
 class Pseudonyms:
-    """Turns patient ids into pseudonyms with one salt; without a salt, ids stay as given."""
+    """Turns patient ids into pseudonyms with one salt; without a salt, ids stay as given.
+
+    >>> Pseudonyms().of("P1"), Pseudonyms(b"sixteen bytes ok").of("P1")
+    ('P1', 'p-ac2245d11f82')
+    """
 
     def __init__(self, salt: bytes = b""):
         self._salt = salt
@@ -24,41 +28,41 @@ class Pseudonyms:
         return "p-" + hmac.new(self._salt, patient.encode(), hashlib.sha256).hexdigest()[:12]
 
     def keyed(self, digest: str) -> str:
-        """A digest of ids, keyed with the salt: without it nobody can try ids against it."""
+        """A digest of ids, keyed with the salt, so that ids cannot be guessed and tried without it."""
         if not self._salt:
             return digest
         return hmac.new(self._salt, digest.encode(), hashlib.sha256).hexdigest()
 
     @property
     def fingerprint(self) -> str:
-        """Tells whether two sets used one salt, without telling the salt; empty without one."""
+        """Equal for sets with the same salt, without giving the salt away; empty without a salt."""
         return hashlib.sha256(b"mri_tf" + self._salt).hexdigest()[:16] if self._salt else ""
 
 
 def read_or_make_salt(path: Path, out: Path) -> bytes:
-    """The salt in a file, made (mode 0600) where there is none; refuses one that lies in `out`."""
+    """The salt in a file, made (mode 0600) if missing; raises InputError for one in the set `out`."""
     out = out.absolute()
     inside = {out.resolve(), out.with_name(out.name + ".partial").resolve()}
     if inside & set(path.resolve().parents):
         raise InputError(
-            "The salt lies outside the prepared set: who has both can undo the pseudonyms.",
+            "The salt must lie outside the prepared set: with both, pseudonyms can be undone.",
             path,
-            "Name a file elsewhere with --salt-file.",
+            "Choose a file elsewhere with --salt-file.",
         )
     if path.is_dir():
-        raise InputError("--salt-file names a file.", f"{path}, a folder", "Name a file in it.")
+        raise InputError("--salt-file is a folder.", path, "Add the name of a file in it.")
     if path.is_file():
         salt = path.read_bytes().strip()
         if len(salt) < SHORTEST_SALT_BYTES:
             raise InputError(
-                f"A salt has at least {SHORTEST_SALT_BYTES} bytes.",
-                f"{path} with {len(salt)}",
-                "Name another file, or one that does not exist yet: it is made.",
+                f"The salt is shorter than {SHORTEST_SALT_BYTES} bytes.",
+                f"{path} with {len(salt)} bytes",
+                "Choose another file, or one that does not exist yet: a salt is then made in it.",
             )
         return salt
     salt = secrets.token_hex(32).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Whole or not at all: half a salt would be refused for ever.
+    # Written whole or not at all: later runs would refuse half a salt.
     scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

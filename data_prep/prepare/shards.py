@@ -1,8 +1,8 @@
-"""Writes the shards of a prepared set so that a kill at any moment loses at most one source.
+"""Writes the shards of a prepared set so that a kill at any moment loses at most one case.
 
-Everything goes to `<out>.partial`: shards are appended to, and after each source one line of a
-journal says what was written up to which byte. A rerun cuts the last shard at the journal's last
-whole line and goes on; the folder gets its final name when all is done.
+Everything goes to `<out>.partial`: records are appended to shards, and after each case a line of a
+journal says what was written, up to which byte. A rerun cuts the last shard where the journal's last
+whole line ends and continues; the folder gets its final name when all is written.
 """
 
 import errno
@@ -27,23 +27,27 @@ JOURNAL = "journal.jsonl"
 
 
 class ShardWriter:
-    """Appends the records of sources, in order, to `<out>.partial` and its journal."""
+    """Appends the records of cases, in order, to `<out>.partial` and its journal.
+
+    Args:
+        out: folder of the set, made by `finish`.
+        identity: JSON; what an interrupted run wrote is kept only if it had the same.
+        unchanged: whether the files of a case (number, state) are still those that were read.
+        shard_bytes: size at which the next shard begins.
+    """
 
     def __init__(
-        self,
-        out: Path,
-        identity: dict,
-        unchanged: Callable[[int, list], bool],
+        self, out: Path, identity: dict, unchanged: Callable[[int, list], bool],
         shard_bytes: int = SHARD_BYTES,
-    ):
+    ):  # fmt: skip
         self.out, self.shard_bytes = Path(out).absolute(), shard_bytes
         self.partial = self.out.with_name(self.out.name + ".partial")
         self.index: dict[str, list] = {column: [] for column in INDEX_COLUMNS}
-        self.skipped: dict[int, str] = {}  # source -> reason
-        self.case_of: list[int] = []  # of each record
+        self.skipped: dict[int, str] = {}  # number of a case -> reason
+        self.case_of: list[int] = []  # number of each record's case
         self.record_form: dict = {}  # shape, dtype and mask of every record
         self.cases_done = 0
-        self.states: list[list] = []  # of each source's files, to see later whether they changed
+        self.states: list[list] = []  # of each case's files, to see later whether they changed
         self._shard_sizes: list[int] = []
         self.partial.mkdir(parents=True, exist_ok=True)
         self._journal = (self.partial / JOURNAL).open("a+b")
@@ -52,9 +56,9 @@ class ShardWriter:
         self._continue(identity_line, unchanged)
 
     def add(self, records: list[Record], state: list) -> None:
-        """Writes the records of the next source; each needs its record_id.
+        """Writes the records of the next case; each needs its record_id.
 
-        `state` is JSON that tells the source's files from changed ones.
+        `state` is JSON, by which `unchanged` recognises the case's files.
         """
         frames = [_framed(encode_example(record), self.partial) for record in records]
         if not self._shard_sizes or self._shard_sizes[-1] >= self.shard_bytes:
@@ -69,21 +73,17 @@ class ShardWriter:
             offset += len(frame)
         with (self.partial / shard_name(shard)).open("ab") as file:
             file.write(b"".join(frames))
-        line = {"rows": rows, "shard": shard, "end": offset, "form": self.record_form}
-        self._note({**line, "state": state})
-        self._keep({**line, "state": state})
+        form = self.record_form
+        self._note({"rows": rows, "shard": shard, "end": offset, "form": form, "state": state})
 
     def skip(self, reason: str, state: list) -> None:
-        """Notes that the next source gave no record."""
+        """Notes that the next case gave no record."""
         self._note({"skipped": reason, "state": state})
-        self._keep({"skipped": reason, "state": state})
 
     def finish(self, manifest: dict, private_rows: list[dict]) -> None:
-        """Writes manifest and private sidecar and gives the folder its final name."""
-        shards = [
-            {"file": shard_name(shard), "bytes": size}
-            for shard, size in enumerate(self._shard_sizes)
-        ]
+        """Writes the manifest and the private sidecar and gives the folder its final name."""
+        sizes = enumerate(self._shard_sizes)
+        shards = [{"file": shard_name(shard), "bytes": size} for shard, size in sizes]
         whole = {**manifest, **self.record_form, "shards": shards, "index": self.index}
         write_private(self.partial / PRIVATE, private_rows)
         (self.partial / MANIFEST).write_text(json.dumps(whole, indent=1), encoding="utf-8")
@@ -92,10 +92,10 @@ class ShardWriter:
                 os.fsync(opened.fileno())
         os.rename(self.partial, self.out)
         drop_journal(self.out)
-        self._journal.close()  # and with it the lock
+        self._journal.close()  # which releases the lock
 
     def abandon(self) -> None:
-        """Removes what was written; for --strict."""
+        """Removes what was written."""
         self._journal.close()
         shutil.rmtree(self.partial, ignore_errors=True)
 
@@ -104,14 +104,18 @@ class ShardWriter:
             fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InputError(
-                "One process prepares a set.", f"{self.out}, in use", "Wait, or name another --out."
-            ) from None
+                "Another process is preparing this set.", self.out,
+                "Wait until it ends, or choose another --out folder.",
+            ) from None  # fmt: skip
 
     def _note(self, line: dict) -> None:
+        """Writes a line of the journal and keeps what it says."""
         self._journal.write(json.dumps(line).encode() + b"\n")
         self._journal.flush()
+        self._keep(line)
 
     def _keep(self, line: dict) -> None:
+        """Keeps what a line of the journal says, of this run or of the one that it continues."""
         self.states.append(line["state"])
         if "skipped" in line:
             self.skipped[self.cases_done] = line["skipped"]
@@ -134,15 +138,15 @@ class ShardWriter:
             "has_mask": record.mask is not None,
         }
         if self.record_form and self.record_form != form:
-            raise AssertionError(f"a prep module changed its records: {self.record_form}, {form}")
+            raise AssertionError(f"the layout changed the form of records: {self.record_form}, {form}")
         self.record_form = form
 
     def _continue(self, identity_line: bytes, unchanged: Callable[[int, list], bool]) -> None:
-        """Takes over what an interrupted run wrote for the same inputs, as far as it is whole.
+        """Keeps what an interrupted run wrote for the same identity, as far as it is intact.
 
-        A power cut may have torn journal or shards anywhere: what follows the first line that
-        cannot be read, whose records do not have their checksums, or whose source has other
-        files now (by `unchanged(source, state)`), is written again.
+        A power cut may have torn the journal or the shards anywhere. So everything is written again
+        from the first line on that cannot be read, whose records do not match their checksums, or whose
+        case has other files now.
         """
         self._journal.seek(0)
         lines = self._journal.read().splitlines(keepends=True)
@@ -157,9 +161,9 @@ class ShardWriter:
                     break
                 self._keep(values)
                 kept_bytes += len(line)
-        self._journal.truncate(kept_bytes)  # cut, not rewritten: a kill here loses nothing
+        self._journal.truncate(kept_bytes)  # not written anew: a kill here loses nothing
         if not kept_bytes:
-            self._journal.write(identity_line)  # opened to append: writes go to the end
+            self._journal.write(identity_line)  # goes to the end, as the file is open for appending
             self._journal.flush()
         for file in self.partial.iterdir():
             shard = int(file.stem.partition("-")[2]) if file.name.startswith("records-") else -1
@@ -180,14 +184,14 @@ class ShardWriter:
                 opened.seek(values["offset"])
                 frame = opened.read(FRAME_HEAD_BYTES + values["length"] + FRAME_TAIL_BYTES)
                 data = frame[FRAME_HEAD_BYTES:-FRAME_TAIL_BYTES]
-                # The frame's own checksums too: a file may be torn within the last of them.
+                # The checksums in the frame too: a file may be torn within the last of them.
                 if zlib.crc32(data) != values["crc32"] or _framed(data, self.partial) != frame:
                     return False
         return True
 
 
 def drop_journal(out: Path) -> None:
-    """Removes the journal from a whole set, where a kill just after its renaming leaves it."""
+    """Removes the journal of a complete set; a kill just after its renaming leaves it behind."""
     (out / JOURNAL).unlink(missing_ok=True)
 
 
@@ -206,7 +210,7 @@ def shard_name(shard: int) -> str:
 
 
 def _framed(data: bytes, folder: Path) -> bytes:
-    """Data as TFRecord bytes (length, checksums, data), made by TensorFlow's own writer."""
+    """Data as TFRecord bytes (length, checksums, data), made by TensorFlow's writer."""
     import tensorflow as tf
 
     scratch = folder / "frame.tmp"

@@ -265,7 +265,7 @@ def test_a_mask_named_on_the_command_line_is_as_good_as_one_in_the_folder(asked,
     for name, values in by_folder.items():
         np.testing.assert_array_equal(values, by_flag[name])
     assert 1 <= by_flag["slices"].shape[1] < 40
-    assert "name it with --mask" in _fails(capsys, "--model", ".", "--input", image)
+    assert "give one with --mask" in _fails(capsys, "--model", ".", "--input", image)
 
 
 def test_an_empty_mask_is_a_reason_and_a_tumour_that_is_not_found_is_said(asked, tmp_path, capsys):

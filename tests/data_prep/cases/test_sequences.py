@@ -1,4 +1,4 @@
-"""A task's rule finds its sequences among the series of a study, in whatever order they come."""
+"""A task's rule finds its sequences among the series of a case, in whatever order they come."""
 
 import dataclasses
 import shutil
@@ -37,7 +37,7 @@ def _series(label: str, description: str, tr_ms=None, te_ms=None, agent=False, s
     return Series(label, description, facts)
 
 
-STUDY = [
+SERIES = [
     _series("a", "Ax T1", 500, 9.5),
     _series("b", "Ax T1 +C", 500, 9.5, agent=True),
     _series("c", "Ax T2 FSE", 4000, 92),
@@ -49,20 +49,20 @@ STUDY = [
 
 def _chosen(candidates, rules=RULES) -> dict[str, str]:
     choice = choose_sequences(candidates, rules)
-    assert set(choice.found) | set(choice.missing) == set(rules)
-    assert sorted([*choice.found.values(), *choice.left_out]) == list(range(len(candidates)))
-    return {name: candidates[number].label for name, number in choice.found.items()}
+    assert set(choice.chosen) | set(choice.missing) == set(rules)
+    assert sorted([*choice.chosen.values(), *choice.left_out]) == list(range(len(candidates)))
+    return {name: candidates[number].label for name, number in choice.chosen.items()}
 
 
 EXPECTED = {"t1": "a", "t1ce": "b", "t2": "c", "flair": "d"}
 
 
-@given(st.permutations(STUDY))
+@given(st.permutations(SERIES))
 def test_the_order_of_the_series_does_not_matter(candidates):
     assert _chosen(candidates) == EXPECTED
 
 
-@given(st.permutations(STUDY))
+@given(st.permutations(SERIES))
 def test_without_descriptions_the_agent_and_the_numbers_tell_the_sequences(candidates):
     blank = [dataclasses.replace(item, description="") for item in candidates]
     rules = {**RULES, "t1": {**RULES["t1"], "slices": (10, 400)}}
@@ -75,51 +75,51 @@ def test_a_description_is_surer_than_numbers():
 
 
 def test_a_missing_agent_is_believed_where_the_description_says_otherwise():
-    study = [_series("a", "T1", 500, 9), _series("b", "T1 post gd", 500, 9)]
-    assert _chosen(study) == {"t1": "a", "t1ce": "b"}
+    candidates = [_series("a", "T1", 500, 9), _series("b", "T1 post gd", 500, 9)]
+    assert _chosen(candidates) == {"t1": "a", "t1ce": "b"}
 
 
 def test_a_named_agent_is_never_overlooked():
-    study = [_series("a", "T1", 500, 9, agent=True)]
-    choice = choose_sequences(study, RULES)
+    candidates = [_series("a", "T1", 500, 9, agent=True)]
+    choice = choose_sequences(candidates, RULES)
     assert "t1" in choice.missing
     # TR, TE and agent are those of the sequence after contrast.
-    assert choice.found == {"t1ce": 0}
+    assert choice.chosen == {"t1ce": 0}
     rules = {"t1": RULES["t1"]}
-    assert "described as t1, but has a contrast agent" in choose_sequences(study, rules).left_out[0]
+    assert "described as t1, but has a contrast agent" in choose_sequences(candidates, rules).left_out[0]
 
 
 def test_one_series_is_never_two_sequences():
-    study = [_series("a", "T1", 500, 9)]
+    candidates = [_series("a", "T1", 500, 9)]
     rules = {"t1": dict(description=("t1",)), "t1ce": dict(description=("t1",), contrast=True)}
-    assert choose_sequences(study, rules).missing == ("t1ce",)
+    assert choose_sequences(candidates, rules).missing == ("t1ce",)
     rules = {"t1": dict(description=("t1",)), "anatomy": dict(description=("t1",))}
     with pytest.raises(Unreadable, match="t1: a; anatomy: a"):
-        choose_sequences(study, rules)
+        choose_sequences(candidates, rules)
 
 
 def test_a_series_that_is_the_only_one_of_a_sequence_is_no_candidate_for_another():
     rules = {"t2": dict(description=("t2",)), "flair": dict(description=("flair",))}
-    assert _chosen([STUDY[3], STUDY[2]], rules) == {"t2": "c", "flair": "d"}
+    assert _chosen([SERIES[3], SERIES[2]], rules) == {"t2": "c", "flair": "d"}
 
 
 def test_numbers_narrow_several_series_of_one_description():
-    study = [_series("a", "Ax T2", 4000, 92), _series("b", "Ax T2", 9000, 12)]
-    assert _chosen(study) == {"t2": "a"}
+    candidates = [_series("a", "Ax T2", 4000, 92), _series("b", "Ax T2", 9000, 12)]
+    assert _chosen(candidates) == {"t2": "a"}
 
 
 def test_several_that_fit_are_listed_by_their_labels_and_not_by_descriptions():
-    study = [_series("x/1.dcm (TR 500 ms)", "T1 of Zebedee", 500, 9), _series("y/1.dcm", "T1", 500, 9)]
+    first = _series("x/1.dcm (TR 500 ms)", "T1 of Zebedee", 500, 9)
     with pytest.raises(Unreadable) as refused:
-        choose_sequences(study, RULES)
+        choose_sequences([first, _series("y/1.dcm", "T1", 500, 9)], RULES)
     assert "t1: x/1.dcm (TR 500 ms), y/1.dcm" in str(refused.value)
     assert "Zebedee" not in str(refused.value)
 
 
 def test_missing_sequences_are_named_and_the_rest_has_reasons():
     bone = _series("g", "CT bone", 30_000, 1)
-    choice = choose_sequences([STUDY[2], STUDY[5], bone], RULES)
-    assert choice.found == {"t2": 0} and choice.missing == ("t1", "t1ce", "flair")
+    choice = choose_sequences([SERIES[2], SERIES[5], bone], RULES)
+    assert choice.chosen == {"t2": 0} and choice.missing == ("t1", "t1ce", "flair")
     assert choice.left_out == {
         1: "its description fits no sequence, and its header gives no TR or TE",
         2: "its description fits no sequence, nor do TR 30000 ms, TE 1 ms with no contrast agent "
@@ -128,8 +128,8 @@ def test_missing_sequences_are_named_and_the_rest_has_reasons():
 
 
 def test_numbers_alone_may_take_a_localizer_for_a_sequence_unless_the_rule_counts_slices():
-    assert _chosen([STUDY[4]]) == {"t1": "e"}
-    assert _chosen([STUDY[4]], {"t1": {**RULES["t1"], "slices": (10, 400)}}) == {}
+    assert _chosen([SERIES[4]]) == {"t1": "e"}
+    assert _chosen([SERIES[4]], {"t1": {**RULES["t1"], "slices": (10, 400)}}) == {}
 
 
 def test_too_few_slices_are_never_a_sequence():
@@ -157,7 +157,7 @@ def test_a_rule_that_cannot_be_used_is_one_line(rule, named):
     assert named in str(refused.value)
 
 
-# The real study
+# A real case
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def _assert_four_found(folder) -> None:
     assert len(found) == 5 and not found.refused
     choice = choose_sequences(found.series, RULES)
     assert not choice.missing
-    for name, number in choice.found.items():
+    for name, number in choice.chosen.items():
         assert found.series[number].description == DESCRIPTIONS[name]
         volume = found[number]
         assert volume.array.shape == (280, 320, 22)
@@ -205,7 +205,7 @@ def test_no_description_and_still_four_sequences(brain):
     blank = [dataclasses.replace(item, description="") for item in find_series(brain).series]
     choice = choose_sequences(blank, RULES)
     named = find_series(brain).series
-    assert {name: named[number].description for name, number in choice.found.items()} == DESCRIPTIONS
+    assert {name: named[number].description for name, number in choice.chosen.items()} == DESCRIPTIONS
 
 
 def test_simpleitk_finds_the_real_series_at_the_same_place(brain):

@@ -1,4 +1,4 @@
-"""What --input may name: files, folders, tables; each study found once, under a name of its own."""
+"""What --input may name: files, folders, tables; each case is found once, with a name that differs."""
 
 from pathlib import Path
 
@@ -36,15 +36,15 @@ def _touch(folder: Path, *names: str) -> Path:
 
 
 def _found(module, task, *paths: Path, mask=None) -> list[tuple[str, dict]]:
-    studies = list_cases_to_predict(module, list(paths), task, mask)
-    assert all(one.case.to_predict and not one.case.label for one in studies)
+    items = list_cases_to_predict(module, list(paths), task, mask)
+    assert all(item.case.to_predict and not item.case.label for item in items)
     return [
-        (one.name, {role: str(one.raw / path) for role, path in one.case.files.items()})
-        for one in studies
+        (item.name, {role: str(item.raw / path) for role, path in item.case.files.items()})
+        for item in items
     ]
 
 
-def test_a_source_to_predict_is_no_other_source_to_a_prepared_set():
+def test_a_prepared_set_is_keyed_alike_for_cases_with_and_without_to_predict():
     assert Case("p", {}, to_predict=True).as_json() == Case("p", {}).as_json()
 
 
@@ -77,9 +77,9 @@ def test_a_patient_s_images_are_together_by_table_or_by_folder(tmp_path):
     task = with_values(_task("sax_levels"), {"bag": dict(pooling="mean")})
     _touch(tmp_path / "one/p", "1.png", "2.png")
     _touch(tmp_path / "two/p", "1.png")
-    studies = list_cases_to_predict(cases_table, [tmp_path / "one", tmp_path / "two"], task)
-    assert [one.patient for one in studies[:2]] == [str(tmp_path / "one/p")] * 2
-    assert studies[2].patient == str(tmp_path / "two/p")  # of the same name, and another patient
+    items = list_cases_to_predict(cases_table, [tmp_path / "one", tmp_path / "two"], task)
+    assert [item.patient for item in items[:2]] == [str(tmp_path / "one/p")] * 2
+    assert items[2].patient == str(tmp_path / "two/p")  # of the same name, and another patient
     (tmp_path / "list.csv").write_text(
         "image,patient_id\none/p/1.png,A\none/p/2.png,B\ntwo/p/1.png,A\none/p/1.png,\n"
     )
@@ -87,18 +87,18 @@ def test_a_patient_s_images_are_together_by_table_or_by_folder(tmp_path):
     assert listed[0].patient == listed[2].patient != listed[1].patient and not listed[3].patient
 
 
-# ---- volumes and studies
+# ---- volumes and folders
 
 
 def test_volumes_are_found_in_their_folder_of_the_raw_layout_too(tmp_path):
     raw = _touch(tmp_path / "raw", "images/b.nii.gz", "images/a.nii", "labels/a.nii", "images/x.txt")
     task = _task("hippocampus")
-    wanted = [("raw/images/a.nii", {"t1": str(raw / "images/a.nii")}),
+    expected = [("raw/images/a.nii", {"t1": str(raw / "images/a.nii")}),
               ("raw/images/b.nii.gz", {"t1": str(raw / "images/b.nii.gz")})]  # fmt: skip
-    assert _found(labelled_volumes, task, raw) == wanted
+    assert _found(labelled_volumes, task, raw) == expected
     inside = _found(labelled_volumes, task, raw / "images")
-    assert [files for _, files in inside] == [files for _, files in wanted]
-    assert _found(labelled_volumes, task, raw / "images/b.nii.gz") == [("b.nii.gz", wanted[1][1])]
+    assert [files for _, files in inside] == [files for _, files in expected]
+    assert _found(labelled_volumes, task, raw / "images/b.nii.gz") == [("b.nii.gz", expected[1][1])]
     (raw / "some.csv").write_text("patient_id\nb\nmissing\n")
     listed = _found(labelled_volumes, task, raw / "some.csv")
     assert [Path(files["t1"]).name for _, files in listed] == ["b.nii.gz", "missing.nii.gz"]
@@ -114,7 +114,7 @@ def test_a_manual_segmentation_beside_the_sequences_is_not_looked_at(tmp_path):
     own = _touch(tmp_path, "m.nii") / "m.nii"
     ((_, files),) = _found(brats, task, raw / "HGG/c1", mask=own)
     assert files["seg"] == str(own)
-    with pytest.raises(InputError, match="--mask goes with one study"):
+    with pytest.raises(InputError, match="--mask is the tumour mask of a single case"):
         _found(brats, task, raw, mask=own)
 
 
@@ -149,13 +149,13 @@ def test_folders_of_several_patients_are_told_by_their_headers(tmp_path):
     (listed,) = list_cases_to_predict(patients, [tmp_path / "raw"], task)
     assert listed.name == "raw/two" and len(listed.case.files) == 6
     (tmp_path / "raw" / "patients.csv").write_text("patient_id,folder\nX,../../x\n")
-    with pytest.raises(InputError, match="lies beside it"):
+    with pytest.raises(InputError, match="only name files and folders beside it"):
         list_cases_to_predict(patients, [tmp_path / "raw"], task)
     (alone,) = list_cases_to_predict(patients, [tmp_path / "raw/one"], task)
     assert alone.name == "one" and "id-one" not in repr(found)
 
 
-def test_the_unlabelled_folder_of_the_radiogenomic_set_is_one_study_a_patient(tmp_path):
+def test_the_unlabelled_folder_of_the_radiogenomic_set_is_one_case_for_each_patient(tmp_path):
     raw = _touch(tmp_path / "raw", "train/00001/T1w/1.dcm", "test/00007/T1w/1.dcm", "test/00002/FLAIR/1")
     task = _task("mgmt")
     for path in (raw, raw / "test"):
@@ -178,28 +178,28 @@ def test_the_unlabelled_folder_of_the_radiogenomic_set_is_one_study_a_patient(tm
 @pytest.mark.parametrize(
     "module, name, rule",
     [
-        (cases_table, "sax_levels", "holds images"),
-        (labelled_volumes, "hippocampus", "holds NIfTI files"),
+        (cases_table, "sax_levels", "holds no images"),
+        (labelled_volumes, "hippocampus", "holds no NIfTI files"),
         (brats, "glioma_grading", "A case is a folder"),
         (sequence_folders, "lgg_grade", "A patient is a folder"),
         (meningioma, "meningioma_grading", "A patient is a folder"),
     ],
 )
-def test_a_folder_without_studies_is_refused(tmp_path, module, name, rule):
+def test_a_folder_without_cases_is_refused(tmp_path, module, name, rule):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=rule):
         _found(module, _task(name), tmp_path / "empty")
-    with pytest.raises(InputError, match="that exist"):
+    with pytest.raises(InputError, match="does not exist"):
         _found(module, _task(name), tmp_path / "nowhere")
 
 
 def test_a_table_cannot_lead_elsewhere(tmp_path):
     (tmp_path / "t.csv").write_text("patient_id\n../../etc/passwd\n")
-    with pytest.raises(InputError, match="lies beside it"):
+    with pytest.raises(InputError, match="only name files and folders beside it"):
         _found(labelled_volumes, _task("hippocampus"), tmp_path / "t.csv")
 
 
-def test_a_prep_file_of_a_user_s_own_is_asked_for_its_raw_folder(tmp_path):
+def test_a_layout_without_cases_to_predict_lists_those_of_a_raw_folder(tmp_path):
     class Own:
         @staticmethod
         def list_cases(raw, task):
@@ -208,7 +208,7 @@ def test_a_prep_file_of_a_user_s_own_is_asked_for_its_raw_folder(tmp_path):
     (tmp_path / "raw").mkdir()
     (one,) = list_cases_to_predict(Own, [tmp_path / "raw"], _task("sax_levels"))
     assert one.name == "a.png" and one.case.to_predict
-    with pytest.raises(InputError, match="takes its raw folder"):
+    with pytest.raises(InputError, match="reads whole raw folders only"):
         list_cases_to_predict(Own, [_touch(tmp_path, "x.png") / "x.png"], _task("sax_levels"))
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import gzip
-import io
 import zlib
 
 import nibabel
@@ -25,6 +24,7 @@ SHAPE = (10, 14, 6)  # x, y, z
 SPACING = (2.0, 1.0, 3.0)
 ORIGIN = (-7.0, 11.0, -40.0)
 AFFINE = np.array([[2, 0, 0, -7], [0, 1, 0, 11], [0, 0, 3, -40], [0, 0, 0, 1.0]])
+LABELLED = Case("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
 ORDERS = ("RAS", "LPS", "PIR", "SAL", "ILP")
 
 
@@ -51,9 +51,7 @@ def _height_mm(z: int) -> float:
 
 def _slices(raw, array: np.ndarray, order: str, heights, grid=(24, 20)):
     _save(raw / "volumes" / "p.nii.gz", array, order)
-    case = Case(
-        "p", {"volume": "volumes/p.nii.gz"}, slices=tuple((h, "aortic_arch") for h in heights)
-    )
+    case = Case("p", {"volume": "volumes/p.nii.gz"}, slices=tuple((h, "aortic_arch") for h in heights))
     return volumes_with_levels.read_case(raw, case, _task("cardiac_levels", grid))
 
 
@@ -65,9 +63,8 @@ def test_a_file_of_any_axis_order_gives_the_slices_of_ras(tmp_path, order):
     heights = [_height_mm(z) for z in range(SHAPE[2] - 1, -1, -1)]
     expected = _slices(tmp_path / "ras", _noise(), "RAS", heights)
     found = _slices(tmp_path / order, _noise(), order, heights)
-    assert nibabel.aff2axcodes(nibabel.load(tmp_path / order / "volumes/p.nii.gz").affine) == tuple(
-        order
-    )
+    stored = nibabel.load(tmp_path / order / "volumes/p.nii.gz")
+    assert nibabel.aff2axcodes(stored.affine) == tuple(order)
     assert len({record.image.tobytes() for record in expected}) == SHAPE[2]
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
@@ -78,16 +75,12 @@ def test_a_file_of_any_axis_order_gives_the_slices_of_ras(tmp_path, order):
 def test_images_and_label_maps_of_any_axis_order_stay_together(tmp_path, order):
     labels = np.random.default_rng(1).integers(0, 17, SHAPE).astype(np.uint8)
     found = []
-    for name, volume_order, label_order in (
-        ("a", "RAS", "RAS"),
-        ("b", order, order),
-        ("c", "RAS", order),
-    ):
-        _save(tmp_path / name / "volumes" / "p.nii.gz", _noise(), volume_order)
-        _save(tmp_path / name / "labels" / "p.nii.gz", labels, label_order)
-        case = Case("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
+    for volume_order, label_order in (("RAS", "RAS"), (order, order), ("RAS", order)):
+        raw = tmp_path / f"{volume_order}-{label_order}"
+        _save(raw / "volumes" / "p.nii.gz", _noise(), volume_order)
+        _save(raw / "labels" / "p.nii.gz", labels, label_order)
         task = _task("cardiac_structures", (24, 20))
-        found.append(labelled_slices.read_case(tmp_path / name, case, task))
+        found.append(labelled_slices.read_case(raw, LABELLED, task))
     for records in zip(*found, strict=True):
         for record in records[1:]:
             np.testing.assert_array_equal(record.image, records[0].image)
@@ -131,8 +124,7 @@ def test_slices_come_head_first(tmp_path):
     array = np.zeros(SHAPE, np.int16) + 100 * np.arange(SHAPE[2], dtype=np.int16)
     _save(tmp_path / "volumes" / "p.nii.gz", array, "PIR")
     _save(tmp_path / "labels" / "p.nii.gz", np.zeros(SHAPE, np.uint8), "LPS")
-    case = Case("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
-    records = labelled_slices.read_case(tmp_path, case, _task("cardiac_structures", (12, 12)))
+    records = labelled_slices.read_case(tmp_path, LABELLED, _task("cardiac_structures", (12, 12)))
     assert [int(record.image[6, 6, 0]) for record in records] == [500, 400, 300, 200, 100, 0]
     heights = [record.affine[2, 3] for record in records]
     assert heights == pytest.approx([_height_mm(z) for z in (5, 4, 3, 2, 1, 0)])
@@ -343,11 +335,9 @@ def test_a_header_that_claims_an_enormous_volume_is_a_reason(tmp_path):
 def test_scaled_values_of_the_header_are_applied(tmp_path):
     image = nibabel.Nifti1Image(_noise(), AFFINE)
     image.header.set_slope_inter(0.5, -10)
-    buffer = io.BytesIO(image.to_bytes())
-    (tmp_path / "p.nii").write_bytes(buffer.getvalue())
-    np.testing.assert_allclose(
-        read_nifti(tmp_path / "p.nii").array, nibabel.load(tmp_path / "p.nii").get_fdata()
-    )
+    (tmp_path / "p.nii").write_bytes(image.to_bytes())
+    expected = nibabel.load(tmp_path / "p.nii").get_fdata()
+    np.testing.assert_allclose(read_nifti(tmp_path / "p.nii").array, expected)
 
 
 @pytest.mark.parametrize(("stored", "expected"), [(40_000, 32_767), (-70_000, -32_768)])
@@ -363,9 +353,8 @@ def test_a_label_map_on_another_grid_of_the_same_shape_is_a_reason(tmp_path):
     shifted[:3, 3] += 30
     _save(tmp_path / "volumes" / "p.nii.gz", _noise())
     _save(tmp_path / "labels" / "p.nii.gz", np.zeros(SHAPE, np.uint8), affine=shifted)
-    case = Case("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
     with pytest.raises(Unreadable):
-        labelled_slices.read_case(tmp_path, case, _task("cardiac_structures", (12, 12)))
+        labelled_slices.read_case(tmp_path, LABELLED, _task("cardiac_structures", (12, 12)))
 
 
 @pytest.mark.parametrize(("degrees", "taken"), [(0.0, True), (0.01, True), (0.4, False)])
@@ -375,10 +364,9 @@ def test_a_label_map_turned_so_little_that_only_far_voxels_miss_is_a_reason(tmp_
     turned[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     _save(tmp_path / "volumes" / "p.nii.gz", np.zeros(shape, np.int16), affine=np.eye(4))
     _save(tmp_path / "labels" / "p.nii.gz", np.zeros(shape, np.uint8), affine=turned)
-    case = Case("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
     expected = contextlib.nullcontext() if taken else pytest.raises(Unreadable, match="not aligned with")
     with expected:
-        labelled_slices.read_case(tmp_path, case, _task("cardiac_structures", (12, 12)))
+        labelled_slices.read_case(tmp_path, LABELLED, _task("cardiac_structures", (12, 12)))
 
 
 @pytest.mark.parametrize(
@@ -389,11 +377,10 @@ def test_a_label_map_with_a_value_that_is_no_label_is_a_reason(tmp_path, value, 
     labels[1, 2, 3] = value
     _save(tmp_path / "volumes" / "p.nii.gz", _noise())
     _save(tmp_path / "labels" / "p.nii.gz", labels)
-    case = Case("p", {"volume": "volumes/p.nii.gz", "labels": "labels/p.nii.gz"})
     task = _task("cardiac_structures", (12, 12))
     with pytest.raises(Unreadable, match=reason):
-        labelled_slices.read_case(tmp_path, case, task)
-    missing = dataclasses.replace(case, files={**case.files, "volume": "volumes/q.nii.gz"})
+        labelled_slices.read_case(tmp_path, LABELLED, task)
+    missing = dataclasses.replace(LABELLED, files={**LABELLED.files, "volume": "volumes/q.nii.gz"})
     with pytest.raises(Unreadable, match="does not exist"):
         labelled_slices.read_case(tmp_path, missing, task)
 

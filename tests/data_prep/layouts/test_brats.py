@@ -58,7 +58,7 @@ def test_every_layout_gives_the_same_images_and_whole_tumours(layouts, layout):
 
 
 def test_2021_has_no_grades_and_says_so(layouts):
-    with pytest.raises(InputError, match="BraTS 2021 gives none") as refused:
+    with pytest.raises(InputError, match="BraTS 2021 has no grades") as refused:
         list_cases(layouts["2021"], GRADING)
     assert "BraTS2021_00000" in str(refused.value)
     assert len(list_cases(layouts["2021"], TUMOUR)) == PATIENTS
@@ -113,5 +113,5 @@ def test_uncompressed_files_and_a_misnamed_label_file(copy, tmp_path):
 
 def test_a_folder_without_cases_is_refused(tmp_path):
     (tmp_path / "HGG").mkdir()
-    with pytest.raises(InputError, match="holds BraTS cases"):
+    with pytest.raises(InputError, match="holds no BraTS cases"):
         list_cases(tmp_path, GRADING)

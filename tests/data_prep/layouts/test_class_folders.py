@@ -39,8 +39,8 @@ def picture(seed: int, side: int = 64) -> Image.Image:
 
 
 @pytest.fixture
-def own(tmp_path):
-    """A user's own task file and raw folder: 12 pictures, 1 copy."""
+def home(tmp_path):
+    """A user's task file and raw folder: 12 pictures, 1 copy."""
     (tmp_path / "thirds.py").write_text(TASK_FILE, encoding="utf-8")
     raw = tmp_path / "raw"
     for number in range(12):
@@ -51,25 +51,25 @@ def own(tmp_path):
     return tmp_path
 
 
-def prepared(own, how=ONE_PROCESS, out="out"):
-    file = own / "thirds.py"
-    return prepare(load_task(file), file, own / "raw", own / out, how)
+def prepared(home, options=ONE_PROCESS, out="out"):
+    file = home / "thirds.py"
+    return prepare(load_task(file), file, home / "raw", home / out, options)
 
 
-def test_a_task_file_that_names_its_layout_is_enough(own):
-    found, skipped = prepared(own)
+def test_a_task_file_that_names_its_layout_is_enough(home):
+    found, skipped = prepared(home)
     assert len(found) == 13 and not skipped
     assert not found.patients_known
     np.testing.assert_array_equal(np.bincount(found.labels), [5, 4, 4])
     assert len(set(found.groups)) == 12
-    sides = choose_sides(found, load_task(own / "thirds.py"), SplitOptions(None, None, None, 0))
+    sides = choose_sides(found, load_task(home / "thirds.py"), SplitOptions(None, None, None, 0))
     assert sides.mode == "group"
     groups = [set(found.groups[side]) for side in sides.records]
     assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
 
 
-def test_no_file_name_is_in_the_set_but_in_the_private_sidecar(own):
-    found, _ = prepared(own)
+def test_no_file_name_is_in_the_set_but_in_the_private_sidecar(home):
+    found, _ = prepared(home)
     for file in found.folder.iterdir():
         if file.name != PRIVATE:
             assert b"again" not in file.read_bytes()
@@ -79,9 +79,9 @@ def test_no_file_name_is_in_the_set_but_in_the_private_sidecar(own):
     assert twins[0] == twins[1] != ""
 
 
-def test_a_copy_in_another_class_is_listed_by_its_records(own, capsys):
-    picture(0).save(own / "raw" / "mid" / "torn.png")
-    found, _ = prepared(own)
+def test_a_copy_in_another_class_is_listed_by_its_records(home, capsys):
+    picture(0).save(home / "raw" / "mid" / "torn.png")
+    found, _ = prepared(home)
     across = json.loads((found.folder / "manifest.json").read_text())["duplicates"]["across_classes"]
     rows = {row["record_id"]: row["source"] for row in csv.DictReader((found.folder / PRIVATE).open())}
     assert [{rows[name] for name in names} for names in across] == [
@@ -90,33 +90,33 @@ def test_a_copy_in_another_class_is_listed_by_its_records(own, capsys):
     assert "mid/torn.png" in capsys.readouterr().err
 
 
-def test_what_is_no_whole_image_is_named_and_the_rest_goes_on(own):
-    folder = own / "raw" / "mid"
+def test_what_is_no_whole_image_is_named_and_the_rest_goes_on(home):
+    folder = home / "raw" / "mid"
     (folder / "notes.txt").write_text("these are some notes about the pictures", encoding="utf-8")
     (folder / "empty.png").touch()
     whole = (folder / "1.png").read_bytes()
     (folder / "torn.png").write_bytes(whole[: len(whole) // 2])
-    found, skipped = prepared(own)
+    found, skipped = prepared(home)
     assert len(found) == 13
     reasons = {item.file: item.reason for item in skipped}
     assert set(reasons) == {"mid/notes.txt", "mid/empty.png", "mid/torn.png"}
     assert "truncated" in reasons["mid/torn.png"] and "unknown format" in reasons["mid/notes.txt"]
 
 
-def test_hidden_files_and_litter_are_none_of_ours(own):
-    folder = own / "raw" / "mid"
+def test_hidden_files_and_litter_are_ignored(home):
+    folder = home / "raw" / "mid"
     for name in (".DS_Store", "._1.png", "Thumbs.db", "desktop.ini"):
         (folder / name).write_text("x" * 40, encoding="utf-8")
-    (own / "raw" / ".git").mkdir()
-    (own / "raw" / "__MACOSX").mkdir()
-    (own / "raw" / "readme.txt").write_text("beside the classes", encoding="utf-8")
-    assert len(list_cases(own / "raw", load_task(own / "thirds.py"))) == 13
+    (home / "raw" / ".git").mkdir()
+    (home / "raw" / "__MACOSX").mkdir()
+    (home / "raw" / "readme.txt").write_text("beside the classes", encoding="utf-8")
+    assert len(list_cases(home / "raw", load_task(home / "thirds.py"))) == 13
 
 
-def test_an_empty_class_folder_has_no_records_and_is_no_error(own):
-    for path in (own / "raw" / "apical").iterdir():
+def test_an_empty_class_folder_has_no_records_and_is_no_error(home):
+    for path in (home / "raw" / "apical").iterdir():
         path.unlink()
-    found, _ = prepared(own)
+    found, _ = prepared(home)
     assert found.manifest["counts"]["per_class"] == {"basal": 5, "mid": 4, "apical": 0}
 
 
@@ -129,41 +129,41 @@ def one_folder_too_high(raw):
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda raw: (raw / "mid" / "more").mkdir(), "holds images and no folders"),
+        (lambda raw: (raw / "mid" / "more").mkdir(), "images only, no folders"),
         (lambda raw: (raw / "Mid").mkdir(), "Did you mean 'mid'"),
-        (one_folder_too_high, "give that folder"),
+        (one_folder_too_high, "give it as --raw"),
     ],
 )
-def test_folders_that_are_no_classes_are_refused_in_one_line(own, make, words):
-    make(own / "raw")
+def test_folders_that_are_no_classes_are_refused_in_one_line(home, make, words):
+    make(home / "raw")
     with pytest.raises(InputError, match=words) as caught:
-        prepared(own)
+        prepared(home)
     assert "\n" not in str(caught.value)
-    assert not (own / "out").exists()
+    assert not (home / "out").exists()
 
 
-@pytest.mark.parametrize("words", ["takes a folder", "a folder of images a class", "holds an image"])
+@pytest.mark.parametrize("words", ["is not a folder", "holds no class folders", "are empty"])
 def test_nothing_to_read_is_refused(tmp_path, words):
     raw = tmp_path / "raw"
-    if words != "takes a folder":
+    if words != "is not a folder":
         raw.mkdir()
-    if words == "holds an image":
+    if words == "are empty":
         (raw / "_NORMAL T1").mkdir()
     with pytest.raises(InputError, match=words):
         list_cases(raw, load_task(FOLDER / "brain_tumor_44.py"))
 
 
 @pytest.mark.slow
-def test_pseudonyms_name_the_groups_and_workers_change_nothing(own):
-    one, _ = prepared(own)
-    two, _ = prepared(own, PrepareOptions(workers=2), "two")
+def test_pseudonyms_name_the_groups_and_workers_change_nothing(home):
+    one, _ = prepared(home)
+    two, _ = prepared(home, PrepareOptions(workers=2), "two")
     assert one.content_fingerprint() == two.content_fingerprint()
-    salted, _ = prepared(own, PrepareOptions(pseudonyms=Pseudonyms(b"x" * 32)), "salted")
+    salted, _ = prepared(home, PrepareOptions(pseudonyms=Pseudonyms(b"x" * 32)), "salted")
     assert not set(salted.groups) & set(one.groups)
     assert all(patient == group for patient, group in zip(salted.patients, salted.groups, strict=True))
 
 
-def test_a_begun_set_whose_copies_have_changed_is_begun_again(own, monkeypatch):
+def test_a_begun_set_whose_copies_have_changed_is_begun_again(home, monkeypatch):
     from data_prep.prepare import prepare as module
 
     def killed(*_, **__):
@@ -171,10 +171,10 @@ def test_a_begun_set_whose_copies_have_changed_is_begun_again(own, monkeypatch):
 
     monkeypatch.setattr(module.ShardWriter, "finish", killed)
     with pytest.raises(KeyboardInterrupt):
-        prepared(own)
+        prepared(home)
     monkeypatch.undo()
-    picture(0).save(own / "raw" / "apical" / "2.png")  # the first record's group grows
-    found, _ = prepared(own)
+    picture(0).save(home / "raw" / "apical" / "2.png")  # the first record's group grows
+    found, _ = prepared(home)
     groups = found.groups[[0, 1]]  # apical/11 and apical/2 come first
     twins = found.groups[found.labels == 0]
     assert groups[1] in twins and groups[0] not in twins
@@ -197,16 +197,16 @@ def test_a_table_of_images_keeps_its_patients_and_ties_their_copies(tmp_path):
     assert list(found.groups[[1, 2]]) == ["", ""]
 
 
-def test_real_heart_slices_work_as_class_folders(shared_data, own):
+def test_real_heart_slices_work_as_class_folders(shared_data, home):
     source = shared_data / "sunnybrook"
-    for path in (own / "raw").glob("*/*"):
+    for path in (home / "raw").glob("*/*"):
         path.unlink()
     with (source / "manifest.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))[:40]
     for row in rows:
-        target = own / "raw" / row["axial_level"] / row["image"].rpartition("/")[2]
+        target = home / "raw" / row["axial_level"] / row["image"].rpartition("/")[2]
         target.symlink_to((source / row["image"]).absolute())
-    found, skipped = prepared(own)
+    found, skipped = prepared(home)
     assert len(found) == 40 and not skipped
     wanted = [row["axial_level"] for row in rows]
     assert found.manifest["counts"]["per_class"] == {
@@ -254,27 +254,27 @@ def test_without_signal_the_pictures_are_the_same_and_the_folders_are_others(tmp
 
 
 @pytest.mark.slow
-def test_a_user_trains_on_class_folders_and_reads_what_leaks(own):
+def test_a_user_trains_on_class_folders_and_reads_what_leaks(home):
     def train(*arguments):
         command = [sys.executable, "-m", "mri_tf.train", "--task", "thirds.py", "--no-export"]
         return subprocess.run(
-            [*command, "--raw", "raw", *arguments], cwd=own, capture_output=True, text=True, check=False
+            [*command, "--raw", "raw", *arguments], cwd=home, capture_output=True, text=True, check=False
         )
 
     honest = train()
     assert honest.returncode == 0, honest.stderr
     assert "split by group" in honest.stdout
-    page = next((own / "runs").glob("**/report.md")).read_text(encoding="utf-8")
+    page = next((home / "runs").glob("**/report.md")).read_text(encoding="utf-8")
     assert "the patients are not known" in page and "groups of images" not in page.splitlines()[0]
     leaky = train("--split", "random", "--out", "leaky")
     assert "LEAKY" in leaky.stdout
-    values = json.loads((own / "leaky" / "metrics.json").read_text())
+    values = json.loads((home / "leaky" / "metrics.json").read_text())
     assert values["note"].startswith("LEAKY: copies of one image on both sides")
     assert values["accuracy"]["unit"] == "groups of images"
-    assert "LEAKY" in (own / "leaky" / "report.md").read_text(encoding="utf-8")
+    assert "LEAKY" in (home / "leaky" / "report.md").read_text(encoding="utf-8")
 
 
-def test_a_prepared_set_of_before_knows_its_patients(own):
-    found, _ = prepared(own)
+def test_a_prepared_set_of_before_knows_its_patients(home):
+    found, _ = prepared(home)
     del found.manifest["patients_known"]
     assert Prepared(found.folder, found.manifest).patients_known

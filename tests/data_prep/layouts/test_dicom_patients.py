@@ -9,8 +9,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from data_prep.case import Unreadable
-from data_prep.cases.dicom_case import check_settings, dicom_case, read_case, read_sequences
+from data_prep.case import Case, Unreadable
+from data_prep.cases.dicom_case import check_settings, dicom_files, read_case, read_sequences
 from data_prep.cases.slice_cases import chosen_heights
 from data_prep.layouts import rsna_mgmt
 from data_prep.phantom.write import write_fake_raw
@@ -55,7 +55,7 @@ def _change(series: Path, change) -> None:
 
 
 def _records(raw: Path, task=VOLUMES):
-    return read_case(raw, dicom_case(raw, "p", "p", label="methylated"), task)
+    return read_case(raw, Case("p", dicom_files(raw, "p"), "methylated"), task)
 
 
 # ---- the layout of the radiogenomic set
@@ -169,7 +169,7 @@ def test_a_missing_sequence_fails_is_left_out_or_is_filled_with_nought(phantom, 
     shutil.rmtree(home / "T2w")
     with pytest.raises(Unreadable, match="it has no t2$"):
         _records(tmp_path)
-    with pytest.raises(Unreadable, match="leaves such patients out"):
+    with pytest.raises(Unreadable, match="skips such patients"):
         _records(tmp_path, with_values(VOLUMES, {"prep.missing": "skip"}))
     filled = with_values(
         VOLUMES,
@@ -247,7 +247,7 @@ def test_settings_that_cannot_be_are_one_line(values, named):
     assert named in str(refused.value)
 
 
-# ---- a task of one's own on the real study
+# ---- a user's task on a real case
 
 TASK_TEXT = f"""
 from mri_tf.task import Task
@@ -266,16 +266,16 @@ TASK = Task(
 
 @pytest.fixture(scope="module")
 def own(shared_data, tmp_path_factory):
-    """Three fake patients of one real study: as it is, all files in one folder, without its T2."""
-    study = shared_data / "dicom_brain"
-    if not study.is_dir():
+    """Three fake patients of one real case: as it is, all files in one folder, without its T2."""
+    folder = shared_data / "dicom_brain"
+    if not folder.is_dir():
         pytest.skip("dicom_brain is not among the shared data")
     home = tmp_path_factory.mktemp("own")
     (home / "own.py").write_text(TASK_TEXT)
-    files = sorted(path for path in study.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     for number in np.random.default_rng(0).permutation(len(files)):
         path = files[number]
-        place = path.relative_to(study)
+        place = path.relative_to(folder)
         for copy in (Path("a") / place, Path("flat", f"IM{number:04d}"), Path("no-t2") / place):
             if copy.parts[0] != "no-t2" or "T2" not in str(place):
                 (home / "raw" / copy).parent.mkdir(parents=True, exist_ok=True)
@@ -292,7 +292,7 @@ def written(own):
     return Prepared.open(own / "data")
 
 
-def test_the_real_study_gives_four_channels_whatever_the_order_of_its_files(written):
+def test_the_real_case_gives_four_channels_whatever_the_order_of_its_files(written):
     assert list(written.patients) == ["A", "B"] and written.image_shape == (16, 48, 48, 4)
     first, second = written.record(0), written.record(1)
     np.testing.assert_array_equal(first.image, second.image)
@@ -301,7 +301,7 @@ def test_the_real_study_gives_four_channels_whatever_the_order_of_its_files(writ
     assert first.facts["site"] == "north" and first.facts["source_shape"] == [280, 320, 22]
 
 
-def test_the_crop_of_the_real_study_is_left_out_with_its_reason(written):
+def test_the_crop_of_the_real_case_is_left_out_with_its_reason(written):
     assert written.record(0).facts["series_left_out"] == [
         "its description fits no sequence, and its header gives no TR or TE"
     ]
@@ -328,7 +328,7 @@ def test_nothing_of_the_real_patient_is_in_the_set(own, written):
 def test_the_folder_of_a_patient_lies_in_the_raw_folder(own):
     for folder in ("../elsewhere", "/etc"):
         with pytest.raises(InputError, match="lie in the raw folder"):
-            dicom_case(own / "raw", folder, "p")
+            dicom_files(own / "raw", folder)
 
 
 def test_reading_names_the_series_that_are_no_sequence(own):

@@ -1,4 +1,4 @@
-"""Meningioma studies to records: native pixels about the tumour, any orientation, named reasons."""
+"""Meningioma cases to records: native pixels about the tumour, any orientation, named reasons."""
 
 import nibabel
 import numpy as np
@@ -21,7 +21,7 @@ TASK = with_values(
 )
 
 
-def _study(seed=0):
+def _case(seed=0):
     """Image and mask (x, y, z) with an affine whose origin is nowhere special."""
     image = np.random.default_rng(seed).normal(100, 20, SHAPE).astype(np.float32)
     mask = np.zeros(SHAPE, np.uint8)
@@ -54,8 +54,8 @@ def _records(raw, task=TASK):
     return read_case(raw, case, task)
 
 
-def test_records_are_the_slices_with_tumour_head_first_on_the_studys_own_pixels(tmp_path):
-    image, mask, affine = _study()
+def test_records_are_the_slices_with_tumour_head_first_on_the_images_own_pixels(tmp_path):
+    image, mask, affine = _case()
     records = _records(_write(tmp_path, image, mask, affine))
     assert len(records) == 5
     assert [record.label for record in records] == [1] * 5
@@ -64,7 +64,7 @@ def test_records_are_the_slices_with_tumour_head_first_on_the_studys_own_pixels(
         assert record.image.shape == (52, 48, 1) and record.mask.shape == (52, 48)
         np.testing.assert_allclose(record.spacing_mm, SPACING_MM[::-1], rtol=1e-6)
         assert record.mask.sum() == 21 * 11
-        # Each pixel is the voxel that the affine says, and 0 beyond the study.
+        # Each pixel is the voxel that the affine says, and 0 beyond the image.
         rows, columns = np.indices((52, 48))
         there = np.stack([columns, rows, 0 * rows, 1 + 0 * rows], -1) @ record.affine.T
         voxel = np.rint(there @ np.linalg.inv(affine).T)[..., :3].astype(int)
@@ -76,7 +76,7 @@ def test_records_are_the_slices_with_tumour_head_first_on_the_studys_own_pixels(
 
 
 def test_rows_run_front_to_back_and_columns_from_the_patients_right(tmp_path):
-    image, mask, affine = _study()
+    image, mask, affine = _case()
     image[38:41, 15:18] = 9000  # right and back of the tumour
     record = _records(_write(tmp_path, image, mask, affine))[0]
     row, column = (places.mean() for places in np.nonzero(record.image[..., 0] == 9000))
@@ -86,9 +86,9 @@ def test_rows_run_front_to_back_and_columns_from_the_patients_right(tmp_path):
 
 @pytest.mark.parametrize("codes", ["LPS", "PIR", "ASL", "SAR", "IPL"])
 def test_the_order_of_stored_axes_changes_nothing(codes, tmp_path):
-    study = _study()
-    expected = _records(_write(tmp_path / "ras", *study))
-    found = _records(_write(tmp_path / codes, *study, codes))
+    case = _case()
+    expected = _records(_write(tmp_path / "ras", *case))
+    found = _records(_write(tmp_path / codes, *case, codes))
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
@@ -96,14 +96,14 @@ def test_the_order_of_stored_axes_changes_nothing(codes, tmp_path):
         np.testing.assert_allclose(one.affine, other.affine, atol=1e-4)
 
 
-def test_statistics_are_those_of_the_whole_study_on_every_slice(tmp_path):
-    image, mask, affine = _study()
+def test_statistics_are_those_of_the_whole_case_on_every_slice(tmp_path):
+    image, mask, affine = _case()
     for record in _records(_write(tmp_path, image, mask, affine)):
         np.testing.assert_allclose(record.intensity_stats[0, 0], (image.mean(), image.std()), rtol=1e-4)
 
 
 def test_fine_voxels_are_averaged_in_groups_and_say_so(tmp_path):
-    image, mask, affine = _study()
+    image, mask, affine = _case()
     task = with_values(TASK, {"prep.finest_mm": (1.25, 5.0), "image_shape": (24, 28)})
     records = _records(_write(tmp_path, image, mask, affine), task)
     np.testing.assert_allclose(records[0].spacing_mm, (5.0, 0.9, 1.2), rtol=1e-6)
@@ -158,7 +158,7 @@ def _elsewhere(mask, affine):
     ],
 )
 def test_a_mask_that_cannot_be_used_is_a_reason(change, reason, tmp_path):
-    image, mask, affine = _study()
+    image, mask, affine = _case()
     mask, mask_affine = change(mask, affine)
     raw = _write(tmp_path, image, mask, affine, mask_affine=mask_affine)
     with pytest.raises(Unreadable, match=reason):
@@ -166,7 +166,7 @@ def test_a_mask_that_cannot_be_used_is_a_reason(change, reason, tmp_path):
 
 
 def test_a_tumour_thinner_than_half_a_group_keeps_its_fullest_voxels(tmp_path):
-    image, mask, affine = _study()
+    image, mask, affine = _case()
     mask[:] = 0
     mask[20:24, 15:19, 5] = 1  # one slice of the four that become one
     task = with_values(TASK, {"prep.finest_mm": (0.4, 10.0)})
@@ -177,9 +177,9 @@ def test_a_tumour_thinner_than_half_a_group_keeps_its_fullest_voxels(tmp_path):
 @pytest.mark.parametrize(
     "table, rule",
     [
-        ("patient_id,grade\np,IV\n", "grade in manifest.csv is one of"),
-        ("patient_id,grade\np,\n", "grade in manifest.csv is one of"),
-        ("patient_id,grade\np,I\np,II\n", "A patient has one row"),
+        ("patient_id,grade\np,IV\n", "grade in manifest.csv must be one of"),
+        ("patient_id,grade\np,\n", "grade in manifest.csv must be one of"),
+        ("patient_id,grade\np,I\np,II\n", "Patients have several rows"),
         ("patient_id,grade\n,I\n", "Every row of manifest.csv must have a patient_id"),
         ("patient_id\np\n", "manifest.csv must have the columns"),
     ],
@@ -204,6 +204,6 @@ def test_rows_without_a_grade_are_left_out_and_digits_are_grades(tmp_path):
     "values", [{"prep.finest_mm": 0.4}, {"prep.finest_mm": (0.0, 2.0)}, {"class_names": ("I", "II")}]
 )
 def test_a_task_that_the_studies_cannot_serve_is_refused(values, tmp_path):
-    _write(tmp_path, *_study())
+    _write(tmp_path, *_case())
     with pytest.raises(InputError):
         list_cases(tmp_path, with_values(TASK, values))

@@ -23,7 +23,7 @@ from data_prep.ops.image_similarity import (
     thumbnail,
 )
 from data_prep.phantom.short_axis import draw_slices
-from data_prep.prepare.duplicates import across_classes, find_copies, lines, near_pairs, report, tied
+from data_prep.prepare.duplicates import find_copies, near_pairs, report, summary_lines, with_groups
 from mri_tf.core.errors import InputError
 from mri_tf.core.executors import executor
 
@@ -149,7 +149,7 @@ def test_of_mid_slices_of_hearts_every_planted_copy_is_found_and_no_neighbour(
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory, pool):
-    """Ten phantoms with three exact and three near copies, labelled: (sources, copies, original)."""
+    """Ten phantoms with three exact and three near copies: (folder, cases, copies, original)."""
     folder = tmp_path_factory.mktemp("few")
     cases, original, _ = plant(folder, phantoms(10), exact=3, near=3)
     labels = ["low", "high"]
@@ -176,17 +176,15 @@ def test_names_of_groups_do_not_change_with_the_order_of_files(few, pool):
 
 def test_an_image_of_an_unknown_patient_is_at_least_a_group_of_one(few):
     _, cases, copies, original = few
-    named = tied(cases, copies)
+    named = with_groups(cases, copies)
     assert all(case.group and case.patient == case.group for case in named)
     assert len({case.group for case in named}) == len(set(original))
 
 
 def test_images_of_known_patients_keep_them_and_copies_tie_them(few, pool):
     folder, cases, _, original = few
-    cases = [
-        Case(patient=f"P{place}", files=case.files) for place, case in enumerate(cases)
-    ]
-    named = tied(cases, find_copies(folder, cases, {}, 8, pool, 1))
+    cases = [Case(patient=f"P{place}", files=case.files) for place, case in enumerate(cases)]
+    named = with_groups(cases, find_copies(folder, cases, {}, 8, pool, 1))
     assert [case.patient for case in named] == [case.patient for case in cases]
     alone = [number for number in set(original) if original.count(number) == 1]
     for case, number in zip(named, original, strict=True):
@@ -200,7 +198,7 @@ def test_copies_of_a_groups_members_belong_to_the_group(few, pool):
         Case(patient=f"P{place}", files=case.files, group="ours" if place == twin else "")
         for place, case in enumerate(cases)
     ]
-    named = tied(given, find_copies(folder, given, {}, 8, pool, 1))
+    named = with_groups(given, find_copies(folder, given, {}, 8, pool, 1))
     members = [place for place, name in enumerate(copies.group_of) if name == copies.group_of[twin]]
     assert [named[place].group for place in members] == ["ours"] * len(members)
 
@@ -208,7 +206,9 @@ def test_copies_of_a_groups_members_belong_to_the_group(few, pool):
 def test_groups_across_classes_are_told_by_record_in_the_manifest_and_by_file_on_the_terminal(few):
     _, cases, copies, original = few
     twins = [place for place, number in enumerate(original) if original.count(number) > 1]
-    assert across_classes(cases, copies) == []
+    numbers = list(range(len(cases)))
+    ids = [f"{number:06d}-0000" for number in numbers]
+    assert report(cases, copies, ids, numbers)["across_classes"] == []
     number = original[twins[0]]
     other = "high" if cases[twins[0]].label == "low" else "low"
     torn = [
@@ -216,11 +216,11 @@ def test_groups_across_classes_are_told_by_record_in_the_manifest_and_by_file_on
         for place, case in enumerate(cases)
     ]
     members = [place for place, of in enumerate(original) if of == number]
-    told = report(torn, copies, lambda place: [f"{place:06d}-0000"])
-    assert told["across_classes"] == [[f"{place:06d}-0000" for place in members]]
-    assert told["groups"] == 6 and told["in_groups"] == 12 and told["exact_copies"] == 3
-    said = "\n".join(lines(torn, copies))
-    assert all(torn[place].files["image"] in said for place in members)
+    counts = report(torn, copies, ids, numbers)
+    assert counts["across_classes"] == [[ids[place] for place in members]]
+    assert counts["groups"] == 6 and counts["in_groups"] == 12 and counts["exact_copies"] == 3
+    lines = "\n".join(summary_lines(torn, copies))
+    assert all(torn[place].files["image"] in lines for place in members)
 
 
 def test_a_file_that_cannot_be_read_has_no_group(tmp_path, pool):

@@ -31,8 +31,8 @@ from mri_tf.task.files import load_task
 
 ROOT = Path(__file__).resolve().parents[3]
 SIZE = 16
-SOURCES = 6
-DAMAGED = 4  # this source cannot be read, so that skipped ones are also continued
+CASES = 6
+DAMAGED = 4  # this case cannot be read, so that a run is also continued after a skipped one
 PATIENTS = ["Schmidt-0001", "Schmidt-0001", "Özil-0002", "Meyer-0003", "Meyer-0003", "Haas-0004"]
 SHARD_BYTES = 900  # two records a shard
 
@@ -58,7 +58,7 @@ def _file_name(number: int) -> str:
     return f"Herzkatheter_Aufnahme_{number:04d}.png"
 
 
-def _write_raw(raw: Path, cases: int = SOURCES, damaged: int | None = DAMAGED) -> Path:
+def _write_raw(raw: Path, cases: int = CASES, damaged: int | None = DAMAGED) -> Path:
     (raw / "Bildablage").mkdir(parents=True)
     with (raw / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -87,10 +87,10 @@ def raw(tmp_path_factory) -> Path:
     return _write_raw(tmp_path_factory.mktemp("data") / "Rohdaten")
 
 
-def _prepare(task_file: Path, raw: Path, out: Path, shard_bytes: int = SHARD_BYTES, **how):
+def _prepare(task_file: Path, raw: Path, out: Path, shard_bytes: int = SHARD_BYTES, **options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparing, "ShardWriter", functools.partial(ShardWriter, shard_bytes=shard_bytes))
-        return prepare(load_task(task_file), task_file, raw, out, PrepareOptions(**how))
+        return prepare(load_task(task_file), task_file, raw, out, PrepareOptions(**options))
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +114,9 @@ def _command(task_file: Path, raw: Path, out: Path, *more: str) -> int:
 # What is in it
 
 
-def test_prepared_images_labels_and_patients_are_those_of_the_source(whole):
+def test_prepared_images_labels_and_patients_are_those_of_the_files(whole):
     prepared = Prepared.open(whole)
-    kept = [number for number in range(SOURCES) if number != DAMAGED]
+    kept = [number for number in range(CASES) if number != DAMAGED]
     np.testing.assert_array_equal(_images(prepared)[..., 0], [_pixels(number) for number in kept])
     assert prepared.labels.tolist() == [number % 2 for number in kept]
     assert prepared.patients.tolist() == [PATIENTS[number] for number in kept]
@@ -130,14 +130,13 @@ def test_prepared_images_labels_and_patients_are_those_of_the_source(whole):
 def test_the_private_table_leads_from_each_record_to_its_file_and_reason(whole):
     with (whole / PRIVATE).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    by_source = {row["source"]: row for row in rows}
-    assert len(rows) == SOURCES
-    for record_id, patient in zip(
-        Prepared.open(whole).record_ids, Prepared.open(whole).patients, strict=True
-    ):
-        row = by_source[f"Bildablage/{_file_name(int(record_id[:6]))}"]
+    by_file = {row["source"]: row for row in rows}
+    assert len(rows) == CASES
+    prepared = Prepared.open(whole)
+    for record_id, patient in zip(prepared.record_ids, prepared.patients, strict=True):
+        row = by_file[f"Bildablage/{_file_name(int(record_id[:6]))}"]
         assert (row["record_id"], row["patient_id"]) == (record_id, patient)
-    damaged = by_source[f"Bildablage/{_file_name(DAMAGED)}"]
+    damaged = by_file[f"Bildablage/{_file_name(DAMAGED)}"]
     assert damaged["record_id"] == "" and "PNG" in damaged["skipped_because"]
 
 
@@ -171,8 +170,8 @@ def test_files_of_any_format_become_equal_records(task_file, tmp_path):
     raw.mkdir()
     names = ["a.png", "a.tif", "a.bmp", "a.webp"]
     for name in names:
-        options = {"lossless": True} if name.endswith("webp") else {}
-        Image.fromarray(_pixels(0)).save(raw / name, **options)
+        lossless = {"lossless": True} if name.endswith("webp") else {}
+        Image.fromarray(_pixels(0)).save(raw / name, **lossless)
     rows = "".join(f" {name} , p , left \r\n" for name in names)
     (raw / "manifest.csv").write_bytes(b"\xef\xbb\xbfimage, patient_id ,label\r\n" + rows.encode())
     prepared, skipped = _prepare(task_file, raw, tmp_path / "set")
@@ -197,7 +196,7 @@ def test_run_twice_it_does_nothing_and_says_the_same(task_file, raw, tmp_path, c
     assert "5 records of 4 patients, 1 inputs skipped" in second.out
 
 
-def test_a_source_redrawn_at_the_same_size_is_not_called_already_prepared(task_file, tmp_path):
+def test_an_image_redrawn_at_the_same_size_is_not_called_already_prepared(task_file, tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()
     (raw / "manifest.csv").write_text("image,patient_id,label\na.bmp,p,left\n")
@@ -225,7 +224,7 @@ def test_an_interrupted_command_says_so_and_the_same_command_finishes(
 
 
 def _interrupt_at(patch: pytest.MonkeyPatch, case: int, before: bool = True) -> None:
-    """Ctrl-C at a source, before or after its records are written."""
+    """Ctrl-C at a case, before or after its records are written."""
     for name in ("add", "skip"):
         original = getattr(ShardWriter, name)
 
@@ -250,8 +249,8 @@ def _interrupted(task_file: Path, raw: Path, out: Path, case: int, before: bool)
 
 
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("case", range(SOURCES))
-def test_interrupted_at_any_source_the_rerun_gives_the_bytes_of_a_whole_run(
+@pytest.mark.parametrize("case", range(CASES))
+def test_interrupted_at_any_case_the_rerun_gives_the_bytes_of_a_whole_run(
     task_file, raw, whole, tmp_path, case, before
 ):
     partial = _interrupted(task_file, raw, tmp_path / "set", case, before)
@@ -260,7 +259,7 @@ def test_interrupted_at_any_source_the_rerun_gives_the_bytes_of_a_whole_run(
     assert not partial.exists()
 
 
-def test_a_rerun_reads_only_the_sources_that_are_left(task_file, raw, tmp_path, monkeypatch):
+def test_a_rerun_reads_only_the_cases_that_are_left(task_file, raw, tmp_path, monkeypatch):
     _interrupted(task_file, raw, tmp_path / "set", 4, before=True)
     read, original = [], cases_table.read_case
     monkeypatch.setattr(
@@ -271,7 +270,7 @@ def test_a_rerun_reads_only_the_sources_that_are_left(task_file, raw, tmp_path, 
 
 
 @given(
-    case=st.integers(1, SOURCES - 1),
+    case=st.integers(1, CASES - 1),
     file=st.sampled_from([JOURNAL, "first shard", "last shard"]),
     kept=st.floats(0, 1),
     tail=st.binary(max_size=40),
@@ -392,8 +391,8 @@ def test_pseudonyms_replace_the_ids_everywhere_but_in_the_private_table(hidden, 
         for patient in set(PATIENTS):
             spellings = (patient.encode(), json.dumps(patient).strip('"').encode())
             assert any(text in data for text in spellings) == (name == PRIVATE), name
-    shown, given_ids = Prepared.open(hidden).patients, Prepared.open(whole).patients
-    assert len(set(shown)) == len(set(given_ids)) == len(set(zip(shown, given_ids, strict=True)))
+    pseudonyms, ids = Prepared.open(hidden).patients, Prepared.open(whole).patients
+    assert len(set(pseudonyms)) == len(set(ids)) == len(set(zip(pseudonyms, ids, strict=True)))
 
 
 def test_the_same_salt_gives_the_same_pseudonyms_and_another_salt_others(

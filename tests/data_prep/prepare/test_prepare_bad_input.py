@@ -138,7 +138,7 @@ def test_out_that_holds_other_files_is_refused_and_left_alone(tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     assert _command(tmp_path) == 2
-    assert _errors(capsys)[0].startswith("error: A prepared set is written into a new folder. Received:")
+    assert _errors(capsys)[0].startswith("error: The output folder must be new or empty. Received:")
     assert [path.name for path in tmp_path.glob("out*/*")] == ["thesis.txt"]
 
 
@@ -402,7 +402,7 @@ def test_a_folder_prepared_from_other_input_is_refused_and_left_alone(prepared_f
     before = {path: path.read_bytes() for path in prepared_folder.iterdir()}
     (tmp_path / "raw" / "manifest.csv").write_text(GOOD + "a.png,p3,none\n")
     assert _command(tmp_path) == 2
-    assert "prepared from other input (sources)" in _errors(capsys)[0]
+    assert "prepared from other input (list of cases)" in _errors(capsys)[0]
     assert {path: path.read_bytes() for path in prepared_folder.iterdir()} == before
 
 
@@ -557,7 +557,7 @@ def test_a_task_of_two_channels_without_a_layout_is_one_line(tmp_path, capsys):
 def test_a_layout_file_without_its_functions_is_one_line(tmp_path, capsys):
     _write_raw(tmp_path)
     (tmp_path / "mine.py").write_text(TASK.format(name="mine", more='layout="mine_layout.py"'))
-    _assert_refused(tmp_path, capsys, "layout file of a task must exist")
+    _assert_refused(tmp_path, capsys, "The layout file does not exist")
     (tmp_path / "mine_layout.py").write_text("OPERATIONS = ()\n")
     _assert_refused(tmp_path, capsys, "without VERSION, list_cases, read_case, SETTINGS")
 
@@ -580,4 +580,4 @@ def test_a_prep_file_of_an_earlier_version_is_told_the_line_to_write(tmp_path, c
 def test_an_unknown_layout_is_one_line(tmp_path, capsys):
     _write_raw(tmp_path)
     (tmp_path / "mine.py").write_text(TASK.format(name="mine", more='layout="tables"'))
-    _assert_refused(tmp_path, capsys, "Layouts: brats, cases_table")
+    _assert_refused(tmp_path, capsys, "one of brats, cases_table")

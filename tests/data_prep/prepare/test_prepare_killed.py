@@ -22,8 +22,8 @@ from data_prep.prepare.shards import JOURNAL, ShardWriter
 from mri_tf.core.command_line import run_command
 
 SIZE = 16
-SOURCES = 6
-DAMAGED = 4  # cannot be read, so that a skipped source is also continued
+CASES = 6
+DAMAGED = 4  # cannot be read, so that a run is also continued after a skipped case
 SHARD_BYTES = 900  # two records a shard
 KILLS = 20
 
@@ -41,12 +41,12 @@ CHANGES = {
 CALLERS = ("shards.py", "prepare.py", "provenance.py", "csv.py", "tf_record.py")
 
 
-def _write_input(folder: Path, sources: int) -> tuple[Path, Path]:
+def _write_input(folder: Path, cases: int) -> tuple[Path, Path]:
     """A task file and a raw folder of noise; returns both paths."""
     raw = folder / "raw"
     raw.mkdir(parents=True)
     rows = []
-    for number in range(sources):
+    for number in range(cases):
         pixels = np.random.default_rng(number).integers(0, 256, (SIZE, SIZE), np.uint8)
         Image.fromarray(pixels).save(raw / f"{number}.png")
         rows.append(f"{number}.png,p{number // 2},{('left', 'right')[number % 2]}\n")
@@ -93,7 +93,7 @@ def forked():
 @pytest.fixture(scope="module")
 def small_input(tmp_path_factory) -> list[str]:
     """Arguments of the command, all but --out."""
-    task_file, raw = _write_input(tmp_path_factory.mktemp("input"), SOURCES)
+    task_file, raw = _write_input(tmp_path_factory.mktemp("input"), CASES)
     return ["--task", str(task_file), "--raw", str(raw)]
 
 
@@ -211,11 +211,11 @@ def _kill_group_after(lines: int, delay_s: float, command: list[str], out: Path)
 
 @pytest.mark.slow
 def test_the_command_and_its_workers_killed_20_times_the_set_has_the_bytes_of_a_whole_run(tmp_path):
-    sources = 400
-    task_file, raw = _write_input(tmp_path / "input", sources)
+    cases = 400
+    task_file, raw = _write_input(tmp_path / "input", cases)
     command = [sys.executable, "-m", "data_prep.write", "--task", str(task_file), "--raw", str(raw)]
     draw, kills = random.Random(0), 0
-    for number, lines in enumerate(sorted(draw.sample(range(sources - 20), KILLS))):
+    for number, lines in enumerate(sorted(draw.sample(range(cases - 20), KILLS))):
         workers = str(1 + number % 2)
         again = [*command, "--out", str(tmp_path / "killed"), "--workers", workers]
         kills += _kill_group_after(lines, draw.uniform(0, 0.02), again, tmp_path / "killed")

@@ -19,7 +19,7 @@ TASK = Task(
     prep=dict(dtype="float32"),
 )
 """
-# What stays in memory a record: its source, its row of the index (11 columns), the state of its
+# What stays in memory a record: its case, its row of the index (11 columns), the state of its
 # file, its row of the sidecar, and at the end the manifest's text: 2.6 KiB measured.
 INDEX_BYTES = 4 * 2**10
 
