@@ -84,18 +84,11 @@ class DicomFolder(list):
 
 
 def read_dicom(folder: Path, site: Callable[[str], str] | None = None) -> DicomFolder:
-    """Reads all series of a folder.
+    """Reads all series of a folder with its subfolders, or of one file.
 
-    Args:
-        folder: the folder, with subfolders, or one file.
-        site: turns the institution's name into `facts["site"]`, for example `Pseudonyms(salt).of`;
-            without it no site is kept.
-
-    Returns:
-        The Volumes; a series that cannot be used is in `refused`.
-
-    Raises:
-        Unreadable: there is no file at all.
+    A series that cannot be used is in `refused`; Unreadable is raised only if there is no file.
+    `site` turns the institution's name into `facts["site"]`, for example `Pseudonyms(salt).of`;
+    without it no site is stored.
     """
     contents = find_series(folder, site)
     volumes, series, refused = [], [], list(contents.refused)
@@ -109,9 +102,9 @@ def read_dicom(folder: Path, site: Callable[[str], str] | None = None) -> DicomF
 
 
 def find_series(folder: Path, site: Callable[[str], str] | None = None) -> FolderContents:
-    """Lists the series of a folder from headers alone, ordered by SeriesNumber and UID.
+    """Lists the series of a folder as `read_dicom`, but from headers alone.
 
-    Arguments and errors are those of `read_dicom`.
+    They are ordered by SeriesNumber and UID. Raises Unreadable if there is no file.
     """
     folder = Path(folder)
     headers_of: dict[str, list[Header]] = {}  # by SeriesInstanceUID

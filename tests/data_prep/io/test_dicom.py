@@ -1,4 +1,4 @@
-"""A DICOM folder gives the scan as it lay in the patient, or says why it cannot."""
+"""A DICOM folder is read as volumes at their place in the patient, or refused with a reason."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""Who the patient is stays in the attributes made for it: in no fact, reason, message or log."""
+"""The patient's identity appears only in the attributes for it, in no fact, reason, message or log."""
 
 import logging
 import pickle
@@ -82,7 +82,7 @@ def test_values_that_break_the_standard_are_quoted_in_no_warning(tmp_path, heard
     _assert_silent(repr(folder), *heard())
 
 
-def test_the_site_is_kept_only_as_the_caller_says(tmp_path):
+def test_the_site_is_stored_only_as_the_caller_says(tmp_path):
     write(tmp_path, each(series(noise()), _plant))
     assert "site" not in read_dicom(tmp_path)[0].facts
     assert read_dicom(tmp_path, site=str)[0].facts["site"] == "Hospital of Nowhere"

@@ -1,4 +1,4 @@
-"""Every transfer syntax gives the values that were stored, each slice in its own scale."""
+"""Every transfer syntax gives the stored values, each slice scaled by its own slope and intercept."""
 
 import imagecodecs
 import numpy as np
@@ -229,11 +229,11 @@ def test_float_pixel_data_with_nan_is_a_reason(tmp_path):
     assert "NaN" in read_dicom(tmp_path / "True").refused[0].reason
 
 
-def test_no_other_decoder_is_asked(tmp_path, monkeypatch):
+def test_no_other_decoder_is_used(tmp_path, monkeypatch):
     (path, *_) = write(tmp_path, _compressed("JPEG 2000", _values("JPEG 2000")))
-    asked = []
+    calls = []
     monkeypatch.setattr(
-        imagecodecs, "jpeg2k_decode", lambda data: asked.append(data) or np.zeros((48, 40), np.uint16)
+        imagecodecs, "jpeg2k_decode", lambda data: calls.append(data) or np.zeros((48, 40), np.uint16)
     )
-    assert stored_values(path).max() == 0 and len(asked) == 1
+    assert stored_values(path).max() == 0 and len(calls) == 1
     assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == uid.JPEG2000Lossless

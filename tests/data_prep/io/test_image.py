@@ -1,4 +1,4 @@
-"""What users keep in image folders: any format under any name, palettes, CMYK, turned, torn."""
+"""Image files as users have them: any format under any name, palettes, CMYK, rotated, damaged."""
 
 import io
 
@@ -53,12 +53,12 @@ def test_a_palette_is_looked_up(tmp_path, format):
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
-def test_opacity_is_left_away(tmp_path, format):
+def test_opacity_is_ignored(tmp_path, format):
     whole = picture()
-    seen_through = whole.copy()
-    seen_through.putalpha(Image.fromarray(np.tile(np.arange(30, dtype=np.uint8) + 100, (20, 1))))
+    transparent = whole.copy()
+    transparent.putalpha(Image.fromarray(np.tile(np.arange(30, dtype=np.uint8) + 100, (20, 1))))
     options = {"lossless": True, "exact": True} if format == "WEBP" else {}
-    path = saved(tmp_path, seen_through, "x", format, **options)
+    path = saved(tmp_path, transparent, "x", format, **options)
     np.testing.assert_array_equal(read_image(path, 3), np.asarray(whole))
 
 
@@ -67,19 +67,19 @@ def test_opacity_is_left_away(tmp_path, format):
 def test_cmyk_becomes_rgb_or_grey(tmp_path, format, channels):
     options = {"quality": 98} if format == "JPEG" else {}
     path = saved(tmp_path, picture().convert("CMYK"), "x.jpg", format, **options)
-    wanted = np.asarray(picture().convert("L" if channels == 1 else "RGB"), float)
-    assert difference(read_image(path, channels), wanted.reshape(20, 30, -1)) < 2
+    expected = np.asarray(picture().convert("L" if channels == 1 else "RGB"), float)
+    assert difference(read_image(path, channels), expected.reshape(20, 30, -1)) < 2
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
-def test_16_bits_are_brought_to_8_without_cutting_where_the_task_asks_for_it(tmp_path, format):
+def test_16_bits_are_scaled_to_8_where_the_task_asks_for_it(tmp_path, format):
     deep = np.linspace(0, 65535, 20 * 30).reshape(20, 30).astype(np.uint16)
     path = saved(tmp_path, Image.fromarray(deep), "x", format)
     np.testing.assert_array_equal(read_image(path, 1)[..., 0], deep)
     np.testing.assert_allclose(read_image(path, 1, bits=8)[..., 0], deep / 257, atol=1e-4)
 
 
-def test_8_bits_stay_as_they_are_where_16_are_brought_to_8(tmp_path):
+def test_8_bit_values_are_kept_where_16_bits_are_scaled_to_8(tmp_path):
     path = saved(tmp_path, picture(), "x", "PNG")
     np.testing.assert_array_equal(read_image(path, 3, bits=8), np.asarray(picture()))
 
@@ -116,7 +116,7 @@ def test_other_formats_lie_as_their_exif_block_says(tmp_path, format):
         b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff",
     ],
 )
-def test_a_torn_exif_block_leaves_the_picture_as_stored(block):
+def test_a_truncated_exif_block_leaves_the_picture_as_stored(block):
     assert int(exif_orientation(tf.constant(b"\xff\xd8\xff\xe1" + block))) == 1
 
 
@@ -130,21 +130,21 @@ def test_orientation_is_read_in_a_graph_as_it_is_served():
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"])
-def test_a_truncated_file_of_any_format_is_named_so(tmp_path, format):
+def test_a_truncated_file_of_any_format_is_reported(tmp_path, format):
     path = saved(tmp_path, Image.effect_noise((64, 64), 60).convert("RGB"), "x", format)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(Unreadable, match="truncated or damaged"):
         read_image(path, 3)
 
 
-def test_what_is_no_image_is_named_so(tmp_path):
+def test_a_file_that_is_not_an_image_is_reported(tmp_path):
     path = tmp_path / "notes.jpg"
     path.write_text("not an image at all, but some words", encoding="utf-8")
     with pytest.raises(Unreadable, match="unknown format"):
         read_image(path, 3)
 
 
-def test_a_file_of_several_images_is_not_taken_for_one(tmp_path):
+def test_a_file_of_several_images_is_refused(tmp_path):
     path = tmp_path / "x.gif"
     picture().save(path, save_all=True, append_images=[picture().rotate(90)])
     with pytest.raises(Unreadable, match="2 images"):

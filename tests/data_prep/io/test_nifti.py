@@ -1,4 +1,4 @@
-"""NIfTI and MGH files give the scan nibabel gives, in RAS millimetres, or say why they cannot."""
+"""NIfTI and MGH files are read as nibabel reads them, in RAS millimetres, or refused with a reason."""
 
 import gzip
 import tracemalloc
@@ -67,7 +67,7 @@ def test_channels_come_last_and_length_1_axes_are_dropped(tmp_path):
         read_nifti(_save(tmp_path / "a.nii", _noise(2, 3)))
 
 
-def test_one_value_a_voxel_is_asked_for_by_name():
+def test_three_dimensional_refuses_channels():
     three, four = Volume(np.zeros(SHAPE), np.eye(4)), Volume(np.zeros((*SHAPE, 2)), np.eye(4))
     assert three_dimensional(three) is three
     with pytest.raises(Unreadable, match="the image has 4 dimensions, not 3"):
@@ -113,7 +113,7 @@ def test_a_header_that_claims_more_than_the_file_holds_is_refused_before_memory_
     tracemalloc.stop()
 
 
-def test_what_is_no_single_nifti_file_is_named(tmp_path):
+def test_a_file_of_another_format_is_refused_by_name(tmp_path):
     nibabel.Nifti1Pair(_noise(), AFFINE).to_filename(tmp_path / "pair.hdr")
     with pytest.raises(Unreadable, match="hdr and .img pair"):
         read_nifti(tmp_path / "pair.hdr")

@@ -1,4 +1,4 @@
-"""Every file that pydicom and nibabel ship for their own tests gives Volumes or one clear reason."""
+"""Each file that pydicom and nibabel ship for their tests gives Volumes or one short reason."""
 
 import time
 from collections import Counter
@@ -24,7 +24,7 @@ def _files(folder: Path, inside: str = "") -> list[Path]:
 
 
 def _read_each(paths: list[Path], read) -> tuple[int, Counter]:
-    """How many files gave Volumes, and the reasons of the others, each told once a file."""
+    """How many files gave Volumes, and how often each reason was given for the others."""
     volumes, reasons = 0, Counter()
     for path in paths:
         begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""Intensities in 3D: bias field, equalisation, brain mask and statistics do what they are named for."""
+"""Intensities in 3D: bias field correction, equalisation, brain mask and statistics."""
 
 import json
 import subprocess
@@ -53,8 +53,8 @@ def test_n4_removes_most_of_a_known_field_and_leaves_zeros():
 def test_n4_without_a_mask_takes_what_is_above_zero():
     image, inside, _, _ = _biased_head((32, 36, 30))
     volume = Volume(image, np.diag([4.0, 4.0, 4.0, 1.0]))
-    own, given_mask = (n4_corrected(volume, mask, 2, (20, 20)) for mask in (None, inside))
-    np.testing.assert_array_equal(own.array, given_mask.array)
+    without, with_mask = (n4_corrected(volume, mask, 2, (20, 20)) for mask in (None, inside))
+    np.testing.assert_array_equal(without.array, with_mask.array)
 
 
 def test_n4_puts_the_number_of_threads_back_and_takes_integers():
@@ -124,7 +124,7 @@ print(json.dumps(dict(
 
 
 @pytest.mark.slow
-def test_n4_of_a_whole_study_at_shrink_factor_4_takes_30_seconds_of_one_core_and_3_gb():
+def test_n4_of_a_whole_volume_at_shrink_factor_4_takes_30_seconds_of_one_core_and_3_gb():
     done = subprocess.run([sys.executable, "-c", FULL_SIZE], capture_output=True, text=True, check=True)
     measured = json.loads(done.stdout)
     print(measured)
