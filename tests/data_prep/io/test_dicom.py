@@ -390,3 +390,12 @@ def test_headers_alone_list_the_same_series_without_reading_pixels(tmp_path):
     with pytest.raises(Unreadable, match="cut off"):
         item.read()
     assert dataclasses.replace(item, description="x").files == item.files
+
+
+def test_the_package_gives_both_readers_and_nothing_else():
+    import data_prep.io
+
+    assert data_prep.io.read_nifti.__module__ == "data_prep.io.nifti"
+    assert data_prep.io.read_dicom.__module__ == "data_prep.io.dicom.series"
+    with pytest.raises(AttributeError, match="data_prep.io has no read_nrrd"):
+        data_prep.io.read_nrrd  # noqa: B018
