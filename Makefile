@@ -1,5 +1,5 @@
 # Two commands on a bare machine: `make train` and `make test`. Each sets up .venv from a lock file
-# with hashes, only when that lock changed.
+# with hashes, only when that lock has changed.
 PYTHON ?= python3
 BIN := .venv/bin
 TASK ?= cardiac_levels
@@ -9,13 +9,20 @@ export MRI_SHARED
 # TensorFlow's start-up notices are for its developers; real errors still show.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: train test test-all lint lock clean demo-serve
+.PHONY: train test test-fast test-all lint lock clean demo-serve
 
 train: .venv/.runtime
 	$(BIN)/python -m mri_tf.train --task $(TASK)
 
 test: .venv/.test
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+# Tests of code that does not start TensorFlow: under a minute.
+FAST = tests/calibration tests/core tests/data_prep/io tests/data_prep/phantom tests/figures tests/metrics \
+	tests/splits/test_split.py tests/study/test_design.py tests/study/test_report.py tests/tables tests/task \
+	tests/test_arrows.py
+test-fast: .venv/.test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(FAST)
 
 test-all: .venv/.test
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
