@@ -211,8 +211,9 @@ def _train(
         data = feed_images(*sides)
     data = balance_validation(data, inputs.validation, inputs.counts)
     return train(
-        network.trained, data, schedule, run.folder, on_device, network.callbacks, checkpoint_seconds
-    )
+        network.trained, data, schedule, run.folder, on_device, network.callbacks,
+        checkpoint_seconds=checkpoint_seconds,
+    )  # fmt: skip
 
 
 def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: TrainingState) -> Run:
