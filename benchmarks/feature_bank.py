@@ -85,21 +85,24 @@ def time_epochs(task, prepared, home: Path, rounds: int) -> str:
 
     from mri_tf.network.build import build_parts, wrap_for_training
     from mri_tf.pipeline.epoch_plan import TrainingPlan
+    from mri_tf.pipeline.subset import Subset
     from mri_tf.store.run import positions_of
     from mri_tf.train.feed import feed_features, feed_images
     from mri_tf.train.frozen_prefix import split_at_frozen
 
     run = run_of(task, prepared, home / "timed", seed=0)
-    sides = positions_of(run, prepared)
-    plan = TrainingPlan(sides[0], prepared.labels[sides[0]], task.batch_size, 0)
+    training, validation, _ = (
+        Subset(task, prepared, records) for records in positions_of(run, prepared)
+    )
+    plan = TrainingPlan(training.records, training.labels, task.batch_size, 0)
     keras.utils.set_random_seed(0)
     parts = build_parts(task)
     prefix, suffix = split_at_frozen(parts.network)
     started = time.perf_counter()
-    banked = feed_features(run, prepared, sides, plan, prefix, home / "banks")
+    banked = feed_features(training, validation, plan, prefix, home / "banks")
     filling = time.perf_counter() - started
     paths = {
-        "plain": (wrap_for_training(task, parts), feed_images(task, prepared, sides, plan, {})),
+        "plain": (wrap_for_training(task, parts), feed_images(training, validation, plan)),
         "bank": (wrap_for_training(task, parts, suffix), banked),
     }
     seconds: dict[str, list[float]] = {name: [] for name in paths}
@@ -113,7 +116,7 @@ def time_epochs(task, prepared, home: Path, rounds: int) -> str:
     plain, bank = (statistics.median(found) for found in seconds.values())
     stored = sum(file.stat().st_size for file in (home / "banks").rglob("*.npy")) / 1e6
     return (
-        f"{len(sides[0])} images to train on, {len(sides[1])} of validation, "
+        f"{len(training)} images to train on, {len(validation)} of validation, "
         f"{task.feature_bank} copies\n\n"
         f"| path | seconds an epoch (median of {TURNS * rounds}) |\n|---|---|\n"
         f"| plain | {plain:.2f} |\n| bank | {bank:.2f} |\n\nratio plain / bank: {plain / bank:.1f}; "
@@ -140,22 +143,22 @@ def seconds_of_epochs(model, data, count: int) -> list[float]:
 
 def compare_auc(task, prepared, home: Path, seeds: int) -> str:
     """AUC of the held-out patients, a row a seed, and the mean of the differences."""
-    from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
-    from mri_tf.store.run import positions_of
+    from mri_tf.evaluate.evaluation import evaluate_run
+    from mri_tf.pipeline.subset import run_sides
     from mri_tf.train.fit import fit_run
 
     rows, differences = [], []
     for seed in range(seeds):
-        found = []
+        values = []
         for copies in (0, task.feature_bank):
-            own = replace(task, feature_bank=copies)
+            variant = replace(task, feature_bank=copies)
             run = fit_run(
-                run_of(own, prepared, home / f"{copies}-s{seed}", seed), prepared, None, devices=1
+                run_of(variant, prepared, home / f"{copies}-s{seed}", seed), prepared, None, devices=1
             )
-            held_out = HeldOut(prepared, positions_of(run, prepared)[2], "patient")
-            found.append(evaluate_run(run, held_out, run.folder).metrics["auc"]["value"])
-        differences.append(found[1] - found[0])
-        rows.append(f"| {seed} | {found[0]:.3f} | {found[1]:.3f} | {differences[-1]:+.3f} |")
+            held_out = run_sides(run, prepared)[2]
+            values.append(evaluate_run(run, held_out, "patient", run.folder).metrics["auc"]["value"])
+        differences.append(values[1] - values[0])
+        rows.append(f"| {seed} | {values[0]:.3f} | {values[1]:.3f} | {differences[-1]:+.3f} |")
     mean, sd = np.mean(differences), np.std(differences, ddof=1) if seeds > 1 else float("nan")
     return "\n".join(
         ["| seed | AUC plain | AUC bank | difference |", "|---|---|---|---|", *rows, "",

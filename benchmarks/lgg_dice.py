@@ -61,9 +61,9 @@ def main() -> None:
 def prepare_case(raw: Path, data: Path, seed: int) -> Case:
     from data_prep.prepare.prepare import prepare
     from mri_tf.calibration.class_balance import class_weights
+    from mri_tf.pipeline.subset import Subset
     from mri_tf.splits.split import split_units
     from mri_tf.task.files import find_task_file, load_task
-    from mri_tf.train.fit import training_counts
 
     file = find_task_file(TASK)
     task = load_task(file)
@@ -73,7 +73,7 @@ def prepare_case(raw: Path, data: Path, seed: int) -> Case:
     train, test = split_units(
         prepared.patients, prepared.sites.astype(str), (1 - TEST_SHARE, TEST_SHARE), seed
     )
-    counts = training_counts(task, prepared, train, {})
+    counts = Subset(task, prepared, train).label_counts()
     return Case(task, prepared, train, test, class_weights(counts, task.loss_weights))
 
 

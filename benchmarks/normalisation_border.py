@@ -56,6 +56,7 @@ def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[
     from mri_tf.explain.maps import explain_record, shares_of
     from mri_tf.explain.saliency import check_layer, guided_copy
     from mri_tf.network.build import load_network
+    from mri_tf.pipeline.subset import subset_of
     from mri_tf.store.prepared import Prepared
     from mri_tf.store.run import positions_of
 
@@ -63,21 +64,22 @@ def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[
     model = load_network(run)
     networks, layer = (model, guided_copy(model)), check_layer(model, layer)
     records = np.arange(len(prepared)) if everybody else positions_of(run, prepared)[2]
-    found: dict = {kind: {part: {} for part in PARTS} for kind in MAPS}
+    subset = subset_of(run, prepared, records)
+    shares_by_map: dict = {kind: {part: {} for part in PARTS} for kind in MAPS}
     for position in records:
         label = int(prepared.labels[position])
-        made = explain_record(networks, run, prepared, int(position), layer, label)
+        explained = explain_record(networks, subset, int(position), layer, label)
         for kind in MAPS:
-            shares = shares_of(made, getattr(made, kind))
+            shares = shares_of(explained, getattr(explained, kind))
             for part in PARTS:
-                own = found[kind][part].setdefault(str(prepared.patients[position]), [])
-                own.append(shares[part])
+                patients = shares_by_map[kind][part]
+                patients.setdefault(str(prepared.patients[position]), []).append(shares[part])
     return {
         kind: {
             part: {name: float(np.mean(values)) for name, values in patients.items()}
             for part, patients in parts.items()
         }
-        for kind, parts in found.items()
+        for kind, parts in shares_by_map.items()
     }
 
 

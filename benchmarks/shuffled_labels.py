@@ -83,7 +83,8 @@ def count(phantom: Phantom, seed: int | None, home: Path) -> dict:
     import keras
 
     from data_prep.prepare.prepare import prepare
-    from mri_tf.evaluate.evaluation import HeldOut, evaluate_run
+    from mri_tf.evaluate.evaluation import evaluate_run
+    from mri_tf.pipeline.subset import subset_of
     from mri_tf.splits.sides import SplitOptions, choose_sides
     from mri_tf.train.fit import fit_run, new_run
 
@@ -96,8 +97,8 @@ def count(phantom: Phantom, seed: int | None, home: Path) -> dict:
     chosen = choose_sides(prepared, phantom.task, SplitOptions("patient", None, None, seed or 0))
     run = new_run(home / "run", phantom.task, prepared, chosen, seed or 0)
     run = fit_run(run, prepared, None, devices=1)
-    held_out = HeldOut(prepared, chosen.records[2], chosen.mode)
-    return evaluate_run(run, held_out, run.folder).metrics
+    held_out = subset_of(run, prepared, chosen.records[2])
+    return evaluate_run(run, held_out, chosen.mode, run.folder).metrics
 
 
 def covers(number: dict, chance: float) -> str:
