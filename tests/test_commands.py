@@ -333,7 +333,7 @@ def test_a_task_of_float_records_is_exported(inside):
         ([*ON_DATA, "--split", "column"], "split column"),
         ([*ON_DATA, "--seed", "-1"], "--seed"),
         ([*ON_DATA, "--devices", "-2"], "--devices"),
-        ([*ON_DATA, "--out", "runs/thirds/manual-s0", "--variant", "scratch"], "Name another --out"),
+        ([*ON_DATA, "--out", "runs/thirds/manual-s0", "--variant", "scratch"], "Choose another --out"),
         (["--task", "pools.py", "--out", "runs/thirds/manual-s0", "--data", "data/pools"],
          "task thirds"),
         (["--nonsense"], "--help"),
