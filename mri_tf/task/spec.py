@@ -24,7 +24,7 @@ CHANGE = "Change {} in the task file or with --set."
 
 @dataclass(frozen=True)
 class Task:
-    """One classification or segmentation task; `mri_tf.task.settings` has its dictionaries typed."""
+    """One classification or segmentation task; `mri_tf.task.settings` makes its dictionaries typed."""
 
     name: str
     channels: tuple[str, ...]
