@@ -208,7 +208,7 @@ def test_features_of_a_network_that_saw_other_intensities_are_refused(inside, ca
     arguments = [*ON_DATA, "--features", RUN / "features", "--out", "runs/shifted",
                  "--set", "normalize.method=range", "--set", "normalize.low=0.0",
                  "--set", "normalize.high=255.0"]  # fmt: skip
-    assert "has normalize" in _fails(capsys, train, arguments)
+    assert "must have normalize" in _fails(capsys, train, arguments)
     arguments = [*ON_DATA, "--features", RUN, "--out", "runs/no-features"]
     assert "has name pools" in _fails(capsys, train, arguments)
     arguments = [*ON_DATA, "--variant", "scratch", "--features", RUN / "features"]
