@@ -1,7 +1,7 @@
-"""`mri-tf COMMAND ...`: runs a command's module by its name.
+"""`mri-tf COMMAND ...`: runs a command by its name.
 
-A command is a module with a `main` in mri_tf, data_prep or tuning; its file name is the
-command's name and the first line of its docstring the help. There is no list to edit.
+A command is a module with a `main` in mri_tf, data_prep or tuning. Its name is that of the file (or of
+the package of a `__main__.py`), its help the first line of the docstring.
 """
 
 import ast
@@ -17,7 +17,7 @@ PACKAGES = ("mri_tf", "data_prep", "tuning")
 
 
 def find_commands() -> dict[str, tuple[str, str]]:
-    """Command name -> (module to run, first line of its docstring), without importing any."""
+    """Command name -> (module, first line of its docstring), without importing a command."""
     commands = {}
     for package in PACKAGES:
         files = [*(ROOT / package).glob("*.py"), *(ROOT / package).glob("*/__main__.py")]
@@ -35,14 +35,14 @@ def find_commands() -> dict[str, tuple[str, str]]:
 def _dispatch(arguments: list[str]) -> int:
     commands = find_commands()
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: mri-tf COMMAND [flags]; mri-tf COMMAND --help tells its flags\n")
+        print("usage: mri-tf COMMAND [flags]; mri-tf COMMAND --help lists its flags\n")
         for name, (_, line) in sorted(commands.items()):
             print(f"  {name:<10} {line}")
         return 0
     name = arguments[0]
     if name not in commands:
         raise InputError(
-            "mri-tf needs the name of a command.", name, f"One of: {', '.join(sorted(commands))}."
+            "mri-tf has no such command.", name, f"One of: {', '.join(sorted(commands))}."
         )
     sys.argv = [f"mri-tf {name}", *arguments[1:]]
     runpy.run_module(commands[name][0], run_name="__main__", alter_sys=True)

@@ -1,1 +1,1 @@
-"""What every other package may use: errors, command lines, progress, files, hashes, processes."""
+"""Used by every other package: errors, command lines, progress, files, hashes, processes."""

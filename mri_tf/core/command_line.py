@@ -1,4 +1,4 @@
-"""What every command shares: the parser, one-line errors and the exit codes of the contract.
+"""The parser, the one-line errors and the exit codes of all commands.
 
 0 done; 1 done but some inputs were skipped; 2 bad arguments or data; 3 failed while running;
 130 interrupted. Standard library only, so that `--help` answers at once.
@@ -19,7 +19,7 @@ DONE, SOME_SKIPPED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that says one line and exits 2, and takes no abbreviated flag."""
+    """An argument parser that raises InputError with one line, and takes no abbreviated flags."""
 
     def __init__(self, prog: str, description: str):
         super().__init__(
@@ -30,18 +30,18 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse_known_args(self, args=None, namespace=None):
-        self._given = sys.argv[1:] if args is None else list(args)
+        self._arguments = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str):
-        # argparse misses a flag before it sees that it is there, misspelt.
-        flags = [word.partition("=")[0] for word in self._given if word.startswith("--")]
+        # argparse reports a missing flag before it notices a misspelt one.
+        flags = [word.partition("=")[0] for word in self._arguments if word.startswith("--")]
         unknown = [flag for flag in flags if flag not in self._option_string_actions]
         if unknown and "required" in message:
-            message += f"; it knows no {', '.join(unknown)}"
+            message += f"; unknown flags: {', '.join(unknown)}"
         raise InputError(
-            f"The arguments of {self.prog} do not fit: {message}.",
-            " ".join(map(str, self._given)) or "no arguments",
+            f"Wrong arguments for {self.prog}: {message}.",
+            " ".join(map(str, self._arguments)) or "no arguments",
             f"See {self.prog} --help.",
         )
 
@@ -50,7 +50,7 @@ def positive_int(text: str) -> int:
     """argparse type: a whole number of at least 1."""
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"needs a whole number of at least 1, not {text}")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text}")
     return value
 
 
@@ -58,25 +58,26 @@ def seed_int(text: str) -> int:
     """argparse type: a seed, 0 to 2**31 - 1."""
     value = int(text)
     if not 0 <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"needs a seed from 0 to {2**31 - 1}, not {text}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {2**31 - 1}, not {text}")
     return value
 
 
 def folder_to_write(text: str) -> Path:
-    """argparse type: a folder that is there and writable, or can be made."""
+    """argparse type: a writable folder, or one that can be made."""
     path = Path(text)
     try:
-        home = next(one for one in (path.absolute(), *path.absolute().parents) if _is_there(one))
-        fits = home.is_dir() and os.access(home, os.W_OK)
+        folders = (path.absolute(), *path.absolute().parents)
+        existing = next(folder for folder in folders if _exists(folder))
+        writable = existing.is_dir() and os.access(existing, os.W_OK)
     except (OSError, ValueError):  # a name too long, or no name at all
-        fits = False
-    if not fits:
-        raise argparse.ArgumentTypeError(f"needs a folder where files can be written, not {text!r}")
+        writable = False
+    if not writable:
+        raise argparse.ArgumentTypeError(f"must be a folder where files can be written, not {text!r}")
     return path
 
 
-def _is_there(path: Path) -> bool:
-    """Unlike os.path.lexists it raises OSError for a name that no file can have."""
+def _exists(path: Path) -> bool:
+    """Unlike os.path.lexists, raises OSError for a name that no file can have."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -85,29 +86,29 @@ def _is_there(path: Path) -> bool:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and finds the devices, without the notices that no log level stops."""
+    """Imports TensorFlow and finds the devices, without the notices that no log level silences."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
         tf.get_logger().setLevel("ERROR")
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)
 
 
 def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = None) -> int:
-    """Runs a command's main and turns what it raises into one line on stderr and an exit code."""
+    """Runs a command's main; returns its exit code, an exception as one line on stderr and a code."""
     if arguments is None:
-        for stream in (sys.stdout, sys.stderr):  # names of files may be no text
+        for stream in (sys.stdout, sys.stderr):  # file names may not be valid text
             stream.reconfigure(errors="backslashreplace")
         if not os.environ.get(TRACEBACK):
-            warnings.simplefilter("ignore")  # of libraries, about numbers that are checked here
+            warnings.simplefilter("ignore")  # libraries warn of numbers that are checked here
     try:
         return main(sys.argv[1:] if arguments is None else arguments)
     except InputError as error:
@@ -116,26 +117,23 @@ def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = 
         return _say(str(error), FAILED)
     except KeyboardInterrupt:
         return _say(
-            "Interrupted. What was finished is kept; the same command continues.", INTERRUPTED
+            "Interrupted. Finished work is kept; run the same command to continue.", INTERRUPTED
         )
     except BrokenPipeError:
-        # The reader of our output went away (`| head`); nothing is wrong with the work.
+        # The reader of the output has ended (`| head`), which is no error of the command.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except Exception as error:  # the last net: a user gets a line, a developer the traceback
+    except Exception as error:  # a user gets one line, a developer the traceback
         if isinstance(error, PermissionError) and error.filename and not os.environ.get(TRACEBACK):
-            return _say(f"{error.filename} cannot be read or written: {error.strerror}.", BAD_INPUT)
+            return _say(f"Cannot read or write {error.filename}: {error.strerror}.", BAD_INPUT)
         if is_disk_full(error):
-            return _say(
-                "The disk is full. What was finished is kept; make room and run the same command "
-                "again.",
-                FAILED,
-            )
+            hint = "Finished work is kept; free some space and run the same command again."
+            return _say(f"The disk is full. {hint}", FAILED)
         return _unexpected(error)
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether that is what an error of Python's or TensorFlow's says."""
+    """Whether an error of Python or TensorFlow means that the disk is full."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return full or "No space left on device" in str(error)
 
@@ -151,6 +149,6 @@ def _unexpected(error: Exception) -> int:
     text = " ".join(str(error).split())[:400]
     return _say(
         f"Unexpected {type(error).__name__}: {text}. "
-        f"Set {TRACEBACK}=1 and run again to see where.",
+        f"Set {TRACEBACK}=1 and run again for the traceback.",
         FAILED,
     )

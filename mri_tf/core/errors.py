@@ -1,20 +1,20 @@
-"""The two ways a command ends early: the input was wrong, or the run failed. Standard library only."""
+"""Errors that end a command: its input was wrong, or it failed while running. Standard library only."""
 
 
 class InputError(ValueError):
-    """Bad arguments or data (exit 2), said in one line: the rule, what was received, the way out."""
+    """Bad arguments or data (exit 2), in one line: what is wrong, what was received, what to do."""
 
     def __init__(self, rule: str, received: object, hint: str):
         self.rule, self.received, self.hint = rule, received, hint
         super().__init__(" ".join(f"{rule} Received: {received}. {hint}".split()))
 
     def __reduce__(self):
-        # Exceptions cross process borders by their arguments; the default would pass the message.
+        # For pickling between processes, which would pass the message in place of the arguments.
         return (InputError, (self.rule, self.received, self.hint))
 
 
 class RunFailed(RuntimeError):
-    """Failed while running (exit 3): what happened and what is kept, in one line."""
+    """Failed while running (exit 3), in one line: what happened, and what is kept or to be done."""
 
     def __init__(self, what: str, kept: str):
         self.what, self.kept = what, kept
@@ -25,7 +25,11 @@ class RunFailed(RuntimeError):
 
 
 def first_few(names, limit: int = 5) -> str:
-    """The first few of many names, for a message of one line: `a, b, c and 9 more`."""
+    """The first few of many names, for one line of a message.
+
+    >>> first_few("abcde", 3)
+    'a, b, c and 2 more'
+    """
     names = [str(name) for name in names]
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -18,7 +18,7 @@ from mri_tf.core.subprocesses import limited_to, threads_each
 
 
 class _InThisProcess(concurrent.futures.Executor):
-    """Runs each call when it is submitted; what one worker means."""
+    """The executor of one worker: runs each call in this process when it is submitted."""
 
     def submit(self, function, /, *arguments):
         future: concurrent.futures.Future = concurrent.futures.Future()
@@ -54,7 +54,7 @@ def executor(workers: int, scheduler: str = "") -> Iterator[concurrent.futures.E
 
 @contextmanager
 def cell_executor(workers: int, scheduler: str = "") -> Iterator[concurrent.futures.Executor]:
-    """An executor for calls that wait for a process of their own: threads, or a Dask cluster."""
+    """An executor for calls that each start a process and wait for it: threads, or a Dask cluster."""
     if scheduler:
         with executor(workers, scheduler) as pool:
             yield pool
@@ -69,9 +69,10 @@ def cell_executor(workers: int, scheduler: str = "") -> Iterator[concurrent.futu
 def map_in_order(
     pool: concurrent.futures.Executor, function: Callable, items: Iterable, ahead: int
 ) -> Iterator:
-    """Results in the order of the items; at most `ahead` wait, so memory stays flat.
+    """Yields function(item) in the order of the items.
 
-    Raises RunFailed if a worker dies (killed, or out of memory).
+    At most `ahead` results are waited for at a time, which bounds the memory. Raises RunFailed if a
+    worker dies (killed, or out of memory).
     """
     waiting: deque[concurrent.futures.Future] = deque()
     try:
@@ -84,7 +85,7 @@ def map_in_order(
     except BrokenProcessPool:
         raise RunFailed(
             "A worker process died (killed, or out of memory).",
-            "What was finished is kept; run the same command again, with fewer --workers.",
+            "Finished work is kept; run the same command again with fewer --workers.",
         ) from None
     finally:
         for future in waiting:
@@ -92,7 +93,7 @@ def map_in_order(
 
 
 def _start_worker(workers: int) -> None:
-    # Ctrl-C reaches the whole group; the parent alone answers it.
+    # Ctrl-C reaches all processes, but only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for name, threads in limited_to(threads_each(workers)).items():
@@ -100,7 +101,7 @@ def _start_worker(workers: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed cannot stop its workers: they would wait for work for ever."""
+    """Without it the workers of a parent that was killed would wait for work forever."""
     multiprocessing.parent_process().join()
     os._exit(1)
 
@@ -110,13 +111,14 @@ def _dask_client(address: str):
         from distributed import Client
     except ImportError:
         raise InputError(
-            "--scheduler needs the Dask client.", address, "Install it: pip install mri_tf[cluster]."
+            "--scheduler needs Dask, which is not installed.", address,
+            "Install it: pip install mri_tf[cluster].",
         ) from None
     try:
         return Client(address, timeout="10s")
     except (OSError, ValueError) as error:
         raise InputError(
-            "--scheduler takes the address of a running Dask scheduler.",
+            "No Dask scheduler answers at the --scheduler address.",
             f"{address} ({type(error).__name__})",
-            "Start one with `dask scheduler`, for example tcp://127.0.0.1:8786.",
+            "Start one with `dask scheduler` and give its address, such as tcp://127.0.0.1:8786.",
         ) from None

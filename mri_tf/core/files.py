@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees a half-written one."""
+"""Atomic writing of files: a reader never sees a half-written one."""
 
 import io
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
-    """Writes a whole file under a temporary name, to the disk, then renames it."""
+    """Writes a file to disk under a temporary name and then renames it."""
     scratch = path.with_name(f".{path.name}.tmp")
     try:
         with scratch.open("wb") as file:
@@ -20,7 +20,7 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
 
 def write_table(path: Path, table) -> Path:
     """Writes a pandas table as Parquet, whole or not at all; returns the path."""
-    whole = io.BytesIO()
-    table.to_parquet(whole, index=False)
-    write_atomic(path, whole.getbuffer())
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    write_atomic(path, buffer.getbuffer())
     return path

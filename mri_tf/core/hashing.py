@@ -15,7 +15,7 @@ def fingerprint(values: Any) -> str:
 
 
 def content_hash(image: np.ndarray) -> str:
-    """Of the pixels alone, so that one image under two patient ids is still found."""
+    """A hash of the pixels alone, so that one image under two patient ids is found."""
     image = little_endian(image)
     digest = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())
     digest.update(image.tobytes())
@@ -29,5 +29,5 @@ def file_hash(path: Path) -> str:
 
 
 def little_endian(image: np.ndarray) -> np.ndarray:
-    """Contiguous and in the byte order that is read back; NIfTI files may be big-endian."""
+    """The image in contiguous memory and little-endian byte order; NIfTI files may be big-endian."""
     return np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("<"))

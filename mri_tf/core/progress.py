@@ -1,4 +1,4 @@
-"""A line that moves while work goes on: rich's bar on a terminal, a plain line now and then in a log."""
+"""Progress on stderr: a bar of rich on a terminal, else a plain line every few seconds."""
 
 import sys
 import time
@@ -10,9 +10,9 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def progress(label: str, total: int):
-    """Yields `advance(done, note, total)`; shows done of total, the note and the time left.
+    """Yields `advance(done, note, total)`, which shows done of total, the note and the time left.
 
-    `total` of a call replaces the one given here, for work that knows its length only later.
+    The optional `total` of a call replaces the one here, for work whose length is known only later.
     """
     if sys.stderr.isatty():
         yield from _bar(label, total)
@@ -43,7 +43,7 @@ def _lines(label: str, total: int) -> Callable[..., None]:
     def advance(done: int, note: str = "", total: int = total) -> None:
         now = time.monotonic()
         if first[0] is None:
-            first[0] = done - 1  # work done by an earlier, interrupted run says nothing of speed
+            first[0] = done - 1  # work of an earlier, interrupted run says nothing about the speed
         if done < total and now - last[0] < SECONDS_BETWEEN_LINES:
             return
         last[0] = now

@@ -1,7 +1,7 @@
-"""Processes of this project run by another: retried when killed, their output in a log, ended together.
+"""Runs modules of this project in child processes: output to a log, a retry if killed, ended together.
 
-A child writes to a file and holds its cell's lock itself, so that it outlives a worker that is killed
-and ends what it does.
+A child writes its log and holds the lock of its study cell itself, so that it can finish its work even
+if the process that started it is killed.
 """
 
 import os
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from mri_tf.core.command_line import INTERRUPTED, SOME_SKIPPED
 
-ATTEMPTS = 2  # of a process that was killed; it goes on from its checkpoint
-RECORDS, PATH = re.compile(r", records .*"), re.compile(r"\S*/\S*")  # not for reports
+ATTEMPTS = 2  # if a process is killed; the second continues from its checkpoint
+RECORDS, PATH = re.compile(r", records .*"), re.compile(r"\S*/\S*")  # removed for reports
 _interrupted = threading.Event()
 _running: set[subprocess.Popen] = set()
 _starting = threading.Lock()  # no process starts while the running ones are ended
@@ -25,16 +25,16 @@ _starting = threading.Lock()  # no process starts while the running ones are end
 
 @dataclass(frozen=True)
 class Child:
-    """How a process runs: its log, its threads and the descriptor of the lock it holds."""
+    """How a child process runs."""
 
     log: Path
     threads: int
-    lock: int
+    lock: int  # descriptor of the lock file that it holds
 
 
 @contextmanager
 def terminate_children():
-    """What ends this block early, Ctrl-C or an error, also ends the processes of this process."""
+    """Terminates the running children if the block ends early, by Ctrl-C or an error."""
     _interrupted.clear()
     try:
         yield
@@ -42,34 +42,34 @@ def terminate_children():
         with _starting:
             _interrupted.set()
             for process in _running:
-                process.terminate()  # not SIGINT: what a script starts with & ignores that
+                process.terminate()  # not SIGINT, which processes that a script starts with & ignore
         raise
 
 
 def stop_if_interrupted() -> None:
-    """Raises KeyboardInterrupt where the block of `terminate_children` has ended early."""
+    """Raises KeyboardInterrupt if the block of `terminate_children` has ended early."""
     if _interrupted.is_set():
         raise KeyboardInterrupt
 
 
 def threads_each(workers: int) -> int:
-    """Threads for each of so many workers: the cores that this process may use, divided."""
+    """Threads for each worker: the cores that this process may use, divided by the workers."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, (cores or 1) // workers)
 
 
 def limited_to(threads: int) -> dict[str, str]:
-    """The environment of a process that computes with so many threads."""
+    """Environment variables that limit a process to this many threads."""
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     return dict.fromkeys(names, str(threads))
 
 
 def run_module(arguments: list[str], child: Child) -> str:
-    """Runs `python -m ARGUMENTS` to its end; returns why it failed, or nothing."""
+    """Runs `python -m ARGUMENTS` to its end; returns why it failed, or an empty string."""
     environment = os.environ | limited_to(child.threads)
     for _ in range(ATTEMPTS):
         with child.log.open("ab") as log:
-            begun = log.tell()
+            start = log.tell()
             with _starting:
                 stop_if_interrupted()
                 process = subprocess.Popen(
@@ -85,23 +85,24 @@ def run_module(arguments: list[str], child: Child) -> str:
             raise KeyboardInterrupt
         if code in (0, SOME_SKIPPED):
             return ""
-        if code >= 0:  # it said why; a second attempt would say the same
+        if code >= 0:  # its log says why, and a second attempt would fail alike
             with child.log.open("rb") as log:
-                log.seek(begun)
+                log.seek(start)
                 return _reason(log.read().decode(errors="replace"), code, child.log.name)
     return f"killed by signal {-code}, {ATTEMPTS} times (out of memory?)"
 
 
-def _reason(said: str, code: int, log: str) -> str:
-    """The error line of a train process as reports may show it; the whole is in the cell's log.
+def _reason(output: str, code: int, log: str) -> str:
+    """The error line of a process without what may hold patient ids or paths, for reports.
 
-    What an input error received, and the text of an unexpected one, may hold patient ids and paths.
+    Left out are what an input error received and the text of an unexpected one; the log has them.
     """
-    errors = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
+    lines = output.splitlines()
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if not errors:
         return f"exit code {code}, see {log} of the cell"
     rule, received, _ = errors[-1].partition(" Received: ")
     if rule.startswith("Unexpected "):
         return f"{rule.partition(':')[0]}, see {log} of the cell"
-    what = rule if received else rule.partition(". ")[0]
-    return PATH.sub("...", RECORDS.sub("", what)).rstrip(".")
+    reason = rule if received else rule.partition(". ")[0]
+    return PATH.sub("...", RECORDS.sub("", reason)).rstrip(".")

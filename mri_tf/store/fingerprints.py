@@ -1,4 +1,4 @@
-"""Fingerprints: SHA-256 of values as sorted JSON, and of pixels, so that equal means equal."""
+"""Fingerprints of tasks, which tell whether a prepared set or a training is the same."""
 
 import dataclasses
 
@@ -9,12 +9,12 @@ from mri_tf.task.spec import to_json
 
 
 def task_fingerprint(task: Task) -> str:
-    """Of everything that decides what is trained; the list of variants does not."""
+    """Fingerprint of all that decides what is trained, so without the list of variants."""
     return fingerprint(to_json(dataclasses.replace(task, variants={})))
 
 
 def prep_fingerprint(task: Task) -> str:
-    """Of everything that decides what a prepared set holds; prepared sets are keyed by it."""
+    """Fingerprint of all that decides what a prepared set holds; it identifies the set."""
     keys = ("name", "kind", "channels", "image_shape", "class_names", "prep")
     values = {key: value for key, value in to_json(task).items() if key in keys}
     return fingerprint({"schema": SCHEMA_VERSION, **values})

@@ -1,4 +1,4 @@
-"""A prepared set on disk: shards of records, `manifest.json` with their index, and reading them."""
+"""Reads prepared sets: a folder with shards of records and their index in manifest.json."""
 
 import json
 import os
@@ -15,17 +15,17 @@ from mri_tf.store.record import SCHEMA_VERSION, Record, decode_example
 from mri_tf.task import Task
 
 MANIFEST = "manifest.json"
-PRIVATE = "sources.private.csv"  # the one file that maps a record to its source; mode 0600
+PRIVATE = "sources.private.csv"  # the only file that maps records to their sources; mode 0600
 INDEX_COLUMNS = (
     "record_id", "patient", "group", "split", "site", "label",
     "shard", "offset", "length", "crc32", "content",
 )  # fmt: skip
-# A TFRecord is an 8-byte length and its 4-byte checksum, the data, and the data's checksum.
+# A TFRecord is an 8-byte length with a 4-byte checksum, the data, and a 4-byte checksum of the data.
 FRAME_HEAD_BYTES, FRAME_TAIL_BYTES = 12, 4
 
 
 class Prepared:
-    """A prepared set opened for reading; columns of the index are arrays of one entry a record."""
+    """A prepared set opened for reading; the columns of its index are arrays with one entry a record."""
 
     def __init__(self, folder: Path, manifest: dict):
         self.damage: InputError | None = None  # of the last record that could not be read
@@ -49,12 +49,12 @@ class Prepared:
 
     @classmethod
     def open(cls, folder: Path) -> "Prepared":
-        """Reads the manifest and checks schema version and shard sizes; raises InputError."""
+        """Opens a folder; raises InputError for a wrong schema version or shards of another size."""
         folder = Path(folder)
         path = folder / MANIFEST
         if not path.is_file():
             raise InputError(
-                f"A prepared set is a folder with {MANIFEST}.",
+                f"This folder is no prepared set: it has no {MANIFEST}.",
                 folder,
                 "Make one with python -m data_prep.write --task T --raw DIR --out DIR.",
             )
@@ -67,13 +67,13 @@ class Prepared:
                 manifest[name]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(
-                f"{MANIFEST} of a prepared set is whole JSON with all its keys.",
-                f"{path}, damaged",
+                f"{MANIFEST} of the prepared set is damaged.",
+                path,
                 "Prepare the set again into another folder.",
             ) from None
         if prepared is None:
             raise InputError(
-                f"This version reads prepared sets of schema version {SCHEMA_VERSION}.",
+                f"This version of mri_tf reads only prepared sets of schema version {SCHEMA_VERSION}.",
                 f"version {version} in {path}",
                 "Prepare the set again with python -m data_prep.write into another folder.",
             )
@@ -81,7 +81,7 @@ class Prepared:
             size = file.stat().st_size if file.is_file() else 0
             if size != expected:
                 raise InputError(
-                    "Every shard of a prepared set has the size its manifest says.",
+                    "A shard of the prepared set is missing or cut off.",
                     f"{file} of {size} bytes, not {expected}",
                     "Copy the set again, or prepare it again into another folder.",
                 )
@@ -92,7 +92,7 @@ class Prepared:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Of an image on the prepared grid, channels last."""
+        """Shape of an image on the prepared grid, channels last."""
         return tuple(self.manifest["record_shape"])
 
     @property
@@ -105,12 +105,12 @@ class Prepared:
 
     @property
     def patients_known(self) -> bool:
-        """False where groups of copies of an image stand for the patients."""
+        """False where groups of copies of an image take the place of patients."""
         return self.manifest.get("patients_known", True)
 
     @property
     def masks(self) -> tuple[str, ...]:
-        """Those that every record holds: of `mask` and `predicted_mask`."""
+        """Which of `mask` and `predicted_mask` every record has."""
         derived = ("predicted_mask",) if self.manifest.get("derived") else ()
         return (("mask",) if self.has_mask else ()) + derived
 
@@ -119,32 +119,31 @@ class Prepared:
         return tuple(self.manifest["class_names"])
 
     def content_fingerprint(self) -> str:
-        """Of what is in the set (pixels, labels, patients), wherever it lies."""
+        """Fingerprint of the set's pixels, labels and patients, independent of its folder."""
         index = self.manifest["index"]
         columns = [index[key] for key in ("record_id", "patient", "label", "content", "crc32")]
         return fingerprint([self.manifest["prep"], columns])
 
     def check_fits(self, task: Task) -> None:
         """Raises InputError if the set was prepared for another task or with other settings."""
-        made_for, wanted = self.manifest["prep"], prep_fingerprint(task)
-        if self.manifest["task"] == task.name and made_for == wanted:
+        made_for, needed = self.manifest["prep"], prep_fingerprint(task)
+        if self.manifest["task"] == task.name and made_for == needed:
             return
         raise InputError(
-            f"Task {task.name} with these settings needs a set prepared with them "
-            f"(prep {wanted[:8]}).",
+            f"The prepared set is not for task {task.name} with these settings (prep {needed[:8]}).",
             f"{self.folder} of task {self.manifest['task']} (prep {made_for[:8]})",
-            "Make the right one with --raw DIR in place of --data, or, for the task without "
-            "--variant and --set, python -m data_prep.write --task T --raw DIR --out DIR.",
+            "Give --raw DIR instead of --data to prepare another set, or, for the task without "
+            "--variant and --set, use python -m data_prep.write --task T --raw DIR --out DIR.",
         )
 
     def record(self, position: int) -> Record:
-        """One record, with what the index does not hold: facts, affine, masks."""
+        """One record with its image, masks, affine and facts."""
         return decode_example(
             self._read_one(position), self.image_shape, self.image_dtype, self.masks
         )
 
     def read(self, records: np.ndarray) -> list[bytes]:
-        """The serialized examples of these record positions; raises InputError if one is damaged."""
+        """The serialized examples at these positions; raises InputError if one is damaged."""
         return [self._read_one(int(record)) for record in records]
 
     def _read_one(self, record: int) -> bytes:
@@ -158,8 +157,8 @@ class Prepared:
         data = os.pread(self._descriptors[shard], length, offset + FRAME_HEAD_BYTES)
         if len(data) != length or zlib.crc32(data) != crc32:
             raise InputError(
-                "Every record has the checksum its manifest says.",
-                f"record {self.record_ids[record]} in {self.folder}, damaged",
+                "A record of the prepared set is damaged: its checksum is wrong.",
+                f"record {self.record_ids[record]} in {self.folder}",
                 "Copy the set again, or prepare it again into another folder.",
             )
         return data

@@ -1,4 +1,4 @@
-"""One record of a prepared set: the one place that encodes it and the one that decodes it."""
+"""Records of a prepared set, and their encoding as tf.train.Example."""
 
 import dataclasses
 import json
@@ -15,16 +15,16 @@ NOMINAL = "nominal"
 
 @dataclass(frozen=True)
 class Record:
-    """One image on the prepared grid with what is known of it; never a name, date or UID."""
+    """One image on the prepared grid with its label, masks and facts; never a name, date or UID."""
 
     record_id: str
     patient: str
     image: np.ndarray  # (rows, columns, channels) or (depth, rows, columns, channels), own dtype
     label: int = NO_LABEL  # position in class_names; NO_LABEL of a segmentation task's records
     mask: np.ndarray | None = None  # (rows, columns) or (depth, rows, columns) uint8
-    predicted_mask: np.ndarray | None = None  # of a derived set: what a segmentation network says
-    group: str = ""  # records that must stay on one side beyond their patient
-    split: str = ""  # train, validation or test where the source says so
+    predicted_mask: np.ndarray | None = None  # of a derived set: by a segmentation network
+    group: str = ""  # records of different patients that must stay on one side
+    split: str = ""  # train, validation or test if the source says so
     facts: dict = field(default_factory=dict)  # acquisition: site, scanner, age, sex, ...
     affine: np.ndarray | None = None  # (4, 4) prepared grid (x, y, z) -> source RAS mm
     intensity_stats: np.ndarray | None = None  # (2 regions: image, brain mask; channels; mean, SD)
@@ -33,8 +33,8 @@ class Record:
     def spacing_mm(self) -> tuple[float, ...] | None:
         """Of the prepared grid along (depth, rows, columns); None where it is not known.
 
-        It is not where the affine is missing, or where the source gives lengths that nobody measured
-        (the fact `spacing` is "nominal").
+        It is not known without an affine, or if the source's lengths are not measured: the fact
+        `spacing` is then "nominal".
         """
         unknown = self.affine is None or np.array_equal(self.affine, np.eye(4))
         if unknown or self.facts.get("spacing") == NOMINAL:
@@ -42,14 +42,14 @@ class Record:
         return tuple(float(step) for step in np.linalg.norm(self.affine[:3, :3], axis=0)[::-1])
 
     def with_stats(self) -> "Record":
-        """The record with whole-image statistics where preparation gave none of the whole study."""
+        """The record with statistics of its image, if preparation gave none of the whole case."""
         if self.intensity_stats is not None:
             return self
         return dataclasses.replace(self, intensity_stats=image_stats(self.image))
 
 
 def image_stats(image: np.ndarray) -> np.ndarray:
-    """Mean and SD a channel of a whole image, for both regions: (2, channels, 2) float32."""
+    """Mean and SD of each channel of an image, the same for both regions: (2, channels, 2) float32."""
     pixels = image.reshape(-1, image.shape[-1]).astype(np.float64)  # (pixels, channels)
     stats = np.stack([pixels.mean(axis=0), pixels.std(axis=0)], axis=-1)  # (channels, 2)
     return np.stack([stats, stats]).astype(np.float32)
@@ -94,25 +94,32 @@ def encode_example(record: Record) -> bytes:
 def decode_example(
     serialized: bytes, shape: tuple[int, ...], dtype: str, masks: tuple[str, ...] = ()
 ) -> Record:
-    """One serialized example as the record that was encoded, for work on single records."""
+    """Decodes one serialized example in NumPy.
+
+    Args:
+        serialized: what `encode_example` returned.
+        shape: of the image, channels last.
+        dtype: of the image.
+        masks: which of `mask` and `predicted_mask` the record has.
+    """
     import tensorflow as tf
 
-    found = tf.train.Example.FromString(serialized).features.feature
+    features = tf.train.Example.FromString(serialized).features.feature
 
     def raw(name: str) -> bytes:
-        return found[name].bytes_list.value[0]
+        return features[name].bytes_list.value[0]
 
-    def array(name: str, kind: str, form: tuple[int, ...]) -> np.ndarray:
-        return np.frombuffer(raw(name), np.dtype(kind).newbyteorder("<")).reshape(form)
+    def array(name: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+        return np.frombuffer(raw(name), np.dtype(dtype).newbyteorder("<")).reshape(shape)
 
     def floats(name: str) -> np.ndarray:
-        return np.array(found[name].float_list.value, np.float32)
+        return np.array(features[name].float_list.value, np.float32)
 
     return Record(
         record_id=raw("record_id").decode(),
         patient=raw("patient").decode(),
         image=array("image", dtype, shape),
-        label=int(found["label"].int64_list.value[0]),
+        label=int(features["label"].int64_list.value[0]),
         group=raw("group").decode(),
         split=raw("split").decode(),
         facts=json.loads(raw("facts")),
@@ -123,19 +130,25 @@ def decode_example(
 
 
 def stored(record: Record) -> Record:
-    """The record as it comes back from a prepared set, masks left away: its affine is float32 there."""
+    """The record as a prepared set returns it, without masks; its affine was rounded to float32."""
     return decode_example(encode_example(record), record.image.shape, record.image.dtype.name)
 
 
 def parse_examples(
     serialized, shape: tuple[int, ...], dtype: str, masks: tuple[str, ...] = ()
 ) -> dict:
-    """A batch of serialized examples as tensors; the inverse of `encode_example`, in TensorFlow.
+    """Decodes a batch of serialized examples in TensorFlow.
 
-    `shape` is the prepared image's, channels last; `masks` names those that every record holds,
-    of `mask` and `predicted_mask`. Returns image (batch, *shape) in `dtype`, the masks
-    (batch, *shape[:-1]) int32, label (batch,) int32, intensity_stats (batch, 2, channels, 2) float32
-    and spacing_mm (batch, 3) along depth, rows, columns, 1 where it is not known.
+    Args:
+        serialized: (batch,) string tensor.
+        shape: of an image, channels last.
+        dtype: of an image.
+        masks: which of `mask` and `predicted_mask` every record has.
+
+    Returns:
+        image (batch, *shape) in `dtype`, the masks (batch, *shape[:-1]) int32, label (batch,) int32,
+        intensity_stats (batch, 2, channels, 2) float32 and spacing_mm (batch, 3) along depth, rows and
+        columns, 1 where it is not known.
     """
     import tensorflow as tf
 

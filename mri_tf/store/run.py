@@ -1,7 +1,7 @@
-"""A run folder: what was trained, on whom, and how far it came.
+"""Run folders: what was trained, on which patients, and whether the training is finished.
 
 run.json       task, seed, data, sides (patients), state, versions
-features/      the run of the segmentation network that feeds the classifier, if it has one
+features/      the run of the segmentation network before the classifier, if there is one
 weights.weights.h5, history.csv, metrics.json, report.md, predictions.parquet, figures, tensorboard/
 """
 
@@ -24,18 +24,19 @@ from mri_tf.task.files import saved_task
 from mri_tf.task.spec import SIDES, to_json
 
 RUN_FILE, WEIGHTS, FEATURES, LOCK = "run.json", "weights.weights.h5", "features", ".lock"
-DERIVED = "derived"  # the set with predicted masks, where boxes are cut around them
+DERIVED = "derived"  # the set with predicted masks, if boxes are cut around them
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.parquet", "report.md"
 NEEDED = (
     "task", "seed", "data", "data_folder", "split", "sides", "patients", "natural_counts", "seen",
     "feature_task", "feature_weights", "fitted", "state",
 )  # fmt: skip
+DECIDING = ("task", "seed", "data", "sides", "feature_weights")  # the result of the training
 RUNNING, FINISHED = "running", "finished"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder opened: its path and the values of run.json."""
+    """An opened run folder: its path and the values of run.json."""
 
     folder: Path
     values: dict
@@ -50,7 +51,7 @@ class Run:
 
     @property
     def sides(self) -> dict[str, list[str]]:
-        """Record ids a side: train, validation, test."""
+        """Record ids of train, validation and test."""
         return self.values["sides"]
 
     @property
@@ -59,16 +60,15 @@ class Run:
 
     @property
     def data_folder(self) -> Path:
-        """The prepared set it was trained on; run.json holds it relative to the run's folder."""
+        """The prepared set of the training; run.json holds it relative to the run folder."""
         return Path(os.path.normpath(self.folder.absolute() / self.values["data_folder"]))
 
     def identity(self) -> str:
-        """Of what decides the result of the training; a run folder belongs to one identity."""
-        keys = ("task", "seed", "data", "sides", "feature_weights")
-        return fingerprint({key: self.values[key] for key in keys})
+        """Fingerprint of all that decides the result of the training."""
+        return fingerprint({key: self.values[key] for key in DECIDING})
 
     def save(self, **changes: Any) -> "Run":
-        """Writes run.json with some values changed; returns the run as it is now."""
+        """Writes run.json with some values changed; returns the changed run."""
         run = Run(self.folder, {**self.values, **changes})
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(self.folder / RUN_FILE, json.dumps(run.values, indent=1).encode())
@@ -76,22 +76,23 @@ class Run:
 
 
 def open_run(folder: Path) -> Run:
-    """The run in a folder; raises InputError if there is none."""
+    """The run in a folder; raises InputError if there is none or its run.json is damaged."""
     path = Path(folder) / RUN_FILE
     if not path.is_file():
         raise InputError(
-            f"A run is a folder with {RUN_FILE}.", folder, "Make one with python -m mri_tf.train."
+            f"This folder is no run: it has no {RUN_FILE}.", folder,
+            "Make one with python -m mri_tf.train.",
         )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         missing = [key for key in NEEDED if key not in values]
     except (ValueError, TypeError):
-        missing = ["all"]
+        missing = ["readable JSON"]
     if missing:
         raise InputError(
-            f"{RUN_FILE} is whole JSON with the keys of this version.",
+            f"{RUN_FILE} is damaged or of another version of mri_tf.",
             f"{path} without {', '.join(missing)}",
-            "Train into another --out.",
+            "Train again into another --out folder.",
         )
     run = Run(Path(folder), values)
     try:
@@ -103,75 +104,77 @@ def open_run(folder: Path) -> Run:
         sound = False
     if not sound:
         raise InputError(
-            f"{RUN_FILE} is as training wrote it.", f"{path}, changed", "Train into another --out."
+            f"{RUN_FILE} was changed after the training.", path, "Train again into another --out folder."
         )
     return run
 
 
 def open_finished(folder: Path) -> Run:
-    """A run whose training is finished and whose weights are whole; raises InputError."""
+    """A run that is finished and has undamaged weights; else raises InputError."""
     run = open_run(folder)
     if not run.finished:
         raise InputError(
-            "This needs a finished run.", f"{folder}, unfinished", "Run its train command again."
+            "The training of this run is not finished.", folder, "Run its train command again."
         )
     if not run.weights.is_file() or file_hash(run.weights) != run.values.get("weights_sha256"):
         raise InputError(
-            "The weights of a run are those it wrote.", f"{run.weights}, damaged", "Train it again."
+            "The weights of the run are missing or damaged.", run.weights, "Train again."
         )
     return run
 
 
 def start_or_continue(run: Run) -> Run:
-    """The run to go on with: the one on disk if it is the same, else this one, written.
+    """Writes a new run to its folder, or returns the one there if it is the same.
 
-    A run that ended before it trained, on a value since corrected, yields its folder. Raises
-    InputError if the folder holds another task, data, seed or split.
+    A run that ended before it trained, on a value since corrected, is replaced. Raises InputError if
+    the folder holds a run of another task, data, seed or split.
     """
     if not (run.folder / RUN_FILE).is_file():
         return run.save()
-    found = open_run(run.folder)
-    if found.identity() == run.identity():
-        return found
-    if not found.finished and {path.name for path in run.folder.iterdir()} <= {RUN_FILE, LOCK}:
+    existing = open_run(run.folder)
+    if existing.identity() == run.identity():
+        return existing
+    if not existing.finished and {path.name for path in run.folder.iterdir()} <= {RUN_FILE, LOCK}:
         return run.save()
-    if found.values["task"]["name"] != run.values["task"]["name"]:
-        differs = f"task {found.values['task']['name']}"
+    if existing.values["task"]["name"] != run.values["task"]["name"]:
+        differs = f"task {existing.values['task']['name']}"
     else:
-        keys = ("task", "seed", "data", "sides", "feature_weights")
         differs = "another " + ", ".join(
             {"task": "setting of the task", "feature_weights": "feature network"}.get(key, key)
-            for key in keys
-            if found.values[key] != run.values[key]
+            for key in DECIDING
+            if existing.values[key] != run.values[key]
         )
     raise InputError(
-        "A run folder holds one run.",
+        "The run folder holds another run.",
         f"{run.folder} of {differs}",
-        "Name another --out, or remove the folder.",
+        "Choose another --out folder, or remove this one.",
     )
 
 
 @contextmanager
 def locked(folder: Path):
-    """Keeps a second process out of a run folder; raises InputError if one is at work in it."""
+    """Locks a run folder against other processes; raises InputError if one is using it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InputError(
-                "One process works in a run folder.", f"{folder}, in use", "Wait, or name another."
+                "Another process is using this run folder.", folder, "Wait, or choose another folder."
             ) from None
         yield
 
 
 def positions_of(run: Run, prepared: Prepared) -> list[np.ndarray]:
-    """Positions in the prepared set of the run's records, a side each; raises InputError."""
+    """Positions in the prepared set of the run's train, validation and test records.
+
+    Raises InputError if it is not the set that the run was trained on.
+    """
     if prepared.content_fingerprint() != run.values["data"]:
         raise InputError(
-            "A run knows the prepared set it was trained on.",
+            "The run was trained on another prepared set.",
             f"{prepared.folder}, which is another set or was prepared again",
-            "Name the right one with --data.",
+            "Give the right one with --data.",
         )
     place = {name: number for number, name in enumerate(prepared.record_ids)}
     return [

@@ -1,4 +1,4 @@
-"""A task as values: what is classified, from what, with which model. Standard library only."""
+"""Tasks: what is classified or segmented, from which images, with which network, as plain values."""
 
 from mri_tf.task.spec import Task
 

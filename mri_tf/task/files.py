@@ -1,4 +1,4 @@
-"""Task files: found by name or path, loaded, and resolved with their variants."""
+"""Finds and loads task files, and applies variants and --set to a task."""
 
 import importlib.util
 import sys
@@ -13,53 +13,52 @@ FOLDER = Path(__file__).resolve().parent.parent / "tasks"
 
 
 def task_names() -> list[str]:
-    """The tasks that come with mri_tf, sorted."""
+    """Names of the tasks that come with mri_tf, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 
 
 def find_task_file(argument: str, beside: Path | None = None) -> Path:
-    """The file behind a task's name or path; `beside` is a task file whose folder is tried first."""
+    """The file of a task's name or path; the folder of the task file `beside` is searched first."""
     path = Path(argument)
     if path.suffix == ".py":
         if path.is_file():
             return path.resolve()
-        raise InputError("--task takes a name or a task file.", argument, "The file must exist.")
+        raise InputError("The task file does not exist.", argument, "Check the path after --task.")
     if beside is not None and (beside.parent / f"{argument}.py").is_file():
         return (beside.parent / f"{argument}.py").resolve()
     if argument in task_names():
         return FOLDER / f"{argument}.py"
     raise InputError(
-        "--task takes the name of a task or the path of a task file.",
+        "There is no task of that name.",
         argument,
-        f"Tasks: {', '.join(task_names())}.",
+        f"Give the path of a task file, or one of {', '.join(task_names())}.",
     )
 
 
 def is_built_in(task_file: Path) -> bool:
-    """Whether a task file comes with mri_tf (its prep module is then in data_prep)."""
+    """Whether a task file comes with mri_tf."""
     return task_file.parent == FOLDER
 
 
 def load_task(task_file: Path) -> Task:
-    """The TASK of a file; its name must be the file's name."""
+    """The TASK of a file; raises InputError if there is none or its name is not that of the file."""
     module = load_module(task_file)
     task = getattr(module, "TASK", None)
     if not isinstance(task, Task):
-        raise InputError("A task file defines TASK = Task(...).", task_file.name, "Add it.")
+        raise InputError("The task file defines no task.", task_file.name, "Add TASK = Task(...).")
     if task.name != task_file.stem:
         raise InputError(
-            "A task has the name of its file.",
+            "The name of a task must be that of its file.",
             f"TASK.name {task.name!r} in {task_file.name}",
-            "Make them equal.",
+            "Rename the task or the file.",
         )
     return task
 
 
 def saved_task(values: dict) -> Task:
-    """The task that a run or an export saved; one saved before tasks had a layout gets it from the
-    task of that name that comes with mri_tf.
+    """The task that a run or an export saved; raises InputError for a field that is not known here.
 
-    Raises InputError for a field that this version does not know.
+    Values without a layout get that of the task of this name that comes with mri_tf.
     """
     if "layout" not in values and values.get("name") in task_names():
         known = load_task(FOLDER / f"{values['name']}.py")
@@ -68,29 +67,30 @@ def saved_task(values: dict) -> Task:
 
 
 def load_module(path: Path):
-    """Imports a Python file by its path; raises InputError in one line if it cannot run."""
+    """Imports a Python file by its path; raises InputError if running it fails."""
     spec = importlib.util.spec_from_file_location(f"mri_tf_file_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[spec.name] = module  # where dataclasses look up their module
     try:
         spec.loader.exec_module(module)
     except InputError:
         raise
     except (Exception, SystemExit) as error:
         raise InputError(
-            "A task file must run.", f"{path.name}: {type(error).__name__}: {error}", "Mend it."
-        ) from error
+            "The file cannot be run.", f"{path.name}: {type(error).__name__}: {error}",
+            "Correct the error in the file.",
+        ) from error  # fmt: skip
     return module
 
 
 def resolve_task(task: Task, variants: list[str], assignments: list[str]) -> Task:
-    """The task with variants applied left to right, then the `--set` assignments, last."""
+    """The task with its variants applied from left to right, then the `--set` assignments."""
     for name in variants:
         if name == BASE_VARIANT:
             continue
         if name not in task.variants:
             raise InputError(
-                f"--variant takes variants of task {task.name}.",
+                f"Task {task.name} has no such variant.",
                 name,
                 f"Known: {', '.join([BASE_VARIANT, *sorted(task.variants)])}.",
             )
@@ -99,11 +99,15 @@ def resolve_task(task: Task, variants: list[str], assignments: list[str]) -> Tas
 
 
 def feature_task(task: Task, task_file: Path) -> tuple[Task, Path]:
-    """The segmentation task before a classifier, with the classifier's `features` set on it."""
+    """The segmentation task that is trained before a classifier, and its file.
+
+    The values of the classifier's `features` are set on it. Raises InputError for another kind of task.
+    """
     path = find_task_file(task.pretrained_on, beside=task_file)
     features = with_values(load_task(path), task.features)
     if features.kind != "segmentation":
         raise InputError(
-            "features_from and boxes_from name a segmentation task.", features.name, "Name another task."
+            "features_from and boxes_from must name a segmentation task.", features.name,
+            f"Change them in task {task.name}.",
         )
     return features, path

@@ -1,4 +1,4 @@
-"""Variants and --set: dotted keys and their values, applied to a task in one replace."""
+"""Variants and --set: sets values of a task by dotted keys."""
 
 import ast
 import dataclasses
@@ -11,9 +11,9 @@ from mri_tf.task import Task
 
 
 def with_values(task: Task, values: dict[str, Any]) -> Task:
-    """The task with dotted keys set, all in one replace; raises InputError for an unknown key.
+    """The task with dotted keys set, checked once all are set; raises InputError for an unknown key.
 
-    `augment.random_affine.max_degrees` reaches into a dictionary, `features.epochs` is kept for
+    `augment.random_affine.max_degrees` sets a value within a dictionary, `features.epochs` is kept for
     the feature task, and `augment` alone replaces the whole dictionary.
     """
     changed: dict[str, Any] = {}
@@ -35,10 +35,10 @@ def with_values(task: Task, values: dict[str, Any]) -> Task:
 
 
 def parse_assignment(task: Task, text: str) -> tuple[str, Any]:
-    """`epochs=3` of the command line as (dotted key, value); strings stay as they are written."""
+    """`epochs=3` of the command line as (dotted key, value); a string needs no quotes."""
     key, equals, raw = text.partition("=")
     if not equals or not key:
-        raise InputError("--set takes key=value.", text, "For example --set epochs=3.")
+        raise InputError("--set needs key=value.", text, "For example --set epochs=3.")
     hints = typing.get_type_hints(Task)
     if hints.get(key) is str:
         return key, raw

@@ -1,8 +1,7 @@
-"""A task as values: what is classified, from what, with which model. Standard library only.
+"""A task: what is classified or segmented, from which images, with which network, as plain values.
 
-A Task is frozen, printable and survives JSON unchanged, so that it can be saved beside the
-weights and compared by its fingerprint. Variants and `--set` are one mechanism: dotted keys
-and values, applied together by `with_values`.
+A Task is frozen and survives JSON unchanged, so that it can be saved beside the weights and compared by
+its fingerprint. Standard library only.
 """
 
 import dataclasses
@@ -20,11 +19,12 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
 LARGEST_FLOAT = 1e308
 BASE_VARIANT = "manual"  # the reserved name of a task without variants
+CHANGE = "Change {} in the task file or with --set."
 
 
 @dataclass(frozen=True)
 class Task:
-    """One classification or segmentation task. Units and shapes stand beside each field."""
+    """One classification or segmentation task; `mri_tf.task.settings` makes its dictionaries typed."""
 
     name: str
     channels: tuple[str, ...]
@@ -34,46 +34,46 @@ class Task:
     kind: str = "classification"
     layout: str = "cases_table"  # how raw folders are organised: a file of data_prep/layouts, or a path
     phantom: str = ""  # a function of data_prep/phantom/kinds.py that writes synthetic raw data
-    prep: dict = field(default_factory=dict)  # preparation settings; prepared sets are keyed by them
+    prep: dict = field(default_factory=dict)  # preparation settings, part of a prepared set's key
     normalize: dict = field(default_factory=lambda: {"method": "zscore"})
     model_args: dict = field(default_factory=dict)
     features_from: str = ""  # the segmentation task whose network feeds the classifier
     features: dict = field(default_factory=dict)  # dotted key -> value, set on the feature task
-    # Patients are answered for, not single slices: dict(pooling="mean") averages the probabilities of a
-    # patient's slices, "attention" weighs them.
+    # One answer a patient instead of one a slice: dict(pooling="mean") averages the probabilities of
+    # the slices, "attention" weighs them.
     bag: dict = field(default_factory=dict)
-    # What a 3D network sees of a study, if not all: patches of a segmentation,
+    # What a 3D network sees of a case, if not all of it: for a segmentation patches,
     # dict(shape=(64, 64, 64), foreground_share=0.5, overlap=0.5), or the box around a mask or the
     # brain, dict(around="mask", margin_voxels=10, grid=(96, 96, 96)).
     patch: dict = field(default_factory=dict)
     box: dict = field(default_factory=dict)
     # Slices with a mask, resampled to the median spacing of the training side and cut to the mask:
-    # dict(grid=(128, 128), margin_mm=6.0, medians=1.0), the last how many medians a pixel is wide.
+    # dict(grid=(128, 128), margin_mm=6.0, medians=1.0), where a pixel is `medians` medians wide.
     spacing: dict = field(default_factory=dict)
-    boxes_from: str = ""  # the segmentation task whose masks give the boxes of unseen studies
-    # Of a segmentation: 0 learns the masks, n the nearest of n k-means centroids of intensity.
+    boxes_from: str = ""  # the segmentation task whose masks give the boxes of new cases
+    # What a segmentation learns: 0 the masks, n which of n k-means centroids of intensity is nearest.
     intensity_classes: int = 0
     augment: dict = field(default_factory=dict)  # operation -> its arguments
     augment_probability: float = 0.0  # of an image, each epoch
     # Augmented copies of a training image whose frozen features are kept on disk, one drawn an epoch;
-    # 0 computes them anew each time. Of no effect where a network begins with layers that train.
+    # 0 computes them in every epoch. No effect on a network that begins with layers that train.
     feature_bank: int = 0
     oversample: bool = False  # every class drawn equally often in an epoch
     loss_weights: str = "none"
     operating_point: dict = field(default_factory=lambda: {"criterion": "balanced_accuracy"})
     ordered: bool = False  # the classes are grades, lowest first
-    # What else classes are told by: part -> its value in each class, contrast=("T1", "T2", "T1", ...).
+    # Properties that several classes share, scored too: contrast=("T1", "T2", "T1", ...), one a class.
     class_parts: dict = field(default_factory=dict)
     split_fractions: tuple[float, ...] = (0.6, 0.2, 0.2)  # train, validation, test; of patients
-    precision: str = "float32"  # of the training; numbers and exports are float32 always
+    precision: str = "float32"  # of the training; evaluation and exports always use float32
     batch_size: int = 8
     epochs: int = 50
-    patience: int = 0  # epochs without a better validation before training stops; 0: never
+    patience: int = 0  # epochs without a better validation loss before training stops; 0: never
     learning_rate: float = 1e-3
-    # Which variables train, learning rates a group, the optimizer and its decay: FineTuning of
-    # mri_tf/task/settings.py. Empty: all layers, by Adam.
+    # Which variables train, learning rates of groups, the optimizer and its decay: the fields of
+    # FineTuning in mri_tf/task/settings.py. Empty: all layers, by Adam.
     fine_tune: dict = field(default_factory=dict)
-    demo_patients: int = 24  # of the phantom, where no data is named
+    demo_patients: int = 24  # of the synthetic data, where no data is given
     variants: dict = field(default_factory=dict)  # name -> {dotted key: value}
 
     def __post_init__(self):
@@ -85,94 +85,73 @@ class Task:
 
     @property
     def network_shape(self) -> tuple[int, ...]:
-        """Of what the network sees at a time, without channels."""
+        """The shape of the network's input, without channels."""
         cut = self.patch.get("shape") or self.box.get("grid") or self.spacing.get("grid")
         return cut or self.image_shape
 
     @property
     def pretrained_on(self) -> str:
-        """The segmentation task that is trained first, for its features or its masks."""
+        """The segmentation task that is trained first, for its features or its masks; may be empty."""
         return self.features_from or self.boxes_from
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """Names of what the network's outputs mean, in their order."""
+        """Names of the network's outputs, in their order."""
         if not self.intensity_classes:
             return self.class_names
         return tuple(f"intensity_{number + 1}" for number in range(self.intensity_classes))
 
     def _check(self) -> None:
-        _require(self.name.isidentifier(), "name", "is also a file name: letters, digits, _", self.name)
-        _require(self.kind in KINDS, "kind", f"is one of {', '.join(KINDS)}", self.kind)
-        _require(len(self.channels) >= 1, "channels", "names at least one", self.channels)
-        _require(
-            len(self.image_shape) in (2, 3) and min(self.image_shape) >= 1,
-            "image_shape",
-            "is (rows, columns) or (depth, rows, columns)",
-            self.image_shape,
-        )
-        _require(
-            len(self.class_names) >= 2 and len(set(self.class_names)) == len(self.class_names),
-            "class_names",
-            "needs at least two different names",
-            self.class_names,
-        )
+        def require(holds: bool, name: str, rule: str) -> None:
+            if not holds:
+                field_name, _, part = name.partition(".")
+                value = getattr(self, field_name)
+                raise InputError(
+                    f"{name} of a task must {rule}.", value[part] if part else value, CHANGE.format(name)
+                )
+
+        require(self.name.isidentifier(), "name", "be letters, digits and _: it is also a file name")
+        require(len(self.channels) >= 1, "channels", "name at least one channel")
+        require(
+            len(self.image_shape) in (2, 3) and min(self.image_shape) >= 1, "image_shape",
+            "be (rows, columns) or (depth, rows, columns)",
+        )  # fmt: skip
+        classes = len(self.class_names)
+        require(
+            classes >= 2 and len(set(self.class_names)) == classes, "class_names",
+            "hold at least two different names",
+        )  # fmt: skip
         for part, values in self.class_parts.items():
-            _require(
-                isinstance(values, tuple) and len(values) == len(self.class_names)
+            require(
+                isinstance(values, tuple) and len(values) == classes
                 and all(isinstance(value, str) for value in values),
-                f"class_parts.{part}", f"names one value for each of {len(self.class_names)} classes",
-                values,
+                f"class_parts.{part}", f"name one value for each of {classes} classes",
             )  # fmt: skip
-        _require(
-            self.loss_weights in LOSS_WEIGHTS,
-            "loss_weights",
-            f"is one of {', '.join(LOSS_WEIGHTS)}",
-            self.loss_weights,
-        )
-        _require(
-            self.precision in PRECISIONS,
-            "precision",
-            f"is one of {', '.join(PRECISIONS)}",
-            self.precision,
-        )
-        _require(
-            0.0 <= self.augment_probability <= 1.0,
-            "augment_probability",
-            "lies in 0 to 1",
-            self.augment_probability,
-        )
-        _require(
-            len(self.split_fractions) == 3
-            and min(self.split_fractions) > 0
+        for name, known in (("kind", KINDS), ("loss_weights", LOSS_WEIGHTS), ("precision", PRECISIONS)):
+            require(getattr(self, name) in known, name, f"be one of {', '.join(known)}")
+        require(0 <= self.augment_probability <= 1, "augment_probability", "lie between 0 and 1")
+        require(
+            len(self.split_fractions) == 3 and min(self.split_fractions) > 0
             and abs(sum(self.split_fractions) - 1) < 1e-6,
-            "split_fractions",
-            "are three positive numbers (train, validation, test) that sum to 1",
-            self.split_fractions,
-        )
+            "split_fractions", "be three positive numbers (train, validation, test) that sum to 1",
+        )  # fmt: skip
         for name in ("batch_size", "epochs", "demo_patients"):
-            _require(getattr(self, name) >= 1, name, "is at least 1", getattr(self, name))
-        _require(
+            require(getattr(self, name) >= 1, name, "be at least 1")
+        require(
             self.intensity_classes == 0 or (self.kind == "segmentation" and self.intensity_classes > 1),
-            "intensity_classes",
-            "is 0, or at least 2 in a segmentation task",
-            self.intensity_classes,
-        )
-        _require(self.feature_bank >= 0, "feature_bank", "is at least 0", self.feature_bank)
-        _require(
-            not self.bag or (self.kind == "classification" and len(self.image_shape) == 2),
-            "bag",
-            "is for classification of 2D slices",
-            self.bag,
-        )
-        _require(self.patience >= 0, "patience", "is at least 0", self.patience)
-        _require(self.learning_rate > 0, "learning_rate", "is positive", self.learning_rate)
-        _require(
-            BASE_VARIANT not in self.variants,
-            "variants",
-            f"cannot hold the reserved name {BASE_VARIANT}",
-            sorted(self.variants),
-        )
+            "intensity_classes", "be 0, or at least 2 in a segmentation task",
+        )  # fmt: skip
+        require(self.feature_bank >= 0, "feature_bank", "be at least 0")
+        require(
+            not self.bag or (self.kind == "classification" and len(self.image_shape) == 2), "bag",
+            "be empty unless 2D slices are classified",
+        )  # fmt: skip
+        require(self.patience >= 0, "patience", "be at least 0")
+        require(self.learning_rate > 0, "learning_rate", "be positive")
+        require(
+            BASE_VARIANT not in self.variants, "variants",
+            f"have other names than {BASE_VARIANT}, which means the task without variants",
+        )  # fmt: skip
 
 
 def to_json(task: Task) -> dict:
@@ -185,14 +164,14 @@ def from_json(values: dict) -> Task:
     unknown = set(values) - {spec.name for spec in dataclasses.fields(Task)}
     if unknown:
         raise InputError(
-            "A saved task has the fields this version knows.", ", ".join(sorted(unknown)),
+            "The saved task has fields that this version does not know.", ", ".join(sorted(unknown)),
             "Use the version of mri_tf that wrote it.",
         )  # fmt: skip
     return Task(**values)
 
 
 def _normalised(value: Any, hint: Any, name: str) -> Any:
-    """The value in the one type its field has, so that a JSON round trip is equal."""
+    """The value in the type of its field, so that it is equal after a JSON round trip."""
     value = _tuples(value, name)
     origin = typing.get_origin(hint)
     if origin is tuple:
@@ -207,12 +186,12 @@ def _normalised(value: Any, hint: Any, name: str) -> Any:
     raise InputError(
         f"{name} of a task must be a {type_name(hint)}.",
         f"{value!r} ({type(value).__name__})",
-        f"Change {name} in the task file or in --set.",
+        CHANGE.format(name),
     )
 
 
 def _tuples(value: Any, name: str) -> Any:
-    """Lists as tuples all the way down; refuses what JSON cannot hold."""
+    """The value with all lists within it as tuples; refuses what JSON cannot hold."""
     if isinstance(value, (list, tuple)):
         return tuple(_tuples(inner, name) for inner in value)
     if isinstance(value, dict):
@@ -220,12 +199,7 @@ def _tuples(value: Any, name: str) -> Any:
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     raise InputError(
-        f"{name} of a task holds numbers, words, lists and dictionaries.",
+        f"{name} of a task may hold only numbers, strings, lists and dictionaries.",
         f"{value!r} ({type(value).__name__})",
-        f"Change {name} in the task file or in --set.",
+        CHANGE.format(name),
     )
-
-
-def _require(holds: bool, name: str, rule: str, received: Any) -> None:
-    if not holds:
-        raise InputError(f"{name} of a task {rule}.", received, "Change it in the task file.")

@@ -295,7 +295,7 @@ def test_a_regex_corrected_after_its_refusal_trains_in_the_same_folder(tmp_path,
     assert start_or_continue(corrected).task == corrected.task
     (tmp_path / "run" / "checkpoint.npz").write_bytes(b"trained")
     other, _ = _run(tmp_path / "run", thirds, epochs=9)
-    with pytest.raises(InputError, match="holds one run"):
+    with pytest.raises(InputError, match="holds another run"):
         start_or_continue(other)
 
 

@@ -195,7 +195,7 @@ def test_another_study_in_the_same_folder_is_refused_in_one_line(inside, no_trai
         (("--variants", "scratch", "--train-sizes", "4,x"), "train-sizes"),
         (("--variants", "scratch", "--keep-all", "mid"), "Add --train-sizes"),
         (("--variants", "scratch", "--keep-all", "top", "--train-sizes", "2"), "Received: top"),
-        (("--variants", "scratch", "--scheduler", "http://nowhere"), "running Dask scheduler"),
+        (("--variants", "scratch", "--scheduler", "http://nowhere"), "No Dask scheduler answers"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused_in_one_line(inside, no_training, capsys, arguments, message):

@@ -244,5 +244,5 @@ def test_a_second_process_is_kept_out_of_a_run_folder(tmp_path):
     from mri_tf.store.run import locked
 
     folder = Path(tmp_path / "run")
-    with locked(folder), pytest.raises(InputError, match="in use"), locked(folder):
+    with locked(folder), pytest.raises(InputError, match="Another process is using"), locked(folder):
         pass
