@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from check_model import forward, randomised
 
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import InputError
@@ -17,20 +18,6 @@ from mri_tf.train.loss import weighted_cross_entropy
 FILTERS, CLASSES, SIDE = 2, 3, 32
 
 
-def randomised(model: keras.Model, seed=0) -> keras.Model:
-    """The model with random weights and BatchNorm statistics that are not those of a new one."""
-    rng = np.random.default_rng(seed)
-    for variable in model.variables:
-        if not variable.dtype.startswith("float"):
-            continue  # the state of a dropout's seed
-        scale = np.sqrt(2 / max(1, np.prod(variable.shape[:-1]))) if len(variable.shape) > 1 else 0.3
-        values = rng.normal(0, scale, variable.shape)
-        if variable.path.endswith(("gamma", "moving_variance")):
-            values = rng.uniform(0.5, 1.5, variable.shape)
-        variable.assign(values)
-    return model
-
-
 def tiny_mnet(seed=0, side=SIDE, channels=1) -> keras.Model:
     return randomised(mnet.mnet((side, side, channels), CLASSES, start_filters=FILTERS), seed)
 
@@ -41,11 +28,6 @@ def images(count=4, side=SIDE, channels=1, seed=1) -> np.ndarray:
 
 def values_of(variables) -> list[np.ndarray]:
     return [variable.numpy() for variable in variables]
-
-
-def forward(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """What the model gives in inference, without compiling anything."""
-    return model(x, training=False).numpy()
 
 
 # ---- sizes
@@ -76,11 +58,6 @@ def test_the_features_are_31_times_the_first_width(filters):
     assert mnet.pooled_features(network).output_shape == (None, SIDE // 2, SIDE // 2, 31 * filters)
 
 
-def test_oblong_images_of_several_channels_are_taken():
-    network = mnet.mnet((32, 48, 3), CLASSES, start_filters=1)
-    assert network.output_shape == (None, 32, 48, CLASSES)
-
-
 # ---- equal forms of one graph
 
 
@@ -106,19 +83,6 @@ def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
     probabilities = forward(network, x)
     assert np.ptp(probabilities) > 0.1
     np.testing.assert_allclose(probabilities, wanted, atol=1e-5)
-
-
-def test_probabilities_sum_to_one_in_every_network():
-    network = tiny_mnet()
-    small = dict(conv_filters=2, dense_units=4)
-    for model in (
-        network,
-        feature_classifier(network, CLASSES, repeats=2, **small),
-        vgg.vgg((SIDE, SIDE, 1), CLASSES, **small),
-    ):
-        probabilities = forward(model, images())
-        assert probabilities.dtype == np.float32
-        np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
 
 
 # ---- frozen features
@@ -223,18 +187,6 @@ def test_a_model_or_argument_that_does_not_exist_is_refused(model, arguments, ta
         check_model_args(model, arguments, takes_features)
     assert "\n" not in str(error.value)
     assert "Received:" in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("model", "arguments", "takes_features"),
-    [
-        ("mnet", {"start_filters": 4, "dropout": 0.1}, False),
-        ("vgg", {"conv_filters": 4}, False),
-        ("feature_classifier", {"repeats": 2}, True),
-    ],
-)
-def test_a_model_with_its_arguments_is_not_refused(model, arguments, takes_features):
-    check_model_args(model, arguments, takes_features)
 
 
 # ---- losses

@@ -4,30 +4,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from check_model import forward, randomised
 from needs import BFLOAT16
 
 from mri_tf.core.errors import InputError
 from mri_tf.models import grader3d, mnet, unet3d, vgg
 from mri_tf.models.feature_classifier import feature_classifier3d
 from mri_tf.models.layers import conv as convolution
-from mri_tf.models.registry import builder, check_model_args
 
 CLASSES = 3
 SIZE = (16, 32, 48)  # depth, rows, columns: all different, so that a swap of two is seen
-
-
-def randomised(model: keras.Model, seed=0) -> keras.Model:
-    """The model with random weights and BatchNorm statistics that are not those of a new one."""
-    rng = np.random.default_rng(seed)
-    for variable in model.variables:
-        if not variable.dtype.startswith("float"):
-            continue  # the state of a dropout's seed
-        scale = np.sqrt(2 / max(1, np.prod(variable.shape[:-1]))) if len(variable.shape) > 1 else 0.3
-        values = rng.normal(0, scale, variable.shape)
-        if variable.path.endswith(("gamma", "moving_variance")):
-            values = rng.uniform(0.5, 1.5, variable.shape)
-        variable.assign(values)
-    return model
 
 
 @pytest.fixture
@@ -63,11 +49,6 @@ def volumes(count=2, size=SIZE, channels=1, seed=1) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 1, (count, *size, channels)).astype(np.float32)
 
 
-def forward(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """What the model gives in inference, without compiling anything."""
-    return model(x, training=False).numpy()
-
-
 def inner(model: keras.Model, *names: str) -> keras.Model:
     """The model up to the named layers."""
     outputs = [model.get_layer(name).output for name in names]
@@ -76,16 +57,6 @@ def inner(model: keras.Model, *names: str) -> keras.Model:
 
 def tiny_mnet(size=SIZE, channels=1) -> keras.Model:
     return mnet.mnet3d((*size, channels), CLASSES, start_filters=2)
-
-
-def tiny_classifier(size=(32, 32, 64)) -> keras.Model:
-    return feature_classifier3d(
-        tiny_mnet(size), CLASSES, conv_filters=2, dense_units=16, repeats=2
-    )
-
-
-def tiny_vgg(size=(32, 32, 64)) -> keras.Model:
-    return vgg.vgg3d((*size, 1), CLASSES, conv_filters=2, dense_units=16)
 
 
 def tiny_unet(size=SIZE, channels=1, **arguments) -> keras.Model:
@@ -97,12 +68,7 @@ def tiny_grader(size=SIZE, channels=1, **arguments) -> keras.Model:
     return grader3d.grader3d((*size, channels), CLASSES, **arguments)
 
 
-NETWORKS = {
-    "mnet3d": tiny_mnet, "feature_classifier3d": tiny_classifier, "vgg3d": tiny_vgg,
-    "unet3d": tiny_unet, "grader3d": tiny_grader,
-}  # fmt: skip
-DENSE = ("mnet3d", "unet3d")  # a probability a voxel
-every_network = pytest.mark.parametrize("name", NETWORKS)
+NETWORKS = {"mnet3d": tiny_mnet, "unet3d": tiny_unet, "grader3d": tiny_grader}
 
 
 # ---- sizes
@@ -199,58 +165,7 @@ def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
     np.testing.assert_allclose(probabilities, wanted, atol=1e-5)
 
 
-# ---- every network
-
-
-@every_network
-def test_probabilities_are_float32_and_sum_to_one(name):
-    model = randomised(NETWORKS[name]())
-    size = model.input_shape[1:-1]
-    probabilities = forward(model, volumes(2, size))
-    assert probabilities.shape == ((2, *size, CLASSES) if name in DENSE else (2, CLASSES))
-    assert probabilities.dtype == np.float32
-    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
-
-
-@every_network
-def test_a_graph_is_flat(name):
-    model = NETWORKS[name]()
-    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
-
-
-@pytest.mark.usefixtures("half_precision")
-@every_network
-def test_half_precision_ends_in_float32(name):
-    model = NETWORKS[name]()
-    assert model.output.dtype == "float32"
-    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv3D)]
-    for layer in convolutions:
-        thin = layer.input.shape[1] < layer.kernel_size[0]
-        assert layer.compute_dtype == ("float32" if thin else "bfloat16")
-
-
-@every_network
-def test_weights_come_back_from_a_file(name, tmp_path):
-    model = randomised(NETWORKS[name]())
-    model.save_weights(tmp_path / "model.weights.h5")
-    other = randomised(NETWORKS[name](), seed=5)
-    other.load_weights(tmp_path / "model.weights.h5")
-    x = volumes(1, model.input_shape[1:-1])
-    np.testing.assert_array_equal(forward(model, x), forward(other, x))
-
-
-@every_network
-def test_a_gradient_reaches_every_weight_that_trains(name):
-    keras.utils.set_random_seed(1)  # of the dropout
-    model = randomised(NETWORKS[name]((32, 32, 32)))
-    x = volumes(2, (32, 32, 32))
-    labels = np.random.default_rng(2).integers(0, CLASSES, (2, *model.output_shape[1:-1]))
-    with tf.GradientTape() as tape:
-        probabilities = model(x, training=True)
-        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, probabilities))
-    gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
-    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
-        assert gradient is not None and np.abs(gradient).max() > 0, variable.path
+# ---- axes
 
 
 @pytest.mark.parametrize(
@@ -390,20 +305,3 @@ def test_features_too_small_for_the_repeats_are_refused():
     network = tiny_mnet((16, 16, 16))
     with pytest.raises(InputError, match="divisible by 32"):
         feature_classifier3d(network, CLASSES)
-
-
-@pytest.mark.parametrize(
-    ("model", "arguments", "takes_features"),
-    [
-        ("mnet3d", {"start_filters": 4, "dropout": 0.1}, False),
-        ("feature_classifier3d", {"repeats": 2}, True),
-        ("vgg3d", {"conv_filters": 4}, False),
-        ("unet3d", {"filters": 4, "levels": 3, "dropout": 0.0, "weight_decay": 0.0}, False),
-        ("grader3d", {"filters": 4, "dense_units": 8, "weight_decay": 1e-3}, False),
-    ],
-)
-def test_a_task_names_a_network_by_its_function(model, arguments, takes_features):
-    check_model_args(model, arguments, takes_features)
-    assert builder(model).__name__ == model
-    with pytest.raises(InputError):
-        check_model_args(model, arguments, not takes_features)

@@ -1,0 +1,67 @@
+"""The standard checks of every network that a task can name."""
+
+import functools
+import inspect
+
+import keras
+import pytest
+from check_model import check_bfloat16, check_model
+from needs import BFLOAT16
+
+from mri_tf.core.errors import InputError
+from mri_tf.models.mnet import mnet, mnet3d
+from mri_tf.models.registry import builder, check_model_args, find_builders
+
+CLASSES = 3
+CUT = dict(weights="none", cut_after="stack0")
+CLASSIFIER = dict(conv_filters=2, dense_units=16)
+# Shape of the image and small arguments. Sides differ, so that a swap of two is seen.
+SMALL = {
+    "backbone_classifier": ((64, 48, 3), CUT),
+    "backbone_ensemble": ((64, 48, 2), CUT),
+    "feature_classifier": ((32, 48, 1), dict(repeats=2, **CLASSIFIER)),
+    "feature_classifier3d": ((32, 32, 64, 1), dict(repeats=2, **CLASSIFIER)),
+    "grader3d": ((16, 32, 48, 1), dict(filters=2, dense_units=16, weight_decay=1e-3)),
+    "mnet": ((32, 48, 3), dict(start_filters=2, dropout=0.1)),
+    "mnet3d": ((16, 32, 48, 1), dict(start_filters=2, dropout=0.1)),
+    "unet3d": ((16, 32, 48, 1), dict(filters=2, levels=3, dropout=0.05, weight_decay=1e-6)),
+    "vgg": ((32, 64, 1), CLASSIFIER),
+    "vgg3d": ((32, 32, 64, 1), CLASSIFIER),
+    "vgg_features": ((32, 64, 1), dict(dense_units=16, weights="none")),
+}
+DENSE = ("mnet", "mnet3d", "unet3d")  # a probability for every pixel or voxel
+every_network = pytest.mark.parametrize("name", sorted(find_builders()))
+
+
+def _takes_features(name: str) -> bool:
+    return next(iter(inspect.signature(builder(name)).parameters)) == "features"
+
+
+def _network(name: str) -> keras.Model:
+    source, arguments = SMALL[name]
+    if _takes_features(name):
+        source = (mnet if len(source) == 3 else mnet3d)(source, CLASSES, start_filters=2)
+    return builder(name)(source, CLASSES, **arguments)
+
+
+def _output_shape(name: str) -> tuple[int, ...]:
+    return (*SMALL[name][0][:-1], CLASSES) if name in DENSE else (CLASSES,)
+
+
+@every_network
+def test_a_network_passes_the_standard_checks(name):
+    check_model(functools.partial(_network, name), _output_shape(name))
+
+
+@BFLOAT16
+@every_network
+def test_a_network_computes_in_mixed_precision(name):
+    check_bfloat16(functools.partial(_network, name), _output_shape(name))
+
+
+@every_network
+def test_a_task_names_a_network_by_its_function(name):
+    check_model_args(name, SMALL[name][1], _takes_features(name))
+    assert builder(name).__name__ == name
+    with pytest.raises(InputError, match="features"):
+        check_model_args(name, SMALL[name][1], not _takes_features(name))
