@@ -1,1 +1,1 @@
-"""Generators of synthetic scans; a task's prep module says which one is its own."""
+"""Generators of synthetic scans; `phantom` of a task names one of `kinds`."""

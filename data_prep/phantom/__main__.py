@@ -7,7 +7,7 @@ from mri_tf.core.command_line import Parser, folder_to_write, positive_int, run_
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the fake raw data of a task in the layout its prep module reads."""
+    """Writes the phantom of a task; returns the exit code."""
     flags = _parser().parse_args(arguments)
     from data_prep.phantom.write import write_fake_raw
     from mri_tf.task.files import find_task_file
@@ -22,11 +22,11 @@ def main(arguments: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser("python -m data_prep.phantom", __doc__)
     parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
-    parser.add_argument("--out", required=True, type=folder_to_write, help="folder of the raw data")
+    parser.add_argument("--out", required=True, type=folder_to_write, help="folder to write into")
     parser.add_argument("--patients", type=positive_int, default=24, help="(default 24)")
-    parser.add_argument("--seed", type=seed_int, default=0, help="(default 0)")
+    parser.add_argument("--seed", type=seed_int, default=0, help="random seed (default 0)")
     parser.add_argument(
-        "--no-signal", action="store_true", help="labels that say nothing of the images"
+        "--no-signal", action="store_true", help="give labels that have nothing to do with the images"
     )
     return parser
 

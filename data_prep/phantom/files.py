@@ -1,4 +1,4 @@
-"""Tables of the synthetic brains, whole or not there."""
+"""How phantoms write CSV tables and DICOM series: each appears under its name only when complete."""
 
 import csv
 import os
@@ -11,9 +11,11 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pydicom.valuerep import DSfloat
 
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
 
 def write_table(path: Path, columns: tuple[str, ...], rows: list[tuple]) -> None:
-    """Write a CSV table with a header."""
+    """Writes a CSV table with a header."""
     partial = path.with_name("." + path.name)
     with partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -22,14 +24,15 @@ def write_table(path: Path, columns: tuple[str, ...], rows: list[tuple]) -> None
     os.replace(partial, path)
 
 
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-
-
 def save_series(folder: Path, array: np.ndarray, affine: np.ndarray, header: dict, key: str) -> None:
-    """Write Image-<n>.dcm a slice of (columns, rows, slices) uint16; the affine takes indices to RAS mm.
+    """Writes an MR series as Image-<n>.dcm, one file per slice. An existing folder is kept.
 
-    `header` is DICOM keyword -> value; UIDs follow from `key`, so that a phantom is the same each
-    time. A folder that is there is kept.
+    Args:
+        folder: of the series.
+        array: uint16 (columns, rows, slices).
+        affine: (4, 4), from indices of the array to RAS mm.
+        header: DICOM keyword -> value.
+        key: text from which all UIDs are computed, so that the same phantom has the same UIDs.
     """
     if folder.exists():
         return
@@ -63,5 +66,5 @@ def save_series(folder: Path, array: np.ndarray, affine: np.ndarray, header: dic
 
 
 def _decimals(values) -> list[DSfloat]:
-    """Decimal strings of at most 16 characters, as the standard asks."""
+    """Decimal strings of at most 16 characters, as DICOM requires."""
     return [DSfloat(float(value), auto_format=True) for value in np.ravel(values)]

@@ -1,19 +1,20 @@
 """The phantoms by name: `phantom` of a task names a function of this file.
 
-Each writes synthetic raw data in the layout of its task and continues where it was interrupted.
+Each writes synthetic raw data in the layout of its task. An interrupted call is continued by
+repeating it.
 
 Args of each:
     folder: where to write.
-    patients: how many.
+    patients: number of patients.
     seed: of everything that is drawn.
-    signal: False permutes the labels over the patients, so that they say nothing of the images.
+    signal: False permutes the labels over the patients, so that images say nothing about them.
     progress: called with (patients done, patients in all), or None.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
-from data_prep.phantom.brain.dataset import write_brain_structures_phantom, write_brain_type_phantom
+from data_prep.phantom.brain.dataset import write_brain_phantom
 from data_prep.phantom.class_pictures.dataset import write_class_pictures
 from data_prep.phantom.glioma.dataset import write_glioma_phantom
 from data_prep.phantom.glioma.lgg import write_lgg_phantom
@@ -24,9 +25,8 @@ from data_prep.phantom.short_axis import write_short_axis_phantom
 from data_prep.phantom.thorax.dataset import write_thorax_phantom
 
 Progress = Callable[[int, int], None] | None
+MAX_LABELLED_BRAINS = 48  # patients with label maps beside those with tumour types
 
-brain_structures = write_brain_structures_phantom
-brain_types = write_brain_type_phantom
 class_pictures = write_class_pictures
 glioma = write_glioma_phantom
 lgg = write_lgg_phantom
@@ -34,25 +34,42 @@ meningioma = write_meningioma_phantom
 short_axis = write_short_axis_phantom
 
 
+def brain_structures(
+    folder: Path, patients: int, seed: int, signal: bool, progress: Progress = None
+) -> None:
+    """T1 volumes of heads, all with a label map, none with a tumour type."""
+    write_brain_phantom(folder, patients, 0, seed, signal, progress)
+
+
+def brain_types(folder: Path, patients: int, seed: int, signal: bool, progress: Progress = None) -> None:
+    """`patients` with a tumour type, and two thirds as many others (at most 48) with a label map."""
+    labelled = min(_two_thirds(patients), MAX_LABELLED_BRAINS)
+    write_brain_phantom(folder, labelled, patients, seed, signal, progress)
+
+
 def hippocampus(folder: Path, patients: int, seed: int, signal: bool, progress: Progress = None) -> None:
-    """Curved tubes of two halves; a segmentation has no labels to permute."""
+    """Curved tubes in two parts; a segmentation has no labels to permute."""
     write_hippocampus_phantom(folder, patients, seed, progress)
 
 
 def mgmt(folder: Path, patients: int, seed: int, signal: bool, progress: Progress = None) -> None:
-    """Four DICOM sequences a patient with textures of their own; labels are chance in any case."""
+    """Four DICOM sequences with a texture that differs by patient; the labels are always random."""
     write_mgmt_phantom(folder, patients, seed, progress)
 
 
 def thorax_levels(
     folder: Path, patients: int, seed: int, signal: bool, progress: Progress = None
 ) -> None:
-    """`patients` with levels, and two thirds as many others with label maps."""
-    write_thorax_phantom(folder, max(3, 2 * patients // 3), patients, seed, signal, progress)
+    """`patients` with levels, and two thirds as many others with a label map."""
+    write_thorax_phantom(folder, _two_thirds(patients), patients, seed, signal, progress)
 
 
 def thorax_structures(
     folder: Path, patients: int, seed: int, signal: bool, progress: Progress = None
 ) -> None:
-    """Every patient with a label map, none with levels."""
+    """CT volumes of the chest, all with a label map, none with levels."""
     write_thorax_phantom(folder, patients, 0, seed, signal, progress)
+
+
+def _two_thirds(patients: int) -> int:
+    return max(3, 2 * patients // 3)

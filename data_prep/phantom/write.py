@@ -1,4 +1,4 @@
-"""Synthetic raw data of a task, in the layout that the task names."""
+"""Writes the synthetic raw data of a task, in the layout that the task names."""
 
 import json
 from pathlib import Path
@@ -9,44 +9,54 @@ from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.task.files import load_task
 
-NOTE = "phantom.json"  # says what the folder was written with
+NOTE = "phantom.json"  # the settings that the folder was written with
 
 
 def write_fake_raw(
     task_file: Path, folder: Path, patients: int, seed: int, signal: bool = True
 ) -> None:
-    """Writes the fake raw data of a task, or continues; a folder of other settings is refused."""
-    kind = load_task(task_file).phantom
+    """Writes the phantom of a task, continues it, or does nothing if it is finished.
+
+    Args:
+        task_file: file of the task; its `phantom` names a function of `data_prep.phantom.kinds`.
+        folder: where to write; new, empty or begun with the same settings.
+        patients: number of patients.
+        seed: of everything that is drawn.
+        signal: False gives labels that have nothing to do with the images.
+
+    Raises:
+        InputError: the task has no phantom, or the folder holds something else.
+    """
+    folder, kind = Path(folder), load_task(task_file).phantom
     if not kind:
         raise InputError(
-            "This task has no phantom.", task_file.name, "Name your own data with --raw DIR."
+            "This task has no phantom.", task_file.name, "Give your own data with --raw DIR."
         )
     write = getattr(kinds, kind, None)
     if write is None:
         raise InputError(
-            "phantom of a task names a function of data_prep/phantom/kinds.py.", kind,
-            "Correct it in the task file.",
+            "This task names a phantom that does not exist.", kind,
+            "Set phantom in the task file to the name of a function of data_prep/phantom/kinds.py.",
         )  # fmt: skip
-    settings = {
-        "task": task_file.stem, "patients": patients, "seed": seed, "signal": signal,
-    }  # fmt: skip
-    note = Path(folder) / NOTE
+    settings = {"task": task_file.stem, "patients": patients, "seed": seed, "signal": signal}
+    note = folder / NOTE
     if note.is_file():
-        found = json.loads(note.read_text(encoding="utf-8"))
-        whole = found.pop("whole", False)
-        if found == settings and whole:
-            return
-        if found != settings:
+        noted = json.loads(note.read_text(encoding="utf-8"))
+        whole = noted.pop("whole", False)
+        if noted != settings:
             raise InputError(
-                "A folder holds one phantom.", f"{folder} of {found}",
-                "Remove it, or name another --out of data_prep.phantom.",
-            )
-    elif Path(folder).exists() and any(Path(folder).iterdir()):
+                "The folder holds a phantom with other settings.", f"{folder} with {noted}",
+                "Remove it, or choose another --out folder for data_prep.phantom.",
+            )  # fmt: skip
+        if whole:
+            return
+    elif folder.exists() and any(folder.iterdir()):
         raise InputError(
-            "A phantom is written into a new folder.", f"{folder}, not empty", "Name another --out."
-        )
-    Path(folder).mkdir(parents=True, exist_ok=True)
+            "A phantom must be written into a new or empty folder.", f"{folder}, which is not empty",
+            "Choose another --out folder.",
+        )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
     write_atomic(note, json.dumps(settings).encode())
     with progress("writing the phantom", patients) as advance:
-        write(Path(folder), patients, seed, signal, lambda done, total: advance(done, total=total))
+        write(folder, patients, seed, signal, lambda done, total: advance(done, total=total))
     write_atomic(note, json.dumps({**settings, "whole": True}).encode())

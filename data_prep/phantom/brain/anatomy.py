@@ -1,4 +1,7 @@
-"""Solids inside the synthetic brain: nuclei, ventricles, brainstem, vessels."""
+"""The solids of the synthetic head: face, skull base, deep structures of the brain, vessels.
+
+Skull vault, cortex and cerebellum are not solids but depth maps: see `cortex`.
+"""
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -9,17 +12,89 @@ from data_prep.phantom.brain.structures import Part
 from data_prep.phantom.shapes import Column, Ellipsoid, Tube, smooth_tube
 
 
+def _ellipsoid(x, y, z, a, b, c, tissue: str) -> Part:
+    """Centre x, y, z and radii a, b, c in reference mm, along the axes of the body."""
+    return Part(Ellipsoid(np.array([x, y, z], float), np.array([a, b, c], float)), tissue)
+
+
+def _rod(start, end, radius: float, tissue: str) -> Part:
+    """A straight tube of one radius, in reference mm."""
+    return Part(Tube(np.array([start, end], float), np.full(2, float(radius))), tissue)
+
+
 def _oval(centre, radii, size: float, yaw_degrees: float = 0.0) -> Ellipsoid:
+    """An ellipsoid of `size` times the volume that `radii` give, turned about the vertical axis."""
     turn = Rotation.from_euler("z", yaw_degrees, degrees=True).as_matrix()
     return Ellipsoid(np.array(centre, float), np.array(radii, float) * size ** (1 / 3), turn)
 
 
 def _path(knots, radii, size: float) -> Tube:
+    """A curved tube of `size` times the cross-section that `radii` give."""
     return smooth_tube(np.array(knots, float), np.array(radii, float) * np.sqrt(size), 4)
 
 
-def callosum() -> list[Part]:
-    """The white arch between the hemispheres."""
+def face(head: Head) -> list[Part]:
+    """Face and neck, painted before the skull."""
+    z = np.array([-230, -160, -135, -112, -90, -65, -40, -15.0])
+    front = np.array([-2, 2, 20, 72, 82, 82, 80, 78.0])
+    back = np.array([-92, -84, -80, -82, -88, -98, -104, -106.0])
+    half = np.array([62, 56, 56, 56, 62, 69, 73, 73.0])
+    skin = Column(z, 0 * z, (front + back) / 2, half, half, (front - back) / 2, 2.3, 2.3)
+    parts = [_ellipsoid(0, 84, -66, 12, 17, 20, "fat")]
+    for side in (1, -1):
+        parts += [_ellipsoid(side * 79, -20, -40, 4, 12, 24, "muscle"),  # ear
+                  _ellipsoid(side * 64, 12, -18, 13, 37, 39, "fat"),
+                  _ellipsoid(side * 64, 12, -18, 9, 33, 35, "muscle")]  # temporal muscle
+    parts += [Part(skin, "fat"), Part(skin.grown(-head.scalp_mm), "muscle")]
+    spine = Tube(np.array([[0, -26, -72], [0, -27, -230.0]]), np.array([9.0, 12]))
+    parts += [Part(spine.grown(1.5), "bone"), Part(spine, "marrow")]
+    for side in (1, -1):
+        jaw = np.array([[50, 14, -58], [48, 10, -92], [34, 38, -112], [8, 64, -118]]) * [side, 1, 1]
+        parts += [Part(Tube(jaw, np.array([5.0, 7, 6, 6])), "bone"),
+                  Part(Tube(jaw, np.array([2.5, 4, 3, 3])), "marrow")]  # fmt: skip
+    return parts
+
+
+def skull_base() -> list[Part]:
+    """Bones and hollows in front of and below the cranial cavity, painted after its wall."""
+    parts = [_ellipsoid(0, 50, -76, 40, 32, 22, "marrow"), _ellipsoid(0, 2, -42, 13, 10, 20, "bone"),
+             _ellipsoid(0, 3, -44, 9, 7, 16, "marrow")]  # fmt: skip
+    for side in (1, -1):
+        parts += [
+            _ellipsoid(side * 32, 48, -42, 18, 28, 16, "fat"),  # orbit
+            _ellipsoid(side * 32, 61, -42, 13, 13, 13, "muscle"),
+            _ellipsoid(side * 32, 61, -42, 12, 12, 12, "vitreous"),
+            _ellipsoid(side * 32, 70.5, -42, 4.5, 2, 4.5, "muscle"),  # lens
+            _rod([side * 31, 50, -42], [side * 12, 18, -28], 2.2, "nerve"),
+            _rod([side * 44, 48, -42], [side * 17, 22, -32], 2.0, "muscle"),
+            _rod([side * 19, 54, -42], [side * 13, 22, -32], 2.0, "muscle"),
+            _ellipsoid(side * 28, 55, -72, 15, 18, 15, "mucosa"),  # maxillary sinus
+            _ellipsoid(side * 28, 55, -72, 13, 16, 13, "air"),
+            _ellipsoid(side * 6, 50, -44, 7, 20, 11, "mucosa"),  # ethmoid cells
+            _ellipsoid(side * 6, 50, -44, 5, 17, 9, "air"),
+            _ellipsoid(side * 7, 22, -34, 7, 10, 7, "air"),  # sphenoid sinus
+            _ellipsoid(side * 9, 75, -14, 9, 4, 9, "air"),  # frontal sinus
+            _ellipsoid(side * 30, -28, -43, 20, 7, 6, "bone"),  # petrous ridge
+            _ellipsoid(side * 52, -36, -52, 12, 15, 15, "bone"),  # mastoid cells
+            _ellipsoid(side * 52, -36, -54, 8, 10, 10, "air"),
+        ]  # fmt: skip
+    parts += [_ellipsoid(0, 60, -66, 14, 28, 18, "mucosa")]
+    parts += [_ellipsoid(side * 7, 62, -64, 3.5, 24, 13, "air") for side in (1, -1)]
+    return parts
+
+
+def inner_parts(head: Head) -> list[Part]:
+    """The solids inside the cranial cavity in painting order: a later one covers an earlier one."""
+    ventricles = _ventricles(head)
+    return [
+        *_callosum(), *_nuclei(head), *_lesions(head), *ventricles, *_peduncles(), *_brainstem(head),
+        ventricles[-1],  # once more: the brainstem's cistern ends at the fourth ventricle
+        *_vessels(head),
+    ]  # fmt: skip
+
+
+def _callosum() -> list[Part]:
+    """The corpus callosum: the white arch between the hemispheres."""
     arch = [[24, -4], [29, 6], [22, 17], [6, 25], [-14, 27], [-34, 22], [-42, 11]]  # y, z
     return [
         Part(_path([[x, *yz] for yz in arch], [3, 4, 3.5, 3, 3, 3.5, 5], 1.0),
@@ -28,12 +103,12 @@ def callosum() -> list[Part]:
     ]  # fmt: skip
 
 
-def nuclei(head: Head) -> list[Part]:
+def _nuclei(head: Head) -> list[Part]:
     """The deep grey matter and the medial temporal lobe, both sides."""
     parts = []
     for side in (1, -1):
         size = {name: head.size(name, side) for name in PAIRED}
-        wide = 2.0 * (np.sqrt(size["lateral_ventricle"]) - 1)  # what large ventricles push away
+        wide = 2.0 * (np.sqrt(size["lateral_ventricle"]) - 1)  # mm that large ventricles push it away
         tail = [[14 + wide, 19, 1], [14 + wide, 12, 9], [15.5 + wide, 0, 18],
                 [18 + wide, -14, 21], [22 + wide, -26, 18]]  # fmt: skip
         caudate = _path(np.array(tail) * [side, 1, 1], [6.4, 6.0, 4.4, 3.2, 2.2], size["caudate"])
@@ -51,8 +126,8 @@ def nuclei(head: Head) -> list[Part]:
     return parts
 
 
-def ventricles(head: Head) -> list[Part]:
-    """The four ventricles; the inferior horns have a label of their own."""
+def _ventricles(head: Head) -> list[Part]:
+    """The four ventricles; the inferior horns have their own label."""
     parts = []
     for side in (1, -1):
         mirror = [side, 1, 1]
@@ -77,7 +152,7 @@ def ventricles(head: Head) -> list[Part]:
     return parts + [Part(slit, "third_ventricle"), Part(fourth, "fourth_ventricle")]
 
 
-def brainstem(head: Head) -> list[Part]:
+def _brainstem(head: Head) -> list[Part]:
     """Midbrain, pons and medulla in their cistern, and the upper cord."""
     z = np.array([-68, -62, -50, -44, -33, -24, -16, -6, 0.0])
     y = np.array([-46, -44, -38, -31, -28, -27, -26, -29, -31.0])
@@ -92,7 +167,7 @@ def brainstem(head: Head) -> list[Part]:
     ]  # fmt: skip
 
 
-def peduncles() -> list[Part]:
+def _peduncles() -> list[Part]:
     """White matter from the pons to the cerebellum."""
     return [
         Part(_path([[13 * side, -30, -34], [22 * side, -44, -36], [20 * side, -56, -37]],
@@ -101,20 +176,20 @@ def peduncles() -> list[Part]:
     ]  # fmt: skip
 
 
-def lesions(head: Head) -> list[Part]:
-    """Lesions of small vessels in the white matter."""
+def _lesions(head: Head) -> list[Part]:
+    """Small-vessel lesions in the white matter."""
     return [
         Part(Ellipsoid(np.array(row[:3]), np.array(row[3:])), "lesion", ("folded",))
         for row in head.lesions
     ]
 
 
-def vessels(head: Head) -> list[Part]:
+def _vessels(head: Head) -> list[Part]:
     """Sinuses and large arteries: bright after contrast agent wherever there is no tumour."""
     angle = np.radians(np.linspace(35, 195, 11))  # from the forehead over the vertex to the back
     radius = np.interp(np.arange(11), [0, 10], [1.6, 4.2])
     back = np.stack([np.cos(angle) * (RADII[1] - 2.5), np.sin(angle) * (RADII[2] - 2.5)], axis=1)
-    # on the skull's own curve, whose exponent is the head's
+    # Along the curve of the skull, a superellipse with the head's exponent.
     stretch = (np.abs(np.cos(angle)) ** head.exponent + np.abs(np.sin(angle)) ** head.exponent) ** (
         -1 / head.exponent
     )
@@ -130,61 +205,3 @@ def vessels(head: Head) -> list[Part]:
         tubes.append(smooth_tube(anterior * mirror, [1.3, 1.2, 1.0, 0.8], 3))
     basilar = np.array([[0, -22, -62], [0, -15, -46], [0, -13, -33], [0, -14, -20.0]])
     return [Part(tube, "vessel") for tube in [*tubes, smooth_tube(basilar, [1.5] * 4, 3)]]
-
-
-def _head_oval(x, y, z, a, b, c, tissue) -> Part:
-    return Part(Ellipsoid(np.array([x, y, z], float), np.array([a, b, c], float)), tissue)
-
-
-def _cord(start, end, radius, tissue) -> Part:
-    return Part(Tube(np.array([start, end], float), np.full(2, float(radius))), tissue)
-
-
-def face(head: Head) -> list[Part]:
-    """Face and neck, painted before the skull."""
-    z = np.array([-230, -160, -135, -112, -90, -65, -40, -15.0])
-    front = np.array([-2, 2, 20, 72, 82, 82, 80, 78.0])
-    back = np.array([-92, -84, -80, -82, -88, -98, -104, -106.0])
-    half = np.array([62, 56, 56, 56, 62, 69, 73, 73.0])
-    skin = Column(z, 0 * z, (front + back) / 2, half, half, (front - back) / 2, 2.3, 2.3)
-    found = [_head_oval(0, 84, -66, 12, 17, 20, "fat")]
-    for side in (1, -1):
-        found += [_head_oval(side * 79, -20, -40, 4, 12, 24, "muscle"),  # ear
-                  _head_oval(side * 64, 12, -18, 13, 37, 39, "fat"),
-                  _head_oval(side * 64, 12, -18, 9, 33, 35, "muscle")]  # temporal muscle
-    found += [Part(skin, "fat"), Part(skin.grown(-head.scalp_mm), "muscle")]
-    spine = Tube(np.array([[0, -26, -72], [0, -27, -230.0]]), np.array([9.0, 12]))
-    found += [Part(spine.grown(1.5), "bone"), Part(spine, "marrow")]
-    for side in (1, -1):
-        jaw = np.array([[50, 14, -58], [48, 10, -92], [34, 38, -112], [8, 64, -118]]) * [side, 1, 1]
-        found += [Part(Tube(jaw, np.array([5.0, 7, 6, 6])), "bone"),
-                  Part(Tube(jaw, np.array([2.5, 4, 3, 3])), "marrow")]  # fmt: skip
-    return found
-
-
-def skull_base(head: Head) -> list[Part]:
-    """Bones and hollows in front of and below the cranial cavity, painted after its wall."""
-    found = [_head_oval(0, 50, -76, 40, 32, 22, "marrow"), _head_oval(0, 2, -42, 13, 10, 20, "bone"),
-             _head_oval(0, 3, -44, 9, 7, 16, "marrow")]  # fmt: skip
-    for side in (1, -1):
-        found += [
-            _head_oval(side * 32, 48, -42, 18, 28, 16, "fat"),  # orbit
-            _head_oval(side * 32, 61, -42, 13, 13, 13, "muscle"),
-            _head_oval(side * 32, 61, -42, 12, 12, 12, "vitreous"),
-            _head_oval(side * 32, 70.5, -42, 4.5, 2, 4.5, "muscle"),  # lens
-            _cord([side * 31, 50, -42], [side * 12, 18, -28], 2.2, "nerve"),
-            _cord([side * 44, 48, -42], [side * 17, 22, -32], 2.0, "muscle"),
-            _cord([side * 19, 54, -42], [side * 13, 22, -32], 2.0, "muscle"),
-            _head_oval(side * 28, 55, -72, 15, 18, 15, "mucosa"),  # maxillary sinus
-            _head_oval(side * 28, 55, -72, 13, 16, 13, "air"),
-            _head_oval(side * 6, 50, -44, 7, 20, 11, "mucosa"),  # ethmoid cells
-            _head_oval(side * 6, 50, -44, 5, 17, 9, "air"),
-            _head_oval(side * 7, 22, -34, 7, 10, 7, "air"),  # sphenoid sinus
-            _head_oval(side * 9, 75, -14, 9, 4, 9, "air"),  # frontal sinus
-            _head_oval(side * 30, -28, -43, 20, 7, 6, "bone"),  # petrous ridge
-            _head_oval(side * 52, -36, -52, 12, 15, 15, "bone"),  # mastoid cells
-            _head_oval(side * 52, -36, -54, 8, 10, 10, "air"),
-        ]  # fmt: skip
-    found += [_head_oval(0, 60, -66, 14, 28, 18, "mucosa")]
-    found += [_head_oval(side * 7, 62, -64, 3.5, 24, 13, "air") for side in (1, -1)]
-    return found

@@ -1,6 +1,7 @@
-"""The cranial cavity, the surface of the cerebrum and its folding.
+"""The cranial cavity, the folded cerebrum and the cerebellum, as depth maps on a voxel grid.
 
-Depths are signed distances in reference mm, positive inside, exact near the surface only.
+Depths are signed distances in reference mm, positive inside, exact near the surface only. All maps
+are (x, y, z), float32 unless stated otherwise.
 """
 
 import numpy as np
@@ -12,7 +13,8 @@ from data_prep.phantom.shapes import Grid
 CENTRE = (0.0, -17.0, 10.0)  # of the cranial cavity
 RADII = (70.0, 89.0, 71.0)
 _CALLOSUM = (-8.0, 2.0, 38.0, 26.0)  # centre y, z and radii y, z of the callosal arch, side view
-_RADIAL = 0.65  # of sulci: 1 straight towards the core, 0 in any direction
+_FASTIGIUM = (-50.0, -32.0)  # y, z of the roof of the fourth ventricle
+_RADIAL = 0.65  # direction of the sulci: 1 straight towards the core, 0 any
 
 
 def ramp(value: np.ndarray, start: float, end: float) -> np.ndarray:
@@ -21,7 +23,7 @@ def ramp(value: np.ndarray, start: float, end: float) -> np.ndarray:
 
 
 def vault_depth(head: Head, grid: Grid) -> np.ndarray:
-    """Depth below the inner table of the skull's vault, (x, y, z)."""
+    """Depth below the inner table of the skull's vault."""
     a, b, c = RADII
     x, y, z = (v - np.float32(o) for v, o in zip((grid.x, grid.y, grid.z), CENTRE, strict=True))
     width = a * (1 - head.egg * ramp(y, -40, 110))
@@ -33,27 +35,27 @@ def vault_depth(head: Head, grid: Grid) -> np.ndarray:
 
 
 def posterior_fossa_depth(grid: Grid) -> np.ndarray:
-    """Depth below the wall of the posterior fossa, (x, y, z)."""
+    """Depth below the wall of the posterior fossa."""
     level = (grid.x / 60) ** 2 + ((grid.y + 60) / 42) ** 2 + ((grid.z + 34) / 34) ** 2
     return np.float32(42) * (1 - np.sqrt(level))
 
 
 def skull_floor(grid: Grid) -> np.ndarray:
-    """Height of the floor of the anterior and middle fossa, (x, y, z)."""
+    """Height (reference mm) of the floor of the anterior and middle fossa."""
     side = np.abs(grid.x)
     middle = -48 + 26 * ramp(side, 17, 12) * ramp(grid.y, -24, -16)  # the sella
     return middle + (-29 - middle) * ramp(grid.y, 18, 27)
 
 
 def tentorium(grid: Grid) -> np.ndarray:
-    """Height of the tentorium, (x, y, z)."""
+    """Height (reference mm) of the tentorium."""
     return 1 - 0.45 * np.abs(grid.x) + 0.36 * np.minimum(grid.y + 45, 0)
 
 
 def cerebrum_depth(head: Head, grid: Grid, vault: np.ndarray) -> np.ndarray:
-    """Depth below the cerebrum's hull, sulci and fissures filled, (x, y, z)."""
+    """Depth below the hull of the cerebrum, with sulci and fissures filled."""
     side = np.abs(grid.x)
-    # temporal lobes, and between them the floor of the third ventricle
+    # The temporal lobes, and between them the floor of the third ventricle.
     base = -46 + 31 * ramp(side, 17, 11) * ramp(grid.y, 22, 12)
     base = base + (-27 - base) * ramp(grid.y, 17, 25)
     ridge = grid.y + 34 + 0.25 * side  # the petrous ridge: behind it lies the tentorium
@@ -69,8 +71,10 @@ def _beyond(value: np.ndarray, low: float, high: float) -> np.ndarray:
 def _fissures(
     head: Head, x: np.ndarray, y: np.ndarray, z: np.ndarray, wobble: np.ndarray
 ) -> np.ndarray:
-    """Distance from the surface of the fluid in the fissure between the hemispheres and the
-    Sylvian fissures; negative in the fluid.  wobble: about -2..2, bends the latter."""
+    """Distance to the fluid in the fissure between the hemispheres and in the Sylvian fissures.
+
+    Negative in the fluid. wobble: about -2 to 2, bends the Sylvian fissures.
+    """
     cy, cz, ry, rz = _CALLOSUM
     arch = np.sqrt(((y - cy) / ry) ** 2 + ((z - cz) / rz) ** 2)
     midline = np.hypot(np.abs(x), np.maximum((1 - arch) * rz, 0)) - (0.4 + 0.5 * head.sulcus_mm)
@@ -86,9 +90,20 @@ def _fissures(
 def fold(
     head: Head, grid: Grid, depth: np.ndarray, voxel_mm: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The cerebrum as a mixture: where it is (bool), its share of fluid and of grey among the
-    rest (float32); all (x, y, z).  Sulci are the sheets where a sum of waves over the surface is
-    zero, carried inwards nearly along the way to the core of the hemisphere."""
+    """The folded cerebrum as a mixture of fluid, grey and white matter.
+
+    Sulci are the sheets where a sum of waves over the surface is zero, carried inwards nearly along
+    the way to the core of the hemisphere.
+
+    Args:
+        head: the head.
+        grid: voxel centres in body coordinates.
+        depth: of `cerebrum_depth`.
+        voxel_mm: width of the mixed border between two tissues.
+
+    Returns:
+        Where the cerebrum is (bool), its share of fluid, and the share of grey in the rest.
+    """
     inside = depth > 0
     x, y, z, deep = (v[inside] for v in (grid.x, grid.y, grid.z, depth))  # (voxels,)
     core_x = np.copysign(np.float32(20), x)
@@ -111,11 +126,8 @@ def fold(
     return inside, fluid, grey
 
 
-_FASTIGIUM = (-50.0, -32.0)  # y, z of the roof of the fourth ventricle
-
-
 def cerebellum(head: Head, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Depth (reference mm, positive inside) and the label of every voxel there; (x, y, z)."""
+    """Depth below the surface of the cerebellum, and the label (uint8, 0 outside) of every voxel."""
     size = np.float32(head.cerebellum)
     side = np.abs(grid.x)
     x, y, z = side - 22 * size, grid.y + 65, grid.z + 37
@@ -125,7 +137,7 @@ def cerebellum(head: Head, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     level = (side / 12) ** 2 + ((vy + 10) / 27) ** 2 + (vz / 25) ** 2
     middle = np.float32(18) * (1 - np.sqrt(level))
     depth = np.minimum(np.maximum(lobes, middle), tentorium(grid) - 1.5 - grid.z)
-    # folia: thin white sheets between layers of cortex, about the white core
+    # Folia: thin white sheets between layers of cortex, around the white core.
     layers = np.cos(2 * np.pi / 9 * (z + 0.25 * y + 0.002 * x * x))
     core = ((side - 17) / 14) ** 2 + ((grid.y + 56) / 13) ** 2 + (z / 9) ** 2
     white = (core < 1) | ((layers > 0.45) & (depth > 4.0) & (core < 3.6))
@@ -141,7 +153,7 @@ def cerebellum(head: Head, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def arbor_vitae(head: Head, grid: Grid, depth: np.ndarray) -> np.ndarray:
-    """Share of white matter in the vermis, a tree from the fastigium outwards, (x, y, z)."""
+    """Share of white matter in the vermis, a tree from the fastigium outwards."""
     vy, vz = grid.y - np.float32(_FASTIGIUM[0]), grid.z - np.float32(_FASTIGIUM[1])
     branches = np.cos(5 * np.arctan2(vz, -vy) + np.radians(head.vermis_degrees))
     return ramp(branches, 0.55, 0.95) * ramp(depth, 2, 5) * 0.8

@@ -1,29 +1,10 @@
-"""From head and tumour to tissue on a voxel grid; pure, and the same for every sequence."""
+"""Paints a head and its tumour as tissues on a voxel grid; one result serves every sequence."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.phantom.brain.anatomy import (
-    brainstem,
-    callosum,
-    face,
-    lesions,
-    nuclei,
-    peduncles,
-    skull_base,
-    ventricles,
-    vessels,
-)
-from data_prep.phantom.brain.cortex import (
-    arbor_vitae,
-    cerebellum,
-    cerebrum_depth,
-    fold,
-    posterior_fossa_depth,
-    skull_floor,
-    vault_depth,
-)
+from data_prep.phantom.brain import anatomy, cortex
 from data_prep.phantom.brain.patient import Head
 from data_prep.phantom.brain.structures import LABEL, SIGNALS, TISSUE, Part
 from data_prep.phantom.brain.tumor import Tumor, TumorShares, push_aside, signals, tumor_shares
@@ -34,9 +15,12 @@ _HOLLOW = ("lateral_ventricle", "inferior_lateral_ventricle", "third_ventricle",
 
 @dataclass(frozen=True)
 class Painted:
-    """tissue: uint8, values of TISSUE; labels: uint8, of STRUCTURES; brain: bool, without skull;
-    fluid, grey, white: float32, shares in the cerebral cortex and (white) the vermis; all
-    (x, y, z).  tumor: None, or the tumour and its shares."""
+    """A painted head; all arrays are (x, y, z).
+
+    tissue: uint8, values of TISSUE. labels: uint8, values of STRUCTURES. brain: bool, without skull.
+    fluid, grey, white: float32, shares in the cerebral cortex and (white) the vermis.
+    tumor: the tumour and its shares, or None.
+    """
 
     tissue: np.ndarray
     labels: np.ndarray
@@ -47,9 +31,11 @@ class Painted:
     tumor: tuple[Tumor, TumorShares] | None
 
     def signal(self, sequence: int, factors: np.ndarray) -> np.ndarray:
-        """The ideal image of a sequence of SEQUENCES, float32 (x, y, z).
+        """The image without blur, bias field and noise, float32 (x, y, z).
 
-        factors: (tissues,), a patient's own, multiplying the mean signals.
+        Args:
+            sequence: index of SEQUENCES.
+            factors: (tissues,), the patient's deviations, multiplied with the mean signals.
         """
         means = np.array([values[sequence] for values in SIGNALS.values()]) * factors
         means = means.astype(np.float32)
@@ -61,42 +47,45 @@ class Painted:
         image[folded] = rest + fluid * (means[TISSUE["csf"]] - rest)
         image += self.white * (means[TISSUE["cerebellar_white"]] - image)
         if self.tumor is not None:
-            tumor, there = self.tumor
+            tumor, painted = self.tumor
             values = signals(tumor, sequence).astype(np.float32)
-            left = 1 - there.shares.sum(axis=1)
-            image[there.where] = image[there.where] * left + there.shares @ values
+            rest = 1 - painted.shares.sum(axis=1)
+            image[painted.where] = image[painted.where] * rest + painted.shares @ values
         return image
 
 
 def paint_brain(head: Head, tumor: Tumor | None, grid: Grid, voxel_mm: float) -> Painted:
-    """Everything within the scalp; voxel_mm: how wide the mixed border of two tissues is."""
-    vault = vault_depth(head, grid)
+    """Everything within the scalp.
+
+    Args:
+        head, tumor: what to paint; tumor None: a healthy head.
+        grid: voxel centres in body coordinates.
+        voxel_mm: width of the mixed border between two tissues.
+    """
+    vault = cortex.vault_depth(head, grid)
     cavity = np.maximum(
-        np.minimum(vault, grid.z - skull_floor(grid)), posterior_fossa_depth(grid)
+        np.minimum(vault, grid.z - cortex.skull_floor(grid)), cortex.posterior_fossa_depth(grid)
     )  # depth below the wall of the cranial cavity
     tissue = np.full(vault.shape, TISSUE["air"], np.uint8)
-    _paint(tissue, face(head), grid)
+    _paint(tissue, anatomy.face(head), grid)
     _paint_skull(tissue, head, vault, cavity)
-    _paint(tissue, skull_base(head), grid)
+    _paint(tissue, anatomy.skull_base(), grid)
     tissue[cavity > 0] = TISSUE["csf"]
 
     inner = grid
     if tumor is not None:
         inner = push_aside(tumor, grid, np.clip(cavity / 14, 0, 1))
-        vault = vault_depth(head, inner)
-    depth = cerebrum_depth(head, inner, vault)
-    cerebrum, fluid, grey = fold(head, inner, depth, voxel_mm)
-    behind, lobules = cerebellum(head, inner)
+        vault = cortex.vault_depth(head, inner)
+    depth = cortex.cerebrum_depth(head, inner, vault)
+    cerebrum, fluid, grey = cortex.fold(head, inner, depth, voxel_mm)
+    cerebellum_depth, lobules = cortex.cerebellum(head, inner)
     tissue[cerebrum] = TISSUE["folded"]
     small = (lobules > 0) & ~cerebrum & (cavity > 1.5)
     tissue[small] = lobules[small]  # the first tissues are the structures
     branches = np.zeros_like(fluid)
     vermis = np.isin(tissue, [LABEL[name] for name in ("cvl_1_5", "cvl_6_7", "cvl_8_10")])
-    branches[vermis] = arbor_vitae(head, inner, behind)[vermis]
-    solids = callosum() + nuclei(head) + lesions(head) + ventricles(head) + peduncles()
-    _paint(tissue, solids + brainstem(head), inner)
-    _paint(tissue, ventricles(head)[-1:], inner)  # the brainstem's cistern ends at the fourth
-    _paint(tissue, vessels(head), inner)
+    branches[vermis] = cortex.arbor_vitae(head, inner, cerebellum_depth)[vermis]
+    _paint(tissue, anatomy.inner_parts(head), inner)
 
     labels = np.where(tissue < len(LABEL), tissue, 0).astype(np.uint8)
     folded = tissue == TISSUE["folded"]
@@ -106,12 +95,12 @@ def paint_brain(head: Head, tumor: Tumor | None, grid: Grid, voxel_mm: float) ->
     labels[tissue == TISSUE["plexus"]] = LABEL["lateral_ventricle"]
     branches[tissue != lobules] = 0
     brain = (depth > -1.5) | (labels > 0) | ((tissue == TISSUE["csf"]) & (cavity > 4))
-    found = None
+    shares = None
     if tumor is not None:
         room = np.clip(depth / 2, 0, 1) * ~np.isin(tissue, [TISSUE[name] for name in _HOLLOW])
         white = np.where(folded, (1 - grey) * (1 - fluid), 0.25).astype(np.float32)
-        found = tumor, tumor_shares(tumor, grid, inner.x, room.astype(np.float32), white)
-    return Painted(tissue, labels, brain, fluid, grey, branches, found)
+        shares = tumor_shares(tumor, grid, inner.x, room.astype(np.float32), white)
+    return Painted(tissue, labels, brain, fluid, grey, branches, shares and (tumor, shares))
 
 
 def _paint(tissue: np.ndarray, parts: list[Part], grid: Grid) -> None:

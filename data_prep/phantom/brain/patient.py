@@ -1,29 +1,21 @@
-"""Whose head it is: every parameter of one synthetic head, and how they are drawn."""
+"""Every parameter of one synthetic head, and how it is drawn."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 PAIRED = (
-    "accumbens",
-    "amygdala",
-    "caudate",
-    "hippocampus",
-    "inferior_lateral_ventricle",
-    "lateral_ventricle",
-    "pallidum",
-    "putamen",
-    "thalamus",
-    "sylvian_fissure",
-)
+    "accumbens", "amygdala", "caudate", "hippocampus", "inferior_lateral_ventricle",
+    "lateral_ventricle", "pallidum", "putamen", "thalamus", "sylvian_fissure",
+)  # fmt: skip
 _WAVES = 20  # of the folding
 
 
 @dataclass(frozen=True)
 class Head:
-    """Anatomy of one head; lengths in reference mm, of which `scale` real mm make one (x, y, z).
+    """Anatomy of one head. Lengths are in reference mm; one is `scale` (x, y, z) real mm.
 
-    sizes: of each PAIRED structure, right and left, relative to an average adult.
+    sizes: of each PAIRED structure, (right, left), relative to an average adult.
     folding, fold_depth: plane waves, rows (wave numbers x, y, z in radians/mm, phase in radians).
     lesions: rows (centre x, y, z, radii x, y, z): white-matter lesions of small vessels.
     """
@@ -55,17 +47,20 @@ class Head:
 
 
 def plane_waves(rng: np.random.Generator, count: int, length_mm: float, spread: float) -> tuple:
-    """Rows (wave numbers x, y, z, phase) of isotropic waves, lengths within a factor 1 + spread."""
-    ways = rng.normal(size=(count, 3))
-    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    """Rows (wave numbers x, y, z, phase) of waves in all directions.
+
+    Their lengths differ from `length_mm` by a factor of at most 1 + `spread`.
+    """
+    directions = rng.normal(size=(count, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     lengths = length_mm * (1 + spread) ** rng.uniform(-1, 1, count)
-    numbers = ways * (2 * np.pi / lengths)[:, None]
+    numbers = directions * (2 * np.pi / lengths)[:, None]
     phases = rng.uniform(0, 2 * np.pi, count)
     return tuple(tuple(map(float, (*k, p))) for k, p in zip(numbers, phases, strict=True))
 
 
 def sum_of_waves(rows: tuple, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The waves at points x, y, z (mm, one shape), mean 0 and standard deviation about 1."""
+    """The sum of the waves at points x, y, z (mm, one shape): mean 0, standard deviation about 1."""
     total = np.zeros(x.shape, np.float32)
     for kx, ky, kz, phase in np.asarray(rows, np.float32):
         total += np.cos(kx * x + ky * y + kz * z + phase)
@@ -73,7 +68,7 @@ def sum_of_waves(rows: tuple, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np
 
 
 def draw_head(rng: np.random.Generator) -> Head:
-    """Draw one head; all chance comes from `rng`."""
+    """Draws one head; `rng` decides everything that is random."""
 
     def around(mean: float, spread: float, low: float, high: float) -> float:
         return float(np.clip(rng.normal(mean, spread), low, high))
@@ -100,8 +95,8 @@ def draw_head(rng: np.random.Generator) -> Head:
         mean, spread = (ventricles, 0.1) if "ventricle" in name else (1 - 0.08 * age, 0.05)
         if name == "sylvian_fissure":
             mean, spread = 0.7 + 0.8 * age, 0.2
-        both = mean * np.exp(rng.normal(0, spread))
-        sizes.append(tuple(float(both * np.exp(rng.normal(0, 0.05))) for _ in range(2)))
+        common = mean * np.exp(rng.normal(0, spread))  # to both sides
+        sizes.append(tuple(float(common * np.exp(rng.normal(0, 0.05))) for _ in range(2)))
     lesions = []
     for _ in range(int(rng.poisson(1.0 + 5.0 * age))):
         place = [rng.choice([-1, 1]) * between(20, 32), between(-45, 32), between(18, 36)]

@@ -1,4 +1,4 @@
-"""From a patient to the T1 scan; `draw_brain_patient` draws, `render` is pure.
+"""Draws a synthetic patient and renders the T1 scan.
 
 Rendered arrays are (x, y, z): x grows to the patient's right, y to the front, z to the head,
 along axes that may be tilted in the scanner.
@@ -19,12 +19,12 @@ from data_prep.phantom.brain.scanner import (
     blur,
     draw_scan,
     rician,
-)
+)  # fmt: skip
 from data_prep.phantom.brain.structures import SEQUENCES, TISSUE
 from data_prep.phantom.brain.tumor import Tumor, draw_tumor
 from data_prep.phantom.shapes import make_grid
 
-AGENT_CHANCE = 0.9  # of contrast agent, whatever the class
+AGENT_CHANCE = 0.9  # of contrast agent, the same for every class
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,12 @@ class BrainPatient:
 
 @dataclass(frozen=True)
 class RenderedBrain:
-    """image: (x, y, z) in the scanner's dtype; labels: uint8, values of STRUCTURES, as if there were
-    no tumour but for its mass effect; tumor: uint8, 1 necrosis and not enhancing tumour, 2 oedema,
-    4 what enhances where contrast agent is given; brain: bool; affine: (4, 4)."""
+    """A scan with its ground truth; arrays are (x, y, z), the affine is (4, 4).
+
+    image: in the scanner's dtype. labels: uint8, values of STRUCTURES, of the anatomy under the
+    tumour (displaced by its mass effect). tumor: uint8, 1 necrosis and non-enhancing tumour, 2 oedema,
+    4 what enhances where contrast agent is given. brain: bool.
+    """
 
     image: np.ndarray
     labels: np.ndarray
@@ -52,10 +55,13 @@ class RenderedBrain:
 def draw_brain_patient(
     kind: str | None, rng: np.random.Generator, volumetric: bool = False, tumor_scale: float = 1.0
 ) -> BrainPatient:
-    """Draw one patient with a tumour of brain_tumor.KINDS, or without; all chance is `rng`'s.
+    """Draws one patient. Head and scan of a seed are the same whatever the tumour.
 
-    tumor_scale: how much wider the tumour is than gliomas are when they are found.
-    The order of drawing keeps head and scan of a seed the same whatever the tumour.
+    Args:
+        kind: of `tumor.KINDS`; None for no tumour.
+        rng: decides everything that is random.
+        volumetric: only scanners that acquire whole volumes.
+        tumor_scale: width of the tumour relative to that of gliomas at diagnosis.
     """
     scanners = VOLUMETRIC if volumetric else SCANNERS
     scanner = scanners[rng.integers(len(scanners))]

@@ -1,4 +1,4 @@
-"""Scanners of the synthetic brain: grid, contrast, bias field, blur, noise, storage of a scan."""
+"""Scanners of the synthetic brain: grid, contrast, bias field, blur, noise and storage of a scan."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,10 @@ from data_prep.phantom.brain.patient import plane_waves, sum_of_waves
 class Scanner:
     """A protocol of one scanner.
 
-    spacing_mm: right-left, back-front, feet-head; field_mm: what it covers, same order.
-    contrast: exponent on the signals of T1; noise: standard deviation relative to white matter;
-    bias: standard deviation of the logarithm of the field; white_level: stored value of white
-    matter; codes: storage order of the axes; oblique: tilted towards the skull base.
+    spacing_mm: right-left, back-front, feet-head. field_mm: field of view, in the same order.
+    contrast: exponent on the signals of T1. noise: standard deviation relative to white matter.
+    bias: standard deviation of the logarithm of the bias field. white_level: stored value of white
+    matter. codes: storage order of the axes. oblique: tilted towards the skull base.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Scanner:
     oblique: bool = False
 
 
-# The first three acquire whole volumes; the label maps are of their scans.
+# The first three acquire whole volumes; only their scans have label maps.
 SCANNERS = (
     Scanner("north_3t_mprage", "north", (2.0, 2.0, 2.0), (176, 216, 190), 1.1, 0.025, 0.22, 0.35,
             420.0, "PIR", "int16"),
@@ -53,7 +53,7 @@ _SUBSTEPS = 3  # in a thick slice: odd, so that one lies in its middle
 
 @dataclass(frozen=True)
 class Scan:
-    """One patient on one scanner: pose, grid and everything random of the image."""
+    """One patient on one scanner: pose, grid and everything random in the image."""
 
     scanner: Scanner
     shape: tuple[int, int, int]
@@ -88,11 +88,11 @@ class Scan:
 
 
 def draw_scan(scanner: Scanner, tissues: int, contrast_chance: float, rng: np.random.Generator) -> Scan:
-    """Draw one scan on a scanner; all chance comes from `rng`."""
+    """Draws one scan; `rng` decides everything that is random. `tissues`: how many there are."""
     spacing = np.array(scanner.spacing_mm)
     shape = np.rint(np.array(scanner.field_mm) * rng.uniform(0.97, 1.02, 3) / spacing).astype(int)
     shape = np.minimum(shape, 110)
-    # Where the head's middle comes to lie in the field; the vertex stays inside, the chin need not.
+    # The middle of the head in the field of view: the vertex stays inside, the chin need not.
     middle = np.array([0.0, -14.0, 0.0]) + rng.normal(0, [3, 3, 0])
     top = 91 + rng.uniform(0, 10)
     origin = middle - (shape - 1) / 2 * spacing
@@ -118,8 +118,15 @@ def draw_scan(scanner: Scanner, tissues: int, contrast_chance: float, rng: np.ra
 
 
 def bias_field(waves: tuple, spread: float, shape: tuple, steps_mm: np.ndarray) -> np.ndarray:
-    """Smooth multiplicative field, float32 of `shape`: exp of waves, computed on every fourth voxel."""
-    coarse = [np.arange(0, n + 4, 4) for n in shape]
+    """Smooth multiplicative bias field, float32 of `shape`.
+
+    Args:
+        waves: rows of `plane_waves`.
+        spread: standard deviation of the logarithm of the field.
+        shape: of the image.
+        steps_mm: spacing along each axis.
+    """
+    coarse = [np.arange(0, n + 4, 4) for n in shape]  # every fourth voxel
     points = np.meshgrid(*(c * s for c, s in zip(coarse, steps_mm, strict=True)), indexing="ij")
     field = spread * sum_of_waves(waves, *(p.astype(np.float32) for p in points))
     for axis, n in enumerate(shape):  # linear interpolation, one axis after the other
@@ -131,12 +138,12 @@ def bias_field(waves: tuple, spread: float, shape: tuple, steps_mm: np.ndarray) 
 
 
 def blur(image: np.ndarray, voxels: float) -> np.ndarray:
-    """The point spread of the scanner, the same along every axis."""
+    """The image with the point spread of the scanner, the same along every axis."""
     return gaussian_filter(image, voxels, truncate=3.0)
 
 
 def rician(image: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """Magnitude of a signal with Gaussian noise of both channels, slightly correlated."""
+    """Magnitude of a signal with slightly correlated Gaussian noise in both channels."""
     real, imaginary = (rng.standard_normal(image.shape, np.float32) for _ in range(2))
     real = gaussian_filter1d(real, 0.45, axis=0, truncate=2.5)
     return np.hypot(image + np.float32(noise) * real, np.float32(noise) * imaginary)

@@ -1,7 +1,7 @@
-"""What every file of the synthetic brain shares: structures, tissues and what MR shows of them.
+"""Structures and tissues of the synthetic brain, and their signal in each MR sequence.
 
 Body frame in reference millimetres, RAS+: +x to the patient's right, +y to the front, +z to the
-head, the origin near the anterior commissure, places as in the usual brain atlases.
+head; the origin is near the anterior commissure, as in the usual brain atlases.
 """
 
 from dataclasses import dataclass
@@ -9,30 +9,14 @@ from dataclasses import dataclass
 from data_prep.phantom.shapes import Column, Ellipsoid, Tube
 
 STRUCTURES = (
-    "background",
-    "cerebral_grey",
-    "third_ventricle",
-    "fourth_ventricle",
-    "brainstem",
-    "cvl_1_5",  # cerebellar vermal lobules I-V
-    "cvl_6_7",
-    "cvl_8_10",
-    "accumbens",
-    "amygdala",
-    "caudate",
-    "cerebellar_grey",
-    "cerebellar_white",
-    "cerebral_white",
-    "hippocampus",
-    "inferior_lateral_ventricle",
-    "lateral_ventricle",
-    "pallidum",
-    "putamen",
-    "thalamus",
-)
+    "background", "cerebral_grey", "third_ventricle", "fourth_ventricle", "brainstem",
+    "cvl_1_5", "cvl_6_7", "cvl_8_10",  # cerebellar vermal lobules I-V, VI-VII, VIII-X
+    "accumbens", "amygdala", "caudate", "cerebellar_grey", "cerebellar_white", "cerebral_white",
+    "hippocampus", "inferior_lateral_ventricle", "lateral_ventricle", "pallidum", "putamen", "thalamus",
+)  # fmt: skip
 LABEL = {name: value for value, name in enumerate(STRUCTURES)}
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
-# Signal of a tissue relative to the cerebral white matter of T1, in the order of SEQUENCES.
+# Signal of a tissue relative to cerebral white matter in T1, in the order of SEQUENCES.
 _CSF = (0.22, 0.23, 1.60, 0.16)
 _GREY = (0.66, 0.68, 0.80, 0.78)
 SIGNALS = {
@@ -56,8 +40,8 @@ SIGNALS = {
     "pallidum": (0.90, 0.90, 0.50, 0.60),
     "putamen": (0.76, 0.77, 0.68, 0.72),
     "thalamus": (0.84, 0.84, 0.66, 0.70),
-    # from here on: tissues without a label
-    "folded": (0.0, 0.0, 0.0, 0.0),  # cerebral cortex: a mixture, see brain_cortex
+    # From here on: tissues without a label.
+    "folded": (0.0, 0.0, 0.0, 0.0),  # cerebral cortex: a mixture, see cortex.fold
     "csf": _CSF,
     "bone": (0.09, 0.09, 0.08, 0.08),
     "marrow": (0.60, 0.62, 0.45, 0.40),
@@ -68,16 +52,16 @@ SIGNALS = {
     "vitreous": (0.20, 0.20, 1.50, 0.20),
     "vessel": (0.20, 1.45, 0.15, 0.15),
     "plexus": (0.45, 1.15, 1.10, 0.60),
-    "lesion": (0.72, 0.72, 1.05, 1.15),  # of small vessels: age, not tumour
+    "lesion": (0.72, 0.72, 1.05, 1.15),  # small-vessel disease: a sign of age, not of tumour
 }
 TISSUE = {name: value for value, name in enumerate(SIGNALS)}
 
 
 @dataclass(frozen=True)
 class Part:
-    """One solid to paint: its tissue; the label is the structure of that name, or background.
+    """One solid to paint and its tissue; its label is the structure of that name, or background.
 
-    within: painted only over these tissues.
+    within: paint over these tissues only; empty: over all.
     """
 
     shape: Column | Ellipsoid | Tube

@@ -1,6 +1,6 @@
 """Gliomas of the synthetic brain: low grade, diffuse and dark, or glioblastoma with a bright ring.
 
-What is drawn overlaps between the two on purpose: sizes, faint rims, patches that enhance.
+The two kinds overlap on purpose: in size, by faint rims and by enhancing patches.
 """
 
 from dataclasses import dataclass, replace
@@ -15,17 +15,16 @@ from data_prep.phantom.shapes import Grid
 
 KINDS = ("low_grade", "glioblastoma")
 PARTS = ("solid", "enhancing", "necrosis", "oedema")
-# Signal relative to the white matter of T1, in the order of SEQUENCES; of the
-# enhancing part without its enhancement.
+# Signal relative to white matter in T1, in the order of SEQUENCES, before any enhancement.
 SIGNALS = {
     "solid": (0.62, 0.63, 1.25, 1.15),
     "enhancing": (0.66, 0.66, 0.98, 0.98),
     "necrosis": (0.36, 0.40, 1.45, 0.60),
     "oedema": (0.72, 0.72, 1.15, 1.20),
 }
-FULL_ENHANCEMENT = 0.95  # added to T1 after contrast agent where the enhancement is 1
-VISIBLE = 0.2  # enhancement that a reader would see
-# Centres in the right hemisphere (reference mm), chance in low grade, in glioblastoma.
+FULL_ENHANCEMENT = 0.95  # added to t1ce where the enhancement is 1
+VISIBLE = 0.2  # enhancement above which a reader would see it
+# Centre in the right hemisphere (reference mm), chance in low grade, chance in glioblastoma.
 _PLACES = (
     ((26, 38, 20), 0.24, 0.16),  # frontal
     ((24, 10, 46), 0.20, 0.14),  # frontal, high
@@ -41,10 +40,10 @@ _PLACES = (
 class Tumor:
     """One glioma; lengths in reference mm.
 
-    shares of what enhances: `rim_mm` thick about a necrosis (glioblastoma), or patches that fill
-    `patches` of the solid part (low grade); enhancement: 0 none, 1 as bright as vessels.
+    rim_mm: thickness of the enhancing rim around the necrosis (glioblastoma). patches: share of the
+    solid part that enhances (low grade). enhancement: 0 none, 1 as bright as vessels.
     crosses: grows over the midline through the corpus callosum.
-    signal_factors: of PARTS, multiply SIGNALS.
+    signal_factors: one for each of PARTS, multiplied with SIGNALS.
     """
 
     kind: str
@@ -70,9 +69,10 @@ class Tumor:
 
 @dataclass(frozen=True)
 class TumorShares:
-    """where: bool (x, y, z); shares: float32 (voxels there, 4) of PARTS, at most 1 in all.
+    """What each voxel of a tumour consists of.
 
-    visible: a reader would see the enhancement.
+    where: bool (x, y, z). shares: float32 (voxels of `where`, 4) of PARTS, at most 1 in total.
+    visible: whether a reader would see the enhancement.
     """
 
     where: np.ndarray
@@ -80,21 +80,20 @@ class TumorShares:
     visible: bool
 
     def brats_labels(self) -> np.ndarray:
-        """uint8 (x, y, z): 1 necrosis and not enhancing tumour, 2 oedema, 4 enhancing tumour."""
+        """uint8 (x, y, z): 1 necrosis and non-enhancing tumour, 2 oedema, 4 enhancing tumour."""
         labels = np.zeros(self.where.shape, np.uint8)
         solid, enhancing, necrosis, oedema = self.shares.T
         if not self.visible:
             solid, enhancing = solid + enhancing, 0 * enhancing
-        found = np.array([1, 4, 2], np.uint8)[
-            np.argmax([solid + necrosis, enhancing, oedema], axis=0)
-        ]
-        found[self.shares.sum(axis=1) < 0.4] = 0
-        labels[self.where] = found
+        parts = np.argmax([solid + necrosis, enhancing, oedema], axis=0)
+        values = np.array([1, 4, 2], np.uint8)[parts]
+        values[self.shares.sum(axis=1) < 0.4] = 0
+        labels[self.where] = values
         return labels
 
 
 def draw_tumor(kind: str, rng: np.random.Generator, scale: float = 1.0) -> Tumor:
-    """Draw one tumour of a kind of KINDS, `scale` times as wide; all chance comes from `rng`."""
+    """Draws one tumour of a kind of KINDS, `scale` times as wide; `rng` decides all that is random."""
 
     def between(low: float, high: float) -> float:
         return float(rng.uniform(low, high))
@@ -137,8 +136,10 @@ def draw_tumor(kind: str, rng: np.random.Generator, scale: float = 1.0) -> Tumor
 
 
 def push_aside(tumor: Tumor, grid: Grid, room: np.ndarray) -> Grid:
-    """The grid of the tissue that the tumour displaces; `room` (x, y, z) is 0 where nothing
-    moves (at the skull) and 1 where tissue moves freely."""
+    """The grid that shows the tissue displaced by the tumour.
+
+    room: (x, y, z), 0 where nothing moves (at the skull), 1 where tissue moves freely.
+    """
     offset = [v - np.float32(c) for v, c in zip((grid.x, grid.y, grid.z), tumor.centre, strict=True)]
     distance = np.sqrt(sum(o * o for o in offset))
     radius = np.float32(tumor.mean_radius_mm)
@@ -154,10 +155,14 @@ def push_aside(tumor: Tumor, grid: Grid, room: np.ndarray) -> Grid:
 def tumor_shares(
     tumor: Tumor, grid: Grid, midline: np.ndarray, room: np.ndarray, white: np.ndarray
 ) -> TumorShares:
-    """Where the tumour lies and what it is made of there.
+    """Where the tumour is and what each voxel of it consists of.
 
-    midline: signed distance to the falx (mm, + to the right); room: 0..1, where a tumour can
-    grow; white: 0..1, where oedema can; all (x, y, z).
+    Args:
+        tumor: the tumour.
+        grid: voxel centres in body coordinates.
+        midline: (x, y, z), signed distance to the falx in mm, positive to the right.
+        room: (x, y, z), 0 to 1, where a tumour can grow.
+        white: (x, y, z), 0 to 1, where oedema can be.
     """
     centre = np.array(tumor.centre)
     offset = [v - np.float32(c) for v, c in zip((grid.x, grid.y, grid.z), centre, strict=True)]
@@ -191,7 +196,7 @@ def tumor_shares(
 
 
 def signals(tumor: Tumor, sequence: int) -> np.ndarray:
-    """Signal (4,) of PARTS in a sequence, an index of SEQUENCES."""
+    """Signal of each of PARTS, (4,); `sequence` is an index of SEQUENCES."""
     values = np.array([SIGNALS[part][sequence] for part in PARTS]) * tumor.signal_factors
     if SEQUENCES[sequence] == "t1ce":
         values[1] += FULL_ENHANCEMENT * tumor.enhancement
