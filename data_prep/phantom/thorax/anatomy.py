@@ -1,7 +1,6 @@
-"""All solids of the synthetic thorax, as a function of the patient.
+"""All solids of the synthetic thorax, in painting order: a later one covers an earlier one.
 
-`parts` lists solids in painting order: a later one covers an earlier one, which is how the left
-ventricle comes to lie inside its wall.
+This order puts the left ventricle inside its wall, for example.
 """
 
 import numpy as np
@@ -29,56 +28,43 @@ def parts(patient: ThoraxPatient) -> list[Part]:
         Part(part.shape.grown(patient.epicardial_fat_mm), FAT_HU, within_lung=True)
         for part in heart_and_vessels
     ]
-    return (
-        chest_wall(patient)
-        + lungs(patient)
-        + abdomen(patient)
-        + ribs(patient)
-        + spine(patient)
-        + fat
-        + lung_vessels(patient)
-        + veins_and_branches(patient)
-        + heart_and_vessels
-        + airway(patient)
-        + sternum(patient)
-        + findings(patient)
-    )
+    return [
+        *chest_wall(patient), *lungs(patient), *abdomen(patient), *ribs(patient), *spine(patient), *fat,
+        *lung_vessels(patient), *veins_and_branches(patient), *heart_and_vessels, *airway(patient),
+        *sternum(patient), *_effusions(patient), *_calcifications(patient), *_pacemaker(patient),
+    ]  # fmt: skip
 
 
-def findings(patient: ThoraxPatient) -> list[Part]:
-    """What only some patients have: effusions, calcifications, a pacemaker lead."""
-    p, size, found = patient, body_scale(patient), []
-    for side, thick in ((1, p.effusion_right_mm), (-1, p.effusion_left_mm)):
+def _effusions(patient: ThoraxPatient) -> list[Part]:
+    """Fluid behind the lungs, in patients who have some."""
+    pools = []
+    for side, thick in ((1, patient.effusion_right_mm), (-1, patient.effusion_left_mm)):
         if thick > 0:
-            pool = Ellipsoid(
-                np.array([side * 66, -98, -110]) * size, np.array([80.0, 20 + thick, 85 + thick])
-            )
-            found.append(Part(pool, FLUID_HU, within_lung=True))
-    rng = np.random.default_rng([p.texture_seed, 1])
-    aorta, labels = aorta_path(p)
-    for _ in range(p.calcifications):
+            centre = np.array([side * 66, -98, -110]) * body_scale(patient)
+            pool = Ellipsoid(centre, np.array([80.0, 20 + thick, 85 + thick]))
+            pools.append(Part(pool, FLUID_HU, within_lung=True))
+    return pools
+
+
+def _calcifications(patient: ThoraxPatient) -> list[Part]:
+    """Calcified plaques in the wall of the aorta."""
+    rng = np.random.default_rng([patient.texture_seed, 1])
+    aorta, _ = aorta_path(patient)
+    plaques = []
+    for _ in range(patient.calcifications):
         i = int(rng.integers(len(aorta.points) - 1))
-        way = np.cross(aorta.points[i + 1] - aorta.points[i], rng.normal(size=3))
-        spot = aorta.points[i] + way / np.linalg.norm(way) * aorta.radii[i]
-        found.append(Part(Ellipsoid(spot, rng.uniform(1.5, 4.0, 3)), rng.uniform(500, 1100), None))
-    if p.pacemaker:
-        base, frame, h = heart_frame(p)
-        tip = (base + h * frame @ np.array([55, 20, -16])) / size
-        lead = smooth_tube(
-            np.array(
-                [
-                    [-70, 20, 96],
-                    [-26, 24, 82],
-                    [4, 34, 66],
-                    [32, 16, 45],
-                    [34, 11, -20],
-                    [28, 16, -66],
-                    tip,
-                ]
-            )
-            * size,
-            [1.3] * 7,
-            5,
-        )
-        found.append(Part(lead, 3000.0, None))
-    return found
+        outwards = np.cross(aorta.points[i + 1] - aorta.points[i], rng.normal(size=3))
+        spot = aorta.points[i] + outwards / np.linalg.norm(outwards) * aorta.radii[i]
+        plaques.append(Part(Ellipsoid(spot, rng.uniform(1.5, 4.0, 3)), rng.uniform(500, 1100), None))
+    return plaques
+
+
+def _pacemaker(patient: ThoraxPatient) -> list[Part]:
+    """A pacemaker lead to the tip of the right ventricle, in patients who have one."""
+    if not patient.pacemaker:
+        return []
+    size = body_scale(patient)
+    base, frame, scale = heart_frame(patient)
+    tip = (base + scale * frame @ np.array([55, 20, -16])) / size
+    knots = [[-70, 20, 96], [-26, 24, 82], [4, 34, 66], [32, 16, 45], [34, 11, -20], [28, 16, -66], tip]
+    return [Part(smooth_tube(np.array(knots) * size, [1.3] * 7, 5), 3000.0, None)]

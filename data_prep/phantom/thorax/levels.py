@@ -1,4 +1,4 @@
-"""Which axial level each slice of the synthetic thorax shows, found from the labelled structures."""
+"""The axial level of each slice of the synthetic thorax, derived from the labelled structures."""
 
 import numpy as np
 
@@ -6,21 +6,20 @@ from data_prep.phantom.thorax.patient import ThoraxPatient
 from data_prep.phantom.thorax.structures import LABEL, STRUCTURES
 
 LEVELS = (
-    "thoracic_inlet",
-    "lung_apex",
-    "great_vessels_origin",
-    "aortic_arch",
-    "ascending_descending_aorta",
-    "pulmonary_arteries",
-    "aortic_root",
-    "four_chamber",
-    "ventricles_below_valves",
-)
+    "thoracic_inlet", "lung_apex", "great_vessels_origin", "aortic_arch", "ascending_descending_aorta",
+    "pulmonary_arteries", "aortic_root", "four_chamber", "ventricles_below_valves",
+)  # fmt: skip
 SLICES_PER_LEVEL = 3
 
 
 def find_levels(labels: np.ndarray, lung: np.ndarray, slice_mm: float) -> tuple[str, ...]:
-    """The level of each slice from what the slice shows of this patient's structures."""
+    """The level of each slice, from the area of each structure in it; "" between two levels.
+
+    Args:
+        labels: uint8 (x, y, z), values of STRUCTURES.
+        lung: bool (x, y, z).
+        slice_mm: distance between slices.
+    """
     area = np.stack([(labels == i).sum(axis=(0, 1)) for i in range(len(STRUCTURES))]).astype(float)
     share = area / np.maximum(area.max(axis=1, keepdims=True), 1)  # (structure, z)
     part = {name: share[i] for name, i in LABEL.items()}
@@ -31,19 +30,14 @@ def find_levels(labels: np.ndarray, lung: np.ndarray, slice_mm: float) -> tuple[
     arteries = np.maximum.reduce(
         [part["right_pulmonary_artery"], part["left_pulmonary_artery"], part["pulmonary_trunk"]]
     )
-    chambers = np.minimum.reduce(
-        [
-            part[name]
-            for name in ("right_atrium", "left_atrium", "right_ventricle", "left_ventricle")
-        ]
-    )
     ventricles = np.minimum(part["right_ventricle"], part["left_ventricle"])
+    chambers = np.minimum.reduce([part["right_atrium"], part["left_atrium"], ventricles])
     branching = np.minimum(part["right_pulmonary_artery"], part["pulmonary_trunk"])
     highest_artery = z[arteries > 0.1].max()
     arch_bottom = z[part["aortic_arch"] > 0.25].min()
     middle = 0.5 * (highest_artery + arch_bottom)
     root = part["aortic_root"] * (arteries < 0.6)
-    scores = (  # not negative where the slice shows the level, largest where most typical
+    scores = (  # 0 or more where a slice shows the level, largest where it is most typical
         16 - np.abs(z - (lung_top + 17.5)),
         8 - np.abs(z - (lung_top - 14)),
         7 - np.abs(z - (arch_top + 9)),
@@ -56,7 +50,7 @@ def find_levels(labels: np.ndarray, lung: np.ndarray, slice_mm: float) -> tuple[
             (part["left_atrium"] < 0.05) & (part["right_atrium"] < 0.7), ventricles - 0.15, -1.0
         ),
     )
-    peaks: list[int] = []  # most typical slice of each level, head to feet, 2 slices apart
+    peaks: list[int] = []  # most typical slice of each level, from head to feet, at least 2 apart
     spans: list[list[int]] = []  # first and last index of each level
     for score in scores:
         below = len(z) if not peaks else peaks[-1] - 1
@@ -69,15 +63,15 @@ def find_levels(labels: np.ndarray, lung: np.ndarray, slice_mm: float) -> tuple[
         spans.append([first, last])
     for i in range(len(LEVELS) - 1):
         upper, lower = spans[i], spans[i + 1]
-        while upper[0] - lower[1] < 2:  # an ambiguous slice between; the wider side gives way
+        while upper[0] - lower[1] < 2:  # leave an unlabelled slice between; the wider level gives way
             if lower[1] - peaks[i + 1] >= peaks[i] - upper[0]:
                 lower[1] -= 1
             else:
                 upper[0] += 1
-    found = [""] * len(z)
+    level_of_slice = [""] * len(z)
     for name, (first, last) in zip(LEVELS, spans, strict=True):
-        found[first : last + 1] = [name] * (last + 1 - first)
-    return tuple(found)
+        level_of_slice[first : last + 1] = [name] * (last + 1 - first)
+    return tuple(level_of_slice)
 
 
 def level_rows(patient_id: str, levels: tuple[str, ...], patient: ThoraxPatient) -> list[tuple]:
@@ -86,7 +80,7 @@ def level_rows(patient_id: str, levels: tuple[str, ...], patient: ThoraxPatient)
     for name in LEVELS:
         index = np.array([k for k, level in enumerate(levels) if level == name])
         count = min(SLICES_PER_LEVEL, len(index))
-        # centres of `count` equal parts, so that the level's rim is not preferred
+        # The centres of `count` equal parts, so that the ends of a level are not preferred.
         for k in index[((np.arange(count) + 0.5) * len(index) / count).astype(int)][::-1]:
             z_mm = patient.table_z_mm + patient.bottom_mm + k * patient.slice_mm
             rows.append((patient_id, f"{z_mm:.3f}", name))

@@ -1,14 +1,10 @@
-"""Who is scanned and how: every parameter of one synthetic patient, and how they are drawn.
-
-All chance of the thorax phantom lives in `draw_patient`, which fixes every parameter (and the
-seeds of noise and lung texture).
-"""
+"""Every parameter of one synthetic chest CT: the patient and the scan, and how they are drawn."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-MATRIX = 160  # voxels in plane, both ways
+MATRIX = 160  # columns and rows
 # Mean attenuation (HU) by contrast timing: vena cava, right heart, pulmonary artery, left heart,
 # aorta, inferior vena cava, myocardium; draw_patient varies each by up to 12 %.
 PHASES = {
@@ -105,7 +101,7 @@ class ThoraxPatient:
 
 
 def draw_patient(rng: np.random.Generator) -> ThoraxPatient:
-    """Draw one patient; all chance comes from `rng`."""
+    """Draws one patient, with the seeds of noise and lung texture; `rng` decides all that is random."""
 
     def around(mean: float, spread: float, low: float, high: float) -> float:
         return float(np.clip(rng.normal(mean, spread), low, high))
@@ -117,7 +113,7 @@ def draw_patient(rng: np.random.Generator) -> ThoraxPatient:
         return bool(rng.random() < probability)
 
     phase = str(rng.choice(list(PHASES), p=_PHASE_CHANCE))
-    svc, right, pulmonary, left, aorta, ivc, muscle = (
+    svc, right, pulmonary, left, aorta, ivc, muscle = (  # HU
         hu * between(0.88, 1.12) for hu in PHASES[phase]
     )
     size = around(1.0, 0.06, 0.87, 1.13)  # tall patients are also wider

@@ -1,7 +1,6 @@
-"""From a patient to the scan: painting the ideal body on the voxel grid, then imaging it.
+"""Renders the scan of a patient: paints the ideal body on the voxel grid, then images it.
 
-`render` is a pure function of the patient.  Arrays are (x, y, z) in RAS+ order: x grows to the
-patient's right, as nibabel has it.
+Arrays are (x, y, z) in RAS+ order: x grows to the patient's right, as in nibabel.
 """
 
 from dataclasses import dataclass
@@ -21,9 +20,10 @@ LOWEST_HU, HIGHEST_HU = -1024, 3071
 
 @dataclass(frozen=True)
 class RenderedThorax:
-    """hounsfield int16 (x, y, z); labels uint8 (x, y, z); affine 4x4 float64 to RAS+ mm.
+    """A scan with its ground truth.
 
-    level_of_slice: for each z index the level's name, "" where a slice is between levels.
+    hounsfield: int16 (x, y, z). labels: uint8 (x, y, z). affine: float64 (4, 4), indices to RAS+ mm.
+    level_of_slice: name of the level for each z index, "" between two levels.
     """
 
     hounsfield: np.ndarray
@@ -53,7 +53,7 @@ def _paint(patient: ThoraxPatient) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
             if part.label is not None:
                 labels[box][mask] = part.label
                 lung[box][mask] = part.is_lung
-    # Supine: the dependent lung is denser.
+    # The patient lies on the back: the lower lung is denser.
     ideal += np.where(lung & (ideal < -600), -0.35 * (grid.y + 10), 0).astype(np.float32)
     affine[2, 3] += p.table_z_mm
     return ideal, labels, lung, affine
@@ -72,14 +72,14 @@ def _add_table(ideal: np.ndarray, patient: ThoraxPatient) -> None:
 
 
 def _add_streaks(image: np.ndarray, dense: np.ndarray, rng: np.random.Generator) -> None:
-    """Star-shaped streaks about the dense voxels (bool, x, y, z) of each slice."""
+    """Star-shaped streaks around the dense voxels (bool (x, y, z)) of each slice."""
     for k in np.flatnonzero(dense.any(axis=(0, 1))):
-        where = np.argwhere(dense[:, :, k])
-        cx, cy = where.mean(axis=0)
+        spots = np.argwhere(dense[:, :, k])
+        cx, cy = spots.mean(axis=0)
         x, y = np.ogrid[:MATRIX, :MATRIX]
         angle, radius = np.arctan2(y - cy, x - cx), np.hypot(x - cx, y - cy)
         star = np.cos(7 * angle + rng.uniform(0, 6)) + np.cos(12 * angle + rng.uniform(0, 6))
-        strength = min(70.0, 10.0 * np.sqrt(len(where)))
+        strength = min(70.0, 10.0 * np.sqrt(len(spots)))
         image[:, :, k] += strength * star * np.exp(-radius / 18) * (radius > 2)
 
 
@@ -117,6 +117,6 @@ def render(patient: ThoraxPatient) -> RenderedThorax:
 
 
 def levels_of(patient: ThoraxPatient) -> tuple[str, ...]:
-    """The levels alone, without the cost of noise: for patients whose volume is there already."""
+    """The levels alone, for patients whose volume exists already; skips the costly noise."""
     _, labels, lung, _ = _paint(patient)
     return find_levels(labels, lung, patient.slice_mm)
