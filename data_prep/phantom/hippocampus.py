@@ -1,4 +1,4 @@
-"""Synthetic hippocampi in small T1 crops: curved tubes of two halves, in the Decathlon's layout."""
+"""Synthetic hippocampi in small T1 crops: curved tubes in two parts, laid out as the Decathlon's set."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ ANTERIOR, POSTERIOR = 1, 2
 
 
 def write_hippocampus_phantom(folder: Path, patients: int, seed: int, progress=None) -> None:
-    """Writes images/<patient>.nii.gz and labels/<patient>.nii.gz; sizes and intensities differ."""
+    """Writes images/<patient>.nii.gz and labels/<patient>.nii.gz; sizes and intensity scales vary."""
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for patient in range(patients):
@@ -27,14 +27,14 @@ def write_hippocampus_phantom(folder: Path, patients: int, seed: int, progress=N
 
 
 def draw_crop(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One crop: (x, y, z) float32 image of any scale, and labels uint8, both in RAS."""
+    """One crop: image float32 of any intensity scale, and labels uint8; both (x, y, z) in RAS."""
     shape = tuple(int(size) for size in rng.integers((31, 40, 24), (44, 60, 48)))
     x, y, z = np.meshgrid(*[np.linspace(-1, 1, size) for size in shape], indexing="ij")
     along = (y - rng.uniform(-0.1, 0.1)) / rng.uniform(0.6, 0.75)  # -1 behind, 1 in front
     bend, tilt = rng.uniform(0.2, 0.4), rng.uniform(-0.2, 0.2)
     thick = rng.uniform(0.28, 0.36) * (1 + 0.35 * along) * np.sqrt(np.clip(1 - along**2, 0, None))
-    away = np.hypot(x - tilt * along, (z + bend * along**2 - bend / 2) * 0.8)
-    inside = (np.abs(along) < 1) & (away < thick)
+    distance = np.hypot(x - tilt * along, (z + bend * along**2 - bend / 2) * 0.8)
+    inside = (np.abs(along) < 1) & (distance < thick)
     border = rng.uniform(-0.05, 0.15)
     labels = np.where(inside, np.where(along > border, ANTERIOR, POSTERIOR), 0).astype(np.uint8)
     white = gaussian_filter(rng.normal(size=shape), 5)

@@ -1,13 +1,14 @@
-"""Rasterising of simple solids on a voxel grid; knows nothing of anatomy.
+"""Rasterises simple solids on a voxel grid.
 
-Every solid is given in body coordinates (mm).  A grid holds, for every voxel, the body
-coordinates of its centre, so that rotations and smooth deformations of the patient are a
-property of the grid and the solids stay simple.  A solid yields *pieces*: index boxes with a
-boolean mask inside each, so that only the neighbourhood of the solid is ever computed.
+Solids are given in body coordinates (mm). A grid holds the body coordinates of every voxel centre, so
+that rotations and smooth deformations of the patient are properties of the grid and solids stay
+simple. A solid yields *pieces*: index boxes with a boolean mask inside each, so that only the
+neighbourhood of the solid is ever computed.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -22,7 +23,7 @@ _TABLE_STEP_MM = 0.5
 class Grid:
     """Voxel centres in body coordinates.
 
-    x, y, z: float32 (nx, ny, nz), mm; index_from_body: 4x4, without the deformation;
+    x, y, z: float32 (nx, ny, nz), mm. index_from_body: (4, 4), without the deformation.
     margin_mm: the largest displacement by the deformation, added to every bounding box.
     """
 
@@ -33,16 +34,9 @@ class Grid:
     margin_mm: float
 
     def box(self, low: np.ndarray, high: np.ndarray) -> Box:
-        """Index box that surely holds the body-frame box low..high (mm, 3 each)."""
+        """An index box that contains the body-frame box from `low` to `high` (mm, 3 each)."""
         low, high = np.asarray(low) - self.margin_mm, np.asarray(high) + self.margin_mm
-        corners = np.array(
-            [
-                [a, b, c, 1.0]
-                for a in (low[0], high[0])
-                for b in (low[1], high[1])
-                for c in (low[2], high[2])
-            ]
-        )  # (8, 4)
+        corners = np.array([(*xyz, 1.0) for xyz in product(*zip(low, high, strict=True))])  # (8, 4)
         index = corners @ self.index_from_body.T  # (8, 4)
         first = np.maximum(np.floor(index.min(axis=0)[:3]), 0).astype(int)
         last = np.ceil(index.max(axis=0)[:3]).astype(int) + 1
@@ -56,11 +50,15 @@ def make_grid(
     rotation: np.ndarray,
     warp_modes: tuple[tuple[float, ...], ...],
 ) -> Grid:
-    """Grid of `shape` voxels; `affine` maps index to mm about the body origin before `rotation`.
+    """The grid of a rotated and smoothly deformed patient.
 
-    rotation: 3x3, body axes to scanner axes.  warp_modes: rows (axis, amplitude_mm,
-    wave numbers x, y, z in radians/mm, phases x, y, z in radians): standing waves added to the
-    body coordinates, cheap because each is an outer product of three one-dimensional waves.
+    Args:
+        shape: voxels along x, y, z.
+        affine: (4, 4), diagonal and shift, from indices to mm about the body origin before `rotation`.
+        rotation: (3, 3), body axes to scanner axes.
+        warp_modes: rows (axis, amplitude in mm, 3 wave numbers in radians/mm, 3 phases in radians) of
+            standing waves added to the body coordinates. Each is an outer product of three
+            one-dimensional waves, which is fast.
     """
     axes = [affine[i, 3] + affine[i, i] * np.arange(shape[i]) for i in range(3)]
     x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
@@ -77,11 +75,17 @@ def make_grid(
     return Grid(*body, index_from_body @ to_scanner, float(reach.max()))
 
 
+def _offset(grid: Grid, box: Box, point: np.ndarray) -> list[np.ndarray]:
+    """x, y and z of the voxels of a box, relative to a point."""
+    return [c[box] - np.float32(p) for c, p in zip((grid.x, grid.y, grid.z), point, strict=True)]
+
+
 @dataclass(frozen=True)
 class Ellipsoid:
-    """centre and radii (mm, 3 each); axes: 3x3, columns the unit axes in the body frame.
+    """An ellipsoid, optionally cut by a plane.
 
-    plane: optional (point, normal); only the side to which the normal points is kept.
+    centre, radii: mm, 3 each. axes: (3, 3), its unit axes in the body frame as columns.
+    plane: (point, normal); only the side to which the normal points is kept.
     """
 
     centre: np.ndarray
@@ -99,14 +103,10 @@ class Ellipsoid:
         centre, radii = np.asarray(self.centre, float), np.asarray(self.radii, float)
         half = np.sqrt(((axes * radii) ** 2).sum(axis=1))  # exact half sizes of the bounding box
         box = grid.box(centre - half, centre + half)
-        offset = [
-            c[box] - np.float32(o) for c, o in zip((grid.x, grid.y, grid.z), centre, strict=True)
-        ]
+        offset = _offset(grid, box, centre)
         total = np.zeros_like(offset[0])
         for axis, radius in zip(axes.T, radii, strict=True):
-            total += (
-                sum(np.float32(a / radius) * o for a, o in zip(axis, offset, strict=True))
-            ) ** 2
+            total += sum(np.float32(a / radius) * o for a, o in zip(axis, offset, strict=True)) ** 2
         mask = total <= 1.0
         if self.plane is not None:
             point, normal = self.plane
@@ -117,7 +117,7 @@ class Ellipsoid:
 
 @dataclass(frozen=True)
 class Tube:
-    """Polyline points (n, 3) with a radius at each point (n,), mm.
+    """A tube along a polyline: points (n, 3) and the radius at each point (n,), mm.
 
     flat_ends: the ends are cut across the path instead of being round.
     """
@@ -137,14 +137,12 @@ class Tube:
             a, b = self.points[i], self.points[i + 1]
             widest = max(self.radii[i], self.radii[i + 1])
             box = grid.box(np.minimum(a, b) - widest, np.maximum(a, b) + widest)
-            offset = [
-                c[box] - np.float32(o) for c, o in zip((grid.x, grid.y, grid.z), a, strict=True)
-            ]
-            way = b - a
-            length2 = max(float(way @ way), 1e-9)
-            t = sum(np.float32(w / length2) * o for w, o in zip(way, offset, strict=True))
-            s = np.clip(t, 0.0, 1.0)
-            distance2 = sum((o - np.float32(w) * s) ** 2 for w, o in zip(way, offset, strict=True))
+            offset = _offset(grid, box, a)
+            path = b - a
+            length2 = max(float(path @ path), 1e-9)
+            t = sum(np.float32(p / length2) * o for p, o in zip(path, offset, strict=True))
+            s = np.clip(t, 0.0, 1.0)  # place of the nearest point: 0 at a, 1 at b
+            distance2 = sum((o - np.float32(p) * s) ** 2 for p, o in zip(path, offset, strict=True))
             radius = self.radii[i] + np.float32(self.radii[i + 1] - self.radii[i]) * s
             mask = distance2 <= radius**2
             if self.flat_ends and i == 0:
@@ -156,10 +154,10 @@ class Tube:
 
 @dataclass(frozen=True)
 class Column:
-    """Upright solid whose axial section is a superellipse that changes with z.
+    """An upright solid whose axial section is a superellipse that changes with z.
 
-    z: knots (n,), increasing; x, y: centre; left, right: half widths towards -x and +x;
-    depth: half depth (all n,, mm); exponent_left, exponent_right: 2 an ellipse, more a box.
+    All (n,), mm: z: knots, increasing. x, y: centre. left, right: half widths towards -x and +x.
+    depth: half depth. exponent_left, exponent_right: 2 an ellipse, more: nearer to a box.
     """
 
     z: np.ndarray
@@ -172,17 +170,9 @@ class Column:
     exponent_right: float = 2.0
 
     def grown(self, mm: float) -> "Column":
-        """The same solid, `mm` wider and deeper; as high as before."""
-        return Column(
-            self.z,
-            self.x,
-            self.y,
-            self.left + mm,
-            self.right + mm,
-            self.depth + mm,
-            self.exponent_left,
-            self.exponent_right,
-        )
+        """The same solid, `mm` wider and deeper on every side, of the same height."""
+        wider = dict(left=self.left + mm, right=self.right + mm, depth=self.depth + mm)
+        return replace(self, **wider)
 
     def pieces(self, grid: Grid) -> Pieces:
         """One box with its mask."""
@@ -199,19 +189,23 @@ class Column:
             for knots in (self.x, self.y, self.left, self.right, self.depth)
         ]
         across, along = x - at[0], np.abs(y - at[1]) / at[4]
-        mask = (
-            np.where(
-                across < 0,
-                (np.abs(across) / at[2]) ** self.exponent_left + along**self.exponent_left,
-                (np.abs(across) / at[3]) ** self.exponent_right + along**self.exponent_right,
-            )
-            <= 1.0
+        level = np.where(
+            across < 0,
+            (np.abs(across) / at[2]) ** self.exponent_left + along**self.exponent_left,
+            (np.abs(across) / at[3]) ** self.exponent_right + along**self.exponent_right,
         )
-        yield box, mask & (z >= self.z[0]) & (z <= self.z[-1])
+        yield box, (level <= 1.0) & (z >= self.z[0]) & (z <= self.z[-1])
 
 
 def smooth_tube(knots: np.ndarray, radii: np.ndarray, steps: int, flat: bool = False) -> Tube:
-    """Tube along a cubic spline through `knots` (n, 3) with radii (n,): `steps` a knot interval."""
+    """A tube along a cubic spline.
+
+    Args:
+        knots: (n, 3), mm; the spline goes through them.
+        radii: (n,), mm, at the knots; linear between them.
+        steps: segments between two knots.
+        flat: whether its ends are flat.
+    """
     knots, radii = np.asarray(knots, float), np.asarray(radii, float)
     chord = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))])
     at = np.interp(np.arange((len(knots) - 1) * steps + 1) / steps, np.arange(len(knots)), chord)

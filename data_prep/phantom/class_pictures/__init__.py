@@ -1,1 +1,1 @@
-"""Pictures in one folder a class."""
+"""The phantom of pictures in class folders."""

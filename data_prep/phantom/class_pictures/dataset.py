@@ -1,8 +1,8 @@
-"""Synthetic axial brain pictures in one folder a class, as untidy as collections from the web are.
+"""Synthetic axial brain pictures in class folders, as untidy as collections from the web.
 
-Folders are tumour and contrast ("Meningioma T1C+"). Sizes, formats and file names are mixed, some
-names have the wrong extension, and many pictures are copies of others: the same file again, or
-re-encoded, resized, brightened, turned. A few exact copies lie in another class.
+Folders are named by tumour and contrast ("Meningioma T1C+"). Sizes, formats and file names are mixed,
+some files have the wrong extension, and many pictures are copies of others: the same file again, or
+re-encoded, resized, brightened or turned. A few exact copies are in another class.
 """
 
 import io
@@ -17,18 +17,18 @@ from PIL import Image, ImageEnhance
 from data_prep.phantom.class_pictures.drawing import TUMORS, draw_picture, draw_subject
 
 NORMAL, CONTRASTS = "_NORMAL", ("T1", "T1C+", "T2")
-KINDS = (*sorted(TUMORS), NORMAL)  # of a patient; one patient of each, in turn
+KINDS = (*sorted(TUMORS), NORMAL)  # patients have these in turn
 LARGEST = (630, 630)  # rows, columns of every second picture, as in recipe D
 SMALLEST = (347, 305)
-SLICES = (1, 2)  # of a patient and contrast
-COPIED = 0.35  # chance of a picture to be there again, and then again
-ELSEWHERE = 0.04  # of the exact copies: in another class
+SLICES = (1, 2)  # fewest and most pictures of a patient in one contrast
+COPIED = 0.35  # chance of a copy, and after each copy of another one
+ELSEWHERE = 0.04  # chance that an exact copy is put into a random class
 EXIF_ORIENTATION, ON_ITS_SIDE = 0x0112, 6
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A file as it will lie in its class's folder."""
+    """A file for the folder of its class."""
 
     label: str
     data: bytes
@@ -42,10 +42,15 @@ def write_class_pictures(
     signal: bool,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Writes <class>/<name> for patients of every kind in turn; without signal classes are permuted.
+    """Writes <class>/<name> for patients with each of KINDS in turn.
 
-    Copies stay with their original where the classes are permuted.
-    """  # fmt: skip
+    Args:
+        folder: where to write.
+        patients: number of patients.
+        seed: of everything that is drawn.
+        signal: False permutes the classes over the pictures; copies stay with their original.
+        progress: called with (patients done, patients in all), or None.
+    """
     families: list[list[Picture]] = []
     for patient in range(patients):
         rng = np.random.default_rng([seed, patient])
@@ -60,14 +65,14 @@ def write_class_pictures(
     pictures = []
     for family, label in zip(families, labels, strict=True):
         for place, picture in enumerate(family):
-            again = place and picture.data == family[0].data
-            own = label
-            if again and rng.random() < ELSEWHERE:
-                own = classes[rng.integers(len(classes))]
-            pictures.append(Picture(own, picture.data, picture.extension))
+            is_copy = place and picture.data == family[0].data
+            folder_name = label
+            if is_copy and rng.random() < ELSEWHERE:
+                folder_name = classes[rng.integers(len(classes))]
+            pictures.append(Picture(folder_name, picture.data, picture.extension))
     for label in class_names():
         (folder / label).mkdir(parents=True, exist_ok=True)
-    for number, place in enumerate(rng.permutation(len(pictures))):  # names tell nothing
+    for number, place in enumerate(rng.permutation(len(pictures))):  # so that names say nothing
         picture = pictures[place]
         path = folder / picture.label / f"img ({number + 1}).{picture.extension}"
         scratch = path.with_name(f".{path.name}")
@@ -76,13 +81,13 @@ def write_class_pictures(
 
 
 def class_names() -> tuple[str, ...]:
-    """Of recipe D, spelled as its folders are: 14 tumours by 3 contrasts, and two without tumour."""
+    """The 44 folder names of recipe D: 14 tumours in 3 contrasts, and two without tumour."""
     tumors = tuple(f"{kind} {contrast}" for kind in KINDS[:-1] for contrast in CONTRASTS)
     return (*tumors, *(f"{NORMAL} {contrast}" for contrast in ("T1", "T2")))
 
 
 def _pictures_of(kind: str, rng: np.random.Generator) -> list[list[Picture]]:
-    """A patient's pictures, each with its copies behind it."""
+    """The pictures of a patient, each followed by its copies."""
     subject = draw_subject(kind if kind != NORMAL else "", rng)
     families = []
     for contrast in CONTRASTS:
@@ -97,6 +102,7 @@ def _pictures_of(kind: str, rng: np.random.Generator) -> list[list[Picture]]:
 
 
 def _family(label: str, image: Image.Image, rng: np.random.Generator) -> list[Picture]:
+    """A picture and its copies, exact ones and near ones."""
     family = [Picture(label, *_encoded(image, rng))]
     while rng.random() < COPIED:
         if rng.random() < 0.4:
@@ -107,15 +113,16 @@ def _family(label: str, image: Image.Image, rng: np.random.Generator) -> list[Pi
 
 
 def _changed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    way = rng.integers(4)
-    if way == 0:
+    """A near copy: resized, brightened or turned, or the same picture for another encoding."""
+    change = rng.integers(4)
+    if change == 0:
         factor = rng.uniform(0.5, 1.3)
         return image.resize([round(side * factor) for side in image.size], Image.Resampling.BICUBIC)
-    if way == 1:
+    if change == 1:
         return ImageEnhance.Brightness(image).enhance(rng.uniform(0.75, 1.2))
-    if way == 2:
+    if change == 2:
         return image.rotate(rng.uniform(-2, 2), Image.Resampling.BICUBIC)
-    return image  # another encoding
+    return image
 
 
 def _encoded(image: Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
@@ -123,7 +130,7 @@ def _encoded(image: Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
     chance, data = rng.random(), io.BytesIO()
     if chance < 0.86:
         options = {}
-        if chance < 0.03:  # stored on its side, with the note that says so
+        if chance < 0.03:  # stored on its side, as its EXIF orientation says
             options["exif"] = Image.Exif()
             options["exif"][EXIF_ORIENTATION] = ON_ITS_SIDE
             image = image.transpose(Image.Transpose.ROTATE_90)

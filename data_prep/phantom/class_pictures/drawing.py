@@ -1,12 +1,12 @@
-"""An axial slice of a head with or without a tumour, in T1, T1 after contrast agent, or T2."""
+"""Draws an axial slice of a head, with or without tumours, in T1, T1 after contrast agent, or T2."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
-SIDE = 176  # rows and columns in which a slice is drawn
-# Signal, 0 to 1, in the order of CONTRASTS; fluid is that of the ventricles.
+SIDE = 176  # rows and columns of a drawn slice
+# Signal, 0 to 1, in the order of CONTRASTS; fluid: cerebrospinal fluid.
 CONTRASTS = ("T1", "T1C+", "T2")
 SIGNAL = {
     "scalp": (0.85, 0.88, 0.65), "skull": (0.08, 0.08, 0.06), "fluid": (0.12, 0.13, 0.95),
@@ -18,15 +18,15 @@ ENHANCED = 0.5  # added in T1C+ where the enhancement is 1
 
 @dataclass(frozen=True)
 class Kind:
-    """What is common to tumours of one name; lengths in half widths of the head."""
+    """What tumours of one name have in common; lengths in half widths of the head."""
 
-    place: tuple[float, float]  # forward, sideways (either side); 1 is the brain's border
+    place: tuple[float, float]  # forward, sideways (to either side); 1: the border of the brain
     radius: float
     enhancement: float  # 0 to 1
-    rim: float = 0.0  # share of the radius that is a hollow middle
-    lobes: float = 0.1  # waviness of the border, of the radius
+    rim: float = 0.0  # radius of the dark middle, relative to the tumour's
+    lobes: float = 0.1  # waviness of the border, relative to the radius
     count: int = 1
-    oedema: float = 0.0  # radii around it
+    oedema: float = 0.0  # its width, relative to the radius
     texture: float = 0.05
 
 
@@ -50,10 +50,10 @@ TUMORS = {
 
 @dataclass(frozen=True)
 class Subject:
-    """One head: shape, tumours as (forward, sideways, radius), and the seed of its folds."""
+    """One head: its shape, its tumours as (forward, sideways, radius), and the seed of its folds."""
 
     kind: str  # of TUMORS; empty without a tumour
-    half_length: float  # of the head, in sides
+    half_length: float  # of the head, relative to SIDE
     half_width: float
     ventricle: float
     turn: float  # radians
@@ -62,7 +62,7 @@ class Subject:
 
 
 def draw_subject(kind: str, rng: np.random.Generator) -> Subject:
-    """A head with the tumours of `kind`, or with none."""
+    """Draws a head with tumours of `kind`, a name of TUMORS; "" for none."""
     tumors = []
     if kind:
         common, side = TUMORS[kind], rng.choice((-1, 1))
@@ -79,14 +79,14 @@ def draw_subject(kind: str, rng: np.random.Generator) -> Subject:
 
 
 def draw_picture(subject: Subject, contrast: str, rng: np.random.Generator) -> np.ndarray:
-    """(SIDE, SIDE) uint8: one slice, front above; another call is another slice of the head."""
+    """(SIDE, SIDE) uint8: one slice, front at the top; each call gives another slice of the head."""
     number = CONTRASTS.index(contrast)
     signal = {name: values[number] for name, values in SIGNAL.items()}
     size = rng.uniform(0.93, 1.0)  # of the head in this slice
     forward, sideways = _places(subject, size)
     reach = np.hypot(forward, sideways)
     bumps = _smooth(np.random.default_rng(subject.folds), 25) * 0.015
-    # A slice of its own: folds move from slice to slice.
+    # Folds change from slice to slice.
     folds = _smooth(np.random.default_rng(subject.folds), 3.2) + 0.7 * _smooth(rng, 3.2)
     image = np.zeros((SIDE, SIDE))
     image[reach + bumps < 1.18] = signal["scalp"]
@@ -113,26 +113,26 @@ def _with_tumors(image, subject: Subject, places: tuple, contrast: str, rng) -> 
     brain = np.hypot(*places) < 1.02
     texture = _smooth(rng, 2.0)
     for forward, sideways, radius in subject.tumors:
-        away = np.hypot(places[0] - forward, places[1] - sideways)
+        distance = np.hypot(places[0] - forward, places[1] - sideways)
         angle = np.arctan2(places[0] - forward, places[1] - sideways)
         waves = sum(
             rng.normal(0, 0.5) * np.cos(order * angle + rng.uniform(0, 6.3)) for order in (2, 3, 5)
         )
-        own = radius * rng.uniform(0.85, 1.1) * (1 + kind.lobes * waves)
-        oedema = brain & (away < own * (1 + kind.oedema * (1 + 0.2 * waves)))
+        border = radius * rng.uniform(0.85, 1.1) * (1 + kind.lobes * waves)
+        oedema = brain & (distance < border * (1 + kind.oedema * (1 + 0.2 * waves)))
         image[oedema] = SIGNAL["oedema"][number]
-        inside = brain & (away < own)
+        inside = brain & (distance < border)
         value = np.full(image.shape, SIGNAL["tumor"][number])
         if contrast == "T1C+":
             value += ENHANCED * kind.enhancement
-        hollow = away < own * kind.rim
+        hollow = distance < border * kind.rim
         value[hollow] = 0.6 * SIGNAL["tumor"][number] + 0.4 * SIGNAL["fluid"][number]
         image[inside] = (value * (1 + kind.texture * texture))[inside]
     return image
 
 
 def _places(subject: Subject, size: float) -> tuple[np.ndarray, np.ndarray]:
-    """(forward, sideways) of every pixel; the brain's border is where they are 1 long."""
+    """(forward, sideways) of every pixel; their length is 1 at the border of the brain."""
     rows, columns = (np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2) / SIDE
     cos, sin = np.cos(subject.turn), np.sin(subject.turn)
     along, across = rows * cos - columns * sin, rows * sin + columns * cos

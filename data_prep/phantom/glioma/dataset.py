@@ -1,8 +1,8 @@
-"""Synthetic gliomas in four sequences, laid out as the BraTS training sets are.
+"""Synthetic gliomas in four sequences, laid out as the BraTS training sets.
 
-Images are co-registered, skull-stripped (0 outside the brain), int16, with 1 mm in the header;
-label maps are uint8: 1 necrosis and not enhancing tumour, 2 oedema, 4 enhancing tumour.  A
-volume smaller than 240 x 240 x 155 shows the same anatomy in fewer voxels.
+Images are co-registered, skull-stripped (0 outside the brain), int16, with 1 mm in the header. Label
+maps are uint8: 1 necrosis and non-enhancing tumour, 2 oedema, 4 enhancing tumour. A volume smaller
+than 240 x 240 x 155 shows the same anatomy in fewer voxels.
 """
 
 from collections.abc import Callable
@@ -23,15 +23,6 @@ from data_prep.phantom.files import write_table
 from data_prep.phantom.shapes import make_grid
 from data_prep.volume import Volume
 
-__all__ = [
-    "GRADES",
-    "LAYOUTS",
-    "GliomaCase",
-    "draw_case",
-    "grades_of",
-    "render_case",
-    "write_glioma_phantom",
-]
 GRADES = ("LGG", "HGG")
 LAYOUTS = ("2017", "2020", "2021")
 FIELD_MM = (240.0, 240.0, 155.0)
@@ -41,7 +32,7 @@ MAPPING_COLUMNS = (
     "BraTS_2019_subject_ID", "BraTS_2020_subject_ID",
 )  # fmt: skip
 _KIND = {"LGG": "low_grade", "HGG": "glioblastoma"}
-# Site, white matter's stored value on T1, spread of the bias field, noise, T1's exponent.
+# Site, stored value of white matter in T1, spread of the bias field, noise, exponent on T1.
 _SCANNERS = (
     ("SYA", 300.0, 0.20, 0.02, 1.1),
     ("SYA", 520.0, 0.10, 0.03, 0.9),
@@ -53,9 +44,9 @@ _SCANNERS = (
 
 @dataclass(frozen=True)
 class GliomaCase:
-    """One patient: head, tumour, and for each of SEQUENCES gain, bias field, noise, sharpness.
+    """One patient: head, tumour, and the look of each of SEQUENCES.
 
-    thickness_mm: of the slices in which a sequence was acquired before registration.
+    thickness_mm: of the slices in which each sequence was acquired, before registration.
     """
 
     head: Head
@@ -74,7 +65,7 @@ class GliomaCase:
 
 
 def draw_case(grade: str, rng: np.random.Generator) -> GliomaCase:
-    """Draw one patient of a grade of GRADES; all chance comes from `rng`."""
+    """Draws one patient of a grade of GRADES; `rng` decides everything that is random."""
     site, gain, bias, noise, contrast = _SCANNERS[rng.integers(len(_SCANNERS))]
     gains = gain * np.exp(rng.normal(0, 0.25, 4))
     waves = tuple(plane_waves(rng, 4, 330.0, 0.4) for _ in SEQUENCES)
@@ -110,7 +101,7 @@ def _paint_case(case: GliomaCase, shape: tuple[int, int, int]) -> Painted:
 def render_case(
     case: GliomaCase, shape: tuple[int, int, int] = SMALL
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Images int16 by name of SEQUENCES and the label map uint8, all (x, y, z) in RAS."""
+    """Images (int16) by name of SEQUENCES and the label map (uint8), all (x, y, z) in RAS."""
     painted = _paint_case(case, shape)
     steps = np.array(FIELD_MM) / shape
     images = {}
@@ -130,7 +121,7 @@ def render_case(
 
 
 def grades_of(patients: int, seed: int) -> list[str]:
-    """The grade of each patient: of four in a row one is LGG, as about in BraTS 2017."""
+    """The grade of each patient: of four in a row one is LGG, about as in BraTS 2017."""
     grades = []
     for block in range(-(-patients // 4)):
         low = np.random.default_rng([seed, 1, block]).integers(4)
@@ -148,15 +139,26 @@ def write_glioma_phantom(
     shape: tuple[int, int, int] = SMALL,
     layout: str = "2017",
 ) -> None:
-    """Write <case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz: in LGG/ and HGG/ (layout "2017"), side
-    by side with name_mapping.csv ("2020"), or without grades ("2021").
+    """Writes <case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz.
 
-    Patient k depends on the seed and k alone.  Cases that are whole are kept, so an interrupted
-    call is continued by repeating it.  signal=False permutes the grades over all cases.
-    Raises ValueError for another layout.
+    Patient k depends on the seed and k alone. Complete cases are kept, so an interrupted call is
+    continued by repeating it.
+
+    Args:
+        folder: where to write.
+        patients: number of patients.
+        seed: of everything that is drawn.
+        signal: False permutes the grades over all cases.
+        progress: called with (patients done, patients in all), or None.
+        shape: of the volumes, (x, y, z).
+        layout: of LAYOUTS: "2017" has cases in LGG/ and HGG/, "2020" a name_mapping.csv with the
+            grades, "2021" no grades.
+
+    Raises:
+        ValueError: for another layout.
     """
     if layout not in LAYOUTS:
-        raise ValueError(f"layout is one of {', '.join(LAYOUTS)}. Received: {layout!r}")
+        raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}. Received: {layout!r}")
     grades = grades_of(patients, seed)
     stated = grades
     if not signal:
@@ -169,8 +171,8 @@ def write_glioma_phantom(
             "2020": f"BraTS20_Training_{index + 1:03d}",
             "2021": f"BraTS2021_{index:05d}",
         }[layout]
-        home = Path(folder) / stated[index] if layout == "2017" else Path(folder)
-        _write_case(home / name, case, shape)
+        parent = Path(folder) / stated[index] if layout == "2017" else Path(folder)
+        _write_case(parent / name, case, shape)
         rows.append((stated[index], *["NA"] * 4, name))
         if progress is not None:
             progress(index + 1, patients)
@@ -185,6 +187,6 @@ def _write_case(folder: Path, case: GliomaCase, shape: tuple[int, int, int]) -> 
         return
     images, labels = render_case(case, shape)
     affine = np.eye(4)
-    affine[0, 3] = 1 - shape[0]  # stored LPS with its first voxel at (0, y, 0), as BraTS has it
+    affine[0, 3] = 1 - shape[0]  # stored as LPS with the first voxel at (0, y, 0), as in BraTS
     for name, array in {**images, "seg": labels}.items():
         write_nifti(paths[name], Volume(array, affine), "LPS")

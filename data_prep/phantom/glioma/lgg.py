@@ -1,4 +1,4 @@
-"""The glioma phantom in the layout of the lower-grade gliomas: three sequences, some missing."""
+"""The glioma phantom in the layout of TCGA-LGG: lower grades, three sequences, some missing."""
 
 from pathlib import Path
 
@@ -9,15 +9,23 @@ from data_prep.phantom.files import write_table
 from data_prep.phantom.glioma.dataset import draw_case, render_case
 from data_prep.volume import Volume
 
-SEQUENCES = {"flair": "flair", "t1pre": "t1", "t1post": "t1ce"}  # here -> in the glioma phantom
-MISSING_SHARE = 0.15  # of the T1 sequences
+SEQUENCES = {"flair": "flair", "t1pre": "t1", "t1post": "t1ce"}  # file -> sequence of the glioma phantom
+MISSING_SHARE = 0.15  # chance of a T1 sequence to be missing
 SHAPE = (48, 48, 24)
 
 
 def write_lgg_phantom(folder: Path, patients: int, seed: int, signal: bool, progress=None) -> None:
-    """Writes <patient>/*.nii.gz and manifest.csv; without signal the grades are permuted.
+    """Writes <patient>/*.nii.gz and manifest.csv.
 
-    Two fifths are of grade II; those of grade III look like low grade or like glioblastoma.
+    Two fifths are of grade II and look like low grade; of grade III, a fifth look like low grade and
+    the others like glioblastoma.
+
+    Args:
+        folder: where to write.
+        patients: number of patients.
+        seed: of everything that is drawn.
+        signal: False permutes the grades over all patients.
+        progress: called with (patients done, patients in all), or None.
     """
     rng = np.random.default_rng([seed, patients])
     grades = ["II" if number < 0.4 * patients else "III" for number in range(patients)]
@@ -25,12 +33,12 @@ def write_lgg_phantom(folder: Path, patients: int, seed: int, signal: bool, prog
     stated = grades if signal else [grades[place] for place in rng.permutation(patients)]
     rows = []
     for patient, grade in enumerate(grades):
-        own = np.random.default_rng([seed, patients, patient])
-        looks_high = grade == "III" and own.random() < 0.8
-        case = draw_case("HGG" if looks_high else "LGG", own)
+        patient_rng = np.random.default_rng([seed, patients, patient])
+        looks_high = grade == "III" and patient_rng.random() < 0.8
+        case = draw_case("HGG" if looks_high else "LGG", patient_rng)
         name = f"lgg-{patient + 1:03d}"
-        _write_patient(folder / name, case, own)
-        rows.append((name, case.site, stated[patient], int(own.integers(20, 75))))
+        _write_patient(folder / name, case, patient_rng)
+        rows.append((name, case.site, stated[patient], int(patient_rng.integers(20, 75))))
         if progress:
             progress(patient + 1, patients)
     write_table(folder / "manifest.csv", ("patient_id", "site", "grade", "age"), rows)

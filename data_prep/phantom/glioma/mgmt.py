@@ -1,8 +1,8 @@
 """Synthetic glioblastomas as DICOM in the layout of the RSNA-MICCAI radiogenomic set.
 
-There is nothing to learn: labels are drawn by chance, whatever a patient looks like. But each patient
-has a texture of their own that runs through all slices and sequences, so that a network which has
-seen some slices of a patient can know the others by it.
+There is nothing to learn: labels are random, whatever a patient looks like. But each patient has an
+individual texture that runs through all slices and sequences, by which a network that was trained on
+some slices of a patient can recognise the others.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from data_prep.phantom.files import save_series, write_table
 from data_prep.phantom.glioma.dataset import FIELD_MM, draw_case, render_case
 from data_prep.volume import Volume
 
-SHAPE = (48, 48, 32)  # in which a head is drawn
-TEXTURE = 0.35  # standard deviation of the logarithm of a patient's own texture
+SHAPE = (48, 48, 32)  # of the volume in which a head is drawn
+TEXTURE = 0.35  # standard deviation of the logarithm of a patient's texture
 # Folder and description -> name in the glioma phantom; columns, rows, slices; TR, TE, flip angle.
 SERIES = {
     "FLAIR": ("flair", (48, 48, 26), (9000.0, 120.0, 150.0)),
@@ -37,11 +37,10 @@ def write_mgmt_phantom(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Writes train/<5 digits>/<sequence>/Image-<n>.dcm, a quarter as many unlabelled patients in
-    test/, and train_labels.csv.
+    """Writes train/<5 digits>/<sequence>/Image-<n>.dcm and train_labels.csv, where half are 1.
 
-    Half of the labels are 1. Patient k depends on the seed and k alone; series that are whole are
-    kept, so that an interrupted call is continued by repeating it.
+    In test/ it writes a quarter as many patients without labels. Patient k depends on the seed and k
+    alone; complete series are kept, so an interrupted call is continued by repeating it.
     """
     folder, unlabelled = Path(folder), -(-patients // 4)
     for number in range(patients + unlabelled):
@@ -80,14 +79,14 @@ def _write_patient(folder: Path, number: int, seed: int) -> None:
 
 
 def _texture(rng: np.random.Generator) -> np.ndarray:
-    """(x, y, z), mean 0 and SD 1: blots of the patient's own size, long from foot to head."""
+    """(x, y, z), mean 0, SD 1: blots of a random size, elongated from foot to head."""
     size = rng.uniform(1.0, 4.0)
     field = gaussian_filter(rng.normal(size=SHAPE), (size, size, 6 * size), mode="wrap")
     return (field - field.mean()) / field.std()
 
 
 def _grid(shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
-    """(4, 4), indices (columns to the left, rows to the back, slices to the head) to RAS mm."""
+    """A random (4, 4): indices (columns leftwards, rows backwards, slices headwards) to RAS mm."""
     spacing = np.array(FIELD_MM) / shape * rng.uniform(0.98, 1.1)
     turn = Rotation.from_euler(
         "xyz", rng.uniform(-LARGEST_TURN_DEGREES, LARGEST_TURN_DEGREES, 3) * (1, 0.3, 0.3), degrees=True

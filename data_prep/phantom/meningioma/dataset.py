@@ -1,7 +1,7 @@
-"""Synthetic meningiomas: T1 after contrast agent and the tumour's mask, a NIfTI file each a patient.
+"""Synthetic meningiomas: for each patient a T1 after contrast agent and the tumour's mask, as NIfTI.
 
-A file shows the tumour and a little of what lies around it: brain, dura, skull, scalp and air. 174
-patients on 26 scanners take about a minute and 240 MB.
+An image shows the tumour and its surroundings: brain, dura, skull, scalp and air. 174 patients on 26
+scanners take about a minute and 240 MB.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from data_prep.phantom.meningioma.tumor import Meningioma, draw_meningioma, grad
 from data_prep.volume import Volume
 
 COLUMNS = ("patient_id", "grade", "scanner", "field_strength_t")
-AROUND_MM = 14.0  # of the tumour's surroundings, on each side
-WORK_MM = 0.8  # voxels in which anatomy is drawn
+AROUND_MM = 14.0  # shown around the tumour on each side
+WORK_MM = 0.8  # voxel size in which anatomy is drawn
 # Signal relative to white matter.
 SIGNAL = {
     "air": 0.02, "scalp": 1.4, "skull": 0.15, "dura": 0.95, "fluid": 0.3, "grey": 0.8, "white": 1.0,
@@ -31,8 +31,10 @@ SCALP_MM, SKULL_MM, DURA_MM, FLUID_MM = 6.0, 7.0, 1.2, 2.0
 
 @dataclass(frozen=True)
 class Drawn:
-    """signal: float32 relative to white matter; tumor: share of each voxel, 0 to 1; both (x, y, z)
-    on voxels of WORK_MM about the tumour's middle."""
+    """The anatomy on voxels of WORK_MM around the middle of the tumour; both (x, y, z), float32.
+
+    signal: relative to white matter. tumor: its share of each voxel, 0 to 1.
+    """
 
     signal: np.ndarray
     tumor: np.ndarray
@@ -47,9 +49,15 @@ def write_meningioma_phantom(
 ) -> None:
     """Writes <patient>/{t1ce,mask}.nii.gz and manifest.csv.
 
-    Patient k depends on the seed and k alone; patients that are whole are kept, so an interrupted
-    call is continued by repeating it. signal=False permutes the grades over all patients: the
-    images are the same, and say nothing of what the table states.
+    Patient k depends on the seed and k alone; complete patients are kept, so an interrupted call is
+    continued by repeating it.
+
+    Args:
+        folder: where to write.
+        patients: number of patients.
+        seed: of everything that is drawn.
+        signal: False permutes the grades over all patients; the images stay the same.
+        progress: called with (patients done, patients in all), or None.
     """
     grades = [grade_of(number, seed) for number in range(patients)]
     stated = grades
@@ -67,14 +75,14 @@ def write_meningioma_phantom(
 
 
 def draw_patient(number: int, grade: str, seed: int) -> tuple[Meningioma, Scan]:
-    """The tumour of a patient, and the study of it."""
+    """The tumour of patient `number` (from 0) and the scan that shows it."""
     tumor = draw_meningioma(grade != "I", np.random.default_rng([seed, 5, number]))
     scan = draw_scan(scanner_of(number, seed), np.random.default_rng([seed, 6, number]))
     return tumor, scan
 
 
 def render(tumor: Meningioma, scan: Scan) -> tuple[Volume, Volume]:
-    """Image in the scanner's dtype and mask uint8 (1: tumour), RAS, of the study's spacing."""
+    """The image (dtype of the scanner) and the mask (uint8, 1: tumour), in RAS at the scan's spacing."""
     half_mm = tumor.mean_radius_mm * 1.45 + AROUND_MM
     drawn = draw_anatomy(tumor, half_mm)
     spacing = np.array(scan.spacing_mm)
@@ -104,7 +112,7 @@ def render(tumor: Meningioma, scan: Scan) -> tuple[Volume, Volume]:
 
 
 def draw_anatomy(tumor: Meningioma, half_mm: float) -> Drawn:
-    """Tumour, brain and skull in the cube of `half_mm` on each side of the tumour's middle."""
+    """Tumour, brain and skull in a cube that reaches `half_mm` to each side of the tumour's middle."""
     count = 2 * int(np.ceil(half_mm / WORK_MM)) + 1
     axis = ((np.arange(count) - (count - 1) / 2) * WORK_MM).astype(np.float32)
     places = [axis] * 3
@@ -147,9 +155,9 @@ def draw_anatomy(tumor: Meningioma, half_mm: float) -> Drawn:
 
 
 def _waves(rows: tuple, places: list[np.ndarray]) -> np.ndarray:
-    """Plane waves at the points of a grid (three axes in mm), float32, SD about 1.
+    """The sum of plane waves on a grid (three axes in mm), float32, SD about 1.
 
-    A wave is a product of one along each axis, so all of them are one product of matrices.
+    A plane wave is a product of one wave along each axis, so the sum is one product of matrices.
     """
     numbers = np.asarray(rows, np.float64)  # (waves, 3 wave numbers and a phase)
     x, y, z = (np.exp(1j * numbers[:, axis, None] * places[axis]) for axis in range(3))
@@ -161,13 +169,16 @@ def _waves(rows: tuple, places: list[np.ndarray]) -> np.ndarray:
 
 
 def _sampling(size: int, first_mm: float, step_mm: float, count: int, width_mm: float) -> np.ndarray:
-    """(count, size): the slice profile, a triangle of half height `width_mm` wide, on drawn voxels."""
-    source = (np.arange(size) - (size - 1) / 2) * WORK_MM
-    wanted = first_mm + step_mm * np.arange(count)
-    apart = np.abs(source[None, :] - wanted[:, None])
-    weights = np.maximum(0.0, 1 - apart / max(width_mm, WORK_MM))
-    lost = weights.sum(axis=1) == 0  # beyond what is drawn: the outermost voxel
-    weights[lost, np.argmin(apart[lost], axis=1)] = 1
+    """(count, size): weight of each drawn voxel in each voxel of the scan, along one axis.
+
+    The slice profile is a triangle, `width_mm` wide at half its height.
+    """
+    drawn_mm = (np.arange(size) - (size - 1) / 2) * WORK_MM
+    scan_mm = first_mm + step_mm * np.arange(count)
+    distance_mm = np.abs(drawn_mm[None, :] - scan_mm[:, None])
+    weights = np.maximum(0.0, 1 - distance_mm / max(width_mm, WORK_MM))
+    outside = weights.sum(axis=1) == 0  # of the drawn cube: takes its outermost voxel
+    weights[outside, np.argmin(distance_mm[outside], axis=1)] = 1
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 

@@ -1,7 +1,7 @@
-"""Scanners of the synthetic meningiomas: 26 of them, each with its own look, and a study's protocol.
+"""The 26 scanners of the synthetic meningiomas, and how a scan on one of them is drawn.
 
-A scanner's looks (contrast, bias field, noise, sharpness, levels, the order of stored axes) and the
-spacings of its protocols have nothing to do with grades: patients come to a scanner by chance.
+The look of a scanner (contrast, bias field, noise, sharpness, levels, order of stored axes) and its
+spacings have nothing to do with grades: patients are assigned to scanners at random.
 """
 
 from dataclasses import dataclass
@@ -10,23 +10,24 @@ import numpy as np
 
 PIXEL_RANGE_MM = (0.21, 1.0)
 THICKNESS_RANGE_MM = (0.49, 5.5)
-# Of a block of patients, as recipe B's 1 T 48, 1.5 T 40, 3 T 77, other 9 of 174.
+# Scans of a block of patients at each field strength: recipe B has 48 at 1 T, 40 at 1.5 T, 77 at 3 T
+# and 9 at others, of 174.
 BLOCK = 58
-STUDIES_OF_FIELD = {1.0: 16, 1.5: 13, 3.0: 26, 0.5: 3}
+SCANS_OF_FIELD = {1.0: 16, 1.5: 13, 3.0: 26, 0.5: 3}
 SCANNERS_OF_FIELD = {1.0: 7, 1.5: 6, 3.0: 11, 0.5: 2}
-_MAKING = 20  # seed of the scanners themselves, which are the same in every phantom
+_MAKING = 20  # seed of the scanners, which are the same in every phantom
 _VOLUMETRIC = 8  # of the scanners acquire whole volumes of thin slices, in any plane
 _CODES = ("RAS", "LPS", "LAS", "PIR", "LSP", "ASL", "RPI", "PSR")
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """One scanner. Lengths are medians of its protocols.
+    """One scanner. pixel_mm and thickness_mm are medians of its protocols.
 
-    slice_axis: of RAS, across its slices. contrast: exponent on the signal; noise: standard
-    deviation relative to white matter, of voxels of 1 mm3; bias: standard deviation of the logarithm
-    of the field; blur_mm: width of its point spread; white_level: stored value of white matter;
-    codes: order of the stored axes; tilt_degrees: of its slices about the right-left axis.
+    slice_axis: axis of RAS across the slices. contrast: exponent on the signal. noise: standard
+    deviation relative to white matter, in voxels of 1 mm3. bias: standard deviation of the logarithm
+    of the bias field. blur_mm: width of the point spread. white_level: stored value of white matter.
+    codes: order of the stored axes. tilt_degrees: of the slices about the right-left axis.
     """
 
     name: str
@@ -46,11 +47,11 @@ class Scanner:
 
 @dataclass(frozen=True)
 class Scan:
-    """A study on a scanner, with everything random of its image; spacing_mm along R, A, S."""
+    """A scan on a scanner, with everything random in its image; spacing_mm along R, A, S."""
 
     scanner: Scanner
     spacing_mm: tuple[float, float, float]
-    shift_voxels: tuple[float, float, float]  # of the grid against the tumour's middle, below 0.5
+    shift_voxels: tuple[float, float, float]  # of the grid against the tumour's middle, -0.5 to 0.5
     table_mm: tuple[float, float, float]  # scanner coordinates of the tumour's middle
     contrast: float
     noise: float
@@ -69,7 +70,7 @@ def _make_scanners() -> tuple[Scanner, ...]:
         *rng.permutation(np.geomspace(0.45, 0.98, _VOLUMETRIC)),
         *rng.permutation(np.geomspace(0.215, 0.95, count - _VOLUMETRIC)),
     ]
-    which = rng.permutation(count)  # of the thicknesses, so that fields have some of each
+    which = rng.permutation(count)  # mixes thin and thick slices over the field strengths
     scanners = []
     for number, tesla in enumerate(fields):
         place = which[number]
@@ -98,18 +99,18 @@ SCANNERS = _make_scanners()
 
 
 def scanner_of(patient: int, seed: int) -> Scanner:
-    """The scanner of patient number `patient`; each block of 58 sees all 26 at least once."""
+    """The scanner of patient number `patient`; each block of 58 patients has all 26 scanners."""
     rng = np.random.default_rng([seed, 1, patient // BLOCK])
-    there = []
-    for tesla, studies in STUDIES_OF_FIELD.items():
-        own = [scanner for scanner in SCANNERS if scanner.tesla == tesla]
-        more = rng.integers(len(own), size=studies - len(own))
-        there += [*own, *(own[place] for place in more)]
-    return there[rng.permutation(BLOCK)[patient % BLOCK]]
+    scanners = []
+    for tesla, scans in SCANS_OF_FIELD.items():
+        of_field = [scanner for scanner in SCANNERS if scanner.tesla == tesla]
+        more = rng.integers(len(of_field), size=scans - len(of_field))
+        scanners += [*of_field, *(of_field[place] for place in more)]
+    return scanners[rng.permutation(BLOCK)[patient % BLOCK]]
 
 
 def draw_scan(scanner: Scanner, rng: np.random.Generator) -> Scan:
-    """Draw one study on a scanner, one of its many protocols; all chance comes from `rng`."""
+    """Draws one scan with one of the protocols of a scanner; `rng` decides all that is random."""
     pixel = scanner.pixel_mm * np.exp(rng.normal(0, 0.12))
     thickness = scanner.thickness_mm * np.exp(rng.normal(0, 0.1))
     stretch = float(rng.uniform(1.05, 1.3)) if rng.random() < 0.2 else 1.0  # pixels not square
@@ -122,7 +123,7 @@ def draw_scan(scanner: Scanner, rng: np.random.Generator) -> Scan:
         shift_voxels=tuple(rng.uniform(-0.5, 0.5, 3).tolist()),
         table_mm=tuple(rng.uniform([-60, -70, -40], [60, 70, 60]).tolist()),
         contrast=scanner.contrast * float(rng.uniform(0.95, 1.05)),
-        # Smaller voxels hold less signal; longer scans make up for a part of it.
+        # Smaller voxels hold less signal; longer scans make up for part of it.
         noise=scanner.noise * voxel_mm3**-0.3 * float(rng.uniform(0.85, 1.2)),
         bias=scanner.bias * float(rng.uniform(0.7, 1.3)),
         white_level=scanner.white_level * float(np.exp(rng.normal(0, 0.15))),

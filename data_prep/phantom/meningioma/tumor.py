@@ -1,11 +1,11 @@
-"""Tumours of the meningioma phantom: what is drawn a patient, and where grade comes in.
+"""Tumours of the meningioma phantom, and what their grade changes.
 
-Grade I against II or III moves four things a little, each far less than patients differ in it (SD of
-the logarithm 0.4 to 0.6): how uneven the enhancement is (1.4 times as much in II/III), how ragged the
-margin (1.3 times), how far oedema reaches (1.5 times), and how many tumours hold a dark, dead part
-(35 % instead of 15 %). Somebody who knew these four numbers of every patient without error would
-tell the grades apart with an AUC of about 0.8 (distances of 0.75, 0.65, 0.65 and 0.5 SD, added in
-squares to 1.3 SD); from noisy slices less can be had. Size, place and brightness say nothing.
+Grades II and III differ from grade I in four things, each by far less than patients differ in it (SD
+of the logarithm 0.4 to 0.6): unevenness of the enhancement (1.4 times), raggedness of the margin (1.3
+times), reach of the oedema (1.5 times), and the share of tumours with a dark, necrotic part (35 %
+instead of 15 %). These four numbers, known without error, tell the grades apart with an AUC of about
+0.8 (distances of 0.75, 0.65, 0.65 and 0.5 SD, 1.3 SD together); noisy slices allow less. Size, place
+and brightness do not depend on grade.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from data_prep.phantom.brain.patient import plane_waves
 
 GRADES = ("I", "II", "III")
 HIGH_OF = (8, 29)  # patients of grade II or III: 48 of 174
-_III_AMONG_HIGH = 0.2  # that are stated as III; they look like II
+_III_AMONG_HIGH = 0.2  # share of these that are labelled III; they look like II
 
 
 @dataclass(frozen=True)
 class Meningioma:
-    """One tumour at the skull's inner table; lengths in mm, in the frame of the study.
+    """One tumour at the inner table of the skull; lengths in mm, in the frame of the scan.
 
-    outward: unit vector from the brain to the skull; sunk: depth of its middle below the dura, in
-    mean radii. unevenness, raggedness_mm, oedema_mm and dark_share (of its volume) are those that
-    grades move.
+    outward: unit vector from the brain to the skull. sunk: depth of the tumour's middle below the
+    dura, in mean radii. unevenness, raggedness_mm, oedema_mm and dark_share (of its volume) depend on
+    the grade.
     """
 
     radii: tuple[float, float, float]
@@ -52,7 +52,7 @@ class Meningioma:
 
 
 def grade_of(patient: int, seed: int) -> str:
-    """I, II or III of patient number `patient`: 8 of any 29 in a row are not I."""
+    """I, II or III for patient number `patient`: of any 29 in a row 8 are not I."""
     of, among = HIGH_OF
     place = patient + int(np.random.default_rng([seed, 2]).integers(among))
     if (place + 1) * of // among == place * of // among:
@@ -61,9 +61,9 @@ def grade_of(patient: int, seed: int) -> str:
 
 
 def draw_meningioma(high: bool, rng: np.random.Generator) -> Meningioma:
-    """Draw one tumour, of grade II/III if `high`; all chance comes from `rng`.
+    """Draws one tumour, of grade II or III if `high`; `rng` decides everything that is random.
 
-    The order of drawing is the same for both, so that a seed gives the same tumour but for its grade.
+    A seed gives the same tumour for both, apart from what depends on the grade.
     """
 
     def about(median: float, spread: float, low: float, high_end: float) -> float:
