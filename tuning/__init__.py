@@ -1,1 +1,1 @@
-"""Hyper-parameter search with KerasTuner: python -m tuning.search; spaces.py says what is searched."""
+"""Hyper-parameter search with KerasTuner; the command is `search`, what it varies is in `spaces`."""

@@ -1,4 +1,4 @@
-"""A fingerprint of the code that a score depends on, so that trials of older code are not reused."""
+"""A fingerprint of the code that scores depend on, so that trials of other code are not reused."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,7 @@ ROOT = Path(mri_tf.__file__).resolve().parent
 
 
 def code_version() -> str:
-    """Of mri_tf's sources, Keras and TensorFlow."""
+    """SHA-256 of sources of mri_tf and of the versions of Keras and TensorFlow."""
     digest = hashlib.sha256(f"{keras.__version__} {tf.__version__}".encode())
     files = [*ROOT.glob("*.py"), *(ROOT / "data").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
     for path in sorted(files):

@@ -1,4 +1,4 @@
-"""Searches a task's values with KerasTuner: python -m tuning.search --task T --data DIR --trials N."""
+"""Searches values of a task with KerasTuner: python -m tuning.search --task T --data DIR --trials N."""
 
 import json
 import shlex
@@ -18,12 +18,12 @@ from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.task.spec import BASE_VARIANT
 
 BEST, TRIALS = "best.json", "trials.csv"
-BANKS = "banks"  # of frozen features, while the search goes on
+BANKS = "banks"  # folder of frozen features, deleted at the end of the search
 TUNERS = ("hyperband", "bayesian", "random")
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the trials that are missing, writes best.json and trials.csv; returns the exit code."""
+    """Runs the trials that are missing and writes best.json and trials.csv; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
     from keras_tuner.errors import FatalError
@@ -40,27 +40,28 @@ def main(arguments: list[str]) -> int:
         try:
             TrainingTuner(oracle, problem, folder).search()
         except FatalError as error:
-            raise RunFailed(str(error), "Make room.") from None
+            raise RunFailed(str(error), "Free some disk space.") from None
         return 0
-    print(f"{problem.task.name}: up to {flags.trials} trials of {len(space.space)} values in {folder}")
+    print(f"{problem.task.name}: up to {flags.trials} trials with {len(space.space)} values in {folder}")
     with progress("trials", flags.trials) as advance:
 
-        def look(trial_id: str = "") -> None:
+        def show(trial_id: str = "") -> None:
             done = len(oracle.end_order)
             if done:
                 advance(min(done, flags.trials), _best_so_far(oracle))
 
-        tuner = TrainingTuner(oracle, problem, folder, look)
+        tuner = TrainingTuner(oracle, problem, folder, show)
         try:
             if flags.workers > 1:
                 with served(oracle) as port:
-                    run_workers(arguments, flags.workers, port, look)
+                    run_workers(arguments, flags.workers, port, show)
             else:
                 tuner.search()
         except FatalError as error:
             shutil.rmtree(folder / BANKS, ignore_errors=True)
             raise RunFailed(
-                str(error), "Trials that are done are kept; make room and run the same command again."
+                str(error),
+                "Finished trials are kept; free some disk space and run the same command again.",
             ) from None
         except RuntimeError as error:
             if "consecutive" not in str(error):
@@ -68,18 +69,18 @@ def main(arguments: list[str]) -> int:
             shutil.rmtree(folder / BANKS, ignore_errors=True)
             _write(oracle, folder)
             raise RunFailed(
-                "Three trials failed one after the other.", f"Their reasons are in {folder / TRIALS}."
+                "Three trials failed in a row.", f"The reasons are in {folder / TRIALS}."
             ) from None
     shutil.rmtree(folder / BANKS, ignore_errors=True)
     best = _write(oracle, folder)
-    for line in _said(best, flags, problem.task.name):
+    for line in _summary(best, flags, problem.task.name):
         print(line)
     print(f"wrote {folder / BEST}, {folder / TRIALS}")
     return 0
 
 
 def _problem(flags):
-    """(what the trials share, the space, the folder keyed by all that decides a score)."""
+    """What the trials share, the search space, and the folder, named by all that decides a score."""
     from mri_tf.core.hashing import fingerprint
     from mri_tf.network.build import check_task
     from mri_tf.splits.sides import SplitOptions, choose_sides
@@ -99,22 +100,22 @@ def _problem(flags):
     check_task(task)
     if task.kind == "segmentation" or task.boxes_from:
         raise InputError(
-            "A search is for classifiers of whole records.", task.name, "Set values by hand with --set."
+            "Only classifiers without boxes_from can be searched.", task.name,
+            "Set values by hand with --set.",
         )
-    given = LoadedTask(task, base, file)
+    loaded = LoadedTask(task, base, file)
     prepared = Prepared.open(flags.data)
     prepared.check_fits(task)
     split = SplitOptions(flags.split, flags.split_file, None, flags.seed)
     outer = choose_sides(prepared, task, split)
     space = space_of(task)
     home = flags.out or Path("runs", task.name, f"search-{flags.tuner}-s{flags.seed}")
-    features = None
-    how = PretrainOptions(
+    options = PretrainOptions(
         flags.features, DataOptions(None, flags.data, flags.features_data), flags.seed, devices=0
     )
-    feature_given = feature_task_of(given, how)
-    if feature_given:
-        features, _ = features_for(feature_given, given, prepared, outer.records, home, how)
+    features, pretraining = None, feature_task_of(loaded, options)
+    if pretraining:
+        features, _ = features_for(pretraining, loaded, prepared, outer.records, home, options)
     inner = inner_sides(prepared, task, outer, flags.inner_folds, flags.seed)
     key = fingerprint(
         {
@@ -130,13 +131,13 @@ def _problem(flags):
     folder = home / key[:12]
     others = [path for path in home.glob("*/oracle") if path.parent != folder]
     if others and not folder.is_dir():
-        print(f"{len(others)} earlier searches in {home} had other data, values or code: not used")
+        print(f"{len(others)} earlier searches in {home} are not used: other data, values or code")
     folder.mkdir(parents=True, exist_ok=True)
     return Problem(task, prepared, inner, features, flags.seed, folder / BANKS), space, folder
 
 
 def _finished(oracle) -> list:
-    """Trials with a score, the best first; KerasTuner's own list holds failed ones too."""
+    """Trials with a score, the best first; KerasTuner's list also holds failed ones."""
     return sorted(
         (trial for trial in oracle.trials.values() if trial.score is not None),
         key=lambda trial: trial.score,
@@ -149,7 +150,7 @@ def _best_so_far(oracle) -> str:
 
 
 def _write(oracle, folder: Path) -> dict:
-    """Writes every trial with its state and reason, and the best one; returns that."""
+    """Writes all trials, with status and reason of failure, and the best one; returns the best."""
     import csv
     import io
 
@@ -182,20 +183,20 @@ def _write(oracle, folder: Path) -> dict:
     return best
 
 
-def _said(best: dict, flags, name: str) -> list[str]:
-    """The best values as a command that trains them and as a variant to paste into the task file."""
-    given = {
+def _summary(best: dict, flags, name: str) -> list[str]:
+    """The best values as a command to train with them and as a variant to paste into the task file."""
+    kept = {
         "--task": flags.task, "--variant": flags.variant, "--data": flags.data,
         "--features": flags.features, "--features-data": flags.features_data,
         "--split": flags.split, "--split-file": flags.split_file, "--seed": flags.seed,
         "--out": Path("runs", name, f"tuned-s{flags.seed}"),
     }  # fmt: skip
-    words = [word for flag, value in given.items() if value not in (None, "") for word in (flag, value)]
+    words = [word for flag, value in kept.items() if value not in (None, "") for word in (flag, value)]
     pairs = [*flags.set, *(f"{key}={value}" for key, value in best["values"].items())]
     command = shlex.join(map(str, ["python", "-m", "mri_tf.train", *words, "--set", *pairs]))
     variant = ", ".join(f"{key!r}: {value!r}" for key, value in best["values"].items())
     return [
-        f"best of {best['trials']}: validation log loss {best['validation_log_loss']:.4f}",
+        f"best of {best['trials']} trials: validation log loss {best['validation_log_loss']:.4f}",
         command,
         f"tuned={{{variant}}},",
     ]
@@ -204,26 +205,26 @@ def _said(best: dict, flags, name: str) -> list[str]:
 def _parser() -> Parser:
     parser = Parser("python -m tuning.search", __doc__)
     parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
-    parser.add_argument("--variant", default="", help="variants of the task, e.g. scratch")
+    parser.add_argument("--variant", default="", help="variants of the task, separated by commas")
     parser.add_argument("--data", required=True, type=Path, help="prepared set")
     features = parser.add_mutually_exclusive_group()
     features.add_argument("--features", type=Path, help="finished run of the feature task")
     features.add_argument("--features-data", type=Path, help="prepared set of the feature task")
-    parser.add_argument("--tuner", choices=TUNERS, default="bayesian", help="(default bayesian)")
-    parser.add_argument("--trials", required=True, type=positive_int, help="at most so many")
+    parser.add_argument("--tuner", choices=TUNERS, default="bayesian", help="method (default bayesian)")
+    parser.add_argument("--trials", required=True, type=positive_int, help="largest number of trials")
     split = parser.add_mutually_exclusive_group()
-    split.add_argument("--split", choices=("patient", "group", "column"), help="as in train")
-    split.add_argument("--split-file", type=Path, help="JSON: patient ids a side")
+    split.add_argument("--split", choices=("patient", "group", "column"), help="as in mri_tf.train")
+    split.add_argument("--split-file", type=Path, help="JSON file with the patient ids of each side")
     parser.add_argument(
         "--inner-folds", type=positive_int, default=1,
-        help="score a trial over folds of training and validation side (default: that split)",
+        help="folds of training and validation side that score a trial (default 1: those sides)",
     )  # fmt: skip
     parser.add_argument("--workers", type=positive_int, default=1, help="processes (default 1)")
     parser.add_argument("--out", type=folder_to_write, help="(default runs/TASK/search-TUNER-sSEED)")
-    parser.add_argument("--seed", type=seed_int, default=0, help="of split, weights and search")
+    parser.add_argument("--seed", type=seed_int, default=0, help="of split, weights, search (default 0)")
     parser.add_argument(
         "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
-        help="values of the task, after its variants; what the space names is searched",
+        help="values of the task, applied after its variants; those in the search space are searched",
     )  # fmt: skip
     return parser
 

@@ -1,4 +1,4 @@
-"""KerasTuner around our training: oracles by name, a tuner whose trial is one call of `score_trial`."""
+"""KerasTuner with our training: oracles by name, and a tuner whose trial is a call of `score_trial`."""
 
 import contextlib
 import io
@@ -15,16 +15,24 @@ from mri_tf.core.command_line import is_disk_full
 from mri_tf.core.errors import InputError, RunFailed
 from tuning.trials import OBJECTIVE, Problem, score_trial
 
-OWN = "tuner/"  # prefix of the values that Hyperband keeps for itself
-PROJECT = "oracle"  # folder of KerasTuner's own state
+HYPERBAND = "tuner/"  # prefix of the values that only Hyperband uses
+PROJECT = "oracle"  # folder of KerasTuner's state
 
 
 def make_oracle(name: str, space, trials: int, epochs: int, seed: int):
-    """An oracle that asks for at most `trials` trials; Hyperband's longest has `epochs` epochs."""
+    """The KerasTuner oracle that chooses the values of each trial.
+
+    Args:
+        name: hyperband, bayesian or random.
+        space: keras_tuner.HyperParameters.
+        trials: largest number of trials.
+        epochs: of the longest trial of Hyperband.
+        seed: of the search.
+    """
     common = {
         "objective": keras_tuner.Objective(OBJECTIVE, "min"),
         "hyperparameters": space,
-        "seed": seed + 1,  # of 0 KerasTuner makes a random one
+        "seed": seed + 1,  # KerasTuner replaces 0 by a random seed
         "allow_new_entries": False,
         "tune_new_entries": False,
     }
@@ -40,19 +48,19 @@ def make_oracle(name: str, space, trials: int, epochs: int, seed: int):
 
 
 class TrainingTuner(keras_tuner.engine.base_tuner.BaseTuner):
-    """A tuner that trains the task; one process of a search, or all of it.
+    """A tuner that trains the task, in the only process of a search or in one of several.
 
-    A failed trial is recorded with its reason and the search goes on.
+    A failed trial is recorded with its reason, and the search goes on.
     """
 
     def __init__(self, oracle, problem: Problem, folder: Path, advance=lambda trial_id: None):
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints that it reloads
+            with contextlib.redirect_stdout(io.StringIO()):  # KerasTuner prints that it reloads
                 super().__init__(oracle, directory=str(folder), project_name=PROJECT)
         except (ValueError, KeyError, TypeError, RuntimeError, tf.errors.OpError) as error:
             raise InputError(
-                "A search goes on from what it wrote.", f"{folder}, damaged ({type(error).__name__})",
-                "Remove it, or name another --out.",
+                "The files of this search are damaged.", f"{folder} ({type(error).__name__})",
+                "Remove it, or choose another --out folder.",
             ) from None  # fmt: skip
         self.problem, self.folder, self.advance = problem, folder, advance
 
@@ -64,8 +72,8 @@ class TrainingTuner(keras_tuner.engine.base_tuner.BaseTuner):
             score = score_trial(self.problem, values, self.folder / "trials" / trial.trial_id)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except Exception as error:  # also what TensorFlow raises where memory ends
-            if is_disk_full(error):  # so would be the next: this one is run again later
+        except Exception as error:  # TensorFlow raises many kinds, when memory runs out for example
+            if is_disk_full(error):  # the next trial would fail too: this one is repeated later
                 raise FatalError("The disk is full.") from error
             raise FailedTrialError(reason_of(error)) from error
         write_hparams(self.folder / "tensorboard" / trial.trial_id, values, score)
@@ -77,28 +85,28 @@ class TrainingTuner(keras_tuner.engine.base_tuner.BaseTuner):
 
 
 def trial_values(values: dict) -> dict:
-    """Dotted keys of the task; Hyperband's number of epochs is the task's."""
-    found = {key: value for key, value in values.items() if not key.startswith(OWN)}
-    if f"{OWN}epochs" in values:
-        found["epochs"] = int(values[f"{OWN}epochs"])
-    return found
+    """Values of a trial by dotted keys of the task; Hyperband's number of epochs becomes the task's."""
+    task_values = {key: value for key, value in values.items() if not key.startswith(HYPERBAND)}
+    if f"{HYPERBAND}epochs" in values:
+        task_values["epochs"] = int(values[f"{HYPERBAND}epochs"])
+    return task_values
 
 
 def reason_of(error: Exception) -> str:
-    """One line; what an input error received may hold names, its rule does not."""
+    """One line without personal data: of an input error only the rule, not what was received."""
     if isinstance(error, (InputError, RunFailed)):
         return str(error).partition(" Received: ")[0]
     return type(error).__name__
 
 
 def recorded_reason(message: str | None) -> str:
-    """The reason in the traceback that KerasTuner stores of a failed trial."""
+    """The reason, taken from the traceback that KerasTuner stores for a failed trial."""
     lines = [line for line in (message or "").strip().splitlines() if "FailedTrialError" in line]
     return lines[-1].partition("FailedTrialError: ")[2] if lines else ""
 
 
 def write_hparams(folder: Path, values: dict, score: float) -> None:
-    """Values and score of a trial for TensorBoard's HParams page."""
+    """Writes values and score of a trial for the HParams page of TensorBoard."""
     with tf.summary.create_file_writer(str(folder)).as_default():
         hparams.hparams(values, trial_id=folder.name)
         tf.summary.scalar(OBJECTIVE, score, step=1)

@@ -1,7 +1,7 @@
-"""Several processes on one search: this one holds KerasTuner's oracle, workers ask it over loopback.
+"""Several processes on one search: this one serves KerasTuner's oracle to workers over loopback.
 
-A worker that dies is started again under its own id: KerasTuner gives a worker's open trial only to
-the worker it was given to.
+A worker that dies is started again under the same id, because KerasTuner hands an unfinished trial
+only to the worker that began it.
 """
 
 import os
@@ -19,8 +19,8 @@ from mri_tf.core.command_line import BAD_INPUT, FAILED, INTERRUPTED
 from mri_tf.core.errors import RunFailed
 from mri_tf.core.subprocesses import limited_to, threads_each
 
-RESTARTS = 3  # of one worker
-SECONDS_BETWEEN_LOOKS = 0.5
+RESTARTS = 3  # of each worker
+SECONDS_BETWEEN_CHECKS = 0.5
 ORACLE = {"KERASTUNER_ORACLE_IP": "127.0.0.1"}
 TUNER_ID = "KERASTUNER_TUNER_ID"
 
@@ -32,9 +32,10 @@ def is_worker() -> bool:
 
 @contextmanager
 def served(oracle):
-    """KerasTuner's own service of the oracle on a free port of loopback; yields the port.
+    """KerasTuner's service of the oracle on a free port of loopback; yields the port.
 
-    Not `start_server`, which looks every 20 s whether it may end and waits for dead workers for ever.
+    KerasTuner's `start_server` is not used: it checks only every 20 s whether it may end, and waits
+    forever for dead workers.
     """
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
@@ -46,10 +47,17 @@ def served(oracle):
         server.stop(grace=1).wait()
 
 
-def run_workers(arguments: list[str], count: int, port: int, look) -> None:
-    """Runs `count` processes of `python -m tuning.search ARGUMENTS` until the oracle has no more trials.
+def run_workers(arguments: list[str], count: int, port: int, show_progress) -> None:
+    """Runs worker processes until the oracle has no more trials.
 
-    `look()` is called between looks at them. Raises RunFailed where one died too often.
+    Args:
+        arguments: of `python -m tuning.search`.
+        count: number of processes.
+        port: of the oracle, from `served`.
+        show_progress: called twice a second, without arguments.
+
+    Raises:
+        RunFailed: a worker failed, or died more than RESTARTS times.
     """
     processes: dict[str, subprocess.Popen] = {}
     died = dict.fromkeys((f"worker-{number}" for number in range(count)), 0)
@@ -57,8 +65,8 @@ def run_workers(arguments: list[str], count: int, port: int, look) -> None:
         for name in died:
             processes[name] = _start(name, arguments, count, port)
         while processes:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-            look()
+            time.sleep(SECONDS_BETWEEN_CHECKS)
+            show_progress()
             for name, process in list(processes.items()):
                 code = process.poll()
                 if code is None:
@@ -72,7 +80,7 @@ def run_workers(arguments: list[str], count: int, port: int, look) -> None:
                 if code in (BAD_INPUT, FAILED) or died[name] > RESTARTS:
                     raise RunFailed(
                         f"A worker of the search ended {died[name]} times, last with code {code}.",
-                        "What it said stands above; finished trials are kept.",
+                        "Its messages are above; finished trials are kept.",
                     )
                 processes[name] = _start(name, arguments, count, port)
     finally:
@@ -83,7 +91,7 @@ def run_workers(arguments: list[str], count: int, port: int, look) -> None:
 
 
 def _start(name: str, arguments: list[str], count: int, port: int) -> subprocess.Popen:
-    own = {"KERASTUNER_ORACLE_PORT": str(port), TUNER_ID: name}
-    environment = os.environ | ORACLE | own | limited_to(threads_each(count))
+    of_worker = {"KERASTUNER_ORACLE_PORT": str(port), TUNER_ID: name}
+    environment = os.environ | ORACLE | of_worker | limited_to(threads_each(count))
     command = [sys.executable, "-m", "tuning.search", *arguments]
     return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Networks, one family a file. A task names a network; its builder is found by `registry`.
+"""Networks, one family in each file. A task names a network; `registry` finds its builder.
 
-Builders see shapes and numbers, never a Task. Their last layer gives probabilities in float32.
+Builders take shapes and numbers, never a Task. Their last layer gives probabilities in float32.
 """

@@ -1,4 +1,4 @@
-"""Backbones with ImageNet weights, global average pooling and one dense layer: recipes B, C, D."""
+"""Classifiers of a pre-trained backbone, global average pooling and one dense layer: recipes B, C, D."""
 
 import keras
 from keras import layers
@@ -19,10 +19,15 @@ def backbone_classifier(
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
 
-    `backbone` is resnet18, resnet34, resnet50, densenet121, inception_v3 or vgg16. `weights`,
-    `cut_after`, `intensities` (unit or zscore: what the task's `normalize` gives) and how other
-    numbers of channels than three are taken: `backbones.inlined`. All layers train; a task's
-    `fine_tune` says which do not.
+    All layers train unless the task's `fine_tune` freezes some.
+
+    Args:
+        input_shape: rows, columns, channels.
+        class_count: classes to tell apart.
+        backbone: resnet18, resnet34, resnet50, densenet121, inception_v3 or vgg16.
+        weights, cut_after, intensities: as in `backbones.add_backbone`; intensities unit or zscore,
+            what the task's `normalize` gives.
+        dropout: before the dense layer.
     """
     image = keras.Input(input_shape, name="image")
     x = add_backbone(image, backbone, weights, cut_after, intensities)
@@ -41,8 +46,8 @@ def backbone_ensemble(
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
 
-    Channel k goes through a classifier of its own, whose variables begin with `channel<k>_`; they share
-    nothing but the loss, which is of the mean. Arguments: as `backbone_classifier`.
+    Each channel has a separate classifier, whose layers begin with `channel<number>_`; the network
+    answers the mean of their probabilities. Arguments: as in `backbone_classifier`.
     """
     image = keras.Input(input_shape, name="image")
     members = []
@@ -55,21 +60,26 @@ def backbone_ensemble(
 
 
 def check(arguments: dict) -> None:
-    """Raises InputError, before data is read, for values that the builders would refuse."""
+    """Raises InputError for values that the builders would refuse, before any data is read."""
     check_weights(arguments["backbone"], arguments["weights"])
     if arguments["intensities"] not in (UNIT, ZSCORE):
         raise InputError(
-            f"model_args.intensities is {UNIT}, [0, 1], or {ZSCORE}.", arguments["intensities"],
-            "Change it in the task.",
+            f"model_args.intensities must be {UNIT} (images in [0, 1]) or {ZSCORE} (mean 0, SD 1).",
+            arguments["intensities"], "Change it in the task.",
         )  # fmt: skip
     if not 0 <= arguments["dropout"] < 1:
-        raise InputError("model_args.dropout lies in 0 to 1.", arguments["dropout"], "Change it.")
+        raise InputError(
+            "model_args.dropout must be at least 0 and below 1.", arguments["dropout"],
+            "Change it in the task.",
+        )  # fmt: skip
 
 
 def _answer(features, class_count: int, dropout: float, prefix: str = ""):
-    """Feature maps (batch, rows, columns, channels) -> (batch, classes) probabilities: their averages
-    through one dense layer. `prefix` is put before the layers' names."""
-    x = layers.GlobalAveragePooling2D(name=f"{prefix}average")(features)
+    """Feature maps (batch, rows, columns, channels) -> (batch, classes) probabilities.
+
+    `prefix` is put before the names of the layers.
+    """
+    x = layers.GlobalAveragePooling2D(name=f"{prefix}average")(features)  # (batch, channels)
     x = layers.Dropout(dropout, name=f"{prefix}dropout")(x)
     dense = layers.Dense(
         class_count, activation="softmax", dtype="float32", name=f"{prefix}probabilities"

@@ -1,8 +1,8 @@
-"""Backbones with weights of other data; the only networks here that read a file or the network.
+"""Backbones with pre-trained weights: ResNet, DenseNet, Inception and VGG16.
 
-A backbone becomes part of the network's own flat graph, because Grad-CAM and guided backpropagation
-see into no nested model. What turns a task's intensities into those that the weights were trained on
-is a layer of the network as well, so that training and serving cannot differ in it.
+A backbone becomes part of the network's flat graph, because Grad-CAM and guided backpropagation
+cannot see into a nested model. The scaling from a task's intensities to those that the weights were
+trained on is a layer of the network too, so that training and serving cannot differ in it.
 """
 
 import re
@@ -15,7 +15,7 @@ from keras import layers
 from mri_tf.core.errors import InputError, first_few
 
 NO_WEIGHTS, IMAGENET = "none", "imagenet"
-RESNETS = {  # blocks of the four stacks; He et al. 2015, as KerasHub builds them
+RESNETS = {  # block and number of blocks in each of the four stacks; He et al. 2015
     "resnet18": ("basic_block", (2, 2, 2, 2)),
     "resnet34": ("basic_block", (3, 4, 6, 3)),
     "resnet50": ("bottleneck_block", (3, 4, 6, 3)),
@@ -23,8 +23,8 @@ RESNETS = {  # blocks of the four stacks; He et al. 2015, as KerasHub builds the
 APPLICATIONS = {"densenet121": "DenseNet121", "inception_v3": "InceptionV3", "vgg16": "VGG16"}
 NAMES = (*RESNETS, *APPLICATIONS)
 FILE = "{}_weights_tf_dim_ordering_tf_kernels_notop.h5"  # of Keras Applications
-SMALLEST_SIDE = {"inception_v3": 75}  # pixels; of the others 32
-UNIT, ZSCORE, AS_THEY_ARE = "unit", "zscore", "as they are"
+SMALLEST_SIDE = {"inception_v3": 75}  # pixels; 32 for the others
+UNIT, ZSCORE, UNSCALED = "unit", "zscore", "unscaled"
 MEAN, SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # ImageNet, RGB in [0, 1]
 AUTOMATIC = re.compile(r"(conv2d|batch_normalization|activation|concatenate|\w+_pooling2d)(_\d+)?")
 
@@ -33,39 +33,46 @@ def add_backbone(
     image, backbone: str, weights: str, cut_after: str = "", intensities: str = UNIT,
     channel: int | None = None,
 ):  # fmt: skip
-    """(batch, rows, columns, channels) of `keras.Input` -> feature maps of the backbone.
+    """Adds a backbone to the graph of an image; none of its layers is a nested model.
 
-    All of its layers are layers of the image's own graph.
+    BatchNorm has a momentum of 0.9 and statistics over all devices, as in the other networks, and the
+    epsilon that the weights were trained with (1e-5 in a ResNet).
 
-    `weights` is `imagenet` (in the cache, or fetched), `none`, a weights file, or the folder of a
-    KerasHub preset. `cut_after` names the last layer or stage that is kept: `stack0` to `stack3` of a
-    ResNet, `conv2` to `conv5` of DenseNet, `mixed0` to `mixed10` of Inception, `block1` to `block5` of
-    VGG; empty for all.
+    Args:
+        image: `keras.Input`, (batch, rows, columns, channels). A single channel is repeated three
+            times. Of any other number, channel i takes the place of colour i mod 3, and the first
+            kernel is scaled by 3 / channels, so that sums keep their size; in a frozen first layer
+            channels i and i + 3 are thereby added up.
+        backbone: one of NAMES.
+        weights: `imagenet` (from the cache, or downloaded), `none`, a weights file, or the folder of a
+            KerasHub preset.
+        cut_after: the last layer or stage to keep: `stack0` to `stack3` of a ResNet, `conv2` to
+            `conv5` of DenseNet, `mixed0` to `mixed10` of Inception, `block1` to `block5` of VGG; empty
+            for all.
+        intensities: what the image holds. `unit`: [0, 1], scaled as in the backbone's preprocessing.
+            `zscore`: mean 0 and SD 1, treated as an image that was scaled by ImageNet's mean and SD.
+            `unscaled`: passed on without scaling.
+        channel: the only channel to use; the names of the layers then begin with `channel<number>_`.
 
-    One channel is taken three times. Of any other number of channels, channel i takes the place of
-    colour i mod 3, and the first kernel is scaled by 3 / channels, so that sums stay as large; in a
-    frozen first layer channels i and i + 3 are thereby added up.
+    Returns:
+        The feature maps of the last layer, (batch, rows, columns, channels).
 
-    `intensities` says what the image holds: `unit`, [0, 1], is scaled as the backbone's own
-    preprocessing does; `zscore`, mean 0 and SD 1, is taken for an image scaled by ImageNet's mean and
-    SD; `as they are` scales nothing. With `channel`, the backbone sees that one alone, and the
-    names of its layers begin with `channel<number>_`: a network may hold one a channel.
-
-    BatchNorm has a momentum of 0.9 and statistics over all devices, as everywhere in this house, and
-    the epsilon that the weights were trained with (1e-5 in a ResNet). Raises InputError.
+    Raises:
+        InputError: for an unknown backbone or layer, too small an image, or unavailable weights.
     """
     _check_name(backbone)
     _check_size(image.shape[1:-1], backbone)
     source = _with_weights(backbone, weights)
     if cut_after:
         source = keras.Model(source.input, source.get_layer(_last_layer(source, cut_after)).output)
-    seen = image if channel is None else image[..., channel : channel + 1]
+    x = image if channel is None else image[..., channel : channel + 1]
     prefix = "" if channel is None else f"channel{channel}_"
-    x = layers.Concatenate(name=f"{prefix}colour")([seen] * 3) if seen.shape[-1] == 1 else seen
-    if intensities != AS_THEY_ARE:
+    if x.shape[-1] == 1:
+        x = layers.Concatenate(name=f"{prefix}colour")([x] * 3)
+    if intensities != UNSCALED:
         scale, offset = _scaling(backbone, intensities, x.shape[-1])
         x = layers.Rescaling(scale, offset, name=f"{prefix}imagenet_intensities")(x)
-    names = {own: prefix + name for own, name in _names(source).items()}
+    names = {name: prefix + stable for name, stable in _stable_names(source).items()}
 
     def copied(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config() | {"name": names[layer.name]}
@@ -74,34 +81,34 @@ def add_backbone(
         return layer.__class__.from_config(config)
 
     def called(layer: keras.Layer, *inputs, **settings):
-        return layer(*[x if one is image else one for one in inputs], **settings)
+        return layer(*[x if tensor is image else tensor for tensor in inputs], **settings)
 
     copy = keras.models.clone_model(
         source, input_tensors=image, clone_function=copied, call_function=called
     )
     if weights != NO_WEIGHTS:
-        blue_first = backbone == "vgg16" and intensities != AS_THEY_ARE
+        blue_first = backbone == "vgg16" and intensities != UNSCALED
         for layer in source.layers:
             if layer.weights:
-                there = copy.get_layer(names[layer.name])
-                there.set_weights(_for_channels(layer, x.shape[-1], source, blue_first))
+                values = _for_channels(layer, x.shape[-1], source, blue_first)
+                copy.get_layer(names[layer.name]).set_weights(values)
     return copy.output
 
 
 def check_weights(backbone: str, weights: str) -> None:
-    """Raises InputError for a backbone that does not exist or weights that cannot be had."""
+    """Raises InputError for a backbone that does not exist or weights that are not available."""
     _check_name(backbone)
     if weights == IMAGENET:
-        _with_weights(backbone, weights)  # fetched now, not after the data was prepared
+        _with_weights(backbone, weights)  # downloads them before the data is prepared
     elif weights != NO_WEIGHTS and not Path(weights).exists():
         raise InputError(
-            "model_args.weights names a file, a KerasHub preset folder, imagenet or none.",
-            weights, "Name one that exists.",
+            "model_args.weights must be an existing file, a KerasHub preset folder, imagenet or none.",
+            weights, "Give the path of an existing file or folder.",
         )  # fmt: skip
 
 
 def _with_weights(backbone: str, weights: str) -> keras.Model:
-    """The whole backbone on images of any size with three channels, its weights loaded."""
+    """The whole backbone for images of any size with three channels, with its weights."""
     if weights != IMAGENET:
         check_weights(backbone, weights)
     network = _resnet(backbone) if backbone in RESNETS else _application(backbone, weights)
@@ -117,7 +124,7 @@ def _with_weights(backbone: str, weights: str) -> keras.Model:
 
 
 def _resnet(backbone: str) -> keras.Model:
-    from keras_hub.models import ResNetBackbone  # seconds and TensorFlow Text: only where needed
+    from keras_hub.models import ResNetBackbone  # takes seconds, and loads TensorFlow Text
 
     block, blocks = RESNETS[backbone]
     return ResNetBackbone(
@@ -128,14 +135,14 @@ def _resnet(backbone: str) -> keras.Model:
 
 def _application(backbone: str, weights: str) -> keras.Model:
     build = getattr(keras.applications, APPLICATIONS[backbone])
-    wanted = IMAGENET if weights == IMAGENET else None
+    source = IMAGENET if weights == IMAGENET else None
     try:
-        return build(include_top=False, weights=wanted, input_shape=(None, None, 3))
-    except Exception as error:  # Keras raises a plain Exception where it cannot fetch
+        return build(include_top=False, weights=source, input_shape=(None, None, 3))
+    except Exception as error:  # Keras raises a plain Exception when a download fails
         cache, file = Path("~/.keras/models").expanduser(), FILE.format(backbone)
         raise InputError(
-            f"model_args.weights=imagenet needs Keras' weights of {backbone}.",
-            f"no {file} in {cache} and no way to fetch it ({type(error).__name__})",
+            f"Keras' ImageNet weights of {backbone} are not available.",
+            f"no {file} in {cache}, and the download failed ({type(error).__name__})",
             f"Put the file there, or name it with --set model_args.weights=PATH, or use "
             f"--set model_args.weights={NO_WEIGHTS}.",
         ) from None
@@ -145,42 +152,43 @@ def _from_preset(network: keras.Model, backbone: str, weights: str) -> keras.Mod
     """The network with the weights of a KerasHub preset, by name or folder."""
     if backbone not in RESNETS:
         raise InputError(
-            f"Weights of {backbone} are a file.", f"{weights}, a folder", "Name a .weights.h5 file."
+            f"The weights of {backbone} must be a file.", f"{weights}, a folder",
+            "Give a .weights.h5 file.",
         )
     from keras_hub.models import ResNetBackbone
 
     preset = backbone.replace("resnet", "resnet_") + "_imagenet" if weights == IMAGENET else weights
     try:
-        found = ResNetBackbone.from_preset(preset)
-    except Exception as error:  # whatever its four ways to fetch raise
+        loaded = ResNetBackbone.from_preset(preset)
+    except Exception as error:  # it downloads in four ways, which raise different errors
         if weights != IMAGENET:
             raise _other_weights(backbone, f"{weights} ({type(error).__name__})") from None
         raise InputError(
-            f"model_args.weights=imagenet needs KerasHub's preset {preset}.",
-            f"none in its cache and no way to fetch it ({type(error).__name__})",
-            f'Where there is a network, run keras_hub.models.ResNetBackbone.from_preset("{preset}")'
-            f'.save_to_preset("{backbone}"), bring that folder here and name it (or a .weights.h5 '
-            "file) with --set model_args.weights=PATH, or use --set model_args.weights="
-            f"{NO_WEIGHTS}.",
+            f"KerasHub's preset {preset} is not available.",
+            f"not in its cache, and the download failed ({type(error).__name__})",
+            "On a machine with internet access, run keras_hub.models.ResNetBackbone."
+            f'from_preset("{preset}").save_to_preset("{backbone}"), copy that folder here and name it '
+            "(or a .weights.h5 file) with --set model_args.weights=PATH, or use --set "
+            f"model_args.weights={NO_WEIGHTS}.",
         ) from None
-    if [(v.path, v.shape) for v in found.weights] != [(v.path, v.shape) for v in network.weights]:
-        raise _other_weights(backbone, f"{weights}, of another network")
-    network.set_weights(found.get_weights())
+    if [(v.path, v.shape) for v in loaded.weights] != [(v.path, v.shape) for v in network.weights]:
+        raise _other_weights(backbone, f"{weights}, weights of another network")
+    network.set_weights(loaded.get_weights())
     return network
 
 
 def _other_weights(backbone: str, received: str) -> InputError:
     kind = "KerasHub's ResNetBackbone" if backbone in RESNETS else "Keras Applications, without top"
     return InputError(
-        f"model_args.weights names a file with the weights of {backbone} ({kind}).",
-        received, "Name another file or folder.",
+        f"model_args.weights does not hold the weights of {backbone} ({kind}).",
+        received, "Give another file or folder.",
     )  # fmt: skip
 
 
 def _check_name(backbone: str) -> None:
     if backbone not in NAMES:
         raise InputError(
-            f"model_args.backbone is one of {', '.join(NAMES)}.", backbone, "Change it in the task."
+            f"model_args.backbone must be one of {', '.join(NAMES)}.", backbone, "Change it in the task."
         )
 
 
@@ -188,29 +196,31 @@ def _check_size(sides: tuple[int, ...], backbone: str) -> None:
     least = SMALLEST_SIDE.get(backbone, 32)
     if len(sides) != 2 or min(sides) < least:
         raise InputError(
-            f"{backbone} takes images of two axes and at least {least} pixels a side.", tuple(sides),
+            f"{backbone} needs 2D images of at least {least} pixels on each side.", tuple(sides),
             "Change image_shape in the task, or model_args.backbone.",
         )  # fmt: skip
 
 
 def _last_layer(network: keras.Model, stage: str) -> str:
-    """The network's own name of the last layer of a stage, or of the layer that has this name."""
-    names = _names(network)
-    found = [own for own, name in names.items() if name == stage or name.startswith(f"{stage}_")]
-    if not found:
-        stages = dict.fromkeys(name.split("_")[0] for name in names.values())
+    """The name in `network` of the last layer of a stage, or of the layer called `stage`."""
+    names = _stable_names(network)
+    matches = [
+        name for name, stable in names.items() if stable == stage or stable.startswith(f"{stage}_")
+    ]
+    if not matches:
+        stages = dict.fromkeys(stable.split("_")[0] for stable in names.values())
         raise InputError(
-            "model_args.cut_after names a stage or a layer of the backbone.", stage,
+            "model_args.cut_after must name a stage or a layer of the backbone.", stage,
             f"Stages: {first_few(stages, 20)}.",
         )  # fmt: skip
-    return found[-1]
+    return matches[-1]
 
 
 def _scaling(backbone: str, intensities: str, channels: int) -> tuple[list[float], list[float]]:
-    """Scale and offset a channel that give what the backbone's own preprocessing would."""
-    if backbone == "vgg16":  # 0..255 less the mean
+    """Scale and offset of each channel that have the effect of the backbone's preprocessing."""
+    if backbone == "vgg16":  # 0 to 255, less the mean
         scale, offset = np.full(3, 255.0), -np.array([123.68, 116.779, 103.939])
-    elif backbone == "inception_v3":  # -1..1
+    elif backbone == "inception_v3":  # -1 to 1
         scale, offset = np.full(3, 2.0), np.full(3, -1.0)
     else:
         scale, offset = 1 / SD, -MEAN / SD
@@ -223,24 +233,27 @@ def _scaling(backbone: str, intensities: str, channels: int) -> tuple[list[float
 def _for_channels(
     layer: keras.Layer, channels: int, network: keras.Model, blue_first: bool
 ) -> list[np.ndarray]:
-    """A layer's weights, the first kernel's as `inlined` describes; `blue_first` swaps to BGR."""
+    """Weights of a layer; the first kernel fits the channels of `add_backbone`, BGR if `blue_first`."""
     values = layer.get_weights()
-    first = next(one for one in network.layers if one.weights)
+    first = next(candidate for candidate in network.layers if candidate.weights)
     if layer is first and (channels != 3 or blue_first):
         colour = np.arange(channels) % 3
         values[0] = np.take(values[0], 2 - colour if blue_first else colour, axis=2) * (3 / channels)
     return values
 
 
-def _names(network: keras.Model) -> dict[str, str]:
-    """Name in the source -> name here. Inception's layers are numbered on through the process and
-    say nothing of their place: they get that of the block (`mixed3`) they lead to, and a number."""
+def _stable_names(network: keras.Model) -> dict[str, str]:
+    """Name of each layer -> a name that does not depend on what else the process has built.
+
+    Keras numbers the layers of Inception through the whole process; here they get the name of the
+    block (`mixed3`) they lead to, and a number within it.
+    """
     names: dict[str, str] = {}
     counts: dict[str, int] = {}
-    own = [layer.name for layer in network.layers]
-    for place, name in enumerate(own):
+    all_names = [layer.name for layer in network.layers]
+    for place, name in enumerate(all_names):
         automatic = AUTOMATIC.fullmatch(name)
-        block = next((one for one in own[place:] if re.fullmatch(r"mixed\d+", one)), "")
+        block = next((later for later in all_names[place:] if re.fullmatch(r"mixed\d+", later)), "")
         names[name] = name
         if automatic and block:
             kind = f"{block}_{automatic[1]}"

@@ -18,10 +18,17 @@ def feature_classifier(
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
 
-    `features` is the segmentation network, mnet; its weights do not train and its BatchNorm and
-    dropout stay in inference mode. The classifier's first max pooling is part of
-    `mnet.pooled_features`. Then `repeats` x (3x3 convolution, BatchNorm, ReLU, max pooling) and two
-    dense layers with BatchNorm, ReLU and dropout.
+    The first max pooling is part of `mnet.pooled_features`. Then come `repeats` blocks of 3x3
+    convolution, BatchNorm, ReLU and max pooling, and two dense layers with BatchNorm, ReLU and dropout.
+
+    Args:
+        features: a segmentation network, `mnet`. Its weights do not train; its BatchNorm and dropout
+            stay in inference mode.
+        class_count: classes to tell apart.
+        conv_filters: of every convolution.
+        dense_units: of both dense layers.
+        repeats: number of convolutions.
+        dropout: after each dense layer.
     """
     freeze(features)
     trunk = mnet.pooled_features(features)  # (batch, rows / 2, columns / 2, features)
@@ -40,7 +47,7 @@ def feature_classifier3d(
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
 
-    As `feature_classifier`, on mnet3d. Sides must be divisible by 2 ** (repeats + 1).
+    As `feature_classifier`, on `mnet3d`. Sides must be divisible by 2 ** (repeats + 1).
     """
     require_divisible(features.input_shape[1:], 2 ** (repeats + 1))
     freeze(features)
@@ -50,7 +57,7 @@ def feature_classifier3d(
 
 
 def _blocks(x, conv_filters: int, repeats: int):
-    """`repeats` blocks of a convolution and max pooling, flattened: (batch, n)."""
+    """`repeats` blocks of a convolution and max pooling, flattened to (batch, n)."""
     for number in range(1, repeats + 1):
         x = conv_norm_relu(x, conv_filters, f"classifier_{number}")
         x = max_pool(x, f"classifier_{number}_pool")

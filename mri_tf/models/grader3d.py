@@ -1,8 +1,8 @@
 """A 3D classifier of pre-activation residual blocks with global average pooling: grading of recipe E.
 
-Convolutions are `same` and every halving is a 2x2x2 max pooling, so that voxel i of block k
-covers the voxels from i x 2 ** k to (i + 1) x 2 ** k - 1 of the image: a map of a block has a
-known place. Filters and dense units are silent in the paper.
+Convolutions are `same` and every halving is a 2x2x2 max pooling, so that voxel i of block k covers
+voxels i x 2 ** k to (i + 1) x 2 ** k - 1 of the image, and saliency maps of a block can be placed
+exactly. The paper does not state filters and dense units.
 """
 
 import keras
@@ -12,7 +12,7 @@ from mri_tf.models.layers import require_divisible
 from mri_tf.models.unet3d import activated, convolution, decay, residual_block
 
 BLOCKS = 4
-BLOCK = "block_{number}"  # names of the layers to explain; the paper explains the third and fourth
+BLOCK = "block_{number}"  # layers to explain; the paper explains the third and fourth
 DENSE_LAYERS = 2
 
 
@@ -25,10 +25,17 @@ def grader3d(
     dropout: float = 0.4,
     weight_decay: float = 1e-4,
 ) -> keras.Model:
-    """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities; sides divide by 16.
+    """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities.
 
-    `filters` is the width of the first block, doubled at each further one. The paper's 1x1x1
-    convolutions after global average pooling are dense layers.
+    The paper's 1x1x1 convolutions after global average pooling are dense layers here.
+
+    Args:
+        input_shape: depth, rows, columns (each divisible by 16), channels.
+        class_count: classes to tell apart.
+        filters: width of the first block, doubled at each further one.
+        dense_units: of both dense layers.
+        dropout: after each dense layer.
+        weight_decay: of every kernel; see `unet3d.decay`.
     """
     require_divisible(input_shape, 2**BLOCKS)
     image = keras.Input(input_shape, name="image")

@@ -1,4 +1,4 @@
-"""Layers and checks that several networks share; those that take a tensor work in 2D and in 3D."""
+"""Layers and checks shared by several networks; those that take a tensor work in 2D and 3D."""
 
 import keras
 from keras import layers
@@ -17,11 +17,11 @@ def require_divisible(input_shape: tuple[int, ...], divisor: int) -> None:
 
 
 def conv(x, filters: int, size: int, name: str, regularizer=None):
-    """A convolution of `size` pixels or voxels a side without bias; the grid keeps its size.
+    """A convolution with a kernel of `size` on each side, without bias; the grid keeps its size.
 
-    In 3D it computes in float32 where the kernel is deeper than the volume: there TensorFlow 2.21's
-    gradient of the filters is wrong in bfloat16 on a CPU (oneDNN), and ends a training as NaN or,
-    worse, goes unnoticed.
+    In 3D it computes in float32 where the kernel is deeper than the volume: there TensorFlow 2.21
+    computes a wrong gradient of the filters in bfloat16 on CPUs (oneDNN), which makes the training NaN
+    or, worse, goes unnoticed.
     """
     if _is_2d(x):
         return layers.Conv2D(filters, size, padding="same", use_bias=False, name=name)(x)
@@ -33,7 +33,7 @@ def conv(x, filters: int, size: int, name: str, regularizer=None):
 
 
 def conv_norm_relu(x, filters: int, name: str):
-    """A convolution of 3 pixels or voxels a side, BatchNorm and ReLU."""
+    """A convolution with a kernel of 3 on each side, BatchNorm and ReLU."""
     x = conv(x, filters, 3, f"{name}_conv")  # BatchNorm's shift is the bias
     x = batch_norm(f"{name}_bn")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x)
@@ -45,29 +45,29 @@ def max_pool(x, name: str):
 
 
 def upsample(x, factor: int, name: str):
-    """Every side `factor` times as long, each value repeated."""
+    """Upsampling that makes every side `factor` times as long by repeating values."""
     return (layers.UpSampling2D if _is_2d(x) else layers.UpSampling3D)(factor, name=name)(x)
 
 
 def batch_norm(name: str):
-    """BatchNorm as every network here has it: statistics over all devices, fit for small sets.
+    """BatchNorm with statistics over all devices and a momentum that suits small data sets.
 
-    Keras' momentum of 0.99 needs hundreds of steps before the running statistics mean anything;
-    an epoch of a small set has a few dozen.
+    With Keras' default of 0.99 the running statistics need hundreds of steps to settle; an epoch of
+    a small set has a few dozen.
     """
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True, name=name)
 
 
 def freeze(features: keras.Model) -> None:
-    """No weight of the network trains, and its BatchNorm and dropout stay in inference mode."""
-    features.trainable = False  # BatchNorm then stays in inference mode by itself
+    """Freezes all weights of a network and keeps its BatchNorm and dropout in inference mode."""
+    features.trainable = False  # this also keeps BatchNorm in inference mode
     for layer in features.layers:
         if isinstance(layer, layers.Dropout):
             layer.rate = 0.0
 
 
 def dense_head(x, class_count: int, dense_units: int, dropout: float):
-    """Two dense layers of recipe A and the softmax: (batch, n) -> (batch, classes)."""
+    """The two dense layers of recipe A and the softmax: (batch, n) -> (batch, classes)."""
     for number in (1, 2):
         name = f"dense_{number}"
         x = layers.Dense(dense_units, use_bias=False, name=name)(x)

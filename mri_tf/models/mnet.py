@@ -1,9 +1,9 @@
 """M-Net in 2D and 3D: a U-Net with a left leg of pooled inputs and a right leg of decoder outputs.
 
-Mehta & Sivaswamy 2017 as modified in recipe A. The second convolution of a pair reads the
-concatenation of the pair's input and the first one's output: that reading gives the parameter
-count the paper states. In 3D the right leg has the three finest levels only, for the segmentation
-as for a classifier ("only parts of the outputs from the decoding path are used").
+Mehta & Sivaswamy 2017, as modified in recipe A. The second convolution of a pair takes the
+concatenation of the pair's input and the first one's output, which gives the parameter count that the
+paper states. In 3D the right leg has only the three finest levels, both for the segmentation and for a
+classifier ("only parts of the outputs from the decoding path are used").
 """
 
 import keras
@@ -13,7 +13,7 @@ from mri_tf.models.layers import conv_norm_relu, max_pool, require_divisible, up
 
 LEVELS = 5
 LEG_LEVELS_3D = 3  # levels of the right leg in 3D, the finest ones
-LEG = "leg_{level}"  # names of the layers whose outputs are the features, level 1 the finest
+LEG = "leg_{level}"  # layers whose outputs are the features; level 1 is the finest
 
 
 def mnet(
@@ -25,13 +25,18 @@ def mnet(
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, rows, columns, classes) probabilities.
 
-    Rows and columns must be divisible by 16. The last 1x1 convolution on the concatenated right
-    leg, 31 x start_filters channels at full resolution, is computed as a 1x1 convolution a level
-    that is upsampled and summed afterwards: the same numbers (a 1x1 convolution and nearest
-    upsampling commute) without the widest tensor of the network.
+    The paper's last 1x1 convolution, on 31 x start_filters channels of the right leg at full
+    resolution, is computed as one 1x1 convolution at each level, upsampled and summed afterwards: the
+    same numbers (a 1x1 convolution and nearest upsampling commute) without the widest tensor.
+
+    Args:
+        input_shape: rows, columns (both divisible by 16), channels.
+        class_count: classes, with the background.
+        start_filters: width of the finest level, doubled at each coarser one.
+        dropout: before the coarsest level.
     """
-    image, legs = _legs_of_new(input_shape, start_filters, dropout, LEVELS)
-    # (batch, rows, columns, classes) a level; the one convolution has one bias, at the finest level
+    image, legs = _new_legs(input_shape, start_filters, dropout, LEVELS)
+    # Each score is (batch, rows, columns, classes); only the finest level has a bias.
     scores = [layers.Conv2D(class_count, 1, name="score_1")(legs[0])]
     for level in range(2, LEVELS + 1):
         score = layers.Conv2D(class_count, 1, use_bias=False, name=f"score_{level}")(legs[level - 1])
@@ -50,11 +55,10 @@ def mnet3d(
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, depth, rows, columns, classes) probabilities.
 
-    Depth, rows and columns must be divisible by 16. The last 1x1x1 convolution on the concatenated
-    right leg, 7 x start_filters channels, is computed as one a level, summed from the coarsest
-    level up.
+    As `mnet`; depth, rows and columns must be divisible by 16. The last convolution is on 7 x
+    start_filters channels and computed at each level, summed from the coarsest level up.
     """
-    image, legs = _legs_of_new(input_shape, start_filters, dropout, LEG_LEVELS_3D)
+    image, legs = _new_legs(input_shape, start_filters, dropout, LEG_LEVELS_3D)
     total = None
     for level in range(LEG_LEVELS_3D, 0, -1):
         score = layers.Conv3D(class_count, 1, use_bias=level == 1, name=f"score_{level}")(
@@ -69,19 +73,24 @@ def mnet3d(
 
 
 def pooled_features(network: keras.Model) -> keras.Model:
-    """The network's features as a classifier's first max pooling leaves them.
+    """The features of an M-Net after the first max pooling of a classifier.
 
-    (batch, rows, columns, channels) -> (batch, rows / 2, columns / 2, features) with 31 x
-    start_filters features; with a depth before the rows and 7 x start_filters in 3D. Equal to
-    concatenating the right leg at full resolution and max pooling it, because
-    maxpool2(upsample2(x)) == x; several times faster and smaller.
+    Equal to concatenating the right leg at full resolution and max pooling it, because
+    maxpool2(upsample2(x)) == x, but several times faster and smaller.
+
+    Args:
+        network: of `mnet` or `mnet3d`.
+
+    Returns:
+        (batch, rows, columns, channels) -> (batch, rows / 2, columns / 2, 31 x start_filters); in 3D
+        with a depth before the rows, and 7 x start_filters.
     """
     features = pooled_concatenation(_legs(network))
     return keras.Model(network.input, features, name=f"{network.name}_pooled_features")
 
 
 def pooled_concatenation(legs: list):
-    """Leg outputs, finest first, -> (batch, rows / 2, columns / 2, features), in 3D with a depth."""
+    """Outputs of the right leg, finest first -> (batch, rows / 2, columns / 2, features); also in 3D."""
     parts = [max_pool(legs[0], "pooled_leg_1"), legs[1]]
     for level in range(3, len(legs) + 1):
         parts.append(upsample(legs[level - 1], 2 ** (level - 2), f"pooled_leg_{level}"))
@@ -89,17 +98,17 @@ def pooled_concatenation(legs: list):
 
 
 def full_resolution_features(network: keras.Model) -> keras.Model:
-    """The plain graph of recipe A: the right leg concatenated at full resolution.
+    """The right leg concatenated at full resolution, as recipe A states it.
 
-    (batch, rows, columns, channels) -> (batch, rows, columns, features), in 3D with a depth; what
-    `pooled_features` is compared with.
+    (batch, rows, columns, channels) -> (batch, rows, columns, features), in 3D with a depth. Tests
+    compare it with `pooled_features`.
     """
     features = full_concatenation(_legs(network))
     return keras.Model(network.input, features, name=f"{network.name}_full_resolution_features")
 
 
 def full_concatenation(legs: list):
-    """Leg outputs, finest first, -> (batch, rows, columns, features), in 3D with a depth."""
+    """Outputs of the right leg, finest first -> (batch, rows, columns, features); also in 3D."""
     parts = [legs[0]]
     for level in range(2, len(legs) + 1):
         parts.append(upsample(legs[level - 1], 2 ** (level - 1), f"full_leg_{level}"))
@@ -113,10 +122,10 @@ def _legs(network: keras.Model) -> list:
     return [network.get_layer(LEG.format(level=level)).output for level in levels]
 
 
-def _legs_of_new(
+def _new_legs(
     input_shape: tuple[int, ...], start_filters: int, dropout: float, leg_levels: int
 ) -> tuple:
-    """The input and the outputs of a new network's right leg, finest first."""
+    """A new network up to the right leg: its input, and the outputs of the leg, finest first."""
     require_divisible(input_shape, 2 ** (LEVELS - 1))
     image = keras.Input(input_shape, name="image")
     first = conv_norm_relu(image, start_filters, "down_1_a")
@@ -139,7 +148,7 @@ def _legs_of_new(
 
 
 def _leg(x, level: int, leg_levels: int):
-    """A decoder's output under the name by which it is found as a feature."""
+    """The output of a decoder level, under a name if it is part of the right leg."""
     return layers.Identity(name=LEG.format(level=level))(x) if level <= leg_levels else x
 
 

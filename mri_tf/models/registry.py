@@ -1,7 +1,7 @@
-"""Finds a network's builder by name and checks its arguments.
+"""Finds the builder of a network by name and checks its arguments.
 
-A builder is a public function of a file of mri_tf/models, `name(input_shape or features, class_count,
-*, ...) -> keras.Model`. There is no list to add it to.
+A builder is a public function in a file of mri_tf/models with the signature
+`name(input_shape or features, class_count, *, ...) -> keras.Model`. It needs no registration.
 """
 
 import ast
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).resolve().parent
 
 @functools.cache
 def find_builders() -> dict[str, str]:
-    """Name of each network -> the module that builds it, without importing any."""
+    """Name of each network -> the module of its builder, without importing any."""
     builders = {}
     for path in sorted(FOLDER.glob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -29,28 +29,37 @@ def find_builders() -> dict[str, str]:
 
 
 def builder(model: str) -> Callable:
-    """The function that builds the network of this name; raises InputError for an unknown one."""
+    """The function that builds the network of this name. Raises InputError for an unknown name."""
     builders = find_builders()
     if model not in builders:
         raise InputError(
-            "model of a task must name a network of mri_tf/models.", model,
-            f"Known: {', '.join(sorted(builders))}.",
+            "The task names a network that does not exist.", model,
+            f"Set model to one of: {', '.join(sorted(builders))}.",
         )  # fmt: skip
     return getattr(importlib.import_module(builders[model]), model)
 
 
 def check_model_args(model: str, model_args: dict, takes_features: bool) -> None:
-    """Raises InputError for arguments the builder does not take, before any data is read.
+    """Checks a task's network and its arguments before any data is read.
 
-    A file's `check`, where it has one, is asked as well: it sees all arguments, defaults included.
+    If the file of the network has a function `check`, that is called as well, with all arguments
+    including defaults.
+
+    Args:
+        model: name of the network.
+        model_args: keyword arguments for its builder.
+        takes_features: whether the task names a segmentation network in `features_from`.
+
+    Raises:
+        InputError: for arguments that the builder does not take.
     """
     build = builder(model)
-    first = next(iter(inspect.signature(build).parameters))
-    if takes_features != (first == "features"):
+    needs_features = next(iter(inspect.signature(build).parameters)) == "features"
+    if takes_features != needs_features:
         raise InputError(
-            f"model {model} {'needs features_from' if first == 'features' else 'takes no features'}.",
+            f"The network {model} {'needs' if needs_features else 'takes no'} features_from.",
             f"features_from {'set' if takes_features else 'empty'}",
-            "Change model or features_from of the task.",
+            "Change model or features_from in the task.",
         )
     check_arguments("model_args", build, model_args)
     check = getattr(inspect.getmodule(build), "check", None)

@@ -1,9 +1,9 @@
 """A 3D U-Net whose skips are sums, of pre-activation residual blocks: segmentation of recipe E.
 
-The paper convolves without padding and crops skips before summing, in both of its networks or in
-one: it does not say. Here every convolution is `same`: probabilities come on the grid of the
-image, so windows need no margin (their overlap and blending take care of borders), and a map of a
-block lies on the grid of the image too. Filters, levels and patch size are silent in the paper.
+The paper convolves without padding and crops skips before summing; it does not say whether in both of
+its networks or in one. Here every convolution is `same`, so that probabilities and saliency maps are
+on the grid of the image and windows need no margin (overlap and blending take care of their borders).
+The paper does not state filters, levels and patch size.
 """
 
 import keras
@@ -21,11 +21,15 @@ def unet3d(
     dropout: float = 0.05,
     weight_decay: float = 1e-6,
 ) -> keras.Model:
-    """(batch, depth, rows, columns, channels) -> (batch, depth, rows, columns, classes).
+    """(batch, depth, rows, columns, channels) -> (batch, depth, rows, columns, classes) probabilities.
 
-    Gives probabilities. `input_shape` is that of a patch; its sides divide by 2 ** (levels - 1).
-    `filters` is the width of the finest level, doubled at each coarser one; `dropout` drops whole
-    channels inside every residual block.
+    Args:
+        input_shape: of a patch: depth, rows, columns (divisible by 2 ** (levels - 1)), channels.
+        class_count: classes, with the background.
+        filters: width of the finest level, doubled at each coarser one.
+        levels: number of resolutions.
+        dropout: share of whole channels that is dropped inside every residual block.
+        weight_decay: of every kernel; see `decay`.
     """
     require_divisible(input_shape, 2 ** (levels - 1))
     image = keras.Input(input_shape, name="image")
@@ -54,9 +58,9 @@ def unet3d(
 def residual_block(x, filters: int, name: str, dropout: float, weight_decay: float):
     """x + two convolutions, BatchNorm and ReLU before each (He et al. 2016, arXiv:1603.05027).
 
-    Spatial dropout, if any, sits between the convolutions. Where the width changes, x passes
-    through a 1x1x1 convolution of its own activation, as in the paper. The layer of the sum has
-    the block's `name`.
+    Spatial dropout, if any, is between the convolutions. Where the width changes, the activated x
+    passes through a 1x1x1 convolution before the sum, as in the paper. The layer of the sum is
+    called `name`.
     """
     active = activated(x, f"{name}_a")
     inner = convolution(active, filters, 3, f"{name}_a_conv", weight_decay)
@@ -70,18 +74,18 @@ def residual_block(x, filters: int, name: str, dropout: float, weight_decay: flo
 
 
 def activated(x, name: str):
-    """BatchNorm and ReLU; an Activation, which guided backpropagation finds (not a ReLU layer)."""
+    """BatchNorm and ReLU, as an Activation layer, which guided backpropagation can replace."""
     return layers.Activation("relu", name=f"{name}_relu")(batch_norm(f"{name}_bn")(x))
 
 
 def convolution(x, filters: int, size: int, name: str, weight_decay: float):
-    """A convolution of `size` a side, without bias: BatchNorm follows wherever it is used."""
+    """A convolution with a kernel of `size` on each side, without bias: BatchNorm always follows."""
     return conv(x, filters, size, name, decay(weight_decay))
 
 
 def decay(weight_decay: float) -> keras.regularizers.Regularizer | None:
-    """The regulariser whose gradient is weight_decay x kernel, as the paper's Adam (PyTorch) has it.
+    """The regulariser whose gradient is weight_decay x kernel, as in the paper's Adam (PyTorch).
 
-    Coupled: it passes through Adam's moments, unlike AdamW's decay.
+    Unlike the decay of AdamW it passes through Adam's moments.
     """
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None

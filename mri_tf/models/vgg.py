@@ -5,7 +5,7 @@ from keras import layers
 
 from mri_tf.models.layers import conv_norm_relu, dense_head, max_pool, require_divisible
 
-BLOCKS = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # (width in first widths, convolutions)
+BLOCKS = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # (width relative to the first, convolutions)
 
 
 def vgg(
@@ -18,7 +18,12 @@ def vgg(
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities.
 
-    Rows and columns must be divisible by 32.
+    Args:
+        input_shape: rows, columns (both divisible by 32), channels.
+        class_count: classes to tell apart.
+        conv_filters: width of the first block.
+        dense_units: of both dense layers.
+        dropout: after each dense layer.
     """
     require_divisible(input_shape, 2 ** len(BLOCKS))
     image = keras.Input(input_shape, name="image")
@@ -36,7 +41,7 @@ def vgg3d(
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities.
 
-    Depth, rows and columns must be divisible by 32.
+    As `vgg`; depth, rows and columns must be divisible by 32.
     """
     require_divisible(input_shape, 2 ** len(BLOCKS))
     image = keras.Input(input_shape, name="image")
@@ -45,7 +50,7 @@ def vgg3d(
 
 
 def _blocks(x, conv_filters: int):
-    """Five blocks of convolutions and max pooling, flattened: (batch, n)."""
+    """Five blocks of convolutions and max pooling, flattened to (batch, n)."""
     for block, (width, convolutions) in enumerate(BLOCKS, 1):
         for number in range(1, convolutions + 1):
             x = conv_norm_relu(x, conv_filters * width, f"block_{block}_{number}")

@@ -1,9 +1,9 @@
-"""Frozen ImageNet VGG16 features and dense layers trained on them: VGG of recipe A."""
+"""Dense layers trained on frozen ImageNet features of VGG16: variant VGG of recipe A."""
 
 import keras
 from keras import layers
 
-from mri_tf.models.backbones import AS_THEY_ARE, IMAGENET, add_backbone, check_weights
+from mri_tf.models.backbones import IMAGENET, UNSCALED, add_backbone, check_weights
 from mri_tf.models.layers import dense_head, require_divisible
 
 
@@ -15,13 +15,19 @@ def vgg_features(
     dropout: float = 0.5,
     weights: str = IMAGENET,
 ) -> keras.Model:
-    """(batch, rows, columns, 1 or 3) of 0..255 less 128 -> (batch, classes) probabilities.
+    """(batch, rows, columns, 1 or 3) -> (batch, classes) probabilities; only the dense layers train.
 
-    A grey image is taken three times. Only the dense layers train.
+    Args:
+        input_shape: rows, columns (both divisible by 32), channels; the image holds 0 to 255 less 128,
+            and one channel is repeated three times.
+        class_count: classes to tell apart.
+        dense_units: of both dense layers.
+        dropout: after each dense layer.
+        weights: of VGG16, as in `backbones.add_backbone`.
     """
     require_divisible(input_shape, 32)
     image = keras.Input(input_shape, name="image")
-    features = add_backbone(image, "vgg16", weights, intensities=AS_THEY_ARE)
+    features = add_backbone(image, "vgg16", weights, intensities=UNSCALED)
     for layer in keras.Model(image, features).layers:
         layer.trainable = False
     x = layers.Flatten(name="flatten")(features)
@@ -30,5 +36,5 @@ def vgg_features(
 
 
 def check(arguments: dict) -> None:
-    """Raises InputError, before data is read, for weights that cannot be had."""
+    """Raises InputError for weights that are not available, before any data is read."""
     check_weights("vgg16", arguments["weights"])

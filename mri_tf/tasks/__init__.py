@@ -1,1 +1,1 @@
-"""The tasks that come with mri_tf, one file each: `TASK = Task(...)`."""
+"""The tasks that come with mri_tf, each in a file with `TASK = Task(...)`."""

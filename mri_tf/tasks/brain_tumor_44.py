@@ -1,10 +1,10 @@
-"""Which of 14 tumours, or none, does a brain MR picture show, and with which contrast: 44 classes.
+"""Which of 14 tumours, or none, does a brain MR picture show, and in which contrast? 44 classes.
 
-Data:     JPEG and other pictures in one folder a class, 17 to 369 a class; layout `class_folders`
+Data:     JPEG and other pictures in class folders, 17 to 369 pictures each; layout `class_folders`
 Source:   recipe D: ResNet-18 of ImageNet, all layers train (test accuracy 0.836, macro F1 0.76)
-Expected: recipe D split its pictures at random. Of such collections many are copies of each other:
-          here copies are on one side (--split group, the default), and --split random, which puts
-          them on two, is labelled as leaky. Numbers in docs/results.md
+Expected: see docs/results.md. Recipe D split its pictures at random, but many pictures of such
+          collections are copies of each other. Here copies stay on one side (--split group, the
+          default); --split random, which puts them on two, is labelled as leaky.
 
     python -m mri_tf.train --task brain_tumor_44 --raw DIR --variant size100
 """
@@ -27,7 +27,7 @@ TASK = Task(
     layout="class_folders",
     phantom="class_pictures",
     channels=("red", "green", "blue"),  # equal in most pictures; some have coloured marks
-    image_shape=(256, 256),  # the aspect is kept by a dark border, where recipe D stretches
+    image_shape=(256, 256),  # with a dark border that keeps the aspect; recipe D stretches
     class_names=tuple(f"{tumor} {contrast}" for tumor, contrast in PARTS),  # the folders' names
     class_parts=dict(
         contrast=tuple(contrast for _, contrast in PARTS), tumour=tuple(tumor for tumor, _ in PARTS)
@@ -36,13 +36,13 @@ TASK = Task(
     normalize=dict(method="range", low=0.0, high=255.0),
     model="backbone_classifier",
     model_args=dict(backbone="resnet18", weights="imagenet"),
-    fine_tune=dict(optimizer="sgd", momentum=0.9),  # momentum and augmentation: ours
+    fine_tune=dict(optimizer="sgd", momentum=0.9),  # momentum and augmentation: our choice
     augment=dict(
         random_affine=dict(max_degrees=10.0, max_shift_fraction=0.05, zoom=(0.95, 1.05)),
         random_flip=dict(axis="columns"),
     ),
     augment_probability=0.6,
-    operating_point=dict(criterion="accuracy"),  # the most probable class, as recipe D counts
+    operating_point=dict(criterion="accuracy"),  # the most probable class, as in recipe D
     split_fractions=(0.7, 0.15, 0.15),
     batch_size=25,
     epochs=20,
@@ -54,7 +54,7 @@ TASK = Task(
         size256={"image_shape": (256, 256), "batch_size": 25},
         size630={"image_shape": (630, 630), "batch_size": 15},
         demo={
-            # Without weights of ImageNet nothing is known of edges: more epochs of smaller pictures.
+            # Without ImageNet weights training starts from nothing: more epochs of smaller pictures.
             "image_shape": (64, 64), "model_args.weights": "none", "batch_size": 16, "epochs": 25,
             "patience": 0,
         },

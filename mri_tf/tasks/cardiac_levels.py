@@ -20,14 +20,14 @@ TASK = Task(
         "ascending_descending_aorta", "pulmonary_arteries", "aortic_root", "four_chamber",
         "ventricles_below_valves",
     ),
-    # A 16-bit PNG holds HU + 1024, as the image_bytes signature takes it.
+    # A 16-bit PNG for the image_bytes signature holds HU + 1024.
     prep=dict(slope=1.0, intercept=-1024.0),
     normalize=dict(method="range", low=-200.0, high=600.0),  # as the feature network saw it
     features_from="cardiac_structures",
     model="feature_classifier",
     model_args=dict(conv_filters=16, dense_units=100, repeats=3),
     augment=dict(random_affine=dict(max_degrees=15.0, max_shift_fraction=0.08, zoom=(0.9, 1.1))),
-    augment_probability=0.6,  # no flip: a mirrored heart is another anatomy
+    augment_probability=0.6,  # no flip: a mirrored heart is a different anatomy
     loss_weights="sqrt_inverse_frequency",
     batch_size=64,
     epochs=300,
@@ -48,7 +48,7 @@ TASK = Task(
         },
         threshold={"features.intensity_classes": 10},
         demo={
-            # The paper's 300 epochs of three steps take hours of frozen features on two cores.
+            # The paper's 300 epochs of three steps would take hours on two cores.
             "batch_size": 16,
             "learning_rate": 1e-3,
             "epochs": 14,

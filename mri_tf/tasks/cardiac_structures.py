@@ -22,13 +22,13 @@ TASK = Task(
         "myocardium", "left_pulmonary_artery", "pulmonary_trunk", "aortic_root", "aortic_arch",
         "superior_vena_cava", "inferior_vena_cava",
     ),
-    # A 16-bit PNG holds HU + 1024, as the image_bytes signature takes it.
+    # A 16-bit PNG for the image_bytes signature holds HU + 1024.
     prep=dict(slice_step=1, slope=1.0, intercept=-1024.0),
-    normalize=dict(method="range", low=-200.0, high=600.0),  # silent in the paper
+    normalize=dict(method="range", low=-200.0, high=600.0),  # not stated in the paper
     model="mnet",
     model_args=dict(start_filters=16, dropout=0.5),
     augment=dict(random_affine=dict(max_degrees=15.0, max_shift_fraction=0.08, zoom=(0.9, 1.1))),
-    augment_probability=0.6,  # no flip: a mirrored heart is another anatomy
+    augment_probability=0.6,  # no flip: a mirrored heart is a different anatomy
     loss_weights="sqrt_inverse_frequency",
     split_fractions=(0.4, 0.1, 0.5),  # half of the patients are held out, as in the paper
     batch_size=5,

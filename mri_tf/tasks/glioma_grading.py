@@ -1,4 +1,4 @@
-"""Is a glioma of low or high grade? A 3D CNN on the tumour's box, explained in 3D.
+"""Is a glioma of low or high grade? A 3D CNN on a box around the tumour, explained in 3D.
 
 Data:     BraTS; layout `brats`
 Source:   recipe E (tumour box, standardised inside the brain mask: 0.93 accuracy on 57 patients)
@@ -14,7 +14,7 @@ TASK = Task(
     layout="brats",
     phantom="glioma",
     channels=("t1", "t1ce", "t2", "flair"),
-    image_shape=(144, 192, 160),  # a brain's box at about 1 mm
+    image_shape=(144, 192, 160),  # a box around the brain at about 1 mm
     class_names=("LGG", "HGG"),
     ordered=True,
     prep=dict(
@@ -37,7 +37,8 @@ TASK = Task(
     learning_rate=1e-4,
     demo_patients=32,
     variants=dict(
-        tumor={},  # recipe E's names: the box and the region of the statistics
+        # Named as in recipe E: which box, and the region of the intensity statistics.
+        tumor={},
         whole_brain={"boxes_from": "", "box.around": "brain", "box.margin_voxels": 0},
         mask={},
         image={"normalize.region": "image"},

@@ -1,4 +1,4 @@
-"""Where is the whole tumour of a glioma? Four MR sequences, patches in training.
+"""Where is the whole tumour of a glioma? Four MR sequences, trained on patches.
 
 Data:     BraTS; layout `brats`
 Source:   recipe E's segmentation network (its masks give the boxes of glioma_grading)
@@ -15,7 +15,7 @@ TASK = Task(
     phantom="glioma",
     kind="segmentation",
     channels=("t1", "t1ce", "t2", "flair"),
-    image_shape=(144, 192, 160),  # a brain's box at about 1 mm
+    image_shape=(144, 192, 160),  # a box around the brain at about 1 mm
     class_names=("background", "tumour"),
     prep=dict(
         n4=dict(shrink_factor=4, iterations=(50, 50, 50)), crop_to_brain=True, dtype="float16"
@@ -33,7 +33,7 @@ TASK = Task(
     batch_size=2,
     epochs=100,
     patience=20,
-    learning_rate=1e-3,  # ours: the paper's 5e-5 is for thousands of steps an epoch
+    learning_rate=1e-3,  # our choice: the paper's 5e-5 is for epochs of thousands of steps
     demo_patients=24,
     variants=dict(
         demo={

@@ -17,7 +17,7 @@ TASK = Task(
     channels=("t1",),
     image_shape=(48, 64, 48),  # about 1 mm; crops are 24-47 x 40-59 x 31-43 voxels
     class_names=("background", "anterior", "posterior"),
-    normalize=dict(method="zscore"),  # maxima from 112 to 1.6 million: no unit
+    normalize=dict(method="zscore"),  # intensities have no unit: maxima from 112 to 1.6 million
     model="mnet3d",
     model_args=dict(start_filters=8, dropout=0.5),
     augment=dict(

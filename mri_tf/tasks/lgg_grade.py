@@ -1,7 +1,7 @@
-"""Is a lower-grade glioma of grade II or III? 77 patients of five sites: a hard problem.
+"""Is a lower-grade glioma of grade II or III? 77 patients from five sites: a hard problem.
 
 Data:     TCGA-LGG; layout `sequence_folders`
-Source:   recipe A in 3D on other classes (the paper tells grades I-II from IV)
+Source:   recipe A in 3D with other classes (the paper tells grades I-II from IV)
 Expected: see docs/results.md; site and grade are not independent
 
     python -m mri_tf.train --task lgg_grade --raw DIR

@@ -1,4 +1,4 @@
-"""Where is the tumour of a lower-grade glioma? Three MR sequences, any of them may be missing.
+"""Where is the tumour of a lower-grade glioma? Three MR sequences, any of which may be missing.
 
 Data:     TCGA-LGG; layout `sequence_folders`
 Source:   the pre-training of lgg_grade, after recipe A in 3D

@@ -2,7 +2,7 @@
 
 Data:     RSNA-MICCAI radiogenomic set (DICOM); layout `rsna_mgmt`
 Source:   recipe C; sequences resampled to one grid as channels, splits by patient
-Expected: chance on the phantom, which has no signal; see docs/results.md
+Expected: chance level on the phantom, which has no signal; see docs/results.md
 
     python -m mri_tf.train --task mgmt --raw DIR
 """
@@ -57,17 +57,17 @@ TASK = Task(
     normalize=dict(method="range", low=0.0, high=255.0),
     model="backbone_classifier",
     model_args=dict(backbone="resnet18", weights="imagenet"),
-    fine_tune=dict(optimizer="sgd", momentum=0.9, decay=0.1, decay_every=7),  # momentum: ours
+    fine_tune=dict(optimizer="sgd", momentum=0.9, decay=0.1, decay_every=7),  # momentum: our choice
     augment=dict(random_flip=dict(axis="columns")),
-    augment_probability=1.0,  # the flip has its own half
+    augment_probability=1.0,  # the flip itself happens to half of the images
     batch_size=32,
-    epochs=30,  # the best weights by the validation loss; recipe C by its accuracy
+    epochs=30,  # keeps the weights of the best validation loss; recipe C: accuracy
     learning_rate=1e-3,
     demo_patients=24,
     variants=dict(
         **{f"{sequence}_alone": _alone(sequence) for sequence in RULES},
         ensemble={"model": "backbone_ensemble"},
-        # The phantom has no signal; what there is to show is what a random split makes of that.
+        # The phantom has no signal: the demo shows what a random split makes of that.
         demo={
             "image_shape": (64, 64), "prep.slices.count": 6, "epochs": 10,
             "model_args.weights": "none", "model_args.cut_after": "stack1",

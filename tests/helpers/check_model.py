@@ -33,12 +33,13 @@ def check_model(build: Callable[[], keras.Model], shape: tuple[int, ...]) -> Non
 
 def check_bfloat16(build: Callable[[], keras.Model], shape: tuple[int, ...]) -> None:
     """Computes outputs and gradients in mixed precision; arguments as in `check_model`."""
-    wanted = randomised(build())
+    in_float32 = randomised(build())
     model = randomised(_in_mixed_precision(build))
     probabilities = forward(model, batch_of(model))
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
-    assert np.abs(probabilities - forward(wanted, batch_of(wanted))).mean() < 0.05
+    difference = np.abs(probabilities - forward(in_float32, batch_of(in_float32)))
+    assert difference.mean() < 0.05
     for variable, gradient in _gradients(model, shape):
         assert gradient is not None and np.isfinite(gradient).all(), variable.path
 

@@ -1,4 +1,4 @@
-"""Backbones: the weights they are given, on the intensities they were trained on, as one flat graph."""
+"""Backbones: their weights, the scaling of intensities, channels, names of layers, and refusals."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ MEAN, SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # t
 
 @pytest.fixture(scope="session")
 def source():
-    """KerasHub's own ResNet-18 with BatchNorm statistics that are not those of a new one."""
+    """KerasHub's ResNet-18 with BatchNorm statistics that are not those of a new one."""
     keras.utils.set_random_seed(0)
     network = backbones._resnet("resnet18")
     rng = np.random.default_rng(0)
@@ -63,19 +63,20 @@ def _tensor(image, outputs):
     return keras.Model(image, outputs)
 
 
-def test_a_grey_image_gives_what_the_backbone_gives_on_it_three_times_less_imagenet_s_mean(source, grey):
+def test_a_grey_image_is_repeated_three_times_and_scaled_by_imagenet_s_mean_and_sd(source, grey):
     image = _images(1)
-    wanted = source(((np.repeat(image, 3, -1) - MEAN) / SD).astype(np.float32), training=False).numpy()
-    np.testing.assert_allclose(_features(grey, image, "stack3_block1_out"), wanted, rtol=1e-3, atol=1e-4)
+    expected = source(((np.repeat(image, 3, -1) - MEAN) / SD).astype(np.float32), training=False).numpy()
+    maps = _features(grey, image, "stack3_block1_out")
+    np.testing.assert_allclose(maps, expected, rtol=1e-3, atol=1e-4)
     dense = grey.get_layer("probabilities")
-    logits = wanted.mean(axis=(1, 2)) @ dense.kernel.numpy() + dense.bias.numpy()
+    logits = expected.mean(axis=(1, 2)) @ dense.kernel.numpy() + dense.bias.numpy()
     shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(grey(image, training=False), shares, atol=1e-4)
     assert grey.output.dtype == "float32"
 
 
 @pytest.mark.parametrize("cut_after, channels", [("stack0", 64), ("stack1_block0_1_relu", 128)])
-def test_a_preset_folder_is_the_file_and_the_backbone_is_cut_where_it_is_told(
+def test_a_preset_folder_gives_the_weights_of_the_file_and_cut_after_names_the_last_layer(
     source, files, cut_after, channels
 ):
     image = keras.Input((SIDE, SIDE, 3))
@@ -83,53 +84,53 @@ def test_a_preset_folder_is_the_file_and_the_backbone_is_cut_where_it_is_told(
     assert cut.output.shape[-1] == channels
     colour = _images(3)
     last = "stack0_block1_out" if cut_after == "stack0" else cut_after
-    wanted = _features(source, ((colour - MEAN) / SD).astype(np.float32), last)
-    np.testing.assert_allclose(cut(colour, training=False), wanted, rtol=1e-3, atol=1e-4)
+    expected = _features(source, ((colour - MEAN) / SD).astype(np.float32), last)
+    np.testing.assert_allclose(cut(colour, training=False), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_z_scores_are_taken_for_images_scaled_by_imagenet_s_mean_and_sd(files):
     image = keras.Input((SIDE, SIDE, 3))
     unit, zscore = (
-        _tensor(image, backbones.add_backbone(image, "resnet18", files["file"], "conv1", how))
-        for how in ("unit", "zscore")
+        _tensor(image, backbones.add_backbone(image, "resnet18", files["file"], "conv1", intensities))
+        for intensities in ("unit", "zscore")
     )
     colour = _images(3)
     standard = ((colour - MEAN) / SD).astype(np.float32)
     np.testing.assert_allclose(unit(colour), zscore(standard), atol=1e-4)
 
 
-def test_of_four_channels_the_fourth_stands_beside_the_first_colour(source, files):
+def test_the_fourth_of_four_channels_is_added_to_the_first_colour(source, files):
     image = keras.Input((SIDE, SIDE, 4))
     x = backbones.add_backbone(image, "resnet18", files["file"], "conv1_conv", "zscore")
     four = _images(4)
     as_three = np.stack([four[..., 0] + four[..., 3], four[..., 1], four[..., 2]], axis=-1) * 0.75
-    wanted = _features(source, as_three, "conv1_conv")
-    np.testing.assert_allclose(_tensor(image, x)(four), wanted, atol=1e-4)
+    expected = _features(source, as_three, "conv1_conv")
+    np.testing.assert_allclose(_tensor(image, x)(four), expected, atol=1e-4)
 
 
-def test_the_graph_is_flat_and_batch_norm_is_the_house_s(grey):
+def test_the_graph_is_flat_and_batch_norm_is_that_of_the_other_networks(grey):
     assert not any(isinstance(layer, keras.Model) for layer in grey.layers)
-    norms = [one for one in grey.layers if isinstance(one, keras.layers.BatchNormalization)]
+    norms = [layer for layer in grey.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert len(norms) == 20
-    assert {(one.momentum, one.epsilon, one.synchronized) for one in norms} == {(0.9, 1e-5, True)}
+    assert {(norm.momentum, norm.epsilon, norm.synchronized) for norm in norms} == {(0.9, 1e-5, True)}
 
 
-def test_grad_cam_at_the_last_stack_is_its_closed_form_and_guided_gradients_are_guided(grey):
+def test_grad_cam_at_the_last_stack_has_its_closed_form_and_guided_gradients_differ_from_plain(grey):
     images, labels = tf.constant(_images(1)), tf.constant([0, 1])
     layer = check_layer(grey, "stack3_block1_out")
     maps = _features(grey, images, layer)  # (2, 2, 2, 512)
     kernel = grey.get_layer("probabilities").kernel.numpy()[:, labels.numpy()].T
-    wanted = np.maximum((maps * kernel[:, None, None]).sum(-1), 0) / (maps.shape[1] * maps.shape[2])
-    found, _ = grad_cam(grey, images, labels, layer)
-    assert wanted.max() > 0
-    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
+    expected = np.maximum((maps * kernel[:, None, None]).sum(-1), 0) / (maps.shape[1] * maps.shape[2])
+    cam, _ = grad_cam(grey, images, labels, layer)
+    assert expected.max() > 0
+    np.testing.assert_allclose(cam, expected, rtol=1e-3, atol=1e-5)
     guided = guided_backpropagation(guided_copy(grey), images, labels).numpy()
     plain = guided_backpropagation(grey, images, labels).numpy()
     assert np.abs(guided).max() > 0
     assert np.corrcoef(guided.ravel(), plain.ravel())[0, 1] < 0.9
 
 
-def test_a_frozen_backbone_is_one_prefix(grey):
+def test_a_frozen_backbone_is_split_off_as_a_whole(grey):
     trained = [layer for layer in grey.layers if layer.trainable_variables][:-1]
     for layer in trained:
         layer.trainable = False
@@ -149,24 +150,24 @@ def test_the_scaling_of_a_backbone_is_that_of_its_own_preprocessing(backbone):
     modes = {"vgg16": "caffe", "inception_v3": "tf"}
     from keras.src.applications.imagenet_utils import preprocess_input
 
-    wanted = preprocess_input(colour * 255, mode=modes.get(backbone, "torch"))
+    expected = preprocess_input(colour * 255, mode=modes.get(backbone, "torch"))
     if backbone == "vgg16":
-        wanted = wanted[..., ::-1]  # its first kernel is turned round instead
-    np.testing.assert_allclose(colour * scale + offset, wanted, rtol=1e-4, atol=1e-4)
+        expected = expected[..., ::-1]  # its first kernel is turned round instead
+    np.testing.assert_allclose(colour * scale + offset, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_vgg_takes_red_first_though_its_weights_took_blue_first(tmp_path):
-    own = keras.applications.VGG16(include_top=False, weights=None, input_shape=(None, None, 3))
-    own.save_weights(tmp_path / "vgg.weights.h5")
+def test_vgg_takes_red_first_although_its_weights_were_trained_on_blue_first(tmp_path):
+    original = keras.applications.VGG16(include_top=False, weights=None, input_shape=(None, None, 3))
+    original.save_weights(tmp_path / "vgg.weights.h5")
     image = keras.Input((SIDE, SIDE, 3))
     x = backbones.add_backbone(image, "vgg16", str(tmp_path / "vgg.weights.h5"), "block1_conv1")
     colour = _images(3)
     as_trained = keras.applications.vgg16.preprocess_input(colour * 255)
-    wanted = _features(own, as_trained, "block1_conv1")
-    np.testing.assert_allclose(_tensor(image, x)(colour), wanted, rtol=1e-3, atol=1e-3)
+    expected = _features(original, as_trained, "block1_conv1")
+    np.testing.assert_allclose(_tensor(image, x)(colour), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_inception_s_layers_are_named_by_their_block_however_many_were_built_before():
+def test_layers_of_inception_have_the_same_names_however_many_were_built_before():
     paths = []
     for _ in range(2):
         image = keras.Input((80, 96, 1))
@@ -193,9 +194,9 @@ def test_the_partial_imagenet_weights_load_and_see_edges(shared_data):
     kernels = model.get_layer("conv1_conv").kernel.numpy()
     with h5py.File(file) as stored:
         np.testing.assert_array_equal(kernels, stored["layers/conv2d/vars/0"])
-    # Trained kernels are smooth: neighbours of 8,064 weights agree, of random ones 0.01 of it.
-    close = np.corrcoef(kernels[:-1].ravel(), kernels[1:].ravel())[0, 1]
-    assert close > 0.1
+    # Trained kernels are smooth: 8,064 neighbouring weights correlate, random ones by 0.01.
+    correlation = np.corrcoef(kernels[:-1].ravel(), kernels[1:].ravel())[0, 1]
+    assert correlation > 0.1
     assert np.isfinite(model(_images(1), training=False)).all()
 
 
@@ -216,7 +217,7 @@ def _block_network(monkeypatch, home):
     ("resnet18", 'from_preset("resnet_18_imagenet").save_to_preset("resnet18")'),
     ("densenet121", "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"),
 ])  # fmt: skip
-def test_offline_without_a_file_one_line_says_before_any_data_is_read_how_to_place_it(
+def test_offline_the_refusal_says_in_one_line_how_to_provide_the_weights(
     backbone, words, monkeypatch, tmp_path
 ):
     _block_network(monkeypatch, tmp_path)
@@ -228,12 +229,12 @@ def test_offline_without_a_file_one_line_says_before_any_data_is_read_how_to_pla
 
 
 def _task(**values):
-    given = dict(
+    defaults = dict(
         name="tiny", channels=("t1",), image_shape=(SIDE, SIDE), class_names=("a", "b"),
         model="backbone_classifier", model_args=dict(weights="none"),
         normalize=dict(method="range", low=0.0, high=255.0),
     )  # fmt: skip
-    return Task(**{**given, **values})
+    return Task(**{**defaults, **values})
 
 
 @pytest.mark.parametrize("values, words", [
@@ -244,7 +245,7 @@ def _task(**values):
     (dict(model_args=dict(weights="none", cut=2)), "cut_after"),
     (dict(normalize=dict(method="zscore")), "model_args.intensities"),
 ])  # fmt: skip
-def test_values_that_do_not_go_together_are_refused_before_data_is_read(values, words):
+def test_wrong_or_contradictory_values_are_refused_before_data_is_read(values, words):
     check_task(_task())
     with pytest.raises(InputError, match=words):
         check_task(_task(**values))
@@ -262,7 +263,7 @@ def test_weights_of_another_network_are_refused(source, files, tmp_path):
             backbones.add_backbone(image, "resnet18", str(weights))
     with pytest.raises(InputError, match="weights of vgg16"):
         backbones.add_backbone(image, "vgg16", files["file"])
-    with pytest.raises(InputError, match="of vgg16 are a file"):
+    with pytest.raises(InputError, match="weights of vgg16 must be a file"):
         backbones.add_backbone(image, "vgg16", files["preset"])
     for weights in files.values():
         with pytest.raises(InputError, match="weights of resnet34"):
@@ -289,7 +290,7 @@ def test_a_file_without_a_builder_is_no_model():
 # ---- one backbone a channel
 
 
-def test_an_ensemble_answers_the_mean_of_networks_that_see_one_channel_each(files):
+def test_an_ensemble_answers_the_mean_of_one_network_for_each_channel(files):
     keras.utils.set_random_seed(0)
     shape, short = (SIDE, SIDE, 2), dict(weights=files["file"], cut_after="stack0")
     model = backbone_classifier.backbone_ensemble(shape, 2, **short)

@@ -1,4 +1,4 @@
-"""Networks and losses: sizes of the paper, equal forms of one graph, and what stays frozen."""
+"""2D networks and losses: parameter counts of the paper, equivalent graphs, frozen features."""
 
 import keras
 import numpy as np
@@ -58,16 +58,16 @@ def test_the_features_are_31_times_the_first_width(filters):
     assert mnet.pooled_features(network).output_shape == (None, SIDE // 2, SIDE // 2, 31 * filters)
 
 
-# ---- equal forms of one graph
+# ---- equivalent graphs
 
 
 def test_pooled_features_are_the_max_pooled_full_resolution_features():
     network, x = tiny_mnet(), images()
     full = forward(mnet.full_resolution_features(network), x)
     pooled = forward(mnet.pooled_features(network), x)
-    wanted = keras.layers.MaxPooling2D()(full)
+    expected = keras.layers.MaxPooling2D()(full)
     assert np.ptp(pooled) > 0.1
-    np.testing.assert_allclose(pooled, wanted, atol=1e-5)
+    np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
 
 def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
@@ -79,10 +79,10 @@ def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
     assert kernel.shape == (31 * FILTERS, CLASSES)
     assert [layer.use_bias for layer in layers] == [True, False, False, False, False]
     logits = full @ kernel + bias
-    wanted = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     probabilities = forward(network, x)
     assert np.ptp(probabilities) > 0.1
-    np.testing.assert_allclose(probabilities, wanted, atol=1e-5)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
 
 
 # ---- frozen features
@@ -141,7 +141,7 @@ def test_the_features_stay_as_they_are_while_the_classifier_learns(build):
     np.testing.assert_allclose(trunk(x, training=True), before, atol=1e-5)
 
 
-def test_a_segmentation_network_on_its_own_does_learn():
+def test_a_segmentation_network_by_itself_learns():
     keras.utils.set_random_seed(0)  # of the dropout
     network = tiny_mnet(side=16)
     variables = [variable for variable in network.variables if "seed" not in variable.path]
@@ -165,7 +165,7 @@ def test_an_image_that_cannot_be_halved_often_enough_is_refused(build, shape):
     assert str(shape[0]) in str(error.value)
 
 
-def test_a_model_that_does_not_exist_is_refused_with_those_there_are():
+def test_an_unknown_model_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match="feature_classifier, feature_classifier3d"):
         builder("unet")
 
@@ -223,24 +223,24 @@ def a_case(shape, seed=0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=["classification", "segmentation", "volume"])
 def test_weighted_cross_entropy_is_the_weighted_mean_a_record(shape):
-    labels, probabilities, wanted = a_case(shape)
+    labels, probabilities, expected = a_case(shape)
     loss = weighted_cross_entropy(WEIGHTS)(tf.constant(labels), tf.constant(probabilities))
     assert loss.shape == (5,)
-    np.testing.assert_allclose(loss, wanted, rtol=1e-4)
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("shape", SHAPES[:2], ids=["classification", "segmentation"])
 def test_the_loss_in_training_weighs_records_and_divides_by_the_batch(shape):
-    labels, probabilities, wanted = a_case(shape)
+    labels, probabilities, expected = a_case(shape)
     model = keras.Sequential([keras.Input((*shape, CLASSES)), keras.layers.Activation("linear")])
     model.compile(loss=weighted_cross_entropy(WEIGHTS))
     weights = np.array([1.25, 1.25, 1.25, 1.25, 0.0], np.float32)  # the last only fills the batch
     batch = tf.data.Dataset.from_tensors((probabilities, labels, weights))
     result = model.evaluate(batch, verbose=0)
-    np.testing.assert_allclose(result, wanted[:4].mean(), rtol=1e-4)
+    np.testing.assert_allclose(result, expected[:4].mean(), rtol=1e-4)
 
 
-def test_a_probability_of_nought_gives_a_finite_loss():
+def test_a_probability_of_zero_gives_a_finite_loss():
     loss = weighted_cross_entropy(WEIGHTS)(tf.constant([0]), tf.constant([[0.0, 1.0, 0.0]]))
     assert np.isfinite(loss).all()
     assert loss[0] > 5

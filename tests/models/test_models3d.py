@@ -1,4 +1,4 @@
-"""3D networks: sizes in closed form, equal forms of one graph, axes in their order, what learns."""
+"""3D networks: parameter counts, equivalent graphs, order of axes, blocks of recipe E, refusals."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ SIZE = (16, 32, 48)  # depth, rows, columns: all different, so that a swap of tw
 
 @pytest.fixture
 def half_precision():
-    """bfloat16 as `precision` of a task sets it."""
+    """The policy that `precision="mixed_bfloat16"` of a task sets."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     yield
@@ -36,13 +36,13 @@ def test_filters_get_the_gradient_of_float32_in_volumes_thinner_than_the_kernel(
     x, weights = (rng.normal(size=(4, *shape)).astype(np.float32) for _ in range(2))
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(tf.cast(layer(x), tf.float32) * weights)
-    (found,) = tape.gradient(total, layer.trainable_variables)
+    (gradient,) = tape.gradient(total, layer.trainable_variables)
     kernel = tf.Variable(layer.trainable_variables[0])
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(tf.nn.conv3d(x, kernel, [1] * 5, "SAME") * weights)
-    wanted = tape.gradient(total, kernel).numpy()
-    # To 8 bits, of the sums too where oneDNN is off; what this is about is wrong by as much as it is.
-    assert np.linalg.norm(found.numpy() - wanted) < 0.03 * np.linalg.norm(wanted)
+    expected = tape.gradient(total, kernel).numpy()
+    # Without oneDNN sums too are rounded to 8 bits; the error that this is about is as large as the gradient.
+    assert np.linalg.norm(gradient.numpy() - expected) < 0.03 * np.linalg.norm(expected)
 
 
 def volumes(count=2, size=SIZE, channels=1, seed=1) -> np.ndarray:
@@ -98,12 +98,12 @@ def head(inputs: int, units: int, classes: int) -> int:
 def test_mnet_has_five_levels_and_a_right_leg_of_three():
     n = 12
     width = {level: n * 2 ** (level - 1) for level in range(1, 6)}
-    wanted = pair(1, n)
-    wanted += sum(pair(width[level - 1] + n, width[level]) for level in range(2, 6))
-    wanted += sum(pair(width[level + 1] + width[level], width[level]) for level in range(1, 5))
-    wanted += 7 * n * 20 + 20
+    expected = pair(1, n)
+    expected += sum(pair(width[level - 1] + n, width[level]) for level in range(2, 6))
+    expected += sum(pair(width[level + 1] + width[level], width[level]) for level in range(1, 5))
+    expected += 7 * n * 20 + 20
     network = mnet.mnet3d((128, 128, 128, 1), 20)
-    assert network.count_params() == wanted
+    assert network.count_params() == expected
     assert network.output_shape == (None, 128, 128, 128, 20)
     assert mnet.pooled_features(network).output_shape == (None, 64, 64, 64, 84)
     assert mnet.full_resolution_features(network).output_shape == (None, 128, 128, 128, 84)
@@ -114,19 +114,19 @@ def test_the_classifier_on_features_is_that_of_recipe_a():
     own = network.count_params()
     scores = sum(layer.count_params() for layer in network.layers if layer.name.startswith("score"))
     model = feature_classifier3d(network, 3)
-    wanted = conv(84, 32) + 3 * conv(32, 32) + 4 * BATCH_NORM * 32 + head(4**3 * 32, 200, 3)
-    assert model.count_params() - (own - scores) == wanted
+    expected = conv(84, 32) + 3 * conv(32, 32) + 4 * BATCH_NORM * 32 + head(4**3 * 32, 200, 3)
+    assert model.count_params() - (own - scores) == expected
     assert model.output_shape == (None, 3)
 
 
 def test_scratch_is_vgg16_with_batch_norm():
     model = vgg.vgg3d((128, 128, 128, 1), 3)
     widths = [16] * 2 + [32] * 2 + [64] * 3 + [128] * 6
-    wanted = sum(
+    expected = sum(
         conv(inputs, width) + BATCH_NORM * width
         for inputs, width in zip([1, *widths], widths, strict=False)
     )
-    assert model.count_params() == wanted + head(4**3 * 128, 200, 3)
+    assert model.count_params() == expected + head(4**3 * 128, 200, 3)
     assert len([layer for layer in model.layers if isinstance(layer, keras.layers.Conv3D)]) == 13
 
 
@@ -141,7 +141,7 @@ def test_unet_and_grader_have_the_parameters_of_their_blocks():
     assert grader3d.grader3d((96, 96, 96, 4), 2).count_params() == grader
 
 
-# ---- equal forms of one graph
+# ---- equivalent graphs
 
 
 def test_pooled_features_are_the_max_pooled_full_resolution_features():
@@ -159,10 +159,10 @@ def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
     kernel = np.concatenate([layer.kernel.numpy()[0, 0, 0] for layer in layers])  # (features, classes)
     assert [layer.use_bias for layer in layers] == [True, False, False]
     logits = full @ kernel + layers[0].bias.numpy()
-    wanted = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     probabilities = forward(network, x)
     assert np.ptp(probabilities) > 0.1
-    np.testing.assert_allclose(probabilities, wanted, atol=1e-5)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
 
 
 # ---- axes
@@ -173,7 +173,7 @@ def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
     [("mnet3d", "probabilities"), ("mnet3d", "leg_3"), ("unet3d", "probabilities"),
      ("grader3d", "block_2"), ("grader3d", "block_4")],
 )  # fmt: skip
-def test_axes_keep_their_order_and_halving_has_no_side(name, layer):
+def test_a_turned_and_mirrored_volume_gives_turned_and_mirrored_maps(name, layer):
     order = (1, 2, 0)
 
     # A turned and mirrored volume through turned and mirrored kernels: turned and mirrored maps.
@@ -187,10 +187,10 @@ def test_axes_keep_their_order_and_halving_has_no_side(name, layer):
     for variable, source in zip(other.variables, model.variables, strict=True):
         value = source.numpy()
         variable.assign(turned(value, 0) if value.ndim == 5 else value)
-    wanted = turned(forward(inner(model, layer), x), 1)
-    found = forward(inner(other, layer), turned(x, 1))
-    assert np.ptp(wanted) > 0.1
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    expected = turned(forward(inner(model, layer), x), 1)
+    maps = forward(inner(other, layer), turned(x, 1))
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(maps, expected, atol=1e-4)
 
 
 # ---- frozen features

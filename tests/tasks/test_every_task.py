@@ -33,7 +33,7 @@ SMALL = {
 }
 
 FAST_3D = ("glioma_grading",)
-# Variants that differ in values that are small here anyway, and those another task has in the fast tier.
+# Variants that are alike once they are made small, or that another task has in the fast tier.
 ALIKE = ("naive_finetune", "stack2", "size100", "size256", "size630", "ensemble")
 TWICE = {
     *(("cardiac_levels", variant) for variant in ("", "threshold", "scratch", "vgg")),
@@ -128,12 +128,12 @@ def test_a_task_goes_from_raw_files_to_a_served_model(name, variant, fake_raw, t
     exported = export_with_segmenter(run, prepared, features, tmp_path / "saved_models")[-1]
     assert exported == tmp_path / "saved_models" / name / "1"
     assert prepared.image_dtype == ("uint8" if "clahe" in task.prep else prepared.image_dtype)
-    found = probabilities_of(run, prepared, exported)
-    wanted = found.pop("evaluate")
-    assert len(wanted) > 0 and wanted.shape[-1] == len(task.output_names)
-    np.testing.assert_allclose(wanted.sum(axis=-1), 1, atol=1e-5)
-    for asked, probabilities in found.items():
-        np.testing.assert_allclose(probabilities, wanted, atol=1e-5, err_msg=asked)
+    answers = probabilities_of(run, prepared, exported)
+    expected = answers.pop("evaluate")
+    assert len(expected) > 0 and expected.shape[-1] == len(task.output_names)
+    np.testing.assert_allclose(expected.sum(axis=-1), 1, atol=1e-5)
+    for interface, probabilities in answers.items():
+        np.testing.assert_allclose(probabilities, expected, atol=1e-5, err_msg=interface)
     from_files = (run, prepared, fake_raw(name), exported, tmp_path)
     assert largest_difference(*from_files) <= 1e-5
     if name in SERVED and not variant:

@@ -93,7 +93,7 @@ def test_parameters_are_as_many_as_the_paper_counts(variant, least, most):
     assert least <= count / 1e6 <= most
 
 
-def test_vgg_trains_its_dense_layers_only_and_takes_grey_three_times():
+def test_vgg_trains_only_its_dense_layers_and_repeats_a_grey_image():
     model = builder("vgg_features")((32, 32, 1), 3, dense_units=4, weights="none")
     assert {variable.path.split("/")[0] for variable in model.trainable_variables} == {
         "dense_1", "dense_1_bn", "dense_2", "dense_2_bn", "probabilities",
@@ -115,7 +115,7 @@ def test_vgg_weights_come_from_a_local_file(tmp_path):
                 np.testing.assert_array_equal(one, other)
 
 
-def test_without_network_and_file_the_way_out_is_one_line(tmp_path, monkeypatch):
+def test_offline_the_refusal_says_in_one_line_how_to_provide_vgg_weights(tmp_path, monkeypatch):
     import keras
 
     def offline(*arguments, **named):
@@ -125,7 +125,7 @@ def test_without_network_and_file_the_way_out_is_one_line(tmp_path, monkeypatch)
     with pytest.raises(InputError) as error:
         builder("vgg_features")((32, 32, 1), 3, weights="imagenet")
     assert "Put the file there, or name it with --set model_args.weights=PATH" in str(error.value)
-    with pytest.raises(InputError, match="names a file"):
+    with pytest.raises(InputError, match="must be an existing file"):
         monkeypatch.undo()
         builder("vgg_features")((32, 32, 1), 3, weights=str(tmp_path / "none.h5"))
 

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def same_code(monkeypatch):
-    """Sources that change while the tests run are not what they are about."""
+    """Sources may change while the tests run."""
     monkeypatch.setattr("tuning.code_version.code_version", lambda: "fixed")
 
 
@@ -74,22 +74,22 @@ def test_the_best_trial_has_the_lowest_validation_log_loss(searched):
     assert best["validation_log_loss"] == min(float(row["validation_log_loss"]) for row in rows)
 
 
-def test_a_search_run_again_trains_nothing_and_says_the_same(scratch, searched, monkeypatch, capsys):
+def test_a_finished_search_trains_nothing_and_prints_the_same(scratch, searched, monkeypatch, capsys):
     monkeypatch.setattr("tuning.tuner.score_trial", None)  # a trial would fail
     flags = ["--tuner", "random", "--trials", "3", "--out", str(searched)]
     before = _rows(searched)
     assert search([*scratch["flags"], *flags]) == 0
     assert _rows(searched) == before
-    said = capsys.readouterr().out
-    assert "tuned={'learning_rate':" in said
-    (line,) = [one for one in said.splitlines() if one.startswith("python -m mri_tf.train ")]
+    output = capsys.readouterr().out
+    assert "tuned={'learning_rate':" in output
+    (line,) = [line for line in output.splitlines() if line.startswith("python -m mri_tf.train ")]
     flags = _train_parser().parse_args(shlex.split(line)[3:])
     assert flags.data == scratch["prepared"].folder and flags.out.name == "tuned-s0"
     task = resolve_task(load_task(Path(flags.task)), flags.variant.split(","), flags.set)
     (best,) = searched.glob("*/best.json")
     values = json.loads(best.read_text())["values"]
     assert task.learning_rate == values["learning_rate"] and task.epochs == 1  # as it was searched
-    assert task.model == "vgg" and set(values) <= {one.partition("=")[0] for one in flags.set}
+    assert task.model == "vgg" and set(values) <= {pair.partition("=")[0] for pair in flags.set}
 
 
 def test_trials_of_other_values_or_code_are_not_reused(scratch, searched, monkeypatch, capsys):
@@ -107,7 +107,7 @@ def test_trials_of_other_values_or_code_are_not_reused(scratch, searched, monkey
         assert "not used" in capsys.readouterr().out
 
 
-def test_no_test_patient_is_in_anything_a_trial_is_given(scratch):
+def test_trials_never_get_a_test_patient(scratch):
     task, prepared = scratch["task"], scratch["prepared"]
     outer = choose_sides(prepared, task, SplitOptions("patient", None, None, 0))
     held_out = set(prepared.patients[outer.records[2]])
@@ -137,8 +137,8 @@ def test_every_patient_weighs_the_same_in_the_objective(scratch, monkeypatch):
     outputs[-1, prepared.labels[records[-1]]] = 0.6
 
     class Calibrator:
-        def probabilities(self, given):
-            return given
+        def probabilities(self, outputs):
+            return outputs
 
     class Run:
         values = {"answers": None}
@@ -148,8 +148,8 @@ def test_every_patient_weighs_the_same_in_the_objective(scratch, monkeypatch):
     monkeypatch.setattr(trials, "load_network", lambda run: None)
     monkeypatch.setattr(trials, "predict_records", lambda *_: outputs)
     monkeypatch.setattr(trials, "from_values", lambda values: Calibrator())
-    wanted = -(np.log(0.8) + np.log(0.6)) / 2
-    assert trials.validation_log_loss(Run(), prepared) == pytest.approx(wanted)
+    expected = -(np.log(0.8) + np.log(0.6)) / 2
+    assert trials.validation_log_loss(Run(), prepared) == pytest.approx(expected)
 
 
 def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(
@@ -203,7 +203,7 @@ def test_a_full_disk_ends_the_search_and_its_trial_is_run_again(scratch, tmp_pat
 
 
 @pytest.mark.parametrize("file", ["oracle.json", "trial_0/trial.json"])
-def test_a_search_whose_state_is_cut_says_what_to_remove(scratch, tmp_path, monkeypatch, file):
+def test_damaged_files_of_a_search_are_refused_with_what_to_remove(scratch, tmp_path, monkeypatch, file):
     monkeypatch.setattr("tuning.tuner.score_trial", lambda *_: 1.0)
     flags = ["--tuner", "random", "--trials", "2", "--out", str(tmp_path / "out")]
     assert search([*scratch["flags"], *flags]) == 0
@@ -213,22 +213,22 @@ def test_a_search_whose_state_is_cut_says_what_to_remove(scratch, tmp_path, monk
         search([*scratch["flags"], *flags])
 
 
-def test_hyperband_s_epochs_are_the_task_s_and_its_own_values_are_not():
+def test_the_epochs_of_hyperband_become_the_task_s_and_its_other_values_are_dropped():
     values = {"learning_rate": 1e-3, "tuner/epochs": 4, "tuner/bracket": 2, "tuner/initial_epoch": 0}
     assert trial_values(values) == {"learning_rate": 1e-3, "epochs": 4}
 
 
-def test_hyperband_asks_for_no_more_trials_than_it_was_told(scratch, tmp_path, monkeypatch):
-    seen = []
+def test_hyperband_runs_at_most_the_stated_number_of_trials(scratch, tmp_path, monkeypatch):
+    epochs = []
 
     def score(problem, values, folder):
-        seen.append(values["epochs"])
+        epochs.append(values["epochs"])
         return 1.0
 
     monkeypatch.setattr("tuning.tuner.score_trial", score)
     flags = ["--tuner", "hyperband", "--trials", "5", "--out", str(tmp_path / "out")]
     assert search([*scratch["flags"][:-2], "--set", "epochs=9", *flags]) == 0
-    assert len(seen) == 5 and max(seen) <= 9
+    assert len(epochs) == 5 and max(epochs) <= 9
 
 
 def test_a_seed_of_zero_repeats(scratch):
@@ -238,15 +238,15 @@ def test_a_seed_of_zero_repeats(scratch):
 
 
 def _classifiers() -> dict:
-    """Model -> a built-in task, or a variant of one, that has it."""
-    found = {}
+    """Model -> a built-in task, or a variant of one, that uses it."""
+    tasks = {}
     for name in task_names():
         base = load_task(TASKS / f"{name}.py")
         for values in ({}, *base.variants.values()):
             task = with_values(base, values)
             if task.kind == "classification":
-                found[task.model] = task
-    return found
+                tasks[task.model] = task
+    return tasks
 
 
 @pytest.mark.parametrize("model", sorted(_classifiers()))
@@ -263,7 +263,7 @@ def test_a_model_without_a_space_is_refused_in_one_line(scratch):
         space_of(with_values(scratch["task"], {"model": "mnet"}))
 
 
-def test_the_reason_is_read_out_of_what_keras_tuner_stores():
+def test_the_reason_is_taken_from_the_traceback_that_keras_tuner_stores():
     message = "Traceback ...\nkeras_tuner.src.errors.FailedTrialError: A rule.\n"
     assert recorded_reason(message) == "A rule." and recorded_reason(None) == ""
 
@@ -294,8 +294,8 @@ def test_a_search_killed_in_a_trial_continues_it(scratch, tmp_path):
     process.wait()
     begun = {path.parent.parent.name for path in out.glob("*/trials/*/fold-0/run.json")}
     again = _start(scratch, out, *flags[:4], "--set", flags[4])
-    said, _ = again.communicate(timeout=300)
-    assert again.returncode == 0, said
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
     rows = _rows(out)
     assert len(rows) == 3 and begun <= {row["trial"] for row in rows}
     assert {row["status"] for row in rows} == {"completed"}
@@ -311,7 +311,7 @@ def test_a_killed_worker_comes_back_under_its_name_and_finishes_its_trial(scratc
         ["pgrep", "-P", str(process.pid)], capture_output=True, text=True
     ).stdout.split()
     os.kill(int(children[0]), signal.SIGKILL)
-    said, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, output
     rows = _rows(out)
     assert len(rows) == 4 and {row["status"] for row in rows} == {"completed"}

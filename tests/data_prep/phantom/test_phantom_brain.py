@@ -48,7 +48,7 @@ def _spacing(affine):
 
 @pytest.fixture(scope="module")
 def healthy():
-    """Four patients as the pre-training has them."""
+    """Four patients like those of the pre-training."""
     return [brain.render(_draw(None, seed, True)) for seed in range(4)]
 
 
@@ -71,19 +71,19 @@ def test_every_structure_is_present_with_a_plausible_volume(healthy):
             volume = counts[brain.STRUCTURES.index(name)] * voxel_ml
             assert low < volume < high, (name, volume)
         order = ("cerebral_grey", "cerebellar_grey", "brainstem", "putamen", "pallidum", "accumbens")
-        found = [counts[brain.STRUCTURES.index(name)] for name in order]
-        assert found == sorted(found, reverse=True)
+        sizes = [counts[brain.STRUCTURES.index(name)] for name in order]
+        assert sizes == sorted(sizes, reverse=True)
         assert 900 < scan.brain.sum() * voxel_ml < 2200
         assert not scan.tumor.any()
         assert scan.brain[scan.labels > 0].all()
 
 
-def test_anatomy_lies_where_it_should(healthy):
+def test_structures_have_plausible_places(healthy):
     for scan in healthy:
 
         def middle(*names, scan=scan):
-            found = np.isin(scan.labels, [brain.STRUCTURES.index(name) for name in names])
-            return nib.affines.apply_affine(scan.affine, np.argwhere(found)).mean(axis=0)
+            inside = np.isin(scan.labels, [brain.STRUCTURES.index(name) for name in names])
+            return nib.affines.apply_affine(scan.affine, np.argwhere(inside)).mean(axis=0)
 
         cerebrum, cerebellum = middle("cerebral_white"), middle("cerebellar_grey")
         assert cerebellum[2] < cerebrum[2] - 20 and cerebellum[1] < cerebrum[1] - 20
@@ -120,7 +120,7 @@ def test_head_and_scan_of_a_seed_do_not_depend_on_the_tumour():
     assert low.tumor != ring.tumor and none.tumor is None
 
 
-def test_scanners_differ_in_everything_a_scan_can_differ_in():
+def test_scanners_differ_in_axes_site_dtype_spacing_and_level():
     scanners = brain.SCANNERS
     assert len({s.name for s in scanners}) == len(scanners) == 6
     assert len({s.codes for s in scanners}) >= 5 and len({s.site for s in scanners}) == 3
@@ -177,8 +177,8 @@ def test_contrast_agent_is_what_makes_a_ring_bright():
     patient = _draw("glioblastoma", 4)
     patient = replace(patient, tumor=replace(patient.tumor, enhancement=0.9))
     with_agent, without = (
-        brain.render(replace(patient, scan=replace(patient.scan, contrast_agent=given)))
-        for given in (True, False)
+        brain.render(replace(patient, scan=replace(patient.scan, contrast_agent=agent)))
+        for agent in (True, False)
     )
     assert _bright_ml(with_agent) > 1 > _bright_ml(without)
 
@@ -257,7 +257,7 @@ def test_interrupted_writing_continues_and_gives_the_same_files(written, tmp_pat
 
 
 def _types_table(folder, patients, signal):
-    """types.csv alone: volumes that are there are kept, so none is rendered."""
+    """The labels of types.csv; empty volumes are written first, so that none is rendered."""
     (folder / "volumes").mkdir(parents=True)
     for k in range(patients):
         (folder / f"volumes/typ-{k + 1:03d}.nii.gz").touch()
@@ -265,7 +265,7 @@ def _types_table(folder, patients, signal):
     return [row["label"] for row in _rows(folder)]
 
 
-def test_without_signal_labels_keep_their_counts_and_say_nothing(tmp_path):
+def test_without_signal_labels_keep_their_counts_but_are_independent(tmp_path):
     truth = [brain.type_of(k, 8) for k in range(160)]
     assert _types_table(tmp_path / "true", 160, True) == truth
     mixed = _types_table(tmp_path / "mixed", 160, False)
@@ -351,7 +351,7 @@ def test_the_2020_layout_maps_names_to_grades_and_2021_has_none(tmp_path):
         glioma.write_glioma_phantom(tmp_path / "19", 2, 3, layout="2019")
 
 
-def test_without_signal_grades_keep_their_counts_and_say_nothing(tmp_path, monkeypatch):
+def test_without_signal_grades_keep_their_counts_but_are_independent(tmp_path, monkeypatch):
     monkeypatch.setattr(glioma, "_write_case", lambda folder, case, shape: folder.mkdir(parents=True))
     glioma.write_glioma_phantom(tmp_path, 200, 4, signal=False)
     stated = {folder.name[-5:-2]: folder.parent.name for folder in tmp_path.glob("*/*")}

@@ -58,7 +58,7 @@ def test_spacings_are_recipe_bs(drawn):
     assert 0.1 < np.mean(pixels[:, 0] != pixels[:, 1]) < 0.35  # not square
 
 
-def test_every_scanner_is_seen_and_fields_are_as_common_as_in_recipe_b(drawn):
+def test_every_scanner_occurs_and_field_strengths_are_as_common_as_in_recipe_b(drawn):
     scanners = [scan.scanner for _, _, scan in drawn]
     assert len({scanner.name for scanner in scanners}) == len(SCANNERS) == 26
     fields = Counter(scanner.tesla for scanner in scanners)
@@ -67,7 +67,7 @@ def test_every_scanner_is_seen_and_fields_are_as_common_as_in_recipe_b(drawn):
     assert {scanner.slice_axis for scanner in scanners} == {0, 1, 2}
 
 
-def test_scanner_and_study_do_not_depend_on_the_grade():
+def test_scanner_and_scan_do_not_depend_on_the_grade():
     for number in range(30):
         low, high = (phantom.draw_patient(number, grade, 0) for grade in ("I", "II"))
         assert low[1] == high[1]
@@ -79,10 +79,10 @@ def test_scanner_and_study_do_not_depend_on_the_grade():
         assert same >= {field.name for field in dataclasses.fields(low[0])} - MOVED
 
 
-def test_whoever_knew_the_drawn_numbers_would_tell_grades_with_an_auc_of_about_08():
+def test_the_drawn_numbers_tell_the_grades_apart_with_an_auc_of_about_08():
     rng = np.random.default_rng(0)
     high = np.arange(4000) % 2 == 1
-    tumors = [draw_meningioma(bool(one), rng) for one in high]
+    tumors = [draw_meningioma(bool(is_high), rng) for is_high in high]
     evidence = np.array(
         [
             np.log(tumor.unevenness / 0.10) / 0.45 * 0.75
@@ -98,7 +98,7 @@ def test_whoever_knew_the_drawn_numbers_would_tell_grades_with_an_auc_of_about_0
         assert abs(alone - 0.5) < 0.03
 
 
-def test_the_control_has_the_same_images_and_as_many_of_each_grade(folders):
+def test_without_signal_images_and_counts_of_grades_stay_the_same(folders):
     for number in range(1, 9):
         for name in ("t1ce", "mask"):
             one, other = (
@@ -111,7 +111,7 @@ def test_the_control_has_the_same_images_and_as_many_of_each_grade(folders):
     assert with_signal != without and sorted(with_signal) == sorted(without)
 
 
-def test_the_controls_grades_have_nothing_to_do_with_those_that_were_drawn():
+def test_without_signal_the_grades_are_independent_of_the_drawn_ones():
     grades = np.array([grade_of(number, 0) != "I" for number in range(PATIENTS)])
     shuffled = [np.random.default_rng([seed, 4]).permutation(PATIENTS) for seed in range(300)]
     agree = [np.corrcoef(grades, grades[order])[0, 1] for order in shuffled]

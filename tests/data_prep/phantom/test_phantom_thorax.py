@@ -80,7 +80,7 @@ def test_every_level_is_one_run_of_slices_in_anatomical_order_with_gaps(scans):
         assert inner[1::2] == [""] * (len(LEVELS) - 1)  # unlabelled slices between neighbours
 
 
-def test_slices_of_a_level_show_what_names_it(scans):
+def test_slices_of_a_level_show_the_structures_in_its_name(scans):
     for _, scan in scans:
         shown = {level: set() for level in LEVELS}
         for k, level in enumerate(scan.level_of_slice):
