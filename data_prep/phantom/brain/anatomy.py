@@ -185,7 +185,7 @@ def _lesions(head: Head) -> list[Part]:
 
 
 def _vessels(head: Head) -> list[Part]:
-    """Sinuses and large arteries: bright after contrast agent wherever there is no tumour."""
+    """Sinuses and large arteries, bright after contrast agent with and without a tumour."""
     angle = np.radians(np.linspace(35, 195, 11))  # from the forehead over the vertex to the back
     radius = np.interp(np.arange(11), [0, 10], [1.6, 4.2])
     back = np.stack([np.cos(angle) * (RADII[1] - 2.5), np.sin(angle) * (RADII[2] - 2.5)], axis=1)

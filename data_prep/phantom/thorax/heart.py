@@ -1,4 +1,4 @@
-"""The heart and the vessels to and from it; places in mm, named as seen from the patient."""
+"""The heart and the vessels to and from it; left and right are the patient's."""
 
 import numpy as np
 
