@@ -41,7 +41,7 @@ def test_filters_get_the_gradient_of_float32_in_volumes_thinner_than_the_kernel(
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(tf.nn.conv3d(x, kernel, [1] * 5, "SAME") * weights)
     expected = tape.gradient(total, kernel).numpy()
-    # bfloat16 has 8 bits, in sums too where oneDNN is off; a wrong gradient is off by its whole norm.
+    # Without oneDNN sums are rounded to 8 bits too; the error to find is as large as the gradient.
     assert np.linalg.norm(gradient.numpy() - expected) < 0.03 * np.linalg.norm(expected)
 
 
