@@ -106,10 +106,8 @@ def too_few(patients_of: np.ndarray) -> str:
     if 2 / orders <= 1 - COVERAGE:
         return ""
     groups = ", ".join(map(str, counts[:-1])) + f" and {counts[-1]}"
-    return (
-        f"{groups} patients are too few for any result to be significant: "
-        f"chance alone does as well in 1 of {orders / 2:g} cases"
-    )
+    p = f"even a perfect result has p = {2 / orders:.2g}"
+    return f"{groups} patients are too few for any result to be significant: {p}"
 
 
 def clopper_pearson(hits: int, n: int, coverage: float = COVERAGE) -> tuple[float, float]:

@@ -19,11 +19,11 @@ def note(by_patient: np.ndarray, class_names: tuple[str, ...], headline: dict[st
         headline: numbers of metrics.json by name, whose intervals are checked.
     """
     patients = len(by_patient)
-    having = (by_patient.sum(axis=2) > 0).sum(axis=0)  # (classes,) patients
+    patients_of = (by_patient.sum(axis=2) > 0).sum(axis=0)  # (classes,) patients
     notes = []
     if patients < FEW_PATIENTS:
         notes.append(f"only {_patients(patients)}: the intervals are rough")
-    notes += _on_rare_classes(class_names, having)
+    notes += _on_rare_classes(class_names, patients_of)
     if by_patient.sum() == np.trace(by_patient.sum(axis=0)):
         highest = 100 * clopper_pearson(0, patients)[1]
         notes.append(
@@ -34,27 +34,23 @@ def note(by_patient: np.ndarray, class_names: tuple[str, ...], headline: dict[st
             if _width(number) > WIDE * (2 if "kappa" in name else 1)]
     if wide:
         notes.append(f"{_list(wide)}: the interval covers more than half the scale")
-    absent = [name for name, count in zip(class_names, having, strict=True) if count == 0]
+    absent = [name for name, count in zip(class_names, patients_of, strict=True) if count == 0]
     if absent:
         notes.append(f"no record of {_list(absent)}: left out of means over classes unless predicted")
     return "; ".join(notes)
 
 
-def _on_rare_classes(class_names: tuple[str, ...], having: np.ndarray) -> list[str]:
-    rare = [
-        (name, int(count)) for name, count in zip(class_names, having, strict=True)
-        if 0 < count < FEW_OF_A_CLASS
-    ]  # fmt: skip
+def _on_rare_classes(class_names: tuple[str, ...], patients_of: np.ndarray) -> list[str]:
+    rare = [(name, int(count)) for name, count in zip(class_names, patients_of, strict=True)
+            if 0 < count < FEW_OF_A_CLASS]  # fmt: skip
     if not rare:
         return []
     if len(rare) == 1:
         name, count = rare[0]
         return [f"class {name} has only {_patients(count)}: its numbers are hardly informative"]
     listed = _list([f"{name} ({count})" for name, count in rare])
-    return [
-        f"classes with fewer than {FEW_OF_A_CLASS} patients: {listed}: "
-        "their numbers are hardly informative"
-    ]
+    few = f"classes with fewer than {FEW_OF_A_CLASS} patients: {listed}"
+    return [f"{few}: their numbers are hardly informative"]
 
 
 def _patients(count: int) -> str:

@@ -2,12 +2,7 @@
 
 import numpy as np
 
-from mri_tf.metrics.classifier import (
-    LOWER_IS_BETTER,
-    Predictions,
-    checked,
-    classifier_numbers,
-)
+from mri_tf.metrics.classifier import LOWER_IS_BETTER, Predictions, checked, classifier_numbers
 from mri_tf.metrics.intervals import interval_number, multiplicities
 from mri_tf.metrics.number import joined
 

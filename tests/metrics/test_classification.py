@@ -260,7 +260,7 @@ def test_too_few_patients_for_significance_leave_no_interval():
     )
     message = (
         "2 and 2 patients are too few for any result to be significant: "
-        "chance alone does as well in 1 of 3 cases"
+        "even a perfect result has p = 0.33"
     )
     for name in ("auc", "kappa", "balanced_accuracy", "f1_macro", "average_precision"):
         assert report[name]["value"] is not None and report[name]["low"] is None
