@@ -116,7 +116,7 @@ def hausdorff95_over_volumes(
 
 
 def _without_common_unit(patients: np.ndarray) -> dict:
-    reason = "some volumes have no spacing: distances in mm and in voxels cannot be averaged"
+    reason = "some volumes have no spacing: distances in mm and voxels cannot be averaged"
     return number(np.nan, len(np.unique(patients)), reason=reason) | {"measured_in": None}
 
 

@@ -109,7 +109,7 @@ def test_a_mask_that_is_missing_has_no_distance_and_says_so(found):
     assert back["value"] == 0
     assert "undefined in 2 of 3 volumes: left out" in back["reason"]
     assert "the predicted mask is empty" in back["reason"]
-    assert "the true and the predicted mask is empty" in back["reason"]
+    assert "the true and the predicted mask are empty" in back["reason"]
     whole = found.metrics["hausdorff95_mean"]
     assert whole["value"] == pytest.approx(SHIFT * SPACING[0] / 2, abs=1e-4)
     assert "undefined for 2 masks of single volumes" in whole["reason"]

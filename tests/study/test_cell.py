@@ -190,7 +190,7 @@ def test_some_skipped_inputs_are_no_failure(fake, tmp_path):
         (InputError("A side of /home/x/p77.json is a list.", "p77", "Mend it."),
          "A side of ... is a list"),
         (RunFailed("The loss became NaN or infinite at epoch 1, step 2, records 000077-0000.",
-                   "The checkpoint before it is kept."), "The loss became NaN or infinite at epoch 1"),
+                   "The checkpoint before it is kept."), "The loss became NaN or infinite at epoch 1, step 2"),
         (RunFailed("The validation loss was NaN or infinite in every epoch.",
                    "The history in /home/x/runs/p77 is kept."),
          "The validation loss was NaN or infinite in every epoch"),
