@@ -39,7 +39,6 @@ def draw(run: Run, maps: Path, record_id: str, out: Path) -> None:
     cam = np.flip(np.moveaxis(stored, (0, 2), (2, 0)), axis=(0, 1, 2))[0]  # (rows, columns)
     settings = run.task.normalize
     low, high = settings.get("low", image.min()), settings.get("high", image.max())
-
     figure = new_figure(PAGE_MM, 68.0)
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.15))
     for axes in (left, middle):
@@ -48,11 +47,10 @@ def draw(run: Run, maps: Path, record_id: str, out: Path) -> None:
         axes.set_yticks([])
     left.set_title("a slice of a held-out patient")
     probability = row[f"p_{row['predicted']}"]
-    left.set_xlabel(
-        f"true: {words(row['truth'])}\npredicted: {words(row['predicted'])} ({probability:.2f})"
-    )
-    middle.imshow(cam, cmap="inferno", vmin=0, vmax=cam.max(),
-                  alpha=MAX_OPACITY * np.sqrt(np.clip(cam / cam.max(), 0, 1)))  # fmt: skip
+    answer = f"predicted: {words(row['predicted'])}\nprobability {probability:.2f}"
+    left.set_xlabel(f"true: {words(row['truth'])}\n{answer}")
+    faint = MAX_OPACITY * np.sqrt(np.clip(cam / cam.max(), 0, 1))
+    middle.imshow(cam, cmap="inferno", vmin=0, vmax=cam.max(), alpha=faint)
     middle.set_title("where the network looked")
     middle.set_xlabel("Grad-CAM: bright regions\nspeak for the predicted class")
 
@@ -61,14 +59,13 @@ def draw(run: Run, maps: Path, record_id: str, out: Path) -> None:
     filled = curve.counts > 0
     predicted, observed = curve.predicted[filled], curve.observed[filled]
     bars = np.maximum([observed - curve.low[filled], curve.high[filled] - observed], 0)
-    right.plot([0, 1], [0, 1], label="perfectly calibrated", **REFERENCE)
-    right.errorbar(
-        predicted, observed, yerr=bars, color=COLOURS[0], marker="o", capsize=2, label="this run"
-    )
+    right.plot([0, 1], [0, 1], label="ideal", **REFERENCE)
+    style = dict(color=COLOURS[0], marker="o", capsize=2, label="this run")
+    right.errorbar(predicted, observed, yerr=bars, **style)
     right.set(xlim=(0, 1.03), ylim=(0, 1.03), box_aspect=1, ylabel="share that was right",
               xlabel="predicted probability\nof the most probable class")  # fmt: skip
     right.set_title(f"reliability, {len(table)} held-out slices")
-    right.legend(loc="upper left")
+    right.legend(loc="lower right", handlelength=1.6)
     figure.savefig(out, dpi=WIDTH_PIXELS / figure.get_figwidth(), metadata={"Software": None})
 
 
