@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mri_tf.figures.maps import MAX_OPACITY
-from mri_tf.figures.style import COLOURS, PAGE_MM, REFERENCE, new_figure, styled, words
+from mri_tf.figures.style import COLOURS, PAGE_MM, REFERENCE, new_figure, styled
 from mri_tf.metrics.reliability import reliability_curve
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import PREDICTIONS, Run, open_finished
@@ -29,8 +29,8 @@ def draw(run: Run, maps: Path, record_id: str, out: Path) -> None:
     columns = [f"p_{name}" for name in names]
     table["top"] = table[columns].max(axis=1)
     if not record_id:
-        right = table[table["truth"] == table["predicted"]].sort_values("top")
-        record_id = right.iloc[len(right) // 2]["record_id"]
+        correct = table[table["truth"] == table["predicted"]].sort_values("top")
+        record_id = correct.iloc[len(correct) // 2]["record_id"]
     row = table[table["record_id"] == record_id].iloc[0]
     prepared = Prepared.open(run.data_folder)
     position = int(np.flatnonzero(np.array(prepared.record_ids) == record_id)[0])
@@ -47,8 +47,8 @@ def draw(run: Run, maps: Path, record_id: str, out: Path) -> None:
         axes.set_yticks([])
     left.set_title("a slice of a held-out patient")
     probability = row[f"p_{row['predicted']}"]
-    answer = f"predicted: {words(row['predicted'])}\nprobability {probability:.2f}"
-    left.set_xlabel(f"true: {words(row['truth'])}\n{answer}")
+    answer = f"true: {row['truth']}\npredicted: {row['predicted']}".replace("_", " ")
+    left.set_xlabel(f"{answer}\nprobability {probability:.2f}")
     faint = MAX_OPACITY * np.sqrt(np.clip(cam / cam.max(), 0, 1))
     middle.imshow(cam, cmap="inferno", vmin=0, vmax=cam.max(), alpha=faint)
     middle.set_title("where the network looked")
