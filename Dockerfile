@@ -16,7 +16,7 @@ COPY data_prep data_prep
 COPY tuning tuning
 RUN python -m pip install --no-deps --no-build-isolation .
 
-# Data, runs and exported models are written under /mri, by nobody special.
+# Data, runs and exported models are written under /mri, by a user without special rights.
 RUN useradd --create-home --uid 10001 mri && mkdir /mri && chown mri /mri
 USER 10001
 WORKDIR /mri

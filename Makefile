@@ -1,12 +1,12 @@
-# Two commands on a bare machine: `make train` and `make test`. Each sets up .venv from a lock file
-# with hashes, only when that lock has changed.
+# `make train` and `make test` need nothing but Python. Each installs a lock file (with hashes) into .venv, and
+# again only when that lock file has changed.
 PYTHON ?= python3
 BIN := .venv/bin
 TASK ?= cardiac_levels
 MODELS ?= saved_models
 MRI_SHARED ?= ../shared
 export MRI_SHARED
-# TensorFlow's start-up notices are for its developers; real errors still show.
+# Hides TensorFlow's start-up notices; errors are still shown.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: train test test-fast test-all lint lock clean demo-serve
@@ -27,7 +27,7 @@ test-fast: .venv/.test
 test-all: .venv/.test
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-# The phantom-trained model served, asked once for the level of an empty slice, and stopped.
+# Serves the model of `make train`, asks it once for the level of an empty slice, and stops the server.
 DEMO = http://127.0.0.1:18501/v1/models/cardiac_levels
 demo-serve: .venv/.test
 	test -d $(MODELS)/cardiac_levels || $(BIN)/python -m mri_tf.train --task cardiac_levels
@@ -49,13 +49,13 @@ lint: .venv/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-# The test lock holds everything of the runtime lock at the same versions.
+# The test lock file contains the runtime lock file, with the same versions.
 .venv/.test: .venv/bin/python requirements-test.lock setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@ .venv/.runtime
 
-# Needs uv (pip install uv); one lock a use, all for Python 3.11 to 3.13.
+# Needs uv (pip install uv). Writes one lock file per use, each for Python 3.11 to 3.13.
 LOCK = uv pip compile setup.cfg requirements-build.in --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --quiet
 lock:

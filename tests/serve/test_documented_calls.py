@@ -36,7 +36,7 @@ def served(saved, tmp_path_factory):
 
 def _block(server, holds: str) -> str:
     """README's block of code that holds a word, with this server's ports."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
     section = text[text.index("\n## Serving") :]
     blocks = re.findall(r"```(?:python)?\n(.*?)```", section, re.DOTALL)
     (code,) = [one for one in blocks if holds in one]
