@@ -1,5 +1,6 @@
 """Writes the synthetic raw data of a task, in the layout that the task names."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def write_fake_raw(
             "This task has no phantom.", task_file.name, "Give your own data with --raw DIR."
         )
     write = getattr(kinds, kind, None)
-    if write is None:
+    if not inspect.isfunction(write):
         raise InputError(
             "This task names a phantom that does not exist.", kind,
             "Set phantom in the task file to the name of a function of data_prep/phantom/kinds.py.",

@@ -315,3 +315,10 @@ def test_a_killed_worker_comes_back_under_its_name_and_finishes_its_trial(scratc
     assert process.returncode == 0, output
     rows = _rows(out)
     assert len(rows) == 4 and {row["status"] for row in rows} == {"completed"}
+
+
+def test_the_code_that_a_score_depends_on_is_part_of_its_fingerprint():
+    from tuning.code_version import ROOMS, ROOT
+
+    for room in ROOMS:
+        assert any((ROOT / room).glob("*.py")), f"mri_tf/{room} was moved or removed"
