@@ -1,6 +1,10 @@
 """Volumes that several tests share: asymmetric, anisotropic, oblique; each voxel knows its place."""
 
+from pathlib import Path
+
+import nibabel
 import numpy as np
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from data_prep.volume import Volume
 
@@ -48,3 +52,16 @@ def noise(affine=OBLIQUE, shape=SHAPE, seed=0) -> Volume:
 
 def labels(affine=OBLIQUE, shape=SHAPE, seed=0) -> Volume:
     return Volume(np.random.default_rng(seed).choice([0, 1, 4, 250], shape).astype(np.uint8), affine)
+
+
+def save_nifti(path, array, affine, order="RAS", form="sform") -> Path:
+    """The same patient with the file's axes in another order, placed by its sform or by its qform."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nibabel.Nifti1Image(array, affine)
+    image = image.as_reoriented(ornt_transform(io_orientation(affine), axcodes2ornt(order)))
+    assert "".join(nibabel.aff2axcodes(image.affine)) == order
+    if form == "qform":
+        image.set_qform(image.affine, code=1)
+        image.set_sform(None, code=0)
+    nibabel.save(image, path)
+    return path

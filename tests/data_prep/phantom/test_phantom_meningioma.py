@@ -1,12 +1,12 @@
 """Synthetic meningiomas: 26 scanners, recipe B's spacings and shares, one faint signal."""
 
-import csv
 import dataclasses
 from collections import Counter
 
 import nibabel
 import numpy as np
 import pytest
+from phantom_files import rows_of
 from sklearn.metrics import roc_auc_score
 
 from data_prep.io.nifti import read_nifti
@@ -33,11 +33,6 @@ def folders(tmp_path_factory):
         (home / name).mkdir()
         phantom.write_meningioma_phantom(home / name, 8, 3, signal)
     return home
-
-
-def _grades(folder):
-    with (folder / "manifest.csv").open(encoding="utf-8") as file:
-        return [row["grade"] for row in csv.DictReader(file)]
 
 
 def test_grades_are_recipe_bs_126_to_48_whatever_the_seed_and_mixed_in_any_four():
@@ -107,7 +102,9 @@ def test_without_signal_images_and_counts_of_grades_stay_the_same(folders):
             )
             np.testing.assert_array_equal(one.array, other.array)
             np.testing.assert_array_equal(one.affine, other.affine)
-    with_signal, without = _grades(folders / "signal"), _grades(folders / "none")
+    with_signal, without = (
+        [row["grade"] for row in rows_of(folders / kind / "manifest.csv")] for kind in ("signal", "none")
+    )
     assert with_signal != without and sorted(with_signal) == sorted(without)
 
 
@@ -149,12 +146,3 @@ def test_a_patient_depends_on_the_seed_and_its_number_alone(folders, tmp_path):
         )
         np.testing.assert_array_equal(one, other)
     assert scanner_of(2, 3) != scanner_of(2, 4) or scanner_of(1, 3) != scanner_of(1, 4)
-
-
-def test_an_interrupted_phantom_keeps_its_whole_patients(tmp_path):
-    phantom.write_meningioma_phantom(tmp_path, 2, 1)
-    kept = tmp_path / "M001" / "t1ce.nii.gz"
-    before = kept.stat().st_mtime_ns
-    (tmp_path / "M002" / "mask.nii.gz").unlink()
-    phantom.write_meningioma_phantom(tmp_path, 2, 1)
-    assert kept.stat().st_mtime_ns == before and (tmp_path / "M002" / "mask.nii.gz").exists()

@@ -1,12 +1,13 @@
 """The synthetic thorax: plausible, ordered, left-right correct, reproducible."""
 
-import csv
 from collections import Counter
 from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
+from phantom_files import rows_of, written_phantom
+from raw_folders import files_of
 
 from data_prep.phantom.shapes import Column, Ellipsoid, Tube, make_grid
 from data_prep.phantom.thorax.dataset import (
@@ -150,28 +151,16 @@ def test_shapes_cover_their_geometric_volume_whatever_the_rotation():
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("thorax")
-    calls = []
-    write_thorax_phantom(folder, 2, 3, seed=5, progress=lambda *call: calls.append(call))
-    return folder, calls
-
-
-def _rows(folder):
-    with (folder / "levels.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _bytes(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return written_phantom(tmp_path_factory, write_thorax_phantom, 2, 3)
 
 
 def test_the_raw_folder_holds_what_the_layout_says(written):
     folder, calls = written
     seg, lev = ["seg-001", "seg-002"], ["lev-001", "lev-002", "lev-003"]
     names = {f"volumes/{n}.nii.gz" for n in seg + lev} | {f"labels/{n}.nii.gz" for n in seg}
-    assert {str(path) for path in _bytes(folder)} == names | {"levels.csv"}
+    assert set(files_of(folder)) == names | {"levels.csv"}
     assert calls == [(k, 5) for k in range(1, 6)]
-    rows = _rows(folder)
+    rows = rows_of(folder / "levels.csv")
     assert {row["patient_id"] for row in rows} == set(lev)
     counts = Counter((row["patient_id"], row["level"]) for row in rows)
     assert set(counts) == {(n, level) for n in lev for level in LEVELS}
@@ -205,30 +194,11 @@ def test_each_labelled_height_is_a_slice_centre_of_its_volume(written):
     levels = render(patient).level_of_slice
     image = nib.as_closest_canonical(nib.load(folder / "volumes/lev-001.nii.gz"))
     heights = image.affine[2, 3] + image.affine[2, 2] * np.arange(image.shape[2])
-    for row in _rows(folder):
+    for row in rows_of(folder / "levels.csv"):
         if row["patient_id"] == "lev-001":
             k = int(np.argmin(np.abs(heights - float(row["z_mm"]))))
             assert abs(heights[k] - float(row["z_mm"])) < 0.01
             assert levels[k] == row["level"]
-
-
-@pytest.mark.slow
-def test_interrupted_writing_continues_and_gives_the_same_files(written, tmp_path):
-    class Interrupted(Exception):
-        pass
-
-    def stop(done, total):
-        if done == 3:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        write_thorax_phantom(tmp_path, 2, 3, seed=5, progress=stop)
-    assert not (tmp_path / "levels.csv").exists()
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nii.gz")}
-    write_thorax_phantom(tmp_path, 2, 3, seed=5)
-    assert len(before) == 5
-    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
-    assert _bytes(tmp_path) == _bytes(written[0])
 
 
 def test_without_signal_levels_are_permuted_but_keep_their_counts(written, tmp_path):
@@ -236,7 +206,7 @@ def test_without_signal_levels_are_permuted_but_keep_their_counts(written, tmp_p
     for path in (written[0] / "volumes").glob("lev-*"):  # the images are the same
         (tmp_path / "volumes" / path.name).write_bytes(path.read_bytes())
     write_thorax_phantom(tmp_path, 0, 3, seed=5, signal=False)
-    true, mixed = _rows(written[0]), _rows(tmp_path)
+    true, mixed = (rows_of(folder / "levels.csv") for folder in (written[0], tmp_path))
     assert [(r["patient_id"], r["z_mm"]) for r in true] == [
         (r["patient_id"], r["z_mm"]) for r in mixed
     ]

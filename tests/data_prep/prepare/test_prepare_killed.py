@@ -12,27 +12,19 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from raw_folders import files_of, write_raw_folder, write_task
 
 from data_prep import write
 from data_prep.prepare import prepare as preparing
 from data_prep.prepare.shards import JOURNAL, ShardWriter
 from mri_tf.core.command_line import run_command
 
-SIZE = 16
 CASES = 6
 DAMAGED = 4  # cannot be read, so that a run is also continued after a skipped case
 SHARD_BYTES = 900  # two records a shard
 KILLS = 20
 
-TASK = """
-from mri_tf.task import Task
-TASK = Task(
-    name="mine", channels=("g",), image_shape=(16, 16), class_names=("left", "right"), model="vgg"
-)
-"""
 # What changes a file, called from the modules that write a set and from what they call.
 CHANGES = {
     "open", "write", "flush", "close", "truncate", "fsync", "mkdir", "rmdir", "unlink", "rename",
@@ -43,22 +35,9 @@ CALLERS = ("shards.py", "prepare.py", "provenance.py", "csv.py", "tf_record.py")
 
 def _write_input(folder: Path, cases: int) -> tuple[Path, Path]:
     """A task file and a raw folder of noise; returns both paths."""
-    raw = folder / "raw"
-    raw.mkdir(parents=True)
-    rows = []
-    for number in range(cases):
-        pixels = np.random.default_rng(number).integers(0, 256, (SIZE, SIZE), np.uint8)
-        Image.fromarray(pixels).save(raw / f"{number}.png")
-        rows.append(f"{number}.png,p{number // 2},{('left', 'right')[number % 2]}\n")
-    damaged = raw / f"{DAMAGED}.png"
-    damaged.write_bytes(damaged.read_bytes()[:90])
-    (raw / "manifest.csv").write_text("image,patient_id,label\n" + "".join(rows))
-    (folder / "mine.py").write_text(TASK, encoding="utf-8")
-    return folder / "mine.py", raw
-
-
-def _set_bytes(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in out.iterdir()}
+    rows = [f"{number}.png,p{number // 2},{('left', 'right')[number % 2]}\n" for number in range(cases)]
+    table = "image,patient_id,label\n" + "".join(rows)
+    return write_task(folder), write_raw_folder(folder / "raw", table, DAMAGED)
 
 
 def _lines_done(partial: Path) -> int:
@@ -132,7 +111,7 @@ def whole(forked, small_input, tmp_path_factory) -> tuple[dict[str, bytes], int]
     folder = tmp_path_factory.mktemp("whole")
     arguments = [*small_input, "--out", str(folder / "set")]
     assert forked(_prepare_until, 0, folder / "counted", arguments)[0] == 1
-    return _set_bytes(folder / "set"), int((folder / "counted").read_text())
+    return files_of(folder / "set"), int((folder / "counted").read_text())
 
 
 @pytest.mark.slow
@@ -151,7 +130,7 @@ def test_killed_twice_at_random_calls_the_rerun_gives_the_bytes_of_a_whole_run(
             before, lines = lines, _lines_done(out.with_name(out.name + ".partial"))
             assert out.exists() or lines >= before, "a killed rerun keeps what was finished"
         assert forked(_prepare_here, arguments)[0] == 1
-        assert _set_bytes(out) == expected, moment
+        assert files_of(out) == expected, moment
     assert kills >= 12
 
 
@@ -164,9 +143,9 @@ def test_killed_before_each_call_that_changes_a_file_the_rerun_gives_the_bytes_o
         out = tmp_path / f"killed-{moment}"
         arguments = [*small_input, "--out", str(out)]
         assert forked(_prepare_until, moment, tmp_path / "lived", arguments)[0] == -signal.SIGKILL
-        assert not out.exists() or _set_bytes(out).keys() - {JOURNAL} == expected.keys(), moment
+        assert not out.exists() or files_of(out).keys() - {JOURNAL} == expected.keys(), moment
         assert forked(_prepare_here, arguments)[0] == 1
-        assert _set_bytes(out) == expected, moment
+        assert files_of(out) == expected, moment
 
 
 def _prepare_within(said, most_bytes: int, arguments: list[str]) -> None:
@@ -189,7 +168,7 @@ def test_a_disk_that_fills_at_any_file_is_one_line_and_the_rerun_gives_the_bytes
         assert all(line.startswith("preparing mine: ") for line in shown), said
         assert [path.name for path in folder.iterdir()] == ["set.partial"]
         assert forked(_prepare_here, arguments)[0] == 1
-        assert _set_bytes(folder / "set") == whole[0]
+        assert files_of(folder / "set") == whole[0]
 
 
 # The command as a user starts it
@@ -222,4 +201,4 @@ def test_the_command_and_its_workers_killed_20_times_the_set_has_the_bytes_of_a_
     assert kills >= 12
     for name in ("killed", "whole"):
         assert subprocess.run([*command, "--out", str(tmp_path / name)]).returncode == 1
-    assert _set_bytes(tmp_path / "killed") == _set_bytes(tmp_path / "whole")
+    assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")

@@ -3,38 +3,23 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from raw_folders import write_raw_folder, write_task
 
 from mri_tf.store.prepared import Prepared
 
-# Records of 64 x 64 float32: 16 KiB, so that 9,000 kept by mistake would be 141 MiB.
-TASK = """
-from mri_tf.task import Task
-TASK = Task(
-    name="mine", channels=("g",), image_shape=(64, 64), class_names=("left", "right"), model="vgg",
-    prep=dict(dtype="float32"),
-)
-"""
+# Records of 16 KiB, so that 9,000 kept by mistake would be 141 MiB.
+FLOATS = 'image_shape=(64, 64), prep=dict(dtype="float32")'
 # What stays in memory a record: its case, its row of the index (11 columns), the state of its
 # file, its row of the sidecar, and at the end the manifest's text: 2.6 KiB measured.
 INDEX_BYTES = 4 * 2**10
 
 
-def _write_raw(raw: Path, images: int) -> Path:
-    """Tiny images, each of another patient and all different."""
-    raw.mkdir(parents=True)
-    draw = np.random.default_rng(0)
-    rows = []
-    for number in range(images):
-        name = f"{number:05d}.png"
-        Image.fromarray(draw.integers(0, 256, (16, 16), np.uint8)).save(raw / name)
-        rows.append(f"{name},patient-{number:05d},{('left', 'right')[number % 2]}\n")
-    (raw / "manifest.csv").write_text("image,patient_id,label\n" + "".join(rows))
-    return raw
+def _table(images: int) -> str:
+    """Images, each of another patient."""
+    rows = (f"{n:05d}.png,patient-{n:05d},{('left', 'right')[n % 2]}\n" for n in range(images))
+    return "image,patient_id,label\n" + "".join(rows)
 
 
 def _peak_bytes(command: list[str]) -> int:
@@ -48,11 +33,11 @@ def _peak_bytes(command: list[str]) -> int:
 
 @pytest.mark.slow
 def test_ten_thousand_images_take_the_memory_of_a_thousand_and_their_index(tmp_path):
-    (tmp_path / "mine.py").write_text(TASK, encoding="utf-8")
-    peaks = {}
+    task, peaks = write_task(tmp_path, FLOATS), {}
     for images in (1_000, 10_000):
-        raw, out = _write_raw(tmp_path / f"raw{images}", images), tmp_path / f"set{images}"
-        where = ["--task", str(tmp_path / "mine.py"), "--raw", str(raw), "--out", str(out)]
+        raw, out = tmp_path / f"raw{images}", tmp_path / f"set{images}"
+        write_raw_folder(raw, _table(images))
+        where = ["--task", str(task), "--raw", str(raw), "--out", str(out)]
         peaks[images] = _peak_bytes([sys.executable, "-m", "data_prep.write", *where])
         assert len(Prepared.open(out)) == images
     print({images: f"{peak / 2**20:.0f} MiB" for images, peak in peaks.items()})

@@ -7,13 +7,12 @@ import nibabel
 import numpy as np
 import pytest
 import tensorflow as tf
-from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from raw_folders import prepare_command
 from scipy import ndimage
+from volumes import affine_of, save_nifti
 
-from data_prep import write
 from data_prep.ops.axial import nearest_slice, tilt_degrees
 from data_prep.volume import Volume
-from mri_tf.core.command_line import run_command
 from mri_tf.store.prepared import Prepared
 from mri_tf.task.files import find_task_file, load_task
 
@@ -23,26 +22,11 @@ ORIGIN_MM = (-31.0, 12.5, -143.0)
 LEVELS = load_task(find_task_file("cardiac_levels")).class_names  # nine, one a slice
 
 
-def _turn(*degrees: float) -> np.ndarray:
-    """Rotation about x, then y, then z."""
-    matrix = np.eye(3)
-    for axis, angle in enumerate(np.radians(degrees)):
-        one, two = [other for other in range(3) if other != axis]
-        step = np.eye(3)
-        step[[one, two], [one, two]] = np.cos(angle)
-        step[one, two], step[two, one] = -np.sin(angle), np.sin(angle)
-        matrix = step @ matrix
-    return matrix
+def _turned(*degrees: float) -> np.ndarray:
+    return affine_of(degrees, SPACING_MM, ORIGIN_MM)
 
 
-def _affine(directions: np.ndarray) -> np.ndarray:
-    affine = np.eye(4)
-    affine[:3, :3] = directions * SPACING_MM
-    affine[:3, 3] = ORIGIN_MM
-    return affine
-
-
-OBLIQUE = _affine(_turn(20, 20, 0))
+OBLIQUE = _turned(20, 20, 0)
 
 
 def _centre_heights_mm(affine: np.ndarray) -> list[float]:
@@ -57,23 +41,11 @@ def _noise() -> tuple[np.ndarray, np.ndarray]:
     return image, draw.integers(0, 17, SHAPE).astype(np.uint8)
 
 
-def _save(path: Path, array: np.ndarray, affine: np.ndarray, order: str, form: str) -> None:
-    """The same patient with the file's axes in another order, placed by one of the two forms."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = nibabel.Nifti1Image(array, affine)
-    image = image.as_reoriented(ornt_transform(io_orientation(affine), axcodes2ornt(order)))
-    assert "".join(nibabel.aff2axcodes(image.affine)) == order
-    if form == "qform":
-        image.set_qform(image.affine, code=1)
-        image.set_sform(None, code=0)
-    nibabel.save(image, path)
-
-
 def _write_raw(raw: Path, affine: np.ndarray, orders: tuple[str, str], form: str = "sform") -> None:
     """A volume and its label map, each in an order of its own, and every slice's level."""
     image, labels = _noise()
-    _save(raw / "volumes/p.nii.gz", image, affine, orders[0], form)
-    _save(raw / "labels/p.nii.gz", labels, affine, orders[1], form)
+    save_nifti(raw / "volumes/p.nii.gz", image, affine, orders[0], form)
+    save_nifti(raw / "labels/p.nii.gz", labels, affine, orders[1], form)
     rows = zip(_centre_heights_mm(affine), LEVELS, strict=True)
     (raw / "levels.csv").write_text(
         "patient_id,z_mm,level\n" + "".join(f"p,{height},{level}\n" for height, level in rows)
@@ -82,8 +54,7 @@ def _write_raw(raw: Path, affine: np.ndarray, orders: tuple[str, str], form: str
 
 def _prepare(raw: Path, task: str) -> Prepared:
     out = raw.with_name(f"{raw.name}-{task}")
-    arguments = ["--task", task, "--raw", str(raw), "--out", str(out)]
-    assert run_command(write.main, arguments) == 0
+    assert prepare_command(task, raw, out) == 0
     return Prepared.open(out)
 
 
@@ -181,8 +152,8 @@ def test_every_pixel_is_what_the_stored_file_holds_where_the_records_affine_says
     prepared, tmp_path, order
 ):
     image, labels = _noise()
-    _save(tmp_path / "v.nii.gz", image, OBLIQUE, order, "sform")
-    _save(tmp_path / "l.nii.gz", labels, OBLIQUE, order, "sform")
+    save_nifti(tmp_path / "v.nii.gz", image, OBLIQUE, order)
+    save_nifti(tmp_path / "l.nii.gz", labels, OBLIQUE, order)
     volume, label_map = nibabel.load(tmp_path / "v.nii.gz"), nibabel.load(tmp_path / "l.nii.gz")
     for record in prepared("cardiac_structures", ("PIR", "LPS")):
         expected = _values_at(volume, record["affine"], 1, fill=-1024)
@@ -197,8 +168,8 @@ def test_a_landmark_is_found_at_its_millimetres(tmp_path):
     voxels = [(3 + 2 * z, 18 - z, z) for z in range(SHAPE[2])]
     for voxel in voxels:
         image[voxel], labels[voxel] = 976, 1
-    _save(tmp_path / "raw/volumes/p.nii.gz", image, OBLIQUE, "LPS", "sform")
-    _save(tmp_path / "raw/labels/p.nii.gz", labels, OBLIQUE, "PIR", "sform")
+    save_nifti(tmp_path / "raw/volumes/p.nii.gz", image, OBLIQUE, "LPS")
+    save_nifti(tmp_path / "raw/labels/p.nii.gz", labels, OBLIQUE, "PIR")
     records = _records(_prepare(tmp_path / "raw", "cardiac_structures"))
     rows, columns = np.indices((128, 128))
     for record, voxel in zip(records, reversed(voxels), strict=True):
@@ -210,7 +181,7 @@ def test_a_landmark_is_found_at_its_millimetres(tmp_path):
 
 @pytest.mark.parametrize("degrees", [(0, 0, 0), (20, 20, 0), (-30, 0, 0), (10, -25, 15), (0, 38, 0)])
 def test_a_height_finds_the_slice_whose_centre_is_nearest_however_the_volume_is_tilted(degrees):
-    volume = Volume(np.zeros(SHAPE, np.int16), _affine(_turn(*degrees)))
+    volume = Volume(np.zeros(SHAPE, np.int16), _turned(*degrees))
     centres = np.array(_centre_heights_mm(volume.affine))
     half = abs(centres[1] - centres[0]) / 2
     for height in np.random.default_rng(0).uniform(centres[0] - 3, centres[-1] + 3, 200):
@@ -224,17 +195,16 @@ def test_a_height_finds_the_slice_whose_centre_is_nearest_however_the_volume_is_
 
 def _gantry_tilt(degrees: float) -> np.ndarray:
     """Slices tilted about the patient's x axis, stacked along the table: a shear, no rotation."""
-    directions = np.eye(3)
-    directions[:, 1] = [0, np.cos(np.radians(degrees)), np.sin(np.radians(degrees))]
-    return directions
+    affine = _turned(0, 0, 0)
+    affine[:, 1] = _turned(degrees, 0, 0)[:, 1]
+    return affine
 
 
 @pytest.mark.parametrize(
-    ("directions", "tilt"),
-    [(_turn(0, 0, 0), 0), (_turn(30, 0, 0), 30), (_turn(0, 0, -39), 39), (_gantry_tilt(30), 30)],
+    ("affine", "tilt"),
+    [(_turned(0, 0, 0), 0), (_turned(30, 0, 0), 30), (_turned(0, 0, -39), 39), (_gantry_tilt(30), 30)],
 )
-def test_a_tilt_is_the_angle_of_the_farthest_axis_and_is_taken(tmp_path, directions, tilt):
-    affine = _affine(directions)
+def test_a_tilt_is_the_angle_of_the_farthest_axis_and_is_taken(tmp_path, affine, tilt):
     assert tilt_degrees(Volume(np.zeros(SHAPE), affine)) == pytest.approx(tilt, abs=1e-4)
     _write_raw(tmp_path / "raw", affine, ("RAS", "RAS"))
     records = _records(_prepare(tmp_path / "raw", "cardiac_levels"))
@@ -245,19 +215,17 @@ def test_a_tilt_is_the_angle_of_the_farthest_axis_and_is_taken(tmp_path, directi
         np.testing.assert_allclose(record["image"], expected, atol=1)
 
 
-@pytest.mark.parametrize("directions", [_turn(41, 0, 0), _turn(0, 30, 33), _gantry_tilt(42)])
+@pytest.mark.parametrize("tilted", [_turned(41, 0, 0), _turned(0, 30, 33), _gantry_tilt(42)])
 @pytest.mark.parametrize("task", ["cardiac_levels", "cardiac_structures"])
-def test_a_volume_tilted_beyond_40_degrees_is_skipped_with_its_angle(tmp_path, capsys, task, directions):
+def test_a_volume_tilted_beyond_40_degrees_is_skipped_with_its_angle(tmp_path, capsys, task, tilted):
     _write_raw(tmp_path / "raw", OBLIQUE, ("RAS", "RAS"))
     image, labels = _noise()
-    tilted = _affine(directions)
-    _save(tmp_path / "raw/volumes/q.nii.gz", image, tilted, "RAS", "sform")
-    _save(tmp_path / "raw/labels/q.nii.gz", labels, tilted, "RAS", "sform")
+    save_nifti(tmp_path / "raw/volumes/q.nii.gz", image, tilted, "RAS")
+    save_nifti(tmp_path / "raw/labels/q.nii.gz", labels, tilted, "RAS")
     with (tmp_path / "raw/levels.csv").open("a") as table:
         table.write(f"q,{_centre_heights_mm(tilted)[4]},aortic_arch\n")
     out = tmp_path / "set"
-    arguments = ["--task", task, "--raw", str(tmp_path / "raw"), "--out", str(out)]
-    assert run_command(write.main, arguments) == 1
+    assert prepare_command(task, tmp_path / "raw", out) == 1
     tilt = tilt_degrees(Volume(image, tilted))
     assert tilt > 40
     reason = f"the image's axes are tilted {tilt:.1f} degrees from the scanner's"
@@ -268,6 +236,6 @@ def test_a_volume_tilted_beyond_40_degrees_is_skipped_with_its_angle(tmp_path, c
 def test_within_the_limit_no_two_axes_claim_the_same_direction():
     # Where an axis lies within 45 degrees of one of the scanner's, it lies beyond 45 of the others.
     for degrees in itertools.product((-35, -20, 0, 20, 35), repeat=3):
-        affine = _affine(_turn(*degrees))
+        affine = _turned(*degrees)
         if tilt_degrees(Volume(np.zeros(SHAPE), affine)) <= 40:
             assert nibabel.aff2axcodes(affine) == ("R", "A", "S")
