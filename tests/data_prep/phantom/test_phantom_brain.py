@@ -217,9 +217,7 @@ def test_headers_say_how_the_scanner_stored_the_volume(written):
 def test_what_is_read_is_what_was_rendered_with_its_labels_on_the_same_grid(written):
     folder, _ = written
     scan = brain.render(_draw(None, [5, 0, 1], True))
-    volume, labels = (
-        read_nifti(folder / name / "seg-002.nii.gz") for name in ("volumes", "labels")
-    )
+    volume, labels = (read_nifti(folder / name / "seg-002.nii.gz") for name in ("volumes", "labels"))
     assert np.array_equal(volume.array, scan.image) and np.array_equal(labels.array, scan.labels)
     assert np.allclose(volume.affine, scan.affine, atol=1e-3)
     assert np.array_equal(volume.affine, labels.affine)

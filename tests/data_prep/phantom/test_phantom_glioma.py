@@ -19,9 +19,7 @@ def cases():
     """(grade, images, labels) of sixty cases, half of each grade."""
     grades = ("LGG", "HGG") * 30
     drawn = [glioma.draw_case(g, np.random.default_rng([90, k])) for k, g in enumerate(grades)]
-    return [
-        (grade, *glioma.render_case(case, SMALL)) for grade, case in zip(grades, drawn, strict=True)
-    ]
+    return [(grade, *glioma.render_case(case, SMALL)) for grade, case in zip(grades, drawn, strict=True)]
 
 
 def test_four_sequences_share_one_brain_and_the_tumour_lies_in_it(cases):

@@ -207,9 +207,7 @@ def test_without_signal_levels_are_permuted_but_keep_their_counts(written, tmp_p
         (tmp_path / "volumes" / path.name).write_bytes(path.read_bytes())
     write_thorax_phantom(tmp_path, 0, 3, seed=5, signal=False)
     true, mixed = (rows_of(folder / "levels.csv") for folder in (written[0], tmp_path))
-    assert [(r["patient_id"], r["z_mm"]) for r in true] == [
-        (r["patient_id"], r["z_mm"]) for r in mixed
-    ]
+    assert [(r["patient_id"], r["z_mm"]) for r in true] == [(r["patient_id"], r["z_mm"]) for r in mixed]
     assert Counter(r["level"] for r in true) == Counter(r["level"] for r in mixed)
     agreement = np.mean([a["level"] == b["level"] for a, b in zip(true, mixed, strict=True)])
     assert agreement < 0.4

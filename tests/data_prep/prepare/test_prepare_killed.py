@@ -13,16 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
-from raw_folders import files_of, write_raw_folder, write_task
+from raw_folders import CASES, DAMAGED, SHARD_BYTES, files_of, table_of, write_raw_folder, write_task
 
 from data_prep import write
 from data_prep.prepare import prepare as preparing
 from data_prep.prepare.shards import JOURNAL, ShardWriter
 from mri_tf.core.command_line import run_command
 
-CASES = 6
-DAMAGED = 4  # cannot be read, so that a run is also continued after a skipped case
-SHARD_BYTES = 900  # two records a shard
 KILLS = 20
 
 # What changes a file, called from the modules that write a set and from what they call.
@@ -35,9 +32,7 @@ CALLERS = ("shards.py", "prepare.py", "provenance.py", "csv.py", "tf_record.py")
 
 def _write_input(folder: Path, cases: int) -> tuple[Path, Path]:
     """A task file and a raw folder of noise; returns both paths."""
-    rows = [f"{number}.png,p{number // 2},{('left', 'right')[number % 2]}\n" for number in range(cases)]
-    table = "image,patient_id,label\n" + "".join(rows)
-    return write_task(folder), write_raw_folder(folder / "raw", table, DAMAGED)
+    return write_task(folder), write_raw_folder(folder / "raw", table_of(cases), DAMAGED)
 
 
 def _lines_done(partial: Path) -> int:

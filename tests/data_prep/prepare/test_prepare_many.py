@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from raw_folders import write_raw_folder, write_task
+from raw_folders import table_of, write_raw_folder, write_task
 
 from mri_tf.store.prepared import Prepared
 
@@ -14,12 +14,6 @@ FLOATS = 'image_shape=(64, 64), prep=dict(dtype="float32")'
 # What stays in memory a record: its case, its row of the index (11 columns), the state of its
 # file, its row of the sidecar, and at the end the manifest's text: 2.6 KiB measured.
 INDEX_BYTES = 4 * 2**10
-
-
-def _table(images: int) -> str:
-    """Images, each of another patient."""
-    rows = (f"{n:05d}.png,patient-{n:05d},{('left', 'right')[n % 2]}\n" for n in range(images))
-    return "image,patient_id,label\n" + "".join(rows)
 
 
 def _peak_bytes(command: list[str]) -> int:
@@ -36,7 +30,7 @@ def test_ten_thousand_images_take_the_memory_of_a_thousand_and_their_index(tmp_p
     task, peaks = write_task(tmp_path, FLOATS), {}
     for images in (1_000, 10_000):
         raw, out = tmp_path / f"raw{images}", tmp_path / f"set{images}"
-        write_raw_folder(raw, _table(images))
+        write_raw_folder(raw, table_of(images))
         where = ["--task", str(task), "--raw", str(raw), "--out", str(out)]
         peaks[images] = _peak_bytes([sys.executable, "-m", "data_prep.write", *where])
         assert len(Prepared.open(out)) == images
