@@ -1,9 +1,8 @@
 """Meningioma cases to records: native pixels about the tumour, any orientation, named reasons."""
 
-import nibabel
 import numpy as np
 import pytest
-from nibabel import orientations
+from volumes import save_nifti
 
 from data_prep.case import Unreadable
 from data_prep.layouts.volume_and_mask import list_cases, read_case
@@ -32,19 +31,11 @@ def _case(seed=0):
     return image, mask, affine
 
 
-def _save(path, array, affine, codes="RAS"):
-    image = nibabel.Nifti1Image(array, affine)
-    turn = orientations.ornt_transform(
-        orientations.io_orientation(affine), orientations.axcodes2ornt(codes)
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(image.as_reoriented(turn), path)
-
-
 def _write(raw, image, mask, affine, codes="RAS", mask_affine=None, table="patient_id,grade\np,II\n"):
-    _save(raw / "p" / "t1ce.nii.gz", image, affine, codes)
+    save_nifti(raw / "p" / "t1ce.nii.gz", image, affine, codes)
     if mask is not None:
-        _save(raw / "p" / "mask.nii.gz", mask, affine if mask_affine is None else mask_affine, codes)
+        mask_affine = affine if mask_affine is None else mask_affine
+        save_nifti(raw / "p" / "mask.nii.gz", mask, mask_affine, codes)
     (raw / "manifest.csv").write_text(table, encoding="utf-8")
     return raw
 

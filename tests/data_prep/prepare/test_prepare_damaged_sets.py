@@ -89,7 +89,7 @@ def test_a_set_of_another_task_or_of_other_prep_does_not_fit(prepared_folder, tm
     task, prepared = load_task(tmp_path / "mine.py"), Prepared.open(prepared_folder)
     prepared.check_fits(task)
     prepared.check_fits(with_values(task, {"epochs": 3}))
-    other = load_task(write_task(tmp_path, "other"))
+    other = load_task(write_task(tmp_path, name="other"))
     for changed in (other, with_values(task, {"prep": {"slope": 2.0}})):
         with pytest.raises(InputError, match="Received: .*out of task mine"):
             prepared.check_fits(changed)

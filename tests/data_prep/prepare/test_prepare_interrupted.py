@@ -109,20 +109,25 @@ def test_torn_at_any_byte_the_rerun_gives_the_bytes_of_a_whole_run(
         assert files_of(out) == files_of(whole)
 
 
-@pytest.mark.parametrize("place", [-1, -4, 8])
-def test_a_record_whose_own_checksums_are_torn_is_written_again(task_file, raw, whole, tmp_path, place):
-    partial = _interrupted(task_file, raw, tmp_path / "set", 2, before=True)
-    (shard,) = sorted(partial.glob("records-*"))
+def _flip_in_the_only_shard(shards: list[Path], place: int) -> None:
+    (shard,) = shards
     data = bytearray(shard.read_bytes())
     data[place] ^= 1
     shard.write_bytes(data)
-    prepare_in_shards(task_file, raw, tmp_path / "set")
-    assert files_of(tmp_path / "set") == files_of(whole)
 
 
-def test_a_shard_that_is_gone_is_written_again(task_file, raw, whole, tmp_path):
-    partial = _interrupted(task_file, raw, tmp_path / "set", 5, before=True)
-    sorted(partial.glob("records-*"))[0].unlink()
+@pytest.mark.parametrize(
+    ("case", "damage"),
+    [
+        *((2, functools.partial(_flip_in_the_only_shard, place=place)) for place in (-1, -4, 8)),
+        (5, lambda shards: shards[0].unlink()),
+    ],
+)
+def test_a_shard_that_is_gone_or_whose_own_checksums_are_torn_is_written_again(
+    task_file, raw, whole, tmp_path, case, damage
+):
+    partial = _interrupted(task_file, raw, tmp_path / "set", case, before=True)
+    damage(sorted(partial.glob("records-*")))
     prepare_in_shards(task_file, raw, tmp_path / "set")
     assert files_of(tmp_path / "set") == files_of(whole)
 

@@ -1,6 +1,7 @@
 """Preparation killed by SIGKILL, or out of disk, at any moment: the rerun's set has the same bytes."""
 
 import contextlib
+import errno
 import functools
 import multiprocessing
 import os
@@ -11,14 +12,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from raw_folders import CASES, DAMAGED, SHARD_BYTES, files_of, table_of, write_raw_folder, write_task
 
 from data_prep import write
 from data_prep.prepare import prepare as preparing
+from data_prep.prepare import shards
 from data_prep.prepare.shards import JOURNAL, ShardWriter
 from mri_tf.core.command_line import run_command
+from mri_tf.store.prepared import MANIFEST
 
 KILLS = 20
 
@@ -164,6 +168,83 @@ def test_a_disk_that_fills_at_any_file_is_one_line_and_the_rerun_gives_the_bytes
         assert [path.name for path in folder.iterdir()] == ["set.partial"]
         assert forked(_prepare_here, arguments)[0] == 1
         assert files_of(folder / "set") == whole[0]
+
+
+# A full disk, as far as single calls meet it
+
+
+def _fill(patch: pytest.MonkeyPatch, room: int) -> None:
+    """Lets files named records-* take `room` bytes, then half of what is written and an error."""
+    original, written = Path.open, [0]
+
+    def opened(path, *arguments, **named):
+        file = original(path, *arguments, **named)
+
+        def write(data):
+            written[0] += len(data)
+            if written[0] <= room:
+                return file.write(data)
+            file.write(data[: len(data) // 2])
+            file.flush()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        if not path.name.startswith("records-"):
+            return file
+        wrapped = MagicMock(wraps=file, write=write)
+        wrapped.__enter__.return_value = wrapped
+        wrapped.__exit__.side_effect = lambda *_: file.close()
+        return wrapped
+
+    patch.setattr(Path, "open", opened)
+
+
+@pytest.fixture
+def assert_survived(small_raw, tmp_path, one_line, said):
+    """The command, while `fill` has filled the disk, fails in one line; its rerun gives equal bytes."""
+
+    def run(fill) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            fill(patch)
+            assert one_line(3).startswith("error: The disk is full")
+        assert not (tmp_path / "out").exists()
+        assert said()[0] == 0
+        after = files_of(tmp_path / "out")
+        (tmp_path / "out").rename(tmp_path / "rerun")
+        assert said()[0] == 0
+        assert after == files_of(tmp_path / "out")
+
+    return run
+
+
+@pytest.mark.parametrize("room", [0, 600])
+def test_a_full_disk_is_one_line_and_the_rerun_gives_equal_bytes(assert_survived, room):
+    assert_survived(lambda patch: _fill(patch, room))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_that_tensorflows_writer_meets_first_is_told_the_same(assert_survived):
+    framed = shards._framed
+
+    def framed_on_a_full_disk(data, folder):
+        (folder / "frame.tmp").symlink_to("/dev/full")
+        try:
+            return framed(data, folder)
+        finally:
+            (folder / "frame.tmp").unlink(missing_ok=True)
+
+    assert_survived(lambda patch: patch.setattr(shards, "_framed", framed_on_a_full_disk))
+
+
+def test_a_full_disk_at_the_manifest_is_one_line_and_the_rerun_gives_equal_bytes(assert_survived):
+    write_text = Path.write_text
+
+    def written(path, text, **named):
+        if path.name == MANIFEST:
+            write_text(path, text[: len(text) // 2], **named)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_text(path, text, **named)
+
+    assert_survived(lambda patch: patch.setattr(Path, "write_text", written))
 
 
 # The command as a user starts it
