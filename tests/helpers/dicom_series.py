@@ -10,6 +10,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pydicom.valuerep import DSfloat
 
+from data_prep.io.dicom.series import read_dicom
+from data_prep.volume import Volume, in_ras
+
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 AFFINE = np.array([[-0.8, 0, 0, 40], [0, -1.25, 0, 55], [0, 0, 3, -20], [0, 0, 0, 1.0]])
 
@@ -53,6 +56,30 @@ def write(folder: Path, datasets: list[FileDataset], names: list[str] | None = N
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         dcmwrite(folder / name, data, enforce_file_format=True)
     return [folder / name for name in names]
+
+
+def only_volume(folder: Path, datasets: list[FileDataset] | None = None) -> Volume:
+    """The one volume of a folder, written before if given, in which nothing is refused."""
+    write(folder, datasets or [])
+    found = read_dicom(folder)
+    assert not found.refused and len(found) == len(found.series) == 1
+    return found[0]
+
+
+def reason_of(folder: Path, datasets: list[FileDataset] | None = None) -> str:
+    """Why nothing of a folder, written before if given, can be used; the reason names all its files."""
+    write(folder, datasets or [])
+    found = read_dicom(folder)
+    assert not found and len(found.refused) == 1
+    reason, files = found.refused[0]
+    assert sorted(files) == sorted(path for path in folder.rglob("*") if path.is_file())
+    return reason
+
+
+def assert_same(volume: Volume, array: np.ndarray, affine: np.ndarray = AFFINE) -> None:
+    expected = in_ras(array, affine)
+    np.testing.assert_array_equal(volume.array, expected.array)
+    np.testing.assert_allclose(volume.affine, expected.affine, atol=1e-3)
 
 
 def each(datasets: list[FileDataset], change: Callable[[FileDataset, int], None]) -> list[FileDataset]:

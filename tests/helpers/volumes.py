@@ -65,3 +65,10 @@ def save_nifti(path, array, affine, order="RAS", form="sform") -> Path:
         image.set_sform(None, code=0)
     nibabel.save(image, path)
     return path
+
+
+def assert_same_records(found, expected, image_atol=0, affine_atol=1e-4) -> None:
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.image, other.image, rtol=0, atol=image_atol)
+        np.testing.assert_array_equal(one.mask, other.mask)
+        np.testing.assert_allclose(one.affine, other.affine, atol=affine_atol)

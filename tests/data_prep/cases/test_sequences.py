@@ -160,14 +160,6 @@ def test_a_rule_that_cannot_be_used_is_one_line(rule, named):
 # A real case
 
 
-@pytest.fixture(scope="module")
-def brain(shared_data):
-    folder = shared_data / "dicom_brain"
-    if not folder.is_dir():
-        pytest.skip("dicom_brain is not among the shared data")
-    return folder
-
-
 DESCRIPTIONS = {"t1": "T1pre_reg", "t1ce": "T1post", "t2": "T2_reg", "flair": "FLAIR_reg"}
 
 
@@ -189,28 +181,28 @@ def _assert_four_found(folder) -> None:
     assert reason == "its description fits no sequence, and its header gives no TR or TE"
 
 
-def test_the_real_study_gives_four_sequences_and_leaves_the_crop_out(brain):
-    _assert_four_found(brain)
+def test_the_real_study_gives_four_sequences_and_leaves_the_crop_out(dicom_brain):
+    _assert_four_found(dicom_brain)
 
 
-def test_the_real_study_is_the_same_in_shuffled_folders_and_one_flat_folder(brain, tmp_path):
-    files = sorted(path for path in brain.rglob("*") if path.is_file())
+def test_the_real_study_is_the_same_in_shuffled_folders_and_one_flat_folder(dicom_brain, tmp_path):
+    files = sorted(path for path in dicom_brain.rglob("*") if path.is_file())
     order = np.random.default_rng(0).permutation(len(files))
     for place, number in enumerate(order):
         shutil.copy(files[number], tmp_path / f"IM{place:03d}")
     _assert_four_found(tmp_path)
 
 
-def test_no_description_and_still_four_sequences(brain):
-    blank = [dataclasses.replace(item, description="") for item in find_series(brain).series]
+def test_no_description_and_still_four_sequences(dicom_brain):
+    blank = [dataclasses.replace(item, description="") for item in find_series(dicom_brain).series]
     choice = choose_sequences(blank, RULES)
-    named = find_series(brain).series
+    named = find_series(dicom_brain).series
     assert {name: named[number].description for name, number in choice.chosen.items()} == DESCRIPTIONS
 
 
-def test_simpleitk_finds_the_real_series_at_the_same_place(brain):
+def test_simpleitk_finds_the_real_series_at_the_same_place(dicom_brain):
     sitk = pytest.importorskip("SimpleITK")
-    found = find_series(brain)
+    found = find_series(dicom_brain)
     item = next(item for item in found.series if item.description == "T2_reg")
     reader = sitk.ImageSeriesReader()
     folder = str(item.files[0].parent)
@@ -224,8 +216,8 @@ def test_simpleitk_finds_the_real_series_at_the_same_place(brain):
         np.testing.assert_allclose((volume.affine @ [x, y, z, 1])[:3], place, atol=2e-2)
 
 
-def test_the_name_and_id_of_the_real_patient_appear_nowhere(brain):
-    folder = read_dicom(brain)
+def test_the_name_and_id_of_the_real_patient_appear_nowhere(dicom_brain):
+    folder = read_dicom(dicom_brain)
     text = " ".join([repr(folder), *(repr(v.facts) for v in folder), *(repr(s) for s in folder.series)])
     ids = folder.patient_ids
     assert ids and "albus" not in text.lower() and "dumbledore" not in text.lower()

@@ -8,41 +8,27 @@ import shutil
 import nibabel
 import numpy as np
 import pytest
-from dicom_series import AFFINE, decimals, each, multi_frame, noise, series, write
+from dicom_series import (
+    AFFINE,
+    assert_same,
+    decimals,
+    each,
+    multi_frame,
+    noise,
+    only_volume,
+    reason_of,
+    series,
+    write,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom.sequence import Sequence
-from pydicom.uid import generate_uid
 from scipy.spatial.transform import Rotation
 
+import data_prep.io
 from data_prep.case import Unreadable
 from data_prep.io.dicom.header import NOT_DICOM
 from data_prep.io.dicom.series import COPY, NO_SERIES, find_series, read_dicom
 from data_prep.io.nifti import read_nifti
-from data_prep.volume import in_ras
-
-
-def _only(folder):
-    """The one volume of a folder in which nothing is refused."""
-    found = read_dicom(folder)
-    assert not found.refused and len(found) == len(found.series) == 1
-    return found[0]
-
-
-def _reason(folder) -> str:
-    """Why nothing of a folder can be used; the reason names all its files."""
-    found = read_dicom(folder)
-    assert not found and len(found.refused) == 1
-    reason, files = found.refused[0]
-    assert sorted(files) == sorted(path for path in folder.rglob("*") if path.is_file())
-    return reason
-
-
-def _assert_equal(found, array, affine=AFFINE, atol=1e-3):
-    expected = in_ras(array, affine)
-    np.testing.assert_array_equal(found.array, expected.array)
-    np.testing.assert_allclose(found.affine, expected.affine, atol=atol)
-
 
 # Place
 
@@ -54,9 +40,8 @@ def test_slices_are_ordered_by_where_they_lie_not_by_name_or_number(tmp_path):
     def renumber(data, number):
         data.InstanceNumber = int(numbers[number])
 
-    write(tmp_path, each(datasets, renumber))
-    volume = _only(tmp_path)
-    _assert_equal(volume, noise())
+    volume = only_volume(tmp_path, each(datasets, renumber))
+    assert_same(volume, noise())
     assert volume.array.dtype == np.uint16
     np.testing.assert_allclose(volume.spacing_mm, (0.8, 1.25, 3))
 
@@ -78,7 +63,7 @@ def test_a_volume_of_any_orientation_and_tilt_is_the_same_from_dicom_and_nifti(
     affine[:3, 3] = np.random.default_rng(seed).uniform(-200, 200, 3)
     write(folder / "dicom", [multi_frame(array, affine)] if enhanced else series(array, affine))
     nibabel.Nifti1Image(array, affine).to_filename(folder / "a.nii")
-    found, expected = _only(folder / "dicom"), read_nifti(folder / "a.nii")
+    found, expected = only_volume(folder / "dicom"), read_nifti(folder / "a.nii")
     np.testing.assert_array_equal(found.array, expected.array)
     np.testing.assert_allclose(found.affine, expected.affine, atol=2e-3)
     assert found.shear_degrees == pytest.approx(np.degrees(np.arctan(abs(tilt))), abs=0.1)
@@ -87,9 +72,7 @@ def test_a_volume_of_any_orientation_and_tilt_is_the_same_from_dicom_and_nifti(
 @pytest.mark.parametrize("order", ["LPS", "RAS", "PIR", "SAL", "AIL"])
 def test_simpleitk_reads_the_same_values_at_the_same_places(tmp_path, order):
     sitk = pytest.importorskip("SimpleITK")
-    turn = nibabel.orientations.inv_ornt_aff(
-        nibabel.orientations.axcodes2ornt(tuple(order)), (7, 5, 6)
-    )
+    turn = nibabel.orientations.inv_ornt_aff(nibabel.orientations.axcodes2ornt(tuple(order)), (7, 5, 6))
     oblique = np.eye(4)
     oblique[:3, :3] = Rotation.from_euler("xyz", [10, -7, 4], degrees=True).as_matrix()
     affine = oblique @ np.diag([0.9, 1.1, 2.5, 1]) @ turn
@@ -101,15 +84,14 @@ def test_simpleitk_reads_the_same_values_at_the_same_places(tmp_path, order):
     lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) @ np.diag(image.GetSpacing())
     lps[:3, 3] = image.GetOrigin()
     array = sitk.GetArrayFromImage(image).transpose(2, 1, 0)
-    _assert_equal(_only(tmp_path), array, np.diag([-1, -1, 1, 1]) @ lps)
+    assert_same(only_volume(tmp_path), array, np.diag([-1, -1, 1, 1]) @ lps)
 
 
 def test_a_tilted_stack_is_kept_as_it_is_and_its_affine_is_sheared(tmp_path):
     affine = AFFINE.copy()
     affine[1, 2] = -np.tan(np.radians(20)) * 3
-    write(tmp_path, series(noise(), affine))
-    volume = _only(tmp_path)
-    _assert_equal(volume, noise(), affine)
+    volume = only_volume(tmp_path, series(noise(), affine))
+    assert_same(volume, noise(), affine)
     assert volume.shear_degrees == pytest.approx(20, abs=0.01)
     assert read_dicom(tmp_path)[0].affine[2, 2] == pytest.approx(3)  # along the normal
 
@@ -125,8 +107,8 @@ def test_folders_and_names_of_files_do_not_matter(tmp_path):
     write(tmp_path / "a", first, [f"{number}" for number in range(len(first))])
     found = read_dicom(tmp_path)
     assert not found.refused
-    _assert_equal(found[0], noise(seed=1))
-    _assert_equal(found[1], noise(seed=2))
+    assert_same(found[0], noise(seed=1))
+    assert_same(found[1], noise(seed=2))
     assert [len(item.files) for item in found.series] == [6, 6]
 
 
@@ -137,7 +119,7 @@ def test_the_order_of_series_is_that_of_their_numbers_whatever_the_folders_are_c
             data.SeriesNumber = number
         write(tmp_path / name, datasets)
     for number, volume in enumerate(read_dicom(tmp_path), 1):
-        _assert_equal(volume, noise(seed=number))
+        assert_same(volume, noise(seed=number))
 
 
 def test_every_file_is_in_a_series_or_refused_and_none_twice(tmp_path):
@@ -158,7 +140,7 @@ def test_every_file_is_in_a_series_or_refused_and_none_twice(tmp_path):
 
 def test_a_single_file_can_be_named_instead_of_a_folder(tmp_path):
     (path,) = write(tmp_path, [multi_frame(noise())], ["one"])
-    _assert_equal(read_dicom(path)[0], noise())
+    assert_same(read_dicom(path)[0], noise())
     assert str(tmp_path) not in find_series(path).series[0].label
 
 
@@ -166,7 +148,7 @@ def test_a_copy_of_a_file_is_left_out_and_named(tmp_path):
     paths = write(tmp_path / "a", series(noise()))
     shutil.copy(paths[2], tmp_path / "again.dcm")
     found = read_dicom(tmp_path)
-    _assert_equal(found[0], noise())
+    assert_same(found[0], noise())
     assert [(reason, len(files)) for reason, files in found.refused] == [(COPY, 1)]
 
 
@@ -249,8 +231,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_series_that_cannot_be_stacked_is_refused_with_its_reason_and_all_its_files(tmp_path, name):
     datasets, reason = REFUSED[name]
-    write(tmp_path, datasets())
-    assert re.search(reason, _reason(tmp_path))
+    assert re.search(reason, reason_of(tmp_path, datasets()))
 
 
 def test_a_refused_series_does_not_keep_the_others_from_being_read(tmp_path):
@@ -268,13 +249,12 @@ def test_gaps_may_differ_by_five_percent(tmp_path, moved_mm, accepted):
 
 
 def test_a_single_slice_of_known_thickness_is_a_volume(tmp_path):
-    write(tmp_path, series(noise())[:1])
-    _assert_equal(_only(tmp_path), noise()[:, :, :1])
+    assert_same(only_volume(tmp_path, series(noise())[:1]), noise()[:, :, :1])
 
 
 @given(st.integers(0, 2**32), st.integers(1, 5))
 @settings(max_examples=60, deadline=None)
-def test_a_file_with_changed_bytes_is_a_volume_or_a_reason(tmp_path_factory, seed, changes):
+def test_a_file_with_changed_bytes_is_a_volume_or_areason_of(tmp_path_factory, seed, changes):
     folder = tmp_path_factory.mktemp("changed")
     path, *_ = write(folder, series(noise((4, 4, 3))))
     data, draw = bytearray(path.read_bytes()), np.random.default_rng(seed)
@@ -285,97 +265,6 @@ def test_a_file_with_changed_bytes_is_a_volume_or_a_reason(tmp_path_factory, see
     assert len(found) + sum(len(item.files) for item in found.refused) >= 1
 
 
-# Several images of one place
-
-
-def _twice(keyword: str, values) -> list:
-    """Two stacks under one UID that only this field tells apart."""
-    uid = generate_uid()
-    stacks = [series(noise(seed=number), uid=uid) for number in range(2)]
-    for stack, value in zip(stacks, values, strict=True):
-        for data in stack:
-            setattr(data, keyword, value)
-    return stacks[0] + stacks[1]
-
-
-@pytest.mark.parametrize(
-    ("keyword", "values"),
-    [("EchoTime", (9.5, 10)), ("TemporalPositionIdentifier", (1, 2)), ("AcquisitionNumber", (1, 2)),
-     ("ImageType", (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"])),
-     ("AcquisitionTime", ("090000", "091500"))],
-)  # fmt: skip
-def test_stacks_of_one_series_are_told_apart_by_the_field_that_differs(tmp_path, keyword, values):
-    write(tmp_path, _twice(keyword, values))
-    found = read_dicom(tmp_path)
-    assert len(found) == 2 and not found.refused
-    for number, volume in enumerate(found):
-        _assert_equal(volume, noise(seed=number))
-    if keyword == "EchoTime":
-        assert [volume.facts["te_ms"] for volume in found] == [9.5, 10]
-
-
-def test_echoes_at_several_times_need_two_fields(tmp_path):
-    uid, datasets, expected = generate_uid(), [], []
-    for time in (1, 2):
-        for echo_ms in (9, 80):
-            expected.append(noise(seed=len(expected)))
-            for data in series(expected[-1], uid=uid):
-                data.TemporalPositionIdentifier, data.EchoTime = time, echo_ms
-                datasets.append(data)
-    write(tmp_path, datasets)
-    found = read_dicom(tmp_path)
-    assert len(found) == 4
-    assert {volume.array.tobytes() for volume in found} == {
-        in_ras(array, AFFINE).array.tobytes() for array in expected
-    }
-
-
-def test_a_time_point_that_lacks_a_slice_is_refused(tmp_path):
-    write(tmp_path, _twice("TemporalPositionIdentifier", (1, 2))[:-1])
-    assert "11 slices at 6 positions" in _reason(tmp_path)
-
-
-def test_a_field_that_numbers_the_slices_tells_no_stacks_apart(tmp_path):
-    datasets = _twice("EchoTime", (10, 10))
-    write(tmp_path, each(datasets, lambda data, number: setattr(data, "AcquisitionNumber", number)))
-    assert "12 slices at 6 positions" in _reason(tmp_path)
-
-
-# Several frames in one file
-
-
-def test_frames_lie_where_their_functional_groups_say(tmp_path):
-    write(tmp_path, [multi_frame(noise())])
-    volume = _only(tmp_path)
-    _assert_equal(volume, noise())
-    assert volume.facts["tr_ms"] == 600 and volume.facts["te_ms"] == 12
-    assert volume.facts["flip_angle_degrees"] == 70
-
-
-def test_several_frames_without_positions_are_refused(tmp_path):
-    data = multi_frame(noise())
-    del data.PerFrameFunctionalGroupsSequence
-    write(tmp_path / "a", [data])
-    assert "several frames without a position" in _reason(tmp_path / "a")
-    data = multi_frame(noise())
-    data.PerFrameFunctionalGroupsSequence = Sequence(data.PerFrameFunctionalGroupsSequence[1:])
-    write(tmp_path / "b", [data])
-    assert "6 frames, but positions for 5" in _reason(tmp_path / "b")
-    data = multi_frame(noise())
-    for frame in data.PerFrameFunctionalGroupsSequence:
-        del frame.PlanePositionSequence
-    write(tmp_path / "c", [data])
-    assert "no position or orientation" in _reason(tmp_path / "c")
-
-
-def test_a_missing_frame_is_a_gap(tmp_path):
-    data = multi_frame(noise())
-    frame = data.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]
-    frame.ImagePositionPatient = decimals(np.array(frame.ImagePositionPatient, float) + [0, 0, 1.4])
-    write(tmp_path, [data])
-    assert "uneven gaps" in _reason(tmp_path)
-
-
 # Volumes and headers stay together
 
 
@@ -383,7 +272,7 @@ def test_headers_alone_list_the_same_series_without_reading_pixels(tmp_path):
     write(tmp_path, series(noise()))
     (item,) = find_series(tmp_path).series
     assert item.patient_id == "patient-1" and len(item.files) == 6
-    _assert_equal(item.read(), noise())
+    assert_same(item.read(), noise())
     assert item.read().facts == item.facts
     for path in item.files:
         path.write_bytes(path.read_bytes()[:-30])
@@ -393,8 +282,6 @@ def test_headers_alone_list_the_same_series_without_reading_pixels(tmp_path):
 
 
 def test_the_package_gives_both_readers_and_nothing_else():
-    import data_prep.io
-
     assert data_prep.io.read_nifti.__module__ == "data_prep.io.nifti"
     assert data_prep.io.read_dicom.__module__ == "data_prep.io.dicom.series"
     with pytest.raises(AttributeError, match="data_prep.io has no read_nrrd"):

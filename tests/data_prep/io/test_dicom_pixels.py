@@ -1,10 +1,23 @@
 """Every transfer syntax gives the stored values, each slice scaled by its own slope and intercept."""
 
+import functools
+
 import imagecodecs
 import numpy as np
 import pydicom
 import pytest
-from dicom_series import AFFINE, decimals, each, multi_frame, noise, series, write
+from dicom_series import (
+    AFFINE,
+    assert_same,
+    decimals,
+    each,
+    multi_frame,
+    noise,
+    only_volume,
+    reason_of,
+    series,
+    write,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import uid
@@ -13,7 +26,6 @@ from pydicom.encaps import encapsulate
 
 from data_prep.case import Unreadable
 from data_prep.io.dicom.pixels import stored_values
-from data_prep.io.dicom.series import read_dicom
 from data_prep.volume import in_ras
 
 SHAPE = (40, 48, 3)  # columns, rows, slices
@@ -67,11 +79,9 @@ def _values(name: str) -> np.ndarray:
 @pytest.mark.parametrize("name", SYNTAXES)
 def test_a_compressed_series_gives_the_values_that_were_stored(tmp_path, name):
     array = _values(name)
-    write(tmp_path, _compressed(name, array))
-    found = read_dicom(tmp_path)
-    assert not found.refused
-    error = found[0].array.astype(int) - in_ras(array, AFFINE).array
-    assert found[0].array.dtype == array.dtype and np.abs(error).max() <= SYNTAXES[name][2]
+    found = only_volume(tmp_path, _compressed(name, array)).array
+    error = found.astype(int) - in_ras(array, AFFINE).array
+    assert found.dtype == array.dtype and np.abs(error).max() <= SYNTAXES[name][2]
 
 
 @pytest.mark.parametrize("name", [name for name in SYNTAXES if "12 bits" not in name])
@@ -86,8 +96,7 @@ def test_simpleitk_decodes_the_same_values(tmp_path, name):
 def test_run_length_encoded_series_are_read(tmp_path):
     datasets = series(noise())
     each(datasets, lambda data, _: data.compress(uid.RLELossless, generate_instance_uid=False))
-    write(tmp_path, datasets)
-    np.testing.assert_array_equal(read_dicom(tmp_path)[0].array, in_ras(noise(), AFFINE).array)
+    assert_same(only_volume(tmp_path, datasets), noise())
 
 
 @pytest.mark.parametrize("syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian,
@@ -99,10 +108,9 @@ def test_uncompressed_syntaxes_give_the_same_values(tmp_path, syntax):
             data.PixelData = np.frombuffer(data.PixelData, "<u2").astype(">u2").tobytes()
             data["PixelData"].VR = "OW"
 
-    write(tmp_path, each(series(noise()), change))
-    found = read_dicom(tmp_path)
-    np.testing.assert_array_equal(found[0].array, in_ras(noise(), AFFINE).array)
-    assert found[0].array.dtype.isnative
+    volume = only_volume(tmp_path, each(series(noise()), change))
+    assert_same(volume, noise())
+    assert volume.array.dtype.isnative
 
 
 def test_files_from_before_part_10_have_no_prefix_and_are_read(tmp_path):
@@ -113,7 +121,7 @@ def test_files_from_before_part_10_have_no_prefix_and_are_read(tmp_path):
         raw = path.read_bytes()
         start = raw.index(b"\x08\x00\x16\x00")  # SOPClassUID, the first element of the data set
         path.write_bytes(raw[start:])
-    np.testing.assert_array_equal(read_dicom(tmp_path)[0].array, in_ras(noise(), AFFINE).array)
+    assert_same(only_volume(tmp_path), noise())
 
 
 @pytest.mark.parametrize("name", ["JPEG-lossy.dcm", "JPGExtended.dcm"])
@@ -162,8 +170,7 @@ def test_each_slice_has_its_own_slope_and_intercept(tmp_path):
     def scale(data, number):
         data.RescaleSlope, data.RescaleIntercept = slopes[number], intercepts[number]
 
-    write(tmp_path, each(series(noise()), scale))
-    volume = read_dicom(tmp_path)[0]
+    volume = only_volume(tmp_path, each(series(noise()), scale))
     assert volume.array.dtype == np.float32
     expected = in_ras(noise() * np.array(slopes) + np.array(intercepts), AFFINE).array
     np.testing.assert_allclose(volume.array, expected, rtol=1e-6)
@@ -171,9 +178,9 @@ def test_each_slice_has_its_own_slope_and_intercept(tmp_path):
 
 def test_frames_of_one_file_have_their_own_slopes(tmp_path):
     slopes = [0.5, 1, 2, 1.25, 3, 0.1]
-    write(tmp_path, [multi_frame(noise(), slopes=slopes)])
+    volume = only_volume(tmp_path, [multi_frame(noise(), slopes=slopes)])
     expected = in_ras(noise() * np.array(slopes), AFFINE).array
-    np.testing.assert_allclose(read_dicom(tmp_path)[0].array, expected, rtol=1e-6)
+    np.testing.assert_allclose(volume.array, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -184,10 +191,9 @@ def test_values_stay_integers_of_the_smallest_type_that_holds_them(tmp_path, int
     def shift(data, _):
         data.RescaleIntercept = decimals([intercept])[0]
 
-    write(tmp_path, each(series(noise()), shift))
-    volume = read_dicom(tmp_path)[0]
+    volume = only_volume(tmp_path, each(series(noise()), shift))
     assert volume.array.dtype == dtype
-    np.testing.assert_array_equal(volume.array, in_ras(noise() + float(intercept), AFFINE).array)
+    assert_same(volume, noise() + float(intercept))
 
 
 @pytest.mark.parametrize("value", ["1\\2", "abc"])
@@ -198,8 +204,7 @@ def test_a_slope_that_is_no_number_is_a_reason_and_not_1(tmp_path, value):
         at = raw.index(b"\x28\x00\x53\x10DS")
         assert raw[at + 8 : at + 12] == b"7.0 "
         path.write_bytes(raw[: at + 8] + value.ljust(4).encode() + raw[at + 12 :])
-    found = read_dicom(tmp_path)
-    assert not found and "RescaleSlope is not a number" in found.refused[0].reason
+    assert "RescaleSlope is not a number" in reason_of(tmp_path)
 
 
 def test_signed_stored_values_and_unused_high_bits_are_read_as_stored(tmp_path):
@@ -211,22 +216,22 @@ def test_signed_stored_values_and_unused_high_bits_are_read_as_stored(tmp_path):
         bits = (array[:, :, number].T.astype(np.uint16) & 0x0FFF) | 0x5000
         data.PixelData = np.ascontiguousarray(bits).tobytes()
 
-    write(tmp_path, each(series(noise()), keep_12_bits))
-    np.testing.assert_array_equal(read_dicom(tmp_path)[0].array, in_ras(array, AFFINE).array)
+    assert_same(only_volume(tmp_path, each(series(noise()), keep_12_bits)), array)
 
 
 def test_float_pixel_data_with_nan_is_a_reason(tmp_path):
-    def to_float(data, number):
+    def to_float(data, number, nan=False):
         del data.PixelData, data.BitsStored, data.HighBit, data.PixelRepresentation
         data.BitsAllocated = 32
         values = noise()[:, :, number].T.astype(np.float32)
         values[0, 0] = np.nan if nan else 0
         data.FloatPixelData = np.ascontiguousarray(values).tobytes()
 
-    for nan in (False, True):
-        write(tmp_path / str(nan), each(series(noise()), to_float))
-    assert read_dicom(tmp_path / "False")[0].array.dtype == np.float32
-    assert "NaN" in read_dicom(tmp_path / "True").refused[0].reason
+    finite, with_nan = (
+        each(series(noise()), functools.partial(to_float, nan=nan)) for nan in (False, True)
+    )
+    assert only_volume(tmp_path / "finite", finite).array.dtype == np.float32
+    assert "NaN" in reason_of(tmp_path / "nan", with_nan)
 
 
 def test_no_other_decoder_is_used(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from volumes import affine_of, save_nifti
+from volumes import affine_of, assert_same_records, save_nifti
 
 from data_prep.case import Case, Unreadable
 from data_prep.layouts import labelled_slices, volumes_with_levels
@@ -59,9 +59,7 @@ def test_a_file_of_any_axis_order_gives_the_slices_of_ras(tmp_path, order):
     expected = _slices(tmp_path / "ras", _noise(), "RAS", heights)
     found = _slices(tmp_path / order, _noise(), order, heights)
     assert len({record.image.tobytes() for record in expected}) == SHAPE[2]
-    for one, other in zip(expected, found, strict=True):
-        np.testing.assert_array_equal(one.image, other.image)
-        np.testing.assert_allclose(one.affine, other.affine, atol=1e-4)
+    assert_same_records(found, expected)
 
 
 @pytest.mark.parametrize("order", ORDERS[1:])
@@ -71,10 +69,8 @@ def test_images_and_label_maps_of_any_axis_order_stay_together(tmp_path, order):
         _labelled(tmp_path / "-".join(orders), labels, orders=orders, grid=(24, 20))
         for orders in (("RAS", "RAS"), (order, order), ("RAS", order))
     ]
-    for records in zip(*found, strict=True):
-        for record in records[1:]:
-            np.testing.assert_array_equal(record.image, records[0].image)
-            np.testing.assert_array_equal(record.mask, records[0].mask)
+    for records in found[1:]:
+        assert_same_records(records, found[0])
     assert len({record.mask.tobytes() for record in found[0]}) == SHAPE[2]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from volumes import save_nifti
+from volumes import assert_same_records, save_nifti
 
 from data_prep.case import Unreadable
 from data_prep.layouts.volume_and_mask import list_cases, read_case
@@ -80,11 +80,7 @@ def test_the_order_of_stored_axes_changes_nothing(codes, tmp_path):
     case = _case()
     expected = _records(_write(tmp_path / "ras", *case))
     found = _records(_write(tmp_path / codes, *case, codes))
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one.image, other.image)
-        np.testing.assert_array_equal(one.mask, other.mask)
-        np.testing.assert_allclose(one.affine, other.affine, atol=1e-4)
+    assert_same_records(found, expected)
 
 
 def test_statistics_are_those_of_the_whole_case_on_every_slice(tmp_path):

@@ -16,26 +16,13 @@ from data_prep.phantom.brain.structures import SIGNALS
 
 # Bounds in mL, wide enough for every adult; the smallest structures are a few voxels.
 VOLUME_ML = {
-    "cerebral_grey": (300, 800),
-    "third_ventricle": (0.3, 4),
-    "fourth_ventricle": (0.5, 4),
-    "brainstem": (12, 40),
-    "cvl_1_5": (2, 10),
-    "cvl_6_7": (1.2, 7),
-    "cvl_8_10": (2, 14),
-    "accumbens": (0.3, 1.6),
-    "amygdala": (1, 4),
-    "caudate": (2, 11),
-    "cerebellar_grey": (45, 130),
-    "cerebellar_white": (12, 45),
-    "cerebral_white": (330, 900),
-    "hippocampus": (2, 9),
-    "inferior_lateral_ventricle": (0.3, 5),
-    "lateral_ventricle": (5, 60),
-    "pallidum": (1, 4.5),
-    "putamen": (3, 11),
-    "thalamus": (4, 14),
-}
+    "cerebral_grey": (300, 800), "third_ventricle": (0.3, 4), "fourth_ventricle": (0.5, 4),
+    "brainstem": (12, 40), "cvl_1_5": (2, 10), "cvl_6_7": (1.2, 7), "cvl_8_10": (2, 14),
+    "accumbens": (0.3, 1.6), "amygdala": (1, 4), "caudate": (2, 11), "cerebellar_grey": (45, 130),
+    "cerebellar_white": (12, 45), "cerebral_white": (330, 900), "hippocampus": (2, 9),
+    "inferior_lateral_ventricle": (0.3, 5), "lateral_ventricle": (5, 60), "pallidum": (1, 4.5),
+    "putamen": (3, 11), "thalamus": (4, 14),
+}  # fmt: skip
 
 
 def _draw(kind, seed, volumetric=False):

@@ -21,23 +21,13 @@ from data_prep.phantom.thorax.dataset import (
 
 # Bounds in mL, wide enough for every adult and for what the scan may cut off.
 VOLUME_ML = {
-    "sternum": (25, 130),
-    "ascending_aorta": (12, 160),
-    "descending_aorta": (15, 160),
-    "right_pulmonary_artery": (6, 70),
-    "vertebrae": (90, 500),
-    "right_atrium": (12, 260),
-    "left_atrium": (12, 220),
-    "right_ventricle": (30, 400),
-    "left_ventricle": (25, 300),
-    "myocardium": (30, 400),
-    "left_pulmonary_artery": (4, 50),
-    "pulmonary_trunk": (8, 90),
-    "aortic_root": (8, 100),
-    "aortic_arch": (15, 130),
-    "superior_vena_cava": (3, 80),
+    "sternum": (25, 130), "ascending_aorta": (12, 160), "descending_aorta": (15, 160),
+    "right_pulmonary_artery": (6, 70), "vertebrae": (90, 500), "right_atrium": (12, 260),
+    "left_atrium": (12, 220), "right_ventricle": (30, 400), "left_ventricle": (25, 300),
+    "myocardium": (30, 400), "left_pulmonary_artery": (4, 50), "pulmonary_trunk": (8, 90),
+    "aortic_root": (8, 100), "aortic_arch": (15, 130), "superior_vena_cava": (3, 80),
     "inferior_vena_cava": (4, 100),
-}
+}  # fmt: skip
 
 
 def _draw(seed):

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from unittest.mock import MagicMock
 
 import pytest
 from raw_folders import CASES, DAMAGED, SHARD_BYTES, files_of, table_of, write_raw_folder, write_task
@@ -173,6 +172,20 @@ def test_a_disk_that_fills_at_any_file_is_one_line_and_the_rerun_gives_the_bytes
 # A full disk, as far as single calls meet it
 
 
+class _Wrapped:
+    def __init__(self, file, write):
+        self._file, self.write = file, write
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+
 def _fill(patch: pytest.MonkeyPatch, room: int) -> None:
     """Lets files named records-* take `room` bytes, then half of what is written and an error."""
     original, written = Path.open, [0]
@@ -190,10 +203,7 @@ def _fill(patch: pytest.MonkeyPatch, room: int) -> None:
 
         if not path.name.startswith("records-"):
             return file
-        wrapped = MagicMock(wraps=file, write=write)
-        wrapped.__enter__.return_value = wrapped
-        wrapped.__exit__.side_effect = lambda *_: file.close()
-        return wrapped
+        return _Wrapped(file, write)
 
     patch.setattr(Path, "open", opened)
 

@@ -1,19 +1,20 @@
 """An oblique, anisotropic volume, whole path: raw files -> command -> records, in any axis order."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
-import tensorflow as tf
 from raw_folders import prepare_command
 from scipy import ndimage
-from volumes import affine_of, save_nifti
+from volumes import affine_of, assert_same_records, save_nifti
 
 from data_prep.ops.axial import nearest_slice, tilt_degrees
 from data_prep.volume import Volume
 from mri_tf.store.prepared import Prepared
+from mri_tf.store.record import Record
 from mri_tf.task.files import find_task_file, load_task
 
 SHAPE = (26, 21, 9)  # x, y, z
@@ -41,11 +42,18 @@ def _noise() -> tuple[np.ndarray, np.ndarray]:
     return image, draw.integers(0, 17, SHAPE).astype(np.uint8)
 
 
-def _write_raw(raw: Path, affine: np.ndarray, orders: tuple[str, str], form: str = "sform") -> None:
-    """A volume and its label map, each in an order of its own, and every slice's level."""
-    image, labels = _noise()
-    save_nifti(raw / "volumes/p.nii.gz", image, affine, orders[0], form)
-    save_nifti(raw / "labels/p.nii.gz", labels, affine, orders[1], form)
+def _save(raw: Path, name: str, arrays, affine, orders=("RAS", "RAS"), form: str = "sform") -> list:
+    """Saves a volume and its label map, each in an order of its own; returns both files."""
+    places = zip(("volumes", "labels"), arrays, orders, strict=True)
+    return [
+        nibabel.load(save_nifti(raw / folder / f"{name}.nii.gz", array, affine, order, form))
+        for folder, array, order in places
+    ]
+
+
+def _write_raw(raw: Path, affine, orders=("RAS", "RAS"), form: str = "sform") -> None:
+    """A volume and its label map, and every slice's level."""
+    _save(raw, "p", _noise(), affine, orders, form)
     rows = zip(_centre_heights_mm(affine), LEVELS, strict=True)
     (raw / "levels.csv").write_text(
         "patient_id,z_mm,level\n" + "".join(f"p,{height},{level}\n" for height, level in rows)
@@ -58,20 +66,10 @@ def _prepare(raw: Path, task: str) -> Prepared:
     return Prepared.open(out)
 
 
-def _records(prepared: Prepared) -> list[dict]:
-    """image and mask (rows, columns), label and affine of each record."""
-    found = []
-    for data in prepared.read(np.arange(len(prepared))):
-        feature = tf.train.Example.FromString(data).features.feature
-        pixels = [
-            np.frombuffer(feature[name].bytes_list.value[0], dtype)
-            for name, dtype in (("image", prepared.image_dtype), ("mask", np.uint8))
-        ]
-        image, mask = (one.reshape(prepared.image_shape[:2]) if one.size else None for one in pixels)
-        affine = np.reshape(feature["affine"].float_list.value, (4, 4))
-        label = feature["label"].int64_list.value[0]
-        found.append({"image": image, "mask": mask, "label": label, "affine": affine})
-    return found
+def _records(prepared: Prepared) -> list[Record]:
+    """Records with images of (rows, columns)."""
+    records = map(prepared.record, range(len(prepared)))
+    return [dataclasses.replace(record, image=record.image[..., 0]) for record in records]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +77,7 @@ def prepared(tmp_path_factory):
     """(task, orders, form) -> records; the volume prepared once each."""
     made = {}
 
-    def get(task: str, orders: tuple[str, str], form: str = "sform") -> list[dict]:
+    def get(task: str, orders: tuple[str, str], form: str = "sform") -> list[Record]:
         raw = tmp_path_factory.getbasetemp() / "oblique" / "-".join([*orders, form])
         if (task, raw) not in made:
             if not raw.exists():
@@ -95,45 +93,39 @@ def prepared(tmp_path_factory):
 def test_an_oblique_volume_of_any_axis_order_gives_identical_slices(prepared, task, orders):
     expected, found = prepared(task, ("RAS", "RAS")), prepared(task, orders)
     assert len(expected) == len(found) == SHAPE[2]
-    assert len({record["image"].tobytes() for record in expected}) == SHAPE[2]
-    for one, other in zip(expected, found, strict=True):
-        np.testing.assert_array_equal(one["image"], other["image"])
-        np.testing.assert_array_equal(one["mask"], other["mask"])
-        np.testing.assert_allclose(one["affine"], other["affine"], atol=1e-3)
-        assert one["label"] == other["label"]
+    assert len({record.image.tobytes() for record in expected}) == SHAPE[2]
+    assert_same_records(found, expected, affine_atol=1e-3)
+    assert [record.label for record in found] == [record.label for record in expected]
 
 
 def test_placed_by_a_quaternion_the_slices_are_those_of_a_matrix(prepared):
     # The quaternion is rounded, so that spacings differ in their seventh digit.
     expected = prepared("cardiac_structures", ("RAS", "RAS"))
     found = prepared("cardiac_structures", ("PIR", "LPS"), "qform")
-    for one, other in zip(expected, found, strict=True):
-        np.testing.assert_allclose(one["image"], other["image"], atol=1)
-        np.testing.assert_array_equal(one["mask"], other["mask"])
-        np.testing.assert_allclose(one["affine"], other["affine"], atol=1e-3)
+    assert_same_records(found, expected, image_atol=1, affine_atol=1e-3)
 
 
 @pytest.mark.parametrize("task", ["cardiac_levels", "cardiac_structures"])
 def test_slices_come_head_first_rows_to_the_back_and_columns_to_the_patients_left(prepared, task):
     records = prepared(task, ("PIR", "LPS"))
     for record in records:
-        along_columns, along_rows = record["affine"][:3, 0], record["affine"][:3, 1]
+        along_columns, along_rows = record.affine[:3, 0], record.affine[:3, 1]
         # The longest component leads to the left (x falls), and to the back (y falls).
         assert np.abs(along_columns).argmax() == 0 and along_columns[0] < 0
         assert np.abs(along_rows).argmax() == 1 and along_rows[1] < 0
         # Square pixels, as small as lets the longer side of 21 x 0.9 mm in.
         np.testing.assert_allclose(
-            np.linalg.norm(record["affine"][:3, :2], axis=0), [21 * 0.9 / 128] * 2, rtol=1e-5
+            np.linalg.norm(record.affine[:3, :2], axis=0), [21 * 0.9 / 128] * 2, rtol=1e-5
         )
-    corners = np.array([record["affine"][:3, 3] for record in records])
+    corners = np.array([record.affine[:3, 3] for record in records])
     assert (np.diff(corners[:, 2]) < 0).all()
     np.testing.assert_allclose(np.linalg.norm(np.diff(corners, axis=0), axis=1), 2.5, rtol=1e-4)
 
 
 def test_each_height_of_the_table_finds_its_own_slice_and_level(prepared):
     records = prepared("cardiac_levels", ("PIR", "PIR"))
-    assert [record["label"] for record in records] == list(range(len(LEVELS)))[::-1]
-    middle = [record["affine"] @ [63.5, 63.5, 0, 1] for record in records]
+    assert [record.label for record in records] == list(range(len(LEVELS)))[::-1]
+    middle = [record.affine @ [63.5, 63.5, 0, 1] for record in records]
     heights = _centre_heights_mm(OBLIQUE)[::-1]
     np.testing.assert_allclose([place[2] for place in middle], heights, atol=1e-3)
 
@@ -151,14 +143,11 @@ def _values_at(stored, affine: np.ndarray, order: int, fill: float) -> np.ndarra
 def test_every_pixel_is_what_the_stored_file_holds_where_the_records_affine_says(
     prepared, tmp_path, order
 ):
-    image, labels = _noise()
-    save_nifti(tmp_path / "v.nii.gz", image, OBLIQUE, order)
-    save_nifti(tmp_path / "l.nii.gz", labels, OBLIQUE, order)
-    volume, label_map = nibabel.load(tmp_path / "v.nii.gz"), nibabel.load(tmp_path / "l.nii.gz")
+    volume, label_map = _save(tmp_path, "p", _noise(), OBLIQUE, (order, order))
     for record in prepared("cardiac_structures", ("PIR", "LPS")):
-        expected = _values_at(volume, record["affine"], 1, fill=-1024)
-        np.testing.assert_allclose(record["image"], expected, atol=1)
-        same = record["mask"] == _values_at(label_map, record["affine"], 0, fill=0)
+        expected = _values_at(volume, record.affine, 1, fill=-1024)
+        np.testing.assert_allclose(record.image, expected, atol=1)
+        same = record.mask == _values_at(label_map, record.affine, 0, fill=0)
         assert same.mean() > 0.999  # a pixel between two voxels may fall to either
 
 
@@ -168,14 +157,13 @@ def test_a_landmark_is_found_at_its_millimetres(tmp_path):
     voxels = [(3 + 2 * z, 18 - z, z) for z in range(SHAPE[2])]
     for voxel in voxels:
         image[voxel], labels[voxel] = 976, 1
-    save_nifti(tmp_path / "raw/volumes/p.nii.gz", image, OBLIQUE, "LPS")
-    save_nifti(tmp_path / "raw/labels/p.nii.gz", labels, OBLIQUE, "PIR")
+    _save(tmp_path / "raw", "p", (image, labels), OBLIQUE, ("LPS", "PIR"))
     records = _records(_prepare(tmp_path / "raw", "cardiac_structures"))
     rows, columns = np.indices((128, 128))
     for record, voxel in zip(records, reversed(voxels), strict=True):
-        for weight, atol in ((record["image"] + 1024.0, 0.01), (record["mask"], 0.08)):  # half a pixel
+        for weight, atol in ((record.image + 1024.0, 0.01), (record.mask, 0.08)):  # half a pixel
             place = [(weight * columns).sum() / weight.sum(), (weight * rows).sum() / weight.sum()]
-            found_mm = (record["affine"] @ [*place, 0, 1])[:3]
+            found_mm = (record.affine @ [*place, 0, 1])[:3]
             np.testing.assert_allclose(found_mm, (OBLIQUE @ [*voxel, 1])[:3], atol=atol)
 
 
@@ -206,27 +194,25 @@ def _gantry_tilt(degrees: float) -> np.ndarray:
 )
 def test_a_tilt_is_the_angle_of_the_farthest_axis_and_is_taken(tmp_path, affine, tilt):
     assert tilt_degrees(Volume(np.zeros(SHAPE), affine)) == pytest.approx(tilt, abs=1e-4)
-    _write_raw(tmp_path / "raw", affine, ("RAS", "RAS"))
+    _write_raw(tmp_path / "raw", affine)
     records = _records(_prepare(tmp_path / "raw", "cardiac_levels"))
-    assert [record["label"] for record in records] == list(range(len(LEVELS)))[::-1]
+    assert [record.label for record in records] == list(range(len(LEVELS)))[::-1]
     volume = nibabel.load(tmp_path / "raw/volumes/p.nii.gz")
     for record in records:
-        expected = _values_at(volume, record["affine"], 1, fill=-1024)
-        np.testing.assert_allclose(record["image"], expected, atol=1)
+        expected = _values_at(volume, record.affine, 1, fill=-1024)
+        np.testing.assert_allclose(record.image, expected, atol=1)
 
 
 @pytest.mark.parametrize("tilted", [_turned(41, 0, 0), _turned(0, 30, 33), _gantry_tilt(42)])
 @pytest.mark.parametrize("task", ["cardiac_levels", "cardiac_structures"])
 def test_a_volume_tilted_beyond_40_degrees_is_skipped_with_its_angle(tmp_path, capsys, task, tilted):
-    _write_raw(tmp_path / "raw", OBLIQUE, ("RAS", "RAS"))
-    image, labels = _noise()
-    save_nifti(tmp_path / "raw/volumes/q.nii.gz", image, tilted, "RAS")
-    save_nifti(tmp_path / "raw/labels/q.nii.gz", labels, tilted, "RAS")
+    _write_raw(tmp_path / "raw", OBLIQUE)
+    _save(tmp_path / "raw", "q", _noise(), tilted)
     with (tmp_path / "raw/levels.csv").open("a") as table:
         table.write(f"q,{_centre_heights_mm(tilted)[4]},aortic_arch\n")
     out = tmp_path / "set"
     assert prepare_command(task, tmp_path / "raw", out) == 1
-    tilt = tilt_degrees(Volume(image, tilted))
+    tilt = tilt_degrees(Volume(np.zeros(SHAPE), tilted))
     assert tilt > 40
     reason = f"the image's axes are tilted {tilt:.1f} degrees from the scanner's"
     assert f"skipped volumes/q.nii.gz: {reason}" in capsys.readouterr().err
