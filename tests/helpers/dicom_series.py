@@ -58,7 +58,7 @@ def write(folder: Path, datasets: list[FileDataset], names: list[str] | None = N
     return [folder / name for name in names]
 
 
-def only_volume(folder: Path, datasets: list[FileDataset] | None = None) -> Volume:
+def volume_of(folder: Path, datasets: list[FileDataset] | None = None) -> Volume:
     """The one volume of a folder, written before if given, in which nothing is refused."""
     write(folder, datasets or [])
     found = read_dicom(folder)

@@ -38,7 +38,7 @@ def write_task(folder: Path, more: str = "", name: str = "mine") -> Path:
     return path
 
 
-def noise_pixels(seed: int, dtype=np.uint8, high: int = 256) -> np.ndarray:
+def pixels_of(seed: int, dtype=np.uint8, high: int = 256) -> np.ndarray:
     """(16, 16) of the task's size."""
     return np.random.default_rng(seed).integers(0, high, (16, 16)).astype(dtype)
 
@@ -49,15 +49,15 @@ def table_of(images: int) -> str:
     return HEADER + "".join(rows)
 
 
-def file_name(number: int) -> str:
-    """The image of a case of `write_patients`."""
+def image_of(number: int) -> str:
+    """The image of a case of `write_cases`."""
     return f"Bildablage/Herzkatheter_Aufnahme_{number:04d}.png"
 
 
-def write_patients(raw: Path, damaged: int = DAMAGED) -> Path:
+def write_cases(raw: Path, damaged: int = DAMAGED) -> Path:
     """Six cases of four patients whose table has every column."""
     rows = [
-        f"{file_name(number)},{patient},{('left', 'right')[number % 2]},train,A,g{number}\n"
+        f"{image_of(number)},{patient},{('left', 'right')[number % 2]},train,A,g{number}\n"
         for number, patient in enumerate(PATIENTS)
     ]
     table = "image,patient_id,label,split,site,group\n" + "".join(rows)
@@ -71,18 +71,18 @@ def write_raw_folder(raw: Path, table: str, damaged: int | None = None) -> Path:
     for number, row in enumerate(csv.DictReader(io.StringIO(table))):
         path = raw / row["image"]
         path.parent.mkdir(exist_ok=True)
-        Image.fromarray(noise_pixels(number)).save(path)
+        Image.fromarray(pixels_of(number)).save(path)
         if number == damaged:
             path.write_bytes(path.read_bytes()[:90])
     return raw
 
 
-def prepare_command(task, raw: Path, out: Path, *more: str) -> int:
+def run_prepare(task, raw: Path, out: Path, *more: str) -> int:
     """The exit code of `python -m data_prep.write`, run in this process."""
     return run_command(write.main, ["--task", str(task), "--raw", str(raw), "--out", str(out), *more])
 
 
-def prepare_in_shards(task_file: Path, raw: Path, out: Path, shard_bytes=SHARD_BYTES, **options):
+def prepare_shards(task_file: Path, raw: Path, out: Path, shard_bytes=SHARD_BYTES, **options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparing, "ShardWriter", functools.partial(ShardWriter, shard_bytes=shard_bytes))
         return prepare(load_task(task_file), task_file, raw, out, PrepareOptions(**options))

@@ -48,9 +48,6 @@ def test_a_prepared_set_is_keyed_alike_for_cases_with_and_without_to_predict():
     assert Case("p", {}, to_predict=True).as_json() == Case("p", {}).as_json()
 
 
-# ---- image files
-
-
 def test_images_are_named_one_by_one_by_folder_or_by_table(tmp_path):
     raw = _touch(tmp_path / "raw", "b.png", "deep/a.JPG", "notes.txt", ".hidden.png", "odd")
     task = _task("sax_levels")
@@ -85,9 +82,6 @@ def test_a_patient_s_images_are_together_by_table_or_by_folder(tmp_path):
     )
     listed = list_cases_to_predict(cases_table, [tmp_path / "list.csv"], task)
     assert listed[0].patient == listed[2].patient != listed[1].patient and not listed[3].patient
-
-
-# ---- volumes and folders
 
 
 def test_volumes_are_found_in_their_folder_of_the_raw_layout_too(tmp_path):
@@ -134,9 +128,6 @@ def test_a_meningioma_is_a_folder_with_its_mask_or_a_volume_and_a_mask(tmp_path)
     assert name == "t1ce.nii.gz" and files["mask"] == str(raw / "m.nii")
 
 
-# ---- DICOM
-
-
 def test_folders_of_several_patients_are_told_by_their_headers(tmp_path):
     for name in ("one", "two"):
         own = each(series(noise()), lambda data, _, name=name: setattr(data, "PatientID", f"id-{name}"))
@@ -170,9 +161,6 @@ def test_the_unlabelled_folder_of_the_radiogenomic_set_is_one_case_for_each_pati
     (raw / "wrong.csv").write_text("BraTS21ID\n../x\n")
     with pytest.raises(InputError, match="five digits"):
         list_cases_to_predict(rsna_mgmt, [raw / "wrong.csv"], task)
-
-
-# ---- what holds nothing
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from dicom_series import (
     each,
     multi_frame,
     noise,
-    only_volume,
     reason_of,
     series,
+    volume_of,
     write,
 )
 from hypothesis import given, settings
@@ -30,8 +30,6 @@ from data_prep.io.dicom.header import NOT_DICOM
 from data_prep.io.dicom.series import COPY, NO_SERIES, find_series, read_dicom
 from data_prep.io.nifti import read_nifti
 
-# Place
-
 
 def test_slices_are_ordered_by_where_they_lie_not_by_name_or_number(tmp_path):
     datasets = series(noise())
@@ -40,7 +38,7 @@ def test_slices_are_ordered_by_where_they_lie_not_by_name_or_number(tmp_path):
     def renumber(data, number):
         data.InstanceNumber = int(numbers[number])
 
-    volume = only_volume(tmp_path, each(datasets, renumber))
+    volume = volume_of(tmp_path, each(datasets, renumber))
     assert_same(volume, noise())
     assert volume.array.dtype == np.uint16
     np.testing.assert_allclose(volume.spacing_mm, (0.8, 1.25, 3))
@@ -63,7 +61,7 @@ def test_a_volume_of_any_orientation_and_tilt_is_the_same_from_dicom_and_nifti(
     affine[:3, 3] = np.random.default_rng(seed).uniform(-200, 200, 3)
     write(folder / "dicom", [multi_frame(array, affine)] if enhanced else series(array, affine))
     nibabel.Nifti1Image(array, affine).to_filename(folder / "a.nii")
-    found, expected = only_volume(folder / "dicom"), read_nifti(folder / "a.nii")
+    found, expected = volume_of(folder / "dicom"), read_nifti(folder / "a.nii")
     np.testing.assert_array_equal(found.array, expected.array)
     np.testing.assert_allclose(found.affine, expected.affine, atol=2e-3)
     assert found.shear_degrees == pytest.approx(np.degrees(np.arctan(abs(tilt))), abs=0.1)
@@ -84,19 +82,16 @@ def test_simpleitk_reads_the_same_values_at_the_same_places(tmp_path, order):
     lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) @ np.diag(image.GetSpacing())
     lps[:3, 3] = image.GetOrigin()
     array = sitk.GetArrayFromImage(image).transpose(2, 1, 0)
-    assert_same(only_volume(tmp_path), array, np.diag([-1, -1, 1, 1]) @ lps)
+    assert_same(volume_of(tmp_path), array, np.diag([-1, -1, 1, 1]) @ lps)
 
 
 def test_a_tilted_stack_is_kept_as_it_is_and_its_affine_is_sheared(tmp_path):
     affine = AFFINE.copy()
     affine[1, 2] = -np.tan(np.radians(20)) * 3
-    volume = only_volume(tmp_path, series(noise(), affine))
+    volume = volume_of(tmp_path, series(noise(), affine))
     assert_same(volume, noise(), affine)
     assert volume.shear_degrees == pytest.approx(20, abs=0.01)
     assert read_dicom(tmp_path)[0].affine[2, 2] == pytest.approx(3)  # along the normal
-
-
-# Files and series
 
 
 def test_folders_and_names_of_files_do_not_matter(tmp_path):
@@ -157,9 +152,6 @@ def test_no_folder_and_an_empty_one_are_reasons(tmp_path):
         read_dicom(tmp_path / "nowhere")
     with pytest.raises(Unreadable, match="contains no files"):
         read_dicom(tmp_path)
-
-
-# What is refused
 
 
 def _drop(*numbers):
@@ -249,7 +241,7 @@ def test_gaps_may_differ_by_five_percent(tmp_path, moved_mm, accepted):
 
 
 def test_a_single_slice_of_known_thickness_is_a_volume(tmp_path):
-    assert_same(only_volume(tmp_path, series(noise())[:1]), noise()[:, :, :1])
+    assert_same(volume_of(tmp_path, series(noise())[:1]), noise()[:, :, :1])
 
 
 @given(st.integers(0, 2**32), st.integers(1, 5))
@@ -263,9 +255,6 @@ def test_a_file_with_changed_bytes_is_a_volume_or_areason_of(tmp_path_factory, s
     path.write_bytes(data)
     found = read_dicom(folder)
     assert len(found) + sum(len(item.files) for item in found.refused) >= 1
-
-
-# Volumes and headers stay together
 
 
 def test_headers_alone_list_the_same_series_without_reading_pixels(tmp_path):

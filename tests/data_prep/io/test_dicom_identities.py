@@ -5,7 +5,7 @@ import pickle
 import warnings
 
 import pytest
-from dicom_series import each, multi_frame, noise, only_volume, series, write
+from dicom_series import each, multi_frame, noise, series, volume_of, write
 from planted_identities import PLANTED, UID, WORDS
 
 from data_prep.io.dicom.series import find_series, read_dicom
@@ -103,7 +103,7 @@ def test_facts_are_those_on_which_all_slices_agree(tmp_path):
         data.FlipAngle, data.ScanningSequence = 60 + number % 2, ["SE", "IR"]
         data.InversionTime, data.SliceThickness = 900, 2.5
 
-    assert only_volume(tmp_path, each(series(noise()), change)).facts == {
+    assert volume_of(tmp_path, each(series(noise()), change)).facts == {
         "modality": "MR", "manufacturer": "ACME", "field_strength_t": 1.5, "tr_ms": 500.0,
         "te_ms": 10.0, "ti_ms": 900.0, "slice_thickness_mm": 2.5, "scanning_sequence": "SE\\IR",
         "contrast_agent": False, "slices": 6,
@@ -115,4 +115,4 @@ def test_facts_are_those_on_which_all_slices_agree(tmp_path):
 )
 def test_an_agent_that_is_named_counts_as_given(tmp_path, agent, expected):
     named = each(series(noise()), lambda data, _: setattr(data, "ContrastBolusAgent", agent))
-    assert only_volume(tmp_path, named).facts["contrast_agent"] is expected
+    assert volume_of(tmp_path, named).facts["contrast_agent"] is expected

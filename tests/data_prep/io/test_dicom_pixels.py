@@ -9,13 +9,12 @@ import pytest
 from dicom_series import (
     AFFINE,
     assert_same,
-    decimals,
     each,
     multi_frame,
     noise,
-    only_volume,
     reason_of,
     series,
+    volume_of,
     write,
 )
 from hypothesis import given, settings
@@ -79,7 +78,7 @@ def _values(name: str) -> np.ndarray:
 @pytest.mark.parametrize("name", SYNTAXES)
 def test_a_compressed_series_gives_the_values_that_were_stored(tmp_path, name):
     array = _values(name)
-    found = only_volume(tmp_path, _compressed(name, array)).array
+    found = volume_of(tmp_path, _compressed(name, array)).array
     error = found.astype(int) - in_ras(array, AFFINE).array
     assert found.dtype == array.dtype and np.abs(error).max() <= SYNTAXES[name][2]
 
@@ -96,7 +95,7 @@ def test_simpleitk_decodes_the_same_values(tmp_path, name):
 def test_run_length_encoded_series_are_read(tmp_path):
     datasets = series(noise())
     each(datasets, lambda data, _: data.compress(uid.RLELossless, generate_instance_uid=False))
-    assert_same(only_volume(tmp_path, datasets), noise())
+    assert_same(volume_of(tmp_path, datasets), noise())
 
 
 @pytest.mark.parametrize("syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian,
@@ -108,7 +107,7 @@ def test_uncompressed_syntaxes_give_the_same_values(tmp_path, syntax):
             data.PixelData = np.frombuffer(data.PixelData, "<u2").astype(">u2").tobytes()
             data["PixelData"].VR = "OW"
 
-    volume = only_volume(tmp_path, each(series(noise()), change))
+    volume = volume_of(tmp_path, each(series(noise()), change))
     assert_same(volume, noise())
     assert volume.array.dtype.isnative
 
@@ -121,7 +120,7 @@ def test_files_from_before_part_10_have_no_prefix_and_are_read(tmp_path):
         raw = path.read_bytes()
         start = raw.index(b"\x08\x00\x16\x00")  # SOPClassUID, the first element of the data set
         path.write_bytes(raw[start:])
-    assert_same(only_volume(tmp_path), noise())
+    assert_same(volume_of(tmp_path), noise())
 
 
 @pytest.mark.parametrize("name", ["JPEG-lossy.dcm", "JPGExtended.dcm"])
@@ -161,16 +160,13 @@ def test_a_damaged_stream_is_an_image_or_a_reason(tmp_path_factory, name, seed, 
         assert str(folder) not in str(reason)
 
 
-# Scale
-
-
 def test_each_slice_has_its_own_slope_and_intercept(tmp_path):
     slopes, intercepts = [0.5, 1, 2, 1.25, 3, 0.1], [0, -10, 5, 0, 1.5, 100]
 
     def scale(data, number):
         data.RescaleSlope, data.RescaleIntercept = slopes[number], intercepts[number]
 
-    volume = only_volume(tmp_path, each(series(noise()), scale))
+    volume = volume_of(tmp_path, each(series(noise()), scale))
     assert volume.array.dtype == np.float32
     expected = in_ras(noise() * np.array(slopes) + np.array(intercepts), AFFINE).array
     np.testing.assert_allclose(volume.array, expected, rtol=1e-6)
@@ -178,7 +174,7 @@ def test_each_slice_has_its_own_slope_and_intercept(tmp_path):
 
 def test_frames_of_one_file_have_their_own_slopes(tmp_path):
     slopes = [0.5, 1, 2, 1.25, 3, 0.1]
-    volume = only_volume(tmp_path, [multi_frame(noise(), slopes=slopes)])
+    volume = volume_of(tmp_path, [multi_frame(noise(), slopes=slopes)])
     expected = in_ras(noise() * np.array(slopes), AFFINE).array
     np.testing.assert_allclose(volume.array, expected, rtol=1e-6)
 
@@ -189,9 +185,9 @@ def test_frames_of_one_file_have_their_own_slopes(tmp_path):
 )
 def test_values_stay_integers_of_the_smallest_type_that_holds_them(tmp_path, intercept, dtype):
     def shift(data, _):
-        data.RescaleIntercept = decimals([intercept])[0]
+        data.RescaleIntercept = intercept
 
-    volume = only_volume(tmp_path, each(series(noise()), shift))
+    volume = volume_of(tmp_path, each(series(noise()), shift))
     assert volume.array.dtype == dtype
     assert_same(volume, noise() + float(intercept))
 
@@ -216,7 +212,7 @@ def test_signed_stored_values_and_unused_high_bits_are_read_as_stored(tmp_path):
         bits = (array[:, :, number].T.astype(np.uint16) & 0x0FFF) | 0x5000
         data.PixelData = np.ascontiguousarray(bits).tobytes()
 
-    assert_same(only_volume(tmp_path, each(series(noise()), keep_12_bits)), array)
+    assert_same(volume_of(tmp_path, each(series(noise()), keep_12_bits)), array)
 
 
 def test_float_pixel_data_with_nan_is_a_reason(tmp_path):
@@ -230,7 +226,7 @@ def test_float_pixel_data_with_nan_is_a_reason(tmp_path):
     finite, with_nan = (
         each(series(noise()), functools.partial(to_float, nan=nan)) for nan in (False, True)
     )
-    assert only_volume(tmp_path / "finite", finite).array.dtype == np.float32
+    assert volume_of(tmp_path / "finite", finite).array.dtype == np.float32
     assert "NaN" in reason_of(tmp_path / "nan", with_nan)
 
 

@@ -2,18 +2,7 @@
 
 import numpy as np
 import pytest
-from dicom_series import (
-    AFFINE,
-    assert_same,
-    decimals,
-    each,
-    multi_frame,
-    noise,
-    only_volume,
-    reason_of,
-    series,
-    write,
-)
+from dicom_series import AFFINE, assert_same, multi_frame, noise, reason_of, series, volume_of, write
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
@@ -71,16 +60,13 @@ def test_a_time_point_that_lacks_a_slice_is_refused(tmp_path):
 
 def test_a_field_that_numbers_the_slices_tells_no_stacks_apart(tmp_path):
     datasets = _twice("EchoTime", (10, 10))
-    assert "12 slices at 6 positions" in reason_of(
-        tmp_path, each(datasets, lambda data, number: setattr(data, "AcquisitionNumber", number))
-    )
-
-
-# Several frames in one file
+    for number, data in enumerate(datasets):
+        data.AcquisitionNumber = number
+    assert "12 slices at 6 positions" in reason_of(tmp_path, datasets)
 
 
 def test_frames_lie_where_their_functional_groups_say(tmp_path):
-    volume = only_volume(tmp_path, [multi_frame(noise())])
+    volume = volume_of(tmp_path, [multi_frame(noise())])
     assert_same(volume, noise())
     assert volume.facts["tr_ms"] == 600 and volume.facts["te_ms"] == 12
     assert volume.facts["flip_angle_degrees"] == 70
@@ -102,5 +88,5 @@ def test_several_frames_without_positions_are_refused(tmp_path):
 def test_a_missing_frame_is_a_gap(tmp_path):
     data = multi_frame(noise())
     frame = data.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]
-    frame.ImagePositionPatient = decimals(np.array(frame.ImagePositionPatient, float) + [0, 0, 1.4])
+    frame.ImagePositionPatient = list(np.array(frame.ImagePositionPatient, float) + [0, 0, 1.5])
     assert "uneven gaps" in reason_of(tmp_path, [data])

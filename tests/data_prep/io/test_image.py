@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from data_prep.case import Unreadable
 from data_prep.io.image import read_image
@@ -92,8 +92,6 @@ def test_a_jpeg_lies_as_its_exif_block_says(tmp_path, orientation, endian):
     path = tmp_path / "x.jpg"
     path.write_bytes(data.getvalue())
     assert int(exif_orientation(tf.constant(data.getvalue()))) == orientation
-    from PIL import ImageOps
-
     upright = np.asarray(ImageOps.exif_transpose(Image.open(data)), float)
     pixels = read_image(path, 3)
     assert pixels.shape == upright.shape
@@ -109,12 +107,7 @@ def test_other_formats_lie_as_their_exif_block_says(tmp_path, format):
 
 @pytest.mark.parametrize(
     "block",
-    [
-        b"",
-        b"Exif\x00\x00",
-        b"Exif\x00\x00II*\x00\xff\xff\x00\x00",
-        b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff",
-    ],
+    [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"],
 )
 def test_a_truncated_exif_block_leaves_the_picture_as_stored(block):
     assert int(exif_orientation(tf.constant(b"\xff\xd8\xff\xe1" + block))) == 1

@@ -50,9 +50,6 @@ def _slices(raw, array: np.ndarray, order: str, heights, grid=(24, 20)):
     return volumes_with_levels.read_case(raw, case, _task("cardiac_levels", grid))
 
 
-# Orientation
-
-
 @pytest.mark.parametrize("order", ORDERS[1:])
 def test_a_file_of_any_axis_order_gives_the_slices_of_ras(tmp_path, order):
     heights = [_height_mm(z) for z in range(SHAPE[2] - 1, -1, -1)]
@@ -122,9 +119,6 @@ def test_the_slices_of_a_table_come_head_first_whatever_their_order(tmp_path):
     assert [height for height, _ in case.slices] == [-9.5, -28, -40]
 
 
-# Extent
-
-
 @pytest.mark.parametrize(("rows", "columns"), [(40, 40), (40, 60), (80, 40)])
 def test_a_square_of_24_mm_stays_a_square_of_24_mm(rows, columns):
     array = np.zeros((20, 40, 3), np.float32)  # 40 x 40 mm
@@ -180,9 +174,6 @@ def test_nearest_gives_only_labels_that_exist(size, grid, spacing, seed):
 )  # fmt: skip
 def test_a_height_finds_the_slice_whose_centre_is_nearest(height_mm, index):
     assert nearest_slice(Volume(_noise(), AFFINE), height_mm) == index
-
-
-# What cannot be used
 
 
 def test_a_height_outside_the_volume_is_a_reason(tmp_path):

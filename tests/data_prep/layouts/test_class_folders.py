@@ -4,15 +4,19 @@ import csv
 import json
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image
+from raw_folders import files_of
+from scipy.ndimage import gaussian_filter
 
 from data_prep.layouts.class_folders import list_cases
 from data_prep.phantom.class_pictures.dataset import class_names, write_class_pictures
 from data_prep.prepare.prepare import PrepareOptions, prepare
 from data_prep.prepare.pseudonyms import Pseudonyms
+from data_prep.prepare.shards import ShardWriter
 from mri_tf.core.errors import InputError
 from mri_tf.splits.sides import SplitOptions, choose_sides
 from mri_tf.store.prepared import PRIVATE, Prepared
@@ -27,13 +31,10 @@ TASK = Task(
     model_args=dict(conv_filters=2, dense_units=8), epochs=1,
 )
 """
-ONE_PROCESS = PrepareOptions()
 
 
 def picture(seed: int, side: int = 64) -> Image.Image:
     """Smooth blobs that no other seed has."""
-    from scipy.ndimage import gaussian_filter
-
     noise = gaussian_filter(np.random.default_rng(seed).normal(size=(side, side)), 2.5)
     return Image.fromarray(np.rint(255 * (noise - noise.min()) / np.ptp(noise)).astype(np.uint8))
 
@@ -51,9 +52,9 @@ def home(tmp_path):
     return tmp_path
 
 
-def prepared(home, options=ONE_PROCESS, out="out"):
+def prepared(home, options=None, out="out"):
     file = home / "thirds.py"
-    return prepare(load_task(file), file, home / "raw", home / out, options)
+    return prepare(load_task(file), file, home / "raw", home / out, options or PrepareOptions())
 
 
 def test_a_task_file_that_names_its_layout_is_enough(home):
@@ -107,8 +108,8 @@ def test_hidden_files_and_litter_are_ignored(home):
     folder = home / "raw" / "mid"
     for name in (".DS_Store", "._1.png", "Thumbs.db", "desktop.ini"):
         (folder / name).write_text("x" * 40, encoding="utf-8")
-    (home / "raw" / ".git").mkdir()
-    (home / "raw" / "__MACOSX").mkdir()
+    for name in (".git", "__MACOSX"):
+        (home / "raw" / name).mkdir()
     (home / "raw" / "readme.txt").write_text("beside the classes", encoding="utf-8")
     assert len(list_cases(home / "raw", load_task(home / "thirds.py"))) == 13
 
@@ -164,15 +165,9 @@ def test_pseudonyms_name_the_groups_and_workers_change_nothing(home):
 
 
 def test_a_begun_set_whose_copies_have_changed_is_begun_again(home, monkeypatch):
-    from data_prep.prepare import prepare as module
-
-    def killed(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module.ShardWriter, "finish", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ShardWriter, "finish", Mock(side_effect=KeyboardInterrupt))
         prepared(home)
-    monkeypatch.undo()
     picture(0).save(home / "raw" / "apical" / "2.png")  # the first record's group grows
     found, _ = prepared(home)
     groups = found.groups[[0, 1]]  # apical/11 and apical/2 come first
@@ -237,17 +232,15 @@ def test_the_phantom_has_every_class_and_untidy_files(pictures):
 
 def test_the_phantom_depends_on_its_seed_alone(pictures, tmp_path):
     write_class_pictures(tmp_path, 16, 0, signal=True)
-    for path in pictures.glob("*/*"):
-        assert (tmp_path / path.relative_to(pictures)).read_bytes() == path.read_bytes()
+    assert files_of(tmp_path) == files_of(pictures)
 
 
 def test_without_signal_the_pictures_are_the_same_and_the_folders_are_others(tmp_path, pictures):
     write_class_pictures(tmp_path, 16, 0, signal=False)
-
-    def by_content(folder):
-        return sorted((path.read_bytes(), path.parent.name) for path in folder.glob("*/*"))
-
-    plain, permuted = by_content(pictures), by_content(tmp_path)
+    plain, permuted = (
+        sorted((path.read_bytes(), path.parent.name) for path in folder.glob("*/*"))
+        for folder in (pictures, tmp_path)
+    )
     assert {data for data, _ in plain} == {data for data, _ in permuted}
     moved = sum(one[1] != other[1] for one, other in zip(plain, permuted, strict=True))
     assert moved > len(plain) / 2

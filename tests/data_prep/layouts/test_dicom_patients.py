@@ -58,9 +58,6 @@ def _records(raw: Path, task=VOLUMES):
     return read_case(raw, Case("p", dicom_files(raw, "p"), "methylated"), task)
 
 
-# ---- the layout of the radiogenomic set
-
-
 def test_every_labelled_patient_is_listed_with_all_their_files(phantom):
     cases = rsna_mgmt.list_cases(phantom, TASK)
     assert [case.patient for case in cases] == ["00000", "00001", "00002", "00003"]
@@ -98,9 +95,6 @@ def test_a_patient_without_a_folder_is_skipped_with_a_reason(phantom, tmp_path):
     assert len(prepared) == 4 and "the folder does not exist" in skipped.reason
     again, still = prepare(TASK, FILE, tmp_path, tmp_path / "out")
     assert len(again) == 4 and still == [skipped]
-
-
-# ---- sequences, grid, slices
 
 
 def test_a_patient_gives_slices_of_all_sequences_at_the_same_places(phantom):

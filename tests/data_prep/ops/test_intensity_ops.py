@@ -17,8 +17,7 @@ from data_prep.ops.crop import mask_box
 from data_prep.ops.intensity_stats import region_stats
 from data_prep.ops.n4 import n4_corrected, shrink_factors
 from data_prep.volume import Volume
-
-# N4
+from mri_tf.pipeline.normalize import normalize
 
 
 def _biased_head(shape=(60, 66, 52), seed=1):
@@ -104,6 +103,7 @@ import numpy as np
 from scipy import ndimage
 from data_prep.ops.n4 import n4_corrected
 from data_prep.volume import Volume
+from mri_tf.pipeline.normalize import normalize
 shape = (240, 240, 155)
 rng = np.random.default_rng(0)
 x, y, z = np.meshgrid(*[np.linspace(-1, 1, n, dtype=np.float32) for n in shape], indexing="ij")
@@ -131,9 +131,6 @@ def test_n4_of_a_whole_volume_at_shrink_factor_4_takes_30_seconds_of_one_core_an
     assert measured["cpu_seconds"] < 30
     assert measured["gigabytes"] < 3
     assert measured["correlation"] > 0.95
-
-
-# CLAHE
 
 
 def test_clahe_in_3d_lifts_a_faint_texture_and_keeps_the_background_zero():
@@ -168,9 +165,6 @@ def test_clahe_of_a_flat_image_or_nothing_is_zero():
     flat = np.full((8, 8, 8), 7.0)
     assert not clahe3d(flat).any()
     assert not clahe3d(np.arange(512.0).reshape(8, 8, 8), np.zeros((8, 8, 8), bool)).any()
-
-
-# Brain mask
 
 
 def _ball(shape=(40, 44, 30), radius=0.7) -> np.ndarray:
@@ -270,9 +264,6 @@ def test_a_flat_image_holds_no_brain(value):
         mask_box(found.inside)
 
 
-# Statistics
-
-
 def test_statistics_are_numpys_inside_the_mask_and_over_the_image():
     rng = np.random.default_rng(0)
     channels = rng.normal((50, -3), (10, 2), (7, 8, 9, 2)).astype(np.float32)
@@ -287,8 +278,6 @@ def test_statistics_are_numpys_inside_the_mask_and_over_the_image():
 
 
 def test_a_constant_channel_is_zero_and_a_presence_channel_itself_when_normalised():
-    from mri_tf.pipeline.normalize import normalize
-
     channels = np.zeros((4, 5, 6, 3), np.float32)
     channels[..., 0] = 1000.1
     channels[..., 2] = 1.0

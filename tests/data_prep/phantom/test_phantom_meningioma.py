@@ -35,6 +35,10 @@ def folders(tmp_path_factory):
     return home
 
 
+def _read(folder, number, name="t1ce"):
+    return read_nifti(folder / f"M{number:03d}" / f"{name}.nii.gz")
+
+
 def test_grades_are_recipe_bs_126_to_48_whatever_the_seed_and_mixed_in_any_four():
     for seed in range(5):
         grades = [grade_of(number, seed) for number in range(PATIENTS)]
@@ -96,10 +100,7 @@ def test_the_drawn_numbers_tell_the_grades_apart_with_an_auc_of_about_08():
 def test_without_signal_images_and_counts_of_grades_stay_the_same(folders):
     for number in range(1, 9):
         for name in ("t1ce", "mask"):
-            one, other = (
-                read_nifti(folders / kind / f"M{number:03d}" / f"{name}.nii.gz")
-                for kind in ("signal", "none")
-            )
+            one, other = (_read(folders / kind, number, name) for kind in ("signal", "none"))
             np.testing.assert_array_equal(one.array, other.array)
             np.testing.assert_array_equal(one.affine, other.affine)
     with_signal, without = (
@@ -128,8 +129,7 @@ def test_files_say_the_spacing_that_was_drawn_in_the_scanners_own_orientation(fo
 
 def test_the_mask_lies_on_what_enhances_and_whole_inside_the_image(folders):
     for number in range(1, 9):
-        folder = folders / "signal" / f"M{number:03d}"
-        image, mask = read_nifti(folder / "t1ce.nii.gz"), read_nifti(folder / "mask.nii.gz")
+        image, mask = (_read(folders / "signal", number, name) for name in ("t1ce", "mask"))
         inside = mask.array > 0
         assert image.array.shape == mask.array.shape and np.ptp(mask.array) == 1
         assert image.array[inside].mean() > 1.3 * np.median(image.array[~inside])
@@ -140,9 +140,6 @@ def test_the_mask_lies_on_what_enhances_and_whole_inside_the_image(folders):
 def test_a_patient_depends_on_the_seed_and_its_number_alone(folders, tmp_path):
     phantom.write_meningioma_phantom(tmp_path, 3, 3)
     for number in range(1, 4):
-        one, other = (
-            read_nifti(folder / f"M{number:03d}" / "t1ce.nii.gz").array
-            for folder in (tmp_path, folders / "signal")
-        )
+        one, other = (_read(folder, number).array for folder in (tmp_path, folders / "signal"))
         np.testing.assert_array_equal(one, other)
     assert scanner_of(2, 3) != scanner_of(2, 4) or scanner_of(1, 3) != scanner_of(1, 4)

@@ -3,14 +3,7 @@
 from pathlib import Path
 
 import pytest
-from raw_folders import (
-    TWO,
-    prepare_command,
-    prepare_in_shards,
-    write_patients,
-    write_raw_folder,
-    write_task,
-)
+from raw_folders import TWO, prepare_shards, run_prepare, write_cases, write_raw_folder, write_task
 
 
 @pytest.fixture(scope="session")
@@ -20,14 +13,14 @@ def task_file(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory) -> Path:
-    return write_patients(tmp_path_factory.mktemp("data") / "Rohdaten")
+    return write_cases(tmp_path_factory.mktemp("data") / "Rohdaten")
 
 
 @pytest.fixture(scope="session")
 def whole(task_file, raw, tmp_path_factory) -> Path:
     """The set of an uninterrupted run, in several shards."""
     out = tmp_path_factory.mktemp("whole") / "set"
-    prepare_in_shards(task_file, raw, out)
+    prepare_shards(task_file, raw, out)
     return out
 
 
@@ -44,7 +37,7 @@ def said(tmp_path, capsys):
 
     def run(*more: str, task="mine.py", raw="raw") -> tuple[int, list[str]]:
         task = tmp_path / task if task.endswith(".py") else task
-        code = prepare_command(task, tmp_path / raw, tmp_path / "out", *more)
+        code = run_prepare(task, tmp_path / raw, tmp_path / "out", *more)
         lines = capsys.readouterr().err.splitlines()
         return code, [line for line in lines if not line.startswith("preparing ")]
 

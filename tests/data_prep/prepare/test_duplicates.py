@@ -48,9 +48,6 @@ def thumb_of(image: Image.Image) -> np.ndarray:
     return thumbnail(np.asarray(image.convert("L"), np.float32)[..., None])
 
 
-# One picture and another
-
-
 @pytest.mark.parametrize("kind", NEAR)
 def test_a_near_copy_is_alike_and_its_hash_is_near(kind):
     image = phantoms(1)[0]
@@ -118,9 +115,6 @@ def test_near_pairs_are_those_of_a_plain_loop(count, seed, distance):
         if min(between(one, other), between(other, one)) <= distance
     }  # fmt: skip
     assert {pair[:2] for pair in near_pairs(codes, distance)} == wanted
-
-
-# A set of pictures
 
 
 def _assert_every_copy_is_found_and_no_neighbour(folder, images, pool):

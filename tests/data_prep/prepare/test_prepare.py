@@ -16,11 +16,11 @@ from raw_folders import (
     CASES,
     DAMAGED,
     PATIENTS,
-    file_name,
     files_of,
-    noise_pixels,
-    prepare_command,
-    prepare_in_shards,
+    image_of,
+    pixels_of,
+    prepare_shards,
+    run_prepare,
     table_of,
 )
 
@@ -39,13 +39,10 @@ def _images(prepared: Prepared) -> np.ndarray:
     return parse_examples(records, prepared.image_shape, prepared.image_dtype)["image"].numpy()
 
 
-# What is in it
-
-
 def test_prepared_images_labels_and_patients_are_those_of_the_files(whole):
     prepared = Prepared.open(whole)
     kept = [number for number in range(CASES) if number != DAMAGED]
-    np.testing.assert_array_equal(_images(prepared)[..., 0], [noise_pixels(number) for number in kept])
+    np.testing.assert_array_equal(_images(prepared)[..., 0], [pixels_of(number) for number in kept])
     assert prepared.labels.tolist() == [number % 2 for number in kept]
     assert prepared.patients.tolist() == [PATIENTS[number] for number in kept]
     assert prepared.groups.tolist() == [f"g{number}" for number in kept]
@@ -62,9 +59,9 @@ def test_the_private_table_leads_from_each_record_to_its_file_and_reason(whole):
     assert len(rows) == CASES
     prepared = Prepared.open(whole)
     for record_id, patient in zip(prepared.record_ids, prepared.patients, strict=True):
-        row = by_file[file_name(int(record_id[:6]))]
+        row = by_file[image_of(int(record_id[:6]))]
         assert (row["record_id"], row["patient_id"]) == (record_id, patient)
-    damaged = by_file[file_name(DAMAGED)]
+    damaged = by_file[image_of(DAMAGED)]
     assert damaged["record_id"] == "" and "PNG" in damaged["skipped_because"]
 
 
@@ -86,7 +83,7 @@ def test_tensorflow_reads_the_shards_with_the_bytes_of_prepared_read(whole):
 
 
 def test_one_shard_and_several_hold_the_same_records(task_file, raw, whole, tmp_path):
-    prepare_in_shards(task_file, raw, tmp_path / "set", shard_bytes=2**20)
+    prepare_shards(task_file, raw, tmp_path / "set", shard_bytes=2**20)
     one, several = Prepared.open(tmp_path / "set"), Prepared.open(whole)
     assert len(one.manifest["shards"]) == 1
     assert one.read(np.arange(len(one))) == several.read(np.arange(len(several)))
@@ -99,28 +96,25 @@ def test_files_of_any_format_become_equal_records(task_file, tmp_path):
     names = ["a.png", "a.tif", "a.bmp", "a.webp"]
     for name in names:
         lossless = {"lossless": True} if name.endswith("webp") else {}
-        Image.fromarray(noise_pixels(0)).save(raw / name, **lossless)
+        Image.fromarray(pixels_of(0)).save(raw / name, **lossless)
     rows = "".join(f" {name} , p , left \r\n" for name in names)
     (raw / "manifest.csv").write_bytes(b"\xef\xbb\xbfimage, patient_id ,label\r\n" + rows.encode())
-    prepared, skipped = prepare_in_shards(task_file, raw, tmp_path / "set")
+    prepared, skipped = prepare_shards(task_file, raw, tmp_path / "set")
     assert not skipped and prepared.patients.tolist() == ["p"] * 4
-    np.testing.assert_array_equal(_images(prepared)[..., 0], [noise_pixels(0)] * 4)
+    np.testing.assert_array_equal(_images(prepared)[..., 0], [pixels_of(0)] * 4)
     assert len(set(prepared.contents)) == 1
-
-
-# Again
 
 
 def test_run_twice_it_does_nothing_and_says_the_same(task_file, raw, tmp_path, capsys):
     out = tmp_path / "set"
-    assert prepare_command(task_file, raw, out) == 1
+    assert run_prepare(task_file, raw, out) == 1
     first = capsys.readouterr()
     times = {path: path.stat().st_mtime_ns for path in [out, *out.iterdir()]}
-    assert prepare_command(task_file, raw, out) == 1
+    assert run_prepare(task_file, raw, out) == 1
     second = capsys.readouterr()
     assert {path: path.stat().st_mtime_ns for path in [out, *out.iterdir()]} == times
     assert second.out == first.out
-    assert f"skipped {file_name(DAMAGED)}: not a complete PNG" in second.err
+    assert f"skipped {image_of(DAMAGED)}: not a complete PNG" in second.err
     assert "5 records of 4 patients, 1 inputs skipped" in second.out
 
 
@@ -128,18 +122,15 @@ def test_an_image_redrawn_at_the_same_size_is_not_called_already_prepared(task_f
     raw = tmp_path / "raw"
     raw.mkdir()
     (raw / "manifest.csv").write_text("image,patient_id,label\na.bmp,p,left\n")
-    Image.fromarray(noise_pixels(1)).save(raw / "a.bmp")
-    prepare_in_shards(task_file, raw, tmp_path / "set")
-    Image.fromarray(noise_pixels(2)).save(raw / "a.bmp")
+    Image.fromarray(pixels_of(1)).save(raw / "a.bmp")
+    prepare_shards(task_file, raw, tmp_path / "set")
+    Image.fromarray(pixels_of(2)).save(raw / "a.bmp")
     with pytest.raises(InputError):
-        prepare_in_shards(task_file, raw, tmp_path / "set")
-
-
-# Elsewhere
+        prepare_shards(task_file, raw, tmp_path / "set")
 
 
 def test_two_spawned_workers_give_the_bytes_of_one(task_file, raw, whole, tmp_path):
-    prepare_in_shards(task_file, raw, tmp_path / "set", workers=2)
+    prepare_shards(task_file, raw, tmp_path / "set", workers=2)
     assert files_of(tmp_path / "set") == files_of(whole)
 
 
@@ -149,7 +140,7 @@ def test_a_dask_scheduler_gives_the_bytes_of_this_process(task_file, raw, whole,
         n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", host="127.0.0.1",
         dashboard_address=None,
     ) as cluster:  # fmt: skip
-        prepare_in_shards(task_file, raw, tmp_path / "set", scheduler=cluster.scheduler_address)
+        prepare_shards(task_file, raw, tmp_path / "set", scheduler=cluster.scheduler_address)
     assert files_of(tmp_path / "set") == files_of(whole)
 
 
@@ -180,7 +171,7 @@ def test_memory_stays_flat_however_many_images_there_are(task_file, tmp_path, mo
         raw.mkdir()
         (raw / "manifest.csv").write_text(table_of(cases))
         tracemalloc.start()
-        prepare_in_shards(task_file, raw, tmp_path / f"set{cases}")
+        prepare_shards(task_file, raw, tmp_path / f"set{cases}")
         _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return highest
@@ -190,13 +181,10 @@ def test_memory_stays_flat_however_many_images_there_are(task_file, tmp_path, mo
     assert many - few < 300 * image.nbytes / 8
 
 
-# Whose they are
-
-
 @pytest.fixture(scope="module")
 def hidden(task_file, raw, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("hidden") / "set"
-    prepare_in_shards(task_file, raw, out, pseudonyms=Pseudonyms(SALT))
+    prepare_shards(task_file, raw, out, pseudonyms=Pseudonyms(SALT))
     return out
 
 
@@ -212,10 +200,8 @@ def test_pseudonyms_replace_the_ids_everywhere_but_in_the_private_table(hidden, 
 def test_the_same_salt_gives_the_same_pseudonyms_and_another_salt_others(
     hidden, task_file, raw, tmp_path
 ):
-    same, _ = prepare_in_shards(task_file, raw, tmp_path / "a", pseudonyms=Pseudonyms(SALT))
-    other, _ = prepare_in_shards(
-        task_file, raw, tmp_path / "b", pseudonyms=Pseudonyms(b"fedcba9876543210")
-    )
+    same, _ = prepare_shards(task_file, raw, tmp_path / "a", pseudonyms=Pseudonyms(SALT))
+    other, _ = prepare_shards(task_file, raw, tmp_path / "b", pseudonyms=Pseudonyms(b"fedcba9876543210"))
     assert same.patients.tolist() == Prepared.open(hidden).patients.tolist()
     assert not set(other.patients) & set(same.patients)
     assert other.contents.tolist() == same.contents.tolist()
@@ -236,11 +222,11 @@ def test_the_private_table_is_for_its_owner_only(whole):
 
 def test_the_salt_is_made_once_for_its_owner_only(task_file, raw, tmp_path, capsys):
     out, salt = tmp_path / "set", tmp_path / "keys" / "salt"
-    assert prepare_command(task_file, raw, out, "--pseudonyms", "--salt-file", str(salt)) == 1
+    assert run_prepare(task_file, raw, out, "--pseudonyms", "--salt-file", str(salt)) == 1
     assert stat.S_IMODE(salt.stat().st_mode) == 0o600
     made = salt.read_bytes()
     assert len(made.strip()) >= 16 and made.strip() not in b"".join(files_of(out).values())
-    assert prepare_command(task_file, raw, tmp_path / "b", "--pseudonyms", "--salt-file", str(salt)) == 1
+    assert run_prepare(task_file, raw, tmp_path / "b", "--pseudonyms", "--salt-file", str(salt)) == 1
     assert salt.read_bytes() == made
     patients = [Prepared.open(folder).patients.tolist() for folder in (out, tmp_path / "b")]
     assert patients[0] == patients[1] and not set(patients[0]) & set(PATIENTS)
@@ -248,7 +234,7 @@ def test_the_salt_is_made_once_for_its_owner_only(task_file, raw, tmp_path, caps
 
 
 def test_without_a_salt_file_the_salt_lies_beside_the_set(task_file, raw, tmp_path):
-    assert prepare_command(task_file, raw, tmp_path / "set", "--pseudonyms") == 1
+    assert run_prepare(task_file, raw, tmp_path / "set", "--pseudonyms") == 1
     assert stat.S_IMODE((tmp_path / "set.salt").stat().st_mode) == 0o600
 
 
@@ -256,7 +242,7 @@ def test_without_a_salt_file_the_salt_lies_beside_the_set(task_file, raw, tmp_pa
 def test_a_salt_inside_the_set_is_refused(task_file, raw, tmp_path, capsys, place):
     out = tmp_path / "set"
     arguments = ("--pseudonyms", "--salt-file", str(tmp_path / place))
-    assert prepare_command(task_file, raw, out, *arguments) == 2
+    assert run_prepare(task_file, raw, out, *arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and "Received:" in error
     assert not out.exists() and not (tmp_path / place).exists()
@@ -270,4 +256,4 @@ def test_a_salt_that_is_too_short_is_refused(tmp_path):
 
 def test_ids_kept_once_are_not_mixed_with_pseudonyms(task_file, raw, whole):
     with pytest.raises(InputError, match="salt"):
-        prepare_in_shards(task_file, raw, whole, pseudonyms=Pseudonyms(SALT))
+        prepare_shards(task_file, raw, whole, pseudonyms=Pseudonyms(SALT))

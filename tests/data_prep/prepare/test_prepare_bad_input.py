@@ -1,10 +1,12 @@
 """Whatever a folder holds, preparation says one line about it and leaves nothing half-written."""
 
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
 from PIL import Image
-from raw_folders import HEADER, TASK, TWO, noise_pixels, write_task
+from raw_folders import HEADER, TASK, TWO, pixels_of, write_task
 
 from data_prep import write
 from mri_tf.core.command_line import run_command
@@ -12,9 +14,6 @@ from mri_tf.store.prepared import Prepared
 from mri_tf.task.files import task_names
 
 pytestmark = pytest.mark.usefixtures("small_raw")
-
-
-# The folder and the table
 
 
 @pytest.mark.parametrize(
@@ -61,13 +60,13 @@ def test_a_table_that_cannot_be_used_is_refused(small_raw, refused, table, named
 
 
 def test_a_table_that_is_a_folder_is_refused(small_raw, refused):
-    _folder(small_raw / "manifest.csv")
+    _into_a_folder(small_raw / "manifest.csv")
     refused("manifest.csv")
 
 
 def test_a_table_of_nothing_readable_is_refused(small_raw, refused):
-    _empty(small_raw / "a.png")
-    _gone(small_raw / "b.png")
+    (small_raw / "a.png").write_bytes(b"")
+    (small_raw / "b.png").unlink()
     refused("a.png: the file is empty", "b.png: the file does not exist")
 
 
@@ -98,59 +97,35 @@ def test_an_empty_out_folder_is_used(tmp_path, said):
     assert len(Prepared.open(tmp_path / "out")) == 2
 
 
-def test_a_salt_file_that_is_a_folder_is_refused(tmp_path, one_line):
+def test_a_salt_file_that_is_a_folder_is_refused(tmp_path, refused):
     (tmp_path / "salt").mkdir()
-    line = one_line(2, "--pseudonyms", "--salt-file", str(tmp_path / "salt"))
-    assert line.startswith("error: ") and "Received:" in line
+    refused(more=["--pseudonyms", "--salt-file", str(tmp_path / "salt")])
 
 
-# Single files
-
-
-def _truncated(path):
-    path.write_bytes(path.read_bytes()[:150])
-
-
-def _cut_in_the_header(path):
-    path.write_bytes(path.read_bytes()[:20])
-
-
-def _gone(path):
-    path.unlink()
-
-
-def _empty(path):
-    path.write_bytes(b"")
-
-
-def _text(path):
-    path.write_text("Please see the other folder.\n" * 9)
-
-
-def _folder(path):
+def _into_a_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-def _dicom(path):
-    path.write_bytes(bytes(128) + b"DICM" + bytes(200))
+NAN = Image.fromarray(np.full((16, 16), np.nan, np.float32))
+WORDS = "Please see the other folder.\n" * 9
+SPOILT = {
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:150]), "not a complete PNG"),
+    "cut in the header": (lambda path: path.write_bytes(path.read_bytes()[:20]), "not a complete image"),
+    "gone": (Path.unlink, "does not exist"),
+    "empty": (lambda path: path.write_bytes(b""), "the file is empty"),
+    "text": (lambda path: path.write_text(WORDS), "not a readable image"),
+    "folder": (_into_a_folder, ""),
+    "DICOM": (lambda path: path.write_bytes(bytes(128) + b"DICM" + bytes(200)), "not a readable image"),
+    "one channel of NaN": (lambda path: NAN.save(path, format="TIFF"), "NaN"),
+}
 
 
-def _one_channel_of_nan(path):
-    Image.fromarray(np.full((16, 16), np.nan, np.float32)).save(path, format="TIFF")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        (_truncated, "not a complete PNG"), (_cut_in_the_header, "not a complete image"),
-        (_gone, "does not exist"), (_empty, "the file is empty"), (_text, "not a readable image"),
-        (_folder, ""), (_dicom, "not a readable image"), (_one_channel_of_nan, "NaN"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("name", SPOILT)
 def test_a_spoilt_image_is_skipped_by_name_and_reason_and_the_rest_is_written(
-    small_raw, tmp_path, one_line, spoil, reason
+    small_raw, tmp_path, one_line, name
 ):
+    spoil, reason = SPOILT[name]
     spoil(small_raw / "a.png")
     line = one_line(1)
     assert line.startswith("skipped a.png: ") and reason in line
@@ -158,15 +133,15 @@ def test_a_spoilt_image_is_skipped_by_name_and_reason_and_the_rest_is_written(
     assert prepared.patients.tolist() == ["p2"] and prepared.manifest["counts"]["skipped"] == 1
 
 
-@pytest.mark.parametrize("spoil", [_truncated, _gone, _text])
-def test_strict_refuses_a_spoilt_image_and_writes_nothing(small_raw, refused, spoil):
-    spoil(small_raw / "a.png")
+@pytest.mark.parametrize("name", ["truncated", "gone", "text"])
+def test_strict_refuses_a_spoilt_image_and_writes_nothing(small_raw, refused, name):
+    SPOILT[name][0](small_raw / "a.png")
     line = refused("Received: a.png: ", more=["--strict"])
     assert line.startswith("error: --strict")
 
 
 def test_strict_refuses_a_set_that_was_prepared_with_gaps(small_raw, said):
-    _gone(small_raw / "a.png")
+    (small_raw / "a.png").unlink()
     assert said()[0] == 1
     code, lines = said("--strict")
     assert code == 2 and "a.png: the file does not exist" in lines[-1]
@@ -206,7 +181,7 @@ def test_a_row_without_a_mask_is_skipped_by_name_and_reason(small_raw, one_line)
 
 
 def test_a_16_bit_image_of_an_8_bit_task_is_not_clipped_in_silence(small_raw, said):
-    pixels = noise_pixels(0, np.uint16, high=4096)  # what most MR exports look like
+    pixels = pixels_of(0, np.uint16, high=4096)  # what most MR exports look like
     Image.fromarray(pixels).save(small_raw / "a.png")
     code, lines = said()
     assert code in (1, 2) and any("a.png" in line for line in lines)
@@ -223,9 +198,6 @@ def test_a_level_without_a_height_or_a_patient_is_refused(small_raw, refused, ro
     volume = nibabel.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4))
     nibabel.save(volume, small_raw / "volumes" / "p1.nii.gz")
     refused(column, "line 2", task="cardiac_levels")
-
-
-# The task and the machines
 
 
 def _task(more: str) -> str:

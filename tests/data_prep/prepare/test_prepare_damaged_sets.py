@@ -20,53 +20,38 @@ def prepared_folder(small_raw, said, tmp_path):
     return tmp_path / "out"
 
 
-def _change_manifest(folder, change):
-    manifest = json.loads((folder / MANIFEST).read_text())
-    change(manifest)
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+def _changed_manifest(change):
+    def damage(folder):
+        manifest = json.loads((folder / MANIFEST).read_text())
+        change(manifest)
+        (folder / MANIFEST).write_text(json.dumps(manifest))
+
+    return damage
 
 
-def _another_schema_version(folder):
-    _change_manifest(folder, lambda manifest: manifest.update(schema_version=0))
+def _cut(out):
+    (out / SHARD).write_bytes((out / SHARD).read_bytes()[:-1])
 
 
-def _a_shorter_column(folder):
-    _change_manifest(folder, lambda manifest: manifest["index"]["label"].pop())
+DAMAGES = {
+    "another version": (_changed_manifest(lambda all: all.update(schema_version=0)), "schema version"),
+    "a shorter column": (_changed_manifest(lambda all: all["index"]["label"].pop()), MANIFEST),
+    "a truncated shard": (_cut, "records-00000"),
+    "a missing shard": (lambda out: (out / SHARD).unlink(), "records-00000"),
+    "no folder": (lambda out: out.rename(out.with_name("elsewhere")), MANIFEST),
+} | {
+    text: (lambda out, text=text: (out / MANIFEST).write_text(text), MANIFEST)
+    for text in (
+        "", "{", "[]", "null", "{}", '{"schema_version": 1}', '{"schema_version": 1, "shards": []}',
+    )
+}  # fmt: skip
 
 
-def _a_truncated_shard(folder):
-    (folder / SHARD).write_bytes((folder / SHARD).read_bytes()[:-1])
-
-
-def _a_missing_shard(folder):
-    (folder / SHARD).unlink()
-
-
-def _no_folder(folder):
-    folder.rename(folder.with_name("elsewhere"))
-
-
-def _manifest_of(text):
-    return lambda folder: (folder / MANIFEST).write_text(text)
-
-
-TEXTS = ("", "{", "[]", "null", "{}", '{"schema_version": 1}', '{"schema_version": 1, "shards": []}')
-
-
-@pytest.mark.parametrize(
-    ("damage", "named"),
-    [
-        (_another_schema_version, "schema version"),
-        (_a_shorter_column, MANIFEST),
-        (_a_truncated_shard, "records-00000"),
-        (_a_missing_shard, "records-00000"),
-        (_no_folder, MANIFEST),
-        *((_manifest_of(text), MANIFEST) for text in TEXTS),
-    ],
-)
-def test_a_damaged_set_is_refused_in_one_line(prepared_folder, damage, named):
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_set_is_refused_in_one_line(prepared_folder, name):
+    damage, words = DAMAGES[name]
     damage(prepared_folder)
-    with pytest.raises(InputError, match=named) as refused:
+    with pytest.raises(InputError, match=words) as refused:
         Prepared.open(prepared_folder)
     assert "\n" not in str(refused.value) and "Received:" in str(refused.value)
 

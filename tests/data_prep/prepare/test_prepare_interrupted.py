@@ -8,15 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_folders import (
-    CASES,
-    SHARD_BYTES,
-    file_name,
-    files_of,
-    prepare_command,
-    prepare_in_shards,
-    write_patients,
-)
+from raw_folders import CASES, SHARD_BYTES, files_of, image_of, prepare_shards, run_prepare, write_cases
 
 from data_prep.layouts import cases_table
 from data_prep.prepare import prepare as preparing
@@ -33,10 +25,10 @@ def test_an_interrupted_command_says_so_and_the_same_command_finishes(
     )
     with pytest.MonkeyPatch.context() as patch:
         _interrupt_at(patch, 3)
-        assert prepare_command(task_file, raw, out) == 130
+        assert run_prepare(task_file, raw, out) == 130
     assert "error: Interrupted." in capsys.readouterr().err
     assert not out.exists()
-    assert prepare_command(task_file, raw, out) == 1
+    assert run_prepare(task_file, raw, out) == 1
     assert files_of(out) == files_of(whole)
 
 
@@ -60,7 +52,7 @@ def _interrupted(task_file: Path, raw: Path, out: Path, case: int, before: bool)
     with pytest.MonkeyPatch.context() as patch:
         _interrupt_at(patch, case, before)
         with pytest.raises(KeyboardInterrupt):
-            prepare_in_shards(task_file, raw, out)
+            prepare_shards(task_file, raw, out)
     assert not out.exists()
     return out.with_name(out.name + ".partial")
 
@@ -71,7 +63,7 @@ def test_interrupted_at_any_case_the_rerun_gives_the_bytes_of_a_whole_run(
     task_file, raw, whole, tmp_path, case, before
 ):
     partial = _interrupted(task_file, raw, tmp_path / "set", case, before)
-    prepare_in_shards(task_file, raw, tmp_path / "set")
+    prepare_shards(task_file, raw, tmp_path / "set")
     assert files_of(tmp_path / "set") == files_of(whole)
     assert not partial.exists()
 
@@ -82,8 +74,8 @@ def test_a_rerun_reads_only_the_cases_that_are_left(task_file, raw, tmp_path, mo
     monkeypatch.setattr(
         cases_table, "read_case", lambda *all: read.append(all[1].files["image"]) or original(*all)
     )
-    prepare_in_shards(task_file, raw, tmp_path / "set")
-    assert read == [file_name(number) for number in (4, 5)]
+    prepare_shards(task_file, raw, tmp_path / "set")
+    assert read == [image_of(number) for number in (4, 5)]
 
 
 @given(
@@ -105,7 +97,7 @@ def test_torn_at_any_byte_the_rerun_gives_the_bytes_of_a_whole_run(
         data = torn.read_bytes()
         tail = tail.replace(b"\n", b"") if file == JOURNAL else tail
         torn.write_bytes(data[: round(kept * len(data))] + tail)
-        prepare_in_shards(task_file, raw, out)
+        prepare_shards(task_file, raw, out)
         assert files_of(out) == files_of(whole)
 
 
@@ -122,14 +114,14 @@ def test_a_shard_that_is_gone_or_whose_own_checksums_are_torn_is_written_again(
         assert not others
         data[place] ^= 1
         shard.write_bytes(data)
-    prepare_in_shards(task_file, raw, tmp_path / "set")
+    prepare_shards(task_file, raw, tmp_path / "set")
     assert files_of(tmp_path / "set") == files_of(whole)
 
 
 def test_what_was_begun_from_other_input_is_begun_again(task_file, raw, whole, tmp_path):
-    other = write_patients(tmp_path / "other", damaged=1)
+    other = write_cases(tmp_path / "other", damaged=1)
     _interrupted(task_file, other, tmp_path / "set", 5, before=True)
-    prepare_in_shards(task_file, raw, tmp_path / "set")
+    prepare_shards(task_file, raw, tmp_path / "set")
     again, expected = files_of(tmp_path / "set"), files_of(whole)
     # The sidecar keeps when a file was last changed: other for equal files of the other folder.
     assert again.pop(PRIVATE) and expected.pop(PRIVATE)
@@ -140,5 +132,5 @@ def test_the_private_table_of_a_rerun_is_for_its_owner_only(task_file, raw, tmp_
     partial = _interrupted(task_file, raw, tmp_path / "set", 5, before=True)
     (partial / PRIVATE).write_text("left by an older run")
     (partial / PRIVATE).chmod(0o644)
-    prepare_in_shards(task_file, raw, tmp_path / "set")
+    prepare_shards(task_file, raw, tmp_path / "set")
     assert stat.S_IMODE((tmp_path / "set" / PRIVATE).stat().st_mode) == 0o600

@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from raw_folders import prepare_command
+from raw_folders import run_prepare
 from scipy import ndimage
 from volumes import affine_of, assert_same_records, save_nifti
 
@@ -62,7 +62,7 @@ def _write_raw(raw: Path, affine, orders=("RAS", "RAS"), form: str = "sform") ->
 
 def _prepare(raw: Path, task: str) -> Prepared:
     out = raw.with_name(f"{raw.name}-{task}")
-    assert prepare_command(task, raw, out) == 0
+    assert run_prepare(task, raw, out) == 0
     return Prepared.open(out)
 
 
@@ -178,9 +178,6 @@ def test_a_height_finds_the_slice_whose_centre_is_nearest_however_the_volume_is_
         assert nearest_slice(volume, height) == expected
 
 
-# How far a volume may be tilted
-
-
 def _gantry_tilt(degrees: float) -> np.ndarray:
     """Slices tilted about the patient's x axis, stacked along the table: a shear, no rotation."""
     affine = _turned(0, 0, 0)
@@ -211,7 +208,7 @@ def test_a_volume_tilted_beyond_40_degrees_is_skipped_with_its_angle(tmp_path, c
     with (tmp_path / "raw/levels.csv").open("a") as table:
         table.write(f"q,{_centre_heights_mm(tilted)[4]},aortic_arch\n")
     out = tmp_path / "set"
-    assert prepare_command(task, tmp_path / "raw", out) == 1
+    assert run_prepare(task, tmp_path / "raw", out) == 1
     tilt = tilt_degrees(Volume(np.zeros(SHAPE), tilted))
     assert tilt > 40
     reason = f"the image's axes are tilted {tilt:.1f} degrees from the scanner's"
