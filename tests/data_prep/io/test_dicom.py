@@ -246,7 +246,7 @@ def test_a_single_slice_of_known_thickness_is_a_volume(tmp_path):
 
 @given(st.integers(0, 2**32), st.integers(1, 5))
 @settings(max_examples=60, deadline=None)
-def test_a_file_with_changed_bytes_is_a_volume_or_areason_of(tmp_path_factory, seed, changes):
+def test_a_file_with_changed_bytes_is_a_volume_or_a_reason(tmp_path_factory, seed, changes):
     folder = tmp_path_factory.mktemp("changed")
     path, *_ = write(folder, series(noise((4, 4, 3))))
     data, draw = bytearray(path.read_bytes()), np.random.default_rng(seed)

@@ -103,7 +103,6 @@ import numpy as np
 from scipy import ndimage
 from data_prep.ops.n4 import n4_corrected
 from data_prep.volume import Volume
-from mri_tf.pipeline.normalize import normalize
 shape = (240, 240, 155)
 rng = np.random.default_rng(0)
 x, y, z = np.meshgrid(*[np.linspace(-1, 1, n, dtype=np.float32) for n in shape], indexing="ij")

@@ -34,8 +34,8 @@ def _cut(out):
 
 
 DAMAGES = {
-    "another version": (_changed_manifest(lambda all: all.update(schema_version=0)), "schema version"),
-    "a shorter column": (_changed_manifest(lambda all: all["index"]["label"].pop()), MANIFEST),
+    "another version": (_changed_manifest(lambda old: old.update(schema_version=0)), "schema version"),
+    "a shorter column": (_changed_manifest(lambda old: old["index"]["label"].pop()), MANIFEST),
     "a truncated shard": (_cut, "records-00000"),
     "a missing shard": (lambda out: (out / SHARD).unlink(), "records-00000"),
     "no folder": (lambda out: out.rename(out.with_name("elsewhere")), MANIFEST),
