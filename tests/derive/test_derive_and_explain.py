@@ -59,7 +59,7 @@ def home(tmp_path_factory):
         seg = new_run(Path("seg"), tasks["tumour"], sets["tumour"],
                       sides_of(tasks["tumour"], sets["tumour"], own), 0)  # fmt: skip
         seg = with_drawn_weights(fit_run(seg, sets["tumour"], None, devices=1))
-        assert run_command(derive, ["--run", "seg", "--data", "data/grade", "--out", "derived"]) == 0
+        assert _derived("derived") == 0
         derived = Prepared.open(Path("derived"))
         grade = new_run(Path("grade"), tasks["grade"], derived,
                         sides_of(tasks["grade"], derived, sides), 0, seg)  # fmt: skip
@@ -74,6 +74,23 @@ def maps(home, tmp_path_factory):
     with chdir(home):
         assert run_command(explain, ["--run", "grade", "--out", str(out)]) == 0
     return out
+
+
+def _derived(out, data="data/grade") -> int:
+    return run_command(derive, ["--run", "seg", "--data", data, "--out", out])
+
+
+def _patients(side=slice(None), folder="derived") -> list[str]:
+    """The patients of a set, or of a side of it."""
+    return list(Prepared.open(Path(folder)).patients[side])
+
+
+def _split_file(name, train, validation, test) -> str:
+    """A split file of the derived set's patients, by their numbers."""
+    sides = dict(train=train, validation=validation, test=test)
+    sides = {side: [_patients()[number] for number in numbers] for side, numbers in sides.items()}
+    Path(name).write_text(json.dumps(sides))
+    return name
 
 
 def _fails(capsys, main, *arguments, code=2) -> str:
@@ -101,19 +118,17 @@ def test_derive_adds_a_mask_to_every_record_and_keeps_the_rest(inside):
 
 def test_a_derived_set_names_the_patients_its_network_saw(inside):
     seen = json.loads(Path("derived/manifest.json").read_text())["derived"]["seen"]
-    patients = Prepared.open(Path("data/grade")).patients
-    assert set(seen["patients"]) == set(patients[SIDES[0]])
+    assert set(seen["patients"]) == set(_patients(SIDES[0], "data/grade"))
 
 
 def test_the_same_derive_again_writes_nothing(inside, capsys):
     before = {path: path.stat().st_mtime_ns for path in Path("derived").iterdir()}
-    assert run_command(derive, ["--run", "seg", "--data", "data/grade", "--out", "derived"]) == 0
+    assert _derived("derived") == 0
     assert before == {path: path.stat().st_mtime_ns for path in Path("derived").iterdir()}
     assert "8 records with predicted masks" in capsys.readouterr().out
 
 
 def test_an_interrupted_derive_continues_and_ends_with_the_same_bytes(inside, monkeypatch):
-    arguments = ["--run", "seg", "--data", "data/grade", "--out", "again"]
     predicted, calls = deriving._predicted, []
 
     def interrupted(model, run, record):
@@ -123,9 +138,9 @@ def test_an_interrupted_derive_continues_and_ends_with_the_same_bytes(inside, mo
         return predicted(model, run, record)
 
     monkeypatch.setattr(deriving, "_predicted", interrupted)
-    assert run_command(derive, arguments) == 130
+    assert _derived("again") == 130
     assert not Path("again").exists()  # nothing under its final name
-    assert run_command(derive, arguments) == 0
+    assert _derived("again") == 0
     assert len(calls) == 4 + 5 and calls[3] == calls[4]  # continues where it stopped
     for file in Path("derived").glob("records-*"):
         assert file.read_bytes() == (Path("again") / file.name).read_bytes()
@@ -157,15 +172,10 @@ def test_derive_never_writes_over_other_files(inside, capsys):
 
 
 def test_a_grader_is_not_held_out_on_patients_the_network_saw(inside, capsys):
-    patients = list(Prepared.open(Path("derived")).patients)
-    sides = {
-        "train": [patients[number] for number in (3, 4, 2, 5, 7)],
-        "validation": [patients[6]], "test": [patients[0], patients[1]],
-    }  # fmt: skip
-    Path("leaky.json").write_text(json.dumps(sides))
-    message = _fails(capsys, train, "--task", "grade.py", "--data", "derived", "--split-file",
-                     "leaky.json", "--out", "leaky")  # fmt: skip
-    assert "segmentation network was trained on patients" in message and patients[0] in message
+    file = _split_file("leaky.json", train=(3, 4, 2, 5, 7), validation=(6,), test=(0, 1))
+    arguments = ("--task", "grade.py", "--data", "derived", "--split-file", file)
+    message = _fails(capsys, train, *arguments, "--out", "leaky")
+    assert "segmentation network was trained on patients" in message and _patients()[0] in message
     assert not Path("leaky").exists()
 
 
@@ -176,10 +186,8 @@ def other_set(inside):
         write_glioma_phantom(Path("raw-other"), 8, seed=5, shape=(24, 24, 16))
         task = load_task(Path("grade.py"))
         prepare(task, Path("grade.py"), Path("raw-other"), Path("data/other"))
-        seen = Prepared.open(Path("data/grade")).patients[SIDES[0]]
-        assert set(seen) & set(Prepared.open(Path("data/other")).patients)
-        arguments = ["--run", "seg", "--data", "data/other", "--out", "other"]
-        assert run_command(derive, arguments) == 0
+        assert set(_patients(SIDES[0], "data/grade")) & set(_patients(folder="data/other"))
+        assert _derived("other", "data/other") == 0
     return Path("other")
 
 
@@ -191,11 +199,11 @@ def test_other_images_of_patients_the_network_saw_are_refused(other_set, main, c
 
 
 def test_explain_takes_new_patients_of_another_set(other_set, tmp_path):
-    seen = set(Prepared.open(Path("data/grade")).patients[SIDES[0]])
-    new = [name for name in Prepared.open(other_set).patients if name not in seen]
-    arguments = ["--run", "grade", "--data", str(other_set), "--patients", new[0]]
+    seen = _patients(SIDES[0], "data/grade")
+    new = [name for name in _patients(folder=other_set) if name not in seen][0]
+    arguments = ["--run", "grade", "--data", str(other_set), "--patients", new]
     assert run_command(explain, [*arguments, "--out", str(tmp_path / "maps")]) == 0
-    assert list(pd.read_csv(tmp_path / "maps" / "attribution.csv")["patient"]) == [new[0]]
+    assert list(pd.read_csv(tmp_path / "maps" / "attribution.csv")["patient"]) == [new]
 
 
 @pytest.mark.parametrize("main", [evaluate, explain])
@@ -209,8 +217,7 @@ def test_a_set_without_predicted_masks_is_refused(other_set, main, capsys):
 
 def test_the_held_out_patients_and_no_others_are_rows(inside, maps):
     table = pd.read_csv(maps / "attribution.csv")
-    test = Prepared.open(Path("derived")).patients[SIDES[2]]
-    assert sorted(table["patient"]) == sorted(test)
+    assert sorted(table["patient"]) == sorted(_patients(SIDES[2]))
     assert set(table["explained"]) <= {"LGG", "HGG"} and table["probability"].between(0, 1).all()
     shares = table[[name for name in table if name.startswith("share_")]]
     assert list(shares) == ["share_tumour", "share_brain", "share_border", "share_outside"]
@@ -246,7 +253,7 @@ def test_pictures_are_written_for_every_map(maps):
 
 
 def test_a_class_and_a_layer_are_chosen_by_name(inside, tmp_path, capsys):
-    patient = Prepared.open(Path("derived")).patients[SIDES[2][0]]
+    patient = _patients(SIDES[2])[0]
     for name in ("LGG", "HGG"):
         arguments = ["--run", "grade", "--patients", patient, "--class", name, "--layer", "block_1"]
         assert run_command(explain, [*arguments, "--out", str(tmp_path / name)]) == 0
@@ -273,7 +280,7 @@ def test_explain_refuses_in_one_line_and_writes_nothing(inside, capsys, flags, n
 
 
 def test_a_patient_of_the_training_is_not_explained_as_held_out(inside, capsys):
-    trained = Prepared.open(Path("derived")).patients[SIDES[0][0]]
+    trained = _patients(SIDES[0])[0]
     message = _fails(capsys, explain, "--run", "grade", "--patients", trained, "--out", "nothing")
     assert "held-out patients" in message and not Path("nothing").exists()
 
@@ -294,11 +301,8 @@ def test_a_grader_is_exported_after_its_segmenter_and_names_it_by_its_weights(in
 
 
 def test_a_grader_whose_segmenter_is_not_exported_is_refused_before_it_is_trained(inside, capsys):
-    patients = list(Prepared.open(Path("derived")).patients)
-    sides = {side: [patients[number] for number in numbers]
-             for side, numbers in zip(("train", "validation", "test"), SIDES, strict=True)}  # fmt: skip
-    Path("sides.json").write_text(json.dumps(sides))
-    arguments = ("--task", "grade.py", "--data", "derived", "--split-file", "sides.json")
+    arguments = ("--task", "grade.py", "--data", "derived", "--split-file")
+    arguments = (*arguments, _split_file("sides.json", *SIDES))
     message = _fails(capsys, train, *arguments, "--out", "late")
     assert "Export that run first" in message
     assert not Path("late").exists()

@@ -5,6 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from tf_keras_vis.gradcam import Gradcam
+from tf_keras_vis.saliency import Saliency
+from tf_keras_vis.utils.model_modifiers import GuidedBackpropagation, ReplaceToLinear
+from tf_keras_vis.utils.scores import CategoricalScore
 
 from mri_tf.core.errors import InputError
 from mri_tf.explain.saliency import (
@@ -60,10 +64,6 @@ def test_a_map_before_average_pooling_is_the_closed_form_on_an_anisotropic_volum
 
 
 def test_the_map_equals_that_of_tf_keras_vis(deep):
-    from tf_keras_vis.gradcam import Gradcam
-    from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
-    from tf_keras_vis.utils.scores import CategoricalScore
-
     images, labels = images_for(deep), [1, 0, 1]
     library = Gradcam(deep, model_modifier=ReplaceToLinear(), clone=True)(
         CategoricalScore(labels), images, penultimate_layer="second_relu",
@@ -75,10 +75,6 @@ def test_the_map_equals_that_of_tf_keras_vis(deep):
 
 
 def test_guided_backpropagation_equals_that_of_tf_keras_vis_and_not_the_plain_gradient(deep):
-    from tf_keras_vis.saliency import Saliency
-    from tf_keras_vis.utils.model_modifiers import GuidedBackpropagation, ReplaceToLinear
-    from tf_keras_vis.utils.scores import CategoricalScore
-
     images, labels = images_for(deep), [1, 0, 1]
     library = Saliency(deep, model_modifier=[GuidedBackpropagation(), ReplaceToLinear()], clone=True)(
         CategoricalScore(labels), images, keepdims=True, normalize_map=False

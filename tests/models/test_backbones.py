@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.applications.imagenet_utils import preprocess_input
 
 from mri_tf.core.errors import InputError
 from mri_tf.explain.saliency import check_layer, grad_cam, guided_backpropagation, guided_copy
@@ -148,8 +149,6 @@ def test_the_scaling_of_a_backbone_is_that_of_its_own_preprocessing(backbone):
     colour = _images(3)
     scale, offset = backbones._scaling(backbone, "unit", 3)
     modes = {"vgg16": "caffe", "inception_v3": "tf"}
-    from keras.src.applications.imagenet_utils import preprocess_input
-
     expected = preprocess_input(colour * 255, mode=modes.get(backbone, "torch"))
     if backbone == "vgg16":
         expected = expected[..., ::-1]  # its first kernel is turned round instead

@@ -6,7 +6,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from keras_hub.models import ResNetBackbone
 from needs import BFLOAT16
 from small import sides_of
 from trainings import assert_equal_weights, on_two_devices, stopped_at
@@ -137,6 +136,8 @@ def test_a_frozen_backbone_continues_from_the_same_file_only_and_is_loaded_witho
 
 
 def _resnet(seed):
+    from keras_hub.models import ResNetBackbone  # takes seconds
+
     keras.utils.set_random_seed(seed)
     return ResNetBackbone(
         input_conv_filters=[64], input_conv_kernel_sizes=[7], stackwise_num_filters=[64, 128, 256, 512],
