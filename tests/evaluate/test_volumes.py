@@ -63,15 +63,15 @@ def home(tmp_path_factory):
         for kind, array in zip(("labels", "images"), masks(patient), strict=True):
             file = folder / "raw" / kind / f"p{patient}.nii.gz"
             nibabel.save(nibabel.Nifti1Image(array, affine), file)
-    (folder / "scans.py").write_text(TASK_FILE, encoding="utf-8")
+    (folder / "hippocampus.py").write_text(TASK_FILE, encoding="utf-8")
     return folder
 
 
 @pytest.fixture(scope="module")
 def found(home):
     """Numbers, table and terminal lines of the three volumes."""
-    task = load_task(home / "scans.py")
-    prepared, skipped = prepare(task, home / "scans.py", home / "raw", home / "data")
+    task = load_task(home / "hippocampus.py")
+    prepared, skipped = prepare(task, home / "hippocampus.py", home / "raw", home / "data")
     assert not skipped
     run = Run(home / "run", {"task": to_json(task), "fitted": {}})
     with pytest.MonkeyPatch.context() as patch:

@@ -141,30 +141,6 @@ def test_unet_and_grader_have_the_parameters_of_their_blocks():
     assert grader3d.grader3d((96, 96, 96, 4), 2).count_params() == grader
 
 
-# ---- equivalent graphs
-
-
-def test_pooled_features_are_the_max_pooled_full_resolution_features():
-    network, x = randomised(tiny_mnet()), volumes()
-    full = forward(mnet.full_resolution_features(network), x)
-    pooled = forward(mnet.pooled_features(network), x)
-    assert full.shape == (2, *SIZE, 14) and np.ptp(pooled) > 0.1
-    np.testing.assert_allclose(pooled, keras.layers.MaxPooling3D()(full), atol=1e-5)
-
-
-def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
-    network, x = randomised(tiny_mnet()), volumes()
-    full = forward(mnet.full_resolution_features(network), x).astype(np.float64)
-    layers = [network.get_layer(f"score_{level}") for level in (1, 2, 3)]
-    kernel = np.concatenate([layer.kernel.numpy()[0, 0, 0] for layer in layers])  # (features, classes)
-    assert [layer.use_bias for layer in layers] == [True, False, False]
-    logits = full @ kernel + layers[0].bias.numpy()
-    expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
-    probabilities = forward(network, x)
-    assert np.ptp(probabilities) > 0.1
-    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
-
-
 # ---- axes
 
 
@@ -287,18 +263,6 @@ def test_the_grader_ends_in_a_dense_softmax_and_has_activations_only():
 
 
 # ---- refusals
-
-
-@pytest.mark.parametrize(
-    ("build", "divisor"),
-    [(mnet.mnet3d, 16), (vgg.vgg3d, 32), (unet3d.unet3d, 8), (grader3d.grader3d, 16)],
-)
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_volume_that_cannot_be_halved_often_enough_is_refused(build, divisor, axis):
-    shape = [64, 64, 64]
-    shape[axis] -= divisor // 2
-    with pytest.raises(InputError, match=f"divisible by {divisor}"):
-        build((*shape, 1), CLASSES)
 
 
 def test_features_too_small_for_the_repeats_are_refused():
