@@ -196,9 +196,8 @@ def test_the_correction_finds_the_posterior_of_a_gaussian_pair():
     densities = np.stack([np.exp(-((x - mean) ** 2) / 2) for mean in (-1, 0, 1)], axis=-1)
 
     trained, wanted = np.array([0.2, 0.3, 0.5]), np.array([0.7, 0.2, 0.1])
-    before, after = (
-        densities * prior / (densities * prior).sum(axis=-1, keepdims=True) for prior in (trained, wanted)
-    )
+    before, after = densities * trained, densities * wanted
+    before, after = (joint / joint.sum(axis=-1, keepdims=True) for joint in (before, after))
     np.testing.assert_allclose(calibrated(before, 1.0, trained, wanted), after)
 
 

@@ -108,7 +108,7 @@ def test_a_mask_that_is_missing_has_no_distance_and_says_so(found):
     assert "the true and the predicted mask are empty" in back["reason"]
     whole = found.metrics["hausdorff95_mean"]
     assert whole["value"] == pytest.approx(SHIFT * SPACING[0] / 2, abs=1e-4)
-    assert "undefined for 2 masks of single volumes" in whole["reason"]
+    assert "undefined for 2 masks in single volumes" in whole["reason"]
 
 
 def test_every_volume_is_a_row_with_its_numbers_and_reasons(found, home):
