@@ -36,6 +36,10 @@ def _data():
     ).repeat(3)
 
 
+def _optimizer(network, learning_rate=0.1, **settings):
+    return make_optimizer(FineTuning(**settings), learning_rate, network.trainable_variables)
+
+
 def _learn(network, settings, learning_rate=0.01, epochs=2, policy=None):
     optimizer = make_optimizer(settings, learning_rate, network.trainable_variables)
     if policy == "mixed_float16":
@@ -103,13 +107,11 @@ def test_what_the_builder_froze_stays_frozen():
 
 def test_a_group_moves_at_its_own_learning_rate():
     """The first step of SGD is the learning rate times the gradient, in every group."""
-    slow = Group(variables="b_.*", learning_rate=0.001)
-    settings = FineTuning(optimizer="sgd", groups=dict(slow=slow))
     moved = []
-    for one in (settings, FineTuning(optimizer="sgd")):
+    for groups in (dict(slow=Group(variables="b_.*", learning_rate=0.001)), {}):
         network = _network()
         before = _values(network)
-        optimizer = make_optimizer(one, 0.1, network.trainable_variables)
+        optimizer = _optimizer(network, optimizer="sgd", groups=groups)
         network.compile(optimizer, loss="sparse_categorical_crossentropy", jit_compile=False)
         network.fit(_data().take(1), verbose=0)
         moved.append({v.path: v.numpy() - before[v.path] for v in network.trainable_variables})
@@ -129,11 +131,10 @@ def test_sgd_with_momentum_is_its_recursion():
 
 
 def test_weight_decay_shrinks_kernels_and_neither_biases_nor_batch_norm():
-    settings = FineTuning(optimizer="adamw", weight_decay=0.5)
     network = _network()
     for variable in network.trainable_variables:
         variable.assign(keras.ops.ones_like(variable))
-    optimizer = make_optimizer(settings, 0.1, network.trainable_variables)
+    optimizer = _optimizer(network, optimizer="adamw", weight_decay=0.5)
     zeros = [keras.ops.zeros_like(v) for v in network.trainable_variables]
     optimizer.apply(zeros, network.trainable_variables)
     for variable in network.trainable_variables:
@@ -164,7 +165,7 @@ def test_without_values_the_optimizer_is_plain_adam_and_nothing_is_called_back()
     network = _network()
     freeze(network, FineTuning())
     assert all(layer.trainable for layer in network.layers)
-    optimizer = make_optimizer(FineTuning(), 0.25, network.trainable_variables)
+    optimizer = _optimizer(network, 0.25)
     assert optimizer.get_config() == keras.optimizers.Adam(0.25, name="adam").get_config()
     assert callbacks_of(FineTuning(train=HEAD), optimizer) == []
 
@@ -201,11 +202,11 @@ def test_a_regex_that_matches_nothing_is_refused_with_some_paths():
         freeze(network, FineTuning(train=(HEAD, "c_conv.*")))
     groups = dict(conv=Group(variables="b_conv", learning_rate=1e-6))  # not the whole path
     with pytest.raises(InputError, match="groups.conv.variables"):
-        make_optimizer(FineTuning(groups=groups), 0.1, network.trainable_variables)
+        _optimizer(network, groups=groups)
     groups = {name: Group(variables=f".*{name}.*", learning_rate=0.1) for name in ("conv", "b_conv")}
     with pytest.raises(InputError, match="share no variable"):
-        make_optimizer(FineTuning(groups=groups), 0.1, network.trainable_variables)
+        _optimizer(network, groups=groups)
     freeze(network, FineTuning(train=HEAD))
     groups = dict(conv=Group(variables="b_conv/.*", learning_rate=1e-6))  # frozen
     with pytest.raises(InputError, match="matches none"):
-        make_optimizer(FineTuning(groups=groups), 0.1, network.trainable_variables)
+        _optimizer(network, groups=groups)

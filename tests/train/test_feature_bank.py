@@ -51,6 +51,12 @@ def prefix(thirds):
     return split_at_frozen(build_network(task, features))[0]
 
 
+@pytest.fixture
+def side(thirds):
+    """The training side, as a bank is filled from it."""
+    return _side(thirds)
+
+
 def _side(thirds, copies=COPIES):
     task, prepared, sides, _ = thirds
     return BankSource(Subset(task, prepared, sides[0]), 0, copies, training=True)
@@ -61,8 +67,7 @@ def _with(side, **values):
     return replace(side, subset=replace(side.subset, task=replace(side.subset.task, **values)))
 
 
-def test_identity_copies_are_the_features_of_the_plain_path_in_half_precision(thirds, prefix, tmp_path):
-    side = _side(thirds)
+def test_identity_copies_are_the_features_of_the_plain_path_in_half_precision(side, prefix, tmp_path):
     bank = fill_bank(tmp_path, prefix, side, "one")
     plain = batch_function(side.subset.task, training=False)
     images = [plain(batch)[0] for batch in read_in_order(side.subset.prepared, side.subset.records, 64)]
@@ -72,15 +77,14 @@ def test_identity_copies_are_the_features_of_the_plain_path_in_half_precision(th
         np.testing.assert_allclose(identity, wanted.numpy(), rtol=2e-3, atol=1e-3)
 
 
-def test_augmented_copies_differ_from_each_other_and_from_the_identity(thirds, prefix, tmp_path):
-    bank = fill_bank(tmp_path, prefix, _side(thirds), "one")
+def test_augmented_copies_differ_from_each_other_and_from_the_identity(side, prefix, tmp_path):
+    bank = fill_bank(tmp_path, prefix, side, "one")
     rows = [np.asarray(bank.files[0][number], np.float32) for number in range(1 + COPIES)]
     for number, row in enumerate(rows):
         assert all(np.abs(row - other).max() > 1e-3 for other in rows[:number])
 
 
-def test_an_epoch_draws_the_identity_as_often_as_the_task_leaves_an_image_alone(thirds):
-    side = _side(thirds)
+def test_an_epoch_draws_the_identity_as_often_as_the_task_leaves_an_image_alone(side):
     drawn = _draw(np.random.default_rng(0), 20_000, side)
     shares = np.bincount(drawn, minlength=1 + COPIES) / len(drawn)
     augmented = side.subset.task.augment_probability
@@ -89,9 +93,8 @@ def test_an_epoch_draws_the_identity_as_often_as_the_task_leaves_an_image_alone(
 
 
 def test_an_epoch_from_the_bank_has_the_plan_s_records_and_repeats_when_started_later(
-    thirds, prefix, tmp_path
+    side, prefix, tmp_path
 ):
-    side = _side(thirds)
     bank = fill_bank(tmp_path, prefix, side, "one")
     labels = side.subset.prepared.labels[side.subset.records]
     plan = TrainingPlan(side.subset.records, labels, 8, seed=5, oversample=True)
@@ -118,8 +121,8 @@ class _Stop(Exception):
     pass
 
 
-def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix, tmp_path, monkeypatch):
-    whole = fill_bank(tmp_path / "whole", prefix, _side(thirds), "one")
+def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(side, prefix, tmp_path, monkeypatch):
+    whole = fill_bank(tmp_path / "whole", prefix, side, "one")
     monkeypatch.setattr(feature_bank, "BATCHES_BETWEEN_MARKS", 2)
     writes = []
 
@@ -131,7 +134,7 @@ def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix
 
     with monkeypatch.context() as patch, pytest.raises(_Stop):
         patch.setattr(feature_bank, "write_atomic", stop_at_third)
-        fill_bank(tmp_path / "torn", prefix, _side(thirds), "one")
+        fill_bank(tmp_path / "torn", prefix, side, "one")
     read = []
     original = feature_bank.read_dataset
 
@@ -140,17 +143,16 @@ def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix
         return original(prepared, batches, count, cut)
 
     monkeypatch.setattr(feature_bank, "read_dataset", counting)
-    again = fill_bank(tmp_path / "torn", prefix, _side(thirds), "one")
-    total = -(-len(whole.files[0]) // _side(thirds).subset.task.batch_size)
+    again = fill_bank(tmp_path / "torn", prefix, side, "one")
+    total = -(-len(whole.files[0]) // side.subset.task.batch_size)
     assert read == [total - 4]  # four batches were on disk
     for one, two in zip(whole.files, again.files, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
 def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
-    thirds, prefix, tmp_path, monkeypatch
+    side, prefix, tmp_path, monkeypatch
 ):
-    side = _side(thirds)
     whole = fill_bank(tmp_path / "whole", prefix, side, "one")
     monkeypatch.setattr(feature_bank, "BATCHES_BETWEEN_MARKS", 1)
 
@@ -168,9 +170,7 @@ def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3)
 
 
-def test_the_bank_s_identity_is_not_one_of_layers_names_that_count_up(thirds):
-    side = _side(thirds)
-
+def test_the_bank_s_identity_is_not_one_of_layers_names_that_count_up(side):
     def built():
         image = keras.Input((32, 32, 1))
         x = keras.layers.ZeroPadding2D()(image)
@@ -180,20 +180,20 @@ def test_the_bank_s_identity_is_not_one_of_layers_names_that_count_up(thirds):
     assert bank_identity(built(), side) == bank_identity(built(), side)
 
 
-def test_a_bank_of_other_weights_is_computed_anew(thirds, prefix, tmp_path):
-    first = np.array(fill_bank(tmp_path, prefix, _side(thirds), "one").files[0])
+def test_a_bank_of_other_weights_is_computed_anew(side, prefix, tmp_path):
+    first = np.array(fill_bank(tmp_path, prefix, side, "one").files[0])
     (tmp_path / "bank.json").write_text((tmp_path / "bank.json").read_text().replace("one", "older"))
     np.lib.format.open_memmap(tmp_path / "tensor_0.npy", "r+")[:] = 0
-    np.testing.assert_array_equal(fill_bank(tmp_path, prefix, _side(thirds), "one").files[0], first)
+    np.testing.assert_array_equal(fill_bank(tmp_path, prefix, side, "one").files[0], first)
 
 
 def test_a_bank_that_does_not_fit_on_the_disk_is_refused_before_it_is_begun(
-    thirds, prefix, tmp_path, monkeypatch
+    side, prefix, tmp_path, monkeypatch
 ):
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
     with pytest.raises(InputError, match="does not fit on the disk"):
-        fill_bank(tmp_path, prefix, _side(thirds), "one")
+        fill_bank(tmp_path, prefix, side, "one")
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
@@ -211,8 +211,7 @@ def test_the_same_bank_is_found_as_long_as_no_feature_changes(thirds, values, sa
     assert (_identity(thirds, values) == _identity(thirds, {})) == same
 
 
-def test_other_records_seeds_copies_or_weights_ask_for_another_bank(thirds, prefix):
-    side = _side(thirds)
+def test_other_records_seeds_copies_or_weights_ask_for_another_bank(side, prefix):
     others = [
         replace(side, subset=side.subset.of(side.subset.records[1:])), replace(side, seed=1),
         replace(side, copies=1), replace(side, training=False),
