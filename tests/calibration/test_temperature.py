@@ -35,9 +35,6 @@ def calibration_error(probabilities, truth, label=None) -> float:
     return float(np.nansum(curve.counts * gap) / len(truth))
 
 
-# ---- the shares that the loss saw
-
-
 @pytest.mark.parametrize(
     ("counts", "oversample", "weights", "shares"),
     [
@@ -51,9 +48,6 @@ def test_the_loss_saw_natural_shares_unless_classes_are_oversampled_or_weighted(
     counts, oversample, weights, shares
 ):
     np.testing.assert_allclose(trained_shares(counts, oversample, np.array(weights)), shares)
-
-
-# ---- temperature
 
 
 @pytest.mark.parametrize(

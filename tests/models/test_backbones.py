@@ -276,9 +276,6 @@ def test_a_file_without_a_builder_is_no_model():
         check_model_args("vgg_features", dict(weights=os.devnull + "x"), takes_features=False)
 
 
-# ---- one backbone a channel
-
-
 def test_an_ensemble_answers_the_mean_of_one_network_for_each_channel(files):
     keras.utils.set_random_seed(0)
     shape, short = (SIDE, SIDE, 2), dict(weights=files["file"], cut_after="stack0")

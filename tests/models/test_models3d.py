@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from check_model import forward, randomised
+from check_model import forward, in_mixed_precision, randomised
 from needs import BFLOAT16
 
 from mri_tf.core.errors import InputError
@@ -16,22 +16,12 @@ CLASSES = 3
 SIZE = (16, 32, 48)  # depth, rows, columns: all different, so that a swap of two is seen
 
 
-@pytest.fixture
-def half_precision():
-    """The policy that `precision="mixed_bfloat16"` of a task sets."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
-    keras.config.set_dtype_policy(before)
-
-
 @BFLOAT16
-@pytest.mark.usefixtures("half_precision")
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 def test_filters_get_the_gradient_of_float32_in_volumes_thinner_than_the_kernel(depth):
     shape = (depth, 4, 4, 8)
     image = keras.Input(shape)
-    layer = keras.Model(image, convolution(image, 8, 3, "conv"))
+    layer = in_mixed_precision(lambda: keras.Model(image, convolution(image, 8, 3, "conv")))
     rng = np.random.default_rng(depth)
     x, weights = (rng.normal(size=(4, *shape)).astype(np.float32) for _ in range(2))
     with tf.GradientTape() as tape:
@@ -141,9 +131,6 @@ def test_unet_and_grader_have_the_parameters_of_their_blocks():
     assert grader3d.grader3d((96, 96, 96, 4), 2).count_params() == grader
 
 
-# ---- axes
-
-
 @pytest.mark.parametrize(
     ("name", "layer"),
     [("mnet3d", "probabilities"), ("mnet3d", "leg_3"), ("unet3d", "probabilities"),
@@ -167,9 +154,6 @@ def test_a_turned_and_mirrored_volume_gives_turned_and_mirrored_maps(name, layer
     maps = forward(inner(other, layer), turned(x, 1))
     assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(maps, expected, atol=1e-4)
-
-
-# ---- frozen features
 
 
 def test_the_features_stay_as_they_are_while_the_classifier_trains():

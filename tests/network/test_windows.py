@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import tensorflow as tf
+from augmented import seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -169,10 +170,6 @@ def test_what_cannot_be_blended_is_refused(shape, arguments, received):
 # ---- patches
 
 GRID, PATCH = (10, 12, 14), (4, 6, 8)
-
-
-def seeds(count, first=0) -> tf.Tensor:
-    return tf.constant([[5, first + number] for number in range(count)], tf.int64)
 
 
 def masks_with(voxels, count, grid=GRID) -> np.ndarray:
