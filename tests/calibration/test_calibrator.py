@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
@@ -13,6 +14,7 @@ from sklearn.metrics import balanced_accuracy_score
 from mri_tf.calibration.calibrator import Calibrator, fit_calibrator, from_values, to_values
 from mri_tf.calibration.operating_point import OperatingPoint
 from mri_tf.calibration.prediction_sets import ALL_CLASSES
+from mri_tf.export.graph import answer_in_graph
 from mri_tf.task import Task
 
 PRIOR = np.array([0.7, 0.2, 0.1])
@@ -151,10 +153,6 @@ def test_another_prior_moves_the_probabilities_and_not_the_decisions():
 
 def in_graph(answers: Calibrator):
     """`answer_in_graph` of a run that holds these answers, on arrays."""
-    import tensorflow as tf
-
-    from mri_tf.export.graph import answer_in_graph
-
     run = SimpleNamespace(
         task=SimpleNamespace(kind="classification"), values={"answers": to_values(answers)}
     )
@@ -224,10 +222,6 @@ def test_of_equal_classes_the_lowest_label_is_decided_in_the_graph_too():
 
 
 def test_a_segmentation_has_no_answers_and_its_graph_gives_what_the_network_gives():
-    import tensorflow as tf
-
-    from mri_tf.export.graph import answer_in_graph
-
     run = SimpleNamespace(task=SimpleNamespace(kind="segmentation"), values={"answers": None})
     outputs = np.random.default_rng(0).dirichlet(np.ones(3), (2, 4, 4)).astype(np.float32)
     found = answer_in_graph(run)(tf.constant(outputs))

@@ -19,8 +19,16 @@ from mri_tf.calibration.operating_point import (
 from mri_tf.core.errors import InputError
 from mri_tf.metrics.net_benefit import decision_curve, net_benefit
 
-AT_SPECIFICITY = {"criterion": "sensitivity_at_specificity", "specificity": 0.9}
-AT_SENSITIVITY = {"criterion": "specificity_at_sensitivity", "sensitivity": 0.9}
+
+def at_specificity(target) -> dict:
+    return {"criterion": "sensitivity_at_specificity", "specificity": target}
+
+
+def at_sensitivity(target) -> dict:
+    return {"criterion": "specificity_at_sensitivity", "sensitivity": target}
+
+
+AT_SPECIFICITY, AT_SENSITIVITY = at_specificity(0.9), at_sensitivity(0.9)
 
 
 def two(scores) -> np.ndarray:
@@ -97,8 +105,7 @@ def test_every_threshold_has_its_factors():
 @pytest.mark.parametrize("target", [0.5, 0.8, 0.9, 1.0])
 def test_sensitivity_at_a_specificity_is_that_of_the_curve_of_scikit_learn(target):
     probabilities, truth = gaussians(150, [0.6, 0.4], seed=3)
-    criterion = {"criterion": "sensitivity_at_specificity", "specificity": target}
-    point = choose_operating_point(probabilities, truth, criterion, [0.6, 0.4])
+    point = choose_operating_point(probabilities, truth, at_specificity(target), [0.6, 0.4])
     wrong, right, _ = roc_curve(truth, probabilities[:, 1], drop_intermediate=False)
     best = right[1 - wrong >= target - 1e-12].max()
     predicted = decide(probabilities, point)
@@ -111,8 +118,7 @@ def test_sensitivity_at_a_specificity_is_that_of_the_curve_of_scikit_learn(targe
 
 def test_of_thresholds_as_sensitive_the_most_specific_is_taken_not_the_nearest_to_bayes():
     probabilities, truth = two([0.1, 0.2, 0.3, 0.4, 0.8, 0.9]), np.array([0, 0, 0, 0, 1, 1])
-    criterion = {"criterion": "sensitivity_at_specificity", "specificity": 0.5}
-    point = choose_operating_point(probabilities, truth, criterion, [0.85, 0.15])
+    point = choose_operating_point(probabilities, truth, at_specificity(0.5), [0.85, 0.15])
     assert 0.4 < point.threshold < 0.8
 
 
@@ -126,16 +132,13 @@ def test_specificity_at_a_sensitivity_is_the_mirror_image():
 
 def test_a_target_that_allows_no_error_says_on_how_many_records_it_stands():
     probabilities, truth = gaussians(12, [0.5, 0.5], seed=5)
-    strict = {"criterion": "sensitivity_at_specificity", "specificity": 0.95}
-    point = choose_operating_point(probabilities, truth, strict, [0.5, 0.5])
+    point = choose_operating_point(probabilities, truth, at_specificity(0.95), [0.5, 0.5])
     assert f"only {np.sum(truth == 0)} records of class 0" in point.reason
 
 
 def test_a_target_that_no_threshold_reaches_is_said():
     probabilities, truth = two([0.0, 0.2, 0.8, 0.3]), np.array([1, 0, 1, 0])
-    point = choose_operating_point(
-        probabilities, truth, {"criterion": "specificity_at_sensitivity", "sensitivity": 1}, [1, 1]
-    )
+    point = choose_operating_point(probabilities, truth, at_sensitivity(1), [1, 1])
     assert "no threshold reaches a sensitivity of 1" in point.reason
     assert np.mean(decide(probabilities, point)[truth == 1]) == 0.5
 
@@ -145,9 +148,8 @@ def test_weights_count_as_so_many_records():
     weights = np.random.default_rng(7).integers(1, 4, 60)
     for criterion in ("balanced_accuracy", AT_SPECIFICITY):
         weighed = choose_operating_point(probabilities, truth, criterion, [0.5, 0.5], weights)
-        repeated = choose_operating_point(
-            np.repeat(probabilities, weights, axis=0), np.repeat(truth, weights), criterion, [0.5, 0.5]
-        )
+        many = np.repeat(probabilities, weights, axis=0), np.repeat(truth, weights)
+        repeated = choose_operating_point(*many, criterion, [0.5, 0.5])
         assert weighed.threshold == repeated.threshold
         assert weighed.value == pytest.approx(repeated.value)
 
@@ -197,13 +199,11 @@ def test_probabilities_that_were_balanced_already_are_left_alone():
 
 @pytest.mark.parametrize("criterion", ["balanced_accuracy", AT_SPECIFICITY, AT_SENSITIVITY])
 def test_without_a_class_on_the_inner_side_bayes_rule_is_taken_and_the_reason_said(criterion):
-    probabilities = two([0.2, 0.4, 0.6])
-    point = choose_operating_point(probabilities, np.zeros(3, int), criterion, [0.75, 0.25])
+    probabilities, prior = two([0.2, 0.4, 0.6]), [0.75, 0.25]
+    point = choose_operating_point(probabilities, np.zeros(3, int), criterion, prior)
     assert point.threshold == pytest.approx(0.25)
     assert "lacks a class" in point.reason and point.value is None
-    empty = choose_operating_point(
-        probabilities[:0], np.array([], int), "balanced_accuracy", [0.75, 0.25]
-    )
+    empty = choose_operating_point(probabilities[:0], np.array([], int), "balanced_accuracy", prior)
     assert (empty.threshold, empty.value, empty.n) == (pytest.approx(0.25), None, 0)
     json.dumps([asdict(point), asdict(empty)], allow_nan=False)
 
@@ -221,8 +221,7 @@ def test_a_class_that_is_expected_nowhere_is_not_missed():
     "criterion",
     ["youden", "sensitivity_at_specificity", {"criterion": "balanced_accuracy", "specificity": 0.9},
      {"criterion": "sensitivity_at_specificity", "sensitivity": 0.9}, {"specificity": 0.9},
-     {"criterion": "sensitivity_at_specificity", "specificity": 90},
-     {"criterion": "specificity_at_sensitivity", "sensitivity": True}],
+     at_specificity(90), at_sensitivity(True)],
 )  # fmt: skip
 def test_a_criterion_that_is_not_one_is_refused(criterion):
     with pytest.raises(InputError):

@@ -13,7 +13,8 @@ from mri_tf.calibration.class_balance import trained_shares, validation_weights
 from mri_tf.calibration.temperature import calibrated, fit_temperature, prior_offsets
 from mri_tf.metrics.reliability import reliability_curve
 
-EVEN = np.ones(3) / 3
+EVEN, EVEN_PAIR = np.ones(3) / 3, np.ones(2) / 2
+RARE = np.array([0.8, 0.15, 0.05])
 
 
 def drawn(count: int, prior, seed: int, apart: float = 2.0):
@@ -34,56 +35,42 @@ def calibration_error(probabilities, truth, label=None) -> float:
     return float(np.nansum(curve.counts * gap) / len(truth))
 
 
-# ---- the shares that the loss saw
+@pytest.mark.parametrize(
+    ("counts", "oversample", "weights", "shares"),
+    [
+        ([30, 10, 0], False, [1, 1, 1], [0.75, 0.25, 0]),
+        ([30, 10, 0], True, [1, 1, 1], [0.5, 0.5, 0]),  # every class that occurs equally often
+        ([30, 10], False, [1, 3], [0.5, 0.5]),  # a weight counts as so many draws
+        ([30, 10], True, [1, 3], [0.25, 0.75]),
+    ],
+)
+def test_the_loss_saw_natural_shares_unless_classes_are_oversampled_or_weighted(
+    counts, oversample, weights, shares
+):
+    np.testing.assert_allclose(trained_shares(counts, oversample, np.array(weights)), shares)
 
 
-def test_without_oversampling_or_weights_the_loss_saw_the_natural_shares():
-    np.testing.assert_allclose(trained_shares([30, 10, 0], False, np.ones(3)), [0.75, 0.25, 0])
-
-
-def test_oversampling_shows_every_class_that_occurs_equally_often():
-    np.testing.assert_allclose(trained_shares([30, 10, 0], True, np.ones(3)), [0.5, 0.5, 0])
-
-
-def test_a_class_weight_counts_as_so_many_draws():
-    np.testing.assert_allclose(trained_shares([30, 10], False, np.array([1, 3])), [0.5, 0.5])
-    np.testing.assert_allclose(trained_shares([30, 10], True, np.array([1, 3])), [0.25, 0.75])
-
-
-# ---- temperature
-
-
-@pytest.mark.parametrize("factor", [0.4, 1.0, 3.0])
-def test_the_factor_of_the_logits_is_the_temperature_found(factor):
-    x, truth = drawn(6000, EVEN, seed=0)
+@pytest.mark.parametrize(
+    ("factor", "natural", "seed", "rel", "atol"),
+    [(0.4, EVEN, 0, 0.06, 0.02), (1.0, EVEN, 0, 0.06, 0.02), (3.0, EVEN, 0, 0.06, 0.02),
+     (2.0, RARE, 1, 0.08, 0.05)],  # the last under another prior than that of training
+)  # fmt: skip
+def test_the_factor_of_the_logits_is_the_temperature_found(factor, natural, seed, rel, atol):
+    x, truth = drawn(6000, natural, seed)
     network = softmax(factor * np.log(posterior(x, EVEN)), axis=-1)
-    found = fit_temperature(network, truth, EVEN, EVEN)
+    found = fit_temperature(network, truth, EVEN, natural)
     assert found.reason == ""
-    assert found.temperature == pytest.approx(factor, rel=0.06)
-    np.testing.assert_allclose(
-        calibrated(network, found.temperature, EVEN, EVEN), posterior(x, EVEN), atol=0.02
-    )
-
-
-def test_the_temperature_is_found_under_another_prior_than_that_of_training():
-    natural, trained = np.array([0.8, 0.15, 0.05]), EVEN
-    x, truth = drawn(6000, natural, seed=1)
-    network = softmax(2.0 * np.log(posterior(x, trained)), axis=-1)
-    found = fit_temperature(network, truth, trained, natural)
-    assert found.temperature == pytest.approx(2.0, rel=0.08)
-    np.testing.assert_allclose(
-        calibrated(network, found.temperature, trained, natural), posterior(x, natural), atol=0.05
-    )
+    assert found.temperature == pytest.approx(factor, rel=rel)
+    corrected = calibrated(network, found.temperature, EVEN, natural)
+    np.testing.assert_allclose(corrected, posterior(x, natural), atol=atol)
 
 
 def test_weights_undo_the_shares_of_a_limited_validation_side():
-    natural = np.array([0.8, 0.15, 0.05])
     x, truth = drawn(6000, EVEN, seed=2)  # as many of each class, though 0.8 are of the first
-    network = softmax(2.0 * np.log(posterior(x, natural)), axis=-1)
-    weights = validation_weights(truth, natural)
-    weighed = fit_temperature(network, truth, natural, natural, weights)
+    network = softmax(2.0 * np.log(posterior(x, RARE)), axis=-1)
+    weighed = fit_temperature(network, truth, RARE, RARE, validation_weights(truth, RARE))
     assert weighed.temperature == pytest.approx(2.0, rel=0.1)
-    assert abs(fit_temperature(network, truth, natural, natural).temperature - 2.0) > 0.3
+    assert abs(fit_temperature(network, truth, RARE, RARE).temperature - 2.0) > 0.3
 
 
 def test_weights_sum_to_the_records_or_the_patients_and_give_classes_their_shares():
@@ -99,9 +86,8 @@ def test_weights_sum_to_the_records_or_the_patients_and_give_classes_their_share
 def test_perfectly_sorted_records_do_not_become_certain(records):
     truth = np.arange(records) % 2
     network = np.where(np.eye(2)[truth] > 0, 0.9, 0.1)
-    prior = np.array([0.5, 0.5])
-    found = fit_temperature(network, truth, prior, prior)
-    confidence = calibrated(network, found.temperature, prior, prior).max(axis=-1)
+    found = fit_temperature(network, truth, EVEN_PAIR, EVEN_PAIR)
+    confidence = calibrated(network, found.temperature, EVEN_PAIR, EVEN_PAIR).max(axis=-1)
     assert 0.2 < found.temperature < 1
     # Surer than the network was, less sure than if half a record more, of either class, were all.
     assert np.all((confidence > 0.9) & (confidence < (records + 0.25) / (records + 0.5)))
@@ -109,38 +95,35 @@ def test_perfectly_sorted_records_do_not_become_certain(records):
 
 def test_noise_does_not_send_the_temperature_of_a_few_records_to_its_bound():
     network = np.array([[0.9, 0.1], [0.1, 0.9], [0.9, 0.1], [0.1, 0.9]])
-    prior = np.array([0.5, 0.5])
-    wrong = fit_temperature(network, np.array([1, 0, 1, 0]), prior, prior)
+    wrong = fit_temperature(network, np.array([1, 0, 1, 0]), EVEN_PAIR, EVEN_PAIR)
     assert 1.5 < wrong.temperature < 10
 
 
 def test_a_small_validation_side_is_better_off_with_its_temperature_than_without():
-    even = np.ones(2) / 2
-    x, truth = drawn(20_000, even, seed=3)
+    x, truth = drawn(20_000, EVEN_PAIR, seed=3)
 
     def log_loss(probabilities):
         return -np.log(probabilities[np.arange(len(truth)), truth]).mean()
 
     def network(values, factor):
-        return softmax(factor * np.log(posterior(values, even)), axis=-1)
+        return softmax(factor * np.log(posterior(values, EVEN_PAIR)), axis=-1)
 
     for factor, most in ((1.0, 0.02), (3.0, 0.03)):
         worse = []
         for seed in range(40):
-            few_x, few = drawn(20, even, seed=100 + seed)
-            found = fit_temperature(network(few_x, factor), few, even, even)
-            fitted = calibrated(network(x, factor), found.temperature, even, even)
-            worse.append(log_loss(fitted) - log_loss(posterior(x, even)))
+            few_x, few = drawn(20, EVEN_PAIR, seed=100 + seed)
+            found = fit_temperature(network(few_x, factor), few, EVEN_PAIR, EVEN_PAIR)
+            fitted = calibrated(network(x, factor), found.temperature, EVEN_PAIR, EVEN_PAIR)
+            worse.append(log_loss(fitted) - log_loss(posterior(x, EVEN_PAIR)))
         assert np.mean(worse) < most
-    assert log_loss(network(x, 3.0)) - log_loss(posterior(x, even)) > 4 * most  # left alone
+    assert log_loss(network(x, 3.0)) - log_loss(posterior(x, EVEN_PAIR)) > 4 * most  # left alone
 
 
 def test_evidence_that_weighs_more_moves_the_temperature_further():
     truth = np.arange(12) % 2
     network = np.where(np.eye(2)[truth] > 0, 0.9, 0.1)
-    prior = np.array([0.5, 0.5])
     found = [
-        fit_temperature(network, truth, prior, prior, np.full(12, weight)).temperature
+        fit_temperature(network, truth, EVEN_PAIR, EVEN_PAIR, np.full(12, weight)).temperature
         for weight in (1.0, 3.0, 10.0)
     ]
     assert 1 > found[0] > found[1] > found[2]
@@ -148,10 +131,9 @@ def test_evidence_that_weighs_more_moves_the_temperature_further():
 
 def test_a_temperature_that_cannot_be_fitted_is_one_and_says_why():
     network = np.array([[0.7, 0.3], [0.6, 0.4]])
-    prior = np.array([0.5, 0.5])
-    one = fit_temperature(network, np.array([0, 0]), prior, prior)
-    none = fit_temperature(network[:0], np.array([], int), prior, prior)
-    untrained = fit_temperature(network, np.array([1, 1]), np.array([1, 0]), prior)
+    one = fit_temperature(network, np.array([0, 0]), EVEN_PAIR, EVEN_PAIR)
+    none = fit_temperature(network[:0], np.array([], int), EVEN_PAIR, EVEN_PAIR)
+    untrained = fit_temperature(network, np.array([1, 1]), np.array([1, 0]), EVEN_PAIR)
     assert one.temperature == none.temperature == untrained.temperature == 1
     assert "one class" in one.reason
     assert "no validation record" in none.reason and "trained" in untrained.reason
@@ -207,12 +189,10 @@ def test_the_correction_finds_the_posterior_of_a_gaussian_pair():
     x = np.linspace(-3, 3, 13)
     densities = np.stack([np.exp(-((x - mean) ** 2) / 2) for mean in (-1, 0, 1)], axis=-1)
 
-    def posterior(prior):
-        joint = densities * prior
-        return joint / joint.sum(axis=-1, keepdims=True)
-
     trained, wanted = np.array([0.2, 0.3, 0.5]), np.array([0.7, 0.2, 0.1])
-    np.testing.assert_allclose(calibrated(posterior(trained), 1.0, trained, wanted), posterior(wanted))
+    before, after = densities * trained, densities * wanted
+    before, after = (joint / joint.sum(axis=-1, keepdims=True) for joint in (before, after))
+    np.testing.assert_allclose(calibrated(before, 1.0, trained, wanted), after)
 
 
 def test_the_scale_of_the_shares_does_not_matter():
@@ -220,11 +200,6 @@ def test_the_scale_of_the_shares_does_not_matter():
     one = calibrated(probabilities, 1.0, np.array([0.1, 0.3, 0.6]), np.array([0.5, 0.25, 0.25]))
     other = calibrated(probabilities, 1.0, np.array([10, 30, 60]), np.array([2, 1, 1]))
     np.testing.assert_allclose(one, other)
-
-
-def test_a_class_that_is_wanted_nowhere_gets_nothing():
-    corrected = calibrated(np.array([[0.2, 0.3, 0.5]]), 1.0, np.ones(3), np.array([1, 1, 0]))
-    np.testing.assert_allclose(corrected, [[0.4, 0.6, 0]])
 
 
 def test_probabilities_that_underflowed_stay_finite():
@@ -238,7 +213,8 @@ def test_probabilities_that_underflowed_stay_finite():
 
 def test_a_class_of_no_share_gets_nothing_and_with_no_class_left_the_prior_speaks():
     rows = np.array([[0.2, 0.3, 0.5]])
-    np.testing.assert_allclose(calibrated(rows, 1.0, EVEN, np.array([1, 1, 0])), [[0.4, 0.6, 0]])
+    for even in (EVEN, np.ones(3)):
+        np.testing.assert_allclose(calibrated(rows, 1.0, even, np.array([1, 1, 0])), [[0.4, 0.6, 0]])
     np.testing.assert_allclose(calibrated(rows, 1.0, np.array([1, 1, 0]), EVEN), [[0.4, 0.6, 0]])
     never = calibrated(rows, 2.0, np.array([1, 0, 0]), np.array([0, 1, 3]))
     np.testing.assert_allclose(never, [[0, 0.25, 0.75]])

@@ -59,7 +59,7 @@ def home(tmp_path_factory):
         seg = new_run(Path("seg"), tasks["tumour"], sets["tumour"],
                       sides_of(tasks["tumour"], sets["tumour"], own), 0)  # fmt: skip
         seg = with_drawn_weights(fit_run(seg, sets["tumour"], None, devices=1))
-        assert run_command(derive, ["--run", "seg", "--data", "data/grade", "--out", "derived"]) == 0
+        assert _derived("derived") == 0
         derived = Prepared.open(Path("derived"))
         grade = new_run(Path("grade"), tasks["grade"], derived,
                         sides_of(tasks["grade"], derived, sides), 0, seg)  # fmt: skip
@@ -76,11 +76,36 @@ def maps(home, tmp_path_factory):
     return out
 
 
-def _fails(capsys, main, *arguments, code=2) -> str:
+def _derived(out, data="data/grade") -> int:
+    return run_command(derive, ["--run", "seg", "--data", data, "--out", out])
+
+
+def _patients(side=slice(None), folder="derived") -> list[str]:
+    """The patients of a set, or of a side of it."""
+    return list(Prepared.open(Path(folder)).patients[side])
+
+
+def _split_file(name, train, validation, test) -> str:
+    """A split file of the derived set's patients, by their numbers."""
+    sides = dict(train=train, validation=validation, test=test)
+    sides = {side: [_patients()[number] for number in numbers] for side, numbers in sides.items()}
+    Path(name).write_text(json.dumps(sides))
+    return name
+
+
+def _fails(capsys, main, *arguments, out) -> str:
+    """The one line of a refusal."""
     capsys.readouterr()
-    assert run_command(main, [str(argument) for argument in arguments]) == code
+    assert run_command(main, [*map(str, arguments), "--out", out]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert code != 2 or "Received:" in line
+    assert "Received:" in line
+    return line
+
+
+def _refused(capsys, main, *arguments, out="never") -> str:
+    """The one line of a refusal that writes nothing."""
+    line = _fails(capsys, main, *arguments, out=out)
+    assert not list(Path().glob(f"{out}*"))
     return line
 
 
@@ -101,19 +126,17 @@ def test_derive_adds_a_mask_to_every_record_and_keeps_the_rest(inside):
 
 def test_a_derived_set_names_the_patients_its_network_saw(inside):
     seen = json.loads(Path("derived/manifest.json").read_text())["derived"]["seen"]
-    patients = Prepared.open(Path("data/grade")).patients
-    assert set(seen["patients"]) == set(patients[SIDES[0]])
+    assert set(seen["patients"]) == set(_patients(SIDES[0], "data/grade"))
 
 
 def test_the_same_derive_again_writes_nothing(inside, capsys):
     before = {path: path.stat().st_mtime_ns for path in Path("derived").iterdir()}
-    assert run_command(derive, ["--run", "seg", "--data", "data/grade", "--out", "derived"]) == 0
+    assert _derived("derived") == 0
     assert before == {path: path.stat().st_mtime_ns for path in Path("derived").iterdir()}
     assert "8 records with predicted masks" in capsys.readouterr().out
 
 
 def test_an_interrupted_derive_continues_and_ends_with_the_same_bytes(inside, monkeypatch):
-    arguments = ["--run", "seg", "--data", "data/grade", "--out", "again"]
     predicted, calls = deriving._predicted, []
 
     def interrupted(model, run, record):
@@ -123,33 +146,19 @@ def test_an_interrupted_derive_continues_and_ends_with_the_same_bytes(inside, mo
         return predicted(model, run, record)
 
     monkeypatch.setattr(deriving, "_predicted", interrupted)
-    assert run_command(derive, arguments) == 130
+    assert _derived("again") == 130
     assert not Path("again").exists()  # nothing under its final name
-    assert run_command(derive, arguments) == 0
+    assert _derived("again") == 0
     assert len(calls) == 4 + 5 and calls[3] == calls[4]  # continues where it stopped
     for file in Path("derived").glob("records-*"):
         assert file.read_bytes() == (Path("again") / file.name).read_bytes()
     assert not Path("again.partial").exists()
 
 
-@pytest.mark.parametrize(
-    ("flags", "named"),
-    [
-        (["--run", "grade", "--data", "data/grade"], "run of a segmentation task"),
-        (["--run", "nowhere", "--data", "data/grade"], "run.json"),
-        (["--run", "seg", "--data", "nowhere"], "manifest.json"),
-        (["--run", "seg"], "--data"),
-    ],
-)
-def test_derive_refuses_in_one_line_and_writes_nothing(inside, capsys, flags, named):
-    assert named in _fails(capsys, derive, *flags, "--out", "never")
-    assert not list(Path().glob("never*"))
-
-
 def test_derive_never_writes_over_other_files(inside, capsys):
     before = sorted(Path("raw").rglob("*"))
-    arguments = ["--run", "seg", "--data", "data/grade", "--out", "raw"]
-    assert "Choose another --out folder" in _fails(capsys, derive, *arguments)
+    message = _fails(capsys, derive, "--run", "seg", "--data", "data/grade", out="raw")
+    assert "Choose another --out folder" in message
     assert sorted(Path("raw").rglob("*")) == before
 
 
@@ -157,16 +166,10 @@ def test_derive_never_writes_over_other_files(inside, capsys):
 
 
 def test_a_grader_is_not_held_out_on_patients_the_network_saw(inside, capsys):
-    patients = list(Prepared.open(Path("derived")).patients)
-    sides = {
-        "train": [patients[number] for number in (3, 4, 2, 5, 7)],
-        "validation": [patients[6]], "test": [patients[0], patients[1]],
-    }  # fmt: skip
-    Path("leaky.json").write_text(json.dumps(sides))
-    message = _fails(capsys, train, "--task", "grade.py", "--data", "derived", "--split-file",
-                     "leaky.json", "--out", "leaky")  # fmt: skip
-    assert "segmentation network was trained on patients" in message and patients[0] in message
-    assert not Path("leaky").exists()
+    file = _split_file("leaky.json", train=(3, 4, 2, 5, 7), validation=(6,), test=(0, 1))
+    arguments = ("--task", "grade.py", "--data", "derived", "--split-file", file)
+    message = _refused(capsys, train, *arguments)
+    assert "segmentation network was trained on patients" in message and _patients()[0] in message
 
 
 @pytest.fixture
@@ -176,32 +179,28 @@ def other_set(inside):
         write_glioma_phantom(Path("raw-other"), 8, seed=5, shape=(24, 24, 16))
         task = load_task(Path("grade.py"))
         prepare(task, Path("grade.py"), Path("raw-other"), Path("data/other"))
-        seen = Prepared.open(Path("data/grade")).patients[SIDES[0]]
-        assert set(seen) & set(Prepared.open(Path("data/other")).patients)
-        arguments = ["--run", "seg", "--data", "data/other", "--out", "other"]
-        assert run_command(derive, arguments) == 0
+        assert set(_patients(SIDES[0], "data/grade")) & set(_patients(folder="data/other"))
+        assert _derived("other", "data/other") == 0
     return Path("other")
 
 
 @pytest.mark.parametrize("main", [evaluate, explain])
 def test_other_images_of_patients_the_network_saw_are_refused(other_set, main, capsys):
-    message = _fails(capsys, main, "--run", "grade", "--data", other_set, "--out", "seen")
+    message = _refused(capsys, main, "--run", "grade", "--data", other_set)
     assert "segmentation network was trained on patients" in message
-    assert not Path("seen").exists()
 
 
 def test_explain_takes_new_patients_of_another_set(other_set, tmp_path):
-    seen = set(Prepared.open(Path("data/grade")).patients[SIDES[0]])
-    new = [name for name in Prepared.open(other_set).patients if name not in seen]
-    arguments = ["--run", "grade", "--data", str(other_set), "--patients", new[0]]
+    seen = _patients(SIDES[0], "data/grade")
+    new = [name for name in _patients(folder=other_set) if name not in seen][0]
+    arguments = ["--run", "grade", "--data", str(other_set), "--patients", new]
     assert run_command(explain, [*arguments, "--out", str(tmp_path / "maps")]) == 0
-    assert list(pd.read_csv(tmp_path / "maps" / "attribution.csv")["patient"]) == [new[0]]
+    assert list(pd.read_csv(tmp_path / "maps" / "attribution.csv")["patient"]) == [new]
 
 
 @pytest.mark.parametrize("main", [evaluate, explain])
 def test_a_set_without_predicted_masks_is_refused(other_set, main, capsys):
-    message = _fails(capsys, main, "--run", "grade", "--data", "data/other", "--out", "bare")
-    assert "mri_tf.derive" in message and not Path("bare").exists()
+    assert "mri_tf.derive" in _refused(capsys, main, "--run", "grade", "--data", "data/other")
 
 
 # ---- explain
@@ -209,8 +208,7 @@ def test_a_set_without_predicted_masks_is_refused(other_set, main, capsys):
 
 def test_the_held_out_patients_and_no_others_are_rows(inside, maps):
     table = pd.read_csv(maps / "attribution.csv")
-    test = Prepared.open(Path("derived")).patients[SIDES[2]]
-    assert sorted(table["patient"]) == sorted(test)
+    assert sorted(table["patient"]) == sorted(_patients(SIDES[2]))
     assert set(table["explained"]) <= {"LGG", "HGG"} and table["probability"].between(0, 1).all()
     shares = table[[name for name in table if name.startswith("share_")]]
     assert list(shares) == ["share_tumour", "share_brain", "share_border", "share_outside"]
@@ -246,7 +244,7 @@ def test_pictures_are_written_for_every_map(maps):
 
 
 def test_a_class_and_a_layer_are_chosen_by_name(inside, tmp_path, capsys):
-    patient = Prepared.open(Path("derived")).patients[SIDES[2][0]]
+    patient = _patients(SIDES[2])[0]
     for name in ("LGG", "HGG"):
         arguments = ["--run", "grade", "--patients", patient, "--class", name, "--layer", "block_1"]
         assert run_command(explain, [*arguments, "--out", str(tmp_path / name)]) == 0
@@ -257,32 +255,35 @@ def test_a_class_and_a_layer_are_chosen_by_name(inside, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("flags", "named"),
+    ("main", "flags", "named"),
     [
-        (["--run", "seg"], "Only classifiers can be explained"),
-        (["--run", "grade", "--class", "IV"], "LGG, HGG"),
-        (["--run", "grade", "--layer", "dense_1"], "block"),
-        (["--run", "grade", "--patients", "nobody"], "nobody"),
-        (["--run", "grade", "--data", "data/tumour"], "of task tumour"),
-        (["--run", "nowhere"], "run.json"),
+        (derive, ["--run", "grade", "--data", "data/grade"], "run of a segmentation task"),
+        (derive, ["--run", "nowhere", "--data", "data/grade"], "run.json"),
+        (derive, ["--run", "seg", "--data", "nowhere"], "manifest.json"),
+        (derive, ["--run", "seg"], "--data"),
+        (explain, ["--run", "seg"], "Only classifiers can be explained"),
+        (explain, ["--run", "grade", "--class", "IV"], "LGG, HGG"),
+        (explain, ["--run", "grade", "--layer", "dense_1"], "block"),
+        (explain, ["--run", "grade", "--patients", "nobody"], "nobody"),
+        (explain, ["--run", "grade", "--data", "data/tumour"], "of task tumour"),
+        (explain, ["--run", "nowhere"], "run.json"),
     ],
 )
-def test_explain_refuses_in_one_line_and_writes_nothing(inside, capsys, flags, named):
-    assert named in _fails(capsys, explain, *flags, "--out", "nothing")
-    assert not Path("nothing").exists()
+def test_both_commands_refuse_in_one_line_and_write_nothing(inside, capsys, main, flags, named):
+    assert named in _refused(capsys, main, *flags)
 
 
 def test_a_patient_of_the_training_is_not_explained_as_held_out(inside, capsys):
-    trained = Prepared.open(Path("derived")).patients[SIDES[0][0]]
-    message = _fails(capsys, explain, "--run", "grade", "--patients", trained, "--out", "nothing")
-    assert "held-out patients" in message and not Path("nothing").exists()
+    trained = _patients(SIDES[0])[0]
+    message = _refused(capsys, explain, "--run", "grade", "--patients", trained)
+    assert "held-out patients" in message
 
 
 # ---- the grader's export names the network that finds its boxes
 
 
 def test_a_grader_is_exported_after_its_segmenter_and_names_it_by_its_weights(inside, capsys):
-    message = _fails(capsys, export, "--run", "grade", "--out", "models")
+    message = _fails(capsys, export, "--run", "grade", out="models")
     assert "tumour" in message and "Export that run first" in message
     assert not Path("models/grade").exists()
     for run in ("seg", "seg", "grade"):
@@ -294,11 +295,6 @@ def test_a_grader_is_exported_after_its_segmenter_and_names_it_by_its_weights(in
 
 
 def test_a_grader_whose_segmenter_is_not_exported_is_refused_before_it_is_trained(inside, capsys):
-    patients = list(Prepared.open(Path("derived")).patients)
-    sides = {side: [patients[number] for number in numbers]
-             for side, numbers in zip(("train", "validation", "test"), SIDES, strict=True)}  # fmt: skip
-    Path("sides.json").write_text(json.dumps(sides))
-    arguments = ("--task", "grade.py", "--data", "derived", "--split-file", "sides.json")
-    message = _fails(capsys, train, *arguments, "--out", "late")
-    assert "Export that run first" in message
-    assert not Path("late").exists()
+    arguments = ("--task", "grade.py", "--data", "derived", "--split-file")
+    arguments = (*arguments, _split_file("sides.json", *SIDES))
+    assert "Export that run first" in _refused(capsys, train, *arguments)

@@ -10,16 +10,21 @@ import json
 from contextlib import chdir
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 from scipy.special import expit, logit
 
+from data_prep.write import main as write
 from mri_tf.core.command_line import run_command
 from mri_tf.evaluate.__main__ import main as evaluate
 from mri_tf.export.parity import run_in_session
 from mri_tf.metrics.probabilities import calibration_error
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.run import open_run
+from mri_tf.train import fit
 from mri_tf.train.__main__ import main as train
 
 HIGH_SHARE, LOW_MEAN, HIGH_MEAN, SD = 0.15, 100, 140, 25
@@ -43,8 +48,6 @@ TASK = Task(
 
 def bayes(input_shape: tuple[int, int, int], class_count: int, *, high_share: float = 0.5):
     """Images of 0 to 1 -> Bayes' rule for their mean where `high_share` of them are high."""
-    import keras
-
     slope, bias = 255 * APART / SD**2, logit(high_share) - APART * MIDDLE / SD**2
     image = keras.Input(input_shape, name="image")
     x = keras.layers.Activation("linear", name="seen")(image)  # what is explained
@@ -163,8 +166,6 @@ def test_the_numbers_of_metrics_are_of_the_reported_probabilities(inside):
 
 
 def test_the_prior_of_another_place_lowers_the_log_loss_there(inside):
-    from data_prep.write import main as write
-
     write_images(inside / "elsewhere", 200, 0.6, seed=1)
     arguments = ["--task", "brightness.py", "--raw", "elsewhere", "--out", "data/elsewhere"]
     assert run_command(write, arguments) == 0
@@ -219,10 +220,6 @@ def test_the_export_reports_and_decides_as_the_evaluation_does(inside):
 
 
 def test_the_loss_that_chooses_the_weights_counts_classes_as_they_are_drawn(inside, monkeypatch):
-    from mri_tf.store.prepared import Prepared
-    from mri_tf.store.run import open_run
-    from mri_tf.train import fit as fitting
-
     run = open_run(OVERSAMPLED)
     seen = {}
 
@@ -232,10 +229,10 @@ def test_the_loss_that_chooses_the_weights_counts_classes_as_they_are_drawn(insi
                 seen.setdefault(int(label), []).append(float(weight))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting, "train", watched)
+    monkeypatch.setattr(fit, "train", watched)
     fresh = type(run)(inside / "watched", {**run.values, "state": "running"})
     with pytest.raises(KeyboardInterrupt):
-        fitting.fit_run(fresh, Prepared.open(run.data_folder), None, devices=1)
+        fit.fit_run(fresh, Prepared.open(run.data_folder), None, devices=1)
     assert len(seen[1]) < 0.3 * len(seen[0])
     assert sum(seen[1]) == pytest.approx(sum(seen[0]))
     assert sum(seen[1]) + sum(seen[0]) == pytest.approx(len(run.sides["validation"]))

@@ -6,13 +6,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from small import write_raw
 
 from mri_tf.core.errors import InputError
+from mri_tf.explain.__main__ import main as explain
+from mri_tf.export.__main__ import main as export
+from mri_tf.export.parity import session_of
+from mri_tf.network.bags import SLICE_NETWORK
 from mri_tf.network.build import load_network
+from mri_tf.pipeline.batches import eval_batches, read_in_order
 from mri_tf.splits.sides import SplitOptions, choose_sides
 from mri_tf.splits.units import answered, bags_of
+from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import open_finished
 from mri_tf.task.files import load_task
+from mri_tf.task.overrides import with_values
 from mri_tf.train.__main__ import main as train
 
 TASK = """
@@ -32,8 +40,6 @@ TASK = Task(
 @pytest.fixture(scope="module")
 def hearts(small, tmp_path_factory) -> dict[str, Path]:
     """The short-axis phantom with one label a patient; runs are added by `_run`."""
-    from small import write_raw
-
     home = tmp_path_factory.mktemp("hearts")
     file = small["levels"].with_name("hearts.py")
     file.write_text(TASK, encoding="utf-8")
@@ -60,8 +66,6 @@ def _run(hearts, variant):
 
 
 def _prepared(hearts):
-    from mri_tf.store.prepared import Prepared
-
     return Prepared.open(_run(hearts, "manual").data_folder)
 
 
@@ -77,10 +81,6 @@ def test_predictions_have_one_row_a_held_out_patient(hearts, variant):
 
 
 def test_the_reported_output_is_the_mean_over_the_patient_s_slices(hearts):
-    from mri_tf.network.bags import SLICE_NETWORK
-    from mri_tf.pipeline.batches import eval_batches, read_in_order
-    from mri_tf.task.overrides import with_values
-
     run, prepared = _run(hearts, "manual"), _prepared(hearts)
     table = pd.read_parquet(run.folder / "predictions.parquet").set_index("patient")
     single = load_network(run).get_layer(SLICE_NETWORK)
@@ -96,9 +96,6 @@ def test_the_reported_output_is_the_mean_over_the_patient_s_slices(hearts):
 @pytest.mark.slow  # the fast tier has it of meningioma_grading's demo
 @pytest.mark.parametrize("variant", ["manual", "attention"])
 def test_the_export_answers_for_a_patient_s_slices_as_evaluate_does(hearts, variant, tmp_path):
-    from mri_tf.export.__main__ import main as export
-    from mri_tf.export.parity import session_of
-
     run, prepared = _run(hearts, variant), _prepared(hearts)
     assert export(["--run", str(run.folder), "--out", str(tmp_path)]) == 0
     table = pd.read_parquet(run.folder / "predictions.parquet").set_index("patient")
@@ -145,8 +142,6 @@ def test_patients_with_several_labels_are_refused_before_anything_is_trained(hea
 
 
 def test_every_slice_of_a_held_out_patient_is_explained(hearts, tmp_path):
-    from mri_tf.explain.__main__ import main as explain
-
     run = _run(hearts, "manual")
     assert explain(["--run", str(run.folder), "--out", str(tmp_path / "maps")]) == 0
     table = pd.read_csv(tmp_path / "maps" / "attribution.csv", dtype={"patient": str})

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data_prep.layouts.sequence_folders import list_cases, read_case
+from data_prep.phantom.glioma.lgg import write_lgg_phantom
 from data_prep.prepare.prepare import prepare
 from mri_tf.evaluate.evaluation import evaluate_run
 from mri_tf.metrics import Distance, hausdorff95_over_volumes, volume_metrics
@@ -14,7 +16,7 @@ from mri_tf.pipeline.subset import subset_of
 from mri_tf.store.record import Record
 from mri_tf.store.run import Run
 from mri_tf.tables import summary
-from mri_tf.task import Task
+from mri_tf.task.files import FOLDER, load_task
 from mri_tf.task.spec import to_json
 
 SHAPE, SPACING = (20, 16, 12), (1.5, 2.0, 4.0)  # x, y, z of the files
@@ -61,21 +63,15 @@ def home(tmp_path_factory):
         for kind, array in zip(("labels", "images"), masks(patient), strict=True):
             file = folder / "raw" / kind / f"p{patient}.nii.gz"
             nibabel.save(nibabel.Nifti1Image(array, affine), file)
-    (folder / "scans.py").write_text(TASK_FILE, encoding="utf-8")
+    (folder / "hippocampus.py").write_text(TASK_FILE, encoding="utf-8")
     return folder
-
-
-def _task() -> Task:
-    values: dict = {}
-    exec(TASK_FILE, values)  # noqa: S102 - the text above
-    return values["TASK"]
 
 
 @pytest.fixture(scope="module")
 def found(home):
     """Numbers, table and terminal lines of the three volumes."""
-    task = _task()
-    prepared, skipped = prepare(task, home / "scans.py", home / "raw", home / "data")
+    task = load_task(home / "hippocampus.py")
+    prepared, skipped = prepare(task, home / "hippocampus.py", home / "raw", home / "data")
     assert not skipped
     run = Run(home / "run", {"task": to_json(task), "fitted": {}})
     with pytest.MonkeyPatch.context() as patch:
@@ -112,7 +108,7 @@ def test_a_mask_that_is_missing_has_no_distance_and_says_so(found):
     assert "the true and the predicted mask are empty" in back["reason"]
     whole = found.metrics["hausdorff95_mean"]
     assert whole["value"] == pytest.approx(SHIFT * SPACING[0] / 2, abs=1e-4)
-    assert "undefined for 2 masks of single volumes" in whole["reason"]
+    assert "undefined for 2 masks in single volumes" in whole["reason"]
 
 
 def test_every_volume_is_a_row_with_its_numbers_and_reasons(found, home):
@@ -153,10 +149,6 @@ def test_a_record_knows_its_spacing_unless_nobody_measured_it(facts, affine, spa
 
 
 def test_the_lower_grade_gliomas_are_measured_in_voxels(tmp_path):
-    from data_prep.layouts.sequence_folders import list_cases, read_case
-    from data_prep.phantom.glioma.lgg import write_lgg_phantom
-    from mri_tf.task.files import FOLDER, load_task
-
     write_lgg_phantom(tmp_path, 1, seed=0, signal=True)
     task = load_task(FOLDER / "lgg_tumour.py")
     (record,) = read_case(tmp_path, list_cases(tmp_path, task)[0], task)

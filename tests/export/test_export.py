@@ -11,9 +11,10 @@ import pytest
 import tensorflow as tf
 from fresh import served_of, with_drawn_weights
 from serving_models import Client, running
-from small import LEVELS_FILE, STRUCTURES_FILE, sides_of, write_raw
+from small import sides_of, write_raw, write_task_files
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import classification_pb2, prediction_log_pb2
+from trainings import split_of
 
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.command_line import run_command
@@ -31,7 +32,6 @@ from mri_tf.network.build import load_network
 from mri_tf.pipeline.batches import read_in_order
 from mri_tf.pipeline.subset import subset_of
 from mri_tf.serve.models import Spec
-from mri_tf.splits.split import split_units, tie_together
 from mri_tf.store.run import positions_of
 from mri_tf.task import Task
 from mri_tf.task.files import load_task
@@ -48,9 +48,7 @@ TASK = Task(
 def exported(tmp_path_factory):
     """(run, prepared set, folder of the export): a small network on 32 x 32 slices, drawn weights."""
     home = tmp_path_factory.mktemp("export")
-    (home / "pools.py").write_text(STRUCTURES_FILE, encoding="utf-8")
-    file = home / "thirds.py"
-    file.write_text(LEVELS_FILE, encoding="utf-8")
+    file = write_task_files(home)
     task = load_task(file)
     task = with_values(
         with_values(task, task.variants["scratch"]),
@@ -59,8 +57,7 @@ def exported(tmp_path_factory):
     )  # fmt: skip
     prepared, skipped = prepare(task, file, write_raw(home / "raw", patients=12), home / "data")
     assert not skipped
-    units = tie_together(prepared.patients, prepared.groups)
-    sides = sides_of(task, prepared, split_units(units, prepared.labels, (0.5, 0.25, 0.25), seed=0))
+    sides = sides_of(task, prepared, split_of(task, prepared, (0.5, 0.25, 0.25)))
     run = fit_run(new_run(home / "run", task, prepared, sides, 0), prepared, None, devices=1)
     run = with_drawn_weights(run)
     return run, prepared, export_run(run, prepared, home / "saved_models")
@@ -92,6 +89,12 @@ def client(exported):
 
 def _asset(exported, name: str):
     return json.loads((exported[2] / "assets.extra" / name).read_text(encoding="utf-8"))
+
+
+def _posted(client, verb: str, body: dict) -> dict:
+    answer = client.post(f"/v1/models/thirds:{verb}", body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 # ---- out of distribution
@@ -159,9 +162,8 @@ def test_classify_is_answered_over_rest_and_grpc(client, call, feed):
         {name: array[place].ravel().tolist() for name, array in feed.items()} for place in range(2)
     ]
     body = {"signature_name": "classify", "examples": examples}
-    answer = client.post("/v1/models/thirds:classify", body)
-    assert answer.status_code == 200, answer.text
-    for row, scores in zip(answer.json()["results"], expected, strict=True):
+    results = _posted(client, "classify", body)["results"]
+    for row, scores in zip(results, expected, strict=True):
         assert [label for label, _ in row] == names
         np.testing.assert_allclose([score for _, score in row], scores, atol=1e-5)
     request = classification_pb2.ClassificationRequest()
@@ -216,9 +218,7 @@ def test_each_row_of_a_batch_is_explained_for_its_own_class(call, feed):
 def test_explain_is_answered_over_rest(client, call, feed):
     row = {name: array[0].tolist() for name, array in feed.items()} | {"class_index": -1}
     body = {"signature_name": "explain", "instances": [row]}
-    answer = client.post("/v1/models/thirds:predict", body)
-    assert answer.status_code == 200, answer.text
-    (prediction,) = answer.json()["predictions"]
+    (prediction,) = _posted(client, "predict", body)["predictions"]
     first = {name: array[:1] for name, array in feed.items()}
     expected = call("explain", first | {"class_index": np.array([-1], np.int32)})
     for name in ("map", "probabilities"):
@@ -323,9 +323,8 @@ def test_a_run_is_exported_as_onnx_by_the_command(exported, tmp_path, monkeypatc
     folder = tmp_path / "onnx_models" / "thirds" / "1"
     assert sorted(path.name for path in folder.iterdir()) == ["assets.extra", "model.onnx"]
     assert not (tmp_path / "onnx_models" / "models.config").exists()
-    assert json.loads((folder / "assets.extra" / "export.json").read_text())["signatures"] == [
-        "serving_default"
-    ]
+    facts = json.loads((folder / "assets.extra" / "export.json").read_text())
+    assert facts["signatures"] == ["serving_default"]
 
 
 def test_a_folder_of_saved_models_takes_no_onnx_file(exported, capsys):

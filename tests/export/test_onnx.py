@@ -14,19 +14,13 @@ from mri_tf.export.saved_model import DEFAULT, signatures
 from mri_tf.task import Task
 
 SMALL = dict(name="small", class_names=("low", "high"), normalize=dict(method="zscore"))
+SLICES = dict(
+    **SMALL, channels=("t1",), model="vgg", model_args=dict(conv_filters=2, dense_units=4)
+)
 TASKS = {
-    "2D": Task(
-        **SMALL, channels=("t1",), image_shape=(32, 32), model="vgg",
-        model_args=dict(conv_filters=2, dense_units=4),
-    ),
-    "patients": Task(
-        **SMALL, channels=("t1",), image_shape=(32, 32), model="vgg", bag=dict(pooling="mean"),
-        model_args=dict(conv_filters=2, dense_units=4),
-    ),
-    "spacing": Task(
-        **SMALL, channels=("t1",), image_shape=(48, 40), model="vgg",
-        model_args=dict(conv_filters=2, dense_units=4), spacing=dict(grid=(32, 32)),
-    ),
+    "2D": Task(**SLICES, image_shape=(32, 32)),
+    "patients": Task(**SLICES, image_shape=(32, 32), bag=dict(pooling="mean")),
+    "spacing": Task(**SLICES, image_shape=(48, 40), spacing=dict(grid=(32, 32))),
     "3D": Task(
         **SMALL, channels=("t1", "t2"), image_shape=(16, 32, 16), model="grader3d",
         model_args=dict(filters=2, dense_units=4),

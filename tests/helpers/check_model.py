@@ -34,7 +34,7 @@ def check_model(build: Callable[[], keras.Model], shape: tuple[int, ...]) -> Non
 def check_bfloat16(build: Callable[[], keras.Model], shape: tuple[int, ...]) -> None:
     """Computes outputs and gradients in mixed precision; arguments as in `check_model`."""
     in_float32 = randomised(build())
-    model = randomised(_in_mixed_precision(build))
+    model = randomised(in_mixed_precision(build))
     probabilities = forward(model, batch_of(model))
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
@@ -114,7 +114,7 @@ def _check_seed(build: Callable[[], keras.Model]) -> list[keras.Model]:
 
 
 def _check_precision_of_layers(build: Callable[[], keras.Model]) -> None:
-    model = _in_mixed_precision(build)
+    model = in_mixed_precision(build)
     assert model.output.dtype == "float32"
     for layer in model.layers:
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv3D)):
@@ -123,7 +123,7 @@ def _check_precision_of_layers(build: Callable[[], keras.Model]) -> None:
             assert layer.compute_dtype == ("float32" if thin else "bfloat16"), layer.name
 
 
-def _in_mixed_precision(build: Callable[[], keras.Model]) -> keras.Model:
+def in_mixed_precision(build: Callable[[], keras.Model]) -> keras.Model:
     """The network built as `precision="mixed_bfloat16"` of a task has it."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

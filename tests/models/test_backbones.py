@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.applications.imagenet_utils import preprocess_input
 
 from mri_tf.core.errors import InputError
 from mri_tf.explain.saliency import check_layer, grad_cam, guided_backpropagation, guided_copy
@@ -59,8 +60,11 @@ def _features(model, image, layer):
     return keras.Model(model.input, model.get_layer(layer).output)(image, training=False).numpy()
 
 
-def _tensor(image, outputs):
-    return keras.Model(image, outputs)
+def _cut(channels, backbone, weights, *cut_and_intensities, rows=SIDE, columns=SIDE):
+    """A backbone up to a layer."""
+    image = keras.Input((rows, columns, channels))
+    x = backbones.add_backbone(image, backbone, weights, *cut_and_intensities)
+    return keras.Model(image, x)
 
 
 def test_a_grey_image_is_repeated_three_times_and_scaled_by_imagenet_s_mean_and_sd(source, grey):
@@ -79,8 +83,7 @@ def test_a_grey_image_is_repeated_three_times_and_scaled_by_imagenet_s_mean_and_
 def test_a_preset_folder_gives_the_weights_of_the_file_and_cut_after_names_the_last_layer(
     source, files, cut_after, channels
 ):
-    image = keras.Input((SIDE, SIDE, 3))
-    cut = _tensor(image, backbones.add_backbone(image, "resnet18", files["preset"], cut_after))
+    cut = _cut(3, "resnet18", files["preset"], cut_after)
     assert cut.output.shape[-1] == channels
     colour = _images(3)
     last = "stack0_block1_out" if cut_after == "stack0" else cut_after
@@ -89,10 +92,8 @@ def test_a_preset_folder_gives_the_weights_of_the_file_and_cut_after_names_the_l
 
 
 def test_z_scores_are_taken_for_images_scaled_by_imagenet_s_mean_and_sd(files):
-    image = keras.Input((SIDE, SIDE, 3))
     unit, zscore = (
-        _tensor(image, backbones.add_backbone(image, "resnet18", files["file"], "conv1", intensities))
-        for intensities in ("unit", "zscore")
+        _cut(3, "resnet18", files["file"], "conv1", intensities) for intensities in ("unit", "zscore")
     )
     colour = _images(3)
     standard = ((colour - MEAN) / SD).astype(np.float32)
@@ -100,12 +101,10 @@ def test_z_scores_are_taken_for_images_scaled_by_imagenet_s_mean_and_sd(files):
 
 
 def test_the_fourth_of_four_channels_is_added_to_the_first_colour(source, files):
-    image = keras.Input((SIDE, SIDE, 4))
-    x = backbones.add_backbone(image, "resnet18", files["file"], "conv1_conv", "zscore")
-    four = _images(4)
+    model, four = _cut(4, "resnet18", files["file"], "conv1_conv", "zscore"), _images(4)
     as_three = np.stack([four[..., 0] + four[..., 3], four[..., 1], four[..., 2]], axis=-1) * 0.75
     expected = _features(source, as_three, "conv1_conv")
-    np.testing.assert_allclose(_tensor(image, x)(four), expected, atol=1e-4)
+    np.testing.assert_allclose(model(four), expected, atol=1e-4)
 
 
 def test_the_graph_is_flat_and_batch_norm_is_that_of_the_other_networks(grey):
@@ -148,8 +147,6 @@ def test_the_scaling_of_a_backbone_is_that_of_its_own_preprocessing(backbone):
     colour = _images(3)
     scale, offset = backbones._scaling(backbone, "unit", 3)
     modes = {"vgg16": "caffe", "inception_v3": "tf"}
-    from keras.src.applications.imagenet_utils import preprocess_input
-
     expected = preprocess_input(colour * 255, mode=modes.get(backbone, "torch"))
     if backbone == "vgg16":
         expected = expected[..., ::-1]  # its first kernel is turned round instead
@@ -159,19 +156,17 @@ def test_the_scaling_of_a_backbone_is_that_of_its_own_preprocessing(backbone):
 def test_vgg_takes_red_first_although_its_weights_were_trained_on_blue_first(tmp_path):
     original = keras.applications.VGG16(include_top=False, weights=None, input_shape=(None, None, 3))
     original.save_weights(tmp_path / "vgg.weights.h5")
-    image = keras.Input((SIDE, SIDE, 3))
-    x = backbones.add_backbone(image, "vgg16", str(tmp_path / "vgg.weights.h5"), "block1_conv1")
+    cut = _cut(3, "vgg16", str(tmp_path / "vgg.weights.h5"), "block1_conv1")
     colour = _images(3)
     as_trained = keras.applications.vgg16.preprocess_input(colour * 255)
     expected = _features(original, as_trained, "block1_conv1")
-    np.testing.assert_allclose(_tensor(image, x)(colour), expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(cut(colour), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_layers_of_inception_have_the_same_names_however_many_were_built_before():
     paths = []
     for _ in range(2):
-        image = keras.Input((80, 96, 1))
-        cut = _tensor(image, backbones.add_backbone(image, "inception_v3", "none", "mixed1"))
+        cut = _cut(1, "inception_v3", "none", "mixed1", rows=80, columns=96)
         paths.append([variable.path for variable in cut.trainable_variables])
     assert paths[0] == paths[1]
     assert "mixed1_conv2d_1/kernel" in paths[0]
@@ -180,17 +175,14 @@ def test_layers_of_inception_have_the_same_names_however_many_were_built_before(
 
 
 def test_densenet_is_cut_after_a_block():
-    image = keras.Input((SIDE, 48, 2))
-    x = backbones.add_backbone(image, "densenet121", "none", "conv2")
-    assert x.shape == (None, SIDE // 4, 12, 256)
+    cut = _cut(2, "densenet121", "none", "conv2", columns=48)
+    assert cut.output_shape == (None, SIDE // 4, 12, 256)
 
 
 def test_the_partial_imagenet_weights_load_and_see_edges(shared_data):
     file = shared_data.parent / "weights" / "resnet18_imagenet_partial.weights.h5"
-    image = keras.Input((SIDE, SIDE, 1))
-    x = backbones.add_backbone(image, "resnet18", str(file), "stack2")
-    model = _tensor(image, x)
-    assert x.shape == (None, 4, 4, 256)
+    model = _cut(1, "resnet18", str(file), "stack2")
+    assert model.output_shape == (None, 4, 4, 256)
     kernels = model.get_layer("conv1_conv").kernel.numpy()
     with h5py.File(file) as stored:
         np.testing.assert_array_equal(kernels, stored["layers/conv2d/vars/0"])
@@ -252,30 +244,27 @@ def test_wrong_or_contradictory_values_are_refused_before_data_is_read(values, w
 
 
 def test_weights_of_another_network_are_refused(source, files, tmp_path):
-    image = keras.Input((SIDE, SIDE, 3))
     (tmp_path / "empty.weights.h5").write_bytes(b"no weights")
     (tmp_path / "folder").mkdir()
-    cut = _tensor(source.input, source.get_layer("stack0_block1_out").output)
+    cut = keras.Model(source.input, source.get_layer("stack0_block1_out").output)
     cut.save_weights(tmp_path / "cut.weights.h5")
     for name in ("empty.weights.h5", "cut.weights.h5", "folder"):
-        weights = tmp_path / name
         with pytest.raises(InputError, match="weights of resnet18"):
-            backbones.add_backbone(image, "resnet18", str(weights))
+            _cut(3, "resnet18", str(tmp_path / name))
     with pytest.raises(InputError, match="weights of vgg16"):
-        backbones.add_backbone(image, "vgg16", files["file"])
+        _cut(3, "vgg16", files["file"])
     with pytest.raises(InputError, match="weights of vgg16 must be a file"):
-        backbones.add_backbone(image, "vgg16", files["preset"])
+        _cut(3, "vgg16", files["preset"])
     for weights in files.values():
         with pytest.raises(InputError, match="weights of resnet34"):
-            backbones.add_backbone(image, "resnet34", weights)
+            _cut(3, "resnet34", weights)
 
 
 def test_a_stage_that_does_not_exist_and_an_image_too_small_are_refused():
-    image = keras.Input((SIDE, SIDE, 3))
     with pytest.raises(InputError, match="stack0, stack1, stack2, stack3"):
-        backbones.add_backbone(image, "resnet18", "none", "stack4")
+        _cut(3, "resnet18", "none", "stack4")
     with pytest.raises(InputError, match="at least 75"):
-        backbones.add_backbone(image, "inception_v3", "none")
+        _cut(3, "inception_v3", "none")
 
 
 def test_a_file_without_a_builder_is_no_model():
@@ -285,9 +274,6 @@ def test_a_file_without_a_builder_is_no_model():
     check_model_args("vgg_features", dict(weights="none"), takes_features=False)
     with pytest.raises(InputError, match=os.devnull + "x"):
         check_model_args("vgg_features", dict(weights=os.devnull + "x"), takes_features=False)
-
-
-# ---- one backbone a channel
 
 
 def test_an_ensemble_answers_the_mean_of_one_network_for_each_channel(files):

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from check_model import forward, randomised
+from check_model import batch_of, forward, randomised
 
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import InputError
-from mri_tf.models import mnet, vgg
+from mri_tf.models import grader3d, mnet, unet3d, vgg
 from mri_tf.models.feature_classifier import feature_classifier
 from mri_tf.models.registry import builder, check_model_args
 from mri_tf.network.build import build_network
@@ -58,29 +58,34 @@ def test_the_features_are_31_times_the_first_width(filters):
     assert mnet.pooled_features(network).output_shape == (None, SIDE // 2, SIDE // 2, 31 * filters)
 
 
-# ---- equivalent graphs
+# ---- equivalent graphs of slices and volumes
+
+TINY = {  # the builder, its grid, levels of the right leg, and the pooling of its features
+    "slices": (mnet.mnet, (SIDE, SIDE), 5, keras.layers.MaxPooling2D),
+    "volumes": (mnet.mnet3d, (16, 32, 48), 3, keras.layers.MaxPooling3D),
+}
 
 
-def test_pooled_features_are_the_max_pooled_full_resolution_features():
-    network, x = tiny_mnet(), images()
-    full = forward(mnet.full_resolution_features(network), x)
-    pooled = forward(mnet.pooled_features(network), x)
-    expected = keras.layers.MaxPooling2D()(full)
-    assert np.ptp(pooled) > 0.1
-    np.testing.assert_allclose(pooled, expected, atol=1e-5)
+@pytest.mark.parametrize(("build", "grid", "levels", "pooling"), TINY.values(), ids=list(TINY))
+def test_pooled_features_are_the_max_pooled_full_resolution_features(build, grid, levels, pooling):
+    network = randomised(build((*grid, 1), CLASSES, start_filters=FILTERS))
+    full = forward(mnet.full_resolution_features(network), batch_of(network))
+    pooled = forward(mnet.pooled_features(network), batch_of(network))
+    assert full.shape[1:] == (*grid, FILTERS * (2**levels - 1)) and np.ptp(pooled) > 0.1
+    np.testing.assert_allclose(pooled, pooling()(full), atol=1e-5)
 
 
-def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg():
-    network, x = tiny_mnet(), images()
-    full = forward(mnet.full_resolution_features(network), x).astype(np.float64)
-    layers = [network.get_layer(f"score_{level}") for level in range(1, 6)]
-    kernel = np.concatenate([layer.kernel.numpy()[0, 0] for layer in layers])  # (features, classes)
-    bias = layers[0].bias.numpy()
-    assert kernel.shape == (31 * FILTERS, CLASSES)
-    assert [layer.use_bias for layer in layers] == [True, False, False, False, False]
-    logits = full @ kernel + bias
+@pytest.mark.parametrize(("build", "grid", "levels", "pooling"), TINY.values(), ids=list(TINY))
+def test_the_split_head_is_one_convolution_on_the_concatenated_right_leg(build, grid, levels, pooling):
+    network = randomised(build((*grid, 1), CLASSES, start_filters=FILTERS))
+    full = forward(mnet.full_resolution_features(network), batch_of(network)).astype(np.float64)
+    layers = [network.get_layer(f"score_{level}") for level in range(1, levels + 1)]
+    kernel = np.concatenate([np.squeeze(layer.kernel, tuple(range(len(grid)))) for layer in layers])
+    assert kernel.shape == (full.shape[-1], CLASSES)
+    assert [layer.use_bias for layer in layers] == [True] + [False] * (levels - 1)
+    logits = full @ kernel + layers[0].bias.numpy()
     expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
-    probabilities = forward(network, x)
+    probabilities = forward(network, batch_of(network))
     assert np.ptp(probabilities) > 0.1
     np.testing.assert_allclose(probabilities, expected, atol=1e-5)
 
@@ -156,13 +161,17 @@ def test_a_segmentation_network_by_itself_learns():
 
 
 @pytest.mark.parametrize(
-    ("build", "shape"), [(mnet.mnet, (40, 32, 1)), (mnet.mnet, (32, 40, 1)), (vgg.vgg, (48, 64, 1))]
-)
-def test_an_image_that_cannot_be_halved_often_enough_is_refused(build, shape):
-    with pytest.raises(InputError) as error:
-        build(shape, CLASSES)
-    assert "image_shape" in str(error.value)
-    assert str(shape[0]) in str(error.value)
+    ("build", "divisor", "axes"),
+    [
+        (mnet.mnet, 16, 2), (vgg.vgg, 32, 2), (mnet.mnet3d, 16, 3), (vgg.vgg3d, 32, 3),
+        (unet3d.unet3d, 8, 3), (grader3d.grader3d, 16, 3),
+    ],
+)  # fmt: skip
+def test_an_image_that_cannot_be_halved_often_enough_along_any_axis_is_refused(build, divisor, axes):
+    for shape in 64 - (divisor // 2) * np.eye(axes, dtype=int):
+        with pytest.raises(InputError, match=f"image_shape.*divisible by {divisor}") as error:
+            build((*shape.tolist(), 1), CLASSES)
+        assert str(shape[0]) in str(error.value)
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones():

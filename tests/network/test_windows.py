@@ -1,10 +1,12 @@
 """Windows over a volume and patches out of one: exact for pointwise networks, seeded, nothing lost."""
 
+import dataclasses
 import tracemalloc
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from augmented import seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,13 +122,11 @@ def test_windows_cover_an_axis_with_the_overlap_asked_and_no_more_than_needed(ex
 
 
 def test_the_network_sees_whole_windows_batch_by_batch():
-    network = Counting()
-    predict_windows(network, volume(7, 13, 5, 2), WINDOW, batch_size=4)
-    # depth 0, 1, 3; rows 0, 2, 4, 7; columns padded to one
-    assert [batch.shape for batch in network.batches] == [(4, *WINDOW, 2)] * 3
-    network = Counting()
-    predict_windows(network, volume(7, 13, 5, 2), WINDOW, batch_size=5)
-    assert [len(batch) for batch in network.batches] == [5, 5, 2]
+    for batch_size, sizes in ((4, [4, 4, 4]), (5, [5, 5, 2])):
+        network = Counting()
+        predict_windows(network, volume(7, 13, 5, 2), WINDOW, batch_size=batch_size)
+        # depth 0, 1, 3; rows 0, 2, 4, 7; columns padded to one
+        assert [batch.shape for batch in network.batches] == [(size, *WINDOW, 2) for size in sizes]
 
 
 def test_a_small_volume_is_padded_with_its_border_on_both_sides():
@@ -172,10 +172,6 @@ def test_what_cannot_be_blended_is_refused(shape, arguments, received):
 GRID, PATCH = (10, 12, 14), (4, 6, 8)
 
 
-def seeds(count, first=0) -> tf.Tensor:
-    return tf.constant([[5, first + number] for number in range(count)], tf.int64)
-
-
 def masks_with(voxels, count, grid=GRID) -> np.ndarray:
     mask = np.zeros(grid, np.int32)
     for number, voxel in enumerate(voxels):
@@ -201,11 +197,9 @@ def test_images_and_masks_are_cut_at_the_same_corner():
 
 
 def test_a_patch_is_centred_on_foreground_and_stays_inside():
-    inside, at_border = (5, 6, 7), (0, 11, 13)
-    found = corners(masks_with([inside], 20), share=1.0)
-    np.testing.assert_array_equal(found, np.broadcast_to([3, 3, 3], (20, 3)))
-    found = corners(masks_with([at_border], 20), share=1.0)
-    np.testing.assert_array_equal(found, np.broadcast_to([0, 6, 6], (20, 3)))
+    for voxel, corner in (((5, 6, 7), [3, 3, 3]), ((0, 11, 13), [0, 6, 6])):
+        found = corners(masks_with([voxel], 20), share=1.0)
+        np.testing.assert_array_equal(found, np.broadcast_to(corner, (20, 3)))
 
 
 def test_every_foreground_voxel_is_as_likely():
@@ -273,15 +267,11 @@ def test_a_patch_as_large_as_the_volume_is_the_volume():
     ],
 )
 def test_patches_that_do_not_fit_are_refused(patch, grid, share):
-    def task(patch, grid, share):
-        return Task(
-            "t", ("mri",), grid, ("a", "b"), "unet", kind="segmentation",
-            patch=dict(shape=patch, foreground_share=share),
-        )  # fmt: skip
-
+    task = Task("t", ("mri",), GRID, ("a", "b"), "unet", kind="segmentation", patch=dict(shape=PATCH))
+    assert patch_of(task).shape == PATCH
+    patch = dict(shape=patch, foreground_share=share)
     with pytest.raises(InputError, match=r"patch.*Received"):
-        patch_of(task(patch, grid, share))
-    assert patch_of(task(PATCH, GRID, 1.0)).shape == PATCH
+        patch_of(dataclasses.replace(task, image_shape=grid, patch=patch))
 
 
 @pytest.mark.parametrize("shape, overlap", [((9, 12, 7), 0.5), ((6, 5, 4), 0.0), ((6, 5, 4), 0.7)])

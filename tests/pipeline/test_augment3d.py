@@ -1,12 +1,11 @@
-"""Augmentation of volumes in closed form, against SciPy, and alike wherever it runs."""
+"""Augmentation of volumes in closed form and against SciPy."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from augmented import VOLUMES, noise, seeds
 from scipy.ndimage import map_coordinates
 
-from mri_tf.core.errors import InputError
-from mri_tf.pipeline.augment2d import check_augment
 from mri_tf.pipeline.augment3d import (
     AXES,
     PLANES,
@@ -20,28 +19,10 @@ from mri_tf.pipeline.augment3d import (
 from mri_tf.pipeline.augment_ops import apply_gamma
 from mri_tf.pipeline.batches import batch_function
 from mri_tf.pipeline.resample3d import resample_linear, resample_nearest
-from mri_tf.task import Task
 
-SIZE = (8, 10, 12)  # depth, rows, columns: all different, so that a swap is seen
+SIZE = VOLUMES.size
 CUBE = (11, 11, 11)
-EVERYTHING = {
-    "random_affine3d": {
-        "max_degrees": (10.0, 20.0, 30.0),
-        "max_shift_fraction": 0.1,
-        "zoom": (0.8, 1.2),
-        "spacing_mm": (2.0, 1.0, 1.0),
-    },
-    "random_flip": {"axis": "left_right"},
-}
 DEPTH, ROWS, COLUMNS = range(3)
-
-
-def noise(*shape, seed=0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(-1000, 1000, shape).astype(np.float32)
-
-
-def seeds(count, first=0) -> tf.Tensor:
-    return tf.constant([[5, first + number] for number in range(count)], tf.int64)
 
 
 def moved(volume: np.ndarray, matrix: tf.Tensor) -> np.ndarray:
@@ -62,9 +43,6 @@ def at(axis: int, value: float) -> tuple[float, float, float]:
     values = [0.5] * 3
     values[axis] = value
     return tuple(values)
-
-
-# ---- geometry
 
 
 @pytest.mark.parametrize(
@@ -282,33 +260,19 @@ def test_an_exponent_of_one_is_exact_beside_another():
     assert not np.array_equal(result[1], volumes[1])
 
 
+def test_gamma_bends_what_is_stored_and_not_its_zscores():
+    batch = {**VOLUMES.batch(), "image": tf.constant(np.abs(noise(4, *SIZE, 2)))}
+    batch["intensity_stats"] = tf.constant(np.tile([500.0, 200.0], (4, 2, 2, 1)), tf.float32)
+    augment = {"random_gamma": {"low": 0.5, "high": 0.6, "value_range": (0.0, 1000.0)}}
+    task = VOLUMES.task(augment=augment, normalize={"method": "zscore"})
+    image, mask, _ = batch_function(task, training=True)(batch)
+    exponents = draw_changes(batch["seed"], SIZE, augment, 1.0).exponent
+    powers = (batch["image"] / 1000) ** exponents[:, None, None, None, None]
+    np.testing.assert_allclose(image, (powers * 1000 - 500) / 200, atol=1e-4)
+    assert np.array_equal(mask, batch["mask"])
+
+
 # ---- what is drawn
-
-
-def share_changed(augment, probability, count=400) -> float:
-    matrices = draw_changes(seeds(count), SIZE, augment, probability).matrix.numpy()
-    return float(np.mean(np.any(matrices != np.eye(4), axis=(1, 2))))
-
-
-AFFINE_ONLY = {"random_affine3d": {"max_degrees": 30.0}}
-
-
-def test_with_probability_nought_nothing_and_with_one_everything_changes():
-    assert share_changed(AFFINE_ONLY, 0.0) == 0
-    assert share_changed(AFFINE_ONLY, 1.0) == 1
-
-
-def test_with_probability_six_tenths_about_that_many_change_in_both_ways():
-    augment = {**AFFINE_ONLY, "random_gamma": {}}
-    changes = draw_changes(seeds(400), SIZE, augment, 0.6)
-    turned = np.any(changes.matrix.numpy() != np.eye(4), axis=(1, 2))
-    assert abs(turned.mean() - 0.6) < 0.08  # 3.3 standard deviations of 400
-    assert np.array_equal(turned, changes.exponent.numpy() != 1)
-
-
-def test_a_flip_and_quarter_turns_have_their_own_probability_beside():
-    assert abs(share_changed({"random_flip": {"probability": 0.5}}, 0.6) - 0.3) < 0.08
-    assert abs(share_changed({"random_rot90": {}}, 1.0) - 0.75) < 0.08
 
 
 def test_angles_shifts_zooms_and_exponents_fill_their_ranges_evenly():
@@ -330,148 +294,3 @@ def fills(values: np.ndarray, low: float, high: float) -> None:
     assert -1e-5 <= share.min() < 0.03
     assert 0.97 < share.max() <= 1 + 1e-5
     assert np.abs(np.sort(share) - (np.arange(len(share)) + 0.5) / len(share)).max() < 0.1
-
-
-# ---- records in a batch
-
-
-def a_task(kind="segmentation", **changes) -> Task:
-    values = dict(
-        name="tiny", kind=kind, channels=("t1", "t2"), image_shape=SIZE, class_names=("a", "b", "c"),
-        model="mnet", normalize=dict(method="range", low=0.0, high=1.0), augment=EVERYTHING,
-        augment_probability=1.0,
-    )  # fmt: skip
-    return Task(**{**values, **changes})
-
-
-def raw_batch(count=4, seed=0) -> dict:
-    """A batch as it is read: masks of three labels, whose channels are the labels themselves."""
-    rng = np.random.default_rng(seed)
-    masks = np.zeros((count, *SIZE), np.int32)
-    for mask in masks:
-        top, left = rng.integers(0, SIZE[1] - 6), rng.integers(0, SIZE[2] - 7)
-        mask[1:7, top : top + 6, left : left + 7] = 1
-        mask[2:6, top + 1 : top + 5, left + 3 : left + 7] = 2
-    images = np.stack([masks == 1, masks == 2], axis=-1).astype(np.int16)
-    return {
-        "image": tf.constant(images),
-        "mask": tf.constant(masks),
-        "label": tf.constant(rng.integers(0, 3, count), tf.int32),
-        "intensity_stats": tf.constant(np.tile([0.0, 1.0], (count, 2, 2, 1)), tf.float32),
-        "weight": tf.constant(rng.uniform(0.5, 2, count), tf.float32),
-        "seed": seeds(count),
-    }
-
-
-def test_image_and_mask_move_together():
-    batch = raw_batch()
-    image, mask, weight = batch_function(a_task(), training=True)(batch)
-    assert not np.array_equal(mask, batch["mask"])
-    for label in (1, 2):
-        channel = image[..., label - 1].numpy()
-        inside, outside = channel > 1 - 1e-4, channel < 1e-4  # where interpolation mixed nothing
-        assert inside.sum() > 50
-        assert np.all(mask.numpy()[inside] == label)
-        assert np.all(mask.numpy()[outside] != label)
-    assert np.array_equal(weight, batch["weight"])
-
-
-def test_labels_of_a_moved_mask_are_labels():
-    batch = raw_batch()
-    batch["mask"] = tf.where(batch["mask"] == 2, 16, batch["mask"])  # 1 and 16: no mean is either
-    _, mask, _ = batch_function(a_task(), training=True)(batch)
-    assert mask.dtype == tf.int32
-    assert set(np.unique(mask)) == {0, 1, 16}
-    assert mask.shape == batch["mask"].shape
-
-
-def test_a_classification_batch_keeps_its_labels():
-    batch = raw_batch()
-    image, label, weight = batch_function(a_task(kind="classification"), training=True)(batch)
-    assert np.array_equal(label, batch["label"])
-    assert np.array_equal(weight, batch["weight"])
-    assert (image.shape, image.dtype) == ((4, *SIZE, 2), tf.float32)
-
-
-def test_gamma_bends_what_is_stored_and_not_its_zscores():
-    batch = {**raw_batch(), "image": tf.constant(np.abs(noise(4, *SIZE, 2)))}
-    batch["intensity_stats"] = tf.constant(np.tile([500.0, 200.0], (4, 2, 2, 1)), tf.float32)
-    augment = {"random_gamma": {"low": 0.5, "high": 0.6, "value_range": (0.0, 1000.0)}}
-    task = a_task(augment=augment, normalize={"method": "zscore"})
-    image, mask, _ = batch_function(task, training=True)(batch)
-    exponents = draw_changes(batch["seed"], SIZE, augment, 1.0).exponent
-    powers = (batch["image"] / 1000) ** exponents[:, None, None, None, None]
-    np.testing.assert_allclose(image, (powers * 1000 - 500) / 200, atol=1e-4)
-    assert np.array_equal(mask, batch["mask"])
-
-
-def test_a_record_is_changed_alike_whatever_the_batch_around_it():
-    task = a_task(augment={**EVERYTHING, "random_gamma": {}}, augment_probability=0.6)
-    make, batch = batch_function(task, training=True), raw_batch(4)
-    together = [part.numpy() for part in make(batch)]
-    for keep in ([3], [2, 0, 1]):
-        some = make({key: tf.gather(value, keep) for key, value in batch.items()})
-        np.testing.assert_allclose(some[0], together[0][keep], atol=1e-5)
-        assert np.array_equal(some[1], together[1][keep])
-        assert np.array_equal(some[2], together[2][keep])
-
-
-def test_a_seed_repeats_and_another_seed_does_not():
-    make, batch = batch_function(a_task(), training=True), raw_batch(1)
-    images = [make({**batch, "seed": seeds(1, first)})[0].numpy().tobytes() for first in (0, 1, 2, 0)]
-    assert images[0] == images[3]
-    assert len(set(images)) == 3
-
-
-def test_a_batch_is_changed_alike_eagerly_in_a_graph_and_in_data_sets_of_any_batch():
-    task = a_task(augment={**EVERYTHING, "random_gamma": {}}, augment_probability=0.6)
-    make, batch = batch_function(task, training=True), raw_batch(4)
-    eager = make(batch)
-    in_graph = tf.function(make)(batch)
-    in_data_set = list(tf.data.Dataset.from_tensor_slices(batch).batch(3).map(make))
-    assert [image.shape[0] for image, _, _ in in_data_set] == [3, 1]
-    joined = [np.concatenate(parts) for parts in zip(*in_data_set, strict=True)]
-    for other in (in_graph, joined):
-        np.testing.assert_allclose(other[0], eager[0], atol=1e-5)
-        assert np.array_equal(other[1], eager[1])
-        assert np.array_equal(other[2], eager[2])
-
-
-# ---- refusals
-
-
-@pytest.mark.parametrize(
-    ("augment", "words"),
-    [
-        ({"random_affine": {}}, "not for 3D images"), ({"random_turn": {}}, "augment3d.py"),
-        ({"random_affine3d": {"degrees": 3}}, "degrees"), ({"random_gamma": {"low": "one"}}, "low"),
-        ({"random_affine3d": {"max_degrees": (1.0, 2.0)}}, "max_degrees"),
-        ({"random_affine3d": {"zoom": (0.0, 1.0)}}, "zoom"),
-        ({"random_affine3d": {"spacing_mm": (1.0, 0.0, 1.0)}}, "spacing_mm"),
-        ({"random_flip": {"axis": "columns"}}, "left_right"),
-        ({"random_rot90": {"axes": ("depth",)}}, "head_foot"),
-        ({"random_rot90": {}}, "Received: 10 x 12 voxels"),
-        ({"random_rot90": {"axes": ("left_right",)}}, "Received: 8 x 10 voxels"),
-        ({"random_gamma": {"low": 1.2}}, "0 < low <= high"),
-        ({"random_gamma": {"value_range": (3.0, 3.0)}}, "value_range"),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_what_no_volume_can_be_changed_by_is_refused_before_any_data_is_read(augment, words):
-    with pytest.raises(InputError) as error:
-        check_augment(augment, SIZE)
-    assert "\n" not in str(error.value)
-    assert words in str(error.value)
-
-
-@pytest.mark.parametrize("name", ["random_affine3d", "random_rot90", "random_gamma"])
-def test_an_operation_on_volumes_is_refused_for_slices(name):
-    with pytest.raises(InputError, match="not for 2D images"):
-        check_augment({name: {}}, (32, 32))
-
-
-def test_what_exists_is_not_refused():
-    check_augment({**EVERYTHING, "random_gamma": {"value_range": (0.0, 255.0)}}, SIZE)
-    check_augment({"random_rot90": {}}, (4, 9, 9))
-    check_augment({"random_rot90": {"axes": AXES}}, CUBE)
-    check_augment({"random_affine3d": {"max_degrees": 20.0, "max_shift_fraction": (0.1, 0.0, 0)}}, SIZE)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from augmented import seeds
 
 from mri_tf.core.errors import InputError
 from mri_tf.pipeline.augment2d import (
@@ -19,10 +20,6 @@ SIZE = (6, 8)
 AUGMENT = {"random_affine": {"max_degrees": 20.0}, "random_contrast": {"low": 0.5, "high": 2.0}}
 
 
-def _seeds(count):
-    return tf.constant([[3, number] for number in range(count)], tf.int64)
-
-
 def _images(count, channels=1):
     return tf.constant(np.random.default_rng(0).normal(300, 80, (count, *SIZE, channels)), tf.float32)
 
@@ -34,21 +31,21 @@ def _stats(count, mean=300.0, sd=80.0, channels=1):
 def test_factors_lie_evenly_between_their_ends_in_the_logarithm():
     uniforms = tf.constant([[0.0], [0.5], [1.0]])
     np.testing.assert_allclose(random_contrast(uniforms, SIZE, 0.5, 2.0), [0.5, 1.0, 2.0], rtol=1e-6)
-    drawn = draw_contrast(_seeds(400), SIZE, AUGMENT, 1.0).numpy()
+    drawn = draw_contrast(seeds(400), SIZE, AUGMENT, 1.0).numpy()
     assert drawn.min() > 0.5 and drawn.max() < 2.0 and abs(np.log(drawn).mean()) < 0.08
 
 
 def test_with_the_probability_of_the_task_a_record_keeps_its_contrast_and_place():
-    drawn = draw_contrast(_seeds(400), SIZE, AUGMENT, 0.3).numpy()
-    moves = draw_transforms(_seeds(400), SIZE, AUGMENT, 0.3).numpy()
+    drawn = draw_contrast(seeds(400), SIZE, AUGMENT, 0.3).numpy()
+    moves = draw_transforms(seeds(400), SIZE, AUGMENT, 0.3).numpy()
     kept = np.all(moves == [1, 0, 0, 0, 1, 0, 0, 0], axis=1)
     assert 0.62 < np.mean(drawn == 1) < 0.78
     np.testing.assert_array_equal(drawn == 1, kept)
 
 
 def test_contrast_and_angle_have_numbers_of_their_own():
-    drawn = np.log(draw_contrast(_seeds(400), SIZE, AUGMENT, 1.0).numpy())
-    angles = draw_transforms(_seeds(400), SIZE, AUGMENT, 1.0).numpy()[:, 1]
+    drawn = np.log(draw_contrast(seeds(400), SIZE, AUGMENT, 1.0).numpy())
+    angles = draw_transforms(seeds(400), SIZE, AUGMENT, 1.0).numpy()[:, 1]
     assert abs(np.corrcoef(drawn, angles)[0, 1]) < 0.15
 
 
@@ -64,18 +61,18 @@ def test_a_factor_on_intensities_is_one_on_z_scores():
 
 
 def test_a_batch_is_changed_as_each_of_its_records_alone():
-    images, stats, seeds = _images(4, 2), _stats(4, channels=2), _seeds(4)
-    together, _ = augment_images(images, None, seeds, AUGMENT, 1.0, stats)
+    images, stats, drawn = _images(4, 2), _stats(4, channels=2), seeds(4)
+    together, _ = augment_images(images, None, drawn, AUGMENT, 1.0, stats)
     for number in range(4):
         one = slice(number, number + 1)
-        alone, _ = augment_images(images[one], None, seeds[one], AUGMENT, 1.0, stats[one])
+        alone, _ = augment_images(images[one], None, drawn[one], AUGMENT, 1.0, stats[one])
         np.testing.assert_array_equal(alone, together[one])
 
 
 def test_labels_move_with_the_image_and_keep_their_values():
     labels = tf.constant(np.random.default_rng(1).integers(0, 3, (5, *SIZE)), tf.int32)
     both = [AUGMENT, {"random_affine": AUGMENT["random_affine"]}]
-    moved = [augment_images(_images(5), labels, _seeds(5), one, 1.0, _stats(5))[1] for one in both]
+    moved = [augment_images(_images(5), labels, seeds(5), one, 1.0, _stats(5))[1] for one in both]
     assert set(np.unique(moved[0])) <= {0, 1, 2} and not np.array_equal(moved[0], labels)
 
 

@@ -1,5 +1,6 @@
 """The plan of an epoch: which record, how often and in which order, from (seed, epoch) alone."""
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -18,6 +19,9 @@ def a_plan(labels, batch_size=4, seed=0, **settings) -> TrainingPlan:
     """A plan over records that are not 0, 1, 2 ... in the prepared set."""
     records = 7 + 3 * np.arange(len(labels))
     return TrainingPlan(records, np.array(labels), batch_size, seed, **settings)
+
+
+PLANS = st.builds(a_plan, LABELS, SIZES, SEEDS, replicas=REPLICAS, oversample=st.booleans())
 
 
 def real(batches) -> np.ndarray:
@@ -48,14 +52,10 @@ def test_oversampling_draws_every_class_as_often_as_the_largest(labels, batch_si
     assert len(drawn) == largest * len(set(labels))
 
 
-@given(LABELS, SIZES, REPLICAS, SEEDS, EPOCHS, st.booleans())
+@given(PLANS, EPOCHS)
 @settings(max_examples=60, deadline=None)
-def test_the_same_seed_and_epoch_give_the_same_batches(
-    labels, batch_size, replicas, seed, epoch, oversample
-):
-    first, second = (
-        a_plan(labels, batch_size, seed, oversample=oversample, replicas=replicas) for _ in range(2)
-    )
+def test_the_same_seed_and_epoch_give_the_same_batches(first, epoch):
+    second = dataclasses.replace(first)
     list(first.batches(epoch + 1))  # what was drawn before does not matter
     batches = list(zip(first.batches(epoch), second.batches(epoch), strict=True))
     assert len(batches) == first.steps
@@ -86,15 +86,14 @@ def test_the_records_of_a_rare_class_change_between_epochs():
     assert len(often) > 1
 
 
-@given(LABELS, SIZES, REPLICAS, SEEDS, st.booleans())
+@given(PLANS)
 @settings(max_examples=60, deadline=None)
-def test_no_two_records_of_a_training_share_a_seed(labels, batch_size, replicas, seed, oversample):
-    plan = a_plan(labels, batch_size, seed, oversample=oversample, replicas=replicas)
+def test_no_two_records_of_a_training_share_a_seed(plan):
     seeds = np.concatenate(
         [b.seeds[b.weights > 0] for epoch in range(4) for b in plan.batches(epoch)]
     )
     assert len({tuple(pair) for pair in seeds}) == len(seeds)
-    assert set(seeds[:, 0]) == {seed}
+    assert set(seeds[:, 0]) == {plan.seed}
 
 
 def test_an_epoch_has_fewer_records_than_seeds():
@@ -103,17 +102,14 @@ def test_an_epoch_has_fewer_records_than_seeds():
     assert (last, first) == (49, SEEDS_PER_EPOCH)
 
 
-@given(LABELS, SIZES, REPLICAS, st.booleans())
+@given(PLANS)
 @settings(max_examples=80, deadline=None)
-def test_a_filled_batch_divides_among_replicas_and_has_the_mean_of_the_plain_one(
-    labels, batch_size, replicas, oversample
-):
-    plan = a_plan(labels, batch_size, oversample=oversample, replicas=replicas)
-    losses = np.random.default_rng(0).uniform(0.1, 5, 7 + 3 * len(labels))  # a loss a record
+def test_a_filled_batch_divides_among_replicas_and_has_the_mean_of_the_plain_one(plan):
+    losses = np.random.default_rng(0).uniform(0.1, 5, 7 + 3 * len(plan.records))  # a loss a record
     for batch in plan.batches(0):
         size, counts = len(batch.records), batch.weights > 0
-        assert size % replicas == 0
-        assert size - counts.sum() < replicas
+        assert size % plan.replicas == 0
+        assert size - counts.sum() < plan.replicas
         assert set(batch.records) <= set(plan.records)
         assert batch.seeds.shape == (size, 2)
         # What Keras computes of a batch: the sum of weight x loss, over the batch's size.

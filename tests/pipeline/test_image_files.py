@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,40 +41,47 @@ def _decode(data: bytes, channels: int) -> np.ndarray:
     return decode_png_or_jpeg(tf.constant(data), channels).numpy()
 
 
+def _decoded_png(pixels: np.ndarray, channels: int) -> np.ndarray:
+    return _decode(_encoded(Image.fromarray(pixels), "PNG"), channels)
+
+
+def _file_of(tmp_path_factory, data: bytes) -> Path:
+    path = tmp_path_factory.mktemp("bytes") / "image.bin"
+    path.write_bytes(data)
+    return path
+
+
 # PNG and JPEG, as served
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_grey_png_gives_its_stored_values(dtype):
     pixels = _noise((7, 11), dtype)
-    decoded = _decode(_encoded(Image.fromarray(pixels), "PNG"), channels=1)
+    decoded = _decoded_png(pixels, 1)
     assert decoded.dtype == np.float32
     np.testing.assert_array_equal(decoded[..., 0], pixels)
 
 
 def test_an_8_bit_png_keeps_0_to_255_where_a_16_bit_one_gives_0_to_65535():
     pixels = np.array([[0, 1, 254, 255]], np.uint8)
-    eight = _decode(_encoded(Image.fromarray(pixels), "PNG"), 1)
-    sixteen = _decode(_encoded(Image.fromarray(pixels.astype(np.uint16) * 257), "PNG"), 1)
-    assert eight.ravel().tolist() == [0, 1, 254, 255]
+    assert _decoded_png(pixels, 1).ravel().tolist() == [0, 1, 254, 255]
+    sixteen = _decoded_png(pixels.astype(np.uint16) * 257, 1)
     assert sixteen.ravel().tolist() == [0, 257, 254 * 257, 65535]
 
 
 def test_a_colour_png_gives_its_channels_and_equal_channels_give_the_same_grey():
     grey = _noise((9, 6))
     colour = _noise((9, 6, 3), seed=1)
-    np.testing.assert_array_equal(_decode(_encoded(Image.fromarray(colour), "PNG"), 3), colour)
-    equal = Image.fromarray(np.repeat(grey[..., None], 3, axis=-1))
-    np.testing.assert_array_equal(_decode(_encoded(equal, "PNG"), 1)[..., 0], grey)
-    np.testing.assert_array_equal(
-        _decode(_encoded(Image.fromarray(grey), "PNG"), 3), np.repeat(grey[..., None], 3, axis=-1)
-    )
+    equal = np.repeat(grey[..., None], 3, axis=-1)
+    np.testing.assert_array_equal(_decoded_png(colour, 3), colour)
+    np.testing.assert_array_equal(_decoded_png(equal, 1)[..., 0], grey)
+    np.testing.assert_array_equal(_decoded_png(grey, 3), equal)
 
 
 def test_unequal_channels_become_grey_by_luminance_within_one_level_of_pillow():
-    colour = Image.fromarray(_noise((9, 6, 3), seed=2))
-    by_pillow = np.asarray(colour.convert("L"), np.float32)
-    assert np.abs(_decode(_encoded(colour, "PNG"), 1)[..., 0] - by_pillow).max() <= 1
+    colour = _noise((9, 6, 3), seed=2)
+    by_pillow = np.asarray(Image.fromarray(colour).convert("L"), np.float32)
+    assert np.abs(_decoded_png(colour, 1)[..., 0] - by_pillow).max() <= 1
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -131,8 +139,7 @@ def test_a_tiff_gives_its_stored_values_in_every_channel(tmp_path, dtype, channe
     pixels = _noise((6, 7), dtype)
     stored = read_image(_written(tmp_path, Image.fromarray(pixels), "image.tif"), channels)
     assert stored.shape == (6, 7, channels)
-    for channel in range(channels):
-        np.testing.assert_array_equal(stored[..., channel], pixels)
+    np.testing.assert_array_equal(stored, np.repeat(pixels[..., None], channels, axis=-1))
 
 
 def test_a_big_endian_16_bit_tiff_gives_its_stored_values(tmp_path):
@@ -156,8 +163,7 @@ def test_a_float_tiff_with_nan_is_a_reason_and_not_a_number(tmp_path):
 @settings(max_examples=120, deadline=None)
 def test_a_file_cut_anywhere_is_an_image_or_a_reason(tmp_path_factory, format, kept):
     whole = _encoded(Image.fromarray(_smooth(24, 30)), format)
-    path = tmp_path_factory.mktemp("cut") / "image.bin"
-    path.write_bytes(whole[: int(kept * len(whole))])
+    path = _file_of(tmp_path_factory, whole[: int(kept * len(whole))])
     try:
         assert read_image(path, 1).shape == (24, 30, 1)
     except Unreadable as reason:
@@ -168,10 +174,8 @@ def test_a_file_cut_anywhere_is_an_image_or_a_reason(tmp_path_factory, format, k
 @settings(max_examples=60, deadline=None)
 def test_a_png_or_jpeg_that_lost_its_end_is_never_read(tmp_path_factory, format, kept):
     whole = _encoded(Image.fromarray(_noise((24, 30))), format)
-    path = tmp_path_factory.mktemp("cut") / "image.bin"
-    path.write_bytes(whole[: int(kept * len(whole))])
     with pytest.raises(Unreadable):
-        read_image(path, 1)
+        read_image(_file_of(tmp_path_factory, whole[: int(kept * len(whole))]), 1)
 
 
 @given(
@@ -184,10 +188,8 @@ def test_a_file_with_changed_bytes_is_an_image_or_a_reason(tmp_path_factory, for
     data = bytearray(_encoded(Image.fromarray(_smooth(24, 30)), format))
     for place, value in changes:
         data[int(place * len(data))] = value
-    path = tmp_path_factory.mktemp("changed") / "image.bin"
-    path.write_bytes(data)
     with contextlib.suppress(Unreadable):
-        assert read_image(path, 1).shape[2] == 1
+        assert read_image(_file_of(tmp_path_factory, data), 1).shape[2] == 1
 
 
 # Label maps
@@ -234,13 +236,9 @@ def test_the_grid_keeps_the_aspect_and_centres(rows, columns, grid_rows, grid_co
 )
 @settings(max_examples=40, deadline=None)
 def test_an_image_of_the_grids_shape_stays_as_it_is(rows, columns, channels, method):
-    image = _noise((rows, columns, channels), np.uint16).astype(np.float32)
-    np.testing.assert_array_equal(fit_to_grid(tf.constant(image), (rows, columns), method), image)
-
-
-def test_an_image_of_the_grids_shape_in_fractions_stays_as_it_is():
-    image = np.random.default_rng(0).normal(0, 1, (8, 8, 1)).astype(np.float32)
-    np.testing.assert_array_equal(fit_to_grid(tf.constant(image), (8, 8), "bilinear"), image)
+    whole = _noise((rows, columns, channels), np.uint16).astype(np.float32)
+    for image in (whole, whole / 777):  # whole numbers and fractions
+        np.testing.assert_array_equal(fit_to_grid(tf.constant(image), (rows, columns), method), image)
 
 
 def test_nearest_doubling_repeats_every_pixel_and_pads_with_zero():
@@ -288,16 +286,14 @@ def test_record_values_are_rounded_and_clipped_to_their_dtype():
 
 def test_slope_and_intercept_lead_from_a_16_bit_png_to_hounsfield_units():
     stored = np.array([[0, 1024, 4095]], np.uint16)
-    decoded = decode_png_or_jpeg(tf.constant(_encoded(Image.fromarray(stored), "PNG")), 1)
+    decoded = tf.constant(_decoded_png(stored, 1))
     assert to_record_values(decoded, 1.0, -1024.0, "int16").numpy().ravel().tolist() == [-1024, 0, 3071]
     assert to_record_values(decoded, 0.5, -1.0, "float32").numpy().ravel().tolist() == [-1, 511, 2046.5]
 
 
 @pytest.mark.parametrize("sides", [(12_000, 12_000), (2**31 - 1, 2**31 - 1)])
 def test_a_small_file_of_very_many_pixels_is_refused_before_they_are_unpacked(tmp_path, sides):
-    small = io.BytesIO()
-    Image.new("L", (8, 8)).save(small, "PNG")
-    data = bytearray(small.getvalue())
+    data = bytearray(_encoded(Image.new("L", (8, 8)), "PNG"))
     data[16:24] = sides[0].to_bytes(4, "big") + sides[1].to_bytes(4, "big")
     with pytest.raises(tf.errors.InvalidArgumentError, match="more than 33554432 pixels"):
         decode_png_or_jpeg(tf.constant(bytes(data)), 1)

@@ -114,16 +114,15 @@ def test_averaging_keeps_what_linear_interpolation_alone_would_miss():
 
 def test_slices_of_a_batch_do_not_depend_on_each_other():
     parts = [_disc((0.6, 0.6), radius, (30.0, 30.0)) for radius in (4.0, 9.0, 15.0)]
+    spacings = [(0.6, 0.6), (0.3, 0.9), (1.0, 0.5)]
+    images, masks = (np.stack(arrays) for arrays in zip(*parts, strict=True))
     together = spaced_slices(
-        tf.constant(np.stack([image for image, _ in parts])[..., None]),
-        tf.constant(np.stack([mask for _, mask in parts])),
-        tf.constant([(0.6, 0.6), (0.3, 0.9), (1.0, 0.5)], tf.float32), tf.zeros((3, 1)),
+        tf.constant(images[..., None]), tf.constant(masks), tf.constant(spacings, tf.float32),
+        tf.zeros((3, 1)),
         PIXEL_MM, GRID, 6.0,
     ).numpy()[..., 0]  # fmt: skip
-    for number, (spacing, one) in enumerate(
-        zip([(0.6, 0.6), (0.3, 0.9), (1.0, 0.5)], parts, strict=True)
-    ):
-        np.testing.assert_allclose(together[number], _spaced(*one, spacing), atol=1e-6)
+    alone = [_spaced(*part, spacing) for part, spacing in zip(parts, spacings, strict=True)]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
 def test_the_fitted_spacing_is_the_median_over_studies():

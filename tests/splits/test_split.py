@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from visits import visits
 
 from mri_tf.core.errors import InputError
 from mri_tf.splits.split import (
@@ -27,10 +28,6 @@ def column(values) -> np.ndarray:
     return np.array(list(values), dtype=object)
 
 
-def no_groups(patients) -> np.ndarray:
-    return np.full(len(patients), "", dtype=object)
-
-
 def components(patients, groups) -> np.ndarray:
     """Units by SciPy: records are joined to patients and groups in one graph."""
     nodes: dict = {}
@@ -45,23 +42,6 @@ def components(patients, groups) -> np.ndarray:
     return connected_components(graph, directed=False)[1][: len(patients)]
 
 
-@st.composite
-def studies(draw, with_groups=True):
-    """Records of patients with repeated visits, groups that chain patients, classes maybe sorted."""
-    visits = draw(st.lists(st.integers(1, 4), min_size=3, max_size=16))
-    patients = [f"p{number:02d}" for number, count in enumerate(visits) for _ in range(count)]
-    size = len(patients)
-    names = st.sampled_from(["", "", "", "g1", "g2", "g3", "p00"])
-    groups = draw(st.lists(names, min_size=size, max_size=size)) if with_groups else [""] * size
-    labels = draw(st.lists(st.integers(0, 3), min_size=size, max_size=size))
-    if draw(st.booleans()):
-        labels = sorted(labels)
-    order = np.arange(size)
-    if draw(st.booleans()):
-        order = np.random.default_rng(draw(st.integers(0, 99))).permutation(size)
-    return column(patients)[order], column(groups)[order], np.array(labels)[order]
-
-
 def assert_a_partition(sides, count):
     assert sorted(np.concatenate(sides)) == list(range(count))
     assert all(len(side) for side in sides)
@@ -74,18 +54,18 @@ def assert_disjoint(sides, names):
             assert not held[first] & held[second]
 
 
-@given(studies())
+@given(visits())
 @settings(max_examples=80, deadline=None)
-def test_records_share_a_unit_exactly_if_patients_and_groups_chain_them(study):
-    patients, groups, _ = study
+def test_records_share_a_unit_exactly_if_patients_and_groups_chain_them(records):
+    patients, groups, _ = records
     ours, theirs = tie_together(patients, groups), components(patients, groups)
     assert np.array_equal(ours[:, None] == ours, theirs[:, None] == theirs)
 
 
-@given(studies(), st.integers(0, 1000))
+@given(visits(), st.integers(0, 1000))
 @settings(max_examples=120, deadline=None)
-def test_a_patient_or_group_is_never_on_two_sides(study, seed):
-    patients, groups, labels = study
+def test_a_patient_or_group_is_never_on_two_sides(records, seed):
+    patients, groups, labels = records
     units = tie_together(patients, groups)
     assume(len(set(units)) >= 3)
     sides = split_units(units, labels, FRACTIONS, seed)
@@ -94,19 +74,19 @@ def test_a_patient_or_group_is_never_on_two_sides(study, seed):
     assert_disjoint(sides, groups)
 
 
-@given(studies(with_groups=False), st.sampled_from([(0.98, 0.01, 0.01), (0.01, 0.01, 0.98), FRACTIONS]))
+@given(visits(with_groups=False), st.sampled_from([(0.98, 0.01, 0.01), (0.01, 0.01, 0.98), FRACTIONS]))
 @settings(max_examples=60, deadline=None)
-def test_every_side_gets_a_patient_whatever_the_fractions(study, fractions):
-    patients, groups, labels = study
+def test_every_side_gets_a_patient_whatever_the_fractions(records, fractions):
+    patients, groups, labels = records
     sides = split_units(tie_together(patients, groups), labels, fractions, seed=0)
     assert_a_partition(sides, len(patients))
     assert_disjoint(sides, patients)
 
 
-@given(studies(with_groups=False), st.integers(0, 1000))
+@given(visits(with_groups=False), st.integers(0, 1000))
 @settings(max_examples=40, deadline=None)
-def test_the_same_seed_gives_the_same_sides(study, seed):
-    patients, groups, labels = study
+def test_the_same_seed_gives_the_same_sides(records, seed):
+    patients, groups, labels = records
     units = tie_together(patients, groups)
     first, second = (split_units(units, labels, FRACTIONS, seed) for _ in range(2))
     assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))

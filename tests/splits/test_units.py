@@ -28,6 +28,7 @@ from mri_tf.train.fit import fit_run, new_run
 
 FILE = find_task_file("meningioma_grading")
 FINEST_MM = (1.6, 1.0)
+FOUR_MM = {"slice_mm": 4.0, "pixel_mm": 1.0}
 TASK = with_values(
     load_task(FILE),
     {
@@ -87,8 +88,7 @@ def test_a_case_counts_once_however_many_slices_it_has(prepared):
 
 def test_thin_slices_are_taken_about_the_fitted_distance_apart(prepared):
     everything = np.arange(len(prepared))
-    fitted = {"slice_mm": 4.0, "pixel_mm": 1.0}
-    taken = select_slices(TASK, prepared, everything, fitted)
+    taken = select_slices(TASK, prepared, everything, FOUR_MM)
     assert len(taken) < len(everything)
     for case in cases_of(prepared, everything):
         own = case[np.isin(case, taken)]
@@ -102,18 +102,16 @@ def test_thin_slices_are_taken_about_the_fitted_distance_apart(prepared):
 
 
 def test_taking_twice_is_taking_once_and_the_order_stays(prepared):
-    fitted = {"slice_mm": 4.0, "pixel_mm": 1.0}
     mixed = np.random.default_rng(0).permutation(len(prepared))
-    once = select_slices(TASK, prepared, mixed, fitted)
+    once = select_slices(TASK, prepared, mixed, FOUR_MM)
     np.testing.assert_array_equal(once, mixed[np.isin(mixed, once)])
-    np.testing.assert_array_equal(select_slices(TASK, prepared, once, fitted), once)
+    np.testing.assert_array_equal(select_slices(TASK, prepared, once, FOUR_MM), once)
 
 
 def test_of_a_case_in_part_something_is_left(prepared):
-    fitted = {"slice_mm": 1000.0, "pixel_mm": 1.0}
     for case in cases_of(prepared, np.arange(len(prepared))):
-        assert len(select_slices(TASK, prepared, case, fitted)) == 1
-        assert len(select_slices(TASK, prepared, case[:1], fitted)) == 1
+        for part in (case, case[:1]):
+            assert len(select_slices(TASK, prepared, part, FOUR_MM | {"slice_mm": 1000.0})) == 1
 
 
 def test_without_a_fitted_spacing_all_slices_are_taken(prepared):

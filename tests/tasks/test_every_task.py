@@ -5,6 +5,7 @@ import pytest
 from asked import probabilities_of
 from predicted import largest_difference, largest_difference_served
 from small import sides_of
+from trainings import split_of
 
 from data_prep.phantom.write import write_fake_raw
 from data_prep.prepare.prepare import prepare
@@ -12,7 +13,6 @@ from mri_tf.derive.predicted_masks import derive_set
 from mri_tf.export.publish import export_with_segmenter
 from mri_tf.network.build import check_task
 from mri_tf.splits.sides import sides_for_features
-from mri_tf.splits.split import split_units, tie_together
 from mri_tf.store.run import FEATURES
 from mri_tf.task.files import FOLDER, feature_task, load_task, task_names
 from mri_tf.task.overrides import with_values
@@ -32,6 +32,7 @@ SMALL = {
     "grader3d": {"model_args": dict(filters=2, dense_units=4)},
 }
 
+FRACTIONS = (0.5, 0.25, 0.25)
 FAST_3D = ("glioma_grading",)
 # Variants that are alike once they are made small, or that another task has in the fast tier.
 ALIKE = ("naive_finetune", "stack2", "size100", "size256", "size630", "ensemble")
@@ -93,9 +94,8 @@ def fake_raw(tmp_path_factory):
 def _one_step(task, file, raw, home, features=None, held_out=None):
     prepared, skipped = prepare(task, file, raw, home / f"data-{task.name}")
     assert not skipped
-    units = tie_together(prepared.patients, prepared.groups)
     if held_out is None:
-        sides = split_units(units, prepared.labels, (0.5, 0.25, 0.25), seed=0)
+        sides = split_of(task, prepared, FRACTIONS)
     else:
         sides = sides_for_features(prepared, task, *held_out, seed=0).records
     folder = home / FEATURES if held_out else home
@@ -105,7 +105,7 @@ def _one_step(task, file, raw, home, features=None, held_out=None):
         prepared = derive_set(features, prepared, home / "derived")
     run = new_run(folder, task, prepared, sides_of(task, prepared, sides), 0, features)
     before = features if task.features_from else None
-    return fit_run(run, prepared, before, devices=1), prepared, sides
+    return fit_run(run, prepared, before, devices=1), prepared
 
 
 @pytest.mark.parametrize("name, variant", list(_cases()))
@@ -117,14 +117,10 @@ def test_a_task_goes_from_raw_files_to_a_served_model(name, variant, fake_raw, t
     features = None
     if task.pretrained_on:
         prepared, _ = prepare(task, file, fake_raw(name), tmp_path / f"data-{task.name}")
-        units = tie_together(prepared.patients, prepared.groups)
-        sides = split_units(units, prepared.labels, (0.5, 0.25, 0.25), seed=0)
+        held_out = (prepared, split_of(task, prepared, FRACTIONS))
         source, source_file = feature_task(task, file)
-        source = _small(source)
-        features, _, _ = _one_step(
-            source, source_file, fake_raw(name), tmp_path, held_out=(prepared, sides)
-        )
-    run, prepared, _ = _one_step(task, file, fake_raw(name), tmp_path, features)
+        features, _ = _one_step(_small(source), source_file, fake_raw(name), tmp_path, None, held_out)
+    run, prepared = _one_step(task, file, fake_raw(name), tmp_path, features)
     exported = export_with_segmenter(run, prepared, features, tmp_path / "saved_models")[-1]
     assert exported == tmp_path / "saved_models" / name / "1"
     assert prepared.image_dtype == ("uint8" if "clahe" in task.prep else prepared.image_dtype)

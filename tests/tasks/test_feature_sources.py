@@ -1,5 +1,6 @@
 """The other feature sources of recipe A: THRESHOLD's centroids and VGG's frozen ImageNet features."""
 
+import keras
 import numpy as np
 import pytest
 from needs import BFLOAT16
@@ -7,12 +8,16 @@ from sklearn.cluster import KMeans
 from small import sides_of
 
 from data_prep.ops.clahe import clahe_uint8
+from data_prep.prepare.prepare import prepare
 from mri_tf.core.errors import InputError
 from mri_tf.models.registry import builder
-from mri_tf.network.build import build_network
+from mri_tf.network.build import build_network, load_network
 from mri_tf.pipeline.intensity_classes import fit_centroids, nearest_centroid
+from mri_tf.pipeline.subset import Subset
+from mri_tf.store.fingerprints import prep_fingerprint
 from mri_tf.task.files import FOLDER, feature_task, load_task
 from mri_tf.task.overrides import with_values
+from mri_tf.train.fit import fit_on_training_side, fit_run, new_run
 
 FILE = FOLDER / "cardiac_levels.py"
 
@@ -36,22 +41,20 @@ def test_centroids_repeat_with_their_seed():
     np.testing.assert_array_equal(fit_centroids(_blocks(), 3, 1), fit_centroids(_blocks(), 3, 1))
 
 
-def test_a_pixel_gets_the_label_of_its_nearest_centroid():
-    images = np.array([[[[-1000.0], [-426.0]], [[-424.0], [700.0]]]], np.float32)
-    labels = nearest_centroid(images, np.array([[-900.0], [50.0], [400.0]]))
-    assert labels.numpy().tolist() == [[[0, 0], [1, 2]]]
+@pytest.mark.parametrize(
+    ("image", "centroids", "expected"),
+    [
+        ([[[-1000], [-426]], [[-424], [700]]], [[-900], [50], [400]], [[0, 0], [1, 2]]),
+        ([[[0, 10], [9, 1]]], [[0, 9], [9, 0]], [[0, 1]]),  # two channels
+    ],
+)
+def test_a_pixel_gets_the_label_of_its_nearest_centroid(image, centroids, expected):
+    labels = nearest_centroid(np.array([image], np.float32), np.array(centroids, float))
+    assert labels.numpy().tolist() == [expected]
     assert labels.dtype.name == "int32"
 
 
-def test_the_nearest_centroid_of_several_channels_is_by_distance():
-    images = np.array([[[[0.0, 10.0], [9.0, 1.0]]]], np.float32)
-    labels = nearest_centroid(images, np.array([[0.0, 9.0], [9.0, 0.0]]))
-    assert labels.numpy().tolist() == [[[0, 1]]]
-
-
 def test_the_threshold_network_learns_ten_intensities_from_the_same_prepared_set():
-    from mri_tf.store.fingerprints import prep_fingerprint
-
     base = load_task(FILE)
     manual, _ = feature_task(base, FILE)
     threshold, _ = feature_task(with_values(base, base.variants["threshold"]), FILE)
@@ -61,10 +64,6 @@ def test_the_threshold_network_learns_ten_intensities_from_the_same_prepared_set
 
 
 def test_centroids_see_the_training_side_only(tmp_path, small):
-    from data_prep.prepare.prepare import prepare
-    from mri_tf.pipeline.subset import Subset
-    from mri_tf.train.fit import fit_on_training_side
-
     file = small["levels"].with_name("pools.py")
     task = with_values(load_task(file), {"intensity_classes": 3})
     prepared, _ = prepare(task, file, small["raw"], tmp_path / "set")
@@ -102,8 +101,6 @@ def test_vgg_trains_only_its_dense_layers_and_repeats_a_grey_image():
 
 
 def test_vgg_weights_come_from_a_local_file(tmp_path):
-    import keras
-
     source = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
     source.save_weights(tmp_path / "vgg.weights.h5")
     file = str(tmp_path / "vgg.weights.h5")
@@ -116,8 +113,6 @@ def test_vgg_weights_come_from_a_local_file(tmp_path):
 
 
 def test_offline_the_refusal_says_in_one_line_how_to_provide_vgg_weights(tmp_path, monkeypatch):
-    import keras
-
     def offline(*arguments, **named):
         raise Exception("URL fetch failure")
 
@@ -142,10 +137,6 @@ def test_clahe_gives_the_whole_range_of_bytes_and_clips_beyond_its_ends():
 
 @BFLOAT16
 def test_mixed_precision_trains_and_its_run_is_evaluated_in_float32(tmp_path, small):
-    from data_prep.prepare.prepare import prepare
-    from mri_tf.network.build import load_network
-    from mri_tf.train.fit import fit_run, new_run
-
     file = small["levels"].with_name("pools.py")
     task = with_values(load_task(file), {"precision": "mixed_bfloat16", "epochs": 1})
     prepared, _ = prepare(task, file, small["raw"], tmp_path / "set")

@@ -1,21 +1,13 @@
 """Several devices: two logical CPUs in a process of their own train what one trains."""
 
-import json
-import subprocess
-import sys
 import textwrap
 
 import pytest
+from trainings import on_two_devices
 
 pytestmark = pytest.mark.slow  # seven trainings in a process of their own
 
 SCRIPT = textwrap.dedent("""
-    import json, sys
-    from pathlib import Path
-    import numpy as np
-    import tensorflow as tf
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     from mri_tf.train import loop as training
     from data_prep.prepare.prepare import prepare
     from mri_tf.network.build import load_network
@@ -66,12 +58,8 @@ SCRIPT = textwrap.dedent("""
 
 @pytest.fixture(scope="module")
 def trained(small, tmp_path_factory) -> dict:
-    arguments = [small["levels"].with_name("pools.py"), small["raw"], tmp_path_factory.mktemp("two")]
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    file = small["levels"].with_name("pools.py")
+    return on_two_devices(SCRIPT, file, small["raw"], tmp_path_factory.mktemp("two"))
 
 
 def test_two_devices_give_the_weights_of_one_for_even_batches(trained):

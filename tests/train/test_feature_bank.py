@@ -1,12 +1,15 @@
 """The feature bank: the very features of the plain path, drawn as often, continued after a kill."""
 
+import shutil
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from fresh import with_drawn_weights
 from small import sides_of
+from trainings import split_of
 
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.errors import InputError
@@ -14,9 +17,9 @@ from mri_tf.network.build import build_network, load_network
 from mri_tf.pipeline.batches import batch_function, read_in_order
 from mri_tf.pipeline.epoch_plan import TrainingPlan, plain_batches
 from mri_tf.pipeline.subset import Subset
-from mri_tf.splits.split import split_units, tie_together
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
+from mri_tf.train import feature_bank
 from mri_tf.train.feature_bank import (
     BankSource,
     _draw,
@@ -34,12 +37,9 @@ COPIES = 3
 @pytest.fixture(scope="module")
 def thirds(small):
     """(task, prepared set, sides) of the levels, and a prefix around random features."""
-    import keras
-
     task = with_values(load_task(small["levels"]), {"feature_bank": COPIES})
     prepared, _ = prepare(task, small["levels"], small["raw"], small["home"] / "thirds-for-banks")
-    units = tie_together(prepared.patients, prepared.groups)
-    sides = split_units(units, prepared.labels, task.split_fractions, seed=0)
+    sides = split_of(task, prepared)
     keras.utils.set_random_seed(0)
     features = build_network(load_task(small["levels"].with_name("pools.py")))
     return task, prepared, sides, features
@@ -49,6 +49,12 @@ def thirds(small):
 def prefix(thirds):
     task, _, _, features = thirds
     return split_at_frozen(build_network(task, features))[0]
+
+
+@pytest.fixture
+def side(thirds):
+    """The training side, as a bank is filled from it."""
+    return _side(thirds)
 
 
 def _side(thirds, copies=COPIES):
@@ -61,8 +67,7 @@ def _with(side, **values):
     return replace(side, subset=replace(side.subset, task=replace(side.subset.task, **values)))
 
 
-def test_identity_copies_are_the_features_of_the_plain_path_in_half_precision(thirds, prefix, tmp_path):
-    side = _side(thirds)
+def test_identity_copies_are_the_features_of_the_plain_path_in_half_precision(side, prefix, tmp_path):
     bank = fill_bank(tmp_path, prefix, side, "one")
     plain = batch_function(side.subset.task, training=False)
     images = [plain(batch)[0] for batch in read_in_order(side.subset.prepared, side.subset.records, 64)]
@@ -72,15 +77,14 @@ def test_identity_copies_are_the_features_of_the_plain_path_in_half_precision(th
         np.testing.assert_allclose(identity, wanted.numpy(), rtol=2e-3, atol=1e-3)
 
 
-def test_augmented_copies_differ_from_each_other_and_from_the_identity(thirds, prefix, tmp_path):
-    bank = fill_bank(tmp_path, prefix, _side(thirds), "one")
+def test_augmented_copies_differ_from_each_other_and_from_the_identity(side, prefix, tmp_path):
+    bank = fill_bank(tmp_path, prefix, side, "one")
     rows = [np.asarray(bank.files[0][number], np.float32) for number in range(1 + COPIES)]
     for number, row in enumerate(rows):
         assert all(np.abs(row - other).max() > 1e-3 for other in rows[:number])
 
 
-def test_an_epoch_draws_the_identity_as_often_as_the_task_leaves_an_image_alone(thirds):
-    side = _side(thirds)
+def test_an_epoch_draws_the_identity_as_often_as_the_task_leaves_an_image_alone(side):
     drawn = _draw(np.random.default_rng(0), 20_000, side)
     shares = np.bincount(drawn, minlength=1 + COPIES) / len(drawn)
     augmented = side.subset.task.augment_probability
@@ -89,9 +93,8 @@ def test_an_epoch_draws_the_identity_as_often_as_the_task_leaves_an_image_alone(
 
 
 def test_an_epoch_from_the_bank_has_the_plan_s_records_and_repeats_when_started_later(
-    thirds, prefix, tmp_path
+    side, prefix, tmp_path
 ):
-    side = _side(thirds)
     bank = fill_bank(tmp_path, prefix, side, "one")
     labels = side.subset.prepared.labels[side.subset.records]
     plan = TrainingPlan(side.subset.records, labels, 8, seed=5, oversample=True)
@@ -118,11 +121,9 @@ class _Stop(Exception):
     pass
 
 
-def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix, tmp_path, monkeypatch):
-    from mri_tf.train import feature_bank as bank_module
-
-    whole = fill_bank(tmp_path / "whole", prefix, _side(thirds), "one")
-    monkeypatch.setattr(bank_module, "BATCHES_BETWEEN_MARKS", 2)
+def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(side, prefix, tmp_path, monkeypatch):
+    whole = fill_bank(tmp_path / "whole", prefix, side, "one")
+    monkeypatch.setattr(feature_bank, "BATCHES_BETWEEN_MARKS", 2)
     writes = []
 
     def stop_at_third(path, data):
@@ -132,31 +133,28 @@ def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(thirds, prefix
         path.write_bytes(data)
 
     with monkeypatch.context() as patch, pytest.raises(_Stop):
-        patch.setattr(bank_module, "write_atomic", stop_at_third)
-        fill_bank(tmp_path / "torn", prefix, _side(thirds), "one")
+        patch.setattr(feature_bank, "write_atomic", stop_at_third)
+        fill_bank(tmp_path / "torn", prefix, side, "one")
     read = []
-    original = bank_module.read_dataset
+    original = feature_bank.read_dataset
 
     def counting(prepared, batches, count, cut):
         read.append(count)
         return original(prepared, batches, count, cut)
 
-    monkeypatch.setattr(bank_module, "read_dataset", counting)
-    again = fill_bank(tmp_path / "torn", prefix, _side(thirds), "one")
-    total = -(-len(whole.files[0]) // _side(thirds).subset.task.batch_size)
+    monkeypatch.setattr(feature_bank, "read_dataset", counting)
+    again = fill_bank(tmp_path / "torn", prefix, side, "one")
+    total = -(-len(whole.files[0]) // side.subset.task.batch_size)
     assert read == [total - 4]  # four batches were on disk
     for one, two in zip(whole.files, again.files, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
 def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
-    thirds, prefix, tmp_path, monkeypatch
+    side, prefix, tmp_path, monkeypatch
 ):
-    from mri_tf.train import feature_bank as bank_module
-
-    side = _side(thirds)
     whole = fill_bank(tmp_path / "whole", prefix, side, "one")
-    monkeypatch.setattr(bank_module, "BATCHES_BETWEEN_MARKS", 1)
+    monkeypatch.setattr(feature_bank, "BATCHES_BETWEEN_MARKS", 1)
 
     def stop_at_third(path, data):
         path.write_bytes(data)
@@ -164,7 +162,7 @@ def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
             raise _Stop
 
     with monkeypatch.context() as patch, pytest.raises(_Stop):
-        patch.setattr(bank_module, "write_atomic", stop_at_third)
+        patch.setattr(feature_bank, "write_atomic", stop_at_third)
         fill_bank(tmp_path / "torn", prefix, _with(side, batch_size=8), "one")
     wider = _with(side, batch_size=32)
     again = fill_bank(tmp_path / "torn", prefix, wider, "one")
@@ -172,12 +170,7 @@ def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3)
 
 
-def test_the_bank_s_identity_is_not_one_of_layers_names_that_count_up(thirds):
-    import keras
-
-    task, prepared, sides, _ = thirds
-    side = BankSource(Subset(task, prepared, sides[0]), 0, COPIES, training=True)
-
+def test_the_bank_s_identity_is_not_one_of_layers_names_that_count_up(side):
     def built():
         image = keras.Input((32, 32, 1))
         x = keras.layers.ZeroPadding2D()(image)
@@ -187,50 +180,38 @@ def test_the_bank_s_identity_is_not_one_of_layers_names_that_count_up(thirds):
     assert bank_identity(built(), side) == bank_identity(built(), side)
 
 
-def test_a_bank_of_other_weights_is_computed_anew(thirds, prefix, tmp_path):
-    first = np.array(fill_bank(tmp_path, prefix, _side(thirds), "one").files[0])
+def test_a_bank_of_other_weights_is_computed_anew(side, prefix, tmp_path):
+    first = np.array(fill_bank(tmp_path, prefix, side, "one").files[0])
     (tmp_path / "bank.json").write_text((tmp_path / "bank.json").read_text().replace("one", "older"))
     np.lib.format.open_memmap(tmp_path / "tensor_0.npy", "r+")[:] = 0
-    np.testing.assert_array_equal(fill_bank(tmp_path, prefix, _side(thirds), "one").files[0], first)
+    np.testing.assert_array_equal(fill_bank(tmp_path, prefix, side, "one").files[0], first)
 
 
 def test_a_bank_that_does_not_fit_on_the_disk_is_refused_before_it_is_begun(
-    thirds, prefix, tmp_path, monkeypatch
+    side, prefix, tmp_path, monkeypatch
 ):
-    import shutil
-
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
     with pytest.raises(InputError, match="does not fit on the disk"):
-        fill_bank(tmp_path, prefix, _side(thirds), "one")
+        fill_bank(tmp_path, prefix, side, "one")
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("values", "same"),
     [
-        {"learning_rate": 0.1, "epochs": 9, "batch_size": 3, "augment_probability": 0.1},
-        {"model_args.dense_units": 5, "loss_weights": "none", "oversample": True},
+        ({"learning_rate": 0.1, "epochs": 9, "batch_size": 3, "augment_probability": 0.1}, True),
+        ({"model_args.dense_units": 5, "loss_weights": "none", "oversample": True}, True),
+        ({"augment.random_affine.max_degrees": 3.0}, False),
+        ({"normalize": dict(method="shift", offset=1.0)}, False),
+        ({"precision": "mixed_bfloat16"}, False),
     ],
 )
-def test_what_changes_no_feature_finds_the_same_bank(thirds, values):
-    assert _identity(thirds, values) == _identity(thirds, {})
+def test_the_same_bank_is_found_as_long_as_no_feature_changes(thirds, values, same):
+    assert (_identity(thirds, values) == _identity(thirds, {})) == same
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"augment.random_affine.max_degrees": 3.0},
-        {"normalize": dict(method="shift", offset=1.0)},
-        {"precision": "mixed_bfloat16"},
-    ],
-)
-def test_what_changes_features_asks_for_another_bank(thirds, values):
-    assert _identity(thirds, values) != _identity(thirds, {})
-
-
-def test_other_records_seeds_copies_or_weights_ask_for_another_bank(thirds, prefix):
-    side = _side(thirds)
+def test_other_records_seeds_copies_or_weights_ask_for_another_bank(side, prefix):
     others = [
         replace(side, subset=side.subset.of(side.subset.records[1:])), replace(side, seed=1),
         replace(side, copies=1), replace(side, training=False),
@@ -245,13 +226,11 @@ def test_other_records_seeds_copies_or_weights_ask_for_another_bank(thirds, pref
 
 
 def _identity(thirds, values: dict) -> str:
-    import keras
-
-    task, prepared, sides, features = thirds
+    task, *others = thirds
     task = with_values(task, values)
     keras.utils.clear_session()
-    prefix = split_at_frozen(build_network(task, features))[0]
-    return bank_identity(prefix, BankSource(Subset(task, prepared, sides[0]), 0, COPIES, training=True))
+    prefix = split_at_frozen(build_network(task, others[-1]))[0]
+    return bank_identity(prefix, _side((task, *others)))
 
 
 @pytest.fixture(scope="module")
@@ -259,11 +238,10 @@ def pools_run(thirds, small, tmp_path_factory):
     """A finished run of the feature task, its weights drawn."""
     _, _, sides, _ = thirds
     home = tmp_path_factory.mktemp("bank-features")
-    pools = load_task(small["levels"].with_name("pools.py"))
-    own, _ = prepare(pools, small["levels"].with_name("pools.py"), small["raw"], home / "pools")
-    run = new_run(
-        home / "features", replace(pools, epochs=1), own, sides_of(pools, own, sides), 0
-    )
+    file = small["levels"].with_name("pools.py")
+    pools = load_task(file)
+    own, _ = prepare(pools, file, small["raw"], home / "pools")
+    run = new_run(home / "features", replace(pools, epochs=1), own, sides_of(pools, own, sides), 0)
     return with_drawn_weights(fit_run(run, own, None, 1))
 
 
@@ -306,12 +284,10 @@ def test_a_finished_run_holds_the_whole_network_and_no_bank(trained):
 
 
 def test_trainings_of_equal_features_share_one_bank(thirds, pools_run, tmp_path, monkeypatch):
-    from mri_tf.train import feature_bank as bank_module
-
     task, prepared, sides, _ = thirds
     filled = []
-    original = bank_module._fill
-    monkeypatch.setattr(bank_module, "_fill", lambda *given: (filled.append(1), original(*given)))
+    original = feature_bank._fill
+    monkeypatch.setattr(feature_bank, "_fill", lambda *given: (filled.append(1), original(*given)))
     losses = []
     for rate in (0.01, 0.001):
         values = with_values(task, {"epochs": 1, "learning_rate": rate})

@@ -17,6 +17,11 @@ def _assert_same_answers(model, prefix, suffix):
     assert {id(v) for v in suffix.trainable_variables} == {id(v) for v in model.trainable_variables}
 
 
+def _answered(image, x) -> keras.Model:
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(image, layers.Dense(2, activation="softmax", name="answer")(x))
+
+
 def _names(model):
     return {layer.name for layer in model.layers}
 
@@ -29,9 +34,7 @@ def _block(trained: bool):
     x = layers.Conv2D(2, 3, padding="same", name="b")(x)
     x = layers.Activation("relu", name="b_relu")(x)
     x = layers.Conv2D(4, 3, padding="same", name="c")(x)
-    x = layers.Add(name="sum")([x, first])
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    model = keras.Model(image, layers.Dense(2, activation="softmax", name="answer")(x))
+    model = _answered(image, layers.Add(name="sum")([x, first]))
     for name in ("a", "b"):
         model.get_layer(name).trainable = trained
     return model
@@ -57,10 +60,7 @@ def test_the_shortcut_of_the_block_that_trains_is_cut_with_its_trunk():
 
 def test_a_network_that_begins_with_layers_that_train_has_no_frozen_prefix():
     assert split_at_frozen(_block(trained=True)) is None
-
-
-def test_frozen_layers_behind_layers_that_train_belong_to_the_suffix():
-    model = _block(trained=False)
+    model = _block(trained=False)  # frozen layers behind the first that trains
     model.get_layer("a").trainable = True
     assert split_at_frozen(model) is None
 
@@ -74,10 +74,7 @@ def test_what_changes_from_step_to_step_is_never_banked(make):
     changing.trainable = True
     image = keras.Input((8, 8, 1))
     x = layers.Conv2D(2, 3, padding="same", name="frozen", trainable=False)(image)
-    x = changing(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    model = keras.Model(image, layers.Dense(2, name="answer")(x))
-    _, suffix = split_at_frozen(model)
+    _, suffix = split_at_frozen(_answered(image, changing(x)))
     assert changing in suffix.layers
 
 
@@ -85,9 +82,7 @@ def test_dropout_at_rate_zero_and_frozen_batch_norm_are_banked():
     image = keras.Input((8, 8, 1))
     x = layers.Conv2D(2, 3, padding="same", name="frozen", trainable=False)(image)
     x = layers.BatchNormalization(trainable=False, name="norm")(x)
-    x = layers.Dropout(0.0, name="drop")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    model = keras.Model(image, layers.Dense(2, name="answer")(x))
+    model = _answered(image, layers.Dropout(0.0, name="drop")(x))
     prefix, suffix = split_at_frozen(model)
     assert [tensor.shape for tensor in prefix.outputs] == [(None, 2)]
     assert "norm" not in _names(suffix)

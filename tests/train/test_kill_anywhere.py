@@ -4,11 +4,10 @@ import random
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from small import write_raw, write_task_files
+from trainings import assert_equal_weights
 
-from mri_tf.network.build import load_network
 from mri_tf.store.run import open_finished
 
 ARGUMENTS = ["-m", "mri_tf.train", "--task", "thirds.py", "--raw", "raw"]
@@ -37,8 +36,6 @@ def test_killed_at_ten_random_moments_the_weights_are_those_of_a_whole_run(tmp_p
     assert -9 in codes
     assert _run_in(tmp_path / "killed") == 0
     runs = [open_finished(tmp_path / name / "runs/thirds/manual-s0") for name in ("whole", "killed")]
-    whole, killed = (load_network(run).get_weights() for run in runs)
-    for one, other in zip(whole, killed, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_equal_weights(*runs)
     sets = [sorted((tmp_path / name / "data/thirds").glob("*.tfrecord")) for name in ("whole", "killed")]
     assert [file.read_bytes() for file in sets[0]] == [file.read_bytes() for file in sets[1]]

@@ -2,23 +2,29 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from small import sides_of
+from trainings import assert_equal_weights, split_of, stopped_at
 
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.errors import InputError, RunFailed
-from mri_tf.splits.split import split_units, tie_together
-from mri_tf.store.run import open_finished
+from mri_tf.network.build import PreparingModel, load_network
+from mri_tf.pipeline.batches import batch_function, training_batches
+from mri_tf.pipeline.epoch_plan import TrainingPlan
+from mri_tf.store.run import locked, open_finished
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
+from mri_tf.train import feed, fit
 from mri_tf.train.fit import fit_run, new_run
 
 
@@ -33,25 +39,13 @@ def pools(small):
 def _run(folder, pools, seed=0, **values):
     task, prepared = pools
     task = with_values(task, values)
-    units = tie_together(prepared.patients, prepared.groups)
-    sides = split_units(units, prepared.labels, task.split_fractions, seed=0)
-    return new_run(folder, task, prepared, sides_of(task, prepared, sides), seed), prepared
+    sides = sides_of(task, prepared, split_of(task, prepared))
+    return new_run(folder, task, prepared, sides, seed), prepared
 
 
 def _fit(folder, pools, seed=0, **values):
     run, prepared = _run(folder, pools, seed, **values)
     return fit_run(run, prepared, None, devices=1, checkpoint_seconds=0)
-
-
-def _weights(run):
-    from mri_tf.network.build import load_network
-
-    return load_network(run).get_weights()
-
-
-def _assert_equal(first, second):
-    for one, other in zip(_weights(first), _weights(second), strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +55,14 @@ def uninterrupted(tmp_path_factory, pools):
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_to_the_bit(tmp_path, pools, uninterrupted):
-    _assert_equal(uninterrupted, _fit(tmp_path / "again", pools))
+    assert_equal_weights(uninterrupted, _fit(tmp_path / "again", pools))
 
 
 @pytest.mark.slow
 def test_another_seed_gives_other_weights(tmp_path, pools, uninterrupted):
     other = _fit(tmp_path / "other", pools, seed=1)
-    assert any(
-        np.any(one != two) for one, two in zip(_weights(uninterrupted), _weights(other), strict=True)
-    )
+    pairs = zip(*(load_network(run).get_weights() for run in (uninterrupted, other)), strict=True)
+    assert any(np.any(one != two) for one, two in pairs)
 
 
 @pytest.mark.parametrize(
@@ -77,24 +70,15 @@ def test_another_seed_gives_other_weights(tmp_path, pools, uninterrupted):
     [(1, 0), pytest.param(0, 2, marks=pytest.mark.slow), pytest.param(2, 3, marks=pytest.mark.slow)],
 )
 def test_a_training_stopped_in_the_middle_continues_to_equal_weights(
-    tmp_path, pools, uninterrupted, monkeypatch, epoch, step
+    tmp_path, pools, uninterrupted, epoch, step
 ):
-    from mri_tf.train import loop as training
-
-    def stop(self, batch, logs=None):
-        if (self.epoch, batch) == (epoch, step):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(training._StopAtNaN, "on_train_batch_end", stop)
-        with pytest.raises(KeyboardInterrupt):
-            _fit(tmp_path / "run", pools)
+    with stopped_at(epoch, step):
+        _fit(tmp_path / "run", pools)
     assert (tmp_path / "run" / "checkpoint.npz").is_file() == (epoch > 0)
     continued = _fit(tmp_path / "run", pools)
-    _assert_equal(uninterrupted, continued)
-    assert (tmp_path / "run" / "history.csv").read_text() == (
-        uninterrupted.folder / "history.csv"
-    ).read_text()
+    assert_equal_weights(uninterrupted, continued)
+    histories = [(run.folder / "history.csv").read_text() for run in (uninterrupted, continued)]
+    assert histories[0] == histories[1]
 
 
 @pytest.mark.slow
@@ -123,7 +107,7 @@ def test_a_training_killed_by_the_system_continues_to_equal_weights(tmp_path, po
     assert (folder / "checkpoint.npz").is_file()
     assert json.loads((folder / "run.json").read_text())["state"] == "running"
     subprocess.run(command, stderr=subprocess.DEVNULL, check=True)
-    _assert_equal(uninterrupted, open_finished(folder))
+    assert_equal_weights(uninterrupted, open_finished(folder))
 
 
 def test_a_finished_run_is_not_trained_again(pools, uninterrupted):
@@ -147,9 +131,7 @@ def test_training_stops_when_the_patience_runs_out(tmp_path, pools):
 
 
 def test_a_loss_that_is_no_number_names_epoch_step_and_records(tmp_path, pools, monkeypatch):
-    from mri_tf.train import feed as feeding
-
-    real = feeding.batch_function
+    real = feed.batch_function
 
     def poisoned(task, training, fitted):
         make = real(task, training, fitted)
@@ -160,7 +142,7 @@ def test_a_loss_that_is_no_number_names_epoch_step_and_records(tmp_path, pools, 
 
         return prepare_batch
 
-    monkeypatch.setattr(feeding, "batch_function", poisoned)
+    monkeypatch.setattr(feed, "batch_function", poisoned)
     with pytest.raises(RunFailed) as failure:
         _fit(tmp_path / "run", pools)
     run, prepared = _run(tmp_path / "run", pools)
@@ -178,8 +160,6 @@ def test_a_truncated_checkpoint_is_refused_in_one_line(tmp_path, pools):
 
 
 def test_damaged_weights_are_refused(tmp_path, pools, uninterrupted):
-    import shutil
-
     shutil.copytree(uninterrupted.folder, tmp_path / "copy")
     weights = tmp_path / "copy" / "weights.weights.h5"
     os.truncate(weights, weights.stat().st_size // 2)
@@ -194,13 +174,6 @@ def test_a_run_folder_of_another_task_or_setting_is_refused(pools, uninterrupted
 
 
 def test_a_batch_is_the_same_made_in_the_pipeline_or_in_the_train_step(pools):
-    import keras
-    import tensorflow as tf
-
-    from mri_tf.network.build import PreparingModel
-    from mri_tf.pipeline.batches import batch_function, training_batches
-    from mri_tf.pipeline.epoch_plan import TrainingPlan
-
     class Recorder(PreparingModel):
         """A model whose train step hands out the batch it would train on."""
 
@@ -227,11 +200,9 @@ def test_a_batch_is_the_same_made_in_the_pipeline_or_in_the_train_step(pools):
 def test_training_on_the_device_gives_the_losses_of_training_from_the_pipeline(
     tmp_path, pools, monkeypatch
 ):
-    from mri_tf.train import fit as fitting
-
     slow = {"epochs": 1, "learning_rate": 1e-5}  # Adam's steps blow up the last bit's differences
     in_pipeline = _fit(tmp_path / "one", pools, **slow)
-    monkeypatch.setattr(fitting, "has_accelerator", lambda: True)
+    monkeypatch.setattr(fit, "has_accelerator", lambda: True)
     on_device = _fit(tmp_path / "other", pools, **slow)
     losses = [
         np.loadtxt(run.folder / "history.csv", delimiter=",", skiprows=1)
@@ -241,8 +212,6 @@ def test_training_on_the_device_gives_the_losses_of_training_from_the_pipeline(
 
 
 def test_a_second_process_is_kept_out_of_a_run_folder(tmp_path):
-    from mri_tf.store.run import locked
-
-    folder = Path(tmp_path / "run")
+    folder = tmp_path / "run"
     with locked(folder), pytest.raises(InputError, match="Another process is using"), locked(folder):
         pass

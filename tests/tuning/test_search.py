@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,6 +51,11 @@ def scratch(small, tmp_path_factory) -> dict:
     return {"task": task, "prepared": prepared, "flags": flags, "home": home}
 
 
+def _search(scratch, out, tuner="random", trials=3, more=()) -> int:
+    flags = ["--tuner", tuner, "--trials", str(trials), "--out", str(out)]
+    return search([*scratch["flags"], *more, *flags])
+
+
 def _rows(out: Path) -> list[dict]:
     (table,) = out.glob("*/trials.csv")
     with table.open(newline="", encoding="utf-8") as file:
@@ -61,8 +67,7 @@ def searched(scratch) -> Path:
     out = scratch["home"] / "random"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tuning.code_version.code_version", lambda: "fixed")
-        flags = ["--tuner", "random", "--trials", "3", "--out", str(out)]
-        assert search([*scratch["flags"], *flags]) == 0
+        assert _search(scratch, out) == 0
     return out
 
 
@@ -76,9 +81,8 @@ def test_the_best_trial_has_the_lowest_validation_log_loss(searched):
 
 def test_a_finished_search_trains_nothing_and_prints_the_same(scratch, searched, monkeypatch, capsys):
     monkeypatch.setattr("tuning.tuner.score_trial", None)  # a trial would fail
-    flags = ["--tuner", "random", "--trials", "3", "--out", str(searched)]
     before = _rows(searched)
-    assert search([*scratch["flags"], *flags]) == 0
+    assert _search(scratch, searched) == 0
     assert _rows(searched) == before
     output = capsys.readouterr().out
     assert "tuned={'learning_rate':" in output
@@ -97,13 +101,12 @@ def test_trials_of_other_values_or_code_are_not_reused(scratch, searched, monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr("tuning.tuner.score_trial", stop)
-    flags = ["--tuner", "random", "--trials", "3", "--out", str(searched)]
     for change in ("values", "code"):
         if change == "code":
             monkeypatch.setattr("tuning.code_version.code_version", lambda: "newer")
         more = ["batch_size=8"] if change == "values" else []
         with pytest.raises(KeyboardInterrupt):
-            search([*scratch["flags"], *more, *flags])
+            _search(scratch, searched, more=more)
         assert "not used" in capsys.readouterr().out
 
 
@@ -125,31 +128,22 @@ def test_trials_never_get_a_test_patient(scratch):
 
 def test_every_patient_weighs_the_same_in_the_objective(scratch, monkeypatch):
     prepared = scratch["prepared"]
-    records = np.concatenate(
-        [
-            np.flatnonzero(prepared.patients == "sax-001"),
-            np.flatnonzero(prepared.patients == "sax-002")[:1],
-        ]
-    )
+    first, second = (np.flatnonzero(prepared.patients == f"sax-00{n}") for n in (1, 2))
+    records = np.concatenate([first, second[:1]])
     outputs = np.full((len(records), 3), 0.1)
     outputs[np.arange(len(records)), prepared.labels[records]] = 0.8
     outputs[-1] = 0.2
     outputs[-1, prepared.labels[records[-1]]] = 0.6
 
-    class Calibrator:
-        def probabilities(self, outputs):
-            return outputs
-
-    class Run:
-        values = {"answers": None}
-
+    calibrator = SimpleNamespace(probabilities=lambda outputs: outputs)
+    run = SimpleNamespace(values={"answers": None})
     validation = Subset(scratch["task"], prepared, records)
     monkeypatch.setattr(trials, "run_sides", lambda run, prepared: [None, validation, None])
     monkeypatch.setattr(trials, "load_network", lambda run: None)
     monkeypatch.setattr(trials, "predict_records", lambda *_: outputs)
-    monkeypatch.setattr(trials, "from_values", lambda values: Calibrator())
+    monkeypatch.setattr(trials, "from_values", lambda values: calibrator)
     expected = -(np.log(0.8) + np.log(0.6)) / 2
-    assert trials.validation_log_loss(Run(), prepared) == pytest.approx(expected)
+    assert trials.validation_log_loss(run, prepared) == pytest.approx(expected)
 
 
 def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(
@@ -164,8 +158,7 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(
         return 1.0 / len(calls)
 
     monkeypatch.setattr("tuning.tuner.score_trial", fail_second)
-    flags = ["--tuner", "bayesian", "--trials", "3", "--out", str(tmp_path / "out")]
-    assert search([*scratch["flags"], *flags]) == 0
+    assert _search(scratch, tmp_path / "out", "bayesian") == 0
     rows = _rows(tmp_path / "out")
     assert [row["status"] for row in rows] == ["completed", "failed", "completed"]
     assert rows[1]["reason"].startswith("The loss became NaN or infinite at epoch 1.")
@@ -176,9 +169,8 @@ def test_three_failures_in_a_row_end_the_search_with_their_reasons(scratch, tmp_
         raise MemoryError
 
     monkeypatch.setattr("tuning.tuner.score_trial", fail)
-    flags = ["--tuner", "random", "--trials", "9", "--out", str(tmp_path / "out")]
     with pytest.raises(RunFailed, match="trial"):
-        search([*scratch["flags"], *flags])
+        _search(scratch, tmp_path / "out", trials=9)
     rows = _rows(tmp_path / "out")
     assert len(rows) == 3 and {row["reason"] for row in rows} == {"MemoryError"}
 
@@ -193,11 +185,10 @@ def test_a_full_disk_ends_the_search_and_its_trial_is_run_again(scratch, tmp_pat
         return 1.0 / len(calls)
 
     monkeypatch.setattr("tuning.tuner.score_trial", score)
-    flags = ["--tuner", "random", "--trials", "3", "--out", str(tmp_path / "out")]
     with pytest.raises(RunFailed, match="The disk is full"):
-        search([*scratch["flags"], *flags])
+        _search(scratch, tmp_path / "out")
     assert len(calls) == 2
-    assert search([*scratch["flags"], *flags]) == 0
+    assert _search(scratch, tmp_path / "out") == 0
     rows = _rows(tmp_path / "out")
     assert [row["status"] for row in rows] == ["completed"] * 3 and calls[1] == calls[2]
 
@@ -205,12 +196,11 @@ def test_a_full_disk_ends_the_search_and_its_trial_is_run_again(scratch, tmp_pat
 @pytest.mark.parametrize("file", ["oracle.json", "trial_0/trial.json"])
 def test_damaged_files_of_a_search_are_refused_with_what_to_remove(scratch, tmp_path, monkeypatch, file):
     monkeypatch.setattr("tuning.tuner.score_trial", lambda *_: 1.0)
-    flags = ["--tuner", "random", "--trials", "2", "--out", str(tmp_path / "out")]
-    assert search([*scratch["flags"], *flags]) == 0
+    assert _search(scratch, tmp_path / "out", trials=2) == 0
     (path,) = (tmp_path / "out").glob(f"*/oracle/{file}")
     path.write_text(path.read_text()[:40])
     with pytest.raises(InputError, match="Remove it"):
-        search([*scratch["flags"], *flags])
+        _search(scratch, tmp_path / "out", trials=2)
 
 
 def test_the_epochs_of_hyperband_become_the_task_s_and_its_other_values_are_dropped():
@@ -226,8 +216,8 @@ def test_hyperband_runs_at_most_the_stated_number_of_trials(scratch, tmp_path, m
         return 1.0
 
     monkeypatch.setattr("tuning.tuner.score_trial", score)
-    flags = ["--tuner", "hyperband", "--trials", "5", "--out", str(tmp_path / "out")]
-    assert search([*scratch["flags"][:-2], "--set", "epochs=9", *flags]) == 0
+    nine = {"flags": [*scratch["flags"][:-1], "epochs=9"]}
+    assert _search(nine, tmp_path / "out", "hyperband", trials=5) == 0
     assert len(epochs) == 5 and max(epochs) <= 9
 
 
@@ -286,14 +276,14 @@ def _wait_for(condition, seconds=120):
 @pytest.mark.slow
 def test_a_search_killed_in_a_trial_continues_it(scratch, tmp_path):
     out = tmp_path / "out"
-    flags = ("--tuner", "random", "--trials", "3", "epochs=40")
-    process = _start(scratch, out, *flags[:4], "--set", flags[4])
+    flags = ("--tuner", "random", "--trials", "3", "--set", "epochs=40")
+    process = _start(scratch, out, *flags)
     _wait_for(lambda: len(list(out.glob("*/trials/*/score.json"))) == 1)
     _wait_for(lambda: len(list(out.glob("*/trials/*/fold-0/run.json"))) == 2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     begun = {path.parent.parent.name for path in out.glob("*/trials/*/fold-0/run.json")}
-    again = _start(scratch, out, *flags[:4], "--set", flags[4])
+    again = _start(scratch, out, *flags)
     output, _ = again.communicate(timeout=300)
     assert again.returncode == 0, output
     rows = _rows(out)
