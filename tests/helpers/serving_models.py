@@ -162,6 +162,7 @@ class Client:
         import httpx
         from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
+        self.server = server
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{server.rest_port}", timeout=30)
         self.address = f"127.0.0.1:{server.grpc_port}"
         self.channel = grpc.insecure_channel(
@@ -183,3 +184,14 @@ class Client:
     def close(self) -> None:
         self.http.close()
         self.channel.close()
+
+
+@contextlib.contextmanager
+def serving(root: Path, **settings):
+    """A client of a server around a folder; `server` is that of the client."""
+    with running(root, **settings) as server:
+        client = Client(server)
+        try:
+            yield client
+        finally:
+            client.close()

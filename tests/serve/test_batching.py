@@ -70,6 +70,13 @@ def _finish(model, first, threads):
         assert not thread.is_alive()
 
 
+def _answers(model, inputs, **limits) -> list:
+    """The same, once all of them are answered."""
+    first, threads, found = _ask_behind_a_first(_batcher(model, **limits), model, inputs)
+    _finish(model, first, threads)
+    return found
+
+
 def test_a_lone_request_runs_at_once():
     model = _Model()
     model.go.set()
@@ -81,10 +88,8 @@ def test_a_lone_request_runs_at_once():
 
 def test_requests_that_arrive_in_the_meantime_share_the_next_run():
     model = _Model()
-    batcher = _batcher(model)
     inputs = [np.arange(size) + 10.0 * size for size in (1, 2, 3)]
-    first, threads, found = _ask_behind_a_first(batcher, model, inputs)
-    _finish(model, first, threads)
+    found = _answers(model, inputs)
     assert model.runs == [1, 6]
     for value, answer in zip(inputs, found, strict=True):
         np.testing.assert_array_equal(answer, value * 2)
@@ -92,42 +97,33 @@ def test_requests_that_arrive_in_the_meantime_share_the_next_run():
 
 def test_a_batch_has_no_more_rows_than_allowed():
     model = _Model()
-    first, threads, _ = _ask_behind_a_first(_batcher(model, max_batch=4), model, [np.ones(3)] * 3)
-    _finish(model, first, threads)
+    _answers(model, [np.ones(3)] * 3, max_batch=4)
     assert model.runs == [1, 3, 3, 3]
 
 
 def test_a_request_larger_than_a_batch_runs_alone():
     model = _Model()
-    first, threads, found = _ask_behind_a_first(
-        _batcher(model, max_batch=4), model, [np.ones(9), np.ones(1)]
-    )
-    _finish(model, first, threads)
+    found = _answers(model, [np.ones(9), np.ones(1)], max_batch=4)
     assert model.runs == [1, 9, 1] and len(found[0]) == 9
 
 
 def test_other_shapes_and_types_do_not_mix():
     model = _Model()
     inputs = [np.ones((1, 2)), np.ones((1, 3)), np.ones((1, 2), np.float32), np.ones((1, 2))]
-    first, threads, found = _ask_behind_a_first(_batcher(model), model, inputs)
-    _finish(model, first, threads)
+    found = _answers(model, inputs)
     assert sorted(model.runs) == [1, 1, 1, 2]
     assert [answer.shape for answer in found] == [value.shape for value in inputs]
     assert found[2].dtype == np.float32
 
 
 def test_inputs_without_rows_run_alone():
-    model = _Model()
-    first, threads, found = _ask_behind_a_first(_batcher(model), model, [np.array(3.0)] * 2)
-    _finish(model, first, threads)
-    assert found == [6.0, 6.0]
+    assert _answers(_Model(), [np.array(3.0)] * 2) == [6.0, 6.0]
 
 
 def test_a_request_on_which_the_model_fails_does_not_fail_the_others():
     model = _Model(fails=lambda x: np.any(x == 7))
     inputs = [np.array([1.0]), np.array([7.0]), np.array([2.0])]
-    first, threads, found = _ask_behind_a_first(_batcher(model), model, inputs)
-    _finish(model, first, threads)
+    found = _answers(model, inputs)
     assert found[0] == [2.0] and found[2] == [4.0]
     assert isinstance(found[1], ValueError)
 
@@ -162,14 +158,14 @@ def test_a_request_that_times_out_leaves_and_the_others_are_answered():
     first, threads, found = _ask_behind_a_first(batcher, model, [np.ones(1)], seconds=0.05)
     threads[0].join(10)
     assert isinstance(found[0], ServingError) and found[0].code == "DEADLINE_EXCEEDED"
-    later, more, answers = [], [], [None]
+    answers = []
 
     def ask():
-        answers[0] = batcher.run({"x": np.ones(2)}, ("y",), time.monotonic() + 10)["y"]
+        answers.append(batcher.run({"x": np.ones(2)}, ("y",), time.monotonic() + 10)["y"])
 
-    more.append(threading.Thread(target=ask))
-    more[0].start()
-    _finish(model, first, [*more, *later])
+    later = threading.Thread(target=ask)
+    later.start()
+    _finish(model, first, [later])
     assert len(answers[0]) == 2
 
 
