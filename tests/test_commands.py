@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from refused import error_line
-from small import write_raw, write_task_files
+from small import write_raw, write_small
 
 from data_prep.write import main as write
 from mri_tf.core.command_line import run_command
@@ -34,9 +34,7 @@ from mri_tf.train.__main__ import main as train
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A working folder in which `train` ran once on raw data: runs/thirds/manual-s0."""
-    folder = tmp_path_factory.mktemp("home")
-    write_task_files(folder)
-    write_raw(folder / "raw")
+    folder = write_small(tmp_path_factory.mktemp("home"))
     with chdir(folder):
         _runs(train, *FROM_RAW)
     return folder
