@@ -32,9 +32,6 @@ def width(result: dict) -> float:
     return result["high"] - result["low"]
 
 
-# ---- values
-
-
 @given(PAIRS)
 @settings(max_examples=120, deadline=None)
 def test_what_comes_from_counts_is_that_of_scikit_learn(pairs):
@@ -132,9 +129,6 @@ def test_records_are_counted_for_the_patient_they_are_of():
     truth, predicted, patients = np.array([0, 1, 1]), np.array([0, 0, 1]), np.array(list("bab"))
     counts = metrics.confusion_by_patient(truth, predicted, patients, 2)
     assert counts.tolist() == [[[0, 0], [1, 0]], [[1, 0], [0, 1]]]
-
-
-# ---- intervals
 
 
 def test_an_interval_is_wider_where_the_records_of_a_patient_agree():

@@ -23,10 +23,10 @@ def _until(true) -> None:
 
 
 class _Model:
-    """Doubles its input; the first run waits until `go`, so that a queue can form behind it."""
+    """Doubles its input, or `answer`s it; the first run waits until `go`, so that a queue can form."""
 
-    def __init__(self, fails=lambda x: False):
-        self.runs, self.go, self.fails = [], threading.Event(), fails
+    def __init__(self, fails=lambda x: False, answer=lambda x: x * 2):
+        self.runs, self.go, self.fails, self.answer = [], threading.Event(), fails, answer
 
     def __call__(self, arrays, wanted):
         x = arrays["x"]
@@ -35,7 +35,7 @@ class _Model:
             assert self.go.wait(10)
         if self.fails(x):
             raise ValueError("the model fails on this one")
-        return {"y": x * 2}
+        return {"y": self.answer(x)}
 
 
 def _batcher(model, max_batch=8, max_waiting=100):
@@ -129,27 +129,8 @@ def test_a_request_on_which_the_model_fails_does_not_fail_the_others():
 
 
 def test_outputs_that_cannot_be_divided_are_run_one_by_one():
-    def total(arrays, wanted):
-        if len(arrays["x"]) == 5:
-            assert model.go.wait(10)
-        return {"y": np.array(arrays["x"].sum())}
-
-    model = _Model()
-    batcher = Batcher(total, 8, 100, lambda rows: None)
-    first = threading.Thread(target=batcher.run, args=({"x": np.zeros(5)}, ("y",), _end()))
-    first.start()
-    found = []
-    threads = [
-        threading.Thread(
-            target=lambda k=k: found.append(batcher.run({"x": np.full(2, k)}, ("y",), _end())["y"])
-        )
-        for k in (1, 2)
-    ]
-    for thread in threads:
-        thread.start()
-    _until(lambda: len(batcher._queue) >= 2)
-    _finish(model, first, threads)
-    assert sorted(float(one) for one in found) == [2.0, 4.0]
+    model = _Model(answer=lambda x: np.array(x.sum()))
+    assert _answers(model, [np.full(2, 1), np.full(2, 2)]) == [2.0, 4.0]
 
 
 def test_a_request_that_times_out_leaves_and_the_others_are_answered():

@@ -56,9 +56,6 @@ def test_an_example_of_the_wrong_feature_type_is_the_models_error(client):
     assert "expected type: float" in message
 
 
-# Status, metadata, metrics.
-
-
 def test_status_lists_the_versions_newest_first(client):
     fine = {"error_code": "OK", "error_message": ""}
     assert client.get("/v1/models/many").json() == {

@@ -60,9 +60,6 @@ def test_outside_v1_there_is_nothing(client, path):
     error_of(client.get(path), 404)
 
 
-# Bodies.
-
-
 @pytest.mark.parametrize(
     "body, message",
     [(b"", "JSON Parse error: The document is empty"), ("[1]", "JSON Value: [1] Is not object")],

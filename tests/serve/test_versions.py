@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,9 +158,6 @@ def test_warm_up_requests_are_run_before_a_version_serves(saved, home):
         assert 'runtime_latency_count{model_name="many",API="serving_default",runtime="TF1"} 1' in page
 
 
-# models.config and labels.
-
-
 def _replace(path, old, new):
     path.write_text(path.read_text().replace(old, new))
 
@@ -204,15 +202,14 @@ def test_a_models_config_that_cannot_be_read_changes_nothing(saved, home, capsys
         assert _value(client, "/v1/models/many/labels/stable:predict") == [1.5]
 
 
-@pytest.mark.parametrize("damage", ["text", "folder", "loop"])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda path: path.write_bytes(b"model_config_list { \xff"), Path.mkdir,
+     lambda path: path.symlink_to(path)],
+    ids=["text", "folder", "loop"],
+)  # fmt: skip
 def test_a_server_does_not_start_on_a_models_config_that_cannot_be_read(home, capsys, damage):
-    path = home / MODELS_CONFIG
-    if damage == "text":
-        path.write_bytes(b"model_config_list { \xff")
-    elif damage == "folder":
-        path.mkdir()
-    else:
-        path.symlink_to(path)
+    damage(home / MODELS_CONFIG)
     assert run_command(serve, ["--models", str(home), "--rest-port", "0", "--grpc-port", "0"]) == 2
     assert "remove it to serve the newest version" in capsys.readouterr().err
 

@@ -47,9 +47,6 @@ def through_json(task: Task) -> Task:
     return from_json(json.loads(json.dumps(to_json(task))))
 
 
-# ---- JSON
-
-
 @pytest.mark.parametrize("name", tasks.task_names())
 def test_a_built_in_task_each_of_its_variants_and_all_together_survive_json(name):
     task, _ = load(name)
@@ -115,9 +112,6 @@ def test_a_value_of_another_type_or_out_of_its_range_is_refused(changes):
 def test_a_task_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         tiny().epochs = 3
-
-
-# ---- --set
 
 
 @pytest.mark.parametrize(
@@ -205,9 +199,6 @@ def test_whatever_is_written_gives_a_value_or_an_input_error(key, raw):
         assert parsed == key
 
 
-# ---- variants
-
-
 def test_variants_compose_left_to_right_and_set_comes_after_them():
     def resolved(*variants, texts=()):
         return tasks.resolve_task(tiny(), list(variants), list(texts))
@@ -233,9 +224,6 @@ def test_an_unknown_variant_is_refused_with_those_there_are():
 def test_a_key_of_a_variant_that_is_no_key_of_the_task_is_refused():
     task = tiny(variants={"odd": {"epoch": 3}})
     assert "Did you mean epochs?" in refusal(tasks.resolve_task, task, ["odd"], [])
-
-
-# ---- the feature task
 
 
 @pytest.mark.parametrize("name", WITH_FEATURES)
@@ -273,8 +261,6 @@ def test_features_from_a_classifier_are_refused():
     assert "segmentation" in refusal(tasks.feature_task, from_itself, file)
 
 
-# ---- task files
-
 TASK_FILE = """
 from mri_tf.task import Task
 TASK = Task(name={name!r}, channels=("t1",), image_shape=(32, 32), class_names=("a", "b"),
@@ -311,9 +297,6 @@ def test_a_file_that_holds_no_task_is_refused_in_one_line(tmp_path, text):
 @pytest.mark.parametrize("argument", ["no_such_task", "no/such/file.py"])
 def test_a_task_that_does_not_exist_is_refused_in_one_line(argument):
     assert argument in refusal(tasks.find_task_file, argument)
-
-
-# ---- fingerprints
 
 
 def test_the_task_fingerprint_ignores_order_and_variants():
