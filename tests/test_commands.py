@@ -192,11 +192,12 @@ def test_other_data_with_images_the_feature_network_saw_is_refused(inside):
 
 
 def test_features_of_a_network_that_saw_other_intensities_are_refused(inside, capsys):
-    values = ("normalize.method=range", "normalize.low=0.0", "normalize.high=255.0")
-    shifted = ("--features", RUN / "features", "--out", "runs/shifted", "--set", *values)
+    values = ("--set", "normalize.method=range", "--set", "normalize.low=0.0",
+              "--set", "normalize.high=255.0")  # fmt: skip
+    shifted = ("--features", RUN / "features", "--out", "runs/shifted", *values)
     assert "must have normalize" in error_line(capsys, train, *ON_DATA, *shifted)
     without = ("--features", RUN, "--out", "runs/no-features")
-    assert "has name pools" in error_line(capsys, train, *ON_DATA, *without)
+    assert "must have name pools" in error_line(capsys, train, *ON_DATA, *without)
     scratch = ("--variant", "scratch", "--features", RUN / "features")
     assert "trains another network first" in error_line(capsys, train, *ON_DATA, *scratch)
 

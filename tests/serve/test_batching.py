@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from waiting import until
 
 from mri_tf.serve.batching import Batcher
 from mri_tf.serve.status import ServingError
@@ -13,13 +14,6 @@ from mri_tf.serve.status import ServingError
 def _end() -> float:
     """A deadline no test reaches; no constant: the file may be imported long before it runs."""
     return time.monotonic() + 600
-
-
-def _until(true) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.001)
 
 
 class _Model:
@@ -54,12 +48,12 @@ def _ask_behind_a_first(batcher, model, inputs, seconds=10.0):
 
     first = threading.Thread(target=batcher.run, args=({"x": np.zeros(1)}, ("y",), _end()))
     first.start()
-    _until(lambda: model.runs)
+    until(lambda: model.runs)
     threads = []
     for place, value in enumerate(inputs):
         threads.append(threading.Thread(target=ask, args=(place, value)))
         threads[-1].start()
-        _until(lambda place=place: len(batcher._queue) > place or not threads[-1].is_alive())
+        until(lambda place=place: len(batcher._queue) > place or not threads[-1].is_alive())
     return first, threads, found
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from rest import PREDICT
 from serving_models import Client, running, serving
 from tensorflow_serving.apis import model_management_pb2, predict_pb2, prediction_log_pb2
+from waiting import until
 
 from mri_tf.core.command_line import run_command
 from mri_tf.serve.__main__ import main as serve
@@ -42,13 +43,6 @@ def _put(saved, root, number, as_number=None):
     scratch.rename(target)
 
 
-def _until(true, seconds=15):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-
-
 def _value(client, path=PREDICT):
     return client.post(path, {"instances": [1.0]}).json().get("predictions")
 
@@ -62,7 +56,7 @@ def test_a_new_version_is_loaded_and_the_old_one_unloaded(saved, home):
     with serving(home) as client:
         assert _value(client) == [1.5] and _states(client) == {"1": "AVAILABLE"}
         _put(saved, home, 2)
-        _until(lambda: _states(client) == {"2": "AVAILABLE"})
+        until(lambda: _states(client) == {"2": "AVAILABLE"})
         assert _value(client) == [2.5]
         assert client.post("/v1/models/many/versions/1:predict", {"instances": [1]}).status_code == 404
 
@@ -83,7 +77,7 @@ def test_no_request_fails_while_versions_change(saved, home):
         watcher = Client(server)
         for number in (3, 4, 5):
             _put(saved, home, 1 + number % 2, as_number=number)
-            _until(lambda number=number: list(_states(watcher)) == [str(number)])
+            until(lambda number=number: list(_states(watcher)) == [str(number)])
         stop.set()
         for thread in threads:
             thread.join()
@@ -95,14 +89,14 @@ def test_the_old_version_answers_what_it_was_asked_before_it_goes(saved, home):
     with serving(home) as client:
         with client.server.models.use(Spec("many")) as version:  # a request at work
             _put(saved, home, 2)
-            _until(lambda: version.state == "UNLOADING")
+            until(lambda: version.state == "UNLOADING")
             assert _value(client) == [2.5]  # the new one answers already
             assert _states(client) == {"2": "AVAILABLE", "1": "UNLOADING"}
             signature = version.signatures["serving_default"]
             arrays = {"x": np.float32([1])}
             found = version.run(signature, arrays, ("y",), time.monotonic() + 10)
             assert found["y"] == [1.5]
-        _until(lambda: _states(client) == {"2": "AVAILABLE"})
+        until(lambda: _states(client) == {"2": "AVAILABLE"})
 
 
 def test_a_broken_version_leaves_the_old_one_and_says_why_without_a_path(saved, home):
@@ -110,13 +104,13 @@ def test_a_broken_version_leaves_the_old_one_and_says_why_without_a_path(saved, 
         broken = home / "many" / "2"
         broken.mkdir()
         (broken / "saved_model.pb").write_bytes(b"no model")
-        _until(lambda: _states(client) == {"2": "END", "1": "AVAILABLE"})
+        until(lambda: _states(client) == {"2": "END", "1": "AVAILABLE"})
         assert _value(client) == [1.5]
         status = client.get("/v1/models/many/versions/2").json()["model_version_status"][0]["status"]
         assert status["error_code"] != "OK" and status["error_message"]
         assert str(home) not in status["error_message"]
         shutil.copytree(saved / "many" / "2", broken, dirs_exist_ok=True)  # repaired in place
-        _until(lambda: _states(client) == {"2": "AVAILABLE"})
+        until(lambda: _states(client) == {"2": "AVAILABLE"})
         assert _value(client) == [2.5]
 
 
@@ -125,7 +119,7 @@ def test_a_version_that_is_taken_away_is_no_longer_served(saved, home):
     with serving(home) as client:
         assert _states(client) == {"2": "AVAILABLE"}
         (home / "many" / "2").rename(home / ".gone")
-        _until(lambda: _states(client) == {"1": "AVAILABLE"})
+        until(lambda: _states(client) == {"1": "AVAILABLE"})
         assert _value(client) == [1.5]
 
 
@@ -133,7 +127,7 @@ def test_a_model_that_comes_later_is_served(saved, tmp_path):
     with serving(tmp_path) as client:
         assert client.get("/v1/models/many").status_code == 404
         _put(saved, tmp_path, 1)
-        _until(lambda: _states(client) == {"1": "AVAILABLE"})
+        until(lambda: _states(client) == {"1": "AVAILABLE"})
 
 
 def test_what_is_no_version_is_left_alone(saved, home):
@@ -188,17 +182,17 @@ def test_an_export_is_served_as_canary_and_released_by_a_label(saved, home):
         assert _value(client, stable) == [1.5] and _value(client, canary) is None
         _put(saved, home, 2)
         write_config_files(home)
-        _until(lambda: _value(client, canary) == [2.5])
+        until(lambda: _value(client, canary) == [2.5])
         assert _value(client, stable) == [1.5] and _value(client) == [2.5]
         _replace(home / MODELS_CONFIG, '"stable" value: 1', '"stable" value: 2')
-        _until(lambda: _value(client, stable) == [2.5])
+        until(lambda: _value(client, stable) == [2.5])
 
 
 def test_a_models_config_that_cannot_be_read_changes_nothing(saved, home, capsys):
     write_config_files(home)
     with serving(home) as client:
         (home / MODELS_CONFIG).write_text("model_config_list { nonsense")
-        _until(lambda: "its last valid content is used" in capsys.readouterr().err)
+        until(lambda: "its last valid content is used" in capsys.readouterr().err)
         assert _value(client, "/v1/models/many/labels/stable:predict") == [1.5]
 
 
@@ -218,7 +212,7 @@ def test_a_version_of_models_config_that_is_not_there_is_named(saved, home, caps
     write_config_files(home)
     with running(home):
         _replace(home / MODELS_CONFIG, "versions: 1", "versions: 7")
-        _until(lambda: "names versions of many that do not exist: 7" in capsys.readouterr().err)
+        until(lambda: "names versions of many that do not exist: 7" in capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("name", ["abc", "²", "-1", "1.0", "9" * 20, ""])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fake_train import PYTHON, FakeTrain, driver, is_alive, job_of
+from waiting import until
 
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.core.subprocesses import terminate_children
@@ -40,13 +41,6 @@ def fake(tmp_path, monkeypatch):
 def pool():
     with ThreadPoolExecutor(2) as threads:
         yield threads
-
-
-def until(condition) -> None:
-    end = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def without_seconds(row: dict) -> dict:

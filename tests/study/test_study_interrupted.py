@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from distributed import Client
 from studied import COMMON, SET, STUDY, rows_of, run_study
+from waiting import until
 
 pytestmark = pytest.mark.slow
 UNTIL = 300.0  # seconds after which something that takes ten has surely gone wrong
@@ -86,10 +87,8 @@ def scheduler_and_workers(folder: Path, count: int) -> tuple[str, list[subproces
         command = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file)]
         flags = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
         processes.append(subprocess.Popen([*command, *flags], cwd=place, stderr=subprocess.DEVNULL))
-    end = time.monotonic() + UNTIL
-    while not file.is_file():
-        assert time.monotonic() < end and processes[0].poll() is None
-        time.sleep(0.05)
+    until(lambda: file.is_file() or processes[0].poll() is not None, UNTIL)
+    assert processes[0].poll() is None
     address = json.loads(file.read_text())["address"]
     with Client(address, timeout="60s") as client:
         client.wait_for_workers(count, timeout=UNTIL)
@@ -129,10 +128,9 @@ def start_command(folder: Path, *arguments) -> subprocess.Popen:
 def test_the_whole_study_goes_on_after_its_end_in_the_middle(inside, ending):
     out = Path(f"whole-{ending}")
     process = start_command(inside, "--out", out)
-    run, end = out / "cells" / "scratch-r0-f1" / "s3", time.monotonic() + UNTIL
-    while process_in(run) is None:
-        assert time.monotonic() < end and process.poll() is None
-        time.sleep(0.02)
+    run = out / "cells" / "scratch-r0-f1" / "s3"
+    until(lambda: process_in(run) or process.poll() is not None, UNTIL)
+    assert process.poll() is None
     trained = process_in(run)
     if ending == "killed":
         os.kill(process.pid, signal.SIGKILL)
