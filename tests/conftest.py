@@ -58,9 +58,7 @@ def saved(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def client(saved):
     """A client of a server that serves `saved` while the tests run."""
-    from serving_models import Client, running
+    from serving_models import serving
 
-    with running(saved) as server:
-        caller = Client(server)
+    with serving(saved) as caller:
         yield caller
-        caller.close()

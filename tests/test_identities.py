@@ -8,7 +8,6 @@ import contextlib
 import copy
 import gzip
 import io
-import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -137,23 +136,22 @@ def _through_everything(source: Path, home: Path) -> str:
     (home / "work").mkdir()
     (home / "work" / "own.py").write_text(TASK)
     _plant(source, home / "raw")
-    raw, said, before = str(home / "raw"), io.StringIO(), Path.cwd()
-    os.chdir(home / "work")
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            steps = [
-                (write, "--task own.py --out data --pseudonyms --raw", raw),
-                (train, "--task own.py --data data --out run --no-export", ""),
-                (evaluate, "--run run --out numbers", ""),
-                (explain, "--run run --out maps", ""),
-                (export, "--run run --out saved_models", ""),
-                (predict, "--model saved_models/own --task own.py --explain --out a.json --input", raw),
-                (predict, "--model saved_models/own --task own.py --out a.csv --input", f"{raw}/p03"),
-            ]
-            for command, flags, path in steps:
-                assert command([*flags.split(), *([path] if path else [])]) == 0, command.__module__
-    finally:
-        os.chdir(before)
+    raw, said = str(home / "raw"), io.StringIO()
+    with (
+        contextlib.chdir(home / "work"), contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+    ):  # fmt: skip
+        steps = [
+            (write, "--task own.py --out data --pseudonyms --raw", raw),
+            (train, "--task own.py --data data --out run --no-export", ""),
+            (evaluate, "--run run --out numbers", ""),
+            (explain, "--run run --out maps", ""),
+            (export, "--run run --out saved_models", ""),
+            (predict, "--model saved_models/own --task own.py --explain --out a.json --input", raw),
+            (predict, "--model saved_models/own --task own.py --out a.csv --input", f"{raw}/p03"),
+        ]
+        for command, flags, path in steps:
+            assert command([*flags.split(), *([path] if path else [])]) == 0, command.__module__
     return said.getvalue()
 
 

@@ -5,6 +5,10 @@ import os
 import sys
 from pathlib import Path
 
+from mri_tf.store.run import NEEDED
+from mri_tf.task import Task
+from mri_tf.task.spec import to_json
+
 PYTHON = sys.executable  # tests put the fake in its place
 SCRIPT = '''#!{python} -S
 import json, os, signal, sys, time
@@ -64,10 +68,6 @@ class FakeTrain:
     """The fake and its orders; a run is named CELL-sSEED."""
 
     def __init__(self, home: Path):
-        from mri_tf.store.run import NEEDED
-        from mri_tf.task import Task
-        from mri_tf.task.spec import to_json
-
         task = Task(name="t", channels=("mr",), image_shape=(8, 8), class_names=("a", "b"), model="vgg")
         self.home = home
         self.program = home / "python"

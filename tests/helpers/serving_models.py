@@ -4,6 +4,18 @@ import contextlib
 import threading
 from pathlib import Path
 
+import grpc
+import httpx
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.export import ExportArchive
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+from mri_tf.serve.limits import Settings
+from mri_tf.serve.server import Server
+
 MODELS_CONFIG = """
 model_config_list {
   config {
@@ -20,11 +32,6 @@ model_config_list {
 def write_tiny(folder: Path, scale: float = 1.0) -> None:
     """As export writes it: `serving_default` (image 2x2x1 -> probabilities, logits, decision) and
     `image_bytes` (PNG bytes -> the same); logits are scale * [mean, -mean]."""
-    import keras
-    import numpy as np
-    import tensorflow as tf
-    from keras.export import ExportArchive
-
     image = keras.Input((2, 2, 1))
     mean = keras.layers.GlobalAveragePooling2D()(image)
     model = keras.Model(image, keras.layers.Dense(2, use_bias=False)(mean))
@@ -56,8 +63,6 @@ def write_tiny(folder: Path, scale: float = 1.0) -> None:
 
 def write_many(folder: Path, version: int = 1) -> None:
     """Signatures for each rule of the protocol; `serving_default` is x (any) -> x / 2 + version."""
-    import tensorflow as tf
-
     def spec(name, dtype=tf.float32, shape=(None,)):
         return tf.TensorSpec(shape, dtype, name=name)
 
@@ -116,8 +121,6 @@ def write_many(folder: Path, version: int = 1) -> None:
 
 def _slow(x):
     """About half a second of work, in ops that TF Serving would have to wait for too."""
-    import tensorflow as tf
-
     def step(number, value):
         return number + 1, tf.tanh(tf.linalg.matmul(value, value))
 
@@ -127,8 +130,6 @@ def _slow(x):
 
 
 def _set_method(folder: Path, name: str) -> None:
-    from tensorflow.core.protobuf import saved_model_pb2
-
     path = folder / "saved_model.pb"
     proto = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     proto.meta_graphs[0].signature_def[name].method_name = f"tensorflow/serving/{name}"
@@ -138,9 +139,6 @@ def _set_method(folder: Path, name: str) -> None:
 @contextlib.contextmanager
 def running(root: Path, **settings):
     """A server around a folder, in a thread of this process; yields it when it is ready."""
-    from mri_tf.serve.limits import Settings
-    from mri_tf.serve.server import Server
-
     settings.setdefault("poll_s", 0.05)
     server = Server(root, Settings(**settings), "127.0.0.1", 0, 0)
     thread = threading.Thread(target=server.run)
@@ -158,10 +156,7 @@ class Client:
     """Calls of both interfaces: `get`, `post` (httpx) and the gRPC stubs."""
 
     def __init__(self, server):
-        import grpc
-        import httpx
-        from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
-
+        self.server = server
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{server.rest_port}", timeout=30)
         self.address = f"127.0.0.1:{server.grpc_port}"
         self.channel = grpc.insecure_channel(
@@ -183,3 +178,14 @@ class Client:
     def close(self) -> None:
         self.http.close()
         self.channel.close()
+
+
+@contextlib.contextmanager
+def serving(root: Path, **settings):
+    """A client of a server around a folder; `server` is that of the client."""
+    with running(root, **settings) as server:
+        client = Client(server)
+        try:
+            yield client
+        finally:
+            client.close()

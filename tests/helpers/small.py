@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from data_prep.phantom.short_axis import write_short_axis_phantom
+from mri_tf.splits.sides import Sides
 
 STRUCTURES_FILE = '''
 from mri_tf.task import Task
@@ -45,12 +48,15 @@ def write_raw(folder: Path, patients: int = 10, seed: int = 0) -> Path:
     return folder
 
 
+def write_small(folder: Path) -> Path:
+    """Writes both task files and `raw`; returns the folder."""
+    write_task_files(folder)
+    write_raw(folder / "raw")
+    return folder
+
+
 def sides_of(task, prepared, records):
     """Record positions a side as `new_run` takes them."""
-    import numpy as np
-
-    from mri_tf.splits.sides import Sides
-
     natural = None
     if task.kind == "classification":
         natural = np.bincount(prepared.labels[records[0]], minlength=len(task.class_names))

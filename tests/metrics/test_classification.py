@@ -34,9 +34,6 @@ def numbers_in(report, path=()):
             yield from numbers_in(value, (*path, key))
 
 
-# ---- the whole
-
-
 @pytest.mark.parametrize("classes", [2, 4])
 def test_the_report_holds_every_number_in_one_form(classes):
     made = simulated(0, patients=40, classes=classes)
@@ -112,9 +109,6 @@ def test_an_accuracy_beats_the_majority_when_its_interval_lies_above():
     assert report_of(truth, [0] * 100, *named)["majority_accuracy"] == 0.6
 
 
-# ---- what is undefined
-
-
 def test_what_is_undefined_is_none_with_a_reason_and_the_report_is_json():
     report = report_of([0, 0, 1], [0, 1, 1], list("aab"), ("a", "b", "c"))
     absent = report["per_class"]["c"]
@@ -172,9 +166,6 @@ def test_a_number_without_an_interval_needs_a_reason():
         number(np.nan, 3, (0, 1))
 
 
-# ---- exact intervals
-
-
 def test_exact_intervals_are_those_of_statsmodels():
     for n in (1, 2, 7, 30, 400):
         for hits in {0, 1, n // 3, n // 2, n - 1, n}:
@@ -225,9 +216,6 @@ def test_a_class_that_is_always_missed_has_an_exact_upper_limit():
     assert found["high"] == pytest.approx(proportion_confint(0, 10, method="beta")[1])
 
 
-# ---- notes
-
-
 def test_the_note_says_where_there_are_too_few_patients():
     counts = np.zeros((20, 3, 3))
     counts[:, 0, 0], counts[:3, 1, 0], counts[5:, 2, 2] = 4, 1, 2
@@ -251,13 +239,15 @@ def test_the_note_says_where_an_interval_is_too_wide():
     assert note(counts, ("a", "b"), {"kappa": wide}) == ""  # of a scale from -1 to 1
 
 
+def of_scores(score, truth, patients, threshold: float) -> dict:
+    """classification_metrics of two classes, decided at a threshold of the score of the second."""
+    probabilities, decided = np.stack([1 - score, score], axis=1), (score > threshold).astype(int)
+    return metrics.classification_metrics(truth, probabilities, decided, patients, ("low", "high"))
+
+
 def test_too_few_patients_for_significance_leave_no_interval():
-    truth = np.repeat([0, 0, 1, 1], 9)
-    patients = np.repeat(["a", "b", "c", "d"], 9)
-    score = np.linspace(0.1, 0.4, len(truth)) + 0.2 * truth
-    report = metrics.classification_metrics(
-        truth, np.stack([1 - score, score], axis=1), (score > 0.4).astype(int), patients, ("low", "high")
-    )
+    truth, patients = np.repeat([0, 0, 1, 1], 9), np.repeat(["a", "b", "c", "d"], 9)
+    report = of_scores(np.linspace(0.1, 0.4, len(truth)) + 0.2 * truth, truth, patients, 0.4)
     message = (
         "2 and 2 patients are too few for any result to be significant: "
         "even a perfect result has p = 0.33"
@@ -289,10 +279,7 @@ def test_too_few_patients_agrees_with_the_smallest_p_value_of_scipy():
 
 def test_patients_of_several_classes_are_not_counted_as_groups():
     truth, patients = np.tile([0, 1], 4), np.repeat(["a", "b"], 4)
-    score = np.linspace(0.2, 0.8, 8)
-    report = metrics.classification_metrics(
-        truth, np.stack([1 - score, score], axis=1), (score > 0.5).astype(int), patients, ("low", "high")
-    )
+    report = of_scores(np.linspace(0.2, 0.8, 8), truth, patients, 0.5)
     assert "too few" not in report["auc"].get("reason", "")
 
 
@@ -301,9 +288,6 @@ def test_a_long_list_of_classes_is_cut():
     counts[:, 0, 0], counts[:, 0, 1] = 1, 1
     names = tuple(f"c{label}" for label in range(12))
     assert "no record of c1, c2, c3, c4, c5 and 6 more" in note(counts, names, {})
-
-
-# ---- segmentation
 
 
 def test_the_segmentation_report_has_the_same_form():

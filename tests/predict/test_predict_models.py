@@ -12,18 +12,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from predicted import assert_answer_of
+from refused import error_line
 from serving_models import running
 
 from data_prep.prepare.provenance import read_private
 from mri_tf.calibration.calibrator import from_values
-from mri_tf.core.command_line import run_command
 from mri_tf.predict.__main__ import main as predict
 from mri_tf.store.prepared import PRIVATE
 from mri_tf.store.run import open_finished
 from mri_tf.train.__main__ import main as train
 
 CLASSES = ("basal", "mid", "apical")
+MODEL = ("--model", "saved_models/thirds")
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +44,27 @@ def server(home):
         yield f"http://127.0.0.1:{server.rest_port}"
 
 
-def _fails(capsys, *flags, code=2) -> str:
-    capsys.readouterr()
-    assert run_command(predict, [str(flag) for flag in flags]) == code
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    return line
+@pytest.fixture
+def image(small) -> Path:
+    """The first image of the raw folder."""
+    return next(small["raw"].rglob("*.png"))
+
+
+@pytest.fixture
+def copy(inside, tmp_path) -> Path:
+    """A copy of the exported version, to be damaged."""
+    shutil.copytree("saved_models/thirds/1", tmp_path / "1")
+    return tmp_path / "1"
+
+
+def _fails(capsys, *flags, **options) -> str:
+    return error_line(capsys, predict, *flags, **options)
+
+
+def _answers_of(out: str, *flags) -> list[dict]:
+    """The answers that predict writes into `out`."""
+    assert predict([*map(str, flags), "--out", out]) == 0
+    return json.loads(Path(out).read_text())["answers"]
 
 
 def _differs_by(home: Path, small, *flags: str) -> float:
@@ -55,8 +73,7 @@ def _differs_by(home: Path, small, *flags: str) -> float:
     table = pd.read_parquet(run.folder / "predictions.parquet").set_index("record_id")
     files = {row["record_id"]: row["source"] for row in read_private(run.data_folder / PRIVATE)}
     inputs = [str(small["raw"] / files[record]) for record in table.index]
-    assert predict([*flags, "--input", *inputs, "--out", "found.json"]) == 0
-    rows = json.loads(Path("found.json").read_text())["answers"]
+    rows = _answers_of("found.json", *flags, "--input", *inputs)
     assert [row["input"] for row in rows] == [Path(name).name for name in inputs]
     answers = from_values(run.values["answers"])
     outputs = table[[f"output_{name}" for name in CLASSES]].to_numpy(float)
@@ -77,54 +94,41 @@ def test_a_server_answers_as_the_model_on_disk_does(inside, small, server):
     assert _differs_by(inside, small, *flags) <= 1e-5
 
 
-def test_a_server_alone_answers_without_prediction_sets(inside, small, server):
-    image = next(small["raw"].rglob("*.png"))
-    flags = ["--input", str(image), "--out"]
-    assert predict(["--model", "saved_models/thirds", *flags, "a.json"]) == 0
-    assert predict(["--server", server + "/", "--task", str(small["levels"]), *flags, "b.json"]) == 0
-    local, served = (json.loads(Path(f"{name}.json").read_text())["answers"][0] for name in "ab")
+def test_a_server_alone_answers_without_prediction_sets(inside, small, server, image):
+    (local,) = _answers_of("a.json", *MODEL, "--input", image)
+    flags = ("--server", server + "/", "--task", small["levels"], "--input", image)
+    (served,) = _answers_of("b.json", *flags)
     assert served["probabilities"] == pytest.approx(local["probabilities"], abs=1e-6)
     assert served["decision"] == local["decision"] and served["prediction_set"] is None
 
 
-def test_what_is_unlike_the_training_says_why(inside, small):
-    from PIL import Image
-
+def test_what_is_unlike_the_training_says_why(inside, image):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8)
     Image.fromarray(noise).save("noise.png")
-    usual = next(small["raw"].rglob("*.png"))
-    flags = ["--input", str(usual), "noise.png", "--out", "x.json"]
-    assert predict(["--model", "saved_models/thirds", *flags]) == 0
-    first, second = json.loads(Path("x.json").read_text())["answers"]
+    first, second = _answers_of("x.json", *MODEL, "--input", image, "noise.png")
     assert first["out_of_distribution"] is False and first["reasons"] == []
     assert second["out_of_distribution"] is True
     assert any(reason.startswith("roughness of cine is") for reason in second["reasons"])
 
 
-def test_the_export_explains_a_picture(inside, small):
-    image = next(small["raw"].rglob("*.png"))
-    flags = ["--input", str(image), "--explain", "--out", "maps.json"]
-    assert predict(["--model", "saved_models/thirds", *flags]) == 0
-    (row,) = json.loads(Path("maps.json").read_text())["answers"]
+def test_the_export_explains_a_picture(inside, image):
+    (row,) = _answers_of("maps.json", *MODEL, "--input", image, "--explain")
     assert (Path("maps_maps") / row["map"]).is_file()
 
 
-def test_a_users_own_layout_needs_the_task_file(inside, small, tmp_path, capsys):
+def test_a_users_own_layout_needs_the_task_file(copy, small, image, tmp_path, capsys):
     """A layout of mri_tf is known by its name; of the user's own the task file is asked for."""
-    image = str(next(small["raw"].rglob("*.png")))
-    copy = tmp_path / "saved_models" / "thirds" / "1"
-    shutil.copytree("saved_models/thirds/1", copy)
+    out = str(tmp_path / "x.json")
     export = copy / "assets.extra" / "export.json"
     values = json.loads(export.read_text())
     export.write_text(json.dumps({**values, "layout": {"name": "cases_table", "version": 0}}))
-    assert predict(["--model", str(copy), "--input", image, "--out", str(tmp_path / "x.json")]) == 0
+    _answers_of(out, "--model", copy, "--input", image)
     warning = capsys.readouterr().err
     assert "read by layout cases_table, version 0; these are read by cases_table, version 1" in warning
     task = copy / "assets.extra" / "task.json"
     task.write_text(json.dumps({**json.loads(task.read_text()), "layout": "my_layout.py"}))
     assert "Add --task thirds.py" in _fails(capsys, "--model", copy, "--input", image)
-    flags = ["--model", str(copy), "--task", str(small["levels"]), "--input", image, "--out"]
-    assert predict([*flags, str(tmp_path / "x.json")]) == 0
+    _answers_of(out, "--model", copy, "--task", small["levels"], "--input", image)
     assert "warning: the model was trained on cases read by layout" in capsys.readouterr().err
     other = small["levels"].with_name("pools.py")
     line = _fails(capsys, "--model", copy, "--task", other, "--input", image)
@@ -132,9 +136,8 @@ def test_a_users_own_layout_needs_the_task_file(inside, small, tmp_path, capsys)
 
 
 def test_a_server_that_does_not_answer_or_lacks_the_model_is_one_line(
-    inside, small, server, saved, capsys
+    inside, small, image, server, saved, capsys
 ):
-    image = next(small["raw"].rglob("*.png"))
     rest = ["--task", small["levels"], "--input", image]
     down = _fails(capsys, "--server", "http://127.0.0.1:9", *rest, code=3)
     assert "does not answer (" in down and "127.0.0.1:9" in down
@@ -145,8 +148,7 @@ def test_a_server_that_does_not_answer_or_lacks_the_model_is_one_line(
         address = f"http://127.0.0.1:{closed.rest_port}"
         assert "--token-file" in _fails(capsys, "--server", address, *rest)
         Path("token").write_text("s3cret\n")
-        given = ["--server", address, *map(str, rest), "--token-file", "token", "--out", "t.json"]
-        assert predict(given) == 0
+        _answers_of("t.json", "--server", address, *rest, "--token-file", "token")
     wide = small["levels"].with_name("thirds.py").read_text().replace("(32, 32)", "(48, 32)")
     (inside / "wide").mkdir(exist_ok=True)
     (inside / "wide" / "thirds.py").write_text(wide)
@@ -154,21 +156,19 @@ def test_a_server_that_does_not_answer_or_lacks_the_model_is_one_line(
     assert "(-1, 48, 32, 1)" in line and "--model DIR" in line
 
 
-def test_damaged_exports_are_one_line(inside, small, tmp_path, capsys):
-    image = next(small["raw"].rglob("*.png"))
-    shutil.copytree("saved_models/thirds/1", tmp_path / "1")
-    (tmp_path / "1" / "saved_model.pb").write_bytes(b"not a graph")
-    assert "Cannot load the SavedModel" in _fails(capsys, "--model", tmp_path, "--input", image)
-    (tmp_path / "1" / "assets.extra" / "task.json").write_text("{")
-    assert "Cannot read the export" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
-    (tmp_path / "1" / "assets.extra" / "task.json").unlink()
-    assert "task.json" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
+def test_damaged_exports_are_one_line(copy, image, capsys):
+    (copy / "saved_model.pb").write_bytes(b"not a graph")
+    assert "Cannot load the SavedModel" in _fails(capsys, "--model", copy.parent, "--input", image)
+    task = copy / "assets.extra" / "task.json"
+    task.write_text("{")
+    assert "Cannot read the export" in _fails(capsys, "--model", copy, "--input", image)
+    task.unlink()
+    assert "task.json" in _fails(capsys, "--model", copy, "--input", image)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "5", None])
 @pytest.mark.parametrize("asset", ["task.json", "answers.json"])
-def test_assets_of_the_wrong_content_are_one_line(inside, small, tmp_path, capsys, asset, text):
-    image = next(small["raw"].rglob("*.png"))
+def test_assets_of_the_wrong_content_are_one_line(inside, image, tmp_path, capsys, asset, text):
     shutil.copytree("saved_models/thirds/1/assets.extra", tmp_path / "1" / "assets.extra")
     (tmp_path / "1" / "saved_model.pb").touch()
     path = tmp_path / "1" / "assets.extra" / asset
@@ -177,21 +177,17 @@ def test_assets_of_the_wrong_content_are_one_line(inside, small, tmp_path, capsy
     assert "damaged" in line or "task.json" in line
 
 
-def test_a_model_of_a_later_version_is_not_called_damaged(inside, small, tmp_path, capsys):
-    image = next(small["raw"].rglob("*.png"))
-    shutil.copytree("saved_models/thirds/1", tmp_path / "1")
-    path = tmp_path / "1" / "assets.extra" / "task.json"
+def test_a_model_of_a_later_version_is_not_called_damaged(copy, image, capsys):
+    path = copy / "assets.extra" / "task.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "of_tomorrow": 1}))
-    line = _fails(capsys, "--model", tmp_path / "1", "--input", image)
+    line = _fails(capsys, "--model", copy, "--input", image)
     assert "of_tomorrow" in line and "damaged" not in line
 
 
-def test_a_model_whose_weights_are_cut_is_one_line(inside, small, tmp_path, capsys):
-    image = next(small["raw"].rglob("*.png"))
-    shutil.copytree("saved_models/thirds/1", tmp_path / "1")
-    (weights,) = (tmp_path / "1" / "variables").glob("variables.data-*")
+def test_a_model_whose_weights_are_cut_is_one_line(copy, image, capsys):
+    (weights,) = (copy / "variables").glob("variables.data-*")
     weights.write_bytes(weights.read_bytes()[:-100])
-    assert "Cannot load the SavedModel" in _fails(capsys, "--model", tmp_path / "1", "--input", image)
+    assert "Cannot load the SavedModel" in _fails(capsys, "--model", copy, "--input", image)
 
 
 class _Trickling(BaseHTTPRequestHandler):
@@ -210,8 +206,7 @@ class _Trickling(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_server_whose_answer_never_ends_is_left_after_the_timeout(small, capsys):
-    image = next(small["raw"].rglob("*.png"))
+def test_a_server_whose_answer_never_ends_is_left_after_the_timeout(small, image, capsys):
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Trickling)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -226,7 +221,6 @@ def test_a_server_whose_answer_never_ends_is_left_after_the_timeout(small, capsy
     [("http://[::1", "address of a REST"),
      ("http://me:secret@127.0.0.1:1", "must not contain a user name or password")],
 )  # fmt: skip
-def test_addresses_that_are_none_or_hold_a_password_are_refused(small, capsys, address, says):
-    image = next(small["raw"].rglob("*.png"))
+def test_addresses_that_are_none_or_hold_a_password_are_refused(small, image, capsys, address, says):
     line = _fails(capsys, "--server", address, "--task", small["levels"], "--input", image)
     assert says in line and "secret" not in line

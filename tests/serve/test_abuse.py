@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import gzip
 import json
 import socket
@@ -15,22 +16,29 @@ import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from serving_models import Client, running
+from rest import PREDICT
+from serving_models import Client, running, serving
 from tensorflow_serving.apis import predict_pb2
 
 from mri_tf.serve.limits import Budget, Held, Settings, decompressed
 from mri_tf.serve.status import ServingError
 
-PREDICT = "/v1/models/many:predict"
 KNOWN = {200, 400, 404, 501}
 
 
 @pytest.fixture(scope="module")
-def small(saved):
+def small_server(saved):
     """A server with small limits: bodies of 1 MB, 2 MB unpacked, 1 s for a request."""
     limits = dict(body_bytes=1 << 20, decompressed_bytes=2 << 20, timeout_s=1.0, head_s=0.5)
     with running(saved, **limits) as server:
         yield server
+
+
+@pytest.fixture
+def small(small_server):
+    """A client of its own for each test: the server closes connections that these tests leave."""
+    with contextlib.closing(Client(small_server)) as client:
+        yield client
 
 
 def _serves(caller) -> bool:
@@ -138,28 +146,25 @@ def test_what_is_no_http_is_answered_and_closed(client):
 
 
 def test_a_body_over_the_limit_is_refused(small):
-    client = Client(small)
-    response = client.post(PREDICT, b" " * (2 << 20))
+    response = small.post(PREDICT, b" " * (2 << 20))
     assert response.status_code == 413 and "larger than" in response.json()["error"]
-    assert _serves(client)
+    assert _serves(small)
 
 
 def test_a_body_without_a_length_is_counted(small):
-    client = Client(small)
-    response = client.http.post(PREDICT, content=(b" " * 65536 for _ in range(40)))
+    response = small.http.post(PREDICT, content=(b" " * 65536 for _ in range(40)))
     assert response.status_code == 413
-    assert _serves(client)
+    assert _serves(small)
 
 
 def test_a_gzip_bomb_is_refused(small):
-    client = Client(small)
     bomb = gzip.compress(b" " * (300 << 20), 9)
     assert len(bomb) < 1 << 20
     started = time.perf_counter()
-    response = client.post(PREDICT, bomb, headers={"content-encoding": "gzip"})
+    response = small.post(PREDICT, bomb, headers={"content-encoding": "gzip"})
     assert response.status_code == 413
     assert time.perf_counter() - started < 1  # unpacked to the limit, not to the end
-    assert _serves(client)
+    assert _serves(small)
 
 
 def test_a_gzip_bomb_is_unpacked_to_the_limit_and_no_further():
@@ -180,8 +185,7 @@ def test_two_hundred_megabytes_are_refused(client):
 
 
 def test_bodies_share_a_budget(saved):
-    with running(saved, held_bytes=1 << 20) as server:
-        client = Client(server)
+    with serving(saved, held_bytes=1 << 20) as client:
         assert client.post(PREDICT, b" " * (2 << 20)).status_code == 429
         for _ in range(3):  # what was held is given back
             assert client.post(PREDICT, b'{"instances": [1.0]}' + b" " * 600_000).status_code == 200
@@ -199,27 +203,25 @@ def test_a_request_that_was_given_up_takes_no_more_of_the_budget():
         held.take(100)
 
 
-def test_one_value_for_a_shape_beyond_memory_is_refused(client):
-    request = predict_pb2.PredictRequest()
+def _exhausts(caller, x, **options) -> None:
+    """The request is refused as too large, and the server goes on serving."""
+    request = predict_pb2.PredictRequest(inputs={"x": x})
     request.model_spec.name = "many"
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto(1.0, shape=[4]))
-    request.inputs["x"].tensor_shape.dim[0].size = 1 << 40
     with pytest.raises(grpc.RpcError) as caught:
-        client.prediction.Predict(request)
+        caller.prediction.Predict(request, **options)
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert _serves(client)
+    assert _serves(caller)
+
+
+def test_one_value_for_a_shape_beyond_memory_is_refused(client):
+    x = tf.make_tensor_proto(1.0, shape=[4])
+    x.tensor_shape.dim[0].size = 1 << 40
+    _exhausts(client, x)
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 def test_a_message_over_the_limit_is_refused_packed_or_not(small, compression):
-    client = Client(small)
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = "many"
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.zeros(1 << 20, np.float32)))
-    with pytest.raises(grpc.RpcError) as caught:
-        client.prediction.Predict(request, compression=compression)
-    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert _serves(client)
+    _exhausts(small, tf.make_tensor_proto(np.zeros(1 << 20, np.float32)), compression=compression)
 
 
 def test_bytes_that_are_no_message_are_refused(client):
@@ -235,40 +237,40 @@ def test_bytes_that_are_no_message_are_refused(client):
 
 @pytest.mark.parametrize("sent", ["", "POST /v1/mo", "GET /v1/models/many HTTP/1.1\r\nx: y\r\n"])
 def test_a_request_that_does_not_begin_is_closed(small, sent):
-    with socket.create_connection(("127.0.0.1", small.rest_port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", small.server.rest_port), 10) as connection:
         connection.sendall(sent.encode())
         started = time.perf_counter()
         assert connection.recv(100) == b""
         assert time.perf_counter() - started < 5
-    assert _serves(Client(small))
+    assert _serves(small)
 
 
 def test_a_head_that_comes_byte_by_byte_is_closed(small):
     with (
-        socket.create_connection(("127.0.0.1", small.rest_port), 10) as connection,
+        socket.create_connection(("127.0.0.1", small.server.rest_port), 10) as connection,
         pytest.raises(ConnectionError),
     ):
         for _ in range(100):
             connection.sendall(b"G")
             time.sleep(0.05)
-    assert _serves(Client(small))
+    assert _serves(small)
 
 
 def test_a_body_that_does_not_come_is_a_timeout(small):
     head = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n" + '{"inst'
-    with socket.create_connection(("127.0.0.1", small.rest_port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", small.server.rest_port), 10) as connection:
         connection.sendall(head.encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 408")
-    assert _serves(Client(small))
+    assert _serves(small)
 
 
 def test_a_client_that_goes_away_is_forgotten(small):
     for _ in range(20):
-        with socket.create_connection(("127.0.0.1", small.rest_port), 10) as connection:
+        with socket.create_connection(("127.0.0.1", small.server.rest_port), 10) as connection:
             body = '{"signature_name": "slow", "instances": [1.0]}'
             head = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
             connection.sendall((head + body).encode())
-    assert Client(small).get("/v1/models/many").status_code == 200
+    assert small.get("/v1/models/many").status_code == 200
 
 
 def test_five_hundred_connections_are_all_answered(client):
@@ -295,11 +297,10 @@ def test_more_connections_than_allowed_are_told_so(saved):
 
 
 def test_a_model_slower_than_the_time_limit_is_a_timeout(saved):
-    with running(saved, timeout_s=0.1) as server:
-        client = Client(server)
+    with serving(saved, timeout_s=0.1) as client:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             body = {"signature_name": "slow", "instances": [1.0]}
             answers = list(pool.map(lambda _: client.post(PREDICT, body), range(8)))
         assert 504 in {answer.status_code for answer in answers}
         time.sleep(1)
-        assert _serves(Client(server))
+        assert _serves(Client(client.server))

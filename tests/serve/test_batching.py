@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from waiting import until
 
 from mri_tf.serve.batching import Batcher
 from mri_tf.serve.status import ServingError
@@ -15,18 +16,11 @@ def _end() -> float:
     return time.monotonic() + 600
 
 
-def _until(true) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.001)
-
-
 class _Model:
-    """Doubles its input; the first run waits until `go`, so that a queue can form behind it."""
+    """Doubles its input, or `answer`s it; the first run waits until `go`, so that a queue can form."""
 
-    def __init__(self, fails=lambda x: False):
-        self.runs, self.go, self.fails = [], threading.Event(), fails
+    def __init__(self, fails=lambda x: False, answer=lambda x: x * 2):
+        self.runs, self.go, self.fails, self.answer = [], threading.Event(), fails, answer
 
     def __call__(self, arrays, wanted):
         x = arrays["x"]
@@ -35,7 +29,7 @@ class _Model:
             assert self.go.wait(10)
         if self.fails(x):
             raise ValueError("the model fails on this one")
-        return {"y": x * 2}
+        return {"y": self.answer(x)}
 
 
 def _batcher(model, max_batch=8, max_waiting=100):
@@ -54,12 +48,12 @@ def _ask_behind_a_first(batcher, model, inputs, seconds=10.0):
 
     first = threading.Thread(target=batcher.run, args=({"x": np.zeros(1)}, ("y",), _end()))
     first.start()
-    _until(lambda: model.runs)
+    until(lambda: model.runs)
     threads = []
     for place, value in enumerate(inputs):
         threads.append(threading.Thread(target=ask, args=(place, value)))
         threads[-1].start()
-        _until(lambda place=place: len(batcher._queue) > place or not threads[-1].is_alive())
+        until(lambda place=place: len(batcher._queue) > place or not threads[-1].is_alive())
     return first, threads, found
 
 
@@ -68,6 +62,13 @@ def _finish(model, first, threads):
     for thread in [first, *threads]:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def _answers(model, inputs, **limits) -> list:
+    """The same, once all of them are answered."""
+    first, threads, found = _ask_behind_a_first(_batcher(model, **limits), model, inputs)
+    _finish(model, first, threads)
+    return found
 
 
 def test_a_lone_request_runs_at_once():
@@ -81,10 +82,8 @@ def test_a_lone_request_runs_at_once():
 
 def test_requests_that_arrive_in_the_meantime_share_the_next_run():
     model = _Model()
-    batcher = _batcher(model)
     inputs = [np.arange(size) + 10.0 * size for size in (1, 2, 3)]
-    first, threads, found = _ask_behind_a_first(batcher, model, inputs)
-    _finish(model, first, threads)
+    found = _answers(model, inputs)
     assert model.runs == [1, 6]
     for value, answer in zip(inputs, found, strict=True):
         np.testing.assert_array_equal(answer, value * 2)
@@ -92,68 +91,40 @@ def test_requests_that_arrive_in_the_meantime_share_the_next_run():
 
 def test_a_batch_has_no_more_rows_than_allowed():
     model = _Model()
-    first, threads, _ = _ask_behind_a_first(_batcher(model, max_batch=4), model, [np.ones(3)] * 3)
-    _finish(model, first, threads)
+    _answers(model, [np.ones(3)] * 3, max_batch=4)
     assert model.runs == [1, 3, 3, 3]
 
 
 def test_a_request_larger_than_a_batch_runs_alone():
     model = _Model()
-    first, threads, found = _ask_behind_a_first(
-        _batcher(model, max_batch=4), model, [np.ones(9), np.ones(1)]
-    )
-    _finish(model, first, threads)
+    found = _answers(model, [np.ones(9), np.ones(1)], max_batch=4)
     assert model.runs == [1, 9, 1] and len(found[0]) == 9
 
 
 def test_other_shapes_and_types_do_not_mix():
     model = _Model()
     inputs = [np.ones((1, 2)), np.ones((1, 3)), np.ones((1, 2), np.float32), np.ones((1, 2))]
-    first, threads, found = _ask_behind_a_first(_batcher(model), model, inputs)
-    _finish(model, first, threads)
+    found = _answers(model, inputs)
     assert sorted(model.runs) == [1, 1, 1, 2]
     assert [answer.shape for answer in found] == [value.shape for value in inputs]
     assert found[2].dtype == np.float32
 
 
 def test_inputs_without_rows_run_alone():
-    model = _Model()
-    first, threads, found = _ask_behind_a_first(_batcher(model), model, [np.array(3.0)] * 2)
-    _finish(model, first, threads)
-    assert found == [6.0, 6.0]
+    assert _answers(_Model(), [np.array(3.0)] * 2) == [6.0, 6.0]
 
 
 def test_a_request_on_which_the_model_fails_does_not_fail_the_others():
     model = _Model(fails=lambda x: np.any(x == 7))
     inputs = [np.array([1.0]), np.array([7.0]), np.array([2.0])]
-    first, threads, found = _ask_behind_a_first(_batcher(model), model, inputs)
-    _finish(model, first, threads)
+    found = _answers(model, inputs)
     assert found[0] == [2.0] and found[2] == [4.0]
     assert isinstance(found[1], ValueError)
 
 
 def test_outputs_that_cannot_be_divided_are_run_one_by_one():
-    def total(arrays, wanted):
-        if len(arrays["x"]) == 5:
-            assert model.go.wait(10)
-        return {"y": np.array(arrays["x"].sum())}
-
-    model = _Model()
-    batcher = Batcher(total, 8, 100, lambda rows: None)
-    first = threading.Thread(target=batcher.run, args=({"x": np.zeros(5)}, ("y",), _end()))
-    first.start()
-    found = []
-    threads = [
-        threading.Thread(
-            target=lambda k=k: found.append(batcher.run({"x": np.full(2, k)}, ("y",), _end())["y"])
-        )
-        for k in (1, 2)
-    ]
-    for thread in threads:
-        thread.start()
-    _until(lambda: len(batcher._queue) >= 2)
-    _finish(model, first, threads)
-    assert sorted(float(one) for one in found) == [2.0, 4.0]
+    model = _Model(answer=lambda x: np.array(x.sum()))
+    assert _answers(model, [np.full(2, 1), np.full(2, 2)]) == [2.0, 4.0]
 
 
 def test_a_request_that_times_out_leaves_and_the_others_are_answered():
@@ -162,14 +133,14 @@ def test_a_request_that_times_out_leaves_and_the_others_are_answered():
     first, threads, found = _ask_behind_a_first(batcher, model, [np.ones(1)], seconds=0.05)
     threads[0].join(10)
     assert isinstance(found[0], ServingError) and found[0].code == "DEADLINE_EXCEEDED"
-    later, more, answers = [], [], [None]
+    answers = []
 
     def ask():
-        answers[0] = batcher.run({"x": np.ones(2)}, ("y",), time.monotonic() + 10)["y"]
+        answers.append(batcher.run({"x": np.ones(2)}, ("y",), time.monotonic() + 10)["y"])
 
-    more.append(threading.Thread(target=ask))
-    more[0].start()
-    _finish(model, first, [*more, *later])
+    later = threading.Thread(target=ask)
+    later.start()
+    _finish(model, first, [later])
     assert len(answers[0]) == 2
 
 

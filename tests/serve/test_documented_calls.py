@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from fresh import served_of
 from serving_models import running
 
@@ -23,8 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def served(saved, tmp_path_factory):
     """A server of a small model called cardiac_levels, in whose folder slice.png lies."""
-    import tensorflow as tf
-
     home = tmp_path_factory.mktemp("readme")
     shutil.copytree(saved / "tiny" / "1", home / "saved_models" / "cardiac_levels" / "1")
     write_config_files(home / "saved_models")
@@ -47,14 +46,20 @@ def _block(server, holds: str) -> str:
 WITH_CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
 
 
+def _printed(server, holds: str, folder: Path) -> str:
+    """What README's block prints as a script that runs in a folder."""
+    script = "set -e -o pipefail\n" + _block(server, holds)
+    done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @WITH_CURL
 def test_the_curl_calls_are_answered(served):
     home, server = served
-    script = "set -e -o pipefail\n" + _block(server, "labels/stable")
-    done = subprocess.run(["bash", "-c", script], cwd=home, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert '"AVAILABLE"' in done.stdout and '"predictions"' in done.stdout
-    assert '"probabilities": [1.0, ' in done.stdout
+    printed = _printed(server, "labels/stable", home)
+    assert '"AVAILABLE"' in printed and '"predictions"' in printed
+    assert '"probabilities": [1.0, ' in printed
 
 
 @WITH_CURL
@@ -66,10 +71,8 @@ def test_the_curl_calls_of_classify_and_explain_are_answered(tmp_path):
     )  # fmt: skip
     write_saved_model(served_of(task), tmp_path / task.name / "1")
     with running(tmp_path) as server:
-        script = "set -e -o pipefail\n" + _block(server, ":classify")
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    decoder, text = json.JSONDecoder(), done.stdout.strip()
+        text = _printed(server, ":classify", tmp_path).strip()
+    decoder = json.JSONDecoder()
     classified, end = decoder.raw_decode(text)
     explained, _ = decoder.raw_decode(text[end:].strip())
     assert [label for label, _ in classified["results"][0]] == ["low", "high"]

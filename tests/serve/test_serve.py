@@ -14,20 +14,17 @@ import grpc
 import httpx
 import numpy as np
 import pytest
-from serving_models import Client, running
+import tensorflow as tf
+from refused import error_line
+from rest import PREDICT
+from serving_models import Client, running, serving
+from tensorflow_serving.apis import predict_pb2
 
-from mri_tf.core.command_line import run_command
 from mri_tf.serve.__main__ import is_loopback, main, read_token
-
-PREDICT = "/v1/models/many:predict"
 
 
 def _fails(capsys, *arguments) -> str:
-    capsys.readouterr()
-    assert run_command(main, [str(one) for one in arguments]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: ") and "Received:" in lines[0]
-    return lines[0]
+    return error_line(capsys, main, *arguments, alone=True)
 
 
 def test_an_address_that_others_reach_needs_a_token(capsys):
@@ -62,8 +59,13 @@ def test_an_install_without_the_extra_gets_one_line(monkeypatch, capsys):
     assert "pip install 'mri_tf[serve]'" in _fails(capsys, "--models", ".")
 
 
-def test_a_folder_that_is_not_there_gets_one_line(tmp_path, capsys):
-    assert "saved_model.pb" in _fails(capsys, "--models", tmp_path / "none")
+@pytest.mark.parametrize(
+    "flags, says",
+    [(["--models", "none"], "saved_model.pb"), (["--models", ".", "--rest-port", 70000], "70000")],
+)
+def test_a_folder_or_a_port_that_is_none_gets_one_line(tmp_path, monkeypatch, capsys, flags, says):
+    monkeypatch.chdir(tmp_path)
+    assert says in _fails(capsys, *flags)
 
 
 @pytest.mark.parametrize("flag", ["--rest-port", "--grpc-port"])
@@ -73,17 +75,10 @@ def test_a_port_that_is_taken_gets_one_line(saved, client, capsys, flag):
     assert str(taken) in _fails(capsys, "--models", saved, flag, taken, other, 0)
 
 
-def test_a_port_is_a_port(capsys):
-    _fails(capsys, "--models", ".", "--rest-port", 70000)
-
-
 def test_every_request_needs_the_token(saved):
-    from tensorflow_serving.apis import predict_pb2
-
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "many"
-    with running(saved, token="right") as server:
-        client = Client(server)
+    with serving(saved, token="right") as client:
         body = {"instances": [1.0]}
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic right"}):
             response = client.post(PREDICT, body, headers=headers)
@@ -153,9 +148,6 @@ def _under_load(server, stop) -> dict:
     were never begun are how a client learns that the server is gone. So is a reset of a new connection:
     the kernel had shaken hands for a listener that closed before it could take what it never saw.
     """
-    import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2
-
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "many"
     request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([1.0])))

@@ -3,10 +3,15 @@
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from serving_models import Client, running
+import tensorflow as tf
+from rest import PREDICT
+from serving_models import Client, running, serving
+from tensorflow_serving.apis import model_management_pb2, predict_pb2, prediction_log_pb2
+from waiting import until
 
 from mri_tf.core.command_line import run_command
 from mri_tf.serve.__main__ import main as serve
@@ -20,8 +25,6 @@ from mri_tf.serve.config_files import (
 )
 from mri_tf.serve.models import Spec
 from mri_tf.serve.version_folders import version_number
-
-PREDICT = "/v1/models/many:predict"
 
 
 @pytest.fixture
@@ -40,13 +43,6 @@ def _put(saved, root, number, as_number=None):
     scratch.rename(target)
 
 
-def _until(true, seconds=15):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-
-
 def _value(client, path=PREDICT):
     return client.post(path, {"instances": [1.0]}).json().get("predictions")
 
@@ -57,11 +53,10 @@ def _states(client):
 
 
 def test_a_new_version_is_loaded_and_the_old_one_unloaded(saved, home):
-    with running(home) as server:
-        client = Client(server)
+    with serving(home) as client:
         assert _value(client) == [1.5] and _states(client) == {"1": "AVAILABLE"}
         _put(saved, home, 2)
-        _until(lambda: _states(client) == {"2": "AVAILABLE"})
+        until(lambda: _states(client) == {"2": "AVAILABLE"})
         assert _value(client) == [2.5]
         assert client.post("/v1/models/many/versions/1:predict", {"instances": [1]}).status_code == 404
 
@@ -82,7 +77,7 @@ def test_no_request_fails_while_versions_change(saved, home):
         watcher = Client(server)
         for number in (3, 4, 5):
             _put(saved, home, 1 + number % 2, as_number=number)
-            _until(lambda number=number: list(_states(watcher)) == [str(number)])
+            until(lambda number=number: list(_states(watcher)) == [str(number)])
         stop.set()
         for thread in threads:
             thread.join()
@@ -91,52 +86,48 @@ def test_no_request_fails_while_versions_change(saved, home):
 
 
 def test_the_old_version_answers_what_it_was_asked_before_it_goes(saved, home):
-    with running(home) as server:
-        client = Client(server)
-        with server.models.use(Spec("many")) as version:  # a request at work
+    with serving(home) as client:
+        with client.server.models.use(Spec("many")) as version:  # a request at work
             _put(saved, home, 2)
-            _until(lambda: version.state == "UNLOADING")
+            until(lambda: version.state == "UNLOADING")
             assert _value(client) == [2.5]  # the new one answers already
             assert _states(client) == {"2": "AVAILABLE", "1": "UNLOADING"}
             signature = version.signatures["serving_default"]
             arrays = {"x": np.float32([1])}
             found = version.run(signature, arrays, ("y",), time.monotonic() + 10)
             assert found["y"] == [1.5]
-        _until(lambda: _states(client) == {"2": "AVAILABLE"})
+        until(lambda: _states(client) == {"2": "AVAILABLE"})
 
 
 def test_a_broken_version_leaves_the_old_one_and_says_why_without_a_path(saved, home):
-    with running(home) as server:
-        client = Client(server)
+    with serving(home) as client:
         broken = home / "many" / "2"
         broken.mkdir()
         (broken / "saved_model.pb").write_bytes(b"no model")
-        _until(lambda: _states(client) == {"2": "END", "1": "AVAILABLE"})
+        until(lambda: _states(client) == {"2": "END", "1": "AVAILABLE"})
         assert _value(client) == [1.5]
         status = client.get("/v1/models/many/versions/2").json()["model_version_status"][0]["status"]
         assert status["error_code"] != "OK" and status["error_message"]
         assert str(home) not in status["error_message"]
         shutil.copytree(saved / "many" / "2", broken, dirs_exist_ok=True)  # repaired in place
-        _until(lambda: _states(client) == {"2": "AVAILABLE"})
+        until(lambda: _states(client) == {"2": "AVAILABLE"})
         assert _value(client) == [2.5]
 
 
 def test_a_version_that_is_taken_away_is_no_longer_served(saved, home):
     _put(saved, home, 2)
-    with running(home) as server:
-        client = Client(server)
+    with serving(home) as client:
         assert _states(client) == {"2": "AVAILABLE"}
         (home / "many" / "2").rename(home / ".gone")
-        _until(lambda: _states(client) == {"1": "AVAILABLE"})
+        until(lambda: _states(client) == {"1": "AVAILABLE"})
         assert _value(client) == [1.5]
 
 
 def test_a_model_that_comes_later_is_served(saved, tmp_path):
-    with running(tmp_path) as server:
-        client = Client(server)
+    with serving(tmp_path) as client:
         assert client.get("/v1/models/many").status_code == 404
         _put(saved, tmp_path, 1)
-        _until(lambda: _states(client) == {"1": "AVAILABLE"})
+        until(lambda: _states(client) == {"1": "AVAILABLE"})
 
 
 def test_what_is_no_version_is_left_alone(saved, home):
@@ -144,33 +135,25 @@ def test_what_is_no_version_is_left_alone(saved, home):
     (home / "many" / "7").mkdir()  # without a model in it
     (home / "README.md").write_text("x")
     (home / ".hidden" / "1").mkdir(parents=True)
-    with running(home) as server:
-        client = Client(server)
-        assert server.models.names == ["many"] and _states(client) == {"1": "AVAILABLE"}
+    with serving(home) as client:
+        assert client.server.models.names == ["many"] and _states(client) == {"1": "AVAILABLE"}
 
 
 def test_warm_up_requests_are_run_before_a_version_serves(saved, home):
-    import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
-
-    def write(value):
-        request = predict_pb2.PredictRequest()
-        request.inputs["x"].CopyFrom(tf.make_tensor_proto(value))
-        log = prediction_log_pb2.PredictionLog(
-            predict_log=prediction_log_pb2.PredictLog(request=request)
-        )
-        folder = home / "many" / "1" / "assets.extra"
-        folder.mkdir(exist_ok=True)
-        with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
-            writer.write(log.SerializeToString())
-
-    write(np.float32([1, 2]))
-    with running(home) as server:
-        page = Client(server).get("/monitoring/prometheus/metrics").text
+    request = predict_pb2.PredictRequest()
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([1, 2])))
+    log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+    folder = home / "many" / "1" / "assets.extra"
+    folder.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
+        writer.write(log.SerializeToString())
+    with serving(home) as client:
+        page = client.get("/monitoring/prometheus/metrics").text
         assert 'runtime_latency_count{model_name="many",API="serving_default",runtime="TF1"} 1' in page
 
 
-# models.config and labels.
+def _replace(path, old, new):
+    path.write_text(path.read_text().replace(old, new))
 
 
 def test_export_keeps_stable_where_it_is_and_calls_the_newest_canary(saved, home):
@@ -180,8 +163,7 @@ def test_export_keeps_stable_where_it_is_and_calls_the_newest_canary(saved, home
     write_config_files(home)
     wanted = ModelRule(1, (1, 2), {"stable": 1, "canary": 2})
     assert read_models_config(home / MODELS_CONFIG) == {"many": wanted}
-    text = (home / MODELS_CONFIG).read_text().replace('"stable" value: 1', '"stable" value: 2')
-    (home / MODELS_CONFIG).write_text(text)  # released by hand
+    _replace(home / MODELS_CONFIG, '"stable" value: 1', '"stable" value: 2')  # released by hand
     write_config_files(home)
     assert read_models_config(home / MODELS_CONFIG) == {"many": ModelRule(1, (2,), {"stable": 2})}
 
@@ -195,37 +177,33 @@ def test_batching_and_monitoring_are_the_users_once_they_are_written(home):
 
 def test_an_export_is_served_as_canary_and_released_by_a_label(saved, home):
     write_config_files(home)
-    with running(home) as server:
-        client = Client(server)
+    with serving(home) as client:
         stable, canary = (f"/v1/models/many/labels/{label}:predict" for label in ("stable", "canary"))
         assert _value(client, stable) == [1.5] and _value(client, canary) is None
         _put(saved, home, 2)
         write_config_files(home)
-        _until(lambda: _value(client, canary) == [2.5])
+        until(lambda: _value(client, canary) == [2.5])
         assert _value(client, stable) == [1.5] and _value(client) == [2.5]
-        text = (home / MODELS_CONFIG).read_text().replace('"stable" value: 1', '"stable" value: 2')
-        (home / MODELS_CONFIG).write_text(text)
-        _until(lambda: _value(client, stable) == [2.5])
+        _replace(home / MODELS_CONFIG, '"stable" value: 1', '"stable" value: 2')
+        until(lambda: _value(client, stable) == [2.5])
 
 
 def test_a_models_config_that_cannot_be_read_changes_nothing(saved, home, capsys):
     write_config_files(home)
-    with running(home) as server:
-        client = Client(server)
+    with serving(home) as client:
         (home / MODELS_CONFIG).write_text("model_config_list { nonsense")
-        _until(lambda: "its last valid content is used" in capsys.readouterr().err)
+        until(lambda: "its last valid content is used" in capsys.readouterr().err)
         assert _value(client, "/v1/models/many/labels/stable:predict") == [1.5]
 
 
-@pytest.mark.parametrize("damage", ["text", "folder", "loop"])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda path: path.write_bytes(b"model_config_list { \xff"), Path.mkdir,
+     lambda path: path.symlink_to(path)],
+    ids=["text", "folder", "loop"],
+)  # fmt: skip
 def test_a_server_does_not_start_on_a_models_config_that_cannot_be_read(home, capsys, damage):
-    path = home / MODELS_CONFIG
-    if damage == "text":
-        path.write_bytes(b"model_config_list { \xff")
-    elif damage == "folder":
-        path.mkdir()
-    else:
-        path.symlink_to(path)
+    damage(home / MODELS_CONFIG)
     assert run_command(serve, ["--models", str(home), "--rest-port", "0", "--grpc-port", "0"]) == 2
     assert "remove it to serve the newest version" in capsys.readouterr().err
 
@@ -233,9 +211,8 @@ def test_a_server_does_not_start_on_a_models_config_that_cannot_be_read(home, ca
 def test_a_version_of_models_config_that_is_not_there_is_named(saved, home, capsys):
     write_config_files(home)
     with running(home):
-        text = (home / MODELS_CONFIG).read_text().replace("versions: 1", "versions: 7")
-        (home / MODELS_CONFIG).write_text(text)
-        _until(lambda: "names versions of many that do not exist: 7" in capsys.readouterr().err)
+        _replace(home / MODELS_CONFIG, "versions: 1", "versions: 7")
+        until(lambda: "names versions of many that do not exist: 7" in capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("name", ["abc", "²", "-1", "1.0", "9" * 20, ""])
@@ -244,11 +221,8 @@ def test_what_is_no_number_of_tf_serving_is_no_version(name):
 
 
 def test_a_reload_moves_a_label_to_a_version_that_is_served(saved, home):
-    from tensorflow_serving.apis import model_management_pb2
-
     _put(saved, home, 2)
-    with running(home) as server:
-        client = Client(server)
+    with serving(home) as client:
         request = model_management_pb2.ReloadConfigRequest()
         one = request.config.model_config_list.config.add(name="many", base_path="/not/read")
         one.model_version_policy.specific.versions.append(2)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fake_train import PYTHON, FakeTrain, driver, is_alive, job_of
+from waiting import until
 
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.core.subprocesses import terminate_children
@@ -42,21 +43,11 @@ def pool():
         yield threads
 
 
-def until(condition) -> None:
-    end = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
 def without_seconds(row: dict) -> dict:
     return {key: value for key, value in row.items() if key != "seconds"}
 
 
-# ---- rows
-
-
-def test_a_row_holds_the_facts_of_the_run_and_a_column_a_metric(fake, tmp_path):
+def test_a_row_holds_the_facts_of_the_run_a_column_a_metric_and_nothing_optimistic(fake, tmp_path):
     row = run_cell(job_of(tmp_path, "c"))
     assert row["seconds"] > 0 and without_seconds(row) == {
         "cell": "c", "task": "t", "variant": "manual", "fold": 0, "repeat": 0, "train_size": None,
@@ -118,9 +109,6 @@ def test_a_search_that_fails_is_the_reason_of_its_cell_and_nothing_is_trained(fa
     assert not (fake.home / "c-s0.begun").exists()
 
 
-# ---- restarts
-
-
 def test_the_restart_with_the_lowest_validation_loss_is_the_row(fake, tmp_path):
     fake.result("c-s4", '{"losses": [0.9, 0.7, 2.0], "accuracy": 0.6}')
     fake.result("c-s5", '{"losses": [3.0, 0.2], "accuracy": 0.3}')
@@ -132,13 +120,6 @@ def test_the_restart_with_the_lowest_validation_loss_is_the_row(fake, tmp_path):
     assert run_of(job).name == "s5"
     found = [(restart["seed"], restart["accuracy"]) for restart in restarts_of(job)]
     assert found == [(4, 0.6), (5, 0.3), (6, 0.9)]
-
-
-def test_one_training_has_no_optimistic_number(fake, tmp_path):
-    assert not [key for key in run_cell(job_of(tmp_path, "c")) if key.startswith("optimistic")]
-
-
-# ---- deaths
 
 
 def test_a_killed_process_is_retried(fake, tmp_path):
@@ -215,9 +196,6 @@ def test_a_process_that_ends_without_a_message_is_named_by_its_code(fake, tmp_pa
     assert run_cell(job_of(tmp_path, "c"))["reason"] == "exit code 4, see log.txt of the cell"
 
 
-# ---- two processes, one cell
-
-
 def test_two_studies_at_once_do_not_train_one_cell_twice(fake, tmp_path, pool):
     fake.order("c-s0", "wait")
     rows = [pool.submit(run_cell, job_of(tmp_path, "c")) for _ in range(2)]
@@ -252,6 +230,14 @@ def start_study(folder: Path, jobs: list[dict], workers: int = 2) -> subprocess.
     )  # fmt: skip
 
 
+def finished_study(folder: Path, jobs: list[dict]) -> dict:
+    """The rows of a study that runs to its end with every cell done."""
+    process = start_study(folder, jobs)
+    rows = json.loads(process.communicate()[0])
+    assert process.returncode == 0 and {row["status"] for row in rows.values()} == {"done"}
+    return rows
+
+
 def test_a_study_killed_and_started_again_trains_what_was_not_done(fake, tmp_path):
     jobs = [job_of(tmp_path, name) for name in "abc"]
     fake.order("b-s0", "wait")
@@ -261,10 +247,7 @@ def test_a_study_killed_and_started_again_trains_what_was_not_done(fake, tmp_pat
     process.communicate()
     done = finished_row(jobs[0])
     fake.go()
-    again = start_study(tmp_path, jobs)
-    rows = json.loads(again.communicate()[0])
-    assert again.returncode == 0 and rows["a"] == done
-    assert {row["status"] for row in rows.values()} == {"done"}
+    assert finished_study(tmp_path, jobs)["a"] == done
     assert len(fake.begun("a-s0")) == 1 and len(fake.begun("c-s0")) == 1
 
 
@@ -281,9 +264,7 @@ def test_ctrl_c_ends_every_train_process_and_records_no_failure(fake, tmp_path, 
     assert not any(is_alive(pid) for name in "ab" for pid in fake.begun(f"{name}-s0"))
     assert not fake.begun("c-s0") and not any(map(finished_row, jobs))
     fake.go()
-    again = start_study(tmp_path, jobs)
-    rows = json.loads(again.communicate()[0])
-    assert again.returncode == 0 and {row["status"] for row in rows.values()} == {"done"}
+    finished_study(tmp_path, jobs)
 
 
 def test_a_train_process_that_was_interrupted_ends_the_study_and_not_as_a_failure(fake, tmp_path):
@@ -292,9 +273,6 @@ def test_a_train_process_that_was_interrupted_ends_the_study_and_not_as_a_failur
         with pytest.raises(KeyboardInterrupt):
             run_cell(job_of(tmp_path, "c"))
         assert finished_row(job_of(tmp_path, "c")) is None
-
-
-# ---- all cells
 
 
 def test_a_failed_cell_is_a_row_and_the_others_go_on(fake, tmp_path, pool):

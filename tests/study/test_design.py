@@ -1,4 +1,4 @@
-"""Folds of a study and its jobs: no patient is on two sides, pre-training follows the folds."""
+"""Folds of a study: no patient is on two sides, and each is tested once; training sizes and cells."""
 
 import json
 from collections import Counter
@@ -9,88 +9,19 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from planned import PLAN, POOLS, TASK, assert_disjoint, folds_of, people, plans, prepared_of, sets, units
+from refused import refusal
 
 from mri_tf.core.errors import InputError
-from mri_tf.splits.sides import SplitOptions, choose_sides, units_of
-from mri_tf.store.prepared import Prepared
-from mri_tf.study.design import WHOLE, Cell, Plan, cells_of, check_plan, fold_patients, split_file
-from mri_tf.study.jobs import JobOptions, Variant, cell_jobs
-from mri_tf.task import Task
+from mri_tf.splits.sides import SplitOptions, choose_sides
+from mri_tf.study.design import WHOLE, Cell, cells_of, check_plan, split_file
 from mri_tf.task.spec import SIDES
-from mri_tf.train.datasets import LoadedTask
-
-PLAN = Plan(("manual",), folds=2, repeats=1, train_sizes=(WHOLE,), keep_all=(), restarts=1, seed=0)
-TASK = Task(
-    name="levels", channels=("ct",), image_shape=(8, 8), class_names=("a", "b", "c", "d"), model="vgg"
-)
-POOLS = Task(
-    name="pools", kind="segmentation", channels=("ct",), image_shape=(8, 8),
-    class_names=("background", "pool"), model="mnet",
-)  # fmt: skip
-
-
-def prepared_of(patients, labels, groups=None, splits=None, contents=None) -> Prepared:
-    """A prepared set without records on disk: the index is all that folds look at."""
-    size = len(patients)
-    index = {
-        "record_id": [f"{number:06d}-0000" for number in range(size)],
-        "patient": list(patients),
-        "group": list(groups) if groups is not None else [""] * size,
-        "split": list(splits) if splits is not None else [""] * size,
-        "site": [""] * size,
-        "label": [int(label) for label in labels],
-        "content": list(contents) if contents is not None else [f"c{n}" for n in range(size)],
-        **{key: [0] * size for key in ("shard", "offset", "length", "crc32")},
-    }
-    return Prepared(Path("data"), {"index": index, "prep": "p", "class_names": list(TASK.class_names)})
-
-
-@st.composite
-def sets(draw, with_groups=True, fewest=3):
-    """Patients with repeated visits, groups that chain some of them, classes maybe sorted."""
-    visits = draw(st.lists(st.integers(1, 4), min_size=fewest, max_size=16))
-    patients = [f"p{number:02d}" for number, count in enumerate(visits) for _ in range(count)]
-    size = len(patients)
-    names = st.sampled_from(["", "", "", "", "g1", "g2", "p00"])
-    groups = draw(st.lists(names, min_size=size, max_size=size)) if with_groups else [""] * size
-    labels = draw(st.lists(st.integers(0, 3), min_size=size, max_size=size))
-    if draw(st.booleans()):
-        labels = sorted(labels)
-    order = np.arange(size)
-    if draw(st.booleans()):
-        order = np.random.default_rng(draw(st.integers(0, 99))).permutation(size)
-    return prepared_of(
-        np.array(patients)[order].tolist(), np.array(labels)[order], np.array(groups)[order].tolist()
-    )
-
-
-def plans():
-    return st.builds(
-        lambda folds, repeats, seed: replace(PLAN, folds=folds, repeats=repeats, seed=seed),
-        st.integers(1, 5), st.integers(1, 2), st.integers(0, 1000),
-    )  # fmt: skip
-
-
-def folds_of(prepared, plan, task=TASK, common=None):
-    return fold_patients(prepared, task, plan, common or set(prepared.patients))
-
-
-def units_in(prepared) -> int:
-    return len(set(units_of(prepared, "group")))
-
-
-def assert_disjoint(sides, prepared):
-    """No patient and no group is on two sides."""
-    assert all(sides[side] for side in SIDES)
-    for names in (prepared.patients, prepared.groups):
-        held = [set(names[np.isin(prepared.patients, sides[side])]) - {""} for side in SIDES]
-        assert not (held[0] & held[1] or held[0] & held[2] or held[1] & held[2])
 
 
 @given(sets(), plans())
 @settings(max_examples=80, deadline=None)
 def test_no_patient_is_on_two_sides_and_each_is_tested_once_per_repeat(prepared, plan):
-    assume(units_in(prepared) >= max(plan.folds, 3))
+    assume(units(prepared) >= max(plan.folds, 3))
     try:
         found = folds_of(prepared, plan)
     except InputError as error:
@@ -106,16 +37,21 @@ def test_no_patient_is_on_two_sides_and_each_is_tested_once_per_repeat(prepared,
         assert Counter(tested) == Counter(set(prepared.patients))
 
 
+def chosen_by_train(path, prepared, plan, sides, cell):
+    """The sides that train takes from the split file of a cell, written to `path`."""
+    path.write_text(json.dumps(split_file(plan, TASK.class_names, sides, cell)))
+    return choose_sides(prepared, TASK, SplitOptions(None, path, None, 0))
+
+
 @given(sets(), plans())
 @settings(max_examples=40, deadline=None)
 def test_a_cells_split_file_gives_train_those_sides(tmp_path_factory, prepared, plan):
-    assume(plan.folds != 2 and units_in(prepared) >= max(plan.folds, 3))
+    assume(plan.folds != 2 and units(prepared) >= max(plan.folds, 3))
     path = tmp_path_factory.mktemp("splits") / "split.json"
     found = folds_of(prepared, plan)
     for cell in cells_of(plan):
         sides = found[cell.repeat, cell.fold]
-        path.write_text(json.dumps(split_file(plan, TASK.class_names, sides, cell)))
-        chosen = choose_sides(prepared, TASK, SplitOptions(None, path, None, 0))
+        chosen = chosen_by_train(path, prepared, plan, sides, cell)
         assert chosen.mode == "file"
         for side, records in zip(SIDES, chosen.records, strict=True):
             assert set(prepared.patients[records]) == set(sides[side])
@@ -140,7 +76,7 @@ def test_patients_that_another_variant_lacks_are_on_no_side(prepared, plan, data
 @given(sets(fewest=6), plans())
 @settings(max_examples=30, deadline=None)
 def test_the_same_plan_gives_the_same_folds(prepared, plan):
-    assume(plan.folds != 2 and units_in(prepared) >= max(plan.folds, 3))
+    assume(plan.folds != 2 and units(prepared) >= max(plan.folds, 3))
     assert folds_of(prepared, plan) == folds_of(prepared, plan)
 
 
@@ -154,8 +90,7 @@ def test_variants_sizes_and_restarts_do_not_move_the_folds(folds):
 
 @pytest.mark.parametrize("folds", [1, 5])
 def test_seeds_and_repeats_give_different_folds(folds):
-    prepared = prepared_of([f"p{n:02d}" for n in range(40)], np.arange(40) % 4)
-    drawn = set()
+    prepared, drawn = people(40), set()
     for seed in range(3):
         found = folds_of(prepared, replace(PLAN, folds=folds, repeats=3, seed=seed))
         drawn |= {tuple(found[repeat, 0]["test"]) for repeat in range(3)}
@@ -206,30 +141,28 @@ def test_a_class_of_two_patients_is_trained_on_also_where_visits_differ_in_class
 @settings(max_examples=40, deadline=None)
 def test_fewer_patients_than_folds_are_refused_in_one_line(prepared, seed):
     folds = len(set(prepared.patients)) + 1
-    with pytest.raises(InputError) as error:
-        folds_of(prepared, replace(PLAN, folds=folds, seed=seed))
-    assert f"Received: {folds - 1}" in str(error.value) and "\n" not in str(error.value)
+    line = refusal(folds_of, prepared, replace(PLAN, folds=folds, seed=seed))
+    assert f"Received: {folds - 1}" in line
+
+
+GROUPED = prepared_of([f"p{n}" for n in range(6)], [0, 1] * 3, groups=["g"] * 4 + ["", ""])
 
 
 def test_groups_count_as_one_patient_where_folds_are_counted():
-    prepared = prepared_of([f"p{n}" for n in range(6)], [0, 1] * 3, groups=["g"] * 4 + ["", ""])
-    assert len(folds_of(prepared, replace(PLAN, folds=3))) == 3
-    with pytest.raises(InputError, match="3 for 4 folds"):
-        folds_of(prepared, replace(PLAN, folds=4))
+    assert len(folds_of(GROUPED, replace(PLAN, folds=3))) == 3
 
 
-def test_two_patients_for_two_folds_are_refused():
-    with pytest.raises(InputError, match="at least 3, and one for each fold"):
-        folds_of(prepared_of(["p0", "p1"], [0, 1]), replace(PLAN, folds=2))
-
-
-def test_two_folds_of_one_giant_and_small_patients_are_refused_in_one_line():
-    prepared = prepared_of(["giant"] * 90 + ["p1", "p2", "p3"], [0] * 93)
-    with pytest.raises(InputError, match="Use more --folds"):
-        folds_of(prepared, replace(PLAN, folds=2))
-
-
-# ---- a split column
+@pytest.mark.parametrize(
+    ("prepared", "folds", "message"),
+    [
+        (GROUPED, 4, "3 for 4 folds"),
+        (prepared_of(["p0", "p1"], [0, 1]), 2, "at least 3, and one for each fold"),
+        (prepared_of(["giant"] * 90 + ["p1", "p2", "p3"], [0] * 93), 2, "Use more --folds"),
+    ],
+    ids=["groups", "two patients", "a giant and small ones"],
+)
+def test_too_few_patients_for_the_folds_are_refused_in_one_line(prepared, folds, message):
+    assert message in refusal(folds_of, prepared, replace(PLAN, folds=folds))
 
 
 def test_with_one_fold_the_split_column_says_the_sides_of_every_repeat():
@@ -249,22 +182,17 @@ def test_with_folds_the_split_column_is_not_used():
     assert sorted(tested) == sorted(prepared.patients)
 
 
-# ---- training sizes
-
-
 @given(sets(fewest=6), st.integers(1, 3), st.integers(1, 3), st.integers(0, 100))
 @settings(max_examples=60, deadline=None)
 def test_larger_training_sizes_hold_smaller_ones(tmp_path_factory, prepared, few, more, seed):
-    assume(units_in(prepared) >= 3)
+    assume(units(prepared) >= 3)
     plan = replace(PLAN, folds=3, seed=seed, train_sizes=(few, few + more), keep_all=("b",))
-    folder = tmp_path_factory.mktemp("sizes")
+    path = tmp_path_factory.mktemp("sizes") / "split.json"
     for fold, sides in folds_of(prepared, plan).items():
         drawn = []
         for size in plan.train_sizes:
-            values = split_file(plan, TASK.class_names, sides, Cell("manual", *fold, size))
-            (folder / "split.json").write_text(json.dumps(values))
-            options = SplitOptions(None, folder / "split.json", None, 0)
-            drawn.append(choose_sides(prepared, TASK, options).records)
+            cell = Cell("manual", *fold, size)
+            drawn.append(chosen_by_train(path, prepared, plan, sides, cell).records)
         small, large = drawn
         whole = prepared.labels[np.isin(prepared.patients, sides["train"])]
         assert set(small[0]) <= set(large[0]) and set(small[1]) <= set(large[1])
@@ -287,25 +215,17 @@ def test_a_whole_cell_has_no_limit_and_repeats_draw_other_records():
 
 
 @pytest.mark.parametrize(
-    ("plan", "task", "message"),
+    ("changes", "tasks", "message"),
     [
-        (replace(PLAN, keep_all=("a", "zz"), train_sizes=(2,)), TASK, "Received: zz"),
-        (replace(PLAN, keep_all=("a",)), TASK, "Add --train-sizes"),
-        (replace(PLAN, train_sizes=(2,)), POOLS, "--train-sizes is for classification tasks only"),
+        (dict(keep_all=("a", "zz"), train_sizes=(2,)), [TASK], "Received: zz"),
+        (dict(keep_all=("a",)), [TASK], "Add --train-sizes"),
+        (dict(train_sizes=(2,)), [POOLS], "--train-sizes is for classification tasks only"),
+        (dict(variants=("manual", "two")), [TASK, replace(TASK, class_names=("a", "b"))],
+         "Received: two: classification of a, b"),
     ],
-)
-def test_flags_that_do_not_fit_the_task_are_refused(plan, task, message):
-    with pytest.raises(InputError, match=message):
-        check_plan(plan, [task])
-
-
-def test_variants_of_other_classes_are_refused():
-    other = replace(TASK, class_names=("a", "b"))
-    with pytest.raises(InputError, match="Received: two: classification of a, b"):
-        check_plan(replace(PLAN, variants=("manual", "two")), [TASK, other])
-
-
-# ---- cells
+)  # fmt: skip
+def test_flags_and_variants_that_do_not_fit_the_task_are_refused(changes, tasks, message):
+    assert message in refusal(check_plan, replace(PLAN, **changes), tasks)
 
 
 def test_every_cell_has_a_name_of_its_own_that_is_one_folder():
@@ -326,119 +246,3 @@ def test_variants_of_one_split_come_one_after_another():
 def test_restarts_have_seeds_of_their_own_and_repeats_too():
     plan = replace(PLAN, restarts=3, seed=5)
     assert plan.seeds(0) == [5, 6, 7] and plan.seeds(1) == [8, 9, 10]
-
-
-# ---- jobs
-
-
-def variant_of(name, prepared, feature_prepared=None, epochs=1, feature_epochs=1):
-    task = replace(TASK, epochs=epochs)
-    given_task = LoadedTask(task, task, Path("/tasks/levels.py"))
-    if feature_prepared is None:
-        return Variant(name, given_task, prepared, None, None)
-    pools = replace(POOLS, epochs=feature_epochs)
-    return Variant(
-        name, given_task, prepared, LoadedTask(pools, pools, Path("/tasks/pools.py")), feature_prepared
-    )
-
-
-OPTIONS = JobOptions(out=Path("/study"), assignments=(), threads=1, keep="runs")
-
-
-def jobs_of(variants, plan, prepared):
-    plan = replace(plan, variants=tuple(variants))
-    return cell_jobs(variants, plan, folds_of(prepared, plan), OPTIONS)
-
-
-@given(sets(fewest=5), sets(fewest=5), plans(), st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_a_pre_training_uses_no_patient_of_a_folds_validation_or_test_side(
-    prepared, features, plan, same_pixels
-):
-    assume(plan.folds != 2 and units_in(prepared) >= max(plan.folds, 3))
-    if same_pixels:  # the same patients under other ids: found by their pixels
-        features = prepared_of(
-            [f"q{name}" for name in prepared.patients], prepared.labels, contents=prepared.contents
-        )
-    try:
-        variants = {"manual": variant_of("manual", prepared, features)}
-        pre_trainings, cells = jobs_of(variants, plan, prepared)
-    except InputError:
-        return  # too few patients are left to pre-train on
-    by_name = {job["name"]: job for job in pre_trainings}
-    for job in cells:
-        held_out = set(job["split"]["validation"]) | set(job["split"]["test"])
-        held = np.isin(prepared.patients, sorted(held_out))
-        split = by_name[job["needs"]]["split"]
-        seen = sorted(set(split["train"]) | set(split["validation"]))
-        known = np.isin(features.patients, seen)
-        assert not held_out & set(seen)
-        assert not set(features.contents[known]) & set(prepared.contents[held])
-        assert not (set(features.groups[known]) - {""}) & set(prepared.groups[held])
-        assert_disjoint(split, features)
-
-
-def people(count=20, first=0):
-    names = [f"p{first + n:02d}" for n in range(count)]
-    contents = [f"c{name}" for name in names]
-    return prepared_of(names, np.arange(count) % 4, contents=contents)
-
-
-def test_cells_with_the_same_feature_task_and_patients_share_a_pre_training():
-    prepared, features = people(), people()
-    variants = {
-        "manual": variant_of("manual", prepared, features),
-        "longer": variant_of("longer", prepared, features, epochs=9),
-        "other": variant_of("other", prepared, features, feature_epochs=9),
-        "scratch": variant_of("scratch", prepared),
-    }
-    plan = replace(PLAN, folds=3, repeats=2, train_sizes=(1, 2))
-    pre_trainings, cells = jobs_of(variants, plan, prepared)
-    assert len(pre_trainings) == 2 * 3 * 2  # two feature tasks for each fold
-    needed = {(job["row"]["variant"], job["row"]["repeat"], job["row"]["fold"]): job["needs"]
-              for job in cells}  # fmt: skip
-    for place in [(repeat, fold) for repeat in range(2) for fold in range(3)]:
-        assert needed["manual", *place] == needed["longer", *place] != needed["other", *place]
-        assert needed["scratch", *place] == ""
-    assert len({needed["manual", 0, fold] for fold in range(3)}) == 3
-
-
-def test_features_of_other_patients_are_trained_once_for_the_whole_study():
-    prepared, features = people(), people(first=50)
-    plan = replace(PLAN, folds=4, repeats=2)
-    pre_trainings, cells = jobs_of({"manual": variant_of("manual", prepared, features)}, plan, prepared)
-    assert len(pre_trainings) == 1 and {job["needs"] for job in cells} == {pre_trainings[0]["name"]}
-
-
-def test_cells_of_one_split_differ_in_their_variant_only():
-    prepared = people()
-    variants = {name: variant_of(name, prepared) for name in ("manual", "scratch")}
-    _, cells = jobs_of(variants, replace(PLAN, folds=3, restarts=2), prepared)
-    for first, second in zip(cells[::2], cells[1::2], strict=True):
-        assert first["split"] == second["split"] and first["seeds"] == second["seeds"]
-        assert "--variant=scratch" in second["arguments"]
-        assert not any("--variant" in word for word in first["arguments"])
-        assert first["folder"] != second["folder"]
-
-
-def test_a_job_is_plain_values_and_names_no_relative_path():
-    _, cells = jobs_of({"manual": variant_of("manual", people())}, PLAN, people())
-    for job in cells:
-        assert json.dumps(job)
-        places = [job["folder"], *(word for word in job["arguments"] if "/" in word)]
-        assert places and all(Path(place).is_absolute() for place in places)
-
-
-@pytest.mark.parametrize("change", ["task", "data", "seed", "restarts", "size"])
-def test_another_task_data_seed_or_split_is_another_identity(change):
-    prepared, plan = people(), replace(PLAN, folds=3, train_sizes=(2,))
-    _, before = jobs_of({"manual": variant_of("manual", prepared)}, plan, prepared)
-    epochs = 7 if change == "task" else 1
-    if change == "data":
-        prepared = people(first=30)
-    plan = {
-        "seed": replace(plan, seed=1), "restarts": replace(plan, restarts=2),
-        "size": replace(plan, train_sizes=(3,)),
-    }.get(change, plan)  # fmt: skip
-    _, after = jobs_of({"manual": variant_of("manual", prepared, epochs=epochs)}, plan, prepared)
-    assert not {job["identity"] for job in before} & {job["identity"] for job in after}

@@ -54,6 +54,13 @@ class Study:
         saved = {"identity": "", "run": f"s{seed}", "row": self.rows[job["name"]], "restarts": restarts}
         (folder / ROW).write_text(json.dumps(saved))
 
+    def finish_all(self, truth: list[int], records: list[str] | None = None, **of) -> "Study":
+        """The same for every job whose row has these values."""
+        for job in self.jobs:
+            if of.items() <= job["row"].items():
+                self.finish(job, truth, records)
+        return self
+
     def _predictions(self, job: dict, truth: np.ndarray, records) -> tuple[pd.DataFrame, dict]:
         rng = np.random.default_rng([len(truth), job["row"]["fold"], len(job["row"]["variant"])])
         chances = rng.dirichlet(np.ones(len(CLASSES)), len(truth))
@@ -106,9 +113,7 @@ def quick(monkeypatch):
 
 
 def test_a_whole_study(quick, tmp_path):
-    study = Study(tmp_path)
-    for job in study.jobs:
-        study.finish(job, MIXED)
+    study = Study(tmp_path).finish_all(MIXED)
     text = study.write()
     assert "manual - scratch" in text and "failed" not in text
     assert study.figures() == {"paired", "roc", "confusion-manual", "confusion-scratch"}
@@ -116,8 +121,7 @@ def test_a_whole_study(quick, tmp_path):
 
 
 def test_a_study_of_one_cell(tmp_path):
-    study = Study(tmp_path, plan=replace(PLAN, variants=("manual",), folds=1))
-    study.finish(study.jobs[0], MIXED)
+    study = Study(tmp_path, plan=replace(PLAN, variants=("manual",), folds=1)).finish_all(MIXED)
     text = study.write()
     assert "one cell" in text and "Paired differences" not in text
     assert study.figures() == {"roc", "confusion-manual"}
@@ -127,8 +131,7 @@ def test_a_study_of_one_cell(tmp_path):
 @pytest.mark.parametrize("ordered", [False, True])
 def test_a_fold_with_one_class_is_counted_as_undefined(quick, tmp_path, ordered):
     study = Study(tmp_path, replace(TASK, ordered=ordered))
-    for job in study.jobs:
-        study.finish(job, MIXED if job["row"]["fold"] else [1, 1, 1])
+    study.finish_all([1, 1, 1], fold=0).finish_all(MIXED, fold=1)
     text = study.write()
     assert "1 of 2 undefined: only one class occurs" in text
     assert study.results()["auc"].isna().sum() == 2
@@ -136,9 +139,7 @@ def test_a_fold_with_one_class_is_counted_as_undefined(quick, tmp_path, ordered)
 
 @pytest.mark.parametrize("restarts", [1, 2])
 def test_a_study_with_one_class_in_every_fold(tmp_path, restarts):
-    study = Study(tmp_path, plan=replace(PLAN, restarts=restarts))
-    for job in study.jobs:
-        study.finish(job, [1, 1, 1])
+    study = Study(tmp_path, plan=replace(PLAN, restarts=restarts)).finish_all([1, 1, 1])
     text = study.write()
     assert "undefined" in text and "nan" not in text.lower()
     assert study.results()["auc"].isna().all()
@@ -156,30 +157,21 @@ def test_when_every_cell_failed_the_report_says_why_and_the_columns_are_there(tm
 
 
 def test_a_variant_of_which_every_cell_failed_stands_beside_the_others(quick, tmp_path):
-    study = Study(tmp_path, plan=replace(PLAN, train_sizes=(2, 4)))
-    for job in study.jobs:
-        if job["row"]["variant"] == "manual":
-            study.finish(job, MIXED)
+    study = Study(tmp_path, plan=replace(PLAN, train_sizes=(2, 4))).finish_all(MIXED, variant="manual")
     text = study.write()
     assert "4 cells of 8 failed" in text and "undefined (no cell done)" in text
     assert study.figures() == {"curves", "class_curves", "roc", "confusion-manual"}
 
 
 def test_a_size_of_which_every_cell_failed(tmp_path):
-    study = Study(tmp_path, plan=replace(PLAN, train_sizes=(2, 4)))
-    for job in study.jobs:
-        if job["row"]["train_size"] == 2:
-            study.finish(job, MIXED)
+    study = Study(tmp_path, plan=replace(PLAN, train_sizes=(2, 4))).finish_all(MIXED, train_size=2)
     assert "4 cells of 8 failed" in study.write()
 
 
 def test_records_that_only_one_variant_has_are_in_no_paired_difference(quick, tmp_path):
     study = Study(tmp_path)
-    for job in study.jobs:
-        if job["row"]["variant"] == "manual":
-            study.finish(job, [0, 1, 2, 0], ["a", "b", "c", "only-here"])
-        else:
-            study.finish(job, [1, 2, 0, 1], ["b", "c", "a", "only-there"])
+    study.finish_all([0, 1, 2, 0], ["a", "b", "c", "only-here"], variant="manual")
+    study.finish_all([1, 2, 0, 1], ["b", "c", "a", "only-there"], variant="scratch")
     study.write()
     found = pd.read_parquet(tmp_path / "differences.parquet")
     assert set(found["n"]) == {3}  # patients a, b, c
@@ -187,18 +179,14 @@ def test_records_that_only_one_variant_has_are_in_no_paired_difference(quick, tm
 
 def test_variants_of_odd_names_have_files_of_their_own(tmp_path):
     names = ("naïve λ", "../a/b", "50 % | $x", "_" * 40)
-    study = Study(tmp_path, plan=replace(PLAN, variants=names, folds=1))
-    for job in study.jobs:
-        study.finish(job, MIXED)
+    study = Study(tmp_path, plan=replace(PLAN, variants=names, folds=1)).finish_all(MIXED)
     text = study.write()
     assert all(name.replace("|", "\\|") in text for name in names)
     assert len(study.figures()) == 2 + len(names) and set(study.results()["variant"]) == set(names)
 
 
 def test_repeats_and_restarts_are_told_apart(quick, tmp_path):
-    study = Study(tmp_path, plan=replace(PLAN, repeats=2, restarts=3))
-    for job in study.jobs:
-        study.finish(job, MIXED)
+    study = Study(tmp_path, plan=replace(PLAN, repeats=2, restarts=3)).finish_all(MIXED)
     text = study.write()
     assert "chosen on the test side (optimistic)" in text and "SD of seeds" in text
 
@@ -221,9 +209,8 @@ def test_a_segmentation_study_with_a_failed_cell(tmp_path):
 
 
 def test_the_report_says_how_the_study_was_made_and_shows_its_figures(quick, tmp_path):
-    study = Study(tmp_path, plan=replace(PLAN, seed=7, trials=4))
+    study = Study(tmp_path, plan=replace(PLAN, seed=7, trials=4)).finish_all(MIXED)
     for job in study.jobs:
-        study.finish(job, MIXED)
         job["arguments"] += ["--set", "epochs=3", "model_args.weights=/home/somebody/resnet.h5",
                              "fine_tune.train=('stack3/.*', 'probabilities/.*')"]  # fmt: skip
     run = Path(study.jobs[0]["folder"]) / "s7" / "run.json"
@@ -240,9 +227,8 @@ def test_the_report_says_how_the_study_was_made_and_shows_its_figures(quick, tmp
 
 
 def test_a_study_of_images_without_patients_counts_groups_of_images(tmp_path):
-    study = Study(tmp_path)
+    study = Study(tmp_path).finish_all([0, 1, 2, 0, 1, 2])
     for job in study.jobs:
-        study.finish(job, [0, 1, 2, 0, 1, 2])
         run = Path(job["folder"]) / f"s{job['seeds'][-1]}"
         (run / "metrics.json").write_text('{"accuracy": {"unit": "groups of images"}}')
     write_report(tmp_path, study.task, study.plan, study.jobs, study.rows)

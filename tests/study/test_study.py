@@ -1,14 +1,8 @@
-"""The study command as a user runs it: rows, report and figures, also after kills and interruptions."""
+"""The study command as a user runs it: rows, report, figures, and what is refused."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
-import threading
-import time
-from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -16,49 +10,17 @@ import pandas as pd
 import pytest
 from fake_train import FakeTrain
 from PIL import Image
+from refused import error_line
 from small import write_raw, write_task_files
+from studied import COMMON, SET, STUDY, rows_of, run_study
 
 from mri_tf.core import subprocesses as processes
 from mri_tf.core.command_line import run_command
 from mri_tf.study.__main__ import main as study
 
-# One study is shared by the tests below: they belong on one worker.
-pytestmark = pytest.mark.xdist_group("study")
-
-COMMON = ("--task", "thirds.py", "--folds", "2", "--workers", "2", "--seed", "3")
-SET = ("--set", "epochs=2", "features.epochs=1")
 CONTRACT = {"task", "variant", "fold", "repeat", "seed", "train_size", "n_train", "n_test", "seconds",
             "status", "reason", "accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "f1_basal",
             "f1_mid", "f1_apical", "majority_accuracy"}  # fmt: skip
-UNTIL = 300.0  # seconds after which something that takes ten has surely gone wrong
-
-
-def run_study(*arguments) -> int:
-    return run_command(study, [*COMMON, *map(str, arguments)])
-
-
-def rows_of(folder: Path, variant: str = "") -> pd.DataFrame:
-    table = pd.read_parquet(folder / "results.parquet")
-    return table[table["variant"] == variant].reset_index(drop=True) if variant else table
-
-
-def assert_equal_rows(one: pd.DataFrame, other: pd.DataFrame) -> None:
-    """Equal to the last bit, in every column except the seconds."""
-    columns = sorted(set(one.columns) - {"seconds"})
-    assert columns == sorted(set(other.columns) - {"seconds"})
-    pd.testing.assert_frame_equal(one[columns], other[columns], check_exact=True, check_dtype=False)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A folder with `study`: two folds of manual and scratch."""
-    folder = tmp_path_factory.mktemp("home")
-    write_task_files(folder)
-    write_raw(folder / "raw")
-    with chdir(folder):
-        arguments = ("--variants", "manual;scratch", *SET)
-        assert run_study("--raw", "raw", "--out", "study", *arguments) == 0
-    return folder
 
 
 @pytest.fixture
@@ -68,9 +30,6 @@ def no_training(monkeypatch):
         raise AssertionError("a process was started")
 
     monkeypatch.setattr(processes.subprocess, "Popen", refuse)
-
-
-STUDY = Path("study")
 
 
 def test_a_study_has_one_row_a_cell_with_the_columns_of_the_contract(inside):
@@ -94,7 +53,7 @@ def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_rest_goes_on(insi
         "variants=dict(scratch=", "variants={'λ too/fast': dict(learning_rate=1e30), 'scratch': "
     )
     file.write_text(text.replace(")),\n)", ")},\n)"), encoding="utf-8")
-    arguments = ("--task", str(file), "--data", "data/thirds", "--out", "fails", *SET)
+    arguments = ("--task", file, "--data", "data/thirds", "--out", "fails", *SET)
     assert run_study(*arguments, "--variants", f"scratch;{fast}") == 1
     failed, done = rows_of(Path("fails"), fast), rows_of(Path("fails"), "scratch")
     assert list(failed["status"]) == ["failed"] * 2 and list(done["status"]) == ["done"] * 2
@@ -178,9 +137,8 @@ def test_the_same_study_again_trains_nothing_and_gives_the_same_rows(inside, no_
 )  # fmt: skip
 def test_another_study_in_the_same_folder_is_refused_in_one_line(inside, no_training, capsys, other):
     before = {path: path.stat().st_mtime_ns for path in STUDY.rglob("*.json")}
-    assert run_study("--raw", "raw", "--out", "study", "--variants", "manual;scratch", *other) == 2
-    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and "This folder belongs to another study. Received:" in errors[0]
+    arguments = (*COMMON, "--raw", "raw", "--out", "study", "--variants", "manual;scratch", *other)
+    assert "This folder belongs to another study. Received:" in error_line(capsys, study, *arguments)
     assert {path: path.stat().st_mtime_ns for path in STUDY.rglob("*.json")} == before
 
 
@@ -199,9 +157,8 @@ def test_another_study_in_the_same_folder_is_refused_in_one_line(inside, no_trai
     ],
 )
 def test_flags_that_do_not_fit_are_refused_in_one_line(inside, no_training, capsys, arguments, message):
-    assert run_study("--data", "data/thirds", "--out", "refused", *arguments) == 2
-    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and message in errors[0]
+    arguments = (*COMMON, "--data", "data/thirds", "--out", "refused", *arguments)
+    assert message in error_line(capsys, study, *arguments)
     assert not Path("refused").exists()
 
 
@@ -226,55 +183,6 @@ def test_when_every_cell_failed_the_study_exits_3_and_says_where_the_reasons_are
     assert "4 cells of 4 failed" in Path("all-failed/report.md").read_text(encoding="utf-8")
 
 
-def process_in(folder: Path) -> int | None:
-    """The train process that has begun to train in a run folder."""
-    if not (folder / "run.json").is_file():
-        return None
-    for command in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = command.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"mri_tf.train" in words and os.fsencode(folder.absolute()) in words:
-            return int(command.parent.name)
-    return None
-
-
-class KillInTheMiddle(threading.Thread):
-    """Kills, once, what `whom` finds to a train process as soon as that trains in `folder`."""
-
-    def __init__(self, folder: Path, whom=lambda process: process):
-        super().__init__(daemon=True)
-        self.folder, self.whom, self.killed = folder.absolute(), whom, []
-        self.start()
-
-    def run(self):
-        end = time.monotonic() + UNTIL
-        while not self.killed and time.monotonic() < end:
-            process = process_in(self.folder)
-            if process is not None:
-                self.killed.append(self.whom(process))
-                os.kill(self.killed[0], signal.SIGKILL)
-            time.sleep(0.02)
-
-
-@pytest.mark.slow
-def test_a_cell_killed_in_the_middle_is_retried_and_the_rows_are_the_same(inside):
-    """Also: --keep metrics leaves the numbers only."""
-    killer = KillInTheMiddle(Path("killed/cells/scratch-r0-f1/s3"))
-    arguments = ("--data", "data/thirds", "--out", "killed", "--variants", "scratch", *SET)
-    assert run_study(*arguments, "--keep", "metrics") == 0
-    assert len(killer.killed) == 1
-    killed = rows_of(Path("killed"))
-    assert_equal_rows(killed, rows_of(STUDY, "scratch")[killed.columns])
-    assert not list(Path("killed").rglob("*.h5")) and not list(Path("killed").rglob("*.npz"))
-    assert len(list(Path("killed").rglob("predictions.parquet"))) == 2
-    # Killed after the weights were removed and before the row was written:
-    Path("killed/cells/scratch-r0-f0/row.json").unlink()
-    assert run_study(*arguments, "--keep", "metrics") == 0
-    assert_equal_rows(rows_of(Path("killed")), killed)
-
-
 @pytest.mark.slow
 def test_the_restart_that_counts_is_the_best_on_validation(inside):
     arguments = ("--out", "restarts", "--variants", "scratch", "--folds", "1", "--restarts", "2")
@@ -295,89 +203,6 @@ def test_the_restart_that_counts_is_the_best_on_validation(inside):
         assert row[f"optimistic_{name}"] >= row[name]
     report = Path("restarts/report.md").read_text(encoding="utf-8")
     assert "## Restarts" in report and "chosen on the test side (optimistic)" in report
-
-
-def scheduler_and_workers(folder: Path, count: int) -> tuple[str, list[subprocess.Popen]]:
-    """A Dask scheduler on loopback and workers without nannies, in folders of their own."""
-    from distributed import Client
-
-    command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    flags = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-    file = folder / "scheduler.json"
-    processes = [subprocess.Popen([*command, *flags, "--scheduler-file", str(file)],
-                                  stderr=subprocess.DEVNULL)]  # fmt: skip
-    for number in range(count):
-        place = folder / f"worker{number}"
-        place.mkdir()
-        command = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file)]
-        flags = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
-        processes.append(subprocess.Popen([*command, *flags], cwd=place, stderr=subprocess.DEVNULL))
-    end = time.monotonic() + UNTIL
-    while not file.is_file():
-        assert time.monotonic() < end and processes[0].poll() is None
-        time.sleep(0.05)
-    address = json.loads(file.read_text())["address"]
-    with Client(address, timeout="60s") as client:
-        client.wait_for_workers(count, timeout=UNTIL)
-    return address, processes
-
-
-def parent_of(process: int) -> int:
-    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-@pytest.mark.slow
-def test_on_a_dask_cluster_a_killed_worker_loses_no_cell(inside, tmp_path):
-    address, processes = scheduler_and_workers(tmp_path, 2)
-    try:
-        killer = KillInTheMiddle(Path("cluster/cells/scratch-r0-f0/s3"), whom=parent_of)
-        arguments = ("--data", "data/thirds", "--out", "cluster", "--variants", "scratch", *SET)
-        assert run_study(*arguments, "--scheduler", address) == 0
-        assert len(killer.killed) == 1
-        dead = [process.pid for process in processes if process.poll() == -signal.SIGKILL]
-        assert len(dead) == 1 and dead[0] != processes[0].pid
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    found = rows_of(Path("cluster"))
-    assert_equal_rows(found, rows_of(STUDY, "scratch")[found.columns])
-
-
-# ---- the whole command, killed and interrupted
-
-
-def start_command(folder: Path, *arguments) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "mri_tf.study", *COMMON, "--data", "data/thirds",
-         "--variants", "scratch", *SET, *arguments],
-        cwd=folder, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("ending", ["killed", "interrupted"])
-def test_the_whole_study_goes_on_after_its_end_in_the_middle(inside, ending):
-    out = Path(f"whole-{ending}")
-    process = start_command(inside, "--out", out)
-    run, end = out / "cells" / "scratch-r0-f1" / "s3", time.monotonic() + UNTIL
-    while process_in(run) is None:
-        assert time.monotonic() < end and process.poll() is None
-        time.sleep(0.02)
-    trained = process_in(run)
-    if ending == "killed":
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert Path(f"/proc/{trained}").exists()
-    else:
-        os.killpg(process.pid, signal.SIGINT)
-        errors = process.communicate(timeout=UNTIL)[1]
-        assert process.returncode == 130 and "error: Interrupted." in errors
-        assert "Traceback" not in errors
-        assert process_in(run) is None
-        assert not (out / "results.parquet").exists()
-    assert start_command(inside, "--out", out).communicate() and rows_of(out) is not None
-    assert_equal_rows(rows_of(out), rows_of(STUDY, "scratch")[rows_of(out).columns])
 
 
 @pytest.mark.slow

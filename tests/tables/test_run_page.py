@@ -1,5 +1,7 @@
 """Accuracy by part of the class names, leaks of a split, and the page of a run."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -16,12 +18,10 @@ PREDICTED = np.array([0, 2, 1, 2, 3, 1])
 PATIENTS = np.array(list("abcdef"))
 
 
-class Set:
+def a_set(patients, groups, known=True) -> SimpleNamespace:
     """The attributes of a prepared set that leak checks read."""
-
-    def __init__(self, patients, groups, known=True):
-        self.patients, self.groups = np.array(patients, object), np.array(groups, object)
-        self.patients_known = known
+    patients, groups = np.array(patients, object), np.array(groups, object)
+    return SimpleNamespace(patients=patients, groups=groups, patients_known=known)
 
 
 def test_parts_are_counted_by_hand():
@@ -66,12 +66,11 @@ def test_a_part_names_a_value_for_every_class(wrong):
 
 
 def test_a_leak_counts_held_out_records_whose_patient_or_group_was_trained_on():
-    prepared = Set(["p", "q", "p", "r", "s"], ["", "g", "", "g", ""])
+    prepared = a_set(["p", "q", "p", "r", "s"], ["", "g", "", "g", ""])
     text = leak(prepared, np.array([0, 1]), np.array([2, 3, 4]))
     assert text == "LEAKY: slices of one patient on both sides, of 2 of 3 held-out records"
-    assert "copies of one image" in leak(
-        Set(["g"] * 2, ["g"] * 2, known=False), np.array([0]), np.array([1])
-    )
+    unknown = a_set(["g"] * 2, ["g"] * 2, known=False)
+    assert "copies of one image" in leak(unknown, np.array([0]), np.array([1]))
 
 
 def test_without_patient_ids_groups_of_images_are_counted():

@@ -10,16 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from mri_tf import tables
 from mri_tf.metrics import paired_differences, spread
-from mri_tf.tables import (
-    class_table,
-    confusion_table,
-    left_out,
-    markdown,
-    paired_table,
-    score_table,
-    spread_table,
-)
 from mri_tf.tables.layout import mean_sd
 
 VARIANTS = ("manual", "scratch")
@@ -53,13 +45,10 @@ def line(rows: list[dict], **wanted) -> dict[str, str]:
     return found[0]
 
 
-# ---- layout
-
-
 @given(st.lists(st.tuples(st.text(max_size=12), st.integers()), min_size=1, max_size=6))
 @settings(max_examples=100, deadline=None)
 def test_any_text_stays_in_its_cell(rows):
-    text = markdown(rows, ("name | of it", "count"))
+    text = tables.markdown(rows, ("name | of it", "count"))
     lines = text.splitlines()
     assert len(lines) == len(rows) + 2
     assert len({len(line) for line in lines}) == 1
@@ -69,14 +58,14 @@ def test_any_text_stays_in_its_cell(rows):
 
 
 def test_numbers_stand_to_the_right_and_names_to_the_left():
-    lines = markdown([("manual", "0.8"), ("x", "-10.25")], ("variant", "value")).splitlines()
+    lines = tables.markdown([("manual", "0.8"), ("x", "-10.25")], ("variant", "value")).splitlines()
     assert lines[1] == "| ------- | -----: |"
     assert lines[2] == "| manual  |    0.8 |"
 
 
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(ValueError, match="2 cells. Received: 1"):
-        markdown([("manual",)], ("variant", "value"))
+        tables.markdown([("manual",)], ("variant", "value"))
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
@@ -94,12 +83,9 @@ def test_one_value_has_no_sd_and_none_has_no_mean():
     assert mean_sd([None]) == "undefined (no reason recorded)"
 
 
-# ---- scores
-
-
 def test_scores_are_mean_and_sd_over_cells_as_pandas_has_them():
     table = results()
-    rows = parsed(score_table(table, ("accuracy", "kappa")))
+    rows = parsed(tables.score_table(table, ("accuracy", "kappa")))
     assert [(row["samples per class"], row["variant"]) for row in rows] == [
         (size, variant) for size in ("2", "18", "all") for variant in VARIANTS
     ]
@@ -113,14 +99,15 @@ def test_scores_are_mean_and_sd_over_cells_as_pandas_has_them():
 
 
 def test_the_majority_class_stands_beside_accuracy():
-    columns = list(parsed(score_table(results(), ("kappa", "accuracy")))[0])
+    columns = list(parsed(tables.score_table(results(), ("kappa", "accuracy")))[0])
     assert columns[columns.index("accuracy") + 1] == "majority class"
-    assert {row["majority class"] for row in parsed(score_table(results(), ("accuracy",)))} == {"0.350"}
+    rows = parsed(tables.score_table(results(), ("accuracy",)))
+    assert {row["majority class"] for row in rows} == {"0.350"}
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
 def test_a_missing_size_means_all_samples(missing):
-    rows = parsed(score_table(results((2,)).assign(train_size=missing), ("kappa",)))
+    rows = parsed(tables.score_table(results((2,)).assign(train_size=missing), ("kappa",)))
     assert [row["samples per class"] for row in rows] == ["all", "all"]
 
 
@@ -131,22 +118,24 @@ def test_a_failed_cell_is_counted_and_named_and_in_no_mean():
     table.loc[lost, "status"] = "failed"
     table.loc[lost, "accuracy"] = 1e6
     table.loc[[0, 1], "reason"] = "killed (signal 9)"
-    text = score_table(table, ("accuracy",))
+    text = tables.score_table(table, ("accuracy",))
     row = line(parsed(text), size="2", variant="manual")
     kept = table.query("variant == 'manual' and train_size == 2 and status == 'done'")["accuracy"]
     assert row["cells done"] == "4 of 6"
     assert row["accuracy"] == f"{kept.mean():.3f} ± {kept.std():.3f}"
-    text_of_failed = "3 cells of 36 failed, left out of the means: "
-    text_of_failed += "manual, 2 samples per class: 2 (killed (signal 9)); "
-    text_of_failed += "manual, 18 samples per class: 1 (no reason recorded)."
-    assert left_out(table) == text_of_failed and text_of_failed in text
-    assert left_out(results()) == "" and "failed" not in score_table(results(), ("accuracy",))
+    failed = (
+        "3 cells of 36 failed, left out of the means: manual, 2 samples per class: 2 "
+        "(killed (signal 9)); manual, 18 samples per class: 1 (no reason recorded)."
+    )
+    assert tables.left_out(table) == failed and failed in text
+    assert tables.left_out(results()) == ""
+    assert "failed" not in tables.score_table(results(), ("accuracy",))
 
 
 def test_a_variant_without_a_done_cell_keeps_its_line():
     table = results((2,))
     table.loc[table["variant"] == "scratch", ["status", "reason"]] = ["failed", "exit 3"]
-    row = line(parsed(score_table(table, ("accuracy",))), size="2", variant="scratch")
+    row = line(parsed(tables.score_table(table, ("accuracy",))), size="2", variant="scratch")
     assert row["accuracy"] == row["majority class"] == "undefined (no cell done)"
     assert row["cells done"] == "0 of 6"
 
@@ -155,13 +144,13 @@ def test_an_undefined_number_is_counted_with_its_reason():
     table = results((2,))
     table.loc[0, ["auc", "reason"]] = [np.nan, "only one class occurs"]
     table.loc[table["variant"] == "scratch", "auc"] = np.nan
-    rows = parsed(score_table(table, ("auc",)))
+    rows = parsed(tables.score_table(table, ("auc",)))
     kept = table.loc[1:5, "auc"]
     expected = f"{kept.mean():.3f} ± {kept.std():.3f} (1 of 6 undefined: only one class occurs)"
     assert rows[0]["auc"] == expected
     assert rows[1]["auc"] == "undefined (no reason recorded)"
     own = table.assign(auc_reason="no patient of it")
-    assert "1 of 6 undefined: no patient of it" in parsed(score_table(own, ("auc",)))[0]["auc"]
+    assert "1 of 6 undefined: no patient of it" in parsed(tables.score_table(own, ("auc",)))[0]["auc"]
 
 
 def test_pooled_numbers_have_their_interval_or_say_why_not():
@@ -174,7 +163,7 @@ def test_pooled_numbers_have_their_interval_or_say_why_not():
         ],
         columns=columns,
     )
-    text = score_table(results((2, 18)), ("auc",), pooled)
+    text = tables.score_table(results((2, 18)), ("auc",), pooled)
     rows, column = parsed(text), "auc, pooled (95 % interval)"
     assert line(rows, size="2", variant="manual")[column] == "0.800 (0.700 to 0.900)"
     assert line(rows, size="2", variant="manual")["counted"] == "24 patients"
@@ -182,9 +171,6 @@ def test_pooled_numbers_have_their_interval_or_say_why_not():
     assert line(rows, size="2", variant="scratch")[column] == "undefined (only one class occurs)"
     assert line(rows, size="18", variant="scratch")[column] == "not counted"
     assert "auc, pooled, manual, 2: 1 of 2000 resamples left out." in text
-
-
-# ---- a class, a confusion
 
 
 def a_confusion(seed: int, classes: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -202,7 +188,7 @@ def test_the_class_table_is_scikit_learns_report_sorted_by_f1(seed):
     report = sk.classification_report(
         truth, guessed, labels=range(5), target_names=names, output_dict=True
     )
-    text = class_table(confusion, names)
+    text = tables.class_table(confusion, names)
     rows = parsed(text)
     for row in rows:
         name = row["class"].strip("*").replace("average", "avg")
@@ -220,7 +206,7 @@ def test_the_class_table_is_scikit_learns_report_sorted_by_f1(seed):
 
 def test_what_is_undefined_of_a_class_is_said_and_left_out_by_name():
     confusion = [[8, 0, 2, 0], [4, 0, 0, 0], [1, 0, 5, 0], [0, 0, 0, 0]]
-    text = class_table(np.array(confusion), ("a", "never_said", "c", "nowhere"))
+    text = tables.class_table(np.array(confusion), ("a", "never_said", "c", "nowhere"))
     rows = {row["class"]: row for row in parsed(text)}
     assert list(rows)[:4] == ["c", "a", "never said", "nowhere"]
     assert rows["never said"]["precision"] == "undefined (never predicted)"
@@ -234,7 +220,7 @@ def test_what_is_undefined_of_a_class_is_said_and_left_out_by_name():
 
 def test_over_cells_the_class_table_has_mean_and_sd():
     cells = np.stack([a_confusion(seed)[0] for seed in range(6)])
-    rows = {row["class"]: row for row in parsed(class_table(cells, tuple("abcde")))}
+    rows = {row["class"]: row for row in parsed(tables.class_table(cells, tuple("abcde")))}
     recall = np.diagonal(cells, axis1=1, axis2=2) / cells.sum(axis=2)  # (cells, classes)
     for label, name in enumerate("abcde"):
         values = pd.Series(recall[:, label])
@@ -245,7 +231,7 @@ def test_over_cells_the_class_table_has_mean_and_sd():
 
 def test_a_number_undefined_in_one_cell_is_counted():
     cells = np.array([[[5, 0], [0, 4]], [[5, 0], [3, 0]]])
-    text = class_table(cells, ("a", "b"))
+    text = tables.class_table(cells, ("a", "b"))
     b = next(row for row in parsed(text) if row["class"] == "b")
     assert b["precision"] == "1.000 (one cell; 1 of 2 undefined: never predicted)"
     assert "averages of precision (never predicted): b (1 cell)." in text
@@ -253,21 +239,18 @@ def test_a_number_undefined_in_one_cell_is_counted():
 
 def test_the_confusion_over_cells_is_mean_and_sd_a_count():
     cells = np.random.default_rng(0).poisson([[19, 7], [2, 7]], (5, 2, 2))
-    rows = parsed(confusion_table(cells, ("grade_I", "grade_II_III")))
+    rows = parsed(tables.confusion_table(cells, ("grade_I", "grade_II_III")))
     mean, sd = cells.mean(axis=0), cells.std(axis=0, ddof=1)
     for truth, row in enumerate(rows):
         assert row["grade II III"] == f"{mean[truth, 1]:.1f} ± {sd[truth, 1]:.1f}"
-    assert "over 5 cells" in confusion_table(cells, ("a", "b"))
-    one = parsed(confusion_table(cells[0], ("a", "b")))
+    assert "over 5 cells" in tables.confusion_table(cells, ("a", "b"))
+    one = parsed(tables.confusion_table(cells[0], ("a", "b")))
     assert [int(one[0]["a"]), int(one[1]["b"])] == [cells[0, 0, 0], cells[0, 1, 1]]
 
 
 def test_confusions_of_other_classes_are_refused():
     with pytest.raises(ValueError, match="Received"):
-        class_table(np.eye(3), ("a", "b"))
-
-
-# ---- differences and spread
+        tables.class_table(np.eye(3), ("a", "b"))
 
 
 def a_cell(seed: int, signal: float):
@@ -286,7 +269,7 @@ def test_paired_differences_are_laid_out_as_they_were_counted():
         [{"first": "manual", "second": "scratch", "train_size": 4, "metric": metric} | number
          for metric, number in numbers.items()]
     )  # fmt: skip
-    rows = parsed(paired_table(frame))
+    rows = parsed(tables.paired_table(frame))
     row, number = rows[list(numbers).index("brier")], numbers["brier"]
     assert row["metric"] == "brier (lower is better)" and row["pair"] == "manual - scratch"
     assert row["difference (95 % interval)"] == (
@@ -302,7 +285,7 @@ def test_a_difference_across_zero_and_one_that_is_undefined_say_so():
          ("a", "b", "f1", 0.1, None, None, "one patient")],
         columns=["first", "second", "metric", "difference", "low", "high", "reason"],
     )  # fmt: skip
-    rows = parsed(paired_table(frame))
+    rows = parsed(tables.paired_table(frame))
     assert [row["difference (95 % interval)"] for row in rows] == [
         "+0.020 (-0.100 to +0.140)", "undefined (one class)", "+0.100 (no interval: one patient)",
     ]  # fmt: skip
@@ -322,11 +305,10 @@ def test_spread_is_laid_out_as_it_was_counted():
             {"variant": variant, "train_size": size, "metric": "kappa", "part": part} | number
             for part, number in counted[variant, size].items()
         ]
-    text = spread_table(pd.DataFrame(rows))
+    text = tables.spread_table(pd.DataFrame(rows))
     row = line(parsed(text), size="2", variant="scratch")
-    assert row["SD of folds"] == f"{counted['scratch', 2]['folds']['value']:.3f}"
-    assert row["SD of seeds"] == f"{counted['scratch', 2]['seeds']['value']:.3f}"
-    assert row["total SD"] == f"{counted['scratch', 2]['total']['value']:.3f}"
+    for column, part in (("SD of folds", "folds"), ("SD of seeds", "seeds"), ("total SD", "total")):
+        assert row[column] == f"{counted['scratch', 2][part]['value']:.3f}"
     one_fold = line(parsed(text), size="18", variant="manual")
     assert one_fold["SD of folds"].startswith("undefined (one fold")
     assert "kappa, manual, 2: undefined in 1 of 6 cells: left out" in text
@@ -336,6 +318,7 @@ def test_spread_is_laid_out_as_it_was_counted():
 def test_what_holds_for_every_difference_is_said_once():
     base = {"first": "a", "second": "b", "difference": 0.1, "low": 0.0, "high": 0.2, "train_size": 2}
     lines = [base | {"metric": name, "reason": "7 resamples were left out"} for name in ("auc", "kappa")]
-    assert paired_table(pd.DataFrame(lines)).count("- Every line: 7 resamples were left out.") == 1
+    text = tables.paired_table(pd.DataFrame(lines))
+    assert text.count("- Every line: 7 resamples were left out.") == 1
     lines[1]["reason"] = ""
-    assert "- auc, a - b, 2: 7 resamples were left out." in paired_table(pd.DataFrame(lines))
+    assert "- auc, a - b, 2: 7 resamples were left out." in tables.paired_table(pd.DataFrame(lines))

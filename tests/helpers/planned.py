@@ -1,0 +1,87 @@
+"""Plans of studies, and prepared sets of patients with repeated visits that share images and classes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from hypothesis import strategies as st
+
+from mri_tf.splits.sides import units_of
+from mri_tf.store.prepared import Prepared
+from mri_tf.study.design import WHOLE, Plan, fold_patients
+from mri_tf.task import Task
+from mri_tf.task.spec import SIDES
+
+PLAN = Plan(("manual",), folds=2, repeats=1, train_sizes=(WHOLE,), keep_all=(), restarts=1, seed=0)
+TASK = Task(
+    name="levels", channels=("ct",), image_shape=(8, 8), class_names=("a", "b", "c", "d"), model="vgg"
+)
+POOLS = Task(
+    name="pools", kind="segmentation", channels=("ct",), image_shape=(8, 8),
+    class_names=("background", "pool"), model="mnet",
+)  # fmt: skip
+
+
+def prepared_of(patients, labels, groups=None, splits=None, contents=None) -> Prepared:
+    """A prepared set without records on disk: the index is all that folds look at."""
+    size = len(patients)
+    index = {
+        "record_id": [f"{number:06d}-0000" for number in range(size)],
+        "patient": list(patients),
+        "group": list(groups) if groups is not None else [""] * size,
+        "split": list(splits) if splits is not None else [""] * size,
+        "site": [""] * size,
+        "label": [int(label) for label in labels],
+        "content": list(contents) if contents is not None else [f"c{n}" for n in range(size)],
+        **{key: [0] * size for key in ("shard", "offset", "length", "crc32")},
+    }
+    return Prepared(Path("data"), {"index": index, "prep": "p", "class_names": list(TASK.class_names)})
+
+
+@st.composite
+def sets(draw, with_groups=True, fewest=3):
+    """Patients with repeated visits, groups that chain some of them, classes maybe sorted."""
+    visits = draw(st.lists(st.integers(1, 4), min_size=fewest, max_size=16))
+    patients = [f"p{number:02d}" for number, count in enumerate(visits) for _ in range(count)]
+    size = len(patients)
+    names = st.sampled_from(["", "", "", "", "g1", "g2", "p00"])
+    groups = draw(st.lists(names, min_size=size, max_size=size)) if with_groups else [""] * size
+    labels = draw(st.lists(st.integers(0, 3), min_size=size, max_size=size))
+    if draw(st.booleans()):
+        labels = sorted(labels)
+    order = np.arange(size)
+    if draw(st.booleans()):
+        order = np.random.default_rng(draw(st.integers(0, 99))).permutation(size)
+    return prepared_of(
+        np.array(patients)[order].tolist(), np.array(labels)[order], np.array(groups)[order].tolist()
+    )
+
+
+def plans():
+    return st.builds(
+        lambda folds, repeats, seed: replace(PLAN, folds=folds, repeats=repeats, seed=seed),
+        st.integers(1, 5), st.integers(1, 2), st.integers(0, 1000),
+    )  # fmt: skip
+
+
+def folds_of(prepared, plan, task=TASK, common=None):
+    return fold_patients(prepared, task, plan, common or set(prepared.patients))
+
+
+def units(prepared) -> int:
+    return len(set(units_of(prepared, "group")))
+
+
+def assert_disjoint(sides, prepared):
+    """No patient and no group is on two sides."""
+    assert all(sides[side] for side in SIDES)
+    for names in (prepared.patients, prepared.groups):
+        held = [set(names[np.isin(prepared.patients, sides[side])]) - {""} for side in SIDES]
+        assert not (held[0] & held[1] or held[0] & held[2] or held[1] & held[2])
+
+
+def people(count: int = 20, first: int = 0) -> Prepared:
+    """As many patients of one record each, with ids and pixels counted from `first`."""
+    names = [f"p{first + n:02d}" for n in range(count)]
+    contents = [f"c{name}" for name in names]
+    return prepared_of(names, np.arange(count) % 4, contents=contents)

@@ -1,0 +1,21 @@
+"""The study that the tests of the study command share, and its rows."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from mri_tf.core.command_line import run_command
+from mri_tf.study.__main__ import main as study
+
+COMMON = ("--task", "thirds.py", "--folds", "2", "--workers", "2", "--seed", "3")
+SET = ("--set", "epochs=2", "features.epochs=1")
+STUDY = Path("study")  # two folds of manual and scratch, in the folder of the tests
+
+
+def run_study(*arguments) -> int:
+    return run_command(study, [*COMMON, *map(str, arguments)])
+
+
+def rows_of(folder: Path, variant: str = "") -> pd.DataFrame:
+    table = pd.read_parquet(folder / "results.parquet")
+    return table[table["variant"] == variant].reset_index(drop=True) if variant else table

@@ -1,0 +1,17 @@
+"""The study that several files of tests read."""
+
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+from small import write_small
+from studied import SET, STUDY, run_study
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory) -> Path:
+    """A folder with `study`: two folds of manual and scratch."""
+    folder = write_small(tmp_path_factory.mktemp("home"))
+    with chdir(folder):
+        assert run_study("--raw", "raw", "--out", STUDY, "--variants", "manual;scratch", *SET) == 0
+    return folder
