@@ -53,8 +53,8 @@ def opened(folder: Path, region: str):
 
 def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[str, float]]]:
     """Map -> part -> patient -> mean share of their records."""
-    from mri_tf.explain.maps import explain_record, shares_of
-    from mri_tf.explain.saliency import check_layer, guided_copy
+    from mri_tf.explain.maps import explain_record, map_shares
+    from mri_tf.explain.saliency import guided_copy, layer_to_explain
     from mri_tf.network.build import load_network
     from mri_tf.pipeline.subset import subset_of
     from mri_tf.store.prepared import Prepared
@@ -62,7 +62,7 @@ def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[
 
     prepared = Prepared.open(run.data_folder)
     model = load_network(run)
-    networks, layer = (model, guided_copy(model)), check_layer(model, layer)
+    networks, layer = (model, guided_copy(model)), layer_to_explain(model, layer)
     records = np.arange(len(prepared)) if everybody else positions_of(run, prepared)[2]
     subset = subset_of(run, prepared, records)
     shares_by_map: dict = {kind: {part: {} for part in PARTS} for kind in MAPS}
@@ -70,7 +70,7 @@ def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[
         label = int(prepared.labels[position])
         explained = explain_record(networks, subset, int(position), layer, label)
         for kind in MAPS:
-            shares = shares_of(explained, getattr(explained, kind))
+            shares = map_shares(explained, getattr(explained, kind))
             for part in PARTS:
                 patients = shares_by_map[kind][part]
                 patients.setdefault(str(prepared.patients[position]), []).append(shares[part])

@@ -83,13 +83,13 @@ def print_rows(found: dict) -> list[str]:
 def measure_n4(raw: Path) -> dict:
     """Seconds a sequence, and the peak of the whole process in gigabytes."""
     from data_prep.io.nifti import read_nifti
-    from data_prep.ops.n4 import n4_corrected
+    from data_prep.ops.n4 import correct_bias_field
 
     found = {}
     for name in SEQUENCES:
         volume = read_nifti(next(raw.rglob(f"*_{name}.nii.gz")))
         start = time.perf_counter()
-        n4_corrected(volume, shrink_factor=4)
+        correct_bias_field(volume, shrink_factor=4)
         found[f"n4_seconds {name}"] = time.perf_counter() - start
     return found | {"n4_gigabytes": peak_gigabytes()}
 

@@ -45,7 +45,7 @@ def find_layout(task: Task, task_file: Path) -> ModuleType:
         InputError: there is no such layout, or the file lacks one of its parts.
     """
     _refuse_prep_file(task, task_file)
-    if is_own(task):
+    if is_user_layout(task):
         return _load_own((task_file.parent / task.layout).resolve())
     if task.layout not in layout_names():
         raise InputError(
@@ -55,7 +55,7 @@ def find_layout(task: Task, task_file: Path) -> ModuleType:
     return importlib.import_module(f"data_prep.layouts.{task.layout}")
 
 
-def is_own(task: Task) -> bool:
+def is_user_layout(task: Task) -> bool:
     """Whether the layout of a task is a Python file of the user."""
     return task.layout.endswith(".py")
 

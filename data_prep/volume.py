@@ -42,7 +42,7 @@ class Volume:
         return float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
 
 
-def three_dimensional(volume: Volume) -> Volume:
+def require_3d(volume: Volume) -> Volume:
     """Returns the volume unchanged if it has one value per voxel; else raises Unreadable."""
     if volume.array.ndim != 3:
         raise Unreadable(
@@ -69,7 +69,7 @@ def source_volume(facts: dict) -> tuple[Volume, str] | None:
     return Volume(np.zeros(facts["source_shape"], np.uint8), affine), facts.get("source_axes", "RAS")
 
 
-def in_ras(array: np.ndarray, affine: np.ndarray, facts: dict | None = None) -> Volume:
+def to_ras_volume(array: np.ndarray, affine: np.ndarray, facts: dict | None = None) -> Volume:
     """Reorders and flips the axes of an image into RAS; no value is interpolated.
 
     Args:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.calibration.calibrator import from_values
+from mri_tf.calibration.calibrator import calibrator_from_json
 from mri_tf.calibration.temperature import SMALLEST
 from mri_tf.core.files import write_atomic
 from mri_tf.network.build import check_task, load_network
@@ -89,7 +89,7 @@ def validation_log_loss(run: Run, prepared: Prepared) -> float:
     """
     validation = run_sides(run, prepared)[1]
     outputs = predict_records(load_network(run), validation)
-    probabilities = from_values(run.values["answers"]).probabilities(outputs)
+    probabilities = calibrator_from_json(run.values["answers"]).probabilities(outputs)
     of_truth = probabilities[np.arange(len(outputs)), validation.labels]
     losses = -np.log(np.maximum(of_truth, SMALLEST))
     _, patient_of = np.unique(validation.patients.astype(str), return_inverse=True)

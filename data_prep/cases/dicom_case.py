@@ -17,7 +17,7 @@ from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
 from data_prep.cases.volume_case import case_record, join_sequences
 from data_prep.cases.volume_case import check_settings as check_volume_settings
 from data_prep.io.dicom.series import Series, find_series
-from data_prep.volume import Volume, three_dimensional
+from data_prep.volume import Volume, require_3d
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task
@@ -117,7 +117,7 @@ def read_sequences(folder: Path, task: Task) -> tuple[dict[str, Volume], list[st
     for name in task.prep["sequences"]:
         if name not in chosen:
             continue
-        volume = three_dimensional(chosen[name].read())
+        volume = require_3d(chosen[name].read())
         if volume.array.min() < volume.array.max():
             volumes[name] = volume
         else:

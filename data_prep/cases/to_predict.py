@@ -45,7 +45,7 @@ def list_cases_to_predict(
     Raises:
         InputError: a path does not exist or holds no case, or a mask is given for several.
     """
-    check_there(paths)
+    check_inputs_exist(paths)
     list_cases = getattr(module, "cases_to_predict", partial(_cases_in_raw_folder, module))
     cases = [case for path in paths for case in list_cases(path, task)]
     if mask is not None:
@@ -60,7 +60,7 @@ def list_cases_to_predict(
     return cases
 
 
-def check_there(paths: list[Path]) -> None:
+def check_inputs_exist(paths: list[Path]) -> None:
     """Raises InputError for a path that does not exist."""
     for path in paths:
         if not path.exists():

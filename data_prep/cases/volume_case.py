@@ -2,8 +2,8 @@
 
 The layouts of 3D tasks list the files; these functions do the rest. Settings in `prep`, all optional:
 `missing` (what to do if a sequence is missing: fail, skip, zero_fill), `n4` (arguments of
-`n4_corrected`), `crop_to_brain`, `keep_aspect`, `clahe` (of each channel, inside the brain mask; the
-record is then uint8) and `dtype`.
+`correct_bias_field`), `crop_to_brain`, `keep_aspect`, `clahe` (of each channel, inside the brain mask;
+the record is then uint8) and `dtype`.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.clahe import clahe3d
 from data_prep.ops.crop import crop, mask_box
 from data_prep.ops.intensity_stats import region_stats
-from data_prep.ops.n4 import n4_corrected
+from data_prep.ops.n4 import correct_bias_field
 from data_prep.ops.resample import resize_to_grid
 from data_prep.ops.stack import MISSING, channel_names, check_label_map, stack_channels
-from data_prep.volume import Volume, geometry_facts, three_dimensional
+from data_prep.volume import Volume, geometry_facts, require_3d
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task
@@ -71,7 +71,7 @@ def read_volume(raw: Path, case: Case, role: str) -> Volume | None:
     """The (x, y, z) volume of a role's NIfTI or MGH file; None where the case lists no such file."""
     if role not in case.files:
         return None
-    return three_dimensional(read_nifti(raw / case.files[role]))
+    return require_3d(read_nifti(raw / case.files[role]))
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def join_sequences(
     """
     if "n4" in task.prep:
         volumes = {
-            name: n4_corrected(three_dimensional(volume), **task.prep["n4"])
+            name: correct_bias_field(require_3d(volume), **task.prep["n4"])
             for name, volume in volumes.items()
         }
     stacked = stack_channels(
@@ -112,7 +112,7 @@ def join_sequences(
         raise Unreadable("a sequence is missing, and the task skips such patients")
     joined = stacked.volume  # (x, y, z, channels)
     first = next(volumes[name] for name in (reference, *sequences) if name in volumes)
-    inside = brain_mask(three_dimensional(first)).inside
+    inside = brain_mask(require_3d(first)).inside
     if not inside.any():
         raise Unreadable("the image has one value everywhere")
     stats = region_stats(joined.array, inside, stacked.presence)

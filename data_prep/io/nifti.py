@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
-from data_prep.volume import NO_PLACE, Volume, in_ras
+from data_prep.volume import NO_PLACE, Volume, to_ras_volume
 
 # nibabel logs each header field that it repairs; unreadable files are reported here, in one line.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
@@ -45,7 +45,7 @@ def read_nifti(path: Path) -> Volume:
         _check_length(image, len(data))
         array = _with_channels(np.asanyarray(image.dataobj))
         affine = np.diag([mm_per_unit] * 3 + [1.0]) @ image.affine
-        return in_ras(array, affine)
+        return to_ras_volume(array, affine)
     except Unreadable:
         raise
     except FileNotFoundError:

@@ -19,7 +19,7 @@ from data_prep.case import Case, Unreadable, record_of
 from data_prep.cases.to_predict import CaseToPredict, folders_at
 from data_prep.cases.volume_case import check_settings, in_dtype, join_sequences, read_volume
 from data_prep.io.table import check_patients, read_table
-from data_prep.ops.average import averaged, averaging_factors
+from data_prep.ops.average import average_groups, averaging_factors
 from data_prep.ops.axial import check_tilt
 from data_prep.ops.crop import Box, crop, mask_box
 from data_prep.volume import Volume
@@ -84,8 +84,8 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     check_tilt(joined.volume)
     in_plane_mm, across_mm = task.prep.get("finest_mm", FINEST_MM)
     factors = averaging_factors(joined.volume.spacing_mm, (in_plane_mm, in_plane_mm, across_mm))
-    volume = averaged(joined.volume, factors)
-    mask = _half_full(averaged(joined.mask, factors))
+    volume = average_groups(joined.volume, factors)
+    mask = _half_full(average_groups(joined.mask, factors))
     box = _box_about(mask, task.image_shape)
     volume, mask = crop(volume, box), crop(mask, box)  # (columns, rows, slices)
     heights = np.flatnonzero(mask.array.any(axis=(0, 1)))[::-1]

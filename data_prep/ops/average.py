@@ -21,7 +21,7 @@ def averaging_factors(
     return tuple(max(1, int(finest / step + 0.5)) for step, finest in pairs)
 
 
-def averaged(volume: Volume, factors: tuple[int, int, int]) -> Volume:
+def average_groups(volume: Volume, factors: tuple[int, int, int]) -> Volume:
     """Means over groups of `factors` voxels along x, y, z, as float32; channels are kept.
 
     A group at the end of an axis may be smaller; it is averaged over the voxels it has.

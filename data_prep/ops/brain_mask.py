@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from data_prep.volume import Volume, three_dimensional
+from data_prep.volume import Volume, require_3d
 
 MIN_BACKGROUND = 0.10  # share of all voxels
 MIN_SOLID = 0.80  # share of the background whose neighbours are background; far lower in noise
@@ -50,7 +50,7 @@ def brain_mask(volume: Volume, least_background: float = MIN_BACKGROUND) -> Brai
 
     Source: Otsu 1979, A threshold selection method from gray-level histograms.
     """
-    array = three_dimensional(volume).array
+    array = require_3d(volume).array
     if array.min() == array.max():
         return BrainMask(np.zeros(array.shape, bool), "flat")
     sides = np.concatenate([array[[0, -1]].ravel(), array[:, [0, -1]].ravel()])

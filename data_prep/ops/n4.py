@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 
 from data_prep.case import Unreadable
-from data_prep.volume import Volume, three_dimensional
+from data_prep.volume import Volume, require_3d
 
 MIN_LENGTH = 4  # voxels that an axis keeps when shrunken, because the splines are cubic
 
 
-def n4_corrected(
+def correct_bias_field(
     volume: Volume,
     inside: np.ndarray | None = None,
     shrink_factor: int = 4,
@@ -36,7 +36,7 @@ def n4_corrected(
 
     Source: Tustison et al. 2010, N4ITK: improved N3 bias correction.
     """
-    array = np.ascontiguousarray(three_dimensional(volume).array, dtype=np.float32)
+    array = np.ascontiguousarray(require_3d(volume).array, dtype=np.float32)
     inside = array > 0 if inside is None else np.asarray(inside, bool) & (array > 0)
     if inside.shape != array.shape:
         raise ValueError(f"mask of shape {inside.shape}, but image of shape {array.shape}")

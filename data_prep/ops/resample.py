@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from data_prep.case import Unreadable
-from data_prep.volume import Volume, in_ras
+from data_prep.volume import Volume, to_ras_volume
 
 MAX_VOXELS = 2**29  # 2 GB of float32; with more, the spacing in the header is not in mm
 FACE = 0.5 + 1e-6  # voxels from a centre to its face, plus rounding
@@ -93,7 +93,7 @@ def resize_to_grid(
 
 def volume_of_grid(array: np.ndarray, affine: np.ndarray) -> Volume:
     """The inverse of `resize_to_grid`: an array on a grid (a map, a predicted mask) as a Volume."""
-    return in_ras(np.moveaxis(array, (0, 2), (2, 0)), affine)
+    return to_ras_volume(np.moveaxis(array, (0, 2), (2, 0)), affine)
 
 
 def _resample(volume: Volume, shape, affine: np.ndarray, nearest: bool, fill: float) -> Volume:

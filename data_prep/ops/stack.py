@@ -8,7 +8,7 @@ import numpy as np
 
 from data_prep.case import Unreadable
 from data_prep.ops.resample import covered_share, resample_like
-from data_prep.volume import Volume, three_dimensional
+from data_prep.volume import Volume, require_3d
 
 MISSING = ("fail", "skip", "zero_fill")
 MIN_COVERED = 0.25  # of the reference's voxels; with less, it shows another part of the body
@@ -75,7 +75,7 @@ def stack_channels(
 
 def _on_grid(volume: Volume, grid: Volume, name: str) -> np.ndarray:
     """(x, y, z) resampled to the grid; unchanged if it is on that grid already."""
-    volume = three_dimensional(volume)
+    volume = require_3d(volume)
     same_shape = volume.array.shape == grid.array.shape[:3]
     if same_shape and np.allclose(volume.affine, grid.affine, rtol=0, atol=1e-4):
         return volume.array

@@ -80,12 +80,12 @@ def fit_calibrator(
     )
 
 
-def to_values(answers: Calibrator) -> dict:
+def calibrator_to_json(answers: Calibrator) -> dict:
     """The values that run.json holds."""
     return asdict(answers)
 
 
-def from_values(values: dict) -> Calibrator:
+def calibrator_from_json(values: dict) -> Calibrator:
     """The calibrator of the values in run.json."""
     point = OperatingPoint(**values["point"])
     shares = {key: tuple(values[key]) for key in ("trained", "natural")}

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL, Calibrator, from_values
+from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL, Calibrator, calibrator_from_json
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_table
 from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
@@ -76,7 +76,7 @@ def evaluate_classifier(
     Returns:
         The values of metrics.json and the files written.
     """
-    task, calibrator = run.task, from_values(run.values["answers"])
+    task, calibrator = run.task, calibrator_from_json(run.values["answers"])
     outputs = predict_records(model, subset)
     predictions = Predictions(
         subset, outputs, calibrator.probabilities(outputs, target_shares), calibrator.decisions(outputs),

@@ -14,7 +14,7 @@ from mri_tf.metrics import segmentation_metrics, volume_metrics
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import pixel_confusions
 from mri_tf.pipeline.subset import Subset
-from mri_tf.splits.leakage import NOBODY, counted_as_images, leak
+from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, leak
 from mri_tf.store.run import METRICS, REPORT, Run, positions_of
 from mri_tf.tables import run_page
 
@@ -91,5 +91,5 @@ def _notes(run: Run, subset: Subset, split: str) -> list[str]:
         used = np.concatenate(positions_of(run, subset.prepared)[:2])
         notes.append(leak(subset.prepared, used, subset.records))
     if not subset.prepared.patients_known:
-        notes.append(NOBODY)
+        notes.append(PATIENTS_UNKNOWN)
     return notes

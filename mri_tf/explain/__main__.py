@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     import numpy as np
 
     from mri_tf.core.progress import progress
-    from mri_tf.explain.saliency import check_layer, guided_copy
+    from mri_tf.explain.saliency import guided_copy, layer_to_explain
     from mri_tf.network.bags import slice_classifier
     from mri_tf.network.build import load_network
     from mri_tf.pipeline.batches import report_damage
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     model = load_network(run)
     if run.task.bag:
         model = slice_classifier(model)
-    layer = check_layer(model, flags.layer)
+    layer = layer_to_explain(model, flags.layer)
     networks = (model, guided_copy(model))
     flags.out.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -64,12 +64,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _explain_one(networks, run, subset, what: tuple, out: Path) -> dict:
-    from mri_tf.calibration.calibrator import from_values
-    from mri_tf.explain.maps import explain_record, shares_of, write_map
+    from mri_tf.calibration.calibrator import calibrator_from_json
+    from mri_tf.explain.maps import explain_record, map_shares, write_map
     from mri_tf.figures import draw_map, save
 
     position, layer, label = what
-    answers = from_values(run.values["answers"])
+    answers = calibrator_from_json(run.values["answers"])
     found = explain_record(networks, subset, position, layer, label)
     record, names = found.record, run.task.class_names
     probability = answers.probabilities(found.outputs[None])[0]
@@ -88,7 +88,7 @@ def _explain_one(networks, run, subset, what: tuple, out: Path) -> dict:
     image, shown = found.seen[..., 0], found.cam
     if found.cam.ndim == 3:
         image = record.image[..., 0]
-        row |= {f"share_{part}": share for part, share in shares_of(found).items()}
+        row |= {f"share_{part}": share for part, share in map_shares(found).items()}
         shown = found.on_prepared_grid(found.cam)
     title = f"{record.record_id}: {row['explained']} {row['probability']:.2f}"
     of = "Decision on this slice alone" if run.task.bag else "Decision"

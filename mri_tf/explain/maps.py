@@ -13,7 +13,7 @@ from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import source_volume
 from mri_tf.explain.attribution import attribution_shares
-from mri_tf.explain.saliency import grad_cam, guided_backpropagation, on_grid
+from mri_tf.explain.saliency import grad_cam, guided_backpropagation, resize_maps
 from mri_tf.pipeline.boxes import cube_around
 from mri_tf.pipeline.subset import Subset
 from mri_tf.store.record import Record
@@ -62,14 +62,14 @@ def explain_record(
     record = subset.prepared.record(position)
     return Explained(
         record, outputs, chosen,
-        on_grid(cam, task.network_shape).numpy()[0],
+        resize_maps(cam, task.network_shape).numpy()[0],
         tf.reduce_max(tf.abs(gradients), axis=-1).numpy()[0],
         network_affine(task, record, subset.fitted),
         image.numpy()[0],
     )  # fmt: skip
 
 
-def shares_of(found: Explained, values: np.ndarray | None = None) -> dict[str, float]:
+def map_shares(found: Explained, values: np.ndarray | None = None) -> dict[str, float]:
     """Where a map lies on the prepared grid of a 3D record: tumour, brain, its border, outside.
 
     `values` is a map on the network's grid, Grad-CAM unless given.

@@ -30,7 +30,7 @@ def has_maps(model: keras.Model) -> bool:
     return dense and bool(explainable_layers(model))
 
 
-def check_layer(model: keras.Model, layer: str) -> str:
+def layer_to_explain(model: keras.Model, layer: str) -> str:
     """Returns the layer to explain at: for "" the last one whose output is an image of at least
     MIN_SIDE voxels along each axis, or simply the last. Raises InputError for any other layer."""
     names = explainable_layers(model) if has_maps(model) else []
@@ -58,7 +58,7 @@ def grad_cam(
         model: a classifier for which `has_maps` holds.
         images: (batch, *grid, channels), normalised.
         labels: (batch,) int32, the classes to explain; negative for the most probable one.
-        layer: name of the layer, as `check_layer` returns it.
+        layer: name of the layer, as `layer_to_explain` returns it.
 
     Source:
         Selvaraju et al. 2017.
@@ -112,7 +112,7 @@ def guided_copy(model: keras.Model) -> keras.Model:
     return guided
 
 
-def on_grid(maps: tf.Tensor, grid: tuple[int, ...]) -> tf.Tensor:
+def resize_maps(maps: tf.Tensor, grid: tuple[int, ...]) -> tf.Tensor:
     """Resizes maps (batch, *layer's grid) to (batch, *grid) by linear interpolation; a layer's voxel is
     placed at the centre of those it was pooled from."""
     for axis, size in enumerate(grid, 1):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.calibration.calibrator import from_values
+from mri_tf.calibration.calibrator import calibrator_from_json
 from mri_tf.calibration.operating_point import TIE_TOLERANCE
 from mri_tf.calibration.temperature import SMALLEST, prior_offsets
 from mri_tf.network.bags import SLICE_NETWORK
@@ -43,7 +43,7 @@ def answer_in_graph(run: Run) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         return lambda outputs: {
             "probabilities": outputs, "logits": tf.math.log(tf.maximum(outputs, SMALLEST))
         }  # fmt: skip
-    calibrator = from_values(run.values["answers"])
+    calibrator = calibrator_from_json(run.values["answers"])
     offsets = prior_offsets(np.array(calibrator.trained), np.array(calibrator.natural))
     factors = np.array(calibrator.point.class_factors)
 
@@ -66,7 +66,7 @@ def reported(run: Run, outputs: np.ndarray) -> np.ndarray:
     """Returns the probabilities that evaluate reports for a network's outputs (batch, ..., classes)."""
     if run.task.kind == "segmentation":
         return outputs
-    return from_values(run.values["answers"]).probabilities(outputs)
+    return calibrator_from_json(run.values["answers"]).probabilities(outputs)
 
 
 def serves_image_bytes(task: Task) -> bool:

@@ -25,21 +25,21 @@ def array_shapes(task: Task) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def cut_before(task: Task) -> Cut | None:
+def box_cut(task: Task) -> Cut | None:
     """Returns the function that cuts the box out of a record before the exported model gets it; None
     where there is no box, or the model takes the whole grid."""
     return None if task.spacing or task.patch else cut_function(task, training=False)
 
 
-def arrays_of(batch: dict, task: Task) -> dict[str, tf.Tensor]:
-    """Returns the arrays above, by name, of a raw batch of the pipeline read with `cut_before`."""
+def input_arrays(batch: dict, task: Task) -> dict[str, tf.Tensor]:
+    """Returns the arrays above, by name, of a raw batch of the pipeline read with `box_cut`."""
     arrays = {"image": batch["image"], "intensity_stats": batch["intensity_stats"]}
     if task.spacing:
         arrays |= {"record_mask": batch["mask"], "spacing_mm": batch["spacing_mm"][:, 1:]}
     return {name: tf.cast(arrays[name], tf.float32) for name in array_shapes(task)}
 
 
-def seen_by_network(arrays: dict[str, tf.Tensor], task: Task, fitted: dict) -> tf.Tensor:
+def network_input(arrays: dict[str, tf.Tensor], task: Task, fitted: dict) -> tf.Tensor:
     """Returns the normalised input of the network, made by TensorFlow ops.
 
     Args:

@@ -17,7 +17,7 @@ from mri_tf.export.assets import without_folder
 from mri_tf.export.out_of_distribution import OUTSIDE, STATISTICS
 from mri_tf.export.saved_model import ExportSource
 from mri_tf.export.signature_help import describe_signatures
-from mri_tf.splits.leakage import NOBODY
+from mri_tf.splits.leakage import PATIENTS_UNKNOWN
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import METRICS, Run
 from mri_tf.tables import markdown
@@ -163,8 +163,8 @@ def _limits(run: Run, prepared: Prepared) -> str:
         notes.append("the network is not shown to be better than always naming the largest class")
     if run.values["split"] == "random":
         notes.insert(0, "LEAKY: a random split; the same patients may be on several sides")
-    if not prepared.patients_known and NOBODY not in notes:
-        notes.append(NOBODY)
+    if not prepared.patients_known and PATIENTS_UNKNOWN not in notes:
+        notes.append(PATIENTS_UNKNOWN)
     notes += [
         "the numbers are for one split of one data set; measure them for another hospital with "
         "`python -m mri_tf.evaluate --run RUN --data DIR`",

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.progress import progress
-from mri_tf.explain.saliency import check_layer, grad_cam, on_grid
+from mri_tf.explain.saliency import grad_cam, layer_to_explain, resize_maps
 from mri_tf.export.graph import grid_image, reported, single_network, stats_of, stored_values
-from mri_tf.export.inputs import arrays_of, cut_before, seen_by_network, serialized_examples
+from mri_tf.export.inputs import box_cut, input_arrays, network_input, serialized_examples
 from mri_tf.export.saved_model import (
     CLASSIFY,
     DEFAULT,
@@ -55,11 +55,11 @@ def _of_arrays(served: ExportSource, subset: Subset, call: Call, names: Collecti
     """
     run, task, difference = served.run, served.run.task, 0.0
     network = _evaluated(served)
-    raw = subset.raw_batches(min(len(subset), task.batch_size), cut_before(task))
+    raw = subset.raw_batches(min(len(subset), task.batch_size), box_cut(task))
     for number, batch in enumerate(_shown(raw, len(subset))):
-        arrays = arrays_of(batch, task)
+        arrays = input_arrays(batch, task)
         feed = {name: array.numpy() for name, array in arrays.items()}
-        seen = seen_by_network(arrays, task, run.values["fitted"])
+        seen = network_input(arrays, task, run.values["fitted"])
         wanted = reported(run, np.asarray(network(seen)))
         difference = max(difference, _gap(call(DEFAULT, feed), wanted))
         # The same function on long messages, and one that needs gradients: of the first batch alone.
@@ -93,8 +93,8 @@ def _of_maps(served: ExportSource, seen: tf.Tensor, wanted: np.ndarray, feed: di
     """Of `explain`, against what `mri_tf.explain` does."""
     task, network = served.run.task, explained_network(served)
     labels = tf.argmax(network(seen), axis=-1, output_type=tf.int32)
-    maps = grad_cam(network, seen, labels, check_layer(network, ""))[0]
-    maps = on_grid(maps, task.network_shape).numpy()
+    maps = grad_cam(network, seen, labels, layer_to_explain(network, ""))[0]
+    maps = resize_maps(maps, task.network_shape).numpy()
     found = call(EXPLAIN, feed | {"class_index": np.full(len(maps), -1, np.int32)})
     of_map = np.max(np.abs(found["map"] - maps)) / max(1.0, np.max(maps))
     return max(_gap(found, wanted), float(of_map))
@@ -111,11 +111,11 @@ def _of_slices(served: ExportSource, subset: Subset, call: Call) -> float:
     """Of `slices`, against what evaluate predicts of the patients."""
     run, task, difference, done = served.run, served.run.task, 0.0, 0
     wanted = reported(run, predict_records(served.model, subset))
-    for batch in subset.thinned().raw_bags(task.batch_size, cut_before(task)):
+    for batch in subset.thinned().raw_bags(task.batch_size, box_cut(task)):
         count = tf.shape(batch["weight"], tf.int64)[0]
         feed = {
             "slices" if name == "image" else name: pad_slices(array, batch["bag"], count).numpy()
-            for name, array in arrays_of(batch, task).items()
+            for name, array in input_arrays(batch, task).items()
         }
         feed["mask"] = present_slices(batch["bag"], count).numpy()
         difference = max(difference, _gap(call(SLICES, feed), wanted[done : done + int(count)]))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mri_tf.core.progress import progress
-from mri_tf.export.inputs import arrays_of, cut_before
+from mri_tf.export.inputs import box_cut, input_arrays
 from mri_tf.export.out_of_distribution import SPACING, fit_ranges, image_statistics, source_sizes
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.pipeline.subset import run_sides
@@ -26,8 +26,8 @@ def training_ranges(run: Run, prepared: Prepared) -> dict:
     statistics, spacings = [], []
     size = min(count, task.batch_size)
     with report_damage(prepared), progress("ranges of the training side", count) as advance:
-        for batch in sample.raw_batches(size, cut_before(task)):
-            arrays = arrays_of(batch, task)
+        for batch in sample.raw_batches(size, box_cut(task)):
+            arrays = input_arrays(batch, task)
             statistics.append(image_statistics(arrays["image"].numpy()))
             if SPACING in arrays:
                 spacings.append(arrays[SPACING].numpy())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.calibration.calibrator import Calibrator, from_values
+from mri_tf.calibration.calibrator import Calibrator, calibrator_from_json
 from mri_tf.core.errors import InputError
 from mri_tf.serve.version_folders import version_folders, version_number
 from mri_tf.task import Task
@@ -54,7 +54,7 @@ def open_export(path: Path) -> Exported:
             task=saved_task(task),
             folder=folder,
             version=version_number(folder.name),
-            answers=from_values(answers) if answers is not None else None,
+            answers=calibrator_from_json(answers) if answers is not None else None,
             fitted=_asset(folder, FITTED) or {},
             ranges=_asset(folder, RANGES),
             segmenter=_asset(folder, SEGMENTER),

@@ -19,9 +19,9 @@ import tensorflow as tf
 from keras.export import ExportArchive
 from tensorflow.core.protobuf import saved_model_pb2
 
-from mri_tf.explain.saliency import check_layer, chosen, grad_cam, has_maps, on_grid
+from mri_tf.explain.saliency import chosen, grad_cam, has_maps, layer_to_explain, resize_maps
 from mri_tf.export.graph import answer_in_graph, grid_image, serves_image_bytes, single_network, stats_of
-from mri_tf.export.inputs import array_shapes, seen_by_network
+from mri_tf.export.inputs import array_shapes, network_input
 from mri_tf.export.out_of_distribution import OUTSIDE, SPACING, outside_in_graph
 from mri_tf.network.bags import SLICE_PROBABILITIES, slice_classifier
 from mri_tf.pipeline.normalize import normalize
@@ -96,7 +96,7 @@ def _arrays(source: ExportSource) -> Signature:
 
     def serving_default(*tensors):
         arrays = {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}
-        images = seen_by_network(arrays, run.task, run.values["fitted"])
+        images = network_input(arrays, run.task, run.values["fitted"])
         return answer(network(images)) | {OUTSIDE: _outside(arrays, source)}
 
     return serving_default, specs
@@ -147,7 +147,7 @@ def _slices(source: ExportSource) -> Signature:
             for (name, shape), tensor in zip(shapes.items(), (slices, *others), strict=True)
         }  # (patients * slices, *shape)
         # What padding becomes here is dropped before the network.
-        images = seen_by_network(flat, task, run.values["fitted"])
+        images = network_input(flat, task, run.values["fitted"])
         padded = tf.reshape(images, tf.concat([tf.shape(mask), image_shape], axis=0))
         outputs, of_slices = network([tf.ensure_shape(padded, (None, None, *image_shape)), mask])
         present = tf.cast(mask > 0, tf.int32)
@@ -182,7 +182,7 @@ def _explain(source: ExportSource) -> Signature:
     the `class_index` that is explained, and its raw Grad-CAM `map` (batch, *grid) as `mri_tf.explain`
     makes it."""
     run, model, specs = source.run, explained_network(source), _specs(source)
-    task, answer, layer = run.task, answer_in_graph(run), check_layer(model, "")
+    task, answer, layer = run.task, answer_in_graph(run), layer_to_explain(model, "")
     classes = len(task.class_names)
 
     def explain(*tensors):
@@ -193,12 +193,12 @@ def _explain(source: ExportSource) -> Signature:
         )
         with tf.control_dependencies([check]):  # before the gather, whose message names no input
             class_index = tf.identity(class_index)
-        images = seen_by_network(arrays, task, run.values["fitted"])
+        images = network_input(arrays, task, run.values["fitted"])
         maps, outputs = grad_cam(model, images, class_index, layer)
         return {
             "probabilities": answer(outputs)["probabilities"],
             "class_index": chosen(class_index, outputs),
-            "map": on_grid(maps, task.network_shape),
+            "map": resize_maps(maps, task.network_shape),
             OUTSIDE: _outside(arrays, source),
         }
 

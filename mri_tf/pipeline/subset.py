@@ -16,7 +16,7 @@ from mri_tf.pipeline.batches import (
 )
 from mri_tf.pipeline.epoch_plan import Batch, TrainingPlan, plain_batches
 from mri_tf.pipeline.field_of_view import Cut, cut_function
-from mri_tf.splits.units import answered, bags_of, select_slices
+from mri_tf.splits.units import answering_records, bags_of, select_slices
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run, positions_of
 from mri_tf.task import Task
@@ -52,7 +52,7 @@ class Subset:
     @cached_property
     def units(self) -> np.ndarray:
         """(units,) positions of one record a unit: every record, or the first one of each patient."""
-        return answered(self.task, self.prepared, self.records)
+        return answering_records(self.task, self.prepared, self.records)
 
     @property
     def labels(self) -> np.ndarray:

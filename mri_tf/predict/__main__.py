@@ -21,10 +21,10 @@ FORMATS = ("json", "csv", "submission")
 def main(arguments: list[str]) -> int:
     """Predicts every case; returns the exit code."""
     flags = _parser().parse_args(arguments)
-    from data_prep.cases.to_predict import check_there
+    from data_prep.cases.to_predict import check_inputs_exist
 
     check_flags(flags)
-    check_there(flags.input)
+    check_inputs_exist(flags.input)
     try:
         return _predict(flags)
     except KeyboardInterrupt:

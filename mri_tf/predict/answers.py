@@ -14,7 +14,7 @@ import numpy as np
 from data_prep.case import Unreadable
 from data_prep.cases.to_predict import CaseToPredict
 from mri_tf.calibration.prediction_sets import prediction_sets
-from mri_tf.export.inputs import arrays_of, cut_before
+from mri_tf.export.inputs import box_cut, input_arrays
 from mri_tf.export.out_of_distribution import OUTSIDE, SPACING, reasons, source_sizes
 from mri_tf.export.reader import Call, Exported
 from mri_tf.splits.units import slices_of_case
@@ -94,7 +94,7 @@ def answer_patient(model: Model, records: list[Record]) -> Answer:
     return _answer(model.exported, outputs, 0, texts, None)
 
 
-def boxed(model: Model, record: Record) -> Record:
+def with_box_mask(model: Model, record: Record) -> Record:
     """The record with `predicted_mask`, around which its box is cut: the segmenter's or the user's."""
     mask = record.mask if model.segmenter is None else label_map(model.segmenter, record)[0]
     return dataclasses.replace(record, predicted_mask=(mask > 0).astype(np.uint8))
@@ -117,8 +117,8 @@ def feed_of(records: list[Record], exported: Exported) -> dict[str, np.ndarray]:
     batch = parse_examples(
         [encode_example(record) for record in records], first.shape, first.dtype.name, masks
     )
-    cut = cut_before(task)
-    arrays = arrays_of(cut(batch) if cut else batch, task)
+    cut = box_cut(task)
+    arrays = input_arrays(cut(batch) if cut else batch, task)
     return {name: array.numpy() for name, array in arrays.items()}
 
 

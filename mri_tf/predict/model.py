@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlsplit
 
-from data_prep.layout import find_layout, is_own, layout_version
+from data_prep.layout import find_layout, is_user_layout, layout_version
 from mri_tf.core.errors import InputError
 from mri_tf.export.inputs import array_shapes
 from mri_tf.export.reader import Exported, load_graph, open_export, segmenter_beside
@@ -98,7 +98,7 @@ def _layout_of(exported: Exported, task_file: str) -> ModuleType:
                 f"--task must be the task of --model, {name}.", task_file, "Leave out --task."
             )
         task = load_task(file)
-    elif is_own(exported.task):
+    elif is_user_layout(exported.task):
         raise InputError(
             f"Task {name} reads its inputs with your own layout, {exported.task.layout}.", "no --task",
             f"Add --task {name}.py, the task file beside the layout.",

@@ -12,17 +12,17 @@ from data_prep.cases.to_predict import CaseToPredict
 from data_prep.io.image import read_image
 from data_prep.volume import source_volume
 from mri_tf.core.progress import progress
-from mri_tf.explain.maps import Explained, network_affine, shares_of
+from mri_tf.explain.maps import Explained, map_shares, network_affine
 from mri_tf.predict.answers import (
     Answer,
     Model,
     answer_patient,
     answer_records,
-    boxed,
     feed_of,
     label_map,
     read_records,
     sample_slices,
+    with_box_mask,
 )
 from mri_tf.predict.files import Predictions, safe_name, write_label_picture, write_on_source
 from mri_tf.store.record import Record
@@ -77,7 +77,7 @@ class Predictor:
 
     def _classify(self, name: str, records: list[Record]) -> None:
         if self._model.exported.task.box.get("around") == "mask":
-            records = [boxed(self._model, record) for record in records]
+            records = [with_box_mask(self._model, record) for record in records]
         answers = answer_records(self._model, records)
         numbers = range(1, len(answers) + 1) if len(answers) > 1 else [None]
         pairs = zip(numbers, answers, strict=True)
@@ -104,7 +104,7 @@ class Predictor:
         for explained, row in zip(maps, rows, strict=True):
             _add_map(row, path.name)
             if explained.cam.ndim == 3 and explained.cam.any():
-                row["map_outside_brain"] = shares_of(explained)["outside"]
+                row["map_outside_brain"] = map_shares(explained)["outside"]
 
     def _map(self, answer: Answer) -> Explained:
         model, record = self._model, answer.record

@@ -12,14 +12,14 @@ from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run
 
 # Not to hold "; ", which separates notes.
-NOBODY = (
+PATIENTS_UNKNOWN = (
     "the patients are not known: copies of an image are on one side, but other slices of a patient may "
     "be on both"
 )
 IMAGES = "groups of images"  # what is counted where the patients are not known
 
 
-def seen_by(prepared: Prepared, sides: list[np.ndarray], features: Run | None) -> dict:
+def seen_in_training(prepared: Prepared, sides: list[np.ndarray], features: Run | None) -> dict:
     """Patients and contents that decided a run's weights: those of its training and validation sides
     and those of its feature network."""
     records = np.concatenate(sides[:2])
@@ -77,7 +77,7 @@ def check_data_unseen(run: Run, prepared: Prepared) -> list[str]:
     return sorted(set(prepared.patients) & set(seen["patients"]))
 
 
-def split_apart(prepared: Prepared) -> str:
+def shared_by_random_split(prepared: Prepared) -> str:
     """What a random split of the set's records puts on both sides, in words."""
     return "slices of one patient" if prepared.patients_known else "copies of one image"
 
@@ -91,7 +91,8 @@ def leak(prepared: Prepared, decided: np.ndarray, held_out: np.ndarray) -> str:
         for patient, group in zip(prepared.patients[held_out], prepared.groups[held_out], strict=True)
     )
     return (
-        f"LEAKY: {split_apart(prepared)} on both sides, of {shared} of {len(held_out)} held-out records"
+        f"LEAKY: {shared_by_random_split(prepared)} on both sides, of {shared} of {len(held_out)} "
+        "held-out records"
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.splits import split as splits
-from mri_tf.splits.units import answered
+from mri_tf.splits.units import answering_records
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
 
@@ -37,7 +37,7 @@ def choose_sides(prepared: Prepared, task: Task, options: SplitOptions) -> Sides
     Without a mode it is the set's split column if there is one, else by group, else by patient.
     Raises InputError where that is not possible.
     """
-    answered(task, prepared, np.arange(len(prepared)))  # refuses a patient with several labels
+    answering_records(task, prepared, np.arange(len(prepared)))  # refuses a patient with several labels
     labels, patients, groups = prepared.labels, prepared.patients, prepared.groups
     mode = "file" if options.file else options.mode
     if not mode and any(prepared.splits):
@@ -56,7 +56,7 @@ def choose_sides(prepared: Prepared, task: Task, options: SplitOptions) -> Sides
         limit = splits.Limit(dict.fromkeys(task.class_names, options.train_size), options.seed)
     natural = None
     if task.kind == "classification":
-        counted = answered(task, prepared, sides[0])
+        counted = answering_records(task, prepared, sides[0])
         natural = np.bincount(labels[counted], minlength=len(task.class_names))
     if limit:
         sides = _limited(sides, prepared, limit, task)
@@ -85,7 +85,7 @@ def _limited(
         )
     labels, names = prepared.labels, prepared.record_ids
     most = {prepared.class_names.index(name): count for name, count in limit.per_class.items()}
-    pools = [answered(task, prepared, side) for side in sides[:2]]
+    pools = [answering_records(task, prepared, side) for side in sides[:2]]
     train = splits.limit_per_class(pools[0], labels, names, most, limit.seed)
     trained = {label: int(np.sum(labels[train] == label)) for label in np.unique(labels).tolist()}
     kept = [train, splits.limit_per_class(pools[1], labels, names, trained, limit.seed)]

@@ -27,7 +27,7 @@ def bags_of(prepared: Prepared, records: np.ndarray) -> list[np.ndarray]:
     return bags
 
 
-def answered(task: Task, prepared: Prepared, records: np.ndarray) -> np.ndarray:
+def answering_records(task: Task, prepared: Prepared, records: np.ndarray) -> np.ndarray:
     """One position for each answer of the network: every record, or with `bag` every patient's first."""
     if not task.bag:
         return records

@@ -10,7 +10,7 @@ import pandas as pd
 from mri_tf import figures, metrics, tables
 from mri_tf.core.files import write_atomic, write_table
 from mri_tf.metrics.spread import Row
-from mri_tf.splits.leakage import NOBODY, counted_as_images
+from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
 from mri_tf.store.run import PREDICTIONS
 from mri_tf.study.cell import DONE, restarts_of, run_of
 from mri_tf.study.design import Plan, file_name
@@ -116,7 +116,7 @@ def _classifier_parts(
         notes = [numbers["note"]]
         if unit != "patients":
             numbers = counted_as_images(numbers)
-            notes = [NOBODY, numbers["note"]]
+            notes = [PATIENTS_UNKNOWN, numbers["note"]]
         key = {"variant": variant, "train_size": size}
         pooled += [key | {"metric": name} | numbers[name] | {"unit": unit} for name in scores]
         confusions = _confusions(table, task)

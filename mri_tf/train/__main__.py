@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.export.publish import export_with_segmenter
     from mri_tf.network.build import check_task
     from mri_tf.pipeline.subset import run_sides
-    from mri_tf.splits.leakage import check_derived_unseen, split_apart
+    from mri_tf.splits.leakage import check_derived_unseen, shared_by_random_split
     from mri_tf.splits.sides import SplitOptions, choose_sides
     from mri_tf.store.run import DERIVED, METRICS
     from mri_tf.tables import summary
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
         f"{len(sides[1])} to choose the weights, {len(sides[2])} held out; split by {chosen.mode}"
     )
     if chosen.mode == "random":
-        print(f"LEAKY: the random split puts {split_apart(prepared)} on both sides")
+        print(f"LEAKY: the random split puts {shared_by_random_split(prepared)} on both sides")
     run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
     for item in skipped:
         print(f"skipped {item.file}: {item.reason}", file=sys.stderr)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import mri_tf
-from mri_tf.calibration.calibrator import fit_calibrator, to_values
+from mri_tf.calibration.calibrator import calibrator_to_json, fit_calibrator
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.hashing import content_hash, file_hash, fingerprint
@@ -31,7 +31,7 @@ from mri_tf.pipeline.field_of_view import check_masks
 from mri_tf.pipeline.intensity_classes import fit_centroids
 from mri_tf.pipeline.spacing import fit_spacing
 from mri_tf.pipeline.subset import RECORDS_PER_BATCH, Subset
-from mri_tf.splits.leakage import seen_by
+from mri_tf.splits.leakage import seen_in_training
 from mri_tf.splits.sides import Sides
 from mri_tf.splits.units import case_spacing, cases_of
 from mri_tf.store.prepared import Prepared
@@ -68,7 +68,7 @@ def new_run(
                 side: sorted(set(names))
                 for side, names in _by_side(prepared.patients, sides).items()
             },
-            "seen": seen_by(prepared, sides, features),
+            "seen": seen_in_training(prepared, sides, features),
             "feature_task": features.values["task"] if features and task.features_from else None,
             "fitted": {},  # on the training side; filled when the training starts
             "feature_weights": features.values["weights_sha256"] if features else "",
@@ -244,7 +244,7 @@ def _calibrate(run: Run, validation: Subset, counts: np.ndarray) -> dict | None:
     calibrator = fit_calibrator(
         outputs, validation.labels, validation.patients, run.task, trained_and_natural
     )
-    return to_values(calibrator)
+    return calibrator_to_json(calibrator)
 
 
 def fit_on_training_side(training: Subset, seed: int) -> dict:

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score
 
-from mri_tf.calibration.calibrator import Calibrator, fit_calibrator, from_values, to_values
+from mri_tf.calibration.calibrator import (
+    Calibrator,
+    calibrator_from_json,
+    calibrator_to_json,
+    fit_calibrator,
+)
 from mri_tf.calibration.operating_point import OperatingPoint
 from mri_tf.calibration.prediction_sets import ALL_CLASSES
 from mri_tf.export.graph import answer_in_graph
@@ -108,7 +113,7 @@ def test_a_validation_side_of_classes_never_trained_on_leaves_bayes_rule():
     assert answers.temperature == 1 and answers.reason
     assert answers.point.value is None and answers.point.reason
     assert answers.sets(outputs).all()
-    json.dumps(to_values(answers), allow_nan=False)
+    json.dumps(calibrator_to_json(answers), allow_nan=False)
 
 
 def test_the_operating_point_is_the_one_the_task_asks_for():
@@ -128,7 +133,7 @@ def test_the_operating_point_is_the_one_the_task_asks_for():
 @settings(max_examples=30, deadline=None)
 def test_answers_are_the_same_after_json(seed, count, oversample):
     answers, outputs, _ = fitted(made(oversample=oversample), count, (7, 2, 1), seed=seed)
-    again = from_values(json.loads(json.dumps(to_values(answers), allow_nan=False)))
+    again = calibrator_from_json(json.loads(json.dumps(calibrator_to_json(answers), allow_nan=False)))
     assert again == answers
     np.testing.assert_array_equal(again.probabilities(outputs), answers.probabilities(outputs))
     np.testing.assert_array_equal(again.sets(outputs), answers.sets(outputs))
@@ -154,7 +159,7 @@ def test_another_prior_moves_the_probabilities_and_not_the_decisions():
 def in_graph(answers: Calibrator):
     """`answer_in_graph` of a run that holds these answers, on arrays."""
     run = SimpleNamespace(
-        task=SimpleNamespace(kind="classification"), values={"answers": to_values(answers)}
+        task=SimpleNamespace(kind="classification"), values={"answers": calibrator_to_json(answers)}
     )
     answer = answer_in_graph(run)
 

@@ -16,7 +16,7 @@ from mri_tf.network.bags import SLICE_NETWORK
 from mri_tf.network.build import load_network
 from mri_tf.pipeline.batches import eval_batches, read_in_order
 from mri_tf.splits.sides import SplitOptions, choose_sides
-from mri_tf.splits.units import answered, bags_of
+from mri_tf.splits.units import answering_records, bags_of
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import open_finished
 from mri_tf.task.files import load_task
@@ -124,7 +124,7 @@ def test_classes_are_counted_in_patients(hearts):
 def test_a_training_size_limits_patients_and_keeps_all_of_their_slices(hearts):
     prepared, task = _prepared(hearts), load_task(hearts["file"])
     sides = choose_sides(prepared, task, SplitOptions("patient", None, 1, 0)).records
-    assert sorted(prepared.labels[answered(task, prepared, sides[0])]) == [0, 1]
+    assert sorted(prepared.labels[answering_records(task, prepared, sides[0])]) == [0, 1]
     for bag in bags_of(prepared, sides[0]):
         assert len(bag) == np.sum(prepared.patients == prepared.patients[bag[0]])
 

@@ -12,13 +12,13 @@ from tf_keras_vis.utils.scores import CategoricalScore
 
 from mri_tf.core.errors import InputError
 from mri_tf.explain.saliency import (
-    check_layer,
     explainable_layers,
     grad_cam,
     guided_backpropagation,
     guided_copy,
     has_maps,
-    on_grid,
+    layer_to_explain,
+    resize_maps,
 )
 
 
@@ -117,26 +117,26 @@ def test_a_map_does_not_depend_on_the_rest_of_the_batch(pooled):
 def test_a_map_is_placed_amid_the_voxels_it_was_pooled_from():
     maps = np.zeros((1, 2, 3, 4), np.float32)
     maps[0, 1, 0, 2] = 1
-    placed = on_grid(tf.constant(maps), (8, 12, 16)).numpy()[0]
+    placed = resize_maps(tf.constant(maps), (8, 12, 16)).numpy()[0]
     centre = [np.average(np.arange(size), weights=placed.sum(axis=other))
               for size, other in ((8, (1, 2)), (12, (0, 2)), (16, (0, 1)))]  # fmt: skip
     # Voxel 1 of 2 covers 4..7; at the border the map stays flat, which pulls the mean outwards.
     assert centre[0] > 4.5 and centre[1] < 2.5 and abs(centre[2] - 9.5) < 1e-4
-    np.testing.assert_allclose(on_grid(tf.constant(maps), (2, 3, 4)), maps)
-    constant = on_grid(tf.ones((1, 2, 3)), (5, 7)).numpy()
+    np.testing.assert_allclose(resize_maps(tf.constant(maps), (2, 3, 4)), maps)
+    constant = resize_maps(tf.ones((1, 2, 3)), (5, 7)).numpy()
     np.testing.assert_allclose(constant, 1, atol=1e-6)
 
 
 def test_linear_maps_stay_linear_inside():
     ramp = tf.reshape(tf.range(4, dtype=tf.float32), (1, 4))
-    np.testing.assert_allclose(on_grid(ramp, (8,))[0], [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3])
+    np.testing.assert_allclose(resize_maps(ramp, (8,))[0], [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3])
 
 
 def test_layers_without_the_image_s_axes_are_refused(deep):
-    assert check_layer(deep, "") == "second_relu"
+    assert layer_to_explain(deep, "") == "second_relu"
     assert explainable_layers(deep)[0] == "first"
     with pytest.raises(InputError, match="second_relu"):
-        check_layer(deep, "flatten")
+        layer_to_explain(deep, "flatten")
 
 
 def test_without_a_name_the_last_layer_of_four_voxels_a_side_is_taken():
@@ -144,11 +144,11 @@ def test_without_a_name_the_last_layer_of_four_voxels_a_side_is_taken():
     for number in range(4):
         x = layers.MaxPooling2D(name=f"pool_{number}")(x)
     answer = layers.Dense(2, activation="softmax", name="probabilities")(layers.Flatten()(x))
-    assert check_layer(keras.Model(image, answer), "") == "pool_1"
+    assert layer_to_explain(keras.Model(image, answer), "") == "pool_1"
     tiny = keras.Input((2, 2, 1))
     x = layers.Flatten()(layers.Activation("relu", name="only")(tiny))
     small = keras.Model(tiny, layers.Dense(2, activation="softmax", name="probabilities")(x))
-    assert check_layer(small, "") == "only"
+    assert layer_to_explain(small, "") == "only"
 
 
 def test_maps_work_inside_a_graph(pooled):
@@ -174,4 +174,4 @@ def test_networks_that_average_several_outputs_are_refused(deep):
     averaged = keras.Model(image, layers.Average(name="probabilities")(members))
     assert has_maps(deep) and not has_maps(averaged)
     with pytest.raises(InputError, match="Explain another task's run"):
-        check_layer(averaged, "")
+        layer_to_explain(averaged, "")

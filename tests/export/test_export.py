@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from fresh import served_of, with_drawn_weights
+from fresh import export_source_of, with_drawn_weights
 from serving_models import Client, running
 from small import sides_of, write_raw, write_task_files
 from tensorflow.core.protobuf import saved_model_pb2
@@ -19,10 +19,10 @@ from trainings import split_of
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.command_line import run_command
 from mri_tf.explain.maps import explain_record
-from mri_tf.explain.saliency import check_layer, guided_copy
+from mri_tf.explain.saliency import guided_copy, layer_to_explain
 from mri_tf.export.__main__ import main as export
 from mri_tf.export.assets import exported_version
-from mri_tf.export.inputs import arrays_of, serialized_examples
+from mri_tf.export.inputs import input_arrays, serialized_examples
 from mri_tf.export.out_of_distribution import fit_ranges, image_statistics, reasons
 from mri_tf.export.parity import session_of
 from mri_tf.export.publish import export_run
@@ -75,7 +75,7 @@ def feed(exported) -> dict[str, np.ndarray]:
     """The arrays of the held-out records."""
     run, prepared, _ = exported
     (batch,) = read_in_order(prepared, positions_of(run, prepared)[2], 64)
-    return {name: array.numpy() for name, array in arrays_of(batch, run.task).items()}
+    return {name: array.numpy() for name, array in input_arrays(batch, run.task).items()}
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_an_example_without_an_array_gets_an_error_that_names_it(client, feed):
 def test_the_exported_map_is_that_of_the_explain_command(exported, call, feed):
     run, prepared, _ = exported
     model = load_network(run)
-    networks, layer = (model, guided_copy(model)), check_layer(model, "")
+    networks, layer = (model, guided_copy(model)), layer_to_explain(model, "")
     records = positions_of(run, prepared)[2]
     largest = []
     for label in (None, 0, 1, 2):
@@ -286,7 +286,8 @@ def test_there_is_a_warm_up_request_for_every_signature(exported):
 
 
 def test_an_install_without_the_server_exports_without_warm_up_and_says_so(tmp_path, monkeypatch):
-    source = served_of(dataclasses.replace(TASK, channels=tuple("abcde")))  # more than a PNG holds
+    five = dataclasses.replace(TASK, channels=tuple("abcde"))  # more than a PNG holds
+    source = export_source_of(five)
     specs = {name: specs for name, (_, specs) in signatures(source).items()}
     assert write_warm_up(source, specs, tmp_path / "requests") == ""
     assert (tmp_path / "requests").stat().st_size < 25_000  # three images of 20 kB, one of them whole

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from fresh import feed_of, served_of
+from fresh import export_source_of, feed_of
 
 from mri_tf.core.errors import InputError
 from mri_tf.export.onnx import onnx_call, write_onnx
@@ -38,7 +38,7 @@ TASKS = {
 
 @pytest.mark.parametrize("kind", TASKS)
 def test_onnx_runtime_gives_the_outputs_of_the_saved_model(kind, tmp_path):
-    source, feed = served_of(TASKS[kind]), feed_of(TASKS[kind])
+    source, feed = export_source_of(TASKS[kind]), feed_of(TASKS[kind])
     inputs = write_onnx(source, tmp_path / "model.onnx")
     assert [spec.name for spec in inputs[DEFAULT]] == list(feed)
     call, _ = signatures(source)[DEFAULT]
@@ -54,7 +54,7 @@ def test_onnx_runtime_gives_the_outputs_of_the_saved_model(kind, tmp_path):
 
 
 def test_an_operation_that_does_not_convert_is_refused_in_one_line(tmp_path):
-    source = served_of(TASKS["2D"])
+    source = export_source_of(TASKS["2D"])
     digamma = keras.layers.Lambda(tf.math.digamma)(source.model.outputs[0])
     source = dataclasses.replace(source, model=keras.Model(source.model.inputs, digamma))
     with pytest.raises(InputError, match="cannot be converted to ONNX or run by ONNX Runtime") as error:
@@ -64,7 +64,7 @@ def test_an_operation_that_does_not_convert_is_refused_in_one_line(tmp_path):
 
 
 def test_a_file_that_onnx_runtime_cannot_run_is_refused_in_one_line(tmp_path):
-    source = served_of(TASKS["2D"])
+    source = export_source_of(TASKS["2D"])
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(InputError, match="cannot be converted to ONNX or run by ONNX Runtime") as error:
         onnx_call(source, tmp_path / "model.onnx")

@@ -7,7 +7,7 @@ import tensorflow as tf
 from serving_models import Client, running
 
 from mri_tf.export.graph import reported
-from mri_tf.export.inputs import arrays_of, cut_before, seen_by_network
+from mri_tf.export.inputs import box_cut, input_arrays, network_input
 from mri_tf.export.parity import PARITY_RECORDS, session_of
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import predict_records, predict_whole
@@ -46,17 +46,17 @@ def _asked(run, prepared, records) -> tuple[str, dict[str, np.ndarray], np.ndarr
     if task.bag:
         outputs = predict_records(model, subset_of(run, prepared, records))
         bags = bags_of(prepared, select_slices(task, prepared, records, fitted))
-        (batch,) = read_bags_in_order(prepared, bags, len(bags), cut=cut_before(task))
+        (batch,) = read_bags_in_order(prepared, bags, len(bags), cut=box_cut(task))
         count = tf.shape(batch["weight"], tf.int64)[0]
         feed = {
             "slices" if name == "image" else name: pad_slices(array, batch["bag"], count).numpy()
-            for name, array in arrays_of(batch, task).items()
+            for name, array in input_arrays(batch, task).items()
         }
         return "slices", feed | {"mask": present_slices(batch["bag"], count).numpy()}, outputs
-    (batch,) = read_in_order(prepared, records, len(records), cut=cut_before(task))
-    arrays = arrays_of(batch, task)
+    (batch,) = read_in_order(prepared, records, len(records), cut=box_cut(task))
+    arrays = input_arrays(batch, task)
     if task.kind == "segmentation":
-        outputs = predict_whole(model, task, seen_by_network(arrays, task, fitted))
+        outputs = predict_whole(model, task, network_input(arrays, task, fitted))
     else:
         outputs = predict_records(model, subset_of(run, prepared, records))
     return "serving_default", {name: array.numpy() for name, array in arrays.items()}, outputs

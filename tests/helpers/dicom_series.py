@@ -11,7 +11,7 @@ from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageS
 from pydicom.valuerep import DSfloat
 
 from data_prep.io.dicom.series import read_dicom
-from data_prep.volume import Volume, in_ras
+from data_prep.volume import Volume, to_ras_volume
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 AFFINE = np.array([[-0.8, 0, 0, 40], [0, -1.25, 0, 55], [0, 0, 3, -20], [0, 0, 0, 1.0]])
@@ -77,7 +77,7 @@ def reason_of(folder: Path, datasets: list[FileDataset] | None = None) -> str:
 
 
 def assert_same(volume: Volume, array: np.ndarray, affine: np.ndarray = AFFINE) -> None:
-    expected = in_ras(array, affine)
+    expected = to_ras_volume(array, affine)
     np.testing.assert_array_equal(volume.array, expected.array)
     np.testing.assert_allclose(volume.affine, expected.affine, atol=1e-3)
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
-from mri_tf.calibration.calibrator import Calibrator, to_values
+from mri_tf.calibration.calibrator import Calibrator, calibrator_to_json
 from mri_tf.calibration.operating_point import OperatingPoint
 from mri_tf.core.hashing import file_hash
 from mri_tf.export.inputs import array_shapes
@@ -16,11 +16,11 @@ from mri_tf.store.run import Run
 from mri_tf.task import Task
 
 
-def served_of(task: Task) -> ExportSource:
+def export_source_of(task: Task) -> ExportSource:
     """A network of fresh weights with made-up answers and ranges."""
     keras.utils.set_random_seed(0)
     point = OperatingPoint("balanced_accuracy", None, (0.4, 0.6), None, None, 9)
-    answers = to_values(Calibrator(0.7, (0.5, 0.5), (0.8, 0.2), point, 0.5))
+    answers = calibrator_to_json(Calibrator(0.7, (0.5, 0.5), (0.8, 0.2), point, 0.5))
     run = SimpleNamespace(task=task, values={"answers": answers, "fitted": {"pixel_mm": 0.5}})
     images = np.random.default_rng(9).normal(5, 1, (4, 8, 8, len(task.channels)))
     ranges = fit_ranges(image_statistics(images), task.channels, {})

@@ -10,14 +10,14 @@ from serving_models import running
 
 from data_prep.io.nifti import read_nifti
 from data_prep.layout import find_layout
-from mri_tf.calibration.calibrator import Calibrator, from_values
+from mri_tf.calibration.calibrator import Calibrator, calibrator_from_json
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import predict_records, predict_whole
 from mri_tf.pipeline.batches import eval_batches, read_in_order
 from mri_tf.pipeline.subset import subset_of
 from mri_tf.predict.__main__ import main as predict
 from mri_tf.predict.files import write_label_picture, write_on_source
-from mri_tf.splits.units import answered
+from mri_tf.splits.units import answering_records
 from mri_tf.store.run import positions_of
 from mri_tf.task.files import FOLDER
 
@@ -53,10 +53,11 @@ def largest_difference(run, prepared, raw: Path, export: Path, home: Path, *flag
     rows = {}
     for row in found["answers"]:
         rows.setdefault(row["input"], []).append(row)
-    wanted = from_values(run.values["answers"])
+    wanted = calibrator_from_json(run.values["answers"])
     outputs = predict_records(load_network(run), subset_of(run, prepared, np.array(records)))
     difference = 0.0
-    for record, output in zip(answered(task, prepared, np.array(records)), outputs, strict=True):
+    answering = answering_records(task, prepared, np.array(records))
+    for record, output in zip(answering, outputs, strict=True):
         own = rows[list(rows)[numbers.index(_source_number(prepared, record))]]
         row = own[0]
         if len(own) > 1:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras.src.applications.imagenet_utils import preprocess_input
 
 from mri_tf.core.errors import InputError
-from mri_tf.explain.saliency import check_layer, grad_cam, guided_backpropagation, guided_copy
+from mri_tf.explain.saliency import grad_cam, guided_backpropagation, guided_copy, layer_to_explain
 from mri_tf.models import backbone_classifier, backbones
 from mri_tf.models.registry import builder, check_model_args
 from mri_tf.network.build import check_task
@@ -116,7 +116,7 @@ def test_the_graph_is_flat_and_batch_norm_is_that_of_the_other_networks(grey):
 
 def test_grad_cam_at_the_last_stack_has_its_closed_form_and_guided_gradients_differ_from_plain(grey):
     images, labels = tf.constant(_images(1)), tf.constant([0, 1])
-    layer = check_layer(grey, "stack3_block1_out")
+    layer = layer_to_explain(grey, "stack3_block1_out")
     maps = _features(grey, images, layer)  # (2, 2, 2, 512)
     kernel = grey.get_layer("probabilities").kernel.numpy()[:, labels.numpy()].T
     expected = np.maximum((maps * kernel[:, None, None]).sum(-1), 0) / (maps.shape[1] * maps.shape[2])

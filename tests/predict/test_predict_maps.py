@@ -29,7 +29,7 @@ from mri_tf.export.reader import Exported
 from mri_tf.pipeline.field_of_view import cut_function
 from mri_tf.pipeline.image_files import fit_to_grid
 from mri_tf.predict.__main__ import main as predict
-from mri_tf.predict.answers import Model, boxed, feed_of
+from mri_tf.predict.answers import Model, feed_of, with_box_mask
 from mri_tf.predict.files import safe_name, write_label_picture, write_on_source
 from mri_tf.store.record import Record, encode_example, parse_examples
 from mri_tf.task import Task
@@ -60,13 +60,13 @@ def test_a_given_mask_is_boxed_as_a_manual_one_in_training_and_a_segmenter_s_goe
     (case,) = list_cases_to_predict(brats, [seg.parent], task, mask=seg)
     (record,) = brats.read_case(case.raw, case.case, task)
     alone = Model(Exported(task), None, ())
-    given = feed_of([boxed(alone, record)], alone.exported)
+    given = feed_of([with_box_mask(alone, record)], alone.exported)
     raw = parse_examples([encode_example(record)], record.image.shape, "float16", ("mask",))
     np.testing.assert_array_equal(given["image"], cut_function(task, training=True)(raw)["image"])
 
     corner = np.zeros((1, 16, 24, 24, 2), np.float32)
     corner[0, :3, :3, :3, 1] = 1
-    found = boxed(Model(Exported(task), None, (), _finder(corner)), record)
+    found = with_box_mask(Model(Exported(task), None, (), _finder(corner)), record)
     np.testing.assert_array_equal(found.predicted_mask, corner[0, ..., 1] > 0)
 
 

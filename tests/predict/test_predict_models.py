@@ -18,7 +18,7 @@ from refused import error_line
 from serving_models import running
 
 from data_prep.prepare.provenance import read_private
-from mri_tf.calibration.calibrator import from_values
+from mri_tf.calibration.calibrator import calibrator_from_json
 from mri_tf.predict.__main__ import main as predict
 from mri_tf.store.prepared import PRIVATE
 from mri_tf.store.run import open_finished
@@ -75,7 +75,7 @@ def _differs_by(home: Path, small, *flags: str) -> float:
     inputs = [str(small["raw"] / files[record]) for record in table.index]
     rows = _answers_of("found.json", *flags, "--input", *inputs)
     assert [row["input"] for row in rows] == [Path(name).name for name in inputs]
-    answers = from_values(run.values["answers"])
+    answers = calibrator_from_json(run.values["answers"])
     outputs = table[[f"output_{name}" for name in CLASSES]].to_numpy(float)
     for row, output in zip(rows, outputs, strict=True):
         assert_answer_of(row["decision"], row["prediction_set"], answers, output, CLASSES)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from fresh import served_of
+from fresh import export_source_of
 from serving_models import running
 
 from mri_tf.export.saved_model import write_saved_model
@@ -69,7 +69,7 @@ def test_the_curl_calls_of_classify_and_explain_are_answered(tmp_path):
         class_names=("low", "high"), model_args=dict(conv_filters=1, dense_units=4),
         normalize=dict(method="range", low=-200.0, high=600.0),
     )  # fmt: skip
-    write_saved_model(served_of(task), tmp_path / task.name / "1")
+    write_saved_model(export_source_of(task), tmp_path / task.name / "1")
     with running(tmp_path) as server:
         text = _printed(server, ":classify", tmp_path).strip()
     decoder = json.JSONDecoder()

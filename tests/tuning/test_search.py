@@ -141,7 +141,7 @@ def test_every_patient_weighs_the_same_in_the_objective(scratch, monkeypatch):
     monkeypatch.setattr(trials, "run_sides", lambda run, prepared: [None, validation, None])
     monkeypatch.setattr(trials, "load_network", lambda run: None)
     monkeypatch.setattr(trials, "predict_records", lambda *_: outputs)
-    monkeypatch.setattr(trials, "from_values", lambda values: calibrator)
+    monkeypatch.setattr(trials, "calibrator_from_json", lambda values: calibrator)
     expected = -(np.log(0.8) + np.log(0.6)) / 2
     assert trials.validation_log_loss(run, prepared) == pytest.approx(expected)
 

@@ -17,7 +17,7 @@ from data_prep.case import Unreadable
 from data_prep.io.dicom.header import Header, Slice, read_header
 from data_prep.io.dicom.pixels import values_of
 from data_prep.io.dicom.stack import lps_to_indices, split_into_stacks
-from data_prep.volume import Volume, in_ras
+from data_prep.volume import Volume, to_ras_volume
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 NO_SERIES = "no SeriesInstanceUID, which says which slices belong together"
@@ -55,7 +55,7 @@ class Series:
         """Reads the pixel data as a Volume with the series' facts; raises Unreadable."""
         affine = LPS_TO_RAS @ lps_to_indices(list(self.stack))
         values = values_of(list(self.stack))  # (slices, rows, columns)
-        return in_ras(values.transpose(2, 1, 0), affine, dict(self.facts))
+        return to_ras_volume(values.transpose(2, 1, 0), affine, dict(self.facts))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from pydicom.encaps import encapsulate
 
 from data_prep.case import Unreadable
 from data_prep.io.dicom.pixels import stored_values
-from data_prep.volume import in_ras
+from data_prep.volume import to_ras_volume
 
 SHAPE = (40, 48, 3)  # columns, rows, slices
 
@@ -79,7 +79,7 @@ def _values(name: str) -> np.ndarray:
 def test_a_compressed_series_gives_the_values_that_were_stored(tmp_path, name):
     array = _values(name)
     found = volume_of(tmp_path, _compressed(name, array)).array
-    error = found.astype(int) - in_ras(array, AFFINE).array
+    error = found.astype(int) - to_ras_volume(array, AFFINE).array
     assert found.dtype == array.dtype and np.abs(error).max() <= SYNTAXES[name][2]
 
 
@@ -168,14 +168,14 @@ def test_each_slice_has_its_own_slope_and_intercept(tmp_path):
 
     volume = volume_of(tmp_path, each(series(noise()), scale))
     assert volume.array.dtype == np.float32
-    expected = in_ras(noise() * np.array(slopes) + np.array(intercepts), AFFINE).array
+    expected = to_ras_volume(noise() * np.array(slopes) + np.array(intercepts), AFFINE).array
     np.testing.assert_allclose(volume.array, expected, rtol=1e-6)
 
 
 def test_frames_of_one_file_have_their_own_slopes(tmp_path):
     slopes = [0.5, 1, 2, 1.25, 3, 0.1]
     volume = volume_of(tmp_path, [multi_frame(noise(), slopes=slopes)])
-    expected = in_ras(noise() * np.array(slopes), AFFINE).array
+    expected = to_ras_volume(noise() * np.array(slopes), AFFINE).array
     np.testing.assert_allclose(volume.array, expected, rtol=1e-6)
 
 

@@ -7,7 +7,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
 from data_prep.io.dicom.series import read_dicom
-from data_prep.volume import in_ras
+from data_prep.volume import to_ras_volume
 
 
 def _twice(keyword: str, values) -> list:
@@ -48,7 +48,7 @@ def test_echoes_at_several_times_need_two_fields(tmp_path):
     found = read_dicom(tmp_path)
     assert len(found) == 4
     assert {volume.array.tobytes() for volume in found} == {
-        in_ras(array, AFFINE).array.tobytes() for array in expected
+        to_ras_volume(array, AFFINE).array.tobytes() for array in expected
     }
 
 

@@ -13,7 +13,7 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff
 
 from data_prep.case import Unreadable
 from data_prep.io.nifti import read_nifti
-from data_prep.volume import Volume, in_ras, three_dimensional
+from data_prep.volume import Volume, require_3d, to_ras_volume
 
 SHAPE = (5, 6, 4)
 AFFINE = np.array([[2, 0.2, 0, -7], [-0.1, 1, 0.3, 11], [0, 0, 3, -40], [0, 0, 0, 1.0]])
@@ -77,9 +77,9 @@ def test_channels_come_last_and_length_1_axes_are_dropped(tmp_path):
 
 def test_three_dimensional_refuses_channels():
     three, four = Volume(np.zeros(SHAPE), np.eye(4)), Volume(np.zeros((*SHAPE, 2)), np.eye(4))
-    assert three_dimensional(three) is three
+    assert require_3d(three) is three
     with pytest.raises(Unreadable, match="the image has 4 dimensions, not 3"):
-        three_dimensional(four)
+        require_3d(four)
 
 
 @pytest.mark.parametrize(("unit", "mm"), [("meter", 1000), ("mm", 1), ("micron", 0.001), ("unknown", 1)])
@@ -106,7 +106,7 @@ def test_integers_stay_as_stored_and_doubles_become_floats(tmp_path, dtype):
     image.set_data_dtype(np.dtype(dtype))
     (tmp_path / "a.nii").write_bytes(image.to_bytes())
     found = read_nifti(tmp_path / "a.nii").array
-    np.testing.assert_array_equal(found, in_ras(array, AFFINE).array)
+    np.testing.assert_array_equal(found, to_ras_volume(array, AFFINE).array)
     expected = np.dtype("f4") if "f" in dtype else np.dtype(dtype).newbyteorder("=")
     assert found.dtype == expected and found.dtype.isnative
 
@@ -135,7 +135,7 @@ def test_an_affine_that_spans_no_volume_is_a_reason(axis):
     affine = AFFINE.copy()
     affine[:, axis] = 0
     with pytest.raises(Unreadable, match="position and orientation"):
-        in_ras(noise(), affine)
+        to_ras_volume(noise(), affine)
 
 
 def test_shear_is_the_angle_by_which_axes_miss_the_perpendicular():
@@ -159,7 +159,7 @@ def test_shear_is_the_angle_by_which_axes_miss_the_perpendicular():
 )
 def test_an_image_that_is_no_volume_of_numbers_is_a_reason(tmp_path, array, reason):
     with pytest.raises(Unreadable, match=reason):
-        three_dimensional(read_nifti(save(tmp_path / "p.nii", array)))
+        require_3d(read_nifti(save(tmp_path / "p.nii", array)))
 
 
 def test_a_missing_file_an_empty_one_and_a_text_are_reasons(tmp_path):
@@ -241,7 +241,7 @@ def test_a_damaged_file_is_a_volume_or_a_reason(tmp_path_factory, kind, seed, ch
     try:
         found = read_nifti(path)
         assert found.array.ndim in (3, 4)
-        assert three_dimensional(found).array.ndim == 3
+        assert require_3d(found).array.ndim == 3
     except Unreadable as reason:
         assert str(path.parent) not in str(reason)
 

@@ -6,7 +6,7 @@ from volumes import assert_same_records, save_nifti
 
 from data_prep.case import Unreadable
 from data_prep.layouts.volume_and_mask import list_cases, read_case
-from data_prep.ops.average import averaged, averaging_factors
+from data_prep.ops.average import average_groups, averaging_factors
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError
 from mri_tf.task.files import find_task_file, load_task
@@ -118,7 +118,7 @@ def test_an_average_keeps_places_and_means_with_a_smaller_group_at_the_end():
     array = np.arange(7, dtype=np.float32).reshape(7, 1, 1)
     affine = np.diag([0.5, 1.0, 1.0, 1.0])
     affine[0, 3] = 10.0
-    found = averaged(Volume(array, affine), (3, 1, 1))
+    found = average_groups(Volume(array, affine), (3, 1, 1))
     np.testing.assert_array_equal(found.array.ravel(), [1, 4, 6])
     np.testing.assert_allclose(found.affine @ [1, 0, 0, 1], affine @ [4, 0, 0, 1])
     assert found.spacing_mm == (1.5, 1.0, 1.0)

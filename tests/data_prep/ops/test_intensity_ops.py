@@ -15,7 +15,7 @@ from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.clahe import clahe3d
 from data_prep.ops.crop import mask_box
 from data_prep.ops.intensity_stats import region_stats
-from data_prep.ops.n4 import n4_corrected, shrink_factors
+from data_prep.ops.n4 import correct_bias_field, shrink_factors
 from data_prep.volume import Volume
 from mri_tf.pipeline.normalize import normalize
 
@@ -36,7 +36,7 @@ def _biased_head(shape=(60, 66, 52), seed=1):
 def test_n4_removes_most_of_a_known_field_and_leaves_zeros():
     image, inside, tissue, field = _biased_head()
     volume = Volume(image, affine_of((8, 0, 5), (3.0, 3.0, 3.5)))
-    corrected = n4_corrected(volume, inside, shrink_factor=2, iterations=(30, 30, 30))
+    corrected = correct_bias_field(volume, inside, shrink_factor=2, iterations=(30, 30, 30))
     assert corrected.array.dtype == np.float32
     np.testing.assert_array_equal(corrected.array[~inside], 0)
     np.testing.assert_array_equal(corrected.affine, volume.affine)
@@ -52,7 +52,7 @@ def test_n4_removes_most_of_a_known_field_and_leaves_zeros():
 def test_n4_without_a_mask_takes_what_is_above_zero():
     image, inside, _, _ = _biased_head((32, 36, 30))
     volume = Volume(image, np.diag([4.0, 4.0, 4.0, 1.0]))
-    without, with_mask = (n4_corrected(volume, mask, 2, (20, 20)) for mask in (None, inside))
+    without, with_mask = (correct_bias_field(volume, mask, 2, (20, 20)) for mask in (None, inside))
     np.testing.assert_array_equal(without.array, with_mask.array)
 
 
@@ -60,7 +60,7 @@ def test_n4_puts_the_number_of_threads_back_and_takes_integers():
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     image, inside, _, field = _biased_head((40, 40, 10))
     thick = Volume(image.astype(np.int16), np.diag([2.0, 2.0, 9.0, 1.0]))
-    corrected = n4_corrected(thick, inside, 3, (20, 20))
+    corrected = correct_bias_field(thick, inside, 3, (20, 20))
     assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == before
     found = np.log(thick.array[inside] / corrected.array[inside])
     assert np.corrcoef(found, np.log(field[inside]))[0, 1] > 0.9
@@ -76,21 +76,21 @@ def test_an_axis_is_shrunken_towards_cubes_and_keeps_four_voxels():
 @pytest.mark.parametrize("value", [0, 5, -3])
 def test_n4_gives_an_image_of_one_value_back(value):
     volume = Volume(np.full((12, 13, 14), value, np.int16), np.eye(4))
-    corrected = n4_corrected(volume)
+    corrected = correct_bias_field(volume)
     np.testing.assert_array_equal(corrected.array, volume.array)
     assert corrected.array.dtype == np.float32
 
 
 def test_n4_with_an_empty_mask_gives_the_image_back():
     volume = noise()
-    np.testing.assert_array_equal(n4_corrected(volume, np.zeros(SHAPE, bool)).array, volume.array)
+    np.testing.assert_array_equal(correct_bias_field(volume, np.zeros(SHAPE, bool)).array, volume.array)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 2), (2, 3, 2), (30, 30, 1), (5, 5, 5), (40, 3, 2)])
 def test_n4_of_few_voxels_is_finite_or_a_reason(shape):
     volume = noise(shape=shape)
     try:
-        corrected = n4_corrected(volume, iterations=(5, 5))
+        corrected = correct_bias_field(volume, iterations=(5, 5))
     except Unreadable as reason:
         assert "N4" in str(reason)
     else:
