@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
+from visits import visits
 
 from mri_tf.splits.sides import units_of
 from mri_tf.store.prepared import Prepared
@@ -40,21 +41,9 @@ def prepared_of(patients, labels, groups=None, splits=None, contents=None) -> Pr
 
 @st.composite
 def sets(draw, with_groups=True, fewest=3):
-    """Patients with repeated visits, groups that chain some of them, classes maybe sorted."""
-    visits = draw(st.lists(st.integers(1, 4), min_size=fewest, max_size=16))
-    patients = [f"p{number:02d}" for number, count in enumerate(visits) for _ in range(count)]
-    size = len(patients)
-    names = st.sampled_from(["", "", "", "", "g1", "g2", "p00"])
-    groups = draw(st.lists(names, min_size=size, max_size=size)) if with_groups else [""] * size
-    labels = draw(st.lists(st.integers(0, 3), min_size=size, max_size=size))
-    if draw(st.booleans()):
-        labels = sorted(labels)
-    order = np.arange(size)
-    if draw(st.booleans()):
-        order = np.random.default_rng(draw(st.integers(0, 99))).permutation(size)
-    return prepared_of(
-        np.array(patients)[order].tolist(), np.array(labels)[order], np.array(groups)[order].tolist()
-    )
+    """Prepared sets of patients with repeated visits; see `visits`."""
+    patients, groups, labels = draw(visits(with_groups, fewest))
+    return prepared_of(patients.tolist(), labels, groups.tolist())
 
 
 def plans():
