@@ -199,7 +199,7 @@ def test_features_of_a_network_that_saw_other_intensities_are_refused(inside, ca
     without = ("--features", RUN, "--out", "runs/no-features")
     assert "must have name pools" in error_line(capsys, train, *ON_DATA, *without)
     scratch = ("--variant", "scratch", "--features", RUN / "features")
-    assert "trains another network first" in error_line(capsys, train, *ON_DATA, *scratch)
+    assert "train another network first" in error_line(capsys, train, *ON_DATA, *scratch)
 
 
 def test_a_damaged_record_is_one_line_in_the_middle_of_an_evaluation(inside, tmp_path, capsys):
