@@ -1,4 +1,4 @@
-"""Counts a run on its held-out patients, or on other data: python -m mri_tf.evaluate --run RUN."""
+"""Evaluates a run on its held-out patients or on other data: python -m mri_tf.evaluate --run RUN."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How well a 3D segmentation lies on each volume, and the table of it beside metrics.json."""
+"""Dice and Hausdorff distance of a 3D segmentation on each volume, and their table."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Maps of a run's records: made at the network's grid, placed on the prepared and the source grid."""
+"""Grad-CAM maps of records: made on the network's grid, placed on the prepared and original grids."""
 
 import dataclasses
 from dataclasses import dataclass

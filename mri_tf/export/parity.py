@@ -1,4 +1,4 @@
-"""Whether an export answers as the run does: loaded into a session as TF Serving loads it."""
+"""Compares an export with its run: the SavedModel is loaded into a session, as TF Serving loads it."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager

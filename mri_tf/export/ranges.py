@@ -1,4 +1,4 @@
-"""The ranges that an export carries: what its run's training side looks like as it would be served."""
+"""Ranges of intensities and sizes on the training side, stored in an export to recognise other input."""
 
 import numpy as np
 

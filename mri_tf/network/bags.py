@@ -1,4 +1,4 @@
-"""A patient's slices in, one answer out: a network of single slices wrapped into one of patients.
+"""Wraps a network of single slices into one that gives one answer for all slices of a patient.
 
 Slices are padded to (patients, slices, ...) at the border of a batch and the padding is dropped
 before the network sees anything, so that BatchNorm's statistics and a patient's answer do not

@@ -1,4 +1,4 @@
-"""Where a task's values meet the networks: building a task's model and loading a run's."""
+"""Builds the network of a task and loads the network of a run."""
 
 import inspect
 from collections.abc import Mapping

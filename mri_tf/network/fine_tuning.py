@@ -1,4 +1,4 @@
-"""Fine-tuning as values of a task: which variables train, how fast, and how that decays.
+"""Fine-tuning: which variables train, at which learning rates, and how these decay.
 
     fine_tune=dict(
         train=("stack2_block1_2_.*", "probabilities/.*"),

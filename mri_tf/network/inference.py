@@ -1,4 +1,4 @@
-"""A network's outputs over records of a prepared set, in order, nothing augmented, none left out."""
+"""Predicts records of a prepared set, in order, without augmentation."""
 
 from collections.abc import Iterator
 

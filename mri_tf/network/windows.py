@@ -1,4 +1,4 @@
-"""A patch network over a whole volume: overlapping windows, blended.
+"""Applies a patch network to a whole volume by overlapping windows, and blends them.
 
 Along every axis the windows' weights are divided by their sum at each voxel; the weight of a
 window in the volume is the product of its three, and those add up to one at every voxel (a product

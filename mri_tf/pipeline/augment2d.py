@@ -1,4 +1,4 @@
-"""Augmentation of a batch of 2D images: drawn in one function and applied in pure ones.
+"""Augmentation of 2D images: one function draws random changes, pure functions apply them.
 
 Every random number of a record comes from its own stateless seed, so a record is changed alike
 in tf.data and in the train step, whatever the batch around it.
@@ -55,7 +55,7 @@ def random_flip(
 def random_contrast(
     uniforms: tf.Tensor, size: tuple[int, int], low: float = 0.8, high: float = 1.25
 ) -> tf.Tensor:
-    """Factor on how far intensities lie from their study's mean, uniforms (batch, 1) -> (batch,).
+    """Factor on how far intensities lie from their case's mean, uniforms (batch, 1) -> (batch,).
 
     Evenly in the logarithm. The same on any linear scale: on z-scores it is a factor. Of colour
     jitter this is all that MR images have: copied to three channels a grey pixel has no saturation,

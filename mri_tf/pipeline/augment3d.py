@@ -1,4 +1,4 @@
-"""Augmentation of a batch of volumes: chance in `draw_changes`, change in `apply_changes`.
+"""Augmentation of volumes: `draw_changes` draws random changes, `apply_changes` applies them.
 
 Volumes are (depth, rows, columns, channels): head first, front to back, the patient's right to
 left. Turns, shifts, zooms and flips of a record become one matrix, so it is interpolated once.

@@ -1,4 +1,4 @@
-"""Uniform numbers of a record from its own stateless seed: alike whatever the batch around it."""
+"""What 2D and 3D augmentation share: random numbers from the seed of a record, and gamma."""
 
 import tensorflow as tf
 

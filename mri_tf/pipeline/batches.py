@@ -33,7 +33,7 @@ def read_dataset(
 ) -> tf.data.Dataset:
     """Raw batches: image (batch, *grid, channels), mask or label, intensity_stats, weight, seed, bag.
 
-    `count` is how many batches there are; `cut` takes the part of each study that the network
+    `count` is how many batches there are; `cut` takes the part of each case that the network
     sees.
     """
 
@@ -140,7 +140,7 @@ def training_batches(
 def read_in_order(
     prepared: Prepared, records: np.ndarray, batch_size: int, replicas: int = 1, cut: Cut | None = None
 ):
-    """Raw batches of every record once, in order; whole studies unless there is a `cut`."""
+    """Raw batches of every record once, in order; whole cases unless there is a `cut`."""
     return read_dataset(
         prepared,
         lambda: plain_batches(records, batch_size, replicas),

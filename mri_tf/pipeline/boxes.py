@@ -1,7 +1,7 @@
-"""The part of a study that a network sees: the box around a mask, resampled to the network's grid.
+"""Boxes: the cube around a mask, cut out of a volume and resampled to the network's grid.
 
 One TensorFlow function for training, evaluation and prediction, so that a tumour is cut out alike
-wherever it is graded. What lies outside the study is 0, the background of skull-stripped images.
+wherever it is graded. What lies outside the volume is 0, the background of skull-stripped images.
 """
 
 import tensorflow as tf
@@ -31,17 +31,17 @@ def cube_around(mask: tf.Tensor, margin_voxels: int) -> tuple[tf.Tensor, tf.Tens
 def resample_cube(
     image: tf.Tensor, centre: tf.Tensor, side: tf.Tensor, grid: tuple[int, int, int]
 ) -> tf.Tensor:
-    """(depth, rows, columns, channels) -> (*grid, channels): a cube of the study, linearly resampled.
+    """(depth, rows, columns, channels) -> (*grid, channels): a cube of the volume, linearly resampled.
 
-    Voxels of the result that are larger than the study's average what they cover; a non-cubic
+    Voxels of the result that are larger than the volume's average what they cover; a non-cubic
     grid takes the cube's extent along each axis in proportion to its longest axis.
     """
     image = tf.cast(image, tf.float32)
-    step = side / max(grid)  # voxels of the study from one of the result to the next
+    step = side / max(grid)  # voxels of the volume from one of the result to the next
     weights = [
         _axis_weights(tf.shape(image)[axis], centre[axis], step, grid[axis]) for axis in range(3)
     ]
-    # One axis after the other, the study shrinking on the way.
+    # One axis after the other, the volume shrinking on the way.
     image = tf.einsum("kd,drcx->krcx", weights[0], image)
     image = tf.einsum("kr,drcx->dkcx", weights[1], image)
     return tf.einsum("kc,drcx->drkx", weights[2], image)
@@ -50,7 +50,7 @@ def resample_cube(
 def _axis_weights(size: tf.Tensor, centre: tf.Tensor, step: tf.Tensor, count: int) -> tf.Tensor:
     """(count, size): how much each voxel of an axis counts in each of the result.
 
-    A triangle as wide as the larger of the two voxels, over voxels outside the study as well:
+    A triangle as wide as the larger of the two voxels, over voxels outside the volume as well:
     these count as 0, so rows at the border sum to less than 1.
     """
     places = centre + (tf.range(count, dtype=tf.float32) - (count - 1) / 2) * step  # (count,)
@@ -58,7 +58,7 @@ def _axis_weights(size: tf.Tensor, centre: tf.Tensor, step: tf.Tensor, count: in
     reach = tf.cast(tf.math.ceil(width), tf.int32) + 1
     first = tf.cast(tf.math.floor(tf.reduce_min(places)), tf.int32) - reach
     last = tf.cast(tf.math.ceil(tf.reduce_max(places)), tf.int32) + reach
-    # Beyond the study on both ends, so that the sums know what lies outside.
+    # Beyond the volume on both ends, so that the sums know what lies outside.
     index = tf.range(tf.minimum(first, 0), tf.maximum(last + 1, size))
     apart = tf.abs(tf.cast(index, tf.float32)[None, :] - places[:, None])  # (count, index)
     weights = tf.maximum(0.0, 1.0 - apart / width)

@@ -1,4 +1,4 @@
-"""Which record, how often, in which order: an epoch drawn from (seed, epoch), in NumPy.
+"""The plan of an epoch: which records, how often and in which order, drawn from (seed, epoch).
 
 The plan is a pure function of its fields and the epoch, so that training goes on after a kill
 with the very batches it would have had.

@@ -1,7 +1,7 @@
-"""What of a whole study a network is given: all of it, a patch, or the box around a mask; of a slice
-with a mask, its part about the mask at the spacing fitted on the training side.
+"""The part of a record that a network sees: all of it, a patch, the box around a mask, or a slice
+resampled around its mask to the spacing fitted on the training side.
 
-Cut out while reading, before anything is batched further, so that whole studies are never kept.
+It is cut out while reading, before anything is batched further, so that whole volumes are never kept.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def check_masks(task: Task, prepared: Prepared) -> None:
         )  # fmt: skip
     if task.box.get("around") == "mask" and "predicted_mask" not in prepared.masks:
         raise InputError(
-            f"Task {task.name} cuts unseen studies around the mask that {task.boxes_from} predicts.",
+            f"Task {task.name} cuts unseen cases around the mask that {task.boxes_from} predicts.",
             f"{prepared.folder} without predicted masks",
             "Make them with python -m mri_tf.derive --run RUN --data DIR --out DIR.",
         )
@@ -88,7 +88,7 @@ def _boxes(batch: dict, box: Box, training: bool) -> dict:
         image, around = record
         return resample_cube(image, *cube_around(around, box.margin_voxels), box.grid)
 
-    if box.around == "brain":  # of skull-stripped studies: whatever is not background
+    if box.around == "brain":  # of skull-stripped cases: whatever is not background
         around = tf.cast(tf.reduce_any(batch["image"] != 0, axis=-1), tf.int32)
     else:
         around = batch[name]

@@ -1,4 +1,4 @@
-"""Image files to the prepared grid, as TensorFlow ops: one code at preparation and when served.
+"""Decodes PNG and JPEG files and fits images to the grid, as TensorFlow ops.
 
 PNG and JPEG are decoded here; preparation decodes other formats itself and shares `fit_to_grid`.
 """

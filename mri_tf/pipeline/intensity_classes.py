@@ -1,4 +1,4 @@
-"""THRESHOLD of recipe A: labels that are the nearest k-means centroid of a pixel's intensity.
+"""Classes of intensity (THRESHOLD of recipe A): a pixel's label is its nearest k-means centroid.
 
 The paper is silent on the order of labels and on whether k-means is run an image or a set; here
 the centroids are fitted once, on the training side, and ordered by intensity.

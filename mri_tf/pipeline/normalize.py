@@ -1,4 +1,4 @@
-"""Intensities to what a network sees: the one function of the pipeline and of the served model."""
+"""Normalises intensities; the pipeline and the exported model use the same function."""
 
 import tensorflow as tf
 

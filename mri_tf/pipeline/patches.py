@@ -1,4 +1,4 @@
-"""Patches of volumes for training: corners are drawn in one function, cut out in a pure one.
+"""Patches of volumes for training: one function draws their corners, a pure one cuts them out.
 
 As in augmentation, every random number of a record comes from its own stateless seed; here from a
 stream of its own, so that where a patch lies says nothing about how it is rotated.

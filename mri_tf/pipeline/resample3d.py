@@ -1,4 +1,4 @@
-"""Volumes read at other places: one trilinear or nearest gather, compiled by XLA into one loop.
+"""Resamples volumes by a matrix, trilinear or nearest, compiled by XLA into one loop.
 
 As separate TensorFlow ops the eight gathers cost some five times as much (benchmarks/augment3d.py).
 """

@@ -1,9 +1,9 @@
-"""2D slices of any spacing on the network's pixels: the same millimetres everywhere, about the tumour.
+"""Resamples 2D slices around the tumour to one pixel size in mm, whatever their own spacing.
 
 One TensorFlow function of a batch for training, evaluation and the served model. The wanted spacing
-is the median over the training side's studies, fitted when a training starts (recipe B: 0.54 mm, and
+is the median over the training side's cases, fitted when a training starts (recipe B: 0.54 mm, and
 4 mm from slice to slice). Each slice is cut to the box of its own mask with a margin in mm, as the
-recipe crops; what lies outside the box is the study's mean, which a z-score takes to 0.
+recipe crops; what lies outside the box is the case's mean, which a z-score takes to 0.
 """
 
 import numpy as np
@@ -11,9 +11,9 @@ import tensorflow as tf
 
 
 def fit_spacing(spacings_mm: np.ndarray) -> dict:
-    """Medians over studies of spacings (studies, 3: from slice to slice, rows, columns).
+    """Medians over cases of spacings (cases, 3: from slice to slice, rows, columns).
 
-    `pixel_mm` is that of the geometric mean of a study's rows and columns: the network's pixels are
+    `pixel_mm` is that of the geometric mean of a case's rows and columns: the network's pixels are
     square, so that turning a slice keeps its shape.
     """
     pixels = np.sqrt(spacings_mm[:, 1] * spacings_mm[:, 2])

@@ -1,4 +1,4 @@
-"""The state of a training in one file, replaced at once: what exact resume needs.
+"""Checkpoints: the whole state of a training in one file, replaced atomically, for exact resume.
 
 All variables of model and optimizer (seed generators included), the best weights so far and
 the history. Keras' BackupAndRestore does not resume exactly; this does, to the bit on CPU.

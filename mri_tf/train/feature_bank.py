@@ -1,4 +1,4 @@
-"""Features of a frozen prefix, computed once: a bank of augmented copies on disk, one drawn an epoch.
+"""Feature bank: features of a frozen prefix for several augmented copies of each image, kept on disk.
 
 Each training record has its identity copy and `copies` augmented ones in half precision; an epoch
 draws the identity as often as the task leaves an image as it is. Validation records have the

@@ -1,4 +1,4 @@
-"""One training from a prepared set to a finished run folder; pre-training and classifier alike."""
+"""Trains one network, of a classifier or for pre-training, and writes its run folder."""
 
 import os
 import shutil

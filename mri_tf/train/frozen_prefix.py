@@ -1,4 +1,4 @@
-"""A network cut in two where its frozen part ends: prefix (images -> features), suffix (-> answer).
+"""Cuts a network where its frozen part ends: prefix (images -> features), suffix (-> output).
 
 Both are views on the layers of the whole network; training the suffix trains the network. The cut
 is the smallest one: of all sets of tensors between frozen weights and the part that trains, the

@@ -1,4 +1,4 @@
-"""The training around a model: exact resume, best weights, early stop, NaN stop, history."""
+"""The training loop: exact resume, best weights, early stopping, stopping at NaN, history."""
 
 import csv
 import io

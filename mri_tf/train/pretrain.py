@@ -1,4 +1,4 @@
-"""The segmentation network that a classifier takes features or boxes from: given, found or trained."""
+"""Gets the segmentation run that a classifier takes features or boxes from; trains it if needed."""
 
 from dataclasses import dataclass
 from pathlib import Path
