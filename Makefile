@@ -19,7 +19,7 @@ test: .venv/.test
 
 # Tests of code that does not start TensorFlow: under a minute.
 FAST = tests/calibration tests/core tests/data_prep/io tests/data_prep/phantom tests/figures tests/metrics \
-	tests/splits/test_split.py tests/study/test_design.py tests/study/test_report.py tests/tables tests/task \
+	tests/splits/test_split.py tests/study/test_design.py tests/study/test_jobs.py tests/study/test_report.py tests/tables tests/task \
 	tests/test_arrows.py
 test-fast: .venv/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(FAST)
