@@ -267,7 +267,8 @@ def test_a_patch_as_large_as_the_volume_is_the_volume():
     ],
 )
 def test_patches_that_do_not_fit_are_refused(patch, grid, share):
-    task = Task("t", ("mri",), GRID, ("a", "b"), "unet", kind="segmentation", patch=dict(shape=PATCH))
+    whole = dict(shape=PATCH, foreground_share=1.0)
+    task = Task("t", ("mri",), GRID, ("a", "b"), "unet", kind="segmentation", patch=whole)
     assert patch_of(task).shape == PATCH
     patch = dict(shape=patch, foreground_share=share)
     with pytest.raises(InputError, match=r"patch.*Received"):

@@ -237,7 +237,7 @@ def test_the_grid_keeps_the_aspect_and_centres(rows, columns, grid_rows, grid_co
 @settings(max_examples=40, deadline=None)
 def test_an_image_of_the_grids_shape_stays_as_it_is(rows, columns, channels, method):
     whole = _noise((rows, columns, channels), np.uint16).astype(np.float32)
-    for image in (whole, whole / 777):  # whole numbers and fractions
+    for image in (whole, whole / 777 - 40):  # whole numbers; fractions, some below zero
         np.testing.assert_array_equal(fit_to_grid(tf.constant(image), (rows, columns), method), image)
 
 
