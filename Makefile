@@ -17,7 +17,7 @@ train: .venv/.runtime
 test: .venv/.test
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-# Tests of code that does not start TensorFlow: under a minute.
+# Tests of code that does not start TensorFlow.
 FAST = tests/calibration tests/core tests/data_prep/io tests/data_prep/phantom tests/figures tests/metrics \
 	tests/splits/test_split.py tests/study/test_design.py tests/study/test_jobs.py tests/study/test_report.py tests/tables tests/task \
 	tests/test_arrows.py
