@@ -11,6 +11,7 @@ from mri_tf.task import Task
 from mri_tf.task.files import load_module
 
 FOLDER = Path(__file__).resolve().parent / "layouts"
+SUFFIX = ".py"  # of a layout that is a file of the user
 NEEDED = ("VERSION", "list_cases", "read_case", "OPERATIONS", "SETTINGS")
 # Modules of earlier versions that a user's prep file imported -> the layout that takes their place.
 FORMER_MODULES = {
@@ -44,25 +45,30 @@ def find_layout(task: Task, task_file: Path) -> ModuleType:
     Raises:
         InputError: there is no such layout, or the file lacks one of its parts.
     """
-    _refuse_prep_file(task, task_file)
-    if is_user_layout(task):
-        return _load_own((task_file.parent / task.layout).resolve())
-    if task.layout not in layout_names():
-        raise InputError(
-            "There is no layout of this name.", task.layout,
-            f"Set layout to the path of a Python file or to one of {', '.join(layout_names())}.",
-        )  # fmt: skip
-    return importlib.import_module(f"data_prep.layouts.{task.layout}")
+    return _find(task.layout, task_file)
 
 
 def is_user_layout(task: Task) -> bool:
     """Whether the layout of a task is a Python file of the user."""
-    return task.layout.endswith(".py")
+    return task.layout.endswith(SUFFIX)
 
 
 def layout_version(task: Task, module: ModuleType) -> dict:
     """The layout's name and version, as manifests and exports keep them."""
     return {"name": Path(task.layout).name, "version": int(module.VERSION)}
+
+
+@functools.cache  # workers ask for it with every case
+def _find(layout: str, task_file: Path) -> ModuleType:
+    _refuse_prep_file(layout, task_file)
+    if layout.endswith(SUFFIX):
+        return _load_own((task_file.parent / layout).resolve())
+    if layout not in layout_names():
+        raise InputError(
+            "There is no layout of this name.", layout,
+            f"Set layout to the path of a Python file or to one of {', '.join(layout_names())}.",
+        )  # fmt: skip
+    return importlib.import_module(f"data_prep.layouts.{layout}")
 
 
 @functools.cache
@@ -80,18 +86,18 @@ def _load_own(file: Path) -> ModuleType:
     return module
 
 
-def _refuse_prep_file(task: Task, task_file: Path) -> None:
+def _refuse_prep_file(layout: str, task_file: Path) -> None:
     """Raises InputError for a prep file of an earlier version, which would be ignored silently."""
     prep_file = task_file.with_name(f"{task_file.stem}_prep.py")
-    if not prep_file.is_file() or Path(task.layout).name == prep_file.name:
+    if not prep_file.is_file() or Path(layout).name == prep_file.name:
         return
     text = prep_file.read_text(encoding="utf-8", errors="replace")
     former = re.search(r"from data_prep\.(\w+) import \*", text)
-    layout = FORMER_MODULES.get(former.group(1), "") if former else ""
+    replacement = FORMER_MODULES.get(former.group(1), "") if former else ""
     raise InputError(
         "Prep files beside a task file are no longer read; the task file names its layout.",
         prep_file.name,
-        f'Write layout="{layout or prep_file.name}" in {task_file.name}'
-        + (f" and remove {prep_file.name}." if layout else
+        f'Write layout="{replacement or prep_file.name}" in {task_file.name}'
+        + (f" and remove {prep_file.name}." if replacement else
            ", rename its functions list_cases and read_case, and give it a VERSION = 1."),
     )  # fmt: skip
