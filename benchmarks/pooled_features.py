@@ -26,7 +26,7 @@ def main() -> None:
     from mri_tf.models import mnet
 
     keras.utils.set_random_seed(0)
-    network = mnet.build((128, 128, 1), 17, start_filters=16)
+    network = mnet.mnet((128, 128, 1), 17, start_filters=16)
     full = mnet.full_resolution_features(network)
     plain = keras.Model(full.input, keras.layers.MaxPooling2D()(full.output))
     pooled = mnet.pooled_features(network)
@@ -37,7 +37,7 @@ def main() -> None:
         tf.function(lambda: pooled(images, training=False)),
         flags,
     )
-    legs = [tf.random.normal((flags.images, 128 >> k, 128 >> k, 16 << k)) for k in range(mnet.LEVELS)]
+    legs = [tf.random.normal((flags.images, 128 >> k, 128 >> k, 16 << k)) for k in range(5)]
     pool = keras.layers.MaxPooling2D()
     compare(
         "legs to features",

@@ -132,7 +132,8 @@ def _check_splits(cases: list[Case]) -> None:
     """Raises InputError if the raw data put one patient on several sides."""
     sides: dict[str, set[str]] = {}
     for case in cases:
-        sides.setdefault(case.patient, set()).add(case.split)
+        if case.patient:  # of an unknown patient nothing can be said
+            sides.setdefault(case.patient, set()).add(case.split)
     torn = sorted(patient for patient, splits in sides.items() if len(splits) > 1)
     if torn:
         raise InputError(

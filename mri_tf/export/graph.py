@@ -25,11 +25,19 @@ def single_network(model: keras.Model, task: Task) -> Callable[[tf.Tensor], tf.T
     """
     if task.bag:
         network = model.get_layer(SLICE_NETWORK)
-        return lambda images: tf.cast(network(images)[0], tf.float32)
+        return _traced_once(lambda images: network(images)[0], network)
     if patch := patch_of(task):
         shape, classes = patch.shape, len(task.output_names)
         return lambda images: windows_in_graph(model, images, shape, classes, overlap=patch.overlap)
-    return lambda images: tf.cast(model(images), tf.float32)
+    return _traced_once(model, model)
+
+
+def _traced_once(call: Callable, network: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """One graph of the network for all signatures that use it."""
+    shape = network.inputs[0].shape
+    images = tf.TensorSpec((None, *shape[1:]), tf.float32, name="images")
+    as_float32 = lambda tensor: tf.cast(call(tensor), tf.float32)  # noqa: E731
+    return tf.function(as_float32, input_signature=[images], autograph=False)
 
 
 def answer_in_graph(run: Run) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:

@@ -26,6 +26,7 @@ from mri_tf.export.out_of_distribution import OUTSIDE, SPACING, outside_in_graph
 from mri_tf.network.bags import SLICE_PROBABILITIES, slice_classifier
 from mri_tf.pipeline.normalize import normalize
 from mri_tf.store.run import Run
+from mri_tf.task import Task
 
 OUTSIDE_SHARE = 0.5  # a patient is outside where at least this share of the slices is
 DEFAULT, IMAGE_BYTES, SLICES = "serving_default", "image_bytes", "slices"
@@ -67,13 +68,14 @@ def _set_classify_method(folder: Path) -> None:
 def signatures(source: ExportSource) -> dict[str, Signature]:
     """Returns name -> (function, its inputs) of the signatures that the run's task has."""
     task = source.run.task
-    functions = {DEFAULT: _arrays(source)}
+    network = single_network(source.model, task)
+    functions = {DEFAULT: _arrays(source, network)}
     if serves_image_bytes(task):
-        functions[IMAGE_BYTES] = _image_bytes(source)
+        functions[IMAGE_BYTES] = _image_bytes(source, network)
     if task.bag:
         functions[SLICES] = _slices(source)
     if task.kind == "classification":
-        functions[CLASSIFY] = _classify(source)
+        functions[CLASSIFY] = _classify(task, functions[DEFAULT])
         if has_maps(explained_network(source)):
             functions[EXPLAIN] = _explain(source)
     return functions
@@ -89,10 +91,10 @@ def _specs(source: ExportSource) -> list[tf.TensorSpec]:
     return [tf.TensorSpec((None, *shape), tf.float32, name=name) for name, shape in shapes.items()]
 
 
-def _arrays(source: ExportSource) -> Signature:
+def _arrays(source: ExportSource, network: Callable) -> Signature:
     """`serving_default`: a batch of the arrays that `inputs.array_shapes` names."""
     run, specs = source.run, _specs(source)
-    answer, network = answer_in_graph(run), single_network(source.model, run.task)
+    answer = answer_in_graph(run)
 
     def serving_default(*tensors):
         arrays = {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}
@@ -106,9 +108,8 @@ def _outside(arrays: dict[str, tf.Tensor], source: ExportSource) -> tf.Tensor:
     return outside_in_graph(arrays["image"], source.training_ranges, arrays.get(SPACING))
 
 
-def _image_bytes(source: ExportSource) -> Signature:
+def _image_bytes(source: ExportSource, network: Callable) -> Signature:
     task, answer = source.run.task, answer_in_graph(source.run)
-    network = single_network(source.model, task)
     image_spec = tf.TensorSpec((*task.network_shape, len(task.channels)), tf.float32)
 
     def image_bytes(image_bytes):
@@ -162,10 +163,10 @@ def _slices(source: ExportSource) -> Signature:
     return slices, inputs
 
 
-def _classify(source: ExportSource) -> Signature:
+def _classify(task: Task, arrays: Signature) -> Signature:
     """Serialized tf.Example (batch,) with the arrays of `serving_default`, flattened, as float lists ->
     `classes` and `scores` (batch, classes): the name of every class and its reported probability."""
-    task, (default, specs) = source.run.task, _arrays(source)
+    default, specs = arrays
     features = {spec.name: tf.io.FixedLenFeature(spec.shape[1:], tf.float32) for spec in specs}
 
     def classify(inputs):

@@ -6,12 +6,14 @@ paper states. In 3D the right leg has only the three finest levels, both for the
 classifier ("only parts of the outputs from the decoding path are used").
 """
 
+import itertools
+
 import keras
 from keras import layers
 
+from mri_tf.core.errors import InputError
 from mri_tf.models.layers import conv_norm_relu, max_pool, require_divisible, upsample
 
-LEVELS = 5
 LEG_LEVELS_3D = 3  # levels of the right leg in 3D, the finest ones
 LEG = "leg_{level}"  # layers whose outputs are the features; level 1 is the finest
 
@@ -21,6 +23,7 @@ def mnet(
     class_count: int,
     *,
     start_filters: int = 16,
+    levels: int = 5,
     dropout: float = 0.5,
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, rows, columns, classes) probabilities.
@@ -30,15 +33,16 @@ def mnet(
     same numbers (a 1x1 convolution and nearest upsampling commute) without the widest tensor.
 
     Args:
-        input_shape: rows, columns (both divisible by 16), channels.
+        input_shape: rows, columns (both divisible by 2 ** (levels - 1)), channels.
         class_count: classes, with the background.
         start_filters: width of the finest level, doubled at each coarser one.
+        levels: resolutions, at least 2; the paper has 5.
         dropout: before the coarsest level.
     """
-    image, legs = _new_legs(input_shape, start_filters, dropout, LEVELS)
+    image, legs = _new_legs(input_shape, start_filters, levels, dropout)
     # Each score is (batch, rows, columns, classes); only the finest level has a bias.
     scores = [layers.Conv2D(class_count, 1, name="score_1")(legs[0])]
-    for level in range(2, LEVELS + 1):
+    for level in range(2, levels + 1):
         score = layers.Conv2D(class_count, 1, use_bias=False, name=f"score_{level}")(legs[level - 1])
         scores.append(upsample(score, 2 ** (level - 1), f"score_up_{level}"))
     logits = layers.Add(name="scores")(scores)
@@ -51,16 +55,17 @@ def mnet3d(
     class_count: int,
     *,
     start_filters: int = 12,
+    levels: int = 5,
     dropout: float = 0.5,
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, depth, rows, columns, classes) probabilities.
 
-    As `mnet`; depth, rows and columns must be divisible by 16. The last convolution is on 7 x
-    start_filters channels and computed at each level, summed from the coarsest level up.
+    As `mnet`; depth, rows and columns must be divisible by 2 ** (levels - 1). The last convolution is on
+    7 x start_filters channels and computed at each level, summed from the coarsest level up.
     """
-    image, legs = _new_legs(input_shape, start_filters, dropout, LEG_LEVELS_3D)
+    image, legs = _new_legs(input_shape, start_filters, levels, dropout, LEG_LEVELS_3D)
     total = None
-    for level in range(LEG_LEVELS_3D, 0, -1):
+    for level in range(len(legs), 0, -1):
         score = layers.Conv3D(class_count, 1, use_bias=level == 1, name=f"score_{level}")(
             legs[level - 1]
         )
@@ -118,28 +123,33 @@ def full_concatenation(legs: list):
 def _legs(network: keras.Model) -> list:
     """Outputs of the right leg, finest first."""
     names = {layer.name for layer in network.layers}
-    levels = [level for level in range(1, LEVELS + 1) if LEG.format(level=level) in names]
-    return [network.get_layer(LEG.format(level=level)).output for level in levels]
+    finest_first = (LEG.format(level=level) for level in itertools.count(1))
+    present = itertools.takewhile(names.__contains__, finest_first)
+    return [network.get_layer(name).output for name in present]
 
 
 def _new_legs(
-    input_shape: tuple[int, ...], start_filters: int, dropout: float, leg_levels: int
-) -> tuple:
+    input_shape: tuple[int, ...], start_filters: int, levels: int, dropout: float,
+    leg_levels: int | None = None,
+) -> tuple:  # fmt: skip
     """A new network up to the right leg: its input, and the outputs of the leg, finest first."""
-    require_divisible(input_shape, 2 ** (LEVELS - 1))
+    leg_levels = min(leg_levels or levels, levels)
+    if levels < 2:
+        raise InputError("M-Net needs at least 2 levels.", levels, "Change levels in model_args.")
+    require_divisible(input_shape, 2 ** (levels - 1))
     image = keras.Input(input_shape, name="image")
     first = conv_norm_relu(image, start_filters, "down_1_a")
     down = {1: _second_of_pair(image, first, start_filters, "down_1")}
     left = first
-    for level in range(2, LEVELS + 1):
+    for level in range(2, levels + 1):
         left = max_pool(left, f"left_{level}")
         pooled = max_pool(down[level - 1], f"pool_{level}")
-        if level == LEVELS:
+        if level == levels:
             pooled = layers.Dropout(dropout, name="dropout")(pooled)
         merged = layers.Concatenate(name=f"left_leg_{level}")([pooled, left])
         down[level] = _pair(merged, start_filters * 2 ** (level - 1), f"down_{level}")
-    legs = {LEVELS: _leg(down[LEVELS], LEVELS, leg_levels)}
-    for level in range(LEVELS - 1, 0, -1):
+    legs = {levels: _leg(down[levels], levels, leg_levels)}
+    for level in range(levels - 1, 0, -1):
         larger = upsample(legs[level + 1], 2, f"upsample_{level}")
         merged = layers.Concatenate(name=f"skip_{level}")([larger, down[level]])
         pair = _pair(merged, start_filters * 2 ** (level - 1), f"up_{level}")

@@ -110,6 +110,7 @@ def patch_of(task: Task) -> Patch | None:
     )
     share = patch.foreground_share
     _require(0 <= share <= 1, "patch.foreground_share must lie between 0 and 1.", share)
+    _require(0 <= patch.overlap < 1, "patch.overlap must be at least 0 and below 1.", patch.overlap)
     _require(task.kind == "segmentation", "patch is only for segmentation tasks.", task.kind)
     return patch
 
@@ -121,6 +122,8 @@ def box_of(task: Task) -> Box | None:
     box = _built(Box, "box", task.box)
     _require(box.around in AROUND, f"box.around must be {' or '.join(AROUND)}.", box.around)
     _require(len(task.image_shape) == 3, "box is only for 3D images.", f"image_shape {task.image_shape}")
+    _require(min(box.grid) >= 1, "box.grid must be at least 1 voxel wide.", box.grid)
+    _require(box.margin_voxels >= 0, "box.margin_voxels must be at least 0.", box.margin_voxels)
     return box
 
 
@@ -145,6 +148,7 @@ def bag_of(task: Task) -> Bag | None:
         return None
     bag = _built(Bag, "bag", task.bag)
     _require(bag.pooling in POOLINGS, f"bag.pooling must be {' or '.join(POOLINGS)}.", bag.pooling)
+    _require(bag.attention_units >= 1, "bag.attention_units must be at least 1.", bag.attention_units)
     return bag
 
 

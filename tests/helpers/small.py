@@ -12,7 +12,7 @@ from mri_tf.task import Task
 
 TASK = Task(
     name="pools", kind="segmentation", channels=("cine",), image_shape=(32, 32),
-    class_names=("background", "blood_pool"), model="mnet", model_args=dict(start_filters=2),
+    class_names=("background", "blood_pool"), model="mnet", model_args=dict(start_filters=2, levels=2),
     augment=dict(random_affine=dict(max_degrees=10.0)), augment_probability=0.6,
     loss_weights="sqrt_inverse_frequency", batch_size=8, epochs=3, learning_rate=1e-2,
 )

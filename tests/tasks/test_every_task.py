@@ -19,8 +19,8 @@ from mri_tf.task.overrides import with_values
 from mri_tf.train.fit import fit_run, new_run
 
 SMALL = {
-    "mnet": {"model_args.start_filters": 2},
-    "mnet3d": {"model_args.start_filters": 2},
+    "mnet": {"model_args.start_filters": 2, "model_args.levels": 2},
+    "mnet3d": {"model_args.start_filters": 2, "model_args.levels": 2},
     "feature_classifier": {"model_args": dict(conv_filters=2, dense_units=4, repeats=2)},
     "feature_classifier3d": {"model_args": dict(conv_filters=2, dense_units=4, repeats=2)},
     "vgg_features": {"model_args": dict(dense_units=4, weights="none")},

@@ -1,0 +1,54 @@
+"""The dictionaries of a task as checked settings: what is out of range or excludes each other is refused."""
+
+import dataclasses
+
+import pytest
+
+from mri_tf.core.errors import InputError
+from mri_tf.task import Task
+from mri_tf.task.settings import check_settings
+
+FLAT = Task(name="t", channels=("mr",), image_shape=(32, 32), class_names=("a", "b"), model="vgg")
+DEEP = dataclasses.replace(FLAT, image_shape=(32, 32, 32), model="vgg3d")
+ORGANS = dataclasses.replace(DEEP, kind="segmentation", model="unet3d")
+BOX = dict(around="brain", grid=(16, 16, 16))
+PATCH = dict(shape=(16, 16, 16))
+SPACING = dict(grid=(16, 16))
+
+
+@pytest.mark.parametrize(
+    ("task", "values"),
+    [(DEEP, dict(box=BOX)), (ORGANS, dict(patch=PATCH)), (FLAT, dict(spacing=SPACING)),
+     (FLAT, dict(bag=dict(pooling="attention")))],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else value.kind,
+)  # fmt: skip
+def test_settings_within_their_range_are_accepted(task, values):
+    check_settings(dataclasses.replace(task, **values))
+
+
+@pytest.mark.parametrize(
+    ("task", "values", "named"),
+    [
+        (DEEP, dict(box=BOX | dict(grid=(16, 0, 16))), "box.grid"),
+        (DEEP, dict(box=BOX | dict(margin_voxels=-1)), "box.margin_voxels"),
+        (DEEP, dict(box=BOX | dict(around="tumour")), "box.around"),
+        (DEEP, dict(box=BOX | dict(around="mask")), "boxes_from"),
+        (DEEP, dict(box=BOX | dict(margin=2)), "margin_voxels"),
+        (FLAT, dict(box=BOX), "box is only for 3D images"),
+        (ORGANS, dict(patch=PATCH | dict(overlap=1.0)), "patch.overlap"),
+        (ORGANS, dict(patch=PATCH | dict(foreground_share=1.5)), "patch.foreground_share"),
+        (ORGANS, dict(patch=dict(shape=(16, 16, 64))), "patch.shape"),
+        (DEEP, dict(patch=PATCH), "patch is only for segmentation"),
+        (FLAT, dict(spacing=SPACING | dict(grid=(0, 16))), "spacing.grid"),
+        (FLAT, dict(spacing=SPACING | dict(margin_mm=-1.0)), "spacing.margin_mm"),
+        (FLAT, dict(spacing=SPACING | dict(medians=0.0)), "spacing.medians"),
+        (FLAT, dict(bag=dict(pooling="max")), "bag.pooling"),
+        (FLAT, dict(bag=dict(attention_units=0)), "bag.attention_units"),
+        (ORGANS, dict(patch=PATCH, box=BOX), "at most one of patch, box and spacing"),
+    ],
+    ids=lambda value: None if isinstance(value, Task) else str(value)[:60],
+)
+def test_settings_out_of_range_are_refused_by_their_name(task, values, named):
+    with pytest.raises(InputError, match=named) as error:
+        check_settings(dataclasses.replace(task, **values))
+    assert "Received:" in str(error.value)
