@@ -1,6 +1,6 @@
 """No name, id, date or UID of a DICOM header leaves the private sidecar, whatever is done with the data.
 
-Twelve patients with planted identities go through write, train, evaluate, explain, export and predict;
+Eight patients with planted identities go through write, train, evaluate, explain, export and predict;
 every file that was written is opened, unpacked and searched.
 """
 
@@ -27,7 +27,7 @@ from mri_tf.predict.__main__ import main as predict
 from mri_tf.store.prepared import PRIVATE
 from mri_tf.train.__main__ import main as train
 
-PATIENTS = 12
+PATIENTS = 8
 TASK = """
 from mri_tf.task import Task
 from mri_tf.tasks.mgmt import RULES
@@ -37,7 +37,8 @@ TASK = Task(
     name="own", layout="dicom_patients", channels=tuple(KEPT), image_shape=(32, 32),
     class_names=("low", "high"), model="vgg",
     prep=dict(sequences=KEPT, reference="t1ce", slices=dict(count=2), window=(1.0, 99.0)),
-    normalize=dict(method="range", low=0.0, high=255.0), model_args=dict(conv_filters=2, dense_units=4),
+    normalize=dict(method="range", low=0.0, high=255.0),
+    model_args=dict(conv_filters=2, dense_units=4, blocks=2),
     batch_size=8, epochs=1, split_fractions=(0.5, 0.25, 0.25),
 )
 """
@@ -100,7 +101,7 @@ def holding(folder: Path) -> dict[str, set[bytes]]:
 
 
 def _plant(source: Path, raw: Path) -> None:
-    """Twelve patients of one's series in raw/p01 ..., each with pixels and identities of their own."""
+    """Eight patients of one's series in raw/p01 ..., each with pixels and identities of their own."""
     series: dict[str, list] = {}
     for path in sorted(one for one in source.rglob("*") if one.is_file()):
         data = pydicom.dcmread(path)

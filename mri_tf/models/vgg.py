@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from mri_tf.core.errors import InputError
 from mri_tf.models.layers import conv_norm_relu, dense_head, max_pool, require_divisible
 
 BLOCKS = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # (width relative to the first, convolutions)
@@ -14,20 +15,21 @@ def vgg(
     *,
     conv_filters: int = 16,
     dense_units: int = 100,
+    blocks: int = 5,
     dropout: float = 0.5,
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities.
 
     Args:
-        input_shape: rows, columns (both divisible by 32), channels.
+        input_shape: rows, columns (both divisible by 2 ** blocks), channels.
         class_count: classes to tell apart.
         conv_filters: width of the first block.
         dense_units: of both dense layers.
+        blocks: how many of the five blocks of convolutions, from the first.
         dropout: after each dense layer.
     """
-    require_divisible(input_shape, 2 ** len(BLOCKS))
     image = keras.Input(input_shape, name="image")
-    x = dense_head(_blocks(image, conv_filters), class_count, dense_units, dropout)
+    x = dense_head(_blocks(image, conv_filters, blocks), class_count, dense_units, dropout)
     return keras.Model(image, x, name="vgg")
 
 
@@ -37,21 +39,24 @@ def vgg3d(
     *,
     conv_filters: int = 16,
     dense_units: int = 200,
+    blocks: int = 5,
     dropout: float = 0.5,
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities.
 
-    As `vgg`; depth, rows and columns must be divisible by 32.
+    As `vgg`; depth, rows and columns must be divisible by 2 ** blocks.
     """
-    require_divisible(input_shape, 2 ** len(BLOCKS))
     image = keras.Input(input_shape, name="image")
-    x = dense_head(_blocks(image, conv_filters), class_count, dense_units, dropout)
+    x = dense_head(_blocks(image, conv_filters, blocks), class_count, dense_units, dropout)
     return keras.Model(image, x, name="vgg3d")
 
 
-def _blocks(x, conv_filters: int):
-    """Five blocks of convolutions and max pooling, flattened to (batch, n)."""
-    for block, (width, convolutions) in enumerate(BLOCKS, 1):
+def _blocks(x, conv_filters: int, blocks: int):
+    """Blocks of convolutions and max pooling, flattened to (batch, n)."""
+    if not 1 <= blocks <= len(BLOCKS):
+        raise InputError(f"blocks must be 1 to {len(BLOCKS)}.", blocks, "Change it in model_args.")
+    require_divisible(x.shape[1:], 2**blocks)
+    for block, (width, convolutions) in enumerate(BLOCKS[:blocks], 1):
         for number in range(1, convolutions + 1):
             x = conv_norm_relu(x, conv_filters * width, f"block_{block}_{number}")
         x = max_pool(x, f"block_{block}_pool")

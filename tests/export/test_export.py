@@ -40,7 +40,7 @@ from mri_tf.train.fit import fit_run, new_run
 
 TASK = Task(
     name="small", channels=("t1",), image_shape=(32, 32), model="vgg", class_names=("low", "high"),
-    model_args=dict(conv_filters=2, dense_units=4), normalize=dict(method="zscore"),
+    model_args=dict(conv_filters=2, dense_units=4, blocks=2), normalize=dict(method="zscore"),
 )  # fmt: skip
 
 

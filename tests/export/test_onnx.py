@@ -15,7 +15,7 @@ from mri_tf.task import Task
 
 SMALL = dict(name="small", class_names=("low", "high"), normalize=dict(method="zscore"))
 SLICES = dict(
-    **SMALL, channels=("t1",), model="vgg", model_args=dict(conv_filters=2, dense_units=4)
+    **SMALL, channels=("t1",), model="vgg", model_args=dict(conv_filters=2, dense_units=4, blocks=2)
 )
 TASKS = {
     "2D": Task(**SLICES, image_shape=(32, 32)),

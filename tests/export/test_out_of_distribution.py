@@ -84,7 +84,7 @@ def test_the_graph_takes_the_same_statistics(shape, offset, scale, seed):
     images = (offset + scale * noise).astype(np.float32)
     in_graph = statistics_in_graph(tf.constant(images)).numpy()
     expected = image_statistics(images)
-    if scale < 1 and abs(offset) > 0:  # float32 rounds the noise away: only the mean is comparable
+    if scale < 1e-4 * abs(offset):  # float32 rounds much of the noise away: compare the mean alone
         in_graph, expected = in_graph[..., 0], expected[..., 0]
     np.testing.assert_allclose(in_graph, expected, rtol=1e-3, atol=1e-4 * max(scale, 1e-3))
 

@@ -28,7 +28,7 @@ TASK = Task(
     augment=dict(random_affine=dict(max_degrees=10.0)), augment_probability=0.6,
     loss_weights="sqrt_inverse_frequency", batch_size=16, epochs=4, learning_rate=1e-2,
     variants=dict(scratch=dict(features_from="", model="vgg",
-                               model_args=dict(conv_filters=2, dense_units=8))),
+                               model_args=dict(conv_filters=2, dense_units=8, blocks=2))),
 )
 '''
 

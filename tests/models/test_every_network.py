@@ -22,11 +22,11 @@ SMALL = {
     "feature_classifier": ((32, 48, 1), dict(repeats=2, **CLASSIFIER)),
     "feature_classifier3d": ((32, 32, 64, 1), dict(repeats=2, **CLASSIFIER)),
     "grader3d": ((16, 32, 48, 1), dict(filters=2, dense_units=16, weight_decay=1e-3)),
-    "mnet": ((32, 48, 3), dict(start_filters=2, dropout=0.1)),
-    "mnet3d": ((16, 32, 48, 1), dict(start_filters=2, dropout=0.1)),
+    "mnet": ((32, 48, 3), dict(start_filters=2, levels=3, dropout=0.1)),
+    "mnet3d": ((16, 32, 48, 1), dict(start_filters=2, levels=4, dropout=0.1)),
     "unet3d": ((16, 32, 48, 1), dict(filters=2, levels=3, dropout=0.05, weight_decay=1e-6)),
-    "vgg": ((32, 64, 1), CLASSIFIER),
-    "vgg3d": ((32, 32, 64, 1), CLASSIFIER),
+    "vgg": ((32, 64, 1), dict(blocks=4, **CLASSIFIER)),
+    "vgg3d": ((16, 16, 32, 1), dict(blocks=3, **CLASSIFIER)),
     "vgg_features": ((32, 64, 1), dict(dense_units=16, weights="none")),
 }
 DENSE = ("mnet", "mnet3d", "unet3d")  # a probability for every pixel or voxel
@@ -40,7 +40,7 @@ def _takes_features(name: str) -> bool:
 def _network(name: str) -> keras.Model:
     source, arguments = SMALL[name]
     if _takes_features(name):
-        source = (mnet if len(source) == 3 else mnet3d)(source, CLASSES, start_filters=2)
+        source = (mnet if len(source) == 3 else mnet3d)(source, CLASSES, start_filters=2, levels=3)
     return builder(name)(source, CLASSES, **arguments)
 
 

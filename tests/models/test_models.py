@@ -19,7 +19,7 @@ FILTERS, CLASSES, SIDE = 2, 3, 32
 
 
 def tiny_mnet(seed=0, side=SIDE, channels=1) -> keras.Model:
-    return randomised(mnet.mnet((side, side, channels), CLASSES, start_filters=FILTERS), seed)
+    return randomised(mnet.mnet((side, side, channels), CLASSES, start_filters=FILTERS, levels=3), seed)
 
 
 def images(count=4, side=SIDE, channels=1, seed=1) -> np.ndarray:
@@ -172,6 +172,17 @@ def test_an_image_that_cannot_be_halved_often_enough_along_any_axis_is_refused(b
         with pytest.raises(InputError, match=f"image_shape.*divisible by {divisor}") as error:
             build((*shape.tolist(), 1), CLASSES)
         assert str(shape[0]) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments"),
+    [(mnet.mnet, dict(levels=1)), (mnet.mnet3d, dict(levels=0)), (vgg.vgg, dict(blocks=6)),
+     (vgg.vgg3d, dict(blocks=0))],
+)  # fmt: skip
+def test_more_or_fewer_levels_than_there_are_are_refused(build, arguments):
+    (name, number), axes = next(iter(arguments.items())), 3 if build.__name__.endswith("3d") else 2
+    with pytest.raises(InputError, match=f"{name}.*Received: {number}"):
+        build((*[64] * axes, 1), CLASSES, **arguments)
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones():

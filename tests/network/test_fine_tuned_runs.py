@@ -20,10 +20,10 @@ from mri_tf.task.settings import fine_tuning_of
 from mri_tf.train.fit import fit_run, new_run
 
 HEAD = "probabilities/.*"
-GROUPS = dict(conv=dict(variables="block_5_3_.*", learning_rate=1e-3))
+GROUPS = dict(conv=dict(variables="block_2_2_.*", learning_rate=1e-3))
 TUNED = {
     "fine_tune": dict(
-        train=("block_5_3_.*", "dense_2.*", HEAD), groups=GROUPS, optimizer="sgd", momentum=0.9,
+        train=("block_2_2_.*", "dense_2.*", HEAD), groups=GROUPS, optimizer="sgd", momentum=0.9,
         decay=0.5, decay_every=2,
     )
 }  # fmt: skip
@@ -33,7 +33,7 @@ def test_the_command_line_reaches_every_value(small):
     task = with_values(load_task(small["levels"].with_name("pools.py")), TUNED)
     given = ["fine_tune.groups.conv.learning_rate=1e-5", "fine_tune.decay=0.9", "fine_tune.train=.*"]
     task = with_values(task, dict(parse_assignment(task, text) for text in given))
-    assert task.fine_tune["groups"]["conv"] == dict(variables="block_5_3_.*", learning_rate=1e-5)
+    assert task.fine_tune["groups"]["conv"] == dict(variables="block_2_2_.*", learning_rate=1e-5)
     assert fine_tuning_of(task).train == ".*"
 
 
@@ -96,7 +96,7 @@ def test_a_run_leaves_what_is_frozen_as_it_was_built(thirds, uninterrupted):
     for variable in load_network(uninterrupted).variables:
         if "seed" in variable.path:
             continue
-        moves = variable.path.startswith(("block_5_3", "dense_2", "probabilities"))
+        moves = variable.path.startswith(("block_2_2", "dense_2", "probabilities"))
         assert np.array_equal(variable, fresh[variable.path]) != moves, variable.path
 
 

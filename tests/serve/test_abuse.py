@@ -303,4 +303,5 @@ def test_a_model_slower_than_the_time_limit_is_a_timeout(saved):
             body = {"signature_name": "slow", "instances": [1.0]}
             answers = list(pool.map(lambda _: client.post(PREDICT, body), range(8)))
         assert 504 in {answer.status_code for answer in answers}
-        until(lambda: _serves(Client(client.server)))  # on a busy machine even a short request takes over 0.1 s
+        # On a busy machine even a short request takes more than 0.1 s.
+        until(lambda: _serves(Client(client.server)))

@@ -66,7 +66,7 @@ def test_the_curl_calls_are_answered(served):
 def test_the_curl_calls_of_classify_and_explain_are_answered(tmp_path):
     task = Task(
         name="cardiac_levels", channels=("cta",), image_shape=(128, 128), model="vgg",
-        class_names=("low", "high"), model_args=dict(conv_filters=1, dense_units=4),
+        class_names=("low", "high"), model_args=dict(conv_filters=1, dense_units=4, blocks=2),
         normalize=dict(method="range", low=-200.0, high=600.0),
     )  # fmt: skip
     write_saved_model(export_source_of(task), tmp_path / task.name / "1")

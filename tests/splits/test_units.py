@@ -33,9 +33,9 @@ TASK = with_values(
     load_task(FILE),
     {
         "image_shape": (64, 64), "prep.finest_mm": FINEST_MM, "spacing.grid": (32, 32),
-        "spacing.medians": 2.0, "model": "vgg", "model_args": dict(conv_filters=2, dense_units=16),
-        "fine_tune": {}, "feature_bank": 0, "batch_size": 4, "epochs": 1,
-        "split_fractions": (0.5, 0.25, 0.25),
+        "spacing.medians": 2.0, "model": "vgg",
+        "model_args": dict(conv_filters=2, dense_units=16, blocks=2), "fine_tune": {},
+        "feature_bank": 0, "batch_size": 4, "epochs": 1, "split_fractions": (0.5, 0.25, 0.25),
     },
 )  # fmt: skip
 

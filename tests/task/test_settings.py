@@ -1,4 +1,4 @@
-"""The dictionaries of a task as checked settings: what is out of range or excludes each other is refused."""
+"""Settings of a task: what is out of range, misspelt or excludes each other is refused."""
 
 import dataclasses
 

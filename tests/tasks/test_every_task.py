@@ -26,8 +26,8 @@ SMALL = {
     "vgg_features": {"model_args": dict(dense_units=4, weights="none")},
     "backbone_classifier": {"model_args.weights": "none", "model_args.cut_after": "stack0"},
     "backbone_ensemble": {"model_args.weights": "none", "model_args.cut_after": "stack0"},
-    "vgg": {"model_args": dict(conv_filters=2, dense_units=4)},
-    "vgg3d": {"model_args": dict(conv_filters=1, dense_units=4)},
+    "vgg": {"model_args": dict(conv_filters=2, dense_units=4, blocks=2)},
+    "vgg3d": {"model_args": dict(conv_filters=1, dense_units=4, blocks=2)},
     "unet3d": {"model_args": dict(filters=2, levels=2)},
     "grader3d": {"model_args": dict(filters=2, dense_units=4)},
 }

@@ -28,7 +28,7 @@ from mri_tf.task import Task
 TASK = Task(
     name="thirds", channels=("cine",), image_shape=(32, 32), class_names=("basal", "mid", "apical"),
     layout="class_folders", prep=dict(bits=8), model="vgg",
-    model_args=dict(conv_filters=2, dense_units=8), epochs=1,
+    model_args=dict(conv_filters=2, dense_units=8, blocks=2), epochs=1,
 )
 """
 
