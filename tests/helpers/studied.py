@@ -6,6 +6,7 @@ import pandas as pd
 
 from mri_tf.core.command_line import run_command
 from mri_tf.study.__main__ import main as study
+from mri_tf.train.__main__ import main as train
 
 COMMON = ("--task", "thirds.py", "--folds", "2", "--workers", "2", "--seed", "3")
 SET = ("--set", "epochs=2", "features.epochs=1")
@@ -14,6 +15,14 @@ STUDY = Path("study")  # two folds of manual and scratch, in the folder of the t
 
 def run_study(*arguments) -> int:
     return run_command(study, [*COMMON, *map(str, arguments)])
+
+
+def train_here(arguments: list[str], child) -> str:
+    """In place of `run_module`: a cell's training in this process, which saves the start of another."""
+    module, *flags = arguments
+    assert module == "mri_tf.train"
+    code = run_command(train, flags)
+    return "" if code == 0 else f"exit code {code}"
 
 
 def rows_of(folder: Path, variant: str = "") -> pd.DataFrame:

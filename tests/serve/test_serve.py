@@ -19,6 +19,7 @@ from refused import error_line
 from rest import PREDICT
 from serving_models import Client, running, serving
 from tensorflow_serving.apis import predict_pb2
+from waiting import until
 
 from mri_tf.serve.__main__ import is_loopback, main, read_token
 
@@ -131,14 +132,16 @@ def test_sigterm_under_load_loses_no_accepted_request(saved):
     outcomes = _under_load(command, lambda: command.process.send_signal(signal.SIGTERM))
     out, err = command.process.communicate(timeout=60)
     assert command.process.returncode == 0 and "Traceback" not in err
-    assert outcomes["answered"] > 100 and not outcomes["lost"], outcomes
+    assert not outcomes["lost"], outcomes
 
 
 @pytest.mark.parametrize("turn", range(3))
-def test_a_stop_under_load_loses_no_accepted_request(saved, turn):
+def test_a_stop_under_load_loses_no_accepted_request(saved, monkeypatch, turn):
+    # On a busy machine a client may take seconds to send the next request on its open connection.
+    monkeypatch.setattr("mri_tf.serve.http_server.LAST_REQUESTS_S", 30.0)
     with running(saved) as server:
         outcomes = _under_load(server, server.stop)
-    assert outcomes["answered"] > 20 and not outcomes["lost"], outcomes
+    assert not outcomes["lost"], outcomes
 
 
 def _under_load(server, stop) -> dict:
@@ -152,7 +155,7 @@ def _under_load(server, stop) -> dict:
     request.model_spec.name = "many"
     request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([1.0])))
     outcomes = {"answered": 0, "refused": 0, "lost": []}
-    lock, end = threading.Lock(), time.monotonic() + 20
+    lock, end = threading.Lock(), time.monotonic() + 60
 
     def tell(kind, error=None):
         with lock:
@@ -189,7 +192,7 @@ def _under_load(server, stop) -> dict:
 
     with concurrent.futures.ThreadPoolExecutor(32) as pool:
         calls = [pool.submit(call) for call in [over_rest] * 16 + [over_grpc] * 16]
-        time.sleep(1.0)
+        until(lambda: outcomes["answered"] > 100)
         stop()
         for call in calls:
             call.result(timeout=60)

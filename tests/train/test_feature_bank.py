@@ -41,7 +41,8 @@ def thirds(small):
     prepared, _ = prepare(task, small["levels"], small["raw"], small["home"] / "thirds-for-banks")
     sides = split_of(task, prepared)
     keras.utils.set_random_seed(0)
-    features = build_network(load_task(small["levels"].with_name("pools.py")))
+    pools = load_task(small["levels"].with_name("pools.py"))
+    features = build_network(with_values(pools, {"model_args.levels": 3}))  # two sizes in a bank
     return task, prepared, sides, features
 
 
