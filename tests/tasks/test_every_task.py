@@ -33,26 +33,18 @@ SMALL = {
 }
 
 FRACTIONS = (0.5, 0.25, 0.25)
-FAST_3D = ("glioma_grading",)
-# Variants that are alike once they are made small, or that another task has in the fast tier.
-ALIKE = ("naive_finetune", "stack2", "size100", "size256", "size630", "ensemble")
-TWICE = {
-    *(("cardiac_levels", variant) for variant in ("", "threshold", "scratch", "vgg")),
-    *(("sax_levels", variant) for variant in ("threshold", "scratch", "vgg")),
-    *(("meningioma_grading", variant) for variant in ("scratch", "attention")),
-}
+# Features of a segmentation network, and fine-tuned slices averaged a patient. The other tasks and all
+# variants are in the slow tier.
+FAST = ("sax_levels", "meningioma_grading")
 SERVED = ("glioma_grading", "meningioma_grading")  # predicted through a server too
-PRETRAINED = ("cardiac_structures", "sax_blood_pool")  # in the fast tier as the features of a classifier
 
 
 def _cases():
-    """Every task and variant; of the 3D ones the classifier on boxes is fast."""
+    """Every task and variant."""
     for name in task_names():
         task = load_task(FOLDER / f"{name}.py")
         for variant in ["", *(key for key, values in task.variants.items() if values and key != "demo")]:
-            slow = len(task.image_shape) == 3 and (variant or name not in FAST_3D)
-            slow = slow or variant.endswith("_alone") or variant in ALIKE
-            slow = slow or (name, variant) in TWICE or name in PRETRAINED
+            slow = variant or name not in FAST
             yield pytest.param(name, variant, marks=[pytest.mark.slow] if slow else [])
 
 
