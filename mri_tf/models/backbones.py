@@ -13,6 +13,7 @@ import numpy as np
 from keras import layers
 
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.models.batch_norm import BatchNormalization
 
 NO_WEIGHTS, IMAGENET = "none", "imagenet"
 RESNETS = {  # block and number of blocks in each of the four stacks; He et al. 2015
@@ -77,7 +78,7 @@ def add_backbone(
     def copied(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config() | {"name": names[layer.name]}
         if isinstance(layer, layers.BatchNormalization):
-            config |= {"momentum": 0.9, "synchronized": True}
+            return BatchNormalization.from_config(config | {"momentum": 0.9, "synchronized": True})
         return layer.__class__.from_config(config)
 
     def called(layer: keras.Layer, *inputs, **settings):

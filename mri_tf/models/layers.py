@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from mri_tf.core.errors import InputError
+from mri_tf.models.batch_norm import BatchNormalization
 
 
 def require_divisible(input_shape: tuple[int, ...], divisor: int) -> None:
@@ -55,7 +56,7 @@ def batch_norm(name: str):
     With Keras' default of 0.99 the running statistics need hundreds of steps to settle; an epoch of
     a small set has a few dozen.
     """
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True, name=name)
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True, name=name)
 
 
 def freeze(features: keras.Model) -> None:
