@@ -183,7 +183,8 @@ def forward_flops(model) -> int:
     total = 0
     for layer in model.layers:
         if hasattr(layer, "kernel"):
-            total += 2 * int(np.prod(layer.kernel.shape)) * int(np.prod(layer.output.shape[1:-1], dtype=int))
+            places = int(np.prod(layer.output.shape[1:-1], dtype=int))
+            total += 2 * int(np.prod(layer.kernel.shape)) * places
     return total
 
 

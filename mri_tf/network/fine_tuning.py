@@ -10,15 +10,61 @@ Regexes are matched against whole variable paths such as `stack2_block1_2_conv/k
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterable
 
 import keras
+from keras import ops
 
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task.settings import FineTuning
 
 NOT_DECAYED = ("bias", "gamma", "beta")  # by variable name; BatchNorm's scale and shift are no size
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """How the learning rates and gradients of a training are treated, step by step."""
+
+    total: int = 0  # steps of the whole training
+    warm_up: int = 0  # steps in which the rates rise from 0
+    cosine: bool = False  # afterwards they fall to 0 along half a cosine; otherwise they stay
+    clip_norm: float = 0.0  # largest norm of the gradients of one optimizer; 0: any
+
+    @property
+    def constant(self) -> bool:
+        """Whether a learning rate is the same in every step."""
+        return not self.warm_up and not self.cosine
+
+
+@keras.saving.register_keras_serializable(package="mri_tf")
+class WarmUpThenCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises in a line, and then stays or falls to 0 along half a cosine.
+
+    It depends on the number of the step alone, so a training that continues has the rates that it would
+    have had.
+
+    Args:
+        rate: the largest learning rate.
+        total, warm_up, cosine: as in `Steps`.
+
+    Source: Loshchilov and Hutter 2017 (SGDR).
+    """
+
+    def __init__(self, rate: float, total: int, warm_up: int, cosine: bool):
+        self.rate, self.total, self.warm_up, self.cosine = rate, total, warm_up, cosine
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rising = ops.minimum((step + 1) / max(self.warm_up, 1), 1.0)
+        if not self.cosine:
+            return self.rate * rising
+        done = (step - self.warm_up) / max(self.total - self.warm_up, 1)
+        return self.rate * rising * 0.5 * (1 + ops.cos(math.pi * ops.clip(done, 0.0, 1.0)))
+
+    def get_config(self) -> dict:
+        return dict(rate=self.rate, total=self.total, warm_up=self.warm_up, cosine=self.cosine)
 
 
 def freeze(network: keras.Model, settings: FineTuning) -> None:
@@ -43,8 +89,9 @@ def freeze(network: keras.Model, settings: FineTuning) -> None:
 
 
 def make_optimizer(
-    settings: FineTuning, learning_rate: float, variables: Iterable[keras.Variable]
-) -> keras.optimizers.Optimizer:
+    settings: FineTuning, learning_rate: float, variables: Iterable[keras.Variable],
+    steps: Steps = Steps(),
+) -> keras.optimizers.Optimizer:  # fmt: skip
     """The optimizer of these trainable variables; one a group where there are groups.
 
     `learning_rate` is of the variables in no group. Raises InputError for a group that matches no
@@ -55,11 +102,11 @@ def make_optimizer(
         for variable in _matched(f"groups.{name}.variables", group.variables, variables):
             other = owner.setdefault(variable.path, name)
             _require(other == name, "groups", "share no variable", f"{variable.path} in {other}, {name}")
-    others = _one_optimizer(settings, learning_rate, settings.optimizer)
+    others = _one_optimizer(settings, learning_rate, settings.optimizer, steps)
     if not settings.groups:
         return others
     by_regex = {
-        group.variables: _one_optimizer(settings, group.learning_rate, name)
+        group.variables: _one_optimizer(settings, group.learning_rate, name, steps)
         for name, group in settings.groups.items()
     }
     return keras.optimizers.MultiOptimizer(
@@ -67,17 +114,34 @@ def make_optimizer(
     )
 
 
-def _one_optimizer(settings: FineTuning, learning_rate: float, name: str):
+def _one_optimizer(settings: FineTuning, learning_rate: float, name: str, steps: Steps):
+    rate = learning_rate
+    if not steps.constant:
+        rate = WarmUpThenCosine(learning_rate, steps.total, steps.warm_up, steps.cosine)
+    common = dict(name=name, global_clipnorm=steps.clip_norm or None)
     if settings.optimizer == "sgd":
-        return keras.optimizers.SGD(learning_rate, momentum=settings.momentum, name=name)
+        return keras.optimizers.SGD(rate, momentum=settings.momentum, **common)
     if settings.optimizer == "adam":
-        return keras.optimizers.Adam(learning_rate, name=name)
-    optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=settings.weight_decay, name=name)
+        return keras.optimizers.Adam(rate, **common)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **common)
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     return optimizer
 
 
-class DecayLearningRates(keras.callbacks.Callback):
+class LogLearningRates(keras.callbacks.Callback):
+    """Writes every optimizer's learning rate to the history, as it is at the end of an epoch."""
+
+    def __init__(self, optimizer: keras.optimizers.Optimizer):
+        super().__init__()
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales its loss
+        self.optimizers = getattr(optimizer, "optimizers", [optimizer])
+
+    def on_epoch_end(self, epoch, logs=None):
+        for optimizer in self.optimizers:
+            logs[f"learning_rate_{optimizer.name}"] = _rate(optimizer)
+
+
+class DecayLearningRates(LogLearningRates):
     """Every optimizer's learning rate times `decay`, each `decay_every` epochs; written to the history.
 
     The rate follows from the epoch alone, so a training that continues has the one it would have had.
@@ -85,10 +149,8 @@ class DecayLearningRates(keras.callbacks.Callback):
     """
 
     def __init__(self, settings: FineTuning, optimizer: keras.optimizers.Optimizer):
-        super().__init__()
+        super().__init__(optimizer)
         self.settings = settings
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales its loss
-        self.optimizers = getattr(optimizer, "optimizers", [optimizer])
         self.first = [_rate(one) for one in self.optimizers]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -96,17 +158,17 @@ class DecayLearningRates(keras.callbacks.Callback):
         for optimizer, first in zip(self.optimizers, self.first, strict=True):
             optimizer.learning_rate = first * factor
 
-    def on_epoch_end(self, epoch, logs=None):
-        for optimizer in self.optimizers:
-            logs[f"learning_rate_{optimizer.name}"] = _rate(optimizer)
-
 
 def _rate(optimizer: keras.optimizers.Optimizer) -> float:
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))  # it may be mirrored
 
 
-def callbacks_of(settings: FineTuning, optimizer: keras.optimizers.Optimizer) -> list:
+def callbacks_of(
+    settings: FineTuning, optimizer: keras.optimizers.Optimizer, steps: Steps = Steps()
+) -> list:
     """What a training with these settings needs besides a compiled model."""
+    if not steps.constant:
+        return [LogLearningRates(optimizer)]
     plain = dataclasses.replace(settings, train=()) == FineTuning()
     return [] if plain else [DecayLearningRates(settings, optimizer)]
 

@@ -89,7 +89,13 @@ def check_settings(task: Task) -> None:
     box = box_of(task)
     spacing_of(task)
     bag_of(task)
-    fine_tuning_of(task)
+    tuning = fine_tuning_of(task)
+    _require(
+        tuning.decay == 1 or (task.schedule == "constant" and not task.warm_up),
+        "fine_tune.decay changes learning rates once an epoch, schedule and warm_up in every step: a "
+        "task takes one of them.",
+        f"decay {tuning.decay:g}, schedule {task.schedule}, warm_up {task.warm_up}",
+    )
     _require(
         bool(task.boxes_from) == (box is not None and box.around == "mask"),
         'boxes_from and box=dict(around="mask", ...) need each other.',

@@ -17,6 +17,8 @@ SIDES = ("train", "validation", "test")
 KINDS = ("classification", "segmentation")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
+SCHEDULES = ("constant", "cosine")
+EPOCH_CHOICES = ("validation", "budget")
 LARGEST_FLOAT = 1e308
 BASE_VARIANT = "manual"  # the reserved name of a task without variants
 CHANGE = "Change {} in the task file or with --set."
@@ -68,8 +70,18 @@ class Task:
     precision: str = "float32"  # of the training; evaluation and exports always use float32
     batch_size: int = 8
     epochs: int = 50
+    # A budget that is the same for every number of records: rounded up to whole epochs, it takes the
+    # place of `epochs`; 0: `epochs` counts.
+    steps: int = 0
+    # Whose weights the run keeps: the epoch with the lowest validation loss, or "budget", the last.
+    choose_epoch: str = "validation"
     patience: int = 0  # epochs without a better validation loss before training stops; 0: never
     learning_rate: float = 1e-3
+    # "cosine" lets every learning rate fall to 0 over the training (Loshchilov and Hutter 2017).
+    schedule: str = "constant"
+    warm_up: int = 0  # steps in which the learning rates rise from 0; patience begins after them
+    clip_norm: float = 0.0  # largest norm of the gradients of one optimizer together; 0: any
+    label_smoothing: float = 0.0  # share of the target that is spread evenly over the classes
     # Which variables train, learning rates of groups, the optimizer and its decay: the fields of
     # FineTuning in mri_tf/task/settings.py. Empty: all layers, by Adam.
     fine_tune: dict = field(default_factory=dict)
@@ -127,7 +139,9 @@ class Task:
                 and all(isinstance(value, str) for value in values),
                 f"class_parts.{part}", f"name one value for each of {classes} classes",
             )  # fmt: skip
-        for name, known in (("kind", KINDS), ("loss_weights", LOSS_WEIGHTS), ("precision", PRECISIONS)):
+        choices = dict(kind=KINDS, loss_weights=LOSS_WEIGHTS, precision=PRECISIONS, schedule=SCHEDULES,
+                       choose_epoch=EPOCH_CHOICES)  # fmt: skip
+        for name, known in choices.items():
             require(getattr(self, name) in known, name, f"be one of {', '.join(known)}")
         require(0 <= self.augment_probability <= 1, "augment_probability", "lie between 0 and 1")
         require(
@@ -146,7 +160,13 @@ class Task:
             not self.bag or (self.kind == "classification" and len(self.image_shape) == 2), "bag",
             "be empty unless 2D slices are classified",
         )  # fmt: skip
-        require(self.patience >= 0, "patience", "be at least 0")
+        for name in ("patience", "steps", "warm_up", "clip_norm"):
+            require(getattr(self, name) >= 0, name, "be at least 0")
+        require(0 <= self.label_smoothing < 1, "label_smoothing", "be at least 0 and below 1")
+        require(
+            self.choose_epoch != "budget" or not self.patience, "patience",
+            'be 0 with choose_epoch="budget", which trains to the end',
+        )  # fmt: skip
         require(self.learning_rate > 0, "learning_rate", "be positive")
         require(
             BASE_VARIANT not in self.variants, "variants",

@@ -22,7 +22,7 @@ from mri_tf.network.build import (
     takes_weights,
     wrap_for_training,
 )
-from mri_tf.network.fine_tuning import callbacks_of, make_optimizer
+from mri_tf.network.fine_tuning import Steps, callbacks_of, make_optimizer
 from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.bags import BagPlan
 from mri_tf.pipeline.batches import report_damage
@@ -146,7 +146,7 @@ def fit_run(
         with report_damage(prepared):
             inputs = _read_inputs(run, prepared, replicas.num_replicas_in_sync)
         run = run.save(fitted=inputs.training.fitted)
-        network = _build_network(run, features, inputs.counts, replicas)
+        network = _build_network(run, features, inputs, replicas)
         on_device = has_accelerator() and replicas.num_replicas_in_sync == 1
         with report_damage(prepared):
             state = _train(run, inputs, network, on_device, checkpoint_seconds, banks)
@@ -167,10 +167,13 @@ def _read_inputs(run: Run, prepared: Prepared, replicas: int) -> Inputs:
 
 
 def _build_network(
-    run: Run, features: Run | None, counts: np.ndarray, replicas: tf.distribute.Strategy
+    run: Run, features: Run | None, inputs: Inputs, replicas: tf.distribute.Strategy
 ) -> Network:
     """The run's network with fresh weights from its seed, compiled."""
     task = run.task
+    total = inputs.plan.steps * _epochs(task, inputs.plan.steps)
+    steps = Steps(total, task.warm_up, task.schedule == "cosine", task.clip_norm)
+    weights = class_weights(inputs.counts, task.loss_weights)
     keras.utils.set_random_seed(run.values["seed"])
     with replicas.scope():
         keras.config.set_dtype_policy(task.precision)
@@ -183,13 +186,13 @@ def _build_network(
         trained = wrap_for_training(task, parts, suffix) if prefix else whole
         settings = fine_tuning_of(task)
         trained.compile(
-            optimizer=make_optimizer(settings, task.learning_rate, trained.trainable_variables),
-            loss=weighted_cross_entropy(class_weights(counts, task.loss_weights)),
+            optimizer=make_optimizer(settings, task.learning_rate, trained.trainable_variables, steps),
+            loss=weighted_cross_entropy(weights, task.label_smoothing),
             # The image op of the 2D augmentation cannot be compiled by XLA.
             jit_compile=False if has_accelerator() else "auto",
         )
         trained.optimizer.build(trained.trainable_variables)
-        callbacks = callbacks_of(settings, trained.optimizer)  # they read the first learning rates
+        callbacks = callbacks_of(settings, trained.optimizer, steps)  # they read the first rates
     return Network(parts, whole, trained, prefix, callbacks)
 
 
@@ -203,7 +206,11 @@ def _train(
     if takes_weights(task):  # the file may be another one when the training continues
         weights = map(content_hash, network.parts.network.get_weights())
         identity = fingerprint([identity, *weights])
-    schedule = Schedule(task.epochs, task.patience, run.values["seed"], identity)
+    each = inputs.plan.steps  # of an epoch
+    schedule = Schedule(
+        _epochs(task, each), task.patience, run.values["seed"], identity,
+        keep_last=task.choose_epoch == "budget", first=-(-task.warm_up // each),
+    )  # fmt: skip
     sides = (inputs.training, inputs.validation, inputs.plan)
     if network.prefix:
         data = feed_features(*sides, network.prefix, banks or run.folder / BANKS)
@@ -214,6 +221,11 @@ def _train(
         network.trained, data, schedule, run.folder, on_device, network.callbacks,
         checkpoint_seconds=checkpoint_seconds,
     )  # fmt: skip
+
+
+def _epochs(task: Task, steps_of_one: int) -> int:
+    """How many epochs are trained: the task's, or as many as its budget of steps takes."""
+    return -(-task.steps // steps_of_one) if task.steps else task.epochs
 
 
 def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: TrainingState) -> Run:

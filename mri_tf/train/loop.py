@@ -22,12 +22,15 @@ SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long is trained and what is called better: the lowest validation loss."""
+    """How long is trained, and which epoch's weights are kept: of the lowest validation loss, or the
+    last."""
 
     epochs: int
     patience: int  # 0: all epochs
     seed: int
     identity: str  # of the run; a checkpoint of another is refused
+    keep_last: bool = False
+    first: int = 0  # epochs at the beginning in which patience does not run out
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,8 @@ class _KeepState(keras.callbacks.Callback):
     @property
     def stopped(self) -> bool:
         """Whether the last epoch was done, or the patience has run out."""
-        waited = self.state.epoch - 1 - self.state.best_epoch
+        since = max(self.state.best_epoch, self.schedule.first - 1)
+        waited = self.state.epoch - 1 - since
         out_of_patience = 0 < self.schedule.patience <= waited and self.state.best_epoch >= 0
         return self.state.epoch >= self.schedule.epochs or out_of_patience
 
@@ -151,7 +155,7 @@ class _KeepState(keras.callbacks.Callback):
         best = min(filter(math.isfinite, earlier), default=math.inf)
         state.history.append(row)
         state.epoch = epoch + 1
-        if row["val_loss"] < best:
+        if self.schedule.keep_last or row["val_loss"] < best:
             state.best_epoch, state.best_weights = epoch, self.model.get_weights()
         if self.stopped:
             self.model.stop_training = True

@@ -249,6 +249,15 @@ def test_weighted_cross_entropy_is_the_weighted_mean_a_record(shape):
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=["classification", "segmentation", "volume"])
+def test_smoothing_is_the_cross_entropy_of_targets_that_are_partly_even(shape):
+    labels, probabilities, _ = a_case(shape)
+    targets = 0.8 * np.eye(CLASSES)[labels] + 0.2 / CLASSES
+    expected = -(targets * np.log(probabilities)).sum(axis=-1) * WEIGHTS[labels]
+    loss = weighted_cross_entropy(WEIGHTS, 0.2)(tf.constant(labels), tf.constant(probabilities))
+    np.testing.assert_allclose(loss, expected.reshape(5, -1).mean(axis=1), rtol=1e-4)
+
+
 @pytest.mark.parametrize("shape", SHAPES[:2], ids=["classification", "segmentation"])
 def test_the_loss_in_training_weighs_records_and_divides_by_the_batch(shape):
     labels, probabilities, expected = a_case(shape)

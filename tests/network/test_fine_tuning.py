@@ -7,7 +7,14 @@ import tensorflow as tf
 
 from mri_tf.core.errors import InputError
 from mri_tf.network.build import check_task
-from mri_tf.network.fine_tuning import DecayLearningRates, callbacks_of, freeze, make_optimizer
+from mri_tf.network.fine_tuning import (
+    DecayLearningRates,
+    LogLearningRates,
+    Steps,
+    callbacks_of,
+    freeze,
+    make_optimizer,
+)
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
 from mri_tf.task.settings import FineTuning, Group
@@ -168,6 +175,41 @@ def test_without_values_the_optimizer_is_plain_adam_and_nothing_is_called_back()
     optimizer = _optimizer(network, 0.25)
     assert optimizer.get_config() == keras.optimizers.Adam(0.25, name="adam").get_config()
     assert callbacks_of(FineTuning(train=HEAD), optimizer) == []
+
+
+# ---- rates that change in every step
+
+
+@pytest.mark.parametrize("groups", [{}, dict(slow=Group(variables="a_.*", learning_rate=0.01))])
+def test_rates_rise_in_a_line_and_fall_along_half_a_cosine(groups):
+    network, steps = _network(), Steps(total=9, warm_up=3, cosine=True)
+    settings = FineTuning(optimizer="sgd", groups=groups)
+    optimizer = make_optimizer(settings, 0.5, network.trainable_variables, steps)
+    network.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy")
+    (log,) = callbacks_of(settings, optimizer, steps)
+    assert isinstance(log, LogLearningRates)
+    history = network.fit(_data(), epochs=3, verbose=0, callbacks=[log]).history
+    # After 3, 6 and 9 steps of 3 each: the peak, half of the way down, nothing.
+    assert history["learning_rate_sgd"] == pytest.approx([0.5, 0.25, 0.0], abs=1e-7)
+    if groups:
+        assert history["learning_rate_slow"] == pytest.approx([0.01, 0.005, 0.0], abs=1e-8)
+
+
+def test_after_a_warm_up_alone_the_rate_stays():
+    optimizer = make_optimizer(FineTuning(), 0.5, _network().trainable_variables, Steps(9, warm_up=4))
+    rates = []
+    for step in range(7):
+        optimizer.iterations.assign(step)
+        rates.append(float(optimizer.learning_rate))
+    assert rates == pytest.approx([0.125, 0.25, 0.375, 0.5, 0.5, 0.5, 0.5])
+
+
+def test_gradients_are_cut_to_the_norm_that_is_allowed():
+    variable = keras.Variable(np.zeros(2), name="a")
+    settings = FineTuning(optimizer="sgd")
+    optimizer = make_optimizer(settings, 1.0, [variable], Steps(clip_norm=0.5))
+    optimizer.apply([keras.ops.array([3.0, 4.0])], [variable])
+    np.testing.assert_allclose(variable, [-0.3, -0.4], rtol=1e-6)
 
 
 # ---- refusals

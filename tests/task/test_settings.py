@@ -44,6 +44,8 @@ def test_settings_within_their_range_are_accepted(task, values):
         (FLAT, dict(spacing=SPACING | dict(medians=0.0)), "spacing.medians"),
         (FLAT, dict(bag=dict(pooling="max")), "bag.pooling"),
         (FLAT, dict(bag=dict(attention_units=0)), "bag.attention_units"),
+        (FLAT, dict(schedule="cosine", fine_tune=dict(decay=0.9)), "takes one of them"),
+        (FLAT, dict(warm_up=5, fine_tune=dict(decay=0.9)), "takes one of them"),
         (ORGANS, dict(patch=PATCH, box=BOX), "at most one of patch, box and spacing"),
     ],
     ids=lambda value: None if isinstance(value, Task) else str(value)[:60],

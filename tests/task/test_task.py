@@ -100,7 +100,9 @@ OUT_OF_RANGE = [
     {"augment_probability": 1.5}, {"augment_probability": -0.1}, {"split_fractions": (0.5, 0.5)},
     {"split_fractions": (0.5, 0.5, 0.5)}, {"split_fractions": (1.0, 0.0, 0.0)}, {"epochs": 0},
     {"batch_size": 0}, {"patience": -1}, {"learning_rate": 0.0}, {"name": "two words"},
-    {"variants": {"manual": {}}},
+    {"variants": {"manual": {}}}, {"schedule": "linear"}, {"steps": -1}, {"warm_up": -1},
+    {"clip_norm": -1.0}, {"label_smoothing": 1.0}, {"choose_epoch": "best"},
+    {"patience": 3, "choose_epoch": "budget"},
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import time
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from small import sides_of
@@ -128,6 +129,29 @@ def test_training_stops_when_the_patience_runs_out(tmp_path, pools):
     nothing = {"learning_rate": 1e-30, "fine_tune": dict(train="score_1/bias", optimizer="sgd")}
     run = _fit(tmp_path / "run", pools, epochs=30, patience=2, **nothing)
     assert (run.values["best_epoch"], run.values["epochs_trained"]) == (1, 3)
+
+
+BUDGET = dict(steps=13, choose_epoch="budget", schedule="cosine", warm_up=3, clip_norm=1.0)
+
+
+def test_a_budget_of_steps_is_trained_to_its_end_and_the_last_weights_are_kept(tmp_path, pools):
+    run, _ = _run(tmp_path / "run", pools)
+    each = -(-len(run.values["sides"]["train"]) // run.task.batch_size)
+    whole = _fit(tmp_path / "run", pools, **BUDGET)
+    assert whole.values["epochs_trained"] == whole.values["best_epoch"] == -(-13 // each)
+    rates = pd.read_csv(whole.folder / "history.csv")["learning_rate_adam"]
+    assert rates.is_monotonic_decreasing and rates.iloc[-1] == pytest.approx(0, abs=1e-9)
+    with stopped_at(1, 0):
+        _fit(tmp_path / "stopped", pools, **BUDGET)
+    assert_equal_weights(whole, _fit(tmp_path / "stopped", pools, **BUDGET))
+
+
+def test_patience_begins_after_the_warm_up(tmp_path, pools):
+    nothing = {"learning_rate": 1e-30, "fine_tune": dict(train="score_1/bias", optimizer="sgd")}
+    run, _ = _run(tmp_path / "run", pools)
+    each = -(-len(run.values["sides"]["train"]) // run.task.batch_size)
+    run = _fit(tmp_path / "run", pools, epochs=30, patience=2, warm_up=3 * each, **nothing)
+    assert (run.values["best_epoch"], run.values["epochs_trained"]) == (1, 5)
 
 
 def test_a_loss_that_is_no_number_names_epoch_step_and_records(tmp_path, pools, monkeypatch):
