@@ -2,13 +2,19 @@
 
 import functools
 import importlib
+import os
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from data_prep.case import Case, Unreadable
+from mri_tf.core.command_line import TRACEBACK
 from mri_tf.core.errors import InputError
+from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 from mri_tf.task.files import load_module
+from mri_tf.task.spec import SIDES
 
 FOLDER = Path(__file__).resolve().parent / "layouts"
 SUFFIX = ".py"  # of a layout that is a file of the user
@@ -46,6 +52,96 @@ def find_layout(task: Task, task_file: Path) -> ModuleType:
         InputError: there is no such layout, or the file lacks one of its parts.
     """
     return _find(task.layout, task_file)
+
+
+def list_cases(layout: ModuleType, raw: Path, task: Task) -> list[Case]:
+    """The cases that a layout finds in a raw folder.
+
+    Raises InputError for what the layout refuses, and where a user's layout fails or gives something
+    else than a list of cases.
+    """
+    with _blamed_on(layout, "list_cases"):
+        cases = layout.list_cases(raw, task)
+    _check_list(cases, Case, layout, "list_cases")
+    for case in cases:
+        _check_case(case, layout, task)
+    return cases
+
+
+def read_case(layout: ModuleType, raw: Path, case: Case, task: Task) -> list[Record]:
+    """The records of a case, as its layout reads them.
+
+    Raises Unreadable with the reason why there are none, and InputError where a user's layout fails or
+    gives something else than records of the task's shape.
+    """
+    with _blamed_on(layout, "read_case"):
+        records = layout.read_case(raw, case, task)
+    if _is_built_in(layout):
+        return records
+    _check_list(records, Record, layout, "read_case")
+    shape = (*task.image_shape, len(task.channels))
+    for record in records:
+        found = getattr(record.image, "shape", type(record.image).__name__)
+        rule = f"Images of task {task.name} must be arrays of shape {shape}."
+        _require(found == shape, layout, rule, found)
+        known = record.label == NO_LABEL or record.label in range(len(task.class_names))
+        _require(known, layout, "The label of a record must be the number of a class.", record.label)
+    return records
+
+
+def _check_list(values: object, kind: type, layout: ModuleType, function: str) -> None:
+    items = values if isinstance(values, list) else [values]
+    wrong = [item for item in items if not isinstance(item, kind)]
+    rule = f"{function} must return a list of {kind.__name__}."
+    received = type(wrong[0]).__name__ if wrong else type(values).__name__
+    _require(isinstance(values, list) and not wrong, layout, rule, received)
+
+
+def _check_case(case: Case, layout: ModuleType, task: Task) -> None:
+    texts = (case.patient, case.label, case.group, case.split)
+    _require(
+        all(isinstance(text, str) for text in texts), layout,
+        "patient, label, group and split of a case must be texts.",
+        ", ".join(type(text).__name__ for text in texts),
+    )  # fmt: skip
+    _require(
+        isinstance(case.files, dict) and all(isinstance(path, str) for path in case.files.values()),
+        layout, "files of a case must be a dictionary of texts.", type(case.files).__name__,
+    )  # fmt: skip
+    _require(
+        not case.label or case.label in task.class_names, layout,
+        f"Labels must be classes of task {task.name}: {', '.join(task.class_names)}.", repr(case.label),
+    )  # fmt: skip
+    _require(
+        case.split in ("", *SIDES), layout, f"split must be {', '.join(SIDES)} or empty.",
+        repr(case.split),
+    )  # fmt: skip
+
+
+def _require(holds: bool, layout: ModuleType, rule: str, received: object) -> None:
+    if not holds:
+        where = "the data" if _is_built_in(layout) else f"the layout {Path(layout.__file__).name}"
+        raise InputError(rule, received, f"Correct {where}.")
+
+
+@contextmanager
+def _blamed_on(layout: ModuleType, function: str):
+    """An unforeseen error in a user's layout becomes one line; its text may name a patient."""
+    try:
+        yield
+    except (InputError, Unreadable, MemoryError, KeyboardInterrupt):
+        raise
+    except (Exception, SystemExit) as error:
+        if _is_built_in(layout) or os.environ.get(TRACEBACK):
+            raise
+        raise InputError(
+            f"{function} of the layout failed.", f"{Path(layout.__file__).name}: {type(error).__name__}",
+            f"Correct the layout; with {TRACEBACK}=1 the command shows where it failed.",
+        ) from None  # fmt: skip
+
+
+def _is_built_in(layout: ModuleType) -> bool:
+    return Path(layout.__file__).resolve().parent == FOLDER
 
 
 def is_user_layout(task: Task) -> bool:

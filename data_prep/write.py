@@ -41,30 +41,30 @@ def main(arguments: list[str]) -> int:
     people = "patients" if prepared.patients_known else "groups of images (patients unknown)"
     print(
         f"{flags.out}: {counts['records']} records of {counts['patients']} {people}, "
-        f"{len(skipped)} inputs skipped"
+        f"{len(skipped)} skipped"
     )
     return SOME_SKIPPED if skipped else DONE
 
 
 def _parser() -> Parser:
     parser = Parser("python -m data_prep.write", __doc__)
-    parser.add_argument("--task", required=True, help="Name of a task, or path of a task file")
-    parser.add_argument("--raw", required=True, type=Path, help="Folder of the raw data")
-    parser.add_argument("--out", required=True, type=folder_to_write, help="Folder of the prepared set")
-    parser.add_argument("--workers", type=positive_int, default=1, help="Processes (default: 1)")
+    parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
+    parser.add_argument("--raw", required=True, type=Path, help="folder of the raw data")
+    parser.add_argument("--out", required=True, type=folder_to_write, help="folder of the prepared set")
+    parser.add_argument("--workers", type=positive_int, default=1, help="processes (default: 1)")
     parser.add_argument(
-        "--scheduler", default="", help="Address of a Dask scheduler (default: this machine only)"
+        "--scheduler", default="", help="address of a Dask scheduler (default: this machine only)"
     )
     parser.add_argument(
-        "--strict", action="store_true", help="Write nothing if any input cannot be read"
+        "--strict", action="store_true", help="write nothing if any input cannot be read"
     )
     ids = parser.add_mutually_exclusive_group()
-    ids.add_argument("--keep-ids", action="store_true", help="Keep patient ids as given (default)")
+    ids.add_argument("--keep-ids", action="store_true", help="keep patient ids as given (default)")
     ids.add_argument(
-        "--pseudonyms", action="store_true", help="Replace patient ids by salted pseudonyms"
+        "--pseudonyms", action="store_true", help="replace patient ids by salted pseudonyms"
     )
     parser.add_argument(
-        "--salt-file", type=Path, help="Salt of the pseudonyms (default: OUT.salt, made if missing)"
+        "--salt-file", type=Path, help="salt of the pseudonyms (default: OUT.salt, made if missing)"
     )
     return parser
 

@@ -32,6 +32,7 @@ ROOMS = {
     "study": ("train",),
     "tuning": ("train",),
     "cli": ("core",),
+    "__main__": ("cli",),
 }
 
 

@@ -100,7 +100,8 @@ def _problem(flags):
     check_task(task)
     if task.kind == "segmentation" or task.boxes_from:
         raise InputError(
-            "Only classifiers without boxes_from can be searched.", task.name,
+            "Only classifiers without boxes_from can be searched.",
+            task.name,
             "Set values by hand with --set.",
         )
     loaded = LoadedTask(task, base, file)
@@ -208,8 +209,14 @@ def _parser() -> Parser:
     parser.add_argument("--variant", default="", help="variants of the task, separated by commas")
     parser.add_argument("--data", required=True, type=Path, help="prepared set")
     features = parser.add_mutually_exclusive_group()
-    features.add_argument("--features", type=Path, help="finished run of the feature task")
-    features.add_argument("--features-data", type=Path, help="prepared set of the feature task")
+    features.add_argument(
+        "--features",
+        type=Path,
+        help="finished run of the segmentation task that features_from or boxes_from names",
+    )
+    features.add_argument(
+        "--features-data", type=Path, help="prepared set to train that segmentation task on"
+    )
     parser.add_argument("--tuner", choices=TUNERS, default="bayesian", help="method (default bayesian)")
     parser.add_argument("--trials", required=True, type=positive_int, help="largest number of trials")
     split = parser.add_mutually_exclusive_group()
@@ -219,7 +226,9 @@ def _parser() -> Parser:
         "--inner-folds", type=positive_int, default=1,
         help="folds of training and validation side that score a trial (default 1: those sides)",
     )  # fmt: skip
-    parser.add_argument("--workers", type=positive_int, default=1, help="processes (default 1)")
+    parser.add_argument(
+        "--workers", type=positive_int, default=1, help="processes that run trials (default 1)"
+    )
     parser.add_argument("--out", type=folder_to_write, help="(default runs/TASK/search-TUNER-sSEED)")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split, weights, search (default 0)")
     parser.add_argument(

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from data_prep.case import Case, Unreadable, main_file
 from data_prep.io.table import read_table
+from data_prep.layout import list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
@@ -46,8 +47,8 @@ def list_cases_to_predict(
         InputError: a path does not exist or holds no case, or a mask is given for several.
     """
     check_inputs_exist(paths)
-    list_cases = getattr(module, "cases_to_predict", partial(_cases_in_raw_folder, module))
-    cases = [case for path in paths for case in list_cases(path, task)]
+    listed = getattr(module, "cases_to_predict", partial(_cases_in_raw_folder, module))
+    cases = [case for path in paths for case in listed(path, task)]
     if mask is not None:
         cases = [_with_mask(cases, mask, getattr(module, "MASK_ROLE", "mask"))]
     names: dict[str, int] = {}
@@ -199,7 +200,7 @@ def _cases_in_raw_folder(module: ModuleType, path: Path, task: Task) -> list[Cas
             "Give the raw folder, or add cases_to_predict(path, task) to the layout; "
             "data_prep/layouts/cases_table.py is an example.",
         )  # fmt: skip
-    return [CaseToPredict(main_file(case), path, case) for case in module.list_cases(path, task)]
+    return [CaseToPredict(main_file(case), path, case) for case in list_cases(module, path, task)]
 
 
 def _with_mask(cases: list[CaseToPredict], mask: Path, role: str) -> CaseToPredict:

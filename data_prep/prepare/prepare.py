@@ -14,7 +14,7 @@ from types import ModuleType
 
 import mri_tf
 from data_prep.case import Case, Unreadable, main_file
-from data_prep.layout import find_layout, layout_version
+from data_prep.layout import find_layout, layout_version, list_cases, read_case
 from data_prep.prepare.duplicates import find_copies, report, summary_lines, with_groups
 from data_prep.prepare.provenance import file_states, private_rows, read_private, unchanged
 from data_prep.prepare.pseudonyms import Pseudonyms
@@ -86,7 +86,7 @@ def prepare(
     raw, out = Path(raw), Path(out).absolute()
     layout = find_layout(task, task_file)
     _check_settings(task, layout.SETTINGS)
-    cases = layout.list_cases(raw, task)
+    cases = list_cases(layout, raw, task)
     _check_splits(cases)
     identity = _identity(task, layout, cases, options.pseudonyms)
     if (out / MANIFEST).is_file():
@@ -220,7 +220,7 @@ def _read_case(name_or_file: str, task: Task, raw: str, case: Case) -> list[Reco
     """Runs in a worker: the records of one case, or the reason why there are none."""
     try:
         layout = find_layout(task, find_task_file(name_or_file))
-        return layout.read_case(Path(raw), case, task) or "it gave no image"
+        return read_case(layout, Path(raw), case, task) or "it gave no image"
     except Unreadable as error:
         return str(error)
 

@@ -49,8 +49,9 @@ def read_or_make_salt(path: Path, out: Path) -> bytes:
             path,
             "Choose a file elsewhere with --salt-file.",
         )
-    if path.is_dir():
-        raise InputError("--salt-file is a folder.", path, "Add the name of a file in it.")
+    if os.path.lexists(path) and not path.is_file():  # a device would be replaced by a file
+        kind = "a folder" if path.is_dir() else "no ordinary file"
+        raise InputError("--salt-file must be a file.", f"{path}, {kind}", "Give the name of a file.")
     if path.is_file():
         salt = path.read_bytes().strip()
         if len(salt) < SHORTEST_SALT_BYTES:

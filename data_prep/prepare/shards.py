@@ -9,6 +9,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Callable
@@ -17,13 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.prepare.provenance import write_private
-from mri_tf.core.errors import InputError
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.hashing import content_hash
 from mri_tf.store.prepared import FRAME_HEAD_BYTES, FRAME_TAIL_BYTES, INDEX_COLUMNS, MANIFEST, PRIVATE
 from mri_tf.store.record import Record, encode_example
 
 SHARD_BYTES = 64 * 2**20
-JOURNAL = "journal.jsonl"
+JOURNAL, FRAME = "journal.jsonl", "frame.tmp"
+OWN_FILES = (JOURNAL, FRAME, MANIFEST, PRIVATE)
+SHARD = re.compile(r"records-\d{5}\.tfrecord")
 
 
 class ShardWriter:
@@ -49,6 +52,7 @@ class ShardWriter:
         self.cases_done = 0
         self.states: list[list] = []  # of each case's files, to see later whether they changed
         self._shard_sizes: list[int] = []
+        _check_is_ours(self.partial)
         self.partial.mkdir(parents=True, exist_ok=True)
         self._journal = (self.partial / JOURNAL).open("a+b")
         self._lock()
@@ -190,6 +194,24 @@ class ShardWriter:
         return True
 
 
+def _check_is_ours(partial: Path) -> None:
+    """Raises InputError for a folder of unfinished work with other files, which would be removed."""
+    if not os.path.lexists(partial):
+        return
+    others = [partial.name]
+    if partial.is_dir():
+        names = {path.name: path.is_file() for path in partial.iterdir()}
+        others = sorted(
+            name for name, is_file in names.items()
+            if not is_file or not (name in OWN_FILES or SHARD.fullmatch(name))
+        )  # fmt: skip
+    if others:
+        raise InputError(
+            "The folder for unfinished work holds files of another kind.",
+            f"{partial}: {first_few(others)}", "Move them away, or choose another --out folder.",
+        )  # fmt: skip
+
+
 def drop_journal(out: Path) -> None:
     """Removes the journal of a complete set; a kill just after its renaming leaves it behind."""
     (out / JOURNAL).unlink(missing_ok=True)
@@ -213,7 +235,7 @@ def _framed(data: bytes, folder: Path) -> bytes:
     """Data as TFRecord bytes (length, checksums, data), made by TensorFlow's writer."""
     import tensorflow as tf
 
-    scratch = folder / "frame.tmp"
+    scratch = folder / FRAME
     try:
         with tf.io.TFRecordWriter(str(scratch)) as writer:
             writer.write(data)

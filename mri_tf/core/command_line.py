@@ -48,17 +48,23 @@ class Parser(argparse.ArgumentParser):
 
 def positive_int(text: str) -> int:
     """argparse type: a whole number of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text}")
-    return value
+    return _whole_number(text, 1)
 
 
 def seed_int(text: str) -> int:
     """argparse type: a seed, 0 to 2**31 - 1."""
-    value = int(text)
-    if not 0 <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {2**31 - 1}, not {text}")
+    return _whole_number(text, 0)
+
+
+def _whole_number(text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not least <= value < 2**31:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number of at least {least} and below 2**31, not {text[:20]}"
+        )
     return value
 
 

@@ -76,7 +76,11 @@ def _parser() -> Parser:
         "--data", type=Path, help="another prepared set; every record of it counts as test"
     )
     parser.add_argument("--prior", default="", help="shares of the classes to correct for, e.g. 0.7,0.3")
-    parser.add_argument("--out", type=folder_to_write, help="folder of the numbers (default: the run)")
+    parser.add_argument(
+        "--out",
+        type=folder_to_write,
+        help="folder of the numbers (default: the run, or RUN/evaluations/... with --data or --prior)",
+    )
     return parser
 
 

@@ -155,12 +155,19 @@ def _parser() -> Parser:
     parser = Parser("python -m mri_tf.explain", __doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
     parser.add_argument("--data", type=Path, help="another prepared set")
-    parser.add_argument("--patients", nargs="+", default=[], help="(default: all held out)")
     parser.add_argument(
-        "--layer", default="", help="of the network (default: its last one of 4 voxels a side or more)"
+        "--patients", nargs="+", default=[], help="ids of patients (default: all that are held out)"
     )
     parser.add_argument(
-        "--class", dest="explained_class", default="", help="(default: the most probable one)"
+        "--layer",
+        default="",
+        help="layer to explain (default: the last one whose maps have 4 or more voxels a side)",
+    )
+    parser.add_argument(
+        "--class",
+        dest="explained_class",
+        default="",
+        help="name of the class to explain (default: the most probable)",
     )
     parser.add_argument("--out", required=True, type=folder_to_write, help="folder of maps and pictures")
     return parser

@@ -13,6 +13,7 @@ import numpy as np
 
 from data_prep.case import Unreadable
 from data_prep.cases.to_predict import CaseToPredict
+from data_prep.layout import read_case
 from mri_tf.calibration.prediction_sets import prediction_sets
 from mri_tf.export.inputs import box_cut, input_arrays
 from mri_tf.export.out_of_distribution import OUTSIDE, SPACING, reasons, source_sizes
@@ -51,7 +52,7 @@ class Answer:
 
 def read_records(layout: ModuleType, case: CaseToPredict, task: Task) -> list[Record]:
     """The records of a case as preparation makes them; raises Unreadable."""
-    records = layout.read_case(case.raw, case.case, task)
+    records = read_case(layout, case.raw, case.case, task)
     if not records:
         raise Unreadable("it holds no image")
     if task.spacing and records[0].spacing_mm is None:

@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
         held_bytes=max(1 << 30, flags.max_body_mb << 22), timeout_s=float(flags.timeout_s),
         max_batch=flags.max_batch, token=token,
     )  # fmt: skip
+    _check_folder(flags.models)
     _check_config(flags.models)
     server = Server(flags.models, settings, flags.host, flags.rest_port, flags.grpc_port)
     interrupted = []
@@ -66,6 +67,17 @@ def main(arguments: list[str]) -> int:
     server.run(report_ready)
     print("stopped", flush=True)
     return INTERRUPTED if interrupted else DONE
+
+
+def _check_folder(models: Path) -> None:
+    """Raises InputError for the folder of one model, whose versions would wait for ever as models."""
+    from mri_tf.serve.version_folders import version_folders
+
+    if models.is_dir() and version_folders(models):
+        raise InputError(
+            "--models must be the folder that holds all models, not that of one model.", models,
+            f"Give {models.parent}.",
+        )  # fmt: skip
 
 
 def _check_config(models: Path) -> None:

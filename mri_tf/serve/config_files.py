@@ -52,9 +52,14 @@ class ModelRule:
 def check_config_files(root: Path) -> None:
     """Raises InputError where `write_config_files` could not keep the labels of a models.config."""
     path = Path(root) / MODELS_CONFIG
+    if not os.path.lexists(path):
+        return
     try:
-        if os.path.lexists(path):
-            path.read_text(encoding="utf-8")
+        if "model_config_list" not in path.read_text(encoding="utf-8"):
+            raise InputError(
+                f"The folder holds a {MODELS_CONFIG} that is none of TensorFlow Serving.", path,
+                "Choose another --out folder, or move it away.",
+            )
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"Cannot read {MODELS_CONFIG} as a text file.", f"{path} ({type(error).__name__})",

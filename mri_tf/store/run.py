@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mri_tf.core.errors import InputError
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import file_hash, fingerprint
 from mri_tf.store.prepared import Prepared
@@ -65,7 +65,12 @@ class Run:
 
     def identity(self) -> str:
         """Fingerprint of all that decides the result of the training."""
-        return fingerprint({key: self.values[key] for key in DECIDING})
+        return fingerprint(self._deciding())
+
+    def _deciding(self) -> dict:
+        """A task saved by an earlier version has the fields that came later at their defaults."""
+        task = to_json(saved_task(self.values["task"]))
+        return {key: self.values[key] for key in DECIDING} | {"task": task}
 
     def save(self, **changes: Any) -> "Run":
         """Writes run.json with some values changed; returns the changed run."""
@@ -130,25 +135,45 @@ def start_or_continue(run: Run) -> Run:
     the folder holds a run of another task, data, seed or split.
     """
     if not (run.folder / RUN_FILE).is_file():
+        _check_holds_nothing_else(run.folder)
         return run.save()
     existing = open_run(run.folder)
     if existing.identity() == run.identity():
         return existing
     if not existing.finished and {path.name for path in run.folder.iterdir()} <= {RUN_FILE, LOCK}:
         return run.save()
-    if existing.values["task"]["name"] != run.values["task"]["name"]:
-        differs = f"task {existing.values['task']['name']}"
-    else:
-        differs = "another " + ", ".join(
-            {"task": "setting of the task", "feature_weights": "feature network"}.get(key, key)
-            for key in DECIDING
-            if existing.values[key] != run.values[key]
-        )
     raise InputError(
         "The run folder holds another run.",
-        f"{run.folder} of {differs}",
+        f"{run.folder}, with {_difference(existing._deciding(), run._deciding())}",
         "Choose another --out folder, or remove this one.",
     )
+
+
+def _check_holds_nothing_else(folder: Path) -> None:
+    """Raises InputError for files that a new run could overwrite."""
+    others = [path.name for path in folder.iterdir() if path.is_file() and path.name != LOCK]
+    if others:
+        raise InputError(
+            "The run folder holds files and no run.json, so they are of no run.",
+            f"{folder}: {first_few(sorted(others))}", "Choose another --out folder, or move them away.",
+        )  # fmt: skip
+
+
+def _difference(existing: dict, wanted: dict) -> str:
+    """What the run in a folder has and the one that was asked for has not."""
+    differs = [key for key in DECIDING if existing[key] != wanted[key]]
+    if differs[0] != "task":
+        return "another " + ", ".join(differs).replace("feature_weights", "feature network")
+    old, new = existing["task"], wanted["task"]
+    fields = ["name"] if old["name"] != new["name"] else sorted(set(old) | set(new))
+    changed = [field for field in fields if old.get(field) != new.get(field) and field != "variants"]
+    short = [f"{field} {_short(old.get(field))}, not {_short(new.get(field))}" for field in changed]
+    return first_few(short) or "other settings"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 @contextmanager

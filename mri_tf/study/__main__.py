@@ -13,13 +13,14 @@ from mri_tf.core.command_line import (
     run_command,
     seed_int,
 )
-from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.core.errors import InputError, RunFailed, first_few
 from mri_tf.task.spec import BASE_VARIANT
 
 
 def main(arguments: list[str]) -> int:
     """Runs every cell that has no row yet and writes tables and figures; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    _check_folder(flags.out)
     plan = _plan(flags)
     from mri_tf.study.design import TUNED
 
@@ -66,6 +67,17 @@ def main(arguments: list[str]) -> int:
     if failures == len(rows):
         raise RunFailed("Every cell failed.", f"The reasons are in {files[0]}.")
     return SOME_SKIPPED if failures or any(item.skipped for item in variants.values()) else DONE
+
+
+def _check_folder(out: Path) -> None:
+    """Raises InputError for results that are of no study: they would be overwritten."""
+    names = ("results.parquet", "differences.parquet", "report.md")
+    others = [name for name in names if (out / name).exists()]
+    if others and not (out / "cells").is_dir():
+        raise InputError(
+            "The --out folder holds files that are of no study.", f"{out}: {first_few(others)}",
+            "Choose another --out folder, or move them away.",
+        )  # fmt: skip
 
 
 def _plan(flags):

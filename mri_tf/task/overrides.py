@@ -52,8 +52,13 @@ def parse_assignment(task: Task, text: str) -> tuple[str, Any]:
         raise InputError(
             f"{key} of task {task.name} must be a {type_name(hints[key])}.",
             raw,
-            f"For example --set {key}={getattr(task, key)!r}.",
+            f"For example --set {_quoted(f'{key}={getattr(task, key)!r}')}.",
         ) from None
+
+
+def _quoted(text: str) -> str:
+    """As it can be typed into a shell."""
+    return f'"{text}"' if set(text) & set(" '()[]{}") else text
 
 
 def _with_inner(values: dict, path: list[str], value: Any, key: str) -> dict:

@@ -113,20 +113,32 @@ def _parser() -> Parser:
     data.add_argument("--raw", type=Path, help="folder of raw data; prepared into data/")
     data.add_argument("--data", type=Path, help="prepared set")
     features = parser.add_mutually_exclusive_group()
-    features.add_argument("--features", type=Path, help="finished run of the feature task")
-    features.add_argument("--features-data", type=Path, help="prepared set of the feature task")
+    features.add_argument(
+        "--features",
+        type=Path,
+        help="finished run of the segmentation task that features_from or boxes_from names",
+    )
+    features.add_argument(
+        "--features-data", type=Path, help="prepared set to train that segmentation task on"
+    )
     parser.add_argument(
         "--out", type=folder_to_write,
         help="run folder (default runs/TASK/VARIANT-sSEED); continued if there",
     )  # fmt: skip
     split = parser.add_mutually_exclusive_group()
     split.add_argument(
-        "--split", choices=MODES, help="(default: the split column, else group, else patient)"
+        "--split",
+        choices=MODES,
+        help="what stays on one side; column: the table's column split (default: the split column, else "
+        "group, else patient)",
     )
-    split.add_argument("--split-file", type=Path, help="JSON: patient ids a side")
-    parser.add_argument("--train-size", type=positive_int, help="training records a class")
+    split.add_argument("--split-file", type=Path, help="JSON file with the patient ids of each side")
+    parser.add_argument("--train-size", type=positive_int, help="training records of each class")
     parser.add_argument(
-        "--devices", type=positive_int, default=0, help="GPUs, or logical CPUs (default: all GPUs)"
+        "--devices",
+        type=positive_int,
+        default=0,
+        help="number of GPUs, or of logical CPUs without a GPU, that train together (default: all)",
     )
     parser.add_argument("--no-export", action="store_true", help="stop at the numbers")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")

@@ -69,6 +69,10 @@ def test_a_folder_or_a_port_that_is_none_gets_one_line(tmp_path, monkeypatch, ca
     assert says in _fails(capsys, *flags)
 
 
+def test_the_folder_of_one_model_is_not_taken_for_that_of_all(saved, capsys):
+    assert f"Give {saved}." in _fails(capsys, "--models", saved / "many")
+
+
 @pytest.mark.parametrize("flag", ["--rest-port", "--grpc-port"])
 def test_a_port_that_is_taken_gets_one_line(saved, client, capsys, flag):
     taken = client.http.base_url.port if flag == "--rest-port" else client.address.split(":")[1]

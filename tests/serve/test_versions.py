@@ -14,12 +14,14 @@ from tensorflow_serving.apis import model_management_pb2, predict_pb2, predictio
 from waiting import until
 
 from mri_tf.core.command_line import run_command
+from mri_tf.core.errors import InputError
 from mri_tf.serve.__main__ import main as serve
 from mri_tf.serve.config_files import (
     BATCHING,
     MODELS_CONFIG,
     MONITORING,
     ModelRule,
+    check_config_files,
     read_models_config,
     write_config_files,
 )
@@ -186,6 +188,12 @@ def test_an_export_is_served_as_canary_and_released_by_a_label(saved, home):
         assert _value(client, stable) == [1.5] and _value(client) == [2.5]
         _replace(home / MODELS_CONFIG, '"stable" value: 1', '"stable" value: 2')
         until(lambda: _value(client, stable) == [2.5])
+
+
+def test_a_file_of_that_name_that_is_none_of_tensorflow_serving_stops_an_export(home):
+    (home / MODELS_CONFIG).write_text("my notes {")
+    with pytest.raises(InputError, match="none of TensorFlow Serving"):
+        check_config_files(home)
 
 
 def test_a_models_config_that_cannot_be_read_changes_nothing(saved, home, capsys):

@@ -162,6 +162,12 @@ def test_flags_that_do_not_fit_are_refused_in_one_line(inside, no_training, caps
     assert not Path("refused").exists()
 
 
+def test_results_that_are_of_no_study_are_not_overwritten(inside, tmp_path, capsys):
+    (tmp_path / "report.md").write_text("mine")
+    line = error_line(capsys, study, *COMMON, "--data", "data/thirds", "--out", str(tmp_path))
+    assert "report.md" in line and (tmp_path / "report.md").read_text() == "mine"
+
+
 def test_when_every_cell_failed_the_study_exits_3_and_says_where_the_reasons_are(
     inside, tmp_path, monkeypatch, capsys
 ):

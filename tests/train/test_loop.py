@@ -22,7 +22,7 @@ from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.network.build import PreparingModel, load_network
 from mri_tf.pipeline.batches import batch_function, training_batches
 from mri_tf.pipeline.epoch_plan import TrainingPlan
-from mri_tf.store.run import locked, open_finished
+from mri_tf.store.run import Run, locked, open_finished
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
 from mri_tf.train import feed, fit
@@ -193,8 +193,25 @@ def test_damaged_weights_are_refused(tmp_path, pools, uninterrupted):
 
 def test_a_run_folder_of_another_task_or_setting_is_refused(pools, uninterrupted):
     run, prepared = _run(uninterrupted.folder, pools, learning_rate=0.5)
-    with pytest.raises(InputError, match="setting of the task"):
+    with pytest.raises(InputError, match="with learning_rate 0.01, not 0.5"):
         fit_run(run, prepared, None, devices=1)
+    run, prepared = _run(uninterrupted.folder, pools, seed=1)
+    with pytest.raises(InputError, match="with another seed"):
+        fit_run(run, prepared, None, devices=1)
+
+
+def test_a_run_of_before_a_field_of_the_task_came_is_the_same_run(pools, uninterrupted):
+    values = uninterrupted.values | {"task": dict(uninterrupted.values["task"])}
+    del values["task"]["steps"]
+    assert Run(uninterrupted.folder, values).identity() == uninterrupted.identity()
+
+
+def test_files_of_no_run_are_not_overwritten(tmp_path, pools):
+    run, prepared = _run(tmp_path, pools)
+    (tmp_path / "report.md").write_text("mine")
+    with pytest.raises(InputError, match="of no run. Received: .*report.md"):
+        fit_run(run, prepared, None, devices=1)
+    assert (tmp_path / "report.md").read_text() == "mine" and not run.weights.exists()
 
 
 def test_a_batch_is_the_same_made_in_the_pipeline_or_in_the_train_step(pools):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -115,7 +116,7 @@ def test_run_twice_it_does_nothing_and_says_the_same(task_file, raw, tmp_path, c
     assert {path: path.stat().st_mtime_ns for path in [out, *out.iterdir()]} == times
     assert second.out == first.out
     assert f"skipped {image_of(DAMAGED)}: not a complete PNG" in second.err
-    assert "5 records of 4 patients, 1 inputs skipped" in second.out
+    assert "5 records of 4 patients, 1 skipped" in second.out
 
 
 def test_an_image_redrawn_at_the_same_size_is_not_called_already_prepared(task_file, tmp_path):
@@ -246,6 +247,13 @@ def test_a_salt_inside_the_set_is_refused(task_file, raw, tmp_path, capsys, plac
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and "Received:" in error
     assert not out.exists() and not (tmp_path / place).exists()
+
+
+def test_a_salt_that_is_no_ordinary_file_is_refused_and_left_alone(tmp_path):
+    os.mkfifo(tmp_path / "salt")
+    with pytest.raises(InputError, match="no ordinary file"):
+        read_or_make_salt(tmp_path / "salt", tmp_path / "set")
+    assert (tmp_path / "salt").is_fifo()
 
 
 def test_a_salt_that_is_too_short_is_refused(tmp_path):
