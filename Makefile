@@ -15,17 +15,16 @@ train: .venv/.runtime
 	$(BIN)/python -m mri_tf.train --task $(TASK)
 
 test: .venv/.test
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-# Tests of code that does not start TensorFlow.
-FAST = tests/calibration tests/core tests/data_prep/io tests/data_prep/phantom tests/figures tests/metrics \
-	tests/splits/test_split.py tests/study/test_design.py tests/study/test_jobs.py tests/study/test_report.py tests/tables tests/task \
-	tests/test_arrows.py
+# Tests of code that does not start TensorFlow. Those of phantoms and study reports take too long to be here.
+FAST = tests/calibration tests/core tests/data_prep/io tests/figures tests/metrics tests/splits/test_split.py \
+	tests/study/test_design.py tests/study/test_jobs.py tests/tables tests/task tests/test_arrows.py
 test-fast: .venv/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(FAST)
 
 test-all: .venv/.test
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Serves the model of `make train`, asks it once for the level of an empty slice, and stops the server.
 DEMO = http://127.0.0.1:18501/v1/models/cardiac_levels
