@@ -54,8 +54,8 @@ def find_layout(task: Task, task_file: Path) -> ModuleType:
     return _find(task.layout, task_file)
 
 
-def list_cases(layout: ModuleType, raw: Path, task: Task) -> list[Case]:
-    """The cases that a layout finds in a raw folder.
+def list_cases(layout: ModuleType, raw: Path, task: Task, to_predict: bool = False) -> list[Case]:
+    """The cases that a layout finds in a raw folder; of those to predict, labels do not matter.
 
     Raises InputError for what the layout refuses, and where a user's layout fails or gives something
     else than a list of cases.
@@ -64,7 +64,8 @@ def list_cases(layout: ModuleType, raw: Path, task: Task) -> list[Case]:
         cases = layout.list_cases(raw, task)
     _check_list(cases, Case, layout, "list_cases")
     for case in cases:
-        _check_case(case, layout, task)
+        _check_types(case, layout)
+        _check_values(case, layout, () if to_predict else task.class_names)
     return cases
 
 
@@ -97,7 +98,7 @@ def _check_list(values: object, kind: type, layout: ModuleType, function: str) -
     _require(isinstance(values, list) and not wrong, layout, rule, received)
 
 
-def _check_case(case: Case, layout: ModuleType, task: Task) -> None:
+def _check_types(case: Case, layout: ModuleType) -> None:
     texts = (case.patient, case.label, case.group, case.split)
     _require(
         all(isinstance(text, str) for text in texts), layout,
@@ -108,9 +109,12 @@ def _check_case(case: Case, layout: ModuleType, task: Task) -> None:
         isinstance(case.files, dict) and all(isinstance(path, str) for path in case.files.values()),
         layout, "files of a case must be a dictionary of texts.", type(case.files).__name__,
     )  # fmt: skip
+
+
+def _check_values(case: Case, layout: ModuleType, class_names: tuple[str, ...]) -> None:
     _require(
-        not case.label or case.label in task.class_names, layout,
-        f"Labels must be classes of task {task.name}: {', '.join(task.class_names)}.", repr(case.label),
+        not (class_names and case.label) or case.label in class_names, layout,
+        f"The label of a case must be one of {', '.join(class_names)}, or empty.", repr(case.label),
     )  # fmt: skip
     _require(
         case.split in ("", *SIDES), layout, f"split must be {', '.join(SIDES)} or empty.",
@@ -120,7 +124,7 @@ def _check_case(case: Case, layout: ModuleType, task: Task) -> None:
 
 def _require(holds: bool, layout: ModuleType, rule: str, received: object) -> None:
     if not holds:
-        where = "the data" if _is_built_in(layout) else f"the layout {Path(layout.__file__).name}"
+        where = "the data" if _is_built_in(layout) else f"the layout {_file_name(layout)}"
         raise InputError(rule, received, f"Correct {where}.")
 
 
@@ -135,13 +139,17 @@ def _blamed_on(layout: ModuleType, function: str):
         if _is_built_in(layout) or os.environ.get(TRACEBACK):
             raise
         raise InputError(
-            f"{function} of the layout failed.", f"{Path(layout.__file__).name}: {type(error).__name__}",
+            f"{function} of the layout failed.", f"{_file_name(layout)}: {type(error).__name__}",
             f"Correct the layout; with {TRACEBACK}=1 the command shows where it failed.",
         ) from None  # fmt: skip
 
 
 def _is_built_in(layout: ModuleType) -> bool:
-    return Path(layout.__file__).resolve().parent == FOLDER
+    return Path(getattr(layout, "__file__", "")).resolve().parent == FOLDER
+
+
+def _file_name(layout: ModuleType) -> str:
+    return Path(getattr(layout, "__file__", "")).name
 
 
 def is_user_layout(task: Task) -> bool:

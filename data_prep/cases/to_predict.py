@@ -200,7 +200,8 @@ def _cases_in_raw_folder(module: ModuleType, path: Path, task: Task) -> list[Cas
             "Give the raw folder, or add cases_to_predict(path, task) to the layout; "
             "data_prep/layouts/cases_table.py is an example.",
         )  # fmt: skip
-    return [CaseToPredict(main_file(case), path, case) for case in list_cases(module, path, task)]
+    cases = list_cases(module, path, task, to_predict=True)
+    return [CaseToPredict(main_file(case), path, case) for case in cases]
 
 
 def _with_mask(cases: list[CaseToPredict], mask: Path, role: str) -> CaseToPredict:

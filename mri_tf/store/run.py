@@ -144,7 +144,7 @@ def start_or_continue(run: Run) -> Run:
         return run.save()
     raise InputError(
         "The run folder holds another run.",
-        f"{run.folder}, with {_difference(existing._deciding(), run._deciding())}",
+        f"{run.folder}, {_difference(existing._deciding(), run._deciding())}",
         "Choose another --out folder, or remove this one.",
     )
 
@@ -162,13 +162,14 @@ def _check_holds_nothing_else(folder: Path) -> None:
 def _difference(existing: dict, wanted: dict) -> str:
     """What the run in a folder has and the one that was asked for has not."""
     differs = [key for key in DECIDING if existing[key] != wanted[key]]
-    if differs[0] != "task":
-        return "another " + ", ".join(differs).replace("feature_weights", "feature network")
     old, new = existing["task"], wanted["task"]
-    fields = ["name"] if old["name"] != new["name"] else sorted(set(old) | set(new))
-    changed = [field for field in fields if old.get(field) != new.get(field) and field != "variants"]
-    short = [f"{field} {_short(old.get(field))}, not {_short(new.get(field))}" for field in changed]
-    return first_few(short) or "other settings"
+    if old["name"] != new["name"]:
+        return f"of task {old['name']}"
+    if differs[0] != "task":
+        return f"with another {', '.join(differs)}".replace("feature_weights", "feature network")
+    fields = [field for field in old if old[field] != new[field] and field != "variants"]
+    changed = [f"{field} {_short(old[field])}, not {_short(new[field])}" for field in fields]
+    return f"with {first_few(changed)}" if changed else "with other variants"
 
 
 def _short(value: object) -> str:
