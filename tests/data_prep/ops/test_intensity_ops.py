@@ -101,7 +101,7 @@ FULL_SIZE = """
 import json, resource, time
 import numpy as np
 from scipy import ndimage
-from data_prep.ops.n4 import n4_corrected
+from data_prep.ops.n4 import correct_bias_field
 from data_prep.volume import Volume
 shape = (240, 240, 155)
 rng = np.random.default_rng(0)
@@ -111,7 +111,7 @@ folds = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), 5.0)
 image = 200 + 200 * np.digitize(folds / folds.std(), (-0.5, 0.5))
 image = (image * np.exp(0.3 * x - 0.3 * z**2) * inside).astype(np.float32)
 before = time.process_time(), time.monotonic()
-corrected = n4_corrected(Volume(image, np.eye(4)), inside, shrink_factor=4)
+corrected = correct_bias_field(Volume(image, np.eye(4)), inside, shrink_factor=4)
 after = time.process_time(), time.monotonic()
 found, true = np.log(image[inside] / corrected.array[inside]), (0.3 * x - 0.3 * z**2)[inside]
 print(json.dumps(dict(
