@@ -2,7 +2,7 @@
 
 Keras computes moments, and then scales and shifts by a chain of operations that each write a whole
 tensor. The fused operation reads the tensor twice and writes it once, which makes the training steps of
-these networks 1.15 to 1.7 times faster (docs/performance.md).
+these networks 1.1 to 1.2 times faster in float32 (docs/performance.md).
 """
 
 import keras
