@@ -60,12 +60,12 @@ def list_cases(layout: ModuleType, raw: Path, task: Task, to_predict: bool = Fal
     Raises InputError for what the layout refuses, and where a user's layout fails or gives something
     else than a list of cases.
     """
-    with _blamed_on(layout, "list_cases"):
+    with _blamed_on(task, "list_cases"):
         cases = layout.list_cases(raw, task)
-    _check_list(cases, Case, layout, "list_cases")
+    _check_list(cases, Case, task, "list_cases")
     for case in cases:
-        _check_types(case, layout)
-        _check_values(case, layout, () if to_predict else task.class_names)
+        _check_types(case, task)
+        _check_values(case, task, () if to_predict else task.class_names)
     return cases
 
 
@@ -75,81 +75,73 @@ def read_case(layout: ModuleType, raw: Path, case: Case, task: Task) -> list[Rec
     Raises Unreadable with the reason why there are none, and InputError where a user's layout fails or
     gives something else than records of the task's shape.
     """
-    with _blamed_on(layout, "read_case"):
+    with _blamed_on(task, "read_case"):
         records = layout.read_case(raw, case, task)
-    if _is_built_in(layout):
+    if not is_user_layout(task):
         return records
-    _check_list(records, Record, layout, "read_case")
+    _check_list(records, Record, task, "read_case")
     shape = (*task.image_shape, len(task.channels))
     for record in records:
         found = getattr(record.image, "shape", type(record.image).__name__)
         rule = f"Images of task {task.name} must be arrays of shape {shape}."
-        _require(found == shape, layout, rule, found)
+        _require(found == shape, task, rule, found)
         known = record.label == NO_LABEL or record.label in range(len(task.class_names))
-        _require(known, layout, "The label of a record must be the number of a class.", record.label)
+        _require(known, task, "The label of a record must be the number of a class.", record.label)
     return records
 
 
-def _check_list(values: object, kind: type, layout: ModuleType, function: str) -> None:
+def _check_list(values: object, kind: type, task: Task, function: str) -> None:
     items = values if isinstance(values, list) else [values]
     wrong = [item for item in items if not isinstance(item, kind)]
     rule = f"{function} must return a list of {kind.__name__}."
     received = type(wrong[0]).__name__ if wrong else type(values).__name__
-    _require(isinstance(values, list) and not wrong, layout, rule, received)
+    _require(isinstance(values, list) and not wrong, task, rule, received)
 
 
-def _check_types(case: Case, layout: ModuleType) -> None:
+def _check_types(case: Case, task: Task) -> None:
     texts = (case.patient, case.label, case.group, case.split)
     _require(
-        all(isinstance(text, str) for text in texts), layout,
+        all(isinstance(text, str) for text in texts), task,
         "patient, label, group and split of a case must be texts.",
         ", ".join(type(text).__name__ for text in texts),
     )  # fmt: skip
     _require(
         isinstance(case.files, dict) and all(isinstance(path, str) for path in case.files.values()),
-        layout, "files of a case must be a dictionary of texts.", type(case.files).__name__,
+        task, "files of a case must be a dictionary of texts.", type(case.files).__name__,
     )  # fmt: skip
 
 
-def _check_values(case: Case, layout: ModuleType, class_names: tuple[str, ...]) -> None:
+def _check_values(case: Case, task: Task, class_names: tuple[str, ...]) -> None:
     _require(
-        not (class_names and case.label) or case.label in class_names, layout,
+        not (class_names and case.label) or case.label in class_names, task,
         f"The label of a case must be one of {', '.join(class_names)}, or empty.", repr(case.label),
     )  # fmt: skip
     _require(
-        case.split in ("", *SIDES), layout, f"split must be {', '.join(SIDES)} or empty.",
+        case.split in ("", *SIDES), task, f"split must be {', '.join(SIDES)} or empty.",
         repr(case.split),
     )  # fmt: skip
 
 
-def _require(holds: bool, layout: ModuleType, rule: str, received: object) -> None:
+def _require(holds: bool, task: Task, rule: str, received: object) -> None:
     if not holds:
-        where = "the data" if _is_built_in(layout) else f"the layout {_file_name(layout)}"
+        where = f"the layout {Path(task.layout).name}" if is_user_layout(task) else "the data"
         raise InputError(rule, received, f"Correct {where}.")
 
 
 @contextmanager
-def _blamed_on(layout: ModuleType, function: str):
+def _blamed_on(task: Task, function: str):
     """An unforeseen error in a user's layout becomes one line; its text may name a patient."""
     try:
         yield
     except (InputError, Unreadable, MemoryError, KeyboardInterrupt):
         raise
     except (Exception, SystemExit) as error:
-        if _is_built_in(layout) or os.environ.get(TRACEBACK):
+        if not is_user_layout(task) or os.environ.get(TRACEBACK):
             raise
         raise InputError(
-            f"{function} of the layout failed.", f"{_file_name(layout)}: {type(error).__name__}",
+            f"{function} of the layout failed.", f"{Path(task.layout).name}: {type(error).__name__}",
             f"Correct the layout; with {TRACEBACK}=1 the command shows where it failed.",
         ) from None  # fmt: skip
-
-
-def _is_built_in(layout: ModuleType) -> bool:
-    return Path(getattr(layout, "__file__", "")).resolve().parent == FOLDER
-
-
-def _file_name(layout: ModuleType) -> str:
-    return Path(getattr(layout, "__file__", "")).name
 
 
 def is_user_layout(task: Task) -> bool:

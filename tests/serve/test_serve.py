@@ -136,7 +136,7 @@ def test_sigterm_under_load_loses_no_accepted_request(saved):
     outcomes = _under_load(command, lambda: command.process.send_signal(signal.SIGTERM))
     out, err = command.process.communicate(timeout=60)
     assert command.process.returncode == 0 and "Traceback" not in err
-    assert not outcomes["lost"], outcomes
+    assert outcomes["answered"] > 100 and not outcomes["lost"], outcomes
 
 
 @pytest.mark.parametrize("turn", range(3))
@@ -145,7 +145,7 @@ def test_a_stop_under_load_loses_no_accepted_request(saved, monkeypatch, turn):
     monkeypatch.setattr("mri_tf.serve.http_server.LAST_REQUESTS_S", 30.0)
     with running(saved) as server:
         outcomes = _under_load(server, server.stop)
-    assert not outcomes["lost"], outcomes
+    assert outcomes["answered"] > 20 and not outcomes["lost"], outcomes
 
 
 def _under_load(server, stop) -> dict:
