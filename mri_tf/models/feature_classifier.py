@@ -44,21 +44,24 @@ def feature_classifier3d(
     dense_units: int = 200,
     repeats: int = 4,
     dropout: float = 0.5,
+    norm: str = "batch",
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
 
-    As `feature_classifier`, on `mnet3d`. Sides must be divisible by 2 ** (repeats + 1).
+    As `feature_classifier`, on `mnet3d`. Sides must be divisible by 2 ** (repeats + 1); `norm` is
+    "batch" or "group" (see `layers.normalized`).
     """
     require_divisible(features.input_shape[1:], 2 ** (repeats + 1))
     freeze(features)
     trunk = mnet.pooled_features(features)  # (batch, depth / 2, rows / 2, columns / 2, features)
-    x = dense_head(_blocks(trunk.output, conv_filters, repeats), class_count, dense_units, dropout)
+    x = _blocks(trunk.output, conv_filters, repeats, norm)
+    x = dense_head(x, class_count, dense_units, dropout, norm)
     return keras.Model(trunk.input, x, name="feature_classifier3d")
 
 
-def _blocks(x, conv_filters: int, repeats: int):
+def _blocks(x, conv_filters: int, repeats: int, norm: str = "batch"):
     """`repeats` blocks of a convolution and max pooling, flattened to (batch, n)."""
     for number in range(1, repeats + 1):
-        x = conv_norm_relu(x, conv_filters, f"classifier_{number}")
+        x = conv_norm_relu(x, conv_filters, f"classifier_{number}", norm)
         x = max_pool(x, f"classifier_{number}_pool")
     return layers.Flatten(name="flatten")(x)

@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 from mri_tf.models.layers import require_divisible
-from mri_tf.models.unet3d import activated, convolution, decay, residual_block
+from mri_tf.models.unet3d import Block, activated, convolution, decay, residual_block
 
 BLOCKS = 4
 BLOCK = "block_{number}"  # layers to explain; the paper explains the third and fourth
@@ -24,6 +24,7 @@ def grader3d(
     dense_units: int = 64,
     dropout: float = 0.4,
     weight_decay: float = 1e-4,
+    norm: str = "batch",
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities.
 
@@ -36,6 +37,7 @@ def grader3d(
         dense_units: of both dense layers.
         dropout: after each dense layer.
         weight_decay: of every kernel; see `unet3d.decay`.
+        norm: "batch" or "group"; see `layers.normalized`.
     """
     require_divisible(input_shape, 2**BLOCKS)
     image = keras.Input(input_shape, name="image")
@@ -43,8 +45,8 @@ def grader3d(
     for number in range(1, BLOCKS + 1):
         x = layers.MaxPooling3D(name=f"pool_{number}")(x)
         width = filters * 2 ** (number - 1)
-        x = residual_block(x, width, BLOCK.format(number=number), 0.0, weight_decay)
-    x = layers.GlobalAveragePooling3D(name="average")(activated(x, "last"))  # (batch, channels)
+        x = residual_block(x, width, BLOCK.format(number=number), Block(0.0, weight_decay, norm))
+    x = layers.GlobalAveragePooling3D(name="average")(activated(x, "last", norm))  # (batch, channels)
     for number in range(1, DENSE_LAYERS + 1):
         name = f"dense_{number}"
         x = layers.Dense(dense_units, kernel_regularizer=decay(weight_decay), name=name)(x)

@@ -1,10 +1,15 @@
 """Layers and checks shared by several networks; those that take a tensor work in 2D and 3D."""
 
+import math
+
 import keras
 from keras import layers
 
 from mri_tf.core.errors import InputError
 from mri_tf.models.batch_norm import BatchNormalization
+
+NORMS = ("batch", "group")
+GROUPS = 8  # of channels in GroupNorm, or as many as divide them
 
 
 def require_divisible(input_shape: tuple[int, ...], divisor: int) -> None:
@@ -33,10 +38,10 @@ def conv(x, filters: int, size: int, name: str, regularizer=None):
     )(x)  # fmt: skip
 
 
-def conv_norm_relu(x, filters: int, name: str):
-    """A convolution with a kernel of 3 on each side, BatchNorm and ReLU."""
-    x = conv(x, filters, 3, f"{name}_conv")  # BatchNorm's shift is the bias
-    x = batch_norm(f"{name}_bn")(x)
+def conv_norm_relu(x, filters: int, name: str, norm: str = "batch"):
+    """A convolution with a kernel of 3 on each side, a normalisation and ReLU."""
+    x = conv(x, filters, 3, f"{name}_conv")  # the shift of the normalisation is the bias
+    x = normalized(x, name, norm)
     return layers.Activation("relu", name=f"{name}_relu")(x)
 
 
@@ -48,6 +53,20 @@ def max_pool(x, name: str):
 def upsample(x, factor: int, name: str):
     """Upsampling that makes every side `factor` times as long by repeating values."""
     return (layers.UpSampling2D if _is_2d(x) else layers.UpSampling3D)(factor, name=name)(x)
+
+
+def normalized(x, name: str, norm: str):
+    """BatchNorm ("batch"), or GroupNorm ("group") where a batch has too few cases for statistics.
+
+    GroupNorm's statistics are of one case and of each eighth of the channels, in training and afterwards
+    (Wu and He 2018). Layers are called `name`_bn or `name`_gn.
+    """
+    if norm not in NORMS:
+        raise InputError(f"norm must be {' or '.join(NORMS)}.", norm, "Change it in model_args.")
+    if norm == "batch":
+        return batch_norm(f"{name}_bn")(x)
+    groups = math.gcd(GROUPS, x.shape[-1])
+    return layers.GroupNormalization(groups, epsilon=1e-5, name=f"{name}_gn")(x)
 
 
 def batch_norm(name: str):
@@ -67,12 +86,12 @@ def freeze(features: keras.Model) -> None:
             layer.rate = 0.0
 
 
-def dense_head(x, class_count: int, dense_units: int, dropout: float):
+def dense_head(x, class_count: int, dense_units: int, dropout: float, norm: str = "batch"):
     """The two dense layers of recipe A and the softmax: (batch, n) -> (batch, classes)."""
     for number in (1, 2):
         name = f"dense_{number}"
         x = layers.Dense(dense_units, use_bias=False, name=name)(x)
-        x = batch_norm(f"{name}_bn")(x)
+        x = normalized(x, name, norm)
         x = layers.Activation("relu", name=f"{name}_relu")(x)
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     return layers.Dense(class_count, activation="softmax", dtype="float32", name="probabilities")(x)

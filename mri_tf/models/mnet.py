@@ -7,6 +7,7 @@ classifier ("only parts of the outputs from the decoding path are used").
 """
 
 import itertools
+from dataclasses import dataclass
 
 import keras
 from keras import layers
@@ -39,7 +40,7 @@ def mnet(
         levels: resolutions, at least 2; the paper has 5.
         dropout: before the coarsest level.
     """
-    image, legs = _new_legs(input_shape, start_filters, levels, dropout)
+    image, legs = _new_legs(input_shape, Trunk(start_filters, levels, dropout, levels, "batch"))
     # Each score is (batch, rows, columns, classes); only the finest level has a bias.
     scores = [layers.Conv2D(class_count, 1, name="score_1")(legs[0])]
     for level in range(2, levels + 1):
@@ -57,13 +58,15 @@ def mnet3d(
     start_filters: int = 12,
     levels: int = 5,
     dropout: float = 0.5,
+    norm: str = "batch",
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, depth, rows, columns, classes) probabilities.
 
     As `mnet`; depth, rows and columns must be divisible by 2 ** (levels - 1). The last convolution is on
-    7 x start_filters channels and computed at each level, summed from the coarsest level up.
+    7 x start_filters channels and computed at each level, summed from the coarsest level up. `norm` is
+    "batch" or "group"; see `layers.normalized`.
     """
-    image, legs = _new_legs(input_shape, start_filters, levels, dropout, LEG_LEVELS_3D)
+    image, legs = _new_legs(input_shape, Trunk(start_filters, levels, dropout, LEG_LEVELS_3D, norm))
     total = None
     for level in range(len(legs), 0, -1):
         score = layers.Conv3D(class_count, 1, use_bias=level == 1, name=f"score_{level}")(
@@ -128,31 +131,41 @@ def _legs(network: keras.Model) -> list:
     return [network.get_layer(name).output for name in present]
 
 
-def _new_legs(
-    input_shape: tuple[int, ...], start_filters: int, levels: int, dropout: float,
-    leg_levels: int | None = None,
-) -> tuple:  # fmt: skip
+@dataclass(frozen=True)
+class Trunk:
+    """An M-Net up to its right leg; the fields are arguments of `mnet3d`."""
+
+    start_filters: int
+    levels: int
+    dropout: float
+    leg_levels: int  # levels of the right leg, the finest ones
+    norm: str
+
+
+def _new_legs(input_shape: tuple[int, ...], trunk: Trunk) -> tuple:
     """A new network up to the right leg: its input, and the outputs of the leg, finest first."""
-    leg_levels = min(leg_levels or levels, levels)
+    levels, norm = trunk.levels, trunk.norm
+    leg_levels = min(trunk.leg_levels, levels)
+    widths = {level: trunk.start_filters * 2 ** (level - 1) for level in range(1, levels + 1)}
     if levels < 2:
         raise InputError("M-Net needs at least 2 levels.", levels, "Change levels in model_args.")
     require_divisible(input_shape, 2 ** (levels - 1))
     image = keras.Input(input_shape, name="image")
-    first = conv_norm_relu(image, start_filters, "down_1_a")
-    down = {1: _second_of_pair(image, first, start_filters, "down_1")}
+    first = conv_norm_relu(image, widths[1], "down_1_a", norm)
+    down = {1: _second_of_pair(image, first, "down_1", norm)}
     left = first
     for level in range(2, levels + 1):
         left = max_pool(left, f"left_{level}")
         pooled = max_pool(down[level - 1], f"pool_{level}")
         if level == levels:
-            pooled = layers.Dropout(dropout, name="dropout")(pooled)
+            pooled = layers.Dropout(trunk.dropout, name="dropout")(pooled)
         merged = layers.Concatenate(name=f"left_leg_{level}")([pooled, left])
-        down[level] = _pair(merged, start_filters * 2 ** (level - 1), f"down_{level}")
+        down[level] = _pair(merged, widths[level], f"down_{level}", norm)
     legs = {levels: _leg(down[levels], levels, leg_levels)}
     for level in range(levels - 1, 0, -1):
         larger = upsample(legs[level + 1], 2, f"upsample_{level}")
         merged = layers.Concatenate(name=f"skip_{level}")([larger, down[level]])
-        pair = _pair(merged, start_filters * 2 ** (level - 1), f"up_{level}")
+        pair = _pair(merged, widths[level], f"up_{level}", norm)
         legs[level] = _leg(pair, level, leg_levels)
     return image, [legs[level] for level in range(1, leg_levels + 1)]
 
@@ -162,10 +175,10 @@ def _leg(x, level: int, leg_levels: int):
     return layers.Identity(name=LEG.format(level=level))(x) if level <= leg_levels else x
 
 
-def _pair(inputs, filters: int, name: str):
-    return _second_of_pair(inputs, conv_norm_relu(inputs, filters, f"{name}_a"), filters, name)
+def _pair(inputs, filters: int, name: str, norm: str):
+    return _second_of_pair(inputs, conv_norm_relu(inputs, filters, f"{name}_a", norm), name, norm)
 
 
-def _second_of_pair(inputs, first, filters: int, name: str):
+def _second_of_pair(inputs, first, name: str, norm: str):
     merged = layers.Concatenate(name=f"{name}_skip")([inputs, first])
-    return conv_norm_relu(merged, filters, f"{name}_b")
+    return conv_norm_relu(merged, first.shape[-1], f"{name}_b", norm)

@@ -41,23 +41,26 @@ def vgg3d(
     dense_units: int = 200,
     blocks: int = 5,
     dropout: float = 0.5,
+    norm: str = "batch",
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities.
 
-    As `vgg`; depth, rows and columns must be divisible by 2 ** blocks.
+    As `vgg`; depth, rows and columns must be divisible by 2 ** blocks, and `norm` is "batch" or "group"
+    (see `layers.normalized`).
     """
     image = keras.Input(input_shape, name="image")
-    x = dense_head(_blocks(image, conv_filters, blocks), class_count, dense_units, dropout)
+    x = _blocks(image, conv_filters, blocks, norm)
+    x = dense_head(x, class_count, dense_units, dropout, norm)
     return keras.Model(image, x, name="vgg3d")
 
 
-def _blocks(x, conv_filters: int, blocks: int):
+def _blocks(x, conv_filters: int, blocks: int, norm: str = "batch"):
     """Blocks of convolutions and max pooling, flattened to (batch, n)."""
     if not 1 <= blocks <= len(BLOCKS):
         raise InputError(f"blocks must be 1 to {len(BLOCKS)}.", blocks, "Change it in model_args.")
     require_divisible(x.shape[1:], 2**blocks)
     for block, (width, convolutions) in enumerate(BLOCKS[:blocks], 1):
         for number in range(1, convolutions + 1):
-            x = conv_norm_relu(x, conv_filters * width, f"block_{block}_{number}")
+            x = conv_norm_relu(x, conv_filters * width, f"block_{block}_{number}", norm)
         x = max_pool(x, f"block_{block}_pool")
     return layers.Flatten(name="flatten")(x)

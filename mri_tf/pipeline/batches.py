@@ -130,10 +130,11 @@ def training_batches(
     """Raw batches of the epochs from `first` on, one after the other."""
 
     def batches() -> Iterator[Batch]:
-        for epoch in range(first, task.epochs):
+        for epoch in range(first, epochs):
             yield from plan.batches(epoch)
 
-    count = plan.steps * (task.epochs - first)
+    epochs = task.epochs_of(plan.steps)
+    count = plan.steps * (epochs - first)
     return read_dataset(prepared, batches, count, cut_function(task, training=True, fitted=fitted))
 
 

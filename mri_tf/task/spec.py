@@ -82,6 +82,9 @@ class Task:
     warm_up: int = 0  # steps in which the learning rates rise from 0; patience begins after them
     clip_norm: float = 0.0  # largest norm of the gradients of one optimizer together; 0: any
     label_smoothing: float = 0.0  # share of the target that is spread evenly over the classes
+    # Largest decay of a moving average of the weights, which is validated, saved and exported in the
+    # place of the last step's weights: 0.99 to 0.999. 0: none.
+    average: float = 0.0
     # Which variables train, learning rates of groups, the optimizer and its decay: the fields of
     # FineTuning in mri_tf/task/settings.py. Empty: all layers, by Adam.
     fine_tune: dict = field(default_factory=dict)
@@ -105,6 +108,10 @@ class Task:
     def pretrained_on(self) -> str:
         """The segmentation task that is trained first, for its features or its masks; may be empty."""
         return self.features_from or self.boxes_from
+
+    def epochs_of(self, steps: int) -> int:
+        """How many epochs of `steps` steps are trained: `epochs`, or as many as the budget takes."""
+        return -(-self.steps // steps) if self.steps else self.epochs
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -162,7 +169,8 @@ class Task:
         )  # fmt: skip
         for name in ("patience", "steps", "warm_up", "clip_norm"):
             require(getattr(self, name) >= 0, name, "be at least 0")
-        require(0 <= self.label_smoothing < 1, "label_smoothing", "be at least 0 and below 1")
+        for name in ("label_smoothing", "average"):
+            require(0 <= getattr(self, name) < 1, name, "be at least 0 and below 1")
         require(
             self.choose_epoch != "budget" or not self.patience, "patience",
             'be 0 with choose_epoch="budget", which trains to the end',

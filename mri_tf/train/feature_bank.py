@@ -36,9 +36,10 @@ FACTS, TENSOR, LOCK = "bank.json", "tensor_{}.npy", ".lock"
 # What a training may change without changing the copies: how often and in which order they are drawn,
 # and what comes behind them. The prefix itself says what `model_args` decide before the cut.
 NOT_IN_FEATURES = (
-    "augment_probability", "batch_size", "demo_patients", "epochs", "fine_tune", "learning_rate",
-    "loss_weights", "model_args", "operating_point", "oversample", "patience", "split_fractions",
-    "variants",
+    "augment_probability", "average", "batch_size", "choose_epoch", "clip_norm", "demo_patients",
+    "epochs", "fine_tune", "label_smoothing", "learning_rate", "loss_weights", "model_args",
+    "operating_point", "oversample", "patience", "schedule", "split_fractions", "steps", "variants",
+    "warm_up",
 )  # fmt: skip
 
 
@@ -133,7 +134,7 @@ def bank_batches(
     number_of = {int(record): number for number, record in enumerate(source.subset.records)}
 
     def generate() -> Iterator:
-        for epoch in range(first, source.subset.task.epochs):
+        for epoch in range(first, epochs):
             rng = np.random.default_rng([plan.seed, DRAW_SEED, epoch])
             for batch in plan.batches(epoch):
                 numbers = np.array([number_of[int(record)] for record in batch.records])
@@ -141,7 +142,8 @@ def bank_batches(
                 yield bank.rows(numbers, drawn), labels[numbers], batch.weights, batch.places
 
     labels = source.subset.prepared.labels[source.subset.records]
-    count = plan.steps * (source.subset.task.epochs - first)
+    epochs = source.subset.task.epochs_of(plan.steps)
+    count = plan.steps * (epochs - first)
     return _dataset(generate, inputs, count, bool(source.subset.task.bag))
 
 

@@ -171,7 +171,7 @@ def _build_network(
 ) -> Network:
     """The run's network with fresh weights from its seed, compiled."""
     task = run.task
-    total = inputs.plan.steps * _epochs(task, inputs.plan.steps)
+    total = inputs.plan.steps * task.epochs_of(inputs.plan.steps)
     steps = Steps(total, task.warm_up, task.schedule == "cosine", task.clip_norm)
     weights = class_weights(inputs.counts, task.loss_weights)
     keras.utils.set_random_seed(run.values["seed"])
@@ -208,8 +208,8 @@ def _train(
         identity = fingerprint([identity, *weights])
     each = inputs.plan.steps  # of an epoch
     schedule = Schedule(
-        _epochs(task, each), task.patience, run.values["seed"], identity,
-        keep_last=task.choose_epoch == "budget", first=-(-task.warm_up // each),
+        task.epochs_of(each), task.patience, run.values["seed"], identity,
+        keep_last=task.choose_epoch == "budget", first=-(-task.warm_up // each), average=task.average,
     )  # fmt: skip
     sides = (inputs.training, inputs.validation, inputs.plan)
     if network.prefix:
@@ -221,11 +221,6 @@ def _train(
         network.trained, data, schedule, run.folder, on_device, network.callbacks,
         checkpoint_seconds=checkpoint_seconds,
     )  # fmt: skip
-
-
-def _epochs(task: Task, steps_of_one: int) -> int:
-    """How many epochs are trained: the task's, or as many as its budget of steps takes."""
-    return -(-task.steps // steps_of_one) if task.steps else task.epochs
 
 
 def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: TrainingState) -> Run:

@@ -15,6 +15,7 @@ from mri_tf.core.errors import RunFailed
 from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.pipeline.batches import BatchFunction
+from mri_tf.train.averaging import BATCHES_OF_STATISTICS, AverageWeights
 from mri_tf.train.checkpoint import FILE, TrainingState, load_checkpoint, save_checkpoint
 
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
@@ -22,8 +23,8 @@ SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long is trained, and which epoch's weights are kept: of the lowest validation loss, or the
-    last."""
+    """How long is trained, and which weights are kept: of the epoch with the lowest validation loss, or
+    of the last; of its last step, or averaged."""
 
     epochs: int
     patience: int  # 0: all epochs
@@ -31,6 +32,7 @@ class Schedule:
     identity: str  # of the run; a checkpoint of another is refused
     keep_last: bool = False
     first: int = 0  # epochs at the beginning in which patience does not run out
+    average: float = 0.0  # largest decay of the averaged weights; 0: those of the last step
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,15 @@ def train(
     Raises RunFailed when the loss is no number.
     """
     keras.utils.set_random_seed(schedule.seed)
-    state_variables = _state_variables(model)
+    variables = _changing_variables(model)
+    averaging = _averaging(model, variables, data, schedule.average)
+    variables = [*variables, *model.optimizer.variables, *(averaging.variables if averaging else ())]
     checkpoint = folder / FILE
-    state = load_checkpoint(checkpoint, state_variables, schedule.identity) or TrainingState()
-    keeper = _KeepState(state, state_variables, checkpoint, schedule, checkpoint_seconds)
+    state = load_checkpoint(checkpoint, variables, schedule.identity) or TrainingState()
+    keeper = _KeepState(state, variables, checkpoint, schedule, checkpoint_seconds)
+    if averaging:
+        callbacks = [*callbacks, averaging]
+        keeper.weights_now = lambda: averaging.kept_weights
     if not keeper.stopped:
         raw = data.training(state.epoch)
         in_pipeline = data.prepare and not on_device
@@ -81,8 +88,8 @@ def train(
                 shuffle=False,  # the plan has done it
                 verbose=0,
                 callbacks=[
-                    *callbacks,
                     _StopAtNaN(data.names_of),
+                    *callbacks,
                     keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
                     keeper,
                 ],
@@ -97,16 +104,25 @@ def train(
     return state
 
 
-def _state_variables(model: keras.Model) -> list:
-    """Everything that changes while training: not the weights of frozen layers."""
+def _averaging(
+    model: keras.Model, variables: list, data: TrainingData, decay: float
+) -> AverageWeights | None:
+    """What averages the weights, if a decay is asked for."""
+    if not decay:
+        return None
+    raw = data.training(0).take(min(data.steps, BATCHES_OF_STATISTICS))  # of the first epoch
+    return AverageWeights(model, variables, decay, raw.map(data.prepare) if data.prepare else raw)
+
+
+def _changing_variables(model: keras.Model) -> list:
+    """The model's variables that change while training: not the weights of frozen layers."""
     frozen = {
         id(variable)
         for layer in model.layers
         if not layer.trainable
         for variable in layer.variables
     }
-    own = [variable for variable in model.variables if id(variable) not in frozen]
-    return own + list(model.optimizer.variables)
+    return [variable for variable in model.variables if id(variable) not in frozen]
 
 
 class _StopAtNaN(keras.callbacks.Callback):
@@ -138,6 +154,7 @@ class _KeepState(keras.callbacks.Callback):
         self.state, self.variables, self.checkpoint = state, variables, checkpoint
         self.schedule, self.seconds = schedule, seconds
         self.advance = lambda done, note="": None
+        self.weights_now = lambda: self.model.get_weights()
         self._saved_at = time.monotonic()
 
     @property
@@ -156,7 +173,7 @@ class _KeepState(keras.callbacks.Callback):
         state.history.append(row)
         state.epoch = epoch + 1
         if self.schedule.keep_last or row["val_loss"] < best:
-            state.best_epoch, state.best_weights = epoch, self.model.get_weights()
+            state.best_epoch, state.best_weights = epoch, self.weights_now()
         if self.stopped:
             self.model.stop_training = True
         if self.stopped or time.monotonic() - self._saved_at >= self.seconds:

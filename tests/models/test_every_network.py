@@ -4,8 +4,9 @@ import functools
 import inspect
 
 import keras
+import numpy as np
 import pytest
-from check_model import check_bfloat16, check_model
+from check_model import batch_of, check_bfloat16, check_model, randomised
 from needs import BFLOAT16
 
 from mri_tf.core.errors import InputError
@@ -37,11 +38,11 @@ def _takes_features(name: str) -> bool:
     return next(iter(inspect.signature(builder(name)).parameters)) == "features"
 
 
-def _network(name: str) -> keras.Model:
+def _network(name: str, **changed) -> keras.Model:
     source, arguments = SMALL[name]
     if _takes_features(name):
         source = (mnet if len(source) == 3 else mnet3d)(source, CLASSES, start_filters=2, levels=3)
-    return builder(name)(source, CLASSES, **arguments)
+    return builder(name)(source, CLASSES, **(arguments | changed))
 
 
 def _output_shape(name: str) -> tuple[int, ...]:
@@ -57,6 +58,17 @@ def test_a_network_passes_the_standard_checks(name):
 @every_network
 def test_a_network_computes_in_mixed_precision(name):
     check_bfloat16(functools.partial(_network, name), _output_shape(name))
+
+
+@pytest.mark.parametrize("name", sorted(name for name in find_builders() if name.endswith("3d")))
+def test_with_group_norm_a_case_has_the_same_answer_in_training_whoever_else_is_in_the_batch(name):
+    model = randomised(_network(name, norm="group", dropout=0.0))
+    batch = batch_of(model)
+    whole, alone = (model(images, training=True).numpy() for images in (batch, batch[:1]))
+    np.testing.assert_allclose(whole[:1], alone, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(whole[:1], whole[1:2], atol=1e-4)
+    with pytest.raises(InputError, match="norm must be batch or group. Received: layer"):
+        _network(name, norm="layer")
 
 
 @every_network

@@ -131,7 +131,8 @@ def test_training_stops_when_the_patience_runs_out(tmp_path, pools):
     assert (run.values["best_epoch"], run.values["epochs_trained"]) == (1, 3)
 
 
-BUDGET = dict(steps=13, choose_epoch="budget", schedule="cosine", warm_up=3, clip_norm=1.0)
+BUDGET = dict(epochs=1, steps=13, choose_epoch="budget", average=0.9)
+BUDGET |= dict(schedule="cosine", warm_up=3, clip_norm=1.0)
 
 
 def test_a_budget_of_steps_is_trained_to_its_end_and_the_last_weights_are_kept(tmp_path, pools):
