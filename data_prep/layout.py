@@ -18,6 +18,7 @@ from mri_tf.task.spec import SIDES
 
 FOLDER = Path(__file__).resolve().parent / "layouts"
 SUFFIX = ".py"  # of a layout that is a file of the user
+FINDS_MASK = "brain_mask"  # the operation of a layout that can standardise inside a mask
 NEEDED = ("VERSION", "list_cases", "read_case", "OPERATIONS", "SETTINGS")
 # Modules of earlier versions that a user's prep file imported -> the layout that takes their place.
 FORMER_MODULES = {
@@ -60,6 +61,11 @@ def list_cases(layout: ModuleType, raw: Path, task: Task, to_predict: bool = Fal
     Raises InputError for what the layout refuses, and where a user's layout fails or gives something
     else than a list of cases.
     """
+    if task.standardised and not is_user_layout(task) and FINDS_MASK not in layout.OPERATIONS:
+        raise InputError(
+            'normalize.region="mask" needs a layout that finds the brain.', task.layout,
+            'Choose region="image", or another layout.',
+        )  # fmt: skip
     with _blamed_on(task, "list_cases"):
         cases = layout.list_cases(raw, task)
     _check_list(cases, Case, task, "list_cases")
@@ -150,8 +156,10 @@ def is_user_layout(task: Task) -> bool:
 
 
 def layout_version(task: Task, module: ModuleType) -> dict:
-    """The layout's name and version, as manifests and exports keep them."""
-    return {"name": Path(task.layout).name, "version": int(module.VERSION)}
+    """The layout's name and version, and whether its records are standardised, as manifests and exports
+    keep them."""
+    version = {"name": Path(task.layout).name, "version": int(module.VERSION)}
+    return {**version, "standardised": True} if task.standardised else version
 
 
 @functools.cache  # workers ask for it with every case

@@ -25,7 +25,8 @@ from mri_tf.task import Task
 SETTINGS = VOLUME_SETTINGS | {"sequences", "reference", "slices", "window"}
 OPERATIONS = (
     "dicom_series", "choose_sequences", "orient_ras", "n4 if set", "resample_to_reference",
-    "brain_mask", "region_stats", "crop_to_brain if set", "resize_to_grid, or slices if set",
+    "brain_mask", "region_stats", "standardise if set", "crop_to_brain if set",
+    "resize_to_grid, or slices if set",
 )  # fmt: skip
 # Facts that may differ between the sequences of a case: kept for each sequence, all others once.
 OF_A_SEQUENCE = (

@@ -6,6 +6,7 @@ The layouts of 3D tasks list the files; these functions do the rest. Settings in
 the record is then uint8) and `dtype`.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from data_prep.io.nifti import read_nifti
 from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.clahe import clahe3d
 from data_prep.ops.crop import crop, mask_box
-from data_prep.ops.intensity_stats import region_stats
+from data_prep.ops.intensity_stats import region_stats, standardise
 from data_prep.ops.n4 import correct_bias_field
 from data_prep.ops.resample import resize_to_grid
 from data_prep.ops.stack import MISSING, channel_names, check_label_map, stack_channels
@@ -28,7 +29,7 @@ from mri_tf.task import Task
 SETTINGS = {"missing", "n4", "crop_to_brain", "keep_aspect", "clahe", "dtype"}
 OPERATIONS = (
     "orient_ras", "n4 if set", "resample_to_first_sequence", "brain_mask", "region_stats",
-    "crop_to_brain if set", "resize_to_grid", "clahe if set",
+    "standardise if set", "crop_to_brain if set", "resize_to_grid", "clahe if set",
 )  # fmt: skip
 DTYPES = ("uint8", "int16", "float16", "float32")
 LIMITS = {"uint8": (0, 255), "int16": (-32768, 32767), "float16": (-65504, 65504)}
@@ -58,6 +59,10 @@ def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> Non
         )
     elif "clahe" in task.prep and missing == "zero_fill":
         wrong = "clahe together with missing zero_fill, whose presence channels are not images"
+    elif task.standardised and {"clahe", "window"} & set(task.prep):
+        wrong = "clahe or window together with normalize.region mask, which standardises instead"
+    elif task.standardised and "int" in task.prep.get("dtype", "float32"):
+        wrong = f"dtype {task.prep['dtype']} together with normalize.region mask, which needs a float"
     elif task.prep.get("dtype", "float32") not in DTYPES:
         wrong = f"dtype {task.prep['dtype']!r}, not one of {', '.join(DTYPES)}"
     if wrong:
@@ -81,7 +86,8 @@ class JoinedCase:
     volume: Volume  # (x, y, z, channels), cut to the brain's box where the task says so
     inside: np.ndarray  # (x, y, z) bool: the brain, or the head
     mask: Volume | None
-    stats: np.ndarray  # (2 regions, channels, 2) of the whole case, before it is cropped
+    stats: np.ndarray  # (2 regions, channels, 2) of the whole case, before it is cropped; 0 and 1 after
+    # standardisation
     facts: dict
 
 
@@ -116,6 +122,9 @@ def join_sequences(
     if not inside.any():
         raise Unreadable("the image has one value everywhere")
     stats = region_stats(joined.array, inside, stacked.presence)
+    if task.standardised:  # before any resampling, which would mix the border with what lies outside
+        array, stats = standardise(joined.array, inside, stats, stacked.presence)
+        joined = dataclasses.replace(joined, array=array)
     if mask is not None:
         count = len(task.class_names) if task.kind == "segmentation" else None
         check_label_map(mask, first, count)

@@ -30,8 +30,8 @@ from mri_tf.task import Task
 VERSION = 1
 SETTINGS = {"n4", "dtype", "finest_mm"}
 OPERATIONS = (
-    "orient_ras", "n4 if set", "brain_mask", "region_stats", "average_fine_voxels",
-    "cut_about_tumour",
+    "orient_ras", "n4 if set", "brain_mask", "region_stats", "standardise if set",
+    "average_fine_voxels", "cut_about_tumour",
 )  # fmt: skip
 SEQUENCE, TABLE = "t1ce", "manifest.csv"
 FINEST_MM = (0.4, 2.0)

@@ -1,4 +1,5 @@
-"""Mean and SD of a case's channels, in the whole image and inside the brain mask, before any crop."""
+"""Mean and SD of a case's channels, in the whole image and inside the brain mask, before any crop; and
+z-scores by them."""
 
 import numpy as np
 
@@ -35,3 +36,27 @@ def region_stats(
             stats[region, channel] = inside.mean(), inside.std()
     stats[:, list(unscaled)] = 0.0, 1.0
     return stats.astype(np.float32)
+
+
+def standardise(
+    channels: np.ndarray, mask: np.ndarray, stats: np.ndarray, unscaled: tuple[int, ...] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Z-scores inside the mask, and 0 outside it, so that background has no intensity of its own.
+
+    Args:
+        channels: (x, y, z, channels).
+        mask: (x, y, z) bool, the brain.
+        stats: as `region_stats` gives them.
+        unscaled: indices of channels that stay as they are.
+
+    Returns:
+        float32 (x, y, z, channels), and its statistics for both regions: mean 0 and SD 1. A channel
+        that is constant inside the mask becomes 0.
+    """
+    mean, deviation = np.moveaxis(stats[1].astype(np.float64), -1, 0)  # (channels,) each
+    deviation = np.where(deviation > 0, deviation, np.inf)
+    scores = np.where(mask[..., None], (channels - mean) / deviation, 0.0).astype(np.float32)
+    scores[..., list(unscaled)] = channels[..., list(unscaled)]
+    standard = np.zeros_like(stats)
+    standard[..., 1] = 1.0
+    return scores, standard

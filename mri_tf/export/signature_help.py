@@ -15,7 +15,8 @@ SIGNATURES = {
     "`map` on the network's grid",
 }
 INPUTS = {
-    "image": "(grid, channels) on the prepared grid, in the task's unit",
+    "image": "(grid, channels) on the prepared grid, in the task's unit; where the task standardises "
+    "inside the brain mask, 0 outside it",
     "intensity_stats": "(2, channels, 2): of each channel mean and SD, of the whole image first, then "
     "of its brain mask (of the image again where there is none), as preparation computes them",
     "record_mask": "not 0 in the tumour",

@@ -78,6 +78,8 @@ def check_features(task: Task, features: Task) -> None:
         "channels": task.channels,
     }
     expected |= {"normalize": task.normalize} if task.features_from else {"prep": task.prep}
+    if task.standardised != features.standardised:  # both read the same records
+        expected["normalize"] = task.normalize
     differs = [key for key, value in expected.items() if getattr(features, key) != value]
     if differs:
         key = differs[0]

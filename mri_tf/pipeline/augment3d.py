@@ -133,17 +133,19 @@ def draw_changes(
 
 
 def apply_changes(
-    volumes: tf.Tensor, labels: tf.Tensor | None, changes: Changes, augment: dict
-) -> tuple[tf.Tensor, tf.Tensor | None]:
+    volumes: tf.Tensor, labels: tf.Tensor | None, changes: Changes, augment: dict,
+    keep_zero: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
     """Gamma, then the geometry: volumes by linear interpolation, their labels by the nearest voxel.
 
     volumes (batch, depth, rows, columns, channels) -> float32 of that shape; labels (batch, depth,
-    rows, columns) of any dtype. What comes from outside repeats the border.
+    rows, columns) of any dtype. What comes from outside repeats the border. With `keep_zero` gamma
+    leaves 0 as it is.
     """
     volumes = tf.cast(volumes, tf.float32)
     if "random_gamma" in augment:
         value_range = augment["random_gamma"].get("value_range")
-        volumes = apply_gamma(volumes, changes.exponent, value_range)
+        volumes = apply_gamma(volumes, changes.exponent, value_range, keep_zero)
     if GEOMETRY.keys() & augment.keys():
         volumes = resample_linear(volumes, changes.matrix)
         labels = None if labels is None else resample_nearest(labels, changes.matrix)
@@ -151,11 +153,12 @@ def apply_changes(
 
 
 def augment_volumes(
-    volumes: tf.Tensor, labels: tf.Tensor | None, seeds: tf.Tensor, augment: dict, probability: float
-) -> tuple[tf.Tensor, tf.Tensor | None]:
+    volumes: tf.Tensor, labels: tf.Tensor | None, seeds: tf.Tensor, augment: dict, probability: float,
+    keep_zero: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
     """Volumes and the label maps of a segmentation as they are seen once: drawn, then applied."""
     changes = draw_changes(seeds, tuple(volumes.shape[1:4]), augment, probability)
-    return apply_changes(volumes, labels, changes, augment)
+    return apply_changes(volumes, labels, changes, augment, keep_zero)
 
 
 def check_values(augment: dict, size: tuple[int, int, int]) -> None:

@@ -17,12 +17,14 @@ def record_uniforms(seeds: tf.Tensor, count: int) -> tf.Tensor:
 
 @tf.function(jit_compile=True)
 def apply_gamma(
-    images: tf.Tensor, exponent: tf.Tensor, value_range: tuple[float, float] | None = None
-) -> tf.Tensor:
+    images: tf.Tensor, exponent: tf.Tensor, value_range: tuple[float, float] | None = None,
+    keep_zero: bool = False,
+) -> tf.Tensor:  # fmt: skip
     """float32 (batch, ..., channels), exponents (batch,): ((x - low) / (high - low)) ** exponent.
 
     low and high are the least and greatest value of each record and channel, or `value_range`;
-    the result is scaled back to them. Values beyond stay; an exponent of 1 is exact.
+    the result is scaled back to them. Values beyond stay, with `keep_zero` also what is exactly 0 (the
+    outside of standardised records); an exponent of 1 is exact.
     """
     if value_range is None:
         grid = list(range(1, images.shape.rank - 1))
@@ -35,4 +37,7 @@ def apply_gamma(
     unit = tf.math.divide_no_nan(inside - low, high - low)
     # TensorFlow's pow costs several times exp and log; log(0) is -inf, whose exp is 0.
     bent = tf.exp(power * tf.math.log(unit)) * (high - low) + low
-    return tf.where(tf.logical_or(power == 1, images != inside), images, bent)
+    unchanged = tf.logical_or(power == 1, images != inside)
+    if keep_zero:
+        unchanged = tf.logical_or(unchanged, images == 0)
+    return tf.where(unchanged, images, bent)

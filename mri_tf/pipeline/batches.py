@@ -105,7 +105,7 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
             if len(task.image_shape) == 2:
                 image, labels = augment_images(image, *how, batch["intensity_stats"])
             else:
-                image, labels = augment_volumes(image, *how)
+                image, labels = augment_volumes(image, *how, keep_zero=task.standardised)
             target = labels if segmentation else target
         image = normalize(image, batch["intensity_stats"], task.normalize)
         if task.bag:

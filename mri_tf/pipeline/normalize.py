@@ -14,10 +14,15 @@ def value_range(images: tf.Tensor, stats: tf.Tensor, *, low: float, high: float)
 
 
 def zscore(images: tf.Tensor, stats: tf.Tensor, *, region: str = "image") -> tf.Tensor:
-    """(x - mean) / SD a channel, by the record's statistics of the whole `image` or the `mask`."""
+    """(x - mean) / SD a channel, by the record's statistics of the whole `image` or the `mask`.
+
+    With `mask`, 0 is what lies outside of it and stays 0. Preparation has standardised such records, so
+    that their mean is 0 and their SD 1; intensities with 0 outside give the same.
+    """
     own = stats[:, REGIONS.index(region)]  # (batch, channels, 2)
     own = tf.reshape(own, [tf.shape(own)[0], *[1] * (images.shape.rank - 2), own.shape[1], 2])
-    return (images - own[..., 0]) / tf.maximum(own[..., 1], 1e-6)
+    scores = (images - own[..., 0]) / tf.maximum(own[..., 1], 1e-6)
+    return scores if region == "image" else tf.where(images == 0, images, scores)
 
 
 def shift(images: tf.Tensor, stats: tf.Tensor, *, offset: float) -> tf.Tensor:

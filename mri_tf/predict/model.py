@@ -107,6 +107,11 @@ def _layout_of(exported: Exported, task_file: str) -> ModuleType:
         file, task = FOLDER / f"{name}.py", exported.task
     layout = find_layout(task, file)
     trained, present = exported.layout, layout_version(task, layout)
+    if trained.get("standardised") != present.get("standardised"):
+        raise InputError(
+            "The model was trained on cases whose background was not 0 after standardisation.",
+            f"an export of task {name} by an earlier version", "Prepare, train and export it again.",
+        )  # fmt: skip
     if trained and trained != present:
         print(
             f"warning: the model was trained on cases read by layout {trained['name']}, version "

@@ -17,4 +17,6 @@ def prep_fingerprint(task: Task) -> str:
     """Fingerprint of all that decides what a prepared set holds; it identifies the set."""
     keys = ("name", "kind", "channels", "image_shape", "class_names", "prep")
     values = {key: value for key, value in to_json(task).items() if key in keys}
+    if task.standardised:
+        values["standardised"] = True
     return fingerprint({"schema": SCHEMA_VERSION, **values})

@@ -109,6 +109,11 @@ class Task:
         """The segmentation task that is trained first, for its features or its masks; may be empty."""
         return self.features_from or self.boxes_from
 
+    @property
+    def standardised(self) -> bool:
+        """Whether preparation makes z-scores of what lies inside a case's mask, and 0 of the rest."""
+        return self.normalize.get("method") == "zscore" and self.normalize.get("region") == "mask"
+
     def epochs_of(self, steps: int) -> int:
         """How many epochs of `steps` steps are trained: `epochs`, or as many as the budget takes."""
         return -(-self.steps // steps) if self.steps else self.epochs

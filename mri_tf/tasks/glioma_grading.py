@@ -41,7 +41,7 @@ TASK = Task(
         tumor={},
         whole_brain={"boxes_from": "", "box.around": "brain", "box.margin_voxels": 0},
         mask={},
-        image={"normalize.region": "image"},
+        image={"normalize.region": "image", "features.normalize.region": "image"},
         demo={
             "image_shape": (32, 48, 48),
             "prep": dict(crop_to_brain=True, dtype="float16"),

@@ -182,7 +182,8 @@ def test_skips_of_the_unet_are_sums():
 
 def test_a_block_is_batch_norm_relu_convolution_twice_and_a_sum():
     image = keras.Input((8, 8, 8, 2))
-    block = keras.Model(image, unet3d.residual_block(image, 2, "block", 0.05, 1e-6))
+    settings = unet3d.Block(0.05, 1e-6, "batch")
+    block = keras.Model(image, unet3d.residual_block(image, 2, "block", settings))
     kinds = [type(layer).__name__ for layer in block.layers[1:]]
     half = ["BatchNormalization", "Activation"]
     assert kinds == [*half, "Conv3D", *half, "SpatialDropout3D", "Conv3D", "Add"]

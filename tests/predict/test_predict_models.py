@@ -126,7 +126,11 @@ def test_a_users_own_layout_needs_the_task_file(copy, small, image, tmp_path, ca
     warning = capsys.readouterr().err
     assert "read by layout cases_table, version 0; these are read by cases_table, version 1" in warning
     task = copy / "assets.extra" / "task.json"
-    task.write_text(json.dumps({**json.loads(task.read_text()), "layout": "my_layout.py"}))
+    standardised = {"normalize": {"method": "zscore", "region": "mask"}}
+    as_trained = json.loads(task.read_text())
+    task.write_text(json.dumps({**as_trained, **standardised}))
+    assert "background was not 0" in _fails(capsys, "--model", copy, "--input", image)
+    task.write_text(json.dumps({**as_trained, "layout": "my_layout.py"}))
     assert "Add --task thirds.py" in _fails(capsys, "--model", copy, "--input", image)
     _answers_of(out, "--model", copy, "--task", small["levels"], "--input", image)
     assert "warning: the model was trained on cases read by layout" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from data_prep.layouts.brats import list_cases, read_case
 from data_prep.phantom.glioma import dataset as glioma
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.errors import InputError
+from mri_tf.pipeline.batches import batch_function, read_in_order
 from mri_tf.task.files import FOLDER, load_task
 from mri_tf.task.overrides import with_values
 
@@ -55,6 +56,46 @@ def test_every_layout_gives_the_same_images_and_whole_tumours(layouts, layout):
     assert sorted(record.image.tobytes() for record in images[layout]) == wanted
     for record in images[layout]:
         assert record.image.shape == (16, 16, 16, 4) and set(np.unique(record.mask)) == {0, 1}
+
+
+def test_what_lies_outside_the_brain_is_0_in_the_record_and_in_what_the_network_sees(layouts, tmp_path):
+    file = FOLDER / "glioma_tumour.py"
+    prepared, _ = prepare(TUMOUR, file, layouts["2020"], tmp_path / "set")
+    batch = next(iter(read_in_order(prepared, np.arange(PATIENTS), PATIENTS)))
+    records = batch["image"].numpy().astype(np.float32)
+    outside = np.all(records == 0, axis=-1)
+    assert 0.2 < outside.mean() < 0.8
+    for record, background in zip(records, outside, strict=True):
+        assert abs(record[~background].mean()) < 0.3  # borders are mixed with 0
+        assert 0.4 < record[~background].std() < 1.2
+    gamma = with_values(TUMOUR, {"augment": {"random_gamma": {}}, "augment_probability": 1.0})
+    for training in (False, True):
+        seen = batch_function(gamma, training)(batch)[0].numpy()
+        np.testing.assert_array_equal(seen[outside], 0)
+        assert np.array_equal(seen, records) != training
+    plain = with_values(TUMOUR, {"normalize.region": "image"})
+    with pytest.raises(InputError, match="not for task glioma_tumour with these settings.*write --task"):
+        prepared.check_fits(plain)
+    whole, _ = prepare(plain, file, layouts["2020"], tmp_path / "plain")
+    inside = ~outside.reshape(PATIENTS, -1)
+    for position in range(PATIENTS):
+        pixels = whole.record(position).image.reshape(-1, 4)[inside[position]]
+        assert pixels.mean() > 10
+
+
+@pytest.mark.parametrize("values, reason", [
+    ({"prep": dict(dtype="int16")}, "dtype int16 together with normalize.region mask"),
+    ({"prep": dict(clahe={})}, "clahe or window together"),
+])  # fmt: skip
+def test_settings_that_standardised_records_cannot_have_are_refused(layouts, values, reason):
+    with pytest.raises(InputError, match=reason):
+        list_cases(layouts["2020"], with_values(TUMOUR, values))
+
+
+def test_a_layout_that_finds_no_brain_cannot_standardise_inside_it(tmp_path):
+    values = {"layout": "cases_table", "image_shape": (16, 16), "patch": {}, "model": "mnet", "prep": {}}
+    with pytest.raises(InputError, match="needs a layout that finds the brain. Received: cases_table"):
+        prepare(with_values(TUMOUR, values), FOLDER / "glioma_tumour.py", tmp_path, tmp_path / "set")
 
 
 def test_2021_has_no_grades_and_says_so(layouts):

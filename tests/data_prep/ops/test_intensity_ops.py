@@ -14,7 +14,7 @@ from data_prep.case import Unreadable
 from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.clahe import clahe3d
 from data_prep.ops.crop import mask_box
-from data_prep.ops.intensity_stats import region_stats
+from data_prep.ops.intensity_stats import region_stats, standardise
 from data_prep.ops.n4 import correct_bias_field, shrink_factors
 from data_prep.volume import Volume
 from mri_tf.pipeline.normalize import normalize
@@ -286,6 +286,24 @@ def test_a_constant_channel_is_zero_and_a_presence_channel_itself_when_normalise
         scores = normalize(channels[None], stats[None], dict(method="zscore", region=region)).numpy()
         np.testing.assert_array_equal(scores[..., :2], 0)
         np.testing.assert_array_equal(scores[..., 2], 1)
+
+
+def test_standardised_is_the_zscore_inside_the_mask_and_exactly_0_outside():
+    rng = np.random.default_rng(0)
+    channels = rng.normal((500, -3, 7), (90, 2, 0), (7, 8, 9, 3)).astype(np.float32)
+    mask = rng.random((7, 8, 9)) < 0.3
+    presence = np.ones((7, 8, 9, 1), np.float32)
+    channels = np.concatenate([channels, presence], axis=-1)
+    scores, stats = standardise(channels, mask, region_stats(channels, mask, (3,)), (3,))
+    assert scores.dtype == np.float32
+    for channel in (0, 1):
+        values = channels[..., channel][mask].astype(np.float64)
+        expected = (values - values.mean()) / values.std()
+        np.testing.assert_allclose(scores[..., channel][mask], expected, atol=1e-4)
+        np.testing.assert_array_equal(scores[..., channel][~mask], 0)
+    np.testing.assert_array_equal(scores[..., 2], 0)  # one value everywhere
+    np.testing.assert_array_equal(scores[..., 3], 1)  # tells that a sequence exists
+    np.testing.assert_array_equal(stats, np.tile([0, 1], (2, 4, 1)))
 
 
 def test_statistics_inside_an_empty_mask_are_a_reason():
