@@ -1,4 +1,4 @@
-"""Whether this machine's CPU can train in bfloat16, found out without loading TensorFlow.
+"""Whether this machine's CPU can train in bfloat16, and gains by it, found out without TensorFlow.
 
 On processors with AVX-512 (or AVX-NE-CONVERT) TensorFlow leaves bfloat16 to oneDNN. oneDNN needs
 AVX512_CORE for it; where the processor or ONEDNN_MAX_CPU_ISA denies that, the process is aborted. With
@@ -12,6 +12,9 @@ from pathlib import Path
 CPU_FACTS = Path("/proc/cpuinfo")
 TO_ONEDNN = {"avx512f", "avx_ne_convert"}  # with any of them TensorFlow uses oneDNN for bfloat16
 AVX512_CORE = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}  # what oneDNN needs for bfloat16
+NATIVE = {"avx512_bf16", "amx_bf16"}  # instructions for bfloat16; without them it is slower than float32
+# Caps under which oneDNN computes bfloat16 without such instructions.
+WITHOUT_NATIVE = {"AVX512_CORE", "AVX512_CORE_VNNI"}
 CAPS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # oneDNN reads the first of them that is set
 # Below AVX512_CORE. oneDNN ignores a word that it does not know.
 TOO_LOW = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2"}
@@ -26,10 +29,19 @@ def bfloat16_available() -> bool:
     flags = _flags()
     if not flags:
         return False
-    by_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "").lower() not in ("0", "false")
-    if not by_onednn or not flags & TO_ONEDNN:
+    if not _by_onednn() or not flags & TO_ONEDNN:
         return True
     return flags >= AVX512_CORE and _cap() not in TOO_LOW
+
+
+def bfloat16_is_faster() -> bool:
+    """Whether trainings of precision mixed_bfloat16 are faster on this CPU than in float32."""
+    native = bool(_flags() & NATIVE) and _cap() not in WITHOUT_NATIVE
+    return native and _by_onednn() and bfloat16_available()
+
+
+def _by_onednn() -> bool:
+    return os.environ.get("TF_ENABLE_ONEDNN_OPTS", "").lower() not in ("0", "false")
 
 
 def _flags() -> set[str]:

@@ -107,6 +107,14 @@ def _scanners(prepared: Prepared, records: list[int]) -> str:
     return f"{len(names)}{note}" if names else "not known"
 
 
+def _kept_weights(run: Run) -> str:
+    """Of which epoch, and why of this one."""
+    chosen = "the last" if run.task.choose_epoch == "budget" else "the lowest validation loss"
+    epoch, count = run.values["best_epoch"], run.values["epochs_trained"]
+    averaged = f"; averaged with decay {run.task.average:g}" if run.task.average else ""
+    return f"of epoch {epoch} of {count}, {chosen}{averaged}"
+
+
 def _training(run: Run) -> str:
     task, values = run.task, run.values
     arguments = ", ".join(f"{key} {without_folder(value)}" for key, value in task.model_args.items())
@@ -118,8 +126,8 @@ def _training(run: Run) -> str:
         ["loss weights", task.loss_weights],
         ["classes drawn equally often", "yes" if task.oversample else "no"],
         ["learning rate, batch", f"{task.learning_rate:g}, {task.batch_size}"],
-        ["epochs", f"{values['epochs_trained']}, best {values['best_epoch']} by validation loss"],
-        ["precision", f"{task.precision} (exported in float32)"],
+        ["weights kept", _kept_weights(run)],
+        ["precision", f"{run.precision} (exported in float32)"],
         ["seed", values["seed"]],
         ["versions", ", ".join(f"{key} {value}" for key, value in values["versions"].items())],
     ]  # fmt: skip

@@ -46,6 +46,11 @@ class Run:
         return saved_task(self.values["task"])
 
     @property
+    def precision(self) -> str:
+        """The precision of the training: the task's, or what "auto" became where the run began."""
+        return self.values.get("precision", self.task.precision)
+
+    @property
     def finished(self) -> bool:
         return self.values["state"] == FINISHED
 

@@ -1,6 +1,7 @@
 """Train and compare variants of a task over folds, repeats and training sizes, on the same splits."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mri_tf.core.command_line import (
@@ -14,7 +15,7 @@ from mri_tf.core.command_line import (
     seed_int,
 )
 from mri_tf.core.errors import InputError, RunFailed, first_few
-from mri_tf.task.spec import BASE_VARIANT
+from mri_tf.task.spec import AUTO, BASE_VARIANT
 
 
 def main(arguments: list[str]) -> int:
@@ -30,11 +31,13 @@ def main(arguments: list[str]) -> int:
     from mri_tf.core.executors import cell_executor
     from mri_tf.core.subprocesses import terminate_children, threads_each
     from mri_tf.study.cell import FAILED, finished_row, run_all
-    from mri_tf.study.design import check_plan, fold_patients
+    from mri_tf.study.design import check_plan, fold_patients, keep_precision, study_precision
     from mri_tf.study.jobs import JobOptions, cell_jobs
     from mri_tf.study.report import write_report
+    from mri_tf.train.devices import precision_here
 
-    variants = {name: _prepared_variant(name, task, flags) for name, task in loaded.items()}
+    precision = study_precision(flags.out, precision_here(AUTO))
+    variants = {name: _prepared_variant(name, task, flags, precision) for name, task in loaded.items()}
     for item in dict.fromkeys(item for variant in variants.values() for item in variant.skipped):
         print(f"skipped {item.file}: {item.reason}", file=sys.stderr)
     variants |= {name: variants[name.removesuffix(TUNED)] for name in plan.variants if TUNED in name}
@@ -53,6 +56,7 @@ def main(arguments: list[str]) -> int:
     for job in [*features, *cells]:
         finished_row(job)  # refuses the folder of another study before anything is trained
     with cell_executor(flags.workers, flags.scheduler) as pool, terminate_children():
+        keep_precision(flags.out, precision)
         pretrained = run_all(pool, features, "pre-training") if features else {}
         failed = {name for name, row in pretrained.items() if row["status"] == FAILED}
         rows = run_all(pool, [job for job in cells if job["needs"] not in failed], "cells")
@@ -111,19 +115,22 @@ def _loaded(name: str, flags):
     return LoadedTask(resolve_task(base, names, flags.set), base, file)
 
 
-def _prepared_variant(name: str, loaded, flags):
-    """A variant with its prepared sets, made from --raw where they are missing."""
+def _prepared_variant(name: str, loaded, flags, precision: str):
+    """A variant with its prepared sets, made from --raw where they are missing, and its precision."""
     from mri_tf.network.build import check_features, check_task
+    from mri_tf.study.design import with_precision
     from mri_tf.study.jobs import Variant
     from mri_tf.task.files import feature_task, load_task
     from mri_tf.train.datasets import DataOptions, LoadedTask, classifier_set, feature_set
 
+    loaded = replace(loaded, task=with_precision(loaded.task, precision))
     check_task(loaded.task)
     data = DataOptions(flags.raw, flags.data, flags.features_data)
     prepared, skipped = classifier_set(loaded, data)
     feature_loaded = feature_prepared = None
     if loaded.task.pretrained_on:
         task, feature_file = feature_task(loaded.task, loaded.file)
+        task = with_precision(task, precision)
         check_task(task)
         check_features(loaded.task, task)
         feature_loaded = LoadedTask(task, load_task(feature_file), feature_file)

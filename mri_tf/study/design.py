@@ -1,20 +1,25 @@
 """The cells of a study: variants x repeats x folds x training sizes, on identical splits."""
 
+import dataclasses
+import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import fingerprint
 from mri_tf.splits.sides import units_of
 from mri_tf.splits.split import split_by_column, split_units
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
-from mri_tf.task.spec import SIDES
+from mri_tf.task.spec import AUTO, PRECISIONS, SIDES
 
 TUNED = "+tuned"  # suffix of a variant whose values are searched inside each fold
 WHOLE = 0  # training size of a cell that trains on all records
+PLAN = "plan.json"  # in the folder of a study: what its first start decided for all cells
 LONGEST_NAME = 80  # characters of a variant in a file name
 
 
@@ -118,6 +123,38 @@ def fold_patients(
             sides = [rest[sides[0]], rest[sides[1]], test]
             patients_of[repeat, fold] = _patients_by_side(patients, sides)
     return patients_of
+
+
+def study_precision(folder: Path, here: str) -> str:
+    """The precision of every cell whose task says "auto", the same on all machines and after a stop.
+
+    Args:
+        folder: of the study; holds the precision once `keep_precision` wrote it.
+        here: the precision that this machine would choose.
+    """
+    file = folder / PLAN
+    if not file.is_file():
+        return here
+    try:
+        precision = json.loads(file.read_text(encoding="utf-8"))["precision"]
+    except (ValueError, KeyError, TypeError):
+        precision = ""
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"{PLAN} of the study is damaged.", file, "Choose another --out folder for a new study."
+        )
+    return precision
+
+
+def keep_precision(folder: Path, precision: str) -> None:
+    """Writes the precision into the folder of a study that begins."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / PLAN, json.dumps({"precision": precision}).encode())
+
+
+def with_precision(task: Task, precision: str) -> Task:
+    """The task with that precision if its own is "auto"."""
+    return dataclasses.replace(task, precision=precision) if task.precision == AUTO else task
 
 
 def split_file(plan: Plan, class_names: tuple[str, ...], patients: dict, cell: Cell) -> dict:

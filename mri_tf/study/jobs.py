@@ -73,12 +73,13 @@ def _feature_job(variant: Variant, patients: dict, plan: Plan, options: JobOptio
     )
     name = f"{loaded.task.name}-{identity[:8]}"
     settings = [f"{key}={value}" for key, value in variant.loaded.task.features.items()]
+    settings.append(f"precision={loaded.task.precision}")
     return {
         "name": name,
         "folder": str(options.out / "features" / name),
         "arguments": [
             "--task", str(loaded.file), "--data", str(prepared.folder.absolute()),
-            *(["--set", *settings] if settings else []),
+            "--set", *settings,
         ],
         "search": [],
         "split": values,
@@ -104,8 +105,7 @@ def _cell_job(
     if features:
         weights = Path(features["folder"]) / f"s{features['seeds'][0]}"
         arguments += ["--features", str(weights)]
-    if options.assignments:
-        arguments += ["--set", *options.assignments]
+    arguments += ["--set", *options.assignments, f"precision={task.precision}"]
     seeds = plan.seeds(cell.repeat)
     search = []
     if name != cell.variant:

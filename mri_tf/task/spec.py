@@ -15,7 +15,8 @@ from mri_tf.core.errors import InputError
 
 SIDES = ("train", "validation", "test")
 KINDS = ("classification", "segmentation")
-PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+AUTO = "auto"  # bfloat16 where it is faster, else float32
+PRECISIONS = (AUTO, "float32", "mixed_float16", "mixed_bfloat16")
 LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
 SCHEDULES = ("constant", "cosine")
 EPOCH_CHOICES = ("validation", "budget")

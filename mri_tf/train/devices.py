@@ -2,12 +2,29 @@
 
 import tensorflow as tf
 
+from mri_tf.core.bfloat16 import bfloat16_is_faster
 from mri_tf.core.errors import InputError
+from mri_tf.task.spec import AUTO
+
+BFLOAT16_GPU = (8, 0)  # compute capability of the first GPUs with bfloat16
 
 
 def has_accelerator() -> bool:
     """Whether there is a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def precision_here(precision: str) -> str:
+    """A task's precision; for "auto" bfloat16 where this machine trains faster in it, else float32."""
+    if precision != AUTO:
+        return precision
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        faster = details.get("compute_capability", (0, 0)) >= BFLOAT16_GPU
+    else:
+        faster = bfloat16_is_faster()
+    return "mixed_bfloat16" if faster else "float32"
 
 
 def configure_devices(devices: int) -> None:

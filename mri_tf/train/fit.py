@@ -40,7 +40,7 @@ from mri_tf.task import Task
 from mri_tf.task.settings import fine_tuning_of
 from mri_tf.task.spec import SIDES, to_json
 from mri_tf.train.checkpoint import FILE, TrainingState
-from mri_tf.train.devices import has_accelerator, strategy
+from mri_tf.train.devices import has_accelerator, precision_here, strategy
 from mri_tf.train.feed import BANKS, balance_validation, feed_features, feed_images
 from mri_tf.train.frozen_prefix import split_at_frozen
 from mri_tf.train.loop import SECONDS_BETWEEN_CHECKPOINTS, Schedule, train
@@ -57,6 +57,7 @@ def new_run(
         folder,
         {
             "task": to_json(task),
+            "precision": precision_here(task.precision),
             "seed": seed,
             "data": prepared.content_fingerprint(),
             "layout": prepared.manifest.get("layout"),
@@ -176,7 +177,7 @@ def _build_network(
     weights = class_weights(inputs.counts, task.loss_weights)
     keras.utils.set_random_seed(run.values["seed"])
     with replicas.scope():
-        keras.config.set_dtype_policy(task.precision)
+        keras.config.set_dtype_policy(run.precision)
         try:
             parts = build_parts(task, load_network(features) if features else None)
             whole = wrap_for_training(task, parts)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mri_tf.core import bfloat16
-from mri_tf.core.bfloat16 import bfloat16_available
+from mri_tf.core.bfloat16 import bfloat16_available, bfloat16_is_faster
 
 CORE = "flags\t\t: fpu avx2 avx512f avx512bw avx512dq avx512vl"
 SETTINGS = ("TF_ENABLE_ONEDNN_OPTS", *bfloat16.CAPS)
@@ -43,6 +43,27 @@ def machine(monkeypatch, tmp_path):
             monkeypatch.setenv(name, value)
 
     return have
+
+
+@pytest.mark.parametrize(
+    "flags, environment, faster",
+    [
+        (CORE, {}, False),
+        (f"{CORE} avx512_bf16", {}, True),
+        (f"{CORE} amx_bf16", {"ONEDNN_MAX_CPU_ISA": "ALL"}, True),
+        (f"{CORE} amx_bf16", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}, True),
+        (f"{CORE} amx_bf16", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}, False),
+        (f"{CORE} amx_bf16", {"ONEDNN_MAX_CPU_ISA": "AVX2"}, False),
+        (f"{CORE} amx_bf16", {"TF_ENABLE_ONEDNN_OPTS": "0"}, False),
+        ("flags\t\t: fpu avx2", {}, False),
+        (None, {}, False),
+    ],
+)
+def test_it_is_faster_where_the_processor_has_instructions_for_it_that_may_be_used(
+    machine, flags, environment, faster
+):
+    machine(flags, **environment)
+    assert bfloat16_is_faster() == faster
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,16 @@ from refused import refusal
 
 from mri_tf.core.errors import InputError
 from mri_tf.splits.sides import SplitOptions, choose_sides
-from mri_tf.study.design import WHOLE, Cell, cells_of, check_plan, split_file
+from mri_tf.study.design import (
+    WHOLE,
+    Cell,
+    cells_of,
+    check_plan,
+    keep_precision,
+    split_file,
+    study_precision,
+    with_precision,
+)
 from mri_tf.task.spec import SIDES
 
 
@@ -246,3 +255,17 @@ def test_variants_of_one_split_come_one_after_another():
 def test_restarts_have_seeds_of_their_own_and_repeats_too():
     plan = replace(PLAN, restarts=3, seed=5)
     assert plan.seeds(0) == [5, 6, 7] and plan.seeds(1) == [8, 9, 10]
+
+
+def test_the_precision_of_a_study_is_that_of_its_first_start(tmp_path):
+    folder = tmp_path / "study"
+    assert study_precision(folder, "mixed_bfloat16") == "mixed_bfloat16" and not folder.exists()
+    keep_precision(folder, "mixed_bfloat16")
+    assert study_precision(folder, "float32") == "mixed_bfloat16"  # continued on another machine
+    task = replace(TASK, precision="auto")
+    assert with_precision(task, "mixed_bfloat16").precision == "mixed_bfloat16"
+    explicit = replace(task, precision="float32")
+    assert with_precision(explicit, "mixed_bfloat16") == explicit
+    (folder / "plan.json").write_text('{"precision": 3}')
+    with pytest.raises(InputError, match="plan.json of the study is damaged"):
+        study_precision(folder, "float32")

@@ -99,6 +99,14 @@ def test_cells_of_one_split_differ_in_their_variant_only():
         assert first["folder"] != second["folder"]
 
 
+def test_every_cell_and_pre_training_is_told_its_precision():
+    prepared, features = people(), people()
+    pre_trainings, cells = jobs_of({"manual": variant_of("manual", prepared, features)}, PLAN, prepared)
+    for job in [*pre_trainings, *cells]:
+        settings = job["arguments"][job["arguments"].index("--set") + 1 :]
+        assert settings[-1] == "precision=float32"
+
+
 def test_a_job_is_plain_values_and_names_no_relative_path():
     _, cells = jobs_of({"manual": variant_of("manual", people())}, PLAN, people())
     for job in cells:

@@ -22,10 +22,10 @@ from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.network.build import PreparingModel, load_network
 from mri_tf.pipeline.batches import batch_function, training_batches
 from mri_tf.pipeline.epoch_plan import TrainingPlan
-from mri_tf.store.run import Run, locked, open_finished
+from mri_tf.store.run import Run, locked, open_finished, start_or_continue
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
-from mri_tf.train import feed, fit
+from mri_tf.train import devices, feed, fit
 from mri_tf.train.fit import fit_run, new_run
 
 
@@ -205,6 +205,18 @@ def test_a_run_of_before_a_field_of_the_task_came_is_the_same_run(pools, uninter
     values = uninterrupted.values | {"task": dict(uninterrupted.values["task"])}
     del values["task"]["steps"]
     assert Run(uninterrupted.folder, values).identity() == uninterrupted.identity()
+
+
+def test_a_run_continues_in_the_precision_it_began_with(tmp_path, pools, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(devices, "bfloat16_is_faster", lambda: chosen.append(1) or len(chosen) > 1)
+    values = {"precision": "auto", "epochs": 1}
+    first = _fit(tmp_path / "run", pools, **values)
+    assert first.precision == first.values["precision"] == "float32" and first.task.precision == "auto"
+    again, _ = _run(tmp_path / "run", pools, **values)
+    assert again.precision == "mixed_bfloat16"  # what this machine would begin with now
+    assert start_or_continue(again).precision == "float32"
+    assert devices.precision_here("mixed_float16") == "mixed_float16"
 
 
 def test_files_of_no_run_are_not_overwritten(tmp_path, pools):
