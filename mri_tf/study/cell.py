@@ -236,9 +236,12 @@ def _numbers(run: Path) -> dict[str, float | str | None]:
 
 
 def _validation_loss(run: Path) -> float:
-    """The lowest validation loss: that of the epoch whose weights were kept."""
+    """That of the epoch whose weights were kept: the last of a budget, else the lowest."""
     with (run / "history.csv").open(encoding="utf-8", newline="") as file:
-        losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    if open_run(run).task.choose_epoch == "budget":
+        rows = rows[-1:]
+    losses = [float(row["val_loss"]) for row in rows]
     return min(filter(math.isfinite, losses), default=math.inf)
 
 

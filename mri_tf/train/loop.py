@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from mri_tf.train.averaging import BATCHES_OF_STATISTICS, AverageWeights
 from mri_tf.train.checkpoint import FILE, TrainingState, load_checkpoint, save_checkpoint
 
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
+NOT_VALIDATED = ""  # in the place of a validation loss
+VALIDATIONS_OF_A_BUDGET = 5  # where validation chooses nothing and is only for the history
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,12 @@ class Schedule:
     keep_last: bool = False
     first: int = 0  # epochs at the beginning in which patience does not run out
     average: float = 0.0  # largest decay of the averaged weights; 0: those of the last step
+
+    @property
+    def validated(self) -> list[int]:
+        """The epochs, from 1, after which is validated: all, or a few up to the last."""
+        every = -(-self.epochs // VALIDATIONS_OF_A_BUDGET) if self.keep_last else 1
+        return list(range(self.epochs, 0, -every))[::-1]
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ def train(
             model.fit(
                 batches.prefetch(2),
                 validation_data=data.validation,
+                validation_freq=schedule.validated,
                 initial_epoch=state.epoch,
                 epochs=schedule.epochs,
                 steps_per_epoch=data.steps,
@@ -97,7 +106,7 @@ def train(
     write_history(folder / "history.csv", state.history)
     if not state.best_weights:
         raise RunFailed(
-            "The validation loss was NaN or infinite in every epoch.",
+            "The validation loss was NaN or infinite in every epoch that could be kept.",
             f"The history in {folder} is kept. Try a lower --set learning_rate.",
         )
     model.set_weights(state.best_weights)
@@ -168,19 +177,31 @@ class _KeepState(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
         state = self.state
-        earlier = (past["val_loss"] for past in state.history)
-        best = min(filter(math.isfinite, earlier), default=math.inf)
+        row.setdefault("val_loss", NOT_VALIDATED)
+        best = lowest_validation_loss(state.history)
         state.history.append(row)
         state.epoch = epoch + 1
-        if self.schedule.keep_last or row["val_loss"] < best:
+        if self.schedule.keep_last:
+            keep = state.epoch == self.schedule.epochs and math.isfinite(row["val_loss"])
+        else:
+            keep = row["val_loss"] < best
+        if keep:
             state.best_epoch, state.best_weights = epoch, self.weights_now()
         if self.stopped:
             self.model.stop_training = True
         if self.stopped or time.monotonic() - self._saved_at >= self.seconds:
             save_checkpoint(self.checkpoint, state, self.variables, self.schedule.identity)
             self._saved_at = time.monotonic()
-        note = f"loss {row['loss']:.3f}  validation loss {row['val_loss']:.3f}"
+        note = f"loss {row['loss']:.3f}"
+        if row["val_loss"] != NOT_VALIDATED:
+            note += f"  validation loss {row['val_loss']:.3f}"
         self.advance(self.schedule.epochs if self.stopped else state.epoch, note)
+
+
+def lowest_validation_loss(rows: Iterable[dict]) -> float:
+    """Of the rows of a history; infinite where no epoch has a finite one."""
+    losses = (float(row["val_loss"]) for row in rows if row["val_loss"] != NOT_VALIDATED)
+    return min(filter(math.isfinite, losses), default=math.inf)
 
 
 def write_history(path: Path, rows: list[dict]) -> None:

@@ -27,6 +27,7 @@ from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
 from mri_tf.train import devices, feed, fit
 from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.loop import Schedule
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +141,20 @@ def test_a_budget_of_steps_is_trained_to_its_end_and_the_last_weights_are_kept(t
     each = -(-len(run.values["sides"]["train"]) // run.task.batch_size)
     whole = _fit(tmp_path / "run", pools, **BUDGET)
     assert whole.values["epochs_trained"] == whole.values["best_epoch"] == -(-13 // each)
-    rates = pd.read_csv(whole.folder / "history.csv")["learning_rate_adam"]
+    history = pd.read_csv(whole.folder / "history.csv")
+    rates = history["learning_rate_adam"]
     assert rates.is_monotonic_decreasing and rates.iloc[-1] == pytest.approx(0, abs=1e-9)
+    assert history["val_loss"].notna().iloc[-1]
     with stopped_at(1, 0):
         _fit(tmp_path / "stopped", pools, **BUDGET)
     assert_equal_weights(whole, _fit(tmp_path / "stopped", pools, **BUDGET))
+
+
+def test_a_budget_is_validated_a_few_times_and_at_its_end():
+    budget = Schedule(epochs=23, patience=0, seed=0, identity="", keep_last=True)
+    assert budget.validated == [3, 8, 13, 18, 23]
+    assert Schedule(epochs=3, patience=0, seed=0, identity="", keep_last=True).validated == [1, 2, 3]
+    assert Schedule(epochs=4, patience=0, seed=0, identity="").validated == [1, 2, 3, 4]
 
 
 def test_patience_begins_after_the_warm_up(tmp_path, pools):
