@@ -13,6 +13,7 @@ from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError
 from mri_tf.pipeline import augment3d
 from mri_tf.pipeline.augment_ops import record_uniforms
+from mri_tf.pipeline.resample2d import resample_linear, resample_nearest
 
 FLIP_AXES = ("columns", "rows")
 
@@ -146,15 +147,7 @@ def apply_transforms(images: tf.Tensor, transforms: tf.Tensor, nearest: bool) ->
 
     Linear, or `nearest` for label maps. Shape and dtype stay.
     """
-    moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=transforms,
-        output_shape=tf.shape(images)[1:3],
-        fill_value=0.0,
-        interpolation="NEAREST" if nearest else "BILINEAR",
-        fill_mode="NEAREST",
-    )
-    return tf.ensure_shape(moved, images.shape)
+    return (resample_nearest if nearest else resample_linear)(images, transforms)
 
 
 def apply_contrast(images: tf.Tensor, factors: tf.Tensor, means: tf.Tensor) -> tf.Tensor:
