@@ -14,7 +14,8 @@ def with_values(task: Task, values: dict[str, Any]) -> Task:
     """The task with dotted keys set, checked once all are set; raises InputError for an unknown key.
 
     `augment.random_affine.max_degrees` sets a value within a dictionary, `features.epochs` is kept for
-    the feature task, and `augment` alone replaces the whole dictionary.
+    the feature task, and `augment` alone replaces the whole dictionary. `epochs` ends a budget of steps
+    that was set before, so that the number that is set last counts.
     """
     changed: dict[str, Any] = {}
     names = {spec.name for spec in dataclasses.fields(Task)} - {"name", "variants"}
@@ -27,8 +28,12 @@ def with_values(task: Task, values: dict[str, Any]) -> Task:
             raise _unknown_key(key, key, [head])
         if not rest:
             changed[head] = value
+            if key == "epochs" and "steps" not in values:
+                changed["steps"] = 0
         elif head == "features":
             changed[head] = {**current, rest: value}
+            if rest == "epochs" and "features.steps" not in values:
+                changed[head].pop("steps", None)
         else:
             changed[head] = _with_inner(current, rest.split("."), value, key)
     return dataclasses.replace(task, **changed)

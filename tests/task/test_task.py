@@ -47,6 +47,14 @@ def through_json(task: Task) -> Task:
     return from_json(json.loads(json.dumps(to_json(task))))
 
 
+def test_epochs_that_are_set_after_a_budget_of_steps_count():
+    budget = with_values(tiny(), {"steps": 300, "features.steps": 200})
+    changed = with_values(budget, {"epochs": 3, "features.epochs": 2})
+    assert (changed.epochs_of(5), changed.features) == (3, {"epochs": 2})
+    assert with_values(budget, {"epochs": 3, "steps": 12}).epochs_of(5) == 3  # 12 steps of 5
+    assert with_values(budget, {"learning_rate": 0.1}).epochs_of(7) == 43
+
+
 @pytest.mark.parametrize("name", tasks.task_names())
 def test_a_built_in_task_each_of_its_variants_and_all_together_survive_json(name):
     task, _ = load(name)
@@ -248,7 +256,9 @@ def test_the_demo_of_a_classifier_sets_its_feature_task(name):
     task, file = load(name)
     demo = tasks.resolve_task(task, ["demo"], [])
     features, _ = tasks.feature_task(demo, file)
-    assert features.epochs == task.variants["demo"]["features.epochs"]
+    own = {key.partition(".")[2]: value for key, value in task.variants["demo"].items()}
+    trained = [key for key in ("epochs", "steps", "learning_rate") if key in own]
+    assert trained and all(getattr(features, key) == own[key] for key in trained)
 
 
 def test_a_misspelt_key_of_the_features_is_refused():
