@@ -9,7 +9,7 @@ export MRI_SHARED
 # Hides TensorFlow's start-up notices; errors are still shown.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: train test test-fast test-all lint lock clean demo-serve
+.PHONY: train test test-fast test-all bench lint lock clean demo-serve
 
 train: .venv/.runtime
 	$(BIN)/python -m mri_tf.train --task $(TASK)
@@ -25,6 +25,18 @@ test-fast: .venv/.test
 
 test-all: .venv/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Prints the tables of docs/performance.md that need no data. PEERS is a Python with torch and monai, to
+# compare with: make bench PEERS=/path/to/python.
+PEERS ?=
+COMPARED = $(if $(PEERS),--peers-python $(PEERS))
+bench: .venv/.test
+	$(BIN)/python benchmarks/steps.py $(COMPARED) $(if $(PEERS),--compiled)
+	$(BIN)/python benchmarks/augment2d.py
+	$(if $(PEERS),$(BIN)/python benchmarks/augment3d.py $(COMPARED))
+	$(BIN)/python benchmarks/pooled_features.py
+	$(BIN)/python benchmarks/whole_study.py --rounds 1
+	$(BIN)/python benchmarks/serving.py
 
 # Serves the model of `make train`, asks it once for the level of an empty slice, and stops the server.
 DEMO = http://127.0.0.1:18501/v1/models/cardiac_levels

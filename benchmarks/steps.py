@@ -1,6 +1,6 @@
 """Seconds a training step: ours, with Keras' own BatchNorm, and the same networks in PyTorch.
 
-    python benchmarks/steps.py --peers-python PYTHON [--rounds 5] [--steps 5] [--compiled]
+    python benchmarks/steps.py [--peers-python PYTHON] [--rounds 5] [--steps 5] [--compiled]
                                [--works mnet resnet18 grader3d] [--precisions float32 bfloat16]
 
 The networks have the same weights, see the same batch and are trained by Adam; dropout is 0. The losses
@@ -32,7 +32,7 @@ TOLERANCE = {"float32": 2e-3, "bfloat16": 5e-2}  # of the losses, relative and a
 
 def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    flags.add_argument("--peers-python", required=True, help="interpreter with torch")
+    flags.add_argument("--peers-python", help="interpreter with torch; without it no PyTorch is timed")
     flags.add_argument("--rounds", type=int, default=5)
     flags.add_argument("--steps", type=int, default=5, help="steps a round")
     flags.add_argument("--works", nargs="+", choices=list(WORKS), default=list(WORKS))
@@ -57,7 +57,8 @@ def rows(work: str, precision: str, folder: Path, flags, cores: int, peak: float
     flop = 3 * forward_flops(ours.model) * len(ours.image)  # forward, and two products backward
     ours.write(folder)
     with contextlib.ExitStack() as stack:
-        for how in ("eager", "compiled") if flags.compiled else ("eager",):
+        ways = ("eager", "compiled") if flags.compiled else ("eager",)
+        for how in ways if flags.peers_python else ():
             trainings[f"PyTorch {how}"] = stack.enter_context(
                 Peer(flags.peers_python, folder, cores, how, precision)
             )

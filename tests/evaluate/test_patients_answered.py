@@ -72,7 +72,7 @@ def _prepared(hearts):
 ATTENTION = pytest.param("attention", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("variant", ["manual", "bank", ATTENTION])
+@pytest.mark.parametrize("variant", ["manual", pytest.param("bank", marks=pytest.mark.slow), ATTENTION])
 def test_predictions_have_one_row_a_held_out_patient(hearts, variant):
     run = _run(hearts, variant)
     table = pd.read_parquet(run.folder / "predictions.parquet")
@@ -93,8 +93,7 @@ def test_the_reported_output_is_the_mean_over_the_patient_s_slices(hearts):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-@pytest.mark.slow  # the fast tier has it of meningioma_grading's demo
-@pytest.mark.parametrize("variant", ["manual", "attention"])
+@pytest.mark.parametrize("variant", ["manual", ATTENTION])
 def test_the_export_answers_for_a_patient_s_slices_as_evaluate_does(hearts, variant, tmp_path):
     run, prepared = _run(hearts, variant), _prepared(hearts)
     assert export(["--run", str(run.folder), "--out", str(tmp_path)]) == 0
@@ -141,6 +140,7 @@ def test_patients_with_several_labels_are_refused_before_anything_is_trained(hea
     assert not (raw / "runs" / "hearts").exists()
 
 
+@pytest.mark.slow
 def test_every_slice_of_a_held_out_patient_is_explained(hearts, tmp_path):
     run = _run(hearts, "manual")
     assert explain(["--run", str(run.folder), "--out", str(tmp_path / "maps")]) == 0

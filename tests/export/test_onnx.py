@@ -36,7 +36,10 @@ TASKS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[pytest.mark.slow] if kind == "windows" else []) for kind in TASKS],
+)
 def test_onnx_runtime_gives_the_outputs_of_the_saved_model(kind, tmp_path):
     source, feed = export_source_of(TASKS[kind]), feed_of(TASKS[kind])
     inputs = write_onnx(source, tmp_path / "model.onnx")

@@ -33,9 +33,8 @@ SMALL = {
 }
 
 FRACTIONS = (0.5, 0.25, 0.25)
-# Features of a segmentation network, and fine-tuned slices averaged a patient. The other tasks and all
-# variants are in the slow tier.
-FAST = ("sax_levels", "meningioma_grading")
+# Features of a segmentation network. The other tasks and all variants are in the slow tier.
+FAST = ("sax_levels",)
 SERVED = ("glioma_grading", "meningioma_grading")  # predicted through a server too
 
 

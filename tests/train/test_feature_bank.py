@@ -264,6 +264,7 @@ def trained(thirds, pools_run, tmp_path_factory):
     return runs
 
 
+@pytest.mark.slow
 def test_without_augmentation_a_run_with_a_bank_learns_what_a_plain_one_learns(trained):
     plain, banked = (load_network(trained[name]) for name in ("plain", "whole"))
     for one, two in zip(plain.weights, banked.weights, strict=True):
@@ -272,12 +273,14 @@ def test_without_augmentation_a_run_with_a_bank_learns_what_a_plain_one_learns(t
     assert max(np.abs(scale - 1).max() for scale in scales) > 1e-3  # it has learned something
 
 
+@pytest.mark.slow
 def test_half_precision_moves_the_losses_of_the_first_epoch_in_the_third_digit(trained):
     first = {name: pd.read_csv(run.folder / "history.csv").iloc[0] for name, run in trained.items()}
     assert first["half"].loss == pytest.approx(first["plain"].loss, abs=5e-3)
     assert first["half"].loss != first["plain"].loss
 
 
+@pytest.mark.slow
 def test_a_finished_run_holds_the_whole_network_and_no_bank(trained):
     folder = trained["half"].folder
     assert not (folder / ".banks").exists()
