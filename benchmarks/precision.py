@@ -47,7 +47,7 @@ def main() -> None:
         rows.append([seed, *(f"{value:.3f}" for value in auc[-1]), *seconds])
     print(markdown(rows, ["seed", *(f"AUC {name}" for name in PRECISIONS), *PRECISIONS]))
     mean, low, high = corrected(np.diff(auc, axis=1)[:, 0], float(np.mean(shares)))
-    verdict = "equivalent" if -MARGIN < low and high < MARGIN else "not shown to be equivalent"
+    verdict = "equivalent" if low > -MARGIN and high < MARGIN else "not shown to be equivalent"
     print(f"\nAUC bfloat16 - float32: {mean:.3f} (90 % interval {low:.3f} to {high:.3f}): {verdict}")
 
 
