@@ -20,7 +20,7 @@ from mri_tf.train.checkpoint import FILE, TrainingState, load_checkpoint, save_c
 
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 NOT_VALIDATED = ""  # in the place of a validation loss
-VALIDATIONS_OF_A_BUDGET = 5  # where validation chooses nothing and is only for the history
+VALIDATIONS_OF_A_BUDGET = 3  # where validation chooses nothing and is only for the history
 
 
 @dataclass(frozen=True)
