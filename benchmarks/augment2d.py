@@ -23,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="alternations (default 5)")
     flags = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(1)
     print("| batch | ms | ms of ImageProjectiveTransformV3 | ratio (least to most) |\n|---|---|---|---|")
     for shape in BATCHES:
         images = tf.random.stateless_normal(shape, seed=(0, 1))

@@ -6,7 +6,7 @@
 Prints AUC and CPU seconds of each run, and the mean difference bfloat16 - float32 with its 90 % interval
 over the seeds, corrected for the training sides that random splits share (Nadeau and Bengio 2003). They
 are called equivalent where that interval lies within 0.03 on either side of 0. Finished runs are used
-again, so an interrupted call continues.
+again, so an interrupted call continues; their CPU seconds are summed over the calls.
 """
 
 import argparse
@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--set", nargs="+", default=[])
     flags = parser.parse_args()
+    if flags.seeds < 2:
+        parser.error("an interval needs at least 2 --seeds")
     rows, auc, shares = [], [], []
     for seed in range(flags.seeds):
         runs = [train(flags, precision, seed) for precision in PRECISIONS]
@@ -45,7 +47,8 @@ def main() -> None:
         shares.append(len(sides["test"]) / (len(sides["train"]) + len(sides["validation"])))
         seconds = [(run / "cpu_seconds").read_text() for run in runs]
         rows.append([seed, *(f"{value:.3f}" for value in auc[-1]), *seconds])
-    print(markdown(rows, ["seed", *(f"AUC {name}" for name in PRECISIONS), *PRECISIONS]))
+    columns = [f"{what} {name}" for what in ("AUC", "CPU s") for name in PRECISIONS]
+    print(markdown(rows, ["seed", *columns]))
     mean, low, high = corrected(np.diff(auc, axis=1)[:, 0], float(np.mean(shares)))
     verdict = "equivalent" if low > -MARGIN and high < MARGIN else "not shown to be equivalent"
     print(f"\nAUC bfloat16 - float32: {mean:.3f} (90 % interval {low:.3f} to {high:.3f}): {verdict}")
@@ -54,18 +57,18 @@ def main() -> None:
 def train(flags, precision: str, seed: int) -> Path:
     """The run folder of one precision and seed."""
     folder = flags.out / f"{precision}-s{seed}"
-    if (folder / "cpu_seconds").is_file():
-        return folder
     source = ["--data", str(flags.data)] if flags.data else ["--raw", str(flags.raw)]
     command = [
         sys.executable, "-m", "mri_tf.train", "--task", flags.task, "--out", str(folder),
         *(source if flags.data or flags.raw else []), "--seed", str(seed), "--no-export",
         "--variant", flags.variant, "--set", *flags.set, f"precision={precision}",
     ]  # fmt: skip
+    note = folder / "cpu_seconds"
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-    (folder / "cpu_seconds").write_text(f"{seconds:.0f} CPU s")
+    earlier = float(note.read_text()) if note.is_file() else 0.0
+    note.write_text(f"{earlier + seconds:.0f}")
     return folder
 
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 from data_prep.case import Case, Unreadable
 from mri_tf.core.command_line import TRACEBACK
 from mri_tf.core.errors import InputError
@@ -93,7 +95,20 @@ def read_case(layout: ModuleType, raw: Path, case: Case, task: Task) -> list[Rec
         _require(found == shape, task, rule, found)
         known = record.label == NO_LABEL or record.label in range(len(task.class_names))
         _require(known, task, "The label of a record must be the number of a class.", record.label)
+        _check_standardised(record, task)
     return records
+
+
+def _check_standardised(record: Record, task: Task) -> None:
+    """With normalize.region "mask" a user's layout standardises its records itself, and says so."""
+    stats = record.intensity_stats
+    said = stats is not None and np.array_equal(stats[1], np.tile([0, 1], (len(task.channels), 1)))
+    _require(
+        said or not task.standardised, task,
+        'With normalize.region="mask" a layout gives z-scores inside the mask, 0 outside it, and '
+        "intensity_stats of mean 0 and SD 1, as data_prep.ops.intensity_stats.standardise does.",
+        "no intensity_stats" if stats is None else "other intensity_stats",
+    )  # fmt: skip
 
 
 def _check_list(values: object, kind: type, task: Task, function: str) -> None:

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
 
     configure_devices(0)
     problem, space, folder = _problem(flags)
-    oracle = make_oracle(flags.tuner, space, flags.trials, problem.task.epochs, flags.seed)
+    oracle = make_oracle(flags.tuner, space, flags.trials, problem.epochs, flags.seed)
     if is_worker():
         try:
             TrainingTuner(oracle, problem, folder).search()
@@ -86,8 +86,10 @@ def _problem(flags):
     from mri_tf.splits.sides import SplitOptions, choose_sides
     from mri_tf.store.prepared import Prepared
     from mri_tf.task.files import find_task_file, load_task, resolve_task
-    from mri_tf.task.spec import to_json
+    from mri_tf.task.overrides import with_precision
+    from mri_tf.task.spec import AUTO, to_json
     from mri_tf.train.datasets import DataOptions, LoadedTask
+    from mri_tf.train.devices import precision_here
     from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
     from tuning.code_version import code_version
     from tuning.spaces import space_of
@@ -96,7 +98,8 @@ def _problem(flags):
     file = find_task_file(flags.task)
     base = load_task(file)
     names = [name for name in flags.variant.split(",") if name not in ("", BASE_VARIANT)]
-    task = resolve_task(base, names, flags.set)
+    # "auto" is settled here, for all trials on all machines.
+    task = with_precision(resolve_task(base, names, flags.set), precision_here(AUTO))
     check_task(task)
     if task.kind == "segmentation" or task.boxes_from:
         raise InputError(

@@ -39,6 +39,12 @@ class Problem:
     banks: Path | None = None  # folder of frozen features that trials share
     devices: int = 0
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs the task trains on the first inner fold."""
+        subset = Subset(self.task, self.prepared, self.inner[0].records[0])
+        return self.task.epochs_of(subset.plan(self.seed, replicas=1).steps)
+
 
 def inner_sides(prepared: Prepared, task: Task, outer: Sides, folds: int, seed: int) -> list[Sides]:
     """Inner folds of the outer training and validation side; one fold: these very sides."""

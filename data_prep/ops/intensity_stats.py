@@ -53,10 +53,12 @@ def standardise(
         float32 (x, y, z, channels), and its statistics for both regions: mean 0 and SD 1. A channel
         that is constant inside the mask becomes 0.
     """
-    mean, deviation = np.moveaxis(stats[1].astype(np.float64), -1, 0)  # (channels,) each
-    deviation = np.where(deviation > 0, deviation, np.inf)
-    scores = np.where(mask[..., None], (channels - mean) / deviation, 0.0).astype(np.float32)
-    scores[..., list(unscaled)] = channels[..., list(unscaled)]
+    scores = channels.astype(np.float32)
+    for channel in set(range(channels.shape[-1])) - set(unscaled):
+        mean, deviation = (float(value) for value in stats[1, channel])
+        inside = channels[..., channel][mask].astype(np.float64)  # (voxels of the mask,)
+        scores[..., channel] = 0
+        scores[..., channel][mask] = (inside - mean) / deviation if deviation > 0 else 0
     standard = np.zeros_like(stats)
     standard[..., 1] = 1.0
     return scores, standard

@@ -37,6 +37,13 @@ def _check_fits(run: Run, prepared: Prepared) -> None:
             f"{prepared.folder} with shape {prepared.image_shape}, channels {', '.join(channels)}",
             "Prepare the set with the same grid and channels.",
         )
+    if task.standardised != prepared.standardised:
+        kinds = {True: "z-scores inside the brain", False: "intensities"}
+        raise InputError(
+            f"The run of {task.name} takes records of {kinds[task.standardised]}.",
+            f"{prepared.folder} with {kinds[prepared.standardised]}",
+            "Train both networks with the same normalize.region.",
+        )  # fmt: skip
 
 
 def derive_set(run: Run, prepared: Prepared, out: Path) -> Prepared:

@@ -79,9 +79,9 @@ def reported(run: Run, outputs: np.ndarray) -> np.ndarray:
 
 def serves_image_bytes(task: Task) -> bool:
     """Whether the graph can prepare PNG or JPEG bytes: not with CLAHE, nor where the task needs a mask
-    and a spacing, which these files do not hold."""
+    or a spacing, which these files do not hold."""
     grey_or_colour = len(task.channels) in (1, 3)
-    plain = grey_or_colour and "clahe" not in task.prep and not task.spacing
+    plain = grey_or_colour and "clahe" not in task.prep and not (task.spacing or task.standardised)
     return len(task.image_shape) == 2 and plain
 
 

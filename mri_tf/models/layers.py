@@ -1,7 +1,5 @@
 """Layers and checks shared by several networks; those that take a tensor work in 2D and 3D."""
 
-import math
-
 import keras
 from keras import layers
 
@@ -65,7 +63,10 @@ def normalized(x, name: str, norm: str):
         raise InputError(f"norm must be {' or '.join(NORMS)}.", norm, "Change it in model_args.")
     if norm == "batch":
         return batch_norm(f"{name}_bn")(x)
-    groups = math.gcd(GROUPS, x.shape[-1])
+    channels = x.shape[-1]
+    most = GROUPS if len(x.shape) > 2 else channels // 2  # a group of one number would always be 0
+    counts = range(1, max(1, min(GROUPS, most)) + 1)
+    groups = max(count for count in counts if channels % count == 0)
     return layers.GroupNormalization(groups, epsilon=1e-5, name=f"{name}_gn")(x)
 
 

@@ -106,8 +106,8 @@ def _layout_of(exported: Exported, task_file: str) -> ModuleType:
     else:
         file, task = FOLDER / f"{name}.py", exported.task
     layout = find_layout(task, file)
-    trained, present = exported.layout, layout_version(task, layout)
-    if trained.get("standardised") != present.get("standardised"):
+    trained, present = exported.layout, layout_version(exported.task, layout)
+    if exported.task.standardised and not trained.get("standardised"):
         raise InputError(
             "The model was trained on cases whose background was not 0 after standardisation.",
             f"an export of task {name} by an earlier version", "Prepare, train and export it again.",

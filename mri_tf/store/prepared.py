@@ -104,6 +104,11 @@ class Prepared:
         return self.manifest["has_mask"]
 
     @property
+    def standardised(self) -> bool:
+        """Whether records are z-scores inside a mask with 0 outside it."""
+        return bool((self.manifest.get("layout") or {}).get("standardised"))
+
+    @property
     def patients_known(self) -> bool:
         """False where groups of copies of an image take the place of patients."""
         return self.manifest.get("patients_known", True)

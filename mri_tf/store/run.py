@@ -126,6 +126,12 @@ def open_finished(folder: Path) -> Run:
         raise InputError(
             "The training of this run is not finished.", folder, "Run its train command again."
         )
+    layout = run.values.get("layout") or {}
+    if run.task.standardised and not layout.get("standardised"):
+        raise InputError(
+            "The run was trained on cases whose background was not 0 after standardisation.",
+            f"{folder}, of an earlier version", "Prepare the data and train again.",
+        )  # fmt: skip
     if not run.weights.is_file() or file_hash(run.weights) != run.values.get("weights_sha256"):
         raise InputError(
             "The weights of the run are missing or damaged.", run.weights, "Train again."

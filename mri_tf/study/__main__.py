@@ -118,9 +118,9 @@ def _loaded(name: str, flags):
 def _prepared_variant(name: str, loaded, flags, precision: str):
     """A variant with its prepared sets, made from --raw where they are missing, and its precision."""
     from mri_tf.network.build import check_features, check_task
-    from mri_tf.study.design import with_precision
     from mri_tf.study.jobs import Variant
     from mri_tf.task.files import feature_task, load_task
+    from mri_tf.task.overrides import with_precision
     from mri_tf.train.datasets import DataOptions, LoadedTask, classifier_set, feature_set
 
     loaded = replace(loaded, task=with_precision(loaded.task, precision))

@@ -134,7 +134,7 @@ def finished_row(job: dict) -> dict | None:
     if saved["identity"] != job["identity"]:
         raise InputError(
             "This folder belongs to another study.",
-            f"{folder}, made with another task, data, split or seed",
+            f"{folder}, made with another task, data, split or seed, or by an earlier version",
             "Choose another --out folder, or remove this one.",
         )
     return saved["row"]

@@ -1,6 +1,5 @@
 """The cells of a study: variants x repeats x folds x training sizes, on identical splits."""
 
-import dataclasses
 import json
 import re
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from mri_tf.splits.sides import units_of
 from mri_tf.splits.split import split_by_column, split_units
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
-from mri_tf.task.spec import AUTO, PRECISIONS, SIDES
+from mri_tf.task.spec import PRECISIONS, SIDES
 
 TUNED = "+tuned"  # suffix of a variant whose values are searched inside each fold
 WHOLE = 0  # training size of a cell that trains on all records
@@ -150,11 +149,6 @@ def keep_precision(folder: Path, precision: str) -> None:
     """Writes the precision into the folder of a study that begins."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / PLAN, json.dumps({"precision": precision}).encode())
-
-
-def with_precision(task: Task, precision: str) -> Task:
-    """The task with that precision if its own is "auto"."""
-    return dataclasses.replace(task, precision=precision) if task.precision == AUTO else task
 
 
 def split_file(plan: Plan, class_names: tuple[str, ...], patients: dict, cell: Cell) -> dict:

@@ -76,9 +76,9 @@ def size_text(size: float) -> str:
 
 
 def _assignments(job: dict) -> list[str]:
-    """KEY=VALUE of --set in a job's arguments, where --set comes last."""
+    """KEY=VALUE of --set in a job's arguments, where --set comes last, without the added precision."""
     arguments = job["arguments"]
-    return arguments[arguments.index("--set") + 1 :] if "--set" in arguments else []
+    return arguments[arguments.index("--set") + 1 : -1] if "--set" in arguments else []
 
 
 def _without_folder(assignment: str) -> str:

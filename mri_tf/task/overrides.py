@@ -8,6 +8,7 @@ from typing import Any
 from mri_tf.core.arguments import did_you_mean, type_name
 from mri_tf.core.errors import InputError
 from mri_tf.task import Task
+from mri_tf.task.spec import AUTO
 
 
 def with_values(task: Task, values: dict[str, Any]) -> Task:
@@ -28,15 +29,20 @@ def with_values(task: Task, values: dict[str, Any]) -> Task:
             raise _unknown_key(key, key, [head])
         if not rest:
             changed[head] = value
-            if key == "epochs" and "steps" not in values:
+            if key == "epochs":
                 changed["steps"] = 0
         elif head == "features":
             changed[head] = {**current, rest: value}
-            if rest == "epochs" and "features.steps" not in values:
+            if rest == "epochs":
                 changed[head].pop("steps", None)
         else:
             changed[head] = _with_inner(current, rest.split("."), value, key)
     return dataclasses.replace(task, **changed)
+
+
+def with_precision(task: Task, precision: str) -> Task:
+    """The task with that precision if its own is "auto"."""
+    return dataclasses.replace(task, precision=precision) if task.precision == AUTO else task
 
 
 def parse_assignment(task: Task, text: str) -> tuple[str, Any]:

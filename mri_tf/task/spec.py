@@ -84,7 +84,8 @@ class Task:
     clip_norm: float = 0.0  # largest norm of the gradients of one optimizer together; 0: any
     label_smoothing: float = 0.0  # share of the target that is spread evenly over the classes
     # Largest decay of a moving average of the weights, which is validated, saved and exported in the
-    # place of the last step's weights: 0.99 to 0.999. 0: none.
+    # place of the last step's weights; step t uses at most (1 + t) / (10 + t), so that 0.98 needs 440
+    # steps and 0.99 needs 890. 0: none.
     average: float = 0.0
     # Which variables train, learning rates of groups, the optimizer and its decay: the fields of
     # FineTuning in mri_tf/task/settings.py. Empty: all layers, by Adam.

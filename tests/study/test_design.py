@@ -22,8 +22,8 @@ from mri_tf.study.design import (
     keep_precision,
     split_file,
     study_precision,
-    with_precision,
 )
+from mri_tf.task.overrides import with_precision
 from mri_tf.task.spec import SIDES
 
 

@@ -212,7 +212,7 @@ def test_the_report_says_how_the_study_was_made_and_shows_its_figures(quick, tmp
     study = Study(tmp_path, plan=replace(PLAN, seed=7, trials=4)).finish_all(MIXED)
     for job in study.jobs:
         job["arguments"] += ["--set", "epochs=3", "model_args.weights=/home/somebody/resnet.h5",
-                             "fine_tune.train=('stack3/.*', 'probabilities/.*')"]  # fmt: skip
+                             "fine_tune.train=('stack3/.*', 'probabilities/.*')", "precision=float32"]
     run = Path(study.jobs[0]["folder"]) / "s7" / "run.json"
     sides = {"train": ["r1", "r2"], "val": [], "test": ["r3"]}
     run.write_text(json.dumps({
@@ -221,7 +221,8 @@ def test_the_report_says_how_the_study_was_made_and_shows_its_figures(quick, tmp
     }))  # fmt: skip
     text = study.write()
     assert "whole patients, classes stratified; 2 folds" in text and "seeds from 7" in text
-    assert "epochs=3, model_args.weights=resnet.h5" in text and "somebody" not in text
+    assert "epochs=3, model_args.weights=resnet.h5" in text and "precision=" not in text
+    assert "somebody" not in text
     assert "abababababab" in text and "mri_tf 1.2" in text and "('stack3/.*', 'prob" in text
     assert "![roc](figures/roc.svg)" in text and "P1" not in text
 
