@@ -1,6 +1,7 @@
 """derive and explain as commands, on a tumour network and a grader with random weights."""
 
 import json
+import shutil
 from contextlib import chdir
 from pathlib import Path
 
@@ -127,6 +128,19 @@ def test_derive_adds_a_mask_to_every_record_and_keeps_the_rest(inside):
 def test_a_derived_set_names_the_patients_its_network_saw(inside):
     seen = json.loads(Path("derived/manifest.json").read_text())["derived"]["seen"]
     assert set(seen["patients"]) == set(_patients(SIDES[0], "data/grade"))
+
+
+def test_a_run_or_set_with_another_background_is_refused(inside, tmp_path, capsys):
+    shutil.copytree("seg", tmp_path / "seg")
+    values = json.loads((tmp_path / "seg" / "run.json").read_text())
+    old = {**values, "layout": {"name": "brats", "version": 1}}
+    (tmp_path / "seg" / "run.json").write_text(json.dumps(old))
+    arguments = ("--run", tmp_path / "seg", "--data", "data/grade")
+    assert "background was not 0" in _fails(capsys, derive, *arguments, out="no")
+    values["task"]["normalize"] = {"method": "zscore", "region": "image"}
+    (tmp_path / "seg" / "run.json").write_text(json.dumps(values))
+    line = _fails(capsys, derive, *arguments, out="no")
+    assert "takes records of intensities" in line and "z-scores inside the brain" in line
 
 
 def test_the_same_derive_again_writes_nothing(inside, capsys):

@@ -10,6 +10,7 @@ from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import InputError
 from mri_tf.models import grader3d, mnet, unet3d, vgg
 from mri_tf.models.feature_classifier import feature_classifier
+from mri_tf.models.layers import normalized
 from mri_tf.models.registry import builder, check_model_args
 from mri_tf.network.build import build_network
 from mri_tf.task import Task
@@ -31,6 +32,14 @@ def values_of(variables) -> list[np.ndarray]:
 
 
 # ---- sizes
+
+
+@pytest.mark.parametrize("units", [4, 8, 12])
+def test_group_norm_of_a_dense_layer_leaves_differences_between_records(units):
+    values = keras.Input((units,))
+    layer = keras.Model(values, normalized(values, "dense", "group"))
+    result = layer(np.random.default_rng(0).normal(size=(3, units))).numpy()
+    assert np.abs(result[0] - result[1]).max() > 0.1
 
 
 def test_mnet_and_its_classifier_have_the_parameters_of_the_paper():

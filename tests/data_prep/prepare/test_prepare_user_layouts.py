@@ -81,6 +81,18 @@ def test_records_that_are_none_are_refused(tmp_path, said, records, words):
     assert code == 2 and len(lines) == 1 and words in lines[0] and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("stats", "words"),
+    [("None", "Received: no intensity_stats"), ("np.ones((2, 1, 2))", "Received: other intensity_stats"),
+     ("np.array([[[0, 1]], [[0, 1]]])", "")],
+)  # fmt: skip
+def test_a_users_layout_standardises_its_records_where_the_task_says_so(tmp_path, said, stats, words):
+    _write(tmp_path, records=f"[record_of(case, task, image(task), stats={stats})]")
+    write_task(tmp_path, 'layout="own.py", normalize=dict(method="zscore", region="mask")')
+    code, lines = said()
+    assert (code == 2 and words in lines[0]) if words else code == 1
+
+
 def test_with_the_traceback_asked_for_the_error_is_shown_as_it_is(tmp_path, said, monkeypatch):
     monkeypatch.setenv("MRI_TF_TRACEBACK", "1")
     _write(tmp_path, records="1 / 0")
