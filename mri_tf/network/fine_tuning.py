@@ -18,6 +18,7 @@ import keras
 from keras import ops
 
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.network.fused_adam import Adam, AdamW
 from mri_tf.task.settings import FineTuning
 
 NOT_DECAYED = ("bias", "gamma", "beta")  # by variable name; BatchNorm's scale and shift are no size
@@ -122,8 +123,8 @@ def _one_optimizer(settings: FineTuning, learning_rate: float, name: str, steps:
     if settings.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=settings.momentum, **common)
     if settings.optimizer == "adam":
-        return keras.optimizers.Adam(rate, **common)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **common)
+        return Adam(rate, **common)
+    optimizer = AdamW(rate, weight_decay=settings.weight_decay, **common)
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     return optimizer
 
