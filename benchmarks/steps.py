@@ -1,7 +1,10 @@
-"""Seconds a training step: ours, with Keras' own BatchNorm, and the same networks in PyTorch.
+"""Seconds a training step: ours, with Keras' own BatchNorm and Adam, and the same networks in PyTorch.
 
     python benchmarks/steps.py [--peers-python PYTHON] [--rounds 5] [--steps 5] [--compiled]
                                [--works mnet resnet18 grader3d] [--precisions float32 bfloat16]
+
+On a GPU without TensorFlow: KERAS_BACKEND=jax python benchmarks/steps.py --works mnet grader3d ..., with
+torch in the same interpreter. There ours is compiled by XLA and has no fused BatchNorm of its own.
 
 The networks have the same weights, see the same batch and are trained by Adam; dropout is 0. The losses
 of their first three steps are compared before anything is timed. Then they train in turns: each round
@@ -53,7 +56,9 @@ def main() -> None:
 def rows(work: str, precision: str, folder: Path, flags, cores: int, peak: float) -> None:
     """Prints a line for each way to train one network."""
     ours = Ours(work, precision, fused=True)
-    trainings = {"ours": ours, "Keras' BatchNorm": Ours(work, precision, fused=False)}
+    trainings = {"ours": ours}
+    if on_tensorflow():
+        trainings["Keras' BatchNorm and Adam"] = Ours(work, precision, fused=False)
     flop = 3 * forward_flops(ours.model) * len(ours.image)  # forward, and two products backward
     ours.write(folder)
     with contextlib.ExitStack() as stack:
@@ -85,14 +90,14 @@ def compare(losses: dict[str, list[float]], tolerance: float) -> None:
 
 
 class Ours:
-    """Our network in TensorFlow; with Keras' BatchNorm where it is not fused."""
+    """Our network; with Keras' BatchNorm and Adam where it is not fused."""
 
     def __init__(self, work: str, precision: str, fused: bool):
         import keras
-        import tensorflow as tf
 
         from mri_tf.models.batch_norm import BatchNormalization
         from mri_tf.models.registry import builder
+        from mri_tf.network.fused_adam import Adam
 
         name, shape, classes, arguments = WORKS[work]
         keras.utils.set_random_seed(0)
@@ -109,16 +114,21 @@ class Ours:
         labels = shape[:-1] if name == "mnet" else shape[:1]
         self.label = rng.integers(0, classes, labels)
         self.model.compile(
-            optimizer=keras.optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy",
-            jit_compile=False,
+            optimizer=(Adam if fused else keras.optimizers.Adam)(1e-3),
+            loss="sparse_categorical_crossentropy", jit_compile=not on_tensorflow(),
         )  # fmt: skip
-        data = tf.data.Dataset.from_tensors((self.image, self.label)).cache().repeat()
-        self._weights = [weight.numpy() for weight in self.model.weights]
-        self._iterator = iter(data)
-        self.model.make_train_function()
+        self._weights = [np.array(weight) for weight in self.model.weights]
+        if on_tensorflow():
+            import tensorflow as tf
+
+            data = tf.data.Dataset.from_tensors((self.image, self.label)).cache().repeat()
+            self._iterator = iter(data)
+            self.model.make_train_function()
         self.first = [self._one() for _ in range(FIRST_STEPS)]
 
     def _one(self) -> float:
+        if not on_tensorflow():
+            return float(self.model.train_on_batch(self.image, self.label))
         for metric in self.model.metrics:
             metric.reset_state()
         return float(self.model.train_function(self._iterator)["loss"])
@@ -191,16 +201,22 @@ def forward_flops(model) -> int:
 
 def matmul_flops(precision: str, side: int = 2048) -> float:
     """Floating-point operations a second of a large matrix product: the peak of this machine."""
-    import tensorflow as tf
+    import keras
 
-    matrix = tf.cast(tf.random.normal((side, side)), precision)
-    product = tf.function(lambda: tf.matmul(matrix, matrix))
+    matrix = keras.ops.cast(keras.random.normal((side, side)), precision)
     seconds = []
     for _ in range(8):
         begun = time.perf_counter()
-        product().numpy()
+        corner = keras.ops.matmul(matrix, matrix)[0, 0]
+        float(keras.ops.cast(corner, "float32"))  # waits for the product
         seconds.append(time.perf_counter() - begun)
     return 2 * side**3 / float(np.median(seconds[2:]))
+
+
+def on_tensorflow() -> bool:
+    import keras
+
+    return keras.backend.backend() == "tensorflow"
 
 
 def _processor() -> str:

@@ -98,24 +98,28 @@ def _batch_norm(layer: dict, weights: list[np.ndarray]):
     return step
 
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
 class Training:
-    """Training steps of a network by Adam on one batch."""
+    """Training steps of a network by Adam on one batch, on a GPU where there is one."""
 
     def __init__(self, folder: Path, how: str, precision: str):
         layers = json.loads((folder / "network.json").read_text())
         network = Network(layers, dict(np.load(folder / "weights.npz")))
         batch = np.load(folder / "batch.npz")
         form = torch.channels_last if batch["image"].ndim == 4 else torch.channels_last_3d
-        self.network = network.to(memory_format=form).train()
+        self.network = network.to(DEVICE, memory_format=form).train()
         image = torch.from_numpy(np.moveaxis(batch["image"], -1, 1).copy())
-        self.image, self.label = image.to(memory_format=form), torch.from_numpy(batch["label"])
+        self.image = image.to(DEVICE, memory_format=form)
+        self.label = torch.from_numpy(batch["label"]).to(DEVICE)
         self.call = torch.compile(self.network) if how == "compiled" else self.network
         self.precision = precision
         self.adam = torch.optim.Adam(network.parameters(), LEARNING_RATE, eps=EPSILON)
 
     def step(self) -> float:
         self.adam.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=self.precision == "bfloat16"):
             logits = self.call(self.image)
         loss = F.cross_entropy(logits.float(), self.label)
         loss.backward()

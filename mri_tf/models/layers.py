@@ -76,7 +76,8 @@ def batch_norm(name: str):
     With Keras' default of 0.99 the running statistics need hundreds of steps to settle; an epoch of
     a small set has a few dozen.
     """
-    return BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True, name=name)
+    several = keras.backend.backend() == "tensorflow"  # other backends cannot synchronise
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=several, name=name)
 
 
 def freeze(features: keras.Model) -> None:
