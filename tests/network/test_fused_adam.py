@@ -32,7 +32,7 @@ def _trained(optimizer, policy: str = "float32") -> list[np.ndarray]:
 @pytest.mark.parametrize("arguments", [
     {}, {"learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 12)}, {"global_clipnorm": 0.1},
     {"epsilon": 1e-3, "beta_1": 0.5},
-], ids=str)  # fmt: skip
+], ids=["plain", "schedule", "clipped", "other moments"])  # fmt: skip
 @pytest.mark.parametrize("kind", [Adam, AdamW])
 def test_weights_and_moments_are_keras(kind, arguments):
     fused = _trained(kind(**{"learning_rate": 0.05, **arguments}))
