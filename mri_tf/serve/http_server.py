@@ -78,8 +78,12 @@ class HttpServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         accepted = []
         for listener in sockets or []:
-            # Connections that the kernel has made are accepted: closing the listener would reset them.
             loop.remove_reader(listener.fileno())
+        # asyncio gives a connection that it has accepted its protocol one turn of the loop later, and
+        # drops it where its server was closed in between.
+        await asyncio.sleep(0)
+        for listener in sockets or []:
+            # Connections that the kernel has made are accepted: closing the listener would reset them.
             with contextlib.suppress(BlockingIOError):
                 while True:
                     accepted.append(listener.accept()[0])
