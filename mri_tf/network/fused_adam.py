@@ -1,7 +1,7 @@
 """Adam and AdamW whose update of a variable is one TensorFlow operation.
 
-Keras updates moments and variable by a chain of operations that each write a whole tensor, which takes about
-three times as long (docs/performance.md).
+Keras updates moments and variable by a chain of operations that each write a whole tensor, which takes
+about three times as long (docs/performance.md).
 """
 
 import keras
