@@ -1,4 +1,4 @@
-"""What 2D and 3D augmentation share: random numbers from the seed of a record, and gamma."""
+"""What 2D and 3D augmentation share: random numbers from the seed of a record, gamma, interpolation."""
 
 import tensorflow as tf
 
@@ -41,3 +41,24 @@ def apply_gamma(
     if keep_zero:
         unchanged = tf.logical_or(unchanged, images == 0)
     return tf.where(unchanged, images, bent)
+
+
+def neighbours(place: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The pixels or voxels before and after a place on one axis, and how far it lies between them.
+
+    Args:
+        place: (batch, ...) float, from 0 to `length` - 1.
+        length: of the axis.
+
+    Returns:
+        Two int32 positions (batch, ...), and the share (batch, ..., 1).
+    """
+    before = tf.floor(place)
+    share = (place - before)[..., None]
+    before = tf.cast(before, tf.int32)
+    return before, tf.minimum(before + 1, length - 1), share
+
+
+def between(before: tf.Tensor, after: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """The linear interpolation; exact where both values are equal, or the share is 0."""
+    return before + (after - before) * share

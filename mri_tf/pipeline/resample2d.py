@@ -5,6 +5,8 @@ TensorFlow's own image operation takes one to four times as long (benchmarks/aug
 
 import tensorflow as tf
 
+from mri_tf.pipeline.augment_ops import between, neighbours
+
 
 @tf.function(jit_compile=True)
 def resample_linear(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
@@ -17,13 +19,13 @@ def resample_linear(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
     pixels = _flat(images)
     columns, rows = _places(images, transforms)
     (left, right, to_right), (upper, lower, to_lower) = (
-        _neighbours(place, length) for place, length in (columns, rows)
+        neighbours(place, length) for place, length in (columns, rows)
     )
 
     def along_columns(row):
-        return _between(_read(pixels, images, row, left), _read(pixels, images, row, right), to_right)
+        return between(_read(pixels, images, row, left), _read(pixels, images, row, right), to_right)
 
-    result = _between(along_columns(upper), along_columns(lower), to_lower)
+    result = between(along_columns(upper), along_columns(lower), to_lower)
     return tf.ensure_shape(result, images.shape)
 
 
@@ -54,18 +56,6 @@ def _places(images: tf.Tensor, transforms: tf.Tensor) -> list[tuple[tf.Tensor, i
         place = entry[:, first] * column + entry[:, first + 1] * row + entry[:, first + 2]
         places.append((tf.clip_by_value(place, 0.0, length - 1.0), length))
     return places
-
-
-def _neighbours(place: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The pixels before and after a place, and how far it lies from the one to the other."""
-    before = tf.floor(place)
-    share = (place - before)[..., None]  # (batch, rows, columns, 1)
-    before = tf.cast(before, tf.int32)
-    return before, tf.minimum(before + 1, length - 1), share
-
-
-def _between(before: tf.Tensor, after: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    return before + (after - before) * share  # exact where both are equal, or the share is nought
 
 
 def _read(pixels: tf.Tensor, images: tf.Tensor, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,8 @@ As separate TensorFlow ops the eight gathers cost some five times as much (bench
 
 import tensorflow as tf
 
+from mri_tf.pipeline.augment_ops import between, neighbours
+
 
 @tf.function(jit_compile=True)
 def resample_linear(volumes: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
@@ -15,19 +17,19 @@ def resample_linear(volumes: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
     """
     shape = tf.shape(volumes)
     voxels = tf.reshape(volumes, (shape[0], -1, volumes.shape[-1]))  # (batch, voxels, channels)
-    axes = [_neighbours(*axis) for axis in _places(volumes.shape[1:4], matrix)]
+    axes = [neighbours(*axis) for axis in _places(volumes.shape[1:4], matrix)]
 
     def along_columns(depth, row):
         below, above, share = axes[2]
-        return _between(_read(voxels, shape, depth, row, below),
+        return between(_read(voxels, shape, depth, row, below),
                         _read(voxels, shape, depth, row, above), share)  # fmt: skip
 
     def in_plane(depth):
         below, above, share = axes[1]
-        return _between(along_columns(depth, below), along_columns(depth, above), share)
+        return between(along_columns(depth, below), along_columns(depth, above), share)
 
     below, above, share = axes[0]
-    return tf.ensure_shape(_between(in_plane(below), in_plane(above), share), volumes.shape)
+    return tf.ensure_shape(between(in_plane(below), in_plane(above), share), volumes.shape)
 
 
 @tf.function(jit_compile=True)
@@ -58,18 +60,6 @@ def _places(size: tuple[int, int, int], matrix: tf.Tensor) -> list[tuple[tf.Tens
         place = own[:, 0] * depth + own[:, 1] * row + own[:, 2] * column + own[:, 3]
         places.append((tf.clip_by_value(place + (length - 1) / 2, 0.0, length - 1.0), length))
     return places
-
-
-def _neighbours(place: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The voxels below and above a place, and how far it lies from the one to the other."""
-    below = tf.floor(place)
-    share = (place - below)[..., None]  # (batch, depth, rows, columns, 1)
-    below = tf.cast(below, tf.int32)
-    return below, tf.minimum(below + 1, length - 1), share
-
-
-def _between(below: tf.Tensor, above: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    return below + (above - below) * share  # exact where both are equal, or the share is nought
 
 
 def _read(voxels: tf.Tensor, shape: tf.Tensor, depth, row, column) -> tf.Tensor:
