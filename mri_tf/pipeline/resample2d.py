@@ -1,6 +1,6 @@
 """Resamples images by a transform, bilinear or nearest, compiled by XLA into one loop.
 
-TensorFlow's own image operation takes one to four times as long (benchmarks/augment2d.py).
+TensorFlow's own image operation takes two to four times as long (benchmarks/augment2d.py).
 """
 
 import tensorflow as tf
