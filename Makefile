@@ -31,7 +31,7 @@ test-all: .venv/.test
 PEERS ?=
 COMPARED = $(if $(PEERS),--peers-python $(PEERS))
 bench: .venv/.test
-	$(BIN)/python benchmarks/steps.py $(COMPARED) $(if $(PEERS),--compiled)
+	$(BIN)/python benchmarks/steps.py $(COMPARED) $(if $(PEERS),--compiled --monai)
 	$(BIN)/python benchmarks/augment2d.py
 	$(if $(PEERS),$(BIN)/python benchmarks/augment3d.py $(COMPARED))
 	$(BIN)/python benchmarks/pooled_features.py

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data_prep.ops.image_similarity import ANGLES_DEGREES, DEFAULTS, UPRIGHT, likeness
 from data_prep.phantom.class_pictures.drawing import CONTRASTS, TUMORS, draw_picture, draw_subject
 from data_prep.phantom.short_axis import draw_slices
 from data_prep.prepare.duplicates import find_copies, members_of, sign
 from mri_tf.core.executors import executor
+from mri_tf.store.image_similarity import ANGLES_DEGREES, DEFAULTS, UPRIGHT, likeness
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "helpers"))
 from planted import counted, plant  # noqa: E402

@@ -1,6 +1,6 @@
 """Seconds a training step: ours, with Keras' own BatchNorm and Adam, and the same networks in PyTorch.
 
-    python benchmarks/steps.py [--peers-python PYTHON] [--rounds 5] [--steps 5] [--compiled]
+    python benchmarks/steps.py [--peers-python PYTHON] [--rounds 5] [--steps 5] [--compiled] [--monai]
                                [--works mnet resnet18 grader3d] [--precisions float32 bfloat16]
 
 On a GPU without TensorFlow: KERAS_BACKEND=jax python benchmarks/steps.py --works mnet grader3d ..., with
@@ -41,6 +41,7 @@ def main() -> None:
     flags.add_argument("--works", nargs="+", choices=list(WORKS), default=list(WORKS))
     flags.add_argument("--precisions", nargs="+", choices=list(TOLERANCE), default=list(TOLERANCE))
     flags.add_argument("--compiled", action="store_true", help="also torch.compile, which takes minutes")
+    flags.add_argument("--monai", action="store_true", help="also MONAI's ResNet-18")
     flags = flags.parse_args()
     cores = len(os.sched_getaffinity(0))
     print(f"{_processor()}, {cores} cores\n")
@@ -62,9 +63,13 @@ def rows(work: str, precision: str, folder: Path, flags, cores: int, peak: float
     flop = 3 * forward_flops(ours.model) * len(ours.image)  # forward, and two products backward
     ours.write(folder)
     with contextlib.ExitStack() as stack:
-        ways = ("eager", "compiled") if flags.compiled else ("eager",)
-        for how in ways if flags.peers_python else ():
-            trainings[f"PyTorch {how}"] = stack.enter_context(
+        ways = {"eager": "PyTorch eager"}
+        if flags.compiled:
+            ways["compiled"] = "PyTorch compiled"
+        if flags.monai and work == "resnet18":
+            ways["monai"] = "MONAI"
+        for how, name in ways.items() if flags.peers_python else ():
+            trainings[name] = stack.enter_context(
                 Peer(flags.peers_python, folder, cores, how, precision)
             )
         compare({name: training.first for name, training in trainings.items()}, TOLERANCE[precision])

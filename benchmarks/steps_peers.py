@@ -3,8 +3,9 @@
     python benchmarks/steps_peers.py FOLDER CORES
 
 FOLDER holds network.json (layers in order: name, kind, settings, inputs), weights.npz and batch.npz.
-Each line on stdin is a command in JSON: {"start": "eager" | "compiled", "precision": ...} builds the
-network anew and answers with the losses of its first steps; {"steps": n} answers with seconds a step.
+Each line on stdin is a command in JSON: {"start": "eager" | "compiled" | "monai", "precision": ...}
+builds the network anew, "monai" as MONAI's ResNet-18, and answers with the losses of its first steps;
+{"steps": n} answers with seconds a step.
 """
 
 import json
@@ -73,6 +74,43 @@ class Network(nn.Module):
         return x
 
 
+class MonaiResNet18(nn.Module):
+    """MONAI's ResNet-18 with the weights of network.json, after the same scaling of the image."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        from monai.networks.nets import resnet18
+
+        self.scaling = [layer for layer in network.layers if layer["kind"] == "Rescaling"]
+        self.network = network
+        self.monai = resnet18(
+            spatial_dims=2, n_input_channels=3, num_classes=2, conv1_t_size=7, conv1_t_stride=2,
+            shortcut_type="B", bias_downsample=False,
+        )  # fmt: skip
+        for name, step in self.monai.named_modules():
+            if isinstance(step, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
+                own = network.steps[_keras_name(name, network)]
+                step.load_state_dict(own.state_dict())
+                if isinstance(step, nn.BatchNorm2d):
+                    step.eps, step.momentum = own.eps, own.momentum
+
+    def forward(self, image):
+        for layer in self.scaling:
+            image = self.network._layer(layer, [image])
+        return self.monai(image)
+
+
+def _keras_name(name: str, network: Network) -> str:
+    """The layer of ours that a module of MONAI's ResNet is."""
+    if name == "fc":
+        return next(own for own, step in network.steps.items() if isinstance(step, nn.Linear))
+    if "." not in name:  # conv1, bn1
+        return f"conv1_{name.rstrip('1')}"
+    stack, block, part = name.removeprefix("layer").split(".", 2)
+    part = {"downsample.0": "0_conv", "downsample.1": "0_bn"}.get(part, f"{part[-1]}_{part[:-1]}")
+    return f"stack{int(stack) - 1}_block{block}_{part}"
+
+
 def _convolution(layer: dict, weights: list[np.ndarray]):
     kernel = weights[0]  # (*size, inputs, outputs)
     kind = {4: nn.Conv2d, 5: nn.Conv3d}[kernel.ndim]
@@ -107,6 +145,7 @@ class Training:
     def __init__(self, folder: Path, how: str, precision: str):
         layers = json.loads((folder / "network.json").read_text())
         network = Network(layers, dict(np.load(folder / "weights.npz")))
+        network = MonaiResNet18(network) if how == "monai" else network
         batch = np.load(folder / "batch.npz")
         form = torch.channels_last if batch["image"].ndim == 4 else torch.channels_last_3d
         self.network = network.to(DEVICE, memory_format=form).train()
@@ -115,7 +154,8 @@ class Training:
         self.label = torch.from_numpy(batch["label"]).to(DEVICE)
         self.call = torch.compile(self.network) if how == "compiled" else self.network
         self.precision = precision
-        self.adam = torch.optim.Adam(network.parameters(), LEARNING_RATE, eps=EPSILON)
+        trained = getattr(network, "monai", network).parameters()
+        self.adam = torch.optim.Adam(trained, LEARNING_RATE, eps=EPSILON)
 
     def step(self) -> float:
         self.adam.zero_grad(set_to_none=True)

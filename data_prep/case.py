@@ -9,6 +9,12 @@ import numpy as np
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
+SIDE_WORDS = {
+    "train": {"train", "training", "tr", "trn", "trainset", "trainingset"},
+    "validation": {"validation", "val", "valid", "validate", "validationset", "valset", "dev"},
+    "test": {"test", "testing", "ts", "tst", "testset", "testingset", "heldout", "holdout"},
+}
+
 
 class Unreadable(ValueError):
     """A case or file that cannot be used; the message is the reason, without paths or patient ids."""
@@ -26,6 +32,7 @@ class Case:
     facts: dict = field(default_factory=dict)  # site, scanner, age, sex
     slices: tuple[tuple[float, str], ...] = ()  # (height in mm, label) of the slices of a volume
     to_predict: bool = False  # read without labels, and without masks that only training needs
+    line: int = 0  # in the table that lists it, for messages; 0 where there is none
 
     @classmethod
     def from_row(
@@ -33,13 +40,26 @@ class Case:
     ) -> "Case":
         """The case of a table's row; `facts` are the columns that are kept where they are filled in."""
         known = {name: row[name] for name in facts if row.get(name)}
-        return cls(row["patient_id"], files, label, row.get("group", ""), row.get("split", ""), known)
+        split = side_named(row.get("split", ""))
+        line = getattr(row, "line", 0)
+        return cls(row["patient_id"], files, label, row.get("group", ""), split, known, line=line)
 
     def as_json(self) -> dict:
         """The values that a prepared set is keyed by."""
         values = asdict(self)
         del values["to_predict"]  # False in every prepared set
+        del values["line"]
         return values
+
+
+def side_named(text: str) -> str:
+    """The side that a word means, such as "Training" or "val"; other words as they are.
+
+    >>> side_named("Training"), side_named("VAL"), side_named("holdout"), side_named("fold 3")
+    ('train', 'validation', 'test', 'fold 3')
+    """
+    word = text.strip().lower().replace("-", "").replace("_", "").replace(" ", "")
+    return next((side for side, words in SIDE_WORDS.items() if word in words), text)
 
 
 def main_file(case: Case) -> str:

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import inspect
 import os
 import re
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from mri_tf.core.errors import InputError
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 from mri_tf.task.files import load_module
-from mri_tf.task.spec import SIDES
 
 FOLDER = Path(__file__).resolve().parent / "layouts"
 SUFFIX = ".py"  # of a layout that is a file of the user
@@ -45,6 +45,7 @@ def find_layout(task: Task, task_file: Path) -> ModuleType:
     and optionally
       cases_to_predict(path, task) -> list[CaseToPredict], cases without labels;
       MASK_ROLE: the role of a tumour mask given with --mask ("mask" unless set);
+      identities(raw, case) -> texts that only one patient can have, so that one under two ids is found;
       SUBMISSION: the columns (id, value) of a submission file and the class whose probability it holds.
 
     Args:
@@ -57,8 +58,12 @@ def find_layout(task: Task, task_file: Path) -> ModuleType:
     return _find(task.layout, task_file)
 
 
-def list_cases(layout: ModuleType, raw: Path, task: Task, to_predict: bool = False) -> list[Case]:
+def list_cases(
+    layout: ModuleType, raw: Path, task: Task, to_predict: bool = False, ignore: tuple[str, ...] = ()
+) -> list[Case]:
     """The cases that a layout finds in a raw folder; of those to predict, labels do not matter.
+
+    `ignore` names folders that a layout of class folders does not look into.
 
     Raises InputError for what the layout refuses, and where a user's layout fails or gives something
     else than a list of cases.
@@ -68,8 +73,12 @@ def list_cases(layout: ModuleType, raw: Path, task: Task, to_predict: bool = Fal
             'normalize.region="mask" needs a layout that finds the brain.', task.layout,
             'Choose region="image", or another layout.',
         )  # fmt: skip
+    if ignore and "ignore" not in inspect.signature(layout.list_cases).parameters:
+        raise InputError(
+            "--ignore is for layouts of class folders.", f"layout {task.layout}", "Leave out --ignore."
+        )
     with _blamed_on(task, "list_cases"):
-        cases = layout.list_cases(raw, task)
+        cases = layout.list_cases(raw, task, ignore) if ignore else layout.list_cases(raw, task)
     _check_list(cases, Case, task, "list_cases")
     for case in cases:
         _check_types(case, task)
@@ -136,10 +145,6 @@ def _check_values(case: Case, task: Task, class_names: tuple[str, ...]) -> None:
     _require(
         not (class_names and case.label) or case.label in class_names, task,
         f"The label of a case must be one of {', '.join(class_names)}, or empty.", repr(case.label),
-    )  # fmt: skip
-    _require(
-        case.split in ("", *SIDES), task, f"split must be {', '.join(SIDES)} or empty.",
-        repr(case.split),
     )  # fmt: skip
 
 

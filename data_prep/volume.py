@@ -22,12 +22,14 @@ class Volume:
         affine: (4, 4) float, from voxel indices to RAS millimetres.
         facts: acquisition facts worth auditing, such as the echo time; nothing that names a patient.
         stored_axes: directions of the axes in the source file, such as "LPS".
+        value_step: distance of neighbouring values where the file scales whole numbers; else 0.
     """
 
     array: np.ndarray
     affine: np.ndarray
     facts: dict = field(default_factory=dict)
     stored_axes: str = "RAS"
+    value_step: float = 0.0
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

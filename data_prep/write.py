@@ -7,6 +7,7 @@ from mri_tf.core.command_line import (
     DONE,
     SOME_SKIPPED,
     Parser,
+    add_listing,
     folder_to_write,
     import_tensorflow,
     positive_int,
@@ -19,6 +20,7 @@ def main(arguments: list[str]) -> int:
     """Turns a raw folder into a prepared set; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
+    from data_prep.prepare.listed_cases import ListOptions
     from data_prep.prepare.prepare import PrepareOptions, prepare
     from data_prep.prepare.pseudonyms import Pseudonyms, read_or_make_salt
     from mri_tf.task.files import find_task_file, load_task
@@ -33,7 +35,8 @@ def main(arguments: list[str]) -> int:
         salt_file = flags.salt_file or Path(f"{flags.out.absolute()}.salt")
         salt = read_or_make_salt(salt_file, flags.out)
         print(f"The pseudonyms depend on the salt in {salt_file}: keep this file, and keep it private.")
-    options = PrepareOptions(flags.workers, flags.scheduler, flags.strict, Pseudonyms(salt))
+    listing = ListOptions(flags.skip_unlabelled, tuple(flags.ignore))
+    options = PrepareOptions(flags.workers, flags.scheduler, flags.strict, Pseudonyms(salt), listing)
     prepared, skipped = prepare(load_task(task_file), task_file, flags.raw, flags.out, options)
     for item in skipped:
         print(f"skipped {item.file}: {item.reason}", file=sys.stderr)
@@ -58,6 +61,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--strict", action="store_true", help="write nothing if any input cannot be read"
     )
+    add_listing(parser)
     ids = parser.add_mutually_exclusive_group()
     ids.add_argument("--keep-ids", action="store_true", help="keep patient ids as given (default)")
     ids.add_argument(

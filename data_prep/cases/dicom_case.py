@@ -7,7 +7,6 @@ The layouts of DICOM tasks say where patients and labels are; these functions do
 """
 
 import dataclasses
-import os
 from pathlib import Path
 
 from data_prep.case import Case, Unreadable
@@ -16,7 +15,9 @@ from data_prep.cases.slice_cases import check_slices, slice_records
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
 from data_prep.cases.volume_case import case_record, join_sequences
 from data_prep.cases.volume_case import check_settings as check_volume_settings
+from data_prep.io.dicom.header import read_identities
 from data_prep.io.dicom.series import Series, find_series
+from data_prep.io.folders import files_below
 from data_prep.volume import Volume, require_3d
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
@@ -28,6 +29,11 @@ OPERATIONS = (
     "brain_mask", "region_stats", "standardise if set", "crop_to_brain if set",
     "resize_to_grid, or slices if set",
 )  # fmt: skip
+# Texts of PatientID that name nobody.
+NO_PATIENT = {
+    "anonymous", "anonymised", "anonymized", "anon", "unknown", "none", "patient", "test", "removed",
+    "deidentified", "de-identified", "0", "00000", "-", "x", "xxx", "n/a", "na",
+}  # fmt: skip
 # Facts that may differ between the sequences of a case: kept for each sequence, all others once.
 OF_A_SEQUENCE = (
     "tr_ms", "te_ms", "ti_ms", "flip_angle_degrees", "slice_thickness_mm", "scanning_sequence",
@@ -72,12 +78,21 @@ def dicom_files(raw: Path, folder: str) -> dict[str, str]:
             "The folders of patients must lie in the raw folder.", folder, "Correct it in the table."
         )
     home, files = raw / folder, {}
-    for parent, _, names in sorted(os.walk(home)):
-        for name in sorted(names):
-            path = Path(parent, name)
-            files[str(path.relative_to(home))] = str(path.relative_to(raw))
+    for path in files_below(home) if home.is_dir() else ():
+        files[str(path.relative_to(home))] = str(path.relative_to(raw))
     # A patient without files is listed with a file that does not exist: reading it gives the reason.
     return files or {"*.dcm": f"{folder}/*.dcm"}
+
+
+def identities(raw: Path, case: Case) -> set[str]:
+    """What the headers of a case hold that only one patient can have: its PatientID, unless it is a word
+    that anonymising programs write, and the UIDs of its studies, series and frames of reference."""
+    found = set()
+    for path in case.files.values():
+        for keyword, value in read_identities(raw / path).items():
+            if keyword != "PatientID" or value.lower() not in NO_PATIENT:
+                found.add(f"{keyword} {value}")
+    return found
 
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:

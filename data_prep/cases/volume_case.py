@@ -20,7 +20,7 @@ from data_prep.ops.crop import crop, mask_box
 from data_prep.ops.intensity_stats import region_stats, standardise
 from data_prep.ops.n4 import correct_bias_field
 from data_prep.ops.resample import resize_to_grid
-from data_prep.ops.stack import MISSING, channel_names, check_label_map, stack_channels
+from data_prep.ops.stack import MISSING, channel_names, check_label_map, stack_channels, whole_labels
 from data_prep.volume import Volume, geometry_facts, require_3d
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
@@ -77,6 +77,12 @@ def read_volume(raw: Path, case: Case, role: str) -> Volume | None:
     if role not in case.files:
         return None
     return require_3d(read_nifti(raw / case.files[role]))
+
+
+def read_labels(raw: Path, case: Case, role: str) -> Volume | None:
+    """The label map of a role's file, as `read_volume`, its labels whole numbers where nearly so."""
+    labels = read_volume(raw, case, role)
+    return None if labels is None else whole_labels(labels)
 
 
 @dataclass(frozen=True)

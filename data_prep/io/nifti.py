@@ -3,10 +3,13 @@
 The orientation comes from the header's affine, never from the order of the array.
 """
 
+import dataclasses
+import functools
 import gzip
 import logging
 import math
 import os
+import struct
 import zlib
 from pathlib import Path
 
@@ -20,6 +23,10 @@ logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 GZIP_MAGIC = b"\x1f\x8b"
 MGH_MAGIC = b"\x00\x00\x00\x01"  # version 1, big-endian
 HEADER_BYTES = {348: "NIfTI-1", 540: "NIfTI-2"}
+# Where the header says at which byte the voxels begin, in which form, and the first byte that can be:
+# after the header and the 4 bytes that announce its extensions.
+OFFSET_FIELD = {"NIfTI-1": (108, "f", 352), "NIfTI-2": (168, "q", 544)}
+ROUNDING = 1e-3  # by which the squares of a quaternion's three numbers may exceed 1
 # By NIfTI's unit code. Files without a unit are in millimetres by convention.
 MM_OF_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
 
@@ -45,7 +52,7 @@ def read_nifti(path: Path) -> Volume:
         _check_length(image, len(data))
         array = _with_channels(np.asanyarray(image.dataobj))
         affine = np.diag([mm_per_unit] * 3 + [1.0]) @ image.affine
-        return to_ras_volume(array, affine)
+        return dataclasses.replace(to_ras_volume(array, affine), value_step=_value_step(image))
     except Unreadable:
         raise
     except FileNotFoundError:
@@ -70,11 +77,64 @@ def _image(data: bytes):
     if data[128:132] == b"DICM":
         raise Unreadable("a DICOM file, not a NIfTI file")
     kind = _nifti_kind(data)
-    image = (nibabel.Nifti1Image if kind == "NIfTI-1" else nibabel.Nifti2Image).from_bytes(data)
-    if not (image.header["sform_code"] or image.header["qform_code"]):
-        raise Unreadable(f"{NO_PLACE} (neither sform nor qform)")
+    image = _nifti_class(kind).from_bytes(_with_offset(data, kind))
     unit = int(image.header["xyzt_units"]) % 8  # the higher bits are the unit of time
     return image, MM_OF_UNIT.get(unit, 1.0)
+
+
+@functools.cache
+def _nifti_class(kind: str):
+    """nibabel's image class, with a header that finds the place as `_place_of` says."""
+    import nibabel
+
+    image_class = nibabel.Nifti1Image if kind == "NIfTI-1" else nibabel.Nifti2Image
+
+    class Header(image_class.header_class):
+        def get_qform_quaternion(self):
+            numbers = np.array([float(self[f"quatern_{name}"]) for name in "bcd"])
+            square = numbers @ numbers
+            if 1 < square <= 1 + ROUNDING:
+                return np.array([0.0, *(numbers / np.sqrt(square))])
+            return super().get_qform_quaternion()
+
+        def get_best_affine(self):
+            return _place_of(self)
+
+    return type(kind, (image_class,), {"header_class": Header})
+
+
+def _place_of(header) -> np.ndarray:
+    """The affine (4, 4) of the sform; of the qform where no code points at the sform, or it is all 0."""
+    sform = header.get_sform()
+    if header["sform_code"] and (sform[:3, :3].any() or not header["qform_code"]):
+        return sform
+    if not header["qform_code"]:
+        raise Unreadable(f"{NO_PLACE} (neither sform nor qform)")
+    try:
+        return header.get_qform()
+    except ValueError:
+        raise Unreadable(f"{NO_PLACE} (the quaternion of the qform is no rotation)") from None
+
+
+def _with_offset(data: bytes, kind: str) -> bytes:
+    """The file with an offset of its voxels that can be: one inside the header means right after it."""
+    place, form, first = OFFSET_FIELD[kind]
+    if len(data) < first:
+        return data  # nibabel says what is missing
+    form = ("<" if data[0] else ">") + form  # the length of the header, 348 or 540, comes first
+    (offset,) = struct.unpack_from(form, data, place)
+    if not 0 <= offset < first:
+        return data
+    changed = bytearray(data)
+    struct.pack_into(form, changed, place, first)
+    return bytes(changed)
+
+
+def _value_step(image) -> float:
+    """The factor of stored whole numbers where it is not 1; else 0."""
+    slope = getattr(image.dataobj, "slope", 1.0)
+    scaled = image.get_data_dtype().kind in "iu" and slope not in (0.0, 1.0)
+    return abs(float(slope)) if scaled else 0.0
 
 
 def _check_length(image, length: int) -> None:

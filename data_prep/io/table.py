@@ -1,24 +1,45 @@
-"""Reads CSV tables that users write, and checks their columns, patient ids and labels."""
+"""Reads tables that users write, as spreadsheets save them, and checks patient ids and labels."""
 
 import csv
+import io
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
+SEPARATORS = ",;\t"
+MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
+EMPTY = ("", "nan", "na", "n/a", "null", "#n/a")  # what programs write for a label that is missing
 
-def read_table(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
-    """Reads a CSV file (UTF-8, commas) with a header line.
+
+class Row(dict):
+    """A row of a table: column -> value without surrounding blanks; `line` is its line in the file."""
+
+    def __init__(self, values: Iterable[tuple[str, str]], line: int):
+        super().__init__(values)
+        self.line = line
+
+
+def read_table(path: Path, required: tuple[str, ...]) -> list[Row]:
+    """Reads a table with a header line: columns apart by commas, semicolons or tabs.
+
+    UTF-8 and UTF-16 are read, and what is neither as Windows' Latin-1. Columns may be written in
+    capitals: `required` ones are returned as spelled there, others in lower case. Empty lines are left
+    out.
 
     Args:
         path: the table, in the raw folder.
         required: columns that it must have; further columns are kept.
 
     Returns:
-        One dictionary per row, column -> value without surrounding blanks; at least one.
+        At least one row.
 
     Raises:
-        InputError: the folder, the file or a column is missing, or there are no rows.
+        InputError: the folder, the file or a column is missing, a column is named twice, a row has more
+            cells than there are columns, or there are no rows.
     """
     if not path.parent.is_dir():
         raise InputError("--raw must be a folder.", path.parent, "Give the folder of the raw data.")
@@ -27,35 +48,17 @@ def read_table(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
             f"The raw folder must contain the table {path.name}.", f"no such file in {path.parent}",
             f"Create {path.name} with the columns {', '.join(required)}.",
         )
-    try:
-        # utf-8-sig: spreadsheets write a byte order mark before the first column's name.
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = columns
-            rows = [{key: (text or "").strip() for key, text in row.items() if key} for row in reader]
-        if any("\0" in value for row in rows for value in row.values()):
-            raise csv.Error("it contains a NUL character")
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"Cannot read {path.name} as a CSV file in UTF-8.", f"{path} ({error})",
-            "Save the table again as CSV with UTF-8 encoding.",
-        ) from None
-    missing = [name for name in required if name not in columns]
-    if missing:
-        raise InputError(
-            f"{path.name} must have the columns {', '.join(required)}.",
-            f"columns {', '.join(columns) or 'none'}",
-            f"Add {', '.join(missing)}; separate columns by commas.",
-        )
+    lines = _cells(_text_of(path), required, path)
+    columns = _columns(lines[0][1] if lines else [], required, path)
+    rows = [_row(cells, columns, line, path) for line, cells in lines[1:]]
     if not rows:
         raise InputError(f"{path.name} has no rows.", path, "Add at least one row.")
     return rows
 
 
-def check_patients(rows: list[dict[str, str]], table: str) -> None:
+def check_patients(rows: list[Row], table: str) -> None:
     """Raises InputError if a row has no patient id."""
-    lines = [number for number, row in enumerate(rows, 2) if not row["patient_id"]]
+    lines = [str(row.line) for row in rows if not row["patient_id"]]
     if lines:
         raise InputError(
             f"Every row of {table} must have a patient_id.", f"none in line {first_few(lines)}",
@@ -63,12 +66,105 @@ def check_patients(rows: list[dict[str, str]], table: str) -> None:
         )
 
 
-def check_labels(labels: list[str], task: Task, table: str) -> None:
-    """Raises InputError if a label is not a class name of the task."""
-    unknown = sorted(set(labels) - set(task.class_names))
-    if unknown:
+def check_labels(rows: list[Row], column: str, task: Task, table: str) -> None:
+    """Raises InputError if a label is not a class name of the task.
+
+    A label that is missing, or written as NaN or N/A, becomes empty: `list_cases` says in which lines.
+    """
+    for row in rows:
+        if row[column] not in task.class_names and row[column].lower() in EMPTY:
+            row[column] = ""
+    wrong = [row for row in rows if row[column] not in (*task.class_names, "")]
+    if wrong:
         raise InputError(
             f"Labels in {table} must be classes of task {task.name}: {', '.join(task.class_names)}.",
-            first_few(repr(label) for label in unknown),
+            first_few(f"{row[column]!r} in line {row.line}" for row in wrong),
             "Correct the table, or class_names in the task file.",
         )
+
+
+def path_in(raw: Path, text: str) -> str:
+    """A path in a table, relative to the raw folder: backslashes, as Windows writes them, become slashes
+    where no file has this very name."""
+    return text if "\\" not in text or (raw / text).exists() else text.replace("\\", "/")
+
+
+def _text_of(path: Path) -> str:
+    data = path.read_bytes()
+    if data.startswith(WORKBOOKS):
+        raise InputError(
+            f"{path.name} is a workbook, not a CSV file.", path, "Save the sheet as CSV (UTF-8)."
+        )
+    encoding = next((name for mark, name in MARKS if data.startswith(mark)), "")
+    if not encoding and b"\0" in data[:100]:  # UTF-16 without a mark: every second byte is 0
+        encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
+    try:
+        text = data.decode(encoding or "utf-8")
+    except UnicodeDecodeError:
+        text = "" if encoding else data.decode("cp1252", errors="replace")
+    if not text and data or "\0" in text:
+        raise InputError(
+            f"Cannot read {path.name} as a CSV file.", f"{path}, which is not text",
+            "Save the table again as CSV with UTF-8 encoding.",
+        )
+    return text
+
+
+def _cells(text: str, required: tuple[str, ...], path: Path) -> list[tuple[int, list[str]]]:
+    """(line, cells) of the header and of each row that is not empty."""
+    first, _, rest = text.partition("\n")
+    skipped = 0
+    if first.strip().lower().startswith("sep="):  # Excel's way to name the separator
+        text, skipped = rest, 1
+    wanted = {name.lower() for name in required}
+    parsed = []
+    try:
+        for separator in SEPARATORS:
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+            header = {name.strip().lower() for name in next((c for c in reader if any(c)), [])}
+            parsed.append((len(header & wanted), len(header), separator))
+        best = max(parsed, key=lambda entry: entry[:2])[2]
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=best)
+        lines, end = [], skipped
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                lines.append((end + 1, cells))
+            end = skipped + reader.line_num
+    except csv.Error as error:
+        raise InputError(
+            f"Cannot read {path.name} as a CSV file.", f"{path} ({error})",
+            "Save the table again as CSV with UTF-8 encoding.",
+        ) from None
+    return lines
+
+
+def _columns(header: list[str], required: tuple[str, ...], path: Path) -> list[str]:
+    """The columns as they are returned; a nameless one is empty."""
+    spelled = {name.lower(): name for name in required}
+    columns = [spelled.get(name.strip().lower(), name.strip().lower()) for name in header]
+    twice = [name for name, count in Counter(columns).items() if name and count > 1]
+    if twice:
+        raise InputError(
+            f"{path.name} has several columns of one name.", first_few(twice),
+            "Remove or rename all but one of each.",
+        )  # fmt: skip
+    missing = [name for name in required if name not in columns]
+    if missing:
+        raise InputError(
+            f"{path.name} must have the columns {', '.join(required)}.",
+            f"columns {', '.join(filter(None, columns)) or 'none'}",
+            f"Add {', '.join(missing)}; separate columns by commas.",
+        )
+    return columns
+
+
+def _row(cells: list[str], columns: list[str], line: int, path: Path) -> Row:
+    values = [cell.strip() for cell in cells]
+    if any(values[len(columns) :]):
+        raise InputError(
+            f"A row of {path.name} has more cells than there are columns.",
+            f"{len(values)} cells for {len(columns)} columns in line {line}",
+            "Put values that contain the separator into quotes.",
+        )
+    values += [""] * (len(columns) - len(values))
+    return Row(((name, value) for name, value in zip(columns, values, strict=False) if name), line)

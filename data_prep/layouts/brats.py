@@ -17,9 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.case import Case
+from data_prep.case import Case, side_named
 from data_prep.cases.to_predict import CaseToPredict, folders_at
-from data_prep.cases.volume_case import OPERATIONS, SETTINGS, case_record, check_settings, read_volume
+from data_prep.cases.volume_case import (
+    OPERATIONS,
+    SETTINGS,
+    case_record,
+    check_settings,
+    read_labels,
+    read_volume,
+)
 from data_prep.io.table import read_table
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError, first_few
@@ -62,7 +69,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The sequences of a case on the task's grid, with the whole tumour as mask, if it has one."""
     volumes = {name: read_volume(raw, case, name) for name in SEQUENCES if name in case.files}
-    tumour = read_volume(raw, case, "seg")
+    tumour = read_labels(raw, case, "seg")
     if tumour is not None:
         tumour = Volume((tumour.array > 0).astype(np.uint8), tumour.affine)
     return case_record(volumes, tumour, case, task, SEQUENCES)
@@ -129,4 +136,5 @@ def _grades(raw: Path, folders: list[Path]) -> dict[str, str]:
 def _splits(raw: Path) -> dict[str, str]:
     if not (raw / "split.csv").is_file():
         return {}
-    return {row["case"]: row["split"] for row in read_table(raw / "split.csv", ("case", "split"))}
+    rows = read_table(raw / "split.csv", ("case", "split"))
+    return {row["case"]: side_named(row["split"]) for row in rows}

@@ -1,7 +1,7 @@
 """Layout: 2D image files listed in a table; the layout of a task that names none.
 
     manifest.csv   image; patient_id; the task's label column (`prep["label_column"]`) or mask;
-                   optional: mask, site, scanner, group, split, age, sex
+                   optional: mask, site, scanner, modality, group, split, age, sex
     <any path>     the images and masks, at the paths in the table, relative to the raw folder
 
 Settings in `prep`: dtype of a record; slope and intercept from stored values to the task's unit (1 and
@@ -16,18 +16,18 @@ import numpy as np
 from data_prep.case import Case, Unreadable, record_of
 from data_prep.cases.to_predict import CaseToPredict, images_at
 from data_prep.io.image import read_image, read_label_image
-from data_prep.io.table import check_labels, check_patients, read_table
+from data_prep.io.table import check_labels, check_patients, path_in, read_table
 from data_prep.ops.clahe import clahe_uint8
-from data_prep.ops.image_similarity import check_duplicates
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.store.image_similarity import check_duplicates
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
-VERSION = 1
+VERSION = 2
 OPERATIONS = ("decode_image", "fit_to_grid", "rescale", "clahe if set")
 SETTINGS = {"dtype", "slope", "intercept", "bits", "label_column", "clahe", "duplicates"}
 DTYPES = ("uint8", "uint16", "int16", "float32")
-FACTS = ("site", "scanner", "age", "sex")
+FACTS = ("site", "scanner", "modality", "age", "sex")
 
 
 def list_cases(raw: Path, task: Task) -> list[Case]:
@@ -37,7 +37,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     role = "mask" if task.kind == "segmentation" else label_column
     rows = read_table(raw / "manifest.csv", ("image", "patient_id", role))
     check_patients(rows, "manifest.csv")
-    imageless = [str(number) for number, row in enumerate(rows, 2) if not row["image"]]
+    imageless = [str(row.line) for row in rows if not row["image"]]
     if imageless:
         raise InputError(
             "Rows of manifest.csv name no image.",
@@ -45,11 +45,11 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
             "Fill in the column image, or remove these rows.",
         )
     if task.kind == "classification":
-        check_labels([row[label_column] for row in rows], task, "manifest.csv")
+        check_labels(rows, label_column, task, "manifest.csv")
     return [
         Case.from_row(
             row,
-            {role: row[role] for role in ("image", "mask") if row.get(role)},
+            {role: path_in(raw, row[role]) for role in ("image", "mask") if row.get(role)},
             row[label_column] if task.kind == "classification" else "",
             FACTS,
         )

@@ -1,33 +1,41 @@
-"""Layout: a folder of images for each class; patients are unknown.
+"""Layout: a folder of images for each class.
 
-    <class>/<any name>   an image; its label is the folder's name
+    <class>/<any name>             an image; its label is the folder's name; the patient is unknown
+    <class>/<patient>/<any name>   the same, of a known patient
+    <side>/<class>/...             either, on the side that the folder names: Training, test, val ...
 
-Every file that is not hidden is read as an image, whatever its name; one that is not an image is
-skipped with the reason. Copies of images are looked for (data_prep/prepare/duplicates.py), and each
-group of copies counts as one patient. Settings in `prep` are those of cases_table without label_column.
+Every file that is not hidden and no text is read as an image, whatever its name; one that is not an
+image is skipped with the reason. Where patients are unknown, copies of images are looked for
+(data_prep/prepare/duplicates.py), and each group of copies counts as one patient. Settings in `prep` are
+those of cases_table without label_column.
 """
 
 import difflib
 from pathlib import Path
 
-from data_prep.case import Case
+from data_prep.case import Case, side_named
 from data_prep.layouts.cases_table import OPERATIONS, cases_to_predict, check_settings, read_case
 from data_prep.layouts.cases_table import SETTINGS as TABLE_SETTINGS
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
+from mri_tf.task.spec import SIDES
 
 __all__ = ["OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case"]
-VERSION = 1
+VERSION = 2
 SETTINGS = TABLE_SETTINGS - {"label_column"}
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left in folders by operating systems
+TEXTS = {
+    ".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".html", ".htm", ".pdf", ".doc", ".docx", ".xls",
+    ".xlsx", ".log", ".ini", ".yaml", ".yml", ".py", ".url", ".zip",
+}  # fmt: skip
 
 
-def list_cases(raw: Path, task: Task) -> list[Case]:
-    """One case per file, classes and files in the order of their names.
+def list_cases(raw: Path, task: Task, ignore: tuple[str, ...] = ()) -> list[Case]:
+    """One case per image, sides, classes and files in the order of their names.
 
-    Files beside the class folders are ignored. A class without a folder, or with an empty one, has no
-    records. Raises InputError for a folder that is not a class, for folders in a class folder, and if
-    there is no file at all.
+    Files beside the class folders are left out, and folders named in `ignore`. A class without a folder,
+    or with an empty one, has no records. Raises InputError for a folder that is not a class, for images
+    beside patients' folders, and if there is no image at all.
     """
     check_settings(task)
     if task.kind != "classification":
@@ -37,21 +45,56 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
         )  # fmt: skip
     if not raw.is_dir():
         raise InputError("--raw is not a folder.", raw, "Give the folder that holds the class folders.")
-    folders = [path for path in _visible(raw) if path.is_dir()]
-    _check_folders(raw, folders, task)
-    files = [path for folder in folders for path in _visible(folder)]
-    nested = [str(path.relative_to(raw)) for path in files if path.is_dir()]
+    cases = []
+    for home, side in _sides(raw, task, ignore):
+        folders = _folders(home, ignore)
+        _check_folders(home, folders, task)
+        for folder in folders:
+            cases += _of_class(raw, folder, side, ignore)
+    if not cases:
+        raise InputError("All class folders are empty.", raw, "Add images.")
+    known = {bool(case.patient) for case in cases}
+    if len(known) > 1:
+        raise InputError(
+            "Some class folders hold images and others folders of patients.",
+            first_few(case.files["image"] for case in cases if not case.patient),
+            "Put every image into a folder of its patient, or no image.",
+        )  # fmt: skip
+    return cases
+
+
+def _sides(raw: Path, task: Task, ignore: tuple[str, ...]) -> list[tuple[Path, str]]:
+    """(folder, side) where folders such as Training and Testing lie above the classes; else the raw
+    folder, without a side."""
+    folders = _folders(raw, ignore)
+    sides = [(folder, side_named(folder.name)) for folder in folders]
+    named = [side in SIDES and folder.name not in task.class_names for folder, side in sides]
+    return sides if named and all(named) else [(raw, "")]
+
+
+def _of_class(raw: Path, folder: Path, side: str, ignore: tuple[str, ...]) -> list[Case]:
+    """The images of a class, or of its patients' folders."""
+    patients = _folders(folder, ignore)
+    nested = [path for patient in patients for path in _folders(patient, ignore)]
     if nested:
         raise InputError(
-            "Class folders must hold images only, no folders.", first_few(nested),
-            "Move the images up into the class folder.",
+            "Class folders hold images, or a folder of images for each patient, and nothing deeper.",
+            first_few(str(path.relative_to(raw)) for path in nested),
+            "Move the images into their patient's folder, or leave folders out with --ignore NAME.",
         )  # fmt: skip
-    if not files:
-        raise InputError("All class folders are empty.", raw, "Add images.")
     return [
-        Case(patient="", files={"image": str(path.relative_to(raw))}, label=path.parent.name)
-        for path in files
-    ]
+        Case(
+            patient=home.name if home != folder else "", split=side, label=folder.name,
+            files={"image": str(path.relative_to(raw))},
+        )
+        for home in [folder, *patients]
+        for path in _visible(home)
+        if not path.is_dir() and path.suffix.lower() not in TEXTS
+    ]  # fmt: skip
+
+
+def _folders(folder: Path, ignore: tuple[str, ...]) -> list[Path]:
+    return [path for path in _visible(folder) if path.is_dir() and path.name not in ignore]
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -72,11 +115,14 @@ def _check_folders(raw: Path, folders: list[Path], task: Task) -> None:
     if not unknown:
         return
     inner = [path for path in unknown if any((path / name).is_dir() for name in classes)]
-    if inner:
+    if any(side_named(path.name) in SIDES for path in inner):
+        hint = "Beside folders of sides, others are left out with --ignore NAME."
+    elif inner:
         hint = f"{inner[0]} holds the class folders: give it as --raw."
     else:
         near = difflib.get_close_matches(unknown[0].name, task.class_names, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Classes: {first_few(task.class_names)}."
+        hint += " A folder that is not one is left out with --ignore NAME."
     raise InputError(
         f"Some folders are not named as a class of task {task.name}.",
         first_few(repr(path.name) for path in unknown), hint,

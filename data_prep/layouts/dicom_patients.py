@@ -8,13 +8,22 @@
 from pathlib import Path
 
 from data_prep.case import Case
-from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_files, read_case
+from data_prep.cases.dicom_case import (
+    OPERATIONS,
+    SETTINGS,
+    check_settings,
+    dicom_files,
+    identities,
+    read_case,
+)
 from data_prep.cases.to_predict import CaseToPredict, dicom_at
-from data_prep.io.table import check_labels, check_patients, read_table
+from data_prep.io.table import check_labels, check_patients, path_in, read_table
 from mri_tf.task import Task
 
-__all__ = ["OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case"]
-VERSION = 1
+__all__ = [
+    "OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "identities", "list_cases", "read_case",
+]  # fmt: skip
+VERSION = 2
 TABLE = "patients.csv"
 FACTS = ("site", "age", "sex")
 
@@ -24,12 +33,11 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     check_settings(task)
     rows = read_table(raw / TABLE, ("patient_id", "label"))
     check_patients(rows, TABLE)
-    check_labels([row["label"] for row in rows], task, TABLE)
+    check_labels(rows, "label", task, TABLE)
+    folders = [path_in(raw, row.get("folder") or row["patient_id"]) for row in rows]
     return [
-        Case.from_row(
-            row, dicom_files(raw, row.get("folder") or row["patient_id"]), row["label"], FACTS
-        )
-        for row in rows
+        Case.from_row(row, dicom_files(raw, folder), row["label"], FACTS)
+        for row, folder in zip(rows, folders, strict=True)
     ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from data_prep.case import Case, nifti_file, record_of
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
-from data_prep.cases.volume_case import read_volume
+from data_prep.cases.volume_case import read_labels, read_volume
 from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16
 from data_prep.ops.stack import check_label_map
 from data_prep.volume import geometry_facts
@@ -56,7 +56,7 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     volume, labels, step = read_volume(raw, case, "volume"), None, 1
     check_tilt(volume)
     if "labels" in case.files:
-        labels = read_volume(raw, case, "labels")
+        labels = read_labels(raw, case, "labels")
         check_label_map(labels, volume, len(task.class_names))
         step = max(1, task.prep.get("slice_step", 1))
     facts = geometry_facts(volume, volume.stored_axes)

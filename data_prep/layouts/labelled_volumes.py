@@ -10,7 +10,14 @@ from pathlib import Path
 
 from data_prep.case import Case
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
-from data_prep.cases.volume_case import OPERATIONS, SETTINGS, case_record, check_settings, read_volume
+from data_prep.cases.volume_case import (
+    OPERATIONS,
+    SETTINGS,
+    case_record,
+    check_settings,
+    read_labels,
+    read_volume,
+)
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task
@@ -42,7 +49,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The volume and its label map, if it has one, on the task's grid; raises Unreadable."""
     (channel,) = task.channels
-    volume, labels = read_volume(raw, case, channel), read_volume(raw, case, "labels")
+    volume, labels = read_volume(raw, case, channel), read_labels(raw, case, "labels")
     return case_record({channel: volume}, labels, case, task, task.channels)
 
 

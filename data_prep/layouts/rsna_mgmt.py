@@ -12,16 +12,24 @@ import re
 from pathlib import Path
 
 from data_prep.case import Case
-from data_prep.cases.dicom_case import OPERATIONS, SETTINGS, check_settings, dicom_files, read_case
+from data_prep.cases.dicom_case import (
+    OPERATIONS,
+    SETTINGS,
+    check_settings,
+    dicom_files,
+    identities,
+    read_case,
+)
 from data_prep.cases.to_predict import CaseToPredict, dicom_at, dicom_folder
 from data_prep.io.table import check_labels, read_table
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
 __all__ = [
-    "OPERATIONS", "SETTINGS", "SUBMISSION", "VERSION", "cases_to_predict", "list_cases", "read_case",
+    "OPERATIONS", "SETTINGS", "SUBMISSION", "VERSION", "cases_to_predict", "identities", "list_cases",
+    "read_case",
 ]  # fmt: skip
-VERSION = 1
+VERSION = 2
 TABLE, TRAIN = "train_labels.csv", "train"
 COLUMNS = ("BraTS21ID", "MGMT_value")
 CLASSES = {"0": "unmethylated", "1": "methylated"}  # MGMT_value -> class of the task
@@ -38,8 +46,9 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
         if folders:
             return [Case(name, dicom_files(raw, name)) for name in folders]
     rows = read_table(raw / TABLE, COLUMNS)
-    labels = [CLASSES.get(row["MGMT_value"], row["MGMT_value"]) for row in rows]
-    check_labels(labels, task, TABLE)
+    for row in rows:
+        row["MGMT_value"] = CLASSES.get(row["MGMT_value"], row["MGMT_value"])
+    check_labels(rows, "MGMT_value", task, TABLE)
     # Spreadsheets remove leading zeros.
     patients = [row["BraTS21ID"].zfill(5) for row in rows]
     wrong = sorted({name for name in patients if not PATIENT.fullmatch(name)})
@@ -50,8 +59,8 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
             first_few([*wrong, *twice]), "Correct the table.",
         )  # fmt: skip
     return [
-        Case(patient, dicom_files(raw, f"{TRAIN}/{patient}"), label)
-        for patient, label in zip(patients, labels, strict=True)
+        Case(patient, dicom_files(raw, f"{TRAIN}/{patient}"), row["MGMT_value"], line=row.line)
+        for patient, row in zip(patients, rows, strict=True)
     ]
 
 

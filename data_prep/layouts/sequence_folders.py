@@ -18,6 +18,7 @@ from data_prep.cases.volume_case import (
     OPERATIONS,
     case_record,
     check_settings,
+    read_labels,
     read_volume,
     sequences_of,
 )
@@ -39,8 +40,8 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     rows = read_table(raw / "manifest.csv", ("patient_id", *([column] if column else [])))
     check_patients(rows, "manifest.csv")
     if task.kind == "classification":
+        check_labels(rows, column, task, "manifest.csv")
         rows = [row for row in rows if row[column]]  # only graded patients
-        check_labels([row[column] for row in rows], task, "manifest.csv")
     return [
         Case.from_row(
             row,
@@ -62,7 +63,7 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The patient's sequences and the tumour mask, if there is one, on the task's grid."""
     sequences = sequences_of(task)
     volumes = {name: read_volume(raw, case, name) for name in sequences if name in case.files}
-    mask = read_volume(raw, case, "mask")
+    mask = read_labels(raw, case, "mask")
     case = dataclasses.replace(case, facts={**case.facts, "spacing": NOMINAL})
     return case_record(volumes, mask, case, task, sequences)
 

@@ -17,7 +17,13 @@ import numpy as np
 
 from data_prep.case import Case, Unreadable, record_of
 from data_prep.cases.to_predict import CaseToPredict, folders_at
-from data_prep.cases.volume_case import check_settings, in_dtype, join_sequences, read_volume
+from data_prep.cases.volume_case import (
+    check_settings,
+    in_dtype,
+    join_sequences,
+    read_labels,
+    read_volume,
+)
 from data_prep.io.table import check_patients, read_table
 from data_prep.ops.average import average_groups, averaging_factors
 from data_prep.ops.axial import check_tilt
@@ -74,7 +80,7 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The slices with tumour, head first; raises Unreadable."""
     image = read_volume(raw, case, SEQUENCE)
     try:
-        labels = read_volume(raw, case, "mask")
+        labels = read_labels(raw, case, "mask")
     except Unreadable as error:
         raise Unreadable(f"mask: {error}") from None
     if labels is None:

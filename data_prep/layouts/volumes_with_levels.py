@@ -15,7 +15,7 @@ from data_prep.io.table import check_labels, check_patients, read_table
 from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16, nearest_slice
 from data_prep.ops.clahe import clahe_uint8
 from data_prep.volume import Volume, geometry_facts
-from mri_tf.core.errors import InputError
+from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
@@ -29,16 +29,22 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     """One case per patient of levels.csv; raises InputError for a table that cannot be used."""
     rows = read_table(raw / "levels.csv", ("patient_id", "z_mm", "level"))
     check_patients(rows, "levels.csv")
-    check_labels([row["level"] for row in rows], task, "levels.csv")
+    check_labels(rows, "level", task, "levels.csv")
+    without = [str(row.line) for row in rows if not row["level"]]
+    if without:
+        raise InputError(
+            "Rows of levels.csv have no level.", f"line {first_few(without)}",
+            "Fill in the levels, or remove these rows.",
+        )  # fmt: skip
     slices: dict[str, list[tuple[float, str]]] = {}
-    for line, row in enumerate(rows, 2):
+    for row in rows:
         try:
-            height_mm = float(row["z_mm"])
+            height_mm = float(row["z_mm"].replace(",", "."))
         except ValueError:
             height_mm = math.nan
         if not math.isfinite(height_mm):
             raise InputError(
-                "z_mm in levels.csv must be a number.", f"{row['z_mm']!r} in line {line}",
+                "z_mm in levels.csv must be a number.", f"{row['z_mm']!r} in line {row.line}",
                 "Write the height of the slice in mm.",
             )  # fmt: skip
         slices.setdefault(row["patient_id"], []).append((height_mm, row["level"]))

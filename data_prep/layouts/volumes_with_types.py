@@ -24,7 +24,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     check_settings(task, SEQUENCES)
     rows = read_table(raw / "types.csv", ("patient_id", "label"))
     check_patients(rows, "types.csv")
-    check_labels([row["label"] for row in rows], task, "types.csv")
+    check_labels(rows, "label", task, "types.csv")
     return [
         Case.from_row(
             row, {"t1": nifti_file(raw, f"volumes/{row['patient_id']}")}, row["label"], FACTS

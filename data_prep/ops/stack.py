@@ -12,6 +12,7 @@ from data_prep.volume import Volume, require_3d
 
 MISSING = ("fail", "skip", "zero_fill")
 MIN_COVERED = 0.25  # of the reference's voxels; with less, it shows another part of the body
+NEARLY_WHOLE, FARTHEST_WHOLE = 0.02, 0.25  # distance of a label from the whole number that it means
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,21 @@ def _on_grid(volume: Volume, grid: Volume, name: str) -> np.ndarray:
     if covered < MIN_COVERED:
         raise Unreadable(f"{name} shows another place: it covers {covered:.0%} of the reference image")
     return resample_like(volume, grid).array
+
+
+def whole_labels(labels: Volume) -> Volume:
+    """A label map with its values rounded where they are nearly whole numbers; others stay.
+
+    Labels that a program saved as scaled integers come back as 1.000015 or 0.996: never farther
+    from the label than half a step of the scale.
+    """
+    if labels.array.dtype.kind != "f":
+        return labels
+    nearest = np.round(labels.array)
+    half_step = labels.value_step / 2 * (1 + 1e-3)  # values are rounded to single precision
+    tolerance = min(max(NEARLY_WHOLE, half_step), FARTHEST_WHOLE)
+    near = np.abs(labels.array - nearest) <= tolerance
+    return dataclasses.replace(labels, array=np.where(near, nearest, labels.array))
 
 
 def check_label_map(labels: Volume, image: Volume, label_count: int | None = None) -> None:

@@ -4,13 +4,11 @@ import inspect
 import json
 from pathlib import Path
 
-from data_prep.phantom import kinds
+from data_prep.phantom import PHANTOM_NOTE, kinds
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.task.files import load_task
-
-NOTE = "phantom.json"  # the settings that the folder was written with
 
 
 def write_fake_raw(
@@ -40,7 +38,7 @@ def write_fake_raw(
             "Set phantom in the task file to the name of a function of data_prep/phantom/kinds.py.",
         )  # fmt: skip
     settings = {"task": task_file.stem, "patients": patients, "seed": seed, "signal": signal}
-    note = folder / NOTE
+    note = folder / PHANTOM_NOTE
     if note.is_file():
         noted = json.loads(note.read_text(encoding="utf-8"))
         whole = noted.pop("whole", False)

@@ -2,8 +2,8 @@
 
 Exact copies have the same decoded pixels. Near copies (re-encoded, resized, brightened, rotated by a
 few degrees) have perceptual hashes that differ in at most `distance` of 256 bits and, laid on each
-other, details that correlate by at least `similarity` (data_prep/ops/image_similarity.py). A mirrored,
-cropped or redrawn copy is not found.
+other, details that correlate by at least `similarity` (mri_tf/store/image_similarity.py). A mirrored
+copy is found later, in the prepared set (mri_tf/store/copies.py); a cropped or redrawn one is not.
 
 Copies of copies share a group, even where the two ends are no longer alike: on two sides, either would
 give the other away.
@@ -22,18 +22,18 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from data_prep.case import Case, Unreadable, main_file
 from data_prep.io.image import read_image
-from data_prep.ops.image_similarity import (
+from mri_tf.core.executors import map_in_order
+from mri_tf.core.progress import progress
+from mri_tf.store.copies import near_pairs
+from mri_tf.store.image_similarity import (
     ANGLES_DEGREES,
-    UPRIGHT,
     check_duplicates,
     hashes,
     likeness,
     thumbnail,
 )
-from mri_tf.core.executors import map_in_order
-from mri_tf.core.progress import progress
 
-ROWS_AT_A_TIME, PAIRS_AT_A_TIME = 256, 32
+PAIRS_AT_A_TIME = 32
 NAMED_GROUPS = 10  # on the terminal; the private sidecar names all
 NO_CODES = np.zeros((0, len(ANGLES_DEGREES), 4), np.uint64)
 
@@ -109,44 +109,6 @@ def sign(raw: str, bits: int, file: str) -> Signature | None:
     digest.update(np.ascontiguousarray(stored))
     thumb = thumbnail(pixels)
     return Signature(digest.hexdigest()[:32], thumb, hashes(thumb))
-
-
-def near_pairs(codes: np.ndarray, distance: int) -> list[tuple[int, int, float]]:
-    """Finds the images whose hashes differ in at most `distance` bits, nearest first.
-
-    Every pair is looked at, in blocks of popcounts: some seconds for 5,000 images.
-
-    Args:
-        codes: (images, angles, 4) uint64, the hashes of each image at `ANGLES_DEGREES`.
-        distance: number of bits.
-
-    Returns:
-        (first, second, degrees): positions, and by how much rotating the first brings it nearest to
-        the second.
-    """
-    count = len(codes)
-    best: dict[tuple[int, int], tuple[int, int]] = {}  # pair -> fewest bits, and at which degrees
-    for start in range(0, count, ROWS_AT_A_TIME):
-        block = codes[start : start + ROWS_AT_A_TIME]
-        nearest = np.full((len(block), count), np.iinfo(np.uint16).max, np.uint16)
-        angle = np.zeros((len(block), count), np.uint8)
-        for number in range(codes.shape[1]):
-            differing = np.zeros((len(block), count), np.uint16)
-            for word in range(codes.shape[2]):
-                bits = block[:, number, word, None] ^ codes[None, :, UPRIGHT, word]
-                differing += np.bitwise_count(bits)
-            closer = differing < nearest
-            nearest[closer], angle[closer] = differing[closer], number
-        for row, second in np.argwhere(nearest <= distance):
-            first, second = int(start + row), int(second)
-            bits, degrees = int(nearest[row, second]), ANGLES_DEGREES[angle[row, second]]
-            if first > second:
-                first, second, degrees = second, first, -degrees
-            if first < second:
-                pair = first, second
-                best[pair] = min(best.get(pair, (bits, degrees)), (bits, degrees))
-    ordered = sorted((bits, *pair, degrees) for pair, (bits, degrees) in best.items())
-    return [(first, second, float(degrees)) for _, first, second, degrees in ordered]
 
 
 def _merge_alike(

@@ -14,17 +14,20 @@ from types import ModuleType
 
 import mri_tf
 from data_prep.case import Case, Unreadable, main_file
-from data_prep.layout import find_layout, layout_version, list_cases, read_case
+from data_prep.layout import find_layout, layout_version, read_case
+from data_prep.phantom import PHANTOM_NOTE
 from data_prep.prepare.duplicates import find_copies, report, summary_lines, with_groups
-from data_prep.prepare.provenance import file_states, private_rows, read_private, unchanged
+from data_prep.prepare.listed_cases import ListOptions, cases_to_prepare, check_splits
+from data_prep.prepare.provenance import file_states, private_rows, unchanged
 from data_prep.prepare.pseudonyms import Pseudonyms
 from data_prep.prepare.shards import ShardWriter, drop_journal
+from data_prep.prepare.shared_identities import join_shared
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.executors import executor, map_in_order
 from mri_tf.core.hashing import fingerprint
 from mri_tf.core.progress import progress
 from mri_tf.store.fingerprints import prep_fingerprint
-from mri_tf.store.prepared import MANIFEST, PRIVATE, Prepared
+from mri_tf.store.prepared import MANIFEST, PRIVATE, Prepared, read_private
 from mri_tf.store.record import SCHEMA_VERSION, Record
 from mri_tf.task import Task
 from mri_tf.task.files import find_task_file, is_built_in
@@ -58,6 +61,7 @@ class PrepareOptions:
     scheduler: str = ""  # address of a Dask scheduler
     strict: bool = False  # write nothing if any case cannot be read
     pseudonyms: Pseudonyms = Pseudonyms()
+    listing: ListOptions = ListOptions()
 
     @property
     def calls_ahead(self) -> int:
@@ -86,34 +90,50 @@ def prepare(
     raw, out = Path(raw), Path(out).absolute()
     layout = find_layout(task, task_file)
     _check_settings(task, layout.SETTINGS)
-    cases = list_cases(layout, raw, task)
-    _check_splits(cases)
+    cases = cases_to_prepare(layout, raw, task, options.listing)
     identity = _identity(task, layout, cases, options.pseudonyms)
     if (out / MANIFEST).is_file():
         return _open_existing(out, identity, raw, cases, options.strict)
     _check_is_new(out)
     patients_known, copies = all(case.patient for case in cases), None
     with executor(options.workers, options.scheduler) as pool:
-        begun = identity
+        begun, about = identity, {}  # what the manifest says of copies and of joined patients
+        if hasattr(layout, "identities"):
+            cases, about["joined"] = _joined(layout, raw, cases, options, pool)
+            patients = fingerprint([case.patient for case in cases])
+            begun = begun | {"patients": options.pseudonyms.keyed(patients)}
         if "duplicates" in task.prep or not patients_known:
             duplicates, bits = task.prep.get("duplicates", {}), task.prep.get("bits", 0)
             copies = find_copies(raw, cases, duplicates, bits, pool, options.calls_ahead)
             cases = with_groups(cases, copies)
             # What an interrupted run wrote is of use only if the groups are the same.
-            begun = identity | {"groups": options.pseudonyms.keyed(fingerprint(copies.group_of))}
+            begun = begun | {"groups": options.pseudonyms.keyed(fingerprint(copies.group_of))}
         writer = ShardWriter(out, begun, lambda number, state: unchanged(raw, cases[number], state))
         _write_cases(writer, pool, task, task_file, raw, cases, options)
     skipped = _skipped(writer, cases, task, options.strict)
     if out.exists():
         out.rmdir()  # empty, as checked above
-    record_ids, about_copies = writer.index["record_id"], {}
+    record_ids = writer.index["record_id"]
     if copies:
         print("\n".join(summary_lines(cases, copies)), file=sys.stderr)
         duplicates = report(cases, copies, record_ids, writer.case_of)
-        about_copies = {"patients_known": patients_known, "duplicates": duplicates}
+        about |= {"patients_known": patients_known, "duplicates": duplicates}
     rows = private_rows(record_ids, writer.case_of, writer.skipped, writer.states, cases)
-    writer.finish(_manifest(task, layout, identity, writer, about_copies), rows)
+    if (raw / PHANTOM_NOTE).is_file():
+        about["synthetic"] = True
+    writer.finish(_manifest(task, layout, identity, writer, about), rows)
     return Prepared.open(out), skipped
+
+
+def _joined(
+    layout: ModuleType, raw: Path, cases: list[Case], options: PrepareOptions, pool: Executor
+) -> tuple[list[Case], dict]:
+    """The cases with one id for each patient, by their headers, and how many were joined."""
+    found = join_shared(raw, cases, layout.identities, options.strict, pool, options.calls_ahead)
+    if found.patients:
+        print(found.warning, file=sys.stderr)
+        check_splits(found.cases)
+    return found.cases, {"patients": found.patients, "remaining": found.remaining}
 
 
 def _check_settings(task: Task, settings: set[str]) -> None:
@@ -125,22 +145,6 @@ def _check_settings(task: Task, settings: set[str]) -> None:
             first_few(unknown),
             (f"Did you mean {near[0]}? " if near else "")
             + f"Its layout knows {', '.join(sorted(settings)) or 'none'}.",
-        )
-
-
-def _check_splits(cases: list[Case]) -> None:
-    """Raises InputError if the raw data put one patient on several sides."""
-    sides: dict[str, set[str]] = {}
-    for case in cases:
-        if case.patient:  # of an unknown patient nothing can be said
-            sides.setdefault(case.patient, set()).add(case.split)
-    torn = sorted(patient for patient, splits in sides.items() if len(splits) > 1)
-    if torn:
-        raise InputError(
-            "Rows of one patient have different values in the column split.",
-            f"several of {first_few(torn)}",
-            "Give all rows of a patient the same value: a patient on two sides makes all results "
-            "too good.",
         )
 
 
@@ -254,7 +258,7 @@ def _skipped(writer: ShardWriter, cases: list[Case], task: Task, strict: bool) -
 
 
 def _manifest(
-    task: Task, layout: ModuleType, identity: dict, writer: ShardWriter, about_copies: dict
+    task: Task, layout: ModuleType, identity: dict, writer: ShardWriter, about: dict
 ) -> dict:
     labels = Counter(writer.index["label"])
     return {
@@ -264,7 +268,7 @@ def _manifest(
         "channels": list(task.channels),
         "operations": list(layout.OPERATIONS),
         "settings": dict(task.prep),
-        **about_copies,
+        **about,
         "versions": {"mri_tf": mri_tf.__version__, **{name: version(name) for name in LIBRARIES}},
         "counts": {
             "records": len(writer.case_of),

@@ -69,14 +69,6 @@ def private_rows(
     ]
 
 
-def read_private(path: Path) -> list[dict]:
-    """Rows of the private sidecar; none where the set was shared without it."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return list(csv.DictReader(file))
-
-
 def write_private(path: Path, rows: list[dict]) -> None:
     """Writes the private sidecar, readable by its owner only."""
     path.unlink(missing_ok=True)  # the mode is given only to a new file

@@ -91,6 +91,17 @@ def _exists(path: Path) -> bool:
     return True
 
 
+def add_listing(parser: Parser) -> None:
+    """Adds the flags that say which cases of a raw folder are left out."""
+    parser.add_argument(
+        "--skip-unlabelled", action="store_true", help="leave out rows of the table without a label"
+    )
+    parser.add_argument(
+        "--ignore", action="extend", nargs="+", default=[], metavar="NAME",
+        help="folders of these names in a folder of classes are not looked into",
+    )  # fmt: skip
+
+
 def import_tensorflow() -> None:
     """Imports TensorFlow and finds the devices, without the notices that no log level silences."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -3,8 +3,17 @@
 import sys
 from pathlib import Path
 
-from mri_tf.core.command_line import Parser, folder_to_write, import_tensorflow, run_command
+from mri_tf.core.command_line import (
+    DONE,
+    SOME_SKIPPED,
+    Parser,
+    folder_to_write,
+    import_tensorflow,
+    run_command,
+)
 from mri_tf.core.errors import InputError, first_few
+
+WITH_KNOWN = "with_known_patients"  # folder of the numbers that count them too
 
 
 def main(arguments: list[str]) -> int:
@@ -23,19 +32,19 @@ def main(arguments: list[str]) -> int:
     from mri_tf.evaluate.evaluation import evaluate_run
     from mri_tf.pipeline.field_of_view import check_masks
     from mri_tf.pipeline.subset import subset_of
-    from mri_tf.splits.leakage import check_data_unseen, check_derived_unseen
+    from mri_tf.splits.leakage import check_derived_unseen, known_records, shared_ids
     from mri_tf.store.run import positions_of
     from mri_tf.tables import summary
 
     check_masks(run.task, prepared)
-    home = flags.run
+    home, known = flags.run, np.zeros(len(prepared), bool)
     if flags.data is None or prepared.content_fingerprint() == run.values["data"]:
         records, split = positions_of(run, prepared)[2], run.values["split"]
     else:
         records, split = np.arange(len(prepared)), "other data"
-        shared = check_data_unseen(run, prepared)
+        known = known_records(run, prepared)
         check_derived_unseen(prepared, [records[:0], records])
-        if shared:
+        if shared := shared_ids(run, prepared):
             print(
                 f"warning: these patient ids are in the training data too: {first_few(shared)}. "
                 "Check that they are other people."
@@ -44,11 +53,33 @@ def main(arguments: list[str]) -> int:
     records = _with_labels(run, prepared, records)
     if flags.prior:
         home = flags.run / "evaluations" / f"{home.absolute().name}-prior-{flags.prior}"
-    subset = subset_of(run, prepared, records)
-    result = evaluate_run(run, subset, split, flags.out or home, flags.prior)
-    print("\n".join(summary(result.metrics)))
-    print(f"wrote {', '.join(str(path) for path in result.files)}")
-    return 0
+    out, files = flags.out or home, []
+    for part, folder, note in _parts(records, known, out):
+        subset = subset_of(run, prepared, part)
+        result = evaluate_run(run, subset, split, folder, flags.prior, note)
+        print("\n".join(summary(result.metrics)))
+        files += result.files
+    print(f"wrote {', '.join(str(path) for path in files)}")
+    return SOME_SKIPPED if known.any() else DONE
+
+
+def _parts(records, known, out: Path) -> list[tuple]:
+    """(records, folder, note) of each evaluation: without patients that the run knows, and with them."""
+    if not known[records].any():
+        return [(records, out, "")]
+    unknown = records[~known[records]]
+    if not len(unknown):
+        raise InputError(
+            "The run was trained on images of every patient with a label in the data.",
+            f"{len(records)} records", "Leave out --data to evaluate on the run's held-out patients.",
+        )  # fmt: skip
+    count = f"{len(records) - len(unknown)} of {len(records)} records"
+    print(f"{count} are of patients whose images the run was trained on: counted without them, and with")
+    whose = "of patients whose images the run was trained on"
+    return [
+        (unknown, out, f"left out: {count}, {whose}"),
+        (records, out / WITH_KNOWN, f"LEAKY: {count} are {whose}"),
+    ]
 
 
 def _with_labels(run, prepared, records):

@@ -14,7 +14,9 @@ from mri_tf.metrics import segmentation_metrics, volume_metrics
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import pixel_confusions
 from mri_tf.pipeline.subset import Subset
+from mri_tf.splits.known_copies import known_copies_note
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, leak
+from mri_tf.splits.sides import SUPPLIED
 from mri_tf.store.run import METRICS, REPORT, Run, positions_of
 from mri_tf.tables import run_page
 
@@ -27,7 +29,9 @@ class Evaluated:
     files: list[Path]
 
 
-def evaluate_run(run: Run, subset: Subset, split: str, out: Path, prior: str = "") -> Evaluated:
+def evaluate_run(
+    run: Run, subset: Subset, split: str, out: Path, prior: str = "", note: str = ""
+) -> Evaluated:
     """Predicts every record of a subset and writes numbers, predictions and figures.
 
     Args:
@@ -37,6 +41,7 @@ def evaluate_run(run: Run, subset: Subset, split: str, out: Path, prior: str = "
         out: folder for the files.
         prior: class shares to report probabilities for, "0.7,0.3" in the order of class_names; ""
             for those of the training data. Decisions stay at the run's operating point.
+        note: a sentence that stands beside the numbers.
 
     Raises:
         InputError: the prior does not fit the run.
@@ -60,7 +65,7 @@ def evaluate_run(run: Run, subset: Subset, split: str, out: Path, prior: str = "
     values |= {
         "split": split,
         "prior": prior or None,
-        "note": "; ".join([*_notes(run, subset, split), *filter(None, [values["note"]])]),
+        "note": "; ".join(filter(None, [note, *_notes(run, subset, split), values["note"]])),
     }
     if "duplicates" in subset.prepared.manifest:
         values["duplicates"] = subset.prepared.manifest["duplicates"]
@@ -90,6 +95,10 @@ def _notes(run: Run, subset: Subset, split: str) -> list[str]:
     if split == "random":
         used = np.concatenate(positions_of(run, subset.prepared)[:2])
         notes.append(leak(subset.prepared, used, subset.records))
+    if split in SUPPLIED and (
+        copies := known_copies_note(run.values.get("known_copies"), len(subset.records))
+    ):
+        notes.append(copies)
     if not subset.prepared.patients_known:
         notes.append(PATIENTS_UNKNOWN)
     return notes

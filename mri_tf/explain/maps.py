@@ -13,7 +13,7 @@ from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import source_volume
 from mri_tf.explain.attribution import attribution_shares
-from mri_tf.explain.saliency import grad_cam, guided_backpropagation, resize_maps
+from mri_tf.explain.saliency import grad_cam_in_graph, guided_backpropagation, resize_maps
 from mri_tf.pipeline.boxes import cube_around
 from mri_tf.pipeline.subset import Subset
 from mri_tf.store.record import Record
@@ -57,7 +57,7 @@ def explain_record(
     outputs = model.predict_on_batch(image)[0]
     chosen = int(np.argmax(outputs)) if label is None else label
     labels = tf.constant([chosen])
-    cam, _ = grad_cam(model, image, labels, layer)
+    cam, _ = grad_cam_in_graph(model, layer)(image, labels)
     gradients = guided_backpropagation(guided, image, labels)
     record = subset.prepared.record(position)
     return Explained(

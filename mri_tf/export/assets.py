@@ -1,6 +1,6 @@
 """Writes the files of `assets.extra/`, which tell a caller of an exported model all it has to know.
 
-export.json     hash of the weights, layout, signatures, versions of the software that wrote it
+export.json     hash of the weights, layout, modality, signatures, versions of the software that wrote it
 task.json       the task: classes, channels, grid, preparation, normalisation
 labels.txt      names of the outputs, one a line
 answers.json    for a classifier: temperature, shares of the classes, operating point, prediction sets
@@ -15,6 +15,7 @@ import json
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import mri_tf
@@ -25,17 +26,19 @@ from mri_tf.serve.version_folders import version_folders
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FEATURES, Run, open_run
 
+MAX_RECORDS_READ = 200  # records whose facts are read
+
 
 def write_assets(
-    source: ExportSource, folder: Path, layout: dict, signatures: list[str], segmenter: dict | None
+    source: ExportSource, folder: Path, about: dict, segmenter: dict | None
 ) -> None:
     """Writes the files above into `folder`; a file without content is left out.
 
     Args:
         source: the run, the ranges of its training side and the dtype of its images.
         folder: `assets.extra`, made where it is missing.
-        layout: name and version of the layout that read the cases.
-        signatures: names of the exported signatures.
+        about: further entries of export.json: `layout` (name and version of the layout that read the
+            cases), `modality` and the names of the `signatures`.
         segmenter: of `find_segmenter`.
     """
     run, values = source.run, source.run.values
@@ -44,8 +47,7 @@ def write_assets(
         "task": run.task.name,
         "weights_sha256": values["weights_sha256"],
         "image_dtype": source.image_dtype,
-        "layout": layout,
-        "signatures": signatures,
+        **about,
         "versions": {
             "mri_tf": mri_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__
         },
@@ -60,6 +62,17 @@ def write_assets(
             (folder / name).write_text(json.dumps(document, indent=1), encoding="utf-8")
     labels = "".join(f"{name}\n" for name in run.task.output_names)
     (folder / "labels.txt").write_text(labels, encoding="utf-8")
+
+
+def modality_of(run: Run, prepared: Prepared) -> str:
+    """The modality that the run was trained on: the task's, or that of all of (at most MAX_RECORDS_READ)
+    training records whose headers say one; "" where it is not known."""
+    if run.task.modality:
+        return run.task.modality
+    train = np.flatnonzero(np.isin(prepared.record_ids, run.sides["train"]))
+    sample = train[:: max(1, -(-len(train) // MAX_RECORDS_READ))]
+    named = {prepared.record(position).facts.get("modality", "") for position in sample.tolist()}
+    return named.pop() if len(named) == 1 else ""
 
 
 def exported_version(home: Path, weights_sha256: str) -> int | None:

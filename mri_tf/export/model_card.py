@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL
 from mri_tf.core.files import write_atomic
-from mri_tf.export.assets import without_folder
+from mri_tf.export.assets import MAX_RECORDS_READ, without_folder
 from mri_tf.export.out_of_distribution import OUTSIDE, STATISTICS
 from mri_tf.export.saved_model import ExportSource
 from mri_tf.export.signature_help import describe_signatures
@@ -25,7 +25,7 @@ from mri_tf.tables.layout import with_interval
 from mri_tf.task.spec import SIDES
 
 MODEL_CARD = "model_card.md"
-MAX_RECORDS_READ = 200  # records whose facts are read to count the scanners
+SYNTHETIC = "a synthetic phantom, no patients"
 SCORES = {
     "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "kappa": "Cohen's κ",
     "f1_macro": "F1, mean of the classes", "auc": "AUC", "ece": "calibration error",
@@ -47,7 +47,7 @@ def write_model_card(
     """
     run = source.run
     parts = [
-        f"# {run.task.name}",
+        f"# {run.task.name}" + (f": trained on {SYNTHETIC}" if is_synthetic(prepared) else ""),
         _use(run),
         "## Data\n\n" + _data(run, prepared),
         "## Training\n\n" + _training(run),
@@ -60,6 +60,11 @@ def write_model_card(
     parts += ["## Range of the training data\n\n" + _ranges(source.training_ranges),
               "## How to call it\n\n" + signatures]  # fmt: skip
     write_atomic(path, ("\n\n".join(parts) + "\n").encode())
+
+
+def is_synthetic(prepared: Prepared) -> bool:
+    """Whether the set was made from a phantom that `data_prep.phantom` wrote."""
+    return bool(prepared.manifest.get("synthetic"))
 
 
 def _use(run: Run) -> str:
@@ -173,6 +178,8 @@ def _limits(run: Run, prepared: Prepared) -> str:
         notes.insert(0, "LEAKY: a random split; the same patients may be on several sides")
     if not prepared.patients_known and PATIENTS_UNKNOWN not in notes:
         notes.append(PATIENTS_UNKNOWN)
+    if is_synthetic(prepared):
+        notes.insert(0, f"trained and tested on {SYNTHETIC}: the numbers say nothing about patients")
     notes += [
         "the numbers are for one split of one data set; measure them for another hospital with "
         "`python -m mri_tf.evaluate --run RUN --data DIR`",

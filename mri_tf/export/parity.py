@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.progress import progress
-from mri_tf.explain.saliency import grad_cam, layer_to_explain, resize_maps
+from mri_tf.explain.saliency import grad_cam_in_graph, layer_to_explain, resize_maps
 from mri_tf.export.graph import grid_image, reported, single_network, stats_of, stored_values
 from mri_tf.export.inputs import box_cut, input_arrays, network_input, serialized_examples
 from mri_tf.export.saved_model import (
@@ -32,29 +33,57 @@ PARITY_CASES = 2  # where a case is seen by windows, which takes a CPU half a mi
 Call = Callable[[str, dict], dict]
 
 
-def parity(served: ExportSource, prepared: Prepared, call: Call, names: Collection[str]) -> float:
-    """Largest difference of probabilities between the run's network and its export's signatures.
+@dataclass
+class Differences:
+    """The largest differences between the run's network and the signatures of its export.
 
-    Over 20 held-out records (or the patients of them), 2 where they are seen by windows; of maps too,
-    as shares of their largest value where that is above 1. `call(signature, values)` gives outputs.
+    Attributes:
+        probabilities: by signature.
+        map: of the maps of `explain`, as a share of their largest value where that is above 1; None
+            where the export has no such signature.
     """
+
+    probabilities: dict[str, float] = field(default_factory=dict)
+    map: float | None = None
+
+    def note(self, signature: str, answer: dict, wanted: np.ndarray) -> None:
+        """Keeps the difference of a signature's answer if it is the largest so far."""
+        gap = float(np.max(np.abs(answer["probabilities"] - wanted)))
+        before = self.probabilities.get(signature, 0.0)
+        self.probabilities[signature] = gap if np.isnan(gap) else max(before, gap)
+
+    @property
+    def worst(self) -> tuple[str, float]:
+        """The signature whose probabilities differ most, NaN most of all, and by how much."""
+        key = lambda item: (np.isnan(item[1]), item[1])  # noqa: E731
+        return max(self.probabilities.items(), key=key)
+
+
+def parity(
+    served: ExportSource, prepared: Prepared, call: Call, names: Collection[str]
+) -> Differences:
+    """Compares an export with its run, over 20 held-out records (or the patients of them), 2 where they
+    are seen by windows. `call(signature, values)` gives the outputs of the signatures `names`."""
     # A network whose every patient is held out of another task has none of its own to spare.
     limit = PARITY_CASES if served.run.task.patch else PARITY_RECORDS
     held_out = next(side for side in reversed(run_sides(served.run, prepared)) if len(side))
     subset = held_out.of(held_out.records[:limit])
-    differences = [_of_arrays(served, subset, call, names)]
+    found = Differences()
+    _compare_arrays(served, subset, call, names, found)
     if SLICES in names:
-        differences.append(_of_slices(served, subset, call))
-    return float(max(differences))
+        _compare_slices(served, subset, call, found)
+    return found
 
 
-def _of_arrays(served: ExportSource, subset: Subset, call: Call, names: Collection[str]) -> float:
+def _compare_arrays(
+    served: ExportSource, subset: Subset, call: Call, names: Collection[str], found: Differences
+) -> None:
     """Of `serving_default`, and of `classify`, `explain` and `image_bytes` where the export has them.
 
     The bytes are a PNG of each prepared image; compared is the network on what that PNG holds, which
     is the prepared image itself wherever its values fit in one.
     """
-    run, task, difference = served.run, served.run.task, 0.0
+    run, task = served.run, served.run.task
     network = _evaluated(served)
     raw = subset.raw_batches(min(len(subset), task.batch_size), box_cut(task))
     for number, batch in enumerate(_shown(raw, len(subset))):
@@ -62,15 +91,15 @@ def _of_arrays(served: ExportSource, subset: Subset, call: Call, names: Collecti
         feed = {name: array.numpy() for name, array in arrays.items()}
         seen = network_input(arrays, task, run.values["fitted"])
         wanted = reported(run, np.asarray(network(seen)))
-        difference = max(difference, _gap(call(DEFAULT, feed), wanted))
+        found.note(DEFAULT, call(DEFAULT, feed), wanted)
         # The same function on long messages, and one that needs gradients: of a few records alone.
         few = {name: array[:COSTLY_RECORDS] for name, array in feed.items()}
         if CLASSIFY in names and number == 0:
             scores = call(CLASSIFY, {"inputs": serialized_examples(few)})["scores"]
-            difference = max(difference, _gap({"probabilities": scores}, wanted[:COSTLY_RECORDS]))
+            found.note(CLASSIFY, {"probabilities": scores}, wanted[:COSTLY_RECORDS])
         if EXPLAIN in names and number == 0:
             some = seen[:COSTLY_RECORDS], wanted[:COSTLY_RECORDS]
-            difference = max(difference, _of_maps(served, *some, few, call))
+            _compare_maps(served, *some, few, call, found)
         if IMAGE_BYTES in names:
             image = arrays["image"]
             files = png_files(image.numpy(), task)
@@ -78,8 +107,7 @@ def _of_arrays(served: ExportSource, subset: Subset, call: Call, names: Collecti
             if not np.array_equal(held, image):
                 inputs = normalize(held, stats_of(held), task.normalize)
                 wanted = reported(run, np.asarray(network(inputs)))
-            difference = max(difference, _gap(call(IMAGE_BYTES, {"image_bytes": files}), wanted))
-    return difference
+            found.note(IMAGE_BYTES, call(IMAGE_BYTES, {"image_bytes": files}), wanted)
 
 
 def _shown(raw: tf.data.Dataset, count: int) -> Iterator[dict]:
@@ -92,15 +120,17 @@ def _shown(raw: tf.data.Dataset, count: int) -> Iterator[dict]:
             advance(done)
 
 
-def _of_maps(served: ExportSource, seen: tf.Tensor, wanted: np.ndarray, feed: dict, call: Call) -> float:
+def _compare_maps(
+    served: ExportSource, seen: tf.Tensor, wanted: np.ndarray, feed: dict, call: Call, found: Differences
+) -> None:
     """Of `explain`, against what `mri_tf.explain` does."""
     task, network = served.run.task, explained_network(served)
     labels = tf.argmax(network(seen), axis=-1, output_type=tf.int32)
-    maps = grad_cam(network, seen, labels, layer_to_explain(network, ""))[0]
+    maps = grad_cam_in_graph(network, layer_to_explain(network, ""))(seen, labels)[0]
     maps = resize_maps(maps, task.network_shape).numpy()
-    found = call(EXPLAIN, feed | {"class_index": np.full(len(maps), -1, np.int32)})
-    of_map = np.max(np.abs(found["map"] - maps)) / max(1.0, np.max(maps))
-    return max(_gap(found, wanted), float(of_map))
+    answer = call(EXPLAIN, feed | {"class_index": np.full(len(maps), -1, np.int32)})
+    found.note(EXPLAIN, answer, wanted)
+    found.map = float(np.max(np.abs(answer["map"] - maps)) / max(1.0, np.max(maps)))
 
 
 def _evaluated(served: ExportSource):
@@ -110,9 +140,9 @@ def _evaluated(served: ExportSource):
     return single_network(served.model, served.run.task)
 
 
-def _of_slices(served: ExportSource, subset: Subset, call: Call) -> float:
+def _compare_slices(served: ExportSource, subset: Subset, call: Call, found: Differences) -> None:
     """Of `slices`, against what evaluate predicts of the patients."""
-    run, task, difference, done = served.run, served.run.task, 0.0, 0
+    run, task, done = served.run, served.run.task, 0
     wanted = reported(run, predict_records(served.model, subset))
     for batch in subset.thinned().raw_bags(task.batch_size, box_cut(task)):
         count = tf.shape(batch["weight"], tf.int64)[0]
@@ -121,13 +151,8 @@ def _of_slices(served: ExportSource, subset: Subset, call: Call) -> float:
             for name, array in input_arrays(batch, task).items()
         }
         feed["mask"] = present_slices(batch["bag"], count).numpy()
-        difference = max(difference, _gap(call(SLICES, feed), wanted[done : done + int(count)]))
+        found.note(SLICES, call(SLICES, feed), wanted[done : done + int(count)])
         done += int(count)
-    return difference
-
-
-def _gap(answer: dict, wanted: np.ndarray) -> float:
-    return float(np.max(np.abs(answer["probabilities"] - wanted)))
 
 
 def png_files(images, task):

@@ -33,6 +33,7 @@ class Exported:
     segmenter: dict | None = None  # task, version and weights_sha256 of the model that finds its boxes
     layout: dict = field(default_factory=dict)  # name and version of the training data's layout
     weights: str = ""  # hash of the run's weights
+    modality: str = ""  # of the training data, such as MR; "" where it is not known
 
 
 def open_export(path: Path) -> Exported:
@@ -60,6 +61,7 @@ def open_export(path: Path) -> Exported:
             segmenter=_asset(folder, SEGMENTER),
             layout=export.get("layout", {}),
             weights=export.get("weights_sha256", ""),
+            modality=export.get("modality", ""),
         )
     except InputError:
         raise

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 from mri_tf.core.command_line import (
@@ -55,7 +56,7 @@ def _predict(flags) -> int:
     folder = flags.out if segments else None
     if flags.explain:
         folder = flags.out.with_name(f"{flags.out.stem}_maps")
-    predictor = Predictor(model, folder)
+    predictor = Predictor(model, folder, flags.anyway)
     predictor.predict(layout, cases)
     predictions = predictor.predictions
     if not predictions.rows:
@@ -65,10 +66,22 @@ def _predict(flags) -> int:
     write_answers(predictions, path, _format(flags), getattr(layout, "SUBMISSION", None), folder)
     for name, reason in predictions.skipped:
         print(f"skipped {name}: {reason}", file=sys.stderr)
+    if unlike := unlike_line(predictions.rows):
+        print(unlike, file=sys.stderr)
     mapped = [row for row in predictions.rows if "map_outside_brain" in row]
     for line in outside_warnings((row["input"], row["map_outside_brain"]) for row in mapped):
         print(line, file=sys.stderr)
     return SOME_SKIPPED if predictions.skipped else DONE
+
+
+def unlike_line(rows: list[dict]) -> str:
+    """Says how many answers are about inputs unlike the training data, and why; "" for none."""
+    unlike = [row for row in rows if row["out_of_distribution"]]
+    if not unlike:
+        return ""
+    counts = Counter(reason for row in unlike for reason in row["reasons"]).most_common()
+    why = first_few((f"{reason} ({count})" for reason, count in counts), 3)
+    return f"warning: {len(unlike)} of {len(rows)} unlike the training data: {why}"
 
 
 def _format(flags) -> str:
@@ -162,6 +175,9 @@ def _parser() -> Parser:
         help="NIfTI files, DICOM folders, images, folders of cases, or a CSV table that lists them",
     )  # fmt: skip
     parser.add_argument("--mask", type=Path, help="tumour mask of a single case, if the task uses it")
+    parser.add_argument(
+        "--anyway", action="store_true", help="predict for images of another modality than the model's"
+    )
     parser.add_argument("--explain", action="store_true", help="also write Grad-CAM maps")
     parser.add_argument("--out", type=Path, help="x.json, x.csv or a folder of maps (default: print)")
     parser.add_argument("--format", choices=FORMATS, help="(default: by the suffix of --out, else json)")

@@ -11,6 +11,7 @@ from data_prep.case import Unreadable, main_file
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.io.image import read_image
 from data_prep.volume import source_volume
+from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
 from mri_tf.explain.maps import Explained, map_shares, network_affine
 from mri_tf.predict.answers import (
@@ -35,9 +36,9 @@ class Predictor:
     The maps are the label maps of a segmentation, or Grad-CAM maps of a classifier's decisions.
     """
 
-    def __init__(self, model: Model, folder: Path | None = None):
+    def __init__(self, model: Model, folder: Path | None = None, any_modality: bool = False):
         self.predictions = Predictions(model.exported)
-        self._model, self._folder = model, folder
+        self._model, self._folder, self._any_modality = model, folder, any_modality
         self._file_names: set[str] = set()  # of the maps written
 
     def predict(self, layout: ModuleType, cases: list[CaseToPredict]) -> None:
@@ -54,9 +55,21 @@ class Predictor:
                         shown = name if len(own_cases) == 1 else f"{name}, {main_file(case.case)}"
                         self.predictions.skipped.append((shown, str(reason)))
                 if readable:
+                    self._check_modality(name, readable[0][1][0])
                     self._answer(name, readable[0][0], [records for _, records in readable])
                     self.predictions.patients[name] = own_cases[0].case.patient
                 advance(done)
+
+    def _check_modality(self, name: str, record: Record) -> None:
+        """Raises InputError for an input of another modality than the model was trained on."""
+        exported = self._model.exported
+        trained = exported.modality or exported.task.modality
+        shown = record.facts.get("modality", "")
+        if trained and shown and trained != shown and not self._any_modality:
+            raise InputError(
+                f"The model was trained on {trained} and knows nothing of {shown}.", name,
+                "Give images of that modality; --anyway asks the model all the same.",
+            )  # fmt: skip
 
     def _answer(self, name: str, case: CaseToPredict, records: list[list[Record]]) -> None:
         """Answers for the first case's records, or for those of all of a patient's cases together."""

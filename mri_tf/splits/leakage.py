@@ -61,20 +61,26 @@ def _check_unseen(
         )  # fmt: skip
 
 
-def check_data_unseen(run: Run, prepared: Prepared) -> list[str]:
-    """Raises InputError for data with images that the run was trained on.
+def known_records(run: Run, prepared: Prepared) -> np.ndarray:
+    """(records,) bool: of a patient of whom an image decided the run's weights, by its pixels.
 
-    Returns patient ids in common: they may be different people of two hospitals, so they are allowed.
+    Raises InputError where that is so of all records.
     """
-    seen = run.values["seen"]
-    known = np.flatnonzero(np.isin(prepared.contents, seen["contents"]))
-    if len(known):
+    known = np.isin(prepared.contents, run.values["seen"]["contents"])
+    known = np.isin(prepared.patients, sorted(set(prepared.patients[known])))
+    if known.all():
         raise InputError(
-            "The data to evaluate on holds images that the run was trained on.",
-            f"{len(known)} of {len(prepared)} records: {first_few(prepared.record_ids[known])}",
+            "The run was trained on the images of every patient of the data to evaluate on.",
+            f"{len(prepared)} records in {prepared.folder}",
             "Leave out --data to evaluate on the run's held-out patients.",
         )
-    return sorted(set(prepared.patients) & set(seen["patients"]))
+    return known
+
+
+def shared_ids(run: Run, prepared: Prepared) -> list[str]:
+    """Patient ids that the run was trained on and whose images are others: they may be different people
+    of two hospitals, so they are allowed."""
+    return sorted(set(prepared.patients) & set(run.values["seen"]["patients"]))
 
 
 def shared_by_random_split(prepared: Prepared) -> str:

@@ -7,19 +7,23 @@ import numpy as np
 
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.splits import split as splits
+from mri_tf.splits.known_copies import settle_copies, tied_by_copies
 from mri_tf.splits.units import answering_records
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
 
+SUPPLIED = {"file": "split file", "column": "split column"}  # ways to split that are not ours
+
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """The flags --split, --split-file, --train-size and --seed."""
+    """The flags --split, --split-file, --train-size, --seed and --known-copies."""
 
     mode: str | None
     file: Path | None
     train_size: int | None
     seed: int
+    known_copies: str = ""  # drop or keep; "" refuses copies across the sides of a supplied split
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,17 @@ class Sides:
     records: list[np.ndarray]  # positions in the prepared set: train, validation, test
     mode: str  # file, column, patient, group or random
     natural_counts: np.ndarray | None  # (classes,) of a classifier's training side, before a limit
+    known_copies: dict | None = None  # what `settle_copies` says of copies across the sides
 
 
 def choose_sides(prepared: Prepared, task: Task, options: SplitOptions) -> Sides:
     """Splits a prepared set as the options say.
 
-    Without a mode it is the set's split column if there is one, else by group, else by patient.
-    Raises InputError where that is not possible.
+    Without a mode it is the set's split column if there is one, else by group, else by patient. Copies
+    of an image stay on one side, unless the split is random or supplied.
+
+    Raises:
+        InputError: that is not possible, or a supplied split puts copies on two sides.
     """
     answering_records(task, prepared, np.arange(len(prepared)))  # refuses a patient with several labels
     labels, patients, groups = prepared.labels, prepared.patients, prepared.groups
@@ -43,12 +51,19 @@ def choose_sides(prepared: Prepared, task: Task, options: SplitOptions) -> Sides
     if not mode and any(prepared.splits):
         mode = "column"
     mode = mode or ("group" if any(groups) else "patient")
-    limit = None
+    limit, known_copies = None, None
     if mode == "file":
         patient_lists, limit = splits.read_split_file(options.file)
         sides = splits.split_by_patients(patient_lists, patients, groups)
     elif mode == "column":
-        sides = splits.split_by_column(patients, groups, prepared.splits)
+        units = units_of(prepared, "group")
+        column = splits.complete_column(
+            prepared.splits, units, labels, task.split_fractions, options.seed
+        )
+        sides = splits.split_by_column(patients, groups, column)
+    if mode in SUPPLIED:
+        source = SUPPLIED[mode]
+        sides, known_copies = settle_copies(prepared, sides, options.known_copies, source)
     else:
         units = units_of(prepared, mode)
         sides = splits.split_units(units, labels, task.split_fractions, options.seed)
@@ -60,15 +75,16 @@ def choose_sides(prepared: Prepared, task: Task, options: SplitOptions) -> Sides
         natural = np.bincount(labels[counted], minlength=len(task.class_names))
     if limit:
         sides = _limited(sides, prepared, limit, task)
-    return Sides(sides, mode, natural)
+    return Sides(sides, mode, natural, known_copies)
 
 
 def units_of(prepared: Prepared, mode: str) -> np.ndarray:
-    """(records,) numbers of what a split by `mode` keeps whole: patients, groups or records."""
+    """(records,) numbers of what a split by `mode` keeps whole: patients or groups, with those that have
+    copies of their images, or single records."""
     if mode == "random":
         return np.arange(len(prepared))
     groups = prepared.groups if mode == "group" else np.full(len(prepared), "")
-    return splits.tie_together(prepared.patients, groups)
+    return tied_by_copies(prepared, splits.tie_together(prepared.patients, groups))
 
 
 def _limited(
@@ -123,7 +139,7 @@ def sides_for_features(
         | np.isin(features.contents, sorted(set(prepared.contents[held_out])))
         | np.isin(features.groups, held_groups)
     )
-    units = splits.tie_together(features.patients, features.groups)
+    units = units_of(features, "group")
     blocked = np.isin(units, units[blocked])
     free = np.flatnonzero(~blocked)
     if not len(free):

@@ -97,6 +97,28 @@ def _deal(counts: np.ndarray, target: np.ndarray, order: np.ndarray) -> tuple[np
     return side_of, float(((filled - target) ** 2 / target).sum())
 
 
+def complete_column(
+    splits: np.ndarray, units: np.ndarray, labels: np.ndarray, fractions: tuple[float, ...], seed: int
+) -> np.ndarray:
+    """A `split` column with a validation side: where it names none, a part of the training side.
+
+    Args:
+        splits: (records,) train, validation or test.
+        units: (records,) numbers of what stays whole, as of `split_units`.
+        labels: (records,) class of each record.
+        fractions: of the three sides; the first two say how much of the training side is taken.
+        seed: of the choice.
+    """
+    train = np.flatnonzero(splits == SIDES[0])
+    if not len(train) or np.any(splits == SIDES[1]):
+        return splits
+    share = fractions[1] / (fractions[0] + fractions[1])
+    _, taken = split_units(units[train], labels[train], (1 - share, share), seed)
+    completed = splits.copy()
+    completed[train[taken]] = SIDES[1]
+    return completed
+
+
 def split_by_column(
     patients: np.ndarray, groups: np.ndarray, splits: np.ndarray
 ) -> list[np.ndarray]:
@@ -148,15 +170,19 @@ def split_by_patients(
     sides: dict[str, list[str]], patients: np.ndarray, groups: np.ndarray
 ) -> list[np.ndarray]:
     """Record positions of each side from its patient ids, as `read_split_file` returns them."""
-    missing = sorted(set().union(*sides.values()) - set(patients))
-    if missing:
-        raise InputError(
-            "--split-file names patients that are not in the prepared set.",
-            first_few(missing),
-            "Use the patient ids of the prepared set.",
-        )
+    check_patients_known(sides, set(patients))
     records = [np.flatnonzero(np.isin(patients, sorted(sides[side]))) for side in SIDES]
     return _checked(records, patients, groups, "split file")
+
+
+def check_patients_known(sides: dict[str, list[str]], patients: set[str]) -> None:
+    """Raises InputError for a split file that names patients who are not among those of the data."""
+    missing = sorted(set().union(*sides.values()) - patients)
+    if missing:
+        raise InputError(
+            "--split-file names patients that are not in the data.", first_few(missing),
+            "Use the patient ids of the data.",
+        )
 
 
 def limit_per_class(

@@ -1,5 +1,6 @@
 """Reads prepared sets: a folder with shards of records and their index in manifest.json."""
 
+import csv
 import json
 import os
 import threading
@@ -22,6 +23,14 @@ INDEX_COLUMNS = (
 )  # fmt: skip
 # A TFRecord is an 8-byte length with a 4-byte checksum, the data, and a 4-byte checksum of the data.
 FRAME_HEAD_BYTES, FRAME_TAIL_BYTES = 12, 4
+
+
+def read_private(path: Path) -> list[dict]:
+    """Rows of the private sidecar; none where the set was shared without it."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
 
 
 class Prepared:
@@ -140,6 +149,10 @@ class Prepared:
             "Give --raw DIR instead of --data to prepare another set, or, for the task without "
             "--variant and --set, use python -m data_prep.write --task T --raw DIR --out DIR.",
         )
+
+    def sources(self) -> dict[str, str]:
+        """Record id -> its file, for messages on the terminal; empty where the set has no sidecar."""
+        return {row["record_id"]: row["source"] for row in read_private(self.folder / PRIVATE)}
 
     def record(self, position: int) -> Record:
         """One record with its image, masks, affine and facts."""

@@ -10,8 +10,9 @@ import numpy as np
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import fingerprint
+from mri_tf.splits.known_copies import settle_copies
 from mri_tf.splits.sides import units_of
-from mri_tf.splits.split import split_by_column, split_units
+from mri_tf.splits.split import complete_column, split_by_column, split_units
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
 from mri_tf.task.spec import PRECISIONS, SIDES
@@ -100,7 +101,11 @@ def fold_patients(
     units = units_of(prepared, "group")[positions]
     _check_enough(units, plan)
     if plan.folds == 1 and any(prepared.splits):
-        sides = split_by_column(patients, prepared.groups[positions], prepared.splits[positions])
+        column = complete_column(
+            prepared.splits[positions], units, labels, task.split_fractions, plan.seed
+        )
+        sides = split_by_column(patients, prepared.groups[positions], column)
+        settle_copies(prepared, [positions[side] for side in sides], "", "split column")
         return {(repeat, 0): _patients_by_side(patients, sides) for repeat in range(plan.repeats)}
     patients_of = {}
     train, validation, _ = task.split_fractions

@@ -36,6 +36,7 @@ class Task:
     model: str  # a file of mri_tf/models
     kind: str = "classification"
     layout: str = "cases_table"  # how raw folders are organised: a file of data_prep/layouts, or a path
+    modality: str = ""  # of all images, as DICOM writes it (MR, CT), where they have one
     phantom: str = ""  # a function of data_prep/phantom/kinds.py that writes synthetic raw data
     prep: dict = field(default_factory=dict)  # preparation settings, part of a prepared set's key
     normalize: dict = field(default_factory=lambda: {"method": "zscore"})

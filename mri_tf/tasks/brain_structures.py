@@ -12,6 +12,7 @@ from mri_tf.task import Task
 TASK = Task(
     name="brain_structures",
     layout="labelled_volumes",
+    modality="MR",
     phantom="brain_structures",
     kind="segmentation",
     channels=("t1",),

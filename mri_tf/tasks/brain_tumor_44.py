@@ -25,6 +25,7 @@ PARTS = (
 TASK = Task(
     name="brain_tumor_44",
     layout="class_folders",
+    modality="MR",
     phantom="class_pictures",
     channels=("red", "green", "blue"),  # equal in most pictures; some have coloured marks
     image_shape=(256, 256),  # with a dark border that keeps the aspect; recipe D stretches

@@ -12,6 +12,7 @@ from mri_tf.task import Task
 TASK = Task(
     name="brain_tumor_type",
     layout="volumes_with_types",
+    modality="MR",
     phantom="brain_types",
     channels=("t1",),
     image_shape=(128, 128, 128),

@@ -17,6 +17,7 @@ SHORT = dict(
 TASK = Task(
     name="cardiac_levels",
     layout="volumes_with_levels",
+    modality="CT",
     phantom="thorax_levels",
     channels=("cta",),
     image_shape=(128, 128),

@@ -12,6 +12,7 @@ from mri_tf.task import Task
 TASK = Task(
     name="cardiac_structures",
     layout="labelled_slices",
+    modality="CT",
     phantom="thorax_structures",
     kind="segmentation",
     channels=("cta",),

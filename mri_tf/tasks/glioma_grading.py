@@ -12,6 +12,7 @@ from mri_tf.task import Task
 TASK = Task(
     name="glioma_grading",
     layout="brats",
+    modality="MR",
     phantom="glioma",
     channels=("t1", "t1ce", "t2", "flair"),
     image_shape=(144, 192, 160),  # a box around the brain at about 1 mm

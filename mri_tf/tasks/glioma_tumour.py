@@ -12,6 +12,7 @@ from mri_tf.task import Task
 TASK = Task(
     name="glioma_tumour",
     layout="brats",
+    modality="MR",
     phantom="glioma",
     kind="segmentation",
     channels=("t1", "t1ce", "t2", "flair"),

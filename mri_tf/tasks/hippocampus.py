@@ -12,6 +12,7 @@ from mri_tf.task import Task
 TASK = Task(
     name="hippocampus",
     layout="labelled_volumes",
+    modality="MR",
     phantom="hippocampus",
     kind="segmentation",
     channels=("t1",),

@@ -12,6 +12,7 @@ from mri_tf.task import Task
 TASK = Task(
     name="lgg_grade",
     layout="sequence_folders",
+    modality="MR",
     phantom="lgg",
     channels=("flair", "t1pre", "t1post", "has_flair", "has_t1pre", "has_t1post"),
     image_shape=(32, 64, 64),

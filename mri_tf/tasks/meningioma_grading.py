@@ -16,6 +16,7 @@ LAST_CONV = "stack3_block1_2_.*"  # ResNet-18's last convolution and its BatchNo
 TASK = Task(
     name="meningioma_grading",
     layout="volume_and_mask",
+    modality="MR",
     phantom="meningioma",
     channels=("t1ce",),
     image_shape=(256, 256),  # in the pixels of the case

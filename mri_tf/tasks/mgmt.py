@@ -42,6 +42,7 @@ def _alone(sequence: str) -> dict:
 TASK = Task(
     name="mgmt",
     layout="rsna_mgmt",
+    modality="MR",
     phantom="mgmt",
     channels=tuple(RULES),
     image_shape=(224, 224),

@@ -12,6 +12,7 @@ from mri_tf.task import Task
 TASK = Task(
     name="sax_blood_pool",
     layout="cases_table",
+    modality="MR",
     phantom="short_axis",
     kind="segmentation",
     channels=("cine",),

@@ -12,6 +12,7 @@ from mri_tf.task import Task
 TASK = Task(
     name="sax_levels",
     layout="cases_table",
+    modality="MR",
     phantom="short_axis",
     channels=("cine",),
     image_shape=(128, 128),

@@ -7,6 +7,7 @@ from mri_tf.core.command_line import (
     DONE,
     SOME_SKIPPED,
     Parser,
+    add_listing,
     folder_to_write,
     import_tensorflow,
     positive_int,
@@ -31,11 +32,12 @@ def main(arguments: list[str]) -> int:
     from mri_tf.export.publish import export_with_segmenter
     from mri_tf.network.build import check_task
     from mri_tf.pipeline.subset import run_sides
+    from mri_tf.splits.known_copies import known_copies_note
     from mri_tf.splits.leakage import check_derived_unseen, shared_by_random_split
     from mri_tf.splits.sides import SplitOptions, choose_sides
     from mri_tf.store.run import DERIVED, METRICS
     from mri_tf.tables import summary
-    from mri_tf.train.datasets import DataOptions, classifier_set
+    from mri_tf.train.datasets import DataOptions, classifier_set, look_before_preparing
     from mri_tf.train.devices import configure_devices
     from mri_tf.train.fit import fit_run, new_run
     from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
@@ -44,12 +46,22 @@ def main(arguments: list[str]) -> int:
     loaded, variants = _task(flags)
     task = loaded.task
     check_task(task)
-    sets = DataOptions(flags.raw, flags.data, flags.features_data)
+    if (flags.skip_unlabelled or flags.ignore) and not flags.raw:
+        raise InputError(
+            "--skip-unlabelled and --ignore say what is left out of a raw folder.", "no --raw",
+            "Give --raw DIR, or leave them out.",
+        )  # fmt: skip
+    sets = DataOptions(
+        flags.raw, flags.data, flags.features_data, flags.skip_unlabelled, tuple(flags.ignore)
+    )
     options = PretrainOptions(flags.features, sets, flags.seed, flags.devices)
     feature_loaded = feature_task_of(loaded, options)
     folder = flags.out or Path("runs", task.name, f"{'+'.join(variants)}-s{flags.seed}")
+    split = SplitOptions(
+        flags.split, flags.split_file, flags.train_size, flags.seed, flags.known_copies
+    )
+    look_before_preparing(loaded, sets, split)
     prepared, skipped = classifier_set(loaded, sets)
-    split = SplitOptions(flags.split, flags.split_file, flags.train_size, flags.seed)
     chosen = choose_sides(prepared, task, split)
     sides = chosen.records
     features = None
@@ -69,9 +81,9 @@ def main(arguments: list[str]) -> int:
     )
     if chosen.mode == "random":
         print(f"LEAKY: the random split puts {shared_by_random_split(prepared)} on both sides")
+    if note := known_copies_note(chosen.known_copies, len(sides[2])):
+        print(note)
     run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
-    for item in skipped:
-        print(f"skipped {item.file}: {item.reason}", file=sys.stderr)
     code = SOME_SKIPPED if skipped else DONE
     if run.values.get("exported") or (flags.no_export and (folder / METRICS).is_file()):
         exported = run.values.get("exported", "")
@@ -112,6 +124,7 @@ def _parser() -> Parser:
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--raw", type=Path, help="folder of raw data; prepared into data/")
     data.add_argument("--data", type=Path, help="prepared set")
+    add_listing(parser)
     features = parser.add_mutually_exclusive_group()
     features.add_argument(
         "--features",
@@ -133,6 +146,11 @@ def _parser() -> Parser:
         "group, else patient)",
     )
     split.add_argument("--split-file", type=Path, help="JSON file with the patient ids of each side")
+    parser.add_argument(
+        "--known-copies", choices=("drop", "keep"), default="",
+        help="copies of an image on two sides of a supplied split: drop their patients from training, "
+        "or keep them and say so beside every number (default: refuse)",
+    )  # fmt: skip
     parser.add_argument("--train-size", type=positive_int, help="training records of each class")
     parser.add_argument(
         "--devices",

@@ -1,12 +1,16 @@
 """From the flags of a command to prepared sets: raw folders are prepared, phantoms are written."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mri_tf.core.errors import InputError
+from mri_tf.core.errors import InputError, first_few
+from mri_tf.splits.sides import SplitOptions
+from mri_tf.splits.split import check_patients_known, read_split_file
 from mri_tf.store.fingerprints import prep_fingerprint
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
+from mri_tf.task.spec import SIDES
 
 DATA = Path("data")
 
@@ -27,6 +31,49 @@ class DataOptions:
     raw: Path | None
     data: Path | None
     features_data: Path | None = None
+    skip_unlabelled: bool = False
+    ignore: tuple[str, ...] = ()
+
+
+def look_before_preparing(loaded: LoadedTask, options: DataOptions, split: SplitOptions) -> None:
+    """Says what the names of raw files and their table already show: missing files, classes, sides.
+
+    Raises InputError for what would stop the training after hours of preparing.
+    """
+    if not options.raw:
+        return
+    from data_prep.layout import find_layout
+    from data_prep.prepare.listed_cases import ListOptions, cases_to_prepare, missing_files
+
+    task, raw = loaded.task, options.raw
+    listing = ListOptions(options.skip_unlabelled, options.ignore)
+    cases = cases_to_prepare(find_layout(task, loaded.file), raw, task, listing)
+    missing = missing_files(raw, cases)
+    if missing:
+        print(
+            f"{len(missing)} of {len(cases)} cases will be skipped, because their files do not exist: "
+            f"{first_few(missing)}", file=sys.stderr, flush=True,
+        )  # fmt: skip
+    labels = {case.label for case in cases} | {label for case in cases for _, label in case.slices}
+    known = [name for name in task.class_names if name in labels]
+    if task.kind == "classification" and len(known) < 2:
+        raise InputError(
+            "Training needs cases of at least two classes.", ", ".join(known) or "none",
+            "Add cases of other classes.",
+        )  # fmt: skip
+    patients = {case.patient for case in cases}
+    if split.file:
+        check_patients_known(read_split_file(split.file)[0], patients)
+    if split.mode == "column" and not any(case.split for case in cases):
+        raise InputError(
+            "--split column needs a column split in the table.", "no such column",
+            "Add it, or choose another --split.",
+        )  # fmt: skip
+    if "" not in patients and len(patients) < len(SIDES):
+        raise InputError(
+            "A split into training, validation and test side needs at least three patients.",
+            f"{len(patients)}", "Add patients.",
+        )  # fmt: skip
 
 
 def classifier_set(loaded: LoadedTask, options: DataOptions) -> tuple[Prepared, list]:
@@ -36,8 +83,8 @@ def classifier_set(loaded: LoadedTask, options: DataOptions) -> tuple[Prepared, 
         prepared.check_fits(loaded.task)
         return prepared, []
     if options.raw:
-        return _prepare(loaded, options.raw, DATA)
-    return _prepare(loaded, phantom(loaded), DATA / f"{loaded.task.name}-phantom")
+        return _prepare(loaded, options.raw, DATA, options)
+    return _prepare(loaded, phantom(loaded), DATA / f"{loaded.task.name}-phantom", options)
 
 
 def feature_set(
@@ -58,8 +105,8 @@ def feature_set(
         prepared.check_fits(loaded.task)
         return prepared, []
     if options.raw:
-        return _prepare(loaded, options.raw, DATA)
-    return _prepare(loaded, phantom(classifier), DATA / f"{classifier.task.name}-phantom")
+        return _prepare(loaded, options.raw, DATA, options)
+    return _prepare(loaded, phantom(classifier), DATA / f"{classifier.task.name}-phantom", options)
 
 
 def phantom(loaded: LoadedTask) -> Path:
@@ -71,11 +118,19 @@ def phantom(loaded: LoadedTask) -> Path:
     return folder
 
 
-def _prepare(loaded: LoadedTask, raw: Path, home: Path) -> tuple[Prepared, list]:
-    from data_prep.prepare.prepare import prepare
+def _prepare(
+    loaded: LoadedTask, raw: Path, home: Path, options: DataOptions
+) -> tuple[Prepared, list]:
+    from data_prep.prepare.listed_cases import ListOptions
+    from data_prep.prepare.prepare import PrepareOptions, prepare
 
     fingerprint = prep_fingerprint(loaded.task)
     # Sets are keyed by what preparation depends on; the task as its file says has the plain name.
     plain = fingerprint == prep_fingerprint(replace(loaded.base, variants={}))
     name = loaded.task.name if plain else f"{loaded.task.name}-{fingerprint[:8]}"
-    return prepare(loaded.task, loaded.file, raw, home / name)
+    listing = ListOptions(options.skip_unlabelled, options.ignore)
+    out = home / name
+    prepared, skipped = prepare(loaded.task, loaded.file, raw, out, PrepareOptions(listing=listing))
+    for item in skipped:  # now, and not after the training
+        print(f"skipped {item.file}: {item.reason}", file=sys.stderr, flush=True)
+    return prepared, skipped

@@ -63,6 +63,7 @@ def new_run(
             "layout": prepared.manifest.get("layout"),
             "data_folder": os.path.relpath(prepared.folder, folder),
             "split": chosen.mode,
+            "known_copies": chosen.known_copies,
             "natural_counts": None if natural is None else natural.tolist(),
             "sides": _by_side(prepared.record_ids, sides),
             "patients": {

@@ -9,6 +9,7 @@ from visits import visits
 
 from mri_tf.splits.sides import units_of
 from mri_tf.store.prepared import Prepared
+from mri_tf.store.record import Record
 from mri_tf.study.design import WHOLE, Plan, fold_patients
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
@@ -23,8 +24,16 @@ POOLS = Task(
 )  # fmt: skip
 
 
+class IndexOnly(Prepared):
+    """A set whose records are blank images: the index is all that folds look at."""
+
+    def record(self, position: int) -> Record:
+        """A blank record."""
+        return Record(self.record_ids[position], self.patients[position], np.zeros((8, 8, 1), np.uint8))
+
+
 def prepared_of(patients, labels, groups=None, splits=None, contents=None) -> Prepared:
-    """A prepared set without records on disk: the index is all that folds look at."""
+    """A prepared set without records on disk."""
     size = len(patients)
     index = {
         "record_id": [f"{number:06d}-0000" for number in range(size)],
@@ -36,7 +45,7 @@ def prepared_of(patients, labels, groups=None, splits=None, contents=None) -> Pr
         "content": list(contents) if contents is not None else [f"c{n}" for n in range(size)],
         **{key: [0] * size for key in ("shard", "offset", "length", "crc32")},
     }
-    return Prepared(Path("data"), {"index": index, "prep": "p", "class_names": list(TASK.class_names)})
+    return IndexOnly(Path("data"), {"index": index, "prep": "p", "class_names": list(TASK.class_names)})
 
 
 @st.composite

@@ -1,6 +1,7 @@
 """Reads fields of a DICOM header that may be damaged, and the acquisition facts that are kept."""
 
 import math
+import re
 
 # Fact -> header fields; the first that is present counts (enhanced files name some differently).
 NUMBERS = {
@@ -13,7 +14,13 @@ NUMBERS = {
 }
 TEXTS = {"manufacturer": "Manufacturer", "model": "ManufacturerModelName"}
 SCANNING_SEQUENCES = ("SE", "IR", "GR", "EP", "RM")  # the standard's terms; others may be free text
-NO_AGENT = {"", "no", "none", "n", "nein", "0"}
+# Free text that says that no contrast agent was given, or not which: whole texts and first words.
+NO_AGENT = {"", "n", "na", "unk", "false", "native", "nativ", "plain", "unenhanced", "n a"}
+NO_AGENT_BEGINS = {
+    "no", "none", "not", "non", "nil", "without", "wo", "nein", "ohne", "kein", "keine", "sans",
+    "unknown", "undefined", "pre", "precontrast", "noncontrast", "nc",
+}  # fmt: skip
+NOTHING_GIVEN = re.compile(r"0+([.,]0+)?\s*(ml|cc|mg|g|mmol|mmol/kg|l)?")
 IDENTITIES = (
     "PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName",
     "PatientBirthDate", "PatientMotherBirthName", "PatientAddress", "StudyDate", "AccessionNumber",
@@ -98,9 +105,30 @@ def has_contrast_agent(fields: Fields) -> bool:
     administered = fields.text("ContrastBolusAgentAdministered")  # per frame, in enhanced files
     if administered:
         return administered == "YES"
-    if fields.get("ContrastBolusAgentSequence"):
-        return True
-    return fields.text("ContrastBolusAgent").lower() not in NO_AGENT
+    agents = fields.get("ContrastBolusAgentSequence")
+    if agents:
+        meanings = [Fields([agent]).text("CodeMeaning") for agent in agents]
+        return any(not meaning or names_agent(meaning) for meaning in meanings)
+    return names_agent(fields.text("ContrastBolusAgent"))
+
+
+def names_agent(text: str) -> bool:
+    """Whether free text names a contrast agent, and does not say that there was none.
+
+    >>> names_agent("10 ml Dotarem"), names_agent("W/O"), names_agent("NO CONTRAST"), names_agent("0 ml")
+    (True, False, False, False)
+    """
+    text = text.strip().lower()
+    if NOTHING_GIVEN.fullmatch(text):
+        return False
+    joined = text
+    for written, meant in (("w/o", "without"), ("n/a", "na"), ("pre-", "pre"), ("non-", "non")):
+        joined = joined.replace(written, meant)
+    words = "".join(letter if letter.isalnum() else " " for letter in joined).split()
+    if " ".join(words) in NO_AGENT:
+        return False
+    # "without and with": the agent was given between two parts of the examination
+    return words[0] not in NO_AGENT_BEGINS or "with" in words[1:]
 
 
 def _words(text: str) -> set[str]:

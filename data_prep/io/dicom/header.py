@@ -6,6 +6,7 @@ Source: DICOM PS3.3, image plane module (C.7.6.2) and functional groups (C.7.6.1
 import contextlib
 import logging
 import math
+import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,15 @@ PREFIX_AT = 128
 # First element's group, with which a file begins that lacks the 128 bytes and "DICM" of part 10.
 FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 NOT_SCANS = {"SEG", "RTDOSE", "PR", "KO", "REG", "FID", "M3D"}
+IMAGES_BY_ANOTHER_NAME = {"Enhanced US Volume Storage", "Parametric Map Storage"}
+SECONDARY_CAPTURE = "Secondary Capture"
+NO_POSITION = "no position or orientation in the patient"
 NOT_DICOM = "not a DICOM file"
+OTHER_IMAGES = {"Referenced", "Source", "Derivation"}  # words in keywords of sequences about them
 # Fields in which images at one position may differ (echoes, time points, b-values, phase maps).
+# Fields with a value that no other patient has.
+IDENTITIES = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+IMAGE_TYPES = ("ImageType", "FrameType")
 DISTINGUISHING = (
     "EffectiveEchoTime", "EchoTime", "EchoNumbers", "TemporalPositionIdentifier",
     "TemporalPositionIndex", "AcquisitionNumber", "DiffusionBValue",
@@ -59,6 +67,15 @@ class Header:
     institution: str = field(default="", repr=False)
     slices: tuple[Slice, ...] = ()
     problem: str = ""  # why the file gives no slices
+    other_kind: str = ""  # why it is not expected to: what else than an image it is
+    is_capture: bool = False  # such as a screenshot
+
+    @property
+    def is_localizer(self) -> bool:
+        """Whether every image in the file is one for planning the others."""
+        marks = [item.distinguishing.get(name, "") for item in self.slices for name in IMAGE_TYPES]
+        marked = ["LOCALIZER" in mark.upper() for mark in marks if mark]
+        return bool(marked) and all(marked)
 
 
 @contextlib.contextmanager
@@ -94,13 +111,34 @@ def read_header(path: Path) -> Header:
             "description": fields.text("SeriesDescription"),
             "institution": fields.text("InstitutionName"),
         }
+        if other_kind := _other_kind(fields, has_pixels):
+            return Header(**known, other_kind=other_kind)
         try:
             _check_image(fields, has_pixels)
             return Header(**known, slices=tuple(_slices(path, dataset)))
         except Unreadable as reason:
-            return Header(**known, problem=str(reason))
+            return Header(**known, problem=str(reason), is_capture=_is_capture(fields))
         except Exception as error:  # pydicom converts values on access: a damaged one raises here
             return Header(**known, problem=f"a damaged DICOM header ({type(error).__name__})")
+
+
+def read_identities(path: Path) -> dict[str, str]:
+    """Keyword -> value of those `IDENTITIES` that a file's header has; empty for other files."""
+    from pydicom import dcmread
+
+    with quiet_pydicom():
+        try:
+            with path.open("rb") as file:
+                if not begins_like_dicom(file.read(PREFIX_AT + 4)):
+                    return {}
+                file.seek(0)
+                dataset = dcmread(
+                    file, stop_before_pixels=True, force=True, specific_tags=list(IDENTITIES)
+                )
+            values = {keyword: Fields([dataset]).text(keyword) for keyword in IDENTITIES}
+        except Exception:  # a damaged file is named when it is read
+            return {}
+    return {keyword: value for keyword, value in values.items() if value}
 
 
 def begins_like_dicom(head: bytes) -> bool:
@@ -137,11 +175,29 @@ def _parse(path: Path):
         raise Unreadable(f"a damaged DICOM file ({type(error).__name__})") from None
 
 
-def _check_image(fields: Fields, has_pixels: bool) -> None:
-    """Raises Unreadable for what is not a grey image whose values a slope and intercept scale."""
+def _other_kind(fields: Fields, has_pixels: bool) -> str:
+    """What a file is that cannot be a slice, by its SOP class; "" for images, also without pixels."""
+    from pydicom.uid import UID
+
     modality = fields.text("Modality")
     if modality in NOT_SCANS:
-        raise Unreadable(f"a {modality} object, not a scan")
+        return f"a {modality} object, not a scan"
+    uid = UID(fields.text("SOPClassUID"))
+    if uid.name == uid:  # a private class, an unknown one, or none
+        return "" if has_pixels or not uid else "an object of a private kind without pixel data"
+    if "Image" in uid.name or uid.name in IMAGES_BY_ANOTHER_NAME:
+        return ""
+    return f"not an image but {uid.name.removesuffix(' Storage')}"
+
+
+def _is_capture(fields: Fields) -> bool:
+    from pydicom.uid import UID
+
+    return SECONDARY_CAPTURE in UID(fields.text("SOPClassUID")).name
+
+
+def _check_image(fields: Fields, has_pixels: bool) -> None:
+    """Raises Unreadable for what is not a grey image whose values a slope and intercept scale."""
     if not has_pixels:
         raise Unreadable("no pixel data")
     if not (fields.number("Rows") and fields.number("Columns")):
@@ -175,21 +231,36 @@ def _slices(path: Path, dataset) -> list[Slice]:
 
 
 def _flat(group) -> dict:
-    """The fields of a frame's functional groups in one dictionary, without their sequences."""
-    values = {}
-    for element in group:
-        if element.VR != "SQ":
-            values[element.keyword] = element.value
-        elif element.value:
-            values |= _flat(element.value[0])
+    """The fields of a frame's functional groups in one dictionary, without their sequences.
+
+    Only public ones, and those of a sequence before those of sequences within it: scanners repeat
+    positions and times in private sequences, and those of other images in references to them.
+    """
+    values, level = {}, [group]
+    while level:
+        deeper = []
+        for item in level:
+            for element in item:
+                if element.tag.is_private or OTHER_IMAGES & set(_words(element.keyword)):
+                    continue
+                if element.VR != "SQ":
+                    values.setdefault(element.keyword, element.value)
+                elif element.value:
+                    deeper.append(element.value[0])
+        level = deeper
     return values
+
+
+def _words(keyword: str) -> list[str]:
+    """The words of a field's keyword: "ReferencedImageSequence" -> Referenced, Image, Sequence."""
+    return re.findall("[A-Z]+[a-z]*", keyword)
 
 
 def _slice(path: Path, frame: int, fields: Fields) -> Slice:
     position = fields.numbers("ImagePositionPatient", 3)
     directions = fields.numbers("ImageOrientationPatient", 6)
     if position is None or directions is None:
-        raise Unreadable("no position or orientation in the patient")
+        raise Unreadable(NO_POSITION)
     _check_directions(directions)
     pixel_mm = fields.numbers("PixelSpacing", 2)
     if pixel_mm is None or min(pixel_mm) <= 0:

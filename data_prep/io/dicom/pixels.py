@@ -9,6 +9,8 @@ from data_prep.io.dicom.header import PIXEL_TAGS, Slice, quiet_pydicom
 
 # The smallest that holds the rescaled values is used, unless they fit the stored type.
 INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
+# Without these fields nobody knows what the bytes of the pixel data mean.
+NEEDED = ("Rows", "Columns", "BitsAllocated", "PixelRepresentation")
 
 
 def values_of(stack: list[Slice]) -> np.ndarray:
@@ -47,12 +49,14 @@ def stored_values(path: Path) -> np.ndarray:
             if not any(tag in dataset for tag in PIXEL_TAGS):
                 raise Unreadable("the pixel data are cut off")
             _name_syntax(dataset)
+            _fill_in(dataset)
             syntax = dataset.file_meta.TransferSyntaxUID
-            if syntax.is_transfer_syntax and syntax.is_compressed:
+            _check_syntax(syntax)
+            if syntax.is_compressed:
                 compressed = f"{syntax.name}, "
             if dicom_decoder.is_available(syntax):  # even if others are installed
                 dataset.pixel_array_options(decoding_plugin=dicom_decoder.PLUGIN)
-            array = dataset.pixel_array
+            array = _meaningful_bits(dataset.pixel_array, dataset)
     except Unreadable:
         raise
     except MemoryError:
@@ -74,6 +78,50 @@ def _name_syntax(dataset) -> None:
         implicit, little = dataset.original_encoding
         explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
+
+
+def _fill_in(dataset) -> None:
+    """Adds what a grey image can only mean where the header lacks it; raises Unreadable for the rest."""
+    if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+        return
+    for keyword in NEEDED:
+        if dataset.get(keyword) is None:
+            raise Unreadable(f"the header lacks {keyword}")
+    if dataset.get("SamplesPerPixel") is None:
+        dataset.SamplesPerPixel = 1
+    if not dataset.get("PhotometricInterpretation"):
+        dataset.PhotometricInterpretation = "MONOCHROME2"
+    if dataset.get("BitsStored") is None:
+        dataset.BitsStored = dataset.BitsAllocated
+    if dataset.get("HighBit") is None:
+        dataset.HighBit = dataset.BitsStored - 1
+
+
+def _check_syntax(syntax) -> None:
+    """Raises Unreadable for a transfer syntax that is not known, or whose pixels cannot be decoded."""
+    from pydicom.pixels import get_decoder
+
+    if syntax.is_private or not syntax.is_transfer_syntax:
+        raise Unreadable("the transfer syntax, which says how pixels are stored, is not a known one")
+    if not syntax.is_compressed:
+        return
+    try:
+        get_decoder(syntax)
+    except NotImplementedError:
+        raise Unreadable(f"pixels stored as {syntax.name}, which cannot be decoded") from None
+
+
+def _meaningful_bits(array: np.ndarray, dataset) -> np.ndarray:
+    """Whole numbers without the bits that the header says are not theirs, such as those of overlays."""
+    if array.dtype.kind not in "iu":
+        return array
+    unused = 8 * array.dtype.itemsize - dataset.BitsStored
+    if unused <= 0:
+        return array
+    signed = dataset.PixelRepresentation == 1
+    # Shifted up and down again: the uppermost bit that counts is the sign, or is followed by zeros.
+    unsigned = array.view(f"u{array.dtype.itemsize}") << unused
+    return unsigned.view(f"{'i' if signed else 'u'}{array.dtype.itemsize}") >> unused
 
 
 def _rescaled(frames: np.ndarray, item: Slice) -> np.ndarray:

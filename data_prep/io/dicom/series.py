@@ -4,8 +4,6 @@ Files are grouped by SeriesInstanceUID; the names of files and subfolders do not
 ends up either in a series or in one entry of `refused`.
 """
 
-import filecmp
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +12,15 @@ from typing import NamedTuple
 import numpy as np
 
 from data_prep.case import Unreadable
+from data_prep.io.dicom.companions import separate
 from data_prep.io.dicom.header import Header, Slice, read_header
 from data_prep.io.dicom.pixels import values_of
 from data_prep.io.dicom.stack import lps_to_indices, split_into_stacks
+from data_prep.io.folders import files_below
 from data_prep.volume import Volume, to_ras_volume
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 NO_SERIES = "no SeriesInstanceUID, which says which slices belong together"
-COPY = "a copy of another file in the folder"
 
 
 class Refused(NamedTuple):
@@ -118,11 +117,15 @@ def find_series(folder: Path, site: Callable[[str], str] | None = None) -> Folde
         if header.series:
             headers_of.setdefault(header.series, []).append(header)
         else:
-            by_reason.setdefault(header.problem or NO_SERIES, []).append(path)
+            reason = header.other_kind or header.problem or NO_SERIES
+            by_reason.setdefault(reason, []).append(path)
     series, refused = [], []
     for uid in sorted(headers_of, key=lambda uid: (headers_of[uid][0].series_number, uid)):
-        headers, copies = _without_copies(headers_of[uid])
-        by_reason.setdefault(COPY, []).extend(copies)
+        headers, companions = separate(headers_of[uid])
+        for reason, path in companions:
+            by_reason.setdefault(reason, []).append(path)
+        if not headers:
+            continue
         try:
             series += _series(folder, headers, site)
         except Unreadable as reason:
@@ -137,24 +140,10 @@ def _files(folder: Path) -> list[Path]:
         return [folder]
     if not folder.is_dir():
         raise Unreadable("the folder does not exist")
-    paths = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
-    paths = sorted(path for path in paths if path.is_file())  # no sockets, no broken links
+    paths = files_below(folder)
     if not paths:
         raise Unreadable("the folder contains no files")
     return paths
-
-
-def _without_copies(headers: list[Header]) -> tuple[list[Header], list[Path]]:
-    """(headers of one series without byte-identical copies, the files that are copies)."""
-    first_of: dict[str, Header] = {}  # by SOPInstanceUID
-    single, copies = [], []
-    for header in headers:
-        first = first_of.setdefault(header.image, header)
-        if header.image and first is not header and filecmp.cmp(first.file, header.file, False):
-            copies.append(header.file)
-        else:
-            single.append(header)
-    return single, copies
 
 
 def _series(folder: Path, headers: list[Header], site) -> list[Series]:

@@ -11,13 +11,20 @@ SAME_DIRECTION = 1e-3  # largest difference of a direction cosine: 0.06 degrees
 SAME_PLACE_MM = 1e-2
 GAP_TOLERANCE, GAP_TOLERANCE_MM = 0.05, 0.05  # share of the median gap, or mm: headers round
 MAX_FIELDS = 3  # header fields that separate the stacks of a series, such as echo and time point
+# Fields that separate stacks whose slices lie between each other's; others, such as times and flip
+# angles, may change from slice to slice of one stack.
+OF_A_STACK = (
+    "AcquisitionNumber", "EffectiveEchoTime", "EchoTime", "EchoNumbers", "TemporalPositionIdentifier",
+    "TemporalPositionIndex", "DiffusionBValue", "StackID",
+)  # fmt: skip
 
 
 def split_into_stacks(slices: list[Slice]) -> list[list[Slice]]:
     """Sorts the slices of a series into stacks, each ordered along its normal.
 
     Where several images share positions, the smallest set of header fields (echo time, time point,
-    b-value ...) is searched that gives stacks with one image per position.
+    b-value ...) is searched that gives stacks with one image per position. Stacks whose slices lie
+    between each other's are told apart by a field that changes from each slice to the next.
 
     Raises:
         Unreadable: unlike slices, uneven gaps, or no header fields that separate the stacks.
@@ -26,7 +33,7 @@ def split_into_stacks(slices: list[Slice]) -> list[list[Slice]]:
     positions = _position_numbers(slices)
     count = len(np.unique(positions))
     if count == len(slices):
-        return [_in_order(slices)]
+        return [_in_order(stack) for stack in _interleaved(slices) or [slices]]
     if count > 1 and len(slices) % count == 0:
         values = {name: {item.distinguishing.get(name) for item in slices} for name in DISTINGUISHING}
         varying = [name for name in DISTINGUISHING if len(values[name]) > 1]
@@ -35,7 +42,10 @@ def split_into_stacks(slices: list[Slice]) -> list[list[Slice]]:
                 if stacks := _split(slices, positions, names, count):
                     return [_in_order(stack) for stack in stacks]
     at = f"{count} positions" if count > 1 else "one position"
-    raise Unreadable(f"{len(slices)} slices at {at}, and no header field separates them into stacks")
+    raise Unreadable(
+        f"{len(slices)} slices at {at} with different pixels, and no header field separates them into "
+        "stacks"
+    )
 
 
 def lps_to_indices(stack: list[Slice]) -> np.ndarray:
@@ -74,13 +84,22 @@ def _check_alike(slices: list[Slice]) -> None:
         raise Unreadable("the slices have different numbers of rows or columns")
     if not np.allclose([item.pixel_mm for item in slices], slices[0].pixel_mm, rtol=1e-3, atol=0):
         raise Unreadable("the slices have different pixel spacing")
+    planes = plane_numbers(slices)
+    if any(planes):
+        raise Unreadable(f"mixed orientations: the slices lie in {max(planes) + 1} different planes")
+
+
+def plane_numbers(slices: list[Slice]) -> list[int]:
+    """A number for each slice: 0 for those parallel to the first, 1 for those of the next plane ..."""
     planes: list[np.ndarray] = []
+    numbers = []
     for item in slices:
         directions = np.array(item.directions)
-        if not any(np.abs(directions - other).max() <= SAME_DIRECTION for other in planes):
+        near = [np.abs(directions - other).max() <= SAME_DIRECTION for other in planes]
+        numbers.append(near.index(True) if any(near) else len(planes))
+        if not any(near):
             planes.append(directions)
-    if len(planes) > 1:
-        raise Unreadable(f"mixed orientations: the slices lie in {len(planes)} different planes")
+    return numbers
 
 
 def _normal(slices: list[Slice]) -> np.ndarray:
@@ -111,6 +130,31 @@ def _split(slices, positions, names, count: int) -> list[list[Slice]]:
     if any(len(group) != count or len(set(positions[group])) != count for group in groups.values()):
         return []
     return [[slices[index] for index in groups[values]] for values in sorted(groups, key=_by_number)]
+
+
+def _interleaved(slices: list[Slice]) -> list[list[Slice]]:
+    """Evenly spaced stacks whose slices lie between each other's; none where there is one stack."""
+    order = np.argsort(_heights_mm(slices))
+    for name in OF_A_STACK:
+        values = [slices[index].distinguishing.get(name, "") for index in order]
+        alternates = all(here != there for here, there in itertools.pairwise(values))
+        if not alternates or not 1 < len(set(values)) <= len(slices) // 2:
+            continue
+        stacks = [
+            [slices[index] for index, value in zip(order, values, strict=True) if value == wanted]
+            for wanted in sorted(set(values), key=lambda value: _by_number((value,)))
+        ]
+        if min(map(len, stacks)) > 1 and all(map(_is_even, stacks)):
+            return stacks
+    return []
+
+
+def _is_even(stack: list[Slice]) -> bool:
+    try:
+        _in_order(stack)
+    except Unreadable:
+        return False
+    return True
 
 
 def _by_number(values: tuple[str, ...]) -> list:

@@ -26,8 +26,9 @@ from scipy.spatial.transform import Rotation
 
 import data_prep.io
 from data_prep.case import Unreadable
+from data_prep.io.dicom.companions import COPY
 from data_prep.io.dicom.header import NOT_DICOM
-from data_prep.io.dicom.series import COPY, NO_SERIES, find_series, read_dicom
+from data_prep.io.dicom.series import NO_SERIES, find_series, read_dicom
 from data_prep.io.nifti import read_nifti
 
 

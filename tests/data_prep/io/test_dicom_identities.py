@@ -111,8 +111,17 @@ def test_facts_are_those_on_which_all_slices_agree(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("agent", "expected"), [("Gadovist", True), ("", False), ("NO", False), ("none", False)]
+    ("agent", "expected"),
+    [
+        ("Gadovist", True), ("10 ml Dotarem", True), ("MAGNEVIST 0.5 mmol/ml", True),
+        ("Normal saline and Gadavist", True), ("WITHOUT AND WITH GADAVIST", True),
+        *((text, False) for text in (
+            "", "NO", "none", "NONE GIVEN", "NO CONTRAST", "No IV contrast", "N/A", "NA", "n.a.", "W/O",
+            "w/o contrast", "WITHOUT", "NIL", "-", "--", "UNKNOWN", "0 ml", "0.0ml", "0", "Non-contrast",
+            "NOT ADMINISTERED", "ohne KM", "unenhanced", "PRE-CONTRAST",
+        )),
+    ],
 )
-def test_an_agent_that_is_named_counts_as_given(tmp_path, agent, expected):
+def test_an_agent_counts_as_given_where_the_text_names_one(tmp_path, agent, expected):
     named = each(series(noise()), lambda data, _: setattr(data, "ContrastBolusAgent", agent))
     assert volume_of(tmp_path, named).facts["contrast_agent"] is expected

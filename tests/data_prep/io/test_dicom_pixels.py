@@ -1,6 +1,7 @@
 """Every transfer syntax gives the stored values, each slice scaled by its own slope and intercept."""
 
 import functools
+import re
 
 import imagecodecs
 import numpy as np
@@ -238,3 +239,73 @@ def test_no_other_decoder_is_used(tmp_path, monkeypatch):
     )
     assert stored_values(path).max() == 0 and len(calls) == 1
     assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == uid.JPEG2000Lossless
+
+
+RAW_AND_PACKED = [
+    uid.ExplicitVRLittleEndian, uid.RLELossless, uid.JPEGLSLossless, uid.JPEG2000Lossless,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("stored", [12, 16])
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("syntax", RAW_AND_PACKED)
+def test_bits_above_those_stored_are_not_part_of_the_value(tmp_path, syntax, signed, stored):
+    """Overlay planes lie there in old files; the reader of raw data leaves them out as well."""
+    values = np.random.default_rng(0).integers(-900, 900, (7, 5, 6)) if signed else noise(high=2000)
+    bits = (values & (2**stored - 1)).astype(np.uint16)
+    overlay = 0x9000 if stored == 12 else 0
+    with_overlay = bits | np.where(np.random.default_rng(1).random(bits.shape) < 0.5, overlay, 0)
+    datasets = series(with_overlay.astype(np.uint16))
+    for data in datasets:
+        data.BitsStored, data.HighBit, data.PixelRepresentation = stored, stored - 1, int(signed)
+        if syntax != uid.ExplicitVRLittleEndian:
+            _compress_bits(data, syntax)
+    volume = volume_of(tmp_path, datasets)
+    assert_same(volume, values.astype(np.int16 if signed else np.uint16))
+
+
+def _compress_bits(data, syntax) -> None:
+    """Compresses all 16 bits of each pixel, whatever BitsStored says."""
+    plane = np.frombuffer(data.PixelData, np.uint16).reshape(data.Rows, data.Columns)
+    if syntax == uid.RLELossless:
+        stored, signed = data.BitsStored, data.PixelRepresentation
+        data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 15, 0
+        data.compress(syntax, generate_instance_uid=False)
+        data.BitsStored, data.HighBit, data.PixelRepresentation = stored, stored - 1, signed
+        return
+    encode = imagecodecs.jpegls_encode if syntax == uid.JPEGLSLossless else lambda p: _j2k(p, 16)
+    data.PixelData = encapsulate([encode(plane)])
+    data["PixelData"].is_undefined_length = True
+    data.file_meta.TransferSyntaxUID = syntax
+
+
+@pytest.mark.parametrize(
+    "keyword", ["PhotometricInterpretation", "SamplesPerPixel", "BitsStored", "HighBit"]
+)
+def test_what_a_grey_image_can_only_mean_is_filled_in(tmp_path, keyword):
+    datasets = series(noise())
+    for data in datasets:
+        delattr(data, keyword)
+    assert_same(volume_of(tmp_path, datasets), noise())
+
+
+@pytest.mark.parametrize("keyword", ["BitsAllocated", "PixelRepresentation"])
+def test_a_missing_field_of_the_pixels_is_named(tmp_path, keyword):
+    datasets = series(noise())
+    for data in datasets:
+        delattr(data, keyword)
+    assert reason_of(tmp_path, datasets) == f"the header lacks {keyword}"
+
+
+def test_an_unknown_transfer_syntax_and_one_that_cannot_be_decoded_are_named(tmp_path):
+    for folder, syntax, reason in (
+        ("private", "1.2.840.113619.5.2", "not a known one"),
+        ("video", uid.MPEG2MPML, "MPEG2 .* cannot be"),
+    ):
+        datasets = series(noise())
+        for data in datasets:
+            data.PixelData = encapsulate([data.PixelData])
+            data["PixelData"].is_undefined_length = True
+            data.file_meta.TransferSyntaxUID = syntax
+        write(tmp_path / folder, datasets)
+        assert re.search(reason, reason_of(tmp_path / folder))

@@ -133,7 +133,7 @@ def test_a_truncated_file_of_any_format_is_reported(tmp_path, format):
 def test_a_file_that_is_not_an_image_is_reported(tmp_path):
     path = tmp_path / "notes.jpg"
     path.write_text("not an image at all, but some words", encoding="utf-8")
-    with pytest.raises(Unreadable, match="unknown format"):
+    with pytest.raises(Unreadable, match="no PNG, JPEG"):
         read_image(path, 3)
 
 

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from data_prep.layouts.class_folders import list_cases
 from data_prep.phantom.class_pictures.dataset import class_names, write_class_pictures
+from data_prep.prepare.listed_cases import ListOptions
 from data_prep.prepare.prepare import PrepareOptions, prepare
 from data_prep.prepare.pseudonyms import Pseudonyms
 from data_prep.prepare.shards import ShardWriter
@@ -31,6 +32,9 @@ TASK = Task(
     model_args=dict(conv_filters=2, dense_units=8, blocks=2), epochs=1,
 )
 """
+
+
+IGNORING = PrepareOptions(listing=ListOptions(ignore=("extra",)))
 
 
 def picture(seed: int, side: int = 64) -> Image.Image:
@@ -93,15 +97,16 @@ def test_a_copy_in_another_class_is_listed_by_its_records(home, capsys):
 
 def test_what_is_no_whole_image_is_named_and_the_rest_goes_on(home):
     folder = home / "raw" / "mid"
-    (folder / "notes.txt").write_text("these are some notes about the pictures", encoding="utf-8")
+    (folder / "notes").write_text("these are some notes about the pictures", encoding="utf-8")
+    (folder / "notes.txt").write_text("a text is no image, so it is not skipped", encoding="utf-8")
     (folder / "empty.png").touch()
     whole = (folder / "1.png").read_bytes()
     (folder / "torn.png").write_bytes(whole[: len(whole) // 2])
     found, skipped = prepared(home)
     assert len(found) == 13
     reasons = {item.file: item.reason for item in skipped}
-    assert set(reasons) == {"mid/notes.txt", "mid/empty.png", "mid/torn.png"}
-    assert "truncated" in reasons["mid/torn.png"] and "unknown format" in reasons["mid/notes.txt"]
+    assert set(reasons) == {"mid/notes", "mid/empty.png", "mid/torn.png"}
+    assert "truncated" in reasons["mid/torn.png"] and "no PNG" in reasons["mid/notes"]
 
 
 def test_hidden_files_and_litter_are_ignored(home):
@@ -121,6 +126,11 @@ def test_an_empty_class_folder_has_no_records_and_is_no_error(home):
     assert found.manifest["counts"]["per_class"] == {"basal": 5, "mid": 4, "apical": 0}
 
 
+def patient_beside_images(raw):
+    (raw / "mid" / "P1").mkdir()
+    picture(50).save(raw / "mid" / "P1" / "a.png")
+
+
 def one_folder_too_high(raw):
     raw.rename(raw.with_name("inner"))
     raw.mkdir()
@@ -130,7 +140,8 @@ def one_folder_too_high(raw):
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda raw: (raw / "mid" / "more").mkdir(), "images only, no folders"),
+        (lambda raw: (raw / "mid" / "P1" / "day 1").mkdir(parents=True), "nothing deeper"),
+        (patient_beside_images, "Some class folders hold images and others folders of patients"),
         (lambda raw: (raw / "Mid").mkdir(), "Did you mean 'mid'"),
         (one_folder_too_high, "give it as --raw"),
     ],
@@ -141,6 +152,42 @@ def test_folders_that_are_no_classes_are_refused_in_one_line(home, make, words):
         prepared(home)
     assert "\n" not in str(caught.value)
     assert not (home / "out").exists()
+
+
+def test_folders_in_a_class_are_patients(home):
+    raw, task = home / "patients", load_task(home / "thirds.py")
+    for number, patient in enumerate(("P1", "P2", "P2", "P3")):
+        folder = raw / ("basal", "mid")[number % 2] / patient
+        folder.mkdir(parents=True, exist_ok=True)
+        picture(number).save(folder / f"{number}.png")
+        (folder / "report.txt").write_text("no image")
+    cases = list_cases(raw, task)
+    assert [(case.patient, case.label) for case in cases] == [
+        ("P1", "basal"), ("P2", "basal"), ("P2", "mid"), ("P3", "mid"),
+    ]  # fmt: skip
+    (raw / "mid" / "P3" / "masks").mkdir()
+    assert list_cases(raw, task, ("masks",)) == cases
+
+
+@pytest.mark.parametrize("names", [("Training", "Testing"), ("train", "val", "test")])
+def test_folders_above_the_classes_that_name_sides_are_sides(home, names):
+    raw, task = home / "sides", load_task(home / "thirds.py")
+    for number in range(12):
+        folder = raw / names[number % len(names)] / ("basal", "mid", "apical")[number // 4]
+        folder.mkdir(parents=True, exist_ok=True)
+        picture(number).save(folder / f"{number}.png")
+    (raw / "extra").mkdir()
+    with pytest.raises(InputError, match="--ignore NAME"):
+        list_cases(raw, task)
+    cases = list_cases(raw, task, ("extra",))
+    assert len(cases) == 12
+    assert {case.split for case in cases} == {"train", "test", "validation"} - (
+        {"validation"} if len(names) == 2 else set()
+    )
+    found, _ = prepare(task, home / "thirds.py", raw, home / "out", IGNORING)
+    sides = choose_sides(found, task, SplitOptions(None, None, None, 0))
+    assert sides.mode == "column" and all(len(side) for side in sides.records)
+    assert set(found.splits[sides.records[2]]) == {"test"}
 
 
 @pytest.mark.parametrize("words", ["is not a folder", "holds no class folders", "are empty"])

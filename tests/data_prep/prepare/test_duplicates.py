@@ -12,7 +12,12 @@ from PIL import Image
 from planted import NEAR, counted, plant
 
 from data_prep.case import Case
-from data_prep.ops.image_similarity import (
+from data_prep.phantom.short_axis import draw_slices
+from data_prep.prepare.duplicates import find_copies, report, summary_lines, with_groups
+from mri_tf.core.errors import InputError
+from mri_tf.core.executors import executor
+from mri_tf.store.copies import near_pairs
+from mri_tf.store.image_similarity import (
     ANGLES_DEGREES,
     DEFAULTS,
     HASHED,
@@ -22,10 +27,6 @@ from data_prep.ops.image_similarity import (
     likeness,
     thumbnail,
 )
-from data_prep.phantom.short_axis import draw_slices
-from data_prep.prepare.duplicates import find_copies, near_pairs, report, summary_lines, with_groups
-from mri_tf.core.errors import InputError
-from mri_tf.core.executors import executor
 
 
 def phantoms(count: int, seed: int = 0) -> list[Image.Image]:
@@ -85,7 +86,7 @@ def test_the_angle_of_a_pair_says_how_the_first_was_turned():
 
 
 def test_the_angle_is_where_the_alignment_begins(monkeypatch):
-    monkeypatch.setattr("data_prep.ops.image_similarity.MAX_STEPS", 0)
+    monkeypatch.setattr("mri_tf.store.image_similarity.MAX_STEPS", 0)
     image = phantoms(1)[0]
     first, second = thumb_of(image), thumb_of(image.rotate(3, Image.Resampling.BICUBIC))
     right, none, wrong = (likeness(first, second, degrees) for degrees in (3.0, 0.0, -3.0))

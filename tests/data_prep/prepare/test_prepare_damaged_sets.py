@@ -90,7 +90,7 @@ def test_a_set_shared_without_its_private_table_is_still_said_to_be_there_or_ref
 
 def test_a_folder_prepared_from_other_input_is_refused_and_left_alone(prepared_folder, tmp_path, said):
     before = files_of(prepared_folder)
-    (tmp_path / "raw" / "manifest.csv").write_text(TWO + "a.png,p3,left\n")
+    (tmp_path / "raw" / "manifest.csv").write_text(TWO + "c.png,p3,left\n")
     code, lines = said()
     assert code == 2 and "prepared from other input (list of cases)" in lines[0]
     assert files_of(prepared_folder) == before

@@ -1,0 +1,18 @@
+"""Lists the files below a folder, in folders that are symbolic links as well."""
+
+import os
+from pathlib import Path
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All regular files below a folder, sorted; a folder reached by several links is listed once."""
+    paths, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        place = os.stat(parent)
+        if (place.st_dev, place.st_ino) in seen:  # a loop, or a second link
+            folders.clear()
+            continue
+        seen.add((place.st_dev, place.st_ino))
+        paths += [Path(parent, name) for name in names]
+    return sorted(path for path in paths if path.is_file())  # no sockets, no broken links

@@ -1,0 +1,137 @@
+"""The cases of a raw folder, with what can be known about them before any is read.
+
+Every check here is made before preparing, so that a wrong table costs seconds and not hours.
+"""
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from data_prep.case import Case, main_file
+from data_prep.layout import list_cases
+from mri_tf.core.errors import InputError, first_few
+from mri_tf.task import Task
+from mri_tf.task.spec import SIDES
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """The flags --skip-unlabelled and --ignore."""
+
+    skip_unlabelled: bool = False  # leave out rows without a label instead of refusing them
+    ignore: tuple[str, ...] = ()  # names of folders that are not looked into
+
+
+def cases_to_prepare(
+    layout: ModuleType, raw: Path, task: Task, options: ListOptions = ListOptions()
+) -> list[Case]:
+    """Lists the cases of a raw folder as the layout does, and checks them.
+
+    Args:
+        layout: as `find_layout` returns it.
+        raw: the raw folder.
+        task: whose cases they are.
+        options: what is left out.
+
+    Raises:
+        InputError: rows without a label, a file outside the raw folder or in two rows, a patient on two
+            sides, a split column that is incomplete or holds unknown words.
+    """
+    cases = list_cases(layout, raw, task, ignore=options.ignore)
+    cases = _labelled(cases, task, options.skip_unlabelled)
+    _check_inside(cases)
+    _check_rows(cases)
+    check_splits(cases)
+    return cases
+
+
+def missing_files(raw: Path, cases: list[Case]) -> list[str]:
+    """The main files that do not exist: their cases will be skipped."""
+    return [main_file(case) for case in cases if not (raw / main_file(case)).exists()]
+
+
+def _labelled(cases: list[Case], task: Task, skip: bool) -> list[Case]:
+    """The cases without those rows of a table that have no label; raises InputError for such rows."""
+    if task.kind != "classification":
+        return cases
+    without = [case for case in cases if case.line and not case.label and not case.slices]
+    if not without:
+        return cases
+    if not skip:
+        raise InputError(
+            "Rows of the table have no label.", f"line {first_few(str(case.line) for case in without)}",
+            "Fill in the labels, or leave these rows out with --skip-unlabelled.",
+        )  # fmt: skip
+    if len(without) == len(cases):
+        raise InputError("No row of the table has a label.", f"{len(cases)} rows", "Fill in the labels.")
+    print(f"{len(without)} of {len(cases)} rows have no label and are left out (--skip-unlabelled)")
+    return [case for case in cases if not case.line or case.label or case.slices]
+
+
+def _check_inside(cases: list[Case]) -> None:
+    outside = [
+        f"{path}{_at_line(case)}"
+        for case in cases
+        for path in case.files.values()
+        if os.path.isabs(path) or os.path.normpath(path).startswith("..")
+    ]
+    if outside:
+        raise InputError(
+            "All files must lie in the raw folder.", first_few(outside),
+            "Move them there, and write their paths from the raw folder.",
+        )  # fmt: skip
+
+
+def _check_rows(cases: list[Case]) -> None:
+    """Raises InputError where two rows of a table name the same file."""
+    rows_of: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        if case.line:
+            rows_of[os.path.normpath(main_file(case))].append(case)
+    for file, rows in rows_of.items():
+        if len(rows) == 1:
+            continue
+        lines = first_few(str(case.line) for case in rows)
+        for what, values in (
+            ("patients", {case.patient for case in rows}), ("labels", {case.label for case in rows}),
+        ):  # fmt: skip
+            if len(values) > 1:
+                raise InputError(
+                    f"One file stands in several rows of the table, under different {what}.",
+                    f"{file} in lines {lines}", "Keep the row that is right.",
+                )  # fmt: skip
+        raise InputError(
+            "The table names a file several times.", f"{file} in lines {lines}",
+            "Keep one of these rows.",
+        )  # fmt: skip
+
+
+def check_splits(cases: list[Case]) -> None:
+    """Raises InputError for a split column with gaps or other words, or a patient on several sides."""
+    if not any(case.split for case in cases):
+        return
+    wrong = [case for case in cases if case.split not in SIDES]
+    if wrong:
+        raise InputError(
+            f"The split column must hold {', '.join(SIDES[:2])} or {SIDES[2]} in every row.",
+            first_few(f"{case.split!r}{_at_line(case)}" for case in wrong),
+            "Fill in the column, or leave it out.",
+        )
+    sides: dict[str, set[str]] = {}
+    for case in cases:
+        if case.patient:  # of an unknown patient nothing can be said
+            sides.setdefault(case.patient, set()).add(case.split)
+    torn = sorted(patient for patient, splits in sides.items() if len(splits) > 1)
+    if torn:
+        raise InputError(
+            "Rows of one patient have different values in the column split.",
+            f"several of {first_few(torn)}",
+            "Give all rows of a patient the same value: a patient on two sides makes all results "
+            "too good.",
+        )
+
+
+def _at_line(case: Case) -> str:
+    return f" in line {case.line}" if case.line else ""

@@ -1,0 +1,96 @@
+"""Finds folders of patients that are one patient: DICOM headers that share an identity.
+
+PatientID and the UIDs of study, series and frame of reference are compared as salted hashes. Nothing of
+them is stored.
+"""
+
+import hmac
+import secrets
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from scipy.cluster.hierarchy import DisjointSet
+
+from data_prep.case import Case, main_file
+from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.executors import map_in_order
+from mri_tf.core.progress import progress
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Cases whose patients were joined.
+
+    Attributes:
+        cases: all cases, those of one patient under the id of the first.
+        patients: how many patients the table names who share an identity with another.
+        remaining: how many patients they are.
+    """
+
+    cases: list[Case]
+    patients: int
+    remaining: int
+
+    @property
+    def warning(self) -> str:
+        """A line for the terminal; "" where nothing was joined."""
+        if not self.patients:
+            return ""
+        return (
+            f"warning: {self.patients} patients of the table share a PatientID, study, series or frame "
+            f"of reference in their DICOM headers with another: they are joined as {self.remaining}"
+        )
+
+
+def join_shared(
+    raw: Path, cases: list[Case], identities: Callable, strict: bool, pool: Executor, ahead: int
+) -> Joined:
+    """Joins the patients of a table whose DICOM headers share an identity.
+
+    Args:
+        raw: the raw folder.
+        cases: as the layout lists them.
+        identities: the layout's function (raw, case) -> texts that only one patient can have.
+        strict: refuse instead of joining.
+        pool: reads the headers.
+        ahead: number of calls that wait in the pool.
+
+    Raises:
+        InputError: with `strict`, patients share an identity.
+    """
+    read = partial(_hashed, identities, str(raw), secrets.token_bytes(16))
+    owners: dict[str, int] = {}  # hash -> the first case that has it
+    groups = DisjointSet(range(len(cases)))
+    first_of: dict[str, int] = {}
+    with progress("looking for shared identities", len(cases)) as advance:
+        for number, hashes in enumerate(map_in_order(pool, read, cases, ahead)):
+            for value in hashes:
+                groups.merge(number, owners.setdefault(value, number))
+            groups.merge(number, first_of.setdefault(cases[number].patient, number))
+            advance(number + 1)
+    joined, shared, remaining = list(cases), [], 0
+    for members in groups.subsets():
+        patients = sorted({cases[number].patient for number in members})
+        if len(patients) == 1:
+            continue
+        shared += [main_file(cases[first_of[patient]]) for patient in patients]
+        remaining += 1
+        name = cases[min(members)].patient
+        for number in members:
+            joined[number] = replace(cases[number], patient=name)
+    if strict and shared:
+        raise InputError(
+            "--strict does not allow patients who share an identity in their DICOM headers.",
+            f"{len(shared)} patients that are {remaining}: {first_few(shared)}",
+            "Give the folders of one patient one patient_id, or leave out --strict to join them.",
+        )
+    return Joined(joined, len(shared), remaining)
+
+
+def _hashed(identities: Callable, raw: str, salt: bytes, case: Case) -> list[str]:
+    """Runs in a worker: the salted hashes of a case's identities."""
+    texts = identities(Path(raw), case)
+    return [hmac.new(salt, text.encode(), "sha256").hexdigest() for text in sorted(texts)]

@@ -1,0 +1,168 @@
+"""Copies of images on two sides of a split: kept together by splits of ours, refused in supplied ones.
+
+A copy of a test image in the training side makes every number too good, as a patient on both sides does:
+copies count as the same patient.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mri_tf.core.errors import InputError
+from mri_tf.splits import split as splits
+from mri_tf.store.copies import copy_pairs
+from mri_tf.store.prepared import Prepared
+from mri_tf.task.spec import SIDES
+
+KEEP, DROP = "keep", "drop"
+NAMED_PAIRS = 5  # in a message
+
+
+@dataclass(frozen=True)
+class CopiesAcross:
+    """Copies of which the two records lie on different sides.
+
+    Attributes:
+        pairs: (pairs, 2) positions; the side of the first comes before that of the second.
+        exact: how many of the pairs have the same pixels; the others are near or mirrored copies.
+    """
+
+    pairs: np.ndarray
+    exact: int
+
+    def of_side(self, records: np.ndarray) -> np.ndarray:
+        """Those of the records that have a copy on another side, ascending."""
+        return np.intersect1d(records, self.pairs)
+
+
+def tied_by_copies(prepared: Prepared, units: np.ndarray) -> np.ndarray:
+    """(records,) unit numbers, those of copies merged: copies count as the same patient."""
+    pairs = _all_pairs(prepared).both
+    if not len(pairs):
+        return units
+    names = np.array([f"c{number}" for number in range(len(pairs))], dtype=object)
+    # Each pair is a group of its two units.
+    tied = np.concatenate([units[pairs[:, 0]], units[pairs[:, 1]], units])
+    groups = np.concatenate([names, names, np.full(len(units), "", dtype=object)])
+    return splits.tie_together(tied.astype(str), groups)[2 * len(pairs) :]
+
+
+def copies_across(prepared: Prepared, sides: list[np.ndarray]) -> CopiesAcross:
+    """The exact, near and mirrored copies between the sides of a split.
+
+    Args:
+        prepared: the set; its copies are looked for once and kept in its folder.
+        sides: positions of the training, validation and test side.
+    """
+    side_of = np.full(len(prepared), -1)
+    for number, records in enumerate(sides):
+        side_of[records] = number
+    found = _all_pairs(prepared)
+    across = []
+    for pairs in (found.exact, found.near):
+        ends = side_of[pairs]  # (pairs, 2)
+        split = (ends.min(axis=1, initial=0) >= 0) & (ends[:, 0] != ends[:, 1])
+        order = np.argsort(ends[split], axis=1)
+        across.append(np.take_along_axis(pairs[split], order, axis=1))
+    return CopiesAcross(np.concatenate(across), len(across[0]))
+
+
+def settle_copies(
+    prepared: Prepared, sides: list[np.ndarray], choice: str, source: str
+) -> tuple[list[np.ndarray], dict | None]:
+    """Refuses copies across the sides of a supplied split, or does with them what --known-copies says.
+
+    Args:
+        prepared: the set.
+        sides: positions of the training, validation and test side.
+        choice: "drop" leaves patients with a copy on a later side out of the training and validation
+            side; "keep" leaves the sides as they are; "" refuses.
+        source: what supplied the split, for the message.
+
+    Returns:
+        The sides, and for the run how many copies there were and the ids of held-out records with a
+        copy; None without copies.
+
+    Raises:
+        InputError: there are copies and no choice, or dropping them leaves nothing to train on.
+    """
+    across = copies_across(prepared, sides)
+    if not len(across.pairs):
+        return sides, None
+    if choice not in (KEEP, DROP):
+        raise InputError(
+            f"The {source} puts copies of an image on two sides, which makes every number too good.",
+            f"{in_words(across)}, of {len(across.of_side(sides[2]))} of {len(sides[2])} test records: "
+            f"{_named(prepared, sides, across)}",
+            "Correct the split; or leave it out and split with --split patient, which keeps copies "
+            "together; or train with --known-copies drop, which leaves their patients out of training, "
+            "or --known-copies keep, which says so beside every number.",
+        )
+    values = {
+        "choice": choice,
+        "exact": across.exact,
+        "near": len(across.pairs) - across.exact,
+        "held_out": prepared.record_ids[across.of_side(sides[2])].tolist(),
+        "dropped": [],
+    }
+    if choice == KEEP:
+        return sides, values
+    kept = _without_copies(prepared, sides, across)
+    dropped = np.setdiff1d(np.concatenate(sides[:2]), np.concatenate(kept[:2]))
+    values["dropped"] = prepared.record_ids[dropped].tolist()
+    return kept, values
+
+
+def in_words(across: CopiesAcross) -> str:
+    """Such as "20 exact and 3 near copies"."""
+    near = len(across.pairs) - across.exact
+    return f"{across.exact} exact and {near} near copies"
+
+
+def known_copies_note(values: dict | None, held_out: int) -> str:
+    """What stands beside the numbers of a run that was trained with --known-copies; "" without."""
+    if not values:
+        return ""
+    if values["choice"] == KEEP:
+        return (
+            f"KNOWN COPIES: {len(values['held_out'])} of {held_out} held-out records have a copy on the "
+            f"training or validation side ({values['exact']} exact and {values['near']} near copies)"
+        )
+    return (
+        f"{len(values['dropped'])} records of patients with copies of held-out images were left out of "
+        "training"
+    )
+
+
+def _without_copies(
+    prepared: Prepared, sides: list[np.ndarray], across: CopiesAcross
+) -> list[np.ndarray]:
+    """The sides without training and validation patients that have a copy on a later side."""
+    leaving = set(prepared.patients[across.pairs[:, 0]])
+    stays = [records[~np.isin(prepared.patients[records], sorted(leaving))] for records in sides[:2]]
+    for name, records in zip(SIDES, stays, strict=False):
+        if not len(records):
+            raise InputError(
+                "--known-copies drop leaves no patient on a side.",
+                f"all patients in {name} have copies",
+                "Correct the split, or leave it out and split with --split patient.",
+            )  # fmt: skip
+    return [*stays, sides[2]]
+
+
+def _named(prepared: Prepared, sides: list[np.ndarray], across: CopiesAcross) -> str:
+    """The first pairs by their files, where the set still has its private sidecar, else by record."""
+    files = prepared.sources()
+    side_of = {position: name for name, side in zip(SIDES, sides, strict=True) for position in side}
+
+    def name(position: int) -> str:
+        record = prepared.record_ids[position]
+        return f"{files.get(record, f'record {record}')} ({side_of[position]})"
+
+    named = [f"{name(first)} = {name(second)}" for first, second in across.pairs[:NAMED_PAIRS].tolist()]
+    more = len(across.pairs) - len(named)
+    return "; ".join(named) + (f" and {more} more" if more else "")
+
+
+def _all_pairs(prepared: Prepared):
+    return copy_pairs(prepared, np.unique(prepared.patients.astype(str), return_inverse=True)[1])

@@ -1,0 +1,178 @@
+"""Finds records of different patients that show the same image: exact, near and mirrored copies.
+
+Exact copies have the same pixels. Near copies (re-encoded, resized, brightened, rotated by a few
+degrees, mirrored) have perceptual hashes that differ in at most `distance` of 256 bits and, laid on
+each other, details that correlate by at least `similarity` (mri_tf/store/image_similarity.py). Of a
+volume the three planes through its middle are compared, and all must be alike. An image with one value
+everywhere is a copy of nothing.
+"""
+
+import contextlib
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from mri_tf.core.files import write_atomic
+from mri_tf.core.hashing import fingerprint
+from mri_tf.core.progress import progress
+from mri_tf.store.image_similarity import (
+    ANGLES_DEGREES,
+    DEFAULTS,
+    UPRIGHT,
+    hashes,
+    likeness,
+    thumbnail,
+)
+from mri_tf.store.prepared import Prepared
+
+ROWS_AT_A_TIME = 256
+FILE = "copies.json"  # in a prepared set: the pairs found, so that they are looked for once
+RULE = 1  # to be raised when the rule changes
+
+
+@dataclass(frozen=True)
+class CopyPairs:
+    """Pairs of records of different patients that show the same image, as positions in the set."""
+
+    exact: np.ndarray  # (pairs, 2): each copy with the first record that has the same pixels
+    near: np.ndarray  # (pairs, 2)
+
+    @property
+    def both(self) -> np.ndarray:
+        """(pairs, 2) exact and near."""
+        return np.concatenate([self.exact, self.near])
+
+
+def copy_pairs(prepared: Prepared, patients: np.ndarray) -> CopyPairs:
+    """The copies in a prepared set, from its folder where they were looked for before.
+
+    Args:
+        prepared: the set.
+        patients: (records,) a number for each record: records of one patient or group are not compared.
+    """
+    key = fingerprint([RULE, DEFAULTS, prepared.content_fingerprint(), patients.tolist()])
+    path = prepared.folder / FILE
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["key"] == key:
+            return CopyPairs(*(_as_pairs(stored[kind]) for kind in ("exact", "near")))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not looked for yet, or by another rule
+    pairs = _find(prepared, patients)
+    values = {"key": key, "exact": pairs.exact.tolist(), "near": pairs.near.tolist()}
+    with contextlib.suppress(OSError):  # a set that may not be written to is compared anew each time
+        write_atomic(path, json.dumps(values).encode())
+    return pairs
+
+
+def _find(prepared: Prepared, patients: np.ndarray) -> CopyPairs:
+    different, exact = [], []  # one record for each patient and content
+    first_with: dict[str, list[int]] = {}
+    for position, content in enumerate(prepared.contents):
+        earlier = first_with.setdefault(content, [])
+        if any(patients[other] == patients[position] for other in earlier):
+            continue
+        if earlier:
+            exact.append((earlier[0], position))
+        else:
+            different.append(position)
+        earlier.append(position)
+    if len(set(patients.tolist())) < 2:
+        return CopyPairs(_as_pairs([]), _as_pairs([]))
+    thumbs = {}  # by position, of images that are not blank
+    with progress("looking for copies", len(different)) as advance:
+        for done, position in enumerate(different, 1):
+            planes = [thumbnail(plane) for plane in middle_planes(prepared.record(position).image)]
+            if any(thumb.any() for thumb in planes):
+                thumbs[position] = planes
+            advance(done)
+    exact = [pair for pair in exact if pair[0] in thumbs]
+    shown = np.array(list(thumbs), np.int64)
+    near = _near(list(thumbs.values()), patients[shown])
+    return CopyPairs(_as_pairs(exact), shown[near])
+
+
+def middle_planes(image: np.ndarray) -> list[np.ndarray]:
+    """A picture itself, or the three planes through the middle of a volume; channels last."""
+    if image.ndim == 3:
+        return [image]
+    depth, rows, columns = (size // 2 for size in image.shape[:3])
+    return [image[depth], image[:, rows], image[:, :, columns]]
+
+
+def _near(thumbs: list[list[np.ndarray]], patients: np.ndarray) -> np.ndarray:
+    """(pairs, 2) positions in `thumbs` of different patients whose planes are all alike."""
+    if not thumbs:
+        return _as_pairs([])
+    codes = np.stack([hashes(planes[0]) for planes in thumbs])
+    mirrored = np.stack([hashes(planes[0][:, ::-1])[UPRIGHT] for planes in thumbs])
+    alike = set()
+    for others, turn in ((None, 1), (mirrored, -1)):
+        for first, second, degrees in near_pairs(codes, DEFAULTS["distance"], others, patients):
+            pair = (first, second)
+            if pair not in alike and _are_alike(thumbs[first], thumbs[second], degrees, turn):
+                alike.add(pair)
+    return _as_pairs(sorted(alike))
+
+
+def _are_alike(first: list, second: list, degrees: float, turn: int) -> bool:
+    """Whether all planes are alike, those of the second mirrored where `turn` is -1."""
+    for number, (one, other) in enumerate(zip(first, second, strict=True)):
+        # The first plane of a volume is axial: only there a rotation is expected. The third is sagittal
+        # and shows no left and right.
+        flipped = other if number == 2 else other[:, ::turn]
+        if likeness(one, flipped, degrees if number == 0 else 0.0) < DEFAULTS["similarity"]:
+            return False
+    return True
+
+
+def near_pairs(
+    codes: np.ndarray, distance: int, others: np.ndarray | None = None,
+    patients: np.ndarray | None = None,
+) -> list[tuple[int, int, float]]:  # fmt: skip
+    """Finds the images whose hashes differ in at most `distance` bits, nearest first.
+
+    Every pair is looked at, in blocks of popcounts: some seconds for 5,000 images.
+
+    Args:
+        codes: (images, angles, 4) uint64, the hashes of each image at `ANGLES_DEGREES`.
+        distance: number of bits.
+        others: (images, 4) hashes of the same images mirrored, to find mirrored pairs.
+        patients: (images,) images of one patient are no pair; without it all are compared.
+
+    Returns:
+        (first, second, degrees): positions, and by how much rotating the first brings it nearest to
+        the second.
+    """
+    count = len(codes)
+    upright = codes[:, UPRIGHT] if others is None else others
+    back = -1 if others is None else 1  # what the rotation becomes where the two change places
+    best: dict[tuple[int, int], tuple[int, int]] = {}  # pair -> fewest bits, and at which degrees
+    for start in range(0, count, ROWS_AT_A_TIME):
+        block = codes[start : start + ROWS_AT_A_TIME]
+        nearest = np.full((len(block), count), np.iinfo(np.uint16).max, np.uint16)
+        angle = np.zeros((len(block), count), np.uint8)
+        for number in range(codes.shape[1]):
+            differing = np.zeros((len(block), count), np.uint16)
+            for word in range(codes.shape[2]):
+                differing += np.bitwise_count(block[:, number, word, None] ^ upright[None, :, word])
+            closer = differing < nearest
+            nearest[closer], angle[closer] = differing[closer], number
+        near = nearest <= distance
+        if patients is not None:
+            near &= patients[start : start + len(block), None] != patients[None, :]
+        for row, second in np.argwhere(near):
+            first, second = int(start + row), int(second)
+            bits, degrees = int(nearest[row, second]), ANGLES_DEGREES[angle[row, second]]
+            if first > second:
+                first, second, degrees = second, first, back * degrees
+            if first < second:
+                pair = first, second
+                best[pair] = min(best.get(pair, (bits, degrees)), (bits, degrees))
+    ordered = sorted((bits, *pair, degrees) for pair, (bits, degrees) in best.items())
+    return [(first, second, float(degrees)) for _, first, second, degrees in ordered]
+
+
+def _as_pairs(pairs: list) -> np.ndarray:
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)

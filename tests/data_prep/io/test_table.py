@@ -1,0 +1,82 @@
+"""Tables as spreadsheets save them: separators, encodings, capitals, blank lines, columns twice."""
+
+import pytest
+from refused import refusal
+
+from data_prep.io.table import path_in, read_table
+
+ROWS = [("a.png", "p1", "left"), ("b.png", "Müller", "right")]
+NEEDED = ("image", "patient_id", "label")
+PLAIN = "image,patient_id,label\n" + "".join(",".join(row) + "\n" for row in ROWS)
+
+
+def saved(folder, data: str | bytes):
+    path = folder / "manifest.csv"
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+def values_of(path, needed=NEEDED) -> list[tuple]:
+    return [tuple(row[name] for name in needed) for row in read_table(path, needed)]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_table_is_read_as_spreadsheets_save_it(tmp_path, separator, encoding, end):
+    text = PLAIN.replace(",", separator).replace("\n", end)
+    assert values_of(saved(tmp_path, text.encode(encoding))) == ROWS
+
+
+def test_the_separator_that_excel_names_in_the_first_line_is_no_row(tmp_path):
+    rows = read_table(saved(tmp_path, "sep=;\n" + PLAIN.replace(",", ";")), NEEDED)
+    assert [row["image"] for row in rows] == ["a.png", "b.png"]
+    assert [row.line for row in rows] == [3, 4]
+
+
+def test_commas_inside_a_table_of_semicolons_are_part_of_the_values(tmp_path):
+    text = "image;patient_id;label\na,1.png;p1;left\n"
+    assert values_of(saved(tmp_path, text)) == [("a,1.png", "p1", "left")]
+
+
+def test_columns_may_be_written_in_capitals(tmp_path):
+    path = saved(tmp_path, PLAIN.replace("image,patient_id,label", "Image, PATIENT_ID ,Label,Site"))
+    assert values_of(path) == ROWS
+    assert read_table(path, NEEDED)[0]["site"] == ""
+    (row,) = read_table(saved(tmp_path, "bratS21id,SITE\n00001,A\n"), ("BraTS21ID",))
+    assert dict(row) == {"BraTS21ID": "00001", "site": "A"}
+
+
+def test_lines_are_numbered_as_an_editor_numbers_them(tmp_path):
+    text = 'image,patient_id,label\n\na.png,p1,left\n , ,\n"b\nc.png",p2,right\nd.png,p3,left\n'
+    rows = read_table(saved(tmp_path, text), NEEDED)
+    assert [row.line for row in rows] == [3, 5, 7]
+
+
+@pytest.mark.parametrize("names", ["image,patient_id,label,label", "image,patient_id,label, Label"])
+def test_a_column_named_twice_is_refused_by_name(tmp_path, names):
+    line = refusal(read_table, saved(tmp_path, names + "\na.png,p1,left,right\n"), NEEDED)
+    assert "several columns of one name" in line and "Received: label" in line
+
+
+def test_columns_without_a_name_are_left_out(tmp_path):
+    path = saved(tmp_path, "image,patient_id,label,,\na.png,p1,left,,\n")
+    assert dict(read_table(path, NEEDED)[0]) == {"image": "a.png", "patient_id": "p1", "label": "left"}
+
+
+def test_a_row_of_more_cells_than_columns_is_refused_with_its_line(tmp_path):
+    path = saved(tmp_path, PLAIN + "\nc.png,p3,left,12,5\n")
+    assert "5 cells for 3 columns in line 5" in refusal(read_table, path, NEEDED)
+
+
+def test_a_workbook_is_told_to_be_saved_as_csv(tmp_path):
+    path = saved(tmp_path, b"PK\x03\x04 an Excel workbook \xff\xfe\x00")
+    assert "is a workbook, not a CSV file" in refusal(read_table, path, NEEDED)
+
+
+def test_backslashes_in_paths_are_slashes_unless_a_file_has_that_very_name(tmp_path):
+    assert path_in(tmp_path, r"sub\a.png") == "sub/a.png"
+    (tmp_path / r"sub\b.png").touch()
+    assert path_in(tmp_path, r"sub\b.png") == r"sub\b.png"
