@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mri_tf.core.command_line import (
     DONE,
+    INTERRUPTED,
     SOME_SKIPPED,
     Parser,
     add_listing,
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> int:
     from data_prep.prepare.listed_cases import ListOptions
     from data_prep.prepare.prepare import PrepareOptions, prepare
     from data_prep.prepare.pseudonyms import Pseudonyms, read_or_make_salt
+    from data_prep.prepare.shards import begun
     from mri_tf.task.files import find_task_file, load_task
 
     task_file = find_task_file(flags.task)
@@ -37,7 +39,13 @@ def main(arguments: list[str]) -> int:
         print(f"The pseudonyms depend on the salt in {salt_file}: keep this file, and keep it private.")
     listing = ListOptions(flags.skip_unlabelled, tuple(flags.ignore))
     options = PrepareOptions(flags.workers, flags.scheduler, flags.strict, Pseudonyms(salt), listing)
-    prepared, skipped = prepare(load_task(task_file), task_file, flags.raw, flags.out, options)
+    try:
+        prepared, skipped = prepare(load_task(task_file), task_file, flags.raw, flags.out, options)
+    except KeyboardInterrupt:
+        if begun(flags.out):
+            raise  # what is kept is said as for every command
+        print("error: Interrupted. Nothing was written.", file=sys.stderr, flush=True)
+        return INTERRUPTED
     for item in skipped:
         print(f"skipped {item.file}: {item.reason}", file=sys.stderr)
     counts = prepared.manifest["counts"]

@@ -220,7 +220,7 @@ def _luma(colours: np.ndarray) -> np.ndarray:
 
     if colours.dtype.kind == "f":
         return (colours @ np.array(LUMA_PER_MILLE) / 1000)[..., None].astype(colours.dtype)
-    rounded = (colours.astype(np.int64) @ np.array(LUMA_PER_MILLE) + 500) // 1000
+    rounded = np.round(colours.astype(np.int64) @ np.array(LUMA_PER_MILLE) / 1000)
     return rounded[..., None].astype(colours.dtype)
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from types import ModuleType
 
 import mri_tf
 from data_prep.case import Case, Unreadable, main_file
-from data_prep.layout import find_layout, layout_version, read_case
+from data_prep.layout import find_layout, is_user_layout, layout_version, read_case
 from data_prep.phantom import PHANTOM_NOTE
 from data_prep.prepare.duplicates import find_copies, report, summary_lines, with_groups
 from data_prep.prepare.listed_cases import ListOptions, cases_to_prepare, check_splits
@@ -22,6 +22,7 @@ from data_prep.prepare.provenance import file_states, private_rows, unchanged
 from data_prep.prepare.pseudonyms import Pseudonyms
 from data_prep.prepare.shards import ShardWriter, drop_journal
 from data_prep.prepare.shared_identities import join_shared
+from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.executors import executor, map_in_order
 from mri_tf.core.hashing import fingerprint
@@ -136,6 +137,29 @@ def _joined(
     return found.cases, {"patients": found.patients, "remaining": found.remaining}
 
 
+@dataclass(frozen=True)
+class SettingTypes:
+    """Types of the settings that several layouts share; a layout checks the values of its own."""
+
+    bits: int = 0
+    clahe: dict = field(default_factory=dict)
+    crop_to_brain: bool = False
+    dtype: str = ""
+    duplicates: dict = field(default_factory=dict)
+    finest_mm: tuple[float, float] = (0.0, 0.0)
+    intercept: float = 0.0
+    keep_aspect: bool = True
+    label_column: str = ""
+    missing: str = ""
+    n4: dict = field(default_factory=dict)
+    reference: str = ""
+    sequences: dict = field(default_factory=dict)
+    slice_step: int = 1
+    slices: dict = field(default_factory=dict)
+    slope: float = 1.0
+    window: tuple[float, float] = (0.0, 0.0)
+
+
 def _check_settings(task: Task, settings: set[str]) -> None:
     unknown = sorted(set(task.prep) - settings)
     if unknown:
@@ -146,6 +170,10 @@ def _check_settings(task: Task, settings: set[str]) -> None:
             (f"Did you mean {near[0]}? " if near else "")
             + f"Its layout knows {', '.join(sorted(settings)) or 'none'}.",
         )
+    typed = {one.name for one in dataclasses.fields(SettingTypes)}
+    shared = {name: value for name, value in task.prep.items() if name in typed}
+    if not is_user_layout(task):
+        check_arguments("prep", SettingTypes, shared)
 
 
 def _identity(task: Task, layout: ModuleType, cases: list[Case], pseudonyms: Pseudonyms) -> dict:

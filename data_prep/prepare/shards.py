@@ -194,6 +194,13 @@ class ShardWriter:
         return True
 
 
+def begun(out: Path) -> bool:
+    """Whether an interrupted preparation into `out` has left records to continue from."""
+    partial = Path(out).absolute().with_name(f"{Path(out).absolute().name}.partial")
+    journal = partial / JOURNAL
+    return journal.is_file() and journal.read_bytes().count(b"\n") > 1  # the first line names the set
+
+
 def _check_is_ours(partial: Path) -> None:
     """Raises InputError for a folder of unfinished work with other files, which would be removed."""
     if not os.path.lexists(partial):

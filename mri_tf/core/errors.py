@@ -24,6 +24,15 @@ class RunFailed(RuntimeError):
         return (RunFailed, (self.what, self.kept))
 
 
+def install_hint(extra: str) -> str:
+    """What to run where packages of an extra are missing: from a package index, and from a clone.
+
+    >>> install_hint("serve")
+    "Run pip install 'mri_tf[serve]', or in a clone pip install -e '.[serve]'."
+    """
+    return f"Run pip install 'mri_tf[{extra}]', or in a clone pip install -e '.[{extra}]'."
+
+
 def first_few(names, limit: int = 5) -> str:
     """The first few of many names, for one line of a message.
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
-from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.core.errors import InputError, RunFailed, install_hint
 from mri_tf.core.subprocesses import limited_to, threads_each
 
 
@@ -112,7 +112,7 @@ def _dask_client(address: str):
     except ImportError:
         raise InputError(
             "--scheduler needs Dask, which is not installed.", address,
-            "Install it: pip install mri_tf[cluster].",
+            install_hint("cluster"),
         ) from None
     try:
         return Client(address, timeout="10s")

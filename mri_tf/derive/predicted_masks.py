@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.prepare.provenance import read_private
 from data_prep.prepare.shards import ShardWriter, drop_journal
 from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import predict_whole
 from mri_tf.pipeline.normalize import normalize
-from mri_tf.store.prepared import MANIFEST, PRIVATE, Prepared
+from mri_tf.store.prepared import MANIFEST, PRIVATE, Prepared, read_private
 from mri_tf.store.run import Run
 
 

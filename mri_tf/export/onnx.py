@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.core.errors import InputError
+from mri_tf.core.errors import InputError, install_hint
 from mri_tf.export.saved_model import DEFAULT, ExportSource, signatures
 
 OPSET = 18  # of 2022: older servers can read it
@@ -25,7 +25,7 @@ def check_onnx() -> None:
     if missing:
         raise InputError(
             "--format onnx needs tf2onnx and ONNX Runtime.",
-            f"an installation without {', '.join(missing)}", "Run pip install 'mri_tf[onnx]'.",
+            f"an installation without {', '.join(missing)}", install_hint("onnx"),
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from mri_tf.core.errors import install_hint
 from mri_tf.export.graph import serves_image_bytes, stored_values
 from mri_tf.export.inputs import serialized_examples
 from mri_tf.export.saved_model import CLASSIFY, DEFAULT, ExportSource
@@ -31,7 +32,7 @@ def write_warm_up(source: ExportSource, inputs: dict[str, list[tf.TensorSpec]], 
     try:
         from tensorflow_serving.apis import prediction_log_pb2
     except ImportError:
-        return "writing them needs pip install 'mri_tf[serve]'"
+        return f"writing them needs more packages. {install_hint('serve')}"
     values = _values(source)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for name, specs in inputs.items():

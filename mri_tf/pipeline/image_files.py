@@ -76,9 +76,9 @@ def decode_png_or_jpeg(data: tf.Tensor, channels: int, bits: int = 0) -> tf.Tens
 
 
 def _luma(image: tf.Tensor) -> tf.Tensor:
-    """Grey (rows, columns, 1) of colours that are whole numbers; halves are rounded up."""
+    """Grey (rows, columns, 1) of colours that are whole numbers; halves are rounded to even ones."""
     total = tf.reduce_sum(tf.cast(image, tf.int32) * LUMA_PER_MILLE, axis=-1, keepdims=True)
-    return tf.cast((total + 500) // 1000, tf.float32)
+    return tf.cast(tf.round(tf.cast(total, tf.float64) / 1000), tf.float32)
 
 
 def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:

@@ -17,7 +17,7 @@ from mri_tf.core.command_line import (
     positive_int,
     run_command,
 )
-from mri_tf.core.errors import InputError
+from mri_tf.core.errors import InputError, install_hint
 
 NEEDED = ("starlette", "uvicorn", "grpc", "tensorflow_serving")
 
@@ -129,7 +129,7 @@ def check_extra() -> None:
     if missing:
         raise InputError(
             "Packages for serving are not installed.", f"missing {', '.join(missing)}",
-            "Run pip install 'mri_tf[serve]'",
+            install_hint("serve"),
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 run.json       task, seed, data, sides (patients), state, versions
 features/      the run of the segmentation network before the classifier, if there is one
+log.txt        what training printed
 weights.weights.h5, history.csv, metrics.json, report.md, predictions.parquet, figures, tensorboard/
 """
 
@@ -25,6 +26,7 @@ from mri_tf.task.spec import SIDES, to_json
 
 RUN_FILE, WEIGHTS, FEATURES, LOCK = "run.json", "weights.weights.h5", "features", ".lock"
 DERIVED = "derived"  # the set with predicted masks, if boxes are cut around them
+LOG = "log.txt"  # what the commands that trained it printed
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.parquet", "report.md"
 NEEDED = (
     "task", "seed", "data", "data_folder", "split", "sides", "patients", "natural_counts", "seen",
@@ -145,14 +147,21 @@ def start_or_continue(run: Run) -> Run:
     A run that ended before it trained, on a value since corrected, is replaced. Raises InputError if
     the folder holds a run of another task, data, seed or split.
     """
+    existing = existing_run(run)
+    return run.save() if existing is None else existing
+
+
+def existing_run(run: Run) -> Run | None:
+    """The run in the folder if it is the same; None where there is none, or one that ended before it
+    trained. Writes nothing; raises InputError as `start_or_continue`."""
     if not (run.folder / RUN_FILE).is_file():
         _check_holds_nothing_else(run.folder)
-        return run.save()
+        return None
     existing = open_run(run.folder)
     if existing.identity() == run.identity():
         return existing
-    if not existing.finished and {path.name for path in run.folder.iterdir()} <= {RUN_FILE, LOCK}:
-        return run.save()
+    if not existing.finished and {path.name for path in run.folder.iterdir()} <= {RUN_FILE, LOCK, LOG}:
+        return None
     raise InputError(
         "The run folder holds another run.",
         f"{run.folder}, {_difference(existing._deciding(), run._deciding())}",
@@ -162,7 +171,7 @@ def start_or_continue(run: Run) -> Run:
 
 def _check_holds_nothing_else(folder: Path) -> None:
     """Raises InputError for files that a new run could overwrite."""
-    others = [path.name for path in folder.iterdir() if path.is_file() and path.name != LOCK]
+    others = [path.name for path in folder.glob("*") if path.is_file() and path.name not in (LOCK, LOG)]
     if others:
         raise InputError(
             "The run folder holds files and no run.json, so they are of no run.",

@@ -15,6 +15,7 @@ from mri_tf.core.command_line import (
     seed_int,
 )
 from mri_tf.core.errors import InputError
+from mri_tf.core.log import logged
 from mri_tf.task.spec import BASE_VARIANT
 
 DEMO = "demo"  # the variant that runs on the phantom, when no data is named
@@ -27,16 +28,12 @@ def main(arguments: list[str]) -> int:
     flags = _parser().parse_args(arguments)
     import_tensorflow()
     from mri_tf.derive.predicted_masks import derive_set
-    from mri_tf.evaluate.evaluation import evaluate_run
     from mri_tf.export.assets import find_segmenter
-    from mri_tf.export.publish import export_with_segmenter
     from mri_tf.network.build import check_task
-    from mri_tf.pipeline.subset import run_sides
     from mri_tf.splits.known_copies import known_copies_note
     from mri_tf.splits.leakage import check_derived_unseen, shared_by_random_split
     from mri_tf.splits.sides import SplitOptions, choose_sides
-    from mri_tf.store.run import DERIVED, METRICS
-    from mri_tf.tables import summary
+    from mri_tf.store.run import DERIVED, LOG, METRICS, existing_run
     from mri_tf.train.datasets import DataOptions, classifier_set, look_before_preparing
     from mri_tf.train.devices import configure_devices
     from mri_tf.train.fit import fit_run, new_run
@@ -75,28 +72,40 @@ def main(arguments: list[str]) -> int:
     run = new_run(folder, task, prepared, chosen, flags.seed, features)
     if not (flags.no_export or features or (folder / METRICS).is_file()):
         find_segmenter(run, prepared, EXPORTS)  # what is missing is said now, not after the training
-    print(
-        f"{task.name} ({', '.join(variants)}): {len(sides[0])} records to train on, "
-        f"{len(sides[1])} to choose the weights, {len(sides[2])} held out; split by {chosen.mode}"
-    )
-    if chosen.mode == "random":
-        print(f"LEAKY: the random split puts {shared_by_random_split(prepared)} on both sides")
-    if note := known_copies_note(chosen.known_copies, len(sides[2])):
-        print(note)
-    run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
-    code = SOME_SKIPPED if skipped else DONE
-    if run.values.get("exported") or (flags.no_export and (folder / METRICS).is_file()):
+    existing_run(run)  # refuses the folder of another run before anything is written into it
+    with logged(folder / LOG, f"train {task.name} ({', '.join(variants)}), seed {flags.seed}"):
+        print(
+            f"{task.name} ({', '.join(variants)}): {len(sides[0])} records to train on, "
+            f"{len(sides[1])} to choose the weights, {len(sides[2])} held out; split by {chosen.mode}"
+        )
+        if chosen.mode == "random":
+            print(f"LEAKY: the random split puts {shared_by_random_split(prepared)} on both sides")
+        if note := known_copies_note(chosen.known_copies, len(sides[2])):
+            print(note)
+        run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
+        _evaluate_and_export(run, prepared, features, flags)
+    return SOME_SKIPPED if skipped else DONE
+
+
+def _evaluate_and_export(run, prepared, features, flags) -> None:
+    """Writes the numbers of a finished run, and its model unless --no-export; done once."""
+    from mri_tf.evaluate.evaluation import evaluate_run
+    from mri_tf.export.publish import export_with_segmenter
+    from mri_tf.pipeline.subset import run_sides
+    from mri_tf.store.run import METRICS
+    from mri_tf.tables import summary
+
+    if run.values.get("exported") or (flags.no_export and (run.folder / METRICS).is_file()):
         exported = run.values.get("exported", "")
-        print(f"{folder}: already finished" + (f", exported as {exported}" if exported else ""))
-        return code
-    result = evaluate_run(run, run_sides(run, prepared)[2], chosen.mode, folder)
+        print(f"{run.folder}: already finished" + (f", exported as {exported}" if exported else ""))
+        return
+    result = evaluate_run(run, run_sides(run, prepared)[2], run.values["split"], run.folder)
     print("\n".join(summary(result.metrics)))
-    written = [folder, *result.files]
+    written = [run.folder, *result.files]
     if not flags.no_export:
         written += export_with_segmenter(run, prepared, features, EXPORTS)
         run.save(exported=str(written[-1]))
     print(f"wrote {', '.join(str(path) for path in written)}")
-    return code
 
 
 def _task(flags):

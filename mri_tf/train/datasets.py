@@ -131,6 +131,7 @@ def _prepare(
     listing = ListOptions(options.skip_unlabelled, options.ignore)
     out = home / name
     prepared, skipped = prepare(loaded.task, loaded.file, raw, out, PrepareOptions(listing=listing))
+    print(f"prepared set: {out}", flush=True)
     for item in skipped:  # now, and not after the training
         print(f"skipped {item.file}: {item.reason}", file=sys.stderr, flush=True)
     return prepared, skipped

@@ -17,10 +17,9 @@ from predicted import assert_answer_of
 from refused import error_line
 from serving_models import running
 
-from data_prep.prepare.provenance import read_private
 from mri_tf.calibration.calibrator import calibrator_from_json
 from mri_tf.predict.__main__ import main as predict
-from mri_tf.store.prepared import PRIVATE
+from mri_tf.store.prepared import PRIVATE, read_private
 from mri_tf.store.run import open_finished
 from mri_tf.train.__main__ import main as train
 

@@ -34,8 +34,8 @@ def tiff(path, array: np.ndarray, orientation: int = 1, **options):
 
 
 def luma(pixels: np.ndarray) -> np.ndarray:
-    """0.299 R + 0.587 G + 0.114 B, halves up."""
-    return ((pixels.astype(int) @ LUMA_PER_MILLE + 500) // 1000)[..., None]
+    """0.299 R + 0.587 G + 0.114 B, exact, and then rounded."""
+    return np.round(pixels.astype(int) @ LUMA_PER_MILLE / 1000)[..., None]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
