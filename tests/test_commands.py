@@ -16,7 +16,7 @@ from small import write_raw, write_small
 from data_prep.write import main as write
 from mri_tf.core.command_line import run_command
 from mri_tf.core.errors import InputError
-from mri_tf.evaluate.__main__ import _with_labels
+from mri_tf.evaluate.__main__ import WITH_KNOWN, _with_labels
 from mri_tf.evaluate.__main__ import main as evaluate
 from mri_tf.explain.__main__ import main as explain
 from mri_tf.export.__main__ import main as export
@@ -24,7 +24,7 @@ from mri_tf.export.model_card import write_model_card
 from mri_tf.export.parity import run_in_session
 from mri_tf.export.saved_model import ExportSource
 from mri_tf.metrics import classification_metrics
-from mri_tf.splits.leakage import check_data_unseen
+from mri_tf.splits.leakage import known_records
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.record import NO_LABEL
 from mri_tf.store.run import METRICS, Run, open_finished, open_run
@@ -110,6 +110,17 @@ def _told(number: dict) -> str:
     return f"{number['value']:.3f} ({number['low']:.3f} to {number['high']:.3f})"
 
 
+def test_the_model_card_of_a_phantom_says_so_in_its_title_and_limits(inside, tmp_path):
+    prepared = Prepared.open(Path("data/thirds"))
+    prepared.manifest["synthetic"] = True
+    ranges = _json(Path("saved_models/thirds/1/assets.extra/ranges.json"))
+    source = ExportSource(None, open_finished(RUN), ranges, "uint8")
+    write_model_card(source, {}, prepared, tmp_path / "card.md")
+    card = (tmp_path / "card.md").read_text(encoding="utf-8")
+    assert card.startswith("# thirds: trained on a synthetic phantom, no patients\n")
+    assert "- trained and tested on a synthetic phantom, no patients: the numbers say nothing" in card
+
+
 @pytest.mark.parametrize("perfect", [False, True])
 def test_the_model_card_tells_intervals_and_why_there_is_none(inside, tmp_path, perfect):
     truth, numbers = np.tile(np.arange(3), 10), np.arange(30)
@@ -162,13 +173,24 @@ def test_other_data_counts_every_record_as_test(inside, tmp_path):
     assert metrics["records"] == 18 and metrics["accuracy"]["n"] == 3
 
 
-def test_other_data_with_images_of_the_training_is_refused(inside, tmp_path, capsys):
+def test_other_data_with_known_patients_is_counted_without_them_and_with_them(inside, tmp_path, capsys):
     raw = Path(shutil.copytree("raw", tmp_path / "raw"))
     table = pd.read_csv(raw / "manifest.csv")
     table["patient_id"] = "another-" + table["patient_id"]
     table.to_csv(raw / "manifest.csv", index=False)
-    message = error_line(capsys, evaluate, "--run", RUN, "--data", _prepare(raw, tmp_path / "same"))
-    assert "images that the run was trained on" in message
+    flags = ["--run", RUN, "--data", _prepare(raw, tmp_path / "same"), "--out", tmp_path / "numbers"]
+    assert run_command(evaluate, list(map(str, flags))) == 1
+    assert "of patients whose images the run was trained on: counted without" in capsys.readouterr().out
+    folders = tmp_path / "numbers", tmp_path / "numbers" / WITH_KNOWN
+    without, both = (_json(folder / METRICS) for folder in folders)
+    assert both["records"] == len(table) and 0 < without["records"] < both["records"]
+    assert without["note"].startswith("left out: ") and both["note"].startswith("LEAKY: ")
+    trained_on = _json(RUN / "run.json")["patients"]["train"]
+    seen = pd.read_csv(raw / "manifest.csv")
+    only_known = seen[seen["patient_id"].isin([f"another-{name}" for name in trained_on])]
+    only_known.to_csv(raw / "manifest.csv", index=False)
+    message = error_line(capsys, evaluate, "--run", RUN, "--data", _prepare(raw, tmp_path / "known"))
+    assert "images of every patient of the data" in message
 
 
 def test_features_that_saw_the_held_out_patients_are_refused(inside, capsys):
@@ -187,8 +209,10 @@ def test_features_that_saw_the_held_out_patients_are_refused(inside, capsys):
 def test_other_data_with_images_the_feature_network_saw_is_refused(inside):
     run, features = open_finished(RUN), open_finished(RUN / "features")
     assert set(features.values["seen"]["contents"]) <= set(run.values["seen"]["contents"])
-    with pytest.raises(InputError, match="images that the run was trained on"):
-        check_data_unseen(run, Prepared.open(Path("data/pools")))
+    prepared = Prepared.open(Path("data/pools"))
+    known = known_records(run, prepared)
+    assert known.any() and not known.all()
+    assert set(prepared.patients[known]) == set(run.values["seen"]["patients"])
 
 
 def test_features_of_a_network_that_saw_other_intensities_are_refused(inside, capsys):
@@ -317,6 +341,43 @@ def test_evaluate_and_export_refuse_what_is_no_run(inside, capsys, main, argumen
     error_line(capsys, main, *arguments)
 
 
+@pytest.fixture
+def copied(inside, tmp_path) -> Path:
+    """A raw folder with a split column, of which two test images are copies of training images."""
+    raw = write_raw(tmp_path / "raw", patients=9, seed=3)
+    table = pd.read_csv(raw / "manifest.csv")
+    patients = sorted(set(table["patient_id"]))
+    side_of = dict(zip(patients, 5 * ["train"] + 2 * ["val"] + 2 * ["Test"], strict=True))
+    table["split"] = table["patient_id"].map(side_of)
+    of = {name: table[table["patient_id"] == name]["image"].tolist() for name in patients}
+    shutil.copy(raw / of[patients[0]][2], raw / of[patients[7]][2])
+    with Image.open(raw / of[patients[1]][3]) as image:
+        image.point(lambda value: min(255, int(value * 0.8) + 30)).save(raw / of[patients[8]][3])
+    table.to_csv(raw / "manifest.csv", index=False)
+    shutil.copy("thirds.py", tmp_path)
+    return tmp_path
+
+
+def test_a_split_column_with_copies_of_test_images_in_training_is_refused_dropped_or_labelled(
+    copied, capsys, monkeypatch
+):
+    monkeypatch.chdir(copied)
+    flags = ("--task", "thirds.py", "--variant", "scratch", "--raw", "raw", "--no-export", "--set",
+             "epochs=1")  # fmt: skip
+    message = error_line(capsys, train, *flags, "--out", "refused")
+    assert "1 exact and 1 near copies, of 2 of 12 test records" in message
+    assert ".png (train) = " in message and not Path("refused").exists()
+    _runs(train, *flags, "--out", "kept", "--known-copies", "keep")
+    assert _json(Path("kept/metrics.json"))["note"].startswith("KNOWN COPIES: 2 of 12 held-out records")
+    assert "KNOWN COPIES" in Path("kept/report.md").read_text()
+    _runs(train, *flags, "--out", "dropped", "--known-copies", "drop")
+    values = _json(Path("dropped/run.json"))
+    assert len(values["patients"]["train"]) == 3 and len(values["sides"]["test"]) == 12
+    assert len(values["known_copies"]["dropped"]) == 12
+    _runs(train, *flags, "--out", "ours", "--split", "patient")
+    assert "KNOWN COPIES" not in _json(Path("ours/metrics.json"))["note"]
+
+
 def test_a_single_class_is_refused(inside, tmp_path, capsys):
     raw = write_raw(tmp_path / "raw", patients=6)
     table = pd.read_csv(raw / "manifest.csv")
@@ -325,6 +386,4 @@ def test_a_single_class_is_refused(inside, tmp_path, capsys):
     shutil.copy("thirds.py", tmp_path)
     arguments = ("--task", tmp_path / "thirds.py", "--variant", "scratch", "--raw", raw, "--out")
     message = error_line(capsys, train, *arguments, tmp_path / "run")
-    assert "prepared from other input" in message  # data/thirds is of other files
-    with chdir(tmp_path):
-        assert "at least two classes" in error_line(capsys, train, *arguments, "run")
+    assert "at least two classes" in message  # and nothing was prepared

@@ -81,7 +81,9 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
         for row in rows:
             patient, image = row.get("patient_id", ""), row["image"]
             name, key = (patient, f"{table}: {patient}") if task.bag and patient else (image, "")
-            cases.append(CaseToPredict(name, table.parent, Case(patient, {"image": image}), key))
+            facts = {"modality": row["modality"]} if row.get("modality") else {}
+            case = Case(patient, {"image": image}, facts=facts)
+            cases.append(CaseToPredict(name, table.parent, case, key))
         return cases
     if path.is_file():
         files = [path]

@@ -96,8 +96,9 @@ def _text_of(path: Path) -> str:
             f"{path.name} is a workbook, not a CSV file.", path, "Save the sheet as CSV (UTF-8)."
         )
     encoding = next((name for mark, name in MARKS if data.startswith(mark)), "")
-    if not encoding and b"\0" in data[:100]:  # UTF-16 without a mark: every second byte is 0
-        encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
+    zeros = [half.count(0) > len(half) / 2 for half in (data[:200:2], data[1:200:2])]
+    if not encoding and any(zeros):  # UTF-16 without a mark: every second byte is 0
+        encoding = "utf-16-be" if zeros[0] else "utf-16-le"
     try:
         text = data.decode(encoding or "utf-8")
     except UnicodeDecodeError:

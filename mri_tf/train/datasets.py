@@ -71,7 +71,7 @@ def look_before_preparing(loaded: LoadedTask, options: DataOptions, split: Split
         )  # fmt: skip
     if "" not in patients and len(patients) < len(SIDES):
         raise InputError(
-            "A split into training, validation and test side needs at least three patients.",
+            "A split into training, validation and test side needs at least 3 patients.",
             f"{len(patients)}", "Add patients.",
         )  # fmt: skip
 

@@ -44,7 +44,7 @@ def test_a_csv_has_a_row_an_answer_and_a_row_an_input_without(bright, tmp_path):
     with (tmp_path / "x.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["input"] == "in/a.png" and float(rows[0]["p_light"]) == pytest.approx(0.2)
-    assert rows[1]["input"] == "in/b.png" and "unknown format" in rows[1]["skipped"]
+    assert rows[1]["input"] == "in/b.png" and "no PNG, JPEG" in rows[1]["skipped"]
     assert not rows[1]["decision"] and not rows[0]["skipped"]
 
 

@@ -101,13 +101,28 @@ def test_a_server_alone_answers_without_prediction_sets(inside, small, server, i
     assert served["decision"] == local["decision"] and served["prediction_set"] is None
 
 
-def test_what_is_unlike_the_training_says_why(inside, image):
+def test_what_is_unlike_the_training_says_why(inside, image, capsys):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8)
     Image.fromarray(noise).save("noise.png")
     first, second = _answers_of("x.json", *MODEL, "--input", image, "noise.png")
     assert first["out_of_distribution"] is False and first["reasons"] == []
     assert second["out_of_distribution"] is True
     assert any(reason.startswith("roughness of cine is") for reason in second["reasons"])
+    assert "warning: 1 of 2 unlike the training data: " in capsys.readouterr().err
+
+
+def test_a_model_is_not_asked_about_another_modality_unless_told_to(copy, image, tmp_path, capsys):
+    export = copy / "assets.extra" / "export.json"
+    export.write_text(json.dumps({**json.loads(export.read_text()), "modality": "CT"}))
+    table = tmp_path / "t.csv"
+    shutil.copy(image, tmp_path / "a.png")
+    table.write_text("image,modality\na.png,MR\n")
+    flags = ("--model", copy, "--input", table)
+    line = _fails(capsys, *map(str, flags))
+    assert "The model was trained on CT and knows nothing of MR." in line and "--anyway" in line
+    assert len(_answers_of(str(tmp_path / "x.json"), *flags, "--anyway")) == 1
+    table.write_text("image,modality\na.png,CT\n")
+    assert len(_answers_of(str(tmp_path / "y.json"), *flags)) == 1
 
 
 def test_the_export_explains_a_picture(inside, image):
@@ -123,7 +138,7 @@ def test_a_users_own_layout_needs_the_task_file(copy, small, image, tmp_path, ca
     export.write_text(json.dumps({**values, "layout": {"name": "cases_table", "version": 0}}))
     _answers_of(out, "--model", copy, "--input", image)
     warning = capsys.readouterr().err
-    assert "read by layout cases_table, version 0; these are read by cases_table, version 1" in warning
+    assert "read by layout cases_table, version 0; these are read by cases_table, version 2" in warning
     task = copy / "assets.extra" / "task.json"
     standardised = {"normalize": {"method": "zscore", "region": "mask"}}
     as_trained = json.loads(task.read_text())
