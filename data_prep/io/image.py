@@ -9,6 +9,7 @@ turned as its orientation says.
 
 import functools
 import io
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,9 @@ def _deep_tiff(data: bytes) -> np.ndarray | None:
     """(rows, columns, samples) of a TIFF that Pillow would cut, wrap or not open; None for 8 bits."""
     import tifffile
 
+    from mri_tf.pipeline.image_files import MAX_PIXELS, TOO_LARGE
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # it logs what is reported here
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             if len(file.pages) > 1:
@@ -146,6 +150,8 @@ def _deep_tiff(data: bytes) -> np.ndarray | None:
             page = file.pages[0]
             if page.dtype is None:
                 raise Unreadable("its samples are of different kinds, or of one that is not known")
+            if page.imagewidth * page.imagelength > MAX_PIXELS:
+                raise Unreadable(TOO_LARGE)
             if page.bitspersample <= 8 and page.dtype.kind in "ub":
                 return None
             pixels = page.asarray()
