@@ -53,6 +53,7 @@ def main() -> None:
         task = base = load_task(file)
         for variant in filter(None, variants.split(",")):
             task = with_values(task, base.variants.get(variant, {}))
+        task = with_values(task, {"epochs": 100_000})  # so that batches do not run out
         with tempfile.TemporaryDirectory() as home:
             raw = Path(home, "raw")
             write_fake_raw(file, raw, flags.patients, seed=0)
