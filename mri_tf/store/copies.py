@@ -106,7 +106,7 @@ def _near(thumbs: list[list[np.ndarray]], patients: np.ndarray) -> np.ndarray:
     if not thumbs:
         return _as_pairs([])
     codes = np.stack([hashes(planes[0]) for planes in thumbs])
-    mirrored = np.stack([hashes(planes[0][:, ::-1])[UPRIGHT] for planes in thumbs])
+    mirrored = np.concatenate([hashes(planes[0][:, ::-1], angles=(0,)) for planes in thumbs])
     alike = set()
     for others, turn in ((None, 1), (mirrored, -1)):
         for first, second, degrees in near_pairs(codes, DEFAULTS["distance"], others, patients):

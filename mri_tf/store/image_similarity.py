@@ -42,15 +42,15 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     return ((small - low) / (high - low)).astype(np.float16)
 
 
-def hashes(thumb: np.ndarray) -> np.ndarray:
-    """(angles, 4) uint64: 256 bits of a (128, 128) thumbnail rotated by each of `ANGLES_DEGREES`."""
+def hashes(thumb: np.ndarray, angles: tuple[int, ...] = ANGLES_DEGREES) -> np.ndarray:
+    """(angles, 4) uint64: 256 bits of a (128, 128) thumbnail rotated by each of `angles`, in degrees."""
     import imagehash
     from PIL import Image
 
     picture = Image.fromarray(np.rint(thumb.astype(np.float32) * 255).astype(np.uint8))
     middle = (HASHED.start, HASHED.start, HASHED.stop, HASHED.stop)
     rows = []
-    for degrees in ANGLES_DEGREES:
+    for degrees in angles:
         rotated = picture.rotate(degrees, Image.Resampling.BILINEAR).crop(middle)
         bits = imagehash.phash(rotated, hash_size=int(HASH_BITS**0.5)).hash
         rows.append(np.packbits(bits.ravel()).view(np.uint64))
