@@ -10,7 +10,7 @@ from data_prep.io.dicom.header import PIXEL_TAGS, Slice, quiet_pydicom
 # The smallest that holds the rescaled values is used, unless they fit the stored type.
 INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
 # Without these fields nobody knows what the bytes of the pixel data mean.
-NEEDED = ("Rows", "Columns", "BitsAllocated", "PixelRepresentation")
+NEEDED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
 
 
 def values_of(stack: list[Slice]) -> np.ndarray:
@@ -84,6 +84,8 @@ def _fill_in(dataset) -> None:
     """Adds what a grey image can only mean where the header lacks it; raises Unreadable for the rest."""
     if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
         return
+    if dataset.get("BitsStored") is None and dataset.get("HighBit") is not None:
+        dataset.BitsStored = dataset.HighBit + 1
     for keyword in NEEDED:
         if dataset.get(keyword) is None:
             raise Unreadable(f"the header lacks {keyword}")
@@ -91,8 +93,6 @@ def _fill_in(dataset) -> None:
         dataset.SamplesPerPixel = 1
     if not dataset.get("PhotometricInterpretation"):
         dataset.PhotometricInterpretation = "MONOCHROME2"
-    if dataset.get("BitsStored") is None:
-        dataset.BitsStored = dataset.BitsAllocated
     if dataset.get("HighBit") is None:
         dataset.HighBit = dataset.BitsStored - 1
 

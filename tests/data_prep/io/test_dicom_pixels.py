@@ -289,11 +289,13 @@ def test_what_a_grey_image_can_only_mean_is_filled_in(tmp_path, keyword):
     assert_same(volume_of(tmp_path, datasets), noise())
 
 
-@pytest.mark.parametrize("keyword", ["BitsAllocated", "PixelRepresentation"])
+@pytest.mark.parametrize("keyword", ["BitsAllocated", "PixelRepresentation", "BitsStored"])
 def test_a_missing_field_of_the_pixels_is_named(tmp_path, keyword):
     datasets = series(noise())
     for data in datasets:
         delattr(data, keyword)
+        if keyword == "BitsStored":  # which HighBit would tell
+            del data.HighBit
     assert reason_of(tmp_path, datasets) == f"the header lacks {keyword}"
 
 
