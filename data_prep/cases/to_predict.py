@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from data_prep.case import Case, Unreadable, main_file
+from data_prep.io.folders import files_below
 from data_prep.io.table import read_table
 from data_prep.layout import list_cases
 from mri_tf.core.errors import InputError, first_few
@@ -85,10 +86,7 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
             case = Case(patient, {"image": image}, facts=facts)
             cases.append(CaseToPredict(name, table.parent, case, key))
         return cases
-    if path.is_file():
-        files = [path]
-    else:
-        files = sorted(file for file in path.rglob("*") if file.is_file() and _ends(file, IMAGES))
+    files = [path] if path.is_file() else [file for file in files_below(path) if _ends(file, IMAGES)]
     _check_any(files, path, "images")
     together = bool(task.bag) and path.is_dir()
     return [
@@ -187,7 +185,7 @@ def _first_patient(folder: Path) -> str:
     """The PatientID of a folder's first DICOM file, for comparison only."""
     from data_prep.io.dicom.header import read_header
 
-    for file in sorted(entry for entry in folder.rglob("*") if entry.is_file()):
+    for file in files_below(folder):
         try:
             return read_header(file).patient_id
         except Unreadable:
