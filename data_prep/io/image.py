@@ -162,10 +162,10 @@ def _deep_tiff(data: bytes) -> np.ndarray | None:
     except Exception as error:  # a damaged file makes tifffile and its decoders raise any error
         kind = type(error).__name__
         raise Unreadable(f"not a readable image (truncated or damaged: {kind})") from None
+    if axes not in ("YX", "YXS", "SYX") or pixels.ndim != len(axes) or pixels.dtype.kind not in "uif":
+        raise Unreadable("the file contains a stack or complex numbers, not one image")
     pixels = np.moveaxis(pixels, axes.index("S"), -1) if "S" in axes else pixels[..., None]
     kinds = tifffile.PHOTOMETRIC
-    if pixels.ndim != 3 or pixels.dtype.kind not in "uif":
-        raise Unreadable("the file contains a stack or complex numbers, not one image")
     if photometric == kinds.MINISWHITE:
         if pixels.dtype.kind != "u":
             raise Unreadable("white is 0, but its values have signs or fractions")
