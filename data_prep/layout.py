@@ -108,6 +108,12 @@ def read_case(layout: ModuleType, raw: Path, case: Case, task: Task) -> list[Rec
     return records
 
 
+def identities_of(layout: ModuleType, raw: Path, case: Case, task: Task) -> set[str]:
+    """What a layout says that only one patient can have; an error of a user's layout in one line."""
+    with _blamed_on(task, "identities"):
+        return {str(text) for text in layout.identities(raw, case)}
+
+
 def _check_standardised(record: Record, task: Task) -> None:
     """With normalize.region "mask" a user's layout standardises its records itself, and says so."""
     stats = record.intensity_stats

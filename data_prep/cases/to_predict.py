@@ -13,7 +13,7 @@ from types import ModuleType
 
 from data_prep.case import Case, Unreadable, main_file
 from data_prep.io.folders import files_below
-from data_prep.io.table import read_table
+from data_prep.io.table import path_in, read_table
 from data_prep.layout import list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
@@ -80,7 +80,7 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
         cases, rows = [], read_table(table, ("image",))
         _check_inside([row["image"] for row in rows])
         for row in rows:
-            patient, image = row.get("patient_id", ""), row["image"]
+            patient, image = row.get("patient_id", ""), path_in(table.parent, row["image"])
             name, key = (patient, f"{table}: {patient}") if task.bag and patient else (image, "")
             facts = {"modality": row["modality"]} if row.get("modality") else {}
             case = Case(patient, {"image": image}, facts=facts)
@@ -162,7 +162,7 @@ def dicom_at(path: Path, table: str) -> list[CaseToPredict]:
     listed = path if _is_table(path) else path / table
     if listed.is_file():
         rows = read_table(listed, ("patient_id",))
-        names = [row.get("folder") or row["patient_id"] for row in rows]
+        names = [path_in(listed.parent, row.get("folder") or row["patient_id"]) for row in rows]
         _check_inside(names)
         folders = [listed.parent / name for name in names]
     else:

@@ -171,7 +171,8 @@ def _deep_tiff(data: bytes) -> np.ndarray | None:
             raise Unreadable("white is 0, but its values have signs or fractions")
         pixels = np.iinfo(pixels.dtype).max - pixels
     elif photometric not in (kinds.MINISBLACK, kinds.RGB):
-        raise Unreadable(f"more than 8 bits of {photometric.name}: convert it to RGB or grey")
+        colours = getattr(photometric, "name", "an unknown colour space")
+        raise Unreadable(f"more than 8 bits of {colours}: convert it to RGB or grey")
     colours = 3 if photometric == kinds.RGB else 1  # further samples are opacity
     return _turned(pixels[..., :colours], orientation)
 

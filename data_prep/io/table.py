@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -86,7 +87,7 @@ def check_labels(rows: list[Row], column: str, task: Task, table: str) -> None:
 def path_in(raw: Path, text: str) -> str:
     """A path in a table, relative to the raw folder: backslashes, as Windows writes them, become slashes
     where no file has this very name."""
-    return text if "\\" not in text or (raw / text).exists() else text.replace("\\", "/")
+    return text if "\\" not in text or os.path.exists(raw / text) else text.replace("\\", "/")
 
 
 def _text_of(path: Path) -> str:

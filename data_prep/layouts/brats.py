@@ -36,7 +36,7 @@ from mri_tf.task import Task
 __all__ = [
     "MASK_ROLE", "OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case",
 ]  # fmt: skip
-VERSION = 1
+VERSION = 2
 MASK_ROLE = "seg"  # the role of a mask given with --mask
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 GRADES = ("LGG", "HGG")

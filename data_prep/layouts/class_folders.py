@@ -69,7 +69,8 @@ def _sides(raw: Path, task: Task, ignore: tuple[str, ...]) -> list[tuple[Path, s
     folders = _folders(raw, ignore)
     sides = [(folder, side_named(folder.name)) for folder in folders]
     named = [side in SIDES and folder.name not in task.class_names for folder, side in sides]
-    return sides if named and all(named) else [(raw, "")]
+    several = len({side for _, side in sides}) > 1
+    return sides if several and all(named) else [(raw, "")]
 
 
 def _of_class(raw: Path, folder: Path, side: str, ignore: tuple[str, ...]) -> list[Case]:

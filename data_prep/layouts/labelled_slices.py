@@ -20,7 +20,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
-VERSION = 1
+VERSION = 2
 SETTINGS = {"slice_step", "slope", "intercept"}
 OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane")
 AIR_HU = -1024

@@ -28,7 +28,7 @@ from mri_tf.store.record import NOMINAL, Record
 from mri_tf.task import Task
 
 __all__ = ["OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case"]
-VERSION = 1
+VERSION = 2
 SETTINGS = VOLUME_SETTINGS | {"label_column"}
 FACTS = ("site", "age", "sex")
 

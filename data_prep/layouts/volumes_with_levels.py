@@ -19,7 +19,7 @@ from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
-VERSION = 1
+VERSION = 2
 OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane", "clahe if set")
 SETTINGS = {"slope", "intercept", "clahe"}
 AIR_HU = -1024

@@ -22,6 +22,7 @@ class ListOptions:
 
     skip_unlabelled: bool = False  # leave out rows without a label instead of refusing them
     ignore: tuple[str, ...] = ()  # names of folders that are not looked into
+    says_what_is_left_out: bool = True
 
 
 def cases_to_prepare(
@@ -40,7 +41,7 @@ def cases_to_prepare(
             sides, a split column that is incomplete or holds unknown words.
     """
     cases = list_cases(layout, raw, task, ignore=options.ignore)
-    cases = _labelled(cases, task, options.skip_unlabelled)
+    cases = _labelled(cases, task, options)
     _check_inside(cases)
     _check_rows(cases)
     check_splits(cases)
@@ -49,24 +50,26 @@ def cases_to_prepare(
 
 def missing_files(raw: Path, cases: list[Case]) -> list[str]:
     """The main files that do not exist: their cases will be skipped."""
-    return [main_file(case) for case in cases if not (raw / main_file(case)).exists()]
+    return [main_file(case) for case in cases if not os.path.exists(raw / main_file(case))]
 
 
-def _labelled(cases: list[Case], task: Task, skip: bool) -> list[Case]:
+def _labelled(cases: list[Case], task: Task, options: ListOptions) -> list[Case]:
     """The cases without those rows of a table that have no label; raises InputError for such rows."""
     if task.kind != "classification":
         return cases
     without = [case for case in cases if case.line and not case.label and not case.slices]
     if not without:
         return cases
-    if not skip:
+    if not options.skip_unlabelled:
         raise InputError(
             "Rows of the table have no label.", f"line {first_few(str(case.line) for case in without)}",
-            "Fill in the labels, or leave these rows out with --skip-unlabelled.",
+            "Fill in the labels, or leave these rows out with --skip-unlabelled of mri_tf.train and "
+            "data_prep.write.",
         )  # fmt: skip
     if len(without) == len(cases):
         raise InputError("No row of the table has a label.", f"{len(cases)} rows", "Fill in the labels.")
-    print(f"{len(without)} of {len(cases)} rows have no label and are left out (--skip-unlabelled)")
+    if options.says_what_is_left_out:
+        print(f"{len(without)} of {len(cases)} rows have no label and are left out (--skip-unlabelled)")
     return [case for case in cases if not case.line or case.label or case.slices]
 
 

@@ -5,6 +5,7 @@ import difflib
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +15,7 @@ from types import ModuleType
 
 import mri_tf
 from data_prep.case import Case, Unreadable, main_file
-from data_prep.layout import find_layout, is_user_layout, layout_version, read_case
+from data_prep.layout import find_layout, identities_of, is_user_layout, layout_version, read_case
 from data_prep.phantom import PHANTOM_NOTE
 from data_prep.prepare.duplicates import find_copies, report, summary_lines, with_groups
 from data_prep.prepare.listed_cases import ListOptions, cases_to_prepare, check_splits
@@ -100,7 +101,8 @@ def prepare(
     with executor(options.workers, options.scheduler) as pool:
         begun, about = identity, {}  # what the manifest says of copies and of joined patients
         if hasattr(layout, "identities"):
-            cases, about["joined"] = _joined(layout, raw, cases, options, pool)
+            identities = partial(_identities, _worker_name(task, task_file), task, str(raw))
+            cases, about["joined"] = _joined(cases, identities, options, pool)
             patients = fingerprint([case.patient for case in cases])
             begun = begun | {"patients": options.pseudonyms.keyed(patients)}
         if "duplicates" in task.prep or not patients_known:
@@ -127,10 +129,10 @@ def prepare(
 
 
 def _joined(
-    layout: ModuleType, raw: Path, cases: list[Case], options: PrepareOptions, pool: Executor
+    cases: list[Case], identities: Callable, options: PrepareOptions, pool: Executor
 ) -> tuple[list[Case], dict]:
     """The cases with one id for each patient, by their headers, and how many were joined."""
-    found = join_shared(raw, cases, layout.identities, options.strict, pool, options.calls_ahead)
+    found = join_shared(cases, identities, options.strict, pool, options.calls_ahead)
     if found.patients:
         print(found.warning, file=sys.stderr)
         check_splits(found.cases)
@@ -233,9 +235,7 @@ def _write_cases(
     options: PrepareOptions,
 ) -> None:  # fmt: skip
     """Reads the cases that an interrupted run left, in workers, and writes their records in order."""
-    # A worker on another machine finds a built-in task by its name, wherever mri_tf is installed.
-    task_name = task.name if is_built_in(task_file) else str(task_file)
-    read = partial(_read_case, task_name, task, str(raw))
+    read = partial(_read_case, _worker_name(task, task_file), task, str(raw))
     with progress(f"preparing {task.name}", len(cases)) as advance:
         remaining = cases[writer.cases_done :]
         for result in map_in_order(pool, read, remaining, options.calls_ahead):
@@ -246,6 +246,17 @@ def _write_cases(
             else:
                 writer.add(_identified(result, number, options.pseudonyms), state)
             advance(writer.cases_done)
+
+
+def _worker_name(task: Task, task_file: Path) -> str:
+    """How a worker finds the task's file: a built-in task by its name, wherever mri_tf is installed."""
+    return task.name if is_built_in(task_file) else str(task_file)
+
+
+def _identities(name_or_file: str, task: Task, raw: str, case: Case) -> set[str]:
+    """Runs in a worker: what only one patient can have."""
+    layout = find_layout(task, find_task_file(name_or_file))
+    return identities_of(layout, Path(raw), case, task)
 
 
 def _read_case(name_or_file: str, task: Task, raw: str, case: Case) -> list[Record] | str:

@@ -1,7 +1,8 @@
 """The private sidecar: which file each record came from, and whether that file has changed since.
 
 `sources.private.csv` (mode 0600) is the only file that maps a record to its file and original patient
-id. It also keeps the state of each file, so that an edited file is recognised.
+id (of joined patients, the first's). It also keeps the state of each file, so that an edited file is
+recognised.
 """
 
 import csv

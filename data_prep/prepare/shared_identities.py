@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from scipy.cluster.hierarchy import DisjointSet
 
@@ -46,14 +45,13 @@ class Joined:
 
 
 def join_shared(
-    raw: Path, cases: list[Case], identities: Callable, strict: bool, pool: Executor, ahead: int
+    cases: list[Case], identities: Callable, strict: bool, pool: Executor, ahead: int
 ) -> Joined:
     """Joins the patients of a table whose DICOM headers share an identity.
 
     Args:
-        raw: the raw folder.
         cases: as the layout lists them.
-        identities: the layout's function (raw, case) -> texts that only one patient can have.
+        identities: of a case, texts that only one patient can have; runs in workers.
         strict: refuse instead of joining.
         pool: reads the headers.
         ahead: number of calls that wait in the pool.
@@ -61,7 +59,7 @@ def join_shared(
     Raises:
         InputError: with `strict`, patients share an identity.
     """
-    read = partial(_hashed, identities, str(raw), secrets.token_bytes(16))
+    read = partial(_hashed, identities, secrets.token_bytes(16))
     owners: dict[str, int] = {}  # hash -> the first case that has it
     groups = DisjointSet(range(len(cases)))
     first_of: dict[str, int] = {}
@@ -90,7 +88,6 @@ def join_shared(
     return Joined(joined, len(shared), remaining)
 
 
-def _hashed(identities: Callable, raw: str, salt: bytes, case: Case) -> list[str]:
+def _hashed(identities: Callable, salt: bytes, case: Case) -> list[str]:
     """Runs in a worker: the salted hashes of a case's identities."""
-    texts = identities(Path(raw), case)
-    return [hmac.new(salt, text.encode(), "sha256").hexdigest() for text in sorted(texts)]
+    return [hmac.new(salt, text.encode(), "sha256").hexdigest() for text in sorted(identities(case))]

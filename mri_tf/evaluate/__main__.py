@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         records, split = np.arange(len(prepared)), "other data"
         known = known_records(run, prepared)
         check_derived_unseen(prepared, [records[:0], records])
-        if shared := shared_ids(run, prepared):
+        if shared := shared_ids(run, prepared, known):
             print(
                 f"warning: these patient ids are in the training data too: {first_few(shared)}. "
                 "Check that they are other people."

@@ -7,6 +7,7 @@ copies count as the same patient.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from mri_tf.core.errors import InputError
 from mri_tf.splits import split as splits
@@ -23,7 +24,7 @@ class CopiesAcross:
     """Copies of which the two records lie on different sides.
 
     Attributes:
-        pairs: (pairs, 2) positions; the side of the first comes before that of the second.
+        pairs: (pairs, 2) positions: the first record of a group of copies, and each on a later side.
         exact: how many of the pairs have the same pixels; the others are near or mirrored copies.
     """
 
@@ -37,34 +38,51 @@ class CopiesAcross:
 
 def tied_by_copies(prepared: Prepared, units: np.ndarray) -> np.ndarray:
     """(records,) unit numbers, those of copies merged: copies count as the same patient."""
-    pairs = _all_pairs(prepared).both
-    if not len(pairs):
-        return units
-    names = np.array([f"c{number}" for number in range(len(pairs))], dtype=object)
-    # Each pair is a group of its two units.
-    tied = np.concatenate([units[pairs[:, 0]], units[pairs[:, 1]], units])
-    groups = np.concatenate([names, names, np.full(len(units), "", dtype=object)])
-    return splits.tie_together(tied.astype(str), groups)[2 * len(pairs) :]
+    copies = _groups_of_copies(prepared)
+    names = np.array([f"c{group}" if group >= 0 else "" for group in copies], dtype=object)
+    return splits.tie_together(units.astype(str), names)
 
 
 def copies_across(prepared: Prepared, sides: list[np.ndarray]) -> CopiesAcross:
-    """The exact, near and mirrored copies between the sides of a split.
+    """The exact, near and mirrored copies between the sides of a split, copies of copies included.
 
     Args:
         prepared: the set; its copies are looked for once and kept in its folder.
         sides: positions of the training, validation and test side.
     """
+    copies, contents = _groups_of_copies(prepared), prepared.contents
+    side_of = _side_of(prepared, sides)
+    pairs = []
+    for group in range(copies.max(initial=-1) + 1):
+        members = np.flatnonzero((copies == group) & (side_of >= 0))
+        members = members[np.argsort(side_of[members], kind="stable")]
+        pairs += [(members[0], one) for one in members if side_of[one] > side_of[members[0]]]
+    across = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    exact = contents[across[:, 0]] == contents[across[:, 1]]
+    return CopiesAcross(across, int(np.sum(exact)))
+
+
+def _groups_of_copies(prepared: Prepared) -> np.ndarray:
+    """(records,) number of the group of copies that a record is in, -1 for one without copies."""
+    # Where patients are not known, groups of copies stand for them: there all records are compared.
+    known = prepared.patients_known
+    patients = prepared.patients.astype(str) if known else np.arange(len(prepared))
+    pairs = copy_pairs(prepared, np.unique(patients, return_inverse=True)[1]).both
+    joined = DisjointSet(np.unique(pairs).tolist())
+    for first, second in pairs.tolist():
+        joined.merge(first, second)
+    groups = np.full(len(prepared), -1)
+    for number, members in enumerate(joined.subsets()):
+        groups[list(members)] = number
+    return groups
+
+
+def _side_of(prepared: Prepared, sides: list[np.ndarray]) -> np.ndarray:
+    """(records,) the number of a record's side, -1 for one on none."""
     side_of = np.full(len(prepared), -1)
     for number, records in enumerate(sides):
         side_of[records] = number
-    found = _all_pairs(prepared)
-    across = []
-    for pairs in (found.exact, found.near):
-        ends = side_of[pairs]  # (pairs, 2)
-        split = (ends.min(axis=1, initial=0) >= 0) & (ends[:, 0] != ends[:, 1])
-        order = np.argsort(ends[split], axis=1)
-        across.append(np.take_along_axis(pairs[split], order, axis=1))
-    return CopiesAcross(np.concatenate(across), len(across[0]))
+    return side_of
 
 
 def settle_copies(
@@ -107,7 +125,7 @@ def settle_copies(
     }
     if choice == KEEP:
         return sides, values
-    kept = _without_copies(prepared, sides, across)
+    kept = _without_copies(prepared, sides)
     dropped = np.setdiff1d(np.concatenate(sides[:2]), np.concatenate(kept[:2]))
     values["dropped"] = prepared.record_ids[dropped].tolist()
     return kept, values
@@ -134,12 +152,14 @@ def known_copies_note(values: dict | None, held_out: int) -> str:
     )
 
 
-def _without_copies(
-    prepared: Prepared, sides: list[np.ndarray], across: CopiesAcross
-) -> list[np.ndarray]:
+def _without_copies(prepared: Prepared, sides: list[np.ndarray]) -> list[np.ndarray]:
     """The sides without training and validation patients that have a copy on a later side."""
-    leaving = set(prepared.patients[across.pairs[:, 0]])
-    stays = [records[~np.isin(prepared.patients[records], sorted(leaving))] for records in sides[:2]]
+    copies, side_of = _groups_of_copies(prepared), _side_of(prepared, sides)
+    last = np.full(copies.max(initial=-1) + 2, -1)  # side of each group; its last place is for -1
+    np.maximum.at(last, copies, side_of)
+    leaves = (copies >= 0) & (side_of >= 0) & (side_of < last[copies])
+    leaving = sorted(set(prepared.patients[leaves]))
+    stays = [records[~np.isin(prepared.patients[records], leaving)] for records in sides[:2]]
     for name, records in zip(SIDES, stays, strict=False):
         if not len(records):
             raise InputError(
@@ -162,7 +182,3 @@ def _named(prepared: Prepared, sides: list[np.ndarray], across: CopiesAcross) ->
     named = [f"{name(first)} = {name(second)}" for first, second in across.pairs[:NAMED_PAIRS].tolist()]
     more = len(across.pairs) - len(named)
     return "; ".join(named) + (f" and {more} more" if more else "")
-
-
-def _all_pairs(prepared: Prepared):
-    return copy_pairs(prepared, np.unique(prepared.patients.astype(str), return_inverse=True)[1])

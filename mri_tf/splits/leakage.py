@@ -67,6 +67,9 @@ def known_records(run: Run, prepared: Prepared) -> np.ndarray:
     Raises InputError where that is so of all records.
     """
     known = np.isin(prepared.contents, run.values["seen"]["contents"])
+    for position in np.flatnonzero(known).tolist():  # one value everywhere is no image of anybody
+        image = prepared.record(position).image
+        known[position] = image.min() < image.max()
     known = np.isin(prepared.patients, sorted(set(prepared.patients[known])))
     if known.all():
         raise InputError(
@@ -77,10 +80,10 @@ def known_records(run: Run, prepared: Prepared) -> np.ndarray:
     return known
 
 
-def shared_ids(run: Run, prepared: Prepared) -> list[str]:
-    """Patient ids that the run was trained on and whose images are others: they may be different people
-    of two hospitals, so they are allowed."""
-    return sorted(set(prepared.patients) & set(run.values["seen"]["patients"]))
+def shared_ids(run: Run, prepared: Prepared, known: np.ndarray) -> list[str]:
+    """Patient ids that the run was trained on and whose images are others (not `known`): they may be
+    different people of two hospitals, so they are allowed."""
+    return sorted(set(prepared.patients[~known]) & set(run.values["seen"]["patients"]))
 
 
 def shared_by_random_split(prepared: Prepared) -> str:

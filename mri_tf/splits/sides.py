@@ -34,6 +34,14 @@ class Sides:
     mode: str  # file, column, patient, group or random
     natural_counts: np.ndarray | None  # (classes,) of a classifier's training side, before a limit
     known_copies: dict | None = None  # what `settle_copies` says of copies across the sides
+    dropped: np.ndarray | None = None  # positions that --known-copies drop left out
+
+    @property
+    def withheld(self) -> list[np.ndarray]:
+        """The sides with what was dropped among the held-out records: no other network may see it."""
+        if self.dropped is None:
+            return self.records
+        return [*self.records[:2], np.concatenate([self.records[2], self.dropped])]
 
 
 def choose_sides(prepared: Prepared, task: Task, options: SplitOptions) -> Sides:
@@ -60,10 +68,15 @@ def choose_sides(prepared: Prepared, task: Task, options: SplitOptions) -> Sides
         column = splits.complete_column(
             prepared.splits, units, labels, task.split_fractions, options.seed
         )
-        sides = splits.split_by_column(patients, groups, column)
+        # Groups of copies that stand for unknown patients may be on two sides: settled below.
+        names = patients if prepared.patients_known else prepared.record_ids
+        tied = groups if prepared.patients_known else np.full(len(prepared), "", dtype=object)
+        sides = splits.split_by_column(names, tied, column)
+    dropped = None
     if mode in SUPPLIED:
-        source = SUPPLIED[mode]
-        sides, known_copies = settle_copies(prepared, sides, options.known_copies, source)
+        supplied = np.concatenate(sides)
+        sides, known_copies = settle_copies(prepared, sides, options.known_copies, SUPPLIED[mode])
+        dropped = np.setdiff1d(supplied, np.concatenate(sides))
     else:
         units = units_of(prepared, mode)
         sides = splits.split_units(units, labels, task.split_fractions, options.seed)
@@ -75,7 +88,7 @@ def choose_sides(prepared: Prepared, task: Task, options: SplitOptions) -> Sides
         natural = np.bincount(labels[counted], minlength=len(task.class_names))
     if limit:
         sides = _limited(sides, prepared, limit, task)
-    return Sides(sides, mode, natural, known_copies)
+    return Sides(sides, mode, natural, known_copies, dropped)
 
 
 def units_of(prepared: Prepared, mode: str) -> np.ndarray:

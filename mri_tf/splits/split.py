@@ -181,7 +181,8 @@ def check_patients_known(sides: dict[str, list[str]], patients: set[str]) -> Non
     if missing:
         raise InputError(
             "--split-file names patients that are not in the data.", first_few(missing),
-            "Use the patient ids of the data.",
+            "Use the patient ids of the data; patients who were joined by their DICOM headers have that "
+            "of the first.",
         )
 
 

@@ -3,8 +3,8 @@
 Exact copies have the same pixels. Near copies (re-encoded, resized, brightened, rotated by a few
 degrees, mirrored) have perceptual hashes that differ in at most `distance` of 256 bits and, laid on
 each other, details that correlate by at least `similarity` (mri_tf/store/image_similarity.py). Of a
-volume the three planes through its middle are compared, and all must be alike. An image with one value
-everywhere is a copy of nothing.
+volume the three planes through its middle are compared (two with a mirror image), and all must be
+alike. An image with one value everywhere is a copy of nothing.
 """
 
 import contextlib
@@ -119,10 +119,11 @@ def _near(thumbs: list[list[np.ndarray]], patients: np.ndarray) -> np.ndarray:
 def _are_alike(first: list, second: list, degrees: float, turn: int) -> bool:
     """Whether all planes are alike, those of the second mirrored where `turn` is -1."""
     for number, (one, other) in enumerate(zip(first, second, strict=True)):
-        # The first plane of a volume is axial: only there a rotation is expected. The third is sagittal
-        # and shows no left and right.
-        flipped = other if number == 2 else other[:, ::turn]
-        if likeness(one, flipped, degrees if number == 0 else 0.0) < DEFAULTS["similarity"]:
+        if number == 2 and turn < 0:
+            continue  # the sagittal plane: that of the mirror image lies a voxel beside it
+        # The first plane of a volume is axial: only there a rotation is expected.
+        alike = likeness(one, other[:, ::turn], degrees if number == 0 else 0.0)
+        if alike < DEFAULTS["similarity"]:
             return False
     return True
 

@@ -38,8 +38,6 @@ def main(arguments: list[str]) -> int:
 
     precision = study_precision(flags.out, precision_here(AUTO))
     variants = {name: _prepared_variant(name, task, flags, precision) for name, task in loaded.items()}
-    for item in dict.fromkeys(item for variant in variants.values() for item in variant.skipped):
-        print(f"skipped {item.file}: {item.reason}", file=sys.stderr)
     variants |= {name: variants[name.removesuffix(TUNED)] for name in plan.variants if TUNED in name}
     first = variants[plan.variants[0]]
     check_plan(plan, [variants[name].loaded.task for name in plan.variants])

@@ -63,16 +63,19 @@ def main(arguments: list[str]) -> int:
     sides = chosen.records
     features = None
     if feature_loaded:
-        features, more_skipped = features_for(feature_loaded, loaded, prepared, sides, folder, options)
+        withheld = chosen.withheld
+        features, more_skipped = features_for(
+            feature_loaded, loaded, prepared, withheld, folder, options
+        )
         skipped = [*skipped, *more_skipped]
     if task.boxes_from:
         if features:
             prepared = derive_set(features, prepared, folder / DERIVED)
-        check_derived_unseen(prepared, sides)
+        check_derived_unseen(prepared, chosen.withheld)
     run = new_run(folder, task, prepared, chosen, flags.seed, features)
     if not (flags.no_export or features or (folder / METRICS).is_file()):
         find_segmenter(run, prepared, EXPORTS)  # what is missing is said now, not after the training
-    existing_run(run)  # refuses the folder of another run before anything is written into it
+    existing_run(run)  # refuses the folder of another run before the log is written into it
     with logged(folder / LOG, f"train {task.name} ({', '.join(variants)}), seed {flags.seed}"):
         print(
             f"{task.name} ({', '.join(variants)}): {len(sides[0])} records to train on, "

@@ -42,11 +42,11 @@ def look_before_preparing(loaded: LoadedTask, options: DataOptions, split: Split
     """
     if not options.raw:
         return
-    from data_prep.layout import find_layout
+    from data_prep.layout import find_layout, is_user_layout
     from data_prep.prepare.listed_cases import ListOptions, cases_to_prepare, missing_files
 
     task, raw = loaded.task, options.raw
-    listing = ListOptions(options.skip_unlabelled, options.ignore)
+    listing = ListOptions(options.skip_unlabelled, options.ignore, says_what_is_left_out=False)
     cases = cases_to_prepare(find_layout(task, loaded.file), raw, task, listing)
     missing = missing_files(raw, cases)
     if missing:
@@ -56,20 +56,27 @@ def look_before_preparing(loaded: LoadedTask, options: DataOptions, split: Split
         )  # fmt: skip
     labels = {case.label for case in cases} | {label for case in cases for _, label in case.slices}
     known = [name for name in task.class_names if name in labels]
-    if task.kind == "classification" and len(known) < 2:
+    if task.kind == "classification" and len(known) < 2 and not is_user_layout(task):
         raise InputError(
             "Training needs cases of at least two classes.", ", ".join(known) or "none",
             "Add cases of other classes.",
         )  # fmt: skip
     patients = {case.patient for case in cases}
-    if split.file:
+    if split.file and "" not in patients:
         check_patients_known(read_split_file(split.file)[0], patients)
-    if split.mode == "column" and not any(case.split for case in cases):
+    sides = {case.split for case in cases} - {""}
+    if sides and split.mode in (None, "column") and not split.file and not {"train", "test"} <= sides:
+        raise InputError(
+            "A split column must name cases to train on and to test on.",
+            f"only {', '.join(sorted(sides))}",
+            "Complete it, or choose another --split.",
+        )  # fmt: skip
+    if split.mode == "column" and not sides:
         raise InputError(
             "--split column needs a column split in the table.", "no such column",
             "Add it, or choose another --split.",
         )  # fmt: skip
-    if "" not in patients and len(patients) < len(SIDES):
+    if "" not in patients and len(patients) < len(SIDES) and split.mode != "random":
         raise InputError(
             "A split into training, validation and test side needs at least 3 patients.",
             f"{len(patients)}", "Add patients.",

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mri_tf.core.errors import InputError
 from mri_tf.splits.known_copies import copies_across, known_copies_note, settle_copies, tied_by_copies
+from mri_tf.splits.sides import Sides
 from mri_tf.store import copies
 from mri_tf.store.copies import copy_pairs
 
@@ -145,3 +146,40 @@ def test_copies_count_as_the_same_patient_in_splits_of_ours(across):
     for first, second in ((0, 16), (1, 17), (3, 19), (4, 10)):
         assert tied[first] == tied[second]
     assert tied[12] != tied[14]
+
+
+def test_copies_of_copies_are_dropped_and_found_through_patients_of_no_side(tmp_path):
+    images = [blobs(0), blobs(0), blobs(1), blobs(2), blobs(3), blobs(0), brighter(blobs(0))]
+    prepared = MadeUpSet(tmp_path, images)
+    sides = [np.array([0, 1, 2, 6]), np.array([3]), np.array([4, 5])]
+    kept, values = settle_copies(prepared, sides, "drop", "split file")
+    assert kept[0].tolist() == [2] and len(values["dropped"]) == 3
+    through_nobody = [np.array([1, 2]), np.array([3]), np.array([4, 5])]
+    assert copies_across(prepared, through_nobody).pairs.tolist() == [[1, 5]]
+
+
+def test_groups_that_stand_for_unknown_patients_are_compared_record_by_record(tmp_path):
+    images = [blobs(0), blobs(1), blobs(2), brighter(blobs(0))]
+    prepared = MadeUpSet(tmp_path, images, ["g-0", "g-1", "g-2", "g-0"])
+    prepared.manifest["patients_known"] = False
+    sides = [np.array([0, 1]), np.array([2]), np.array([3])]
+    assert copies_across(prepared, sides).pairs.tolist() == [[0, 3]]
+    kept, _ = settle_copies(prepared, sides, "drop", "split column")
+    assert kept[0].tolist() == [1]
+
+
+def test_mirrored_volumes_of_fine_texture_are_found(tmp_path):
+    from scipy.ndimage import gaussian_filter
+
+    volumes = [
+        gaussian_filter(np.random.default_rng(seed).normal(size=(32, 64, 64)), 1.2)[..., None]
+        for seed in range(3)
+    ]
+    volumes.append(volumes[1][:, :, ::-1].copy())
+    assert copy_pairs(MadeUpSet(tmp_path, volumes), np.arange(4)).both.tolist() == [[1, 3]]
+
+
+def test_what_was_dropped_is_withheld_from_feature_networks():
+    sides = Sides([np.array([2]), np.array([3]), np.array([4])], "column", None, {}, np.array([0, 1]))
+    assert [side.tolist() for side in sides.withheld] == [[2], [3], [4, 0, 1]]
+    assert Sides(sides.records, "patient", None).withheld is sides.records

@@ -122,13 +122,15 @@ def names_agent(text: str) -> bool:
     if NOTHING_GIVEN.fullmatch(text):
         return False
     joined = text
-    for written, meant in (("w/o", "without"), ("n/a", "na"), ("pre-", "pre"), ("non-", "non")):
+    for written, meant in (
+        ("w/o", "without"), ("n/a", "na"), ("pre-", "pre"), ("non-", "non"), ("non ionic", "nonionic"),
+    ):  # fmt: skip
         joined = joined.replace(written, meant)
     words = "".join(letter if letter.isalnum() else " " for letter in joined).split()
     if " ".join(words) in NO_AGENT:
         return False
-    # "without and with": the agent was given between two parts of the examination
-    return words[0] not in NO_AGENT_BEGINS or "with" in words[1:]
+    # "without and with", "pre and post": it was given between two parts of the examination
+    return words[0] not in NO_AGENT_BEGINS or bool({"with", "post"} & set(words[1:]))
 
 
 def _words(text: str) -> set[str]:

@@ -24,10 +24,10 @@ SECONDARY_CAPTURE = "Secondary Capture"
 NO_POSITION = "no position or orientation in the patient"
 NOT_DICOM = "not a DICOM file"
 OTHER_IMAGES = {"Referenced", "Source", "Derivation"}  # words in keywords of sequences about them
-# Fields in which images at one position may differ (echoes, time points, b-values, phase maps).
 # Fields with a value that no other patient has.
 IDENTITIES = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 IMAGE_TYPES = ("ImageType", "FrameType")
+# Fields in which images at one position may differ (echoes, time points, b-values, phase maps).
 DISTINGUISHING = (
     "EffectiveEchoTime", "EchoTime", "EchoNumbers", "TemporalPositionIdentifier",
     "TemporalPositionIndex", "AcquisitionNumber", "DiffusionBValue",

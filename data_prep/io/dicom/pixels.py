@@ -115,6 +115,7 @@ def _meaningful_bits(array: np.ndarray, dataset) -> np.ndarray:
     """Whole numbers without the bits that the header says are not theirs, such as those of overlays."""
     if array.dtype.kind not in "iu":
         return array
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     unused = 8 * array.dtype.itemsize - dataset.BitsStored
     if unused <= 0:
         return array

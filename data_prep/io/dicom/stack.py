@@ -13,6 +13,7 @@ GAP_TOLERANCE, GAP_TOLERANCE_MM = 0.05, 0.05  # share of the median gap, or mm: 
 MAX_FIELDS = 3  # header fields that separate the stacks of a series, such as echo and time point
 # Fields that separate stacks whose slices lie between each other's; others, such as times and flip
 # angles, may change from slice to slice of one stack.
+FILLS_GAP = 0.9  # of a slice's thickness; with a smaller gap, slices overlap
 OF_A_STACK = (
     "AcquisitionNumber", "EffectiveEchoTime", "EchoTime", "EchoNumbers", "TemporalPositionIdentifier",
     "TemporalPositionIndex", "DiffusionBValue", "StackID",
@@ -133,8 +134,15 @@ def _split(slices, positions, names, count: int) -> list[list[Slice]]:
 
 
 def _interleaved(slices: list[Slice]) -> list[list[Slice]]:
-    """Evenly spaced stacks whose slices lie between each other's; none where there is one stack."""
-    order = np.argsort(_heights_mm(slices))
+    """Evenly spaced stacks whose slices lie between each other's; none where there is one stack.
+
+    Slices as far apart as they are thick are one stack, acquired in turns.
+    """
+    heights = _heights_mm(slices)
+    order = np.argsort(heights)
+    thickness_mm, gaps_mm = slices[0].thickness_mm, np.diff(heights[order])
+    if thickness_mm and len(gaps_mm) and np.median(gaps_mm) > FILLS_GAP * thickness_mm:
+        return []
     for name in OF_A_STACK:
         values = [slices[index].distinguishing.get(name, "") for index in order]
         alternates = all(here != there for here, there in itertools.pairwise(values))

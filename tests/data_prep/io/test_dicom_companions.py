@@ -230,3 +230,12 @@ def test_a_series_folder_that_is_a_link_is_followed_once_and_loops_end(tmp_path)
     found = read_dicom(patient)
     assert len(found) == 1 and not found.refused
     assert_same(found[0], noise())
+
+
+def test_one_stack_acquired_in_two_passes_is_one_volume(tmp_path):
+    """Its slices are as far apart as they are thick, though their acquisition number alternates."""
+
+    def change(data, number):
+        data.AcquisitionNumber = 1 + number % 2
+
+    assert_same(volume_of(tmp_path, each(series(noise()), change)), noise())

@@ -115,6 +115,7 @@ def test_facts_are_those_on_which_all_slices_agree(tmp_path):
     [
         ("Gadovist", True), ("10 ml Dotarem", True), ("MAGNEVIST 0.5 mmol/ml", True),
         ("Normal saline and Gadavist", True), ("WITHOUT AND WITH GADAVIST", True),
+        ("NON IONIC", True), ("PRE/POST", True),
         *((text, False) for text in (
             "", "NO", "none", "NONE GIVEN", "NO CONTRAST", "No IV contrast", "N/A", "NA", "n.a.", "W/O",
             "w/o contrast", "WITHOUT", "NIL", "-", "--", "UNKNOWN", "0 ml", "0.0ml", "0", "Non-contrast",

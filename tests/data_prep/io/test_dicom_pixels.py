@@ -242,7 +242,8 @@ def test_no_other_decoder_is_used(tmp_path, monkeypatch):
 
 
 RAW_AND_PACKED = [
-    uid.ExplicitVRLittleEndian, uid.RLELossless, uid.JPEGLSLossless, uid.JPEG2000Lossless,
+    uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.RLELossless, uid.JPEGLSLossless,
+    uid.JPEG2000Lossless,
 ]  # fmt: skip
 
 
@@ -258,7 +259,10 @@ def test_bits_above_those_stored_are_not_part_of_the_value(tmp_path, syntax, sig
     datasets = series(with_overlay.astype(np.uint16))
     for data in datasets:
         data.BitsStored, data.HighBit, data.PixelRepresentation = stored, stored - 1, int(signed)
-        if syntax != uid.ExplicitVRLittleEndian:
+        if syntax == uid.ExplicitVRBigEndian:
+            data.PixelData = np.frombuffer(data.PixelData, np.uint16).byteswap().tobytes()
+            data.file_meta.TransferSyntaxUID = syntax
+        elif syntax != uid.ExplicitVRLittleEndian:
             _compress_bits(data, syntax)
     volume = volume_of(tmp_path, datasets)
     assert_same(volume, values.astype(np.int16 if signed else np.uint16))
