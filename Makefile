@@ -6,8 +6,8 @@ TASK ?= cardiac_levels
 MODELS ?= saved_models
 MRI_SHARED ?= ../shared
 export MRI_SHARED
-# Hides TensorFlow's start-up notices; errors are still shown.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Hides TensorFlow's notices; what fails raises an exception.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: train test test-fast test-all bench lint lock clean demo-serve
 
