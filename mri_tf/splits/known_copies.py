@@ -4,6 +4,7 @@ A copy of a test image in the training side makes every number too good, as a pa
 copies count as the same patient.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,25 @@ def tied_by_copies(prepared: Prepared, units: np.ndarray) -> np.ndarray:
     copies = _groups_of_copies(prepared)
     names = np.array([f"c{group}" if group >= 0 else "" for group in copies], dtype=object)
     return splits.tie_together(units.astype(str), names)
+
+
+def tied_by_copies_elsewhere(
+    patients: np.ndarray, units: np.ndarray, others: Sequence[Prepared]
+) -> np.ndarray:
+    """Unit numbers, those of patients merged who have copies in another preparation of the same data.
+
+    Args:
+        patients: (records,) ids.
+        units: (records,) numbers of what stays whole.
+        others: prepared sets of the same patients, in which other images may be alike.
+    """
+    for other in others:
+        copies = _groups_of_copies(other)
+        for group in range(copies.max(initial=-1) + 1):
+            members = np.isin(patients, sorted(set(other.patients[copies == group])))
+            names = np.where(members, "copies", "").astype(object)
+            units = splits.tie_together(units.astype(str), names)
+    return units
 
 
 def copies_across(prepared: Prepared, sides: list[np.ndarray]) -> CopiesAcross:

@@ -44,7 +44,9 @@ def main(arguments: list[str]) -> int:
     common = _common_patients(variants)
     if plan.folds > 1 and any(first.prepared.splits):
         print("the split column of the prepared set is ignored: --folds assigns the patients")
-    sides = fold_patients(first.prepared, first.loaded.task, plan, common)
+    sets = {variant.prepared.folder: variant.prepared for variant in variants.values()}
+    sets.pop(first.prepared.folder)
+    sides = fold_patients(first.prepared, first.loaded.task, plan, common, list(sets.values()))
     options = JobOptions(flags.out.absolute(), tuple(flags.set), threads_each(flags.workers), flags.keep)
     features, cells = cell_jobs(variants, plan, sides, options)
     print(

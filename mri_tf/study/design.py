@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import fingerprint
-from mri_tf.splits.known_copies import settle_copies
+from mri_tf.splits.known_copies import settle_copies, tied_by_copies_elsewhere
 from mri_tf.splits.sides import units_of
 from mri_tf.splits.split import complete_column, split_by_column, split_units
 from mri_tf.store.prepared import Prepared
@@ -78,7 +79,7 @@ def cells_of(plan: Plan) -> list[Cell]:
 
 
 def fold_patients(
-    prepared: Prepared, task: Task, plan: Plan, common: set[str]
+    prepared: Prepared, task: Task, plan: Plan, common: set[str], others: Sequence[Prepared] = ()
 ) -> dict[tuple[int, int], dict[str, list[str]]]:
     """Assigns patients to the sides of every fold, whole and with classes stratified.
 
@@ -89,6 +90,7 @@ def fold_patients(
     Args:
         prepared: the set whose classes and groups are looked at; patients of a group stay together.
         common: the patients that the prepared sets of all variants hold.
+        others: the prepared sets of further variants, whose copies stay together too.
 
     Returns:
         (repeat, fold) -> {side: patients}.
@@ -99,6 +101,7 @@ def fold_patients(
     positions = np.flatnonzero(np.isin(prepared.patients, sorted(common)))
     labels, patients = prepared.labels[positions], prepared.patients[positions]
     units = units_of(prepared, "group")[positions]
+    units = tied_by_copies_elsewhere(patients, units, others)
     _check_enough(units, plan)
     if plan.folds == 1 and any(prepared.splits):
         column = complete_column(

@@ -8,7 +8,13 @@ from made_up_set import MadeUpSet
 from PIL import Image
 
 from mri_tf.core.errors import InputError
-from mri_tf.splits.known_copies import copies_across, known_copies_note, settle_copies, tied_by_copies
+from mri_tf.splits.known_copies import (
+    copies_across,
+    known_copies_note,
+    settle_copies,
+    tied_by_copies,
+    tied_by_copies_elsewhere,
+)
 from mri_tf.splits.sides import Sides
 from mri_tf.store import copies
 from mri_tf.store.copies import copy_pairs
@@ -183,3 +189,10 @@ def test_what_was_dropped_is_withheld_from_feature_networks():
     sides = Sides([np.array([2]), np.array([3]), np.array([4])], "column", None, {}, np.array([0, 1]))
     assert [side.tolist() for side in sides.withheld] == [[2], [3], [4, 0, 1]]
     assert Sides(sides.records, "patient", None).withheld is sides.records
+
+
+def test_copies_that_only_another_preparation_shows_are_tied_too(tmp_path):
+    plain = MadeUpSet(tmp_path / "a", [blobs(seed) for seed in range(4)])
+    equalised = MadeUpSet(tmp_path / "b", [blobs(0), blobs(1), brighter(blobs(0)), blobs(3)])
+    units = tied_by_copies_elsewhere(plain.patients, np.arange(4), [equalised])
+    assert units[0] == units[2] and len(set(units)) == 3
