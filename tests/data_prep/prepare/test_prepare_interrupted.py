@@ -32,6 +32,18 @@ def test_an_interrupted_command_says_so_and_the_same_command_finishes(
     assert files_of(out) == files_of(whole)
 
 
+@pytest.mark.parametrize(
+    ("case", "said"), [(0, "Interrupted. Nothing was written."), (3, "Finished work is kept")]
+)
+def test_an_interrupted_command_says_what_is_kept_only_if_something_is(
+    task_file, raw, tmp_path, capsys, case, said
+):
+    with pytest.MonkeyPatch.context() as patch:
+        _interrupt_at(patch, case)
+        assert run_prepare(task_file, raw, tmp_path / "set") == 130
+    assert said in capsys.readouterr().err
+
+
 def _interrupt_at(patch: pytest.MonkeyPatch, case: int, before: bool = True) -> None:
     """Ctrl-C at a case, before or after its records are written."""
     for name in ("add", "skip"):
