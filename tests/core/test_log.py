@@ -30,7 +30,7 @@ def test_what_is_printed_is_kept_and_shown(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("error", "end"),
     [
-        (InputError("A patient has two rows.", "Schmidt", "Correct the table."), "refused: A patient has"),
+        (InputError("A patient has two rows.", "Schmidt", "Correct it."), "refused: A patient has"),
         (RunFailed("The loss is NaN.", "Kept: Schmidt."), "failed: The loss is NaN."),
         (KeyboardInterrupt(), "interrupted"),
         (KeyError("Schmidt"), "failed: KeyError"),
