@@ -156,7 +156,7 @@ def _deep_tiff(data: bytes) -> np.ndarray | None:
                 return None
             pixels = page.asarray()
             axes, photometric = page.axes, page.photometric
-            orientation = page.tags.valueof(274, default=1)
+            orientation = int(page.tags.valueof(274, default=1))
     except Unreadable:
         raise
     except Exception as error:  # a damaged file makes tifffile and its decoders raise any error
