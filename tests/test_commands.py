@@ -378,6 +378,17 @@ def test_a_split_column_with_copies_of_test_images_in_training_is_refused_droppe
     assert "KNOWN COPIES" not in _json(Path("ours/metrics.json"))["note"]
 
 
+def test_a_grid_that_the_network_cannot_halve_is_refused_before_preparing(inside, tmp_path, capsys):
+    raw = write_raw(tmp_path / "raw", patients=4)
+    odd = Path("thirds.py").read_text().replace("image_shape=(32, 32)", "image_shape=(30, 32)")
+    (tmp_path / "thirds.py").write_text(odd)
+    shutil.copy("pools.py", tmp_path)
+    flags = ("--task", tmp_path / "thirds.py", "--raw", raw, "--out", tmp_path / "run")
+    line = error_line(capsys, train, *flags, "--variant", "scratch", alone=True)
+    assert "must be divisible by 4" in line
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_single_class_is_refused(inside, tmp_path, capsys):
     raw = write_raw(tmp_path / "raw", patients=6)
     table = pd.read_csv(raw / "manifest.csv")

@@ -42,6 +42,25 @@ def check_task(task: Task) -> None:
     check_criterion(task.operating_point, len(task.class_names))
 
 
+def check_network(task: Task, features: Task | None = None) -> None:
+    """Raises InputError where the task's network cannot be built, for example on a grid that cannot be
+    halved as often as it does, or where `fine_tune` names no variable; before data is read.
+
+    Args:
+        task: the task; pre-trained weights are not loaded.
+        features: the segmentation task that is trained first, whose network feeds that of the task or
+            finds its boxes.
+    """
+    network = None
+    if features is not None:
+        network = build_network(features)
+    if task.features_from and network is None:
+        return  # the network comes from a run, which is checked when it is opened
+    if takes_weights(task):
+        task = with_values(task, {"model_args.weights": "none"})
+    build_network(task, network if task.features_from else None)
+
+
 def _check_intensities(task: Task) -> None:
     """Raises InputError where a backbone would be given other intensities than it is told."""
     parameter = _parameters(task).get("intensities")

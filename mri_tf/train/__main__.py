@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     from mri_tf.derive.predicted_masks import derive_set
     from mri_tf.export.assets import find_segmenter
-    from mri_tf.network.build import check_task
+    from mri_tf.network.build import check_network, check_task
     from mri_tf.splits.known_copies import known_copies_note
     from mri_tf.splits.leakage import check_derived_unseen, shared_by_random_split
     from mri_tf.splits.sides import SplitOptions, choose_sides
@@ -57,6 +57,8 @@ def main(arguments: list[str]) -> int:
     split = SplitOptions(
         flags.split, flags.split_file, flags.train_size, flags.seed, flags.known_copies
     )
+    if flags.raw:  # what takes hours to prepare
+        check_network(task, feature_loaded.task if feature_loaded else None)
     look_before_preparing(loaded, sets, split)
     prepared, skipped = classifier_set(loaded, sets)
     chosen = choose_sides(prepared, task, split)
