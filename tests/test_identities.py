@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pydicom
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from data_prep.phantom.glioma.mgmt import write_mgmt_phantom
 from data_prep.write import main as write
@@ -126,9 +127,10 @@ def _as_patient(image, k: int, series: int, place: int, rng):
     data.SOPInstanceUID = SOP_UID.format(k=k, series=series, image=place)
     data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
     pixels = data.pixel_array
-    spread = rng.integers(0, 1 + int(pixels.max()) // 50, pixels.shape) * (pixels > 0)
-    top = 2 ** (data.BitsStored - data.PixelRepresentation) - 1
-    data.PixelData = np.minimum(pixels + spread, top).astype(pixels.dtype).tobytes()
+    # Of another brightness in each part of the image: less would be copies of one patient's images.
+    field = gaussian_filter(rng.normal(size=pixels.shape), max(pixels.shape) / 24)
+    share = 0.3 + 0.7 * (field - field.min()) / np.ptp(field)
+    data.PixelData = np.rint(pixels * share).astype(pixels.dtype).tobytes()
     return data
 
 
