@@ -200,7 +200,13 @@ def test_a_models_config_that_cannot_be_read_changes_nothing(saved, home, capsys
     write_config_files(home)
     with serving(home) as client:
         (home / MODELS_CONFIG).write_text("model_config_list { nonsense")
-        until(lambda: "its last valid content is used" in capsys.readouterr().err)
+        said = []  # a message may be read in two parts
+
+        def is_said() -> bool:
+            said.append(capsys.readouterr().err)
+            return "its last valid content is used" in "".join(said)
+
+        until(is_said)
         assert _value(client, "/v1/models/many/labels/stable:predict") == [1.5]
 
 
