@@ -78,9 +78,10 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
     table = path if _is_table(path) else path / "manifest.csv"
     if table.is_file():
         cases, rows = [], read_table(table, ("image",))
-        _check_inside([row["image"] for row in rows])
-        for row in rows:
-            patient, image = row.get("patient_id", ""), path_in(table.parent, row["image"])
+        images = [path_in(table.parent, row["image"]) for row in rows]
+        _check_inside(images)
+        for row, image in zip(rows, images, strict=True):
+            patient = row.get("patient_id", "")
             name, key = (patient, f"{table}: {patient}") if task.bag and patient else (image, "")
             facts = {"modality": row["modality"]} if row.get("modality") else {}
             case = Case(patient, {"image": image}, facts=facts)

@@ -111,6 +111,12 @@ def test_what_is_unlike_the_training_says_why(inside, image, capsys):
     assert "warning: 1 of 2 unlike the training data: " in capsys.readouterr().err
 
 
+def test_a_table_names_no_image_outside_its_folder_by_backslashes_either(inside, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("image\n..\\x.png\n")
+    line = _fails(capsys, *MODEL, "--input", str(tmp_path / "t.csv"))
+    assert "A table can only name files and folders beside it" in line
+
+
 def test_a_model_is_not_asked_about_another_modality_unless_told_to(copy, image, tmp_path, capsys):
     export = copy / "assets.extra" / "export.json"
     export.write_text(json.dumps({**json.loads(export.read_text()), "modality": "CT"}))
