@@ -6,6 +6,7 @@ import inspect
 import os
 import re
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +22,7 @@ from mri_tf.task.files import load_module
 FOLDER = Path(__file__).resolve().parent / "layouts"
 SUFFIX = ".py"  # of a layout that is a file of the user
 FINDS_MASK = "brain_mask"  # the operation of a layout that can standardise inside a mask
-NEEDED = ("VERSION", "list_cases", "read_case", "OPERATIONS", "SETTINGS")
+NEEDED = ("VERSION", "list_cases", "read_case", "SETTINGS")
 # Modules of earlier versions that a user's prep file imported -> the layout that takes their place.
 FORMER_MODULES = {
     "csv_manifest": "cases_table", "class_folders": "class_folders", "dicom_patients": "dicom_patients",
@@ -38,14 +39,18 @@ def find_layout(task: Task, task_file: Path) -> ModuleType:
 
     A layout has
       VERSION: int, raised whenever the same files would give other records;
-      list_cases(raw, task) -> list[Case], from file names and tables alone;
+      list_cases(raw, task) -> list[Case], from file names, tables and headers alone; it may also take
+        ignore (names of folders) and labels (the path of a table), the flags --ignore and --labels;
       read_case(raw, case, task) -> list[Record], or raises Unreadable with the reason;
-      OPERATIONS: names of what is done to an image, for the manifest;
+      OPERATIONS: names of what is done to an image, for the manifest; or operations_of(task), where
+        that depends on the task;
       SETTINGS: the keys that `prep` of a task may have;
     and optionally
       cases_to_predict(path, task) -> list[CaseToPredict], cases without labels;
       MASK_ROLE: the role of a tumour mask given with --mask ("mask" unless set);
       identities(raw, case) -> texts that only one patient can have, so that one under two ids is found;
+      IDS_FROM_HEADERS: True where the patients are PatientIDs of DICOM headers, which are then replaced
+        by pseudonyms unless --keep-ids is given;
       SUBMISSION: the columns (id, value) of a submission file and the class whose probability it holds.
 
     Args:
@@ -58,32 +63,62 @@ def find_layout(task: Task, task_file: Path) -> ModuleType:
     return _find(task.layout, task_file)
 
 
-def list_cases(
-    layout: ModuleType, raw: Path, task: Task, to_predict: bool = False, ignore: tuple[str, ...] = ()
-) -> list[Case]:
-    """The cases that a layout finds in a raw folder; of those to predict, labels do not matter.
+@dataclass(frozen=True)
+class ListOptions:
+    """What a user says about the cases of a raw folder."""
 
-    `ignore` names folders that a layout of class folders does not look into.
+    skip_unlabelled: bool = False  # leave out rows without a label instead of refusing them
+    ignore: tuple[str, ...] = ()  # names of folders that are not looked into
+    labels: Path | None = None  # a table elsewhere than in the raw folder
+
+    @property
+    def given(self) -> str:
+        """The flags that are set, for messages."""
+        flags = (self.skip_unlabelled, "--skip-unlabelled"), (self.ignore, "--ignore")
+        return ", ".join(name for value, name in (*flags, (self.labels, "--labels")) if value)
+
+
+def list_cases(
+    layout: ModuleType, raw: Path, task: Task, options: ListOptions = ListOptions(),
+    to_predict: bool = False,
+) -> list[Case]:  # fmt: skip
+    """The cases that a layout finds in a raw folder; of those to predict, labels do not matter.
 
     Raises InputError for what the layout refuses, and where a user's layout fails or gives something
     else than a list of cases.
     """
-    if task.standardised and not is_user_layout(task) and FINDS_MASK not in layout.OPERATIONS:
+    if task.standardised and not is_user_layout(task) and FINDS_MASK not in operations_of(layout, task):
         raise InputError(
             'normalize.region="mask" needs a layout that finds the brain.', task.layout,
             'Choose region="image", or another layout.',
         )  # fmt: skip
-    if ignore and "ignore" not in inspect.signature(layout.list_cases).parameters:
-        raise InputError(
-            "--ignore is for layouts of class folders.", f"layout {task.layout}", "Leave out --ignore."
-        )
+    further = _further_arguments(layout, task, options)
     with _blamed_on(task, "list_cases"):
-        cases = layout.list_cases(raw, task, ignore) if ignore else layout.list_cases(raw, task)
+        cases = layout.list_cases(raw, task, **further)
     _check_list(cases, Case, task, "list_cases")
     for case in cases:
         _check_types(case, task)
         _check_values(case, task, () if to_predict else task.class_names)
     return cases
+
+
+def operations_of(layout: ModuleType, task: Task) -> tuple[str, ...]:
+    """Names of what a layout does to an image of the task."""
+    if hasattr(layout, "operations_of"):
+        return tuple(layout.operations_of(task))
+    return tuple(layout.OPERATIONS)
+
+
+def _further_arguments(layout: ModuleType, task: Task, options: ListOptions) -> dict:
+    """What --ignore and --labels give to `list_cases`; raises InputError if the layout takes no such."""
+    given = {"ignore": options.ignore, "labels": options.labels}
+    taken = inspect.signature(layout.list_cases).parameters
+    for name, whom in (("ignore", "of class folders"), ("labels", "with a table of labels")):
+        if given[name] and name not in taken:
+            raise InputError(
+                f"--{name} is for layouts {whom}.", f"layout {task.layout}", f"Leave out --{name}."
+            )
+    return {name: value for name, value in given.items() if value}
 
 
 def read_case(layout: ModuleType, raw: Path, case: Case, task: Task) -> list[Record]:
@@ -207,9 +242,11 @@ def _load_own(file: Path) -> ModuleType:
         raise InputError("The layout file does not exist.", file, "Correct layout in the task file.")
     module = load_module(file)
     missing = [name for name in NEEDED if not hasattr(module, name)]
+    if not (hasattr(module, "OPERATIONS") or hasattr(module, "operations_of")):
+        missing.append("OPERATIONS")
     if missing:
         raise InputError(
-            f"A layout file must define {', '.join(NEEDED)}.",
+            f"A layout file must define {', '.join((*NEEDED, 'OPERATIONS'))}.",
             f"{file.name} without {', '.join(missing)}",
             "Add what is missing; data_prep/layouts/cases_table.py is an example.",
         )

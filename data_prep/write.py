@@ -21,26 +21,29 @@ def main(arguments: list[str]) -> int:
     """Turns a raw folder into a prepared set; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
-    from data_prep.prepare.listed_cases import ListOptions
+    from data_prep.layout import ListOptions, find_layout
     from data_prep.prepare.prepare import PrepareOptions, prepare
-    from data_prep.prepare.pseudonyms import Pseudonyms, read_or_make_salt
+    from data_prep.prepare.pseudonyms import pseudonyms_for
     from data_prep.prepare.shards import begun
     from mri_tf.task.files import find_task_file, load_task
 
     task_file = find_task_file(flags.task)
-    if flags.salt_file and not flags.pseudonyms:
+    if flags.salt_file and flags.keep_ids:
+        raise InputError(
+            "--salt-file has no effect with --keep-ids.", flags.salt_file, "Leave out one of them."
+        )
+    task = load_task(task_file)
+    layout = find_layout(task, task_file)
+    wanted = True if flags.pseudonyms else False if flags.keep_ids else None
+    pseudonyms = pseudonyms_for(layout, flags.out, wanted, flags.salt_file)
+    if flags.salt_file and not pseudonyms.fingerprint:
         raise InputError(
             "--salt-file has no effect without --pseudonyms.", flags.salt_file, "Add --pseudonyms."
         )
-    salt = b""
-    if flags.pseudonyms:
-        salt_file = flags.salt_file or Path(f"{flags.out.absolute()}.salt")
-        salt = read_or_make_salt(salt_file, flags.out)
-        print(f"The pseudonyms depend on the salt in {salt_file}: keep this file, and keep it private.")
-    listing = ListOptions(flags.skip_unlabelled, tuple(flags.ignore))
-    options = PrepareOptions(flags.workers, flags.scheduler, flags.strict, Pseudonyms(salt), listing)
+    listing = ListOptions(flags.skip_unlabelled, tuple(flags.ignore), flags.labels)
+    options = PrepareOptions(flags.workers, flags.scheduler, flags.strict, pseudonyms, listing)
     try:
-        prepared, skipped = prepare(load_task(task_file), task_file, flags.raw, flags.out, options)
+        prepared, skipped = prepare(task, task_file, flags.raw, flags.out, options)
     except KeyboardInterrupt:
         if begun(flags.out):
             raise  # what is kept is said as for every command
@@ -71,7 +74,10 @@ def _parser() -> Parser:
     )
     add_listing(parser)
     ids = parser.add_mutually_exclusive_group()
-    ids.add_argument("--keep-ids", action="store_true", help="keep patient ids as given (default)")
+    ids.add_argument(
+        "--keep-ids", action="store_true",
+        help="keep patient ids as given (default, unless they come from DICOM headers)",
+    )  # fmt: skip
     ids.add_argument(
         "--pseudonyms", action="store_true", help="replace patient ids by salted pseudonyms"
     )

@@ -87,9 +87,14 @@ def dicom_files(raw: Path, folder: str) -> dict[str, str]:
 def identities(raw: Path, case: Case) -> set[str]:
     """What the headers of a case hold that only one patient can have: its PatientID, unless it is a word
     that anonymising programs write, and the UIDs of its studies, series and frames of reference."""
+    return set().union(*(identities_below(raw / path) for path in case.files.values()))
+
+
+def identities_below(path: Path) -> set[str]:
+    """As `identities`, of one file, or of all files below a folder."""
     found = set()
-    for path in case.files.values():
-        for keyword, value in read_identities(raw / path).items():
+    for file in files_below(path) if path.is_dir() else [path]:
+        for keyword, value in read_identities(file).items():
             if keyword != "PatientID" or value.lower() not in NO_PATIENT:
                 found.add(f"{keyword} {value}")
     return found
@@ -97,30 +102,39 @@ def identities(raw: Path, case: Case) -> set[str]:
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """One 3D record of a patient, or the slices that the task's rule names; raises Unreadable."""
-    volumes, left_out = read_sequences(_home(raw, case), task)
     sequences, reference = tuple(task.prep["sequences"]), task.prep.get("reference", "")
-    facts = {**_sequence_facts(volumes), **case.facts}
-    if left_out:
-        facts["series_left_out"] = left_out
+    volumes, facts = read_sequences(raw, case, task.prep["sequences"], task.prep.get("missing", "fail"))
+    facts = {**facts, **case.facts}
     case = dataclasses.replace(case, facts=facts)
     if len(task.image_shape) == 3:
         return case_record(volumes, None, case, task, sequences, reference)
     return slice_records(join_sequences(volumes, None, case, task, sequences, reference), case, task)
 
 
-def read_sequences(folder: Path, task: Task) -> tuple[dict[str, Volume], list[str]]:
-    """Reads the sequences of a patient by the task's rules.
+def read_sequences(
+    raw: Path, case: Case, rules: dict[str, dict], missing: str = "fail"
+) -> tuple[dict[str, Volume], dict]:
+    """Reads the sequences of a patient by rules.
+
+    Args:
+        raw: the raw folder.
+        case: all its files are DICOM; the role of each is its path in the patient's folder.
+        rules: sequence -> rule, see `choose_sequences`.
+        missing: "fail" if every sequence must be there.
 
     Returns:
-        Sequence -> volume of those that were found, and why each other series was left out.
+        Sequence -> volume of those that were found; and facts: of each sequence, and under
+        `series_left_out` why each other series was left out, if there is any.
 
     Raises:
-        Unreadable: several series fit one rule, a sequence is missing and the task does not allow it,
-            or the folder holds series of several patients. No reason holds an identity.
+        Unreadable: several series fit one rule, a sequence is missing and may not be, or the files are
+            of several patients. No reason holds an identity.
     """
-    contents = find_series(folder)
+    folder = _home(raw, case)
+    files = sorted(path for path in (raw / one for one in case.files.values()) if path.exists())
+    contents = find_series(folder, files=files or None)
     candidates = [_described(series, folder) for series in contents.series]
-    choice = choose_sequences(candidates, task.prep["sequences"])
+    choice = choose_sequences(candidates, rules)
     chosen = {name: contents.series[number] for name, number in choice.chosen.items()}
     patients = {series.patient_id for series in chosen.values() if series.patient_id}
     if len(patients) > 1:
@@ -130,7 +144,7 @@ def read_sequences(folder: Path, task: Task) -> tuple[dict[str, Volume], list[st
         *(f"{refused.reason} ({len(refused.files)} files)" for refused in contents.refused),
     ]
     volumes = {}
-    for name in task.prep["sequences"]:
+    for name in rules:
         if name not in chosen:
             continue
         volume = require_3d(chosen[name].read())
@@ -138,11 +152,12 @@ def read_sequences(folder: Path, task: Task) -> tuple[dict[str, Volume], list[st
             volumes[name] = volume
         else:
             left_out.append(f"{name} has one value everywhere")
-    missing = [name for name in task.prep["sequences"] if name not in volumes]
-    if missing and (not volumes or task.prep.get("missing", "fail") == "fail"):
+    absent = [name for name in rules if name not in volumes]
+    if absent and (not volumes or missing == "fail"):
         reasons = f"; left out: {'; '.join(left_out)}" if left_out else ""
-        raise Unreadable(f"it has no {', '.join(missing)}{reasons}")
-    return volumes, left_out
+        raise Unreadable(f"it has no {', '.join(absent)}{reasons}")
+    facts = sequence_facts(volumes)
+    return volumes, {**facts, "series_left_out": left_out} if left_out else facts
 
 
 def _described(series: Series, folder: Path) -> Series:
@@ -153,7 +168,7 @@ def _described(series: Series, folder: Path) -> Series:
     return dataclasses.replace(series, description=home.name)
 
 
-def _sequence_facts(volumes: dict[str, Volume]) -> dict:
+def sequence_facts(volumes: dict[str, Volume]) -> dict:
     """The acquisition facts of each sequence, named `t1_tr_ms` and so on."""
     return {
         f"{name}_{fact}": volume.facts[fact]

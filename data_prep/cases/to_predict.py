@@ -18,9 +18,9 @@ from data_prep.layout import list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
-IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-VOLUMES = (".nii", ".nii.gz", ".mgh", ".mgz")
-TABLE = ".csv"
+IMAGES = (".dcm", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+VOLUMES = (".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".hdr")
+TABLES = (".csv", ".tsv", ".xlsx")
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
 
     Where the task gives one answer for each patient, the images of one folder are of one patient.
     """
-    table = path if _is_table(path) else path / "manifest.csv"
+    table = path if is_table(path) else path / "manifest.csv"
     if table.is_file():
         cases, rows = [], read_table(table, ("image",))
         images = [path_in(table.parent, row["image"]) for row in rows]
-        _check_inside(images)
+        check_inside(images)
         for row, image in zip(rows, images, strict=True):
             patient = row.get("patient_id", "")
             name, key = (patient, f"{table}: {patient}") if task.bag and patient else (image, "")
@@ -87,12 +87,12 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
             case = Case(patient, {"image": image}, facts=facts)
             cases.append(CaseToPredict(name, table.parent, case, key))
         return cases
-    files = [path] if path.is_file() else [file for file in files_below(path) if _ends(file, IMAGES)]
-    _check_any(files, path, "images")
+    files = [path] if path.is_file() else [file for file in files_below(path) if ends_in(file, IMAGES)]
+    check_any(files, path, "images")
     together = bool(task.bag) and path.is_dir()
     return [
         CaseToPredict(
-            _name(file.parent if together else file, path),
+            shown_name(file.parent if together else file, path),
             file.parent,
             Case("", {"image": file.name}),
             str(file.parent) if together else "",
@@ -109,16 +109,16 @@ def volumes_at(path: Path, role: str, home: str) -> list[CaseToPredict]:
         role: the role of the volume in its case.
         home: the folder beside a table, or in a folder, where the volumes are in a raw folder.
     """
-    if _is_table(path):
+    if is_table(path):
         files = [_volume_named(path.parent / home, name) for name in _ids(path)]
     elif path.is_file():
         files = [path]
     else:
         folder = path / home if (path / home).is_dir() else path
-        files = sorted(file for file in folder.iterdir() if _ends(file, VOLUMES))
-        _check_any(files, path, "NIfTI files")
+        files = sorted(file for file in folder.iterdir() if ends_in(file, VOLUMES))
+        check_any(files, path, "NIfTI files")
     return [
-        CaseToPredict(_name(file, path), file.parent, Case(_stem(file), {role: file.name}))
+        CaseToPredict(shown_name(file, path), file.parent, Case(stem_of(file), {role: file.name}))
         for file in files
     ]
 
@@ -134,18 +134,18 @@ def folders_at(
         form: a sentence that says what the folder of a case holds, for messages.
         depth: how many folders down from `path` cases are looked for.
     """
-    if path.is_file() and not _is_table(path):
+    if path.is_file() and not is_table(path):
         raise InputError("--input is a file, but a case is a folder here.", path, form)
-    if _is_table(path):
+    if is_table(path):
         folders = [path.parent / name for name in _ids(path)]
     else:
         folders = [path] if files_of(path) else []
         for down in range(1, depth + 1):
             inside = sorted(path.glob("/".join(["*"] * down)))
             folders = folders or [folder for folder in inside if folder.is_dir() and files_of(folder)]
-        _check_any(folders, path, "cases", form)
+        check_any(folders, path, "cases", form)
     return [
-        CaseToPredict(_name(folder, path), folder, Case(folder.resolve().name, files_of(folder)))
+        CaseToPredict(shown_name(folder, path), folder, Case(folder.resolve().name, files_of(folder)))
         for folder in folders
     ]
 
@@ -158,13 +158,13 @@ def dicom_at(path: Path, table: str) -> list[CaseToPredict]:
             whose subfolders are of several patients by their DICOM headers.
         table: name of a table that is used where `path` is a folder that holds it.
     """
-    if path.is_file() and not _is_table(path):
+    if path.is_file() and not is_table(path):
         raise InputError("DICOM is read by the folder, not by the file.", path, "Give its folder.")
-    listed = path if _is_table(path) else path / table
+    listed = path if is_table(path) else path / table
     if listed.is_file():
         rows = read_table(listed, ("patient_id",))
         names = [path_in(listed.parent, row.get("folder") or row["patient_id"]) for row in rows]
-        _check_inside(names)
+        check_inside(names)
         folders = [listed.parent / name for name in names]
     else:
         inside = sorted(
@@ -179,7 +179,7 @@ def dicom_folder(folder: Path, path: Path) -> CaseToPredict:
     from data_prep.cases.dicom_case import dicom_files
 
     name, home = folder.resolve().name, folder.resolve().parent
-    return CaseToPredict(_name(folder, path), home, Case(name, dicom_files(home, name)))
+    return CaseToPredict(shown_name(folder, path), home, Case(name, dicom_files(home, name)))
 
 
 def _first_patient(folder: Path) -> str:
@@ -216,18 +216,20 @@ def _with_mask(cases: list[CaseToPredict], mask: Path, role: str) -> CaseToPredi
     return replace(cases[0], case=replace(cases[0].case, files=files))
 
 
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() == TABLE
+def is_table(path: Path) -> bool:
+    """Whether a path is a table, by its name."""
+    return path.suffix.lower() in TABLES
 
 
 def _ids(table: Path) -> list[str]:
     """The patient ids of a table, each once, in its order."""
     names = [row["patient_id"] for row in read_table(table, ("patient_id",)) if row["patient_id"]]
-    _check_inside(names)
+    check_inside(names)
     return list(dict.fromkeys(names))
 
 
-def _check_inside(names: list[str]) -> None:
+def check_inside(names: list[str]) -> None:
+    """Raises InputError for an empty cell, or a path that leads away from the table."""
     if not all(names):
         raise InputError("A row of the table names no case.", "an empty cell", "Fill in the cell.")
     outside = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
@@ -243,21 +245,24 @@ def _volume_named(folder: Path, name: str) -> Path:
     return next((file for file in files if file.is_file()), folder / f"{name}.nii.gz")
 
 
-def _ends(file: Path, suffixes: tuple[str, ...]) -> bool:
+def ends_in(file: Path, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file that is not hidden has one of these suffixes."""
     return file.name.lower().endswith(suffixes) and not file.name.startswith(".")
 
 
-def _stem(file: Path) -> str:
+def stem_of(file: Path) -> str:
+    """The name of a volume file without its suffix."""
     suffix = max((end for end in VOLUMES if file.name.lower().endswith(end)), key=len, default="")
     return file.name[: len(file.name) - len(suffix)]
 
 
-def _name(case_path: Path, path: Path) -> str:
+def shown_name(case_path: Path, path: Path) -> str:
     """A case's path from where the user's path lies: `a.png`, `test/00012`."""
     base = path.parent if case_path.is_relative_to(path) and path.name else case_path.parent
     return str(case_path.relative_to(base)) if case_path != base else case_path.resolve().name
 
 
-def _check_any(paths: list[Path], folder: Path, what: str, form: str = "") -> None:
+def check_any(paths: list[Path], folder: Path, what: str, form: str = "") -> None:
+    """Raises InputError if a folder gave no path."""
     if not paths:
         raise InputError(f"The --input folder holds no {what}.", folder, form or "Give another folder.")

@@ -13,14 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Case, Unreadable, record_of
-from data_prep.io.nifti import read_nifti
+from data_prep.io.volume_file import read_volume_file
 from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.clahe import clahe3d
 from data_prep.ops.crop import crop, mask_box
 from data_prep.ops.intensity_stats import region_stats, standardise
 from data_prep.ops.n4 import correct_bias_field
-from data_prep.ops.resample import resize_to_grid
-from data_prep.ops.stack import MISSING, channel_names, check_label_map, stack_channels, whole_labels
+from data_prep.ops.resample import resample_like, resize_to_grid
+from data_prep.ops.stack import (
+    MISSING,
+    channel_names,
+    check_label_map,
+    fits_grid,
+    stack_channels,
+    whole_labels,
+)
 from data_prep.volume import Volume, geometry_facts, require_3d
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
@@ -73,16 +80,31 @@ def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> Non
 
 
 def read_volume(raw: Path, case: Case, role: str) -> Volume | None:
-    """The (x, y, z) volume of a role's NIfTI or MGH file; None where the case lists no such file."""
+    """The (x, y, z) volume of a role's file or DICOM series; None where the case lists no such file."""
     if role not in case.files:
         return None
-    return require_3d(read_nifti(raw / case.files[role]))
+    return require_3d(read_volume_file(raw / case.files[role]))
 
 
 def read_labels(raw: Path, case: Case, role: str) -> Volume | None:
     """The label map of a role's file, as `read_volume`, its labels whole numbers where nearly so."""
     labels = read_volume(raw, case, role)
     return None if labels is None else whole_labels(labels)
+
+
+def mask_on_grid(
+    mask: Volume, volumes: dict[str, Volume], sequences: tuple[str, ...], reference: str = ""
+) -> Volume:
+    """A mask that was drawn on any of a case's sequences, on the grid that the record is made from.
+
+    Raises Unreadable for a mask on another grid than those of all sequences.
+    """
+    grid = next((volumes[name] for name in (reference, *sequences) if name in volumes), None)
+    if grid is None or fits_grid(mask, grid):
+        return mask
+    if not any(fits_grid(mask, volume) for volume in volumes.values()):
+        raise Unreadable("the mask is on the grid of none of the images")
+    return resample_like(mask, grid, nearest=True)
 
 
 @dataclass(frozen=True)

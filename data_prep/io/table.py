@@ -3,16 +3,19 @@
 import csv
 import io
 import os
+import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from xml.etree import ElementTree
 
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
 SEPARATORS = ",;\t"
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
+XLSX = b"PK\x03\x04"  # and other zipped formats, such as .ods
+XLS = b"\xd0\xcf\x11\xe0"
 EMPTY = ("", "nan", "na", "n/a", "null", "#n/a")  # what programs write for a label that is missing
 
 
@@ -25,11 +28,11 @@ class Row(dict):
 
 
 def read_table(path: Path, required: tuple[str, ...]) -> list[Row]:
-    """Reads a table with a header line: columns apart by commas, semicolons or tabs.
+    """Reads a table with a header line: columns apart by commas, semicolons or tabs, or an .xlsx file.
 
-    UTF-8 and UTF-16 are read, and what is neither as Windows' Latin-1. Columns may be written in
-    capitals: `required` ones are returned as spelled there, others in lower case. Empty lines are left
-    out.
+    UTF-8 and UTF-16 are read, and what is neither as Windows' Latin-1; of a workbook the first sheet.
+    Columns may be written in capitals: `required` ones are returned as spelled there, others in lower
+    case. Empty lines are left out.
 
     Args:
         path: the table, in the raw folder.
@@ -49,7 +52,11 @@ def read_table(path: Path, required: tuple[str, ...]) -> list[Row]:
             f"The raw folder must contain the table {path.name}.", f"no such file in {path.parent}",
             f"Create {path.name} with the columns {', '.join(required)}.",
         )
-    lines = _cells(_text_of(path), required, path)
+    data = path.read_bytes()
+    if data.startswith(XLSX):
+        lines = _cells_of_sheet(data, path)
+    else:
+        lines = _cells(_text_of(data, path), required, path)
     columns = _columns(lines[0][1] if lines else [], required, path)
     rows = [_row(cells, columns, line, path) for line, cells in lines[1:]]
     if not rows:
@@ -90,12 +97,27 @@ def path_in(raw: Path, text: str) -> str:
     return text if "\\" not in text or os.path.exists(raw / text) else text.replace("\\", "/")
 
 
-def _text_of(path: Path) -> str:
-    data = path.read_bytes()
-    if data.startswith(WORKBOOKS):
+def _cells_of_sheet(data: bytes, path: Path) -> list[tuple[int, list[str]]]:
+    """(line, cells) of the first sheet of an .xlsx file, as `_cells`."""
+    import pandas
+
+    try:
+        sheet = pandas.read_excel(io.BytesIO(data), header=None, dtype=str, na_filter=False)
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile, ElementTree.ParseError):
         raise InputError(
-            f"{path.name} is a workbook, not a CSV file.", path, "Save the sheet as CSV (UTF-8)."
-        )
+            f"{path.name} cannot be read as an Excel workbook (.xlsx).", path,
+            "Save the sheet as CSV (UTF-8).",
+        ) from None  # fmt: skip
+    rows = enumerate(sheet.values.tolist(), start=1)
+    return [(line, cells) for line, cells in rows if any(cell.strip() for cell in cells)]
+
+
+def _text_of(data: bytes, path: Path) -> str:
+    if data.startswith(XLS):
+        raise InputError(
+            f"{path.name} is an Excel workbook of the old format (.xls).", path,
+            "Save the sheet as .xlsx or as CSV (UTF-8).",
+        )  # fmt: skip
     encoding = next((name for mark, name in MARKS if data.startswith(mark)), "")
     zeros = [half.count(0) > len(half) / 2 for half in (data[:200:2], data[1:200:2])]
     if not encoding and any(zeros):  # UTF-16 without a mark: every second byte is 0

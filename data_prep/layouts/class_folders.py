@@ -14,15 +14,16 @@ import difflib
 from pathlib import Path
 
 from data_prep.case import Case, side_named
-from data_prep.layouts.cases_table import OPERATIONS, cases_to_predict, check_settings, read_case
-from data_prep.layouts.cases_table import SETTINGS as TABLE_SETTINGS
+from data_prep.cases.any_case import SETTINGS, check_settings, identities, operations_of, read_case
+from data_prep.layouts.cases_table import cases_to_predict
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
 
-__all__ = ["OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case"]
+__all__ = [
+    "SETTINGS", "VERSION", "cases_to_predict", "identities", "list_cases", "operations_of", "read_case",
+]  # fmt: skip
 VERSION = 2
-SETTINGS = TABLE_SETTINGS - {"label_column"}
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left in folders by operating systems
 TEXTS = {
     ".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".html", ".htm", ".pdf", ".doc", ".docx", ".xls",

@@ -101,6 +101,20 @@ def whole_labels(labels: Volume) -> Volume:
     return dataclasses.replace(labels, array=np.where(near, nearest, labels.array))
 
 
+def fits_grid(labels: Volume, image: Volume) -> bool:
+    """Whether a label map has an image's shape and position, to a quarter of the finest spacing."""
+    return labels.array.shape == image.array.shape[:3] and (
+        _largest_shift_mm(labels, image) <= min(image.spacing_mm) / 4
+    )
+
+
+def _largest_shift_mm(labels: Volume, image: Volume) -> float:
+    """How far the corners of two grids of one shape are apart."""
+    shape = image.array.shape[:3]
+    corners = np.array([*itertools.product(*[(0, size - 1) for size in shape], [1])])  # (8, 4)
+    return float(np.linalg.norm(corners @ (image.affine - labels.affine).T, axis=1).max())
+
+
 def check_label_map(labels: Volume, image: Volume, label_count: int | None = None) -> None:
     """Raises Unreadable unless a label map fits its image.
 
@@ -110,9 +124,7 @@ def check_label_map(labels: Volume, image: Volume, label_count: int | None = Non
     shape = image.array.shape
     if labels.array.shape != shape:
         raise Unreadable(f"the label map has shape {labels.array.shape}, but the image {shape}")
-    corners = np.array([*itertools.product(*[(0, size - 1) for size in shape], [1])])  # (8, 4)
-    shifts_mm = np.linalg.norm(corners @ (image.affine - labels.affine).T, axis=1)  # (8,)
-    if not shifts_mm.max() <= min(image.spacing_mm) / 4:
+    if not fits_grid(labels, image):
         raise Unreadable("the label map is not aligned with the image (their affines differ)")
     if label_count is None:
         return

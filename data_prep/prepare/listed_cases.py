@@ -5,28 +5,18 @@ Every check here is made before preparing, so that a wrong table costs seconds a
 
 import os
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from data_prep.case import Case, main_file
-from data_prep.layout import list_cases
+from data_prep.layout import ListOptions, list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
 
 
-@dataclass(frozen=True)
-class ListOptions:
-    """The flags --skip-unlabelled and --ignore."""
-
-    skip_unlabelled: bool = False  # leave out rows without a label instead of refusing them
-    ignore: tuple[str, ...] = ()  # names of folders that are not looked into
-    says_what_is_left_out: bool = True
-
-
 def cases_to_prepare(
-    layout: ModuleType, raw: Path, task: Task, options: ListOptions = ListOptions()
+    layout: ModuleType, raw: Path, task: Task, options: ListOptions, quiet: bool = False
 ) -> list[Case]:
     """Lists the cases of a raw folder as the layout does, and checks them.
 
@@ -35,13 +25,14 @@ def cases_to_prepare(
         raw: the raw folder.
         task: whose cases they are.
         options: what is left out.
+        quiet: does not say how many rows are left out.
 
     Raises:
         InputError: rows without a label, a file outside the raw folder or in two rows, a patient on two
             sides, a split column that is incomplete or holds unknown words.
     """
-    cases = list_cases(layout, raw, task, ignore=options.ignore)
-    cases = _labelled(cases, task, options)
+    cases = list_cases(layout, raw, task, options)
+    cases = _labelled(cases, task, options, quiet)
     _check_inside(cases)
     _check_rows(cases)
     check_splits(cases)
@@ -53,7 +44,7 @@ def missing_files(raw: Path, cases: list[Case]) -> list[str]:
     return [main_file(case) for case in cases if not os.path.exists(raw / main_file(case))]
 
 
-def _labelled(cases: list[Case], task: Task, options: ListOptions) -> list[Case]:
+def _labelled(cases: list[Case], task: Task, options: ListOptions, quiet: bool) -> list[Case]:
     """The cases without those rows of a table that have no label; raises InputError for such rows."""
     if task.kind != "classification":
         return cases
@@ -68,7 +59,7 @@ def _labelled(cases: list[Case], task: Task, options: ListOptions) -> list[Case]
         )  # fmt: skip
     if len(without) == len(cases):
         raise InputError("No row of the table has a label.", f"{len(cases)} rows", "Fill in the labels.")
-    if options.says_what_is_left_out:
+    if not quiet:
         print(f"{len(without)} of {len(cases)} rows have no label and are left out (--skip-unlabelled)")
     return [case for case in cases if not case.line or case.label or case.slices]
 
@@ -126,11 +117,13 @@ def check_splits(cases: list[Case]) -> None:
     for case in cases:
         if case.patient:  # of an unknown patient nothing can be said
             sides.setdefault(case.patient, set()).add(case.split)
-    torn = sorted(patient for patient, splits in sides.items() if len(splits) > 1)
+    torn = {patient for patient, splits in sides.items() if len(splits) > 1}
     if torn:
+        first_of = {case.patient: case for case in reversed(cases)}
+        named = [f"{main_file(case)}{_at_line(case)}" for name, case in first_of.items() if name in torn]
         raise InputError(
             "Rows of one patient have different values in the column split.",
-            f"several of {first_few(torn)}",
+            f"several of the patient of {first_few(sorted(named))}",
             "Give all rows of a patient the same value: a patient on two sides makes all results "
             "too good.",
         )

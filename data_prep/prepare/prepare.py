@@ -15,10 +15,19 @@ from types import ModuleType
 
 import mri_tf
 from data_prep.case import Case, Unreadable, main_file
-from data_prep.layout import find_layout, identities_of, is_user_layout, layout_version, read_case
+from data_prep.io.volume_file import may_be_dicom
+from data_prep.layout import (
+    ListOptions,
+    find_layout,
+    identities_of,
+    is_user_layout,
+    layout_version,
+    operations_of,
+    read_case,
+)
 from data_prep.phantom import PHANTOM_NOTE
 from data_prep.prepare.duplicates import find_copies, report, summary_lines, with_groups
-from data_prep.prepare.listed_cases import ListOptions, cases_to_prepare, check_splits
+from data_prep.prepare.listed_cases import cases_to_prepare, check_splits
 from data_prep.prepare.provenance import file_states, private_rows, unchanged
 from data_prep.prepare.pseudonyms import Pseudonyms
 from data_prep.prepare.shards import ShardWriter, drop_journal
@@ -100,7 +109,7 @@ def prepare(
     patients_known, copies = all(case.patient for case in cases), None
     with executor(options.workers, options.scheduler) as pool:
         begun, about = identity, {}  # what the manifest says of copies and of joined patients
-        if hasattr(layout, "identities"):
+        if hasattr(layout, "identities") and any(map(_may_be_dicom, cases)):
             identities = partial(_identities, _worker_name(task, task_file), task, str(raw))
             cases, about["joined"] = _joined(cases, identities, options, pool)
             patients = fingerprint([case.patient for case in cases])
@@ -126,6 +135,10 @@ def prepare(
         about["synthetic"] = True
     writer.finish(_manifest(task, layout, identity, writer, about), rows)
     return Prepared.open(out), skipped
+
+
+def _may_be_dicom(case: Case) -> bool:
+    return any(map(may_be_dicom, case.files.values()))
 
 
 def _joined(
@@ -305,7 +318,7 @@ def _manifest(
         **identity,
         "class_names": list(task.class_names),
         "channels": list(task.channels),
-        "operations": list(layout.OPERATIONS),
+        "operations": list(operations_of(layout, task)),
         "settings": dict(task.prep),
         **about,
         "versions": {"mri_tf": mri_tf.__version__, **{name: version(name) for name in LIBRARIES}},

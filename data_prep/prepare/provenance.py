@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 
 from data_prep.case import Case, main_file
-from mri_tf.core.hashing import file_hash
+from data_prep.io.folders import files_below
+from mri_tf.core.hashing import file_hash, fingerprint
 
 PRIVATE_COLUMNS = (
     "record_id", "source", "patient_id", "source_number", "skipped_because", "state", "group",
@@ -19,12 +20,15 @@ PRIVATE_COLUMNS = (
 
 
 def file_states(raw: Path, case: Case) -> list:
-    """[bytes, modified (ns), SHA-256] of each file of a case; [-1, 0, ""] of one that is missing."""
+    """[bytes, modified (ns), SHA-256] of each file of a case; [-1, 0, ""] of one that is missing.
+
+    Of the folder of a DICOM series: its bytes in all, the last change and a hash of all its hashes.
+    """
     states = []
     for path in case.files.values():
         try:
-            facts = (raw / path).stat()
-            states.append([facts.st_size, facts.st_mtime_ns, file_hash(raw / path)])
+            size, modified = _size_and_time(raw / path)
+            states.append([size, modified, _digest(raw / path)])
         except OSError:
             states.append([-1, 0, ""])
     return states
@@ -37,15 +41,30 @@ def unchanged(raw: Path, case: Case, state: list) -> bool:
     """
     for path, (size, modified, digest) in zip(case.files.values(), state, strict=True):
         try:
-            facts = (raw / path).stat()
-            if facts.st_size != size:
+            size_now, modified_now = _size_and_time(raw / path)
+            if size_now != size:
                 return False
-            if facts.st_mtime_ns != modified and file_hash(raw / path) != digest:
+            if modified_now != modified and _digest(raw / path) != digest:
                 return False
         except OSError:
             if size != -1:
                 return False
     return True
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    """Bytes and last change (ns) of a file, or of all files below a folder."""
+    facts = [file.stat() for file in _files(path)]
+    return sum(one.st_size for one in facts), max((one.st_mtime_ns for one in facts), default=0)
+
+
+def _digest(path: Path) -> str:
+    hashes = [file_hash(file) for file in _files(path)]
+    return hashes[0] if not path.is_dir() else fingerprint(hashes)
+
+
+def _files(path: Path) -> list[Path]:
+    return files_below(path) if path.is_dir() else [path]
 
 
 def private_rows(

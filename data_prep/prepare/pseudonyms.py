@@ -5,6 +5,7 @@ import hmac
 import os
 import secrets
 from pathlib import Path
+from types import ModuleType
 
 from mri_tf.core.errors import InputError
 
@@ -37,6 +38,28 @@ class Pseudonyms:
     def fingerprint(self) -> str:
         """Equal for sets with the same salt, without giving the salt away; empty without a salt."""
         return hashlib.sha256(b"mri_tf" + self._salt).hexdigest()[:16] if self._salt else ""
+
+
+def pseudonyms_for(
+    layout: ModuleType, out: Path, wanted: bool | None = None, salt_file: Path | None = None
+) -> Pseudonyms:
+    """The pseudonyms of a prepared set: for patients whose ids come from DICOM headers, unless they are
+    not wanted; for others only if they are.
+
+    Args:
+        layout: lists the patients.
+        out: folder of the set.
+        wanted: True for --pseudonyms, False for --keep-ids, None for neither.
+        salt_file: where the salt is, or will be made; the set's name with .salt unless given.
+    """
+    if not (getattr(layout, "IDS_FROM_HEADERS", False) if wanted is None else wanted):
+        return Pseudonyms()
+    file = salt_file or Path(f"{out.absolute()}.salt")
+    is_new = not file.is_file()
+    salt = read_or_make_salt(file, out)
+    if is_new or wanted:
+        print(f"The pseudonyms depend on the salt in {file}: keep this file, and keep it private.")
+    return Pseudonyms(salt)
 
 
 def read_or_make_salt(path: Path, out: Path) -> bytes:

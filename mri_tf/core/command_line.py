@@ -92,7 +92,11 @@ def _exists(path: Path) -> bool:
 
 
 def add_listing(parser: Parser) -> None:
-    """Adds the flags that say which cases of a raw folder are left out."""
+    """Adds the flags that say where the labels of a raw folder are and which cases are left out."""
+    parser.add_argument(
+        "--labels", type=Path, metavar="TABLE",
+        help="table of the labels (.csv, .tsv, .xlsx), where it is not in the raw folder",
+    )  # fmt: skip
     parser.add_argument(
         "--skip-unlabelled", action="store_true", help="leave out rows of the table without a label"
     )

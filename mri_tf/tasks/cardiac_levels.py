@@ -60,7 +60,7 @@ TASK = Task(
             "model_args.dropout": 0.2,
             "feature_bank": 3,
             **SHORT,
-            "steps": 300,
+            "steps": 500,
             "features.prep.slice_step": 2,
             "features.split_fractions": (0.6, 0.2, 0.2),
             "features.model_args.start_filters": 8,

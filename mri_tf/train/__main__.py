@@ -27,6 +27,7 @@ def main(arguments: list[str]) -> int:
     """Prepares, pre-trains, trains, evaluates and exports; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
+    from data_prep.layout import ListOptions
     from mri_tf.derive.predicted_masks import derive_set
     from mri_tf.export.assets import find_segmenter
     from mri_tf.network.build import check_network, check_task
@@ -43,14 +44,13 @@ def main(arguments: list[str]) -> int:
     loaded, variants = _task(flags)
     task = loaded.task
     check_task(task)
-    if (flags.skip_unlabelled or flags.ignore) and not flags.raw:
+    listing = ListOptions(flags.skip_unlabelled, tuple(flags.ignore), flags.labels)
+    if listing.given and not flags.raw:
         raise InputError(
-            "--skip-unlabelled and --ignore say what is left out of a raw folder.", "no --raw",
-            "Give --raw DIR, or leave them out.",
+            f"{listing.given} is about the cases of a raw folder.", "no --raw",
+            "Give --raw DIR, or leave it out.",
         )  # fmt: skip
-    sets = DataOptions(
-        flags.raw, flags.data, flags.features_data, flags.skip_unlabelled, tuple(flags.ignore)
-    )
+    sets = DataOptions(flags.raw, flags.data, flags.features_data, listing)
     options = PretrainOptions(flags.features, sets, flags.seed, flags.devices)
     feature_loaded = feature_task_of(loaded, options)
     folder = flags.out or Path("runs", task.name, f"{'+'.join(variants)}-s{flags.seed}")

@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from data_prep.layout import ListOptions, find_layout, is_user_layout
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.splits.sides import SplitOptions
 from mri_tf.splits.split import check_patients_known, read_split_file
@@ -31,8 +32,7 @@ class DataOptions:
     raw: Path | None
     data: Path | None
     features_data: Path | None = None
-    skip_unlabelled: bool = False
-    ignore: tuple[str, ...] = ()
+    listing: ListOptions = ListOptions()
 
 
 def look_before_preparing(loaded: LoadedTask, options: DataOptions, split: SplitOptions) -> None:
@@ -42,12 +42,10 @@ def look_before_preparing(loaded: LoadedTask, options: DataOptions, split: Split
     """
     if not options.raw:
         return
-    from data_prep.layout import find_layout, is_user_layout
-    from data_prep.prepare.listed_cases import ListOptions, cases_to_prepare, missing_files
+    from data_prep.prepare.listed_cases import cases_to_prepare, missing_files
 
-    task, raw = loaded.task, options.raw
-    listing = ListOptions(options.skip_unlabelled, options.ignore, says_what_is_left_out=False)
-    cases = cases_to_prepare(find_layout(task, loaded.file), raw, task, listing)
+    task, raw, layout = loaded.task, options.raw, find_layout(loaded.task, loaded.file)
+    cases = cases_to_prepare(layout, raw, task, options.listing, quiet=True)
     missing = missing_files(raw, cases)
     if missing:
         print(
@@ -62,7 +60,7 @@ def look_before_preparing(loaded: LoadedTask, options: DataOptions, split: Split
             "Add cases of other classes.",
         )  # fmt: skip
     patients = {case.patient for case in cases}
-    if split.file and "" not in patients:
+    if split.file and "" not in patients and not getattr(layout, "IDS_FROM_HEADERS", False):
         check_patients_known(read_split_file(split.file)[0], patients)
     sides = {case.split for case in cases} - {""}
     if sides and split.mode in (None, "column") and not split.file and not {"train", "test"} <= sides:
@@ -128,16 +126,18 @@ def phantom(loaded: LoadedTask) -> Path:
 def _prepare(
     loaded: LoadedTask, raw: Path, home: Path, options: DataOptions
 ) -> tuple[Prepared, list]:
-    from data_prep.prepare.listed_cases import ListOptions
     from data_prep.prepare.prepare import PrepareOptions, prepare
+    from data_prep.prepare.pseudonyms import pseudonyms_for
 
     fingerprint = prep_fingerprint(loaded.task)
     # Sets are keyed by what preparation depends on; the task as its file says has the plain name.
     plain = fingerprint == prep_fingerprint(replace(loaded.base, variants={}))
     name = loaded.task.name if plain else f"{loaded.task.name}-{fingerprint[:8]}"
-    listing = ListOptions(options.skip_unlabelled, options.ignore)
     out = home / name
-    prepared, skipped = prepare(loaded.task, loaded.file, raw, out, PrepareOptions(listing=listing))
+    layout = find_layout(loaded.task, loaded.file)
+    pseudonyms = pseudonyms_for(layout, out)
+    settings = PrepareOptions(pseudonyms=pseudonyms, listing=options.listing)
+    prepared, skipped = prepare(loaded.task, loaded.file, raw, out, settings)
     print(f"prepared set: {out}", flush=True)
     for item in skipped:  # now, and not after the training
         print(f"skipped {item.file}: {item.reason}", file=sys.stderr, flush=True)

@@ -100,15 +100,18 @@ def read_dicom(folder: Path, site: Callable[[str], str] | None = None) -> DicomF
     return DicomFolder(volumes, series, refused)
 
 
-def find_series(folder: Path, site: Callable[[str], str] | None = None) -> FolderContents:
+def find_series(
+    folder: Path, site: Callable[[str], str] | None = None, files: list[Path] | None = None
+) -> FolderContents:
     """Lists the series of a folder as `read_dicom`, but from headers alone.
 
-    They are ordered by SeriesNumber and UID. Raises Unreadable if there is no file.
+    They are ordered by SeriesNumber and UID. With `files`, only these of the folder are looked at.
+    Raises Unreadable if there is no file.
     """
     folder = Path(folder)
     headers_of: dict[str, list[Header]] = {}  # by SeriesInstanceUID
     by_reason: dict[str, list[Path]] = {}
-    for path in _files(folder):
+    for path in _files(folder) if files is None else files:
         try:
             header = read_header(path)
         except Unreadable as reason:

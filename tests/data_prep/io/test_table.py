@@ -1,5 +1,6 @@
 """Tables as spreadsheets save them: separators, encodings, capitals, blank lines, columns twice."""
 
+import openpyxl
 import pytest
 from refused import refusal
 
@@ -71,9 +72,27 @@ def test_a_row_of_more_cells_than_columns_is_refused_with_its_line(tmp_path):
     assert "5 cells for 3 columns in line 5" in refusal(read_table, path, NEEDED)
 
 
-def test_a_workbook_is_told_to_be_saved_as_csv(tmp_path):
-    path = saved(tmp_path, b"PK\x03\x04 an Excel workbook \xff\xfe\x00")
-    assert "is a workbook, not a CSV file" in refusal(read_table, path, NEEDED)
+@pytest.mark.parametrize(
+    "start, named", [(b"PK\x03\x04", "(.xlsx)"), (b"\xd0\xcf\x11\xe0", "old format (.xls)")]
+)
+def test_a_damaged_or_old_workbook_is_told_to_be_saved_as_csv(tmp_path, start, named):
+    path = saved(tmp_path, start + b" an Excel workbook \xff\xfe\x00")
+    message = refusal(read_table, path, NEEDED)
+    assert named in message and "as CSV" in message
+
+
+def test_a_workbook_gives_the_rows_of_its_first_sheet_with_their_lines(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (("Image", "patient_id", "LABEL"), ("a.png", 7, "left"), (), ("b.png", "007", None)):
+        book.active.append(row)
+    book.create_sheet("notes").append(["nothing"])
+    book.save(tmp_path / "cases.xlsx")
+    rows = read_table(tmp_path / "cases.xlsx", NEEDED)
+    assert [dict(row) for row in rows] == [
+        {"image": "a.png", "patient_id": "7", "label": "left"},
+        {"image": "b.png", "patient_id": "007", "label": ""},
+    ]
+    assert [row.line for row in rows] == [2, 4]
 
 
 def test_backslashes_in_paths_are_slashes_unless_a_file_has_that_very_name(tmp_path):

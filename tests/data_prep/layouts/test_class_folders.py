@@ -12,9 +12,9 @@ from PIL import Image
 from raw_folders import files_of
 from scipy.ndimage import gaussian_filter
 
+from data_prep.layout import ListOptions
 from data_prep.layouts.class_folders import list_cases
 from data_prep.phantom.class_pictures.dataset import class_names, write_class_pictures
-from data_prep.prepare.listed_cases import ListOptions
 from data_prep.prepare.prepare import PrepareOptions, prepare
 from data_prep.prepare.pseudonyms import Pseudonyms
 from data_prep.prepare.shards import ShardWriter

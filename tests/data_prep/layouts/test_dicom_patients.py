@@ -323,5 +323,7 @@ def test_the_folder_of_a_patient_lies_in_the_raw_folder(own):
 
 def test_reading_names_the_series_that_are_no_sequence(own):
     task = load_task(own / "own.py")
-    volumes, left_out = read_sequences(own / "raw" / "a", task)
+    case = Case("a", dicom_files(own / "raw", "a"))
+    volumes, facts = read_sequences(own / "raw", case, task.prep["sequences"])
+    left_out = facts["series_left_out"]
     assert set(volumes) == {"t1", "t1ce", "t2", "flair"} and len(left_out) == 1

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("small_raw")
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        ("empty", ("manifest.csv", "image, patient_id, label")),
+        ("empty", ("cases.csv", "patient_id, label and g or image")),
         ("nowhere", ("--raw must be a folder",)),
         ("raw/manifest.csv", ("--raw must be a folder",)),
     ],
@@ -43,7 +43,7 @@ def test_a_raw_folder_that_is_empty_missing_or_a_file_is_refused(tmp_path, refus
         (HEADER + "a.png,p1,links\nb.png,p2,right\n", "'links'"),
         (HEADER + "a.png,p1,\nb.png,p2,right\n", "no label"),
         (HEADER + ",p1,left\nb.png,p2,right\n", "line 2"),
-        ("image,patient_id,label,split\na.png,p1,left,train\nb.png,p1,left,test\n", "p1"),
+        ("image,patient_id,label,split\na.png,p1,left,train\nb.png,p1,left,test\n", "a.png in line 2"),
         ("image,patient_id,label,split\na.png,p1,left,train\nb.png,p1,left,\n", "line 3"),
         (b"PK\x03\x04 an Excel workbook \xff\xfe\x00", "manifest.csv"),
         (HEADER + 'a.png,"p1,left\n' + "x" * 200_000, "manifest.csv"),
@@ -58,7 +58,7 @@ def test_a_table_that_cannot_be_used_is_refused(small_raw, refused, table, named
 
 def test_a_table_that_is_a_folder_is_refused(small_raw, refused):
     _into_a_folder(small_raw / "manifest.csv")
-    refused("manifest.csv")
+    refused("must hold a table")
 
 
 def test_a_table_of_nothing_readable_is_refused(small_raw, refused):
@@ -113,7 +113,7 @@ SPOILT = {
     "empty": (lambda path: path.write_bytes(b""), "the file is empty"),
     "text": (lambda path: path.write_text(WORDS), "not a readable image"),
     "folder": (_into_a_folder, ""),
-    "DICOM": (lambda path: path.write_bytes(bytes(128) + b"DICM" + bytes(200)), "not a readable image"),
+    "DICOM": (lambda path: path.write_bytes(bytes(128) + b"DICM" + bytes(200)), "no DICOM series"),
     "one channel of NaN": (lambda path: NAN.save(path, format="TIFF"), "NaN"),
 }
 
@@ -227,7 +227,7 @@ def test_an_unknown_task_lists_the_tasks(refused):
         (_task("prep=dict(slope='two')"), "prep.slope must be a number"),
         (_task("prep=dict(clahe=3)"), "prep.clahe must be a dictionary"),
         ("\x00", "mine.py"),
-        (_task("image_shape=(8, 16, 16)"), "image_shape"),
+        (_task("image_shape=(8, 16, 16)"), "not a NIfTI or MGH file"),
         (_task("channels=('t1', 't2')"), "channels"),
         (_task("layout='tables'"), "one of brats, cases_table"),
     ],

@@ -1,0 +1,114 @@
+"""Lists cases to predict in whatever form they come: images, volumes, folders of sequences, DICOM."""
+
+from pathlib import Path
+
+from data_prep.case import Case
+from data_prep.cases.any_case import IMAGE, form_of
+from data_prep.cases.to_predict import (
+    VOLUMES,
+    CaseToPredict,
+    check_any,
+    check_inside,
+    dicom_at,
+    ends_in,
+    images_at,
+    is_table,
+    shown_name,
+    stem_of,
+)
+from data_prep.cases.usual_sequences import files_of_sequences
+from data_prep.cases.volume_case import sequences_of
+from data_prep.io.folders import files_below
+from data_prep.io.table import path_in, read_table
+from data_prep.io.volume_file import is_dicom
+from mri_tf.core.errors import InputError
+from mri_tf.task import Task
+
+
+def cases_at(path: Path, task: Task, tables: tuple[str, ...] = ()) -> list[CaseToPredict]:
+    """The cases at a path, whatever the task was trained on.
+
+    Args:
+        path: an image or volume, where a case has one file; a folder whose files are named by the
+            task's channels (t1.nii.gz, P01_flair.nii.gz), or by other usual names of them; a folder of
+            DICOM; a folder of such folders, or of volumes; or a table with a column for each channel.
+        task: what the cases are read for.
+        tables: names of a table that is used where `path` is a folder that holds it.
+
+    Raises:
+        InputError: the path holds no case.
+    """
+    table = _table_at(path, tables)
+    sequences = sequences_of(task)
+    if table is not None and _has_columns(table, sequences):
+        return _of_table(table, sequences)
+    if form_of(task) == IMAGE and len(task.channels) in (1, 3):
+        return images_at(path if table is None else table, task)
+    if path.is_file():
+        return [_of_file(path, task, sequences)]
+    if _holds_dicom(path):
+        return dicom_at(path, "")
+    cases = _of_folder(path, sequences, path)
+    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
+        cases = cases + ([] if cases and path == cases[0].raw else _of_folder(folder, sequences, path))
+    named = " and ".join(sequences)
+    form = f"A case is a folder with files named {named} (t1.nii.gz, P01_t1.nii.gz), or with DICOM."
+    check_any(cases, path, "cases", form)
+    return cases
+
+
+def _table_at(path: Path, tables: tuple[str, ...]) -> Path | None:
+    if path.is_file():
+        return path if is_table(path) else None
+    return next((path / name for name in tables if (path / name).is_file()), None)
+
+
+def _has_columns(table: Path, sequences: tuple[str, ...]) -> bool:
+    row = read_table(table, ())[0]
+    return any(name.lower() in row for name in sequences)
+
+
+def _of_table(table: Path, sequences: tuple[str, ...]) -> list[CaseToPredict]:
+    """One case per row; rows of one patient are several cases of it."""
+    cases = []
+    for row in read_table(table, ()):
+        cells = {name: row.get(name.lower(), "") for name in sequences}
+        files = {name: path_in(table.parent, cell) for name, cell in cells.items() if cell}
+        check_inside([*files.values()] or [""])
+        patient = row.get("patient_id", "")
+        name = patient or next(iter(files.values()))
+        key = f"{table}: {patient}" if patient else ""
+        cases.append(CaseToPredict(name, table.parent, Case(patient, files), key))
+    return cases
+
+
+def _of_file(path: Path, task: Task, sequences: tuple[str, ...]) -> CaseToPredict:
+    if len(sequences) == 1:
+        return CaseToPredict(path.name, path.parent, Case(stem_of(path), {sequences[0]: path.name}))
+    raise InputError(
+        f"A case of task {task.name} has the images {', '.join(sequences)}, but --input is one file.",
+        path, "Give a folder that holds them, or a table with a column for each.",
+    )  # fmt: skip
+
+
+def _of_folder(folder: Path, sequences: tuple[str, ...], path: Path) -> list[CaseToPredict]:
+    """The cases whose files are directly in a folder: one, or one for each volume where a case has only
+    one sequence."""
+    files = sorted(file for file in folder.iterdir() if file.is_file() and ends_in(file, VOLUMES))
+    if not files:
+        if folder != path and _holds_dicom(folder):
+            return dicom_at(folder, "")
+        return []
+    named = files_of_sequences(files, sequences)
+    if len(sequences) == 1 and not named:
+        return [
+            CaseToPredict(shown_name(file, path), folder, Case(stem_of(file), {sequences[0]: file.name}))
+            for file in files
+        ]
+    return [CaseToPredict(shown_name(folder, path), folder, Case(folder.resolve().name, named))]
+
+
+def _holds_dicom(folder: Path) -> bool:
+    """Whether the first file below a folder that is no text is DICOM."""
+    files = (file for file in files_below(folder) if not file.name.startswith("."))
+    return any(is_dicom(file) for file in list(files)[:3])

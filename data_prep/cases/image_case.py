@@ -1,0 +1,131 @@
+"""A 2D case: one image file, or one for each channel, and its mask, to one record.
+
+Settings in `prep`: dtype of a record; slope and intercept from stored values to the task's unit (1 and
+0 unless set); bits=8 to scale 16-bit files to 0..255 first; clahe (low and high in the task's unit; the
+record is then uint8); and duplicates, to keep copies of images on one side.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.case import Case, Unreadable, record_of
+from data_prep.io.image import read_image, read_label_image
+from data_prep.io.volume_file import is_dicom, read_volume_file
+from data_prep.ops.clahe import clahe_uint8
+from mri_tf.core.errors import InputError
+from mri_tf.store.image_similarity import check_duplicates
+from mri_tf.store.record import Record
+from mri_tf.task import Task
+
+OPERATIONS = ("decode_image", "fit_to_grid", "rescale", "clahe if set")
+SETTINGS = {"dtype", "slope", "intercept", "bits", "clahe", "duplicates"}
+DTYPES = ("uint8", "uint16", "int16", "float32")
+IMAGE = "image"  # the role of the only image of a case
+VOLUMES = (".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".hdr", ".img")
+SAME_SHAPE = 0.02  # by which the ratio of sides of two images of a case may differ
+
+
+def check_settings(task: Task) -> None:
+    """Raises InputError for a task that does not fit 2D images, before any is read."""
+    hint = "Correct the task file, or write a layout for it."
+    if len(task.image_shape) != 2:
+        raise InputError(
+            f"Task {task.name} does not fit image files, which are 2D.",
+            f"image_shape {task.image_shape}", hint,
+        )  # fmt: skip
+    if task.prep.get("dtype", "uint8") not in DTYPES:
+        raise InputError(f"dtype in prep must be one of {', '.join(DTYPES)}.", task.prep["dtype"], hint)
+    if task.prep.get("bits", 8) != 8:
+        raise InputError("bits in prep must be 8 or left out.", task.prep["bits"], hint)
+    if "duplicates" in task.prep:
+        check_duplicates(task.prep["duplicates"])
+
+
+def check_one_image(task: Task) -> None:
+    """Raises InputError for a task whose channels are not those of a single image file."""
+    if len(task.channels) not in (1, 3):
+        raise InputError(
+            f"Task {task.name} does not fit image files, which have one channel or three (RGB).",
+            f"channels {', '.join(task.channels)}",
+            "Correct channels in the task file, or name a column of the table for each channel.",
+        )
+
+
+def image_record(raw: Path, case: Case, task: Task) -> list[Record]:
+    """The images (and the mask) of a case on the task's grid; raises Unreadable."""
+    from mri_tf.pipeline.image_files import fit_to_grid, to_record_values
+
+    stored = _stored_images(raw, case, task)
+    dtype = task.prep.get("dtype", "uint8")
+    slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
+    fitted = []
+    for image in stored:  # (rows, columns, channels)
+        _check_range(image * slope + intercept, dtype)
+        fitted.append(fit_to_grid(image, task.image_shape, "bilinear").numpy())
+    image = np.concatenate(fitted, axis=-1)
+    image = to_record_values(image, slope, intercept, dtype).numpy().astype(dtype)
+    if "clahe" in task.prep:
+        channels = np.moveaxis(image, -1, 0)
+        image = np.stack([clahe_uint8(channel, **task.prep["clahe"]) for channel in channels], axis=-1)
+    mask = None
+    if task.kind == "segmentation" and not case.to_predict:
+        mask = _read_mask(raw, case, stored[0].shape[:2], task)
+    return [record_of(case, task, image, mask)]
+
+
+def _stored_images(raw: Path, case: Case, task: Task) -> list[np.ndarray]:
+    """(rows, columns, channels) of the only image, or (rows, columns, 1) of each channel."""
+    bits = task.prep.get("bits", 0)
+    if IMAGE in case.files:
+        return [_read_pixels(raw / case.files[IMAGE], len(task.channels), bits)]
+    missing = [name for name in task.channels if name not in case.files]
+    if missing:
+        raise Unreadable(f"missing images: {', '.join(missing)}")
+    images = [_read_pixels(raw / case.files[name], 1, bits) for name in task.channels]
+    ratios = [image.shape[0] / image.shape[1] for image in images]
+    if max(ratios) > min(ratios) * (1 + SAME_SHAPE):
+        shapes = ", ".join(f"{image.shape[0]} x {image.shape[1]}" for image in images)
+        raise Unreadable(f"its images have different shapes: {shapes}")
+    return images
+
+
+def _read_pixels(path: Path, channels: int, bits: int) -> np.ndarray:
+    """(rows, columns, channels) of an image file, or of a DICOM or volume file of one slice."""
+    if os.path.isfile(path) and (is_dicom(path) or path.name.lower().endswith(VOLUMES)):
+        array = np.squeeze(read_volume_file(path).array)
+        if array.ndim != 2:
+            shape = " x ".join(map(str, array.shape))
+            raise Unreadable(
+                f"a volume of {shape}, not one slice: set slices in prep, or a 3D image_shape"
+            )
+        plane = array[::-1, ::-1].T.astype(np.float32)[..., None]  # front to back, right to left
+        return np.repeat(plane, channels, axis=-1)
+    return read_image(path, channels, bits)
+
+
+def _check_range(values: np.ndarray, dtype: str) -> None:
+    if dtype == "float32":
+        return
+    limits = np.iinfo(dtype)
+    low, high = float(values.min()), float(values.max())
+    if round(low) < limits.min or round(high) > limits.max:
+        raise Unreadable(
+            f"values from {low:g} to {high:g} do not fit {dtype}; set prep dtype, bits, slope, intercept"
+        )
+
+
+def _read_mask(raw: Path, case: Case, shape: tuple[int, int], task: Task) -> np.ndarray:
+    from mri_tf.pipeline.image_files import fit_to_grid
+
+    if "mask" not in case.files:
+        raise Unreadable("the row names no mask")
+    try:
+        mask = read_label_image(raw / case.files["mask"], len(task.class_names))
+    except Unreadable as error:
+        raise Unreadable(f"mask: {error}") from None
+    if mask.shape != shape:
+        raise Unreadable(f"the mask has shape {mask.shape}, the image {tuple(shape)}")
+    fitted = fit_to_grid(mask[..., None].astype(np.float32), task.image_shape, "nearest")
+    return fitted.numpy()[..., 0].astype(np.uint8)

@@ -1,0 +1,142 @@
+"""Reads one volume from a path: a NIfTI, MGH, NRRD, MetaImage or ANALYZE file, a DICOM file, or the
+folder of one DICOM series. The format is detected from the content.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.case import Unreadable
+from data_prep.io.header_pair import is_header_pair, read_header_pair
+from data_prep.io.nifti import read_nifti
+from data_prep.volume import NO_PLACE, Volume, to_ras_volume
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+NRRD, META_IMAGE = "NRRD", "MetaImage"
+READERS = {NRRD: "NrrdImageIO", META_IMAGE: "MetaImageIO"}  # of SimpleITK
+HEADER_BYTES = 4096  # of a text header, in which the keys below are looked for
+PLACES = {  # what a header must say for the image to have a position and an orientation
+    NRRD: (b"space directions:",),
+    META_IMAGE: (b"TransformMatrix", b"Orientation", b"Rotation"),
+}
+NRRD_SPACES = (b"left-posterior-superior", b"right-anterior-superior", b"left-anterior-superior",
+               b"lps", b"ras", b"las")  # fmt: skip
+DICOM_MARK = slice(128, 132)
+# Suffixes of files that are certainly no DICOM.
+OF_OTHER_FORMATS = (
+    ".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".hdr", ".img", ".png", ".jpg", ".jpeg", ".webp",
+    ".bmp", ".gif", ".tif", ".tiff",
+)  # fmt: skip
+
+
+def read_volume_file(path: Path) -> Volume:
+    """Reads a volume in RAS.
+
+    Args:
+        path: a file, or a folder whose DICOM files are one series.
+
+    Returns:
+        Values scaled as the header says. A fourth axis becomes channels; acquisition facts come with
+        DICOM only.
+
+    Raises:
+        Unreadable: the path does not exist, is of another format, is damaged, has no position, or is a
+            folder of no series or of several.
+    """
+    path = Path(path)
+    if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
+        return _of_series(path)
+    start = _first_bytes(path)
+    if start[DICOM_MARK] == b"DICM":
+        return _of_series(path)
+    kind = _text_header(start)
+    if kind:
+        return _by_itk(path, kind, start)
+    if is_header_pair(path):
+        return read_header_pair(path)
+    return read_nifti(path)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a path is a folder, or a file that begins as DICOM files do."""
+    if os.path.isdir(path):
+        return True
+    try:
+        return _first_bytes(path)[DICOM_MARK] == b"DICM"
+    except Unreadable:
+        return False
+
+
+def may_be_dicom(file_name: str) -> bool:
+    """Whether a file or folder may be DICOM, by its name."""
+    return not file_name.lower().endswith(OF_OTHER_FORMATS)
+
+
+def _of_series(path: Path) -> Volume:
+    """The only series of a DICOM file or folder."""
+    from data_prep.io.dicom.series import find_series
+
+    contents = find_series(path)
+    if len(contents.series) == 1:
+        return contents.series[0].read()
+    if contents.series:
+        raise Unreadable(f"its folder holds {len(contents.series)} series, not one")
+    reasons = "; ".join(dict.fromkeys(refused.reason for refused in contents.refused))
+    raise Unreadable(f"it holds no DICOM series ({reasons})")
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEADER_BYTES)
+    except FileNotFoundError:
+        raise Unreadable("the file does not exist") from None
+    except OSError as error:
+        raise Unreadable(f"the file cannot be opened ({error.strerror})") from None
+
+
+def _text_header(start: bytes) -> str:
+    """NRRD or MetaImage, whose headers are text; "" for other content."""
+    if start.startswith(b"NRRD000"):
+        return NRRD
+    first = start.partition(b"=")[0].strip()
+    return META_IMAGE if first in (b"ObjectType", b"NDims", b"Comment") and b"\n" in start else ""
+
+
+def _by_itk(path: Path, kind: str, start: bytes) -> Volume:
+    import SimpleITK
+
+    _check_text_header(kind, start)
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = SimpleITK.ImageFileReader()
+    reader.SetImageIO(READERS[kind])
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        if reader.GetDimension() != 3:
+            raise Unreadable(f"the image has {reader.GetDimension()} dimensions, not 3")
+        image = reader.Execute()
+    except (RuntimeError, MemoryError):  # the text names the path
+        raise Unreadable(f"not a complete {kind} file") from None
+    array = SimpleITK.GetArrayFromImage(image)  # (z, y, x) or (z, y, x, channels)
+    if array.dtype.kind not in "iuf":
+        raise Unreadable("the image contains complex numbers, not intensities")
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) @ np.diag(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    return to_ras_volume(array.swapaxes(0, 2), LPS_TO_RAS @ affine)
+
+
+def _check_text_header(kind: str, start: bytes) -> None:
+    """Raises Unreadable for an image without a position, or whose voxels are in another file."""
+    header = start.partition(b"\n\n")[0] if kind == NRRD else start.partition(b"ElementDataFile")[0]
+    if not any(key in header for key in PLACES[kind]):
+        raise Unreadable(NO_PLACE)
+    lines = dict(line.partition(b":")[::2] for line in header.lower().splitlines())
+    if kind == NRRD and lines.get(b"space", b"").strip() not in NRRD_SPACES:
+        raise Unreadable(f"{NO_PLACE} (its space is none of LPS, RAS and LAS)")
+    data_file = start.partition(b"ElementDataFile")[2].split(b"\n")[0].strip(b" =\r")
+    detached = b"data file" in lines or b"datafile" in lines
+    if detached or kind == META_IMAGE and data_file != b"LOCAL":
+        raise Unreadable("its voxels are in another file: convert both to one file")
