@@ -116,7 +116,7 @@ class Ours:
                     layer._can_be_fused = lambda inputs: False
         rng = np.random.default_rng(0)
         self.image = rng.normal(size=shape).astype(np.float32)
-        labels = shape[:-1] if name == "mnet" else shape[:1]
+        labels = shape[:-1] if name in ("mnet", "unet3d") else shape[:1]
         self.label = rng.integers(0, classes, labels)
         self.model.compile(
             optimizer=(Adam if fused else keras.optimizers.Adam)(1e-3),

@@ -51,6 +51,8 @@ def find_layout(task: Task, task_file: Path) -> ModuleType:
       identities(raw, case) -> texts that only one patient can have, so that one under two ids is found;
       IDS_FROM_HEADERS: True where the patients are PatientIDs of DICOM headers, which are then replaced
         by pseudonyms unless --keep-ids is given;
+      recognise(raw, labels) -> Recognised where a folder is organised as it reads it, else None; and
+        GENERAL, True where it gives way to other layouts that recognise the folder as well;
       SUBMISSION: the columns (id, value) of a submission file and the class whose probability it holds.
 
     Args:

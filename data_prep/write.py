@@ -61,7 +61,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser("python -m data_prep.write", __doc__)
+    parser = Parser(
+        "python -m data_prep.write", __doc__,
+        examples=(
+            "--task lgg_grade --raw lgg --out data/lgg_grade",
+            "--task grade.toml --raw scans --labels grades.csv --out data/grade --pseudonyms",
+        ),
+    )  # fmt: skip
     parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
     parser.add_argument("--raw", required=True, type=Path, help="folder of the raw data")
     parser.add_argument("--out", required=True, type=folder_to_write, help="folder of the prepared set")

@@ -207,7 +207,13 @@ def _summary(best: dict, flags, name: str) -> list[str]:
 
 
 def _parser() -> Parser:
-    parser = Parser("python -m tuning.search", __doc__)
+    parser = Parser(
+        "python -m tuning.search", __doc__,
+        examples=(
+            "--task cardiac_levels --data data/cardiac_levels --tuner hyperband --trials 30",
+            "--task grade.toml --data data/grade --tuner random --trials 10 --seed 1",
+        ),
+    )  # fmt: skip
     parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
     parser.add_argument("--variant", default="", help="variants of the task, separated by commas")
     parser.add_argument("--data", required=True, type=Path, help="prepared set")

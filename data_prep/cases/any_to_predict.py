@@ -46,7 +46,7 @@ def cases_at(path: Path, task: Task, tables: tuple[str, ...] = ()) -> list[CaseT
         return images_at(path if table is None else table, task)
     if path.is_file():
         return [_of_file(path, task, sequences)]
-    if _holds_dicom(path):
+    if holds_dicom(path):
         return dicom_at(path, "")
     cases = _of_folder(path, sequences, path)
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
@@ -96,7 +96,7 @@ def _of_folder(folder: Path, sequences: tuple[str, ...], path: Path) -> list[Cas
     one sequence."""
     files = sorted(file for file in folder.iterdir() if file.is_file() and ends_in(file, VOLUMES))
     if not files:
-        if folder != path and _holds_dicom(folder):
+        if folder != path and holds_dicom(folder):
             return dicom_at(folder, "")
         return []
     named = files_of_sequences(files, sequences)
@@ -108,7 +108,7 @@ def _of_folder(folder: Path, sequences: tuple[str, ...], path: Path) -> list[Cas
     return [CaseToPredict(shown_name(folder, path), folder, Case(folder.resolve().name, named))]
 
 
-def _holds_dicom(folder: Path) -> bool:
+def holds_dicom(folder: Path) -> bool:
     """Whether the first file below a folder that is no text is DICOM."""
     files = (file for file in files_below(folder) if not file.name.startswith("."))
     return any(is_dicom(file) for file in list(files)[:3])

@@ -79,11 +79,11 @@ def _stored_images(raw: Path, case: Case, task: Task) -> list[np.ndarray]:
     """(rows, columns, channels) of the only image, or (rows, columns, 1) of each channel."""
     bits = task.prep.get("bits", 0)
     if IMAGE in case.files:
-        return [_read_pixels(raw / case.files[IMAGE], len(task.channels), bits)]
+        return [read_pixels(raw / case.files[IMAGE], len(task.channels), bits)]
     missing = [name for name in task.channels if name not in case.files]
     if missing:
         raise Unreadable(f"missing images: {', '.join(missing)}")
-    images = [_read_pixels(raw / case.files[name], 1, bits) for name in task.channels]
+    images = [read_pixels(raw / case.files[name], 1, bits) for name in task.channels]
     ratios = [image.shape[0] / image.shape[1] for image in images]
     if max(ratios) > min(ratios) * (1 + SAME_SHAPE):
         shapes = ", ".join(f"{image.shape[0]} x {image.shape[1]}" for image in images)
@@ -91,7 +91,7 @@ def _stored_images(raw: Path, case: Case, task: Task) -> list[np.ndarray]:
     return images
 
 
-def _read_pixels(path: Path, channels: int, bits: int) -> np.ndarray:
+def read_pixels(path: Path, channels: int, bits: int) -> np.ndarray:
     """(rows, columns, channels) of an image file, or of a DICOM or volume file of one slice."""
     if os.path.isfile(path) and (is_dicom(path) or path.name.lower().endswith(VOLUMES)):
         array = np.squeeze(read_volume_file(path).array)

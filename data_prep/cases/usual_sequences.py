@@ -74,7 +74,7 @@ def files_of_sequences(files: list[Path], sequences: tuple[str, ...]) -> dict[st
     A file named exactly as the sequence counts before one with another usual name of it. A sequence
     that several files fit is left out.
     """
-    ends = {file.name: _last_word(file.name) for file in files}
+    ends = {file.name: last_word(file.name) for file in files}
     found = {}
     for sequence in sequences:
         exact = [name for name, end in ends.items() if end == sequence.lower()]
@@ -85,10 +85,10 @@ def files_of_sequences(files: list[Path], sequences: tuple[str, ...]) -> dict[st
     return found
 
 
-def _last_word(file_name: str) -> str:
+def last_word(file_name: str) -> str:
     """What stands after the last _, - or blank of a file's name, without its suffix.
 
-    >>> _last_word("BraTS-GLI-00005-000-t1c.nii.gz"), _last_word("FLAIR.mha")
+    >>> last_word("BraTS-GLI-00005-000-t1c.nii.gz"), last_word("FLAIR.mha")
     ('t1c', 'flair')
     """
     stem = file_name.lower().removesuffix(".gz").rpartition(".")[0] or file_name.lower()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
+from data_prep.io.dicom.header import begins_like_dicom
 from data_prep.io.header_pair import is_header_pair, read_header_pair
 from data_prep.io.nifti import read_nifti
 from data_prep.volume import NO_PLACE, Volume, to_ras_volume
@@ -22,7 +23,6 @@ PLACES = {  # what a header must say for the image to have a position and an ori
 }
 NRRD_SPACES = (b"left-posterior-superior", b"right-anterior-superior", b"left-anterior-superior",
                b"lps", b"ras", b"las")  # fmt: skip
-DICOM_MARK = slice(128, 132)
 # Suffixes of files that are certainly no DICOM.
 OF_OTHER_FORMATS = (
     ".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".hdr", ".img", ".png", ".jpg", ".jpeg", ".webp",
@@ -48,7 +48,7 @@ def read_volume_file(path: Path) -> Volume:
     if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
         return _of_series(path)
     start = _first_bytes(path)
-    if start[DICOM_MARK] == b"DICM":
+    if begins_like_dicom(start[:132]):
         return _of_series(path)
     kind = _text_header(start)
     if kind:
@@ -63,9 +63,14 @@ def is_dicom(path: Path) -> bool:
     if os.path.isdir(path):
         return True
     try:
-        return _first_bytes(path)[DICOM_MARK] == b"DICM"
+        return begins_like_dicom(_first_bytes(path)[:132])
     except Unreadable:
         return False
+
+
+def text_header_kind(path: Path) -> str:
+    """NRRD or MetaImage for files of these formats; "" for others. Raises Unreadable."""
+    return _text_header(_first_bytes(path))
 
 
 def may_be_dicom(file_name: str) -> bool:

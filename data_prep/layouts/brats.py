@@ -3,31 +3,38 @@
     {HGG,LGG}/<case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz   as in 2017
 
     <case>/<case>_{t1,t1ce,t2,flair,seg}.nii.gz             as in 2020 and 2021
-    *name_mapping*.csv                                      Grade, BraTS_2020_subject_ID; as in 2020:
-                                                            2021 has no grades, for segmentation only
+    <case>/<case>-{t1n,t1c,t2w,t2f,seg}.nii.gz              as in 2023 and 2024
+    <case>/{t1,t1ce,t2,flair,seg}.nii.gz                    with plain names
+    *name_mapping*.csv                                      Grade, BraTS_2020_subject_ID; as in 2020
 
-    split.csv                                               case, split; optional, beside either of them
+    split.csv                                               case, split; optional, beside any of them
+    <table>                                                 with --labels: case (or patient_id), and the
+                                                            label's column; for sets without grades
 
 Files may also end in .nii. The sequences of a case are skull-stripped and on one grid. All tumour
-labels become one.
+labels become one. Where a name ends in the number of an examination, as in 2017 to 2019 and since 2023,
+the patient is the name without it.
 """
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.case import Case, side_named
 from data_prep.cases.to_predict import CaseToPredict, folders_at
+from data_prep.cases.usual_sequences import files_of_sequences
 from data_prep.cases.volume_case import (
     OPERATIONS,
-    SETTINGS,
     case_record,
     check_settings,
     read_labels,
     read_volume,
 )
-from data_prep.io.table import read_table
+from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
+from data_prep.io.table import check_labels, read_table
+from data_prep.recognised import MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.record import Record
@@ -35,29 +42,35 @@ from mri_tf.task import Task
 
 __all__ = [
     "MASK_ROLE", "OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case",
+    "recognise",
 ]  # fmt: skip
-VERSION = 2
+VERSION = 3
+SETTINGS = VOLUME_SETTINGS | {"label_column"}
 MASK_ROLE = "seg"  # the role of a mask given with --mask
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 GRADES = ("LGG", "HGG")
 SUFFIXES = (".nii.gz", ".nii")
+# Names whose last number is that of the examination: Brats18_CBICA_AAB_1, BraTS-GLI-00005-000.
+EXAMINATION = re.compile(r"(?i)(brats1[789]_.+)_\d+|(brats-[a-z]+-\d+)-\d+")
 
 
-def list_cases(raw: Path, task: Task) -> list[Case]:
-    """One case per folder; raises InputError if there is none, or if a needed grade is unknown."""
+def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
+    """One case per folder; raises InputError if there is none, or if a needed label is unknown."""
     check_settings(task, SEQUENCES)
     folders = _case_folders(raw)
     if not folders:
         raise InputError(
             "The raw folder holds no BraTS cases.", raw,
-            "A case is a folder with <case>_flair.nii.gz and its other sequences; it may lie in "
-            "a folder HGG or LGG.",
+            "A case is a folder with <case>_flair.nii.gz (or -t2f, or flair) and its other sequences; "
+            "it may lie in a folder HGG or LGG.",
         )  # fmt: skip
-    grades = _grades(raw, folders) if task.kind == "classification" else {}
+    grades = {}
+    if task.kind == "classification":
+        grades = _labels_of(labels, folders, task) if labels else _grades(raw, folders)
     splits = _splits(raw)
     return [
         Case(
-            patient=folder.name,
+            patient=_patient_of(folder.name),
             files=_files(raw, folder),
             label=grades.get(folder.name, ""),
             split=splits.get(folder.name, ""),
@@ -81,30 +94,53 @@ def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     return folders_at(path, _sequence_files, form, depth=2)
 
 
+def recognise(raw: Path, labels: Path | None) -> Recognised | None:
+    """Folders with all four sequences, named as in a BraTS set or in folders of grades."""
+    folders = _case_folders(raw)[:MOST_FOLDERS_LOOKED_AT]
+    named = [folder for folder in folders
+             if folder.name.lower().startswith("brats") or folder.parent.name in GRADES]  # fmt: skip
+    if not named or any(len(_part_files(folder, SEQUENCES)) < len(SEQUENCES) for folder in named[:3]):
+        return None
+    why = f"{len(_case_folders(raw))} folders hold {', '.join(SEQUENCES)} as BraTS sets do"
+    if labels:
+        return Recognised(why, SEQUENCES, rows=tuple(rows_of(labels)), no_labels=("case",))
+    return Recognised(why, SEQUENCES, class_names=GRADES)
+
+
 def _sequence_files(folder: Path) -> dict[str, str]:
     """Sequence -> file name of those in a folder; a manual segmentation is ignored."""
-    return _part_files(folder, folder.resolve().name, SEQUENCES)
+    return _part_files(folder, SEQUENCES)
 
 
-def _part_files(folder: Path, case: str, parts: tuple[str, ...]) -> dict[str, str]:
-    """Part -> file name of those sequences and labels of a case that are in its folder."""
-    files = {}
-    for part in parts:
-        for name in (f"{case}_{part}{suffix}" for suffix in SUFFIXES):
-            if (folder / name).is_file():
-                files.setdefault(part, name)
-    return files
+def _part_files(folder: Path, parts: tuple[str, ...]) -> dict[str, str]:
+    """Part -> file name of those sequences and labels of a case that are in its folder.
+
+    A file that is there as .nii.gz and as .nii counts once.
+    """
+    files = [path for path in sorted(folder.glob("[!.]*")) if path.name.endswith(SUFFIXES)]
+    stems = {path.name.partition(".nii")[0]: path for path in reversed(files)}
+    return files_of_sequences(list(stems.values()), parts)
 
 
 def _case_folders(raw: Path) -> list[Path]:
-    """Folders that hold files named as the folder, in the raw folder or in its HGG and LGG."""
+    """Folders that hold several sequences, in the raw folder or in its HGG and LGG."""
     folders = [path for home in (raw, *(raw / grade for grade in GRADES)) for path in home.glob("*/")]
-    return sorted(folder for folder in folders if any(folder.glob(f"{folder.name}_*.nii*")))
+    return sorted(folder for folder in folders if _part_files(folder, SEQUENCES))
+
+
+def _patient_of(case: str) -> str:
+    """The patient of a case's name.
+
+    >>> _patient_of("BraTS-GLI-00005-001"), _patient_of("BraTS20_Training_001")
+    ('BraTS-GLI-00005', 'BraTS20_Training_001')
+    """
+    found = EXAMINATION.fullmatch(case)
+    return next(filter(None, found.groups())) if found else case
 
 
 def _files(raw: Path, folder: Path) -> dict[str, str]:
     """The sequences in a folder, and always the labels, so that reading says where they are missing."""
-    files = _part_files(folder, folder.name, (*SEQUENCES, "seg"))
+    files = _part_files(folder, (*SEQUENCES, "seg"))
     files.setdefault("seg", f"{folder.name}_seg.nii.gz")
     return {part: f"{folder.relative_to(raw)}/{name}" for part, name in files.items()}
 
@@ -131,6 +167,26 @@ def _grades(raw: Path, folders: list[Path]) -> dict[str, str]:
             "name_mapping.csv; BraTS 2021 has no grades.",
         )  # fmt: skip
     return grades
+
+
+def _labels_of(table: Path, folders: list[Path], task: Task) -> dict[str, str]:
+    """Label by case, from a table with the case's name or the patient's; raises InputError."""
+    column = task.prep.get("label_column", "label")
+    first = read_table(table, (column,))[0]
+    key = next((name for name in ("case", "patient_id") if name in first), "")
+    rows = read_table(table, (key or "case", column))
+    check_labels(rows, column, task, table.name)
+    label_of = {row[key]: row[column] for row in rows if row[column]}
+    labels = {
+        path.name: label_of.get(path.name) or label_of.get(_patient_of(path.name)) for path in folders
+    }
+    without = [name for name, label in labels.items() if not label]
+    if without:
+        raise InputError(
+            f"{table.name} has no label for some cases.", first_few(without),
+            "Add a row for each case, with its folder's name in the column case.",
+        )  # fmt: skip
+    return labels
 
 
 def _splits(raw: Path) -> dict[str, str]:

@@ -1,29 +1,59 @@
-"""Layout: a folder of images for each class.
+"""Layout: a folder of images or volumes for each class.
 
     <class>/<any name>             an image; its label is the folder's name; the patient is unknown
     <class>/<patient>/<any name>   the same, of a known patient
     <side>/<class>/...             either, on the side that the folder names: Training, test, val ...
 
-Every file that is not hidden and no text is read as an image, whatever its name; one that is not an
-image is skipped with the reason. Where patients are unknown, copies of images are looked for
-(data_prep/prepare/duplicates.py), and each group of copies counts as one patient. Settings in `prep` are
-those of cases_table without label_column.
+Of a task of single images every file that is not hidden and no text is read as an image, whatever its
+name; one that is not an image is skipped with the reason. Where patients are unknown, copies of images
+are looked for (data_prep/prepare/duplicates.py), and each group of copies counts as one patient. Of a
+task of volumes a patient's folder holds files that are named as the channels (t1.nii.gz), or DICOM of
+any depth; with one channel, every volume is a case. Settings in `prep` are those of
+data_prep/cases/any_case.py.
 """
 
 import difflib
 from pathlib import Path
 
-from data_prep.case import Case, side_named
-from data_prep.cases.any_case import SETTINGS, check_settings, identities, operations_of, read_case
+from data_prep.case import Case, main_file, side_named
+from data_prep.cases.any_case import (
+    IMAGE,
+    SETTINGS,
+    check_settings,
+    form_of,
+    identities,
+    operations_of,
+    read_case,
+)
+from data_prep.cases.dicom_case import dicom_files
+from data_prep.cases.image_case import check_one_image
+from data_prep.cases.to_predict import VOLUMES
+from data_prep.cases.usual_sequences import files_of_sequences
+from data_prep.cases.volume_case import sequences_of
+from data_prep.io.folders import files_below
 from data_prep.layouts.cases_table import cases_to_predict
+from data_prep.recognised import (
+    MOST_FOLDERS_LOOKED_AT,
+    Recognised,
+    channels_of_folders,
+    dicom_sequences,
+    is_image,
+    is_volume,
+    rows_of,
+    tables_at,
+    visible_folders,
+)
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
 
 __all__ = [
     "SETTINGS", "VERSION", "cases_to_predict", "identities", "list_cases", "operations_of", "read_case",
+    "recognise",
 ]  # fmt: skip
 VERSION = 2
+GENERAL = True  # where another layout recognises a folder too, that one is meant
+MOST_CLASSES, LEAST_OF_A_CLASS = 100, 2  # for a folder to be recognised
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left in folders by operating systems
 TEXTS = {
     ".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".html", ".htm", ".pdf", ".doc", ".docx", ".xls",
@@ -39,6 +69,8 @@ def list_cases(raw: Path, task: Task, ignore: tuple[str, ...] = ()) -> list[Case
     beside patients' folders, and if there is no image at all.
     """
     check_settings(task)
+    if form_of(task) == IMAGE:
+        check_one_image(task)
     if task.kind != "classification":
         raise InputError(
             "Class folders hold no masks, so they are for classification tasks only.", task.name,
@@ -51,17 +83,53 @@ def list_cases(raw: Path, task: Task, ignore: tuple[str, ...] = ()) -> list[Case
         folders = _folders(home, ignore)
         _check_folders(home, folders, task)
         for folder in folders:
-            cases += _of_class(raw, folder, side, ignore)
+            if form_of(task) == IMAGE:
+                cases += _of_class(raw, folder, side, ignore)
+            else:
+                cases += _volumes_of_class(raw, folder, side, task, ignore)
     if not cases:
         raise InputError("All class folders are empty.", raw, "Add images.")
     known = {bool(case.patient) for case in cases}
     if len(known) > 1:
         raise InputError(
             "Some class folders hold images and others folders of patients.",
-            first_few(case.files["image"] for case in cases if not case.patient),
+            first_few(main_file(case) for case in cases if not case.patient),
             "Put every image into a folder of its patient, or no image.",
         )  # fmt: skip
     return cases
+
+
+def recognise(raw: Path, labels: Path | None) -> Recognised | None:
+    """Folders that each hold several images, volumes or folders of patients, perhaps in folders of
+    sides; not where a table names the cases."""
+    folders = visible_folders(raw)
+    sides = [folder for folder in folders if side_named(folder.name) in SIDES]
+    homes = sides if len(sides) > 1 and len(sides) == len(folders) else [raw]
+    classes = [folder for home in homes for folder in visible_folders(home)]
+    names = tuple(sorted({folder.name for folder in classes}))
+    named_in_a_table = any(
+        row.get("patient_id") in names for table in tables_at(raw, labels) for row in rows_of(table)[:50]
+    )  # fmt: skip
+    few = any(len(list(folder.glob("[!.]*"))) < LEAST_OF_A_CLASS for folder in classes)
+    if labels or named_in_a_table or few or not 2 <= len(names) <= MOST_CLASSES:
+        return None
+    patients = [patient for folder in classes for patient in visible_folders(folder)]
+    homes_of_files = (*classes, *patients[:MOST_FOLDERS_LOOKED_AT])
+    files = [path for home in homes_of_files for path in home.glob("[!.]*")]
+    if any(is_image(path.name) for path in files):
+        channels, images, prep = ("image",), True, {}
+    elif any(is_volume(path.name) for path in files):
+        channels = channels_of_folders(patients) or ("image",)
+        images, prep = False, {}
+    else:
+        rules = dicom_sequences((patient, files_below(patient)) for patient in patients)
+        channels, images, prep = tuple(rules), False, {"sequences": rules}
+    if not channels or any(folder.name.startswith("sub-") for folder in folders):
+        return None
+    inside = "folders of patients" if patients else "files"
+    above = f", in {' and '.join(home.name for home in homes)}" if homes != [raw] else ""
+    why = f"the folders {first_few(names)} hold {inside}{above}"
+    return Recognised(why, channels, images, class_names=names, prep=prep)
 
 
 def _sides(raw: Path, task: Task, ignore: tuple[str, ...]) -> list[tuple[Path, str]]:
@@ -93,6 +161,29 @@ def _of_class(raw: Path, folder: Path, side: str, ignore: tuple[str, ...]) -> li
         for path in _visible(home)
         if not path.is_dir() and path.suffix.lower() not in TEXTS
     ]  # fmt: skip
+
+
+def _volumes_of_class(
+    raw: Path, folder: Path, side: str, task: Task, ignore: tuple[str, ...]
+) -> list[Case]:
+    """The cases of a class of a task of volumes: each volume, or the folders of its patients."""
+    sequences, cases = sequences_of(task), []
+    for home in (folder, *_folders(folder, ignore)):
+        patient = home.name if home != folder else ""
+        volumes = [path for path in _visible(home) if path.name.lower().endswith(VOLUMES)]
+        named = files_of_sequences(volumes, sequences)
+        if len(sequences) == 1:
+            files_of_cases = [{sequences[0]: path.name} for path in volumes]
+        else:
+            files_of_cases = [named] if named or volumes else []
+        if not volumes and home != folder:
+            files = dicom_files(raw, str(home.relative_to(raw)))
+            cases.append(Case(patient, files, folder.name, split=side))
+        for files in files_of_cases:
+            files = files or {"image": volumes[0].name}  # reading it gives the reason
+            paths = {role: str((home / name).relative_to(raw)) for role, name in files.items()}
+            cases.append(Case(patient, paths, folder.name, split=side))
+    return cases
 
 
 def _folders(folder: Path, ignore: tuple[str, ...]) -> list[Path]:

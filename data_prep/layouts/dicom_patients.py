@@ -17,11 +17,20 @@ from data_prep.cases.dicom_case import (
     read_case,
 )
 from data_prep.cases.to_predict import CaseToPredict, dicom_at
+from data_prep.io.folders import files_below
 from data_prep.io.table import check_labels, check_patients, path_in, read_table
+from data_prep.recognised import (
+    MOST_FOLDERS_LOOKED_AT,
+    NEARLY_ALL,
+    Recognised,
+    dicom_sequences,
+    rows_of,
+)
 from mri_tf.task import Task
 
 __all__ = [
     "OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "identities", "list_cases", "read_case",
+    "recognise",
 ]  # fmt: skip
 VERSION = 2
 TABLE = "patients.csv"
@@ -39,6 +48,24 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
         Case.from_row(row, dicom_files(raw, folder), row["label"], FACTS)
         for row, folder in zip(rows, folders, strict=True)
     ]
+
+
+def recognise(raw: Path, labels: Path | None) -> Recognised | None:
+    """A table of the layout's name whose patients have folders of DICOM."""
+    table = raw / TABLE
+    rows = rows_of(table) if table.is_file() and not labels else []
+    folders = [raw / (row.get("folder") or row.get("patient_id", "")) for row in rows]
+    some = [(folder, files_below(folder)) for folder in folders[:MOST_FOLDERS_LOOKED_AT]]
+    some = [(folder, files) for folder, files in some if files and folder != raw]
+    if len(some) < NEARLY_ALL * len(folders[:MOST_FOLDERS_LOOKED_AT]) or not some:
+        return None
+    rules = dicom_sequences(some)
+    if not rules:
+        return None
+    return Recognised(
+        f"the patients of {TABLE} have folders of DICOM", tuple(rules), rows=tuple(rows),
+        prep={"sequences": rules}, no_labels=("folder",),
+    )  # fmt: skip
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:

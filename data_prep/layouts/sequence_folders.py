@@ -1,11 +1,13 @@
-"""Layout: a folder for each patient with a NIfTI file for each sequence, and a table (TCGA-LGG).
+"""Layout: a folder for each patient with a volume file for each sequence, and a table (TCGA-LGG).
 
-    manifest.csv                  patient_id; the label column; optional: site, age, sex, group, split
-    <patient>/<sequence>.nii.gz   named as the channels of the task; any may be missing
-    <patient>/seg.nii.gz          the tumour's mask
+    manifest.csv                  patient_id; the label column; optional: site, age, sex, group, split;
+                                  another table is named with `prep["table"]` or --labels
+    <patient>/<sequence>.nii.gz   named as the channels of the task, also after other words
+                                  (P1_t1.nii.gz), or in another format; any may be missing
+    <patient>/seg.nii.gz          the tumour's mask, or mask.nii.gz
 
-The spacing in the headers of this set is nominal, and the records say so. Rows without a label are left
-out of a classification task.
+Rows without a label are left out of a classification task. With `prep["nominal_spacing"]` the records
+say that the spacing in the headers is not the true one.
 """
 
 import dataclasses
@@ -13,63 +15,105 @@ from functools import partial
 from pathlib import Path
 
 from data_prep.case import Case
+from data_prep.cases.any_case import read_volumes
+from data_prep.cases.any_to_predict import cases_at, holds_dicom
 from data_prep.cases.to_predict import CaseToPredict, folders_at
+from data_prep.cases.usual_sequences import files_of_sequences, last_word
 from data_prep.cases.volume_case import (
     OPERATIONS,
     case_record,
     check_settings,
     read_labels,
-    read_volume,
     sequences_of,
 )
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
 from data_prep.io.table import check_labels, check_patients, read_table
+from data_prep.recognised import (
+    NEARLY_ALL,
+    Recognised,
+    channels_of_folders,
+    is_volume,
+    rows_of,
+    tables_at,
+)
 from mri_tf.store.record import NOMINAL, Record
 from mri_tf.task import Task
 
-__all__ = ["OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case"]
+__all__ = [
+    "OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case", "recognise",
+]  # fmt: skip
 VERSION = 2
-SETTINGS = VOLUME_SETTINGS | {"label_column"}
-FACTS = ("site", "age", "sex")
+TABLE = "manifest.csv"
+SETTINGS = VOLUME_SETTINGS | {"label_column", "table", "covariates", "nominal_spacing"}
+FACTS = ("site", "scanner", "age", "sex")
+MASKS = ("seg", "mask")
 
 
-def list_cases(raw: Path, task: Task) -> list[Case]:
-    """One case per row of manifest.csv; raises InputError for a table that cannot be used."""
+def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
+    """One case per row of the table; raises InputError for a table that cannot be used."""
     check_settings(task, sequences_of(task))
     column = task.prep.get("label_column", "")
-    rows = read_table(raw / "manifest.csv", ("patient_id", *([column] if column else [])))
-    check_patients(rows, "manifest.csv")
+    table = labels or raw / task.prep.get("table", TABLE)
+    rows = read_table(table, ("patient_id", *([column] if column else [])))
+    check_patients(rows, table.name)
     if task.kind == "classification":
-        check_labels(rows, column, task, "manifest.csv")
+        check_labels(rows, column, task, table.name)
         rows = [row for row in rows if row[column]]  # only graded patients
     return [
         Case.from_row(
             row,
             _files(raw, row["patient_id"], task),
             row[column] if task.kind == "classification" else "",
-            FACTS,
+            (*FACTS, *task.prep.get("covariates", ())),
         )
         for row in rows
     ]
 
 
+def recognise(raw: Path, labels: Path | None) -> Recognised | None:
+    """A table whose patients have folders of volumes."""
+    for table in tables_at(raw, labels):
+        rows = rows_of(table)
+        folders = [raw / row["patient_id"] for row in rows if row.get("patient_id")]
+        folders = [folder for folder in folders if folder.is_dir()]
+        channels = channels_of_folders(folders)
+        if channels and len(folders) >= NEARLY_ALL * len(rows):
+            named = {} if labels or table.name == TABLE else {"table": table.name}
+            return Recognised(
+                f"the patients of {table.name} have folders with {', '.join(channels)}", channels,
+                rows=tuple(rows), prep=named,
+            )  # fmt: skip
+    return None
+
+
 def _files(raw: Path, patient: str, task: Task) -> dict[str, str]:
-    """The patient's sequences, and always the mask, so that reading says where it is missing."""
-    names = {**_sequence_files(raw / patient, task), "mask": "seg.nii.gz"}
+    """The patient's sequences, and of a segmentation always the mask, so that reading says where it is
+    missing."""
+    files = _volumes_in(raw / patient)
+    masks = [path.name for word in MASKS for path in files if last_word(path.name) == word]
+    names = _sequence_files(raw / patient, task)
+    if masks or task.kind == "segmentation":
+        names["mask"] = masks[0] if masks else "seg.nii.gz"
+    names = names or {"image": ""}  # reading it says that there is none
     return {role: f"{patient}/{name}" for role, name in names.items()}
 
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The patient's sequences and the tumour mask, if there is one, on the task's grid."""
     sequences = sequences_of(task)
-    volumes = {name: read_volume(raw, case, name) for name in sequences if name in case.files}
+    volumes, facts = read_volumes(raw, case, task)
     mask = read_labels(raw, case, "mask")
-    case = dataclasses.replace(case, facts={**case.facts, "spacing": NOMINAL})
+    case = dataclasses.replace(case, facts={**facts, **case.facts})
+    if task.prep.get("nominal_spacing"):
+        case = dataclasses.replace(case, facts={**case.facts, "spacing": NOMINAL})
     return case_record(volumes, mask, case, task, sequences)
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
-    """A patient's folder, a table of patients, or a folder of patients; masks are ignored."""
+    """A patient's folder, a table of patients, or a folder of patients, with files named as the
+    sequences or with DICOM; masks are ignored."""
+    if path.is_dir() and holds_dicom(path):
+        return cases_at(path, task)
     names = ", ".join(f"{name}.nii.gz" for name in sequences_of(task))
     form = f"A patient is a folder with at least one of {names}."
     return folders_at(path, partial(_sequence_files, task=task), form)
@@ -77,5 +121,8 @@ def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
 
 def _sequence_files(folder: Path, task: Task) -> dict[str, str]:
     """Sequence -> file name of those in a folder."""
-    names = {sequence: f"{sequence}.nii.gz" for sequence in sequences_of(task)}
-    return {sequence: name for sequence, name in names.items() if (folder / name).is_file()}
+    return files_of_sequences(_volumes_in(folder), sequences_of(task))
+
+
+def _volumes_in(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("[!.]*")) if is_volume(path.name) and path.is_file()]

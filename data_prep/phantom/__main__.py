@@ -20,7 +20,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser("python -m data_prep.phantom", __doc__)
+    parser = Parser(
+        "python -m data_prep.phantom", __doc__,
+        examples=(
+            "--task glioma_grading --out phantom --patients 12",
+            "--kind bids --out phantom_bids --patients 24 --seed 1",
+        ),
+    )  # fmt: skip
     parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
     parser.add_argument("--out", required=True, type=folder_to_write, help="folder to write into")
     parser.add_argument("--patients", type=positive_int, default=24, help="(default 24)")

@@ -158,6 +158,7 @@ class SettingTypes:
 
     bits: int = 0
     clahe: dict = field(default_factory=dict)
+    covariates: tuple[str, ...] = ()
     crop_to_brain: bool = False
     dtype: str = ""
     duplicates: dict = field(default_factory=dict)
@@ -166,12 +167,14 @@ class SettingTypes:
     keep_aspect: bool = True
     label_column: str = ""
     missing: str = ""
+    nominal_spacing: bool = False
     n4: dict = field(default_factory=dict)
     reference: str = ""
     sequences: dict = field(default_factory=dict)
     slice_step: int = 1
     slices: dict = field(default_factory=dict)
     slope: float = 1.0
+    table: str = ""
     window: tuple[float, float] = (0.0, 0.0)
 
 

@@ -19,12 +19,17 @@ DONE, SOME_SKIPPED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises InputError with one line, and takes no abbreviated flags."""
+    """An argument parser that raises InputError with one line, and takes no abbreviated flags.
 
-    def __init__(self, prog: str, description: str):
+    Its help ends with `examples`, each the arguments of a command that does something useful.
+    """
+
+    def __init__(self, prog: str, description: str, examples: tuple[str, ...]):
+        lines = "\n".join(f"  {prog} {example}" for example in examples)
         super().__init__(
             prog=prog,
             description=description,
+            epilog=f"examples:\n{lines}",
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -103,6 +108,15 @@ def add_listing(parser: Parser) -> None:
     parser.add_argument(
         "--ignore", action="extend", nargs="+", default=[], metavar="NAME",
         help="folders of these names in a folder of classes are not looked into",
+    )  # fmt: skip
+
+
+def add_label(parser: Parser) -> None:
+    """Adds the flag that names the column of the labels."""
+    parser.add_argument(
+        "--label", default="", metavar="COLUMN",
+        help="column of the table that holds the labels (default: the task's; without a task, the only "
+        "one that can be)",
     )  # fmt: skip
 
 

@@ -22,7 +22,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser("python -m mri_tf.derive", __doc__)
+    parser = Parser(
+        "python -m mri_tf.derive", __doc__,
+        examples=(
+            "--run runs/tumour/manual-s0 --data data/grade --out data/grade_boxes",
+            "--run runs/structures/manual-s1 --data data/heads --out data/heads_with_masks",
+        ),
+    )  # fmt: skip
     parser.add_argument("--run", required=True, type=Path, help="finished run of a segmentation task")
     parser.add_argument("--data", required=True, type=Path, help="folder of the prepared set")
     parser.add_argument("--out", required=True, type=folder_to_write, help="folder of the derived set")

@@ -101,7 +101,13 @@ def _with_labels(run, prepared, records):
 
 
 def _parser() -> Parser:
-    parser = Parser("python -m mri_tf.evaluate", __doc__)
+    parser = Parser(
+        "python -m mri_tf.evaluate", __doc__,
+        examples=(
+            "--run runs/grade/manual-s0",
+            "--run runs/grade/manual-s0 --data data/other_hospital --prior 0.1",
+        ),
+    )  # fmt: skip
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
     parser.add_argument(
         "--data", type=Path, help="another prepared set; every record of it counts as test"

@@ -152,7 +152,13 @@ def _label(task, name: str) -> int | None:
 
 
 def _parser() -> Parser:
-    parser = Parser("python -m mri_tf.explain", __doc__)
+    parser = Parser(
+        "python -m mri_tf.explain", __doc__,
+        examples=(
+            "--run runs/grade/manual-s0 --out maps",
+            "--run runs/grade/manual-s0 --patients P001 P007 --out maps",
+        ),
+    )  # fmt: skip
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
     parser.add_argument("--data", type=Path, help="another prepared set")
     parser.add_argument(

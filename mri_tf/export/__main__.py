@@ -26,7 +26,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser("python -m mri_tf.export", __doc__)
+    parser = Parser(
+        "python -m mri_tf.export", __doc__,
+        examples=(
+            "--run runs/grade/manual-s0",
+            "--run runs/grade/manual-s0 --format onnx --out exports",
+        ),
+    )  # fmt: skip
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
     parser.add_argument(
         "--out", type=folder_to_write,

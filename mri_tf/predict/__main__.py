@@ -166,7 +166,13 @@ def _seconds(text: str) -> float:
 
 
 def _parser() -> Parser:
-    parser = Parser("python -m mri_tf.predict", __doc__)
+    parser = Parser(
+        "python -m mri_tf.predict", __doc__,
+        examples=(
+            "--model saved_models/grade --input new.nii.gz",
+            "--model saved_models/grade --input patients/ --explain --out answers.csv",
+        ),
+    )  # fmt: skip
     parser.add_argument("--model", type=Path, help="saved_models/<task>, or a version folder in it")
     parser.add_argument("--server", default="", help="predict with this server: http://HOST:8501")
     parser.add_argument("--task", default="", help="task name or file, for --server without --model")

@@ -141,7 +141,13 @@ def _port(text: str) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser("python -m mri_tf.serve", __doc__)
+    parser = Parser(
+        "python -m mri_tf.serve", __doc__,
+        examples=(
+            "--models saved_models",
+            "--models saved_models --host 0.0.0.0 --token-file token.txt",
+        ),
+    )  # fmt: skip
     parser.add_argument("--models", required=True, type=Path, help="folder with <model>/<version>/")
     parser.add_argument("--rest-port", type=_port, default=8501, help="port (default 8501)")
     parser.add_argument("--grpc-port", type=_port, default=8500, help="port (default 8500)")

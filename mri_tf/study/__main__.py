@@ -157,7 +157,13 @@ def _parser() -> Parser:
     from mri_tf.core.subprocesses import threads_each
 
     workers = threads_each(2)  # two threads for each cell
-    parser = Parser("python -m mri_tf.study", __doc__)
+    parser = Parser(
+        "python -m mri_tf.study", __doc__,
+        examples=(
+            "--task lgg_grade --raw lgg --out studies/lgg --folds 5",
+            '--task grade.toml --raw scans --out studies/grade --variants "manual;scratch" --repeats 3',
+        ),
+    )  # fmt: skip
     add = parser.add_argument
     add("--task", required=True, help="name of a task, or path of a task file")
     data = parser.add_mutually_exclusive_group(required=True)

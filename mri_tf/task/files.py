@@ -1,14 +1,18 @@
-"""Finds and loads task files, and applies variants and --set to a task."""
+"""Finds and loads task files (Python or TOML), and applies variants and --set to a task."""
 
+import dataclasses
 import importlib.util
 import sys
+import tomllib
 from pathlib import Path
 
+from mri_tf.core.arguments import did_you_mean
 from mri_tf.core.errors import InputError
 from mri_tf.task import Task
 from mri_tf.task.overrides import parse_assignment, with_values
 from mri_tf.task.spec import BASE_VARIANT, from_json
 
+SUFFIXES = (".py", ".toml")
 FOLDER = Path(__file__).resolve().parent.parent / "tasks"
 
 
@@ -20,12 +24,13 @@ def task_names() -> list[str]:
 def find_task_file(argument: str, beside: Path | None = None) -> Path:
     """The file of a task's name or path; the folder of the task file `beside` is searched first."""
     path = Path(argument)
-    if path.suffix == ".py":
+    if path.suffix in SUFFIXES:
         if path.is_file():
             return path.resolve()
         raise InputError("The task file does not exist.", argument, "Check the path after --task.")
-    if beside is not None and (beside.parent / f"{argument}.py").is_file():
-        return (beside.parent / f"{argument}.py").resolve()
+    for suffix in SUFFIXES if beside is not None else ():
+        if (file := beside.parent / f"{argument}{suffix}").is_file():
+            return file.resolve()
     if argument in task_names():
         return FOLDER / f"{argument}.py"
     raise InputError(
@@ -41,18 +46,49 @@ def is_built_in(task_file: Path) -> bool:
 
 
 def load_task(task_file: Path) -> Task:
-    """The TASK of a file; raises InputError if there is none or its name is not that of the file."""
-    module = load_module(task_file)
-    task = getattr(module, "TASK", None)
+    """The task of a file: TASK of Python, or the keys of TOML.
+
+    Raises InputError if there is none, if a key is not one of a task, or if the task's name is not that
+    of the file.
+    """
+    if task_file.suffix == ".toml":
+        task = _from_toml(task_file)
+    else:
+        task = getattr(load_module(task_file), "TASK", None)
     if not isinstance(task, Task):
         raise InputError("The task file defines no task.", task_file.name, "Add TASK = Task(...).")
     if task.name != task_file.stem:
         raise InputError(
             "The name of a task must be that of its file.",
-            f"TASK.name {task.name!r} in {task_file.name}",
+            f"name {task.name!r} in {task_file.name}",
             "Rename the task or the file.",
         )
     return task
+
+
+def _from_toml(task_file: Path) -> Task:
+    """The task that a TOML file describes; its name is that of the file unless it says another."""
+    try:
+        values = tomllib.loads(task_file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            "The task file is not valid TOML.", f"{task_file.name}: {error}", "Correct the file."
+        ) from None
+    known = {spec.name: spec for spec in dataclasses.fields(Task)}
+    for key in values:
+        if key not in known:
+            raise InputError(
+                "The task file has a key that no task has.", f"{key} in {task_file.name}",
+                did_you_mean(key, known),
+            )  # fmt: skip
+    values.setdefault("name", task_file.stem)
+    required = [name for name, spec in known.items() if spec.default is spec.default_factory]
+    if missing := [name for name in required if name not in values]:
+        raise InputError(
+            "The task file lacks keys that every task needs.",
+            f"no {', '.join(missing)} in {task_file.name}", "Add them; see docs/reference/task.md.",
+        )  # fmt: skip
+    return Task(**values)
 
 
 def saved_task(values: dict) -> Task:

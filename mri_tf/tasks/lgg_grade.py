@@ -18,7 +18,10 @@ TASK = Task(
     image_shape=(32, 64, 64),
     class_names=("II", "III"),
     ordered=True,
-    prep=dict(missing="zero_fill", crop_to_brain=True, keep_aspect=False, label_column="grade"),
+    prep=dict(
+        missing="zero_fill", crop_to_brain=True, keep_aspect=False, label_column="grade",
+        nominal_spacing=True,
+    ),
     normalize=dict(method="zscore", region="mask"),  # as the feature network saw it
     features_from="lgg_tumour",
     model="feature_classifier3d",

@@ -18,7 +18,9 @@ TASK = Task(
     channels=("flair", "t1pre", "t1post", "has_flair", "has_t1pre", "has_t1post"),
     image_shape=(32, 64, 64),
     class_names=("background", "tumour"),
-    prep=dict(missing="zero_fill", crop_to_brain=True, keep_aspect=False),
+    prep=dict(
+        missing="zero_fill", crop_to_brain=True, keep_aspect=False, nominal_spacing=True
+    ),
     normalize=dict(method="zscore", region="mask"),
     model="mnet3d",
     model_args=dict(start_filters=8, dropout=0.5),

@@ -7,6 +7,7 @@ from mri_tf.core.command_line import (
     DONE,
     SOME_SKIPPED,
     Parser,
+    add_label,
     add_listing,
     folder_to_write,
     import_tensorflow,
@@ -41,15 +42,15 @@ def main(arguments: list[str]) -> int:
     from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
 
     configure_devices(flags.devices)
-    loaded, variants = _task(flags)
-    task = loaded.task
-    check_task(task)
     listing = ListOptions(flags.skip_unlabelled, tuple(flags.ignore), flags.labels)
-    if listing.given and not flags.raw:
+    if (listing.given or flags.label) and not flags.raw:
         raise InputError(
-            f"{listing.given} is about the cases of a raw folder.", "no --raw",
+            f"{listing.given or '--label'} is about the cases of a raw folder.", "no --raw",
             "Give --raw DIR, or leave it out.",
         )  # fmt: skip
+    loaded, variants = _task(flags, listing)
+    task = loaded.task
+    check_task(task)
     sets = DataOptions(flags.raw, flags.data, flags.features_data, listing)
     options = PretrainOptions(flags.features, sets, flags.seed, flags.devices)
     feature_loaded = feature_task_of(loaded, options)
@@ -113,11 +114,12 @@ def _evaluate_and_export(run, prepared, features, flags) -> None:
     print(f"wrote {', '.join(str(path) for path in written)}")
 
 
-def _task(flags):
-    from mri_tf.task.files import find_task_file, load_task, resolve_task
+def _task(flags, listing):
+    from mri_tf.plan.planned import label_setting, task_file_for
+    from mri_tf.task.files import load_task, resolve_task
     from mri_tf.train.datasets import LoadedTask
 
-    file = find_task_file(flags.task)
+    file = task_file_for(flags.task, flags.raw, listing, flags.label)
     base = load_task(file)
     variants = [name for name in flags.variant.split(",") if name not in ("", BASE_VARIANT)]
     if not flags.raw and not flags.data and DEMO not in variants:
@@ -127,18 +129,27 @@ def _task(flags):
                 "Give your data with --raw DIR or --data DIR.",
             )  # fmt: skip
         variants.append(DEMO)
-    task = resolve_task(base, variants, flags.set)
+    task = resolve_task(base, variants, [*label_setting(flags.task, flags.label), *flags.set])
     return LoadedTask(task, base, file), variants or [BASE_VARIANT]
 
 
 def _parser() -> Parser:
-    parser = Parser("python -m mri_tf.train", __doc__)
-    parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
+    parser = Parser(
+        "python -m mri_tf.train", __doc__,
+        examples=(
+            "--raw scans --labels grades.xlsx --label who_grade",
+            "--task cardiac_levels --seed 1 --set steps=100",
+        ),
+    )  # fmt: skip
+    parser.add_argument(
+        "--task", help="name of a task, or path of a task file (default: planned from --raw)"
+    )
     parser.add_argument("--variant", default="", help="variants of the task, e.g. scratch,demo")
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--raw", type=Path, help="folder of raw data; prepared into data/")
     data.add_argument("--data", type=Path, help="prepared set")
     add_listing(parser)
+    add_label(parser)
     features = parser.add_mutually_exclusive_group()
     features.add_argument(
         "--features",

@@ -122,8 +122,8 @@ def read_header(path: Path) -> Header:
             return Header(**known, problem=f"a damaged DICOM header ({type(error).__name__})")
 
 
-def read_identities(path: Path) -> dict[str, str]:
-    """Keyword -> value of those `IDENTITIES` that a file's header has; empty for other files."""
+def read_identities(path: Path, keywords: tuple[str, ...] = IDENTITIES) -> dict[str, str]:
+    """Keyword -> value of those that the header of a file has; empty for files of other formats."""
     from pydicom import dcmread
 
     with quiet_pydicom():
@@ -133,9 +133,9 @@ def read_identities(path: Path) -> dict[str, str]:
                     return {}
                 file.seek(0)
                 dataset = dcmread(
-                    file, stop_before_pixels=True, force=True, specific_tags=list(IDENTITIES)
+                    file, stop_before_pixels=True, force=True, specific_tags=list(keywords)
                 )
-            values = {keyword: Fields([dataset]).text(keyword) for keyword in IDENTITIES}
+            values = {keyword: Fields([dataset]).text(keyword) for keyword in keywords}
         except Exception:  # a damaged file is named when it is read
             return {}
     return {keyword: value for keyword, value in values.items() if value}

@@ -50,9 +50,14 @@ class Series:
         """Each file once, in the order of its slices."""
         return tuple(dict.fromkeys(item.file for item in self.stack))
 
+    @property
+    def affine(self) -> np.ndarray:
+        """(4, 4), from (column, row, slice) to RAS mm."""
+        return LPS_TO_RAS @ lps_to_indices(list(self.stack))
+
     def read(self) -> Volume:
         """Reads the pixel data as a Volume with the series' facts; raises Unreadable."""
-        affine = LPS_TO_RAS @ lps_to_indices(list(self.stack))
+        affine = self.affine
         values = values_of(list(self.stack))  # (slices, rows, columns)
         return to_ras_volume(values.transpose(2, 1, 0), affine, dict(self.facts))
 

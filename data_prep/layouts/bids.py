@@ -1,0 +1,203 @@
+"""Layout: a BIDS data set (https://bids-specification.readthedocs.io).
+
+    participants.tsv                            participant_id and the label's column; optional: age,
+                                                sex, site, group, split
+    sub-<P>[/ses-<S>]/anat/*_<suffix>.nii.gz    the channels of the task: t1w, flair ... by their suffix,
+                                                or by another usual name of the sequence
+    sub-<P>/sub-<P>_sessions.tsv                session_id and the label's column, where the label
+                                                differs between sessions; optional
+    derivatives/**/sub-<P>[_ses-<S>]*_mask.nii.gz   or _dseg; for segmentation tasks
+
+A session is a case, a participant a patient. With contrast agent (entity ce) T1w is the channel t1ce.
+Of several files of one suffix the one with the fewest entities is read, then the first by name; the
+record says how many were left out. --labels names another table with participant_id and, where it has
+one, session_id.
+"""
+
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from data_prep.case import Case
+from data_prep.cases.any_case import (
+    MASK,
+    VOLUME,
+    check_settings,
+    form_of,
+    identities,
+    operations_of,
+    read_case,
+)
+from data_prep.cases.any_case import SETTINGS as CASE_SETTINGS
+from data_prep.cases.any_to_predict import cases_at
+from data_prep.cases.to_predict import CaseToPredict
+from data_prep.cases.usual_sequences import usual_name
+from data_prep.cases.volume_case import sequences_of
+from data_prep.io.table import Row, check_labels, read_table
+from data_prep.recognised import LEAST_SHARE, MASK_WORDS, MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
+from mri_tf.core.errors import InputError, first_few
+from mri_tf.task import Task
+
+__all__ = [
+    "SETTINGS", "VERSION", "cases_to_predict", "identities", "list_cases", "operations_of", "read_case",
+    "recognise",
+]  # fmt: skip
+VERSION = 1
+OWN_SETTINGS = {"label_column", "covariates"}
+SETTINGS = CASE_SETTINGS | OWN_SETTINGS
+TABLE = "participants.tsv"
+FACTS = ("site", "scanner", "age", "sex")
+MASKS = ("_mask.nii.gz", "_dseg.nii.gz")
+ENTITY = re.compile(r"([a-z]+)-([a-zA-Z0-9+]+)")
+
+
+def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
+    """One case per session, or per participant without sessions; raises InputError for a table that
+    cannot be used, or if there are no participants."""
+    check_settings(task, OWN_SETTINGS)
+    sessions = session_folders(raw)
+    if not sessions:
+        raise InputError(
+            "The raw folder holds no BIDS participants.", raw,
+            "A participant is a folder sub-<name> with anat/*.nii.gz, or with folders ses-<name>.",
+        )  # fmt: skip
+    if task.kind != "classification":
+        return [_case(raw, folder, Row({}, 0), task) for folder in sessions]
+    column = task.prep.get("label_column", "label")
+    rows = read_table(labels or raw / TABLE, ("participant_id", column))
+    row_of = {(_word(row["participant_id"], "sub"), _word(row.get("session_id", ""), "ses")): row
+              for row in rows}  # fmt: skip
+    cases, used = [], set()
+    for folder in sessions:
+        subject, session = names_of(folder)
+        own = _session_row(raw, subject, session, column)
+        row = row_of.get((subject, session)) or row_of.get((subject, ""))
+        if row is not None:
+            used.add(row.line)
+            row = Row({**row, **own}.items(), row.line)
+            cases.append((folder, row))
+    check_labels([row for _, row in cases], column, task, (labels or raw / TABLE).name)
+    without = [str(row.line) for row in rows if row.line not in used]
+    if without:
+        raise InputError(
+            "Rows of the table name participants who have no folder.", f"line {first_few(without)}",
+            "Remove these rows, or add the folders.",
+        )  # fmt: skip
+    return [_case(raw, folder, row, task) for folder, row in cases]
+
+
+def recognise(raw: Path, labels: Path | None) -> Recognised | None:
+    """Folders sub-* beside a participants.tsv or a dataset_description.json."""
+    folders = session_folders(raw) if raw.glob("sub-*/") else []
+    table = labels or raw / TABLE
+    marked = [name for name in (TABLE, "dataset_description.json") if (raw / name).is_file()]
+    if not folders or not marked:
+        return None
+    counts, some = Counter(), folders[:MOST_FOLDERS_LOOKED_AT]
+    for folder in some:
+        counts.update({sequence_words(file)[0] for file in image_files(folder)} - MASK_WORDS)
+    words = [word for word, count in counts.items() if count >= LEAST_SHARE * len(some)]
+    return Recognised(
+        f"{marked[0]} and folders sub-*: a BIDS data set", tuple(sorted(words)),
+        rows=tuple(rows_of(table)) if table.is_file() else (),
+        no_labels=("participant_id", "session_id"),
+    )  # fmt: skip
+
+
+def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
+    """A BIDS root, a participant's or a session's folder, or whatever else shows a case."""
+    folders = session_folders(path) if path.is_dir() else []
+    if not folders and path.is_dir() and _files_of_sequences(path, task)[0]:
+        folders = [path]
+    if not folders:
+        return cases_at(path, task)
+    return [
+        CaseToPredict(
+            folder.name if folder == path else str(folder.relative_to(path)), folder,
+            Case(folder.name, {name: str(file.relative_to(folder)) for name, file in files.items()}),
+        )
+        for folder in folders
+        if (files := _files_of_sequences(folder, task)[0])
+    ]  # fmt: skip
+
+
+def session_folders(root: Path) -> list[Path]:
+    """The folders of all sessions, and of participants without, below a root or a participant's."""
+    if not root.is_dir():
+        return []
+    own = [root] if root.name.startswith("sub-") else []
+    participants = own or sorted(path for path in root.glob("sub-*/") if path.is_dir())
+    return [
+        folder
+        for participant in participants
+        for folder in sorted(participant.glob("ses-*/")) or [participant]
+    ]
+
+
+def names_of(folder: Path) -> tuple[str, str]:
+    """Participant and session of a session's folder, the session empty where there is none."""
+    if folder.name.startswith("ses-"):
+        return folder.parent.name, folder.name
+    return folder.name, ""
+
+
+def sequence_words(file: Path) -> tuple[str, int]:
+    """The word that names a file's sequence, such as "t1w" or "t1wce", and how many entities it has."""
+    stem = file.name.partition(".")[0]
+    entities = dict(ENTITY.findall(stem))
+    suffix = stem.rpartition("_")[2].lower()
+    return suffix + ("ce" if "ce" in entities and suffix == "t1w" else ""), len(entities)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The NIfTI files of a session."""
+    return sorted(path for path in folder.glob("*/*.nii*") if path.name.endswith((".nii", ".nii.gz")))
+
+
+def _files_of_sequences(folder: Path, task: Task) -> tuple[dict[str, Path], int]:
+    """Channel -> its file, of those that the session has; and how many others fit a channel as well."""
+    found, others = {}, 0
+    files = image_files(folder)
+    words = {file: sequence_words(file) for file in files}
+    for channel in sequences_of(task):
+        fitting = [file for file in files if words[file][0] == channel.lower()]
+        usual = [file for file in files if usual_name(words[file][0]) == usual_name(channel)]
+        ranked = sorted(fitting or usual, key=lambda file: (words[file][1], file.name))
+        if ranked:
+            found[channel] = ranked[0]
+            others += len(ranked) - 1
+    return found, others
+
+
+def _case(raw: Path, folder: Path, row: Row, task: Task) -> Case:
+    found, others = _files_of_sequences(folder, task)
+    files = {name: str(file.relative_to(raw)) for name, file in found.items()}
+    subject, session = names_of(folder)
+    if task.kind == "segmentation" and form_of(task) == VOLUME:
+        stem = "_".join(filter(None, (subject, session)))
+        below = sorted(raw.glob(f"derivatives/**/{stem}*"))
+        masks = [path for path in below if path.name.endswith(MASKS)]
+        files.update({MASK: str(masks[0].relative_to(raw))} if len(masks) == 1 else {})
+    files = files or {"image": f"{folder.relative_to(raw)}/anat"}  # reading it gives the reason
+    column = task.prep.get("label_column", "label")
+    row = Row({**row, "patient_id": subject}.items(), row.line)
+    label = row.get(column, "") if task.kind == "classification" else ""
+    case = Case.from_row(row, files, label, (*FACTS, *task.prep.get("covariates", ())))
+    return replace(case, facts={**case.facts, "files_left_out": others}) if others else case
+
+
+def _session_row(raw: Path, subject: str, session: str, column: str) -> dict[str, str]:
+    """What the participant's table of sessions says of a session; empty without a row."""
+    table = raw / subject / f"{subject}_sessions.tsv"
+    if not session or not table.is_file():
+        return {}
+    for row in read_table(table, ("session_id",)):
+        if _word(row["session_id"], "ses") == session:
+            return {name: value for name, value in row.items() if value and name != "session_id"}
+    return {}
+
+
+def _word(text: str, entity: str) -> str:
+    """A participant's or session's name with its entity: "01" and "sub-01" are one."""
+    return text if not text or text.startswith(f"{entity}-") else f"{entity}-{text}"

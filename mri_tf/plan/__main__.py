@@ -1,0 +1,44 @@
+"""Looks at a raw folder and writes a task file for it: python -m mri_tf.plan --raw DIR."""
+
+import sys
+from pathlib import Path
+
+from mri_tf.core.command_line import (
+    DONE,
+    Parser,
+    add_label,
+    add_listing,
+    run_command,
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Plans a folder and prints what it holds; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    from data_prep.layout import ListOptions
+    from mri_tf.plan.planned import plan_folder
+    from mri_tf.plan.table import fingerprint_lines
+
+    options = ListOptions(flags.skip_unlabelled, tuple(flags.ignore), flags.labels)
+    plan = plan_folder(flags.raw, options, flags.label, flags.out)
+    print("\n".join(fingerprint_lines(plan.facts)))
+    print(f"wrote {plan.file}, {plan.file.with_suffix('.fingerprint.json')}")
+    return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "python -m mri_tf.plan", __doc__,
+        examples=("--raw scans", "--raw scans --labels grades.xlsx --label who_grade --out grade.toml"),
+    )  # fmt: skip
+    parser.add_argument("--raw", required=True, type=Path, help="folder of raw data")
+    add_listing(parser)
+    add_label(parser)
+    parser.add_argument(
+        "--out", type=Path, help="task file, .toml or .py (default: FOLDER_LABEL.toml in this folder)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,169 @@
+"""Plans a raw folder: recognises it, measures it, decides, and writes the task file."""
+
+import json
+import os
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep.layout import ListOptions, find_layout
+from data_prep.prepare.listed_cases import cases_to_prepare
+from data_prep.recognised import Recognised
+from mri_tf.core.errors import InputError
+from mri_tf.core.files import write_atomic
+from mri_tf.plan.fingerprint import Fingerprint, measure
+from mri_tf.plan.recognise import Classes, classes_of, covariates_of, recognise
+from mri_tf.plan.rules import Decision, decide
+from mri_tf.plan.table import fingerprint_lines
+from mri_tf.plan.task_text import task_text
+from mri_tf.task import Task
+from mri_tf.task.files import SUFFIXES, find_task_file, load_task
+
+WEIGHTS_HOST = ("www.kaggle.com", 443)  # from where KerasHub downloads its presets
+CACHES = (("KAGGLEHUB_CACHE", "~/.cache/kagglehub"), ("HF_HOME", "~/.cache/huggingface"))
+SECONDS_FOR_HOST = 2.0
+FINGERPRINT = ".fingerprint.json"  # of the file beside the task file
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A planned task: its file, and what was measured."""
+
+    file: Path
+    facts: Fingerprint
+    task: Task
+
+
+def plan_folder(raw: Path, options: ListOptions, label: str = "", out: Path | None = None) -> Plan:
+    """Writes the task file of a raw folder, and its fingerprint beside it.
+
+    Planning the same folder again gives the same file. A file that was changed since is not overwritten.
+
+    Args:
+        raw: the folder.
+        options: the table of the labels, where it is elsewhere, and what is left out.
+        label: the column of the labels; found where only one can be meant.
+        out: the task file, .toml or .py; <folder>_<label>.toml in the current folder unless given.
+
+    Raises:
+        InputError: the folder is not recognised, the label is not clear, or the file holds another task.
+    """
+    layout, found = recognise(raw, options.labels)
+    classes = classes_of(found, label)
+    file = out or Path(f"{task_name(raw, classes)}.toml")
+    name = file.stem
+    if file.suffix not in SUFFIXES or not name.isidentifier():
+        raise InputError(
+            "--out must be the name of a task file, .toml or .py.", file,
+            "Its name is the task's: letters, digits and _.",
+        )  # fmt: skip
+    needed = _needed(found, classes, covariates_of(found, classes))
+    draft = _draft(name, layout, found, classes, needed)
+    cases = cases_to_prepare(find_layout(draft, file), raw, draft, options)
+    facts = measure(found, raw, cases, draft)
+    named = f"the values of {classes.column}" if classes.column else "the names of the folders"
+    decisions = [
+        Decision("layout", layout, facts.how_recognised),
+        Decision("class_names", list(classes.names), named),
+        *decide(facts, weights_at_hand()),
+        *needed,
+    ]
+    text = task_text(name, _about(raw, facts), decisions, file.suffix)
+    _write(file, text, facts)
+    return Plan(file, facts, load_task(file.resolve()))
+
+
+def task_file_for(task: str | None, raw: Path | None, options: ListOptions, label: str) -> Path:
+    """The file of the task that a command names or, without one, of the plan of its raw folder.
+
+    Raises InputError if there is neither a task nor a folder.
+    """
+    if task:
+        return find_task_file(task)
+    if raw is None:
+        raise InputError(
+            "Without --task a raw folder is needed, from which the task is planned.",
+            "neither --task nor --raw", "Give --task T or --raw DIR.",
+        )  # fmt: skip
+    plan = plan_folder(raw, options, label)
+    print("\n".join(fingerprint_lines(plan.facts)))
+    print(f"planned: {plan.file} (change it, and give it with --task, for other settings)", flush=True)
+    return plan.file.resolve()
+
+
+def label_setting(task: str | None, label: str) -> list[str]:
+    """What --label sets on a task that --task names; nothing of one that was planned with it."""
+    return [f"prep.label_column={label}"] if task and label else []
+
+
+def task_name(raw: Path, classes: Classes) -> str:
+    """A name for the task, of the folder and the label's column."""
+    words = (raw.resolve().name, classes.column)
+    plain = (re.sub(r"\W+", "_", word.lower(), flags=re.ASCII).strip("_") for word in words)
+    name = "_".join(filter(None, plain))
+    return name if name and not name[0].isdigit() else f"task_{name}"
+
+
+def weights_at_hand() -> bool:
+    """Whether ImageNet weights are on this machine or can be downloaded."""
+    for variable, usual in CACHES:
+        home = Path(os.environ.get(variable) or usual).expanduser()
+        if any(home.glob("**/*resnet_18_imagenet*")):
+            return True
+    try:
+        with socket.create_connection(WEIGHTS_HOST, SECONDS_FOR_HOST):
+            return True
+    except OSError:
+        return False
+
+
+def _needed(found: Recognised, classes: Classes, covariates: tuple[str, ...]) -> list[Decision]:
+    """The settings without which the layout cannot list the cases."""
+    reason = "how the folder is read"
+    made = [Decision(f"prep.{key}", value, reason) for key, value in found.prep.items()]
+    if classes.column:
+        made.append(Decision("prep.label_column", classes.column, "the column of the labels"))
+    if covariates:
+        reason = "further columns that the records keep; remove what must not be in them"
+        made.append(Decision("prep.covariates", list(covariates), reason))
+    return made
+
+
+def _draft(
+    name: str, layout: str, found: Recognised, classes: Classes, needed: list[Decision]
+) -> Task:
+    """A task with which the cases can be listed; its grid and network do not matter yet."""
+    shape, model = ((64, 64), "vgg") if found.images else ((16, 64, 64), "grader3d")
+    prep = {decision.key.partition(".")[2]: decision.value for decision in needed}
+    if not found.images:
+        prep["missing"] = "skip"
+    return Task(
+        name=name, layout=layout, channels=found.channels, image_shape=shape, model=model,
+        class_names=classes.names, prep=prep,
+    )  # fmt: skip
+
+
+def _about(raw: Path, facts: Fingerprint) -> list[str]:
+    patients = f"{facts.patients} patients" if facts.patients else "unknown patients"
+    kind = "images" if facts.images else "cases"
+    return [
+        f"Task of the folder {raw.resolve().name}: {facts.cases} {kind} of {patients}.",
+        "",
+        "Written by mri_tf.plan; each value may be changed. To train:",
+        "",
+        "    python -m mri_tf.train --task <this file> --raw <the folder>",
+        "",
+        "docs/reference/task.md says what each key means.",
+    ]
+
+
+def _write(file: Path, text: str, facts: Fingerprint) -> None:
+    if file.is_file() and file.read_text(encoding="utf-8") != text:
+        raise InputError(
+            "The task file exists already, and differs from what the folder would give now.", file,
+            f"Use it with --task {file}, remove it, or name another with --out of mri_tf.plan.",
+        )  # fmt: skip
+    write_atomic(file, text.encode())
+    values = json.dumps(facts.as_json(), indent=1)
+    write_atomic(file.with_suffix(FINGERPRINT), values.encode())

@@ -1,0 +1,165 @@
+"""Which layout a raw folder has, and which column of its table holds the labels."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep.layout import layout_names
+from data_prep.recognised import Recognised
+from mri_tf.core.errors import InputError, first_few
+
+# Columns that say something else of a case than its class.
+USUAL_COLUMNS = {
+    "patient_id", "age", "sex", "gender", "site", "scanner", "group", "split", "modality", "mask", "seg",
+    "comment", "notes", "folder", "case",
+}  # fmt: skip
+# Words in the names of columns that may tell who a patient is.
+PERSONAL = ("name", "date", "birth", "dob", "mrn", "uid", "address", "phone", "mail", "ssn", "_id")
+MOST_VALUES = 12  # of a covariate
+MOST_CLASSES = 50
+LEAST_FILLED = 0.5  # share of the rows of a column that may be a label
+LEAST_PATIENTS = 2  # of each class
+LABEL = "label"  # a column of this name is the label, whatever others there are
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What is classified: the column that says it (empty where folders do), and the classes in order."""
+
+    column: str
+    names: tuple[str, ...]
+
+
+def recognise(raw: Path, labels: Path | None) -> tuple[str, Recognised]:
+    """The name of the layout that a raw folder has, and what the layout found.
+
+    Raises:
+        InputError: no layout or several recognise the folder.
+    """
+    if not raw.is_dir():
+        raise InputError("--raw must be a folder.", raw, "Give the folder of the raw data.")
+    if labels is not None and not labels.is_file():
+        raise InputError("The table after --labels does not exist.", labels, "Correct the path.")
+    found: dict[str, Recognised] = {}
+    general: dict[str, Recognised] = {}
+    for name in layout_names():
+        module = importlib.import_module(f"data_prep.layouts.{name}")
+        if hasattr(module, "recognise") and (seen := module.recognise(raw, labels)):
+            (general if getattr(module, "GENERAL", False) else found)[name] = seen
+    found = found or general
+    if not found:
+        raise InputError(
+            "The raw folder is organised in no way that is recognised.", raw,
+            "Write a table cases.csv with patient_id, a label and a column of paths "
+            "(docs/own-data.md), or a task file with a layout of your own.",
+        )  # fmt: skip
+    if len(found) > 1:
+        raise InputError(
+            "The raw folder can be read in several ways.",
+            "; ".join(f"{name} ({seen.why})" for name, seen in found.items()),
+            "Move away the table that is not meant, or name the layout in a task file.",
+        )  # fmt: skip
+    ((name, seen),) = found.items()
+    if not seen.channels:
+        raise InputError(
+            "No sequence is common to enough cases.", f"layout {name} ({seen.why})",
+            "Name the files by their sequences, or write the rules of prep.sequences in a task file.",
+        )  # fmt: skip
+    return name, seen
+
+
+def classes_of(found: Recognised, label: str) -> Classes:
+    """The classes, from the column that --label names or the only one that can be the label.
+
+    Raises:
+        InputError: there is no such column, or several can be the label.
+    """
+    if not found.rows:
+        return _classes_of_folders(found, label)
+    fitting = {column: names for column in found.rows[0] if (names := _label_values(found, column))}
+    if label:
+        wanted = label.strip().lower()
+        if wanted not in found.rows[0]:
+            raise InputError(
+                "The table has no column of that name.", f"--label {label}",
+                f"Columns: {', '.join(found.rows[0])}.",
+            )  # fmt: skip
+        values = fitting.get(wanted) or _distinct(found, wanted)
+        if len(values) < 2:
+            raise InputError(
+                "The column of the labels must hold at least two classes.",
+                f"--label {label}: {first_few(values) or 'empty'}", "Choose another column.",
+            )  # fmt: skip
+        if len(values) > MOST_CLASSES:
+            raise InputError(
+                "The column of the labels holds too many different values to be classes.",
+                f"--label {label}: {len(values)} values", "Choose another column, or group the values.",
+            )  # fmt: skip
+        return Classes(label.strip(), values)
+    usual = USUAL_COLUMNS | set(found.no_labels)
+    fitting = {column: names for column, names in fitting.items() if column not in usual}
+    if LABEL in fitting:
+        fitting = {LABEL: fitting[LABEL]}
+    if len(fitting) != 1:
+        seen = ", ".join(f"{column} ({first_few(names, 3)})" for column, names in fitting.items())
+        raise InputError(
+            "Several columns of the table can be the label."
+            if fitting else "No column of the table can be the label: 2 to "
+            f"{MOST_CLASSES} classes with at least {LEAST_PATIENTS} patients each.",
+            seen or f"columns {', '.join(found.rows[0])}", "Name it with --label COLUMN.",
+        )  # fmt: skip
+    ((column, names),) = fitting.items()
+    return Classes(column, names)
+
+
+def covariates_of(found: Recognised, classes: Classes) -> tuple[str, ...]:
+    """Columns of numbers or of few repeated words, which records may keep; none that may name a person.
+
+    What a column is called decides, and what it holds: names, dates and numbers that differ between all
+    patients are left out.
+    """
+    if not found.rows:
+        return ()
+    kept = []
+    for column in found.rows[0]:
+        values = _distinct(found, column)
+        people = {word for word in PERSONAL if word in column}
+        known = USUAL_COLUMNS | set(found.no_labels) | {classes.column.lower()}
+        if column not in known and not people and 2 <= len(values) <= MOST_VALUES:
+            kept.append(column)
+    return tuple(kept)
+
+
+def _classes_of_folders(found: Recognised, label: str) -> Classes:
+    if label:
+        raise InputError(
+            "--label names a column of a table, but here the folders say the class.", label,
+            "Leave out --label, or give the table with --labels.",
+        )  # fmt: skip
+    if not found.class_names:
+        raise InputError(
+            "Nothing says which class the cases are of.", found.why,
+            "Give a table with --labels TABLE, and its column with --label.",
+        )  # fmt: skip
+    return Classes("", found.class_names)
+
+
+def _distinct(found: Recognised, column: str) -> tuple[str, ...]:
+    empty = {"", "nan", "na", "n/a", "null"}
+    values = {row[column] for row in found.rows if row.get(column, "").lower() not in empty}
+    try:
+        return tuple(sorted(values, key=float))
+    except ValueError:
+        return tuple(sorted(values))
+
+
+def _label_values(found: Recognised, column: str) -> tuple[str, ...]:
+    """The classes in a column; none where it cannot be a label."""
+    values = _distinct(found, column)
+    filled = [row for row in found.rows if row.get(column) in values]
+    if not 2 <= len(values) <= MOST_CLASSES or len(filled) < LEAST_FILLED * len(found.rows):
+        return ()
+    patients: dict[str, set[str]] = {value: set() for value in values}
+    for row in filled:
+        patients[row[column]].add(row.get("patient_id") or row.get("participant_id") or str(row.line))
+    return values if min(map(len, patients.values())) >= LEAST_PATIENTS else ()
