@@ -4,12 +4,12 @@ from pathlib import Path
 
 from data_prep.case import Case
 from data_prep.cases.any_case import IMAGE, form_of
+from data_prep.cases.examinations import examinations
 from data_prep.cases.to_predict import (
     VOLUMES,
     CaseToPredict,
     check_any,
     check_inside,
-    dicom_at,
     ends_in,
     images_at,
     is_table,
@@ -47,7 +47,7 @@ def cases_at(path: Path, task: Task, tables: tuple[str, ...] = ()) -> list[CaseT
     if path.is_file():
         return [_of_file(path, task, sequences)]
     if holds_dicom(path):
-        return dicom_at(path, "")
+        return _of_dicom(path)
     cases = _of_folder(path, sequences, path)
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
         cases = cases + ([] if cases and path == cases[0].raw else _of_folder(folder, sequences, path))
@@ -96,9 +96,7 @@ def _of_folder(folder: Path, sequences: tuple[str, ...], path: Path) -> list[Cas
     one sequence."""
     files = sorted(file for file in folder.iterdir() if file.is_file() and ends_in(file, VOLUMES))
     if not files:
-        if folder != path and holds_dicom(folder):
-            return dicom_at(folder, "")
-        return []
+        return _of_dicom(folder) if folder != path and holds_dicom(folder) else []
     named = files_of_sequences(files, sequences)
     if len(sequences) == 1 and not named:
         return [
@@ -106,6 +104,16 @@ def _of_folder(folder: Path, sequences: tuple[str, ...], path: Path) -> list[Cas
             for file in files
         ]
     return [CaseToPredict(shown_name(folder, path), folder, Case(folder.resolve().name, named))]
+
+
+def _of_dicom(folder: Path) -> list[CaseToPredict]:
+    """The examinations in a folder, named by the folders that hold them."""
+    found = examinations(folder)
+    cases = []
+    for one in found:
+        name = one.folder if len(found) > 1 and one.folder else folder.resolve().name
+        cases.append(CaseToPredict(name, folder, Case(name, {path: path for path in one.files})))
+    return cases
 
 
 def holds_dicom(folder: Path) -> bool:

@@ -107,9 +107,9 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     homes = sides if len(sides) > 1 and len(sides) == len(folders) else [raw]
     classes = [folder for home in homes for folder in visible_folders(home)]
     names = tuple(sorted({folder.name for folder in classes}))
-    named_in_a_table = any(
-        row.get("patient_id") in names for table in tables_at(raw, labels) for row in rows_of(table)[:50]
-    )  # fmt: skip
+    tables = [rows_of(table)[:1] for table in tables_at(raw, labels)]
+    columns = {column for rows in tables for row in rows for column in row}
+    named_in_a_table = columns & {"patient_id", "participant_id", "accession_number"}
     few = any(len(list(folder.glob("[!.]*"))) < LEAST_OF_A_CLASS for folder in classes)
     if labels or named_in_a_table or few or not 2 <= len(names) <= MOST_CLASSES:
         return None

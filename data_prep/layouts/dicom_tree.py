@@ -13,8 +13,6 @@ Examinations that no row of the table names are left out.
 import functools
 import itertools
 import sys
-from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.case import Case
@@ -23,15 +21,13 @@ from data_prep.cases.any_case import (
 )
 from data_prep.cases.any_case import check_settings, identities, operations_of, read_case
 from data_prep.cases.any_to_predict import cases_at
-from data_prep.cases.dicom_case import NO_PATIENT
+from data_prep.cases.examinations import examinations
 from data_prep.cases.to_predict import CaseToPredict
-from data_prep.io.dicom.header import read_identities
 from data_prep.io.folders import files_below
 from data_prep.io.table import Row, check_labels, read_table
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.recognised import Recognised, dicom_sequences, rows_of, tables_at
 from mri_tf.core.errors import InputError
-from mri_tf.core.progress import progress
 from mri_tf.task import Task
 
 __all__ = [
@@ -50,17 +46,7 @@ TABLES = tuple(
 )
 FACTS = ("site", "scanner", "age", "sex")
 MOST_FILES_LOOKED_AT = 20
-KEYWORDS = ("PatientID", "StudyInstanceUID", "AccessionNumber")
 COLUMNS = {"patient_id": "PatientID", "accession_number": "AccessionNumber"}
-
-
-@dataclass(frozen=True)
-class Examination:
-    """The files of one StudyInstanceUID of one patient, by their headers."""
-
-    patient: str  # PatientID, or the study's UID where that names nobody
-    accession: str
-    files: tuple[str, ...]  # relative to the raw folder
 
 
 def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
@@ -134,39 +120,6 @@ def key_column(row: Row) -> str:
         "The table of labels must have a column patient_id or accession_number.",
         f"columns {', '.join(row)}", "Rename the column that holds them.",
     )  # fmt: skip
-
-
-def examinations(raw: Path) -> list[Examination]:
-    """The examinations in a raw folder, in the order of their files; raises InputError for none."""
-    if not raw.is_dir():
-        raise InputError("--raw must be a folder.", raw, "Give the folder of the raw data.")
-    files = [path for path in files_below(raw) if may_be_dicom(path.name)]
-    newest = max((path.stat().st_mtime_ns for path in files), default=0)
-    found = _examinations(raw, len(files), newest)
-    if not found:
-        raise InputError(
-            "The raw folder holds no DICOM files.", raw, "Give the folder that holds them, at any depth."
-        )
-    return list(found)
-
-
-@functools.lru_cache(maxsize=4)  # a command asks several times
-def _examinations(raw: Path, count: int, newest: int) -> tuple[Examination, ...]:
-    files_of: dict[tuple[str, str], list[str]] = defaultdict(list)
-    accessions: dict[tuple[str, str], str] = {}
-    files = [path for path in files_below(raw) if may_be_dicom(path.name)]
-    with progress("reading DICOM headers", count) as advance:
-        for number, path in enumerate(files):
-            values = read_identities(path, KEYWORDS)
-            study = values.get("StudyInstanceUID", "")
-            patient = values.get("PatientID", "")
-            if study or patient:
-                named = patient and patient.lower() not in NO_PATIENT
-                key = (patient if named else f"study {study}", study)
-                files_of[key].append(str(path.relative_to(raw)))
-                accessions.setdefault(key, values.get("AccessionNumber", ""))
-            advance(number + 1)
-    return tuple(Examination(key[0], accessions[key], tuple(paths)) for key, paths in files_of.items())
 
 
 @functools.cache  # once, although the cases are listed several times

@@ -1,21 +1,29 @@
-"""Writes a task's synthetic raw data: python -m data_prep.phantom --task T --out DIR."""
+"""Writes synthetic raw data: python -m data_prep.phantom (--task T | --kind K) --out DIR."""
 
 import sys
 from pathlib import Path
 
 from mri_tf.core.command_line import Parser, folder_to_write, positive_int, run_command, seed_int
+from mri_tf.core.errors import InputError
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the phantom of a task; returns the exit code."""
+    """Writes the phantom of a task, or of a kind; returns the exit code."""
     flags = _parser().parse_args(arguments)
-    from data_prep.phantom.write import write_fake_raw
+    from data_prep.phantom.write import kind_names, write_fake_raw, write_kind
     from mri_tf.task.files import find_task_file
 
-    write_fake_raw(
-        find_task_file(flags.task), flags.out, flags.patients, flags.seed, not flags.no_signal
-    )
-    print(f"{flags.out}: {flags.patients} patients of {Path(flags.task).stem}, seed {flags.seed}")
+    drawn = (flags.out, flags.patients, flags.seed, not flags.no_signal)
+    if flags.task:
+        write_fake_raw(find_task_file(flags.task), *drawn)
+    elif flags.kind in kind_names():
+        write_kind(flags.kind, *drawn)
+    else:
+        raise InputError(
+            "There is no phantom of that kind.", flags.kind, f"One of: {', '.join(kind_names())}."
+        )
+    name = Path(flags.task).stem if flags.task else flags.kind
+    print(f"{flags.out}: {flags.patients} patients of {name}, seed {flags.seed}")
     return 0
 
 
@@ -27,7 +35,9 @@ def _parser() -> Parser:
             "--kind bids --out phantom_bids --patients 24 --seed 1",
         ),
     )  # fmt: skip
-    parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", help="name of a task, or path of a task file")
+    what.add_argument("--kind", help="name of a phantom, for example bids or dicom_tree")
     parser.add_argument("--out", required=True, type=folder_to_write, help="folder to write into")
     parser.add_argument("--patients", type=positive_int, default=24, help="(default 24)")
     parser.add_argument("--seed", type=seed_int, default=0, help="random seed (default 0)")

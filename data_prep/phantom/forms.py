@@ -14,6 +14,7 @@ import SimpleITK
 from PIL import Image
 
 from data_prep.io.nifti import write_nifti
+from data_prep.phantom import PHANTOM_NOTE
 from data_prep.phantom.files import save_series, write_table
 from data_prep.phantom.glioma.dataset import draw_case, render_case
 from data_prep.volume import Volume
@@ -168,4 +169,5 @@ def _finish_bids(folder: Path, rows: list[tuple]) -> None:
     write_atomic(folder / "participants.tsv", ("\n".join(lines) + "\n").encode())
     about = {"Name": "mri_tf phantom", "BIDSVersion": "1.9.0", "DatasetType": "raw"}
     write_atomic(folder / "dataset_description.json", json.dumps(about, indent=1).encode())
+    write_atomic(folder / ".bidsignore", f"{PHANTOM_NOTE}\n".encode())
     write_atomic(folder / "README", b"Synthetic patients: no person was examined.\n")

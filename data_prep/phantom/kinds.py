@@ -16,6 +16,7 @@ from pathlib import Path
 
 from data_prep.phantom.brain.dataset import write_brain_phantom
 from data_prep.phantom.class_pictures.dataset import write_class_pictures
+from data_prep.phantom.forms import FORMS, SUFFIXES, write_patients
 from data_prep.phantom.glioma.dataset import write_glioma_phantom
 from data_prep.phantom.glioma.lgg import write_lgg_phantom
 from data_prep.phantom.glioma.mgmt import write_mgmt_phantom
@@ -24,6 +25,9 @@ from data_prep.phantom.meningioma.dataset import write_meningioma_phantom
 from data_prep.phantom.short_axis import write_short_axis_phantom
 from data_prep.phantom.thorax.dataset import write_thorax_phantom
 
+# Forms of the same patients, for --kind of data_prep.phantom.
+KINDS_OF_FORMS = {"cases_" + form if form in SUFFIXES or form in ("dicom", "images") else form: form
+                  for form in FORMS}  # fmt: skip
 Progress = Callable[[int, int], None] | None
 MAX_LABELLED_BRAINS = 48  # patients with label maps beside those with tumour types
 
@@ -45,6 +49,15 @@ def brain_types(folder: Path, patients: int, seed: int, signal: bool, progress: 
     """`patients` with a tumour type, and two thirds as many others (at most 48) with a label map."""
     labelled = min(_two_thirds(patients), MAX_LABELLED_BRAINS)
     write_brain_phantom(folder, labelled, patients, seed, signal, progress)
+
+
+def in_form(form: str) -> Callable:
+    """A phantom of gliomas of low and high grade in one of the forms of data_prep/phantom/forms.py."""
+
+    def write(folder: Path, patients: int, seed: int, signal: bool, progress: Progress = None) -> None:
+        write_patients(folder, patients, seed, form, signal, progress)
+
+    return write
 
 
 def hippocampus(folder: Path, patients: int, seed: int, signal: bool, progress: Progress = None) -> None:

@@ -26,18 +26,42 @@ def write_fake_raw(
     Raises:
         InputError: the task has no phantom, or the folder holds something else.
     """
-    folder, kind = Path(folder), load_task(task_file).phantom
+    kind = load_task(task_file).phantom
     if not kind:
         raise InputError(
             "This task has no phantom.", task_file.name, "Give your own data with --raw DIR."
         )
-    write = getattr(kinds, kind, None)
-    if not inspect.isfunction(write):
+    if kind not in kind_names():
         raise InputError(
             "This task names a phantom that does not exist.", kind,
             "Set phantom in the task file to the name of a function of data_prep/phantom/kinds.py.",
         )  # fmt: skip
     settings = {"task": task_file.stem, "patients": patients, "seed": seed, "signal": signal}
+    _write(kind, folder, settings)
+
+
+def write_kind(kind: str, folder: Path, patients: int, seed: int, signal: bool = True) -> None:
+    """As `write_fake_raw`, of a phantom by its name."""
+    _write(kind, folder, {"kind": kind, "patients": patients, "seed": seed, "signal": signal})
+
+
+def kind_names() -> list[str]:
+    """The phantoms, sorted."""
+    named = {name for name, value in vars(kinds).items() if _is_kind(name, value)}
+    return sorted(named | set(kinds.KINDS_OF_FORMS))
+
+
+def _is_kind(name: str, value: object) -> bool:
+    """Whether a name of kinds.py is a phantom: a function with a folder, patients, seed and signal."""
+    if not inspect.isfunction(value) or name.startswith("write_"):
+        return False
+    return list(inspect.signature(value).parameters)[:4] == ["folder", "patients", "seed", "signal"]
+
+
+def _write(kind: str, folder: Path, settings: dict) -> None:
+    folder, patients = Path(folder), settings["patients"]
+    form = kinds.KINDS_OF_FORMS.get(kind)
+    write = kinds.in_form(form) if form else getattr(kinds, kind)
     note = folder / PHANTOM_NOTE
     if note.is_file():
         noted = json.loads(note.read_text(encoding="utf-8"))
@@ -57,5 +81,6 @@ def write_fake_raw(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(note, json.dumps(settings).encode())
     with progress("writing the phantom", patients) as advance:
-        write(folder, patients, seed, signal, lambda done, total: advance(done, total=total))
+        drawn = (patients, settings["seed"], settings["signal"])
+        write(folder, *drawn, lambda done, total: advance(done, total=total))
     write_atomic(note, json.dumps({**settings, "whole": True}).encode())

@@ -92,7 +92,7 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
     """
     if found.images:
         import_tensorflow()  # which decodes PNG and JPEG
-    headers = _evenly(cases, MOST_HEADERS)
+    headers = [case for case in _evenly(cases, MOST_HEADERS) if _first_image(case)]
     with progress("reading headers", len(headers)) as advance:
         grids = []
         for number, case in enumerate(headers):
@@ -129,7 +129,7 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
         highest=float(max((array.max() for array in values), default=0)),
         whole_numbers=all(np.array_equal(array, np.round(array)) for array in values),
         colour=any(one.colour for one in seen),
-        unreadable=sum(grid is None for grid in grids),
+        unreadable=sum(grid is None for grid in grids) if grids else sum(not one.grid for one in seen),
     )  # fmt: skip
 
 
@@ -189,24 +189,23 @@ def _copies(raw: Path, cases: list[Case]) -> int:
 
 def _grid(raw: Path, case: Case, images: bool) -> Grid | None:
     """The grid of the first image of a case, by its header; None where that cannot be read."""
-    roles = [role for role in case.files if role != MASK]
-    if not roles:
-        return None
-    path = raw / case.files[roles[0]]
+    path = raw / _first_image(case)
     try:
         if images:
             from PIL import Image
 
             with Image.open(path) as opened:
                 return Grid((*opened.size, 1), (0.0, 0.0, 0.0))
-        return read_grid(path) if roles[0] in _channel_roles(case) else None
+        return read_grid(path)
     except (Unreadable, OSError, ValueError, SyntaxError):
         return None
 
 
-def _channel_roles(case: Case) -> set[str]:
-    """The roles of a case that are volumes by themselves, not single files of a DICOM folder."""
-    return {role for role, path in case.files.items() if role != path and "/" not in role}
+def _first_image(case: Case) -> str:
+    """The path of a case's first image; "" where its files are the single slices of DICOM series."""
+    paths = {role: path for role, path in case.files.items() if role != MASK}
+    of_dicom = all(path.endswith(role) for role, path in paths.items())
+    return "" if of_dicom else next(iter(paths.values()))
 
 
 def _look(raw: Path, case: Case, task: Task, images: bool) -> Seen:

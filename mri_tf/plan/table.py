@@ -25,7 +25,7 @@ def fingerprint_lines(facts: Fingerprint) -> list[str]:
     if facts.unreadable:
         rows.append(("unreadable", f"{facts.unreadable} of those that were looked at"))
     if facts.has_split:
-        rows.append(("split", "the table says which side each case is on"))
+        rows.append(("split", "the data say which side each case is on"))
     width = max(len(name) for name, _ in rows)
     return [f"{name:<{width}}  {text}" for name, text in rows]
 
