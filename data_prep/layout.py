@@ -73,11 +73,21 @@ class ListOptions:
     ignore: tuple[str, ...] = ()  # names of folders that are not looked into
     labels: Path | None = None  # a table elsewhere than in the raw folder
 
-    @property
-    def given(self) -> str:
-        """The flags that are set, for messages."""
-        flags = (self.skip_unlabelled, "--skip-unlabelled"), (self.ignore, "--ignore")
-        return ", ".join(name for value, name in (*flags, (self.labels, "--labels")) if value)
+
+def listing_of(flags) -> ListOptions:
+    """What the flags of a command say about the cases; raises InputError if there is no --raw."""
+    options = ListOptions(flags.skip_unlabelled, tuple(flags.ignore), flags.labels)
+    given = {
+        "--skip-unlabelled": options.skip_unlabelled, "--ignore": options.ignore,
+        "--labels": options.labels, "--label": getattr(flags, "label", ""),
+    }  # fmt: skip
+    named = [name for name, value in given.items() if value]
+    if named and not flags.raw:
+        raise InputError(
+            f"{', '.join(named)} is about the cases of a raw folder.", "no --raw",
+            "Give --raw DIR, or leave it out.",
+        )  # fmt: skip
+    return options
 
 
 def list_cases(

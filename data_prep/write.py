@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     """Turns a raw folder into a prepared set; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
-    from data_prep.layout import ListOptions, find_layout
+    from data_prep.layout import find_layout, listing_of
     from data_prep.prepare.prepare import PrepareOptions, prepare
     from data_prep.prepare.pseudonyms import pseudonyms_for
     from data_prep.prepare.shards import begun
@@ -40,8 +40,9 @@ def main(arguments: list[str]) -> int:
         raise InputError(
             "--salt-file has no effect without --pseudonyms.", flags.salt_file, "Add --pseudonyms."
         )
-    listing = ListOptions(flags.skip_unlabelled, tuple(flags.ignore), flags.labels)
-    options = PrepareOptions(flags.workers, flags.scheduler, flags.strict, pseudonyms, listing)
+    options = PrepareOptions(
+        flags.workers, flags.scheduler, flags.strict, pseudonyms, listing_of(flags)
+    )
     try:
         prepared, skipped = prepare(task, task_file, flags.raw, flags.out, options)
     except KeyboardInterrupt:

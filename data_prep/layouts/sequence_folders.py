@@ -33,6 +33,7 @@ from data_prep.recognised import (
     Recognised,
     channels_of_folders,
     is_volume,
+    path_columns,
     rows_of,
     tables_at,
 )
@@ -74,6 +75,8 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     """A table whose patients have folders of volumes."""
     for table in tables_at(raw, labels):
         rows = rows_of(table)
+        if rows and path_columns(raw, rows):
+            continue  # a table of files is that of another layout
         folders = [raw / row["patient_id"] for row in rows if row.get("patient_id")]
         folders = [folder for folder in folders if folder.is_dir()]
         channels = channels_of_folders(folders)

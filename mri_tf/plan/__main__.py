@@ -15,12 +15,11 @@ from mri_tf.core.command_line import (
 def main(arguments: list[str]) -> int:
     """Plans a folder and prints what it holds; returns the exit code."""
     flags = _parser().parse_args(arguments)
-    from data_prep.layout import ListOptions
+    from data_prep.layout import listing_of
     from mri_tf.plan.planned import plan_folder
     from mri_tf.plan.table import fingerprint_lines
 
-    options = ListOptions(flags.skip_unlabelled, tuple(flags.ignore), flags.labels)
-    plan = plan_folder(flags.raw, options, flags.label, flags.out)
+    plan = plan_folder(flags.raw, listing_of(flags), flags.label, flags.out)
     print("\n".join(fingerprint_lines(plan.facts)))
     print(f"wrote {plan.file}, {plan.file.with_suffix('.fingerprint.json')}")
     return DONE

@@ -8,6 +8,8 @@ from mri_tf.core.command_line import (
     DONE,
     SOME_SKIPPED,
     Parser,
+    add_label,
+    add_listing,
     folder_to_write,
     import_tensorflow,
     positive_int,
@@ -23,10 +25,15 @@ def main(arguments: list[str]) -> int:
     flags = _parser().parse_args(arguments)
     _check_folder(flags.out)
     plan = _plan(flags)
+    from data_prep.layout import listing_of
+    from mri_tf.plan.planned import label_setting, task_file_for
     from mri_tf.study.design import TUNED
 
+    listing = listing_of(flags)
     # Before TensorFlow starts, so that a wrong task or variant is refused at once.
-    loaded = {name: _loaded(name, flags) for name in plan.variants if TUNED not in name}
+    file = task_file_for(flags.task, flags.raw, listing, flags.label)
+    settings = [*label_setting(flags.task, flags.label), *flags.set]
+    loaded = {name: _loaded(name, file, settings) for name in plan.variants if TUNED not in name}
     import_tensorflow()
     from mri_tf.core.executors import cell_executor
     from mri_tf.core.subprocesses import terminate_children, threads_each
@@ -34,10 +41,12 @@ def main(arguments: list[str]) -> int:
     from mri_tf.study.design import check_plan, fold_patients, keep_precision, study_precision
     from mri_tf.study.jobs import JobOptions, cell_jobs
     from mri_tf.study.report import write_report
+    from mri_tf.train.datasets import DataOptions
     from mri_tf.train.devices import precision_here
 
     precision = study_precision(flags.out, precision_here(AUTO))
-    variants = {name: _prepared_variant(name, task, flags, precision) for name, task in loaded.items()}
+    data = DataOptions(flags.raw, flags.data, flags.features_data, listing)
+    variants = {name: _prepared_variant(name, task, data, precision) for name, task in loaded.items()}
     variants |= {name: variants[name.removesuffix(TUNED)] for name in plan.variants if TUNED in name}
     first = variants[plan.variants[0]]
     check_plan(plan, [variants[name].loaded.task for name in plan.variants])
@@ -47,7 +56,7 @@ def main(arguments: list[str]) -> int:
     sets = {variant.prepared.folder: variant.prepared for variant in variants.values()}
     sets.pop(first.prepared.folder)
     sides = fold_patients(first.prepared, first.loaded.task, plan, common, list(sets.values()))
-    options = JobOptions(flags.out.absolute(), tuple(flags.set), threads_each(flags.workers), flags.keep)
+    options = JobOptions(flags.out.absolute(), tuple(settings), threads_each(flags.workers), flags.keep)
     features, cells = cell_jobs(variants, plan, sides, options)
     print(
         f"{first.loaded.task.name}: {len(cells)} cells, {len(features)} pre-trainings; "
@@ -104,28 +113,26 @@ def _plan(flags):
     )  # fmt: skip
 
 
-def _loaded(name: str, flags):
-    """The task of a variant with the values of --set."""
-    from mri_tf.task.files import find_task_file, load_task, resolve_task
+def _loaded(name: str, file: Path, settings: list[str]):
+    """The task of a variant with the values of --label and --set."""
+    from mri_tf.task.files import load_task, resolve_task
     from mri_tf.train.datasets import LoadedTask
 
-    file = find_task_file(flags.task)
     base = load_task(file)
     names = [part for part in name.split(",") if part != BASE_VARIANT]
-    return LoadedTask(resolve_task(base, names, flags.set), base, file)
+    return LoadedTask(resolve_task(base, names, settings), base, file)
 
 
-def _prepared_variant(name: str, loaded, flags, precision: str):
+def _prepared_variant(name: str, loaded, data, precision: str):
     """A variant with its prepared sets, made from --raw where they are missing, and its precision."""
     from mri_tf.network.build import check_features, check_task
     from mri_tf.study.jobs import Variant
     from mri_tf.task.files import feature_task, load_task
     from mri_tf.task.overrides import with_precision
-    from mri_tf.train.datasets import DataOptions, LoadedTask, classifier_set, feature_set
+    from mri_tf.train.datasets import LoadedTask, classifier_set, feature_set
 
     loaded = replace(loaded, task=with_precision(loaded.task, precision))
     check_task(loaded.task)
-    data = DataOptions(flags.raw, flags.data, flags.features_data)
     prepared, skipped = classifier_set(loaded, data)
     feature_loaded = feature_prepared = None
     if loaded.task.pretrained_on:
@@ -165,10 +172,12 @@ def _parser() -> Parser:
         ),
     )  # fmt: skip
     add = parser.add_argument
-    add("--task", required=True, help="name of a task, or path of a task file")
+    add("--task", help="name of a task, or path of a task file (default: planned from --raw)")
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--raw", type=Path, help="folder of raw data; prepared into data/")
     data.add_argument("--data", type=Path, help="folder of a prepared set")
+    add_listing(parser)
+    add_label(parser)
     add("--features-data", type=Path,
         help="prepared set of the feature task (default: made from --raw, or found beside --data)")
     add("--out", required=True, type=folder_to_write,

@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     """Prepares, pre-trains, trains, evaluates and exports; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
-    from data_prep.layout import ListOptions
+    from data_prep.layout import listing_of
     from mri_tf.derive.predicted_masks import derive_set
     from mri_tf.export.assets import find_segmenter
     from mri_tf.network.build import check_network, check_task
@@ -42,12 +42,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
 
     configure_devices(flags.devices)
-    listing = ListOptions(flags.skip_unlabelled, tuple(flags.ignore), flags.labels)
-    if (listing.given or flags.label) and not flags.raw:
-        raise InputError(
-            f"{listing.given or '--label'} is about the cases of a raw folder.", "no --raw",
-            "Give --raw DIR, or leave it out.",
-        )  # fmt: skip
+    listing = listing_of(flags)
     loaded, variants = _task(flags, listing)
     task = loaded.task
     check_task(task)
