@@ -9,10 +9,10 @@ from mri_tf.figures.maps import draw_map
 from mri_tf.figures.paired import draw_paired
 from mri_tf.figures.reliability import CalibrationCurve, draw_decision_curve, draw_reliability
 from mri_tf.figures.roc import draw_roc
-from mri_tf.figures.style import save
+from mri_tf.figures.style import save, save_png
 
 __all__ = [
     "CalibrationCurve", "draw_class_curves", "draw_confusion", "draw_confusion_spread", "draw_curves",
     "draw_decision_curve", "draw_map", "draw_paired", "draw_reliability", "draw_roc", "save",
-    "save_confusion",
+    "save_confusion", "save_png",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ BALANCED, UNBALANCED = 1.5, 4.0  # most frequent class over least frequent
 MANY_IMAGES = 3  # of a patient, for one answer a patient
 STEPS = {2: 600, 3: 400}
 CT_STEP_HU = 50.0
+SLACK = 0.1  # of 16 voxels, by which a case may be larger than the grid, which then shows it smaller
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _grid3d(facts: Fingerprint) -> tuple[list[int], float]:
     x_mm, y_mm, z_mm = _extent_mm(facts)
     voxel_mm = max(min(facts.spacing_mm), 0.5)
     while True:
-        grid = [16 * max(1, math.ceil(mm / voxel_mm / 16 - 0.25)) for mm in (z_mm, y_mm, x_mm)]
+        grid = [16 * max(1, math.ceil(mm / voxel_mm / 16 - SLACK)) for mm in (z_mm, y_mm, x_mm)]
         if math.prod(grid) <= VOXELS:
             return grid, voxel_mm
         voxel_mm *= 1.05

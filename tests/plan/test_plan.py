@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,9 +121,7 @@ def test_a_table_of_images_without_patients_is_refused(here):
 
 
 def facts_of(raws, form, here, **changes):
-    from dataclasses import replace
-
-    return replace(plan_folder(raws / form, NONE, out=here / "mine.toml").facts, **changes)
+    return replace(plan_folder(raws / form, NONE, out=here / f"{form}.toml").facts, **changes)
 
 
 def decided(facts, weights=False):

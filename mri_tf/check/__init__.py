@@ -1,0 +1,1 @@
+"""Looks at data and task before anything is trained: counts, copies, sizes, cost, and pictures."""

@@ -1,0 +1,165 @@
+"""Everything that a check looks at in a prepared set and its task, in the order in which it is told."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mri_tf.check.cost import cost
+from mri_tf.check.findings import (
+    ATTENTION,
+    GOOD,
+    Finding,
+    classes_by_side,
+    classes_by_site,
+    expected_auc_interval,
+    outliers,
+    skipped_cases,
+)
+from mri_tf.core.errors import InputError
+from mri_tf.core.progress import progress
+from mri_tf.network.build import check_network
+from mri_tf.splits.known_copies import tied_by_copies
+from mri_tf.splits.sides import Sides, SplitOptions, choose_sides, units_of
+from mri_tf.splits.units import answering_records
+from mri_tf.store.copies import copy_pairs
+from mri_tf.store.prepared import PRIVATE, Prepared, read_private
+from mri_tf.task import Task
+from mri_tf.train.datasets import LoadedTask
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The findings, and the sides that training would have; None where they are refused."""
+
+    findings: list[Finding]
+    sides: Sides | None
+
+
+def look(loaded: LoadedTask, features: Task | None, prepared: Prepared, split: SplitOptions) -> Looked:
+    """Looks at a prepared set and its task; nothing is trained but a few steps, to time them.
+
+    Args:
+        loaded: the task.
+        features: the segmentation task that would be trained before it, if any.
+        prepared: its prepared set.
+        split: how the patients would be split.
+    """
+    task = loaded.task
+    rows = read_private(prepared.folder / PRIVATE)
+    reasons = [row["skipped_because"] for row in rows if row["skipped_because"]]
+    read = len({row["source_number"] for row in rows if row["record_id"]})
+    findings = [skipped_cases(reasons, read + len(reasons)), _patients(prepared), _joined(prepared)]
+    sides, refused = _sides(prepared, task, split)
+    findings += refused or [_copies(prepared)]
+    if task.kind == "classification":
+        if sides:
+            findings.append(
+                classes_by_side(prepared.labels, prepared.patients, sides.records, task.class_names)
+            )
+            tested = answering_records(task, prepared, sides.records[2])
+            owners = prepared.patients[tested].astype(str)
+            findings.append(expected_auc_interval(prepared.labels[tested], owners, task.class_names))
+        sites = np.array(prepared.manifest["index"]["site"], dtype=object)
+        findings.append(classes_by_site(prepared.labels, sites, task.class_names))
+    findings += _measured(prepared, task)
+    findings.append(_network(task, features))
+    if sides and not refused and findings[-1].status == GOOD:
+        findings.append(cost(task, prepared, sides))
+    return Looked(findings, sides)
+
+
+def _patients(prepared: Prepared) -> Finding:
+    counts = prepared.manifest["counts"]
+    if not prepared.patients_known:
+        return Finding(
+            "patients", ATTENTION, f"{counts['records']} records of unknown patients",
+            "Images of one patient may be on two sides: put them into folders of patients, or into a "
+            "table with patient_id.",
+        )  # fmt: skip
+    return Finding("patients", GOOD, f"{counts['records']} records of {counts['patients']} patients")
+
+
+def _joined(prepared: Prepared) -> Finding:
+    joined = prepared.manifest.get("joined", {"patients": 0, "remaining": 0})
+    if not joined["patients"]:
+        return Finding("identities", GOOD, "no two patients share an identity in their headers")
+    return Finding(
+        "identities", ATTENTION,
+        f"{joined['patients']} patients share PatientID or UIDs with another: they are "
+        f"{joined['remaining']}", "Look whether that is right; they are kept together.",
+    )  # fmt: skip
+
+
+def _sides(
+    prepared: Prepared, task: Task, split: SplitOptions
+) -> tuple[Sides | None, list[Finding]]:
+    """The sides that training would have, or why it would refuse them."""
+    try:
+        return choose_sides(prepared, task, split), []
+    except InputError as error:
+        return None, [_refusal("split", error)]
+
+
+def _refusal(name: str, error: InputError) -> Finding:
+    return Finding(name, ATTENTION, error.rule, f"Received: {error.received}. {error.hint}")
+
+
+def _copies(prepared: Prepared) -> Finding:
+    """Copies between patients, which splits of ours keep on one side."""
+    units = units_of(prepared, "patient") if prepared.patients_known else np.arange(len(prepared))
+    patients = np.unique(prepared.patients.astype(str), return_inverse=True)[1]
+    pairs = copy_pairs(prepared, patients if prepared.patients_known else units)
+    tied = tied_by_copies(prepared, units)
+    if not len(pairs.both):
+        return Finding("copies", GOOD, "no image is a copy of another patient's")
+    text = f"{len(pairs.exact)} exact and {len(pairs.near)} near copies between patients"
+    groups = f"the patients are {len(set(tied.tolist()))} that can be split"
+    return Finding(
+        "copies", ATTENTION, f"{text}: {groups}", "They are kept on one side; look at them.",
+        tuple(sorted({int(one) for one in pairs.both.ravel()})),
+    )  # fmt: skip
+
+
+def _measured(prepared: Prepared, task: Task) -> list[Finding]:
+    """Sizes, spacings and intensities of all records."""
+    shapes, spacings, means, deviations = [], [], [], []
+    with progress("looking at records", len(prepared)) as advance:
+        for position in range(len(prepared)):
+            record = prepared.record(position)
+            facts = record.facts
+            if "source_shape" in facts:
+                affine = np.array(facts["source_affine"]).reshape(4, 4)
+                shapes.append(facts["source_shape"])
+                spacings.append(np.linalg.norm(affine[:3, :3], axis=0))
+            image = record.image.reshape(-1, record.image.shape[-1]).astype(np.float32)
+            means.append(image.mean(axis=0))
+            deviations.append(image.std(axis=0))
+            advance(position + 1)
+    channels = [name for name in task.channels if not name.startswith("has_")]
+    places = [task.channels.index(name) for name in channels]
+    found = []
+    if shapes:
+        axes = ("x", "y", "z")
+        found.append(outliers("sizes", np.array(shapes, float), "voxels", axes))
+        found.append(outliers("spacings", np.array(spacings), "mm", axes))
+    names = [f"mean of {name}" for name in channels] + [f"SD of {name}" for name in channels]
+    values = np.hstack([np.array(means)[:, places], np.array(deviations)[:, places]])
+    blank = np.flatnonzero((np.array(deviations)[:, places] == 0).all(axis=1))
+    found.append(outliers("intensities", values, "", names))
+    if len(blank):
+        found.append(
+            Finding(
+                "blank images", ATTENTION, f"{len(blank)} records have one value everywhere",
+                "Look at these records.", tuple(int(one) for one in blank),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _network(task: Task, features: Task | None) -> Finding:
+    try:
+        check_network(task, features)
+    except InputError as error:
+        return _refusal("network", error)
+    shape = " x ".join(map(str, (*task.network_shape, len(task.channels))))
+    return Finding("network", GOOD, f"{task.model} takes images of {shape}")

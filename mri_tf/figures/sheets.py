@@ -1,0 +1,87 @@
+"""Contact sheets of images, with the outline of a mask, and histograms of intensities."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mri_tf.figures import style
+
+COLUMNS_2D, COLUMNS_3D = 6, 2  # cases a row
+TILE_MM = 28.0
+BINS = 64
+WINDOW = (0.5, 99.5)  # percentiles that are black and white
+
+
+@dataclass(frozen=True)
+class Tile:
+    """An image of a contact sheet: (rows, columns) or (depth, rows, columns), and what is below it."""
+
+    image: np.ndarray
+    caption: str
+    mask: np.ndarray | None = None  # of the same shape
+
+
+@style.styled
+def draw_sheet(tiles: Sequence[Tile], title: str):
+    """A contact sheet; of a volume three planes, through the middle of its mask where it has one."""
+    per_row = COLUMNS_3D if tiles[0].image.ndim == 3 else COLUMNS_2D
+    planes = 3 if tiles[0].image.ndim == 3 else 1
+    rows = -(-len(tiles) // per_row)
+    figure = style.new_figure(style.PAGE_MM, 12.0 + rows * (TILE_MM + 5.0))
+    panels = figure.subplots(rows, per_row * planes, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, per_row)
+        low, high = np.percentile(tile.image, WINDOW)
+        for place, (image, mask) in enumerate(_planes(tile)):
+            axes = panels[row, column * planes + place]
+            window = dict(vmin=low, vmax=max(high, low + 1e-9))
+            axes.imshow(image, cmap="gray", interpolation="nearest", **window)
+            if mask is not None and mask.any():
+                axes.contour(mask > 0, levels=[0.5], colors=style.COLOURS[1], linewidths=0.8)
+            if place == planes // 2:
+                axes.set_title(tile.caption, fontsize=style.NOTE_POINTS, pad=2)
+    figure.suptitle(title)
+    return figure
+
+
+def _planes(tile: Tile) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """(image, mask) of each plane that is shown."""
+    if tile.image.ndim == 2:
+        return [(tile.image, tile.mask)]
+    place = [size // 2 for size in tile.image.shape]
+    if tile.mask is not None and tile.mask.any():
+        place = [int(np.median(where)) for where in np.nonzero(tile.mask)]
+    masks = [None if tile.mask is None else tile.mask.take(place[axis], axis) for axis in range(3)]
+    return [(tile.image.take(place[axis], axis), masks[axis]) for axis in range(3)]
+
+
+@style.styled
+def draw_histograms(values: dict[str, dict[str, np.ndarray]], title: str):
+    """A panel for each channel, a line for each site: how often intensities occur.
+
+    Args:
+        values: channel -> site -> intensities.
+        title: above the figure.
+    """
+    figure, panels = style.small_multiples(len(values), 0.8)
+    handles: dict[str, object] = {}
+    for axes, (channel, sites) in zip(panels, values.items(), strict=True):
+        whole = np.concatenate(list(sites.values()))
+        edges = np.linspace(*np.percentile(whole, (0.1, 99.9)), BINS + 1)
+        if edges[0] == edges[-1]:
+            edges = np.linspace(edges[0] - 0.5, edges[0] + 0.5, BINS + 1)
+        for number, (site, own) in enumerate(sorted(sites.items())):
+            density, _ = np.histogram(own, edges, density=True)
+            look = {**style.series(number), "marker": ""}
+            (handles[site],) = axes.plot((edges[1:] + edges[:-1]) / 2, density, **look)
+        axes.set_title(channel)
+        axes.set_yscale("log")
+        axes.set_xlabel("intensity")
+    panels[0].set_ylabel("share of the voxels")
+    if len(handles) > 1:
+        style.add_legend(figure, list(handles.values()), list(handles))
+    figure.suptitle(title)
+    return figure

@@ -1,0 +1,79 @@
+"""What a check says of counts and values: closed forms and planted faults."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from mri_tf.check.findings import (
+    ATTENTION,
+    GOOD,
+    UNKNOWN,
+    classes_by_side,
+    classes_by_site,
+    expected_auc_interval,
+    hanley_mcneil_error,
+    outliers,
+    skipped_cases,
+)
+
+NAMES = ("low", "high")
+
+
+def test_reasons_of_skipped_cases_are_counted():
+    found = skipped_cases(["empty", "empty", "no mask"], 10)
+    assert found.status == ATTENTION and "3 of 10" in found.text and "2 x empty" in found.text
+    assert skipped_cases([], 10).status == GOOD
+
+
+def test_a_class_that_a_side_lacks_is_named():
+    labels, patients = np.array([0, 0, 0, 1, 1, 1] * 3), np.arange(18)
+    sides = [np.arange(12), np.arange(12, 15), np.arange(15, 18)]
+    found = classes_by_side(labels, patients, sides, NAMES)
+    assert found.status == ATTENTION
+    assert "low 6/3/0" in found.text and "none of low in test, high in validation" in found.text
+    sides = [np.arange(6), np.arange(6, 12), np.arange(12, 18)]
+    assert classes_by_side(labels, patients, sides, NAMES).status == GOOD
+
+
+def test_a_site_with_one_class_alone_is_named():
+    sites = np.array(["A"] * 10 + ["B"] * 6, dtype=object)
+    labels = np.array([0, 1] * 5 + [1] * 6)
+    found = classes_by_site(labels, sites, NAMES)
+    assert found.status == ATTENTION and "alone at B" in found.text and "A 5/5" in found.text
+    assert classes_by_site(labels, np.full(16, "A", dtype=object), NAMES).status == UNKNOWN
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_planted_outlier_is_found_and_normal_values_are_none(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(100, 5, (80, 3))
+    assert outliers("means", values, "", "abc").status == GOOD
+    values[17, 1] = 300
+    found = outliers("means", values, "", "abc")
+    assert found.status == ATTENTION and found.records == (17,)
+
+
+def test_equal_values_are_no_outliers_of_each_other():
+    values = np.full((20, 3), 1.0)
+    values[3] = 1.001
+    assert outliers("spacings", values, "mm", "xyz").status == GOOD
+    values[3] = 2.0
+    assert outliers("spacings", values, "mm", "xyz").records == (3,)
+
+
+def test_the_expected_interval_is_as_wide_as_that_of_simulated_answers():
+    rng = np.random.default_rng(0)
+    shift = norm.ppf(0.8) * np.sqrt(2)  # of two normal distributions with an AUC of 0.8
+    drawn = []
+    for _ in range(400):
+        positive, negative = rng.normal(shift, 1, 20), rng.normal(0, 1, 40)
+        drawn.append(np.mean(positive[:, None] > negative[None]))
+    assert hanley_mcneil_error(0.8, 20, 40) == pytest.approx(np.std(drawn), rel=0.12)
+
+
+def test_patients_and_not_records_make_an_interval_narrow():
+    labels = np.repeat([0, 1], 300)
+    many = expected_auc_interval(labels, np.arange(600).astype(str), NAMES)
+    few = expected_auc_interval(labels, (np.arange(600) // 100).astype(str), NAMES)
+    assert many.status == GOOD and few.status == ATTENTION and "3 and 3 patients" in few.text
+    assert expected_auc_interval(np.zeros(5, int), np.arange(5).astype(str), NAMES).status == ATTENTION
