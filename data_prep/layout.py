@@ -31,7 +31,7 @@ FORMER_MODULES = {
 
 def layout_names() -> list[str]:
     """The layouts that come with mri_tf, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+    return sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 
 
 def find_layout(task: Task, task_file: Path) -> ModuleType:

@@ -30,6 +30,7 @@ ROOMS = {
     "plan": ("data_prep",),
     "train": ("plan", "export", "evaluate", "derive"),
     "predict": ("export", "explain"),
+    "runs": ("store", "metrics", "tables"),
     "check": ("train",),
     "study": ("train",),
     "tuning": ("train",),

@@ -156,26 +156,29 @@ def _joined(
 class SettingTypes:
     """Types of the settings that several layouts share; a layout checks the values of its own."""
 
-    bits: int = 0
+    bits: int = 0  # 8 scales 16-bit images to 0..255
+    # Contrast-limited equalisation to 0..255: of images dict(low=..., high=...) in the task's unit, of
+    # volumes its arguments.
     clahe: dict = field(default_factory=dict)
-    covariates: tuple[str, ...] = ()
-    crop_to_brain: bool = False
-    dtype: str = ""
+    covariates: tuple[str, ...] = ()  # further columns of the table that the records keep
+    crop_to_brain: bool = False  # cuts volumes to the box of the brain or head
+    dtype: str = ""  # of the record: uint8, uint16 (images), int16, float16 (volumes) or float32
+    # How copies of images are looked for: dict(distance=..., similarity=...).
     duplicates: dict = field(default_factory=dict)
-    finest_mm: tuple[float, float] = (0.0, 0.0)
-    intercept: float = 0.0
-    keep_aspect: bool = True
-    label_column: str = ""
-    missing: str = ""
-    nominal_spacing: bool = False
-    n4: dict = field(default_factory=dict)
-    reference: str = ""
-    sequences: dict = field(default_factory=dict)
-    slice_step: int = 1
-    slices: dict = field(default_factory=dict)
-    slope: float = 1.0
-    table: str = ""
-    window: tuple[float, float] = (0.0, 0.0)
+    finest_mm: tuple[float, float] = (0.0, 0.0)  # of pixels and from slice to slice; finer is resampled
+    intercept: float = 0.0  # added to stored values times slope
+    keep_aspect: bool = True  # a volume keeps its proportions on the grid, with a margin
+    label_column: str = ""  # of the table
+    missing: str = ""  # of a sequence that a case lacks: fail, skip or zero_fill
+    n4: dict = field(default_factory=dict)  # bias field correction: its arguments
+    nominal_spacing: bool = False  # the spacing in the headers is not the true one
+    reference: str = ""  # the sequence that gives the grid; the first unless set
+    sequences: dict = field(default_factory=dict)  # name -> rule that finds its DICOM series
+    slice_step: int = 1  # every how many slices one is taken
+    slices: dict = field(default_factory=dict)  # of a 2D task: dict(count=12, low=0.2, high=0.8)
+    slope: float = 1.0  # from stored values to the task's unit
+    table: str = ""  # name of the table in the raw folder, where it has another than usual
+    window: tuple[float, float] = (0.0, 0.0)  # percentiles that become 0 and 255
 
 
 def _check_settings(task: Task, settings: set[str]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mri_tf.core.arguments import check_arguments
+from mri_tf.core.catalogue import docstring_of
 from mri_tf.core.errors import InputError
 
 FOLDER = Path(__file__).resolve().parent
@@ -20,12 +21,26 @@ FOLDER = Path(__file__).resolve().parent
 @functools.cache
 def find_builders() -> dict[str, str]:
     """Name of each network -> the module of its builder, without importing any."""
-    builders = {}
-    for path in sorted(FOLDER.glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and _is_builder(node):
-                builders[node.name] = f"mri_tf.models.{path.stem}"
-    return builders
+    return {node.name: f"mri_tf.models.{stem}" for stem, node in _builder_nodes()}
+
+
+def docstrings() -> dict[str, str]:
+    """Name of each network -> what its file and its builder say of it and its arguments, sorted."""
+    texts = {}
+    for stem, node in _builder_nodes():
+        of_file = docstring_of(FOLDER / f"{stem}.py").partition("\n")[0]
+        texts[node.name] = f"{of_file}\n\n{ast.get_docstring(node) or ''}"
+    return dict(sorted(texts.items()))
+
+
+def _builder_nodes() -> list[tuple[str, ast.FunctionDef]]:
+    """(file without its suffix, definition) of every builder."""
+    return [
+        (path.stem, node)
+        for path in sorted(FOLDER.glob("*.py"))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and _is_builder(node)
+    ]
 
 
 def builder(model: str) -> Callable:

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "tasks"
 
 def task_names() -> list[str]:
     """Names of the tasks that come with mri_tf, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+    return sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 
 
 def find_task_file(argument: str, beside: Path | None = None) -> Path:

@@ -51,7 +51,7 @@ class Bag:
     """How the slices of a patient become one answer."""
 
     pooling: str = "mean"  # of the slices' probabilities: all alike, or weighed by attention
-    attention_units: int = 64
+    attention_units: int = 64  # width of the layer that weighs the slices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Group:
     """Variables that train at another learning rate than the task's."""
 
     variables: str  # regular expression of whole variable paths
-    learning_rate: float
+    learning_rate: float  # of these variables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class FineTuning:
 
     train: str | tuple[str, ...] = ()  # regular expressions of the variables that train; none: all
     groups: dict = field(default_factory=dict)  # name -> Group
-    optimizer: str = "adam"
+    optimizer: str = "adam"  # or "sgd" or "adamw"
     momentum: float = 0.0  # of sgd
     weight_decay: float = 0.0  # of adamw: decoupled (Loshchilov and Hutter 2019), of kernels alone
     decay: float = 1.0  # factor on every learning rate

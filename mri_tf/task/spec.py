@@ -29,27 +29,30 @@ CHANGE = "Change {} in the task file or with --set."
 class Task:
     """One classification or segmentation task; `mri_tf.task.settings` makes its dictionaries typed."""
 
-    name: str
-    channels: tuple[str, ...]
+    name: str  # letters, digits and _; that of the file
+    channels: tuple[str, ...]  # of the images, in order
     image_shape: tuple[int, ...]  # (rows, columns) or (depth, rows, columns) of the prepared grid
     class_names: tuple[str, ...]  # in the order of the outputs; of a segmentation, mask value 0 first
     model: str  # a file of mri_tf/models
-    kind: str = "classification"
+    kind: str = "classification"  # or "segmentation"
     layout: str = "cases_table"  # how raw folders are organised: a file of data_prep/layouts, or a path
     modality: str = ""  # of all images, as DICOM writes it (MR, CT), where they have one
     phantom: str = ""  # a function of data_prep/phantom/kinds.py that writes synthetic raw data
     prep: dict = field(default_factory=dict)  # preparation settings, part of a prepared set's key
+    # How intensities are scaled: dict(method="range", low=..., high=...), dict(method="shift",
+    # offset=...), or dict(method="zscore", region="image"), by whose mean and SD ("image" or "mask").
     normalize: dict = field(default_factory=lambda: {"method": "zscore"})
-    model_args: dict = field(default_factory=dict)
+    model_args: dict = field(default_factory=dict)  # arguments of the network's builder
     features_from: str = ""  # the segmentation task whose network feeds the classifier
     features: dict = field(default_factory=dict)  # dotted key -> value, set on the feature task
     # One answer a patient instead of one a slice: dict(pooling="mean") averages the probabilities of
     # the slices, "attention" weighs them.
     bag: dict = field(default_factory=dict)
-    # What a 3D network sees of a case, if not all of it: for a segmentation patches,
-    # dict(shape=(64, 64, 64), foreground_share=0.5, overlap=0.5), or the box around a mask or the
-    # brain, dict(around="mask", margin_voxels=10, grid=(96, 96, 96)).
+    # What a 3D segmentation sees of a case at a time, if not all of it:
+    # dict(shape=(64, 64, 64), foreground_share=0.5, overlap=0.5).
     patch: dict = field(default_factory=dict)
+    # The cube around a mask or the brain that a 3D classifier sees, if not the whole case:
+    # dict(around="mask", margin_voxels=10, grid=(96, 96, 96)).
     box: dict = field(default_factory=dict)
     # Slices with a mask, resampled to the median spacing of the training side and cut to the mask:
     # dict(grid=(128, 128), margin_mm=6.0, medians=1.0), where a pixel is `medians` medians wide.
@@ -63,23 +66,27 @@ class Task:
     # 0 computes them in every epoch. No effect on a network that begins with layers that train.
     feature_bank: int = 0
     oversample: bool = False  # every class drawn equally often in an epoch
+    # Of the classes in the loss: "none", "sqrt_inverse_frequency" or "inverse_frequency".
     loss_weights: str = "none"
+    # How the decision is made from probabilities, chosen on the validation side: the fields of
+    # mri_tf/calibration/operating_point.py.
     operating_point: dict = field(default_factory=lambda: {"criterion": "balanced_accuracy"})
     ordered: bool = False  # the classes are grades, lowest first
     # Properties that several classes share, scored too: contrast=("T1", "T2", "T1", ...), one a class.
     class_parts: dict = field(default_factory=dict)
     split_fractions: tuple[float, ...] = (0.6, 0.2, 0.2)  # train, validation, test; of patients
     precision: str = "float32"  # of the training; evaluation and exports always use float32
-    batch_size: int = 8
-    epochs: int = 50
+    batch_size: int = 8  # records, or patients of a bag
+    epochs: int = 50  # how often the training side is seen
     # A budget that is the same for every number of records: rounded up to whole epochs, it takes the
     # place of `epochs`; 0: `epochs` counts.
     steps: int = 0
     # Whose weights the run keeps: the epoch with the lowest validation loss, or "budget", the last.
     choose_epoch: str = "validation"
     patience: int = 0  # epochs without a better validation loss before training stops; 0: never
-    learning_rate: float = 1e-3
-    # "cosine" lets every learning rate fall to 0 over the training (Loshchilov and Hutter 2017).
+    learning_rate: float = 1e-3  # of the layers without a rate of their own
+    # "constant", or "cosine", which lets every learning rate fall to 0 over the training
+    # (Loshchilov and Hutter 2017).
     schedule: str = "constant"
     warm_up: int = 0  # steps in which the learning rates rise from 0; patience begins after them
     clip_norm: float = 0.0  # largest norm of the gradients of one optimizer together; 0: any

@@ -1,0 +1,1 @@
+"""Lists finished runs, and compares two of them."""

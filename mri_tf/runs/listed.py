@@ -1,0 +1,119 @@
+"""What a folder of runs holds, and the difference between two runs on the same patients."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mri_tf.core.errors import InputError
+from mri_tf.metrics.classifier import Predictions
+from mri_tf.metrics.paired import paired_differences
+from mri_tf.store.run import METRICS, PREDICTIONS, RUN_FILE, Run, open_finished
+from mri_tf.tables import format_interval, markdown
+from mri_tf.task.spec import SIDES
+
+HEADLINES = ("auc", "balanced_accuracy", "accuracy", "dice")  # the first that a run has
+COMPARED = ("auc", "accuracy", "balanced_accuracy", "kappa", "f1_macro", "log_loss", "brier")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run as the table shows it."""
+
+    folder: Path
+    task: str
+    variant: str
+    patients: str  # to train, to choose and held out
+    headline: str
+    day: str
+
+
+def list_runs(home: Path) -> list[Listed]:
+    """The runs below a folder, without networks that were trained inside them; InputError if none."""
+    if not home.is_dir():
+        raise InputError("The folder of runs does not exist.", home, "Give the folder that holds them.")
+    files = sorted(path for path in home.rglob(RUN_FILE) if "features" not in path.parts)
+    if not files:
+        raise InputError("The folder holds no runs.", home, "Train one with python -m mri_tf.train.")
+    return [_listed(file, home) for file in files]
+
+
+def table_of(runs: list[Listed]) -> str:
+    """The runs as a table."""
+    rows = [(one.folder, one.task, one.variant, one.patients, one.headline, one.day) for one in runs]
+    columns = ("run", "task", "variant", "patients", "result on held-out patients", "trained")
+    return markdown([list(map(str, row)) for row in rows], columns)
+
+
+def _listed(file: Path, home: Path) -> Listed:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        sides = [len(set(values["patients"][side])) for side in SIDES]
+        name = values["task"]["name"]
+    except (ValueError, KeyError, TypeError):
+        return Listed(file.parent.relative_to(home), "?", "?", "?", "run.json is damaged", "?")
+    metrics = file.with_name(METRICS)
+    headline = "not finished" if not metrics.is_file() else _headline(metrics)
+    return Listed(
+        file.parent.relative_to(home), name, file.parent.name.rpartition("-s")[0] or file.parent.name,
+        " / ".join(map(str, sides)), headline, date.fromtimestamp(file.stat().st_mtime).isoformat(),
+    )  # fmt: skip
+
+
+def _headline(metrics: Path) -> str:
+    numbers = json.loads(metrics.read_text(encoding="utf-8"))
+    name = next((name for name in HEADLINES if isinstance(numbers.get(name), dict)), "")
+    return f"{name} {format_interval(numbers[name])}" if name else "no number"
+
+
+def compare(first: Path, second: Path) -> str:
+    """The differences between two runs on the records that both hold out, as a table.
+
+    Raises:
+        InputError: they are not finished, of different classes, or hold out no common record.
+    """
+    runs = [open_finished(folder) for folder in (first, second)]
+    tables = [pd.read_parquet(run.folder / PREDICTIONS).set_index("record_id") for run in runs]
+    names = [run.task.class_names for run in runs]
+    if names[0] != names[1] or runs[0].task.kind != "classification":
+        raise InputError(
+            "Only two classifiers of the same classes can be compared.",
+            " and ".join(f"{run.task.name} ({len(run.task.class_names)} classes)" for run in runs),
+            "Choose two runs of one task.",
+        )  # fmt: skip
+    common = tables[0].index.intersection(tables[1].index)
+    same = [key for key in common if _is_same(tables, key)]
+    if not same:
+        raise InputError(
+            "The two runs hold out no record in common.",
+            f"{len(tables[0])} and {len(tables[1])} held-out records",
+            "Train both with the same --seed or --split-file, on the same prepared data.",
+        )  # fmt: skip
+    cells = [_predictions(run, table.loc[same]) for run, table in zip(runs, tables, strict=True)]
+    found = paired_differences(*[[cell] for cell in cells], ordered=runs[0].task.ordered)
+    rows = [
+        (name, f"{number['difference']:+.3f}", f"{number['low']:+.3f} to {number['high']:+.3f}"
+         if number["low"] is not None else "no interval", number["better"])
+        for name, number in found.items() if name in COMPARED and number["difference"] is not None
+    ]  # fmt: skip
+    title = f"{first} minus {second}: {len(same)} records of {len(set(cells[0].patients))} patients that"
+    columns = ("metric", "difference", "95 % interval", "better is")
+    return f"{title} both hold out\n\n{markdown(rows, columns)}"
+
+
+def _is_same(tables: list[pd.DataFrame], key: str) -> bool:
+    """Whether a record id stands for the same record of the same patient in both runs."""
+    first, second = (table.loc[key] for table in tables)
+    return first["patient"] == second["patient"] and first["truth"] == second["truth"]
+
+
+def _predictions(run: Run, table: pd.DataFrame) -> Predictions:
+    names = run.task.class_names
+    number = {name: place for place, name in enumerate(names)}
+    return Predictions(
+        table["truth"].map(number).to_numpy(), table[[f"p_{name}" for name in names]].to_numpy(float),
+        table["predicted"].map(number).to_numpy(), np.asarray(table["patient"], dtype=str),
+    )  # fmt: skip
