@@ -32,7 +32,7 @@ __all__ = [
     "OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "identities", "list_cases", "read_case",
     "recognise",
 ]  # fmt: skip
-VERSION = 2
+VERSION = 3
 TABLE = "patients.csv"
 FACTS = ("site", "age", "sex")
 

@@ -23,7 +23,7 @@ from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 __all__ = ["OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case"]
-VERSION = 2
+VERSION = 3
 FOLDERS = ("volumes", "images")
 
 

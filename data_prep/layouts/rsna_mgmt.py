@@ -29,7 +29,7 @@ __all__ = [
     "OPERATIONS", "SETTINGS", "SUBMISSION", "VERSION", "cases_to_predict", "identities", "list_cases",
     "read_case",
 ]  # fmt: skip
-VERSION = 2
+VERSION = 3
 TABLE, TRAIN = "train_labels.csv", "train"
 COLUMNS = ("BraTS21ID", "MGMT_value")
 CLASSES = {"0": "unmethylated", "1": "methylated"}  # MGMT_value -> class of the task

@@ -43,7 +43,7 @@ from mri_tf.task import Task
 __all__ = [
     "OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case", "recognise",
 ]  # fmt: skip
-VERSION = 2
+VERSION = 3
 TABLE = "manifest.csv"
 SETTINGS = VOLUME_SETTINGS | {"label_column", "table", "covariates", "nominal_spacing"}
 FACTS = ("site", "scanner", "age", "sex")

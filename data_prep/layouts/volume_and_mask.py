@@ -33,7 +33,7 @@ from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
-VERSION = 2
+VERSION = 3
 SETTINGS = {"n4", "dtype", "finest_mm"}
 OPERATIONS = (
     "orient_ras", "n4 if set", "brain_mask", "region_stats", "standardise if set",

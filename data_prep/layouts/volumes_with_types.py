@@ -14,7 +14,7 @@ from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 __all__ = ["OPERATIONS", "SETTINGS", "VERSION", "cases_to_predict", "list_cases", "read_case"]
-VERSION = 2
+VERSION = 3
 SEQUENCES = ("t1",)
 FACTS = ("site", "scanner", "age", "sex")
 

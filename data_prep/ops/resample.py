@@ -13,6 +13,7 @@ from data_prep.case import Unreadable
 from data_prep.volume import Volume, to_ras_volume
 
 MAX_VOXELS = 2**29  # 2 GB of float32; with more, the spacing in the header is not in mm
+PARALLEL = 1e-4  # voxels by which an axis may stray from its parallel over the whole grid
 FACE = 0.5 + 1e-6  # voxels from a centre to its face, plus rounding
 
 
@@ -107,20 +108,71 @@ def _resample(volume: Volume, shape, affine: np.ndarray, nearest: bool, fill: fl
     channels = volume.array if volume.array.ndim == 4 else volume.array[..., None]
     dtype = channels.dtype if nearest else np.float32
     result = np.empty((*shape, channels.shape[-1]), dtype)
+    weights = None if nearest else _axis_weights(to_voxel, shape, volume.array.shape[:3])
     for channel in range(channels.shape[-1]):
         values = channels[..., channel].astype(dtype, copy=False)  # (x, y, z)
-        if not nearest:
-            # Gaussian with an SD of half the excess spacing along each axis; none when enlarging.
-            steps = np.linalg.norm(to_voxel[:3, :3], axis=1)
-            values = ndimage.gaussian_filter(values, np.maximum(0, (steps - 1) / 2), mode="nearest")
-        values = ndimage.affine_transform(
-            values, to_voxel[:3, :3], to_voxel[:3, 3], shape, order=0 if nearest else 1, mode="nearest"
-        )
+        if weights is not None:
+            values = _along_axes(values, weights)
+        else:
+            values = _at_an_angle(values, to_voxel, shape, nearest)
         values[outside] = fill
         result[..., channel] = values
     if volume.array.ndim == 3:
         result = result[..., 0]
     return dataclasses.replace(volume, array=result, affine=affine)
+
+
+def _blur(to_voxel: np.ndarray) -> np.ndarray:
+    """SD, in voxels along each axis, of the Gaussian against aliasing: half of the excess spacing, none
+    when enlarging."""
+    return np.maximum(0, (np.linalg.norm(to_voxel[:3, :3], axis=1) - 1) / 2)
+
+
+def _at_an_angle(values: np.ndarray, to_voxel: np.ndarray, shape, nearest: bool) -> np.ndarray:
+    """(x, y, z) on a grid of any orientation."""
+    if not nearest:
+        values = ndimage.gaussian_filter(values, _blur(to_voxel), mode="nearest")
+    return ndimage.affine_transform(
+        values, to_voxel[:3, :3], to_voxel[:3, 3], shape, order=0 if nearest else 1, mode="nearest"
+    )
+
+
+def _axis_weights(to_voxel: np.ndarray, shape, size) -> list[np.ndarray] | None:
+    """For a grid whose axes are parallel to the volume's: of each axis the weights (new, old) with which
+    blur and linear interpolation in one make the new values of the old; None for another grid.
+
+    The three-dimensional operation is their product, so that three matrix products do it.
+    """
+    matrix = to_voxel[:3, :3]
+    turned = np.abs(matrix - np.diag(np.diag(matrix))) * np.array(shape)  # voxels, at the far end
+    if turned.max() > PARALLEL:
+        return None
+    weights = []
+    for axis, sigma in enumerate(_blur(to_voxel)):
+        places = matrix[axis, axis] * np.arange(shape[axis]) + to_voxel[axis, 3]
+        places = np.clip(places, 0, size[axis] - 1)
+        lower = np.minimum(places.astype(int), max(0, size[axis] - 2))
+        share = places - lower
+        linear = np.zeros((shape[axis], size[axis]))
+        np.add.at(linear, (np.arange(shape[axis]), lower), 1 - share)
+        np.add.at(linear, (np.arange(shape[axis]), np.minimum(lower + 1, size[axis] - 1)), share)
+        if sigma:
+            blur = ndimage.gaussian_filter1d(np.eye(size[axis]), sigma, axis=0, mode="nearest")
+            linear = linear @ blur
+        weights.append(linear.astype(np.float32))
+    return weights
+
+
+def _along_axes(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
+    """(x, y, z) -> the new grid, the axes that shrink first.
+
+    What has the value of the first voxel, mostly background, keeps it exactly.
+    """
+    first = values[0, 0, 0]
+    values = values - first
+    for axis in np.argsort([len(one) / one.shape[1] for one in weights]):
+        values = np.moveaxis(np.tensordot(weights[axis], values, axes=(1, axis)), 0, axis)
+    return np.ascontiguousarray(values) + first
 
 
 def _outside(to_voxel: np.ndarray, shape, size) -> np.ndarray:

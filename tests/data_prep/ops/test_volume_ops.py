@@ -328,3 +328,22 @@ def test_a_sequence_that_lies_elsewhere_or_holds_several_values_a_voxel_is_a_rea
         stack_channels({**volumes, "t2": far}, ("t1", "t2"))
     with pytest.raises(Unreadable, match="4 dimensions"):
         stack_channels({**volumes, "t2": landmarks(OBLIQUE)}, ("t1", "t2"))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_parallel_grid_gives_what_the_general_transform_gives(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    array = rng.normal(100, 50, rng.integers(1, 24, 3)).astype(np.float32)
+    volume = Volume(array, affine_of((3, 4, 5), tuple(rng.uniform(0.5, 4, 3))))
+    grid, keep = tuple(int(size) for size in rng.integers(1, 30, 3)), bool(seed % 2)
+    placed, _ = resize_to_grid(volume, grid, keep, fill=-1)
+    monkeypatch.setattr("data_prep.ops.resample._axis_weights", lambda *_: None)
+    general, _ = resize_to_grid(volume, grid, keep, fill=-1)
+    np.testing.assert_allclose(placed, general, rtol=0, atol=1e-3)
+
+
+def test_whole_numbers_on_their_own_grid_stay_what_they_are():
+    array = np.random.default_rng(0).integers(-1000, 3000, (9, 8, 7)).astype(np.int16)
+    volume = Volume(array, np.diag([2.0, 2.0, 2.0, 1.0]))
+    placed, _ = resize_to_grid(volume, (7, 8, 9))
+    assert np.array_equal(placed, np.moveaxis(array, (0, 2), (2, 0))[::-1, ::-1, ::-1])
