@@ -92,8 +92,9 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     mask = volume_case.read_labels(raw, case, MASK)
     if task.kind == "segmentation" and mask is None and not case.to_predict:
         raise Unreadable("it has no mask")
-    case = dataclasses.replace(case, facts={**facts, **case.facts})
     sequences, reference = sequences_of(task), task.prep.get("reference", "")
+    volumes, mask, placed = volume_case.registered(volumes, mask, task, sequences, reference)
+    case = dataclasses.replace(case, facts={**facts, **placed, **case.facts})
     if mask is not None:
         mask = volume_case.mask_on_grid(mask, volumes, sequences, reference)
     if form == VOLUME:

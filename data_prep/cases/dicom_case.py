@@ -13,7 +13,7 @@ from data_prep.case import Case, Unreadable
 from data_prep.cases.sequences import check_rules, choose_sequences
 from data_prep.cases.slice_cases import check_slices, slice_records
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
-from data_prep.cases.volume_case import case_record, join_sequences
+from data_prep.cases.volume_case import case_record, join_sequences, registered
 from data_prep.cases.volume_case import check_settings as check_volume_settings
 from data_prep.io.dicom.header import read_identities
 from data_prep.io.dicom.series import Series, find_series
@@ -25,8 +25,8 @@ from mri_tf.task import Task
 
 SETTINGS = VOLUME_SETTINGS | {"sequences", "reference", "slices", "window"}
 OPERATIONS = (
-    "dicom_series", "choose_sequences", "orient_ras", "n4 if set", "resample_to_reference",
-    "brain_mask", "region_stats", "standardise if set", "crop_to_brain if set",
+    "dicom_series", "choose_sequences", "orient_ras", "register if set", "n4 if set",
+    "resample_to_reference", "brain_mask", "region_stats", "standardise if set", "crop_to_brain if set",
     "resize_to_grid, or slices if set",
 )  # fmt: skip
 # Texts of PatientID that name nobody.
@@ -104,7 +104,8 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """One 3D record of a patient, or the slices that the task's rule names; raises Unreadable."""
     sequences, reference = tuple(task.prep["sequences"]), task.prep.get("reference", "")
     volumes, facts = read_sequences(raw, case, task.prep["sequences"], task.prep.get("missing", "fail"))
-    facts = {**facts, **case.facts}
+    volumes, _, placed = registered(volumes, None, task, sequences, reference)
+    facts = {**facts, **placed, **case.facts}
     case = dataclasses.replace(case, facts=facts)
     if len(task.image_shape) == 3:
         return case_record(volumes, None, case, task, sequences, reference)

@@ -1,7 +1,8 @@
 """The volumes of a case to one 3D record: bias field, one grid, brain mask, statistics, the task's grid.
 
 The layouts of 3D tasks list the files; these functions do the rest. Settings in `prep`, all optional:
-`missing` (what to do if a sequence is missing: fail, skip, zero_fill), `n4` (arguments of
+`missing` (what to do if a sequence is missing: fail, skip, zero_fill), `register` ("rigid" turns and
+shifts the sequences onto the first), `n4` (arguments of
 `correct_bias_field`), `crop_to_brain`, `keep_aspect`, `clahe` (of each channel, inside the brain mask;
 the record is then uint8) and `dtype`.
 """
@@ -19,6 +20,7 @@ from data_prep.ops.clahe import clahe3d
 from data_prep.ops.crop import crop, mask_box
 from data_prep.ops.intensity_stats import region_stats, standardise
 from data_prep.ops.n4 import correct_bias_field
+from data_prep.ops.register import lies_elsewhere, register_rigid
 from data_prep.ops.resample import resample_like, resize_to_grid
 from data_prep.ops.stack import (
     MISSING,
@@ -33,10 +35,11 @@ from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
-SETTINGS = {"missing", "n4", "crop_to_brain", "keep_aspect", "clahe", "dtype"}
+SETTINGS = {"missing", "n4", "crop_to_brain", "keep_aspect", "clahe", "dtype", "register"}
+RIGID = "rigid"
 OPERATIONS = (
-    "orient_ras", "n4 if set", "resample_to_first_sequence", "brain_mask", "region_stats",
-    "standardise if set", "crop_to_brain if set", "resize_to_grid", "clahe if set",
+    "orient_ras", "register if set", "n4 if set", "resample_to_first_sequence", "brain_mask",
+    "region_stats", "standardise if set", "crop_to_brain if set", "resize_to_grid", "clahe if set",
 )  # fmt: skip
 DTYPES = ("uint8", "int16", "float16", "float32")
 LIMITS = {"uint8": (0, 255), "int16": (-32768, 32767), "float16": (-65504, 65504)}
@@ -70,6 +73,8 @@ def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> Non
         wrong = "clahe or window together with normalize.region mask, which standardises instead"
     elif task.standardised and "int" in task.prep.get("dtype", "float32"):
         wrong = f"dtype {task.prep['dtype']} together with normalize.region mask, which needs a float"
+    elif task.prep.get("register", RIGID) != RIGID:
+        wrong = f"register {task.prep['register']!r}, not {RIGID}"
     elif task.prep.get("dtype", "float32") not in DTYPES:
         wrong = f"dtype {task.prep['dtype']!r}, not one of {', '.join(DTYPES)}"
     if wrong:
@@ -105,6 +110,31 @@ def mask_on_grid(
     if not any(fits_grid(mask, volume) for volume in volumes.values()):
         raise Unreadable("the mask is on the grid of none of the images")
     return resample_like(mask, grid, nearest=True)
+
+
+def registered(
+    volumes: dict[str, Volume], mask: Volume | None, task: Task, sequences: tuple[str, ...],
+    reference: str = "",
+) -> tuple[dict[str, Volume], Volume | None, dict]:  # fmt: skip
+    """The sequences of a case moved onto the reference, and facts about that, where `prep` says so.
+
+    A mask moves with the sequence on whose grid it was drawn. Without `prep["register"]` all stay as
+    they are, and the fact `sequences_apart` names those that do not lie on the reference. Raises
+    Unreadable for a registration that fails.
+    """
+    names = [name for name in (reference, *sequences) if name in volumes]
+    fixed = volumes[names[0]] if names else None
+    others = [name for name in dict.fromkeys(names) if name != names[0]]
+    if task.prep.get("register") != RIGID:
+        apart = [name for name in others if lies_elsewhere(volumes[name], fixed)]
+        return volumes, mask, {"sequences_apart": apart} if apart else {}
+    placed, moved_mm = dict(volumes), {}
+    for name in others:
+        result = register_rigid(volumes[name], fixed, name)
+        placed[name], moved_mm[name] = result.volume, round(result.moved_mm, 2)
+        if mask is not None and not fits_grid(mask, fixed) and fits_grid(mask, volumes[name]):
+            mask = dataclasses.replace(mask, affine=result.volume.affine)
+    return placed, mask, {"registered_mm": moved_mm}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from data_prep.cases.volume_case import (
     case_record,
     check_settings,
     read_labels,
+    registered,
     sequences_of,
 )
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
@@ -106,7 +107,8 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     sequences = sequences_of(task)
     volumes, facts = read_volumes(raw, case, task)
     mask = read_labels(raw, case, "mask")
-    case = dataclasses.replace(case, facts={**facts, **case.facts})
+    volumes, mask, placed = registered(volumes, mask, task, sequences)
+    case = dataclasses.replace(case, facts={**facts, **placed, **case.facts})
     if task.prep.get("nominal_spacing"):
         case = dataclasses.replace(case, facts={**case.facts, "spacing": NOMINAL})
     return case_record(volumes, mask, case, task, sequences)

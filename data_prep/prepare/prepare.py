@@ -121,7 +121,13 @@ def prepare(
             # What an interrupted run wrote is of use only if the groups are the same.
             begun = begun | {"groups": options.pseudonyms.keyed(fingerprint(copies.group_of))}
         writer = ShardWriter(out, begun, lambda number, state: unchanged(raw, cases[number], state))
-        _write_cases(writer, pool, task, task_file, raw, cases, options)
+        apart = _write_cases(writer, pool, task, task_file, raw, cases, options)
+    if apart:
+        about["sequences_apart"] = len(apart)
+        print(
+            f"warning: the sequences of {len(apart)} cases do not lie on each other "
+            f'(prep.register="rigid" registers them): {first_few(apart)}', file=sys.stderr,
+        )  # fmt: skip
     skipped = _skipped(writer, cases, task, options.strict)
     if out.exists():
         out.rmdir()  # empty, as checked above
@@ -172,6 +178,8 @@ class SettingTypes:
     missing: str = ""  # of a sequence that a case lacks: fail, skip or zero_fill
     n4: dict = field(default_factory=dict)  # bias field correction: its arguments
     nominal_spacing: bool = False  # the spacing in the headers is not the true one
+    # "rigid" turns and shifts a case's sequences onto the first; a registration that fails is named.
+    register: str = ""
     reference: str = ""  # the sequence that gives the grid; the first unless set
     sequences: dict = field(default_factory=dict)  # name -> rule that finds its DICOM series
     slice_step: int = 1  # every how many slices one is taken
@@ -252,8 +260,12 @@ def _check_is_new(out: Path) -> None:
 def _write_cases(
     writer: ShardWriter, pool: Executor, task: Task, task_file: Path, raw: Path, cases: list[Case],
     options: PrepareOptions,
-) -> None:  # fmt: skip
-    """Reads the cases that an interrupted run left, in workers, and writes their records in order."""
+) -> list[str]:  # fmt: skip
+    """Reads the cases that an interrupted run left, in workers, and writes their records in order.
+
+    Returns the files of those whose sequences do not lie on each other.
+    """
+    apart = []
     read = partial(_read_case, _worker_name(task, task_file), task, str(raw))
     with progress(f"preparing {task.name}", len(cases)) as advance:
         remaining = cases[writer.cases_done :]
@@ -264,7 +276,10 @@ def _write_cases(
                 writer.skip(result, state)
             else:
                 writer.add(_identified(result, number, options.pseudonyms), state)
+                if result[0].facts.get("sequences_apart"):
+                    apart.append(main_file(cases[number]))
             advance(writer.cases_done)
+    return apart
 
 
 def _worker_name(task: Task, task_file: Path) -> str:

@@ -50,6 +50,8 @@ def look(loaded: LoadedTask, features: Task | None, prepared: Prepared, split: S
     read = len({row["source_number"] for row in rows if row["record_id"]})
     findings = [skipped_cases(reasons, read + len(reasons)), _patients(prepared), _joined(prepared)]
     sides, refused = _sides(prepared, task, split)
+    if len(task.channels) > 1 and len(task.image_shape) == 3:
+        findings.append(_placed(prepared))
     findings += refused or [_copies(prepared)]
     if task.kind == "classification":
         if sides:
@@ -87,6 +89,16 @@ def _joined(prepared: Prepared) -> Finding:
         "identities", ATTENTION,
         f"{joined['patients']} patients share PatientID or UIDs with another: they are "
         f"{joined['remaining']}", "Look whether that is right; they are kept together.",
+    )  # fmt: skip
+
+
+def _placed(prepared: Prepared) -> Finding:
+    apart = prepared.manifest.get("sequences_apart", 0)
+    if not apart:
+        return Finding("alignment", GOOD, "the sequences of each case lie on each other")
+    return Finding(
+        "alignment", ATTENTION, f"the sequences of {apart} cases do not lie on each other",
+        'Set prep.register="rigid", which registers them to the first.',
     )  # fmt: skip
 
 
