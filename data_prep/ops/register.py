@@ -8,13 +8,13 @@ from data_prep.case import Unreadable
 from data_prep.volume import Volume
 
 LPS = np.diag([-1.0, -1.0, 1.0])
-BINS = 32
+MATTES_BINS, BINS = 32, 16  # of the registration, and of the comparison
 SHRINK, SMOOTH_MM = (4, 2, 1), (4.0, 2.0, 0.0)  # of the three levels
 SAMPLED = (1.0, 0.5, 0.25)  # share of the voxels at each level
 LARGEST_RESIDUAL_MM = 2.0  # between the registrations there and back, at the corners of the middle half
 SHIFT_MM = 8.0  # by which sequences are moved to see whether they lie better elsewhere
 BETTER = 1.02  # times as much mutual information, for "better"
-COARSE = 24  # voxels along each axis, at most, in that comparison
+COARSE = 16  # voxels along each axis, at most, in that comparison
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _transform(moving: Volume, fixed: Volume) -> np.ndarray:
     start.SetCenter(target.TransformContinuousIndexToPhysicalPoint(middle))
     method = SimpleITK.ImageRegistrationMethod()
     method.SetNumberOfThreads(1)  # so that sums have one order, and the result is the same every time
-    method.SetMetricAsMattesMutualInformation(BINS)
+    method.SetMetricAsMattesMutualInformation(MATTES_BINS)
     method.SetMetricSamplingStrategy(method.REGULAR)
     method.SetMetricSamplingPercentagePerLevel(SAMPLED, 1)
     method.SetInterpolator(SimpleITK.sitkLinear)

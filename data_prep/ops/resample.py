@@ -169,10 +169,15 @@ def _along_axes(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
     What has the value of the first voxel, mostly background, keeps it exactly.
     """
     first = values[0, 0, 0]
-    values = values - first
+    values = np.ascontiguousarray(values - first)
     for axis in np.argsort([len(one) / one.shape[1] for one in weights]):
-        values = np.moveaxis(np.tensordot(weights[axis], values, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(values) + first
+        own = weights[axis]  # (new, old)
+        if axis == 0:
+            values = (own @ values.reshape(len(values), -1)).reshape(len(own), *values.shape[1:])
+        else:
+            values = np.matmul(own, values) if axis == 1 else np.matmul(values, own.T)
+    values += first
+    return values
 
 
 def _outside(to_voxel: np.ndarray, shape, size) -> np.ndarray:

@@ -234,7 +234,7 @@ def test_the_held_out_patients_and_no_others_are_rows(inside, maps):
 def test_maps_lie_on_the_voxels_of_the_original_files(inside, maps):
     table = pd.read_csv(maps / "attribution.csv")
     for row in table.itertuples():
-        (file,) = Path("raw").glob(f"*/{row.patient}/{row.patient}_t1.nii.gz")
+        (file,) = Path("raw").glob(f"*/{row.patient}_*/*_t1.nii.gz")
         stored = nibabel.load(file)
         brain = np.asarray(stored.dataobj) > 0
         for kind in ("gradcam", "guided"):

@@ -45,7 +45,7 @@ def test_rows_that_cannot_be_meant_are_refused_with_their_lines(tmp_path, refuse
     [
         ("a.png,p1,left,train\nb.png,p2,right,fold 3\n", ("'fold 3' in line 3",)),
         ("a.png,p1,left,train\nb.png,p2,right,\n", ("'' in line 3",)),
-        ("a.png,p1,left,Training\nb.png,p1,right,Testing\n", ("one patient", "p1")),
+        ("a.png,p1,left,Training\nb.png,p1,right,Testing\n", ("one patient", "a.png in line 2")),
     ],
 )
 def test_a_split_column_is_checked_before_preparing(refused_table, rows, words):

@@ -229,7 +229,7 @@ def test_an_unknown_task_lists_the_tasks(refused):
         ("\x00", "mine.py"),
         (_task("image_shape=(8, 16, 16)"), "not a NIfTI or MGH file"),
         (_task("channels=('t1', 't2')"), "channels"),
-        (_task("layout='tables'"), "one of brats, cases_table"),
+        (_task("layout='tables'"), "one of bids, brats, cases_table"),
     ],
 )
 def test_a_task_file_that_cannot_be_used_is_one_line(tmp_path, refused, text, named):
