@@ -5,9 +5,9 @@ What a case becomes depends on the task alone:
     image_shape (rows, columns), prep["slices"]  slices of its volumes (data_prep/cases/slice_cases.py)
     image_shape (rows, columns)                  one 2D record (data_prep/cases/image_case.py)
 
-The roles of its files are the channels and "mask"; "image" where one file has all channels. Files with
-other roles are DICOM, whose series are found by the rules in `prep["sequences"]`, or by the usual ones
-for the names of the channels (data_prep/cases/usual_sequences.py).
+The roles of its files are the channels, "mask" and "brain_mask"; "image" where one file has all
+channels. Files with other roles are DICOM, whose series are found by the rules in `prep["sequences"]`,
+or by the usual ones for the names of the channels (data_prep/cases/usual_sequences.py).
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 IMAGE, SLICES, VOLUME = "image", "slices", "volume"  # what a case becomes
-OF_DICOM = {"sequences", "reference"}
+OF_DICOM = {"sequences", "reference", "brain_mask"}
 SETTINGS_OF = {
     IMAGE: image_case.SETTINGS,
     SLICES: (volume_case.SETTINGS - {"clahe", "keep_aspect"}) | {"slices", "window"} | OF_DICOM,
@@ -97,9 +97,11 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     case = dataclasses.replace(case, facts={**facts, **placed, **case.facts})
     if mask is not None:
         mask = volume_case.mask_on_grid(mask, volumes, sequences, reference)
+    first = volume_case.first_of(volumes, sequences, reference)
+    masks = volume_case.masks_of(raw, case, task, mask, first)
     if form == VOLUME:
-        return volume_case.case_record(volumes, mask, case, task, sequences, reference)
-    joined = volume_case.join_sequences(volumes, mask, case, task, sequences, reference)
+        return volume_case.case_record(volumes, masks, case, task, sequences, reference)
+    joined = volume_case.join_sequences(volumes, masks, case, task, sequences, reference)
     return slice_cases.slice_records(joined, case, task)
 
 
@@ -111,10 +113,11 @@ def read_volumes(raw: Path, case: Case, task: Task) -> tuple[dict[str, Volume], 
             name: volume_case.read_volume(raw, case, name) for name in sequences if name in case.files
         }
         return volumes, dicom_case.sequence_facts(volumes)
-    if not set(case.files) - {MASK}:
+    others = {MASK, volume_case.BRAIN_MASK}
+    if not set(case.files) - others:
         raise Unreadable("it has no image")
     rules = task.prep.get("sequences") or usual_rules(sequences)
-    files = {role: path for role, path in case.files.items() if role != MASK}
+    files = {role: path for role, path in case.files.items() if role not in others}
     of_dicom = dataclasses.replace(case, files=files)
     return dicom_case.read_sequences(raw, of_dicom, rules, task.prep.get("missing", "fail"))
 

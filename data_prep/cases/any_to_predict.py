@@ -16,8 +16,8 @@ from data_prep.cases.to_predict import (
     shown_name,
     stem_of,
 )
-from data_prep.cases.usual_sequences import files_of_sequences
-from data_prep.cases.volume_case import sequences_of
+from data_prep.cases.usual_sequences import BRAIN_WORDS, files_of_sequences, last_word
+from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
 from data_prep.io.folders import files_below
 from data_prep.io.table import path_in, read_table
 from data_prep.io.volume_file import is_dicom
@@ -72,7 +72,7 @@ def _of_table(table: Path, sequences: tuple[str, ...]) -> list[CaseToPredict]:
     """One case per row; rows of one patient are several cases of it."""
     cases = []
     for row in read_table(table, ()):
-        cells = {name: row.get(name.lower(), "") for name in sequences}
+        cells = {name: row.get(name.lower(), "") for name in (*sequences, BRAIN_MASK)}
         files = {name: path_in(table.parent, cell) for name, cell in cells.items() if cell}
         check_inside([*files.values()] or [""])
         patient = row.get("patient_id", "")
@@ -103,6 +103,9 @@ def _of_folder(folder: Path, sequences: tuple[str, ...], path: Path) -> list[Cas
             CaseToPredict(shown_name(file, path), folder, Case(stem_of(file), {sequences[0]: file.name}))
             for file in files
         ]
+    brains = [file.name for file in files if last_word(file.name) in BRAIN_WORDS]
+    if named and brains:
+        named = {**named, BRAIN_MASK: brains[0]}
     return [CaseToPredict(shown_name(folder, path), folder, Case(folder.resolve().name, named))]
 
 

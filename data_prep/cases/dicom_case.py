@@ -13,7 +13,7 @@ from data_prep.case import Case, Unreadable
 from data_prep.cases.sequences import check_rules, choose_sequences
 from data_prep.cases.slice_cases import check_slices, slice_records
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
-from data_prep.cases.volume_case import case_record, join_sequences, registered
+from data_prep.cases.volume_case import case_record, first_of, join_sequences, masks_of, registered
 from data_prep.cases.volume_case import check_settings as check_volume_settings
 from data_prep.io.dicom.header import read_identities
 from data_prep.io.dicom.series import Series, find_series
@@ -23,7 +23,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
-SETTINGS = VOLUME_SETTINGS | {"sequences", "reference", "slices", "window"}
+SETTINGS = VOLUME_SETTINGS | {"sequences", "reference", "slices", "window", "brain_mask"}
 OPERATIONS = (
     "dicom_series", "choose_sequences", "orient_ras", "register if set", "n4 if set",
     "resample_to_reference", "brain_mask", "region_stats", "standardise if set", "crop_to_brain if set",
@@ -107,9 +107,10 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     volumes, _, placed = registered(volumes, None, task, sequences, reference)
     facts = {**facts, **placed, **case.facts}
     case = dataclasses.replace(case, facts=facts)
+    masks = masks_of(raw, case, task, None, first_of(volumes, sequences, reference))
     if len(task.image_shape) == 3:
-        return case_record(volumes, None, case, task, sequences, reference)
-    return slice_records(join_sequences(volumes, None, case, task, sequences, reference), case, task)
+        return case_record(volumes, masks, case, task, sequences, reference)
+    return slice_records(join_sequences(volumes, masks, case, task, sequences, reference), case, task)
 
 
 def read_sequences(

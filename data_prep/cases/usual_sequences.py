@@ -10,6 +10,7 @@ from pathlib import Path
 AFTER_CONTRAST = r"t1.*(ce\b|post|gad|gd|\+ ?c)"
 SMALLEST_STACK = 5  # slices; localizers have fewer
 SLICES = (SMALLEST_STACK, 10_000)
+BRAIN_WORDS = ("brainmask", "brain")  # last words of the names of brain masks
 # Sequence -> its other names, in lower case and without signs between the letters.
 NAMES = {
     "t1": ("t1w", "t1n", "t1pre", "t1native", "t1se", "mprage", "t1mprage"),

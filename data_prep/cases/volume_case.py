@@ -22,6 +22,7 @@ from data_prep.ops.intensity_stats import region_stats, standardise
 from data_prep.ops.n4 import correct_bias_field
 from data_prep.ops.register import lies_elsewhere, register_rigid
 from data_prep.ops.resample import resample_like, resize_to_grid
+from data_prep.ops.skull_strip import PROGRAMS, strip_skull
 from data_prep.ops.stack import (
     MISSING,
     channel_names,
@@ -37,6 +38,7 @@ from mri_tf.task import Task
 
 SETTINGS = {"missing", "n4", "crop_to_brain", "keep_aspect", "clahe", "dtype", "register"}
 RIGID = "rigid"
+OTSU, OF_FILE, BRAIN_MASK = "otsu", "file", "brain_mask"  # brain masks: two ways, and their role
 OPERATIONS = (
     "orient_ras", "register if set", "n4 if set", "resample_to_first_sequence", "brain_mask",
     "region_stats", "standardise if set", "crop_to_brain if set", "resize_to_grid", "clahe if set",
@@ -75,6 +77,9 @@ def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> Non
         wrong = f"dtype {task.prep['dtype']} together with normalize.region mask, which needs a float"
     elif task.prep.get("register", RIGID) != RIGID:
         wrong = f"register {task.prep['register']!r}, not {RIGID}"
+    elif task.prep.get("brain_mask", OTSU) not in (OTSU, OF_FILE, *PROGRAMS):
+        known = ", ".join((OTSU, OF_FILE, *PROGRAMS))
+        wrong = f"brain_mask {task.prep['brain_mask']!r}, not one of {known}"
     elif task.prep.get("dtype", "float32") not in DTYPES:
         wrong = f"dtype {task.prep['dtype']!r}, not one of {', '.join(DTYPES)}"
     if wrong:
@@ -97,6 +102,16 @@ def read_labels(raw: Path, case: Case, role: str) -> Volume | None:
     return None if labels is None else whole_labels(labels)
 
 
+def first_of(
+    volumes: dict[str, Volume], sequences: tuple[str, ...], reference: str = ""
+) -> Volume:
+    """The sequence from whose grid the record is made; raises Unreadable if there is none."""
+    for name in (reference, *sequences):
+        if name in volumes:
+            return volumes[name]
+    raise Unreadable("it has no image")
+
+
 def mask_on_grid(
     mask: Volume, volumes: dict[str, Volume], sequences: tuple[str, ...], reference: str = ""
 ) -> Volume:
@@ -104,8 +119,8 @@ def mask_on_grid(
 
     Raises Unreadable for a mask on another grid than those of all sequences.
     """
-    grid = next((volumes[name] for name in (reference, *sequences) if name in volumes), None)
-    if grid is None or fits_grid(mask, grid):
+    grid = first_of(volumes, sequences, reference)
+    if fits_grid(mask, grid):
         return mask
     if not any(fits_grid(mask, volume) for volume in volumes.values()):
         raise Unreadable("the mask is on the grid of none of the images")
@@ -138,6 +153,40 @@ def registered(
 
 
 @dataclass(frozen=True)
+class Masks:
+    """What is known of a case beside its images, on the grid that the record is made from."""
+
+    labels: Volume | None = None  # of a tumour or of structures
+    brain: np.ndarray | None = None  # (x, y, z) bool; found from the image where it is not given
+
+
+def masks_of(
+    raw: Path, case: Case, task: Task, labels: Volume | None, first: Volume
+) -> Masks:
+    """The masks of a case: its labels, and the brain as `prep["brain_mask"]` says.
+
+    Args:
+        raw, case, task: the case; its file in the role "brain_mask" counts with brain_mask="file".
+        labels: on the grid of `first`, or None.
+        first: the sequence from whose grid the record is made.
+
+    Raises:
+        Unreadable: the mask is missing or on another grid, or the program that makes it fails.
+    """
+    how = task.prep.get("brain_mask", OTSU)
+    if how == OTSU:
+        return Masks(labels)
+    if how in PROGRAMS:
+        return Masks(labels, strip_skull(require_3d(first), how))
+    brain = read_labels(raw, case, BRAIN_MASK)
+    if brain is None:
+        raise Unreadable("it has no brain mask")
+    if not fits_grid(brain, first):
+        raise Unreadable("the brain mask is on another grid than the first image")
+    return Masks(labels, brain.array > 0)
+
+
+@dataclass(frozen=True)
 class JoinedCase:
     """The sequences of a case as channels on one grid."""
 
@@ -150,14 +199,14 @@ class JoinedCase:
 
 
 def join_sequences(
-    volumes: dict[str, Volume], mask: Volume | None, case: Case, task: Task,
+    volumes: dict[str, Volume], masks: Masks, case: Case, task: Task,
     sequences: tuple[str, ...], reference: str = "",
 ) -> JoinedCase:  # fmt: skip
     """Puts the sequences of a case on one grid, with brain mask and statistics.
 
     Args:
         volumes: sequence -> (x, y, z) volume; sequences may be missing where the task allows it.
-        mask: labels on the grid of the reference, or None.
+        masks: labels and brain mask on the grid of the reference.
         sequences: the order of the channels.
         reference: the sequence that gives the grid; the first that exists unless set.
 
@@ -175,10 +224,12 @@ def join_sequences(
     if stacked is None:
         raise Unreadable("a sequence is missing, and the task skips such patients")
     joined = stacked.volume  # (x, y, z, channels)
-    first = next(volumes[name] for name in (reference, *sequences) if name in volumes)
-    inside = brain_mask(require_3d(first)).inside
+    first = first_of(volumes, sequences, reference)
+    inside, mask = masks.brain, masks.labels
+    if inside is None:
+        inside = brain_mask(require_3d(first)).inside
     if not inside.any():
-        raise Unreadable("the image has one value everywhere")
+        raise Unreadable("the image has one value everywhere, or its brain mask is empty")
     stats = region_stats(joined.array, inside, stacked.presence)
     if task.standardised:  # before any resampling, which would mix the border with what lies outside
         array, stats = standardise(joined.array, inside, stats, stacked.presence)
@@ -196,11 +247,11 @@ def join_sequences(
 
 
 def case_record(
-    volumes: dict[str, Volume], mask: Volume | None, case: Case, task: Task,
+    volumes: dict[str, Volume], masks: Masks, case: Case, task: Task,
     sequences: tuple[str, ...], reference: str = "",
 ) -> list[Record]:  # fmt: skip
     """One record of a case on `task.image_shape` (depth, rows, columns); see `join_sequences`."""
-    joined = join_sequences(volumes, mask, case, task, sequences, reference)
+    joined = join_sequences(volumes, masks, case, task, sequences, reference)
     keep, stats = task.prep.get("keep_aspect", True), joined.stats
     image, affine = resize_to_grid(joined.volume, task.image_shape, keep)  # (depth, rows, columns, ...)
     if "clahe" in task.prep:

@@ -27,6 +27,7 @@ from data_prep.cases.to_predict import CaseToPredict, folders_at
 from data_prep.cases.usual_sequences import files_of_sequences
 from data_prep.cases.volume_case import (
     OPERATIONS,
+    Masks,
     case_record,
     check_settings,
     read_labels,
@@ -85,7 +86,7 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     tumour = read_labels(raw, case, "seg")
     if tumour is not None:
         tumour = Volume((tumour.array > 0).astype(np.uint8), tumour.affine)
-    return case_record(volumes, tumour, case, task, SEQUENCES)
+    return case_record(volumes, Masks(tumour), case, task, SEQUENCES)
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:

@@ -2,8 +2,8 @@
 
     cases.csv      (or .tsv or .xlsx; manifest.csv as well) patient_id; the label (column label, or
                    `prep["label_column"]`); a column for each channel of the task (t1, flair ...), or
-                   image where one file has all of them; optional: mask, site, scanner, modality, group,
-                   split, age, sex
+                   image where one file has all of them; optional: mask, brain_mask, site, scanner,
+                   modality, group, split, age, sex
     <any path>     the files at the paths in the table, relative to the raw folder: images, NIfTI, MGH,
                    NRRD, MetaImage or ANALYZE volumes, DICOM files, or folders of one DICOM series
 
@@ -28,7 +28,7 @@ from data_prep.cases.any_case import SETTINGS as CASE_SETTINGS
 from data_prep.cases.any_to_predict import cases_at
 from data_prep.cases.image_case import check_one_image
 from data_prep.cases.to_predict import CaseToPredict
-from data_prep.cases.volume_case import sequences_of
+from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
 from data_prep.io.table import Row, check_labels, check_patients, path_in, read_table
 from data_prep.recognised import Recognised, is_image, is_mask, path_columns, rows_of, tables_at
 from mri_tf.core.errors import InputError, first_few
@@ -42,6 +42,7 @@ VERSION = 2
 OWN_SETTINGS = {"table", "label_column", "covariates"}
 SETTINGS = CASE_SETTINGS | OWN_SETTINGS
 TABLES = tuple(f"{stem}.{suffix}" for stem in ("cases", "manifest") for suffix in ("csv", "tsv", "xlsx"))
+MASKS = {name: name for name in (MASK, BRAIN_MASK)}  # columns, beside those of the channels
 FACTS = ("site", "scanner", "modality", "age", "sex")
 
 
@@ -139,5 +140,5 @@ def _roles(row: Row, task: Task, table: str) -> dict[str, str]:
 
 def _files(raw: Path, row: Row, roles: dict[str, str]) -> dict[str, str]:
     """Role -> path of the cells that are filled in."""
-    cells = {role: row.get(column, "") for role, column in {**roles, MASK: MASK}.items()}
+    cells = {role: row.get(column, "") for role, column in {**roles, **MASKS}.items()}
     return {role: path_in(raw, cell) for role, cell in cells.items() if cell}

@@ -13,6 +13,7 @@ from data_prep.cases.to_predict import CaseToPredict, volumes_at
 from data_prep.cases.volume_case import (
     OPERATIONS,
     SETTINGS,
+    Masks,
     case_record,
     check_settings,
     read_labels,
@@ -50,7 +51,7 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The volume and its label map, if it has one, on the task's grid; raises Unreadable."""
     (channel,) = task.channels
     volume, labels = read_volume(raw, case, channel), read_labels(raw, case, "labels")
-    return case_record({channel: volume}, labels, case, task, task.channels)
+    return case_record({channel: volume}, Masks(labels), case, task, task.channels)
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:

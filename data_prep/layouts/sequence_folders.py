@@ -5,6 +5,7 @@
     <patient>/<sequence>.nii.gz   named as the channels of the task, also after other words
                                   (P1_t1.nii.gz), or in another format; any may be missing
     <patient>/seg.nii.gz          the tumour's mask, or mask.nii.gz
+    <patient>/brainmask.nii.gz    the brain, for `prep["brain_mask"]` "file"
 
 Rows without a label are left out of a classification task. With `prep["nominal_spacing"]` the records
 say that the spacing in the headers is not the true one.
@@ -18,11 +19,13 @@ from data_prep.case import Case
 from data_prep.cases.any_case import read_volumes
 from data_prep.cases.any_to_predict import cases_at, holds_dicom
 from data_prep.cases.to_predict import CaseToPredict, folders_at
-from data_prep.cases.usual_sequences import files_of_sequences, last_word
+from data_prep.cases.usual_sequences import BRAIN_WORDS, files_of_sequences, last_word
 from data_prep.cases.volume_case import (
     OPERATIONS,
     case_record,
     check_settings,
+    first_of,
+    masks_of,
     read_labels,
     registered,
     sequences_of,
@@ -46,7 +49,7 @@ __all__ = [
 ]  # fmt: skip
 VERSION = 3
 TABLE = "manifest.csv"
-SETTINGS = VOLUME_SETTINGS | {"label_column", "table", "covariates", "nominal_spacing"}
+SETTINGS = VOLUME_SETTINGS | {"label_column", "table", "covariates", "nominal_spacing", "brain_mask"}
 FACTS = ("site", "scanner", "age", "sex")
 MASKS = ("seg", "mask")
 
@@ -96,6 +99,9 @@ def _files(raw: Path, patient: str, task: Task) -> dict[str, str]:
     files = _volumes_in(raw / patient)
     masks = [path.name for word in MASKS for path in files if last_word(path.name) == word]
     names = _sequence_files(raw / patient, task)
+    brains = [path.name for path in files if last_word(path.name) in BRAIN_WORDS]
+    if brains and task.prep.get("brain_mask") == "file":
+        names["brain_mask"] = brains[0]
     if masks or task.kind == "segmentation":
         names["mask"] = masks[0] if masks else "seg.nii.gz"
     names = names or {"image": ""}  # reading it says that there is none
@@ -111,7 +117,8 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     case = dataclasses.replace(case, facts={**facts, **placed, **case.facts})
     if task.prep.get("nominal_spacing"):
         case = dataclasses.replace(case, facts={**case.facts, "spacing": NOMINAL})
-    return case_record(volumes, mask, case, task, sequences)
+    masks = masks_of(raw, case, task, mask, first_of(volumes, sequences))
+    return case_record(volumes, masks, case, task, sequences)
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:

@@ -18,6 +18,7 @@ import numpy as np
 from data_prep.case import Case, Unreadable, record_of
 from data_prep.cases.to_predict import CaseToPredict, folders_at
 from data_prep.cases.volume_case import (
+    Masks,
     check_settings,
     in_dtype,
     join_sequences,
@@ -86,7 +87,7 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     if labels is None:
         raise Unreadable("it has no tumour mask: give one with --mask")
     tumour = Volume((labels.array != 0).astype(np.uint8), labels.affine)
-    joined = join_sequences({SEQUENCE: image}, tumour, case, task, (SEQUENCE,))
+    joined = join_sequences({SEQUENCE: image}, Masks(tumour), case, task, (SEQUENCE,))
     check_tilt(joined.volume)
     in_plane_mm, across_mm = task.prep.get("finest_mm", FINEST_MM)
     factors = averaging_factors(joined.volume.spacing_mm, (in_plane_mm, in_plane_mm, across_mm))

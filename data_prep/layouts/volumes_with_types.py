@@ -8,7 +8,14 @@ from pathlib import Path
 
 from data_prep.case import Case, nifti_file
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
-from data_prep.cases.volume_case import OPERATIONS, SETTINGS, case_record, check_settings, read_volume
+from data_prep.cases.volume_case import (
+    OPERATIONS,
+    SETTINGS,
+    Masks,
+    case_record,
+    check_settings,
+    read_volume,
+)
 from data_prep.io.table import check_labels, check_patients, read_table
 from mri_tf.store.record import Record
 from mri_tf.task import Task
@@ -35,7 +42,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The volume on the task's grid."""
-    return case_record({"t1": read_volume(raw, case, "t1")}, None, case, task, SEQUENCES)
+    return case_record({"t1": read_volume(raw, case, "t1")}, Masks(), case, task, SEQUENCES)
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:

@@ -25,6 +25,7 @@ from data_prep.layout import (
     operations_of,
     read_case,
 )
+from data_prep.ops.skull_strip import PROGRAMS, program_version
 from data_prep.phantom import PHANTOM_NOTE
 from data_prep.prepare.duplicates import find_copies, report, summary_lines, with_groups
 from data_prep.prepare.listed_cases import cases_to_prepare, check_splits
@@ -103,12 +104,15 @@ def prepare(
     _check_settings(task, layout.SETTINGS)
     cases = cases_to_prepare(layout, raw, task, options.listing)
     identity = _identity(task, layout, cases, options.pseudonyms)
+    program = task.prep.get("brain_mask", "")
+    tools = {program: program_version(program)} if program in PROGRAMS else {}
     if (out / MANIFEST).is_file():
         return _open_existing(out, identity, raw, cases, options.strict)
     _check_is_new(out)
     patients_known, copies = all(case.patient for case in cases), None
     with executor(options.workers, options.scheduler) as pool:
-        begun, about = identity, {}  # what the manifest says of copies and of joined patients
+        begun = identity
+        about = {"tools": tools} if tools else {}  # with what is found of copies and joined patients
         if hasattr(layout, "identities") and any(map(_may_be_dicom, cases)):
             identities = partial(_identities, _worker_name(task, task_file), task, str(raw))
             cases, about["joined"] = _joined(cases, identities, options, pool)
@@ -162,6 +166,9 @@ def _joined(
 class SettingTypes:
     """Types of the settings that several layouts share; a layout checks the values of its own."""
 
+    # Where the brain is: "otsu" (found from the image), "file" (a mask of the case), or by an installed
+    # program, "synthstrip" or "hd-bet".
+    brain_mask: str = ""
     bits: int = 0  # 8 scales 16-bit images to 0..255
     # Contrast-limited equalisation to 0..255: of images dict(low=..., high=...) in the task's unit, of
     # volumes its arguments.
