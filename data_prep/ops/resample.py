@@ -166,9 +166,10 @@ def _axis_weights(to_voxel: np.ndarray, shape, size) -> list[np.ndarray] | None:
 def _along_axes(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
     """(x, y, z) -> the new grid, the axes that shrink first.
 
-    What has the value of the first voxel, mostly background, keeps it exactly.
+    Voxels among zeros stay exactly 0: with that value lies what is outside a mask. Where there is no 0,
+    what has the value of the first voxel, mostly background, keeps it exactly.
     """
-    first = values[0, 0, 0]
+    first = values[0, 0, 0] if values.all() else np.float32(0)
     values = np.ascontiguousarray(values - first)
     for axis in np.argsort([len(one) / one.shape[1] for one in weights]):
         own = weights[axis]  # (new, old)

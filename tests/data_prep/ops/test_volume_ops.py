@@ -347,3 +347,11 @@ def test_whole_numbers_on_their_own_grid_stay_what_they_are():
     volume = Volume(array, np.diag([2.0, 2.0, 2.0, 1.0]))
     placed, _ = resize_to_grid(volume, (7, 8, 9))
     assert np.array_equal(placed, np.moveaxis(array, (0, 2), (2, 0))[::-1, ::-1, ::-1])
+
+
+def test_zeros_outside_a_mask_stay_exactly_zero_whatever_the_corner_holds():
+    array = np.random.default_rng(0).normal(size=(20, 20, 20)).astype(np.float32)
+    array[:, 10:] = 0
+    assert array[0, 0, 0] != 0
+    placed, _ = resize_to_grid(Volume(array, np.diag([1.0, 1.0, 1.0, 1.0])), (13, 17, 11))
+    assert not placed[:, :7].any()  # rows from front to back
