@@ -235,6 +235,15 @@ def test_a_damaged_record_is_one_line_in_the_middle_of_an_evaluation(inside, tmp
     assert "checksum" in error_line(capsys, evaluate, "--run", RUN, "--data", out)
 
 
+def test_a_raw_folder_is_prepared_as_the_runs_data_were_and_evaluated(inside, tmp_path, capsys):
+    raw = write_raw(tmp_path / "raw", patients=3, seed=7)
+    _runs(evaluate, "--run", RUN, "--raw", raw, "--out", tmp_path / "numbers")
+    by_raw = _json(tmp_path / "numbers" / METRICS)
+    _runs(evaluate, "--run", RUN, "--data", _prepare(raw, tmp_path / "set"), "--out", tmp_path / "same")
+    assert by_raw == _json(tmp_path / "same" / METRICS)
+    assert "Give --raw DIR" in error_line(capsys, evaluate, "--run", RUN, "--labels", "x.csv")
+
+
 def test_a_run_is_evaluated_from_another_folder(inside, tmp_path):
     with chdir(tmp_path):
         _runs(evaluate, "--run", inside / RUN, "--out", "numbers")

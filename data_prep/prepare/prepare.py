@@ -42,6 +42,7 @@ from mri_tf.store.fingerprints import prep_fingerprint
 from mri_tf.store.prepared import MANIFEST, PRIVATE, Prepared, read_private
 from mri_tf.store.record import SCHEMA_VERSION, Record
 from mri_tf.task import Task
+from mri_tf.task.files import FOLDER as TASKS
 from mri_tf.task.files import find_task_file, is_built_in
 
 LIBRARIES = (
@@ -296,14 +297,18 @@ def _worker_name(task: Task, task_file: Path) -> str:
 
 def _identities(name_or_file: str, task: Task, raw: str, case: Case) -> set[str]:
     """Runs in a worker: what only one patient can have."""
-    layout = find_layout(task, find_task_file(name_or_file))
-    return identities_of(layout, Path(raw), case, task)
+    return identities_of(_layout_in_worker(name_or_file, task), Path(raw), case, task)
+
+
+def _layout_in_worker(name_or_file: str, task: Task) -> ModuleType:
+    """The task's layout; only one of the user's own is looked for beside the task's file."""
+    return find_layout(task, find_task_file(name_or_file) if is_user_layout(task) else TASKS)
 
 
 def _read_case(name_or_file: str, task: Task, raw: str, case: Case) -> list[Record] | str:
     """Runs in a worker: the records of one case, or the reason why there are none."""
     try:
-        layout = find_layout(task, find_task_file(name_or_file))
+        layout = _layout_in_worker(name_or_file, task)
         return read_case(layout, Path(raw), case, task) or "it gave no image"
     except Unreadable as error:
         return str(error)

@@ -7,6 +7,7 @@ from mri_tf.core.command_line import (
     DONE,
     SOME_SKIPPED,
     Parser,
+    add_listing,
     folder_to_write,
     import_tensorflow,
     run_command,
@@ -19,14 +20,17 @@ WITH_KNOWN = "with_known_patients"  # folder of the numbers that count them too
 def main(arguments: list[str]) -> int:
     """Evaluates a finished run; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    from data_prep.layout import listing_of
     from mri_tf.store.prepared import Prepared
     from mri_tf.store.run import open_finished
 
-    run = open_finished(flags.run)
+    run, listing = open_finished(flags.run), listing_of(flags)
+    import_tensorflow()
+    if flags.raw:
+        flags.data = _prepared(run.task, flags, listing)
     folder = flags.data or run.data_folder
     prepared = Prepared.open(folder)
     prepared.check_fits(run.task)
-    import_tensorflow()
     import numpy as np
 
     from mri_tf.evaluate.evaluation import evaluate_run
@@ -61,6 +65,30 @@ def main(arguments: list[str]) -> int:
         files += result.files
     print(f"wrote {', '.join(str(path) for path in files)}")
     return SOME_SKIPPED if known.any() else DONE
+
+
+def _prepared(task, flags, listing) -> Path:
+    """Prepares --raw as the run's data were; returns the folder of the set."""
+    from data_prep.layout import find_layout, is_user_layout
+    from data_prep.prepare.prepare import PrepareOptions, prepare
+    from data_prep.prepare.pseudonyms import pseudonyms_for
+    from mri_tf.task.files import FOLDER, find_task_file
+
+    if is_user_layout(task) and not flags.task:
+        raise InputError(
+            f"Task {task.name} reads its data with your own layout, {task.layout}.", "no --task",
+            "Add --task with the task file beside the layout.",
+        )  # fmt: skip
+    file = find_task_file(flags.task) if flags.task else FOLDER
+    out = Path("data", f"{task.name}-{flags.raw.resolve().name}")
+    settings = PrepareOptions(
+        pseudonyms=pseudonyms_for(find_layout(task, file), out), listing=listing
+    )
+    _, skipped = prepare(task, file, flags.raw, out, settings)
+    print(f"prepared set: {out}", flush=True)
+    for item in skipped:
+        print(f"skipped {item.file}: {item.reason}", file=sys.stderr, flush=True)
+    return out
 
 
 def _parts(records, known, out: Path) -> list[tuple]:
@@ -105,13 +133,19 @@ def _parser() -> Parser:
         "python -m mri_tf.evaluate", __doc__,
         examples=(
             "--run runs/grade/manual-s0",
-            "--run runs/grade/manual-s0 --data data/other_hospital --prior 0.1",
+            "--run runs/grade/manual-s0 --raw other_hospital --labels grades.csv",
         ),
     )  # fmt: skip
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
-    parser.add_argument(
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument(
         "--data", type=Path, help="another prepared set; every record of it counts as test"
     )
+    other.add_argument(
+        "--raw", type=Path, help="another raw folder, prepared into data/ as the run's data were"
+    )
+    parser.add_argument("--task", help="the task file, where its layout is a file of your own")
+    add_listing(parser)
     parser.add_argument("--prior", default="", help="shares of the classes to correct for, e.g. 0.7,0.3")
     parser.add_argument(
         "--out",
