@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.io.table import is_empty
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
@@ -39,10 +40,11 @@ class Case:
         cls, row: dict[str, str], files: dict[str, str], label: str = "", facts: Iterable[str] = ()
     ) -> "Case":
         """The case of a table's row; `facts` are the columns that are kept where they are filled in."""
-        known = {name: row[name] for name in facts if row.get(name)}
+        known = {name: row[name] for name in facts if not is_empty(row.get(name, ""))}
+        group = "" if is_empty(row.get("group", "")) else row["group"]
         split = side_named(row.get("split", ""))
         line = getattr(row, "line", 0)
-        return cls(row["patient_id"], files, label, row.get("group", ""), split, known, line=line)
+        return cls(row["patient_id"], files, label, group, split, known, line=line)
 
     def as_json(self) -> dict:
         """The values that a prepared set is keyed by."""

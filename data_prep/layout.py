@@ -104,6 +104,11 @@ def list_cases(
             'normalize.region="mask" needs a layout that finds the brain.', task.layout,
             'Choose region="image", or another layout.',
         )  # fmt: skip
+    for name in ("label_column", "table"):
+        if not isinstance(task.prep.get(name, ""), str):
+            raise InputError(
+                f"prep.{name} must be a text.", repr(task.prep[name]), "Write it in quotes."
+            )
     further = _further_arguments(layout, task, options)
     with _blamed_on(task, "list_cases"):
         cases = layout.list_cases(raw, task, **further)

@@ -4,6 +4,7 @@ A layout may have a function `recognise(raw, labels) -> Recognised | None`. It s
 and a few headers whether the folder is organised as the layout reads it. A folder should fit one only.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class Recognised:
         class_names: of the folders, where they say the class.
         prep: settings that the layout needs.
         no_labels: columns of the table that are no labels, beside the usual ones.
+        may_be_label: usual columns that are labels here.
     """
 
     why: str
@@ -45,6 +47,7 @@ class Recognised:
     class_names: tuple[str, ...] = ()
     prep: dict = field(default_factory=dict)
     no_labels: tuple[str, ...] = ()
+    may_be_label: tuple[str, ...] = ()
 
 
 def tables_at(raw: Path, labels: Path | None) -> list[Path]:
@@ -72,7 +75,7 @@ def path_columns(raw: Path, rows: list[Row]) -> tuple[str, ...]:
     for column in rows[0]:
         cells = [row[column].replace("\\", "/") for row in some if row[column]]
         paths = [cell for cell in cells if "." in cell or "/" in cell]
-        exist = sum((raw / cell).exists() for cell in paths)
+        exist = sum(os.path.exists(raw / cell) for cell in paths)  # False for a text too long
         if cells and exist >= NEARLY_ALL * len(cells):
             found.append(column)
     return tuple(found)

@@ -11,6 +11,7 @@ or by the usual ones for the names of the channels (data_prep/cases/usual_sequen
 """
 
 import dataclasses
+import os
 from pathlib import Path
 
 from data_prep.case import Case, Unreadable
@@ -116,6 +117,9 @@ def read_volumes(raw: Path, case: Case, task: Task) -> tuple[dict[str, Volume], 
     others = {MASK, volume_case.BRAIN_MASK}
     if not set(case.files) - others:
         raise Unreadable("it has no image")
+    only = next(iter(case.files.values()))
+    if len(case.files) == 1 and os.path.isdir(raw / only):
+        raise Unreadable(f"its folder holds no {', '.join(sequences)}")
     rules = task.prep.get("sequences") or usual_rules(sequences)
     files = {role: path for role, path in case.files.items() if role not in others}
     of_dicom = dataclasses.replace(case, files=files)

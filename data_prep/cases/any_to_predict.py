@@ -40,9 +40,10 @@ def cases_at(path: Path, task: Task, tables: tuple[str, ...] = ()) -> list[CaseT
     """
     table = _table_at(path, tables)
     sequences = sequences_of(task)
-    if table is not None and _has_columns(table, sequences):
+    one_image = form_of(task) == IMAGE and len(task.channels) in (1, 3)
+    if table is not None and not one_image and _has_columns(table, sequences):
         return _of_table(table, sequences)
-    if form_of(task) == IMAGE and len(task.channels) in (1, 3):
+    if one_image:
         return images_at(path if table is None else table, task)
     if path.is_file():
         return [_of_file(path, task, sequences)]
@@ -65,7 +66,7 @@ def _table_at(path: Path, tables: tuple[str, ...]) -> Path | None:
 
 def _has_columns(table: Path, sequences: tuple[str, ...]) -> bool:
     row = read_table(table, ())[0]
-    return any(name.lower() in row for name in sequences)
+    return any(name.lower() in row for name in sequences) or (len(sequences) == 1 and "image" in row)
 
 
 def _of_table(table: Path, sequences: tuple[str, ...]) -> list[CaseToPredict]:
@@ -73,6 +74,8 @@ def _of_table(table: Path, sequences: tuple[str, ...]) -> list[CaseToPredict]:
     cases = []
     for row in read_table(table, ()):
         cells = {name: row.get(name.lower(), "") for name in (*sequences, BRAIN_MASK)}
+        if len(sequences) == 1:
+            cells[sequences[0]] = cells[sequences[0]] or row.get("image", "")
         files = {name: path_in(table.parent, cell) for name, cell in cells.items() if cell}
         check_inside([*files.values()] or [""])
         patient = row.get("patient_id", "")

@@ -20,9 +20,14 @@ KEYWORDS = ("PatientID", "StudyInstanceUID", "AccessionNumber")
 class Examination:
     """The files of one StudyInstanceUID of one patient, by their headers."""
 
-    patient: str  # PatientID, or the study's UID where that names nobody
+    patient: str  # PatientID; empty where it names nobody
     accession: str
     files: tuple[str, ...]  # relative to the raw folder
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether the headers do not say whose it is."""
+        return not self.patient
 
     @property
     def folder(self) -> str:
@@ -56,7 +61,7 @@ def _examinations(raw: Path, count: int, newest: int) -> tuple[Examination, ...]
             patient = values.get("PatientID", "")
             if study or patient:
                 named = patient and patient.lower() not in NO_PATIENT
-                key = (patient if named else f"study {study}", study)
+                key = (patient if named else "", study)
                 files_of[key].append(str(path.relative_to(raw)))
                 accessions.setdefault(key, values.get("AccessionNumber", ""))
             advance(number + 1)

@@ -49,6 +49,11 @@ def check_rules(rules: dict[str, dict]) -> None:
             te_ms, ti_ms, flip_angle_degrees, slice_thickness_mm, field_strength_t (each lowest and
             highest).
     """
+    if not isinstance(rules, dict) or not all(isinstance(rule, dict) for rule in rules.values()):
+        raise InputError(
+            "sequences in prep must give a rule for each sequence.", repr(rules)[:80],
+            'For example sequences=dict(t1=dict(description=("t1",))).',
+        )  # fmt: skip
     for sequence, rule in rules.items():
         unknown = sorted(set(rule) - set(KEYS))
         if unknown or not rule:

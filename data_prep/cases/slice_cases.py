@@ -19,9 +19,12 @@ from mri_tf.task import Task
 def check_slices(task: Task) -> None:
     """Raises InputError for `slices` or `window` in prep that have no meaning."""
     rule, window = task.prep.get("slices", {}), task.prep.get("window", (0.0, 100.0))
+    rule = rule if isinstance(rule, dict) else {"": rule}
     unknown = set(rule) - {"count", "low", "high"}
-    valid = not unknown and isinstance(rule.get("count"), int) and rule["count"] >= 1
-    if not valid or not 0 <= rule.get("low", 0.0) < rule.get("high", 1.0) <= 1:
+    valid = not unknown and type(rule.get("count")) is int and rule["count"] >= 1
+    ends = rule.get("low", 0.0), rule.get("high", 1.0)
+    valid = valid and all(type(end) in (int, float) for end in ends)
+    if not valid or not 0 <= ends[0] < ends[1] <= 1:
         raise InputError(
             "slices in prep of a 2D task must give how many slices (count) to take between two heights "
             "of the brain (low and high, 0 to 1).",

@@ -4,8 +4,12 @@ Sets name the same sequence differently: BraTS alone has written t1ce, t1c and T
 of these names for its channels.
 """
 
+import functools
 import re
+import sys
 from pathlib import Path
+
+from mri_tf.core.errors import first_few
 
 AFTER_CONTRAST = r"t1.*(ce\b|post|gad|gd|\+ ?c)"
 SMALLEST_STACK = 5  # slices; localizers have fewer
@@ -73,7 +77,7 @@ def files_of_sequences(files: list[Path], sequences: tuple[str, ...]) -> dict[st
     """Sequence -> name of its file, from the ends of file names: `P01_t1ce.nii.gz`, `T1.nrrd`.
 
     A file named exactly as the sequence counts before one with another usual name of it. A sequence
-    that several files fit is left out.
+    that several files fit is left out, and the terminal says so.
     """
     ends = {file.name: last_word(file.name) for file in files}
     found = {}
@@ -83,7 +87,16 @@ def files_of_sequences(files: list[Path], sequences: tuple[str, ...]) -> dict[st
         fitting = exact or usual
         if len(fitting) == 1:
             found[sequence] = fitting[0]
+        elif fitting and len(sequences) > 1:
+            _say_ambiguous(sequence, tuple(fitting))
     return found
+
+
+@functools.cache  # once, although folders are looked at several times
+def _say_ambiguous(sequence: str, names: tuple[str, ...]) -> None:
+    print(
+        f"warning: several files fit {sequence}, so none is read: {first_few(names)}", file=sys.stderr
+    )
 
 
 def last_word(file_name: str) -> str:

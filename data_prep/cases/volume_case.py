@@ -32,6 +32,7 @@ from data_prep.ops.stack import (
     whole_labels,
 )
 from data_prep.volume import Volume, geometry_facts, require_3d
+from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task
@@ -82,6 +83,10 @@ def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> Non
         wrong = f"brain_mask {task.prep['brain_mask']!r}, not one of {known}"
     elif task.prep.get("dtype", "float32") not in DTYPES:
         wrong = f"dtype {task.prep['dtype']!r}, not one of {', '.join(DTYPES)}"
+    if "n4" in task.prep:
+        check_arguments("prep.n4", correct_bias_field, task.prep["n4"])
+    if "clahe" in task.prep and axes == 3:
+        check_arguments("prep.clahe", clahe3d, task.prep["clahe"])
     if wrong:
         raise InputError(
             f"Task {task.name} does not fit its layout, which gives {axes}D images of "
@@ -142,7 +147,7 @@ def registered(
     others = [name for name in dict.fromkeys(names) if name != names[0]]
     if task.prep.get("register") != RIGID:
         apart = [name for name in others if lies_elsewhere(volumes[name], fixed)]
-        return volumes, mask, {"sequences_apart": apart} if apart else {}
+        return volumes, mask, {"sequences_apart": apart} if others else {}
     placed, moved_mm = dict(volumes), {}
     for name in others:
         result = register_rigid(volumes[name], fixed, name)

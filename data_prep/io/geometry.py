@@ -1,5 +1,6 @@
 """Reads the grid of a volume from its header alone: how many voxels, how large."""
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def read_grid(path: Path) -> Grid:
     except FileNotFoundError:
         raise Unreadable("the file does not exist") from None
     except (
-        OSError, EOFError, ValueError, RuntimeError, KeyError, TypeError,
+        OSError, EOFError, ValueError, RuntimeError, KeyError, TypeError, zlib.error,
         nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError,
     ) as error:  # fmt: skip
         raise Unreadable(f"its header cannot be read ({type(error).__name__})") from None

@@ -16,7 +16,7 @@ SEPARATORS = ",;\t"
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 XLSX = b"PK\x03\x04"  # and other zipped formats, such as .ods
 XLS = b"\xd0\xcf\x11\xe0"
-EMPTY = ("", "nan", "na", "n/a", "null", "#n/a")  # what programs write for a label that is missing
+EMPTY = ("", "nan", "na", "n/a", "null", "#n/a")  # what programs write for a missing value
 
 
 class Row(dict):
@@ -64,9 +64,44 @@ def read_table(path: Path, required: tuple[str, ...]) -> list[Row]:
     return rows
 
 
+def is_empty(text: str) -> bool:
+    """Whether a cell is empty, or holds what programs write for a missing value.
+
+    >>> is_empty("#N/A"), is_empty(""), is_empty("0")
+    (True, True, False)
+    """
+    return text.strip().lower() in EMPTY
+
+
+def rows_by(rows: list[Row], key: str, same: tuple[str, ...], table: str) -> dict[str, Row]:
+    """The row of each value of a column, where rows of one value agree.
+
+    Args:
+        rows: of a table.
+        key: the column, such as patient_id; rows where it is empty are left out.
+        same: columns that must agree in rows of one value, such as the label.
+        table: its name, for messages.
+
+    Raises:
+        InputError: two rows of one value differ in one of these columns.
+    """
+    found: dict[str, Row] = {}
+    for row in rows:
+        if is_empty(row[key]):
+            continue
+        first = found.setdefault(row[key], row)
+        for column in same:
+            if first.get(column, "") != row.get(column, ""):
+                raise InputError(
+                    f"Two rows of {table} are about one {key}, and differ in {column}.",
+                    f"lines {first.line} and {row.line}", "Keep the row that is right.",
+                )  # fmt: skip
+    return found
+
+
 def check_patients(rows: list[Row], table: str) -> None:
-    """Raises InputError if a row has no patient id."""
-    lines = [str(row.line) for row in rows if not row["patient_id"]]
+    """Raises InputError if a row has no patient id, or a word that stands for none."""
+    lines = [str(row.line) for row in rows if is_empty(row["patient_id"])]
     if lines:
         raise InputError(
             f"Every row of {table} must have a patient_id.", f"none in line {first_few(lines)}",
@@ -80,7 +115,7 @@ def check_labels(rows: list[Row], column: str, task: Task, table: str) -> None:
     A label that is missing, or written as NaN or N/A, becomes empty: `list_cases` says in which lines.
     """
     for row in rows:
-        if row[column] not in task.class_names and row[column].lower() in EMPTY:
+        if row[column] not in task.class_names and is_empty(row[column]):
             row[column] = ""
     wrong = [row for row in rows if row[column] not in (*task.class_names, "")]
     if wrong:
@@ -103,7 +138,7 @@ def _cells_of_sheet(data: bytes, path: Path) -> list[tuple[int, list[str]]]:
 
     try:
         sheet = pandas.read_excel(io.BytesIO(data), header=None, dtype=str, na_filter=False)
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile, ElementTree.ParseError):
+    except (ValueError, KeyError, OSError, ImportError, zipfile.BadZipFile, ElementTree.ParseError):
         raise InputError(
             f"{path.name} cannot be read as an Excel workbook (.xlsx).", path,
             "Save the sheet as CSV (UTF-8).",

@@ -19,7 +19,7 @@ READERS = {NRRD: "NrrdImageIO", META_IMAGE: "MetaImageIO"}  # of SimpleITK
 HEADER_BYTES = 4096  # of a text header, in which the keys below are looked for
 PLACES = {  # what a header must say for the image to have a position and an orientation
     NRRD: (b"space directions:",),
-    META_IMAGE: (b"TransformMatrix", b"Orientation", b"Rotation"),
+    META_IMAGE: (b"\nTransformMatrix", b"\nOrientation", b"\nRotation"),
 }
 NRRD_SPACES = (b"left-posterior-superior", b"right-anterior-superior", b"left-anterior-superior",
                b"lps", b"ras", b"las")  # fmt: skip

@@ -14,7 +14,9 @@ record says how many were left out. --labels names another table with participan
 one, session_id.
 """
 
+import functools
 import re
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +36,7 @@ from data_prep.cases.any_to_predict import cases_at
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.usual_sequences import usual_name
 from data_prep.cases.volume_case import sequences_of
-from data_prep.io.table import Row, check_labels, read_table
+from data_prep.io.table import Row, check_labels, is_empty, read_table
 from data_prep.recognised import LEAST_SHARE, MASK_WORDS, MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
@@ -48,6 +50,7 @@ OWN_SETTINGS = {"label_column", "covariates"}
 SETTINGS = CASE_SETTINGS | OWN_SETTINGS
 TABLE = "participants.tsv"
 FACTS = ("site", "scanner", "age", "sex")
+NO_FILE = "no file"  # the role of a session's folder that holds none of the channels
 MASKS = ("_mask.nii.gz", "_dseg.nii.gz")
 ENTITY = re.compile(r"([a-z]+)-([a-zA-Z0-9+]+)")
 
@@ -71,12 +74,14 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     cases, used = [], set()
     for folder in sessions:
         subject, session = names_of(folder)
-        own = _session_row(raw, subject, session, column)
         row = row_of.get((subject, session)) or row_of.get((subject, ""))
         if row is not None:
             used.add(row.line)
-            row = Row({**row, **own}.items(), row.line)
-            cases.append((folder, row))
+            own = _session_row(raw, subject, session, column)
+            # In BIDS the column group is what is compared, not what must stay on one side.
+            values = {name: value for name, value in row.items() if name != "group" or name == column}
+            cases.append((folder, Row({**values, **own}.items(), row.line)))
+    _say_who_is_left_out(len(sessions) - len(cases))
     check_labels([row for _, row in cases], column, task, (labels or raw / TABLE).name)
     without = [str(row.line) for row in rows if row.line not in used]
     if without:
@@ -89,7 +94,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
 
 def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     """Folders sub-* beside a participants.tsv or a dataset_description.json."""
-    folders = session_folders(raw) if raw.glob("sub-*/") else []
+    folders = session_folders(raw)
     table = labels or raw / TABLE
     marked = [name for name in (TABLE, "dataset_description.json") if (raw / name).is_file()]
     if not folders or not marked:
@@ -101,7 +106,7 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     return Recognised(
         f"{marked[0]} and folders sub-*: a BIDS data set", tuple(sorted(words)),
         rows=tuple(rows_of(table)) if table.is_file() else (),
-        no_labels=("participant_id", "session_id"),
+        no_labels=("participant_id", "session_id"), may_be_label=("group",),
     )  # fmt: skip
 
 
@@ -176,13 +181,15 @@ def _case(raw: Path, folder: Path, row: Row, task: Task) -> Case:
     subject, session = names_of(folder)
     if task.kind == "segmentation" and form_of(task) == VOLUME:
         stem = "_".join(filter(None, (subject, session)))
-        below = sorted(raw.glob(f"derivatives/**/{stem}*"))
+        below = sorted(raw.glob(f"derivatives/**/{stem}_*"))
         masks = [path for path in below if path.name.endswith(MASKS)]
         files.update({MASK: str(masks[0].relative_to(raw))} if len(masks) == 1 else {})
-    files = files or {"image": f"{folder.relative_to(raw)}/anat"}  # reading it gives the reason
+    # Reading a case without files gives the reason; messages name it by this path.
+    files = files or {NO_FILE: str(folder.relative_to(raw))}
     column = task.prep.get("label_column", "label")
-    row = Row({**row, "patient_id": subject}.items(), row.line)
     label = row.get(column, "") if task.kind == "classification" else ""
+    values = {name: value for name, value in row.items() if name != "group"}
+    row = Row({**values, "patient_id": subject}.items(), row.line)
     case = Case.from_row(row, files, label, (*FACTS, *task.prep.get("covariates", ())))
     return replace(case, facts={**case.facts, "files_left_out": others}) if others else case
 
@@ -192,10 +199,18 @@ def _session_row(raw: Path, subject: str, session: str, column: str) -> dict[str
     table = raw / subject / f"{subject}_sessions.tsv"
     if not session or not table.is_file():
         return {}
-    for row in read_table(table, ("session_id",)):
+    has_label = any(name.lower() == column.lower() for name in read_table(table, ("session_id",))[0])
+    for row in read_table(table, ("session_id", column) if has_label else ("session_id",)):
         if _word(row["session_id"], "ses") == session:
-            return {name: value for name, value in row.items() if value and name != "session_id"}
+            known = {name: value for name, value in row.items() if not is_empty(value)}
+            return {name: value for name, value in known.items() if name not in ("session_id", "group")}
     return {}
+
+
+@functools.cache  # once, although the cases are listed several times
+def _say_who_is_left_out(sessions: int) -> None:
+    if sessions:
+        print(f"{sessions} sessions of participants without a row are left out", file=sys.stderr)
 
 
 def _word(text: str, entity: str) -> str:

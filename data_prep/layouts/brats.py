@@ -18,6 +18,7 @@ the patient is the name without it.
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,10 @@ from data_prep.cases.volume_case import (
     check_settings,
     read_labels,
     read_volume,
+    registered,
 )
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
-from data_prep.io.table import check_labels, read_table
+from data_prep.io.table import check_labels, read_table, rows_by
 from data_prep.recognised import MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError, first_few
@@ -86,6 +88,8 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     tumour = read_labels(raw, case, "seg")
     if tumour is not None:
         tumour = Volume((tumour.array > 0).astype(np.uint8), tumour.affine)
+    volumes, tumour, placed = registered(volumes, tumour, task, SEQUENCES)
+    case = replace(case, facts={**placed, **case.facts})
     return case_record(volumes, Masks(tumour), case, task, SEQUENCES)
 
 
@@ -177,7 +181,8 @@ def _labels_of(table: Path, folders: list[Path], task: Task) -> dict[str, str]:
     key = next((name for name in ("case", "patient_id") if name in first), "")
     rows = read_table(table, (key or "case", column))
     check_labels(rows, column, task, table.name)
-    label_of = {row[key]: row[column] for row in rows if row[column]}
+    by_key = rows_by([row for row in rows if row[column]], key, (column,), table.name)
+    label_of = {name: row[column] for name, row in by_key.items()}
     labels = {
         path.name: label_of.get(path.name) or label_of.get(_patient_of(path.name)) for path in folders
     }

@@ -38,6 +38,7 @@ from data_prep.recognised import (
     channels_of_folders,
     dicom_sequences,
     is_image,
+    is_mask,
     is_volume,
     rows_of,
     tables_at,
@@ -99,13 +100,16 @@ def list_cases(raw: Path, task: Task, ignore: tuple[str, ...] = ()) -> list[Case
     return cases
 
 
-def recognise(raw: Path, labels: Path | None) -> Recognised | None:
+def recognise(
+    raw: Path, labels: Path | None, ignore: tuple[str, ...] = ()
+) -> Recognised | None:
     """Folders that each hold several images, volumes or folders of patients, perhaps in folders of
     sides; not where a table names the cases."""
-    folders = visible_folders(raw)
+    folders = [folder for folder in visible_folders(raw) if folder.name not in ignore]
     sides = [folder for folder in folders if side_named(folder.name) in SIDES]
     homes = sides if len(sides) > 1 and len(sides) == len(folders) else [raw]
-    classes = [folder for home in homes for folder in visible_folders(home)]
+    inner = [folder for home in homes for folder in visible_folders(home)]
+    classes = [folder for folder in inner if folder.name not in ignore]
     names = tuple(sorted({folder.name for folder in classes}))
     tables = [rows_of(table)[:1] for table in tables_at(raw, labels)]
     columns = {column for rows in tables for row in rows for column in row}
@@ -113,7 +117,10 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     few = any(len(list(folder.glob("[!.]*"))) < LEAST_OF_A_CLASS for folder in classes)
     if labels or named_in_a_table or few or not 2 <= len(names) <= MOST_CLASSES:
         return None
-    patients = [patient for folder in classes for patient in visible_folders(folder)]
+    if channels_of_folders(classes):
+        return None  # one file of each sequence in each folder: these are patients
+    below = [patient for folder in classes for patient in visible_folders(folder)]
+    patients = [patient for patient in below if patient.name not in ignore]
     homes_of_files = (*classes, *patients[:MOST_FOLDERS_LOOKED_AT])
     files = [path for home in homes_of_files for path in home.glob("[!.]*")]
     if any(is_image(path.name) for path in files):
@@ -172,8 +179,9 @@ def _volumes_of_class(
         patient = home.name if home != folder else ""
         volumes = [path for path in _visible(home) if path.name.lower().endswith(VOLUMES)]
         named = files_of_sequences(volumes, sequences)
-        if len(sequences) == 1:
-            files_of_cases = [{sequences[0]: path.name} for path in volumes]
+        if len(sequences) == 1 and not named:
+            images = [path for path in volumes if not is_mask(path.name)]
+            files_of_cases = [{sequences[0]: path.name} for path in images]
         else:
             files_of_cases = [named] if named or volumes else []
         if not volumes and home != folder:

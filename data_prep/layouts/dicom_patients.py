@@ -10,12 +10,12 @@ from pathlib import Path
 from data_prep.case import Case
 from data_prep.cases.dicom_case import (
     OPERATIONS,
-    SETTINGS,
     check_settings,
     dicom_files,
     identities,
     read_case,
 )
+from data_prep.cases.dicom_case import SETTINGS as DICOM_SETTINGS
 from data_prep.cases.to_predict import CaseToPredict, dicom_at
 from data_prep.io.folders import files_below
 from data_prep.io.table import check_labels, check_patients, path_in, read_table
@@ -34,18 +34,21 @@ __all__ = [
 ]  # fmt: skip
 VERSION = 3
 TABLE = "patients.csv"
+SETTINGS = DICOM_SETTINGS | {"label_column", "covariates"}
 FACTS = ("site", "age", "sex")
 
 
-def list_cases(raw: Path, task: Task) -> list[Case]:
+def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     """One case per row; raises InputError for settings or a table that cannot be used."""
     check_settings(task)
-    rows = read_table(raw / TABLE, ("patient_id", "label"))
-    check_patients(rows, TABLE)
-    check_labels(rows, "label", task, TABLE)
+    table, column = labels or raw / TABLE, task.prep.get("label_column", "label")
+    rows = read_table(table, ("patient_id", column))
+    check_patients(rows, table.name)
+    check_labels(rows, column, task, table.name)
+    covariates = (*FACTS, *task.prep.get("covariates", ()))
     folders = [path_in(raw, row.get("folder") or row["patient_id"]) for row in rows]
     return [
-        Case.from_row(row, dicom_files(raw, folder), row["label"], FACTS)
+        Case.from_row(row, dicom_files(raw, folder), row[column], covariates)
         for row, folder in zip(rows, folders, strict=True)
     ]
 

@@ -21,10 +21,10 @@ from data_prep.cases.any_case import (
 )
 from data_prep.cases.any_case import check_settings, identities, operations_of, read_case
 from data_prep.cases.any_to_predict import cases_at
-from data_prep.cases.examinations import examinations
+from data_prep.cases.examinations import Examination, examinations
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.io.folders import files_below
-from data_prep.io.table import Row, check_labels, read_table
+from data_prep.io.table import Row, check_labels, is_empty, read_table, rows_by
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.recognised import Recognised, dicom_sequences, rows_of, tables_at
 from mri_tf.core.errors import InputError
@@ -46,7 +46,7 @@ TABLES = tuple(
 )
 FACTS = ("site", "scanner", "age", "sex")
 MOST_FILES_LOOKED_AT = 20
-COLUMNS = {"patient_id": "PatientID", "accession_number": "AccessionNumber"}
+COLUMNS = {"accession_number": "AccessionNumber", "patient_id": "PatientID"}
 
 
 def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
@@ -54,26 +54,50 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     check_settings(task, OWN_SETTINGS)
     found = examinations(raw)
     column = task.prep.get("label_column", "label")
-    rows = read_table(labels or table_in(raw, task), (column,))
-    key = key_column(rows[0])
-    check_labels(rows, column, task, (labels or table_in(raw, task)).name)
-    row_of = {row[key]: row for row in rows if row[key]}
-    texts = [getattr(one, "accession" if key == "accession_number" else "patient") for one in found]
-    if not set(texts) & set(row_of):
+    table = labels or table_in(raw, task)
+    rows = read_table(table, (column,))
+    keys = key_columns(rows[0])
+    check_labels(rows, column, task, table.name)
+    chosen = [_row_of(one, keys, _rows_by_key(rows, keys, column, table.name)) for one in found]
+    used = {row.line for row in chosen if row is not None}
+    if not used:
+        named = " or ".join(COLUMNS[key] for key in keys)
         raise InputError(
-            f"No row of the table names an examination by its {COLUMNS[key]}.",
+            f"No row of the table names an examination by its {named}.",
             f"{len(rows)} rows, {len(found)} examinations",
-            f"Write the {COLUMNS[key]} of the headers into the column {key}.",
+            f"Write the {named} of the headers into the column {' or '.join(keys)}.",
         )  # fmt: skip
-    _say_what_has_no_partner(len(set(row_of) - set(texts)), sum(text not in row_of for text in texts))
+    _say_what_has_no_partner(len(rows) - len(used), sum(row is None for row in chosen))
     covariates = (*FACTS, *task.prep.get("covariates", ()))
     cases = []
-    for one, text in zip(found, texts, strict=True):
-        if text in row_of:
-            row = Row({**row_of[text], "patient_id": one.patient}.items(), row_of[text].line)
+    for one, row in zip(found, chosen, strict=True):
+        if row is not None:
+            # Of headers that name nobody the table says whose they are, where it can.
+            patient = row.get("patient_id", "") if one.anonymous else one.patient
+            values = Row({**row, "patient_id": "" if is_empty(patient) else patient}.items(), row.line)
             files = {path: path for path in one.files}
-            cases.append(Case.from_row(row, files, row[column], covariates))
+            cases.append(Case.from_row(values, files, row[column], covariates))
     return cases
+
+
+def _rows_by_key(
+    rows: list[Row], keys: tuple[str, ...], column: str, table: str
+) -> dict[str, dict[str, Row]]:
+    """Key column -> its value -> row. A patient's rows without an accession number must agree."""
+    found = {}
+    for key in keys:
+        others = rows
+        if key == "patient_id":
+            others = [row for row in rows if is_empty(row.get("accession_number", ""))]
+        found[key] = rows_by(others, key, (column, "split", "group", "site"), table) if others else {}
+    return found
+
+
+def _row_of(one: Examination, keys: tuple[str, ...], rows: dict[str, dict[str, Row]]) -> Row | None:
+    """The row of an examination: by its accession number where the table has it, else by patient."""
+    if "accession_number" in keys and one.accession in rows["accession_number"]:
+        return rows["accession_number"][one.accession]
+    return rows["patient_id"].get(one.patient) if "patient_id" in keys and not one.anonymous else None
 
 
 def recognise(raw: Path, labels: Path | None) -> Recognised | None:
@@ -86,13 +110,14 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     if not tables or not any(is_dicom(path) for path in itertools.islice(some, MOST_FILES_LOOKED_AT)):
         return None
     rows = rows_of(tables[0])
-    column = COLUMNS[key_column(rows[0])]
+    keys = key_columns(rows[0])
+    column = " or ".join(COLUMNS[key] for key in keys)
     found = examinations(raw)
-    values = {one.accession if column == "AccessionNumber" else one.patient for one in found}
-    if not values & {row[key_column(rows[0])] for row in rows}:
+    values = {text for one in found for text in (one.accession, one.patient) if text}
+    if not values & {row[key] for row in rows for key in keys}:
         return None
     rules = dicom_sequences((raw, [raw / path for path in one.files]) for one in found)
-    named = {} if labels or tables[0].name in TABLES else {"table": tables[0].name}
+    named = {} if labels else {"table": tables[0].name}
     return Recognised(
         f"DICOM files whose {column} stands in {tables[0].name}", tuple(rules), rows=tuple(rows),
         prep={"sequences": rules, **named}, no_labels=tuple(COLUMNS),
@@ -111,11 +136,11 @@ def table_in(raw: Path, task: Task) -> Path:
     return next((raw / name for name in names if (raw / name).is_file()), raw / names[0])
 
 
-def key_column(row: Row) -> str:
-    """The column that says which examination a row is about; raises InputError if there is none."""
-    for name in COLUMNS:
-        if name in row:
-            return name
+def key_columns(row: Row) -> tuple[str, ...]:
+    """The columns that say which examination a row is about; raises InputError if there is none."""
+    names = tuple(name for name in COLUMNS if name in row)
+    if names:
+        return names
     raise InputError(
         "The table of labels must have a column patient_id or accession_number.",
         f"columns {', '.join(row)}", "Rename the column that holds them.",

@@ -12,13 +12,15 @@ say that the spacing in the headers is not the true one.
 """
 
 import dataclasses
+import functools
+import sys
 from functools import partial
 from pathlib import Path
 
 from data_prep.case import Case
 from data_prep.cases.any_case import read_volumes
 from data_prep.cases.any_to_predict import cases_at, holds_dicom
-from data_prep.cases.to_predict import CaseToPredict, folders_at
+from data_prep.cases.to_predict import CaseToPredict, folders_at, is_table
 from data_prep.cases.usual_sequences import BRAIN_WORDS, files_of_sequences, last_word
 from data_prep.cases.volume_case import (
     OPERATIONS,
@@ -41,6 +43,7 @@ from data_prep.recognised import (
     rows_of,
     tables_at,
 )
+from mri_tf.core.errors import InputError
 from mri_tf.store.record import NOMINAL, Record
 from mri_tf.task import Task
 
@@ -58,12 +61,19 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     """One case per row of the table; raises InputError for a table that cannot be used."""
     check_settings(task, sequences_of(task))
     column = task.prep.get("label_column", "")
+    if task.kind == "classification" and not column:
+        raise InputError(
+            f"Task {task.name} must say which column of the table holds the labels.",
+            "no label_column in prep", "Add it, or give --label COLUMN.",
+        )  # fmt: skip
     table = labels or raw / task.prep.get("table", TABLE)
     rows = read_table(table, ("patient_id", *([column] if column else [])))
     check_patients(rows, table.name)
     if task.kind == "classification":
         check_labels(rows, column, task, table.name)
-        rows = [row for row in rows if row[column]]  # only graded patients
+        labelled = [row for row in rows if row[column]]  # only graded patients
+        _say_what_is_left_out(len(rows) - len(labelled), table.name)
+        rows = labelled
     return [
         Case.from_row(
             row,
@@ -73,6 +83,12 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
         )
         for row in rows
     ]
+
+
+@functools.cache  # once, although the cases are listed several times
+def _say_what_is_left_out(rows: int, table: str) -> None:
+    if rows:
+        print(f"{rows} rows of {table} have no label and are left out", file=sys.stderr)
 
 
 def recognise(raw: Path, labels: Path | None) -> Recognised | None:
@@ -124,10 +140,10 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A patient's folder, a table of patients, or a folder of patients, with files named as the
     sequences or with DICOM; masks are ignored."""
-    if path.is_dir() and holds_dicom(path):
+    if path.is_dir() and holds_dicom(path) or path.is_file() and not is_table(path):
         return cases_at(path, task)
-    names = ", ".join(f"{name}.nii.gz" for name in sequences_of(task))
-    form = f"A patient is a folder with at least one of {names}."
+    names = ", ".join(sequences_of(task))
+    form = f"A patient is a folder with files named {names} (t1.nii.gz, P01_t1.nii.gz)."
     return folders_at(path, partial(_sequence_files, task=task), form)
 
 

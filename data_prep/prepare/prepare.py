@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from types import ModuleType
 
 import mri_tf
 from data_prep.case import Case, Unreadable, main_file
+from data_prep.cases.any_case import IMAGE, form_of
 from data_prep.io.volume_file import may_be_dicom
 from data_prep.layout import (
     ListOptions,
@@ -111,15 +112,22 @@ def prepare(
         return _open_existing(out, identity, raw, cases, options.strict)
     _check_is_new(out)
     patients_known, copies = all(case.patient for case in cases), None
+    of_images = form_of(task) == IMAGE and all(IMAGE in case.files for case in cases)
     with executor(options.workers, options.scheduler) as pool:
         begun = identity
         about = {"tools": tools} if tools else {}  # with what is found of copies and joined patients
         if hasattr(layout, "identities") and any(map(_may_be_dicom, cases)):
             identities = partial(_identities, _worker_name(task, task_file), task, str(raw))
             cases, about["joined"] = _joined(cases, identities, options, pool)
+            patients_known = all(case.patient for case in cases)
             patients = fingerprint([case.patient for case in cases])
             begun = begun | {"patients": options.pseudonyms.keyed(patients)}
-        if "duplicates" in task.prep or not patients_known:
+        if not (patients_known or of_images):
+            # Copies are found among the records; here each case is somebody else.
+            cases = [replace(case, patient=case.patient or f"unknown-{number + 1:06d}")
+                     for number, case in enumerate(cases)]  # fmt: skip
+            about["patients_known"] = False
+        elif "duplicates" in task.prep or not patients_known:
             duplicates, bits = task.prep.get("duplicates", {}), task.prep.get("bits", 0)
             copies = find_copies(raw, cases, duplicates, bits, pool, options.calls_ahead)
             cases = with_groups(cases, copies)
@@ -128,7 +136,6 @@ def prepare(
         writer = ShardWriter(out, begun, lambda number, state: unchanged(raw, cases[number], state))
         apart = _write_cases(writer, pool, task, task_file, raw, cases, options)
     if apart:
-        about["sequences_apart"] = len(apart)
         print(
             f"warning: the sequences of {len(apart)} cases do not lie on each other "
             f'(prep.register="rigid" registers them): {first_few(apart)}', file=sys.stderr,

@@ -67,16 +67,20 @@ def join_shared(
         for number, hashes in enumerate(map_in_order(pool, read, cases, ahead)):
             for value in hashes:
                 groups.merge(number, owners.setdefault(value, number))
-            groups.merge(number, first_of.setdefault(cases[number].patient, number))
+            if cases[number].patient:  # of others nothing but their headers is known
+                groups.merge(number, first_of.setdefault(cases[number].patient, number))
             advance(number + 1)
     joined, shared, remaining = list(cases), [], 0
     for members in groups.subsets():
-        patients = sorted({cases[number].patient for number in members})
-        if len(patients) == 1:
+        patients = sorted({cases[number].patient for number in members} - {""})
+        if len(patients) == 1 and len(members) > 1:
+            for number in members:  # those whose patient is unknown are this one
+                joined[number] = replace(cases[number], patient=patients[0])
+        if len(patients) < 2:
             continue
         shared += [main_file(cases[first_of[patient]]) for patient in patients]
         remaining += 1
-        name = cases[min(members)].patient
+        name = next(cases[number].patient for number in sorted(members) if cases[number].patient)
         for number in members:
             joined[number] = replace(cases[number], patient=name)
     if strict and shared:

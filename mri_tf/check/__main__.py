@@ -61,21 +61,32 @@ def main(arguments: list[str]) -> int:
         print(f"{one.status:<11}  {one.name:<{width}}  {one.text}")
         if one.advice:
             print(f"{'':<{width + 15}}{one.advice}")
+        if one.on_terminal:
+            print(f"{'':<{width + 15}}{one.on_terminal}")
         if one.records:
             ids = [str(prepared.record_ids[position]) for position in one.records]
             print(f"{'':<{width + 15}}{first_few(sources.get(name, name) for name in ids)}")
     out = flags.out or Path("checks", loaded.task.name)
     out.mkdir(parents=True, exist_ok=True)
-    values = [dataclasses.asdict(one) for one in looked.findings]
+    values = [_as_json(one, prepared) for one in looked.findings]
     write_text(out / "check.json", json.dumps(values, indent=1))
+    (out / "check.html").unlink(missing_ok=True)  # of an earlier check
     written = [out / "check.json"]
     pictures = write_pictures(loaded.task, prepared, out / "pictures") if flags.pictures else []
     if pictures:
-        html = page(loaded.task.name, looked.findings, pictures, mri_tf.__version__)
+        html = page(loaded.task.name, values, pictures, mri_tf.__version__)
         write_text(out / "check.html", html)
         written += [*(one.file for one in pictures), out / "check.html"]
     print(f"wrote {', '.join(map(str, written))}")
     return NEEDS_ATTENTION if any(one.status == ATTENTION for one in looked.findings) else DONE
+
+
+def _as_json(finding, prepared) -> dict:
+    """A finding for the files: its records by their ids, and nothing that names files or patients."""
+    values = dataclasses.asdict(finding)
+    values["records"] = [str(prepared.record_ids[position]) for position in finding.records]
+    del values["on_terminal"]
+    return values
 
 
 def _parser() -> Parser:

@@ -16,6 +16,8 @@ FAR = 6.0  # median absolute deviations from the median
 LEAST_DEVIATION = 0.02  # of the median, so that equal values with one other are no outliers
 SUPPOSED_AUC = 0.8
 WIDE = 0.15  # of half an interval
+UNLIKELY, DRAWS = 0.05, 1999
+MOST_EXTENT = 1.6  # of the largest case over the smallest, along an axis
 NAMED = 5
 
 
@@ -29,6 +31,7 @@ class Finding:
         text: what was found.
         advice: what to do; empty where nothing is to be done.
         records: positions of the records in question; the terminal names their files.
+        on_terminal: what may name files or patients, and is not written into files.
     """
 
     name: str
@@ -36,13 +39,16 @@ class Finding:
     text: str
     advice: str = ""
     records: tuple[int, ...] = ()
+    on_terminal: str = ""
 
 
 def skipped_cases(reasons: Sequence[str], total: int) -> Finding:
     """How many cases could not be read, and why."""
     if not reasons:
         return Finding("reading", GOOD, f"all {total} cases could be read")
-    counted = [f"{count} x {reason}" for reason, count in Counter(reasons).most_common()]
+    # What follows a semicolon may name files.
+    kinds = Counter(reason.partition(";")[0] for reason in reasons)
+    counted = [f"{count} x {reason}" for reason, count in kinds.most_common()]
     return Finding(
         "reading", ATTENTION, f"{len(reasons)} of {total} cases are skipped: {first_few(counted, 3)}",
         "Repair these files, or go on without them.",
@@ -90,12 +96,37 @@ def classes_by_site(labels: np.ndarray, sites: np.ndarray, names: Sequence[str])
         if counts.sum() >= FEW_PATIENTS and (counts > 0).sum() == 1:
             alone.append(site)
     text = f"cases of {'/'.join(names)}: {first_few(rows, 12)}"
+    p = independence_p(labels, sites)
+    if not alone and p < UNLIKELY:
+        return Finding(
+            "sites", ATTENTION, f"{text}; class and site are not independent (p = {p:.3f})",
+            "A network may learn the scanner in the place of the disease: hold sites out as a whole "
+            "(mri_tf.study --leave-one-site-out), or balance them.",
+        )  # fmt: skip
     if alone:
         return Finding(
             "sites", ATTENTION, f"{text}; one class alone at {first_few(alone)}",
             "The site tells the class there: leave such sites out, or hold them out as a whole.",
         )  # fmt: skip
     return Finding("sites", GOOD, text)
+
+
+def independence_p(labels: np.ndarray, sites: np.ndarray) -> float:
+    """How often classes that are exchanged among the cases depend on the site as much as here (the
+    statistic is chi-squared; DRAWS draws)."""
+    rows = np.unique(sites.astype(str), return_inverse=True)[1]
+    columns = np.unique(labels, return_inverse=True)[1]
+    shape = rows.max() + 1, columns.max() + 1
+    expected = np.outer(np.bincount(rows), np.bincount(columns)) / len(rows)
+
+    def statistic(drawn: np.ndarray) -> float:
+        table = np.bincount(rows * shape[1] + drawn, minlength=shape[0] * shape[1]).reshape(shape)
+        return float(((table - expected) ** 2 / expected).sum())
+
+    here = statistic(columns) - 1e-9
+    rng = np.random.default_rng(0)
+    more = sum(statistic(rng.permutation(columns)) >= here for _ in range(DRAWS))
+    return (1 + more) / (1 + DRAWS)
 
 
 def outliers(name: str, values: np.ndarray, unit: str, columns: Sequence[str]) -> Finding:
@@ -125,6 +156,37 @@ def outliers(name: str, values: np.ndarray, unit: str, columns: Sequence[str]) -
     return Finding(
         name, ATTENTION, f"{text}; {len(where)} of {len(values)} records lie far from the others",
         "Look at these records.", tuple(int(one) for one in where),
+    )  # fmt: skip
+
+
+def extents(sizes_mm: np.ndarray) -> Finding:
+    """Whether the records show about as much of the body, by the spacing in their headers.
+
+    `sizes_mm` is (records, 3), along x, y and z.
+    """
+    low, high = sizes_mm.min(axis=0), sizes_mm.max(axis=0)
+    text = ", ".join(f"{axis} {a:.0f} to {b:.0f}" for axis, a, b in zip("xyz", low, high, strict=True))
+    if (high <= MOST_EXTENT * low).all():
+        return Finding("extents", GOOD, f"{text} mm")
+    middle = np.median(sizes_mm, axis=0)
+    far = (np.maximum(sizes_mm / middle, middle / sizes_mm) > math.sqrt(MOST_EXTENT)).any(axis=1)
+    return Finding(
+        "extents", ATTENTION, f"{text} mm: some show more than {MOST_EXTENT:g} times as much",
+        "Look at these records: the spacing in their headers may be wrong.",
+        tuple(int(one) for one in np.flatnonzero(far)),
+    )  # fmt: skip
+
+
+def alignment(apart: Sequence[list | None]) -> Finding:
+    """Whether the sequences of the records lie on each other; None where nobody has looked."""
+    if all(names is None for names in apart):
+        return Finding("alignment", UNKNOWN, "registered, or not looked at")
+    where = tuple(place for place, names in enumerate(apart) if names)
+    if not where:
+        return Finding("alignment", GOOD, "the sequences of each case lie on each other")
+    return Finding(
+        "alignment", ATTENTION, f"the sequences of {len(where)} records do not lie on each other",
+        'Set prep.register="rigid", which registers them to the first.', where,
     )  # fmt: skip
 
 

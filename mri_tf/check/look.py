@@ -9,9 +9,11 @@ from mri_tf.check.findings import (
     ATTENTION,
     GOOD,
     Finding,
+    alignment,
     classes_by_side,
     classes_by_site,
     expected_auc_interval,
+    extents,
     outliers,
     skipped_cases,
 )
@@ -50,8 +52,6 @@ def look(loaded: LoadedTask, features: Task | None, prepared: Prepared, split: S
     read = len({row["source_number"] for row in rows if row["record_id"]})
     findings = [skipped_cases(reasons, read + len(reasons)), _patients(prepared), _joined(prepared)]
     sides, refused = _sides(prepared, task, split)
-    if len(task.channels) > 1 and len(task.image_shape) == 3:
-        findings.append(_placed(prepared))
     findings += refused or [_copies(prepared)]
     if task.kind == "classification":
         if sides:
@@ -92,16 +92,6 @@ def _joined(prepared: Prepared) -> Finding:
     )  # fmt: skip
 
 
-def _placed(prepared: Prepared) -> Finding:
-    apart = prepared.manifest.get("sequences_apart", 0)
-    if not apart:
-        return Finding("alignment", GOOD, "the sequences of each case lie on each other")
-    return Finding(
-        "alignment", ATTENTION, f"the sequences of {apart} cases do not lie on each other",
-        'Set prep.register="rigid", which registers them to the first.',
-    )  # fmt: skip
-
-
 def _sides(
     prepared: Prepared, task: Task, split: SplitOptions
 ) -> tuple[Sides | None, list[Finding]]:
@@ -113,7 +103,7 @@ def _sides(
 
 
 def _refusal(name: str, error: InputError) -> Finding:
-    return Finding(name, ATTENTION, error.rule, f"Received: {error.received}. {error.hint}")
+    return Finding(name, ATTENTION, error.rule, error.hint, on_terminal=f"received: {error.received}")
 
 
 def _copies(prepared: Prepared) -> Finding:
@@ -134,7 +124,7 @@ def _copies(prepared: Prepared) -> Finding:
 
 def _measured(prepared: Prepared, task: Task) -> list[Finding]:
     """Sizes, spacings and intensities of all records."""
-    shapes, spacings, means, deviations = [], [], [], []
+    shapes, spacings, means, deviations, placed = [], [], [], [], []
     with progress("looking at records", len(prepared)) as advance:
         for position in range(len(prepared)):
             record = prepared.record(position)
@@ -143,6 +133,7 @@ def _measured(prepared: Prepared, task: Task) -> list[Finding]:
                 affine = np.array(facts["source_affine"]).reshape(4, 4)
                 shapes.append(facts["source_shape"])
                 spacings.append(np.linalg.norm(affine[:3, :3], axis=0))
+            placed.append(facts.get("sequences_apart"))
             image = record.image.reshape(-1, record.image.shape[-1]).astype(np.float32)
             means.append(image.mean(axis=0))
             deviations.append(image.std(axis=0))
@@ -154,6 +145,11 @@ def _measured(prepared: Prepared, task: Task) -> list[Finding]:
         axes = ("x", "y", "z")
         found.append(outliers("sizes", np.array(shapes, float), "voxels", axes))
         found.append(outliers("spacings", np.array(spacings), "mm", axes))
+        found.append(extents(np.array(shapes, float) * np.array(spacings)))
+    if len(channels) > 1 and shapes:
+        found.append(alignment(placed))
+    if presence := [name for name in task.channels if name.startswith("has_")]:
+        found.append(_missing(prepared, task, presence))
     names = [f"mean of {name}" for name in channels] + [f"SD of {name}" for name in channels]
     values = np.hstack([np.array(means)[:, places], np.array(deviations)[:, places]])
     blank = np.flatnonzero((np.array(deviations)[:, places] == 0).all(axis=1))
@@ -166,6 +162,24 @@ def _measured(prepared: Prepared, task: Task) -> list[Finding]:
             )
         )  # fmt: skip
     return found
+
+
+def _missing(prepared: Prepared, task: Task, presence: list[str]) -> Finding:
+    """How many records lack a sequence, by the channels that say which are there."""
+    places = {name: task.channels.index(name) for name in presence}
+    lacking = {name: [] for name in presence}
+    for position in range(len(prepared)):
+        image = prepared.record(position).image
+        for name, place in places.items():
+            if not image[..., place].any():
+                lacking[name].append(position)
+    known = {name.removeprefix("has_"): where for name, where in lacking.items() if where}
+    if not known:
+        return Finding("sequences", GOOD, "no sequence is missing")
+    text = ", ".join(f"{name} in {len(where)} records" for name, where in known.items())
+    records = tuple(sorted({position for where in known.values() for position in where}))
+    advice = "They are 0 there, and has_* says so; look whether the classes lack them alike often."
+    return Finding("sequences", ATTENTION, f"missing: {text}", advice, records)
 
 
 def _network(task: Task, features: Task | None) -> Finding:

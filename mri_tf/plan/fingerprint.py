@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from data_prep.case import Case, Unreadable
 from data_prep.cases.any_case import MASK, read_volumes
@@ -129,7 +130,7 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
         highest=float(max((array.max() for array in values), default=0)),
         whole_numbers=all(np.array_equal(array, np.round(array)) for array in values),
         colour=any(one.colour for one in seen),
-        unreadable=sum(grid is None for grid in grids) if grids else sum(not one.grid for one in seen),
+        unreadable=max(sum(grid is None for grid in grids), sum(not one.grid for one in seen)),
     )  # fmt: skip
 
 
@@ -159,6 +160,8 @@ def _counts(cases: list[Case], task: Task) -> dict:
         labels_of[case.patient].add(case.label)
         number_of[case.patient] += 1
     known = "" not in labels_of
+    # A case without any file, such as a row without a folder, says nothing of the sequences.
+    with_some = [case for case in cases if any(name in case.files for name in task.channels)]
     sites = Counter(case.facts["site"] for case in cases if "site" in case.facts)
     per_class = {name: {c.patient for c in cases if c.label == name} for name in task.class_names}
     return dict(
@@ -171,8 +174,8 @@ def _counts(cases: list[Case], task: Task) -> dict:
         patients_per_class={name: len(per_class[name]) if known else 0 for name in task.class_names},
         sites=dict(sorted(sites.items())),
         has_split=any(case.split for case in cases),
-        missing={name: sum(name not in case.files for case in cases) for name in task.channels}
-        if any(name in case.files for case in cases for name in task.channels) else {},
+        missing={name: sum(name not in case.files for case in with_some) for name in task.channels}
+        if with_some else {},
     )  # fmt: skip
 
 
@@ -192,12 +195,10 @@ def _grid(raw: Path, case: Case, images: bool) -> Grid | None:
     path = raw / _first_image(case)
     try:
         if images:
-            from PIL import Image
-
             with Image.open(path) as opened:
                 return Grid((*opened.size, 1), (0.0, 0.0, 0.0))
         return read_grid(path)
-    except (Unreadable, OSError, ValueError, SyntaxError):
+    except (Unreadable, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 
 

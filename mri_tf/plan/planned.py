@@ -5,6 +5,7 @@ import os
 import re
 import socket
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from data_prep.layout import ListOptions, find_layout
@@ -49,7 +50,11 @@ def plan_folder(raw: Path, options: ListOptions, label: str = "", out: Path | No
     Raises:
         InputError: the folder is not recognised, the label is not clear, or the file holds another task.
     """
-    layout, found = recognise(raw, options.labels)
+    if out is not None and not out.absolute().parent.is_dir():
+        raise InputError(
+            "The folder of --out does not exist.", out, "Make it, or choose another file."
+        )
+    layout, found = recognise(raw, options)
     classes = classes_of(found, label)
     file = out or Path(f"{task_name(raw, classes)}.toml")
     name = file.stem
@@ -62,15 +67,20 @@ def plan_folder(raw: Path, options: ListOptions, label: str = "", out: Path | No
     draft = _draft(name, layout, found, classes, needed)
     cases = cases_to_prepare(find_layout(draft, file), raw, draft, options)
     facts = measure(found, raw, cases, draft)
+    if not facts.shape or not min(facts.shape):
+        raise InputError(
+            "None of the cases that were looked at can be read.", f"{len(cases)} cases",
+            "The lines above say why; python -m mri_tf.check names every file.",
+        )  # fmt: skip
     named = f"the values of {classes.column}" if classes.column else "the names of the folders"
     decisions = [
         Decision("layout", layout, facts.how_recognised),
         Decision("class_names", list(classes.names), named),
-        *decide(facts, weights_at_hand()),
+        *decide(facts, _weights(file)),
         *needed,
     ]
-    text = task_text(name, _about(raw, facts), decisions, file.suffix)
-    _write(file, text, facts)
+    text = task_text(name, _about(raw, file, options, facts), decisions, file.suffix)
+    _write(file, text, {**facts.as_json(), "weights_at_hand": _weights(file)})
     return Plan(file, facts, load_task(file.resolve()))
 
 
@@ -94,7 +104,7 @@ def task_file_for(task: str | None, raw: Path | None, options: ListOptions, labe
 
 def label_setting(task: str | None, label: str) -> list[str]:
     """What --label sets on a task that --task names; nothing of one that was planned with it."""
-    return [f"prep.label_column={label}"] if task and label else []
+    return [f"prep.label_column={label!r}"] if task and label else []
 
 
 def task_name(raw: Path, classes: Classes) -> str:
@@ -103,6 +113,18 @@ def task_name(raw: Path, classes: Classes) -> str:
     plain = (re.sub(r"\W+", "_", word.lower(), flags=re.ASCII).strip("_") for word in words)
     name = "_".join(filter(None, plain))
     return name if name and not name[0].isdigit() else f"task_{name}"
+
+
+def _weights(file: Path) -> bool:
+    """Whether ImageNet weights were at hand when the file was planned, or are now where it is new.
+
+    So planning a folder again gives the same file, whether or not a network can be reached.
+    """
+    try:
+        noted = json.loads(file.with_suffix(FINGERPRINT).read_text(encoding="utf-8"))
+        return bool(noted["weights_at_hand"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return weights_at_hand()
 
 
 def weights_at_hand() -> bool:
@@ -144,7 +166,11 @@ def _draft(
     )  # fmt: skip
 
 
-def _about(raw: Path, facts: Fingerprint) -> list[str]:
+def _about(raw: Path, file: Path, options: ListOptions, facts: Fingerprint) -> list[str]:
+    """What stands at the head of a task file."""
+    flags = " --labels <the table>" if options.labels else ""
+    flags += "".join(f" --ignore {name}" for name in options.ignore)
+    flags += " --skip-unlabelled" if options.skip_unlabelled else ""
     patients = f"{facts.patients} patients" if facts.patients else "unknown patients"
     kind = "images" if facts.images else "cases"
     return [
@@ -152,18 +178,21 @@ def _about(raw: Path, facts: Fingerprint) -> list[str]:
         "",
         "Written by mri_tf.plan; each value may be changed. To train:",
         "",
-        "    python -m mri_tf.train --task <this file> --raw <the folder>",
+        f"    python -m mri_tf.train --task {file.name} --raw <the folder>{flags}",
         "",
         "docs/reference/task.md says what each key means.",
     ]
 
 
-def _write(file: Path, text: str, facts: Fingerprint) -> None:
-    if file.is_file() and file.read_text(encoding="utf-8") != text:
+def _write(file: Path, text: str, facts: dict) -> None:
+    text = text.encode("utf-8", "backslashreplace").decode()  # names of folders may be no valid text
+    if file.is_file() and (before := file.read_text(encoding="utf-8")) != text:
+        pairs = zip_longest(before.splitlines(), text.splitlines(), fillvalue="")
+        number, (old, new) = next((n, pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1])
         raise InputError(
-            "The task file exists already, and differs from what the folder would give now.", file,
+            "The task file exists already, and differs from what the folder would give now.",
+            f"{file}, first in line {number}: {old.strip()!r}, now {new.strip()!r}",
             f"Use it with --task {file}, remove it, or name another with --out of mri_tf.plan.",
         )  # fmt: skip
     write_atomic(file, text.encode())
-    values = json.dumps(facts.as_json(), indent=1)
-    write_atomic(file.with_suffix(FINGERPRINT), values.encode())
+    write_atomic(file.with_suffix(FINGERPRINT), json.dumps(facts, indent=1).encode())

@@ -1,11 +1,14 @@
 """Which layout a raw folder has, and which column of its table holds the labels."""
 
 import importlib
+import inspect
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.layout import layout_names
-from data_prep.recognised import Recognised
+from data_prep.io.table import is_empty, read_table
+from data_prep.layout import ListOptions, layout_names
+from data_prep.recognised import Recognised, tables_at
 from mri_tf.core.errors import InputError, first_few
 
 # Columns that say something else of a case than its class.
@@ -14,7 +17,14 @@ USUAL_COLUMNS = {
     "comment", "notes", "folder", "case",
 }  # fmt: skip
 # Words in the names of columns that may tell who a patient is.
-PERSONAL = ("name", "date", "birth", "dob", "mrn", "uid", "address", "phone", "mail", "ssn", "_id")
+PERSONAL = (
+    "name", "date", "birth", "dob", "mrn", "uid", "address", "phone", "mail", "ssn", "_id", "accession",
+    "initial", "post", "zip", "city", "street", "physician", "doctor", "referr", "day", "pid",
+)  # fmt: skip
+DATE = re.compile(
+    r"\b(19|20)\d\d([-./]?)(0?[1-9]|1[0-2])\2\d{1,2}\b|\b\d{1,2}[-./]\d{1,2}[-./]\d{2,4}\b"
+)
+MOST_NUMBERS = 10  # that may be classes
 MOST_VALUES = 12  # of a covariate
 MOST_CLASSES = 50
 LEAST_FILLED = 0.5  # share of the rows of a column that may be a label
@@ -30,12 +40,13 @@ class Classes:
     names: tuple[str, ...]
 
 
-def recognise(raw: Path, labels: Path | None) -> tuple[str, Recognised]:
+def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
     """The name of the layout that a raw folder has, and what the layout found.
 
     Raises:
         InputError: no layout or several recognise the folder.
     """
+    labels = options.labels
     if not raw.is_dir():
         raise InputError("--raw must be a folder.", raw, "Give the folder of the raw data.")
     if labels is not None and not labels.is_file():
@@ -44,14 +55,19 @@ def recognise(raw: Path, labels: Path | None) -> tuple[str, Recognised]:
     general: dict[str, Recognised] = {}
     for name in layout_names():
         module = importlib.import_module(f"data_prep.layouts.{name}")
-        if hasattr(module, "recognise") and (seen := module.recognise(raw, labels)):
+        if not hasattr(module, "recognise"):
+            continue
+        takes_ignore = "ignore" in inspect.signature(module.recognise).parameters
+        further = {"ignore": options.ignore} if takes_ignore else {}
+        if seen := module.recognise(raw, labels, **further):
             (general if getattr(module, "GENERAL", False) else found)[name] = seen
     found = found or general
     if not found:
         raise InputError(
-            "The raw folder is organised in no way that is recognised.", raw,
-            "Write a table cases.csv with patient_id, a label and a column of paths "
-            "(docs/own-data.md), or a task file with a layout of your own.",
+            "The raw folder is organised in no way that is recognised.",
+            f"{raw}{_tables_that_fail(raw, labels)}",
+            "If the table of labels lies elsewhere, name it with --labels. Otherwise write a table "
+            "cases.csv with patient_id, a label and a column of paths (docs/own-data.md).",
         )  # fmt: skip
     if len(found) > 1:
         raise InputError(
@@ -95,8 +111,9 @@ def classes_of(found: Recognised, label: str) -> Classes:
                 "The column of the labels holds too many different values to be classes.",
                 f"--label {label}: {len(values)} values", "Choose another column, or group the values.",
             )  # fmt: skip
+        _check_values(values, label)
         return Classes(label.strip(), values)
-    usual = USUAL_COLUMNS | set(found.no_labels)
+    usual = (USUAL_COLUMNS | set(found.no_labels)) - set(found.may_be_label)
     fitting = {column: names for column, names in fitting.items() if column not in usual}
     if LABEL in fitting:
         fitting = {LABEL: fitting[LABEL]}
@@ -109,14 +126,51 @@ def classes_of(found: Recognised, label: str) -> Classes:
             seen or f"columns {', '.join(found.rows[0])}", "Name it with --label COLUMN.",
         )  # fmt: skip
     ((column, names),) = fitting.items()
+    _check_values(names, column)
     return Classes(column, names)
+
+
+def _check_values(values: tuple[str, ...], column: str) -> None:
+    """Raises InputError for classes that differ only in capitals, or that are measured numbers."""
+    spelled: dict[str, str] = {}
+    for value in values:
+        other = spelled.setdefault(value.lower(), value)
+        if other != value:
+            raise InputError(
+                "Two classes differ only in capitals.", f"{other} and {value} in the column {column}",
+                "Write both alike in the table.",
+            )  # fmt: skip
+    if len(values) > MOST_NUMBERS and all(map(_is_number, values)):
+        raise InputError(
+            "The column of the labels holds many different numbers, which are no classes.",
+            f"{column}: {first_few(values)}",
+            "Choose another column, or write ranges of the numbers as words into a new one.",
+        )  # fmt: skip
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _tables_that_fail(raw: Path, labels: Path | None) -> str:
+    """What is wrong with tables that cannot be read, for the message of a folder that is none."""
+    for table in tables_at(raw, labels):
+        try:
+            read_table(table, ())
+        except InputError as error:
+            return f" ({error.rule} Received: {error.received})"
+    return ""
 
 
 def covariates_of(found: Recognised, classes: Classes) -> tuple[str, ...]:
     """Columns of numbers or of few repeated words, which records may keep; none that may name a person.
 
-    What a column is called decides, and what it holds: names, dates and numbers that differ between all
-    patients are left out.
+    What a column is called decides, and what it holds: names, dates and values that hardly repeat are
+    left out.
     """
     if not found.rows:
         return ()
@@ -125,7 +179,8 @@ def covariates_of(found: Recognised, classes: Classes) -> tuple[str, ...]:
         values = _distinct(found, column)
         people = {word for word in PERSONAL if word in column}
         known = USUAL_COLUMNS | set(found.no_labels) | {classes.column.lower()}
-        if column not in known and not people and 2 <= len(values) <= MOST_VALUES:
+        few = 2 <= len(values) <= min(MOST_VALUES, len(found.rows) / 2)
+        if column not in known and not people and few and not any(map(DATE.search, values)):
             kept.append(column)
     return tuple(kept)
 
@@ -145,8 +200,7 @@ def _classes_of_folders(found: Recognised, label: str) -> Classes:
 
 
 def _distinct(found: Recognised, column: str) -> tuple[str, ...]:
-    empty = {"", "nan", "na", "n/a", "null"}
-    values = {row[column] for row in found.rows if row.get(column, "").lower() not in empty}
+    values = {row[column] for row in found.rows if not is_empty(row.get(column, ""))}
     try:
         return tuple(sorted(values, key=float))
     except ValueError:

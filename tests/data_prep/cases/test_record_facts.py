@@ -86,7 +86,9 @@ def test_a_record_holds_no_other_facts_than_these(written):
         "modality", "manufacturer", "model", "field_strength_t", "tr_ms", "te_ms", "ti_ms",
         "flip_angle_degrees", "slice_thickness_mm", "scanning_sequence", "contrast_agent", "slices",
     }  # fmt: skip
-    placed = {"source_shape", "source_affine", "source_axes", "site", "series_left_out"}
+    placed = {
+        "source_shape", "source_affine", "source_axes", "site", "series_left_out", "sequences_apart",
+    }  # fmt: skip
     names = load_task(find_task_file("mgmt")).channels
     allowed = known | placed | {f"{name}_{fact}" for name in names for fact in known}
     for position in range(len(written[0])):
