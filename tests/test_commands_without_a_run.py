@@ -47,6 +47,6 @@ def test_mri_tf_lists_its_commands_and_runs_them_by_name():
     command = [sys.executable, "-c", "import sys, mri_tf.cli; sys.exit(mri_tf.cli.main())"]
     for name in find_commands():
         done = subprocess.run([*command, name, "--help"], capture_output=True, text=True, check=True)
-        assert "usage: python -m" in done.stdout
+        assert "usage: python -m" in done.stdout or f"usage: mri-tf {name}" in done.stdout
     wrong = subprocess.run([*command, "tarin"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "One of:" in wrong.stderr and wrong.stderr.count("\n") == 1

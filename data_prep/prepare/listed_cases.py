@@ -93,11 +93,11 @@ def _check_rows(cases: list[Case]) -> None:
         ):  # fmt: skip
             if len(values) > 1:
                 raise InputError(
-                    f"One file stands in several rows of the table, under different {what}.",
+                    f"One file or patient stands in several rows of the table, under different {what}.",
                     f"{file} in lines {lines}", "Keep the row that is right.",
                 )  # fmt: skip
         raise InputError(
-            "The table names a file several times.", f"{file} in lines {lines}",
+            "The table names a file or patient several times.", f"{file} in lines {lines}",
             "Keep one of these rows.",
         )  # fmt: skip
 

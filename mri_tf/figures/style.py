@@ -122,6 +122,7 @@ def save_png(figure: Figure, path: Path) -> None:
     write_atomic(path, picture.getbuffer())
 
 
+@styled
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Writes `stem`.png (300 dpi) and `stem`.svg, returns both paths; equal figures, equal bytes."""
     paths = []

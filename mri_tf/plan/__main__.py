@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(
         "python -m mri_tf.plan", __doc__,
-        examples=("--raw scans", "--raw scans --labels grades.xlsx --label who_grade --out grade.toml"),
+        examples=("--raw scans", "--raw scans --labels grades.xlsx --label grade --out grade.toml"),
     )  # fmt: skip
     parser.add_argument("--raw", required=True, type=Path, help="folder of raw data")
     add_listing(parser)

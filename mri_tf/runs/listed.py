@@ -101,7 +101,11 @@ def compare(first: Path, second: Path) -> str:
     ]  # fmt: skip
     title = f"{first} minus {second}: {len(same)} records of {len(set(cells[0].patients))} patients that"
     columns = ("metric", "difference", "95 % interval", "better is")
-    return f"{title} both hold out\n\n{markdown(rows, columns)}"
+    note = ""
+    if len(same) < min(map(len, tables)):
+        held_out = " and ".join(str(len(table)) for table in tables)
+        note = f"\n\nThe runs hold out {held_out} records: other seeds split the patients otherwise."
+    return f"{title} both hold out\n\n{markdown(rows, columns)}{note}"
 
 
 def _is_same(tables: list[pd.DataFrame], key: str) -> bool:

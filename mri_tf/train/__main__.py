@@ -77,7 +77,8 @@ def main(arguments: list[str]) -> int:
     with logged(folder / LOG, f"train {task.name} ({', '.join(variants)}), seed {flags.seed}"):
         print(
             f"{task.name} ({', '.join(variants)}): {len(sides[0])} records to train on, "
-            f"{len(sides[1])} to choose the weights, {len(sides[2])} held out; split by {chosen.mode}"
+            f"{len(sides[1])} to {_use_of_validation(task)}, {len(sides[2])} held out; "
+            f"split by {chosen.mode}"
         )
         if chosen.mode == "random":
             print(f"LEAKY: the random split puts {shared_by_random_split(prepared)} on both sides")
@@ -86,6 +87,11 @@ def main(arguments: list[str]) -> int:
         run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
         _evaluate_and_export(run, prepared, features, flags)
     return SOME_SKIPPED if skipped else DONE
+
+
+def _use_of_validation(task) -> str:
+    """What the validation side is for, in the line that counts the records."""
+    return "calibrate on" if task.choose_epoch == "budget" else "choose the weights"
 
 
 def _evaluate_and_export(run, prepared, features, flags) -> None:
@@ -132,7 +138,7 @@ def _parser() -> Parser:
     parser = Parser(
         "python -m mri_tf.train", __doc__,
         examples=(
-            "--raw scans --labels grades.xlsx --label who_grade",
+            "--raw scans --labels grades.xlsx --label grade",
             "--task cardiac_levels --seed 1 --set steps=100",
         ),
     )  # fmt: skip
