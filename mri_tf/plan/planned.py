@@ -67,7 +67,7 @@ def plan_folder(raw: Path, options: ListOptions, label: str = "", out: Path | No
     draft = _draft(name, layout, found, classes, needed)
     cases = cases_to_prepare(find_layout(draft, file), raw, draft, options)
     facts = measure(found, raw, cases, draft)
-    if not facts.shape or not min(facts.shape):
+    if not any(facts.intensities.values()):
         raise InputError(
             "None of the cases that were looked at can be read.", f"{len(cases)} cases",
             "The lines above say why; python -m mri_tf.check names every file.",

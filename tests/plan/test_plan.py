@@ -14,7 +14,7 @@ from data_prep.phantom.forms import write_patients
 from mri_tf.core.command_line import run_command
 from mri_tf.network.build import check_network, check_task
 from mri_tf.plan.__main__ import main as plan
-from mri_tf.plan.planned import plan_folder, task_file_for
+from mri_tf.plan.planned import label_setting, plan_folder, task_file_for
 from mri_tf.plan.rules import decide
 from mri_tf.task.files import load_task
 
@@ -144,3 +144,85 @@ def test_the_rules_follow_the_facts(raws, here):
     assert decided(images, weights=True)["model"] == "backbone_classifier"
     assert decided(images)["model"] == "vgg" and "bag" in decided(images)
     assert not any("flip" in key for key in decided(images)["augment"])
+
+
+def scans(home, rows, header="patient_id,image,grade"):
+    home.mkdir(exist_ok=True)
+    for number in range(len(rows)):
+        pixels = np.random.default_rng(number).integers(0, 250, (40, 40), dtype=np.uint8)
+        Image.fromarray(pixels).save(home / f"{number}.png")
+    (home / "cases.csv").write_text("\n".join([header, *rows]))
+    return home
+
+
+def test_folders_of_patients_are_no_classes_where_the_table_is_forgotten(raws, here):
+    (here / "scans").mkdir()
+    for number in range(6):
+        folder = here / "scans" / f"case{number}"
+        folder.mkdir()
+        for name in ("t1", "flair"):
+            file = raws / "nifti" / f"P00{number + 1}" / f"{name}.nii.gz"
+            (folder / f"case{number}_{name}.nii.gz").write_bytes(file.read_bytes())
+    assert "name it with --labels" in refusal(plan_folder, here / "scans", NONE)
+    rows = "\n".join(f"case{number},{'ab'[number % 2]}" for number in range(6))
+    (here / "labels.csv").write_text(f"patient_id,WHO grade\n{rows}\ncase9,a")
+    planned = plan_folder(here / "scans", ListOptions(labels=here / "labels.csv"))
+    assert planned.task.layout == "sequence_folders"
+    assert planned.task.channels == ("flair", "t1")  # a row without a folder changes nothing
+    assert "--labels <the table>" in planned.file.read_text()
+
+
+def test_classes_that_differ_in_capitals_and_measured_numbers_are_refused(here):
+    rows = [f"p{number},{number}.png,{['II', 'III', 'ii'][number % 3]}" for number in range(9)]
+    assert "differ only in capitals" in refusal(plan_folder, scans(here / "s", rows), NONE)
+    rows = [f"p{number},{number}.png,{20 + number // 2}" for number in range(40)]
+    assert "which are no classes" in refusal(plan_folder, scans(here / "n", rows), NONE, "grade")
+
+
+def test_words_for_a_missing_value_are_no_class_and_no_patient(here):
+    rows = [f"p{number},{number}.png,{'ab'[number % 2]}" for number in range(6)]
+    raw = scans(here / "s", [*rows, "p7,6.png,#N/A"])
+    planned = plan_folder(raw, ListOptions(skip_unlabelled=True))
+    assert planned.task.class_names == ("a", "b") and planned.facts.cases == 6
+    raw = scans(here / "t", [*rows, "n/a,6.png,a"])
+    assert "must have a patient_id" in refusal(plan_folder, raw, NONE)
+
+
+def test_columns_that_may_tell_who_a_patient_is_are_not_kept(here):
+    header = "patient_id,image,grade,initials,accession_number,postcode,scanned,field"
+    rows = [
+        f"p{n},{n}.png,{'ab'[n % 2]},{'XY'[n % 2]},{n},1{n},2020-01-0{n % 3 + 1},{[1.5, 3][n % 2]}"
+        for n in range(8)
+    ]
+    planned = plan_folder(scans(here / "s", rows, header), NONE, "grade")
+    assert planned.task.prep["covariates"] == ("field",)
+
+
+def test_a_plan_does_not_depend_on_the_network(raws, here, monkeypatch):
+    for at_hand in (True, False):
+        monkeypatch.setattr("mri_tf.plan.planned.weights_at_hand", lambda answer=at_hand: answer)
+        assert plan_folder(raws / "images", NONE).task.model == "backbone_classifier"
+
+
+def test_nothing_is_planned_where_nothing_can_be_read(raws, here):
+    raw = here / "raw"
+    write_patients(raw, 4, 0, "nifti")
+    for path in raw.glob("*/*.nii.gz"):
+        path.write_bytes(path.read_bytes()[:300])
+    assert "can be read" in refusal(plan_folder, raw, NONE) and not list(here.glob("*.toml"))
+
+
+def test_a_label_that_looks_like_a_number_is_a_name(raws, here, capsys):
+    raw = scans(here / "s", [f"p{n},{n}.png,{'ab'[n % 2]}" for n in range(6)], "patient_id,image,2021")
+    assert plan_folder(raw, NONE, "2021").task.prep["label_column"] == "2021"
+    assert label_setting("t", "2021") == ["prep.label_column='2021'"]
+
+
+def test_folders_that_are_ignored_are_no_classes(here):
+    for name in ("a", "b", "docs"):
+        (here / "s" / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = np.random.default_rng(number).integers(0, 250, (40, 40), dtype=np.uint8)
+            Image.fromarray(pixels).save(here / "s" / name / f"{number}{name}.png")
+    planned = plan_folder(here / "s", ListOptions(ignore=("docs",)))
+    assert planned.task.class_names == ("a", "b")

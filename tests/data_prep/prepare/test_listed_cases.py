@@ -24,10 +24,10 @@ def refused_table(tmp_path, refused):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("a.png,p1,left\nb.png,p2,right\na.png,p1,left\n", ("a file several times", "lines 2, 4")),
+        ("a.png,p1,left\nb.png,p2,right\na.png,p1,left\n", ("several times", "lines 2, 4")),
         ("a.png,p1,left\nb.png,p2,right\na.png,p3,left\n", ("different patients", "in lines 2, 4")),
         ("a.png,p1,left\n\nb.png,p2,right\na.png,p1,right\n", ("different labels", "lines 2, 5")),
-        ("a.png,p1,left\n./a.png,p1,left\n", ("a file several times", "lines 2, 3")),
+        ("a.png,p1,left\n./a.png,p1,left\n", ("several times", "lines 2, 3")),
         ("a.png,p1,left\n../raw/a.png,p2,left\n", ("must lie in the raw folder", "line 3")),
         ("a.png,p1,left\n/etc/hosts,p2,left\n", ("must lie in the raw folder", "/etc/hosts in line 3")),
         ("a.png,p1,left\nb.png,p2,\nc.png,p3,NaN\n", ("have no label", "line 3, 4", "--skip-unl")),
