@@ -19,6 +19,8 @@ from data_prep.cases import dicom_case, image_case, slice_cases, volume_case
 from data_prep.cases.sequences import check_rules
 from data_prep.cases.usual_sequences import usual_rules
 from data_prep.cases.volume_case import sequences_of
+from data_prep.io.dicom.masks import mask_object, read_mask_object
+from data_prep.io.folders import files_below
 from data_prep.io.volume_file import is_dicom
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError, first_few
@@ -90,7 +92,7 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     if form == IMAGE:
         return image_case.image_record(raw, case, task)
     volumes, facts = read_volumes(raw, case, task)
-    mask = volume_case.read_labels(raw, case, MASK)
+    mask = _mask(raw, case, task, volumes)
     if task.kind == "segmentation" and mask is None and not case.to_predict:
         raise Unreadable("it has no mask")
     sequences, reference = sequences_of(task), task.prep.get("reference", "")
@@ -104,6 +106,21 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
         return volume_case.case_record(volumes, masks, case, task, sequences, reference)
     joined = volume_case.join_sequences(volumes, masks, case, task, sequences, reference)
     return slice_cases.slice_records(joined, case, task)
+
+
+def _mask(raw: Path, case: Case, task: Task, volumes: dict[str, Volume]) -> Volume | None:
+    """The mask of a case, from a volume file or from a DICOM object, if it has one."""
+    if MASK not in case.files:
+        return None
+    path = raw / case.files[MASK]
+    if os.path.isdir(path):
+        files = [file for file in files_below(path) if mask_object(file)]
+        path = files[0] if len(files) == 1 else path
+    if os.path.isfile(path) and mask_object(path):
+        names = task.class_names if task.kind == "segmentation" else ()
+        first = volume_case.first_of(volumes, sequences_of(task), task.prep.get("reference", ""))
+        return read_mask_object(path, first, names)
+    return volume_case.read_labels(raw, case, MASK)
 
 
 def read_volumes(raw: Path, case: Case, task: Task) -> tuple[dict[str, Volume], dict]:
