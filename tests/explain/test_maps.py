@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data_prep.case import Case
-from data_prep.cases.volume_case import case_record
+from data_prep.cases.volume_case import Masks, case_record
 from data_prep.volume import to_ras_volume
 from mri_tf.explain.maps import Explained, map_shares, network_affine, write_map
 from mri_tf.pipeline.boxes import cube_around, resample_cube
@@ -35,7 +35,7 @@ def record_of(task: Task, codes: str = "LPS"):
     )
     stored = image.as_reoriented(turn)
     volume = to_ras_volume(np.asarray(stored.dataobj), stored.affine)
-    (record,) = case_record({"t1": volume}, None, Case("p", {}), task, ("t1",))
+    (record,) = case_record({"t1": volume}, Masks(), Case("p", {}), task, ("t1",))
     return record, stored
 
 

@@ -70,7 +70,7 @@ def test_a_pointwise_network_of_two_classes_gives_its_probabilities(size, argume
 
     image = volume(*size, 3)
     result = predict_windows(network, image, WINDOW, **arguments)
-    np.testing.assert_allclose(result, network(image[None])[0], atol=1e-6)
+    np.testing.assert_allclose(result, network(image[None])[0], atol=4e-6)  # sums of many weights
 
 
 @pytest.mark.parametrize("size", [(4, 6, 8), (9, 6, 11), (13, 15, 17)])
