@@ -107,7 +107,9 @@ def _resample(volume: Volume, shape, affine: np.ndarray, nearest: bool, fill: fl
     outside = _outside(to_voxel, shape, volume.array.shape[:3])
     channels = volume.array if volume.array.ndim == 4 else volume.array[..., None]
     dtype = channels.dtype if nearest else np.float32
-    result = np.empty((*shape, channels.shape[-1]), dtype)
+    # In memory as (z, y, x, channels), the order of the records, so that no copy is needed later.
+    stored = np.empty((*shape[::-1], channels.shape[-1]), dtype)
+    result = np.moveaxis(stored, (0, 2), (2, 0))  # (x, y, z, channels)
     weights = None if nearest else _axis_weights(to_voxel, shape, volume.array.shape[:3])
     for channel in range(channels.shape[-1]):
         values = channels[..., channel].astype(dtype, copy=False)  # (x, y, z)
@@ -188,6 +190,8 @@ def _outside(to_voxel: np.ndarray, shape, size) -> np.ndarray:
         x, y, z = (to_voxel[axis, along] * np.arange(shape[along]) for along in range(3))
         ends = to_voxel[axis, 3] + sum(np.sort(step[[0, -1]]) for step in (x, y, z))  # lowest, highest
         if ends[0] < -FACE or ends[1] > length - 1 + FACE:
-            index = to_voxel[axis, 3] + x[:, None, None] + y[:, None] + z  # (x, y, z)
+            steps = (x[:, None, None], y[:, None], z)  # those of axes that turn nothing are all 0
+            index = to_voxel[axis, 3] + sum(step for step in steps if step.any())  # (x, y, z), or 1
+            index = np.broadcast_to(index, np.broadcast_shapes(np.shape(index), (1, 1, 1)))
             outside = outside | (index < -FACE) | (index > length - 1 + FACE)
     return np.broadcast_to(outside, tuple(int(length) for length in shape))
