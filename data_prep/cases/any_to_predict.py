@@ -122,6 +122,11 @@ def _of_dicom(folder: Path) -> list[CaseToPredict]:
     return cases
 
 
+def holds_volumes(folder: Path) -> bool:
+    """Whether volume files lie below a folder, by their names."""
+    return any(ends_in(file, VOLUMES) for file in files_below(folder))
+
+
 def holds_dicom(folder: Path) -> bool:
     """Whether the first file below a folder that is no text is DICOM."""
     files = (file for file in files_below(folder) if not file.name.startswith("."))

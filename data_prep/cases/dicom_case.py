@@ -13,7 +13,14 @@ from data_prep.case import Case, Unreadable
 from data_prep.cases.sequences import check_rules, choose_sequences
 from data_prep.cases.slice_cases import check_slices, slice_records
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
-from data_prep.cases.volume_case import case_record, first_of, join_sequences, masks_of, registered
+from data_prep.cases.volume_case import (
+    case_record,
+    first_of,
+    join_sequences,
+    masks_of,
+    read_volume,
+    registered,
+)
 from data_prep.cases.volume_case import check_settings as check_volume_settings
 from data_prep.io.dicom.header import read_identities
 from data_prep.io.dicom.series import Series, find_series
@@ -103,7 +110,12 @@ def identities_below(path: Path) -> set[str]:
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """One 3D record of a patient, or the slices that the task's rule names; raises Unreadable."""
     sequences, reference = tuple(task.prep["sequences"]), task.prep.get("reference", "")
-    volumes, facts = read_sequences(raw, case, task.prep["sequences"], task.prep.get("missing", "fail"))
+    if any(name in case.files for name in sequences):  # of a case to predict, files of the channels
+        volumes = {name: read_volume(raw, case, name) for name in sequences if name in case.files}
+        facts = sequence_facts(volumes)
+    else:
+        missing = task.prep.get("missing", "fail")
+        volumes, facts = read_sequences(raw, case, task.prep["sequences"], missing)
     volumes, _, placed = registered(volumes, None, task, sequences, reference)
     facts = {**facts, **placed, **case.facts}
     case = dataclasses.replace(case, facts=facts)

@@ -14,6 +14,7 @@ from types import ModuleType
 from data_prep.case import Case, Unreadable, main_file
 from data_prep.io.folders import files_below
 from data_prep.io.table import path_in, read_table
+from data_prep.io.volume_file import is_dicom
 from data_prep.layout import list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
@@ -105,7 +106,8 @@ def volumes_at(path: Path, role: str, home: str) -> list[CaseToPredict]:
     """Cases of one volume each.
 
     Args:
-        path: a NIfTI or MGH file, a table (patient_id), or a folder of volumes.
+        path: a volume file, a table (patient_id), a folder of volumes, or of one DICOM series, or of
+            such folders.
         role: the role of the volume in its case.
         home: the folder beside a table, or in a folder, where the volumes are in a raw folder.
     """
@@ -116,7 +118,12 @@ def volumes_at(path: Path, role: str, home: str) -> list[CaseToPredict]:
     else:
         folder = path / home if (path / home).is_dir() else path
         files = sorted(file for file in folder.iterdir() if ends_in(file, VOLUMES))
-        check_any(files, path, "NIfTI files")
+        if not files:  # DICOM: a folder of one series, or folders of one each
+            inside = sorted(entry for entry in folder.iterdir() if entry.is_dir() and any(
+                is_dicom(file) for file in files_below(entry)[:1]))  # fmt: skip
+            own = any(entry.is_file() and is_dicom(entry) for entry in folder.iterdir())
+            files = [folder] if own else inside
+        check_any(files, path, "volumes or DICOM series")
     return [
         CaseToPredict(shown_name(file, path), file.parent, Case(stem_of(file), {role: file.name}))
         for file in files

@@ -24,6 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Case, side_named
+from data_prep.cases.any_case import read_volumes
+from data_prep.cases.any_to_predict import cases_at, holds_dicom
 from data_prep.cases.to_predict import CaseToPredict, folders_at
 from data_prep.cases.usual_sequences import files_of_sequences
 from data_prep.cases.volume_case import (
@@ -32,7 +34,6 @@ from data_prep.cases.volume_case import (
     case_record,
     check_settings,
     read_labels,
-    read_volume,
     registered,
 )
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
@@ -84,17 +85,19 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The sequences of a case on the task's grid, with the whole tumour as mask, if it has one."""
-    volumes = {name: read_volume(raw, case, name) for name in SEQUENCES if name in case.files}
+    volumes, facts = read_volumes(raw, case, task)
     tumour = read_labels(raw, case, "seg")
     if tumour is not None:
         tumour = Volume((tumour.array > 0).astype(np.uint8), tumour.affine)
     volumes, tumour, placed = registered(volumes, tumour, task, SEQUENCES)
-    case = replace(case, facts={**placed, **case.facts})
+    case = replace(case, facts={**facts, **placed, **case.facts})
     return case_record(volumes, Masks(tumour), case, task, SEQUENCES)
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A case's folder, a table of cases (patient_id), or a folder of cases (or of HGG and LGG)."""
+    if path.is_dir() and holds_dicom(path):
+        return cases_at(path, task)
     form = "A case is a folder with <case>_flair.nii.gz and its other sequences."
     return folders_at(path, _sequence_files, form, depth=2)
 

@@ -8,6 +8,7 @@
 from pathlib import Path
 
 from data_prep.case import Case
+from data_prep.cases.any_to_predict import cases_at, holds_volumes
 from data_prep.cases.dicom_case import (
     OPERATIONS,
     check_settings,
@@ -72,5 +73,8 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
-    """A patient's folder, a table of patients, or a folder of patients."""
+    """A patient's folder, a table of patients, or a folder of patients; of DICOM, or of files named as
+    the sequences."""
+    if path.is_dir() and not (path / TABLE).is_file() and holds_volumes(path):
+        return cases_at(path, task)
     return dicom_at(path, TABLE)

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from data_prep.case import Case
+from data_prep.cases.any_to_predict import cases_at, holds_volumes
 from data_prep.cases.dicom_case import (
     OPERATIONS,
     SETTINGS,
@@ -81,4 +82,6 @@ def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
         folders = sorted(entry for entry in home.glob("*/") if PATIENT.fullmatch(entry.name))
         if folders:
             return [dicom_folder(folder, path) for folder in folders]
+    if path.is_dir() and holds_volumes(path):
+        return cases_at(path, task)
     return dicom_at(path, TABLE)

@@ -167,7 +167,7 @@ def test_the_unlabelled_folder_of_the_radiogenomic_set_is_one_case_for_each_pati
     "module, name, rule",
     [
         (cases_table, "sax_levels", "holds no images"),
-        (labelled_volumes, "hippocampus", "holds no NIfTI files"),
+        (labelled_volumes, "hippocampus", "holds no volumes or DICOM series"),
         (brats, "glioma_grading", "A case is a folder"),
         (sequence_folders, "lgg_grade", "A patient is a folder"),
         (meningioma, "meningioma_grading", "A patient is a folder"),

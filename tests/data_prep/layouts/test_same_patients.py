@@ -108,3 +108,27 @@ def test_no_patient_id_of_a_header_is_in_a_set_of_a_dicom_tree(raws, tmp_path):
     for path in (tmp_path / "mine").iterdir():
         if path.name != "sources.private.csv":
             assert b"P001" not in path.read_bytes(), path.name
+
+
+def test_tasks_of_the_older_layouts_take_dicom_and_tasks_of_dicom_take_files(raws):
+    """What was trained on NIfTI answers for DICOM, and the reverse."""
+    one = with_values(
+        TASK, {"layout": "labelled_volumes", "channels": ("t1",), "prep": {"dtype": "int16"},
+               "kind": "segmentation", "model": "unet3d"},
+    )  # fmt: skip
+    found = [_record(one, raws / name / "P001" / "t1") for name in ("dicom",)]
+    found.append(_record(one, raws / "nifti" / "P001" / "t1.nii.gz"))
+    assert content_hash(found[0].image) == content_hash(found[1].image)
+    rules = {name: {"description": (name,)} for name in ("t1", "flair")}
+    dicom = with_values(
+        TASK, {"layout": "dicom_patients", "prep": {"dtype": "int16", "sequences": rules}}
+    )
+    pair = [_record(dicom, raws / name / "P001") for name in ("dicom", "nifti")]
+    assert content_hash(pair[0].image) == content_hash(pair[1].image)
+
+
+def _record(task, path):
+    layout = find_layout(task, path / "mine.py")
+    (case,) = list_cases_to_predict(layout, [path], task)
+    (record,) = read_case(layout, case.raw, case.case, task)
+    return record
