@@ -64,7 +64,7 @@ def draw_histograms(values: dict[str, dict[str, np.ndarray]], title: str):
 
     Args:
         values: channel -> site -> intensities.
-        title: above the figure.
+        title: above the figure, where it has no legend.
     """
     figure, panels = style.small_multiples(len(values), 0.8)
     handles: dict[str, object] = {}
@@ -81,7 +81,8 @@ def draw_histograms(values: dict[str, dict[str, np.ndarray]], title: str):
         axes.set_yscale("log")
         axes.set_xlabel("intensity")
     panels[0].set_ylabel("share of the voxels")
-    if len(handles) > 1:
+    if len(handles) > 1:  # above the panels, in the place of the title
         style.add_legend(figure, list(handles.values()), list(handles))
-    figure.suptitle(title)
+    else:
+        figure.suptitle(title)
     return figure

@@ -2,13 +2,17 @@
 
 import importlib
 import inspect
+import itertools
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_prep.io.folders import files_below
 from data_prep.io.table import is_empty, read_table
+from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.layout import ListOptions, layout_names
-from data_prep.recognised import Recognised, tables_at
+from data_prep.recognised import Recognised, is_image, is_volume, tables_at
 from mri_tf.core.errors import InputError, first_few
 
 # Columns that say something else of a case than its class.
@@ -25,6 +29,7 @@ DATE = re.compile(
     r"\b(19|20)\d\d([-./]?)(0?[1-9]|1[0-2])\2\d{1,2}\b|\b\d{1,2}[-./]\d{1,2}[-./]\d{2,4}\b"
 )
 MOST_NUMBERS = 10  # that may be classes
+MOST_FILES_LOOKED_AT = 200
 MOST_VALUES = 12  # of a covariate
 MOST_CLASSES = 50
 LEAST_FILLED = 0.5  # share of the rows of a column that may be a label
@@ -65,7 +70,7 @@ def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
     if not found:
         raise InputError(
             "The raw folder is organised in no way that is recognised.",
-            f"{raw}{_tables_that_fail(raw, labels)}",
+            f"{raw}, {_what_is_there(raw, labels)}",
             "If the table of labels lies elsewhere, name it with --labels. Otherwise write a table "
             "cases.csv with patient_id, a label and a column of paths (docs/own-data.md).",
         )  # fmt: skip
@@ -156,14 +161,27 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _tables_that_fail(raw: Path, labels: Path | None) -> str:
-    """What is wrong with tables that cannot be read, for the message of a folder that is none."""
-    for table in tables_at(raw, labels):
+def _what_is_there(raw: Path, labels: Path | None) -> str:
+    """What a folder holds that is recognised as nothing, for the message."""
+    tables = tables_at(raw, labels)
+    for table in tables:
         try:
-            read_table(table, ())
+            rows = read_table(table, ())
         except InputError as error:
-            return f" ({error.rule} Received: {error.received})"
-    return ""
+            return f"in which {table.name} cannot be read: {error.rule} ({error.received})"
+        named = [row[column] for row in rows for column in row if is_image(row[column]) or
+                 is_volume(row[column])]  # fmt: skip
+        if named and not any(os.path.exists(raw / name) for name in named):
+            return f"in which {table.name} names files that do not exist, such as {named[0]}"
+    files = [path for path in itertools.islice(files_below(raw), MOST_FILES_LOOKED_AT)]
+    kinds = {
+        "DICOM files": any(may_be_dicom(path.name) and is_dicom(path) for path in files),
+        "volumes": any(is_volume(path.name) for path in files),
+        "images": any(is_image(path.name) for path in files),
+    }
+    found = [kind for kind, there in kinds.items() if there]
+    table = f"the table {tables[0].name}" if tables else "no table"
+    return f"which holds {' and '.join(found) or 'no images'} and {table}"
 
 
 def covariates_of(found: Recognised, classes: Classes) -> tuple[str, ...]:
