@@ -32,7 +32,8 @@ def main(arguments: list[str]) -> int:
     from mri_tf.check.findings import ATTENTION
     from mri_tf.check.look import look
     from mri_tf.check.page import page
-    from mri_tf.check.pictures import write_pictures, write_text
+    from mri_tf.check.pictures import write_pictures
+    from mri_tf.core.files import write_atomic
     from mri_tf.network.build import check_task
     from mri_tf.plan.planned import label_setting, task_file_for
     from mri_tf.splits.sides import SplitOptions
@@ -69,13 +70,13 @@ def main(arguments: list[str]) -> int:
     out = flags.out or Path("checks", loaded.task.name)
     out.mkdir(parents=True, exist_ok=True)
     values = [_as_json(one, prepared) for one in looked.findings]
-    write_text(out / "check.json", json.dumps(values, indent=1))
+    write_atomic(out / "check.json", json.dumps(values, indent=1).encode())
     (out / "check.html").unlink(missing_ok=True)  # of an earlier check
     written = [out / "check.json"]
     pictures = write_pictures(loaded.task, prepared, out / "pictures") if flags.pictures else []
     if pictures:
         html = page(loaded.task.name, values, pictures, mri_tf.__version__)
-        write_text(out / "check.html", html)
+        write_atomic(out / "check.html", html.encode())
         written += [*(one.file for one in pictures), out / "check.html"]
     print(f"wrote {', '.join(map(str, written))}")
     return NEEDS_ATTENTION if any(one.status == ATTENTION for one in looked.findings) else DONE

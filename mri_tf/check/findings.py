@@ -18,7 +18,6 @@ SUPPOSED_AUC = 0.8
 WIDE = 0.15  # of half an interval
 UNLIKELY, DRAWS = 0.05, 1999
 MOST_EXTENT = 1.6  # of the largest case over the smallest, along an axis
-NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -96,17 +95,17 @@ def classes_by_site(labels: np.ndarray, sites: np.ndarray, names: Sequence[str])
         if counts.sum() >= FEW_PATIENTS and (counts > 0).sum() == 1:
             alone.append(site)
     text = f"cases of {'/'.join(names)}: {first_few(rows, 12)}"
-    p = independence_p(labels, sites)
-    if not alone and p < UNLIKELY:
-        return Finding(
-            "sites", ATTENTION, f"{text}; class and site are not independent (p = {p:.3f})",
-            "A network may learn the scanner in the place of the disease: hold sites out as a whole "
-            "(mri_tf.study --leave-one-site-out), or balance them.",
-        )  # fmt: skip
     if alone:
         return Finding(
             "sites", ATTENTION, f"{text}; one class alone at {first_few(alone)}",
             "The site tells the class there: leave such sites out, or hold them out as a whole.",
+        )  # fmt: skip
+    p = independence_p(labels, sites)
+    if p < UNLIKELY:
+        return Finding(
+            "sites", ATTENTION, f"{text}; class and site are not independent (p = {p:.3f})",
+            "A network may learn the scanner in the place of the disease: hold sites out as a whole "
+            "(mri_tf.study --leave-one-site-out), or balance them.",
         )  # fmt: skip
     return Finding("sites", GOOD, text)
 

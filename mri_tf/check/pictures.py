@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.figures import save_png
 from mri_tf.figures.sheets import Tile, draw_histograms, draw_sheet
@@ -111,8 +110,3 @@ def _intensities(task: Task, prepared: Prepared) -> dict[str, dict[str, np.ndarr
         channel: {site: np.concatenate(arrays) for site, arrays in of_site.items()}
         for channel, of_site in values.items()
     }
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a page or a list at once."""
-    write_atomic(path, text.encode())

@@ -16,7 +16,7 @@ from PIL import Image
 from data_prep.case import Case, Unreadable
 from data_prep.cases.any_case import MASK, read_volumes
 from data_prep.cases.image_case import IMAGE, read_pixels
-from data_prep.cases.usual_sequences import usual_name
+from data_prep.cases.usual_sequences import NAMES, usual_name
 from data_prep.io.geometry import Grid, grid_of, read_grid
 from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.crop import mask_box
@@ -258,7 +258,7 @@ def _modality(found: Recognised, grids: list[Grid], values: list) -> tuple[str, 
     names = {usual_name(name) for name in found.channels}
     if "ct" in names:
         return CT, "the names of the channels"
-    if names & {"t1", "t1ce", "t2", "flair", "pd", "t2star", "dwi", "adc"}:
+    if names & set(NAMES):  # without ct, these are of MR
         return "MR", "the names of the channels"
     if not found.images and values:
         return "MR", "volumes without values of air in Hounsfield units"

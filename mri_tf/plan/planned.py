@@ -72,15 +72,16 @@ def plan_folder(raw: Path, options: ListOptions, label: str = "", out: Path | No
             "None of the cases that were looked at can be read.", f"{len(cases)} cases",
             "The lines above say why; python -m mri_tf.check names every file.",
         )  # fmt: skip
+    at_hand = _weights(file)
     named = f"the values of {classes.column}" if classes.column else "the names of the folders"
     decisions = [
         Decision("layout", layout, facts.how_recognised),
         Decision("class_names", list(classes.names), named),
-        *decide(facts, _weights(file)),
+        *decide(facts, at_hand),
         *needed,
     ]
     text = task_text(name, _about(raw, file, options, facts), decisions, file.suffix)
-    _write(file, text, {**facts.as_json(), "weights_at_hand": _weights(file)})
+    _write(file, text, {**facts.as_json(), "weights_at_hand": at_hand})
     return Plan(file, facts, load_task(file.resolve()))
 
 
