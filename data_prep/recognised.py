@@ -12,12 +12,10 @@ from pathlib import Path
 
 from data_prep.cases.sequences import choose_sequences
 from data_prep.cases.usual_sequences import RULES, SLICES, last_word
+from data_prep.io.folders import IMAGES, TABLES, VOLUMES
 from data_prep.io.table import Row, read_table
 from mri_tf.core.errors import InputError
 
-IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-VOLUMES = (".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".hdr")
-TABLES = (".csv", ".tsv", ".xlsx")
 MASK_WORDS = {"seg", "mask", "masks", "label", "labels", "gt", "roi", "segmentation", "truth", "dseg"}
 MOST_ROWS_LOOKED_AT = 200  # of a table, for its columns of paths
 MOST_FOLDERS_LOOKED_AT = 40
@@ -112,7 +110,7 @@ def is_volume(name: str) -> bool:
 
 def is_image(name: str) -> bool:
     """Whether a file is a 2D image, by its name."""
-    return name.lower().endswith(IMAGES)
+    return name.lower().endswith((*IMAGES, ".gif"))
 
 
 def dicom_sequences(cases: Iterable[tuple[Path, list[Path]]]) -> dict[str, dict]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from data_prep.case import Unreadable
 
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # its own inverse: RAS to LPS as well
 FINEST_MM = 0.005  # of a voxel; finer images are micrographs
 LONGEST_MM = 10_000.0  # along an axis; a longer one means a damaged header or a unit other than mm
 NO_PLACE = "the header does not give the image's position and orientation"

@@ -21,7 +21,6 @@ from data_prep.cases.usual_sequences import usual_rules
 from data_prep.cases.volume_case import sequences_of
 from data_prep.io.dicom.masks import mask_object, read_mask_object
 from data_prep.io.folders import files_below
-from data_prep.io.volume_file import is_dicom
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.record import Record
@@ -141,12 +140,3 @@ def read_volumes(raw: Path, case: Case, task: Task) -> tuple[dict[str, Volume], 
     files = {role: path for role, path in case.files.items() if role not in others}
     of_dicom = dataclasses.replace(case, files=files)
     return dicom_case.read_sequences(raw, of_dicom, rules, task.prep.get("missing", "fail"))
-
-
-def identities(raw: Path, case: Case) -> set[str]:
-    """What the DICOM headers of a case hold that only one patient can have; nothing of other files."""
-    found: set[str] = set()
-    for path in case.files.values():
-        if is_dicom(raw / path):
-            found |= dicom_case.identities_below(raw / path)
-    return found

@@ -6,7 +6,6 @@ from data_prep.case import Case
 from data_prep.cases.any_case import IMAGE, form_of
 from data_prep.cases.examinations import examinations
 from data_prep.cases.to_predict import (
-    VOLUMES,
     CaseToPredict,
     check_any,
     check_inside,
@@ -18,7 +17,7 @@ from data_prep.cases.to_predict import (
 )
 from data_prep.cases.usual_sequences import BRAIN_WORDS, files_of_sequences, last_word
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
-from data_prep.io.folders import files_below
+from data_prep.io.folders import VOLUMES, files_below
 from data_prep.io.table import path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from mri_tf.core.errors import InputError

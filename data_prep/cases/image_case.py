@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Case, Unreadable, record_of
+from data_prep.io.folders import VOLUMES
 from data_prep.io.image import read_image, read_label_image
 from data_prep.io.volume_file import is_dicom, read_volume_file
 from data_prep.ops.clahe import clahe_uint8
@@ -23,7 +24,6 @@ OPERATIONS = ("decode_image", "fit_to_grid", "rescale", "clahe if set")
 SETTINGS = {"dtype", "slope", "intercept", "bits", "clahe", "duplicates"}
 DTYPES = ("uint8", "uint16", "int16", "float32")
 IMAGE = "image"  # the role of the only image of a case
-VOLUMES = (".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".hdr", ".img")
 SAME_SHAPE = 0.02  # by which the ratio of sides of two images of a case may differ
 
 
@@ -93,7 +93,7 @@ def _stored_images(raw: Path, case: Case, task: Task) -> list[np.ndarray]:
 
 def read_pixels(path: Path, channels: int, bits: int) -> np.ndarray:
     """(rows, columns, channels) of an image file, or of a DICOM or volume file of one slice."""
-    if os.path.isfile(path) and (is_dicom(path) or path.name.lower().endswith(VOLUMES)):
+    if os.path.isfile(path) and (is_dicom(path) or path.name.lower().endswith((*VOLUMES, ".img"))):
         array = np.squeeze(read_volume_file(path).array)
         if array.ndim != 2:
             shape = " x ".join(map(str, array.shape))

@@ -12,16 +12,14 @@ from pathlib import Path
 from types import ModuleType
 
 from data_prep.case import Case, Unreadable, main_file
-from data_prep.io.folders import files_below
+from data_prep.io.folders import IMAGES, TABLES, VOLUMES, files_below
 from data_prep.io.table import path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from data_prep.layout import list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
-IMAGES = (".dcm", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-VOLUMES = (".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".hdr")
-TABLES = (".csv", ".tsv", ".xlsx")
+IMAGES_OR_DICOM = (".dcm", *IMAGES)
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,9 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
             case = Case(patient, {"image": image}, facts=facts)
             cases.append(CaseToPredict(name, table.parent, case, key))
         return cases
-    files = [path] if path.is_file() else [file for file in files_below(path) if ends_in(file, IMAGES)]
+    files = [path]
+    if not path.is_file():
+        files = [file for file in files_below(path) if ends_in(file, IMAGES_OR_DICOM)]
     check_any(files, path, "images")
     together = bool(task.bag) and path.is_dir()
     return [

@@ -3,6 +3,11 @@
 import os
 from pathlib import Path
 
+# How files end, by what they hold.
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+VOLUMES = (".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".hdr")
+TABLES = (".csv", ".tsv", ".xlsx")
+
 
 def files_below(folder: Path) -> list[Path]:
     """All regular files below a folder, sorted; a folder reached by several links is listed once."""

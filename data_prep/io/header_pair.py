@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
-from data_prep.volume import Volume, to_ras_volume
+from data_prep.volume import NO_PLACE, Volume, to_ras_volume
 
 SUFFIXES = (".hdr", ".img")
 # ANALYZE has no reliable field for left and right. SPM and nibabel take files to be stored with the
@@ -32,17 +32,18 @@ def read_header_pair(path: Path) -> Volume:
 
     try:
         image = nibabel.load(path)
-        assumed = isinstance(image, nibabel.AnalyzeImage) and not path.with_suffix(".mat").is_file()
         if isinstance(image, nibabel.Nifti1Pair):
             if not (image.header["sform_code"] or image.header["qform_code"]):
-                raise Unreadable("the header does not give the image's position and orientation")
-            assumed = False
+                raise Unreadable(NO_PLACE)
+            facts = {}
+        else:
+            facts = {} if path.with_suffix(".mat").is_file() else dict(ASSUMED)
         array = np.asanyarray(image.dataobj)
         while array.ndim > 3 and array.shape[-1] == 1:
             array = array[..., 0]
         if array.ndim not in (3, 4) or array.dtype.kind not in "iuf":
             raise Unreadable("the image is not a volume of intensities")
-        return to_ras_volume(array, image.affine, dict(ASSUMED) if assumed else {})
+        return to_ras_volume(array, image.affine, facts)
     except Unreadable:
         raise
     except FileNotFoundError:

@@ -9,11 +9,11 @@ import numpy as np
 
 from data_prep.case import Unreadable
 from data_prep.io.dicom.header import begins_like_dicom
+from data_prep.io.folders import IMAGES, VOLUMES
 from data_prep.io.header_pair import is_header_pair, read_header_pair
 from data_prep.io.nifti import read_nifti
-from data_prep.volume import NO_PLACE, Volume, to_ras_volume
+from data_prep.volume import LPS_TO_RAS, NO_PLACE, Volume, to_ras_volume
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 NRRD, META_IMAGE = "NRRD", "MetaImage"
 READERS = {NRRD: "NrrdImageIO", META_IMAGE: "MetaImageIO"}  # of SimpleITK
 HEADER_BYTES = 4096  # of a text header, in which the keys below are looked for
@@ -24,10 +24,7 @@ PLACES = {  # what a header must say for the image to have a position and an ori
 NRRD_SPACES = (b"left-posterior-superior", b"right-anterior-superior", b"left-anterior-superior",
                b"lps", b"ras", b"las")  # fmt: skip
 # Suffixes of files that are certainly no DICOM.
-OF_OTHER_FORMATS = (
-    ".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".hdr", ".img", ".png", ".jpg", ".jpeg", ".webp",
-    ".bmp", ".gif", ".tif", ".tiff",
-)  # fmt: skip
+OF_OTHER_FORMATS = (*VOLUMES, ".img", *IMAGES, ".gif")
 
 
 def read_volume_file(path: Path) -> Volume:

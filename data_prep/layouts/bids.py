@@ -27,12 +27,12 @@ from data_prep.cases.any_case import (
     VOLUME,
     check_settings,
     form_of,
-    identities,
     operations_of,
     read_case,
 )
 from data_prep.cases.any_case import SETTINGS as CASE_SETTINGS
 from data_prep.cases.any_to_predict import cases_at
+from data_prep.cases.dicom_case import identities
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.usual_sequences import usual_name
 from data_prep.cases.volume_case import sequences_of

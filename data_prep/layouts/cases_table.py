@@ -20,12 +20,12 @@ from data_prep.cases.any_case import (
     MASK,
     check_settings,
     form_of,
-    identities,
     operations_of,
     read_case,
 )
 from data_prep.cases.any_case import SETTINGS as CASE_SETTINGS
 from data_prep.cases.any_to_predict import cases_at
+from data_prep.cases.dicom_case import identities
 from data_prep.cases.image_case import check_one_image
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of

@@ -21,16 +21,14 @@ from data_prep.cases.any_case import (
     SETTINGS,
     check_settings,
     form_of,
-    identities,
     operations_of,
     read_case,
 )
-from data_prep.cases.dicom_case import dicom_files
+from data_prep.cases.dicom_case import dicom_files, identities
 from data_prep.cases.image_case import check_one_image
-from data_prep.cases.to_predict import VOLUMES
 from data_prep.cases.usual_sequences import files_of_sequences
 from data_prep.cases.volume_case import sequences_of
-from data_prep.io.folders import files_below
+from data_prep.io.folders import VOLUMES, files_below
 from data_prep.layouts.cases_table import cases_to_predict
 from data_prep.recognised import (
     MOST_FOLDERS_LOOKED_AT,

@@ -19,8 +19,9 @@ from data_prep.case import Case
 from data_prep.cases.any_case import (
     SETTINGS as CASE_SETTINGS,
 )
-from data_prep.cases.any_case import check_settings, identities, operations_of, read_case
+from data_prep.cases.any_case import check_settings, operations_of, read_case
 from data_prep.cases.any_to_predict import cases_at
+from data_prep.cases.dicom_case import identities
 from data_prep.cases.examinations import Examination, examinations
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.io.folders import files_below

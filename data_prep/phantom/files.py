@@ -11,7 +11,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pydicom.valuerep import DSfloat
 
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+from data_prep.volume import LPS_TO_RAS
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: list[tuple]) -> None:
@@ -40,7 +40,7 @@ def save_series(folder: Path, array: np.ndarray, affine: np.ndarray, header: dic
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    to_lps = RAS_TO_LPS @ affine
+    to_lps = LPS_TO_RAS @ affine
     series = generate_uid(entropy_srcs=[key])
     for number in range(array.shape[2]):
         image = generate_uid(entropy_srcs=[key, str(number)])

@@ -43,8 +43,6 @@ from mri_tf.store.fingerprints import prep_fingerprint
 from mri_tf.store.prepared import MANIFEST, PRIVATE, Prepared, read_private
 from mri_tf.store.record import SCHEMA_VERSION, Record
 from mri_tf.task import Task
-from mri_tf.task.files import FOLDER as TASKS
-from mri_tf.task.files import find_task_file, is_built_in
 
 LIBRARIES = (
     "tensorflow", "numpy", "scipy", "scikit-image", "nibabel", "pillow", "pydicom", "imagecodecs",
@@ -117,7 +115,7 @@ def prepare(
         begun = identity
         about = {"tools": tools} if tools else {}  # with what is found of copies and joined patients
         if hasattr(layout, "identities") and any(map(_may_be_dicom, cases)):
-            identities = partial(_identities, _worker_name(task, task_file), task, str(raw))
+            identities = partial(_identities, task_file, task, raw)
             cases, about["joined"] = _joined(cases, identities, options, pool)
             patients_known = all(case.patient for case in cases)
             patients = fingerprint([case.patient for case in cases])
@@ -281,7 +279,7 @@ def _write_cases(
     Returns the files of those whose sequences do not lie on each other.
     """
     apart = []
-    read = partial(_read_case, _worker_name(task, task_file), task, str(raw))
+    read = partial(_read_case, task_file, task, raw)
     with progress(f"preparing {task.name}", len(cases)) as advance:
         remaining = cases[writer.cases_done :]
         for result in map_in_order(pool, read, remaining, options.calls_ahead):
@@ -297,26 +295,15 @@ def _write_cases(
     return apart
 
 
-def _worker_name(task: Task, task_file: Path) -> str:
-    """How a worker finds the task's file: a built-in task by its name, wherever mri_tf is installed."""
-    return task.name if is_built_in(task_file) else str(task_file)
-
-
-def _identities(name_or_file: str, task: Task, raw: str, case: Case) -> set[str]:
+def _identities(task_file: Path, task: Task, raw: Path, case: Case) -> set[str]:
     """Runs in a worker: what only one patient can have."""
-    return identities_of(_layout_in_worker(name_or_file, task), Path(raw), case, task)
+    return identities_of(find_layout(task, task_file), raw, case, task)
 
 
-def _layout_in_worker(name_or_file: str, task: Task) -> ModuleType:
-    """The task's layout; only one of the user's own is looked for beside the task's file."""
-    return find_layout(task, find_task_file(name_or_file) if is_user_layout(task) else TASKS)
-
-
-def _read_case(name_or_file: str, task: Task, raw: str, case: Case) -> list[Record] | str:
+def _read_case(task_file: Path, task: Task, raw: Path, case: Case) -> list[Record] | str:
     """Runs in a worker: the records of one case, or the reason why there are none."""
     try:
-        layout = _layout_in_worker(name_or_file, task)
-        return read_case(layout, Path(raw), case, task) or "it gave no image"
+        return read_case(find_layout(task, task_file), raw, case, task) or "it gave no image"
     except Unreadable as error:
         return str(error)
 

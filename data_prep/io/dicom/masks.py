@@ -8,27 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
-from data_prep.io.dicom.header import begins_like_dicom
-from data_prep.volume import Volume
+from data_prep.io.dicom.header import read_identities
+from data_prep.volume import LPS_TO_RAS, Volume
 
 SEG, RTSTRUCT = "SEG", "RTSTRUCT"
 ON_GRID = 0.25  # voxels by which a plane or a pixel may lie off the image's grid
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 FRACTIONAL = 0.5  # of the largest value of a fractional segmentation, from which a voxel counts
 
 
 def mask_object(path: Path) -> str:
     """"SEG" or "RTSTRUCT" for a DICOM object that is a mask; "" for other files."""
-    from pydicom import dcmread
-
-    try:
-        with path.open("rb") as file:
-            if not begins_like_dicom(file.read(132)):
-                return ""
-            file.seek(0)
-            modality = dcmread(file, force=True, specific_tags=["Modality"]).get("Modality", "")
-    except Exception:  # a damaged file is named when it is read
-        return ""
+    modality = read_identities(path, ("Modality",)).get("Modality", "")
     return modality if modality in (SEG, RTSTRUCT) else ""
 
 

@@ -17,9 +17,8 @@ from data_prep.io.dicom.header import Header, Slice, read_header
 from data_prep.io.dicom.pixels import values_of
 from data_prep.io.dicom.stack import lps_to_indices, split_into_stacks
 from data_prep.io.folders import files_below
-from data_prep.volume import Volume, to_ras_volume
+from data_prep.volume import LPS_TO_RAS, Volume, to_ras_volume
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 NO_SERIES = "no SeriesInstanceUID, which says which slices belong together"
 
 
