@@ -63,9 +63,9 @@ def image_record(raw: Path, case: Case, task: Task) -> list[Record]:
     fitted = []
     for image in stored:  # (rows, columns, channels)
         _check_range(image * slope + intercept, dtype)
-        fitted.append(fit_to_grid(image, task.image_shape, "bilinear").numpy())
+        on_grid = fit_to_grid(image, task.image_shape, "bilinear")
+        fitted.append(to_record_values(on_grid, slope, intercept, dtype).numpy().astype(dtype))
     image = np.concatenate(fitted, axis=-1)
-    image = to_record_values(image, slope, intercept, dtype).numpy().astype(dtype)
     if "clahe" in task.prep:
         channels = np.moveaxis(image, -1, 0)
         image = np.stack([clahe_uint8(channel, **task.prep["clahe"]) for channel in channels], axis=-1)
