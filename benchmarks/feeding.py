@@ -17,16 +17,13 @@ import numpy as np
 
 from data_prep.phantom.write import write_fake_raw
 from data_prep.prepare.prepare import prepare
-from mri_tf.calibration.class_balance import class_weights
 from mri_tf.network.build import build_parts, wrap_for_training
-from mri_tf.network.fine_tuning import Steps, make_optimizer
+from mri_tf.network.fine_tuning import Steps
 from mri_tf.pipeline.batches import batch_function
 from mri_tf.pipeline.subset import Subset
 from mri_tf.task.files import FOLDER, load_task
 from mri_tf.task.overrides import with_values
-from mri_tf.task.settings import fine_tuning_of
-from mri_tf.train.fit import fit_on_training_side
-from mri_tf.train.loss import weighted_cross_entropy
+from mri_tf.train.fit import compile_network, fit_on_training_side
 
 # Every demo whose network sees images; classifiers of another network's features are fed from a bank.
 WORKS = (
@@ -71,10 +68,7 @@ def row(task, subset: Subset, rounds: int) -> str:
     keras.utils.set_random_seed(0)
     network = wrap_for_training(task, build_parts(task, None))
     steps = Steps(1000, task.warm_up, task.schedule == "cosine", task.clip_norm)
-    network.compile(
-        make_optimizer(fine_tuning_of(task), task.learning_rate, network.trainable_variables, steps),
-        loss=weighted_cross_entropy(class_weights(subset.label_counts(), task.loss_weights)),
-    )
+    compile_network(network, task, subset.label_counts(), steps)
     network.train_on_batch(*kept[0])
     rates = []
     for _ in range(rounds):

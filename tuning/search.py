@@ -4,10 +4,14 @@ import json
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mri_tf.core.command_line import (
     Parser,
+    add_set,
+    add_split,
+    add_variant,
     folder_to_write,
     import_tensorflow,
     positive_int,
@@ -15,7 +19,6 @@ from mri_tf.core.command_line import (
     seed_int,
 )
 from mri_tf.core.errors import InputError, RunFailed
-from mri_tf.task.spec import BASE_VARIANT
 
 BEST, TRIALS = "best.json", "trials.csv"
 BANKS = "banks"  # folder of frozen features, deleted at the end of the search
@@ -85,7 +88,7 @@ def _problem(flags):
     from mri_tf.network.build import check_task
     from mri_tf.splits.sides import SplitOptions, choose_sides
     from mri_tf.store.prepared import Prepared
-    from mri_tf.task.files import find_task_file, load_task, resolve_task
+    from mri_tf.task.files import find_task_file, variant_names
     from mri_tf.task.overrides import with_precision
     from mri_tf.task.spec import AUTO, to_json
     from mri_tf.train.datasets import DataOptions, LoadedTask
@@ -96,10 +99,9 @@ def _problem(flags):
     from tuning.trials import Problem, inner_sides
 
     file = find_task_file(flags.task)
-    base = load_task(file)
-    names = [name for name in flags.variant.split(",") if name not in ("", BASE_VARIANT)]
+    loaded = LoadedTask.of(file, variant_names(flags.variant), flags.set)
     # "auto" is settled here, for all trials on all machines.
-    task = with_precision(resolve_task(base, names, flags.set), precision_here(AUTO))
+    task = with_precision(loaded.task, precision_here(AUTO))
     check_task(task)
     if task.kind == "segmentation" or task.boxes_from:
         raise InputError(
@@ -107,7 +109,7 @@ def _problem(flags):
             task.name,
             "Set values by hand with --set.",
         )
-    loaded = LoadedTask(task, base, file)
+    loaded = replace(loaded, task=task)
     prepared = Prepared.open(flags.data)
     prepared.check_fits(task)
     split = SplitOptions(flags.split, flags.split_file, None, flags.seed)
@@ -215,7 +217,7 @@ def _parser() -> Parser:
         ),
     )  # fmt: skip
     parser.add_argument("--task", required=True, help="name of a task, or path of a task file")
-    parser.add_argument("--variant", default="", help="variants of the task, separated by commas")
+    add_variant(parser)
     parser.add_argument("--data", required=True, type=Path, help="prepared set")
     features = parser.add_mutually_exclusive_group()
     features.add_argument(
@@ -228,9 +230,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--tuner", choices=TUNERS, default="bayesian", help="method (default bayesian)")
     parser.add_argument("--trials", required=True, type=positive_int, help="largest number of trials")
-    split = parser.add_mutually_exclusive_group()
-    split.add_argument("--split", choices=("patient", "group", "column"), help="as in mri_tf.train")
-    split.add_argument("--split-file", type=Path, help="JSON file with the patient ids of each side")
+    add_split(parser, "as in mri_tf.train", modes=("patient", "group", "column"))
     parser.add_argument(
         "--inner-folds", type=positive_int, default=1,
         help="folds of training and validation side that score a trial (default 1: those sides)",
@@ -240,10 +240,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--out", type=folder_to_write, help="(default runs/TASK/search-TUNER-sSEED)")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split, weights, search (default 0)")
-    parser.add_argument(
-        "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
-        help="values of the task, applied after its variants; those in the search space are searched",
-    )  # fmt: skip
+    add_set(parser, "; those in the search space are searched")
     return parser
 
 

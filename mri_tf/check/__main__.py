@@ -11,16 +11,18 @@ from mri_tf.core.command_line import (
     Parser,
     add_label,
     add_listing,
+    add_set,
+    add_split,
+    add_task,
+    add_variant,
     folder_to_write,
     import_tensorflow,
     run_command,
     seed_int,
 )
 from mri_tf.core.errors import InputError, first_few
-from mri_tf.task.spec import BASE_VARIANT
 
 NEEDS_ATTENTION = SOME_SKIPPED
-MODES = ("patient", "group", "random", "column")
 
 
 def main(arguments: list[str]) -> int:
@@ -37,7 +39,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.network.build import check_task
     from mri_tf.plan.planned import label_setting, task_file_for
     from mri_tf.splits.sides import SplitOptions
-    from mri_tf.task.files import feature_task, load_task, resolve_task
+    from mri_tf.task.files import feature_task, variant_names
     from mri_tf.train.datasets import DataOptions, LoadedTask, classifier_set, look_before_preparing
 
     if not (flags.raw or flags.data):
@@ -45,10 +47,8 @@ def main(arguments: list[str]) -> int:
         raise InputError("A check needs data.", given, "Give --raw DIR or --data DIR.")
     listing = listing_of(flags)
     file = task_file_for(flags.task, flags.raw, listing, flags.label)
-    variants = [name for name in flags.variant.split(",") if name not in ("", BASE_VARIANT)]
     settings = [*label_setting(flags.task, flags.label), *flags.set]
-    base = load_task(file)
-    loaded = LoadedTask(resolve_task(base, variants, settings), base, file)
+    loaded = LoadedTask.of(file, variant_names(flags.variant), settings)
     check_task(loaded.task)
     features = feature_task(loaded.task, file)[0] if loaded.task.pretrained_on else None
     split = SplitOptions(flags.split, flags.split_file, None, flags.seed)
@@ -95,18 +95,14 @@ def _parser() -> Parser:
         "python -m mri_tf.check", __doc__,
         examples=("--raw scans --label grade --pictures", "--task lgg_grade --data data/lgg_grade"),
     )  # fmt: skip
-    parser.add_argument(
-        "--task", help="name of a task, or path of a task file (default: planned from --raw)"
-    )
-    parser.add_argument("--variant", default="", help="variants of the task, e.g. scratch,demo")
+    add_task(parser)
+    add_variant(parser)
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--raw", type=Path, help="folder of raw data; prepared into data/, as train does")
     data.add_argument("--data", type=Path, help="prepared set")
     add_listing(parser)
     add_label(parser)
-    split = parser.add_mutually_exclusive_group()
-    split.add_argument("--split", choices=MODES, help="what would stay on one side, as for train")
-    split.add_argument("--split-file", type=Path, help="JSON file with the patient ids of each side")
+    add_split(parser, "what would stay on one side, as for train")
     parser.add_argument("--seed", type=seed_int, default=0, help="of the split (default 0)")
     parser.add_argument(
         "--pictures", action="store_true",
@@ -115,10 +111,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--out", type=folder_to_write, help="folder of what is written (default: checks/TASK)"
     )
-    parser.add_argument(
-        "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
-        help="values of the task, after its variants",
-    )  # fmt: skip
+    add_set(parser)
     return parser
 
 

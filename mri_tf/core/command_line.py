@@ -16,6 +16,7 @@ from mri_tf.core.errors import InputError, RunFailed
 
 TRACEBACK = "MRI_TF_TRACEBACK"
 DONE, SOME_SKIPPED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+SPLIT_MODES = ("patient", "group", "random", "column")
 
 
 class Parser(argparse.ArgumentParser):
@@ -94,6 +95,35 @@ def _exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
+
+
+def add_task(parser: Parser) -> None:
+    """Adds the flag that names the task, for commands that can plan one from a raw folder."""
+    parser.add_argument(
+        "--task", help="name of a task, or path of a task file (default: planned from --raw)"
+    )
+
+
+def add_variant(parser: Parser) -> None:
+    """Adds the flag that names the variants of the task."""
+    parser.add_argument(
+        "--variant", default="", help="variants of the task, separated by commas: scratch,demo"
+    )
+
+
+def add_set(parser: Parser, note: str = "") -> None:
+    """Adds the flag that sets values of the task; `note` ends its help."""
+    parser.add_argument(
+        "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
+        help=f"values of the task, after its variants: --set epochs=3 features.epochs=2{note}",
+    )  # fmt: skip
+
+
+def add_split(parser: Parser, split_help: str, modes: tuple[str, ...] = SPLIT_MODES) -> None:
+    """Adds the two flags, of which one can be given, that say who is on which side."""
+    split = parser.add_mutually_exclusive_group()
+    split.add_argument("--split", choices=modes, help=split_help)
+    split.add_argument("--split-file", type=Path, help="JSON file with the patient ids of each side")
 
 
 def add_listing(parser: Parser) -> None:

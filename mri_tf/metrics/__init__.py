@@ -19,7 +19,7 @@ A number is a dictionary `{"value", "low", "high", "n", "unit", "method", "reaso
 """
 
 from mri_tf.metrics.classification import classification_metrics, part_metrics
-from mri_tf.metrics.classifier import Predictions
+from mri_tf.metrics.classifier import Predictions, predictions_of
 from mri_tf.metrics.counts import (
     accuracy,
     balanced_accuracy,
@@ -49,7 +49,7 @@ __all__ = [
     "Distance", "Predictions", "accuracy", "balanced_accuracy", "classification_metrics",
     "clopper_pearson", "confusion_by_patient", "dice_over_volumes", "f1_macro", "f1_per_class",
     "foreground_dice", "hausdorff95", "hausdorff95_over_volumes", "kappa", "mean_hausdorff95",
-    "mean_with_interval", "paired_differences", "part_metrics", "precision_per_class",
+    "mean_with_interval", "paired_differences", "part_metrics", "precision_per_class", "predictions_of",
     "quadratic_kappa", "recall_per_class", "segmentation_metrics", "spread", "volume_metrics",
     "with_interval",
 ]  # fmt: skip

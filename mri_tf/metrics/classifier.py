@@ -1,8 +1,10 @@
 """All numbers of a classifier for any weights of the patients: the data and its resamples at once."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from mri_tf.metrics import counts, probabilities
 from mri_tf.metrics.intervals import resampled_confusions
@@ -23,6 +25,17 @@ class Predictions(NamedTuple):
     probabilities: np.ndarray  # (records, classes)
     predicted: np.ndarray  # (records,) class numbers
     patients: np.ndarray  # (records,) ids
+
+
+def predictions_of(table: pd.DataFrame, class_names: Sequence[str]) -> Predictions:
+    """The rows of a predictions.parquet, whose columns name the classes, as predictions."""
+    number_of = {name: number for number, name in enumerate(class_names)}
+    return Predictions(
+        table["truth"].map(number_of).to_numpy(),
+        table[[f"p_{name}" for name in class_names]].to_numpy(float),
+        table["predicted"].map(number_of).to_numpy(),
+        np.asarray(table["patient"], dtype=str),
+    )
 
 
 def checked(truth, probabilities, predicted, patients) -> Predictions:

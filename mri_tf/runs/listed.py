@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from mri_tf.core.errors import InputError
-from mri_tf.metrics.classifier import Predictions
+from mri_tf.metrics.classifier import predictions_of
 from mri_tf.metrics.paired import paired_differences
-from mri_tf.store.run import METRICS, PREDICTIONS, RUN_FILE, Run, open_finished
+from mri_tf.store.run import METRICS, PREDICTIONS, RUN_FILE, open_finished
 from mri_tf.tables import format_interval, markdown
 from mri_tf.task.spec import SIDES
 
@@ -92,7 +91,7 @@ def compare(first: Path, second: Path) -> str:
             f"{len(tables[0])} and {len(tables[1])} held-out records",
             "Train both with the same --seed or --split-file, on the same prepared data.",
         )  # fmt: skip
-    cells = [_predictions(run, table.loc[same]) for run, table in zip(runs, tables, strict=True)]
+    cells = [predictions_of(table.loc[same], names[0]) for table in tables]
     found = paired_differences(*[[cell] for cell in cells], ordered=runs[0].task.ordered)
     rows = [
         (name, f"{number['difference']:+.3f}", f"{number['low']:+.3f} to {number['high']:+.3f}"
@@ -112,12 +111,3 @@ def _is_same(tables: list[pd.DataFrame], key: str) -> bool:
     """Whether a record id stands for the same record of the same patient in both runs."""
     first, second = (table.loc[key] for table in tables)
     return first["patient"] == second["patient"] and first["truth"] == second["truth"]
-
-
-def _predictions(run: Run, table: pd.DataFrame) -> Predictions:
-    names = run.task.class_names
-    number = {name: place for place, name in enumerate(names)}
-    return Predictions(
-        table["truth"].map(number).to_numpy(), table[[f"p_{name}" for name in names]].to_numpy(float),
-        table["predicted"].map(number).to_numpy(), np.asarray(table["patient"], dtype=str),
-    )  # fmt: skip

@@ -10,6 +10,8 @@ from mri_tf.core.command_line import (
     Parser,
     add_label,
     add_listing,
+    add_set,
+    add_task,
     folder_to_write,
     import_tensorflow,
     positive_int,
@@ -28,12 +30,16 @@ def main(arguments: list[str]) -> int:
     from data_prep.layout import listing_of
     from mri_tf.plan.planned import label_setting, task_file_for
     from mri_tf.study.design import TUNED
+    from mri_tf.train.datasets import LoadedTask
 
     listing = listing_of(flags)
     # Before TensorFlow starts, so that a wrong task or variant is refused at once.
     file = task_file_for(flags.task, flags.raw, listing, flags.label)
     settings = [*label_setting(flags.task, flags.label), *flags.set]
-    loaded = {name: _loaded(name, file, settings) for name in plan.variants if TUNED not in name}
+    loaded = {
+        name: LoadedTask.of(file, name.split(","), settings)
+        for name in plan.variants if TUNED not in name
+    }  # fmt: skip
     import_tensorflow()
     from mri_tf.core.executors import cell_executor
     from mri_tf.core.subprocesses import terminate_children, threads_each
@@ -113,16 +119,6 @@ def _plan(flags):
     )  # fmt: skip
 
 
-def _loaded(name: str, file: Path, settings: list[str]):
-    """The task of a variant with the values of --label and --set."""
-    from mri_tf.task.files import load_task, resolve_task
-    from mri_tf.train.datasets import LoadedTask
-
-    base = load_task(file)
-    names = [part for part in name.split(",") if part != BASE_VARIANT]
-    return LoadedTask(resolve_task(base, names, settings), base, file)
-
-
 def _prepared_variant(name: str, loaded, data, precision: str):
     """A variant with its prepared sets, made from --raw where they are missing, and its precision."""
     from mri_tf.network.build import check_features, check_task
@@ -172,7 +168,7 @@ def _parser() -> Parser:
         ),
     )  # fmt: skip
     add = parser.add_argument
-    add("--task", help="name of a task, or path of a task file (default: planned from --raw)")
+    add_task(parser)
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--raw", type=Path, help="folder of raw data; prepared into data/")
     data.add_argument("--data", type=Path, help="folder of a prepared set")
@@ -204,8 +200,7 @@ def _parser() -> Parser:
         help=f"cells at a time on a machine, which share its cores (default here {workers})")
     add("--scheduler", default="", help="address of a Dask scheduler (default: this machine)")
     add("--seed", type=seed_int, default=0, help="seed of splits and initial weights (default 0)")
-    add("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
-        help="values of the task, applied after its variants")
+    add_set(parser)
     return parser
 
 

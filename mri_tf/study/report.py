@@ -93,16 +93,6 @@ def _predictions(jobs: list[dict]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _arrays(table: pd.DataFrame, task: Task) -> metrics.Predictions:
-    number_of = {name: number for number, name in enumerate(task.class_names)}
-    return metrics.Predictions(
-        table["truth"].map(number_of).to_numpy(),
-        table[[f"p_{name}" for name in task.class_names]].to_numpy(),
-        table["predicted"].map(number_of).to_numpy(),
-        table["patient"].to_numpy(),
-    )
-
-
 def _classifier_parts(
     results: pd.DataFrame, predictions: pd.DataFrame, differences: pd.DataFrame, task: Task,
     scores: tuple[str, ...], unit: str,
@@ -111,7 +101,7 @@ def _classifier_parts(
     pooled, classes = [], {}
     for (variant, size), table in predictions.groupby(KEYS, dropna=False, sort=False):
         numbers = metrics.classification_metrics(
-            *_arrays(table, task), task.class_names, ordered=task.ordered
+            *metrics.predictions_of(table, task.class_names), task.class_names, ordered=task.ordered
         )
         notes = [numbers["note"]]
         if unit != "patients":
@@ -137,7 +127,7 @@ def _confusions(table: pd.DataFrame, task: Task) -> np.ndarray:
     classes = len(task.class_names)
     confusions = []
     for _, cell in table.groupby(["repeat", "fold"]):
-        arrays = _arrays(cell, task)
+        arrays = metrics.predictions_of(cell, task.class_names)
         counts = np.zeros((classes, classes))
         np.add.at(counts, (arrays.truth, arrays.predicted), 1)
         confusions.append(counts)
@@ -156,7 +146,9 @@ def _differences(
                 pair = [cell[cell["variant"] == name].set_index("record_id") for name in (first, second)]
                 common = sorted(set(pair[0].index) & set(pair[1].index))
                 if common:
-                    pairs.append([_arrays(variant.loc[common], task) for variant in pair])
+                    pairs.append([
+                        metrics.predictions_of(variant.loc[common], task.class_names) for variant in pair
+                    ])  # fmt: skip
             if pairs:
                 of_first, of_second = zip(*pairs, strict=True)
                 numbers = metrics.paired_differences(of_first, of_second, ordered=task.ordered)

@@ -119,6 +119,11 @@ def load_module(path: Path):
     return module
 
 
+def variant_names(text: str) -> list[str]:
+    """The variants that --variant names, without the one that changes nothing."""
+    return [name for name in text.split(",") if name not in ("", BASE_VARIANT)]
+
+
 def resolve_task(task: Task, variants: list[str], assignments: list[str]) -> Task:
     """The task with its variants applied from left to right, then the `--set` assignments."""
     for name in variants:

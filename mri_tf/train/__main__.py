@@ -9,6 +9,10 @@ from mri_tf.core.command_line import (
     Parser,
     add_label,
     add_listing,
+    add_set,
+    add_split,
+    add_task,
+    add_variant,
     folder_to_write,
     import_tensorflow,
     positive_int,
@@ -21,7 +25,6 @@ from mri_tf.task.spec import BASE_VARIANT
 
 DEMO = "demo"  # the variant that runs on the phantom, when no data is named
 EXPORTS = Path("saved_models")
-MODES = ("patient", "group", "random", "column")
 
 
 def main(arguments: list[str]) -> int:
@@ -117,12 +120,12 @@ def _evaluate_and_export(run, prepared, features, flags) -> None:
 
 def _task(flags, listing):
     from mri_tf.plan.planned import label_setting, task_file_for
-    from mri_tf.task.files import load_task, resolve_task
+    from mri_tf.task.files import load_task, resolve_task, variant_names
     from mri_tf.train.datasets import LoadedTask
 
     file = task_file_for(flags.task, flags.raw, listing, flags.label)
     base = load_task(file)
-    variants = [name for name in flags.variant.split(",") if name not in ("", BASE_VARIANT)]
+    variants = variant_names(flags.variant)
     if not flags.raw and not flags.data and DEMO not in variants:
         if DEMO not in base.variants:
             raise InputError(
@@ -142,10 +145,8 @@ def _parser() -> Parser:
             "--task cardiac_levels --seed 1 --set steps=100",
         ),
     )  # fmt: skip
-    parser.add_argument(
-        "--task", help="name of a task, or path of a task file (default: planned from --raw)"
-    )
-    parser.add_argument("--variant", default="", help="variants of the task, e.g. scratch,demo")
+    add_task(parser)
+    add_variant(parser)
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--raw", type=Path, help="folder of raw data; prepared into data/")
     data.add_argument("--data", type=Path, help="prepared set")
@@ -164,14 +165,11 @@ def _parser() -> Parser:
         "--out", type=folder_to_write,
         help="run folder (default runs/TASK/VARIANT-sSEED); continued if there",
     )  # fmt: skip
-    split = parser.add_mutually_exclusive_group()
-    split.add_argument(
-        "--split",
-        choices=MODES,
-        help="what stays on one side; column: the table's column split (default: the split column, else "
+    add_split(
+        parser,
+        "what stays on one side; column: the table's column split (default: the split column, else "
         "group, else patient)",
     )
-    split.add_argument("--split-file", type=Path, help="JSON file with the patient ids of each side")
     parser.add_argument(
         "--known-copies", choices=("drop", "keep"), default="",
         help="copies of an image on two sides of a supplied split: drop their patients from training, "
@@ -186,10 +184,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--no-export", action="store_true", help="stop at the numbers")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")
-    parser.add_argument(
-        "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
-        help="values of the task, after its variants: --set epochs=3 features.epochs=2",
-    )  # fmt: skip
+    add_set(parser)
     return parser
 
 

@@ -11,6 +11,7 @@ from mri_tf.splits.split import check_patients_known, read_split_file
 from mri_tf.store.fingerprints import prep_fingerprint
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
+from mri_tf.task.files import load_task, resolve_task
 from mri_tf.task.spec import SIDES
 
 DATA = Path("data")
@@ -23,6 +24,12 @@ class LoadedTask:
     task: Task
     base: Task
     file: Path
+
+    @classmethod
+    def of(cls, file: Path, variants: list[str], assignments: list[str]) -> "LoadedTask":
+        """Loads a task file and applies variants, then assignments as after --set."""
+        base = load_task(file)
+        return cls(resolve_task(base, variants, assignments), base, file)
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,6 @@ def _build_network(
     task = run.task
     total = inputs.plan.steps * task.epochs_of(inputs.plan.steps)
     steps = Steps(total, task.warm_up, task.schedule == "cosine", task.clip_norm)
-    weights = class_weights(inputs.counts, task.loss_weights)
     keras.utils.set_random_seed(run.values["seed"])
     with replicas.scope():
         keras.config.set_dtype_policy(run.precision)
@@ -186,16 +185,27 @@ def _build_network(
             keras.config.set_dtype_policy("float32")
         prefix, suffix = (split_at_frozen(parts.network) if task.feature_bank else None) or (None, None)
         trained = wrap_for_training(task, parts, suffix) if prefix else whole
-        settings = fine_tuning_of(task)
-        trained.compile(
-            optimizer=make_optimizer(settings, task.learning_rate, trained.trainable_variables, steps),
-            loss=weighted_cross_entropy(weights, task.label_smoothing),
-            # Whether XLA pays on a GPU, augmentation included, has not been measured.
-            jit_compile=False if has_accelerator() else "auto",
-        )
+        compile_network(trained, task, inputs.counts, steps)
         trained.optimizer.build(trained.trainable_variables)
-        callbacks = callbacks_of(settings, trained.optimizer, steps)  # they read the first rates
+        # They read the first rates.
+        callbacks = callbacks_of(fine_tuning_of(task), trained.optimizer, steps)
     return Network(parts, whole, trained, prefix, callbacks)
+
+
+def compile_network(network: keras.Model, task: Task, counts: np.ndarray, steps: Steps) -> None:
+    """Gives a network the optimizer and the loss of its task.
+
+    Args:
+        counts: (classes,) records, or pixels of a segmentation, of each class on the training side.
+        steps: how the learning rates and gradients are treated.
+    """
+    variables = network.trainable_variables
+    network.compile(
+        optimizer=make_optimizer(fine_tuning_of(task), task.learning_rate, variables, steps),
+        loss=weighted_cross_entropy(class_weights(counts, task.loss_weights), task.label_smoothing),
+        # Whether XLA pays on a GPU, augmentation included, has not been measured.
+        jit_compile=False if has_accelerator() else "auto",
+    )
 
 
 def _train(
