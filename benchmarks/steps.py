@@ -226,7 +226,7 @@ def on_tensorflow() -> bool:
 
 def _processor() -> str:
     """Name and instruction sets for matrices."""
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     names = [line.partition(":")[2] for line in text.splitlines() if line.startswith("model name")]
     sets = [word for word in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {word}" in text]
     return f"{names[0].strip() if names else platform.processor()} ({', '.join(sets)})"

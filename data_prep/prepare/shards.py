@@ -6,7 +6,6 @@ whole line ends and continues; the folder gets its final name when all is writte
 """
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -20,6 +19,7 @@ import numpy as np
 from data_prep.prepare.provenance import write_private
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.hashing import content_hash
+from mri_tf.core.system import RENAMES_OPEN_FILES, try_lock
 from mri_tf.store.prepared import FRAME_HEAD_BYTES, FRAME_TAIL_BYTES, INDEX_COLUMNS, MANIFEST, PRIVATE
 from mri_tf.store.record import Record, encode_example
 
@@ -92,8 +92,10 @@ class ShardWriter:
         write_private(self.partial / PRIVATE, private_rows)
         (self.partial / MANIFEST).write_text(json.dumps(whole, indent=1), encoding="utf-8")
         for file in self.partial.iterdir():
-            with file.open("rb") as opened:
+            with file.open("r+b") as opened:  # Windows flushes only what is open for writing
                 os.fsync(opened.fileno())
+        if not RENAMES_OPEN_FILES:
+            self._journal.close()
         os.rename(self.partial, self.out)
         drop_journal(self.out)
         self._journal.close()  # which releases the lock
@@ -104,13 +106,11 @@ class ShardWriter:
         shutil.rmtree(self.partial, ignore_errors=True)
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not try_lock(self._journal):
             raise InputError(
                 "Another process is preparing this set.", self.out,
                 "Wait until it ends, or choose another --out folder.",
-            ) from None  # fmt: skip
+            )  # fmt: skip
 
     def _note(self, line: dict) -> None:
         """Writes a line of the journal and keeps what it says."""

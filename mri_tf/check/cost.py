@@ -1,25 +1,21 @@
 """What a training would cost: a few steps are timed, and their memory and files estimated."""
 
-import resource
-import sys
 import time
 
 import keras
 import numpy as np
 
-from mri_tf.calibration.class_balance import class_weights
 from mri_tf.check.findings import GOOD, UNKNOWN, Finding
+from mri_tf.core.system import peak_memory_gb
 from mri_tf.network.build import build_parts, wrap_for_training
-from mri_tf.network.fine_tuning import Steps, make_optimizer
+from mri_tf.network.fine_tuning import Steps
 from mri_tf.pipeline.batches import batch_function
 from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.sides import Sides
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
 from mri_tf.task.overrides import with_values
-from mri_tf.task.settings import fine_tuning_of
-from mri_tf.train.fit import fit_on_training_side
-from mri_tf.train.loss import weighted_cross_entropy
+from mri_tf.train.fit import compile_network, fit_on_training_side
 
 TIMED_STEPS = 3
 STATES = 4  # copies of the weights in a checkpoint: weights, two moments of Adam, the best so far
@@ -42,10 +38,7 @@ def cost(task: Task, prepared: Prepared, sides: Sides) -> Finding:
     keras.utils.set_random_seed(0)
     network = wrap_for_training(task, build_parts(task, None))
     steps = Steps(1000, task.warm_up, task.schedule == "cosine", task.clip_norm)
-    network.compile(
-        make_optimizer(fine_tuning_of(task), task.learning_rate, network.trainable_variables, steps),
-        loss=weighted_cross_entropy(class_weights(training.label_counts(), task.loss_weights)),
-    )
+    compile_network(network, task, training.label_counts(), steps)
     network.train_on_batch(*next(batches))  # compiles
     seconds = []
     for batch in batches:
@@ -58,16 +51,14 @@ def cost(task: Task, prepared: Prepared, sides: Sides) -> Finding:
     text = (
         f"{total} steps of {1000 * float(np.median(seconds or [0])):.0f} ms: "
         f"{_duration(total * float(np.median(seconds or [0])))} for one training; "
-        f"{_peak_gb():.1f} GB of memory so far; {megabytes:.0f} MB of files a run, {set_mb:.0f} MB of "
-        "prepared data"
+        f"{_memory()}{megabytes:.0f} MB of files a run, {set_mb:.0f} MB of prepared data"
     )
     return Finding("cost", GOOD, text)
 
 
-def _peak_gb() -> float:
-    """The largest memory of this process so far."""
-    per_gb = 2**30 if sys.platform == "darwin" else 2**20  # Linux counts kilobytes
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / per_gb
+def _memory() -> str:
+    peak = peak_memory_gb()
+    return "" if peak is None else f"{peak:.1f} GB of memory so far; "
 
 
 def _duration(seconds: float) -> str:

@@ -82,25 +82,35 @@ def classes_by_side(
     return Finding("classes", GOOD, text)
 
 
-def classes_by_site(labels: np.ndarray, sites: np.ndarray, names: Sequence[str]) -> Finding:
-    """Whether a site has patients of one class alone: then the site tells the class."""
+def classes_by_site(
+    labels: np.ndarray, patients: np.ndarray, sites: np.ndarray, names: Sequence[str]
+) -> Finding:
+    """Whether a site has patients of one class alone, or other shares of the classes than the others.
+
+    Args:
+        labels: (records,) class of each record.
+        patients: (records,) whose it is.
+        sites: (records,) where it was acquired; empty where nobody knows.
+        names: of the classes.
+    """
     known = sorted(set(sites.tolist()) - {""})
     if len(known) < 2:
         text = f"one site ({known[0]})" if known else "no column site"
         return Finding("sites", UNKNOWN, f"{text}: a model may fit one scanner alone, unseen")
     rows, alone = [], []
     for site in known:
-        counts = np.bincount(labels[sites == site], minlength=len(names))[: len(names)]
+        of_site = set(zip(patients[sites == site], labels[sites == site], strict=True))
+        counts = np.bincount([int(label) for _, label in of_site], minlength=len(names))
         rows.append(f"{site} {'/'.join(map(str, counts))}")
         if counts.sum() >= FEW_PATIENTS and (counts > 0).sum() == 1:
             alone.append(site)
-    text = f"cases of {'/'.join(names)}: {first_few(rows, 12)}"
+    text = f"patients of {'/'.join(names)}: {first_few(rows, 12)}"
     if alone:
         return Finding(
             "sites", ATTENTION, f"{text}; one class alone at {first_few(alone)}",
             "The site tells the class there: leave such sites out, or hold them out as a whole.",
         )  # fmt: skip
-    p = independence_p(labels, sites)
+    p = independence_p(labels, patients, sites)
     if p < UNLIKELY:
         return Finding(
             "sites", ATTENTION, f"{text}; class and site are not independent (p = {p:.3f})",
@@ -110,22 +120,36 @@ def classes_by_site(labels: np.ndarray, sites: np.ndarray, names: Sequence[str])
     return Finding("sites", GOOD, text)
 
 
-def independence_p(labels: np.ndarray, sites: np.ndarray) -> float:
-    """How often classes that are exchanged among the cases depend on the site as much as here (the
-    statistic is chi-squared; DRAWS draws)."""
-    rows = np.unique(sites.astype(str), return_inverse=True)[1]
-    columns = np.unique(labels, return_inverse=True)[1]
-    shape = rows.max() + 1, columns.max() + 1
-    expected = np.outer(np.bincount(rows), np.bincount(columns)) / len(rows)
+def independence_p(labels: np.ndarray, patients: np.ndarray, sites: np.ndarray) -> float:
+    """How often patients who exchange their classes have sites that tell the class as much as here.
+
+    A patient counts once: of several records, the shares of the classes and of the sites count. The
+    statistic is chi-squared, of DRAWS draws.
+    """
+    classes, places = shares(labels, patients), shares(sites, patients)
+    expected = np.outer(places.sum(axis=0), classes.sum(axis=0)) / len(classes)
 
     def statistic(drawn: np.ndarray) -> float:
-        table = np.bincount(rows * shape[1] + drawn, minlength=shape[0] * shape[1]).reshape(shape)
-        return float(((table - expected) ** 2 / expected).sum())
+        return float(((places.T @ drawn - expected) ** 2 / expected).sum())
 
-    here = statistic(columns) - 1e-9
+    here = statistic(classes) - 1e-9
     rng = np.random.default_rng(0)
-    more = sum(statistic(rng.permutation(columns)) >= here for _ in range(DRAWS))
+    more = sum(statistic(rng.permutation(classes)) >= here for _ in range(DRAWS))
     return (1 + more) / (1 + DRAWS)
+
+
+def shares(values: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """(patients, different values): the share of each value among a patient's records.
+
+    >>> shares(np.array(["A", "B", "B"]), np.array([1, 1, 2]))
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
+    rows = np.unique(patients.astype(str), return_inverse=True)[1]
+    columns = np.unique(values.astype(str), return_inverse=True)[1]
+    counts = np.zeros((rows.max() + 1, columns.max() + 1))
+    np.add.at(counts, (rows, columns), 1)
+    return counts / counts.sum(axis=1, keepdims=True)
 
 
 def outliers(name: str, values: np.ndarray, unit: str, columns: Sequence[str]) -> Finding:

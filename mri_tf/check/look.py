@@ -62,7 +62,7 @@ def look(loaded: LoadedTask, features: Task | None, prepared: Prepared, split: S
             owners = prepared.patients[tested].astype(str)
             findings.append(expected_auc_interval(prepared.labels[tested], owners, task.class_names))
         sites = np.array(prepared.manifest["index"]["site"], dtype=object)
-        findings.append(classes_by_site(prepared.labels, sites, task.class_names))
+        findings.append(classes_by_site(prepared.labels, prepared.patients, sites, task.class_names))
     findings += _measured(prepared, task)
     findings.append(_network(task, features))
     if sides and not refused and findings[-1].status == GOOD:

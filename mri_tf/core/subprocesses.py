@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mri_tf.core.command_line import INTERRUPTED, SOME_SKIPPED
+from mri_tf.core.system import INHERITS_LOCKS
 
 ATTEMPTS = 2  # if a process is killed; the second continues from its checkpoint
-RECORDS, PATH = re.compile(r", records .*"), re.compile(r"\S*/\S*")  # removed for reports
+RECORDS, PATH = re.compile(r", records .*"), re.compile(r"\S*[/\\]\S*")  # removed for reports
 _interrupted = threading.Event()
 _running: set[subprocess.Popen] = set()
 _starting = threading.Lock()  # no process starts while the running ones are ended
@@ -75,7 +76,7 @@ def run_module(arguments: list[str], child: Child) -> str:
                 process = subprocess.Popen(
                     [sys.executable, "-m", *arguments],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
-                    pass_fds=(child.lock,),
+                    pass_fds=(child.lock,) if INHERITS_LOCKS else (),
                 )  # fmt: skip
                 _running.add(process)
             code = process.wait()

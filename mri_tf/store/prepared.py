@@ -11,6 +11,7 @@ import numpy as np
 
 from mri_tf.core.errors import InputError
 from mri_tf.core.hashing import fingerprint
+from mri_tf.core.system import read_at
 from mri_tf.store.fingerprints import prep_fingerprint
 from mri_tf.store.record import SCHEMA_VERSION, Record, decode_example
 from mri_tf.task import Task
@@ -171,8 +172,8 @@ class Prepared:
         with self._opening:
             if shard not in self._descriptors:
                 file = self.folder / self.manifest["shards"][shard]["file"]
-                self._descriptors[shard] = os.open(file, os.O_RDONLY)
-        data = os.pread(self._descriptors[shard], length, offset + FRAME_HEAD_BYTES)
+                self._descriptors[shard] = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        data = read_at(self._descriptors[shard], length, offset + FRAME_HEAD_BYTES)
         if len(data) != length or zlib.crc32(data) != crc32:
             raise InputError(
                 "A record of the prepared set is damaged: its checksum is wrong.",

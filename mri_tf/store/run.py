@@ -6,7 +6,6 @@ log.txt        what training printed
 weights.weights.h5, history.csv, metrics.json, report.md, predictions.parquet, figures, tensorboard/
 """
 
-import fcntl
 import json
 import os
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import numpy as np
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import file_hash, fingerprint
+from mri_tf.core.system import try_lock
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
@@ -201,13 +201,11 @@ def _short(value: object) -> str:
 def locked(folder: Path):
     """Locks a run folder against other processes; raises InputError if one is using it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    with (folder / LOCK).open("wb") as file:
+        if not try_lock(file):
             raise InputError(
                 "Another process is using this run folder.", folder, "Wait, or choose another folder."
-            ) from None
+            )
         yield
 
 

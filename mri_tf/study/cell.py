@@ -7,7 +7,6 @@ to a Dask worker that sees the same disk.
 """
 
 import csv
-import fcntl
 import json
 import math
 import shutil
@@ -21,12 +20,12 @@ from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
+from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
 from mri_tf.store.run import FEATURES, METRICS, PREDICTIONS, open_run
 
 ROW, LOG, LOCK, SPLIT = "row.json", "log.txt", ".lock", "split.json"
 SEARCH = "search"  # folder of a tuned cell's search
 DONE, FAILED = "done", "failed"
-SECONDS_BETWEEN_LOOKS = 1.0  # while another process trains the cell
 KEPT = {"run.json", METRICS, PREDICTIONS, "history.csv"}  # of a run, with --keep metrics
 OPTIMISTIC = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean")
 
@@ -188,17 +187,14 @@ def _train(job: dict, seed: int, values: dict, lock: int) -> str:
 def _locked(folder: Path):
     """Waits for the lock of a cell and yields its file descriptor.
 
-    A training process inherits the descriptor. If its study or worker is killed, it keeps the cell
-    locked until it ends.
+    A training process inherits the descriptor (not on Windows). If its study or worker is killed, it
+    keeps the cell locked until it ends.
     """
-    with (folder / LOCK).open("w") as file:
-        while True:
+    with (folder / LOCK).open("wb") as file:
+        stop_if_interrupted()
+        while not try_lock(file):
+            time.sleep(SECONDS_BETWEEN_LOOKS)
             stop_if_interrupted()
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(SECONDS_BETWEEN_LOOKS)
         yield file.fileno()
 
 

@@ -6,9 +6,9 @@ identity alone. The bank is deterministic, written in order and goes on where a 
 of equal features may share it.
 """
 
-import fcntl
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import content_hash, fingerprint
 from mri_tf.core.progress import progress
+from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
 from mri_tf.pipeline.bags import BagPlan
 from mri_tf.pipeline.batches import batch_function, gather_bags, read_dataset
 from mri_tf.pipeline.epoch_plan import Batch, TrainingPlan
@@ -101,8 +102,9 @@ def fill_bank(folder: Path, prefix: keras.Model, source: BankSource, identity: s
     wants the same bank waits for the first.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with (folder / LOCK).open("wb") as file:
+        while not try_lock(file):
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         return _filled(folder, prefix, source, identity)
 
 

@@ -38,9 +38,20 @@ def test_a_class_that_a_side_lacks_is_named():
 def test_a_site_with_one_class_alone_is_named():
     sites = np.array(["A"] * 10 + ["B"] * 6, dtype=object)
     labels = np.array([0, 1] * 5 + [1] * 6)
-    found = classes_by_site(labels, sites, NAMES)
+    found = classes_by_site(labels, np.arange(16), sites, NAMES)
     assert found.status == ATTENTION and "alone at B" in found.text and "A 5/5" in found.text
-    assert classes_by_site(labels, np.full(16, "A", dtype=object), NAMES).status == UNKNOWN
+    one_site = np.full(16, "A", dtype=object)
+    assert classes_by_site(labels, np.arange(16), one_site, NAMES).status == UNKNOWN
+
+
+def test_a_site_is_judged_by_patients_and_not_by_their_many_records():
+    patients = np.repeat(np.arange(8), 10)
+    sites = np.repeat(np.array(["A", "B"] * 4, dtype=object), 10)
+    labels = np.repeat([0, 1, 0, 1, 0, 1, 1, 0], 10)  # 3 of 4 agree: nothing to go by with 8 patients
+    found = classes_by_site(labels, patients, sites, NAMES)
+    assert found.status == GOOD and "A 3/1, B 1/3" in found.text
+    as_if_independent = classes_by_site(labels, np.arange(80), sites, NAMES)
+    assert as_if_independent.status == ATTENTION and "not independent" in as_if_independent.text
 
 
 @pytest.mark.parametrize("seed", range(3))

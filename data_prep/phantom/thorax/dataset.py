@@ -28,7 +28,7 @@ def _patients_in(table: Path) -> list[str]:
     """Patient ids of a levels.csv in the order of their first row; none if there is no table."""
     if not table.exists():
         return []
-    with table.open(newline="") as file:
+    with table.open(newline="", encoding="utf-8") as file:
         return list(dict.fromkeys(row["patient_id"] for row in csv.DictReader(file)))
 
 

@@ -1,0 +1,61 @@
+"""What operating systems do differently: exclusive locks, reading at a place, the memory that was used.
+
+Everything else of this project is the same on Linux, macOS and Windows.
+"""
+
+import os
+import sys
+import threading
+
+try:
+    import fcntl
+    import resource
+except ImportError:  # Windows
+    fcntl = resource = None
+    import msvcrt
+
+LOCKED_BYTE = 2**40  # behind any content: on Windows, nobody else can read or write a locked byte
+SECONDS_BETWEEN_LOOKS = 0.2  # of a process that waits for a lock
+INHERITS_LOCKS = fcntl is not None  # whether a child process holds the locks of files handed to it
+RENAMES_OPEN_FILES = fcntl is not None  # whether a folder can be renamed while a file in it is open
+_reading = threading.Lock()
+
+
+def try_lock(file) -> bool:
+    """Locks an open file against other processes; False if another one holds it.
+
+    The lock ends when the file is closed, or with the process. Raises OSError where the file system has
+    no locks.
+    """
+    if fcntl is None:
+        place = file.tell()
+        file.seek(LOCKED_BYTE)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        finally:
+            file.seek(place)
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def read_at(descriptor: int, length: int, offset: int) -> bytes:
+    """Up to `length` bytes of an open file from `offset` on; several threads may read one descriptor."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, length, offset)
+    with _reading:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, length)
+
+
+def peak_memory_gb() -> float | None:
+    """The largest memory (in GiB) of this process so far; None where it is not known."""
+    if resource is None:
+        return None
+    per_gb = 2**30 if sys.platform == "darwin" else 2**20  # Linux counts kilobytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / per_gb
