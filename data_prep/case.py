@@ -66,6 +66,8 @@ def side_named(text: str) -> str:
 
 def main_file(case: Case) -> str:
     """The file that names a case in messages and in the private sidecar."""
+    if not case.files and case.line:
+        return f"line {case.line} of the table"
     return next(iter(case.files.values()), case.patient)
 
 

@@ -58,6 +58,24 @@ def tables_at(raw: Path, labels: Path | None) -> list[Path]:
     )  # fmt: skip
 
 
+def only_table_of_files(raw: Path, labels: Path | None) -> tuple[Path, tuple[str, ...]] | None:
+    """The table with columns of paths, and these columns; None where there is none.
+
+    Raises InputError if several tables name files: each would give other cases or labels.
+    """
+    found = []
+    for table in tables_at(raw, labels):
+        rows = rows_of(table)
+        if paths := path_columns(raw, rows) if rows else ():
+            found.append((table, paths))
+    if len(found) > 1:
+        raise InputError(
+            "Several tables of the raw folder name files.", ", ".join(table.name for table, _ in found),
+            "Name the one that is meant with --labels, or move the others away.",
+        )  # fmt: skip
+    return found[0] if found else None
+
+
 def rows_of(table: Path) -> list[Row]:
     """The rows of a table; none where it cannot be read as one."""
     try:
@@ -99,7 +117,8 @@ def channels_of_folders(folders: Iterable[Path]) -> tuple[str, ...]:
         words = Counter(last_word(path.name) for path in folder.glob("[!.]*") if is_volume(path.name))
         looked_at += bool(words)
         counts.update(word for word, number in words.items() if number == 1 and word not in MASK_WORDS)
-    known = [word for word, number in counts.items() if number >= LEAST_SHARE * max(1, looked_at)]
+    least = max(LEAST_SHARE * looked_at, min(2, looked_at))
+    known = [word for word, number in counts.items() if number >= least]
     return tuple(sorted(known, key=lambda word: (-counts[word], word)))
 
 

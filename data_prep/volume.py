@@ -1,5 +1,7 @@
 """A scan in memory: voxel values with their position in the patient, from reader to operation."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +11,7 @@ from data_prep.case import Unreadable
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # its own inverse: RAS to LPS as well
 FINEST_MM = 0.005  # of a voxel; finer images are micrographs
 LONGEST_MM = 10_000.0  # along an axis; a longer one means a damaged header or a unit other than mm
+MOST_VOXELS = 1_000_000_000
 NO_PLACE = "the header does not give the image's position and orientation"
 
 
@@ -43,6 +46,13 @@ class Volume:
         axes = self.affine[:3, :3] / self.spacing_mm
         cosines = np.abs(axes.T @ axes - np.eye(3))
         return float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
+
+
+def check_size(shape: Iterable[int]) -> None:
+    """Raises Unreadable for a volume of more voxels than any examination has, before it is read."""
+    if math.prod(map(int, shape)) > MOST_VOXELS:
+        size = " x ".join(str(int(length)) for length in shape)
+        raise Unreadable(f"a volume of {size} voxels, more than {MOST_VOXELS / 1e9:.0f} billion")
 
 
 def require_3d(volume: Volume) -> Volume:

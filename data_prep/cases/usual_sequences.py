@@ -73,11 +73,13 @@ def usual_rules(sequences: tuple[str, ...]) -> dict[str, dict]:
     }
 
 
-def files_of_sequences(files: list[Path], sequences: tuple[str, ...]) -> dict[str, str]:
+def files_of_sequences(
+    files: list[Path], sequences: tuple[str, ...], warn: bool = True
+) -> dict[str, str]:
     """Sequence -> name of its file, from the ends of file names: `P01_t1ce.nii.gz`, `T1.nrrd`.
 
     A file named exactly as the sequence counts before one with another usual name of it. A sequence
-    that several files fit is left out, and the terminal says so.
+    that several files fit is left out, and the terminal says so unless `warn` is False.
     """
     ends = {file.name: last_word(file.name) for file in files}
     found = {}
@@ -87,7 +89,7 @@ def files_of_sequences(files: list[Path], sequences: tuple[str, ...]) -> dict[st
         fitting = exact or usual
         if len(fitting) == 1:
             found[sequence] = fitting[0]
-        elif fitting and len(sequences) > 1:
+        elif fitting and len(sequences) > 1 and warn:
             _say_ambiguous(sequence, tuple(fitting))
     return found
 

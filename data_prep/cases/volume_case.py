@@ -98,7 +98,10 @@ def read_volume(raw: Path, case: Case, role: str) -> Volume | None:
     """The (x, y, z) volume of a role's file or DICOM series; None where the case lists no such file."""
     if role not in case.files:
         return None
-    return require_3d(read_volume_file(raw / case.files[role]))
+    try:
+        return require_3d(read_volume_file(raw / case.files[role]))
+    except Unreadable as error:
+        raise (Unreadable(f"{role}: {error}") if len(case.files) > 1 else error) from None
 
 
 def read_labels(raw: Path, case: Case, role: str) -> Volume | None:

@@ -3,10 +3,18 @@
 import os
 from pathlib import Path
 
+from data_prep.case import Unreadable
+
 # How files end, by what they hold.
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".hdr")
 TABLES = (".csv", ".tsv", ".xlsx")
+
+
+def require_file(path: Path) -> None:
+    """Raises Unreadable for what exists and is no file, such as a folder, a pipe or a device."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Unreadable("it is a folder" if os.path.isdir(path) else "it is not a regular file")
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
+from data_prep.io.folders import require_file
 
 PNG = b"\x89PNG"
 DECODED_AS_SERVED = (PNG, b"\xff\xd8\xff")
@@ -63,6 +64,7 @@ def read_image(path: Path, channels: int, bits: int = 0) -> np.ndarray:
 
 
 def _content(path: Path) -> bytes:
+    require_file(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
-from data_prep.volume import NO_PLACE, Volume, to_ras_volume
+from data_prep.io.folders import require_file
+from data_prep.volume import NO_PLACE, Volume, check_size, to_ras_volume
 
 # nibabel logs each header field that it repairs; unreadable files are reported here, in one line.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
@@ -26,6 +27,7 @@ HEADER_BYTES = {348: "NIfTI-1", 540: "NIfTI-2"}
 # Where the header says at which byte the voxels begin, in which form, and the first byte that can be:
 # after the header and the 4 bytes that announce its extensions.
 OFFSET_FIELD = {"NIfTI-1": (108, "f", 352), "NIfTI-2": (168, "q", 544)}
+FIRST_BYTES = 4096  # that hold any header
 ROUNDING = 1e-3  # by which the squares of a quaternion's three numbers may exceed 1
 # By NIfTI's unit code. Files without a unit are in millimetres by convention.
 MM_OF_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
@@ -45,6 +47,8 @@ def read_nifti(path: Path) -> Volume:
     import nibabel
 
     try:
+        require_file(path)
+        _check_claimed_size(path)
         data = Path(path).read_bytes()
         if data.startswith(GZIP_MAGIC):  # all at once: nibabel alone does not compare the checksum
             data = gzip.decompress(data)
@@ -61,9 +65,23 @@ def read_nifti(path: Path) -> Volume:
         OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError, zlib.error,
         nibabel.wrapstruct.WrapStructError, nibabel.filebasedimages.ImageFileError,
         nibabel.spatialimages.HeaderDataError, nibabel.orientations.OrientationError,
-        np.linalg.LinAlgError,
+        nibabel.freesurfer.mghformat.MGHError, np.linalg.LinAlgError,
     ) as error:  # fmt: skip
         raise Unreadable(f"not a complete NIfTI or MGH file ({type(error).__name__})") from None
+
+
+def _check_claimed_size(path: Path) -> None:
+    """Raises Unreadable for a volume that its header calls larger than any, before it is read."""
+    with Path(path).open("rb") as file:
+        packed = file.read(2) == GZIP_MAGIC
+        file.seek(0)
+        start = (gzip.GzipFile(fileobj=file) if packed else file).read(FIRST_BYTES)
+    if len(start) < FIRST_BYTES:
+        return  # a shorter file claims nothing that matters
+    if start.startswith(MGH_MAGIC):
+        check_size(struct.unpack_from(">4i", start, 4))
+    else:
+        check_size(_image(start)[0].shape)
 
 
 def _image(data: bytes):

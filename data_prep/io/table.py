@@ -137,12 +137,22 @@ def _cells_of_sheet(data: bytes, path: Path) -> list[tuple[int, list[str]]]:
     import pandas
 
     try:
-        sheet = pandas.read_excel(io.BytesIO(data), header=None, dtype=str, na_filter=False)
+        sheets = pandas.read_excel(
+            io.BytesIO(data), header=None, dtype=str, na_filter=False, sheet_name=None
+        )
     except (ValueError, KeyError, OSError, ImportError, zipfile.BadZipFile, ElementTree.ParseError):
         raise InputError(
             f"{path.name} cannot be read as an Excel workbook (.xlsx).", path,
             "Save the sheet as CSV (UTF-8).",
         ) from None  # fmt: skip
+    (_, sheet), *others = sheets.items()
+    header = sheet.values.tolist()[:1]
+    further = [name for name, other in others if header and other.values.tolist()[:1] == header]
+    if further:
+        raise InputError(
+            f"Several sheets of {path.name} have the same columns; only the first would be read.",
+            f"sheets {', '.join(sheets)}", "Put all rows into one sheet.",
+        )  # fmt: skip
     rows = enumerate(sheet.values.tolist(), start=1)
     return [(line, cells) for line, cells in rows if any(cell.strip() for cell in cells)]
 

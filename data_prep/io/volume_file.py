@@ -9,10 +9,10 @@ import numpy as np
 
 from data_prep.case import Unreadable
 from data_prep.io.dicom.header import begins_like_dicom
-from data_prep.io.folders import IMAGES, VOLUMES
+from data_prep.io.folders import IMAGES, VOLUMES, require_file
 from data_prep.io.header_pair import is_header_pair, read_header_pair
 from data_prep.io.nifti import read_nifti
-from data_prep.volume import LPS_TO_RAS, NO_PLACE, Volume, to_ras_volume
+from data_prep.volume import LPS_TO_RAS, NO_PLACE, Volume, check_size, to_ras_volume
 
 NRRD, META_IMAGE = "NRRD", "MetaImage"
 READERS = {NRRD: "NrrdImageIO", META_IMAGE: "MetaImageIO"}  # of SimpleITK
@@ -89,6 +89,7 @@ def _of_series(path: Path) -> Volume:
 
 
 def _first_bytes(path: Path) -> bytes:
+    require_file(path)
     try:
         with path.open("rb") as file:
             return file.read(HEADER_BYTES)
@@ -118,6 +119,7 @@ def _by_itk(path: Path, kind: str, start: bytes) -> Volume:
         reader.ReadImageInformation()
         if reader.GetDimension() != 3:
             raise Unreadable(f"the image has {reader.GetDimension()} dimensions, not 3")
+        check_size(reader.GetSize())
         image = reader.Execute()
     except (RuntimeError, MemoryError):  # the text names the path
         raise Unreadable(f"not a complete {kind} file") from None

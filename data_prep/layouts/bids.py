@@ -69,6 +69,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
         return [_case(raw, folder, Row({}, 0), task) for folder in sessions]
     column = task.prep.get("label_column", "label")
     rows = read_table(labels or raw / TABLE, ("participant_id", column))
+    _check_twice(rows, (labels or raw / TABLE).name)
     row_of = {(_word(row["participant_id"], "sub"), _word(row.get("session_id", ""), "ses")): row
               for row in rows}  # fmt: skip
     cases, used = [], set()
@@ -90,6 +91,18 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             "Remove these rows, or add the folders.",
         )  # fmt: skip
     return [_case(raw, folder, row, task) for folder, row in cases]
+
+
+def _check_twice(rows: list[Row], table: str) -> None:
+    """Raises InputError where two rows are about one participant's session."""
+    first: dict[tuple[str, str], int] = {}
+    for row in rows:
+        key = _word(row["participant_id"], "sub"), _word(row.get("session_id", ""), "ses")
+        if first.setdefault(key, row.line) != row.line:
+            raise InputError(
+                f"Two rows of {table} are about one participant.",
+                f"lines {first[key]} and {row.line}", "Keep the row that is right.",
+            )  # fmt: skip
 
 
 def recognise(raw: Path, labels: Path | None) -> Recognised | None:

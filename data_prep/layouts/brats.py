@@ -120,20 +120,20 @@ def _sequence_files(folder: Path) -> dict[str, str]:
     return _part_files(folder, SEQUENCES)
 
 
-def _part_files(folder: Path, parts: tuple[str, ...]) -> dict[str, str]:
+def _part_files(folder: Path, parts: tuple[str, ...], warn: bool = True) -> dict[str, str]:
     """Part -> file name of those sequences and labels of a case that are in its folder.
 
     A file that is there as .nii.gz and as .nii counts once.
     """
     files = [path for path in sorted(folder.glob("[!.]*")) if path.name.endswith(SUFFIXES)]
     stems = {path.name.partition(".nii")[0]: path for path in reversed(files)}
-    return files_of_sequences(list(stems.values()), parts)
+    return files_of_sequences(list(stems.values()), parts, warn)
 
 
 def _case_folders(raw: Path) -> list[Path]:
     """Folders that hold several sequences, in the raw folder or in its HGG and LGG."""
     folders = [path for home in (raw, *(raw / grade for grade in GRADES)) for path in home.glob("*/")]
-    return sorted(folder for folder in folders if _part_files(folder, SEQUENCES))
+    return sorted(folder for folder in folders if _part_files(folder, SEQUENCES, warn=False))
 
 
 def _patient_of(case: str) -> str:

@@ -30,7 +30,7 @@ from data_prep.cases.image_case import check_one_image
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
 from data_prep.io.table import Row, check_labels, check_patients, path_in, read_table
-from data_prep.recognised import Recognised, is_image, is_mask, path_columns, rows_of, tables_at
+from data_prep.recognised import Recognised, is_image, is_mask, only_table_of_files, rows_of
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
@@ -86,26 +86,27 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
 
 def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     """A table with a column of paths; raises InputError for one that does not say whose they are."""
-    for table in tables_at(raw, labels):
-        rows = rows_of(table)
-        paths = path_columns(raw, rows) if rows else ()
-        channels = tuple(name for name in paths if not is_mask(name) and name != "patient_id")
-        if not channels:
-            continue
-        if "patient_id" not in rows[0]:
-            raise InputError(
-                f"The table {table.name} names images, but not whose they are.",
-                f"columns {', '.join(rows[0])}",
-                "Name the column of the patients patient_id: the data are split by patient.",
-            )  # fmt: skip
-        first = next(row[channels[0]] for row in rows if row[channels[0]])
-        usual = next((raw / name for name in TABLES if (raw / name).is_file()), None)
-        named = {} if labels or table == usual else {"table": table.name}
-        return Recognised(
-            f"the column {' and '.join(channels)} of {table.name} names files", channels,
-            images=is_image(first), rows=tuple(rows), prep=named, no_labels=paths,
+    found = only_table_of_files(raw, labels)
+    if found is None:
+        return None
+    table, paths = found
+    rows = rows_of(table)
+    channels = tuple(name for name in paths if not is_mask(name) and name != "patient_id")
+    if not channels:
+        return None
+    if "patient_id" not in rows[0]:
+        raise InputError(
+            f"The table {table.name} names images, but not whose they are.",
+            f"columns {', '.join(rows[0])}",
+            "Name the column of the patients patient_id: the data are split by patient.",
         )  # fmt: skip
-    return None
+    first = next(row[channels[0]] for row in rows if row[channels[0]])
+    usual = next((raw / name for name in TABLES if (raw / name).is_file()), None)
+    named = {} if labels or table == usual else {"table": table.name}
+    return Recognised(
+        f"the column {' and '.join(channels)} of {table.name} names files", channels,
+        images=is_image(first), rows=tuple(rows), prep=named, no_labels=paths,
+    )  # fmt: skip
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:

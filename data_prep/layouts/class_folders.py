@@ -115,7 +115,7 @@ def recognise(
     few = any(len(list(folder.glob("[!.]*"))) < LEAST_OF_A_CLASS for folder in classes)
     if labels or named_in_a_table or few or not 2 <= len(names) <= MOST_CLASSES:
         return None
-    if channels_of_folders(classes):
+    if 0 < len(channels_of_folders(classes)) < len(classes):
         return None  # one file of each sequence in each folder: these are patients
     below = [patient for folder in classes for patient in visible_folders(folder)]
     patients = [patient for patient in below if patient.name not in ignore]
@@ -176,7 +176,8 @@ def _volumes_of_class(
     for home in (folder, *_folders(folder, ignore)):
         patient = home.name if home != folder else ""
         volumes = [path for path in _visible(home) if path.name.lower().endswith(VOLUMES)]
-        named = files_of_sequences(volumes, sequences)
+        of_one_channel = home == folder and len(sequences) == 1
+        named = {} if of_one_channel else files_of_sequences(volumes, sequences)
         if len(sequences) == 1 and not named:
             images = [path for path in volumes if not is_mask(path.name)]
             files_of_cases = [{sequences[0]: path.name} for path in images]

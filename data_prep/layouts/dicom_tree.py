@@ -68,7 +68,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             f"{len(rows)} rows, {len(found)} examinations",
             f"Write the {named} of the headers into the column {' or '.join(keys)}.",
         )  # fmt: skip
-    _say_what_has_no_partner(len(rows) - len(used), sum(row is None for row in chosen))
+    _say_what_has_no_row(sum(row is None for row in chosen))
     covariates = (*FACTS, *task.prep.get("covariates", ()))
     cases = []
     for one, row in zip(found, chosen, strict=True):
@@ -78,7 +78,12 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             values = Row({**row, "patient_id": "" if is_empty(patient) else patient}.items(), row.line)
             files = {path: path for path in one.files}
             cases.append(Case.from_row(values, files, row[column], covariates))
-    return cases
+    # Reading a case without files gives the reason, so that nothing is left out in silence.
+    lost = [
+        Row({**row, "patient_id": row.get("patient_id") or f"line {row.line}"}.items(), row.line)
+        for row in rows if row.line not in used
+    ]  # fmt: skip
+    return cases + [Case.from_row(row, {}, row[column], covariates) for row in lost]
 
 
 def _rows_by_key(
@@ -149,8 +154,6 @@ def key_columns(row: Row) -> tuple[str, ...]:
 
 
 @functools.cache  # once, although the cases are listed several times
-def _say_what_has_no_partner(rows: int, examinations: int) -> None:
-    if rows:
-        print(f"{rows} rows of the table name no examination in the raw folder", file=sys.stderr)
+def _say_what_has_no_row(examinations: int) -> None:
     if examinations:
         print(f"{examinations} examinations without a row are left out", file=sys.stderr)

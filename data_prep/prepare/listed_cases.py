@@ -3,7 +3,9 @@
 Every check here is made before preparing, so that a wrong table costs seconds and not hours.
 """
 
+import dataclasses
 import os
+import sys
 from collections import defaultdict
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +15,8 @@ from data_prep.layout import ListOptions, list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
+
+MASK_ROLES = ("mask", "seg")  # of the files of a case
 
 
 def cases_to_prepare(
@@ -33,6 +37,7 @@ def cases_to_prepare(
     """
     cases = list_cases(layout, raw, task, options)
     cases = _labelled(cases, task, options, quiet)
+    cases = _with_masks_of_all(raw, cases, task, quiet)
     _check_inside(cases)
     _check_rows(cases)
     check_splits(cases)
@@ -62,6 +67,30 @@ def _labelled(cases: list[Case], task: Task, options: ListOptions, quiet: bool) 
     if not quiet:
         print(f"{len(without)} of {len(cases)} rows have no label and are left out (--skip-unlabelled)")
     return [case for case in cases if not case.line or case.label or case.slices]
+
+
+def _with_masks_of_all(raw: Path, cases: list[Case], task: Task, quiet: bool) -> list[Case]:
+    """The cases without their masks, where labels are learnt and only some cases have a mask: the
+    records of a set all have one, or none has."""
+    roles = [role for role in MASK_ROLES if any(role in case.files for case in cases)]
+    if task.kind != "classification" or not roles:
+        return cases
+    there = [any(role in case.files and os.path.exists(raw / case.files[role]) for role in roles)
+             for case in cases]  # fmt: skip
+    if all(there):
+        return cases
+    if any(there) and not quiet:
+        print(
+            f"{sum(there)} of {len(cases)} cases have a mask: masks are left out, as a classifier "
+            "needs none",
+            file=sys.stderr,
+        )  # fmt: skip
+    return [
+        dataclasses.replace(
+            case, files={role: path for role, path in case.files.items() if role not in roles}
+        )
+        for case in cases
+    ]  # fmt: skip
 
 
 def _check_inside(cases: list[Case]) -> None:

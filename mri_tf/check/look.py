@@ -1,5 +1,6 @@
 """Everything that a check looks at in a prepared set and its task, in the order in which it is told."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +9,19 @@ from mri_tf.check.cost import cost
 from mri_tf.check.findings import (
     ATTENTION,
     GOOD,
+    LEAST_DEVIATION,
     Finding,
     alignment,
-    classes_by_side,
-    classes_by_site,
-    expected_auc_interval,
     extents,
     outliers,
     skipped_cases,
+)
+from mri_tf.check.patients import (
+    classes_by_side,
+    classes_by_site,
+    classes_of_patients,
+    expected_auc_interval,
+    ids_alike,
 )
 from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
@@ -51,6 +57,8 @@ def look(loaded: LoadedTask, features: Task | None, prepared: Prepared, split: S
     reasons = [row["skipped_because"] for row in rows if row["skipped_because"]]
     read = len({row["source_number"] for row in rows if row["record_id"]})
     findings = [skipped_cases(reasons, read + len(reasons)), _patients(prepared), _joined(prepared)]
+    if prepared.patients_known and not prepared.manifest.get("salt"):
+        findings.append(ids_alike(prepared.patients))
     sides, refused = _sides(prepared, task, split)
     findings += refused or [_copies(prepared)]
     if task.kind == "classification":
@@ -61,6 +69,10 @@ def look(loaded: LoadedTask, features: Task | None, prepared: Prepared, split: S
             tested = answering_records(task, prepared, sides.records[2])
             owners = prepared.patients[tested].astype(str)
             findings.append(expected_auc_interval(prepared.labels[tested], owners, task.class_names))
+        index = prepared.manifest["index"]
+        findings.append(
+            classes_of_patients(prepared.labels, prepared.patients, index["content"])
+        )
         sites = np.array(prepared.manifest["index"]["site"], dtype=object)
         findings.append(classes_by_site(prepared.labels, prepared.patients, sites, task.class_names))
     findings += _measured(prepared, task)
@@ -124,7 +136,10 @@ def _copies(prepared: Prepared) -> Finding:
 
 def _measured(prepared: Prepared, task: Task) -> list[Finding]:
     """Sizes, spacings and intensities of all records."""
-    shapes, spacings, means, deviations, placed = [], [], [], [], []
+    shapes, spacings, means, deviations, placed, twins, empty = [], [], [], [], [], [], []
+    channels = [name for name in task.channels if not name.startswith("has_")]
+    places = [task.channels.index(name) for name in channels]
+    pairs = list(itertools.combinations(places, 2))
     with progress("looking at records", len(prepared)) as advance:
         for position in range(len(prepared)):
             record = prepared.record(position)
@@ -135,11 +150,16 @@ def _measured(prepared: Prepared, task: Task) -> list[Finding]:
                 spacings.append(np.linalg.norm(affine[:3, :3], axis=0))
             placed.append(facts.get("sequences_apart"))
             image = record.image.reshape(-1, record.image.shape[-1]).astype(np.float32)
+            # Of single images the channels may be colours, which are the same in grey ones.
+            if "source_shape" in facts and any(
+                (image[:, a] == image[:, b]).all() and image[:, a].any() for a, b in pairs
+            ):
+                twins.append(position)
+            if record.mask is not None and record.mask.min() == record.mask.max():
+                empty.append(position)
             means.append(image.mean(axis=0))
             deviations.append(image.std(axis=0))
             advance(position + 1)
-    channels = [name for name in task.channels if not name.startswith("has_")]
-    places = [task.channels.index(name) for name in channels]
     found = []
     if shapes:
         axes = ("x", "y", "z")
@@ -153,7 +173,22 @@ def _measured(prepared: Prepared, task: Task) -> list[Finding]:
     names = [f"mean of {name}" for name in channels] + [f"SD of {name}" for name in channels]
     values = np.hstack([np.array(means)[:, places], np.array(deviations)[:, places]])
     blank = np.flatnonzero((np.array(deviations)[:, places] == 0).all(axis=1))
-    found.append(outliers("intensities", values, "", names))
+    least = LEAST_DEVIATION * float(np.median(np.array(deviations)[:, places]))
+    found.append(outliers("intensities", values, "", names, least))
+    if twins:
+        found.append(
+            Finding(
+                "same images", ATTENTION, f"{len(twins)} records hold the same image in two channels",
+                "Look at these files: one of them is a copy of the other.", tuple(twins),
+            )
+        )  # fmt: skip
+    if empty:
+        found.append(
+            Finding(
+                "masks", ATTENTION, f"{len(empty)} records have a mask with one value everywhere",
+                "Look at these masks.", tuple(empty),
+            )
+        )  # fmt: skip
     if len(blank):
         found.append(
             Finding(

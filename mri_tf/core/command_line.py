@@ -193,7 +193,8 @@ def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:  # a user gets one line, a developer the traceback
-        if isinstance(error, PermissionError) and error.filename and not os.environ.get(TRACEBACK):
+        of_paths = (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
+        if isinstance(error, of_paths) and error.filename and not os.environ.get(TRACEBACK):
             return _say(f"Cannot read or write {error.filename}: {error.strerror}.", BAD_INPUT)
         if is_disk_full(error):
             hint = "Finished work is kept; free some space and run the same command again."

@@ -5,6 +5,7 @@ and memory do not grow with the folder. Nothing here names a patient or a file.
 """
 
 import dataclasses
+import os
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from data_prep.case import Case, Unreadable
 from data_prep.cases.any_case import MASK, read_volumes
 from data_prep.cases.image_case import IMAGE, read_pixels
 from data_prep.cases.usual_sequences import NAMES, usual_name
+from data_prep.io.folders import require_file
 from data_prep.io.geometry import Grid, grid_of, read_grid
 from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.crop import mask_box
@@ -184,7 +186,9 @@ def _copies(raw: Path, cases: list[Case]) -> int:
     by_size = defaultdict(list)
     for case in cases[:MOST_HASHED]:
         path = raw / next(iter(case.files.values()), "")
-        if path.is_file():
+        pair = path.with_suffix(".img")  # the header of an ANALYZE image says little of it
+        path = pair if path.suffix.lower() == ".hdr" and os.path.isfile(pair) else path
+        if os.path.isfile(path):
             by_size[path.stat().st_size].append(path)
     hashes = Counter(file_hash(path) for paths in by_size.values() if len(paths) > 1 for path in paths)
     return sum(count for count in hashes.values() if count > 1)
@@ -195,6 +199,7 @@ def _grid(raw: Path, case: Case, images: bool) -> Grid | None:
     path = raw / _first_image(case)
     try:
         if images:
+            require_file(path)
             with Image.open(path) as opened:
                 return Grid((*opened.size, 1), (0.0, 0.0, 0.0))
         return read_grid(path)

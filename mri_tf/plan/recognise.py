@@ -12,10 +12,18 @@ from data_prep.io.folders import files_below
 from data_prep.io.table import is_empty, read_table
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.layout import ListOptions, layout_names
-from data_prep.recognised import Recognised, is_image, is_volume, tables_at
+from data_prep.recognised import (
+    Recognised,
+    is_image,
+    is_volume,
+    rows_of,
+    tables_at,
+    visible_folders,
+)
 from mri_tf.core.errors import InputError, first_few
 
 # Columns that say something else of a case than its class.
+PATIENTS = {"patient_id", "participant_id", "accession_number"}
 USUAL_COLUMNS = {
     "patient_id", "age", "sex", "gender", "site", "scanner", "group", "split", "modality", "mask", "seg",
     "comment", "notes", "folder", "case",
@@ -72,7 +80,8 @@ def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
             "The raw folder is organised in no way that is recognised.",
             f"{raw}, {_what_is_there(raw, labels)}",
             "If the table of labels lies elsewhere, name it with --labels. Otherwise write a table "
-            "cases.csv with patient_id, a label and a column of paths (docs/own-data.md).",
+            "cases.csv with patient_id, a label and a column of paths, or make a folder for each class "
+            "with two patients or images at least (docs/own-data.md).",
         )  # fmt: skip
     if len(found) > 1:
         raise InputError(
@@ -105,6 +114,11 @@ def classes_of(found: Recognised, label: str) -> Classes:
                 "The table has no column of that name.", f"--label {label}",
                 f"Columns: {', '.join(found.rows[0])}.",
             )  # fmt: skip
+        if wanted in PATIENTS | set(found.no_labels) - set(found.may_be_label):
+            raise InputError(
+                "--label must name the column of the labels, not of patients or files.",
+                f"--label {label}", f"Columns: {', '.join(found.rows[0])}.",
+            )  # fmt: skip
         values = fitting.get(wanted) or _distinct(found, wanted)
         if len(values) < 2:
             raise InputError(
@@ -128,11 +142,28 @@ def classes_of(found: Recognised, label: str) -> Classes:
             "Several columns of the table can be the label."
             if fitting else "No column of the table can be the label: 2 to "
             f"{MOST_CLASSES} classes with at least {LEAST_PATIENTS} patients each.",
-            seen or f"columns {', '.join(found.rows[0])}", "Name it with --label COLUMN.",
+            seen or _nearly(found, usual) or f"columns {', '.join(found.rows[0])}",
+            "Name it with --label COLUMN, or correct the cells." if not seen else
+            "Name it with --label COLUMN.",
         )  # fmt: skip
     ((column, names),) = fitting.items()
     _check_values(names, column)
     return Classes(column, names)
+
+
+def _nearly(found: Recognised, usual: set[str]) -> str:
+    """The columns that few cells keep from being the label, with the rare values and their lines."""
+    texts = []
+    for column in found.rows[0]:
+        lines: dict[str, list[str]] = {}
+        for row in found.rows:
+            if not is_empty(row.get(column, "")):
+                lines.setdefault(row[column], []).append(str(row.line))
+        rare = [f"{value!r} in line {first_few(where)}" for value, where in lines.items()
+                if len(where) < LEAST_PATIENTS]  # fmt: skip
+        if column not in usual and 0 < len(rare) <= len(lines) / 2 and len(lines) <= MOST_CLASSES:
+            texts.append(f"column {column}, with a patient each of {first_few(rare, 3)}")
+    return "; ".join(texts)
 
 
 def _check_values(values: tuple[str, ...], column: str) -> None:
@@ -142,8 +173,16 @@ def _check_values(values: tuple[str, ...], column: str) -> None:
         other = spelled.setdefault(value.lower(), value)
         if other != value:
             raise InputError(
-                "Two classes differ only in capitals.", f"{other} and {value} in the column {column}",
-                "Write both alike in the table.",
+                "Two classes differ only in capitals.", f"{other} and {value}{_in_column(column)}",
+                "Write both alike.",
+            )  # fmt: skip
+    numbers: dict[float, str] = {}
+    for value in filter(_is_number, values):
+        other = numbers.setdefault(float(value), value)
+        if other != value:
+            raise InputError(
+                "Two classes are the same number.", f"{other} and {value}{_in_column(column)}",
+                "Write both alike.",
             )  # fmt: skip
     if len(values) > MOST_NUMBERS and all(map(_is_number, values)):
         raise InputError(
@@ -151,6 +190,10 @@ def _check_values(values: tuple[str, ...], column: str) -> None:
             f"{column}: {first_few(values)}",
             "Choose another column, or write ranges of the numbers as words into a new one.",
         )  # fmt: skip
+
+
+def _in_column(column: str) -> str:
+    return f" in the column {column}" if column else ", two folders"
 
 
 def _is_number(text: str) -> bool:
@@ -169,10 +212,12 @@ def _what_is_there(raw: Path, labels: Path | None) -> str:
             rows = read_table(table, ())
         except InputError as error:
             return f"in which {table.name} cannot be read: {error.rule} ({error.received})"
-        named = [row[column] for row in rows for column in row if is_image(row[column]) or
+        named = [(row[column], row.line) for row in rows for column in row if is_image(row[column]) or
                  is_volume(row[column])]  # fmt: skip
-        if named and not any(os.path.exists(raw / name) for name in named):
-            return f"in which {table.name} names files that do not exist, such as {named[0]}"
+        lost = [f"{name} in line {line}" for name, line in named if not os.path.exists(raw / name)]
+        if lost:
+            count = "" if len(lost) == len(named) else f"{len(lost)} of {len(named)} "
+            return f"in which {table.name} names {count}files that do not exist: {first_few(lost)}"
     files = [path for path in itertools.islice(files_below(raw), MOST_FILES_LOOKED_AT)]
     kinds = {
         "DICOM files": any(may_be_dicom(path.name) and is_dicom(path) for path in files),
@@ -180,8 +225,17 @@ def _what_is_there(raw: Path, labels: Path | None) -> str:
         "images": any(is_image(path.name) for path in files),
     }
     found = [kind for kind, there in kinds.items() if there]
+    folders = [f"{folder.name} ({len(list(folder.glob('[!.]*')))})" for folder in visible_folders(raw)]
+    inside = f", in the folders {first_few(folders)}" if folders else ""
     table = f"the table {tables[0].name}" if tables else "no table"
-    return f"which holds {' and '.join(found) or 'no images'} and {table}"
+    if kinds["DICOM files"] and tables and _names_patients(tables[0]):
+        table += ", in which no PatientID or AccessionNumber of the headers stands"
+    return f"which holds {' and '.join(found) or 'no images'}{inside}, and {table}"
+
+
+def _names_patients(table: Path) -> bool:
+    rows = rows_of(table)
+    return bool(rows) and bool({"patient_id", "accession_number"} & set(rows[0]))
 
 
 def covariates_of(found: Recognised, classes: Classes) -> tuple[str, ...]:
@@ -214,6 +268,7 @@ def _classes_of_folders(found: Recognised, label: str) -> Classes:
             "Nothing says which class the cases are of.", found.why,
             "Give a table with --labels TABLE, and its column with --label.",
         )  # fmt: skip
+    _check_values(found.class_names, "")
     return Classes("", found.class_names)
 
 

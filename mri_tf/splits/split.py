@@ -157,7 +157,7 @@ def read_split_file(path: Path) -> tuple[dict[str, list[str]], Limit | None]:
         if limit is not None:
             per_class = {str(name): int(most) for name, most in limit["per_class"].items()}
             limit = Limit(per_class, int(limit["seed"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             "Cannot read the split file.",
             f"{path} ({type(error).__name__}: {error})",

@@ -4,16 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mri_tf.check.findings import (
-    ATTENTION,
-    GOOD,
-    UNKNOWN,
+from mri_tf.check.findings import ATTENTION, GOOD, UNKNOWN, outliers, skipped_cases
+from mri_tf.check.patients import (
     classes_by_side,
     classes_by_site,
+    classes_of_patients,
     expected_auc_interval,
     hanley_mcneil_error,
-    outliers,
-    skipped_cases,
+    ids_alike,
 )
 
 NAMES = ("low", "high")
@@ -52,6 +50,41 @@ def test_a_site_is_judged_by_patients_and_not_by_their_many_records():
     assert found.status == GOOD and "A 3/1, B 1/3" in found.text
     as_if_independent = classes_by_site(labels, np.arange(80), sites, NAMES)
     assert as_if_independent.status == ATTENTION and "not independent" in as_if_independent.text
+
+
+def test_an_image_under_two_classes_and_a_patient_of_two_classes_are_named():
+    patients, labels = np.array([f"P{n}" for n in range(20)]), np.arange(20) % 2
+    contents = [f"c{n}" for n in range(20)]
+    assert classes_of_patients(labels, patients, contents).text == "every patient has one class"
+    contents[3] = contents[0]
+    found = classes_of_patients(labels, patients, contents)
+    assert found.status == ATTENTION and found.records == (0, 3) and "two classes" in found.text
+    contents[3], patients[3] = "c3", patients[0]
+    found = classes_of_patients(labels, patients, contents)
+    assert found.status == ATTENTION and found.records == (0, 3) and "1 of 19 patients" in found.text
+
+
+def test_patients_who_all_have_several_classes_are_no_doubtful_labels():
+    found = classes_of_patients(np.arange(40) % 4, np.arange(40) // 4, [str(n) for n in range(40)])
+    assert found.status == GOOD and "10 of 10 patients" in found.text
+
+
+@pytest.mark.parametrize(
+    ("ids", "alike"),
+    [(("P02", "p02"), 1), (("1", "1.0", "01"), 1), (("00", "0"), 1), (("P1", "P10", "P100"), 0),
+     (("sub-01", "sub-1"), 1), (("1.5", "15"), 0)],
+)  # fmt: skip
+def test_ids_that_are_spelled_alike_are_named(ids, alike):
+    found = ids_alike(np.array(ids))
+    assert found.status == (ATTENTION if alike else GOOD)
+    assert found.records == (tuple(range(len(ids))) if alike else ())
+
+
+def test_standardised_means_near_zero_are_no_outliers():
+    means = np.random.default_rng(0).normal(0, 1e-8, (50, 1))
+    means[7] = 4e-7
+    assert outliers("means", means, "", ["mean"]).status == ATTENTION
+    assert outliers("means", means, "", ["mean"], least=0.02).status == GOOD
 
 
 @pytest.mark.parametrize("seed", range(3))

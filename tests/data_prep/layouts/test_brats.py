@@ -149,7 +149,7 @@ def test_uncompressed_files_and_a_misnamed_label_file(copy, tmp_path):
     (case / f"{case.name}_seg.nii").rename(case / "W39_Segm.nii")
     prepared, (skipped,) = prepare(TUMOUR, FOLDER / "glioma_tumour.py", raw, tmp_path / "out")
     assert len(prepared) == PATIENTS - 1 and case.name not in prepared.patients
-    assert skipped.file.startswith(case.name) and skipped.reason == "the file does not exist"
+    assert skipped.file.startswith(case.name) and skipped.reason == "seg: the file does not exist"
 
 
 def test_a_folder_without_cases_is_refused(tmp_path):

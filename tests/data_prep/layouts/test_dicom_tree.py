@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from refused import refusal
 
+from data_prep.case import main_file
 from data_prep.layouts import dicom_tree
 from data_prep.phantom.files import save_series
 from data_prep.prepare.prepare import prepare
@@ -57,10 +58,16 @@ def test_examinations_without_a_row_are_left_out_and_said(tmp_path, capsys):
     for number in range(3):
         examination(root, number, f"P{number}")
     table(root, "patient_id,grade", "P0,a", "P1,b", "P9,b")
-    dicom_tree._say_what_has_no_partner.cache_clear()
-    assert labels_of(root) == {"x0": "a", "x1": "b"}
-    said = capsys.readouterr().err
-    assert "1 rows of the table name no examination" in said and "1 examinations without a row" in said
+    dicom_tree._say_what_has_no_row.cache_clear()
+    cases = dicom_tree.list_cases(root, TASK)
+    assert [case.label for case in cases if case.files] == ["a", "b"]
+    assert "1 examinations without a row" in capsys.readouterr().err
+    (lost,) = [case for case in cases if not case.files]
+    assert main_file(lost) == "line 4 of the table"
+    (tmp_path / "mine.py").touch()
+    found, skipped = prepare(TASK, tmp_path / "mine.py", root, tmp_path / "set")
+    assert found.manifest["counts"]["records"] == 2 == found.manifest["counts"]["patients"]
+    assert [(one.file, one.reason) for one in skipped] == [("line 4 of the table", "it has no image")]
     table(root, "patient_id,grade", "Q0,a")
     assert "No row of the table names an examination" in refusal(dicom_tree.list_cases, root, TASK)
 

@@ -1,0 +1,206 @@
+"""What a check found about patients, their classes and their sites; pure functions of arrays."""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from mri_tf.check.findings import ATTENTION, GOOD, UNKNOWN, Finding
+from mri_tf.core.errors import first_few
+from mri_tf.task.spec import SIDES
+
+FEW_PATIENTS = 5  # of a class
+FEW_SHARE = 0.1  # of the patients with several classes, for the labels to be doubtful
+SUPPOSED_AUC = 0.8
+WIDE = 0.15  # of half an interval
+UNLIKELY, DRAWS = 0.05, 1999
+
+
+def classes_by_side(
+    labels: np.ndarray, patients: np.ndarray, sides: Sequence[np.ndarray], names: Sequence[str]
+) -> Finding:
+    """Patients of each class on each side; a class that a side lacks, or with few patients, is named."""
+    counts = np.array([[len(set(patients[side][labels[side] == number])) for side in sides]
+                       for number in range(len(names))])  # (classes, sides)  # fmt: skip
+    rows = [f"{name} {'/'.join(map(str, row))}" for name, row in zip(names, counts, strict=True)]
+    text = f"patients in {'/'.join(SIDES)}: {first_few(rows, 12)}"
+    lacking = [
+        f"{name} in {side}"
+        for name, row in zip(names, counts, strict=True)
+        for side, count in zip(SIDES, row, strict=True)
+        if not count
+    ]
+    few = [name for name, row in zip(names, counts, strict=True) if row.sum() < FEW_PATIENTS]
+    if lacking:
+        advice = "Add patients, join classes, or use folds."
+        return Finding(
+            "classes", ATTENTION, f"{text}; none of {first_few(lacking)}", advice,
+        )  # fmt: skip
+    if few:
+        return Finding(
+            "classes", ATTENTION, f"{text}; few patients of {first_few(few)}",
+            "Add patients, or join classes.",
+        )  # fmt: skip
+    return Finding("classes", GOOD, text)
+
+
+def classes_of_patients(
+    labels: np.ndarray, patients: np.ndarray, contents: Sequence[str]
+) -> Finding:
+    """Whether one image stands under two classes, or a few patients have records of several.
+
+    Args:
+        labels: (records,) class of each record.
+        patients: (records,) whose it is.
+        contents: (records,) hash of the pixels of each.
+    """
+    by_content, by_patient = defaultdict(set), defaultdict(set)
+    for label, patient, content in zip(labels, patients, contents, strict=True):
+        by_content[content].add(int(label))
+        by_patient[patient].add(int(label))
+    torn = [content for content, found in by_content.items() if len(found) > 1]
+    if torn:
+        where = tuple(place for place, content in enumerate(contents) if content in set(torn))
+        return Finding(
+            "labels", ATTENTION, f"{len(torn)} images stand under two classes",
+            "One of the labels is wrong: keep one copy, under the right class.", where,
+        )  # fmt: skip
+    several = {patient for patient, found in by_patient.items() if len(found) > 1}
+    if 0 < len(several) <= FEW_SHARE * len(by_patient):
+        where = tuple(place for place, patient in enumerate(patients) if patient in several)
+        return Finding(
+            "labels", ATTENTION,
+            f"{len(several)} of {len(by_patient)} patients have records of several classes, the others "
+            "of one", "Look whether these labels are right.", where,
+        )  # fmt: skip
+    text = f"{len(several)} of {len(by_patient)} patients have records of several classes"
+    return Finding("labels", GOOD, text if several else "every patient has one class")
+
+
+def ids_alike(patients: np.ndarray) -> Finding:
+    """Whether ids of patients are the same but for capitals, leading zeros or a decimal point."""
+    spelled, places = defaultdict(set), defaultdict(list)
+    for place, patient in enumerate(patients.astype(str)):
+        plain = re.sub(r"(?<=\d)\.0+$", "", patient.strip().casefold())
+        plain = re.sub(r"(?<!\d)0+(?=\d)", "", plain)
+        spelled[plain].add(patient)
+        places[plain].append(place)
+    alike = [plain for plain, found in spelled.items() if len(found) > 1]
+    if not alike:
+        return Finding("patient ids", GOOD, "no two are spelled alike")
+    where = tuple(sorted(place for plain in alike for place in places[plain]))
+    return Finding(
+        "patient ids", ATTENTION,
+        f"{len(alike)} patients may be several spellings of one id (capitals, leading zeros, .0)",
+        "Write the id of a patient in one way: records of one patient must stay on one side.", where,
+    )  # fmt: skip
+
+
+def classes_by_site(
+    labels: np.ndarray, patients: np.ndarray, sites: np.ndarray, names: Sequence[str]
+) -> Finding:
+    """Whether a site has patients of one class alone, or other shares of the classes than the others.
+
+    Args:
+        labels: (records,) class of each record.
+        patients: (records,) whose it is.
+        sites: (records,) where it was acquired; empty where nobody knows.
+        names: of the classes.
+    """
+    known = sorted(set(sites.tolist()) - {""})
+    if len(known) < 2:
+        text = f"one site ({known[0]})" if known else "no column site"
+        return Finding("sites", UNKNOWN, f"{text}: a model may fit one scanner alone, unseen")
+    rows, alone = [], []
+    for site in known:
+        of_site = set(zip(patients[sites == site], labels[sites == site], strict=True))
+        counts = np.bincount([int(label) for _, label in of_site], minlength=len(names))
+        rows.append(f"{site} {'/'.join(map(str, counts))}")
+        if counts.sum() >= FEW_PATIENTS and (counts > 0).sum() == 1:
+            alone.append(site)
+    text = f"patients of {'/'.join(names)}: {first_few(rows, 12)}"
+    if alone:
+        return Finding(
+            "sites", ATTENTION, f"{text}; one class alone at {first_few(alone)}",
+            "The site tells the class there: leave such sites out, or hold them out as a whole.",
+        )  # fmt: skip
+    p = independence_p(labels, patients, sites)
+    if p < UNLIKELY:
+        return Finding(
+            "sites", ATTENTION, f"{text}; class and site are not independent (p = {p:.3f})",
+            "A network may learn the scanner in the place of the disease: hold sites out as a whole "
+            "(mri_tf.study --leave-one-site-out), or balance them.",
+        )  # fmt: skip
+    return Finding("sites", GOOD, text)
+
+
+def independence_p(labels: np.ndarray, patients: np.ndarray, sites: np.ndarray) -> float:
+    """How often patients who exchange their classes have sites that tell the class as much as here.
+
+    A patient counts once: of several records, the shares of the classes and of the sites count. The
+    statistic is chi-squared, of DRAWS draws.
+    """
+    classes, places = shares(labels, patients), shares(sites, patients)
+    expected = np.outer(places.sum(axis=0), classes.sum(axis=0)) / len(classes)
+
+    def statistic(drawn: np.ndarray) -> float:
+        return float(((places.T @ drawn - expected) ** 2 / expected).sum())
+
+    here = statistic(classes) - 1e-9
+    rng = np.random.default_rng(0)
+    more = sum(statistic(rng.permutation(classes)) >= here for _ in range(DRAWS))
+    return (1 + more) / (1 + DRAWS)
+
+
+def shares(values: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """(patients, different values): the share of each value among a patient's records.
+
+    >>> shares(np.array(["A", "B", "B"]), np.array([1, 1, 2]))
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
+    rows = np.unique(patients.astype(str), return_inverse=True)[1]
+    columns = np.unique(values.astype(str), return_inverse=True)[1]
+    counts = np.zeros((rows.max() + 1, columns.max() + 1))
+    np.add.at(counts, (rows, columns), 1)
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+def expected_auc_interval(labels: np.ndarray, patients: np.ndarray, names: Sequence[str]) -> Finding:
+    """How wide an interval of the AUC so many patients can give, by Hanley and McNeil (1982).
+
+    Args:
+        labels: (records,) class of each record that is tested.
+        patients: (records,) whose it is.
+        names: of the classes; of several, the one with the fewest patients against the others.
+    """
+    counts = [len(set(patients[labels == number])) for number in range(len(names))]
+    rarest = int(np.argmin(counts))
+    few, others = counts[rarest], len(set(patients[labels != rarest]))
+    if not few or not others:
+        text = f"no patient of {names[rarest]} to test on"
+        return Finding("precision", ATTENTION, text, "Add patients.")
+    half = 1.96 * hanley_mcneil_error(SUPPOSED_AUC, few, others)
+    low, high = max(0.0, SUPPOSED_AUC - half), min(1.0, SUPPOSED_AUC + half)
+    text = (
+        f"{few} and {others} patients to test on: an AUC of {SUPPOSED_AUC:g} would have an interval of "
+        f"about {low:.2f} to {high:.2f}"
+    )
+    if half <= WIDE:
+        return Finding("precision", GOOD, text)
+    return Finding(
+        "precision", ATTENTION, text, "Test on every patient in turn with python -m mri_tf.study."
+    )
+
+
+def hanley_mcneil_error(auc: float, positive: int, negative: int) -> float:
+    """Standard error of an AUC (Hanley and McNeil, Radiology 1982, equation 1).
+
+    >>> round(hanley_mcneil_error(0.893, 51, 58), 3)
+    0.033
+    """
+    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (positive - 1) * (q1 - auc**2) + (negative - 1) * (q2 - auc**2)
+    return math.sqrt(variance / (positive * negative))
