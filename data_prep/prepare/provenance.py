@@ -64,7 +64,12 @@ def _digest(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    return files_below(path) if path.is_dir() else [path]
+    """The file at a path, or those below a folder; raises OSError for a pipe, a device or nothing."""
+    if os.path.isdir(path):
+        return files_below(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(path)
+    return [path]
 
 
 def private_rows(

@@ -92,6 +92,17 @@ def test_a_pipe_and_a_device_are_no_files(here, read):
             read(here / name)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+def test_a_case_that_is_a_pipe_is_skipped_and_not_waited_for(table):
+    (table / "3.nii.gz").unlink()
+    os.mkfifo(table / "3.nii.gz")
+    planned = plan_folder(table, NONE, "grade")
+    prepared, (skipped,) = prepare(planned.task, planned.file, table, table.parent / "set")
+    assert len(prepared) == 7 and skipped.reason == "it is not a regular file"
+    again, _ = prepare(planned.task, planned.file, table, table.parent / "set")
+    assert again.content_fingerprint() == prepared.content_fingerprint()
+
+
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_volume_of_billions_of_voxels_is_refused_before_it_is_read(here, packed):
     header = nibabel.Nifti1Header()
