@@ -83,19 +83,24 @@ def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[
     }
 
 
-def print_table(image: dict, mask: dict) -> None:
-    from mri_tf.metrics import mean_with_interval
+def _cell(values: np.ndarray) -> str:
+    """The mean of (patients,) values, of those where it is defined."""
+    from mri_tf.metrics.intervals import mean_interval
+    from mri_tf.metrics.number import number
     from mri_tf.tables import format_interval
 
+    known = values[np.isfinite(values)]
+    low, high, method = mean_interval(known, np.ones(len(known)))
+    return format_interval(number(known.mean(), len(known), (low, high), method))
+
+
+def print_table(image: dict, mask: dict) -> None:
     print("| map | share in | image | mask | image - mask, paired |\n" + "|---" * 5 + "|")
     for kind in MAPS:
         for part in PARTS:
             names = np.array(sorted(image[kind][part]))
             columns = [np.array([found[kind][part][name] for name in names]) for found in (image, mask)]
-            cells = [
-                format_interval(mean_with_interval(values, names))
-                for values in (*columns, columns[0] - columns[1])
-            ]
+            cells = [_cell(values) for values in (*columns, columns[0] - columns[1])]
             print(f"| {TITLES[kind]} | {part} | {' | '.join(cells)} |")
     undefined = sum(not np.isfinite(value) for value in image["cam"]["border"].values())
     undefined += sum(not np.isfinite(value) for value in mask["cam"]["border"].values())

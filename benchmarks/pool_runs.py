@@ -3,8 +3,8 @@
     python benchmarks/pool_runs.py runs/sax_levels/manual-s0 runs/sax_levels/manual-s1 ...
 
 Prints a row for each run and one for all together: accuracy, kappa and macro F1 with intervals. In the
-pooled row a patient who is held out in several runs is one cluster of the bootstrap, so the interval
-has the width that the number of different patients gives.
+pooled row a patient who is held out in several runs is one patient, so the interval has the width that
+the number of different patients gives.
 """
 
 import argparse
@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from mri_tf import metrics
+from mri_tf.metrics.classifier_intervals import count_intervals
 
-MEASURES = {"accuracy": metrics.accuracy, "kappa": metrics.kappa, "macro F1": metrics.f1_macro}
+MEASURES = {"accuracy": metrics.accuracy, "kappa": metrics.kappa, "f1_macro": metrics.f1_macro}
 
 
 def main() -> None:
@@ -41,12 +42,10 @@ def print_row(name: str, table: pd.DataFrame, class_names: list[str], epochs: st
         truth, predicted, np.asarray(table["patient"]), len(class_names)
     )
     cells = []
-    for measure in MEASURES.values():
-        number = metrics.with_interval(measure, by_patient)
-        interval = "no interval"
-        if number["low"] is not None:
-            interval = f"{number['low']:.3f} to {number['high']:.3f}"
-        cells.append(f"{number['value']:.3f} ({interval})")
+    intervals = count_intervals(by_patient, ordered=False)
+    for name, measure in MEASURES.items():
+        low, high, _ = intervals[name]
+        cells.append(f"{float(measure(by_patient.sum(axis=0))):.3f} ({low:.3f} to {high:.3f})")
     print(f"| {name} | {len(by_patient)} | {len(table)} | {epochs} | {' | '.join(cells)} |")
 
 

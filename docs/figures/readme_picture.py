@@ -55,7 +55,7 @@ def draw(run: Run, maps: Path, record_id: str, out: Path) -> None:
     middle.set_xlabel("Grad-CAM: bright regions\nspeak for the predicted class")
 
     truth = np.array([names.index(name) for name in table["truth"]])
-    curve = reliability_curve(table[columns].to_numpy(), truth, bins=8)
+    curve = reliability_curve(table[columns].to_numpy(), truth, table["patient"].to_numpy(), bins=8)
     filled = curve.counts > 0
     predicted, observed = curve.predicted[filled], curve.observed[filled]
     bars = np.maximum([observed - curve.low[filled], curve.high[filled] - observed], 0)

@@ -165,7 +165,8 @@ def _draw_curves(out: Path, predictions: Predictions) -> list[Path]:
     if predictions.has_target_shares:
         # Of two classes the probability of the last one matters; of more, that of the top one.
         two = len(task.class_names) == 2
-        curve = reliability_curve(predictions.probabilities, labels, label=1 if two else None)
+        patients = predictions.subset.patients
+        curve = reliability_curve(predictions.probabilities, labels, patients, 1 if two else None)
         what = task.class_names[1] if two else "the most probable class"
         files += save(draw_reliability({task.name: curve}, what), out / "reliability")
     else:

@@ -84,7 +84,8 @@ def _evaluate_volumes(model, subset: Subset, out: Path) -> tuple[dict, list[Path
     file = write_volume_scores(scores, subset, out)
     patients = subset.prepared.patients[subset.records]
     names = subset.task.output_names
-    return volume_metrics(scores.confusions, scores.distances, patients, names), [file]
+    lesions = scores.lesions if any(scores.lesions) else None
+    return volume_metrics(scores.confusions, scores.distances, patients, names, lesions), [file]
 
 
 def _notes(run: Run, subset: Subset, split: str) -> list[str]:

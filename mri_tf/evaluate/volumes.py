@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mri_tf.core.files import write_table
-from mri_tf.metrics import Distance, f1_per_class, hausdorff95
+from mri_tf.metrics import Distance, Lesions, count_lesions, f1_per_class, hausdorff95
 from mri_tf.network.inference import label_pairs, predicted_masks
 from mri_tf.pipeline.subset import Subset
 from mri_tf.store.run import PREDICTIONS
@@ -20,6 +20,7 @@ class VolumeScores:
 
     confusions: np.ndarray  # (volumes, true label, predicted label) voxels of the prepared grid
     distances: list[list[Distance]]  # a label but background; none for classes of intensity
+    lesions: list[list[Lesions]]  # the same
 
 
 def score_volumes(model: keras.Model, subset: Subset) -> VolumeScores:
@@ -29,18 +30,22 @@ def score_volumes(model: keras.Model, subset: Subset) -> VolumeScores:
     Classes of intensity (`intensity_classes`) are scattered over the image: they have no distance.
     """
     labels = len(subset.task.output_names)
-    confusions, distances = [], []
+    confusions, distances, lesions = [], [], []
     masks = predicted_masks(model, subset)
     for position, (truth, predicted) in zip(subset.records, masks, strict=True):
         confusions.append(label_pairs(truth, predicted, labels))
         if subset.task.intensity_classes:
             distances.append([])
+            lesions.append([])
             continue
         spacing_mm = subset.prepared.record(int(position)).spacing_mm
         distances.append(
             [hausdorff95(truth == label, predicted == label, spacing_mm) for label in range(1, labels)]
         )
-    return VolumeScores(np.array(confusions), distances)
+        lesions.append(
+            [count_lesions(truth == label, predicted == label) for label in range(1, labels)]
+        )
+    return VolumeScores(np.array(confusions), distances, lesions)
 
 
 def write_volume_scores(scores: VolumeScores, subset: Subset, folder: Path) -> Path:

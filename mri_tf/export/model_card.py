@@ -22,6 +22,7 @@ from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import METRICS, Run
 from mri_tf.tables import markdown
 from mri_tf.tables.layout import with_interval
+from mri_tf.tables.run import better_than_chance
 from mri_tf.task.spec import SIDES
 
 MODEL_CARD = "model_card.md"
@@ -172,6 +173,9 @@ def _cells(number: dict) -> list[str]:
 def _limits(run: Run, prepared: Prepared) -> str:
     metrics = _metrics(run)
     notes = [part for part in metrics.get("note", "").split("; ") if part]
+    found = metrics.get("better_than_chance")
+    if found and not all(found["better"].values()):
+        notes.append(better_than_chance(metrics))
     if metrics.get("beats_majority") is False:
         notes.append("the network is not shown to be better than always naming the largest class")
     if run.values["split"] == "random":

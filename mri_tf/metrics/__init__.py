@@ -3,15 +3,21 @@
 classification  the dictionaries of metrics.json for a classifier, and accuracy by part of a class name
 classifier      all numbers of a classifier for any weights of the patients
 counts          from confusion matrices: accuracy, kappa, precision, recall, F1 (Dice)
-intervals       bootstrap over patients, exact binomial intervals, too few patients for either
+classifier_intervals  the interval of every number of a classifier
+hausdorff       distance of two masks
+intervals       95 % intervals over patients, one function for each kind of number
+lesions         connected parts that are detected, missed or false
 net_benefit     decision curves
 notes           sentences on what the numbers cannot show
 number          the form of a number in metrics.json
 paired          differences between two variants on the same records
 probabilities   Brier score, log loss, expected calibration error
+ranking_intervals  intervals of AUC, average precision, sensitivity at a specificity
 ranking         ROC-AUC, average precision, sensitivity at a fixed specificity
 reliability     calibration curves
-segmentation    the dictionaries of metrics.json for a segmentation: Dice, Hausdorff distance
+resamples       resamples of whole patients, for differences
+segmentation    the dictionaries of metrics.json for a segmentation: Dice, Hausdorff distance, lesions
+too_few         whether patients are too few for an interval
 spread          variance between folds and between seeds of a study
 
 A number is a dictionary `{"value", "low", "high", "n", "unit", "method", "reason"}` (see `number`):
@@ -32,12 +38,12 @@ from mri_tf.metrics.counts import (
     quadratic_kappa,
     recall_per_class,
 )
-from mri_tf.metrics.intervals import clopper_pearson, mean_with_interval, with_interval
+from mri_tf.metrics.hausdorff import Distance, hausdorff95
+from mri_tf.metrics.intervals import clopper_pearson
+from mri_tf.metrics.lesions import Lesions, count_lesions
 from mri_tf.metrics.paired import paired_differences
 from mri_tf.metrics.segmentation import (
-    Distance,
     dice_over_volumes,
-    hausdorff95,
     hausdorff95_over_volumes,
     mean_hausdorff95,
     segmentation_metrics,
@@ -46,10 +52,10 @@ from mri_tf.metrics.segmentation import (
 from mri_tf.metrics.spread import spread
 
 __all__ = [
-    "Distance", "Predictions", "accuracy", "balanced_accuracy", "classification_metrics",
-    "clopper_pearson", "confusion_by_patient", "dice_over_volumes", "f1_macro", "f1_per_class",
-    "foreground_dice", "hausdorff95", "hausdorff95_over_volumes", "kappa", "mean_hausdorff95",
-    "mean_with_interval", "paired_differences", "part_metrics", "precision_per_class", "predictions_of",
-    "quadratic_kappa", "recall_per_class", "segmentation_metrics", "spread", "volume_metrics",
-    "with_interval",
+    "Distance", "Lesions", "Predictions", "accuracy", "balanced_accuracy", "classification_metrics",
+    "clopper_pearson", "confusion_by_patient", "count_lesions", "dice_over_volumes", "f1_macro",
+    "f1_per_class", "foreground_dice", "hausdorff95", "hausdorff95_over_volumes", "kappa",
+    "mean_hausdorff95", "paired_differences", "part_metrics", "precision_per_class",
+    "predictions_of", "quadratic_kappa", "recall_per_class", "segmentation_metrics", "spread",
+    "volume_metrics",
 ]  # fmt: skip

@@ -2,11 +2,19 @@
 
 import numpy as np
 
-from mri_tf.metrics.classifier import LOWER_IS_BETTER, SPECIFICITY, checked, classifier_numbers
-from mri_tf.metrics.counts import confusion_by_patient, ratio
-from mri_tf.metrics.intervals import interval_number, multiplicities, proportion, too_few
+from mri_tf.metrics.calibrated import error_if_perfect, recalibration
+from mri_tf.metrics.classifier import SPECIFICITY, Predictions, checked, classifier_numbers
+from mri_tf.metrics.classifier_intervals import (
+    count_intervals,
+    probability_intervals,
+    ranking_intervals,
+)
+from mri_tf.metrics.counts import confusion_by_patient
+from mri_tf.metrics.exchange import exchange_labels
+from mri_tf.metrics.intervals import Interval, share_interval
 from mri_tf.metrics.notes import note
 from mri_tf.metrics.number import joined, number
+from mri_tf.metrics.too_few import too_few_of_classes
 
 ONE_CLASS = "only one class occurs"
 WHY_UNDEFINED = {
@@ -19,11 +27,13 @@ WHY_UNDEFINED = {
 # The numbers that are read first; the note looks at their intervals.
 HEADLINE = ("accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "auc")
 OVER_CLASSES_THAT_OCCUR = ("balanced_accuracy", "auc", "average_precision")
+COMPARE_NO_GROUPS = ("accuracy", "brier", "log_loss")
+NO_INTERVAL = {"ece": "records alone make it larger than 0: it is compared with `if_perfect` instead"}
 
 
 def classification_metrics(
     truth: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray, patients: np.ndarray,
-    class_names: tuple[str, ...], *, ordered: bool = False, seed: int = 0,
+    class_names: tuple[str, ...], *, ordered: bool = False, folds: np.ndarray | None = None,
 ) -> dict:  # fmt: skip
     """Returns the content of metrics.json for a classifier, intervals over patients included.
 
@@ -37,7 +47,7 @@ def classification_metrics(
         patients: (records,) ids.
         class_names: in the order of the class numbers; of two, the last one is the positive one.
         ordered: the classes are ordered (grades): adds the quadratic kappa.
-        seed: of the resamples.
+        folds: (records,) the fold that each record was held out in, of predictions of several networks.
 
     Raises:
         ValueError: the arrays do not fit each other or the class names.
@@ -51,30 +61,33 @@ def classification_metrics(
     by_patient = confusion_by_patient(
         predictions.truth, predictions.predicted, predictions.patients, classes
     )
-    drawn = classifier_numbers(predictions, multiplicities(len(by_patient), seed), ordered)
+    values = classifier_numbers(predictions, np.ones((1, len(by_patient)), int), ordered)
+    values = {name: value[0] for name, value in values.items()}
+    intervals = _intervals(predictions, by_patient, values, ordered)
+    has_class = by_patient.sum(axis=2) > 0  # (patients, classes)
     total = by_patient.sum(axis=0)  # (true class, predicted class)
-    support = total.sum(axis=1)
-    accuracy = proportion(
-        np.trace(by_patient, axis1=1, axis2=2), by_patient.sum(axis=(1, 2)),
-        _one_each(by_patient), drawn["accuracy"], undefined="",
-    )  # fmt: skip
-    result, few = {"accuracy": accuracy}, _too_few(by_patient)
-    for name, values in drawn.items():
-        if name != "accuracy" and values.ndim == 1:
-            result[name] = _interval_unless(
-                "" if name in LOWER_IS_BETTER else few, values, len(by_patient),
+    support, few = total.sum(axis=1), too_few_of_classes(has_class)
+    result = {}
+    for name, value in values.items():
+        if np.ndim(value) == 0:
+            result[name] = _number(
+                value, len(by_patient), intervals.get(name),
                 WHY_UNDEFINED.get(name, "no denominator"),
+                NO_INTERVAL.get(name) or ("" if name in COMPARE_NO_GROUPS else few),
                 _classes_left_out(name, support, class_names),
             )  # fmt: skip
     if "sensitivity_at_specificity" in result:
         result["sensitivity_at_specificity"]["specificity"] = SPECIFICITY
-    majority = float(support.max() / support.sum())
-    low = accuracy["low"]
+    result["ece"]["if_perfect"] = error_if_perfect(predictions)
+    majority, low = float(support.max() / support.sum()), result["accuracy"]["low"]
     headline = {name: value for name, value in result.items() if name in HEADLINE}
+    exchange = exchange_labels(predictions, folds)
     return result | {
+        "better_than_chance": exchange and exchange.as_json(),
+        "calibration": _calibration(predictions, class_names),
         "majority_accuracy": majority,
         "beats_majority": not few and low is not None and low > majority,
-        "per_class": {name: _of_class(label, name, by_patient, drawn)
+        "per_class": {name: _of_class(label, name, by_patient, values, intervals)
                       for label, name in enumerate(class_names)},
         "confusion": total.astype(int).tolist(),
         "records": int(total.sum()),
@@ -82,40 +95,64 @@ def classification_metrics(
     }  # fmt: skip
 
 
-def _of_class(label: int, name: str, by_patient: np.ndarray, drawn: dict) -> dict:
-    patients, one_each = len(by_patient), _one_each(by_patient)
-    hits = by_patient[:, label, label]
-    true, predicted = by_patient[:, label].sum(axis=1), by_patient[:, :, label].sum(axis=1)
-    absent, never = f"no record of {name}", f"{name} is never predicted"
-    few = _too_few(np.stack([by_patient[:, label], by_patient.sum(axis=1) - by_patient[:, label]], 1))
-    values = {key: drawn[f"per_class_{key}"][:, label] for key in ("precision", "recall", "f1", "auc")}
-    one_class = f"every record is of {name}" if true.sum() else absent
+def _calibration(predictions: Predictions, class_names: tuple[str, ...]) -> dict:
+    """Intercept and slope by class; of two classes, those of the last one."""
+    labels = [1] if len(class_names) == 2 else range(len(class_names))
     return {
-        "precision": proportion(hits, predicted, one_each, values["precision"], never),
-        "recall": proportion(hits, true, one_each, values["recall"], absent),
-        "f1": _interval_unless(few, values["f1"], patients, f"{absent}, and {never}"),
-        "auc": _interval_unless(few, values["auc"], patients, one_class),
-        "support": int(true.sum()),
-        "patients": int((true > 0).sum()),
+        class_names[label]: recalibration(
+            predictions.probabilities[:, label], predictions.truth == label, predictions.patients
+        )
+        for label in labels
     }
 
 
-def _too_few(by_patient: np.ndarray) -> str:
-    """The reason of `too_few`; empty if some patient has records of several true classes."""
-    has_class = by_patient.sum(axis=2) > 0  # (patients, classes)
-    return "" if (has_class.sum(axis=1) > 1).any() else too_few(has_class.sum(axis=0))
+def _intervals(
+    predictions: Predictions, by_patient: np.ndarray, values: dict[str, np.ndarray], ordered: bool
+) -> dict:
+    """The intervals by name; none of one patient."""
+    if len(by_patient) < 2:
+        return {}
+    return (
+        count_intervals(by_patient, ordered)
+        | ranking_intervals(predictions, values)
+        | probability_intervals(predictions)
+    )
 
 
-def _interval_unless(few: str, drawn: np.ndarray, patients: int, undefined: str, also: str = "") -> dict:
-    """`interval_number`, without an interval where `few` says that there are too few patients."""
-    if few and np.isfinite(drawn[0]):
-        return number(drawn[0], patients, reason=joined(few, also))
-    return interval_number(drawn, patients, undefined, also)
+def _number(
+    value: float, patients: int, interval: Interval | None, undefined: str, few: str, also: str = ""
+) -> dict:
+    """A number of metrics.json: with its interval, unless there is none or the patients are too few."""
+    if not np.isfinite(value):
+        return number(np.nan, patients, reason=joined(undefined, also))
+    if few or interval is None:
+        return number(value, patients, reason=joined(few or "one patient", also))
+    low, high = min(interval.low, value), max(interval.high, value)
+    return number(value, patients, (low, high), interval.method, also)
 
 
-def _one_each(by_patient: np.ndarray) -> bool:
-    """Whether every patient has one record."""
-    return bool((by_patient.sum(axis=(1, 2)) == 1).all())
+def _of_class(
+    label: int, name: str, by_patient: np.ndarray, values: dict[str, np.ndarray], intervals: dict
+) -> dict:
+    true, predicted = by_patient[:, label].sum(axis=1), by_patient[:, :, label].sum(axis=1)
+    absent, never = f"no record of {name}", f"{name} is never predicted"
+    one_class = f"every record is of {name}" if true.sum() else absent
+    others = by_patient.sum(axis=(1, 2)) - true
+    few = too_few_of_classes(np.stack([true > 0, others > 0], axis=1))
+    patients = len(by_patient)
+
+    def of(key: str, counted: int, undefined: str, few: str = "") -> dict:
+        interval = intervals[f"per_class_{key}"][label] if intervals else None
+        return _number(values[f"per_class_{key}"][label], counted, interval, undefined, few)
+
+    return {
+        "precision": of("precision", int((predicted > 0).sum()), never),
+        "recall": of("recall", int((true > 0).sum()), absent),
+        "f1": of("f1", patients, f"{absent}, and {never}", few),
+        "auc": of("auc", patients, one_class, few),
+        "support": int(true.sum()),
+        "patients": int((true > 0).sum()),
+    }
 
 
 def _classes_left_out(name: str, support: np.ndarray, class_names: tuple[str, ...]) -> str:
@@ -128,7 +165,7 @@ def _classes_left_out(name: str, support: np.ndarray, class_names: tuple[str, ..
 
 def part_metrics(
     truth: np.ndarray, predicted: np.ndarray, patients: np.ndarray,
-    class_parts: dict[str, tuple[str, ...]], seed: int = 0,
+    class_parts: dict[str, tuple[str, ...]],
 ) -> dict:  # fmt: skip
     """Returns accuracies by part of the class names, such as tumour and contrast.
 
@@ -137,7 +174,6 @@ def part_metrics(
         predicted: (records,) class numbers.
         patients: (records,) ids.
         class_parts: part -> its value for each class.
-        seed: of the resamples.
 
     Returns:
         `{part: {"agreement": number, "accuracy": {value: number}, "records": {value: count}}}`.
@@ -149,21 +185,18 @@ def part_metrics(
         true_value, predicted_value = (np.array(value_of)[labels] for labels in (truth, predicted))
         records_of = {value: true_value == value for value in dict.fromkeys(value_of)}
         parts[part] = {
-            "agreement": _share(true_value == predicted_value, patients, seed),
-            "accuracy": {value: _share((truth == predicted)[records], patients[records], seed)
+            "agreement": _share(true_value == predicted_value, patients),
+            "accuracy": {value: _share((truth == predicted)[records], patients[records])
                          for value, records in records_of.items()},
             "records": {value: int(records.sum()) for value, records in records_of.items()},
         }  # fmt: skip
     return parts
 
 
-def _share(right: np.ndarray, patients: np.ndarray, seed: int) -> dict:
+def _share(right: np.ndarray, patients: np.ndarray) -> dict:
     """The share of correct records, (records,) bool, as a number with its interval."""
     names, patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
-    hits = np.bincount(patient_of, weights=right, minlength=len(names))
-    counts = np.bincount(patient_of, minlength=len(names))
     if not len(names):
         return number(np.nan, 0, reason="no record")
-    times = multiplicities(len(names), seed)
-    drawn = ratio(times @ hits, times @ counts)
-    return proportion(hits, counts, bool((counts == 1).all()), drawn, undefined="")
+    hits, counts = np.bincount(patient_of, weights=right), np.bincount(patient_of)
+    return _number(hits.sum() / counts.sum(), len(names), share_interval(hits, counts), "", "")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from mri_tf.metrics import counts, probabilities
-from mri_tf.metrics.intervals import resampled_confusions
 from mri_tf.metrics.ranking import ranking
+from mri_tf.metrics.resamples import resampled_confusions
 
 SPECIFICITY = 0.9  # of sensitivity_at_specificity
 LOWER_IS_BETTER = ("brier", "ece", "log_loss")
@@ -120,5 +120,6 @@ def _ranking_numbers(predictions: Predictions, patient_of, times) -> dict[str, n
     return {
         "auc": counts.mean_over_classes(auc),
         "average_precision": counts.mean_over_classes(precision),
+        "per_class_average_precision": precision,
         "per_class_auc": auc,
     }

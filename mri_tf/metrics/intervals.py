@@ -1,113 +1,190 @@
-"""Intervals over patients: bootstrap of whole patients, and exact binomial intervals.
+"""95 % intervals over patients: one function for each kind of number.
 
-Records of one patient are not independent, so a resample draws patients with all their records. It is
-a row of `times`: how often each patient was drawn. Row 0 is all ones, the data itself, so one call of a
-measure gives the value and its resamples.
+Records of one patient resemble each other. So every interval rests on the variance between patients,
+turned into an effective number: of independent records that would give the same variance. How often the
+intervals hold the true value is simulated by benchmarks/coverage.py; see docs/statistics.md.
 """
 
-import math
-from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv
+from scipy.special import betaincinv, stdtrit
 
-from mri_tf.metrics.counts import ratio
-from mri_tf.metrics.number import joined, number
-
-RESAMPLES = 2000
 COVERAGE = 0.95
+TAIL = (1 - COVERAGE) / 2
+NORMAL = 1.959963984540054  # quantile of the normal distribution for COVERAGE
+GROWING = "variance grows with the mean"
+SUPPOSED = 0.5  # of a patient: the weight of the largest possible variance beside the one that was seen
 
 
-def multiplicities(patients: int, seed: int) -> np.ndarray:
-    """Returns `times`, (1 + RESAMPLES, patients): how often each patient counts; row 0 is all ones."""
-    drawn = np.random.default_rng(seed).multinomial(
-        patients, np.full(patients, 1 / patients), size=RESAMPLES
-    )
-    return np.concatenate([np.ones((1, patients), drawn.dtype), drawn])
+class Interval(NamedTuple):
+    """Limits of a number, and how they were computed."""
+
+    low: float
+    high: float
+    method: str
 
 
-def interval_number(drawn: np.ndarray, patients: int, undefined: str, also: str = "") -> dict:
-    """Returns a number of metrics.json with its percentile interval.
+def share_interval(hits: np.ndarray, counts: np.ndarray) -> Interval:
+    """The interval of a share of records: accuracy, recall (sensitivity, specificity), precision.
 
-    Resamples where the number is undefined are left out and counted; if they are more than half there
-    is no interval. There is none either if all resamples agree, which shows nothing.
-
-    Args:
-        drawn: (1 + resamples,) values, that of the data first.
-        patients: how many were resampled.
-        undefined: the reason if the value of the data is NaN.
-        also: a further reason, of what was left out.
-    """
-    value, resamples = drawn[0], drawn[1:]
-    if not np.isfinite(value):
-        return number(np.nan, patients, reason=joined(undefined, also))
-    if patients < 2:
-        return number(value, patients, reason=joined("one patient", also))
-    defined = resamples[np.isfinite(resamples)]
-    lost = len(resamples) - len(defined)
-    count = f"undefined in {lost} of {len(resamples)} resamples"
-    if lost > len(resamples) / 2:
-        return number(value, patients, reason=joined(count, also))
-    left_out = f"{count}: left out" if lost else ""
-    tail = (1 - COVERAGE) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    if high - low < 1e-12:
-        agree = "all resamples agree, so they show no uncertainty"
-        return number(value, patients, reason=joined(agree, left_out, also))
-    return number(value, patients, (low, high), "bootstrap", joined(left_out, also))
-
-
-def with_interval(
-    measure: Callable[[np.ndarray], np.ndarray], by_patient: np.ndarray, seed: int = 0
-) -> dict:
-    """Returns a number of metrics.json from confusion counts, with its interval.
+    Of one record a patient it is that of Clopper and Pearson (1934). Otherwise it is Wilson's (1927)
+    with the effective number of records, as Korn and Graubard (1998) use it, and a quantile of
+    Student's t. Where all records are right, or all are wrong, the effective number is that of the
+    patients.
 
     Args:
-        measure: from (..., classes, classes) counts to (...) values, as in `counts`.
-        by_patient: (patients, true class, predicted class) counts.
-        seed: of the resamples.
+        hits: (patients,) records that count.
+        counts: (patients,) all records, above 0.
+
+    >>> share_interval(np.array([1] * 9 + [0]), np.ones(10))[2]
+    'Clopper-Pearson'
     """
-    confusions = resampled_confusions(by_patient, multiplicities(len(by_patient), seed))
-    return interval_number(measure(confusions), len(by_patient), "no denominator")
+    patients, total = len(counts), counts.sum()
+    share = hits.sum() / total
+    if (counts == 1).all():
+        return Interval(*exact_interval(hits.sum(), total), "Clopper-Pearson")
+    if share in (0, 1):
+        return Interval(*exact_interval(share * patients, patients), "Clopper-Pearson, n = patients")
+    residuals = hits - share * counts
+    variance = patients / max(patients - 1, 1) * (residuals**2).sum() / total**2
+    rarer = (hits < counts) if share > 0.5 else (hits > 0)
+    effective = min(_effective_number(share, variance, patients, int(rarer.sum())), total)
+    quantile = NORMAL if effective == total else _quantile(patients)
+    return Interval(*wilson(share, effective, quantile), "Wilson, effective n")
 
 
-def resampled_confusions(by_patient: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """(rows, classes, classes): sums over patients, weighted by (rows, patients) `times`."""
-    flat = times.astype(float) @ by_patient.reshape(len(by_patient), -1)
-    return flat.reshape(len(times), *by_patient.shape[1:])
+def f1_interval(hits: np.ndarray, either: np.ndarray) -> Interval:
+    """The interval of an F1 score (Dice).
 
-
-def mean_with_interval(values: np.ndarray, patients: np.ndarray, seed: int = 0) -> dict:
-    """Returns the mean of (volumes,) values with its interval; NaN values are left out and counted."""
-    values = np.asarray(values, float)
-    defined = np.isfinite(values)
-    lost = len(values) - int(defined.sum())
-    names, patient_of = np.unique(np.asarray(patients)[defined].astype(str), return_inverse=True)
-    if not len(names):
-        return number(np.nan, 0, reason=f"undefined in all of {len(values)} volumes")
-    times = multiplicities(len(names), seed)
-    sums = np.bincount(patient_of, weights=values[defined])
-    also = f"undefined in {lost} of {len(values)} volumes: left out" if lost else ""
-    return interval_number(ratio(times @ sums, times @ np.bincount(patient_of)), len(names), "", also)
-
-
-def too_few(patients_of: np.ndarray) -> str:
-    """Returns the reason if no ranking of so few patients could be significant, otherwise "".
-
-    That is so if a permutation test's smallest two-sided p-value is above 0.05.
+    F1 = 2 J / (1 + J), where J is the share of hits among the records that are of the class or are
+    predicted as it.
 
     Args:
-        patients_of: (classes,) patients of each class; every patient has one class.
+        hits: (patients,) records of the class that are predicted as it.
+        either: (patients,) records that are of the class or are predicted as it.
     """
-    counts = [int(count) for count in patients_of if count]
-    if len(counts) < 2:
-        return ""
-    orders = math.factorial(sum(counts)) // math.prod(map(math.factorial, counts))
-    if 2 / orders <= 1 - COVERAGE:
-        return ""
-    groups = ", ".join(map(str, counts[:-1])) + f" and {counts[-1]}"
-    p = f"even a perfect result has p = {2 / orders:.2g}"
-    return f"{groups} patients are too few for any result to be significant: {p}"
+    counted = either > 0
+    low, high, method = share_interval(hits[counted], either[counted])
+    return Interval(2 * low / (1 + low), 2 * high / (1 + high), method)
+
+
+def mean_interval_of_parts(
+    values: np.ndarray, intervals: list[Interval], correlation: np.ndarray
+) -> Interval:
+    """The interval of a mean of several numbers with intervals: balanced accuracy, macro AUC.
+
+    MOVER of Zou and Donner (2008): distances to the limits add up like standard deviations.
+
+    Args:
+        values: (parts,) the numbers.
+        intervals: of each number.
+        correlation: (parts, parts) of the numbers' errors.
+    """
+    below = (values - [interval.low for interval in intervals]) / len(values)
+    above = ([interval.high for interval in intervals] - values) / len(values)
+    down, up = (np.sqrt(max(part @ correlation @ part, 0)) for part in (below, above))
+    mean = values.mean()
+    methods = "/".join(dict.fromkeys(interval.method for interval in intervals))
+    return Interval(max(mean - down, 0), min(mean + up, 1), f"MOVER of {methods}")
+
+
+def correlation_of(errors: np.ndarray) -> np.ndarray:
+    """(parts, parts) correlations of (patients, parts) errors around 0; 0 where a part has none."""
+    products = errors.T @ errors
+    size = np.sqrt(np.diag(products))
+    size = np.where(size > 0, size, np.inf)
+    correlation = products / size / size[:, None]
+    np.fill_diagonal(correlation, 1)
+    return correlation
+
+
+def bounded_interval(value: float, without: np.ndarray, wrong: int) -> Interval:
+    """The interval of a number from 0 to 1, by leaving out each patient in turn: macro F1, Dice.
+
+    The jackknife's variance (Tukey 1958) gives an effective number for Wilson's interval.
+
+    Args:
+        value: of all patients.
+        without: (patients,) the number without each patient.
+        wrong: patients with an error.
+    """
+    patients = len(without)
+    effective = _effective_number(value, jackknife_variance(without), patients, wrong)
+    return Interval(*wilson(value, effective, _quantile(patients)), "jackknife, Wilson")
+
+
+def kappa_interval(value: float, without: np.ndarray, wrong: int, by_chance: float) -> Interval:
+    """The interval of Cohen's kappa, weighted or not: `bounded_interval` of the agreement.
+
+    Kappa is 1 - (1 - agreement) / cost by chance; the cost by chance is held at its value.
+
+    Args:
+        value: of all patients.
+        without: (patients,) kappa without each patient; NaN counts as `value`.
+        wrong: patients with an error.
+        by_chance: the mean cost that chance would have, as a share of the largest cost.
+    """
+    without = np.where(np.isfinite(without), without, value)
+    agreement = 1 - (1 - value) * by_chance
+    low, high, method = bounded_interval(agreement, without * by_chance, wrong)
+    return Interval(1 - (1 - low) / by_chance, min(1 - (1 - high) / by_chance, 1), method)
+
+
+def loss_interval(
+    sums: np.ndarray, counts: np.ndarray, expected: float = 0.0, predicted_variance: float = 0.0
+) -> Interval:
+    """The interval of a mean that is above 0 and has no upper end: Brier score, log loss, distances.
+
+    A few patients may show no large loss by luck. So the variance is the larger of the one between
+    patients and the one that the probabilities themselves predict. As of counts, it is taken to grow
+    with the mean; so the interval reaches further up than down.
+
+    Args:
+        sums: (patients,) sum of the losses of each patient's records.
+        counts: (patients,) records, above 0.
+        expected: mean loss if the probabilities are right.
+        predicted_variance: of the mean loss, if they are right.
+    """
+    patients, total = len(counts), counts.sum()
+    mean = sums.sum() / total
+    between = patients / (patients - 1) * ((sums - mean * counts) ** 2).sum() / total**2
+    variance = max(between, predicted_variance)
+    level = mean if variance == between else max(mean, expected)
+    return Interval(*_growing(mean, variance, level, _quantile(patients)), GROWING)
+
+
+def positive_interval(value: float, without: np.ndarray) -> Interval:
+    """The interval of a mean above 0 without an upper end, by leaving out each patient: distances.
+
+    As of `loss_interval`, the variance is taken to grow with the mean.
+
+    Args:
+        value: of all patients.
+        without: (patients,) the number without each patient.
+    """
+    variance = jackknife_variance(without)
+    return Interval(*_growing(value, variance, value, _quantile(len(without))), GROWING)
+
+
+def mean_interval(sums: np.ndarray, counts: np.ndarray) -> Interval:
+    """The interval of a mean that may be negative: Student's t of the variance between patients.
+
+    Args:
+        sums: (patients,) sum of the values of each patient's records.
+        counts: (patients,) records, above 0.
+    """
+    patients, total = len(counts), counts.sum()
+    mean = sums.sum() / total
+    variance = patients / (patients - 1) * ((sums - mean * counts) ** 2).sum() / total**2
+    half = _quantile(patients) * np.sqrt(variance)
+    return Interval(mean - half, mean + half, "t over patients")
+
+
+def jackknife_variance(without: np.ndarray) -> float:
+    """The variance of a number from its values without each patient."""
+    patients = len(without)
+    return float((patients - 1) / patients * ((without - without.mean()) ** 2).sum())
 
 
 def clopper_pearson(hits: int, n: int, coverage: float = COVERAGE) -> tuple[float, float]:
@@ -134,29 +211,38 @@ def exact_interval(
     return low, high
 
 
-def proportion(
-    hits: np.ndarray, counts: np.ndarray, one_each: bool, drawn: np.ndarray, undefined: str
-) -> dict:
-    """Returns the share of correct records as a number of metrics.json.
+def _effective_number(value: float, variance: float, patients: int, informative: int) -> float:
+    """The number of independent records that would give this variance.
 
-    The interval is exact where every patient has one record. It is also exact where all records or
-    none are correct, as resamples would all agree: then it is over patients. Otherwise it is that of
-    the resamples.
-
-    Args:
-        hits: (patients,) correct records.
-        counts: (patients,) records; `n` is how many patients have any.
-        one_each: whether every patient of the data has one record.
-        drawn: (1 + resamples,) shares, that of the data first.
-        undefined: the reason if there is no record.
+    Few patients with an error tell little about the variance. So the largest one possible, that of
+    patients who are right or wrong as a whole, counts like half a patient beside them.
     """
-    n, total, right = int((counts > 0).sum()), int(counts.sum()), int(hits.sum())
-    if not n:
-        return number(np.nan, 0, reason=undefined)
-    if one_each:
-        return number(right / n, n, clopper_pearson(right, n), "exact")
-    if right in (0, total):
-        interval = clopper_pearson(n if right else 0, n)
-        reason = f"all records are {'right' if right else 'wrong'}: the interval counts patients"
-        return number(right / total, n, interval, "exact", reason)
-    return interval_number(drawn, n, undefined)
+    if not 0 < value < 1:
+        return patients
+    largest = value * (1 - value) / patients
+    steadied = (informative * variance + SUPPOSED * largest) / (informative + SUPPOSED)
+    return value * (1 - value) / steadied
+
+
+def wilson(value: float, n: float, quantile: float) -> tuple[float, float]:
+    """Limits of a share of n records (Wilson 1927)."""
+    square = quantile**2
+    middle = (value + square / (2 * n)) / (1 + square / n)
+    half = quantile / (1 + square / n) * np.sqrt(value * (1 - value) / n + square / (4 * n * n))
+    return max(float(middle - half), 0.0), min(float(middle + half), 1.0)
+
+
+def _growing(value: float, variance: float, level: float, quantile: float) -> tuple[float, float]:
+    """Limits of a number whose variance grows with it, and is `variance` where it is `level`."""
+    spread = quantile**2 * variance / level if level > 0 else 0.0
+    middle, half = value + spread / 2, np.sqrt(spread * value + spread**2 / 4)
+    return float(middle - half), float(middle + half)
+
+
+def _quantile(patients: int) -> float:
+    return student_quantile(max(patients - 1, 1))
+
+
+def student_quantile(freedom: float) -> float:
+    """The quantile of Student's t for COVERAGE."""
+    return float(stdtrit(freedom, 1 - TAIL))

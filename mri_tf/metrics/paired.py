@@ -3,8 +3,8 @@
 import numpy as np
 
 from mri_tf.metrics.classifier import LOWER_IS_BETTER, Predictions, checked, classifier_numbers
-from mri_tf.metrics.intervals import interval_number, multiplicities
 from mri_tf.metrics.number import joined
+from mri_tf.metrics.resamples import multiplicities, percentile_interval
 
 
 def paired_differences(
@@ -74,7 +74,7 @@ def _difference(name: str, cells: np.ndarray, patients: int) -> dict:
         f"a cell was undefined in {incomplete} of {len(drawn) - 1} resamples: left out of their mean"
         if incomplete else "",
     )  # fmt: skip
-    result = interval_number(drawn, patients, "undefined in every cell", also)
+    result = percentile_interval(drawn, patients, "undefined in every cell", also)
     lower = name in LOWER_IS_BETTER
     wins = (kept[:, 0] < 0) if lower else (kept[:, 0] > 0)
     return {"difference": result.pop("value")} | result | {

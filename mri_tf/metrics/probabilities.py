@@ -19,17 +19,27 @@ def brier(
 
     With two classes it is twice the common form that uses the positive class only.
     """
-    happened = np.eye(probabilities.shape[1])[truth]
-    return _mean(((probabilities - happened) ** 2).sum(axis=1), patient_of, times)
+    losses = np.take_along_axis(squared_errors(probabilities), truth[:, None], axis=1)[:, 0]
+    return _mean(losses, patient_of, times)
 
 
 def log_loss(
     truth: np.ndarray, probabilities: np.ndarray, patient_of: np.ndarray, times: np.ndarray
 ) -> np.ndarray:
     """Returns (weightings,) means of -ln(probability of the true class), which counts as >= 2.2e-16."""
-    of_truth = np.take_along_axis(probabilities, truth[:, None], axis=1)[:, 0]
+    losses = np.take_along_axis(logarithms(probabilities), truth[:, None], axis=1)[:, 0]
+    return _mean(losses, patient_of, times)
+
+
+def squared_errors(probabilities: np.ndarray) -> np.ndarray:
+    """(records, classes): the squared error, summed over classes, if a class is the true one."""
+    return (probabilities**2).sum(axis=1, keepdims=True) - 2 * probabilities + 1
+
+
+def logarithms(probabilities: np.ndarray) -> np.ndarray:
+    """(records, classes): the log loss if a class is the true one; not above 36."""
     floor = np.finfo(float).eps
-    return _mean(-np.log(np.clip(of_truth, floor, 1 - floor)), patient_of, times)
+    return -np.log(np.clip(probabilities, floor, 1 - floor))
 
 
 def calibration_error(
@@ -42,15 +52,19 @@ def calibration_error(
     would not show, as its errors on the two classes cancel. With more classes it is that of the most
     probable class, whatever was decided.
     """
-    chosen = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
-    if probabilities.shape[1] == 2:
-        chosen, confidence = np.ones_like(truth), probabilities[:, 1]
-    bin_of = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    chosen, confidence, bin_of = confidences(probabilities)
     gaps = np.zeros((times.shape[1], BINS))  # hits minus probabilities
     np.add.at(gaps, (patient_of, bin_of), (chosen == truth) - confidence)
     records = np.bincount(patient_of, minlength=times.shape[1])
     return ratio(np.abs(times @ gaps).sum(axis=1), times @ records)
+
+
+def confidences(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(records,) class whose probability is looked at, that probability, and its bin."""
+    chosen, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    if probabilities.shape[1] == 2:
+        chosen, confidence = np.ones_like(chosen), probabilities[:, 1]
+    return chosen, confidence, np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
 
 
 def _mean(values: np.ndarray, patient_of: np.ndarray, times: np.ndarray) -> np.ndarray:

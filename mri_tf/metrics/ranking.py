@@ -9,6 +9,7 @@ of precision x step of recall without interpolation.
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import rankdata
 
 from mri_tf.metrics.counts import ratio
 
@@ -21,6 +22,82 @@ class Ranking(NamedTuple):
     auc: np.ndarray
     average_precision: np.ndarray
     sensitivity: np.ndarray
+
+
+class Placements(NamedTuple):
+    """How each record is placed among those of the other class (DeLong 1988).
+
+    Attributes:
+        area: area under the ROC curve, the mean of the values of either class.
+        values: (records,) of a positive one the share of negative ones below it, of a negative one the
+            share of positive ones above it; ties count half.
+        positive: (records,) bool.
+    """
+
+    area: float
+    values: np.ndarray
+    positive: np.ndarray
+
+    def errors_by_patient(self, patient_of: np.ndarray) -> np.ndarray:
+        """(patients, 2): what a patient's positive and negative records add to the error of the area."""
+        patients = int(patient_of.max()) + 1
+        errors = self.values - self.area
+        return np.stack([
+            np.bincount(patient_of[side], weights=errors[side], minlength=patients) / side.sum()
+            for side in (self.positive, ~self.positive)
+        ], axis=1)  # fmt: skip
+
+
+def placements(scores: np.ndarray, positive: np.ndarray) -> Placements:
+    """The placements of records; both classes have to occur.
+
+    Args:
+        scores: (records,); a higher score means more likely positive.
+        positive: (records,) bool.
+    """
+    ranks, values = rankdata(scores), np.empty(len(scores))
+    for side in (positive, ~positive):
+        values[side] = (ranks[side] - rankdata(scores[side])) / (~side).sum()
+    values[~positive] = 1 - values[~positive]
+    return Placements(float(values[positive].mean()), values, positive)
+
+
+class ThresholdCurve(NamedTuple):
+    """Every threshold of a ranking, and what the chosen one does.
+
+    Attributes:
+        points: (thresholds, 2) specificity and sensitivity.
+        hits: (patients,) positive records at or above the chosen threshold.
+        rejected: (patients,) negative records below it.
+    """
+
+    points: np.ndarray
+    hits: np.ndarray
+    rejected: np.ndarray
+
+
+def threshold_curve(
+    scores: np.ndarray, positive: np.ndarray, patient_of: np.ndarray, specificity: float
+) -> ThresholdCurve:
+    """The thresholds of two classes, and the one with the highest sensitivity at a specificity.
+
+    Args:
+        scores: (records,); a higher score means more likely positive.
+        positive: (records,) bool.
+        patient_of: (records,) patient numbers.
+        specificity: that the chosen threshold reaches at least.
+    """
+    thresholds = np.append(np.unique(scores), np.inf)
+    above, below = np.sort(scores[positive]), np.sort(scores[~positive])
+    specificities = np.searchsorted(below, thresholds) / len(below)
+    sensitivities = 1 - np.searchsorted(above, thresholds) / len(above)
+    chosen = thresholds[np.flatnonzero(specificities >= specificity - 1e-9)[0]]
+    called, patients = scores >= chosen, int(patient_of.max()) + 1
+    return ThresholdCurve(
+        np.stack([specificities, sensitivities], axis=1),
+        np.bincount(patient_of, weights=called & positive, minlength=patients),
+        np.bincount(patient_of, weights=~called & ~positive, minlength=patients),
+    )  # fmt: skip
 
 
 class _Order(NamedTuple):

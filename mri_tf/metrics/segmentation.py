@@ -4,94 +4,48 @@ Dice over the pixels of all images together (2D networks) is `counts.foreground_
 is computed in each volume and then averaged, so that a small organ weighs as much as a large one.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from mri_tf.metrics.counts import f1_per_class, foreground_dice, mean_over_classes, ratio
+from mri_tf.metrics.hausdorff import MISSED, Distance
 from mri_tf.metrics.intervals import (
-    interval_number,
-    mean_with_interval,
-    multiplicities,
-    resampled_confusions,
+    Interval,
+    bounded_interval,
+    f1_interval,
+    positive_interval,
+    share_interval,
 )
+from mri_tf.metrics.lesions import Lesions, lesion_numbers
 from mri_tf.metrics.notes import note
 from mri_tf.metrics.number import joined, number
 
 
-class Distance(NamedTuple):
-    """A distance between two masks; NaN with a reason where it is undefined."""
+def mean_hausdorff95(distances: list[Distance], patients: np.ndarray) -> dict:
+    """Returns the mean distance of one label over the volumes whose truth holds it, with `measured_in`.
 
-    value: float
-    unit: str  # "mm" or "voxels"
-    reason: str = ""
-
-
-def hausdorff95(
-    truth: np.ndarray, predicted: np.ndarray, spacing_mm: tuple[float, ...] | None = None
-) -> Distance:
-    """Returns the 95 % Hausdorff distance of two masks; NaN with a reason if a mask is empty.
-
-    The surface of a mask is its voxels with a face outside of it, also at the border of the array. The
-    distances go from each surface voxel to the nearest one of the other mask; the result is the larger
-    of the two directions' 95th percentiles, linearly interpolated.
-
-    Args:
-        truth: mask of any rank.
-        predicted: mask of the same shape.
-        spacing_mm: one value above 0 per axis; None: the distance is in voxels.
-
-    Raises:
-        ValueError: the shapes differ, or the spacing does not fit them.
-
-    Source: Maier-Hein et al. 2024 (Metrics Reloaded).
-    """
-    truth, predicted = np.asarray(truth, bool), np.asarray(predicted, bool)
-    unit = "voxels" if spacing_mm is None else "mm"
-    spacing = np.ones(truth.ndim) if spacing_mm is None else np.asarray(spacing_mm, float)
-    if truth.shape != predicted.shape:
-        raise ValueError(f"The masks differ in shape. Received: {truth.shape} and {predicted.shape}.")
-    if spacing.shape != (truth.ndim,) or not (np.isfinite(spacing) & (spacing > 0)).all():
-        raise ValueError(
-            f"The spacing needs {truth.ndim} values above 0, in mm. Received: {spacing_mm}."
-        )
-    empty = [name for name, mask in (("true", truth), ("predicted", predicted)) if not mask.any()]
-    if empty:
-        text = "the true and the predicted mask are" if len(empty) == 2 else f"the {empty[0]} mask is"
-        return Distance(np.nan, unit, f"{text} empty")
-    box = _box_of(truth | predicted)
-    surfaces = [mask & ~binary_erosion(mask) for mask in (truth[box], predicted[box])]
-    directed = [
-        np.percentile(distance_transform_edt(~target, sampling=spacing)[source], 95)
-        for source, target in (surfaces, surfaces[::-1])
-    ]
-    return Distance(float(max(directed)), unit)
-
-
-def mean_hausdorff95(distances: list[Distance], patients: np.ndarray, seed: int = 0) -> dict:
-    """Returns the mean distance of one label over volumes, as a number with `measured_in`.
-
-    Undefined distances are left out and counted, with their reasons. The mean is undefined if some
-    distances are in mm and others in voxels. `patients` are (volumes,) ids.
+    Volumes without the label have no distance and are left out: their false alarms are counted
+    elsewhere. The mean is undefined if some distances are in mm and others in voxels. `patients` are
+    (volumes,) ids.
     """
     units = sorted({distance.unit for distance in distances})
     if len(units) > 1:
         return _without_common_unit(patients)
-    result = mean_with_interval([distance.value for distance in distances], patients, seed)
-    reasons = sorted({distance.reason for distance in distances if distance.reason})
-    if reasons:
-        result["reason"] = f"{result['reason']} ({', '.join(reasons)})"
+    values = np.array([distance.value for distance in distances])
+    result = _mean_number(values, patients, "the label is in no volume", _distance_interval)
+    missed = sum(MISSED in distance.reason for distance in distances)
+    if missed:
+        missed = f"{missed} missed masks count with the image's diagonal"
+        result["reason"] = joined(result.get("reason", ""), missed)
     return result | {"measured_in": units[0] if units else None}
 
 
 def hausdorff95_over_volumes(
-    distances: list[list[Distance]], patients: np.ndarray, class_names: tuple[str, ...], seed: int = 0
+    distances: list[list[Distance]], patients: np.ndarray, class_names: tuple[str, ...]
 ) -> dict:
     """Returns the mean over labels of their means over volumes, as a number with `measured_in`.
 
-    Undefined distances are left out and counted. The mean is undefined if some distances are in mm and
-    others in voxels.
+    A mask that is missed counts with the image's diagonal. The mean is undefined if some distances are
+    in mm and others in voxels.
 
     Args:
         distances: of each volume, one for every label except background (`class_names[0]`).
@@ -101,18 +55,19 @@ def hausdorff95_over_volumes(
     if len(units) > 1:
         return _without_common_unit(patients)
     values = np.array([[distance.value for distance in volume] for volume in distances])
-    defined = np.isfinite(values)  # (volumes, labels)
-    anywhere = defined.any(axis=0)
-    means, count = _label_means(values, patients, seed)
-    labels = [name for name, known in zip(class_names[1:], anywhere, strict=True) if not known]
-    single = int((~defined)[:, anywhere].sum())
-    also = joined(
-        f"without {', '.join(labels)} (undefined in every volume)" if labels else "",
-        f"undefined for {single} masks in single volumes: left out" if single else "",
-    )
-    undefined = "no label is both present and predicted in a volume"
-    result = interval_number(mean_over_classes(means), count, undefined, also)
-    return result | {"measured_in": units[0]}
+    anywhere = np.isfinite(values).any(axis=0)
+    absent = [name for name, known in zip(class_names[1:], anywhere, strict=True) if not known]
+    also = f"without {', '.join(absent)} (in no volume)" if absent else ""
+    means = _means_without(values, patients)
+    count = len(np.unique(np.asarray(patients).astype(str)))
+    if not np.isfinite(means[0]):
+        found = number(np.nan, count, reason=joined("no label is in any volume", also))
+    elif count < 2:
+        found = number(means[0], count, reason=joined("one patient", also))
+    else:
+        interval = positive_interval(float(means[0]), means[1:])
+        found = number(means[0], count, interval[:2], interval.method, also)
+    return found | {"measured_in": units[0]}
 
 
 def _without_common_unit(patients: np.ndarray) -> dict:
@@ -121,76 +76,124 @@ def _without_common_unit(patients: np.ndarray) -> dict:
 
 
 def dice_over_volumes(
-    by_volume: np.ndarray, patients: np.ndarray, class_names: tuple[str, ...], seed: int = 0
+    by_volume: np.ndarray, patients: np.ndarray, class_names: tuple[str, ...]
 ) -> dict:
-    """Returns the mean Dice over volumes: `{"dice_mean", "per_class": {label: {"dice"}}}`.
+    """Returns the mean Dice over volumes: `{"dice_mean", "per_class": {label: {"dice",
+    "false_alarms"}}}`.
 
-    The Dice of a label is the mean over the volumes where it is present or predicted; `dice_mean` is
-    the mean over labels except background (label 0). Patients are resampled with all their volumes.
+    The Dice of a label is the mean over the volumes whose truth holds it; a missed label is 0. In how
+    many of the other volumes it is predicted all the same is a rate of its own. `dice_mean` is the
+    mean over labels except background (label 0).
 
     Args:
         by_volume: (volumes, true label, predicted label) voxel counts.
         patients: (volumes,) ids.
     """
-    dice = f1_per_class(by_volume)  # (volumes, labels)
-    defined = np.isfinite(dice)
-    means, count = _label_means(dice, patients, seed)
-    absent = [name for name, known in zip(class_names, defined.any(axis=0), strict=True) if not known]
+    there = by_volume.sum(axis=2) > 0  # (volumes, labels), in the truth
+    predicted = by_volume.sum(axis=1) > 0
+    dice = np.where(there, f1_per_class(by_volume), np.nan)
+    anywhere = there.any(axis=0)
+    absent = [name for name, known in zip(class_names[1:], anywhere[1:], strict=True) if not known]
     also = f"left out: {', '.join(absent)} (in no volume)" if absent else ""
-    foreground = mean_over_classes(means[:, 1:])
+    means = _means_without(dice[:, 1:], patients)
+    count = len(np.unique(np.asarray(patients).astype(str)))
+    wrong = _patients_below(dice[:, 1:], patients)
     return {
-        "dice_mean": interval_number(foreground, count, "no label is in any volume", also),
+        "dice_mean": _bounded(means, count, wrong, "no label is in any volume", also),
         "per_class": {
-            name: {"dice": interval_number(means[:, label], count, f"no volume with {name}",
-                                           _volumes_left_out(defined[:, label]))}
+            name: {
+                "dice": _mean_number(dice[:, label], patients, f"no volume with {name}", _dice_interval),
+                "false_alarms": _false_alarms(predicted[:, label], there[:, label], patients, name),
+            }
             for label, name in enumerate(class_names)
         },
     }  # fmt: skip
 
 
-def _label_means(values: np.ndarray, patients: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
-    """Means over volumes of (volumes, labels) values, without NaN: (1 + resamples, labels), and the
-    number of patients that were resampled."""
-    _, patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
-    count = patient_of.max() + 1
-    times, defined = multiplicities(count, seed), np.isfinite(values)
-    sums, volumes = np.zeros((count, values.shape[1])), np.zeros((count, values.shape[1]))
-    np.add.at(sums, patient_of, np.where(defined, values, 0))
-    np.add.at(volumes, patient_of, defined)
-    return ratio(times @ sums, times @ volumes), count
+def _false_alarms(predicted: np.ndarray, there: np.ndarray, patients: np.ndarray, name: str) -> dict:
+    """The share of the volumes without a label in which it is predicted."""
+    owners, owner_of = np.unique(np.asarray(patients)[~there].astype(str), return_inverse=True)
+    if not len(owners):
+        return number(np.nan, 0, reason=f"every volume holds {name}")
+    alarms = np.bincount(owner_of, weights=predicted[~there])
+    counts = np.bincount(owner_of)
+    low, high, method = share_interval(alarms, counts)
+    return number(alarms.sum() / counts.sum(), len(owners), (low, high), method)
 
 
-def _volumes_left_out(defined: np.ndarray) -> str:
-    count = int((~defined).sum())
-    if count in (0, len(defined)):
-        return ""
-    return f"in {count} of {len(defined)} volumes neither present nor predicted: left out"
+def _mean_number(values: np.ndarray, patients: np.ndarray, undefined: str, interval_of) -> dict:
+    """The mean of (volumes,) values without NaN, with the interval that `interval_of` gives."""
+    defined = np.isfinite(values)
+    owners, owner_of = np.unique(np.asarray(patients)[defined].astype(str), return_inverse=True)
+    left = int((~defined).sum())
+    also = f"not in {left} of {len(values)} volumes: left out" if left else ""
+    if not len(owners):
+        return number(np.nan, 0, reason=undefined)
+    sums, counts = np.bincount(owner_of, weights=values[defined]), np.bincount(owner_of)
+    mean = sums.sum() / counts.sum()
+    if len(owners) < 2:
+        return number(mean, len(owners), reason=joined("one patient", also))
+    interval = interval_of(sums, counts)
+    return number(mean, len(owners), interval[:2], interval.method, also)
 
 
-def _box_of(mask: np.ndarray) -> tuple[slice, ...]:
-    """Slices around the mask: they contain both surfaces, so the distances do not change."""
-    spans = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        occupied = np.flatnonzero(mask.any(axis=others))
-        spans.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
-    return tuple(spans)
+def _dice_interval(sums: np.ndarray, counts: np.ndarray) -> Interval:
+    without = (sums.sum() - sums) / (counts.sum() - counts)
+    return bounded_interval(sums.sum() / counts.sum(), without, int((sums < counts).sum()))
+
+
+def _distance_interval(sums: np.ndarray, counts: np.ndarray) -> Interval:
+    return positive_interval(
+        sums.sum() / counts.sum(), (sums.sum() - sums) / (counts.sum() - counts)
+    )
+
+
+def _means_without(values: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """(1 + patients,) mean over labels of the means over volumes of (volumes, labels) values without
+    NaN: of all patients, then without each. A label that only one patient has is kept at its value."""
+    owners, owner_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
+    defined = np.isfinite(values)
+    sums = np.zeros((len(owners), values.shape[1]))
+    volumes = np.zeros_like(sums)
+    np.add.at(sums, owner_of, np.where(defined, values, 0))
+    np.add.at(volumes, owner_of, defined)
+    whole = ratio(sums.sum(axis=0), volumes.sum(axis=0))  # (labels,)
+    without = ratio(sums.sum(axis=0) - sums, volumes.sum(axis=0) - volumes)
+    without = np.where(np.isfinite(without), without, whole)
+    return mean_over_classes(np.concatenate([whole[None], without]))
+
+
+def _patients_below(dice: np.ndarray, patients: np.ndarray) -> int:
+    """Patients with a Dice below 1."""
+    return len(np.unique(np.asarray(patients).astype(str)[(dice < 1).any(axis=1)]))
+
+
+def _bounded(means: np.ndarray, count: int, wrong: int, undefined: str, also: str = "") -> dict:
+    """A number from 0 to 1 of all patients, and without each."""
+    if not np.isfinite(means[0]):
+        return number(np.nan, count, reason=joined(undefined, also))
+    if count < 2:
+        return number(means[0], count, reason=joined("one patient", also))
+    interval = bounded_interval(float(means[0]), means[1:], wrong)
+    return number(means[0], count, interval[:2], interval.method, also)
 
 
 def volume_metrics(
     by_volume: np.ndarray, distances: list[list[Distance]], patients: np.ndarray,
-    class_names: tuple[str, ...],
+    class_names: tuple[str, ...], lesions: list[list[Lesions]] | None = None,
 ) -> dict:  # fmt: skip
-    """Returns the content of metrics.json for a 3D segmentation: mean Dice and Hausdorff distance.
+    """Returns the content of metrics.json for a 3D segmentation: Dice, Hausdorff distance, lesions.
 
-    All volumes weigh the same and patients are resampled. What is undefined in a volume is left out of
-    the mean and counted.
+    All volumes weigh the same. Every volume whose truth holds a label counts in each of its numbers, so
+    that two networks are always judged on the same volumes.
 
     Args:
         by_volume: (volumes, true label, predicted label) voxel counts.
         distances: of each volume, one for every label except background; or empty lists, where
             distances between labels have no meaning.
         patients: (volumes,) ids.
+        class_names: of the labels, background first.
+        lesions: of each volume, one for every label except background; None: not counted.
     """
     metrics = dice_over_volumes(by_volume, patients, class_names)
     total = by_volume.sum(axis=0)
@@ -201,6 +204,9 @@ def volume_metrics(
         for label, name in enumerate(class_names[1:]):
             of_label = [volume[label] for volume in distances]
             metrics["per_class"][name]["hausdorff95"] = mean_hausdorff95(of_label, patients)
+    for label, name in enumerate(class_names[1:] if lesions else ()):
+        of_label = [volume[label] for volume in lesions]
+        metrics["per_class"][name]["lesions"] = lesion_numbers(of_label, patients)
     names, patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
     by_patient = np.zeros((len(names), *by_volume.shape[1:]))
     np.add.at(by_patient, patient_of, by_volume)
@@ -214,18 +220,31 @@ def segmentation_metrics(by_patient: np.ndarray, class_names: tuple[str, ...]) -
     `by_patient` are (patients, true label, predicted label) pixel counts.
     """
     total, patients = by_patient.sum(axis=0), len(by_patient)
-    confusions = resampled_confusions(by_patient, multiplicities(patients, seed=0))
-    dice = f1_per_class(confusions)  # (1 + resamples, labels)
+    hits = np.diagonal(by_patient, axis1=1, axis2=2)  # (patients, labels)
+    either = by_patient.sum(axis=1) + by_patient.sum(axis=2) - hits
     undefined = "neither present nor predicted"
-    dice_mean = interval_number(
-        foreground_dice(confusions), patients, f"every label but {class_names[0]} is {undefined}"
-    )
+    means = foreground_dice(np.concatenate([total[None], total - by_patient]))
+    means = np.where(np.isfinite(means), means, means[0])
+    wrong = int((either[:, 1:] > hits[:, 1:]).any(axis=1).sum())
+    dice_mean = _bounded(means, patients, wrong, f"every label but {class_names[0]} is {undefined}")
     return {
         "dice_mean": dice_mean,
         "per_class": {
-            name: {"dice": interval_number(dice[:, label], patients, undefined),
+            name: {"dice": _pooled_dice(hits[:, label], either[:, label], undefined),
                    "pixels": int(total[label].sum())}
             for label, name in enumerate(class_names)
         },
         "note": note(by_patient, class_names, {"dice_mean": dice_mean}),
     }  # fmt: skip
+
+
+def _pooled_dice(hits: np.ndarray, either: np.ndarray, undefined: str) -> dict:
+    """Dice of one label over all pixels, from (patients,) counts."""
+    patients = len(hits)
+    if not either.any():
+        return number(np.nan, patients, reason=undefined)
+    value = 2 * hits.sum() / (either.sum() + hits.sum())
+    if patients < 2:
+        return number(value, patients, reason="one patient")
+    low, high, method = f1_interval(hits, either)
+    return number(value, patients, (low, high), method)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mri_tf.metrics.intervals import RESAMPLES
+from mri_tf.metrics.resamples import RESAMPLES
 from mri_tf.store.run import METRICS, RUN_FILE
 from mri_tf.study.cell import run_of
 from mri_tf.study.design import WHOLE, Plan
@@ -38,7 +38,7 @@ def method_table(plan: Plan, jobs: list[dict], done: list[dict], unit: str) -> s
         ["variants", "; ".join(plan.variants) + " (manual: the task without a variant)"],
         ["training records per class", sizes],
         ["values of --set", ", ".join(map(_without_folder, _assignments(jobs[0]))) or "none"],
-        ["intervals", f"95 %, {unit} resampled whole {RESAMPLES} times, or exact"],
+        ["intervals", f"95 %, over {unit}; differences: {unit} resampled whole {RESAMPLES} times"],
     ]
     if plan.keep_all:
         rows.append(["classes with all records at every size", ", ".join(plan.keep_all)])

@@ -100,9 +100,12 @@ def _classifier_parts(
     """Sections of the report by title: scores, paired differences, and classes of each variant."""
     pooled, classes = [], {}
     for (variant, size), table in predictions.groupby(KEYS, dropna=False, sort=False):
+        # Of several repeats a patient has several predictions, which exchange labels together.
+        folds = table["fold"].to_numpy() if table["repeat"].nunique() == 1 else None
         numbers = metrics.classification_metrics(
-            *metrics.predictions_of(table, task.class_names), task.class_names, ordered=task.ordered
-        )
+            *metrics.predictions_of(table, task.class_names), task.class_names, ordered=task.ordered,
+            folds=folds if folds is not None and len(set(folds)) > 1 else None,
+        )  # fmt: skip
         notes = [numbers["note"]]
         if unit != "patients":
             numbers = counted_as_images(numbers)

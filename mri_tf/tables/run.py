@@ -20,9 +20,14 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
     """
     notes = [note for note in metrics["note"].split("; ") if note]
     title = "\n".join([f"# {name}, split by {metrics['split']}", *(f"- {note}" for note in notes)])
-    rows = [[score, _number(metrics[score])] for score in SCORES if score in metrics]
-    rows.append(["largest class", f"{metrics['majority_accuracy']:.3f} accuracy"])
-    sections = [title, markdown(rows, ["score", "value (95 % interval)"])]
+    rows = [[score, _number(metrics[score]), metrics[score]["method"] or ""]
+            for score in SCORES if score in metrics]  # fmt: skip
+    rows.append(["largest class", f"{metrics['majority_accuracy']:.3f} accuracy", ""])
+    sections = [title, markdown(rows, ["score", "value (95 % interval)", "method"])]
+    if chance := better_than_chance(metrics):
+        sections.append(chance)
+    if "calibration" in metrics:
+        sections.append(f"## Calibration\n\n{_calibration(metrics)}")
     for part, values in metrics.get("parts", {}).items():
         rows = [[value, _number(number), values["records"][value]]
                 for value, number in values["accuracy"].items()]  # fmt: skip
@@ -34,6 +39,32 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         sections.append(f"## Copies\n\n{_copies(metrics['duplicates'])}")
     table = class_table(np.array(metrics["confusion"]), class_names)
     return "\n\n".join([*sections, f"## Classes\n\n{table}"]) + "\n"
+
+
+def better_than_chance(metrics: dict) -> str:
+    """A sentence on whether the numbers are better than chance; empty where it was not asked."""
+    found = metrics.get("better_than_chance")
+    if not found:
+        return ""
+    numbers = [f"{name} {'better' if found['better'][name] else 'not shown to be better'} (p = {p:.2g})"
+               for name, p in found["p"].items()]  # fmt: skip
+    return f"Than chance: {', '.join(numbers)}; {found['method']}."
+
+
+def _calibration(metrics: dict) -> str:
+    """Intercept and slope of each class, and the binned error beside that of perfect probabilities."""
+    rows = [
+        [name, *(f"{_number(values[key])}, p = {values[key]['p']:.2g}" if "p" in values[key]
+                 else _number(values[key]) for key in ("intercept", "slope"))]
+        for name, values in metrics["calibration"].items()
+    ]  # fmt: skip
+    table = markdown(rows, ["class", "intercept (perfect: 0)", "slope (perfect: 1)"])
+    perfect = metrics["ece"]["if_perfect"]
+    error = (
+        f"Expected calibration error {metrics['ece']['value']:.3f}; perfectly calibrated probabilities "
+        f"of this size would show {perfect['mean']:.3f} ({perfect['low']:.3f} to {perfect['high']:.3f})."
+    )
+    return f"{table}\n\n{error}"
 
 
 def _copies(duplicates: dict) -> str:
@@ -66,6 +97,8 @@ def summary(metrics: dict) -> list[str]:
             lines.append(f"by {part}: {', '.join(texts)}")
     if "majority_accuracy" in metrics:
         lines.append(f"{'majority':<17} {metrics['majority_accuracy']:.3f} accuracy")
+    if chance := better_than_chance(metrics):
+        lines.append(chance)
     return [*lines, f"note: {metrics['note']}"] if metrics["note"] else lines
 
 

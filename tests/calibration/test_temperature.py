@@ -30,7 +30,7 @@ def posterior(x: np.ndarray, prior, apart: float = 2.0) -> np.ndarray:
 
 def calibration_error(probabilities, truth, label=None) -> float:
     """Expected calibration error of the likeliest class, or of one."""
-    curve = reliability_curve(probabilities, truth, label)
+    curve = reliability_curve(probabilities, truth, np.arange(len(truth)), label)
     gap = np.abs(curve.observed - curve.predicted)
     return float(np.nansum(curve.counts * gap) / len(truth))
 
@@ -288,7 +288,7 @@ def test_the_curve_of_two_classes_is_that_of_scikit_learn(label):
     rows = posterior(x, [0.6, 0.4])
     said = rows.max(axis=-1) if label is None else rows[:, label]
     happened = rows.argmax(axis=-1) == truth if label is None else truth == label
-    curve = reliability_curve(rows, truth, label)
+    curve = reliability_curve(rows, truth, np.arange(len(truth)), label)
     observed, predicted = calibration_curve(happened, said, n_bins=15)
     filled = curve.counts > 0
     np.testing.assert_allclose(curve.observed[filled], observed)
@@ -300,7 +300,7 @@ def test_the_curve_of_two_classes_is_that_of_scikit_learn(label):
 def test_the_intervals_of_the_curve_are_exact():
     x, truth = drawn(200, EVEN, seed=11)
     rows = posterior(x, EVEN)
-    curve = reliability_curve(rows, truth)
+    curve = reliability_curve(rows, truth, np.arange(len(truth)))
     for number, count in enumerate(curve.counts):
         if not count:
             assert np.isnan(curve.low[number]) and np.isnan(curve.high[number])
@@ -311,6 +311,6 @@ def test_the_intervals_of_the_curve_are_exact():
 
 
 def test_a_confidence_on_an_edge_is_in_the_bin_below_it():
-    curve = reliability_curve(np.array([[0.5, 0.5], [1, 0]]), np.array([0, 0]), bins=2)
+    curve = reliability_curve(np.array([[0.5, 0.5], [1, 0]]), np.array([0, 0]), np.arange(2), bins=2)
     assert curve.counts.tolist() == [1, 1]
     assert curve.edges.tolist() == [0, 0.5, 1]

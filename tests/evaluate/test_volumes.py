@@ -32,6 +32,8 @@ TASK = Task(
 )
 """
 
+DIAGONAL_MM = float(np.linalg.norm(np.multiply(SHAPE, SPACING)))  # of the prepared grid
+
 
 class Reader:
     """In place of a network: it says what the intensities are, 0, 1 or 2."""
@@ -94,21 +96,21 @@ def test_dice_is_of_each_volume_then_averaged(found):
     assert per_class["front"]["dice"]["value"] == pytest.approx(overlap)
     # 1 in the first volume, 0 in the second, nowhere in the third: left out of the mean, and said.
     assert per_class["back"]["dice"]["value"] == pytest.approx(0.5)
-    assert "in 1 of 3 volumes neither present nor predicted" in per_class["back"]["dice"]["reason"]
+    assert per_class["back"]["dice"]["reason"] == "not in 1 of 3 volumes: left out"
+    assert per_class["back"]["false_alarms"]["value"] == 0
+    lesions = per_class["back"]["lesions"]
+    assert (lesions["detected"], lesions["missed"], lesions["false"]) == (1, 1, 0)
     assert found.metrics["dice_mean"]["value"] == pytest.approx((overlap + 0.5) / 2)
     assert found.metrics["volumes"] == 3
     assert per_class["back"]["voxels"] == 2 * 6 * 3 * 3
 
 
-def test_a_mask_that_is_missing_has_no_distance_and_says_so(found):
+def test_a_mask_that_is_missed_has_the_image_s_diagonal_as_distance(found):
     back = found.metrics["per_class"]["back"]["hausdorff95"]
-    assert back["value"] == 0
-    assert "undefined in 2 of 3 volumes: left out" in back["reason"]
-    assert "the predicted mask is empty" in back["reason"]
-    assert "the true and the predicted mask are empty" in back["reason"]
+    assert back["value"] == pytest.approx(DIAGONAL_MM / 2, abs=1e-3) and back["n"] == 2
+    assert "not in 1 of 3 volumes: left out; 1 missed masks" in back["reason"]
     whole = found.metrics["hausdorff95_mean"]
-    assert whole["value"] == pytest.approx(SHIFT * SPACING[0] / 2, abs=1e-4)
-    assert "undefined for 2 masks in single volumes" in whole["reason"]
+    assert whole["value"] == pytest.approx((SHIFT * SPACING[0] + DIAGONAL_MM / 2) / 2, abs=1e-3)
 
 
 def test_every_volume_is_a_row_with_its_numbers_and_reasons(found, home):
@@ -116,8 +118,8 @@ def test_every_volume_is_a_row_with_its_numbers_and_reasons(found, home):
     assert found.files[-1].name == "predictions.parquet"
     assert list(table["patient"]) == ["p0", "p1", "p2"]
     np.testing.assert_allclose(table["dice_back"], [1, 0, np.nan])
-    np.testing.assert_allclose(table["hausdorff95_back"], [0, np.nan, np.nan])
-    assert table["hausdorff95_back_reason"][1] == "the predicted mask is empty"
+    np.testing.assert_allclose(table["hausdorff95_back"], [0, DIAGONAL_MM, np.nan], rtol=1e-5)
+    assert table["hausdorff95_back_reason"][1].startswith("the predicted mask is empty")
     assert table["dice_back_reason"][2] == "neither present nor predicted"
     assert set(table["measured_in"]) == {"mm"}
 
@@ -159,7 +161,7 @@ def test_labels_without_any_distance_are_named_and_left_out():
     gone = Distance(np.nan, "mm", "the true mask is empty")
     distances = [[Distance(3.0, "mm"), gone], [Distance(5.0, "mm"), gone]]
     found = hausdorff95_over_volumes(distances, np.array(["a", "b"]), ("back", "one", "two"))
-    assert found["value"] == 4 and "without two (undefined in every volume)" in found["reason"]
+    assert found["value"] == 4 and "without two (in no volume)" in found["reason"]
     nothing = hausdorff95_over_volumes([[gone]], np.array(["a"]), ("back", "one"))
     assert nothing["value"] is None and "without one" in nothing["reason"]
     mixed = [[Distance(3.0, "mm")], [Distance(3.0, "voxels")]]

@@ -215,7 +215,7 @@ def test_reliability_draws_filled_bins_with_intervals_and_counts():
 def test_a_reliability_curve_of_the_metrics_is_drawn():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(3), 200)
-    curve = reliability_curve(probabilities, rng.integers(0, 3, 200))
+    curve = reliability_curve(probabilities, rng.integers(0, 3, 200), np.arange(200))
     upper, _ = figures.draw_reliability({"manual": curve}, "the most probable class").axes
     x, y, _ = errorbars(upper)["manual"]
     np.testing.assert_allclose(x, curve.predicted[curve.counts > 0])

@@ -9,9 +9,10 @@ from simulated import simulated
 from statsmodels.stats.proportion import proportion_confint
 
 from mri_tf import metrics
-from mri_tf.metrics.intervals import RESAMPLES, interval_number, too_few
 from mri_tf.metrics.notes import note
 from mri_tf.metrics.number import number
+from mri_tf.metrics.resamples import percentile_interval
+from mri_tf.metrics.too_few import too_few
 
 
 def report_of(truth, predicted, patients, class_names, **options) -> dict:
@@ -42,26 +43,27 @@ def test_the_report_holds_every_number_in_one_form(classes):
     expected = {"accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "auc",
                 "average_precision", "brier", "ece", "log_loss"}  # fmt: skip
     assert set(report) == expected | {
-        "majority_accuracy", "beats_majority", "per_class", "confusion", "records", "note",
+        "majority_accuracy", "beats_majority", "better_than_chance", "calibration", "per_class",
+        "confusion", "records", "note",
     } | ({"sensitivity_at_specificity"} if classes == 2 else set())  # fmt: skip
     found = dict(numbers_in(report))
-    assert len(found) == len(expected) + 4 * classes + (classes == 2)
+    calibrated = 2 * (1 if classes == 2 else classes)
+    assert len(found) == len(expected) + 4 * classes + (classes == 2) + calibrated
     for path, one in found.items():
         assert {"value", "low", "high", "n", "unit", "method"} <= set(one), path
         assert one["unit"] == "patients" and 1 <= one["n"] <= 40
-        assert one["low"] <= one["value"] <= one["high"] and one["method"] == "bootstrap", path
+        if path == ("ece",):
+            assert one["low"] is None and "if_perfect" in one["reason"]
+            continue
+        assert one["low"] <= one["value"] <= one["high"] and one["method"], path
     assert list(report["per_class"]) == list(names)
     json.dumps(report, allow_nan=False)
     assert "quadratic_kappa" not in metrics.classification_metrics(*made, names)
 
 
-def test_the_report_is_the_same_for_the_same_seed():
-    made = simulated(3)
-    one, again, other = (
-        metrics.classification_metrics(*made, ("a", "b", "c"), seed=seed) for seed in (0, 0, 1)
-    )
+def test_the_report_is_the_same_again():
+    one, again = (metrics.classification_metrics(*simulated(3), ("a", "b", "c")) for _ in range(2))
     assert one == again
-    assert one["auc"]["low"] != other["auc"]["low"] and one["auc"]["value"] == other["auc"]["value"]
 
 
 def test_the_order_of_records_and_the_names_of_patients_do_not_matter():
@@ -141,20 +143,17 @@ def test_one_class_in_the_fold_leaves_no_auc():
     json.dumps(report, allow_nan=False)
 
 
-def test_resamples_without_a_class_are_left_out_and_counted():
-    # Two of twelve patients are of class b: (10/12)^12 = 11 % of resamples lack it.
-    report = report_of([0] * 10 + [1] * 2, [0] * 8 + [1, 1] + [1, 0], range(12), ("a", "b"))
-    reason = report["auc"]["reason"]
-    counted = int(reason.removeprefix("undefined in ").partition(" ")[0])
-    assert reason == f"undefined in {counted} of {RESAMPLES} resamples: left out"
-    assert counted / RESAMPLES == pytest.approx((10 / 12) ** 12, abs=0.03)
-    assert report["auc"]["low"] is not None
-    assert "undefined" not in report["accuracy"].get("reason", "")
+def test_a_class_of_two_patients_has_an_interval_that_the_counts_alone_decide():
+    truth = [0] * 10 + [1] * 2
+    for wrong in ([], [10], [0, 1, 11]):
+        predicted = [1 - label if place in wrong else label for place, label in enumerate(truth)]
+        report = report_of(truth, predicted, range(12), ("a", "b"))
+        assert all(report[name]["low"] is not None for name in ("auc", "kappa", "balanced_accuracy"))
 
 
 def test_there_is_no_interval_where_most_resamples_are_undefined():
     drawn = np.append(0.5, np.where(np.arange(100) < 60, np.nan, np.linspace(0, 1, 100)))
-    found = interval_number(drawn, 7, "")
+    found = percentile_interval(drawn, 7, "")
     assert (found["value"], found["low"], found["high"], found["method"]) == (0.5, None, None, None)
     assert found["reason"] == "undefined in 60 of 100 resamples"
 
@@ -186,24 +185,23 @@ def test_accuracy_and_recall_are_exact_where_each_patient_has_one_record():
                            (report["per_class"]["b"]["precision"], 6, 9)):  # fmt: skip
         low, high = proportion_confint(hits, n, method="beta")
         assert (found["low"], found["high"]) == (pytest.approx(low), pytest.approx(high))
-        assert (found["value"], found["n"], found["method"]) == (hits / n, n, "exact")
-    assert report["kappa"]["method"] == "bootstrap"
+        assert (found["value"], found["n"], found["method"]) == (hits / n, n, "Clopper-Pearson")
+    assert report["kappa"]["method"] == "jackknife, Wilson"
     twice = report_of(truth * 2, predicted * 2, [*range(20)] * 2, ("a", "b"))
-    assert twice["accuracy"]["method"] == "bootstrap"
+    assert twice["accuracy"]["method"] == "Wilson, effective n"
 
 
-def test_without_errors_the_interval_is_exact_over_patients_or_missing():
+def test_without_errors_every_number_has_an_interval_that_counts_patients():
     patients = np.repeat(np.arange(12), 5)
     truth = np.arange(60) % 2
     report = report_of(truth, truth, patients, ("a", "b"))
     limit = proportion_confint(12, 12, method="beta")[0]
     for found in (report["accuracy"], report["per_class"]["a"]["recall"]):
-        assert (found["value"], found["high"], found["method"]) == (1, 1, "exact")
+        assert (found["value"], found["high"]) == (1, 1)
         assert found["low"] == pytest.approx(limit)
-        assert "the interval counts patients" in found["reason"] and found["n"] == 12
+        assert found["method"] == "Clopper-Pearson, n = patients" and found["n"] == 12
     for name in ("kappa", "f1_macro", "auc"):
-        assert report[name]["value"] == 1 and report[name]["low"] is None
-        assert "all resamples agree" in report[name]["reason"]
+        assert report[name]["value"] == 1 == report[name]["high"] and report[name]["low"] < 0.9
     assert f"{100 * (1 - limit):.2g} %" in report["note"] and "no error was observed" in report["note"]
 
 
@@ -278,9 +276,13 @@ def test_too_few_patients_agrees_with_the_smallest_p_value_of_scipy():
 
 
 def test_patients_of_several_classes_are_not_counted_as_groups():
-    truth, patients = np.tile([0, 1], 4), np.repeat(["a", "b"], 4)
-    report = of_scores(np.linspace(0.2, 0.8, 8), truth, patients, 0.5)
-    assert "too few" not in report["auc"].get("reason", "")
+    truth, patients = np.tile([0, 1], 6), np.repeat(["a", "b", "c"], 4)
+    report = of_scores(np.linspace(0.2, 0.8, 12), truth, patients, 0.5)
+    assert report["auc"]["low"] is not None
+    two = of_scores(np.linspace(0.2, 0.8, 8), truth[:8], patients[:8], 0.5)
+    assert two["auc"]["low"] is None and "2 patients with records of several classes" in (
+        two["auc"]["reason"]
+    )
 
 
 def test_a_long_list_of_classes_is_cut():
@@ -296,9 +298,9 @@ def test_the_segmentation_report_has_the_same_form():
     report = metrics.segmentation_metrics(counts, ("back", "one", "two"))
     for _, found in numbers_in(report):
         assert found["low"] < found["value"] < found["high"]
-        assert (found["method"], found["n"]) == ("bootstrap", 12)
-    assert report["dice_mean"] == metrics.with_interval(metrics.foreground_dice, counts)
+        assert found["method"] and found["n"] == 12
     total = counts.sum(axis=0)
+    assert report["dice_mean"]["value"] == pytest.approx(float(metrics.foreground_dice(total)))
     assert report["per_class"]["one"]["pixels"] == total[1].sum()
     assert report["per_class"]["one"]["dice"]["value"] == pytest.approx(
         2 * total[1, 1] / (total[1].sum() + total[:, 1].sum())

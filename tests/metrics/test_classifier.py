@@ -22,16 +22,6 @@ def total(pairs, class_count=CLASSES) -> np.ndarray:
     return metrics.confusion_by_patient(truth, predicted, patients, class_count).sum(axis=0)
 
 
-def right_or_wrong(right, patients) -> np.ndarray:
-    """(patients, 2, 2) counts of records of class 0, each right or wrong."""
-    right = np.asarray(right, int)
-    return metrics.confusion_by_patient(np.zeros_like(right), 1 - right, np.asarray(patients), 2)
-
-
-def width(result: dict) -> float:
-    return result["high"] - result["low"]
-
-
 @given(PAIRS)
 @settings(max_examples=120, deadline=None)
 def test_what_comes_from_counts_is_that_of_scikit_learn(pairs):
@@ -129,66 +119,3 @@ def test_records_are_counted_for_the_patient_they_are_of():
     truth, predicted, patients = np.array([0, 1, 1]), np.array([0, 0, 1]), np.array(list("bab"))
     counts = metrics.confusion_by_patient(truth, predicted, patients, 2)
     assert counts.tolist() == [[[0, 0], [1, 0]], [[1, 0], [0, 1]]]
-
-
-def test_an_interval_is_wider_where_the_records_of_a_patient_agree():
-    patients = np.repeat(np.arange(12), 20)
-    right = np.repeat(np.arange(12) % 3 > 0, 20)
-    clustered = metrics.with_interval(metrics.accuracy, right_or_wrong(right, patients))
-    by_record = metrics.with_interval(metrics.accuracy, right_or_wrong(right, np.arange(len(right))))
-    assert clustered["value"] == by_record["value"] == pytest.approx(2 / 3)
-    assert width(clustered) > 3 * width(by_record)
-    assert (clustered["n"], by_record["n"]) == (12, 240)
-
-
-def test_an_interval_does_not_narrow_when_every_record_is_there_twice():
-    right, patients = np.random.default_rng(1).random(30) < 0.7, np.arange(30)
-    counts = right_or_wrong(right, patients), right_or_wrong(np.repeat(right, 2), np.repeat(patients, 2))
-    once, twice = (metrics.with_interval(metrics.accuracy, one) for one in counts)
-    assert twice == once
-
-
-@given(st.integers(0, 1000), st.integers(10, 40))
-@settings(max_examples=40, deadline=None)
-def test_an_interval_contains_its_value(seed, patients):
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(0, 3, patients * 5)
-    predicted = np.where(rng.random(len(truth)) < 0.7, truth, rng.integers(0, 3, len(truth)))
-    counts = metrics.confusion_by_patient(truth, predicted, np.repeat(np.arange(patients), 5), 3)
-    for measure in (metrics.accuracy, metrics.kappa, metrics.f1_macro):
-        result = metrics.with_interval(measure, counts)
-        assert result["low"] <= result["value"] <= result["high"]
-        assert 0 < width(result) < 1
-
-
-def test_one_patient_gives_a_value_and_no_interval():
-    result = metrics.with_interval(metrics.accuracy, right_or_wrong([1, 1, 0, 1], [0, 0, 0, 0]))
-    assert result == {
-        "value": 0.75, "low": None, "high": None, "n": 1, "unit": "patients", "method": None,
-        "reason": "one patient",
-    }  # fmt: skip
-
-
-def test_an_interval_is_the_same_for_the_same_seed_and_another_for_another():
-    rng = np.random.default_rng(2)
-    truth = rng.integers(0, 3, 60)
-    predicted = np.where(rng.random(60) < 0.6, truth, rng.integers(0, 3, 60))
-    counts = metrics.confusion_by_patient(truth, predicted, np.repeat(np.arange(20), 3), 3)
-    one, again, other = (metrics.with_interval(metrics.kappa, counts, seed) for seed in (0, 0, 1))
-    assert one == again
-    assert (one["low"], one["high"]) != (other["low"], other["high"])
-    assert one["value"] == other["value"]
-
-
-@pytest.mark.parametrize("records", [1, 6])
-def test_an_interval_covers_the_truth_about_as_often_as_it_says(records):
-    rng = np.random.default_rng(3)
-    patients, share, covered = 40, 0.7, 0
-    for _ in range(100):
-        # Of each patient a share of their own, 0.7 on average: records of a patient are alike.
-        own = rng.beta(7, 3, patients)
-        right = rng.random((patients, records)) < own[:, None]
-        counts = right_or_wrong(right.ravel(), np.repeat(np.arange(patients), records))
-        result = metrics.with_interval(metrics.accuracy, counts)
-        covered += result["low"] <= share <= result["high"]
-    assert covered >= 85

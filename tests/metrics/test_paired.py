@@ -7,8 +7,8 @@ from simulated import simulated
 from sklearn import metrics as sk
 
 from mri_tf.metrics import Predictions, classification_metrics, paired_differences
-from mri_tf.metrics.intervals import interval_number, multiplicities
 from mri_tf.metrics.ranking import ranking
+from mri_tf.metrics.resamples import multiplicities, percentile_interval
 
 
 def shifted(made: Predictions, seed: int, noise: float) -> Predictions:
@@ -20,7 +20,7 @@ def shifted(made: Predictions, seed: int, noise: float) -> Predictions:
 
 
 def test_a_difference_is_that_of_a_plain_loop_over_the_same_draws(monkeypatch):
-    monkeypatch.setattr("mri_tf.metrics.intervals.RESAMPLES", 60)
+    monkeypatch.setattr("mri_tf.metrics.resamples.RESAMPLES", 60)
     first = [simulated(seed, patients=9 + seed, records=5, classes=2) for seed in range(3)]
     second = [shifted(cell, seed, 1.5) for seed, cell in enumerate(first)]
     found = paired_differences(first, second, seed=5)
@@ -152,7 +152,7 @@ def test_an_interval_of_the_auc_covers_the_truth_about_as_often_as_it_says():
         shifts = rng.normal(0, own, patients)[ids] + rng.normal(0, noise, len(ids))
         for name, who in clusters.items():
             auc = ranking(distance * positive + shifts, positive, who, draws[name]).auc
-            found = interval_number(auc, patients, "")
+            found = percentile_interval(auc, patients, "")
             covered[name] += found["low"] <= expected <= found["high"]
     assert covered["patients"] >= 88
     assert covered["records"] <= 80

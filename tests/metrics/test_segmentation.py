@@ -5,8 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mri_tf.metrics import dice_over_volumes, f1_per_class, hausdorff95, mean_hausdorff95
-from mri_tf.metrics.segmentation import Distance
+from mri_tf import metrics
+from mri_tf.metrics import (
+    Distance,
+    Lesions,
+    dice_over_volumes,
+    f1_per_class,
+    hausdorff95,
+    mean_hausdorff95,
+    volume_metrics,
+)
+from mri_tf.metrics.lesions import lesion_numbers
 
 
 def surface_points(mask: np.ndarray, spacing) -> np.ndarray:
@@ -57,15 +66,66 @@ def test_a_far_speck_is_not_in_the_95th_percentile():
     assert hausdorff95(truth, predicted).value == 0
 
 
-@pytest.mark.parametrize(("filled", "empty"), [(0, "predicted"), (1, "true")])
-def test_an_empty_mask_has_no_distance_and_a_reason(filled, empty):
-    masks = [np.zeros((4, 4), bool), np.zeros((4, 4), bool)]
-    both = hausdorff95(*masks, (1, 1))
-    assert np.isnan(both.value) and both.reason == "the true and the predicted mask are empty"
-    masks[filled][1, 1] = True
-    found = hausdorff95(*masks, (1, 1))
-    assert np.isnan(found.value) and found.reason == f"the {empty} mask is empty"
-    assert found.unit == "mm"
+def test_a_missed_mask_is_as_far_as_the_image_is_long_and_an_empty_truth_has_no_distance():
+    empty, some = np.zeros((3, 4), bool), np.zeros((3, 4), bool)
+    some[1, 1] = True
+    both = hausdorff95(empty, empty, (1, 1))
+    assert np.isnan(both.value) and both.reason == "the true mask and the predicted mask are empty"
+    missed = hausdorff95(some, empty, (2.0, 2.0))
+    assert (missed.value, missed.unit) == (10.0, "mm") and "the image's diagonal" in missed.reason
+    alarm = hausdorff95(empty, some, (1, 1))
+    assert np.isnan(alarm.value) and alarm.reason == "the true mask is empty"
+
+
+def test_predicting_nothing_where_it_is_hard_makes_no_mean_better():
+    rng = np.random.default_rng(0)
+    patients, names = np.arange(20), ("back", "organ")
+    truth = np.zeros((20, 24, 24), bool)
+    for volume in truth:
+        row, column = rng.integers(2, 8, 2)
+        volume[row : row + 9, column : column + 9] = True
+    shifted = np.stack([np.roll(one, 1 + number // 4, axis=0) for number, one in enumerate(truth)])
+    silent = shifted.copy()
+    silent[15:] = False  # the hardest five
+
+    def numbers(predicted):
+        distances = [[hausdorff95(a, b)] for a, b in zip(truth, predicted, strict=True)]
+        flat = [(a.ravel().astype(int), b.ravel().astype(int))
+                for a, b in zip(truth, predicted, strict=True)]  # fmt: skip
+        nobody = np.zeros(truth[0].size)
+        counts = np.stack([metrics.confusion_by_patient(*pair, nobody, 2)[0] for pair in flat])
+        return volume_metrics(counts, distances, patients, names)
+
+    honest, quiet = numbers(shifted), numbers(silent)
+    assert quiet["hausdorff95_mean"]["value"] > honest["hausdorff95_mean"]["value"]
+    assert quiet["dice_mean"]["value"] < honest["dice_mean"]["value"]
+    assert honest["hausdorff95_mean"]["n"] == quiet["hausdorff95_mean"]["n"] == 20
+    assert "5 missed masks" in quiet["per_class"]["organ"]["hausdorff95"]["reason"]
+
+
+def test_lesions_are_detected_missed_and_false():
+    truth, predicted = np.zeros((9, 9), int), np.zeros((9, 9), int)
+    truth[0, 0] = truth[1, 1] = 1  # touch at a corner: one lesion
+    truth[6:8, 6:8] = 1
+    predicted[1, 1] = predicted[4, 4] = 1
+    found = metrics.count_lesions(truth, predicted)
+    assert found == Lesions(detected=1, missed=1, false=1)
+    numbers = lesion_numbers([found, Lesions(3, 0, 0), Lesions(0, 0, 2)], np.array(list("abc")))
+    assert (numbers["detected"], numbers["missed"], numbers["false"]) == (4, 1, 3)
+    assert numbers["share_detected"]["value"] == pytest.approx(4 / 5)
+    assert numbers["share_detected"]["n"] == 2 and numbers["false_per_volume"] == 1
+    none = lesion_numbers([Lesions(0, 0, 2)], np.array(["a"]))
+    assert none["share_detected"]["value"] is None
+
+
+def test_false_alarms_have_a_rate_of_their_own():
+    counts = np.zeros((4, 2, 2))
+    counts[0], counts[1] = [[90, 0], [5, 5]], [[90, 0], [10, 0]]
+    counts[2], counts[3] = [[98, 2], [0, 0]], [[100, 0], [0, 0]]
+    organ = dice_over_volumes(counts, np.arange(4), ("back", "organ"))["per_class"]["organ"]
+    assert organ["dice"]["value"] == pytest.approx((10 / 15 + 0) / 2)  # a missed one is 0
+    assert (organ["false_alarms"]["value"], organ["false_alarms"]["n"]) == (0.5, 2)
+    assert organ["false_alarms"]["low"] < 0.02 and organ["false_alarms"]["high"] > 0.98
 
 
 def test_masks_and_spacings_that_do_not_fit_are_refused():
@@ -79,15 +139,15 @@ def test_masks_and_spacings_that_do_not_fit_are_refused():
 
 def test_a_mean_distance_names_its_unit_and_what_was_left_out():
     distances = [Distance(float(value), "mm") for value in (2, 4, 3, 7)]
-    distances.append(Distance(np.nan, "mm", "the predicted mask is empty"))
+    distances.append(Distance(np.nan, "mm", "the true mask is empty"))
     found = mean_hausdorff95(distances, np.array(list("aabcd")))
     assert (found["value"], found["measured_in"], found["n"], found["unit"]) == (4, "mm", 3, "patients")
     assert found["low"] < 4 < found["high"]
-    assert found["reason"] == "undefined in 1 of 5 volumes: left out (the predicted mask is empty)"
+    assert found["reason"] == "not in 1 of 5 volumes: left out"
     mixed = mean_hausdorff95([Distance(1.0, "mm"), Distance(1.0, "voxels")], np.array(["a", "b"]))
     assert mixed["value"] is None and "voxels" in mixed["reason"]
     none = mean_hausdorff95(distances[-1:], np.array(["a"]))
-    assert none["value"] is None and "1 volumes" in none["reason"]
+    assert none["value"] is None and none["reason"] == "the label is in no volume"
 
 
 def test_dice_of_volumes_is_averaged_and_not_pooled():
@@ -100,8 +160,8 @@ def test_dice_of_volumes_is_averaged_and_not_pooled():
     organ = found["per_class"]["organ"]["dice"]
     assert organ["value"] == pytest.approx((0.8 + 0.5) / 2) == found["dice_mean"]["value"]
     assert float(f1_per_class(counts.sum(axis=0))[1]) < 0.51
-    assert "in 1 of 3 volumes neither present nor predicted: left out" in organ["reason"]
-    assert organ["low"] == pytest.approx(0.5) and organ["high"] == pytest.approx(0.8)
+    assert organ["reason"] == "not in 1 of 3 volumes: left out" and organ["n"] == 2
+    assert organ["low"] < 0.5 and organ["high"] > 0.8
 
 
 def test_volumes_of_one_patient_are_drawn_together():

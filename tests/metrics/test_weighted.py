@@ -10,9 +10,9 @@ from simulated import simulated
 from sklearn import metrics as sk
 
 from mri_tf.metrics.classifier import checked, classifier_numbers
-from mri_tf.metrics.intervals import multiplicities
 from mri_tf.metrics.probabilities import brier, calibration_error, log_loss
 from mri_tf.metrics.ranking import ranking
+from mri_tf.metrics.resamples import multiplicities
 
 
 def repeated(made, times):
@@ -70,7 +70,10 @@ def by_scikit_learn(truth, probabilities, predicted) -> dict:
         at = sensitivity_at(truth, probabilities[:, 1], 0.9)
         return numbers | {"sensitivity_at_specificity": at}
     macro = sk.roc_auc_score(truth, probabilities, multi_class="ovr", average="macro")
-    return numbers | {"auc": macro, "average_precision": np.mean(average_precision)}
+    return numbers | {
+        "auc": macro, "average_precision": np.mean(average_precision),
+        "per_class_average_precision": np.array(average_precision),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])

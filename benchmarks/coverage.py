@@ -1,0 +1,219 @@
+"""How often the intervals of metrics.json hold the true value, by simulation with a known truth.
+
+    python benchmarks/coverage.py --out coverage.csv --minutes 60
+    python benchmarks/coverage.py --out coverage.csv --table
+
+A cell is a kind of data: classes, patients of each class, records of a patient, how alike they are, and
+how well the scores tell the classes. Each of its data sets is drawn, `classification_metrics` counts it
+as it counts any test side, and its intervals are held against the truth: the value of a very large
+sample. A row of the file is written when a cell is done, so that a killed run goes on where it was.
+
+Columns: how often the interval holds the truth, how often the truth lies below or above it, how often
+there is an interval, and its mean width over the central 95 % range of the estimate.
+"""
+
+import argparse
+import csv
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import norm
+
+from mri_tf.metrics import classification_metrics
+from mri_tf.metrics.classifier import checked, classifier_numbers
+
+NUMBERS = (
+    "accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "auc", "average_precision",
+    "brier", "log_loss", "recall", "precision", "f1",
+)  # fmt: skip
+OF_LAST_CLASS = ("recall", "precision", "f1")
+LARGE = 400_000  # records whose values are the truth
+FIRST, THOROUGH = 300, 2000  # data sets of a cell
+SHARES = {"50/50": (0.5, 0.5), "75/25": (0.75, 0.25), "90/10": (0.9, 0.1), "even": (1 / 9,) * 9}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A kind of data."""
+
+    shares: str  # of the classes
+    patients: int
+    records: int  # of a patient
+    alike: float  # correlation of the scores of a patient's records
+    auc: float  # of records of different patients
+
+    def counts(self) -> tuple[int, ...]:
+        """Patients of each class."""
+        shares = np.array(SHARES[self.shares])
+        counts = np.floor(shares * self.patients + 1e-9).astype(int)
+        counts[: self.patients - counts.sum()] += 1
+        return tuple(int(count) for count in counts)
+
+
+def cells() -> list[Cell]:
+    """Every cell with four patients of each class."""
+    found = []
+    for shares in SHARES:
+        for patients in (8, 10, 20, 30, 60, 150):
+            for auc in (0.5, 0.75, 0.9, 0.986):
+                for records, alike in ((1, 0.0), (10, 0.0), (10, 0.5), (10, 0.9)):
+                    cell = Cell(shares, patients, records, alike, auc)
+                    if min(cell.counts()) >= 4:
+                        found.append(cell)
+    return found
+
+
+def thorough(every: list[Cell]) -> list[Cell]:
+    """24 of the cells, spread over all, that are simulated more often."""
+    return every[:: max(1, len(every) // 24)][:24]
+
+
+def drawn(cell: Cell, counts: tuple[int, ...], rng: np.random.Generator) -> tuple:
+    """(truth, probabilities, predicted, patients) of one data set.
+
+    A patient has one class and a part of the scores that all its records share. Scores are normal, one
+    for the positive class of two, one a class of more; probabilities follow from them by Bayes' rule.
+    """
+    labels = np.repeat(np.arange(len(counts)), counts)
+    patients, classes = len(labels), len(counts)
+    apart = np.sqrt(2) * norm.ppf(cell.auc)
+    scores = 1 if classes == 2 else classes
+    part = rng.standard_normal((patients, 1, scores)) * np.sqrt(cell.alike)
+    score = part + rng.standard_normal((patients, cell.records, scores)) * np.sqrt(1 - cell.alike)
+    prior = np.log(np.array(SHARES[cell.shares]))
+    slope = max(apart, 1.0)  # without a signal the network is overconfident
+    if classes == 2:
+        score[:, :, 0] += apart * labels[:, None]
+        flat = score.reshape(-1)
+        logits = np.stack([np.zeros_like(flat), slope * (flat - apart / 2)], axis=1) + prior
+        predicted = (flat > apart / 2).astype(int)
+    else:
+        score[np.arange(patients), :, labels] += apart
+        flat = score.reshape(-1, classes)
+        logits, predicted = slope * flat + prior, flat.argmax(axis=1)
+    logits -= logits.max(axis=1, keepdims=True)
+    probabilities = np.exp(logits)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    owners = np.repeat(np.arange(patients), cell.records)
+    return np.repeat(labels, cell.records), probabilities, predicted, owners
+
+
+def truths(cell: Cell) -> dict[str, float]:
+    """The numbers of a very large sample with the same shares of patients."""
+    counts = np.array(cell.counts())
+    many = tuple((counts * (LARGE // counts.sum())).tolist())
+    one_each = Cell(cell.shares, cell.patients, 1, 0.0, cell.auc)
+    truth, probabilities, predicted, _ = drawn(one_each, many, np.random.default_rng(1))
+    whole = checked(truth, probabilities, predicted, np.zeros(len(truth)))
+    values = classifier_numbers(whole, np.ones((1, 1), int), ordered=True)
+    found = {name: float(value[0]) for name, value in values.items() if value.ndim == 1}
+    return found | {name: float(values[f"per_class_{name}"][0, -1]) for name in OF_LAST_CLASS}
+
+
+def simulated(cell: Cell, repetitions: int, seed: int) -> list[tuple]:
+    """Rows of the file for one cell."""
+    truth = truths(cell)
+    names = tuple(f"c{label}" for label in range(len(cell.counts())))
+    numbers: dict[str, list[tuple]] = {name: [] for name in NUMBERS}
+    for repetition in range(repetitions):
+        rng = np.random.default_rng([seed, repetition, *map(ord, repr(cell))])
+        found = classification_metrics(*drawn(cell, cell.counts(), rng), names, ordered=True)
+        of_class = found["per_class"][names[-1]]
+        for name in NUMBERS:
+            number = of_class[name] if name in OF_LAST_CLASS else found[name]
+            numbers[name].append((number["value"], number["low"], number["high"]))
+    return [(*astuple(cell), repetitions, name, *_counted(np.array(numbers[name], float), truth[name]))
+            for name in NUMBERS]  # fmt: skip
+
+
+def _counted(numbers: np.ndarray, truth: float) -> tuple[float, ...]:
+    """(covered, truth below, truth above, given, width over range, truth, mean) of (sets, 3) numbers."""
+    value, low, high = numbers[np.isfinite(numbers[:, 0])].T
+    given = np.isfinite(low)
+    below, above = (truth < low[given] - 1e-9).mean(), (truth > high[given] + 1e-9).mean()
+    central = np.quantile(value, 0.975) - np.quantile(value, 0.025)
+    width = (high - low)[given].mean() / central if central > 0 else np.inf
+    rounded = (1 - below - above, below, above, given.mean(), width, truth, value.mean())
+    return tuple(round(float(one), 4) for one in rounded)
+
+
+HEADER = (
+    [field.name for field in fields(Cell)]
+    + ["repetitions", "number", "covered", "below", "above", "given", "width", "truth", "mean"]
+)  # fmt: skip
+
+
+def simulate(out: Path, minutes: float, seed: int) -> None:
+    """Simulates every cell that the file does not have yet, until the time is over."""
+    every = cells()
+    often = set(thorough(every))
+    done = {tuple(row[name] for name in HEADER[:5]) for row in rows_of(out)}
+    todo = [cell for cell in every if tuple(map(str, astuple(cell))) not in done]
+    ends = time.monotonic() + 60 * minutes
+    if not out.exists():
+        out.write_text(",".join(HEADER) + "\n", encoding="utf-8")
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        waiting = {
+            pool.submit(_in_time, cell, THOROUGH if cell in often else FIRST, seed, ends)
+            for cell in todo
+        }
+        for number, future in enumerate(as_completed(waiting), 1):
+            with out.open("a", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows(future.result())
+            print(f"\r{number} of {len(todo)} cells", end="", flush=True)
+    left = len(every) - len({tuple(row[name] for name in HEADER[:5]) for row in rows_of(out)})
+    print(f"\n{left} of {len(every)} cells are left" + ("; run it again" if left else ""))
+
+
+def _in_time(cell: Cell, repetitions: int, seed: int, ends: float) -> list[tuple]:
+    return simulated(cell, repetitions, seed) if time.monotonic() < ends else []
+
+
+def rows_of(out: Path) -> list[dict]:
+    if not out.exists():
+        return []
+    with out.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(out: Path) -> str:
+    """One line a number: how many of its cells hold what is asked for."""
+    lines = [
+        "| number | cells | covered: mean, least | cells ≥ 93 % | a tail > 5 % | given | "
+        "width ≤ 1.3, median width |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows = rows_of(out)
+    for name in NUMBERS:
+        of_number = [row for row in rows if row["number"] == name]
+        covered, below, above, given, width = (
+            np.array([float(row[key]) for row in of_number])
+            for key in ("covered", "below", "above", "given", "width")
+        )
+        tails = int((np.maximum(below, above) > 0.05).sum())
+        lines.append(
+            f"| {name} | {len(of_number)} | {100 * covered.mean():.1f}, {100 * covered.min():.1f} | "
+            f"{100 * (covered >= 0.93).mean():.0f} % | {tails} | {100 * given.min():.0f} % | "
+            f"{100 * (width <= 1.3).mean():.0f} %, {np.median(width):.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("coverage.csv"), help="file of the rows")
+    parser.add_argument("--minutes", type=float, default=60, help="no cell begins after these")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table", action="store_true", help="prints the table of a file")
+    flags = parser.parse_args()
+    if not flags.table:
+        simulate(flags.out, flags.minutes, flags.seed)
+    print(table(flags.out))
+
+
+if __name__ == "__main__":
+    main()

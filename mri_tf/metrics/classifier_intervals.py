@@ -1,0 +1,186 @@
+"""The interval of every number of a classifier; the methods are in `intervals`."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mri_tf.metrics import counts, probabilities
+from mri_tf.metrics.classifier import SPECIFICITY, Predictions
+from mri_tf.metrics.intervals import (
+    Interval,
+    bounded_interval,
+    correlation_of,
+    f1_interval,
+    kappa_interval,
+    loss_interval,
+    mean_interval_of_parts,
+    share_interval,
+)
+from mri_tf.metrics.ranking import Placements, placements, threshold_curve
+from mri_tf.metrics.ranking_intervals import (
+    auc_interval,
+    average_precision_interval,
+    sensitivity_interval,
+)
+
+
+def count_intervals(by_patient: np.ndarray, ordered: bool) -> dict:
+    """The intervals of the numbers that come from decisions.
+
+    Args:
+        by_patient: (patients, true class, predicted class) counts; two patients at least.
+        ordered: adds quadratic_kappa.
+
+    Returns:
+        name -> Interval, and `per_class_...` -> a list of one for each class; None where the number is
+        undefined.
+    """
+    classes = range(by_patient.shape[1])
+    total = by_patient.sum(axis=0)
+    hits = np.diagonal(by_patient, axis1=1, axis2=2)  # (patients, classes)
+    true, predicted = by_patient.sum(axis=2), by_patient.sum(axis=1)  # (patients, classes)
+    recall = [_share(hits[:, label], true[:, label]) for label in classes]
+    found = {
+        "accuracy": _share(hits.sum(axis=1), true.sum(axis=1)),
+        "per_class_recall": recall,
+        "per_class_precision": [_share(hits[:, label], predicted[:, label]) for label in classes],
+        "per_class_f1": [_f1(hits[:, label], (true + predicted - hits)[:, label]) for label in classes],
+        "balanced_accuracy": _balanced(recall, hits, true),
+        "f1_macro": _by_leaving_out(by_patient, counts.f1_macro),
+        "kappa": _kappa(by_patient, counts.kappa, 1 - np.eye(len(total))),
+    }
+    if ordered:
+        rank = np.arange(len(total))
+        costs = (rank[:, None] - rank) ** 2 / max(len(total) - 1, 1) ** 2
+        found["quadratic_kappa"] = _kappa(by_patient, counts.quadratic_kappa, costs)
+    return found
+
+
+def ranking_intervals(predictions: Predictions, values: dict[str, np.ndarray]) -> dict:
+    """The intervals of the numbers that come from the order of the probabilities.
+
+    With two classes those of the last one, otherwise of the mean over classes, each against the rest.
+
+    Args:
+        predictions: from `checked`, of two patients at least.
+        values: the numbers, by name.
+    """
+    class_count = predictions.probabilities.shape[1]
+    patient_of = np.unique(predictions.patients, return_inverse=True)[1]
+    ranked: list[Placements | None] = []
+    for label, scores in enumerate(predictions.probabilities.T):
+        positive = predictions.truth == label
+        ranked.append(placements(scores, positive) if 0 < positive.sum() < len(positive) else None)
+    auc = [one and auc_interval(one, patient_of) for one in ranked]
+    if class_count == 2:
+        if ranked[1] is None:
+            return {"per_class_auc": auc}
+        average = average_precision_interval(float(values["average_precision"]), ranked[1], patient_of)
+        return {
+            "per_class_auc": auc, "auc": auc[1], "average_precision": average,
+            "sensitivity_at_specificity": _sensitivity(predictions, patient_of),
+        }  # fmt: skip
+    there = [label for label, one in enumerate(ranked) if one]
+    if not there:
+        return {"per_class_auc": auc}
+    errors = np.stack([ranked[label].errors_by_patient(patient_of).sum(axis=1) for label in there], 1)
+    averages = [
+        average_precision_interval(float(values["per_class_average_precision"][label]), ranked[label],
+                                   patient_of)
+        for label in there
+    ]  # fmt: skip
+    return {
+        "per_class_auc": auc,
+        "auc": mean_interval_of_parts(
+            np.array([ranked[label].area for label in there]), [auc[label] for label in there],
+            correlation_of(errors),
+        ),
+        "average_precision": mean_interval_of_parts(
+            values["per_class_average_precision"][there], averages, np.eye(len(there))
+        ),
+    }  # fmt: skip
+
+
+def probability_intervals(predictions: Predictions) -> dict[str, Interval]:
+    """The intervals of the Brier score and the log loss."""
+    patient_of = np.unique(predictions.patients, return_inverse=True)[1]
+    records = np.bincount(patient_of)
+    found = {}
+    for name, losses_if in (
+        ("brier", probabilities.squared_errors), ("log_loss", probabilities.logarithms)
+    ):  # fmt: skip
+        if_class = losses_if(predictions.probabilities)  # (records, classes)
+        losses = np.take_along_axis(if_class, predictions.truth[:, None], axis=1)[:, 0]
+        expected = (predictions.probabilities * if_class).sum(axis=1)
+        variances = (predictions.probabilities * if_class**2).sum(axis=1) - expected**2
+        sums = np.bincount(patient_of, weights=losses)
+        found[name] = loss_interval(
+            sums, records, float(expected.mean()),
+            _predicted_variance(losses - expected, expected, variances, patient_of),
+        )  # fmt: skip
+    return found
+
+
+def _predicted_variance(
+    errors: np.ndarray, expected: np.ndarray, variances: np.ndarray, patient_of: np.ndarray
+) -> float:
+    """The variance of a mean loss if the probabilities are right; errors of a patient may be alike."""
+    records = np.bincount(patient_of)
+    patients, total = len(records), len(errors)
+    squares = (errors**2).sum()
+    alike = (np.bincount(patient_of, weights=errors) ** 2).sum() / squares if squares > 0 else 1.0
+    between = np.bincount(patient_of, weights=expected) - expected.mean() * records
+    of_cases = patients / (patients - 1) * (between**2).sum() / total**2
+    return float(of_cases + np.clip(alike, 1, records.max()) * variances.sum() / total**2)
+
+
+def _share(hits: np.ndarray, records: np.ndarray) -> Interval | None:
+    counted = records > 0
+    return share_interval(hits[counted], records[counted]) if counted.any() else None
+
+
+def _f1(hits: np.ndarray, either: np.ndarray) -> Interval | None:
+    return f1_interval(hits, either) if either.any() else None
+
+
+def _balanced(recall: list[Interval | None], hits: np.ndarray, true: np.ndarray) -> Interval:
+    """Of the mean recall of the classes that occur; those of one patient may vary together."""
+    there = [label for label, interval in enumerate(recall) if interval]
+    hits, true = hits[:, there], true[:, there]
+    shares = hits.sum(axis=0) / true.sum(axis=0)
+    errors = (hits - shares * true) / true.sum(axis=0)
+    return mean_interval_of_parts(shares, [recall[label] for label in there], correlation_of(errors))
+
+
+def _by_leaving_out(by_patient: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) -> Interval:
+    total = by_patient.sum(axis=0)
+    values = measure(np.concatenate([total[None], total - by_patient]))
+    without = np.where(np.isfinite(values[1:]), values[1:], values[0])
+    return bounded_interval(float(values[0]), without, _with_errors(by_patient))
+
+
+def _kappa(
+    by_patient: np.ndarray, measure: Callable[[np.ndarray], np.ndarray], costs: np.ndarray
+) -> Interval | None:
+    total = by_patient.sum(axis=0)
+    value = float(measure(total))
+    if not np.isfinite(value):
+        return None
+    shares = total / total.sum()
+    by_chance = float(shares.sum(axis=1) @ costs @ shares.sum(axis=0))
+    return kappa_interval(value, measure(total - by_patient), _with_errors(by_patient), by_chance)
+
+
+def _with_errors(by_patient: np.ndarray) -> int:
+    """Patients with a wrong record."""
+    return int((by_patient.sum(axis=(1, 2)) > np.trace(by_patient, axis1=1, axis2=2)).sum())
+
+
+def _sensitivity(predictions: Predictions, patient_of: np.ndarray) -> Interval:
+    positive = predictions.truth == 1
+    curve = threshold_curve(predictions.probabilities[:, 1], positive, patient_of, SPECIFICITY)
+    negatives = np.bincount(patient_of, weights=~positive)
+    specificity = share_interval(curve.rejected[negatives > 0], negatives[negatives > 0])
+    positives = np.bincount(patient_of, weights=positive)
+    owners = positives > 0
+    return sensitivity_interval(curve.points, curve.hits[owners], positives[owners], specificity)

@@ -1,0 +1,182 @@
+"""Better than chance: patients exchange their labels, and the numbers are counted again.
+
+Without a signal every exchange is as likely as the labels that were seen. So the share of exchanges with
+a number at least as large is an exact p-value (Fisher 1935). A patient keeps all records together;
+patients with records of several labels exchange them among their own records.
+"""
+
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import rankdata
+
+from mri_tf.metrics.classifier import Predictions
+
+DRAWS = 9999
+AT_ONCE = 2**22  # labels of draws in memory together
+ROUNDING = 1e-6  # of sums in single precision
+BETTER = 0.025  # one-sided: p at or below it is better than chance
+
+
+class Units(NamedTuple):
+    """What exchanges labels: patients of one label, or the records of a patient of several.
+
+    Attributes:
+        labels: (units,) class of each.
+        blocks: (units,) units of one block exchange their labels among each other.
+        records: (units,) records of each.
+        hits: (units, classes) records that are predicted as each class.
+        ranks: (units, classes) sum of the records' ranks by the probability of each class.
+    """
+
+    labels: np.ndarray
+    blocks: np.ndarray
+    records: np.ndarray
+    hits: np.ndarray
+    ranks: np.ndarray
+
+
+class Exchange(NamedTuple):
+    """How often an exchange of labels gives a number as large as the one that was seen.
+
+    Attributes:
+        p: name of a number -> one-sided p-value.
+        draws: how many exchanges were counted.
+        exact: every exchange was counted; else they were drawn.
+        folds: patients exchanged within folds only, which is approximate.
+    """
+
+    p: dict[str, float]
+    draws: int
+    exact: bool
+    folds: bool
+
+    def as_json(self) -> dict:
+        """The values for metrics.json, with what they mean in words."""
+        kind = "every exchange" if self.exact else f"{self.draws} drawn exchanges"
+        within = " within folds (approximate: networks share training patients)" if self.folds else ""
+        return {
+            "p": self.p, "draws": self.draws, "exact": self.exact,
+            "better": {name: p <= BETTER for name, p in self.p.items()},
+            "method": f"{kind} of labels among patients{within}, one-sided",
+        }  # fmt: skip
+
+
+def exchange_labels(
+    predictions: Predictions, folds: np.ndarray | None = None, seed: int = 0
+) -> Exchange | None:
+    """Compares AUC and balanced accuracy with what chance gives; None where only one class occurs.
+
+    Args:
+        predictions: of held-out records.
+        folds: (records,) the fold that each was held out in, of predictions of several networks.
+        seed: of the drawn exchanges.
+    """
+    units = _units(predictions, folds)
+    if len(np.unique(units.labels)) < 2:
+        return None
+    seen = _numbers(units, units.labels[None])
+    every = _every_exchange(units)
+    exact = every is not None
+    at_least = {name: 0 for name in seen}
+    count = 0
+    for labels in ([every] if exact else _drawn(units, np.random.default_rng(seed))):
+        count += len(labels)
+        for name, values in _numbers(units, labels).items():
+            at_least[name] += int((values >= seen[name][0] - ROUNDING).sum())
+    extra = 0 if exact else 1  # the labels that were seen are one of the exchanges
+    p = {name: (hits + extra) / (count + extra) for name, hits in at_least.items()}
+    return Exchange(p, count, exact, folds is not None)
+
+
+def _units(predictions: Predictions, folds: np.ndarray | None) -> Units:
+    patient_of = np.unique(predictions.patients, return_inverse=True)[1]
+    fold_of = np.zeros(len(patient_of), int)
+    if folds is not None:
+        fold_of = np.unique(np.asarray(folds).astype(str), return_inverse=True)[1]
+    # A patient who is held out in several folds is a unit in each.
+    owner = np.unique(np.stack([patient_of, fold_of]), axis=1, return_inverse=True)[1].ravel()
+    classes = predictions.probabilities.shape[1]
+    of_owner = np.zeros((owner.max() + 1, classes), bool)
+    of_owner[owner, predictions.truth] = True
+    several = of_owner.sum(axis=1)[owner] > 1  # (records,)
+    # Units: an owner of one label, or each record of an owner of several.
+    alone = np.arange(len(owner)) + owner.max() + 1
+    unit = np.unique(np.where(several, alone, owner), return_inverse=True)[1]
+    count = unit.max() + 1
+    ranks = np.stack([rankdata(scores) for scores in predictions.probabilities.T], axis=1)
+    hits = np.eye(classes)[predictions.predicted]
+    labels, blocks = np.zeros(count, int), np.zeros(count, int)
+    labels[unit] = predictions.truth
+    blocks[unit] = np.where(several, owner + fold_of.max() + 1, fold_of)
+    sums = [np.zeros((count, classes)) for _ in range(2)]
+    for total, values in zip(sums, (hits, ranks), strict=True):
+        np.add.at(total, unit, values)
+    return Units(labels, blocks, np.bincount(unit), *sums)
+
+
+def _numbers(units: Units, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """AUC and balanced accuracy of (draws, units) labels: name -> (draws,)."""
+    classes = units.hits.shape[1]
+    total = units.records.sum()
+    areas, recalls = [], []
+    for label in range(classes):
+        chosen = (labels == label).astype(np.float32)  # (draws, units)
+        columns = np.stack([units.records, units.ranks[:, label], units.hits[:, label]], axis=1)
+        positive, ranks, hits = (chosen @ columns.astype(np.float32)).T.astype(float)
+        negative = total - positive
+        with np.errstate(divide="ignore", invalid="ignore"):
+            areas.append((ranks - positive * (positive + 1) / 2) / (positive * negative))
+            recalls.append(hits / positive)
+    auc = areas[1] if classes == 2 else np.nanmean(areas, axis=0)
+    return {"auc": auc, "balanced_accuracy": np.nanmean(recalls, axis=0)}
+
+
+def _every_exchange(units: Units) -> np.ndarray | None:
+    """(exchanges, units) labels, if they are not more than DRAWS; else None."""
+    places = [np.flatnonzero(units.blocks == block) for block in np.unique(units.blocks)]
+    number = 1
+    for place in places:
+        counts = np.bincount(units.labels[place])
+        number *= math.factorial(len(place)) // math.prod(math.factorial(int(n)) for n in counts)
+        if number > DRAWS:
+            return None
+    of_blocks = [list(_orders(sorted(units.labels[place].tolist()))) for place in places]
+    found = np.zeros((number, len(units.labels)), int)
+    for row, orders in enumerate(itertools.product(*of_blocks)):
+        for place, order in zip(places, orders, strict=True):
+            found[row, place] = order
+    return found
+
+
+def _orders(values: list[int]):
+    """Every different order of values, of which some are equal; the values are sorted."""
+    if not values:
+        yield ()
+    for position, value in enumerate(values):
+        if position and value == values[position - 1]:
+            continue
+        for rest in _orders(values[:position] + values[position + 1 :]):
+            yield (value, *rest)
+
+
+def _drawn(units: Units, rng: np.random.Generator):
+    """Parts of DRAWS exchanges, (draws, units) labels each."""
+    order = np.argsort(units.blocks, kind="stable")
+    blocks = np.split(order, np.flatnonzero(np.diff(units.blocks[order])) + 1)
+    by_size: dict[int, list[np.ndarray]] = {}
+    for block in blocks:
+        by_size.setdefault(len(block), []).append(block)
+    places = [np.stack(equal) for equal in by_size.values()]  # (blocks, units of each)
+    rows = max(1, AT_ONCE // len(units.labels))
+    for start in range(0, DRAWS, rows):
+        count = min(rows, DRAWS - start)
+        labels = np.empty((count, len(units.labels)), np.uint8)
+        for place in places:
+            # Sorting random numbers whose last byte is the label is a fast way to shuffle each block.
+            keys = rng.integers(0, 2**32, (count, *place.shape), np.uint32) & ~np.uint32(0xFF)
+            keys |= units.labels[place].astype(np.uint32)
+            labels[:, place] = np.sort(keys, axis=2).astype(np.uint8)
+        yield labels
