@@ -4,7 +4,7 @@
     python benchmarks/coverage.py --out coverage.csv --table
 
 A cell is a kind of data: classes, patients of each class, records of a patient, how alike they are, and
-how well the scores tell the classes. Each of its data sets is drawn, `classification_metrics` counts it
+how well the scores tell the classes. Each of its data sets is drawn, `numbers_with_intervals` counts it
 as it counts any test side, and its intervals are held against the truth: the value of a very large
 sample. A row of the file is written when a cell is done, so that a killed run goes on where it was.
 
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from mri_tf.metrics import classification_metrics
+from mri_tf.metrics.classification import numbers_with_intervals
 from mri_tf.metrics.classifier import checked, classifier_numbers
 
 NUMBERS = (
@@ -121,7 +121,8 @@ def simulated(cell: Cell, repetitions: int, seed: int) -> list[tuple]:
     numbers: dict[str, list[tuple]] = {name: [] for name in NUMBERS}
     for repetition in range(repetitions):
         rng = np.random.default_rng([seed, repetition, *map(ord, repr(cell))])
-        found = classification_metrics(*drawn(cell, cell.counts(), rng), names, ordered=True)
+        made = checked(*drawn(cell, cell.counts(), rng))
+        found = numbers_with_intervals(made, names, ordered=True)
         of_class = found["per_class"][names[-1]]
         for name in NUMBERS:
             number = of_class[name] if name in OF_LAST_CLASS else found[name]

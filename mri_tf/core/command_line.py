@@ -193,7 +193,9 @@ def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:  # a user gets one line, a developer the traceback
-        of_paths = (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
+        of_paths = (
+            PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError
+        )  # fmt: skip
         if isinstance(error, of_paths) and error.filename and not os.environ.get(TRACEBACK):
             return _say(f"Cannot read or write {error.filename}: {error.strerror}.", BAD_INPUT)
         if is_disk_full(error):

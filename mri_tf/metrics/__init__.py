@@ -41,7 +41,7 @@ from mri_tf.metrics.counts import (
 from mri_tf.metrics.hausdorff import Distance, hausdorff95
 from mri_tf.metrics.intervals import clopper_pearson
 from mri_tf.metrics.lesions import Lesions, count_lesions
-from mri_tf.metrics.paired import paired_differences
+from mri_tf.metrics.paired import holm, paired_differences
 from mri_tf.metrics.segmentation import (
     dice_over_volumes,
     hausdorff95_over_volumes,
@@ -54,7 +54,7 @@ from mri_tf.metrics.spread import spread
 __all__ = [
     "Distance", "Lesions", "Predictions", "accuracy", "balanced_accuracy", "classification_metrics",
     "clopper_pearson", "confusion_by_patient", "count_lesions", "dice_over_volumes", "f1_macro",
-    "f1_per_class", "foreground_dice", "hausdorff95", "hausdorff95_over_volumes", "kappa",
+    "f1_per_class", "foreground_dice", "hausdorff95", "hausdorff95_over_volumes", "holm", "kappa",
     "mean_hausdorff95", "paired_differences", "part_metrics", "precision_per_class",
     "predictions_of", "quadratic_kappa", "recall_per_class", "segmentation_metrics", "spread",
     "volume_metrics",

@@ -53,21 +53,45 @@ def classification_metrics(
         ValueError: the arrays do not fit each other or the class names.
     """
     predictions = checked(truth, probabilities, predicted, patients)
-    classes = len(class_names)
-    if classes != predictions.probabilities.shape[1]:
+    result = numbers_with_intervals(predictions, class_names, ordered)
+    result["ece"]["if_perfect"] = error_if_perfect(predictions)
+    by_patient = _by_patient(predictions)
+    total = by_patient.sum(axis=0)  # (true class, predicted class)
+    support, low = total.sum(axis=1), result["accuracy"]["low"]
+    majority = float(support.max() / support.sum())
+    few = too_few_of_classes(by_patient.sum(axis=2) > 0)
+    headline = {name: value for name, value in result.items() if name in HEADLINE}
+    exchange = exchange_labels(predictions, folds)
+    return result | {
+        "better_than_chance": exchange and exchange.as_json(),
+        "calibration": _calibration(predictions, class_names),
+        "majority_accuracy": majority,
+        "beats_majority": not few and low is not None and low > majority,
+        "confusion": total.astype(int).tolist(),
+        "records": int(total.sum()),
+        "note": note(by_patient, class_names, headline),
+    }  # fmt: skip
+
+
+def numbers_with_intervals(
+    predictions: Predictions, class_names: tuple[str, ...], ordered: bool = False
+) -> dict:
+    """Returns every number with its interval, by name, and those of each class in `per_class`.
+
+    Raises ValueError if the class names do not fit the probabilities.
+    """
+    if len(class_names) != predictions.probabilities.shape[1]:
         raise ValueError(
-            f"Probabilities need one column for each of {class_names}. Received: {probabilities.shape}."
+            f"Probabilities need one column for each of {class_names}. "
+            f"Received: {predictions.probabilities.shape}."
         )
-    by_patient = confusion_by_patient(
-        predictions.truth, predictions.predicted, predictions.patients, classes
-    )
+    by_patient = _by_patient(predictions)
     values = classifier_numbers(predictions, np.ones((1, len(by_patient)), int), ordered)
     values = {name: value[0] for name, value in values.items()}
     intervals = _intervals(predictions, by_patient, values, ordered)
-    has_class = by_patient.sum(axis=2) > 0  # (patients, classes)
-    total = by_patient.sum(axis=0)  # (true class, predicted class)
-    support, few = total.sum(axis=1), too_few_of_classes(has_class)
-    result = {}
+    support = by_patient.sum(axis=(0, 2))
+    few = too_few_of_classes(by_patient.sum(axis=2) > 0)
+    result: dict = {}
     for name, value in values.items():
         if np.ndim(value) == 0:
             result[name] = _number(
@@ -78,21 +102,18 @@ def classification_metrics(
             )  # fmt: skip
     if "sensitivity_at_specificity" in result:
         result["sensitivity_at_specificity"]["specificity"] = SPECIFICITY
-    result["ece"]["if_perfect"] = error_if_perfect(predictions)
-    majority, low = float(support.max() / support.sum()), result["accuracy"]["low"]
-    headline = {name: value for name, value in result.items() if name in HEADLINE}
-    exchange = exchange_labels(predictions, folds)
     return result | {
-        "better_than_chance": exchange and exchange.as_json(),
-        "calibration": _calibration(predictions, class_names),
-        "majority_accuracy": majority,
-        "beats_majority": not few and low is not None and low > majority,
         "per_class": {name: _of_class(label, name, by_patient, values, intervals)
-                      for label, name in enumerate(class_names)},
-        "confusion": total.astype(int).tolist(),
-        "records": int(total.sum()),
-        "note": note(by_patient, class_names, headline),
+                      for label, name in enumerate(class_names)}
     }  # fmt: skip
+
+
+def _by_patient(predictions: Predictions) -> np.ndarray:
+    """(patients, true class, predicted class) counts."""
+    classes = predictions.probabilities.shape[1]
+    return confusion_by_patient(
+        predictions.truth, predictions.predicted, predictions.patients, classes
+    )
 
 
 def _calibration(predictions: Predictions, class_names: tuple[str, ...]) -> dict:

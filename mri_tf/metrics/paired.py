@@ -1,31 +1,60 @@
-"""Differences between two variants that predicted the same records, with intervals."""
+"""Differences between two variants that predicted the same records, with intervals and tests.
+
+Two questions are answered apart. Whether these trained networks differ: patients are resampled. Whether
+the variants differ, trained anew on other patients: the spread between folds, corrected for training
+sides that share patients. The wider interval and the larger p-value count.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
 from mri_tf.metrics.classifier import LOWER_IS_BETTER, Predictions, checked, classifier_numbers
-from mri_tf.metrics.number import joined
-from mri_tf.metrics.resamples import multiplicities, percentile_interval
+from mri_tf.metrics.intervals import TAIL
+from mri_tf.metrics.number import joined, number
+from mri_tf.metrics.resamples import multiplicities
+
+THESE_NETWORKS = "whether these trained networks differ"
+THE_VARIANTS = "whether the variants differ, each trained anew on other data"
+BOOTSTRAP, CORRECTED_T = "bootstrap", "corrected resampled t"
+
+
+class _Cells(NamedTuple):
+    """Differences of one number in the cells where the data define it."""
+
+    differences: np.ndarray  # (cells, 1 + resamples), the data's own in column 0
+    weights: np.ndarray  # (cells,), with a sum of 1
 
 
 def paired_differences(
-    first: list[Predictions], second: list[Predictions], *, ordered: bool = False, seed: int = 0
-) -> dict[str, dict]:
+    first: list[Predictions], second: list[Predictions], *, ordered: bool = False, seed: int = 0,
+    test_share: float | None = None, comparisons: int = 1,
+) -> dict[str, dict]:  # fmt: skip
     """Returns, for each metric, the first variant's number minus the second's, and its interval.
 
     A cell is one test side (a fold of a repeat). The difference is taken in each cell and averaged over
-    cells. The interval resamples the patients of all cells together: a patient in several cells is
-    drawn in all of them, and both variants get the same draws. Cells where a number is undefined, in
-    the data or in a resample, are left out of the mean and counted.
+    cells; that of the AUC is weighted by the pairs of a positive and a negative record. Cells where a
+    number is undefined count nothing and are said.
+
+    The bootstrap resamples the patients of all cells together: a patient in several cells is drawn in
+    all of them, and both variants get the same draws. Of several cells the interval of the corrected
+    resampled t (Nadeau and Bengio 2003; Bouckaert and Frank 2004) is computed too, and the wider one is
+    returned.
 
     Args:
         first: one `Predictions` per cell.
         second: the same cells with the same records in the same order.
         ordered: adds quadratic_kappa.
         seed: of the resamples.
+        test_share: records of a test side over those of its training side; None: one network each.
+        comparisons: how many pairs of variants are compared, for the adjusted interval.
 
     Returns:
-        `{metric: {"difference", "low", "high", "n", "unit", "method", "better", "wins", "cells"}}`:
-        `better` is "higher" or "lower", `wins` counts the cells in which the first is better.
+        `{metric: {"difference", "low", "high", "p", "low_adjusted", "high_adjusted", "n", "unit",
+        "method", "question", "better", "wins", "cells"}}`: `better` is "higher" or "lower", `wins`
+        counts the cells in which the first is better. The adjusted interval is wider, so that all of
+        the comparisons hold at once (Bonferroni).
 
     Raises:
         ValueError: the cells differ between the variants.
@@ -40,8 +69,28 @@ def paired_differences(
         for name, values in numbers[0].items():
             if values.ndim == 1:
                 differences.setdefault(name, []).append(values - numbers[1][name])
-    return {name: _difference(name, np.stack(cells), len(patients))
-            for name, cells in differences.items()}  # fmt: skip
+    pairs_of_records = np.array([_pairs_of_records(pair[0]) for pair in pairs], float)
+    return {
+        name: _difference(
+            name, np.stack(cells), pairs_of_records if name == "auc" else np.ones(len(cells)),
+            len(patients), test_share, comparisons,
+        )
+        for name, cells in differences.items()
+    }  # fmt: skip
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """The p-values of several comparisons, adjusted so that all hold at once (Holm 1979).
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values)
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
+        adjusted[index] = round(largest, 12)
+    return adjusted
 
 
 def _pairs(first, second) -> list[tuple[Predictions, Predictions]]:
@@ -61,24 +110,89 @@ def _pairs(first, second) -> list[tuple[Predictions, Predictions]]:
     return pairs
 
 
-def _difference(name: str, cells: np.ndarray, patients: int) -> dict:
+def _pairs_of_records(predictions: Predictions) -> int:
+    """Pairs of records of different classes."""
+    counts = np.bincount(predictions.truth)
+    return int((counts.sum() ** 2 - (counts**2).sum()) // 2)
+
+
+def _difference(
+    name: str, cells: np.ndarray, weights: np.ndarray, patients: int, test_share: float | None,
+    comparisons: int,
+) -> dict:  # fmt: skip
     """One entry from (cells, 1 + resamples) differences, the data's own in column 0."""
     in_data = np.isfinite(cells[:, 0])
-    kept, lost = cells[in_data], int((~in_data).sum())
-    defined = np.isfinite(kept)
-    sums, counts = np.where(defined, kept, 0).sum(axis=0), defined.sum(axis=0)
-    drawn = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
-    incomplete = int(((counts > 0) & (counts < len(kept))).sum())
+    lost, of_cells = int((~in_data).sum()), cells[in_data]
+    lower = name in LOWER_IS_BETTER
+    wins = (of_cells[:, 0] < 0) if lower else (of_cells[:, 0] > 0)
+    about = {
+        "question": THESE_NETWORKS if test_share is None or len(of_cells) < 2 else THE_VARIANTS,
+        "better": "lower" if lower else "higher", "wins": int(wins.sum()), "cells": len(of_cells),
+    }  # fmt: skip
+    if not len(of_cells):
+        found = number(np.nan, patients, reason="undefined in every cell")
+        return {"difference": found.pop("value"), "p": None} | found | about
+    kept = _Cells(of_cells, weights[in_data] / weights[in_data].sum())
+    drawn, incomplete = _resampled_means(kept)
     also = joined(
-        f"undefined in {lost} of {len(cells)} cells: left out" if lost and len(kept) else "",
+        f"undefined in {lost} of {len(cells)} cells: left out" if lost else "",
         f"a cell was undefined in {incomplete} of {len(drawn) - 1} resamples: left out of their mean"
         if incomplete else "",
     )  # fmt: skip
-    result = percentile_interval(drawn, patients, "undefined in every cell", also)
-    lower = name in LOWER_IS_BETTER
-    wins = (kept[:, 0] < 0) if lower else (kept[:, 0] > 0)
-    return {"difference": result.pop("value")} | result | {
-        "better": "lower" if lower else "higher",
-        "wins": int(wins.sum()),
-        "cells": len(kept),
+    if patients < 2:
+        found = number(drawn[0], patients, reason=joined("one patient", also))
+        return {"difference": found.pop("value"), "p": None} | found | about
+    share = test_share if len(of_cells) > 1 else None
+    low, high, method = _wider(kept, drawn, TAIL, share)
+    adjusted = _wider(kept, drawn, TAIL / comparisons, share)
+    found = number(drawn[0], patients, (low, high), method, also)
+    return {"difference": found.pop("value")} | found | about | {
+        "p": _p_value(kept, drawn, share), "low_adjusted": adjusted[0], "high_adjusted": adjusted[1],
     }  # fmt: skip
+
+
+def _resampled_means(cells: _Cells) -> tuple[np.ndarray, int]:
+    """(1 + resamples,) weighted means over cells, and in how many resamples a cell was undefined."""
+    defined = np.isfinite(cells.differences)
+    weights = np.where(defined, cells.weights[:, None], 0)
+    sums = (np.where(defined, cells.differences, 0) * weights).sum(axis=0)
+    total = weights.sum(axis=0)
+    drawn = np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
+    return drawn, int((defined.any(axis=0) & ~defined.all(axis=0)).sum())
+
+
+def _wider(
+    cells: _Cells, drawn: np.ndarray, tail: float, test_share: float | None
+) -> tuple[float, float, str]:
+    """(low, high, method) of the bootstrap or of the corrected t, whichever is wider."""
+    resamples = drawn[1:][np.isfinite(drawn[1:])]
+    low, high = np.quantile(resamples, [tail, 1 - tail])
+    if test_share is None:
+        return float(low), float(high), BOOTSTRAP
+    error, freedom = _corrected_error(cells, test_share)
+    half = float(stdtrit(freedom, 1 - tail)) * error
+    if 2 * half > high - low:
+        return float(drawn[0] - half), float(drawn[0] + half), CORRECTED_T
+    return float(low), float(high), BOOTSTRAP
+
+
+def _corrected_error(cells: _Cells, test_share: float) -> tuple[float, int]:
+    """Standard error of the mean over cells, for training sides that share patients, and its degrees
+    of freedom."""
+    mean = cells.weights @ cells.differences[:, 0]
+    squares = (cells.weights**2).sum()
+    variance = cells.weights @ (cells.differences[:, 0] - mean) ** 2 / (1 - squares)
+    return float(np.sqrt((squares + test_share) * variance)), len(cells.weights) - 1
+
+
+def _p_value(cells: _Cells, drawn: np.ndarray, test_share: float | None) -> float:
+    """The larger two-sided p-value of no difference, of the bootstrap and of the corrected t."""
+    resamples = drawn[1:][np.isfinite(drawn[1:])]
+    beyond = min((resamples <= 0).sum(), (resamples >= 0).sum())
+    p = min(1.0, 2 * (1 + beyond) / (1 + len(resamples)))
+    if test_share is None:
+        return float(p)
+    error, freedom = _corrected_error(cells, test_share)
+    if error == 0:
+        return float(p)
+    return float(max(p, 2 * stdtr(freedom, -abs(drawn[0]) / error)))

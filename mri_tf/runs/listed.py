@@ -100,10 +100,10 @@ def compare(first: Path, second: Path) -> str:
     ]  # fmt: skip
     title = f"{first} minus {second}: {len(same)} records of {len(set(cells[0].patients))} patients that"
     columns = ("metric", "difference", "95 % interval", "better is")
-    note = ""
+    note = "\n\nThe intervals say whether these two trained networks differ, not whether their tasks do."
     if len(same) < min(map(len, tables)):
         held_out = " and ".join(str(len(table)) for table in tables)
-        note = f"\n\nThe runs hold out {held_out} records: other seeds split the patients otherwise."
+        note += f"\n\nThe runs hold out {held_out} records: other seeds split the patients otherwise."
     return f"{title} both hold out\n\n{markdown(rows, columns)}{note}"
 
 

@@ -52,7 +52,9 @@ def write_report(
     else:
         predictions = _predictions(done_jobs)
         scores = (*SCORES, "quadratic_kappa") if task.ordered else SCORES
-        differences = _differences(predictions, plan.variants, task, scores)
+        compared = tuple(dict.fromkeys((*scores, task.primary_metric)))
+        share = float(done["n_test"].mean() / done["n_train"].mean())
+        differences = _differences(predictions, plan.variants, task, compared, share)
         if len(differences):
             differences["unit"] = unit
             files.append(write_table(out / DIFFERENCES, differences))
@@ -138,10 +140,13 @@ def _confusions(table: pd.DataFrame, task: Task) -> np.ndarray:
 
 
 def _differences(
-    predictions: pd.DataFrame, variants: tuple[str, ...], task: Task, scores: tuple
+    predictions: pd.DataFrame, variants: tuple[str, ...], task: Task, scores: tuple, test_share: float
 ) -> pd.DataFrame:
-    """Of every pair of variants, first minus second, on the cells and records that both have."""
-    rows = []
+    """Of every pair of variants, first minus second, on the cells and records that both have.
+
+    `primary` marks the task's primary metric, whose p-values are adjusted for the number of pairs.
+    """
+    rows, comparisons = [], max(1, len(variants) * (len(variants) - 1) // 2)
     for first, second in itertools.combinations(variants, 2):
         for size, table in predictions.groupby("train_size", dropna=False):
             pairs = []
@@ -154,10 +159,27 @@ def _differences(
                     ])  # fmt: skip
             if pairs:
                 of_first, of_second = zip(*pairs, strict=True)
-                numbers = metrics.paired_differences(of_first, of_second, ordered=task.ordered)
+                numbers = metrics.paired_differences(
+                    of_first, of_second, ordered=task.ordered, test_share=test_share,
+                    comparisons=comparisons,
+                )  # fmt: skip
                 key = {"first": first, "second": second, "train_size": size}
-                rows += [key | {"metric": name} | numbers[name] for name in scores]
-    return pd.DataFrame(rows)
+                rows += [
+                    key | {"metric": name, "primary": name == task.primary_metric} | numbers[name]
+                    for name in scores
+                ]
+    return _adjusted(pd.DataFrame(rows))
+
+
+def _adjusted(differences: pd.DataFrame) -> pd.DataFrame:
+    """The differences with `p_adjusted` (Holm) of the primary metric, over the pairs of a size."""
+    if differences.empty:
+        return differences
+    differences = differences.assign(p_adjusted=np.nan)
+    known = differences[differences["primary"] & differences["p"].notna()]
+    for _, pairs in known.groupby("train_size", dropna=False):
+        differences.loc[pairs.index, "p_adjusted"] = metrics.holm(pairs["p"].tolist())
+    return differences
 
 
 def _restart_parts(done: pd.DataFrame, jobs: list[dict], scores: tuple) -> dict[str, str]:

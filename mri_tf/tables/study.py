@@ -17,6 +17,7 @@ MAJORITY = "majority_accuracy"
 PARTS = ("folds", "seeds", "total")
 NO_CELL_DONE = "undefined (no cell done)"
 NO_INTERVAL = "computed without an interval"  # what mri_tf.metrics.spread says of every number
+SIGNIFICANT = 0.05  # of an adjusted p-value
 
 
 def score_table(
@@ -81,7 +82,8 @@ def paired_table(differences: pd.DataFrame) -> str:
 
     Args:
         differences: first, second, metric, difference, low, high and, if known, train_size, n, unit,
-            wins, cells, better, reason: the numbers of `mri_tf.metrics.paired_differences`.
+            wins, cells, better, reason, question, method: the numbers of
+            `mri_tf.metrics.paired_differences`; and primary and p_adjusted, of the task's metric.
     """
     differences = _with_sizes(differences)
     rows, lines_of = [], {}
@@ -98,7 +100,8 @@ def paired_table(differences: pd.DataFrame) -> str:
         f"{'Every line' if len(lines) == len(rows) > 1 else '; '.join(lines)}: {reason}."
         for reason, lines in lines_of.items()
     ]
-    columns = ["samples per class", "pair", "metric", "difference (95 % interval)", "interval",
+    notes += _on_differences(differences)
+    columns = ["samples per class", "pair", "metric", "difference (95 % interval)", "finding",
                "first better in", "counted"]  # fmt: skip
     shown = [0, 1, 2, 3, 4] + [column for column in (5, 6) if any(row[column] for row in rows)]
     rows = [[row[column] for column in shown] for row in rows]
@@ -179,7 +182,36 @@ def _wins(row: dict) -> str:
     return f"{row['wins']:g} of {plural(int(row['cells']), 'cell')}" if known else ""
 
 
+def _on_differences(differences: pd.DataFrame) -> list[str]:
+    """What the intervals answer, and on what the findings rest."""
+    notes = []
+    if "question" in differences:
+        for question, rows in differences.groupby("question", sort=False):
+            methods = " or ".join(sorted(set(rows["method"].dropna())))
+            notes.append(f"The intervals say {question} ({methods}, whichever is wider).")
+    if "primary" not in differences:
+        return notes
+    primary = differences[differences["primary"].astype(bool)]
+    name = primary.iloc[0]["metric"]
+    pairs = plural(len(primary[["first", "second"]].drop_duplicates()), "pair")
+    notes.append(
+        f"Findings rest on {name}, the primary metric of the task; their p-values are adjusted for "
+        f"{pairs} (Holm). The other lines only describe."
+    )
+    for row in primary.to_dict("records"):
+        if is_defined(row.get("low_adjusted")):
+            text = f"{row['low_adjusted']:+.3f} to {row['high_adjusted']:+.3f}"
+            size = _size_text(row["train_size"])
+            notes.append(f"{name}, {row['first']} - {row['second']}, {size}: adjusted interval {text}.")
+    return notes
+
+
 def _verdict(row: dict) -> str:
+    if "primary" in row and is_defined(row["low"]):
+        if not row["primary"]:
+            return "describes"
+        known = "differ" if row["p_adjusted"] <= SIGNIFICANT else "not shown to differ"
+        return f"{known} (p = {row['p_adjusted']:.2g})"
     if not (is_defined(row["low"]) and is_defined(row["high"])):
         return "none"
     return "excludes 0" if row["low"] > 0 or row["high"] < 0 else "includes 0"

@@ -19,6 +19,10 @@ AUTO = "auto"  # bfloat16 where it is faster, else float32
 PRECISIONS = (AUTO, "float32", "mixed_float16", "mixed_bfloat16")
 LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
 SCHEDULES = ("constant", "cosine")
+PRIMARY_METRICS = (
+    "auc", "accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "average_precision",
+    "brier", "log_loss",
+)  # fmt: skip
 EPOCH_CHOICES = ("validation", "budget")
 LARGEST_FLOAT = 1e308
 BASE_VARIANT = "manual"  # the reserved name of a task without variants
@@ -72,6 +76,8 @@ class Task:
     # mri_tf/calibration/operating_point.py.
     operating_point: dict = field(default_factory=lambda: {"criterion": "balanced_accuracy"})
     ordered: bool = False  # the classes are grades, lowest first
+    # The number by which studies compare variants; the others only describe.
+    primary_metric: str = "auc"
     # Properties that several classes share, scored too: contrast=("T1", "T2", "T1", ...), one a class.
     class_parts: dict = field(default_factory=dict)
     split_fractions: tuple[float, ...] = (0.6, 0.2, 0.2)  # train, validation, test; of patients
@@ -162,9 +168,13 @@ class Task:
                 f"class_parts.{part}", f"name one value for each of {classes} classes",
             )  # fmt: skip
         choices = dict(kind=KINDS, loss_weights=LOSS_WEIGHTS, precision=PRECISIONS, schedule=SCHEDULES,
-                       choose_epoch=EPOCH_CHOICES)  # fmt: skip
+                       choose_epoch=EPOCH_CHOICES, primary_metric=PRIMARY_METRICS)  # fmt: skip
         for name, known in choices.items():
             require(getattr(self, name) in known, name, f"be one of {', '.join(known)}")
+        require(
+            self.ordered or self.primary_metric != "quadratic_kappa", "primary_metric",
+            "be of ordered classes for quadratic_kappa: set ordered, or take another",
+        )  # fmt: skip
         require(0 <= self.augment_probability <= 1, "augment_probability", "lie between 0 and 1")
         require(
             len(self.split_fractions) == 3 and min(self.split_fractions) > 0

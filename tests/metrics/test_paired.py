@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 from scipy.stats import norm
+from scipy.stats import t as student
 from simulated import simulated
 from sklearn import metrics as sk
+from statsmodels.stats.multitest import multipletests
 
 from mri_tf.metrics import Predictions, classification_metrics, paired_differences
+from mri_tf.metrics.paired import holm
 from mri_tf.metrics.ranking import ranking
-from mri_tf.metrics.resamples import multiplicities, percentile_interval
+from mri_tf.metrics.resamples import multiplicities
 
 
 def shifted(made: Predictions, seed: int, noise: float) -> Predictions:
@@ -37,8 +40,10 @@ def test_a_difference_is_that_of_a_plain_loop_over_the_same_draws(monkeypatch):
                     sk.roc_auc_score(truth, np.repeat(given.probabilities[:, 1], often))
                     for given in (one, other)
                 )
-                cells.append(mine - theirs)
-        drawn.append(np.mean(cells))
+                pairs = (one.truth == 1).sum() * (one.truth == 0).sum()
+                cells.append((pairs, mine - theirs))
+        weights, values = zip(*cells, strict=True)
+        drawn.append(np.average(values, weights=weights))
     assert found["auc"]["difference"] == pytest.approx(drawn[0])
     limits = [found["auc"]["low"], found["auc"]["high"]]
     np.testing.assert_allclose(limits, np.quantile(drawn[1:], [0.025, 0.975]))
@@ -65,7 +70,7 @@ def test_a_variant_does_not_differ_from_itself_and_wins_nowhere():
     cells = [simulated(seed) for seed in range(3)]
     for name, entry in paired_differences(cells, cells, ordered=True).items():
         assert entry["difference"] == 0 and entry["wins"] == 0, name
-        assert entry["low"] is None and "all resamples agree" in entry["reason"]
+        assert (entry["low"], entry["high"], entry["p"]) == (0, 0, 1)
 
 
 def test_exchanged_variants_change_the_sign():
@@ -152,7 +157,47 @@ def test_an_interval_of_the_auc_covers_the_truth_about_as_often_as_it_says():
         shifts = rng.normal(0, own, patients)[ids] + rng.normal(0, noise, len(ids))
         for name, who in clusters.items():
             auc = ranking(distance * positive + shifts, positive, who, draws[name]).auc
-            found = percentile_interval(auc, patients, "")
-            covered[name] += found["low"] <= expected <= found["high"]
+            low, high = np.nanquantile(auc[1:], [0.025, 0.975])
+            covered[name] += low <= expected <= high
     assert covered["patients"] >= 88
     assert covered["records"] <= 80
+
+
+def test_of_several_cells_the_wider_of_bootstrap_and_corrected_t_counts():
+    first = [simulated(seed, patients=12, classes=2) for seed in range(6)]
+    second = [shifted(cell, seed, 1.5) for seed, cell in enumerate(first)]
+    networks = paired_differences(first, second)["accuracy"]
+    variants = paired_differences(first, second, test_share=0.25)["accuracy"]
+    assert networks["method"] == "bootstrap" and "networks" in networks["question"]
+    assert "variants" in variants["question"]
+    gains = [(a.predicted == a.truth).mean() - (b.predicted == b.truth).mean()
+             for a, b in zip(first, second, strict=True)]  # fmt: skip
+    error = np.sqrt((1 / 6 + 0.25) * np.var(gains, ddof=1))
+    half = student.ppf(0.975, 5) * error
+    width = variants["high"] - variants["low"]
+    assert width == pytest.approx(max(2 * half, networks["high"] - networks["low"]))
+    assert variants["p"] >= 2 * student.sf(abs(np.mean(gains)) / error, 5) - 1e-9
+    assert variants["p"] >= networks["p"]
+
+
+def test_one_split_is_about_these_two_networks():
+    cell = simulated(0, classes=2)
+    found = paired_differences([cell], [shifted(cell, 1, 1.0)], test_share=0.25)["auc"]
+    assert "these trained networks" in found["question"] and found["method"] == "bootstrap"
+
+
+def test_several_comparisons_widen_the_adjusted_interval_only():
+    cells = [simulated(seed, classes=2) for seed in range(4)]
+    others = [shifted(cell, 3, 1.0) for cell in cells]
+    one, six = (
+        paired_differences(cells, others, test_share=0.3, comparisons=n)["kappa"] for n in (1, 6)
+    )
+    assert (one["low"], one["high"]) == (one["low_adjusted"], one["high_adjusted"])
+    assert (six["low"], six["high"]) == (one["low"], one["high"])
+    assert six["low_adjusted"] < six["low"] and six["high_adjusted"] > six["high"]
+
+
+def test_adjusted_p_values_are_those_of_statsmodels():
+    for seed in range(5):
+        p = np.random.default_rng(seed).random(6) ** 2
+        np.testing.assert_allclose(holm(p.tolist()), multipletests(p, method="holm")[1])

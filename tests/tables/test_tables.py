@@ -275,7 +275,7 @@ def test_paired_differences_are_laid_out_as_they_were_counted():
     assert row["difference (95 % interval)"] == (
         f"{number['difference']:+.3f} ({number['low']:+.3f} to {number['high']:+.3f})"
     )
-    assert row["interval"] == "excludes 0"
+    assert row["finding"] == "excludes 0"
     assert row["first better in"] == "3 of 3 cells" and row["counted"] == "10 patients"
 
 
@@ -289,7 +289,7 @@ def test_a_difference_across_zero_and_one_that_is_undefined_say_so():
     assert [row["difference (95 % interval)"] for row in rows] == [
         "+0.020 (-0.100 to +0.140)", "undefined (one class)", "+0.100 (no interval: one patient)",
     ]  # fmt: skip
-    assert [row["interval"] for row in rows] == ["includes 0", "none", "none"]
+    assert [row["finding"] for row in rows] == ["includes 0", "none", "none"]
     assert "counted" not in rows[0]
 
 
