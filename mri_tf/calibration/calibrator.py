@@ -70,7 +70,9 @@ def fit_calibrator(
     evidence = validation_weights(truth, natural, patients)
     fit = fit_temperature(outputs, truth, trained, natural, evidence)
     probabilities = calibrated(outputs, fit.temperature, trained, natural)
-    point = choose_operating_point(probabilities, truth, task.operating_point, natural, evidence)
+    point = choose_operating_point(
+        probabilities, truth, task.operating_point, natural, evidence, patients
+    )
     limited = not np.array_equal(trained_counts, natural_counts)
     threshold = ALL_CLASSES
     if not limited:

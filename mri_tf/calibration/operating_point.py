@@ -7,6 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mri_tf.calibration.thresholds import (
+    FEWEST,
+    MANY,
+    balanced_threshold,
+    patients_of_classes,
+    shrunken_to_half,
+)
 from mri_tf.core.errors import InputError
 
 CRITERIA = (
@@ -26,9 +33,11 @@ class OperatingPoint:
     target: float | None  # the specificity or sensitivity of the criterion
     class_factors: tuple[float, ...]  # sum 1
     threshold: float | None  # of two classes: the last one is decided above this probability
-    value: float | None  # of the criterion on the validation side; None where it is undefined
+    # Of the criterion on the validation side, which chose it: apparent, so too good. None: undefined.
+    value: float | None
     n: int  # records of the validation side
     reason: str = ""  # why the criterion could not be met, or how few records it rests on
+    patients: int = 0  # of the validation side; 0 where nobody counted
 
     def __post_init__(self):
         object.__setattr__(self, "class_factors", tuple(map(float, self.class_factors)))
@@ -71,19 +80,22 @@ def check_criterion(criterion: str | dict, classes: int) -> tuple[str, float | N
 
 
 def choose_operating_point(
-    probabilities: np.ndarray,
-    truth: np.ndarray,
-    criterion: str | dict,
-    prior: np.ndarray,
-    weights: np.ndarray | None = None,
-) -> OperatingPoint:
+    probabilities: np.ndarray, truth: np.ndarray, criterion: str | dict, prior: np.ndarray,
+    weights: np.ndarray | None = None, patients: np.ndarray | None = None,
+) -> OperatingPoint:  # fmt: skip
     """Chooses the operating point on the validation side.
 
-    For two classes it is a threshold: one midway between neighbouring scores, or the Bayes threshold
-    (for balanced accuracy the prior of the last class). For more classes the factors are prior^-a, a in
-    0, 0.1 ... 1, where 1 is Bayes' rule. The maximum of balanced accuracy is flat and noisy: values
-    that one record of the rarest class makes up for count as equal, and the one nearest to Bayes' rule
-    is chosen. Where a class is missing Bayes' rule is used; `reason` says so and `value` is None.
+    Two classes have a threshold. For balanced accuracy it lies midway, on the logit, between the
+    medians of the classes, or nearer to Bayes' threshold (the prior of the last class) where chance
+    explains the distance; from MANY patients of the rarer class on it is the maximum itself, of equal
+    ones the nearest to that; with fewer than FEWEST it is Bayes' threshold. For accuracy the best
+    threshold is drawn towards 0.5, the more the fewer patients. At a fixed rate it is midway between
+    neighbouring scores.
+
+    More classes have factors prior^-a, a in 0, 0.1 ... 1, where 1 is Bayes' rule. The maximum of
+    balanced accuracy is flat and noisy: values that one record of the rarest class makes up for count
+    as equal, and the one nearest to Bayes' rule is chosen. Where a class is missing Bayes' rule is
+    used; `reason` says so and `value` is None.
 
     Args:
         probabilities: (records, classes) calibrated.
@@ -91,6 +103,7 @@ def choose_operating_point(
         criterion: such as "balanced_accuracy", see `check_criterion`.
         prior: (classes,) shares that the probabilities are calibrated to.
         weights: (records,) evidence of each, 1 for an independent record.
+        patients: (records,) ids; None: every record is a patient.
 
     Raises:
         InputError: for a criterion that does not exist or does not fit.
@@ -98,13 +111,17 @@ def choose_operating_point(
     name, target = check_criterion(criterion, len(prior))
     prior = np.asarray(prior, float) / np.sum(prior)
     weights = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
+    patients = np.arange(len(truth)) if patients is None else np.asarray(patients)
     evidence = np.bincount(truth, weights=weights, minlength=len(prior))
-    present, reason = evidence > 0, ""
+    present = evidence > 0
     lacking = present.sum() < 2 or bool(np.any((prior > 0) & ~present))
-    if name == "accuracy":
-        factors = np.ones(len(prior))
-    elif lacking:
+    reason = ""
+    if lacking and name != "accuracy":
         factors, reason = _powers(prior, 1), "the validation side lacks a class, so Bayes' rule is used"
+    elif name == "accuracy":
+        factors = _for_accuracy(probabilities, truth, weights, patients)
+    elif name == "balanced_accuracy" and len(prior) == 2:
+        factors, reason = _for_balanced_accuracy(probabilities, truth, prior, weights, patients)
     else:
         candidates = _candidates(probabilities, prior)
         recalls = _recalls_of(candidates, probabilities, truth, weights)
@@ -125,7 +142,40 @@ def choose_operating_point(
         value=_value(name, probabilities * factors, truth, weights) if defined else None,
         n=len(truth),
         reason=reason,
+        patients=len(np.unique(patients)),
     )
+
+
+def _for_balanced_accuracy(
+    probabilities: np.ndarray, truth: np.ndarray, prior: np.ndarray, weights: np.ndarray,
+    patients: np.ndarray,
+) -> tuple[np.ndarray, str]:  # fmt: skip
+    """(2,) factors of two classes that both occur, and why they are those of Bayes' rule."""
+    least = int(patients_of_classes(truth, patients, 2).min())
+    if least < FEWEST:
+        return _powers(prior, 1), f"fewer than {FEWEST} patients of a class, so Bayes' rule is used"
+    scores = _scores(probabilities)
+    threshold = balanced_threshold(scores, truth, patients, float(np.clip(prior[1], 1e-9, 1 - 1e-9)))
+    if least < MANY:
+        return np.array([threshold, 1 - threshold]), ""
+    candidates = _candidates(probabilities, np.array([1 - threshold, threshold]))
+    recalls = _recalls_of(candidates, probabilities, truth, weights)
+    return candidates[_first_of_best(recalls.mean(axis=-1), 0)], ""
+
+
+def _for_accuracy(
+    probabilities: np.ndarray, truth: np.ndarray, weights: np.ndarray, patients: np.ndarray
+) -> np.ndarray:
+    """Factors: of two classes those of the best threshold, drawn towards 0.5; of more, the argmax's."""
+    classes = probabilities.shape[-1]
+    counts = np.bincount(truth, weights=weights, minlength=classes)
+    if classes != 2 or not counts.all():
+        return np.ones(classes)
+    candidates = _candidates(probabilities, np.array([0.5, 0.5]))
+    recalls = _recalls_of(candidates, probabilities, truth, weights)
+    best = candidates[_first_of_best(recalls @ counts / counts.sum(), 0)][0]
+    threshold = shrunken_to_half(float(best), len(np.unique(patients)))
+    return np.array([threshold, 1 - threshold])
 
 
 def _candidates(probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:

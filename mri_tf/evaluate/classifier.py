@@ -12,6 +12,8 @@ from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_table
 from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
 from mri_tf.metrics import classification_metrics, part_metrics
+from mri_tf.metrics.classification import numbers_with_intervals
+from mri_tf.metrics.classifier import checked
 from mri_tf.metrics.net_benefit import decision_curve
 from mri_tf.metrics.reliability import reliability_curve
 from mri_tf.network.inference import predict_records
@@ -128,6 +130,7 @@ def _calibration_values(run: Run, calibrator: Calibrator, predictions: Predictio
         shares = predictions.target_shares.tolist()
     return {
         "operating_point": run.values["answers"]["point"],
+        "most_probable": _by_argmax(predictions),
         "temperature": calibrator.temperature,
         "class_shares": dict(zip(run.task.class_names, shares, strict=True)),
         "prediction_sets": {
@@ -136,6 +139,14 @@ def _calibration_values(run: Run, calibrator: Calibrator, predictions: Predictio
             "mean_size": float(sets.sum(axis=1).mean()),
         },
     }
+
+
+def _by_argmax(predictions: Predictions) -> dict:
+    """Accuracy and balanced accuracy of the most probable class, beside those of the operating point."""
+    subset, probabilities = predictions.subset, predictions.probabilities
+    made = checked(subset.labels, probabilities, probabilities.argmax(axis=1), subset.patients)
+    numbers = numbers_with_intervals(made, subset.task.class_names)
+    return {name: numbers[name] for name in ("accuracy", "balanced_accuracy")}
 
 
 def _note_on_shares(predictions: Predictions) -> str:

@@ -192,6 +192,12 @@ def _limits(run: Run, prepared: Prepared) -> str:
     return "\n".join(f"- {note}" for note in notes)
 
 
+def _chosen_on(point: dict) -> str:
+    patients = f"{point['patients']} patients, " if point.get("patients") else ""
+    value = "" if point["value"] is None else f" (apparent value there: {point['value']:.3f})"
+    return f"{patients}{point['n']} records of the validation side{value}"
+
+
 def _calibration(run: Run) -> str:
     answers, names = run.values["answers"], run.task.class_names
     point = answers["point"]
@@ -200,7 +206,7 @@ def _calibration(run: Run) -> str:
     rows = [
         ["temperature", f"{answers['temperature']:.3g}"],
         ["class shares assumed by the probabilities", _listed(names, answers["natural"])],
-        ["operating point", f"{point['criterion']}{target}, on {point['n']} validation records"],
+        ["operating point", f"{point['criterion']}{target}, on {_chosen_on(point)}"],
         ["factors of the decision", _listed(names, point["class_factors"])],
         [f"{PREDICTION_SET_LEVEL:.0%} prediction set",
          f"classes with a probability of {lowest:.3g} or more" if lowest > 0 else "every class"],

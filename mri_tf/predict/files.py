@@ -49,6 +49,7 @@ class Predictions:
         labels = answer.prediction_set
         row |= {
             "decision": names[answer.decision],
+            "most_probable": names[int(np.argmax(answer.probabilities))],
             "probabilities": dict(zip(names, answer.probabilities.tolist(), strict=True)),
             "prediction_set": None if labels is None else [names[label] for label in labels],
             "out_of_distribution": answer.out_of_distribution,

@@ -22,10 +22,12 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
     title = "\n".join([f"# {name}, split by {metrics['split']}", *(f"- {note}" for note in notes)])
     rows = [[score, _number(metrics[score]), metrics[score]["method"] or ""]
             for score in SCORES if score in metrics]  # fmt: skip
+    for score, number in metrics.get("most_probable", {}).items():
+        name = f"{score} of the most probable class"
+        rows.append([name, _number(number), number["method"] or ""])
     rows.append(["largest class", f"{metrics['majority_accuracy']:.3f} accuracy", ""])
     sections = [title, markdown(rows, ["score", "value (95 % interval)", "method"])]
-    if chance := better_than_chance(metrics):
-        sections.append(chance)
+    sections += [sentence for sentence in (_point(metrics), better_than_chance(metrics)) if sentence]
     if "calibration" in metrics:
         sections.append(f"## Calibration\n\n{_calibration(metrics)}")
     for part, values in metrics.get("parts", {}).items():
@@ -39,6 +41,21 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         sections.append(f"## Copies\n\n{_copies(metrics['duplicates'])}")
     table = class_table(np.array(metrics["confusion"]), class_names)
     return "\n\n".join([*sections, f"## Classes\n\n{table}"]) + "\n"
+
+
+def _point(metrics: dict) -> str:
+    """A sentence on the operating point, whose value on the validation side is only apparent."""
+    point = metrics.get("operating_point")
+    if not point:
+        return ""
+    value = "undefined" if point["value"] is None else f"{point['value']:.3f}"
+    threshold = f", threshold {point['threshold']:.3f}" if point["threshold"] is not None else ""
+    patients = f"{point['patients']} patients" if point.get("patients") else f"{point['n']} records"
+    reason = f"; {point['reason']}" if point["reason"] else ""
+    return (
+        f"Decisions are made for {point['criterion']}{threshold}, chosen on {patients} of the "
+        f"validation side (apparent value there: {value}){reason}."
+    )
 
 
 def better_than_chance(metrics: dict) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import softmax
+from scipy.special import expit, logit, softmax
 from sklearn.metrics import balanced_accuracy_score, roc_curve
 
 from mri_tf.calibration.operating_point import (
@@ -16,6 +16,7 @@ from mri_tf.calibration.operating_point import (
     choose_operating_point,
     decide,
 )
+from mri_tf.calibration.thresholds import midpoint_of_medians
 from mri_tf.core.errors import InputError
 from mri_tf.metrics.net_benefit import decision_curve, net_benefit
 
@@ -94,6 +95,74 @@ def test_a_few_calibrated_records_do_not_draw_the_threshold_far_from_bayes():
     assert np.mean(gained) > 0.003
 
 
+def test_few_patients_have_their_threshold_between_that_of_bayes_and_the_middle_of_the_medians():
+    scores = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95])
+    truth = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1])
+    point = choose_operating_point(two(scores), truth, "balanced_accuracy", [0.9, 0.1])
+    lower, upper = (logit(0.2) + logit(0.3)) / 2, logit(0.8)
+    middle, bayes = (lower + upper) / 2, logit(0.1)
+    assert midpoint_of_medians(scores, truth, np.arange(9)) == pytest.approx(expit(middle))
+    variances = [np.var(logit(scores[truth == label]), ddof=1) for label in (0, 1)]
+    chance = np.pi / 2 * (variances[0] / 4 + variances[1] / 5) / 4
+    kept = 1 - chance / (middle - bayes) ** 2
+    assert point.threshold == pytest.approx(expit(bayes + kept * (middle - bayes)))
+    assert (point.patients, point.n, point.reason) == (9, 9, "")
+
+
+def test_a_patient_weighs_the_same_however_many_records_it_has():
+    scores = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9])
+    truth, patients = np.repeat([0, 1], 4), np.arange(8)
+    once = choose_operating_point(two(scores), truth, "balanced_accuracy", [3, 1], patients=patients)
+    often = np.repeat(np.arange(8), [1, 9, 1, 1, 5, 1, 1, 30])
+    many = choose_operating_point(
+        two(scores[often]), truth[often], "balanced_accuracy", [3, 1], patients=patients[often]
+    )
+    assert many.threshold == pytest.approx(once.threshold) and many.patients == 8
+
+
+def test_on_scale_scores_of_few_patients_keep_the_threshold_of_bayes():
+    scores, truth = np.array([0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.8, 0.9]), np.repeat([0, 1], 4)
+    point = choose_operating_point(two(scores), truth, "balanced_accuracy", [0.5, 0.5])
+    assert point.threshold == pytest.approx(0.5)
+
+
+def test_fewer_than_four_patients_of_a_class_get_bayes_rule_and_say_so():
+    scores, truth = np.repeat([0.1, 0.2, 0.3, 0.9, 0.9, 0.8], 10), np.repeat([0, 0, 0, 0, 1, 1], 10)
+    point = choose_operating_point(
+        two(scores), truth, "balanced_accuracy", [0.8, 0.2], patients=np.repeat(np.arange(6), 10)
+    )
+    assert point.threshold == pytest.approx(0.2) and "fewer than 4 patients" in point.reason
+
+
+def test_many_patients_get_the_maximum():
+    probabilities, truth = gaussians(400, [0.6, 0.4], seed=30, shift=[0.7, 0])
+    point = choose_operating_point(probabilities, truth, "balanced_accuracy", [0.6, 0.4])
+    best = max(
+        balanced_accuracy_score(truth, probabilities[:, 1] > threshold)
+        for threshold in np.unique(probabilities[:, 1])
+    )
+    assert point.value == pytest.approx(best)
+
+
+def test_the_threshold_of_accuracy_is_drawn_towards_half_by_few_patients():
+    scores = np.array([0.05, 0.1, 0.15, 0.2, 0.28, 0.32, 0.4, 0.45])
+    truth = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    few = choose_operating_point(two(scores), truth, "accuracy", [0.5, 0.5])
+    assert few.threshold == pytest.approx(0.5 + (0.24 - 0.5) * 8 / 58)
+    many = choose_operating_point(
+        two(np.tile(scores, 100)), np.tile(truth, 100), "accuracy", [0.5, 0.5]
+    )
+    assert many.threshold == pytest.approx(0.5 + (0.24 - 0.5) * 800 / 850)
+
+
+def test_separated_scores_that_are_off_scale_are_decided_rightly():
+    # AUC 1.0, every score above 0.5, few patients: no accuracy of 0.75.
+    scores = np.array([0.6, 0.62, 0.65, 0.66, 0.9, 0.92, 0.95, 0.97])
+    truth = np.repeat([0, 1], 4)
+    point = choose_operating_point(two(scores), truth, "balanced_accuracy", [0.5, 0.5])
+    assert np.array_equal(decide(two(scores), point), truth)
+
+
 def test_every_threshold_has_its_factors():
     probabilities, truth = gaussians(200, [0.6, 0.4], seed=2)
     for criterion in ("balanced_accuracy", "accuracy", AT_SPECIFICITY, AT_SENSITIVITY):
@@ -146,7 +215,7 @@ def test_a_target_that_no_threshold_reaches_is_said():
 def test_weights_count_as_so_many_records():
     probabilities, truth = gaussians(60, [0.5, 0.5], seed=6)
     weights = np.random.default_rng(7).integers(1, 4, 60)
-    for criterion in ("balanced_accuracy", AT_SPECIFICITY):
+    for criterion in (AT_SENSITIVITY, AT_SPECIFICITY):
         weighed = choose_operating_point(probabilities, truth, criterion, [0.5, 0.5], weights)
         many = np.repeat(probabilities, weights, axis=0), np.repeat(truth, weights)
         repeated = choose_operating_point(*many, criterion, [0.5, 0.5])
