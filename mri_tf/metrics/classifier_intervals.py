@@ -7,21 +7,25 @@ import numpy as np
 from mri_tf.metrics import counts, probabilities
 from mri_tf.metrics.classifier import SPECIFICITY, Predictions
 from mri_tf.metrics.intervals import (
+    NORMAL,
     Interval,
     bounded_interval,
-    correlation_of,
+    error_of_mean,
     f1_interval,
     kappa_interval,
     loss_interval,
     mean_interval_of_parts,
     share_interval,
 )
-from mri_tf.metrics.ranking import Placements, placements, threshold_curve
+from mri_tf.metrics.ranking import Placements, placements, ranking, threshold_curve
 from mri_tf.metrics.ranking_intervals import (
     auc_interval,
     average_precision_interval,
+    mean_average_precision_interval,
     sensitivity_interval,
 )
+
+MANY = 50  # patients of a class, from which on its average precision is not biased
 
 
 def count_intervals(by_patient: np.ndarray, ordered: bool) -> dict:
@@ -93,12 +97,32 @@ def ranking_intervals(predictions: Predictions, values: dict[str, np.ndarray]) -
         "per_class_auc": auc,
         "auc": mean_interval_of_parts(
             np.array([ranked[label].area for label in there]), [auc[label] for label in there],
-            correlation_of(errors),
+            errors, NORMAL * error_of_mean(errors),
         ),
-        "average_precision": mean_interval_of_parts(
-            values["per_class_average_precision"][there], averages, np.eye(len(there))
+        "average_precision": mean_average_precision_interval(
+            values["per_class_average_precision"][there], averages,
+            _without_each(predictions, patient_of, there),
         ),
     }  # fmt: skip
+
+
+def _without_each(
+    predictions: Predictions, patient_of: np.ndarray, labels: list[int]
+) -> np.ndarray | None:
+    """(1 + patients,) mean average precision of the classes: of all patients, then without each.
+
+    None where every class has MANY patients: then one more or less changes nothing.
+    """
+    patients = int(patient_of.max()) + 1
+    fewest = min(len(np.unique(patient_of[predictions.truth == label])) for label in labels)
+    if fewest >= MANY:
+        return None
+    times = np.concatenate([np.ones((1, patients), int), 1 - np.eye(patients, dtype=int)])
+    found = np.stack([
+        ranking(predictions.probabilities[:, label], predictions.truth == label, patient_of, times)
+        .average_precision for label in labels
+    ], axis=1)  # fmt: skip
+    return np.where(np.isfinite(found), found, found[0]).mean(axis=1)
 
 
 def probability_intervals(predictions: Predictions) -> dict[str, Interval]:
@@ -149,7 +173,8 @@ def _balanced(recall: list[Interval | None], hits: np.ndarray, true: np.ndarray)
     hits, true = hits[:, there], true[:, there]
     shares = hits.sum(axis=0) / true.sum(axis=0)
     errors = (hits - shares * true) / true.sum(axis=0)
-    return mean_interval_of_parts(shares, [recall[label] for label in there], correlation_of(errors))
+    least = NORMAL * error_of_mean(errors)
+    return mean_interval_of_parts(shares, [recall[label] for label in there], errors, least)
 
 
 def _by_leaving_out(by_patient: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) -> Interval:

@@ -70,23 +70,34 @@ def f1_interval(hits: np.ndarray, either: np.ndarray) -> Interval:
 
 
 def mean_interval_of_parts(
-    values: np.ndarray, intervals: list[Interval], correlation: np.ndarray
+    values: np.ndarray, intervals: list[Interval], errors: np.ndarray, least: float = 0.0
 ) -> Interval:
     """The interval of a mean of several numbers with intervals: balanced accuracy, macro AUC.
 
-    MOVER of Zou and Donner (2008): distances to the limits add up like standard deviations.
+    MOVER of Zou and Donner (2008): distances to the limits add up like standard deviations. Near 1 the
+    upper limits of the parts are close, although the mean may vary in both directions alike; so neither
+    side is shorter than `least`.
 
     Args:
         values: (parts,) the numbers.
         intervals: of each number.
-        correlation: (parts, parts) of the numbers' errors.
+        errors: (patients, parts) what a patient adds to the error of each number.
+        least: the shortest distance from the mean to a limit.
     """
+    correlation = correlation_of(errors)
     below = (values - [interval.low for interval in intervals]) / len(values)
     above = ([interval.high for interval in intervals] - values) / len(values)
-    down, up = (np.sqrt(max(part @ correlation @ part, 0)) for part in (below, above))
+    down, up = (max(np.sqrt(max(part @ correlation @ part, 0)), least) for part in (below, above))
     mean = values.mean()
     methods = "/".join(dict.fromkeys(interval.method for interval in intervals))
     return Interval(max(mean - down, 0), min(mean + up, 1), f"MOVER of {methods}")
+
+
+def error_of_mean(errors: np.ndarray) -> float:
+    """The standard error of a mean of parts, from (patients, parts) errors of patients; 0 for one."""
+    patients = (errors != 0).sum(axis=0)  # of each part
+    scale = np.sqrt(patients / np.maximum(patients - 1, 1))
+    return float(np.sqrt(((errors * scale).mean(axis=1) ** 2).sum()))
 
 
 def correlation_of(errors: np.ndarray) -> np.ndarray:

@@ -8,7 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from mri_tf.metrics.intervals import NORMAL, Interval, share_interval, student_quantile, wilson
+from mri_tf.metrics.intervals import (
+    NORMAL,
+    Interval,
+    jackknife_variance,
+    mean_interval_of_parts,
+    share_interval,
+    student_quantile,
+    wilson,
+)
 from mri_tf.metrics.ranking import Placements
 
 
@@ -52,6 +60,30 @@ def average_precision_interval(value: float, placements: Placements, patient_of:
     side = _Side.of(placements, patient_of, True)
     effective = side.effective(_ratio(side.between, side.alone))
     return Interval(*wilson(value, effective, NORMAL), "Wilson, positive records")
+
+
+def mean_average_precision_interval(
+    values: np.ndarray, intervals: list[Interval], without: np.ndarray | None
+) -> Interval:
+    """The interval of a mean of average precisions over classes.
+
+    MOVER of the classes' intervals. With few positive records an average precision is too high, and in
+    a mean over classes this does not cancel: the jackknife's estimate of the bias (Quenouille 1956)
+    lowers the lower limit, and its standard error is the shortest distance to a limit.
+
+    Args:
+        values: (classes,) average precisions.
+        intervals: of each.
+        without: (1 + patients,) the mean of all patients, then without each; None: no correction.
+    """
+    unrelated = np.eye(len(values))
+    if without is None:
+        return mean_interval_of_parts(values, intervals, unrelated)
+    patients = len(without) - 1
+    least = NORMAL * np.sqrt(jackknife_variance(without[1:]))
+    low, high, method = mean_interval_of_parts(values, intervals, unrelated, least)
+    bias = (patients - 1) * (without[1:].mean() - without[0])
+    return Interval(max(low - max(float(bias), 0), 0), high, f"{method}, bias by the jackknife")
 
 
 def sensitivity_interval(

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
 from mri_tf import metrics
+from mri_tf.metrics.classification import numbers_with_intervals
 from mri_tf.metrics.classifier_intervals import count_intervals
 from mri_tf.metrics.intervals import (
     Interval,
@@ -71,11 +72,28 @@ def test_an_f1_is_that_of_its_share_of_hits():
 def test_distances_to_the_limits_of_parts_add_up_like_standard_deviations():
     parts = [Interval(0.6, 0.9, "x"), Interval(0.4, 0.8, "x")]
     values = np.array([0.8, 0.7])
-    apart = mean_interval_of_parts(values, parts, np.eye(2))
+    apart = mean_interval_of_parts(values, parts, np.eye(2))  # errors of two patients, unrelated
     assert apart.low == pytest.approx(0.75 - np.hypot(0.2, 0.3) / 2)
     assert apart.high == pytest.approx(0.75 + np.hypot(0.1, 0.1) / 2)
     alike = mean_interval_of_parts(values, parts, np.ones((2, 2)))
     assert (alike.low, alike.high) == pytest.approx((0.5, 0.85))
+    longer = mean_interval_of_parts(values, parts, np.eye(2), least=0.09)
+    assert (longer.low, longer.high) == pytest.approx((apart.low, 0.84))
+
+
+def test_a_mean_average_precision_of_chance_is_not_taken_for_more():
+    # Of seven records the average precision is above its expectation; the mean of classes shows it.
+    covered = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        truth, scores = np.arange(63) % 9, rng.normal(size=(63, 9))
+        odds = np.exp(scores)
+        made = metrics.classifier.checked(
+            truth, odds / odds.sum(axis=1, keepdims=True), scores.argmax(axis=1), np.arange(63)
+        )
+        found = numbers_with_intervals(made, tuple("abcdefghi"))["average_precision"]
+        covered += found["low"] <= 1 / 9 <= found["high"]
+    assert covered >= 36
 
 
 def test_correlations_are_those_of_errors_around_nought():
