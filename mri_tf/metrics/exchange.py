@@ -56,7 +56,8 @@ class Exchange(NamedTuple):
     def as_json(self) -> dict:
         """The values for metrics.json, with what they mean in words."""
         kind = "every exchange" if self.exact else f"{self.draws} drawn exchanges"
-        within = " within folds (approximate: networks share training patients)" if self.folds else ""
+        within = " within folds (approximate: stretched, as networks share training patients)"
+        within = within if self.folds else ""
         return {
             "p": self.p, "draws": self.draws, "exact": self.exact,
             "better": {name: p <= BETTER for name, p in self.p.items()},
@@ -80,15 +81,26 @@ def exchange_labels(
     seen = _numbers(units, units.labels[None])
     every = _every_exchange(units)
     exact = every is not None
-    at_least = {name: 0 for name in seen}
-    count = 0
-    for labels in ([every] if exact else _drawn(units, np.random.default_rng(seed))):
-        count += len(labels)
-        for name, values in _numbers(units, labels).items():
-            at_least[name] += int((values >= seen[name][0] - ROUNDING).sum())
+    parts = [every] if exact else _drawn(units, np.random.default_rng(seed))
+    counted = [_numbers(units, labels) for labels in parts]
+    stretch = 1.0 if folds is None else _stretch_of_folds(len(np.unique(folds)))
     extra = 0 if exact else 1  # the labels that were seen are one of the exchanges
-    p = {name: (hits + extra) / (count + extra) for name, hits in at_least.items()}
-    return Exchange(p, count, exact, folds is not None)
+    p = {}
+    for name, value in seen.items():
+        drawn = np.concatenate([numbers[name] for numbers in counted])
+        middle = drawn.mean()
+        asked = middle + (value[0] - middle) / stretch
+        p[name] = float(((drawn >= asked - ROUNDING).sum() + extra) / (len(drawn) + extra))
+    return Exchange(p, len(drawn), exact, folds is not None)
+
+
+def _stretch_of_folds(folds: int) -> float:
+    """How much wider numbers over folds vary than exchanges within folds do.
+
+    Networks of different folds share training patients, whose labels an exchange does not learn anew.
+    The factor is that of the corrected resampled t (Nadeau and Bengio 2003).
+    """
+    return math.sqrt(1 + folds / (folds - 1)) if folds > 1 else 1.0
 
 
 def _units(predictions: Predictions, folds: np.ndarray | None) -> Units:
