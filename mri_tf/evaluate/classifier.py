@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL, Calibrator, calibrator_from_json
+from mri_tf.calibration.prediction_sets import ALL_CLASSES
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_table
 from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
 from mri_tf.metrics import classification_metrics, part_metrics
-from mri_tf.metrics.classification import numbers_with_intervals
+from mri_tf.metrics.classification import numbers_with_intervals, share_of_records
 from mri_tf.metrics.classifier import checked
 from mri_tf.metrics.net_benefit import decision_curve
 from mri_tf.metrics.reliability import reliability_curve
@@ -135,8 +136,11 @@ def _calibration_values(run: Run, calibrator: Calibrator, predictions: Predictio
         "class_shares": dict(zip(run.task.class_names, shares, strict=True)),
         "prediction_sets": {
             "level": PREDICTION_SET_LEVEL,
-            "coverage": float(sets[np.arange(len(labels)), labels].mean()),
+            "coverage": share_of_records(
+                sets[np.arange(len(labels)), labels], predictions.subset.patients
+            ),
             "mean_size": float(sets.sum(axis=1).mean()),
+            "says_nothing": calibrator.set_threshold >= ALL_CLASSES,  # every set holds every class
         },
     }
 

@@ -206,16 +206,16 @@ def part_metrics(
         true_value, predicted_value = (np.array(value_of)[labels] for labels in (truth, predicted))
         records_of = {value: true_value == value for value in dict.fromkeys(value_of)}
         parts[part] = {
-            "agreement": _share(true_value == predicted_value, patients),
-            "accuracy": {value: _share((truth == predicted)[records], patients[records])
+            "agreement": share_of_records(true_value == predicted_value, patients),
+            "accuracy": {value: share_of_records((truth == predicted)[records], patients[records])
                          for value, records in records_of.items()},
             "records": {value: int(records.sum()) for value, records in records_of.items()},
         }  # fmt: skip
     return parts
 
 
-def _share(right: np.ndarray, patients: np.ndarray) -> dict:
-    """The share of correct records, (records,) bool, as a number with its interval."""
+def share_of_records(right: np.ndarray, patients: np.ndarray) -> dict:
+    """The share of correct records, (records,) bool, as a number with its interval over patients."""
     names, patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
     if not len(names):
         return number(np.nan, 0, reason="no record")

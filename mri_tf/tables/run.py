@@ -27,7 +27,8 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         rows.append([name, _number(number), number["method"] or ""])
     rows.append(["largest class", f"{metrics['majority_accuracy']:.3f} accuracy", ""])
     sections = [title, markdown(rows, ["score", "value (95 % interval)", "method"])]
-    sections += [sentence for sentence in (_point(metrics), better_than_chance(metrics)) if sentence]
+    sentences = (_point(metrics), better_than_chance(metrics), _sets(metrics))
+    sections += [sentence for sentence in sentences if sentence]
     if "calibration" in metrics:
         sections.append(f"## Calibration\n\n{_calibration(metrics)}")
     for part, values in metrics.get("parts", {}).items():
@@ -50,11 +51,30 @@ def _point(metrics: dict) -> str:
         return ""
     value = "undefined" if point["value"] is None else f"{point['value']:.3f}"
     threshold = f", threshold {point['threshold']:.3f}" if point["threshold"] is not None else ""
-    patients = f"{point['patients']} patients" if point.get("patients") else f"{point['n']} records"
+    unit = metrics["accuracy"]["unit"]
+    patients = f"{point['patients']} {unit}" if point.get("patients") else f"{point['n']} records"
     reason = f"; {point['reason']}" if point["reason"] else ""
     return (
         f"Decisions are made for {point['criterion']}{threshold}, chosen on {patients} of the "
         f"validation side (apparent value there: {value}){reason}."
+    )
+
+
+def _sets(metrics: dict) -> str:
+    """A sentence on how often prediction sets hold the true class."""
+    found = metrics.get("prediction_sets")
+    if not found:
+        return ""
+    if found["says_nothing"]:
+        return (
+            "Prediction sets say nothing: they hold every class, as too few patients were there to fit "
+            "them."
+        )
+    level = f"{100 * found['level']:.0f} %"
+    return (
+        f"Prediction sets for {level} hold the true class in {_number(found['coverage'])} of the "
+        f"records of {found['coverage']['n']} {found['coverage']['unit']}, with "
+        f"{found['mean_size']:.2f} classes on average."
     )
 
 

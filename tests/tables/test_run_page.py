@@ -97,7 +97,21 @@ def test_the_page_says_what_leaks_first_and_sorts_classes_by_f1():
             "across_classes": [["000001-0000", "000002-0000"]],
         },
     }  # fmt: skip
+    values |= {
+        "operating_point": {"criterion": "accuracy", "threshold": None, "value": 0.71, "n": 60,
+                            "patients": 20, "reason": ""},
+        "prediction_sets": {"level": 0.9, "coverage": values["accuracy"], "mean_size": 1.5,
+                            "says_nothing": False},
+        "most_probable": {"accuracy": values["accuracy"]},
+    }  # fmt: skip
     page = run_page("brains", values, NAMES)
+    assert "chosen on 20 patients of the validation side (apparent value there: 0.710)" in page
+    assert "of the records of 100 patients, with 1.50 classes on average" in page
+    assert "accuracy of the most probable class" in page and "| Clopper-Pearson" in page
+    assert "Than chance: auc better (p = 0.0001)" in page and "9999 drawn exchanges" in page
+    assert "slope (perfect: 1)" in page and "would show" in page
+    said = run_page("b", values | {"prediction_sets": {"says_nothing": True}}, NAMES)
+    assert "Prediction sets say nothing" in said
     lines = page.splitlines()
     assert lines[0] == "# brains, split by random" and lines[1] == "- LEAKY: copies"
     assert "000001-0000, 000002-0000" in page
