@@ -85,7 +85,7 @@ def better_than_chance(metrics: dict) -> str:
         return ""
     numbers = [f"{name} {'better' if found['better'][name] else 'not shown to be better'} (p = {p:.2g})"
                for name, p in found["p"].items()]  # fmt: skip
-    return f"Than chance: {', '.join(numbers)}; {found['method']}."
+    return f"Compared with chance: {', '.join(numbers)}; {found['method']}."
 
 
 def _calibration(metrics: dict) -> str:
