@@ -85,13 +85,15 @@ def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[
 
 def _cell(values: np.ndarray) -> str:
     """The mean of (patients,) values, of those where it is defined."""
-    from mri_tf.metrics.intervals import mean_interval
+    from scipy.stats import ttest_1samp
+
     from mri_tf.metrics.number import number
     from mri_tf.tables import format_interval
 
     known = values[np.isfinite(values)]
-    low, high, method = mean_interval(known, np.ones(len(known)))
-    return format_interval(number(known.mean(), len(known), (low, high), method))
+    limits = ttest_1samp(known, 0).confidence_interval()
+    found = number(known.mean(), len(known), (limits.low, limits.high), "t over patients")
+    return format_interval(found)
 
 
 def print_table(image: dict, mask: dict) -> None:

@@ -58,8 +58,10 @@ def tables_at(raw: Path, labels: Path | None) -> list[Path]:
     )  # fmt: skip
 
 
-def only_table_of_files(raw: Path, labels: Path | None) -> tuple[Path, tuple[str, ...]] | None:
-    """The table with columns of paths, and these columns; None where there is none.
+def only_table_of_files(
+    raw: Path, labels: Path | None
+) -> tuple[Path, list[Row], tuple[str, ...]] | None:
+    """The table with columns of paths, its rows and these columns; None where there is none.
 
     Raises InputError if several tables name files: each would give other cases or labels.
     """
@@ -67,10 +69,10 @@ def only_table_of_files(raw: Path, labels: Path | None) -> tuple[Path, tuple[str
     for table in tables_at(raw, labels):
         rows = rows_of(table)
         if paths := path_columns(raw, rows) if rows else ():
-            found.append((table, paths))
+            found.append((table, rows, paths))
     if len(found) > 1:
         raise InputError(
-            "Several tables of the raw folder name files.", ", ".join(table.name for table, _ in found),
+            "Several tables of the raw folder name files.", ", ".join(table.name for table, *_ in found),
             "Name the one that is meant with --labels, or move the others away.",
         )  # fmt: skip
     return found[0] if found else None

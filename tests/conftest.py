@@ -30,6 +30,13 @@ def inside(home, monkeypatch) -> Path:
     return home
 
 
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """The test runs in an empty folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def small(tmp_path_factory) -> dict[str, Path]:
     """Task files and a raw folder of ten phantom patients, written once a worker."""

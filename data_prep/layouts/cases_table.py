@@ -30,7 +30,7 @@ from data_prep.cases.image_case import check_one_image
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
 from data_prep.io.table import Row, check_labels, check_patients, path_in, read_table
-from data_prep.recognised import Recognised, is_image, is_mask, only_table_of_files, rows_of
+from data_prep.recognised import Recognised, is_image, is_mask, only_table_of_files
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
@@ -89,8 +89,7 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     found = only_table_of_files(raw, labels)
     if found is None:
         return None
-    table, paths = found
-    rows = rows_of(table)
+    table, rows, paths = found
     channels = tuple(name for name in paths if not is_mask(name) and name != "patient_id")
     if not channels:
         return None

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
-from mri_tf.metrics.classifier import Predictions
+from mri_tf.metrics.classifier import Predictions, labelled_units
 from mri_tf.metrics.intervals import student_quantile
 from mri_tf.metrics.number import number
 from mri_tf.metrics.probabilities import BINS, calibration_error, confidences
@@ -28,12 +28,7 @@ def error_if_perfect(predictions: Predictions, seed: int = 0) -> dict:
     truth, patients = predictions.truth, predictions.patients
     _, confidence, bin_of = confidences(predictions.probabilities)
     patient_of = np.unique(patients, return_inverse=True)[1]
-    classes_of = np.zeros((patient_of.max() + 1, predictions.probabilities.shape[1]), bool)
-    classes_of[patient_of, truth] = True
-    several = classes_of.sum(axis=1)[patient_of] > 1
-    # Records of a patient with one class share one random number.
-    alone = len(truth) + np.arange(len(truth))
-    unit = np.unique(np.where(several, alone, patient_of), return_inverse=True)[1]
+    unit, _ = labelled_units(truth, patient_of)  # its records share one random number
     drawn = np.random.default_rng(seed).random((DRAWS, unit.max() + 1))[:, unit]
     in_bin = np.eye(BINS)[bin_of]  # (records, bins)
     gaps = ((drawn < confidence) - confidence) @ in_bin

@@ -16,6 +16,7 @@ from mri_tf.metrics.intervals import (
     loss_interval,
     mean_interval_of_parts,
     share_interval,
+    variance_of_mean,
 )
 from mri_tf.metrics.ranking import Placements, placements, ranking, threshold_curve
 from mri_tf.metrics.ranking_intervals import (
@@ -149,13 +150,10 @@ def _predicted_variance(
     errors: np.ndarray, expected: np.ndarray, variances: np.ndarray, patient_of: np.ndarray
 ) -> float:
     """The variance of a mean loss if the probabilities are right; errors of a patient may be alike."""
-    records = np.bincount(patient_of)
-    patients, total = len(records), len(errors)
-    squares = (errors**2).sum()
+    records, squares = np.bincount(patient_of), (errors**2).sum()
     alike = (np.bincount(patient_of, weights=errors) ** 2).sum() / squares if squares > 0 else 1.0
-    between = np.bincount(patient_of, weights=expected) - expected.mean() * records
-    of_cases = patients / (patients - 1) * (between**2).sum() / total**2
-    return float(of_cases + np.clip(alike, 1, records.max()) * variances.sum() / total**2)
+    of_cases = variance_of_mean(np.bincount(patient_of, weights=expected), records)
+    return float(of_cases + np.clip(alike, 1, records.max()) * variances.sum() / len(errors) ** 2)
 
 
 def _share(hits: np.ndarray, records: np.ndarray) -> Interval | None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
-from mri_tf.metrics.classifier import Predictions
+from mri_tf.metrics.classifier import Predictions, labelled_units
 
 DRAWS = 9999
 AT_ONCE = 2**22  # labels of draws in memory together
@@ -110,14 +110,8 @@ def _units(predictions: Predictions, folds: np.ndarray | None) -> Units:
         fold_of = np.unique(np.asarray(folds).astype(str), return_inverse=True)[1]
     # A patient who is held out in several folds is a unit in each.
     owner = np.unique(np.stack([patient_of, fold_of]), axis=1, return_inverse=True)[1].ravel()
-    classes = predictions.probabilities.shape[1]
-    of_owner = np.zeros((owner.max() + 1, classes), bool)
-    of_owner[owner, predictions.truth] = True
-    several = of_owner.sum(axis=1)[owner] > 1  # (records,)
-    # Units: an owner of one label, or each record of an owner of several.
-    alone = np.arange(len(owner)) + owner.max() + 1
-    unit = np.unique(np.where(several, alone, owner), return_inverse=True)[1]
-    count = unit.max() + 1
+    unit, several = labelled_units(predictions.truth, owner)
+    count, classes = unit.max() + 1, predictions.probabilities.shape[1]
     ranks = np.stack([rankdata(scores) for scores in predictions.probabilities.T], axis=1)
     hits = np.eye(classes)[predictions.predicted]
     labels, blocks = np.zeros(count, int), np.zeros(count, int)

@@ -46,8 +46,7 @@ def share_interval(hits: np.ndarray, counts: np.ndarray) -> Interval:
         return Interval(*exact_interval(hits.sum(), total), "Clopper-Pearson")
     if share in (0, 1):
         return Interval(*exact_interval(share * patients, patients), "Clopper-Pearson, n = patients")
-    residuals = hits - share * counts
-    variance = patients / max(patients - 1, 1) * (residuals**2).sum() / total**2
+    variance = variance_of_mean(hits, counts)
     rarer = (hits < counts) if share > 0.5 else (hits > 0)
     effective = min(_effective_number(share, variance, patients, int(rarer.sum())), total)
     quantile = NORMAL if effective == total else _quantile(patients)
@@ -157,12 +156,10 @@ def loss_interval(
         expected: mean loss if the probabilities are right.
         predicted_variance: of the mean loss, if they are right.
     """
-    patients, total = len(counts), counts.sum()
-    mean = sums.sum() / total
-    between = patients / (patients - 1) * ((sums - mean * counts) ** 2).sum() / total**2
+    mean, between = sums.sum() / counts.sum(), variance_of_mean(sums, counts)
     variance = max(between, predicted_variance)
     level = mean if variance == between else max(mean, expected)
-    return Interval(*_growing(mean, variance, level, _quantile(patients)), GROWING)
+    return Interval(*_growing(mean, variance, level, _quantile(len(counts))), GROWING)
 
 
 def positive_interval(value: float, without: np.ndarray) -> Interval:
@@ -178,18 +175,11 @@ def positive_interval(value: float, without: np.ndarray) -> Interval:
     return Interval(*_growing(value, variance, value, _quantile(len(without))), GROWING)
 
 
-def mean_interval(sums: np.ndarray, counts: np.ndarray) -> Interval:
-    """The interval of a mean that may be negative: Student's t of the variance between patients.
-
-    Args:
-        sums: (patients,) sum of the values of each patient's records.
-        counts: (patients,) records, above 0.
-    """
+def variance_of_mean(sums: np.ndarray, counts: np.ndarray) -> float:
+    """The variance of a mean over records, by its patients: (patients,) sums and numbers of records."""
     patients, total = len(counts), counts.sum()
-    mean = sums.sum() / total
-    variance = patients / (patients - 1) * ((sums - mean * counts) ** 2).sum() / total**2
-    half = _quantile(patients) * np.sqrt(variance)
-    return Interval(mean - half, mean + half, "t over patients")
+    residuals = sums - sums.sum() / total * counts
+    return float(patients / max(patients - 1, 1) * (residuals**2).sum() / total**2)
 
 
 def jackknife_variance(without: np.ndarray) -> float:

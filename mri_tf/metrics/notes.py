@@ -27,8 +27,8 @@ def note(by_patient: np.ndarray, class_names: tuple[str, ...], headline: dict[st
     if by_patient.sum() == np.trace(by_patient.sum(axis=0)):
         highest = 100 * clopper_pearson(0, patients)[1]
         notes.append(
-            "no error was observed, so a bootstrap cannot show the uncertainty; up to "
-            f"{highest:.2g} % of similar patients may have an error (exact 95 % limit from {patients})"
+            f"no error was observed; up to {highest:.2g} % of similar patients may have an error (exact "
+            f"95 % limit from {patients})"
         )
     wide = [name for name, number in headline.items()
             if _width(number) > WIDE * (2 if "kappa" in name else 1)]

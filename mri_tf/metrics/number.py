@@ -1,6 +1,7 @@
 """The form of a number in metrics.json."""
 
 import math
+from collections.abc import Callable
 
 
 def number(
@@ -13,7 +14,7 @@ def number(
         value: NaN where it is undefined; becomes None, as JSON has no NaN.
         n: how many `unit` the interval is over.
         interval: (low, high), None where there is none.
-        method: "bootstrap" (patients resampled whole) or "exact" (binomial).
+        method: how the interval was computed.
         reason: why value or interval is missing, or what was left out of them.
 
     Raises:
@@ -35,6 +36,27 @@ def number(
         "method": None if low is None else method,
     }
     return result | ({"reason": reason} if reason else {})
+
+
+def number_over_patients(
+    value: float, patients: int, interval_of: Callable[[], tuple[float, float, str]], undefined: str,
+    also: str = "",
+) -> dict:  # fmt: skip
+    """Returns a number of metrics.json with its interval, where it is defined and not of one patient.
+
+    Args:
+        value: NaN where it is undefined.
+        patients: whose records were counted.
+        interval_of: gives (low, high, method); called only where there is an interval.
+        undefined: the reason if the value is undefined.
+        also: a further reason, of what was left out.
+    """
+    if not math.isfinite(value):
+        return number(value, patients, reason=joined(undefined, also))
+    if patients < 2:
+        return number(value, patients, reason=joined("one patient", also))
+    low, high, method = interval_of()
+    return number(value, patients, (low, high), method, also)
 
 
 def joined(*reasons: str) -> str:

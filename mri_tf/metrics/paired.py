@@ -123,10 +123,11 @@ def _difference(
     """One entry from (cells, 1 + resamples) differences, the data's own in column 0."""
     in_data = np.isfinite(cells[:, 0])
     lost, of_cells = int((~in_data).sum()), cells[in_data]
+    share = test_share if len(of_cells) > 1 else None  # one cell has no spread between folds
     lower = name in LOWER_IS_BETTER
     wins = (of_cells[:, 0] < 0) if lower else (of_cells[:, 0] > 0)
     about = {
-        "question": THESE_NETWORKS if test_share is None or len(of_cells) < 2 else THE_VARIANTS,
+        "question": THESE_NETWORKS if share is None else THE_VARIANTS,
         "better": "lower" if lower else "higher", "wins": int(wins.sum()), "cells": len(of_cells),
     }  # fmt: skip
     if not len(of_cells):
@@ -142,7 +143,6 @@ def _difference(
     if patients < 2:
         found = number(drawn[0], patients, reason=joined("one patient", also))
         return {"difference": found.pop("value"), "p": None} | found | about
-    share = test_share if len(of_cells) > 1 else None
     low, high, method = _wider(kept, drawn, TAIL, share)
     adjusted = _wider(kept, drawn, TAIL / comparisons, share)
     found = number(drawn[0], patients, (low, high), method, also)

@@ -76,7 +76,7 @@ def mean_average_precision_interval(
         intervals: of each.
         without: (1 + patients,) the mean of all patients, then without each; None: no correction.
     """
-    unrelated = np.eye(len(values))
+    unrelated = np.eye(len(values))  # as if each class had the errors of a patient of its own
     if without is None:
         return mean_interval_of_parts(values, intervals, unrelated)
     patients = len(without) - 1

@@ -4,6 +4,8 @@ Dice over the pixels of all images together (2D networks) is `counts.foreground_
 is computed in each volume and then averaged, so that a small organ weighs as much as a large one.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mri_tf.metrics.counts import f1_per_class, foreground_dice, mean_over_classes, ratio
@@ -17,7 +19,7 @@ from mri_tf.metrics.intervals import (
 )
 from mri_tf.metrics.lesions import Lesions, lesion_numbers
 from mri_tf.metrics.notes import note
-from mri_tf.metrics.number import joined, number
+from mri_tf.metrics.number import joined, number, number_over_patients
 
 
 def mean_hausdorff95(distances: list[Distance], patients: np.ndarray) -> dict:
@@ -60,13 +62,10 @@ def hausdorff95_over_volumes(
     also = f"without {', '.join(absent)} (in no volume)" if absent else ""
     means = _means_without(values, patients)
     count = len(np.unique(np.asarray(patients).astype(str)))
-    if not np.isfinite(means[0]):
-        found = number(np.nan, count, reason=joined("no label is in any volume", also))
-    elif count < 2:
-        found = number(means[0], count, reason=joined("one patient", also))
-    else:
-        interval = positive_interval(float(means[0]), means[1:])
-        found = number(means[0], count, interval[:2], interval.method, also)
+    found = number_over_patients(
+        means[0], count, lambda: positive_interval(float(means[0]), means[1:]),
+        "no label is in any volume", also,
+    )  # fmt: skip
     return found | {"measured_in": units[0]}
 
 
@@ -102,7 +101,9 @@ def dice_over_volumes(
         "dice_mean": _bounded(means, count, wrong, "no label is in any volume", also),
         "per_class": {
             name: {
-                "dice": _mean_number(dice[:, label], patients, f"no volume with {name}", _dice_interval),
+                "dice": _mean_number(
+                    dice[:, label], patients, f"no volume with {name}", bounded_interval
+                ),
                 "false_alarms": _false_alarms(predicted[:, label], there[:, label], patients, name),
             }
             for label, name in enumerate(class_names)
@@ -121,8 +122,14 @@ def _false_alarms(predicted: np.ndarray, there: np.ndarray, patients: np.ndarray
     return number(alarms.sum() / counts.sum(), len(owners), (low, high), method)
 
 
-def _mean_number(values: np.ndarray, patients: np.ndarray, undefined: str, interval_of) -> dict:
-    """The mean of (volumes,) values without NaN, with the interval that `interval_of` gives."""
+def _mean_number(
+    values: np.ndarray, patients: np.ndarray, undefined: str,
+    interval_of: Callable[[float, np.ndarray, int], Interval],
+) -> dict:  # fmt: skip
+    """The mean of (volumes,) values without NaN, with the interval that `interval_of` gives.
+
+    It gets the mean, the (patients,) means without each, and how many patients have values below 1.
+    """
     defined = np.isfinite(values)
     owners, owner_of = np.unique(np.asarray(patients)[defined].astype(str), return_inverse=True)
     left = int((~defined).sum())
@@ -131,21 +138,16 @@ def _mean_number(values: np.ndarray, patients: np.ndarray, undefined: str, inter
         return number(np.nan, 0, reason=undefined)
     sums, counts = np.bincount(owner_of, weights=values[defined]), np.bincount(owner_of)
     mean = sums.sum() / counts.sum()
-    if len(owners) < 2:
-        return number(mean, len(owners), reason=joined("one patient", also))
-    interval = interval_of(sums, counts)
-    return number(mean, len(owners), interval[:2], interval.method, also)
+
+    def interval() -> Interval:
+        without = (sums.sum() - sums) / (counts.sum() - counts)
+        return interval_of(mean, without, int((sums < counts).sum()))
+
+    return number_over_patients(mean, len(owners), interval, undefined, also)
 
 
-def _dice_interval(sums: np.ndarray, counts: np.ndarray) -> Interval:
-    without = (sums.sum() - sums) / (counts.sum() - counts)
-    return bounded_interval(sums.sum() / counts.sum(), without, int((sums < counts).sum()))
-
-
-def _distance_interval(sums: np.ndarray, counts: np.ndarray) -> Interval:
-    return positive_interval(
-        sums.sum() / counts.sum(), (sums.sum() - sums) / (counts.sum() - counts)
-    )
+def _distance_interval(mean: float, without: np.ndarray, _: int) -> Interval:
+    return positive_interval(mean, without)
 
 
 def _means_without(values: np.ndarray, patients: np.ndarray) -> np.ndarray:
@@ -169,13 +171,10 @@ def _patients_below(dice: np.ndarray, patients: np.ndarray) -> int:
 
 
 def _bounded(means: np.ndarray, count: int, wrong: int, undefined: str, also: str = "") -> dict:
-    """A number from 0 to 1 of all patients, and without each."""
-    if not np.isfinite(means[0]):
-        return number(np.nan, count, reason=joined(undefined, also))
-    if count < 2:
-        return number(means[0], count, reason=joined("one patient", also))
-    interval = bounded_interval(float(means[0]), means[1:], wrong)
-    return number(means[0], count, interval[:2], interval.method, also)
+    """A number from 0 to 1, from its values of all patients and without each."""
+    return number_over_patients(
+        means[0], count, lambda: bounded_interval(float(means[0]), means[1:], wrong), undefined, also
+    )
 
 
 def volume_metrics(
@@ -244,7 +243,4 @@ def _pooled_dice(hits: np.ndarray, either: np.ndarray, undefined: str) -> dict:
     if not either.any():
         return number(np.nan, patients, reason=undefined)
     value = 2 * hits.sum() / (either.sum() + hits.sum())
-    if patients < 2:
-        return number(value, patients, reason="one patient")
-    low, high, method = f1_interval(hits, either)
-    return number(value, patients, (low, high), method)
+    return number_over_patients(value, patients, lambda: f1_interval(hits, either), undefined)

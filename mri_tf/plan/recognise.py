@@ -168,22 +168,18 @@ def _nearly(found: Recognised, usual: set[str]) -> str:
 
 def _check_values(values: tuple[str, ...], column: str) -> None:
     """Raises InputError for classes that differ only in capitals, or that are measured numbers."""
-    spelled: dict[str, str] = {}
-    for value in values:
-        other = spelled.setdefault(value.lower(), value)
-        if other != value:
-            raise InputError(
-                "Two classes differ only in capitals.", f"{other} and {value}{_in_column(column)}",
-                "Write both alike.",
-            )  # fmt: skip
-    numbers: dict[float, str] = {}
-    for value in filter(_is_number, values):
-        other = numbers.setdefault(float(value), value)
-        if other != value:
-            raise InputError(
-                "Two classes are the same number.", f"{other} and {value}{_in_column(column)}",
-                "Write both alike.",
-            )  # fmt: skip
+    for what, key_of, looked_at in (
+        ("differ only in capitals", str.lower, values),
+        ("are the same number", float, filter(_is_number, values)),
+    ):  # fmt: skip
+        first: dict[str | float, str] = {}
+        for value in looked_at:
+            other = first.setdefault(key_of(value), value)
+            if other != value:
+                raise InputError(
+                    f"Two classes {what}.", f"{other} and {value}{_in_column(column)}",
+                    "Write both alike.",
+                )  # fmt: skip
     if len(values) > MOST_NUMBERS and all(map(_is_number, values)):
         raise InputError(
             "The column of the labels holds many different numbers, which are no classes.",

@@ -103,10 +103,10 @@ def _classifier_parts(
     pooled, classes = [], {}
     for (variant, size), table in predictions.groupby(KEYS, dropna=False, sort=False):
         # Of several repeats a patient has several predictions, which exchange labels together.
-        folds = table["fold"].to_numpy() if table["repeat"].nunique() == 1 else None
+        of_folds = table["repeat"].nunique() == 1 and table["fold"].nunique() > 1
         numbers = metrics.classification_metrics(
             *metrics.predictions_of(table, task.class_names), task.class_names, ordered=task.ordered,
-            folds=folds if folds is not None and len(set(folds)) > 1 else None,
+            folds=table["fold"].to_numpy() if of_folds else None,
         )  # fmt: skip
         notes = [numbers["note"]]
         if unit != "patients":

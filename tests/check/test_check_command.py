@@ -17,12 +17,6 @@ def raw(tmp_path_factory):
     return raw
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def run(capsys, *arguments):
     code = run_command(check, list(map(str, arguments)))
     out, err = capsys.readouterr()

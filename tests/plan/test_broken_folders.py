@@ -30,12 +30,6 @@ def patients(tmp_path_factory):
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def table(patients, here):
     """A folder with a table of the t1 of eight patients."""
     raw = here / "scans"

@@ -34,12 +34,6 @@ def raws(tmp_path_factory):
     return home
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("suffix", [".toml", ".py"])
 @pytest.mark.parametrize("form", FORMS)
 def test_a_folder_is_recognised_and_its_task_can_be_trained(raws, here, form, suffix):
