@@ -17,8 +17,8 @@ overconfident logits multiplied by 3
 mixture       a third of the positive class looks like the negative one
 
 Rules: "prior", Bayes' threshold alone; "previous", the maximum with a tolerance of one record of the
-rarer class, of equal values the nearest to Bayes' threshold, which this project used before; "rule",
-what `choose_operating_point` does.
+rarer class, of equal values the nearest to Bayes' threshold, which this project used before;
+"midpoint", midway between the medians of the classes; "rule", what `choose_operating_point` does.
 """
 
 import argparse
@@ -27,12 +27,13 @@ import numpy as np
 from scipy.special import expit, logit
 
 from mri_tf.calibration.operating_point import choose_operating_point
+from mri_tf.calibration.thresholds import midpoint_of_medians
 
 SHIFT_SD = 1.5  # of the logits of every second data set
 NEW = 20_000  # scores of each class on which a threshold is judged
 PATIENTS = (10, 20, 40, 60, 150)
 PREVALENCES = (0.5, 0.3)
-RULES = ("prior", "previous", "rule")
+RULES = ("prior", "previous", "midpoint", "rule")
 FEWEST = 4  # patients of each class
 
 
@@ -91,7 +92,10 @@ def losses(shape: str, patients: int, prevalence: float, seed: int) -> np.ndarra
     )  # fmt: skip
     tried = np.quantile(np.concatenate(fresh), np.linspace(0, 1, 2001))
     best = balanced(*fresh, tried).max()
-    thresholds = np.array([prevalence, previous_threshold(scores, truth, prevalence), point.threshold])
+    thresholds = np.array([
+        prevalence, previous_threshold(scores, truth, prevalence),
+        midpoint_of_medians(scores, truth, np.arange(patients)), point.threshold,
+    ])  # fmt: skip
     return 100 * (best - balanced(*fresh, thresholds))
 
 
@@ -100,7 +104,8 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     flags = parser.parse_args()
-    print(f"| shape | patients | {' | '.join(RULES)} | previous - rule |\n" + "|---" * 6 + "|")
+    print(f"| shape | patients | {' | '.join(RULES)} | previous - rule |")
+    print("|---" * (3 + len(RULES)) + "|")
     for shape in (*SHAPES, "mean"):
         for patients in PATIENTS:
             found = [
@@ -113,7 +118,7 @@ def main() -> None:
             if not len(values):
                 continue
             errors = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-            gained = values[:, 1] - values[:, 2]
+            gained = values[:, RULES.index("previous")] - values[:, RULES.index("rule")]
             cells = [f"{mean:.2f} ± {error:.2f}"
                      for mean, error in zip(values.mean(axis=0), errors, strict=True)]  # fmt: skip
             error = gained.std(ddof=1) / np.sqrt(len(gained))
