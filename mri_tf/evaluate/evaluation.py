@@ -9,6 +9,7 @@ import numpy as np
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.evaluate.classifier import evaluate_classifier, target_shares_of
+from mri_tf.evaluate.familiarity import count_unfamiliar
 from mri_tf.evaluate.volumes import score_volumes, write_volume_scores
 from mri_tf.metrics import segmentation_metrics, volume_metrics
 from mri_tf.network.build import load_network
@@ -60,6 +61,7 @@ def evaluate_run(
         files = []
     else:
         values, files = _evaluate_volumes(model, subset, out)
+    values |= {"out_of_distribution": count_unfamiliar(run, subset, model)}
     if not subset.prepared.patients_known:
         values = counted_as_images(values)
     values |= {

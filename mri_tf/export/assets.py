@@ -5,7 +5,7 @@ task.json       the task: classes, channels, grid, preparation, normalisation
 labels.txt      names of the outputs, one a line
 answers.json    for a classifier: temperature, shares of the classes, operating point, prediction sets
 fitted.json     values that the task fitted to the training side: a spacing, centroids
-ranges.json     intensities and sizes of the training side (`out_of_distribution`)
+familiar.json   statistics of the training side and the limits beyond which an input is unlike it
 segmenter.json  for a task with boxes around predicted masks: the exported model that predicts them
 model_card.md   for people: use, data, numbers with intervals, limits (written by `model_card`)
 tf_serving_warmup_requests  where the extra `serve` is installed (written by `warm_up`)
@@ -19,8 +19,9 @@ import numpy as np
 import tensorflow as tf
 
 import mri_tf
+from mri_tf.calibration.familiar_images import familiar_to_json
 from mri_tf.core.errors import InputError
-from mri_tf.export.reader import ANSWERS, ASSETS, EXPORT, FITTED, RANGES, SEGMENTER, TASK
+from mri_tf.export.reader import ANSWERS, ASSETS, EXPORT, FAMILIAR, FITTED, SEGMENTER, TASK
 from mri_tf.export.saved_model import ExportSource
 from mri_tf.serve.version_folders import version_folders
 from mri_tf.store.prepared import Prepared
@@ -35,7 +36,7 @@ def write_assets(
     """Writes the files above into `folder`; a file without content is left out.
 
     Args:
-        source: the run, the ranges of its training side and the dtype of its images.
+        source: the run, what it finds familiar, and the dtype of its images.
         folder: `assets.extra`, made where it is missing.
         about: further entries of export.json: `layout` (name and version of the layout that read the
             cases), `modality` and the names of the `signatures`.
@@ -52,9 +53,14 @@ def write_assets(
             "mri_tf": mri_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__
         },
     }  # fmt: skip
+    features = source.familiarity.features
+    familiar = {
+        "images": familiar_to_json(source.familiarity.images),
+        "features": None if features is None else vars(features.limit),
+    }
     documents = {
         EXPORT: export, TASK: {**values["task"], "model_args": arguments}, ANSWERS: values["answers"],
-        FITTED: values["fitted"], RANGES: source.training_ranges, SEGMENTER: segmenter,
+        FITTED: values["fitted"], FAMILIAR: familiar, SEGMENTER: segmenter,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     for name, document in documents.items():

@@ -9,7 +9,7 @@ spacing_mm       (batch, 2) between rows and between columns, where slices are r
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.pipeline.field_of_view import Cut, cut_function
+from mri_tf.pipeline.field_of_view import cut_function
 from mri_tf.pipeline.normalize import REGIONS, needs_stats, normalize
 from mri_tf.task import Task
 
@@ -23,12 +23,6 @@ def array_shapes(task: Task) -> dict[str, tuple[int, ...]]:
     if task.spacing:
         shapes |= {"record_mask": tuple(task.image_shape), "spacing_mm": (2,)}
     return shapes
-
-
-def box_cut(task: Task) -> Cut | None:
-    """Returns the function that cuts the box out of a record before the exported model gets it; None
-    where there is no box, or the model takes the whole grid."""
-    return None if task.spacing or task.patch else cut_function(task, training=False)
 
 
 def input_arrays(batch: dict, task: Task) -> dict[str, tf.Tensor]:

@@ -12,11 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL
+from mri_tf.calibration.false_alarms import Limit
+from mri_tf.calibration.familiar_images import Familiar
 from mri_tf.core.files import write_atomic
+from mri_tf.evaluate.familiarity import usual_range
 from mri_tf.export.assets import MAX_RECORDS_READ, without_folder
-from mri_tf.export.out_of_distribution import OUTSIDE, STATISTICS
+from mri_tf.export.out_of_distribution import FAR, OUTSIDE
 from mri_tf.export.saved_model import ExportSource
 from mri_tf.export.signature_help import describe_signatures
+from mri_tf.pipeline.image_statistics import STATISTICS
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import METRICS, Run
@@ -41,7 +45,7 @@ def write_model_card(
     """Writes the card, with the numbers of the run's metrics.json where the run was evaluated.
 
     Args:
-        source: the run and the ranges of its training side.
+        source: the run and what it finds familiar.
         inputs: exported signature -> its inputs.
         prepared: the set the run was trained on.
         path: the file to write.
@@ -58,7 +62,7 @@ def write_model_card(
     if run.values["answers"]:
         parts.append("## Calibration and operating point\n\n" + _calibration(run))
     signatures = describe_signatures(inputs, has_decision=bool(run.values["answers"]))
-    parts += ["## Range of the training data\n\n" + _ranges(source.training_ranges),
+    parts += ["## What is unlike the training data\n\n" + _familiarity(source),
               "## How to call it\n\n" + signatures]  # fmt: skip
     write_atomic(path, ("\n\n".join(parts) + "\n").encode())
 
@@ -187,7 +191,7 @@ def _limits(run: Run, prepared: Prepared) -> str:
     notes += [
         "the numbers are for one split of one data set; measure them for another hospital with "
         "`python -m mri_tf.evaluate --run RUN --data DIR`",
-        f"`{OUTSIDE}` compares intensities and sizes only: an image with 0 may still be of another kind",
+        f"an image that neither `{OUTSIDE}` nor `{FAR}` flags may still be of another kind",
     ]
     return "\n".join(f"- {note}" for note in notes)
 
@@ -220,20 +224,47 @@ def _listed(names, values) -> str:
     return ", ".join(f"{name} {value:.3g}" for name, value in zip(names, values, strict=True))
 
 
-def _ranges(ranges: dict) -> str:
-    rows = [
-        [channel, *(_range(limits[name]) for name in STATISTICS)]
-        for channel, limits in ranges["intensity"].items()
-    ]
-    text = markdown(rows, ["channel", "mean", "SD", "roughness"])
-    rows = [[name, ", ".join(map(_range, axes))] for name, axes in ranges["size"].items()]
-    if rows:
-        text += "\n\n" + markdown(rows, ["size", "along each axis"])
-    return (
-        f"Of whole images, from {ranges['records']} records. `{OUTSIDE}` is 1 for an input beyond these "
-        f"limits.\n\n{text}"
+def _familiarity(source: ExportSource) -> str:
+    images, features = source.familiarity.images, source.familiarity.features
+    counted = _metrics(source.run).get("out_of_distribution", {})
+    limit = images.patient_limit or images.limit
+    lines = [f"- `{OUTSIDE}`, by intensities and sizes: {_alarms(limit, counted.get('images'))}"]
+    if features is not None:
+        lines.append(
+            f"- `{FAR}`, by what the network's last layer reads: "
+            f"{_alarms(features.limit, counted.get('features'))}"
+        )
+    text = "\n".join(lines)
+    return text if images.limit.value is None else f"{text}\n\n{_usual(images)}"
+
+
+def _alarms(limit: Limit, counted: dict | None) -> str:
+    """The rate of false alarms that a flag was made for, and the share of held-out records it flags."""
+    if limit.value is None:
+        return f"{limit.reason}."
+    text = (
+        f"made to flag {100 * limit.rate:.1f} % of images of new patients of the same source, from "
+        f"{limit.patients} patients"
     )
+    if not counted or "flagged" not in counted:
+        return f"{text}."
+    share, patients = _cells(counted["flagged"])
+    return f"{text}; of the held-out images it flags a share of {share} ({patients})."
 
 
-def _range(limits: list[float]) -> str:
-    return "{:.4g} to {:.4g}".format(*limits)
+def _usual(images: Familiar) -> str:
+    """The values that are not flagged: a row a channel, then the sizes that are known."""
+    ranges = dict(zip(images.names, (usual_range(images, n) for n in range(len(images.names))),
+                      strict=True))  # fmt: skip
+    first = f"{STATISTICS[0]} of "
+    channels = [name.removeprefix(first) for name in images.names if name.startswith(first)]
+    rows = [[channel, *(_range(ranges.pop(f"{name} of {channel}")) for name in STATISTICS)]
+            for channel in channels]  # fmt: skip
+    text = markdown(rows, ["channel", *STATISTICS])
+    if rows := [[name, _range(usual)] for name, usual in ranges.items() if usual]:
+        text += "\n\n" + markdown(rows, ["size", "usual"])
+    return f"Usual values of whole images, from {images.records} records:\n\n{text}"
+
+
+def _range(limits: tuple[float, float] | None) -> str:
+    return "not known" if limits is None else "{:.4g} to {:.4g}".format(*limits)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from mri_tf.core.progress import progress
 from mri_tf.explain.saliency import grad_cam_in_graph, layer_to_explain, resize_maps
 from mri_tf.export.graph import grid_image, reported, single_network, stats_of, stored_values
-from mri_tf.export.inputs import box_cut, input_arrays, network_input, serialized_examples
+from mri_tf.export.inputs import input_arrays, network_input, serialized_examples
 from mri_tf.export.saved_model import (
     CLASSIFY,
     DEFAULT,
@@ -23,6 +23,7 @@ from mri_tf.export.saved_model import (
 )
 from mri_tf.network.inference import predict_records, predict_whole
 from mri_tf.pipeline.bags import pad_slices, present_slices
+from mri_tf.pipeline.field_of_view import box_cut
 from mri_tf.pipeline.normalize import normalize
 from mri_tf.pipeline.subset import Subset, run_sides
 from mri_tf.store.prepared import Prepared

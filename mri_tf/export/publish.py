@@ -8,14 +8,15 @@ import tempfile
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.evaluate.familiarity import familiarity_of, fit_familiarity
 from mri_tf.export.assets import ASSETS, exported_version, find_segmenter, modality_of, write_assets
 from mri_tf.export.model_card import MODEL_CARD, write_model_card
 from mri_tf.export.onnx import onnx_call, write_onnx
 from mri_tf.export.parity import Differences, parity, session_of
-from mri_tf.export.ranges import training_ranges
 from mri_tf.export.saved_model import ExportSource, write_saved_model
 from mri_tf.export.warm_up import WARM_UP, write_warm_up
 from mri_tf.network.build import load_network
+from mri_tf.pipeline.subset import run_sides
 from mri_tf.serve.config_files import check_config_files, write_config_files
 from mri_tf.serve.version_folders import version_number
 from mri_tf.store.prepared import Prepared
@@ -35,8 +36,7 @@ def export_run(run: Run, prepared: Prepared, out: Path, form: str = SAVEDMODEL) 
 
     Args:
         run: a finished run.
-        prepared: the set it was trained on. The training side gives the ranges of usual inputs; the
-            comparison uses held-out records.
+        prepared: the set it was trained on. The comparison uses held-out records.
         out: the folder of all exported models.
         form: "savedmodel" or "onnx".
 
@@ -52,8 +52,9 @@ def export_run(run: Run, prepared: Prepared, out: Path, form: str = SAVEDMODEL) 
     _check_format(home, form)
     check_config_files(out)
     segmenter = find_segmenter(run, prepared, out)
-    ranges = training_ranges(run, prepared)
-    source = ExportSource(load_network(run), run, ranges, prepared.image_dtype)
+    model = load_network(run)
+    familiarity = familiarity_of(run) or fit_familiarity(run_sides(run, prepared)[0].thinned(), model)
+    source = ExportSource(model, run, familiarity, prepared.image_dtype)
     begun_here = not home.exists()
     home.mkdir(parents=True, exist_ok=True)
     # A folder for this process alone: two runs may end at the same moment.

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf.calibration.calibrator import Calibrator, calibrator_from_json
+from mri_tf.calibration.familiar_images import Familiar, familiar_from_json
 from mri_tf.core.errors import InputError
 from mri_tf.serve.version_folders import version_folders, version_number
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
 
 ASSETS, GRAPH = "assets.extra", "saved_model.pb"
-EXPORT, TASK, ANSWERS, FITTED, RANGES, SEGMENTER = (  # described in `assets`
-    "export.json", "task.json", "answers.json", "fitted.json", "ranges.json", "segmenter.json",
+EXPORT, TASK, ANSWERS, FITTED, FAMILIAR, SEGMENTER = (  # described in `assets`
+    "export.json", "task.json", "answers.json", "fitted.json", "familiar.json", "segmenter.json",
 )  # fmt: skip
 Call = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
 
@@ -29,7 +30,7 @@ class Exported:
     version: int | None = None  # None: the newest one
     answers: Calibrator | None = None
     fitted: dict = field(default_factory=dict)
-    ranges: dict | None = None  # of `out_of_distribution.fit_ranges`
+    familiar: Familiar | None = None  # what images of the training side look like
     segmenter: dict | None = None  # task, version and weights_sha256 of the model that finds its boxes
     layout: dict = field(default_factory=dict)  # name and version of the training data's layout
     weights: str = ""  # hash of the run's weights
@@ -50,6 +51,7 @@ def open_export(path: Path) -> Exported:
             "Export the run again with python -m mri_tf.export --run RUN.",
         )  # fmt: skip
     answers, export = _asset(folder, ANSWERS), _asset(folder, EXPORT) or {}
+    familiar = _asset(folder, FAMILIAR)
     try:
         exported = Exported(
             task=saved_task(task),
@@ -57,7 +59,7 @@ def open_export(path: Path) -> Exported:
             version=version_number(folder.name),
             answers=calibrator_from_json(answers) if answers is not None else None,
             fitted=_asset(folder, FITTED) or {},
-            ranges=_asset(folder, RANGES),
+            familiar=familiar_from_json(familiar["images"]) if familiar is not None else None,
             segmenter=_asset(folder, SEGMENTER),
             layout=export.get("layout", {}),
             weights=export.get("weights_sha256", ""),

@@ -6,8 +6,8 @@ slices           all slices of a patient, padded, where the task answers for pat
 classify         TF Serving's classify: serialized tf.Example with the arrays as float lists
 explain          the arrays and a class: where the network looked
 
-All but `classify`, whose outputs TF Serving prescribes, also give `out_of_distribution` (batch,): 1
-where the input is unlike the training side, else 0.
+All but `classify`, whose outputs TF Serving prescribes, also say whether the input is unlike the
+training side (`export.out_of_distribution`).
 """
 
 from collections.abc import Callable
@@ -19,16 +19,26 @@ import tensorflow as tf
 from keras.export import ExportArchive
 from tensorflow.core.protobuf import saved_model_pb2
 
+from mri_tf.evaluate.familiarity import Familiarity
 from mri_tf.explain.saliency import chosen, grad_cam, has_maps, layer_to_explain, resize_maps
 from mri_tf.export.graph import answer_in_graph, grid_image, serves_image_bytes, single_network, stats_of
 from mri_tf.export.inputs import array_shapes, network_input
-from mri_tf.export.out_of_distribution import OUTSIDE, SPACING, outside_in_graph
+from mri_tf.export.out_of_distribution import (
+    DISTANCE,
+    FAR,
+    OUTSIDE,
+    OUTSIDE_SCORE,
+    SPACING,
+    distance_in_graph,
+    flag_in_graph,
+    score_in_graph,
+)
 from mri_tf.network.bags import SLICE_PROBABILITIES, slice_classifier
+from mri_tf.network.penultimate import with_features
 from mri_tf.pipeline.normalize import normalize
 from mri_tf.store.run import Run
 from mri_tf.task import Task
 
-OUTSIDE_SHARE = 0.5  # a patient is outside where at least this share of the slices is
 DEFAULT, IMAGE_BYTES, SLICES = "serving_default", "image_bytes", "slices"
 CLASSIFY, EXPLAIN = "classify", "explain"
 Signature = tuple[Callable[..., dict], list[tf.TensorSpec]]
@@ -40,7 +50,7 @@ class ExportSource:
 
     model: keras.Model  # the run's network with its trained weights
     run: Run
-    training_ranges: dict  # of the training side: `out_of_distribution.fit_ranges`
+    familiarity: Familiarity  # fitted on its training side
     image_dtype: str  # of the images in the prepared set
 
 
@@ -68,10 +78,10 @@ def _set_classify_method(folder: Path) -> None:
 def signatures(source: ExportSource) -> dict[str, Signature]:
     """Returns name -> (function, its inputs) of the signatures that the run's task has."""
     task = source.run.task
-    network = single_network(source.model, task)
-    functions = {DEFAULT: _arrays(source, network)}
+    answer = _single_answer(source)
+    functions = {DEFAULT: _arrays(source, answer)}
     if serves_image_bytes(task):
-        functions[IMAGE_BYTES] = _image_bytes(source, network)
+        functions[IMAGE_BYTES] = _image_bytes(source, answer)
     if task.bag:
         functions[SLICES] = _slices(source)
     if task.kind == "classification":
@@ -91,25 +101,50 @@ def _specs(source: ExportSource) -> list[tf.TensorSpec]:
     return [tf.TensorSpec((None, *shape), tf.float32, name=name) for name, shape in shapes.items()]
 
 
-def _arrays(source: ExportSource, network: Callable) -> Signature:
+def _single_answer(source: ExportSource) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Normalised images (batch, *network_shape, channels) -> the answers for them, one by one, with the
+    distance of their features where single images are classified."""
+    answer, task, fitted = answer_in_graph(source.run), source.run.task, source.familiarity.features
+    if task.bag or fitted is None:
+        network = single_network(source.model, task)
+        return lambda images: answer(network(images))
+    both = with_features(source.model)
+    images = tf.TensorSpec((None, *both.inputs[0].shape[1:]), tf.float32, name="images")
+    traced = tf.function(both, input_signature=[images], autograph=False)  # once for all signatures
+
+    def answer_with_distance(images):
+        outputs, features = traced(images)
+        return answer(tf.cast(outputs, tf.float32)) | _far(features, source)
+
+    return answer_with_distance
+
+
+def _far(features: tf.Tensor, source: ExportSource) -> dict[str, tf.Tensor]:
+    fitted = source.familiarity.features
+    distances = distance_in_graph(tf.cast(features, tf.float32), fitted)
+    return {FAR: flag_in_graph(distances, fitted.limit), DISTANCE: distances}
+
+
+def _arrays(source: ExportSource, answer: Callable) -> Signature:
     """`serving_default`: a batch of the arrays that `inputs.array_shapes` names."""
     run, specs = source.run, _specs(source)
-    answer = answer_in_graph(run)
 
     def serving_default(*tensors):
         arrays = {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}
         images = network_input(arrays, run.task, run.values["fitted"])
-        return answer(network(images)) | {OUTSIDE: _outside(arrays, source)}
+        return answer(images) | _outside(arrays, source)
 
     return serving_default, specs
 
 
-def _outside(arrays: dict[str, tf.Tensor], source: ExportSource) -> tf.Tensor:
-    return outside_in_graph(arrays["image"], source.training_ranges, arrays.get(SPACING))
+def _outside(arrays: dict[str, tf.Tensor], source: ExportSource) -> dict[str, tf.Tensor]:
+    familiar = source.familiarity.images
+    scores = score_in_graph(arrays["image"], arrays.get(SPACING), familiar)
+    return {OUTSIDE: flag_in_graph(scores, familiar.limit), OUTSIDE_SCORE: scores}
 
 
-def _image_bytes(source: ExportSource, network: Callable) -> Signature:
-    task, answer = source.run.task, answer_in_graph(source.run)
+def _image_bytes(source: ExportSource, answer: Callable) -> Signature:
+    task = source.run.task
     image_spec = tf.TensorSpec((*task.network_shape, len(task.channels)), tf.float32)
 
     def image_bytes(image_bytes):
@@ -119,7 +154,7 @@ def _image_bytes(source: ExportSource, network: Callable) -> Signature:
             fn_output_signature=image_spec,
         )  # (batch, rows, columns, channels)
         normalised = normalize(images, stats_of(images), task.normalize)
-        return answer(network(normalised)) | {OUTSIDE: outside_in_graph(images, source.training_ranges)}
+        return answer(normalised) | _outside({"image": images}, source)
 
     return image_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")]
 
@@ -129,12 +164,12 @@ def _slices(source: ExportSource) -> Signature:
     padding, and the other arrays that `inputs.array_shapes` names, for every slice.
 
     Beside a patient's answer it gives the network's probabilities of every slice, and which slices are
-    outside the ranges (0 for padding).
+    unlike those of the training side (0 for padding).
     """
-    run, model = source.run, source.model
+    run, model, familiar = source.run, source.model, source.familiarity.images
     task, answer = run.task, answer_in_graph(run)
     slice_layer = model.get_layer(SLICE_PROBABILITIES)
-    network = keras.Model(model.inputs, [model.outputs[0], slice_layer.output])
+    network = keras.Model(model.inputs, [*with_features(model).outputs, slice_layer.output])
     shapes, image_shape = array_shapes(task), (*task.network_shape, len(task.channels))
     inputs = [
         tf.TensorSpec((None, None, *shape), tf.float32, name="slices" if name == "image" else name)
@@ -150,14 +185,18 @@ def _slices(source: ExportSource) -> Signature:
         # What padding becomes here is dropped before the network.
         images = network_input(flat, task, run.values["fitted"])
         padded = tf.reshape(images, tf.concat([tf.shape(mask), image_shape], axis=0))
-        outputs, of_slices = network([tf.ensure_shape(padded, (None, None, *image_shape)), mask])
-        present = tf.cast(mask > 0, tf.int32)
-        outside = tf.reshape(_outside(flat, source), tf.shape(mask)) * present  # (patients, slices)
-        share = tf.reduce_sum(outside, axis=1) / tf.reduce_sum(present, axis=1)
-        return answer(tf.cast(outputs, tf.float32)) | {
+        outputs, features, of_slices = network(
+            [tf.ensure_shape(padded, (None, None, *image_shape)), mask]
+        )
+        present = mask > 0
+        unlike = {name: tf.reshape(of, tf.shape(mask)) for name, of in _outside(flat, source).items()}
+        total = tf.reduce_sum(tf.where(present, unlike[OUTSIDE_SCORE], 0.0), axis=1)
+        scores = total / tf.reduce_sum(tf.cast(present, tf.float32), axis=1)
+        return answer(tf.cast(outputs, tf.float32)) | _far(features, source) | {
             "slice_probabilities": tf.cast(of_slices, tf.float32),
-            OUTSIDE: tf.cast(share >= OUTSIDE_SHARE, tf.int32),
-            f"slice_{OUTSIDE}": outside,
+            OUTSIDE: flag_in_graph(scores, familiar.patient_limit),
+            OUTSIDE_SCORE: scores,
+            f"slice_{OUTSIDE}": tf.where(present, unlike[OUTSIDE], 0),
         }
 
     return slices, inputs
@@ -200,7 +239,7 @@ def _explain(source: ExportSource) -> Signature:
             "probabilities": answer(outputs)["probabilities"],
             "class_index": chosen(class_index, outputs),
             "map": resize_maps(maps, task.network_shape),
-            OUTSIDE: _outside(arrays, source),
+            **_outside(arrays, source),
         }
 
     return explain, [*specs, tf.TensorSpec((None,), tf.int32, name="class_index")]

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from mri_tf.export.out_of_distribution import OUTSIDE
+from mri_tf.export.out_of_distribution import DISTANCE, FAR, OUTSIDE, OUTSIDE_SCORE
 from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES
 
 SIGNATURES = {
@@ -24,13 +24,18 @@ INPUTS = {
     "class_index": "number of the class to explain; -1 for the most probable one",
     "mask": "1 for a slice, 0 for padding",
 }
+OF_CLASSIFIERS = ("decision", FAR, DISTANCE)
 OF_SLICES = f"slice_{OUTSIDE}"
 OUTPUTS = {
     "probabilities": "of a classifier: calibrated, for the class shares above; of a segmentation: of "
     "every voxel, as the network gives them",
     "logits": "logarithms of the network's probabilities before calibration",
     "decision": "number of the class at the operating point",
-    OUTSIDE: "1 where the input is unlike the training side (`ranges.json`), else 0",
+    OUTSIDE: "1 where the input is unlike the training side in intensities or size (`familiar.json`), "
+    "0 where it is not, -1 where too few patients were there to tell",
+    OUTSIDE_SCORE: "the largest deviation from the training side, in its SD",
+    FAR: "the same as `out_of_distribution`, by what the network's last layer reads",
+    DISTANCE: "the Mahalanobis distance of what that layer reads from the training side",
     OF_SLICES: "the same for every slice, padded with 0; `slice_probabilities` are the network's, "
     "for every slice",
 }
@@ -46,7 +51,7 @@ def describe_signatures(inputs: dict[str, list[tf.TensorSpec]], has_decision: bo
     meanings = [f"- `{name}`: {INPUTS[name]}" for name in names if name in INPUTS]
     outputs = [
         f"- `{name}`: {meaning}" for name, meaning in OUTPUTS.items()
-        if (name != "decision" or has_decision) and (name != OF_SLICES or SLICES in inputs)
+        if (name not in OF_CLASSIFIERS or has_decision) and (name != OF_SLICES or SLICES in inputs)
     ]  # fmt: skip
     return "\n".join(
         ["Signatures; an axis of -1 has any length:", "", *signatures, "",

@@ -1,7 +1,7 @@
 """Writes warm-up requests: TF Serving sends them to a version before it serves that version.
 
-There is one request a signature, with constant images whose value is the middle of the training side's
-means, so no patient's image is in it. Left out are `classify` for large images (a tf.Example cannot be
+There is one request a signature, with constant images whose value is the usual mean of the training
+side, so no patient's image is in it. Left out are `classify` for large images (a tf.Example cannot be
 packed) and models that work in windows, for which a warm-up would take as long as an answer.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.errors import install_hint
+from mri_tf.evaluate.familiarity import usual_mean
 from mri_tf.export.graph import serves_image_bytes, stored_values
 from mri_tf.export.inputs import serialized_examples
 from mri_tf.export.saved_model import CLASSIFY, DEFAULT, ExportSource
@@ -60,8 +61,7 @@ def write_warm_up(source: ExportSource, inputs: dict[str, list[tf.TensorSpec]], 
 
 def _values(source: ExportSource) -> dict[str, object]:
     """Input name -> the one value its tensor is filled with, where that is not 1."""
-    task, channels = source.run.task, source.training_ranges["intensity"].values()
-    image = float(np.mean([limits["mean"] for limits in channels]))
+    task, image = source.run.task, usual_mean(source.familiarity.images)
     return {
         "image": image,
         "slices": image,

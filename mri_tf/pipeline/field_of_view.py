@@ -51,6 +51,12 @@ def cut_function(task: Task, training: bool, fitted: dict | None = None) -> Cut 
     return None
 
 
+def box_cut(task: Task) -> Cut | None:
+    """What cuts the box out of a record before an exported model gets it; None where there is no box, or
+    the model takes the whole grid."""
+    return None if task.spacing or task.patch else cut_function(task, training=False)
+
+
 def _spaced(batch: dict, task: Task, median_mm: float) -> dict:
     spacing = spacing_of(task)
     region = REGIONS.index(task.normalize.get("region", REGIONS[0]))

@@ -75,13 +75,18 @@ def _predict(flags) -> int:
 
 
 def unlike_line(rows: list[dict]) -> str:
-    """Says how many answers are about inputs unlike the training data, and why; "" for none."""
+    """Says how many answers are about inputs unlike the training data, and why, or that it cannot be
+    told; "" for none."""
     unlike = [row for row in rows if row["out_of_distribution"]]
-    if not unlike:
-        return ""
-    counts = Counter(reason for row in unlike for reason in row["reasons"]).most_common()
-    why = first_few((f"{reason} ({count})" for reason, count in counts), 3)
-    return f"warning: {len(unlike)} of {len(rows)} unlike the training data: {why}"
+    far = sum(bool(row.get("feature_out_of_distribution")) for row in rows)
+    parts = []
+    if unlike:
+        counts = Counter(reason for row in unlike for reason in row["reasons"]).most_common()
+        why = first_few((f"{reason} ({count})" for reason, count in counts), 3)
+        parts.append(f"{len(unlike)} of {len(rows)} unlike the training data: {why}")
+    if far:
+        parts.append(f"{far} of {len(rows)} unlike the training data in the network's features")
+    return f"warning: {'; '.join(parts)}" if parts else ""
 
 
 def _format(flags) -> str:

@@ -14,16 +14,21 @@ import numpy as np
 from data_prep.case import Unreadable
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.layout import read_case
+from mri_tf.calibration.familiar_images import familiar_scores
 from mri_tf.calibration.prediction_sets import prediction_sets
-from mri_tf.export.inputs import box_cut, input_arrays
-from mri_tf.export.out_of_distribution import OUTSIDE, SPACING, reasons, source_sizes
+from mri_tf.evaluate.familiarity import reasons
+from mri_tf.export.inputs import input_arrays
+from mri_tf.export.out_of_distribution import CANNOT_TELL, DISTANCE, FAR, OUTSIDE, SPACING
 from mri_tf.export.reader import Call, Exported
+from mri_tf.pipeline.field_of_view import box_cut
+from mri_tf.pipeline.image_statistics import statistics_of
 from mri_tf.splits.units import slices_of_case
 from mri_tf.store.record import Record, encode_example, parse_examples, stored
 from mri_tf.task import Task
 
 MAX_RECORDS = 16  # in one call
 MAX_REASONS = 6
+OVER_SLICES = "its slices together are further from the training data than those of its patients"
 NO_TUMOUR = "no tumour was found: the whole image is used"
 
 
@@ -45,9 +50,18 @@ class Answer:
     probabilities: np.ndarray  # (classes,) calibrated, at the class shares of the training side
     decision: int  # class, at the operating point
     prediction_set: tuple[int, ...] | None  # classes; None where the model has no threshold for it
-    out_of_distribution: bool | None  # None where the model has no training ranges
-    reasons: tuple[str, ...]  # why it is out of distribution
+    unlike: "Unlike"
     record: Record | None
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """Whether an input is unlike the training data; None where it cannot be told."""
+
+    images: bool | None  # by intensities and size
+    reasons: tuple[str, ...]  # why it is, or why it cannot be told
+    features: bool | None = None  # by what the network's last layer reads
+    distance: float | None = None  # of these features
 
 
 def read_records(layout: ModuleType, case: CaseToPredict, task: Task) -> list[Record]:
@@ -71,11 +85,14 @@ def answer_records(model: Model, records: list[Record]) -> list[Answer]:
         batch = records[start : start + size]
         feed = feed_of(batch, model.exported)
         outputs = model.call("serving_default", feed)
+        statistics = _statistics(feed, batch)
         for position, record in enumerate(batch):
-            texts = _reasons(model.exported, feed, [position], [record])
+            unlike = _unlike(model.exported, statistics[[position]], outputs, position)
             if model.exported.task.box.get("around") == "mask" and not record.predicted_mask.any():
-                texts.insert(0, NO_TUMOUR)
-            answers.append(_answer(model.exported, outputs, position, texts, record))
+                unlike = dataclasses.replace(
+                    unlike, images=True, reasons=(NO_TUMOUR, *unlike.reasons)
+                )
+            answers.append(_answer(model.exported, outputs, position, unlike, record))
     return answers
 
 
@@ -91,8 +108,8 @@ def answer_patient(model: Model, records: list[Record]) -> Answer:
     feed = feed_of(records, model.exported)
     bag = {"slices" if name == "image" else name: array[None] for name, array in feed.items()}
     outputs = model.call("slices", {**bag, "mask": np.ones((1, len(records)), np.float32)})
-    texts = _reasons(model.exported, feed, list(range(len(records))), records)
-    return _answer(model.exported, outputs, 0, texts, None)
+    unlike = _unlike(model.exported, _statistics(feed, records), outputs, 0)
+    return _answer(model.exported, outputs, 0, unlike, None)
 
 
 def with_box_mask(model: Model, record: Record) -> Record:
@@ -101,12 +118,12 @@ def with_box_mask(model: Model, record: Record) -> Record:
     return dataclasses.replace(record, predicted_mask=(mask > 0).astype(np.uint8))
 
 
-def label_map(model: Model, record: Record) -> tuple[np.ndarray, list[str]]:
-    """Each voxel's most probable label, (*grid) uint8, and why the record is out of distribution."""
+def label_map(model: Model, record: Record) -> tuple[np.ndarray, Unlike]:
+    """Each voxel's most probable label, (*grid) uint8, and whether the record is unlike the training."""
     feed = feed_of([record], model.exported)
-    probabilities = model.call("serving_default", feed)["probabilities"][0]  # (*grid, classes)
-    texts = _reasons(model.exported, feed, [0], [record])
-    return probabilities.argmax(axis=-1).astype(np.uint8), texts
+    outputs = model.call("serving_default", feed)
+    labels = outputs["probabilities"][0].argmax(axis=-1)  # (*grid)
+    return labels.astype(np.uint8), _unlike(model.exported, _statistics(feed, [record]), outputs, 0)
 
 
 def feed_of(records: list[Record], exported: Exported) -> dict[str, np.ndarray]:
@@ -123,36 +140,63 @@ def feed_of(records: list[Record], exported: Exported) -> dict[str, np.ndarray]:
     return {name: array.numpy() for name, array in arrays.items()}
 
 
-def _answer(exported: Exported, outputs: dict, row: int, texts: list[str], record) -> Answer:
-    """The answer in a row of a model's outputs; `texts` say why the input is out of distribution."""
+def _answer(exported: Exported, outputs: dict, row: int, unlike: Unlike, record) -> Answer:
+    """The answer in a row of a model's outputs."""
     probabilities = np.asarray(outputs["probabilities"][row], np.float64)  # (classes,)
     labels = None
     if exported.answers is not None:
         inside = prediction_sets(probabilities[None], exported.answers.set_threshold)[0]
         labels = tuple(np.flatnonzero(inside).tolist())
-    outside = None if exported.ranges is None else bool(texts)
-    if OUTSIDE in outputs:
-        outside = bool(outside) or bool(outputs[OUTSIDE][row])
-    if outside and not texts:
-        texts = ["its intensities or its spacing are outside the range of the training data"]
-    return Answer(probabilities, int(outputs["decision"][row]), labels, outside, tuple(texts), record)
+    return Answer(probabilities, int(outputs["decision"][row]), labels, unlike, record)
 
 
-def _reasons(exported: Exported, feed: dict, rows: list[int], records: list[Record]) -> list[str]:
-    """Why records are out of distribution: the reasons that at least half of them have."""
-    if exported.ranges is None:
-        return []
+def _statistics(feed: dict, records: list[Record]) -> np.ndarray:
+    """(records, statistics) of the arrays that a model is given, and of the records' files."""
+    spacing_mm = feed.get(SPACING)
+    return statistics_of(feed["image"], spacing_mm, [record.facts for record in records])
+
+
+def _unlike(exported: Exported, statistics: np.ndarray, outputs: dict, row: int) -> Unlike:
+    """Whether the input of an answer is unlike the training data.
+
+    Args:
+        exported: its statistics count; without them the flags in the model's outputs.
+        statistics: (records, statistics) of the record, or of all slices of a patient.
+        outputs: of the model.
+        row: of the answer in the outputs.
+    """
+    features = _flag(outputs, FAR, row)
+    distance = float(outputs[DISTANCE][row]) if DISTANCE in outputs else None
+    familiar = exported.familiar
+    if familiar is None:
+        images = _flag(outputs, OUTSIDE, row)
+        texts = ("the server flags its intensities or its spacing",) if images else ()
+        return Unlike(images, texts, features, distance)
+    score = familiar_scores(statistics, familiar).mean()
+    limit = familiar.patient_limit if exported.task.bag else familiar.limit
+    if limit.value is None:
+        return Unlike(None, (limit.reason,), features, distance)
+    if score <= limit.value:
+        return Unlike(False, (), features, distance)
+    texts = _frequent([reasons(values, familiar) for values in statistics])
+    return Unlike(True, tuple(texts) or (OVER_SLICES,), features, distance)
+
+
+def _flag(outputs: dict, name: str, row: int) -> bool | None:
+    """A flag in a model's outputs; None where it has none or cannot tell."""
+    flag = int(outputs[name][row]) if name in outputs else CANNOT_TELL
+    return None if flag == CANNOT_TELL else bool(flag)
+
+
+def _frequent(texts_of: list[list[str]]) -> list[str]:
+    """The reasons that at least half of the records have, in words of the first record that has them."""
     count: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    for row, record in zip(rows, records, strict=True):
-        sizes = source_sizes(record.facts)
-        if SPACING in feed:
-            sizes[SPACING] = tuple(feed[SPACING][row].tolist())
-        for text in reasons(feed["image"][row], exported.ranges, sizes):
-            statistic = text.partition(" is ")[0]
-            count[statistic] += 1
-            examples.setdefault(statistic, text)
-    frequent = [statistic for statistic, times in count.items() if 2 * times >= len(records)]
+    for text in (text for texts in texts_of for text in texts):
+        statistic = text.partition(" is ")[0]
+        count[statistic] += 1
+        examples.setdefault(statistic, text)
+    frequent = [statistic for statistic, times in count.items() if 2 * times >= len(texts_of)]
     shown = [examples[statistic] for statistic in frequent[:MAX_REASONS]]
     if len(frequent) > MAX_REASONS:
         shown.append(f"and {len(frequent) - MAX_REASONS} more")

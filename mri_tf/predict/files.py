@@ -52,8 +52,10 @@ class Predictions:
             "most_probable": names[int(np.argmax(answer.probabilities))],
             "probabilities": dict(zip(names, answer.probabilities.tolist(), strict=True)),
             "prediction_set": None if labels is None else [names[label] for label in labels],
-            "out_of_distribution": answer.out_of_distribution,
-            "reasons": list(answer.reasons),
+            "out_of_distribution": answer.unlike.images,
+            "reasons": list(answer.unlike.reasons),
+            "feature_out_of_distribution": answer.unlike.features,
+            "feature_distance": answer.unlike.distance,
         }
         self.rows.append(row)
         return row

@@ -1,6 +1,5 @@
 """Predicts one case after the other; keeps the rows of answers only, and writes maps as files."""
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -130,7 +129,7 @@ class Predictor:
     def _segment(self, name: str, case: CaseToPredict, records: list[Record]) -> None:
         """Writes the label map of a case on its source grid and adds the amount of each label."""
         model, first = self._model, records[0]
-        maps, texts = zip(*(label_map(model, record) for record in records), strict=True)
+        maps, unlike = zip(*(label_map(model, record) for record in records), strict=True)
         if source_volume(first.facts) is None and maps[0].ndim == 2:
             shape = read_image(case.raw / case.case.files["image"], 1).shape[:2]
             path = self._new_file(name, "labels.png")
@@ -147,9 +146,9 @@ class Predictor:
         if voxel_ml is not None:
             volumes = {label: round(n * float(voxel_ml), 4) for label, n in row["voxels"].items()}
             row["volume_ml"] = volumes
-        reasons = list(dict.fromkeys(itertools.chain.from_iterable(texts)))
-        row["out_of_distribution"] = None if model.exported.ranges is None else bool(reasons)
-        row["reasons"] = reasons
+        flags = [each.images for each in unlike]
+        row["out_of_distribution"] = any(flags) if None not in flags else None
+        row["reasons"] = list(dict.fromkeys(text for each in unlike for text in each.reasons))
         self.predictions.rows.append(row)
 
     def _new_file(self, name: str, ending: str) -> Path:

@@ -14,6 +14,7 @@ from mri_tf.calibration.calibrator import calibrator_to_json, fit_calibrator
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.hashing import content_hash, file_hash, fingerprint
+from mri_tf.evaluate.familiarity import fit_familiarity, save_familiarity
 from mri_tf.network.build import (
     Parts,
     PreparingModel,
@@ -240,9 +241,11 @@ def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: Train
     scratch = run.folder / ".partial.weights.h5"
     model.save_weights(scratch)
     scratch.replace(run.weights)
+    trained = load_network(run)
     run = run.save(
         state=FINISHED,
-        answers=_calibrate(run, inputs.validation, inputs.counts),
+        answers=_calibrate(run, trained, inputs),
+        familiar=save_familiarity(fit_familiarity(inputs.training, trained), run.folder),
         weights_sha256=file_hash(run.weights),
         epochs_trained=state.epoch,
         best_epoch=state.best_epoch + 1,
@@ -254,12 +257,13 @@ def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: Train
     return run
 
 
-def _calibrate(run: Run, validation: Subset, counts: np.ndarray) -> dict | None:
+def _calibrate(run: Run, trained: keras.Model, inputs: Inputs) -> dict | None:
     """What turns a classifier's outputs into reported probabilities, fitted on the validation side."""
     if run.task.kind == "segmentation":
         return None
-    outputs = predict_records(load_network(run), validation)
-    trained_and_natural = (counts, run.values["natural_counts"])
+    validation = inputs.validation
+    outputs = predict_records(trained, validation)
+    trained_and_natural = (inputs.counts, run.values["natural_counts"])
     calibrator = fit_calibrator(
         outputs, validation.labels, validation.patients, run.task, trained_and_natural
     )

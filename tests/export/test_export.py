@@ -17,20 +17,25 @@ from tensorflow_serving.apis import classification_pb2, prediction_log_pb2
 from trainings import split_of
 
 from data_prep.prepare.prepare import prepare
+from mri_tf.calibration import false_alarms
+from mri_tf.calibration.familiar_images import familiar_from_json, familiar_scores
+from mri_tf.calibration.feature_distance import feature_distances
 from mri_tf.core.command_line import run_command
+from mri_tf.evaluate.familiarity import familiarity_of, fit_familiarity
 from mri_tf.explain.maps import explain_record
 from mri_tf.explain.saliency import guided_copy, layer_to_explain
 from mri_tf.export.__main__ import main as export
 from mri_tf.export.assets import exported_version
-from mri_tf.export.inputs import input_arrays, serialized_examples
-from mri_tf.export.out_of_distribution import fit_ranges, image_statistics, reasons
+from mri_tf.export.inputs import input_arrays, network_input, serialized_examples
 from mri_tf.export.parity import session_of
 from mri_tf.export.publish import export_run
 from mri_tf.export.saved_model import signatures
 from mri_tf.export.warm_up import write_warm_up
 from mri_tf.network.build import load_network
+from mri_tf.network.penultimate import with_features
 from mri_tf.pipeline.batches import read_in_order
-from mri_tf.pipeline.subset import subset_of
+from mri_tf.pipeline.image_statistics import statistics_of
+from mri_tf.pipeline.subset import run_sides, subset_of
 from mri_tf.serve.models import Spec
 from mri_tf.store.run import positions_of
 from mri_tf.task import Task
@@ -58,9 +63,11 @@ def exported(tmp_path_factory):
     prepared, skipped = prepare(task, file, write_raw(home / "raw", patients=12), home / "data")
     assert not skipped
     sides = sides_of(task, prepared, split_of(task, prepared, (0.5, 0.25, 0.25)))
-    run = fit_run(new_run(home / "run", task, prepared, sides, 0), prepared, None, devices=1)
-    run = with_drawn_weights(run)
-    return run, prepared, export_run(run, prepared, home / "saved_models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(false_alarms, "FEWEST", 2)
+        run = fit_run(new_run(home / "run", task, prepared, sides, 0), prepared, None, devices=1)
+        run = with_drawn_weights(run)
+        return run, prepared, export_run(run, prepared, home / "saved_models")
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +107,8 @@ def _posted(client, verb: str, body: dict) -> dict:
 # ---- out of distribution
 
 
-def test_held_out_records_are_inside_the_ranges_and_distorted_images_are_outside(call, feed):
-    assert call("serving_default", feed)["out_of_distribution"].mean() < 0.2
+def test_held_out_records_are_familiar_and_distorted_images_are_not(call, feed):
+    assert call("serving_default", feed)["out_of_distribution"].mean() < 0.3
     rng = np.random.default_rng(0)
     image = feed["image"]
     noise = rng.permuted(image.reshape(len(image), -1), axis=1).reshape(image.shape)
@@ -110,28 +117,54 @@ def test_held_out_records_are_inside_the_ranges_and_distorted_images_are_outside
         assert flags.dtype == np.int32 and flags.tolist() == [1] * len(image)
 
 
-def test_the_reasons_from_the_ranges_file_agree_with_the_flags_of_the_graph(exported, call, feed):
-    ranges = _asset(exported, "ranges.json")
+def test_the_graph_scores_images_as_evaluate_and_predict_do(exported, call, feed):
+    run, _, _ = exported
+    familiar = familiar_from_json(_asset(exported, "familiar.json")["images"])
     gains = np.random.default_rng(0).uniform(0.2, 4, len(feed["image"]))
     images = (feed["image"] * gains[:, None, None, None]).astype(np.float32)
-    flags = call("serving_default", feed | {"image": images})["out_of_distribution"]
-    assert flags.tolist() == [int(bool(reasons(image, ranges))) for image in images]
+    answer = call("serving_default", feed | {"image": images})
+    scores = familiar_scores(statistics_of(images, None, [{}] * len(images)), familiar)
+    np.testing.assert_allclose(answer["out_of_distribution_score"], scores, rtol=1e-3)
+    flags = answer["out_of_distribution"]
+    assert flags.tolist() == (scores > familiar.limit.value).astype(int).tolist()
     assert 0 < flags.sum() < len(flags)
 
 
-def test_the_ranges_are_fitted_on_the_training_side_alone(exported):
+def test_the_graph_measures_features_as_evaluate_does(exported, call, feed):
     run, prepared, _ = exported
+    fitted = familiarity_of(run).features
+    _, features = with_features(load_network(run))(
+        network_input(feed, run.task, run.values["fitted"])
+    )
+    answer = call("serving_default", feed)
+    distances = feature_distances(features.numpy(), fitted)
+    np.testing.assert_allclose(answer["feature_distance"], distances, rtol=1e-3)
+    wanted = (distances > fitted.limit.value).astype(int)
+    assert answer["feature_out_of_distribution"].tolist() == wanted.tolist()
 
-    def fitted(records):
-        images = np.stack([prepared.record(int(place)).image for place in records])
-        return fit_ranges(image_statistics(images), run.task.channels, {})
 
-    training = positions_of(run, prepared)[0]
-    ranges = _asset(exported, "ranges.json")
-    assert ranges["records"] == len(training)
-    for name, limits in fitted(training)["intensity"]["cine"].items():
-        assert ranges["intensity"]["cine"][name] == pytest.approx(limits, rel=1e-6)
-    assert fitted(np.arange(len(prepared)))["intensity"] != ranges["intensity"]
+def test_what_is_familiar_is_fitted_on_the_training_side_alone(exported):
+    run, prepared, _ = exported
+    training, _, test = run_sides(run, prepared)
+    kept, model = _asset(exported, "familiar.json")["images"], load_network(run)
+    assert kept["records"] == len(training)
+    again = fit_familiarity(training, model).images
+    assert kept["centre"] == pytest.approx(list(again.centre), nan_ok=True)
+    assert kept["centre"] != pytest.approx(list(fit_familiarity(test, model).images.centre))
+
+
+def test_a_run_of_few_patients_exports_flags_that_cannot_tell(exported, feed, tmp_path):
+    run, prepared, _ = exported
+    few = run.save(familiar=None)  # as an earlier version left it: fitted anew
+    try:
+        folder = export_run(few, prepared, tmp_path / "models")
+    finally:
+        run.save()
+    with session_of(folder) as call:
+        answer = call("serving_default", feed)
+    assert set(answer["out_of_distribution"].tolist()) == {-1}
+    assert set(answer["feature_out_of_distribution"].tolist()) == {-1}
+    assert np.isfinite(answer["out_of_distribution_score"]).all()
 
 
 # ---- classify

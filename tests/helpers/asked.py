@@ -7,12 +7,13 @@ import tensorflow as tf
 from serving_models import Client, running
 
 from mri_tf.export.graph import reported
-from mri_tf.export.inputs import box_cut, input_arrays, network_input
+from mri_tf.export.inputs import input_arrays, network_input
 from mri_tf.export.parity import PARITY_RECORDS, session_of
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import predict_records, predict_whole
 from mri_tf.pipeline.bags import pad_slices, present_slices
 from mri_tf.pipeline.batches import read_bags_in_order, read_in_order
+from mri_tf.pipeline.field_of_view import box_cut
 from mri_tf.pipeline.subset import subset_of
 from mri_tf.splits.units import bags_of, select_slices
 from mri_tf.store.run import positions_of

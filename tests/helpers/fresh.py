@@ -1,30 +1,54 @@
 """Networks of weights no training made, as export would serve them, and made-up records for them."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from mri_tf.calibration.calibrator import Calibrator, calibrator_to_json
+from mri_tf.calibration.familiar_images import Familiar, fit_familiar
+from mri_tf.calibration.feature_distance import fit_feature_distance
 from mri_tf.calibration.operating_point import OperatingPoint
 from mri_tf.core.hashing import file_hash
+from mri_tf.evaluate.familiarity import Familiarity, columns_of
 from mri_tf.export.inputs import array_shapes
-from mri_tf.export.out_of_distribution import fit_ranges, image_statistics
 from mri_tf.export.saved_model import ExportSource
 from mri_tf.network.build import build_network, load_network
+from mri_tf.network.penultimate import with_features
+from mri_tf.pipeline.image_statistics import statistics_of
 from mri_tf.store.run import Run
 from mri_tf.task import Task
 
 
 def export_source_of(task: Task) -> ExportSource:
-    """A network of fresh weights with made-up answers and ranges."""
+    """A network of fresh weights with made-up answers, to which images of `feed_of` are familiar."""
     keras.utils.set_random_seed(0)
     point = OperatingPoint("balanced_accuracy", None, (0.4, 0.6), None, None, 9)
     answers = calibrator_to_json(Calibrator(0.7, (0.5, 0.5), (0.8, 0.2), point, 0.5))
     run = SimpleNamespace(task=task, values={"answers": answers, "fitted": {"pixel_mm": 0.5}})
-    images = np.random.default_rng(9).normal(5, 1, (4, 8, 8, len(task.channels)))
-    ranges = fit_ranges(image_statistics(images), task.channels, {})
-    return ExportSource(build_network(task), run, ranges, "float32")
+    network = build_network(task)
+    features = None
+    if task.kind == "classification":
+        width = with_features(network).outputs[1].shape[-1]
+        drawn = np.random.default_rng(8).normal(size=(30, width))
+        features = fit_feature_distance(drawn, np.arange(30))
+    return ExportSource(network, run, Familiarity(familiar_noise(task), features), "float32")
+
+
+def familiar_noise(task: Task, patients: int = 30) -> Familiar:
+    """What a training side of white noise, mean 5 and SD 1, finds familiar."""
+    rng = np.random.default_rng(9)
+    shape = array_shapes(task)["image"]
+    images = rng.normal(5, 1, (2 * patients, *shape)).astype(np.float32)
+    columns = columns_of(task)
+    spacing_mm = rng.uniform(0.4, 0.6, (len(images), 2)) if task.spacing else None
+    values = statistics_of(tf.constant(images), spacing_mm, [{}] * len(images))
+    owners = np.repeat(np.arange(patients), 2)
+    familiar = fit_familiar(values, owners, columns, bool(task.bag))
+    wide = dataclasses.replace(familiar.limit, value=8.0)  # SD, so that no noise is far by chance
+    return dataclasses.replace(familiar, limit=wide, patient_limit=wide if task.bag else None)
 
 
 def with_drawn_weights(run: Run, seed: int = 0) -> Run:

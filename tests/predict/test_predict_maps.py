@@ -1,11 +1,13 @@
 """The predict command on volumes: masks and boxes, and maps and labels on the grid of the source."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from fresh import familiar_noise
 from made_up import predicted_to, run_predict, write_images
 from PIL import Image
 from refused import error_line
@@ -24,7 +26,7 @@ from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.phantom.glioma.dataset import write_glioma_phantom
 from data_prep.phantom.meningioma.dataset import write_meningioma_phantom
 from data_prep.volume import Volume
-from mri_tf.export.out_of_distribution import STATISTICS
+from mri_tf.calibration.false_alarms import Limit
 from mri_tf.export.reader import Exported
 from mri_tf.pipeline.field_of_view import cut_function
 from mri_tf.pipeline.image_files import fit_to_grid
@@ -101,13 +103,13 @@ def test_an_empty_mask_is_a_reason_and_a_tumour_that_is_not_found_is_said(asked,
     graded = {"probabilities": np.array([[0.3, 0.7]]), "decision": np.array([1])}
     nothing = np.zeros((1, 16, 24, 24, 2), np.float32)
     nothing[..., 0] = 1
-    wide = dict.fromkeys(STATISTICS, [-1e9, 1e9])
-    ranges = {"records": 1, "intensity": dict.fromkeys(task.channels, wide), "size": {}}
+    familiar = dataclasses.replace(familiar_noise(task), limit=Limit(1e9, 0.05, 30))
     signatures = ("serving_default",)
-    asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures), brats)
+    asked(Model(Exported(task, familiar=familiar), lambda *_: graded, signatures), brats)
     line = error_line(capsys, predict, "--model", ".", "--input", seg.parent, "--mask", empty)
     assert "tumour mask is empty" in line
-    asked(Model(Exported(task, ranges=ranges), lambda *_: graded, signatures, _finder(nothing)), brats)
+    finder = _finder(nothing)
+    asked(Model(Exported(task, familiar=familiar), lambda *_: graded, signatures, finder), brats)
     assert run_predict("--input", seg.parent) == 0
     (row,) = json.loads(capsys.readouterr().out)["answers"]
     assert row["out_of_distribution"] and "no tumour was found" in row["reasons"][0]

@@ -17,6 +17,7 @@ from predicted import assert_answer_of
 from refused import error_line
 from serving_models import running
 
+from mri_tf.calibration import false_alarms
 from mri_tf.calibration.calibrator import calibrator_from_json
 from mri_tf.predict.__main__ import main as predict
 from mri_tf.store.prepared import PRIVATE, read_private
@@ -33,7 +34,9 @@ def home(small, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("predict")
     with chdir(folder):
         flags = ["--task", str(small["levels"]), "--raw", str(small["raw"]), "--variant", "scratch"]
-        assert train([*flags, "--out", "run", "--set", "epochs=1"]) == 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(false_alarms, "FEWEST", 2)  # limits for a handful of patients
+            assert train([*flags, "--out", "run", "--set", "epochs=1"]) == 0
     return folder
 
 

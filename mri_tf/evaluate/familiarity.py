@@ -1,0 +1,216 @@
+"""How familiar an image is to a run: fitted on its training side, counted on held-out records.
+
+Two scores stand beside each other, each with a limit and the rate of false alarms that it was made for:
+one of intensities and sizes, one of what the network's last layer reads.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mri_tf.calibration.false_alarms import Limit
+from mri_tf.calibration.familiar_images import (
+    Columns,
+    Familiar,
+    deviations,
+    familiar_from_json,
+    familiar_scores,
+    familiar_to_json,
+    fit_familiar,
+)
+from mri_tf.calibration.feature_distance import (
+    FeatureDistance,
+    feature_distances,
+    fit_feature_distance,
+)
+from mri_tf.core.progress import progress
+from mri_tf.metrics.classification import share_of_records
+from mri_tf.network.penultimate import with_features
+from mri_tf.pipeline.batches import report_damage
+from mri_tf.pipeline.field_of_view import box_cut
+from mri_tf.pipeline.image_statistics import (
+    STATISTICS,
+    plain_value,
+    statistic_names,
+    statistics_of,
+)
+from mri_tf.pipeline.subset import Subset
+from mri_tf.store.run import Run
+from mri_tf.task import Task
+
+MAX_UNITS = 500  # records, or patients of a bag, that are read; evenly spread
+MAX_BAGS = 100
+FEATURES_FILE = "familiar_features.npz"  # in the run: centre and whitening
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """What a run finds familiar; `features` is None for a segmentation."""
+
+    images: Familiar
+    features: FeatureDistance | None
+
+
+def fit_familiarity(training: Subset, model: keras.Model) -> Familiarity:
+    """Fits both scores to (an evenly spread sample of) the training side."""
+    task, sample = training.task, _sample(training)
+    columns = columns_of(task)
+    records = sample.records
+    patients = sample.prepared.patients[records]
+    images = fit_familiar(_statistics(sample), patients, columns, bool(task.bag))
+    features = None
+    if task.kind == "classification":
+        features = fit_feature_distance(_features(model, sample), sample.patients)
+    return Familiarity(images, features)
+
+
+def columns_of(task: Task) -> Columns:
+    """What the statistics of a task's images are, and whether a sequence of theirs may be missing."""
+    names, in_graph = statistic_names(task)
+    return Columns(names, in_graph, may_lack=task.prep.get("missing") == "zero_fill")
+
+
+def save_familiarity(found: Familiarity, folder: Path) -> dict:
+    """Writes the arrays into the run folder; returns the values that run.json holds."""
+    features = None
+    if found.features is not None:
+        scratch = folder / f".partial.{FEATURES_FILE}"
+        with scratch.open("wb") as file:
+            np.savez(file, centre=found.features.centre, whitening=found.features.whitening)
+        scratch.replace(folder / FEATURES_FILE)
+        features = vars(found.features.limit)
+    return {"images": familiar_to_json(found.images), "features": features}
+
+
+def familiarity_of(run: Run) -> Familiarity | None:
+    """What the run finds familiar; None where an earlier version did not fit it."""
+    values = run.values.get("familiar")
+    if not values:
+        return None
+    features = None
+    if values["features"]:
+        arrays = np.load(run.folder / FEATURES_FILE)
+        features = FeatureDistance(arrays["centre"], arrays["whitening"], Limit(**values["features"]))
+    return Familiarity(familiar_from_json(values["images"]), features)
+
+
+def count_unfamiliar(run: Run, subset: Subset, model: keras.Model) -> dict:
+    """How often each score flags (a sample of) records, beside the rate it was made for.
+
+    Returns:
+        For metrics.json: `images` and `features`, each with `stated` (the rate), `patients` (of the
+        training side, that it was fitted on), `flagged` (a number with its interval) or the `reason`
+        why nothing is flagged. Empty for a run of an earlier version.
+    """
+    found = familiarity_of(run)
+    if found is None:
+        return {}
+    sample = _sample(subset.thinned())
+    scores, patients = familiar_scores(_statistics(sample), found.images), sample.patients
+    limit = found.images.limit
+    if run.task.bag:
+        limit, scores = found.images.patient_limit, _patient_means(scores, sample)
+    counted = {"images": _counted(limit, scores, patients)}
+    if found.features is not None:
+        distances = feature_distances(_features(model, sample), found.features)
+        counted["features"] = _counted(found.features.limit, distances, patients)
+    return counted
+
+
+def reasons(values: np.ndarray, familiar: Familiar) -> list[str]:
+    """Says why a record is unlike the training side, the largest deviation first; empty where it is not.
+
+    Args:
+        values: (statistics,) of `statistics_of`.
+        familiar: of the training side.
+    """
+    limit = familiar.limit.value
+    if limit is None:
+        return []
+    apart = deviations(values[None], familiar)[0]
+    return [_reason(familiar, place, values[place])
+            for place in np.argsort(-apart, kind="stable") if apart[place] > limit]  # fmt: skip
+
+
+def usual_range(familiar: Familiar, place: int) -> tuple[float, float] | None:
+    """The values of a statistic that are not flagged, as a person reads them; None where it is not
+    known."""
+    centre, limit = familiar.centre[place], familiar.limit.value
+    if centre is None or limit is None:
+        return None
+    width = limit * familiar.spread[place]
+    return tuple(plain_value(familiar.names[place], centre + sign * width) for sign in (-1, 1))
+
+
+def usual_mean(familiar: Familiar) -> float:
+    """The mean intensity of a usual image, over its channels; 0 for channels of one value."""
+    means = []
+    for place, name in enumerate(familiar.names):
+        if name.startswith(f"{STATISTICS[0]} of ") and familiar.centre[place] is not None:
+            ratio, log_sd = familiar.centre[place], familiar.centre[place + 1]
+            means.append(plain_value(name, ratio) * np.exp(log_sd))
+    return float(np.mean(means)) if means else 0.0
+
+
+def _reason(familiar: Familiar, place: int, value: float) -> str:
+    name, usual = familiar.names[place], usual_range(familiar, place)
+    if not np.isfinite(value):
+        what = "cannot be computed: one value everywhere" if np.isnan(value) else "is not a number"
+        return f"{name} {what}"
+    shown = f"{name} is {plain_value(name, value):.4g}"
+    if usual is None:
+        return f"{shown}, and no training image has it"
+    return f"{shown}, outside the training range of {usual[0]:.4g} to {usual[1]:.4g}"
+
+
+def _sample(subset: Subset) -> Subset:
+    """At most MAX_UNITS records, or all slices of at most MAX_BAGS patients, evenly spread."""
+    if subset.task.bag:
+        bags = subset.bags
+        return subset.of(np.concatenate([bags[place] for place in _spread_out(len(bags), MAX_BAGS)]))
+    return subset.of(subset.records[_spread_out(len(subset), MAX_UNITS)])
+
+
+def _spread_out(count: int, most: int) -> np.ndarray:
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
+
+
+def _statistics(subset: Subset) -> np.ndarray:
+    """(records, statistics) of the records, read as an exported model is given them."""
+    task, prepared, values = subset.task, subset.prepared, []
+    facts = [prepared.record(int(record)).facts for record in subset.records]
+    done, size = 0, min(len(subset), task.batch_size)
+    with report_damage(prepared), progress("statistics of images", len(subset)) as advance:
+        for batch in subset.raw_batches(size, box_cut(task)):
+            spacing_mm = batch["spacing_mm"][:, 1:] if task.spacing else None
+            count = len(batch["image"])
+            values.append(statistics_of(batch["image"], spacing_mm, facts[done : done + count]))
+            done += count
+            advance(done)
+    return np.concatenate(values)
+
+
+def _features(model: keras.Model, subset: Subset) -> np.ndarray:
+    """(units, features) what the last layer reads."""
+    both, features = with_features(model), []
+    batches = subset.eval_batches(subset.task.batch_size)
+    with report_damage(subset.prepared), progress("features of images", len(batches)) as advance:
+        for image, _, _ in batches:
+            features.append(both.predict_on_batch(image)[1])
+            advance(len(features))
+    return np.concatenate(features)
+
+
+def _patient_means(scores: np.ndarray, sample: Subset) -> np.ndarray:
+    """(patients,) mean scores of each patient's slices, in the order of `sample.bags`."""
+    place = {record: number for number, record in enumerate(sample.records.tolist())}
+    return np.array([scores[[place[record] for record in bag.tolist()]].mean() for bag in sample.bags])
+
+
+def _counted(limit: Limit, scores: np.ndarray, patients: np.ndarray) -> dict:
+    if limit.value is None:
+        return {"patients": limit.patients, "reason": limit.reason}
+    flagged = share_of_records(scores > limit.value, patients)
+    return {"stated": limit.rate, "patients": limit.patients, "flagged": flagged}

@@ -1,0 +1,40 @@
+"""The Mahalanobis distance of a network's features from the training side."""
+
+import numpy as np
+import pytest
+from sklearn.covariance import LedoitWolf
+
+from mri_tf.calibration.feature_distance import feature_distances, fit_feature_distance
+
+
+def _features(patients: int, width: int = 12, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).normal(size=(width, width))
+    return rng.normal(size=(patients, width)) @ mixing + 3
+
+
+def test_the_distance_is_mahalanobis_s_with_the_covariance_of_ledoit_and_wolf():
+    features = _features(50)
+    fitted = fit_feature_distance(features, np.arange(50))
+    reference = LedoitWolf().fit(features)
+    np.testing.assert_allclose(
+        feature_distances(_features(20, seed=1), fitted) ** 2,
+        reference.mahalanobis(_features(20, seed=1)), rtol=1e-3,
+    )  # fmt: skip
+
+
+def test_more_features_than_patients_are_no_problem_and_new_patients_are_flagged_as_stated():
+    flagged = []
+    for seed in range(12):
+        fitted = fit_feature_distance(_features(40, 60, seed), np.arange(40))
+        new = feature_distances(_features(200, 60, 1000 + seed), fitted)
+        flagged.append((new > fitted.limit.value).mean())
+    assert np.mean(flagged) == pytest.approx(fitted.limit.rate, abs=0.03)
+
+
+def test_features_far_away_are_flagged_and_dead_ones_do_no_harm():
+    features = np.concatenate([_features(40), np.zeros((40, 3))], axis=1)
+    fitted = fit_feature_distance(features, np.arange(40))
+    assert feature_distances(features + 100, fitted).min() > fitted.limit.value
+    constant = fit_feature_distance(np.ones((30, 4)), np.arange(30))
+    assert feature_distances(np.ones((1, 4)), constant) == pytest.approx(0, abs=1e-3)
