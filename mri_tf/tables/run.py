@@ -27,7 +27,7 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         rows.append([name, _number(number), number["method"] or ""])
     rows.append(["largest class", f"{metrics['majority_accuracy']:.3f} accuracy", ""])
     sections = [title, markdown(rows, ["score", "value (95 % interval)", "method"])]
-    sentences = (_point(metrics), better_than_chance(metrics), _sets(metrics))
+    sentences = (_point(metrics), better_than_chance(metrics), _sets(metrics), _unfamiliar(metrics))
     sections += [sentence for sentence in sentences if sentence]
     if "calibration" in metrics:
         sections.append(f"## Calibration\n\n{_calibration(metrics)}")
@@ -76,6 +76,21 @@ def _sets(metrics: dict) -> str:
         f"records of {found['coverage']['n']} {found['coverage']['unit']}, with "
         f"{found['mean_size']:.2f} classes on average."
     )
+
+
+def _unfamiliar(metrics: dict) -> str:
+    """Sentences on how many records are flagged as unlike the training data, by each of two scores."""
+    sentences = []
+    for name, what in (("images", "intensities or size"), ("features", "the network's features")):
+        found = metrics.get("out_of_distribution", {}).get(name)
+        if found and "flagged" in found:
+            sentences.append(
+                f"Flagged as unlike the training data in {what}: {_number(found['flagged'])} of the "
+                f"records; {found['stated']:.3f} is expected of new patients of the same source."
+            )
+        elif found:
+            sentences.append(f"Unlike the training data in {what}: {found["reason"]}.")
+    return " ".join(sentences)
 
 
 def better_than_chance(metrics: dict) -> str:
