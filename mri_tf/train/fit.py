@@ -34,6 +34,7 @@ from mri_tf.pipeline.subset import RECORDS_PER_BATCH, Subset
 from mri_tf.splits.leakage import seen_in_training
 from mri_tf.splits.sides import Sides
 from mri_tf.splits.units import case_spacing, cases_of
+from mri_tf.store.frozen import TEST_LOCK, frozen_result
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FINISHED, RUNNING, Run, locked, positions_of, start_or_continue
 from mri_tf.task import Task
@@ -240,15 +241,18 @@ def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: Train
     scratch = run.folder / ".partial.weights.h5"
     model.save_weights(scratch)
     scratch.replace(run.weights)
-    run = run.save(
-        state=FINISHED,
-        answers=_calibrate(run, inputs.validation, inputs.counts),
-        weights_sha256=file_hash(run.weights),
-        epochs_trained=state.epoch,
-        best_epoch=state.best_epoch + 1,
-        training_counts=inputs.counts.tolist(),
-        parameters=model.count_params(),
-    )
+    result = {
+        "state": FINISHED,
+        "answers": _calibrate(run, inputs.validation, inputs.counts),
+        "weights_sha256": file_hash(run.weights),
+        "epochs_trained": state.epoch,
+        "best_epoch": state.best_epoch + 1,
+        "training_counts": inputs.counts.tolist(),
+        "parameters": model.count_params(),
+    }
+    if TEST_LOCK in run.values:
+        result[TEST_LOCK] = frozen_result({**run.values, **result})
+    run = run.save(**result)
     (run.folder / FILE).unlink(missing_ok=True)
     shutil.rmtree(run.folder / BANKS, ignore_errors=True)
     return run
