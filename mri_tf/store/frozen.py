@@ -69,7 +69,7 @@ def check_frozen(folder: Path, values: dict) -> None:
     if differing:
         raise InputError(
             "The run is not the one whose test side was locked.",
-            f"{folder} with another {', another '.join(differing)}",
+            f"{folder}, changed: {', '.join(differing)}",
             "Restore the run from a copy, or train again into another --out folder.",
         )
 
