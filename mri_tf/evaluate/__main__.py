@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.pipeline.field_of_view import check_masks
     from mri_tf.pipeline.subset import subset_of
     from mri_tf.splits.leakage import check_derived_unseen, known_records, shared_ids
+    from mri_tf.store.looks import check_open, is_closed, shows_test_side
     from mri_tf.store.run import positions_of
     from mri_tf.tables import summary
 
@@ -53,17 +54,24 @@ def main(arguments: list[str]) -> int:
                 f"warning: these patient ids are in the training data too: {first_few(shared)}. "
                 "Check that they are other people."
             )
+        if shows_test_side(run, prepared, records):
+            check_open(run, "The data hold images of its patients.")
         home = flags.run / "evaluations" / folder.absolute().name
     records = _with_labels(run, prepared, records)
     if flags.prior:
         home = flags.run / "evaluations" / f"{home.absolute().name}-prior-{flags.prior}"
-    out, files = flags.out or home, []
+    out, files, opens = flags.out or home, [], is_closed(run)
     for part, folder, note in _parts(records, known, out):
         subset = subset_of(run, prepared, part)
         result = evaluate_run(run, subset, split, folder, flags.prior, note)
         print("\n".join(summary(result.metrics)))
         files += result.files
     print(f"wrote {', '.join(str(path) for path in files)}")
+    if opens and run.values.get("exported"):
+        print(
+            "the exported model still says that the test side is locked; a version with these numbers: "
+            f"python -m mri_tf.export --run {flags.run}"
+        )
     return SOME_SKIPPED if known.any() else DONE
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL, Calibrator, calibrator_from_json
 from mri_tf.calibration.prediction_sets import ALL_CLASSES
 from mri_tf.core.errors import InputError
-from mri_tf.core.files import write_table
+from mri_tf.core.files import write_atomic, write_table
 from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
 from mri_tf.metrics import classification_metrics, part_metrics
 from mri_tf.metrics.classification import numbers_with_intervals, share_of_records
@@ -19,7 +19,8 @@ from mri_tf.metrics.net_benefit import decision_curve
 from mri_tf.metrics.reliability import reliability_curve
 from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.subset import Subset
-from mri_tf.store.run import PREDICTIONS, Run
+from mri_tf.store.run import PREDICTIONS, REPORT, Run
+from mri_tf.tables import run_page
 
 SIMILAR_SHARES = 0.05  # class shares that differ by less are close enough to draw a reliability curve
 
@@ -64,20 +65,19 @@ class Predictions:
         return two and (self.target_shares is None or len(np.unique(self.subset.labels)) == 2)
 
 
-def evaluate_classifier(
-    model: keras.Model, run: Run, subset: Subset, out: Path, target_shares: np.ndarray | None
-) -> tuple[dict, list[Path]]:
-    """Predicts a subset and counts how well.
+def score_classifier(
+    model: keras.Model, run: Run, subset: Subset, target_shares: np.ndarray | None
+) -> tuple[dict, Predictions]:
+    """Predicts a subset and counts how well; writes nothing.
 
     Args:
         model: the run's network.
         run: a finished run of a classifier.
         subset: records with labels.
-        out: folder for predictions and figures.
         target_shares: (classes,) class shares to report probabilities for; None for the training data's.
 
     Returns:
-        The values of metrics.json and the files written.
+        The values of metrics.json and the predictions.
     """
     task, calibrator = run.task, calibrator_from_json(run.values["answers"])
     outputs = predict_records(model, subset)
@@ -95,9 +95,26 @@ def evaluate_classifier(
     values |= _calibration_values(run, calibrator, predictions)
     if target_shares is not None:
         values["note"] = "; ".join(filter(None, [_note_on_shares(predictions), values["note"]]))
+    return values, predictions
+
+
+def write_classifier(values: dict, predictions: Predictions, out: Path) -> list[Path]:
+    """Writes predictions.parquet, figures and report.md.
+
+    Args:
+        values: of metrics.json.
+        predictions: of `score_classifier`.
+        out: an existing folder.
+
+    Returns:
+        The files written.
+    """
+    task = predictions.subset.task
     files = [_write_predictions(out, predictions)]
     files += save_confusion(np.array(values["confusion"]), task.class_names, out / "confusion")
-    return values, files + _draw_curves(out, predictions)
+    files += _draw_curves(out, predictions)
+    write_atomic(out / REPORT, run_page(task.name, values, task.class_names).encode())
+    return [*files, out / REPORT]
 
 
 def target_shares_of(prior: str, run: Run) -> np.ndarray:

@@ -8,9 +8,14 @@ import numpy as np
 
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
-from mri_tf.evaluate.classifier import evaluate_classifier, target_shares_of
+from mri_tf.evaluate.classifier import (
+    Predictions,
+    score_classifier,
+    target_shares_of,
+    write_classifier,
+)
 from mri_tf.evaluate.familiarity import count_unfamiliar
-from mri_tf.evaluate.volumes import score_volumes, write_volume_scores
+from mri_tf.evaluate.volumes import VolumeScores, score_volumes, write_volume_scores
 from mri_tf.metrics import segmentation_metrics, volume_metrics
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import pixel_confusions
@@ -18,8 +23,8 @@ from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.known_copies import known_copies_note
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, leak
 from mri_tf.splits.sides import SUPPLIED
-from mri_tf.store.run import METRICS, REPORT, Run, positions_of
-from mri_tf.tables import run_page
+from mri_tf.store.looks import count_look, shows_test_side
+from mri_tf.store.run import METRICS, Run, positions_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,9 @@ def evaluate_run(
     run: Run, subset: Subset, split: str, out: Path, prior: str = "", note: str = ""
 ) -> Evaluated:
     """Predicts every record of a subset and writes numbers, predictions and figures.
+
+    Records of the run's test side make it a look at that side, which is counted in the run when all is
+    computed and before anything is written.
 
     Args:
         run: a finished run.
@@ -55,12 +63,12 @@ def evaluate_run(
     model = load_network(run)
     out.mkdir(parents=True, exist_ok=True)
     if run.task.kind == "classification":
-        values, files = evaluate_classifier(model, run, subset, out, target_shares)
+        values, found = score_classifier(model, run, subset, target_shares)
     elif len(run.task.image_shape) == 2:
         values = segmentation_metrics(pixel_confusions(model, subset), run.task.output_names)
-        files = []
+        found = None
     else:
-        values, files = _evaluate_volumes(model, subset, out)
+        values, found = _score_volumes(model, subset)
     values |= {"out_of_distribution": count_unfamiliar(run, subset, model)}
     if not subset.prepared.patients_known:
         values = counted_as_images(values)
@@ -71,23 +79,26 @@ def evaluate_run(
     }
     if "duplicates" in subset.prepared.manifest:
         values["duplicates"] = subset.prepared.manifest["duplicates"]
+    if shows_test_side(run, subset.prepared, subset.records):
+        values["test_looks"] = count_look(run).to_json()
+    files = []
+    if isinstance(found, Predictions):
+        files = write_classifier(values, found, out)
+    elif isinstance(found, VolumeScores):
+        files = [write_volume_scores(found, subset, out)]
+    # Last, since it says that the evaluation is complete.
     write_atomic(out / METRICS, json.dumps(values, indent=1).encode())
-    files = [out / METRICS, *files]
-    if run.task.kind == "classification":
-        page = run_page(run.task.name, values, run.task.class_names)
-        write_atomic(out / REPORT, page.encode())
-        files.append(out / REPORT)
-    return Evaluated(values, files)
+    return Evaluated(values, [out / METRICS, *files])
 
 
-def _evaluate_volumes(model, subset: Subset, out: Path) -> tuple[dict, list[Path]]:
+def _score_volumes(model, subset: Subset) -> tuple[dict, VolumeScores]:
     """Dice and Hausdorff distance of 3D segmentations."""
     scores = score_volumes(model, subset)
-    file = write_volume_scores(scores, subset, out)
     patients = subset.prepared.patients[subset.records]
     names = subset.task.output_names
     lesions = scores.lesions if any(scores.lesions) else None
-    return volume_metrics(scores.confusions, scores.distances, patients, names, lesions), [file]
+    values = volume_metrics(scores.confusions, scores.distances, patients, names, lesions)
+    return values, scores
 
 
 def _notes(run: Run, subset: Subset, split: str) -> list[str]:

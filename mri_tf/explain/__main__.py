@@ -33,13 +33,17 @@ def main(arguments: list[str]) -> int:
     from mri_tf.pipeline.field_of_view import check_masks
     from mri_tf.pipeline.subset import subset_of
     from mri_tf.splits.leakage import check_derived_unseen
+    from mri_tf.store.looks import check_open, count_look, shows_test_side
     from mri_tf.store.run import positions_of
+    from mri_tf.tables import looks_sentence
 
     check_masks(run.task, prepared)
     own = prepared.content_fingerprint() == run.values["data"]
     records = positions_of(run, prepared)[2] if own else np.arange(len(prepared))
     records = _chosen(records, prepared, flags.patients)
     check_derived_unseen(prepared, [records[:0], records])
+    if is_look := shows_test_side(run, prepared, records):
+        check_open(run, "Explanations show predictions of test patients beside the truth.")
     subset = subset_of(run, prepared, records).thinned()
     if not len(subset):
         raise InputError(
@@ -52,6 +56,8 @@ def main(arguments: list[str]) -> int:
     layer = layer_to_explain(model, flags.layer)
     networks = (model, guided_copy(model))
     flags.out.mkdir(parents=True, exist_ok=True)
+    if is_look:
+        print(looks_sentence({"test_looks": count_look(run).to_json()}))
     rows = []
     with report_damage(prepared), progress("explaining", len(subset)) as advance:
         for done, position in enumerate(subset.records, 1):

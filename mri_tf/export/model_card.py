@@ -22,9 +22,11 @@ from mri_tf.export.saved_model import ExportSource
 from mri_tf.export.signature_help import describe_signatures
 from mri_tf.pipeline.image_statistics import STATISTICS
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
+from mri_tf.store.frozen import TEST_LOCK, lock_name
+from mri_tf.store.looks import is_closed, looks_of, times
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import METRICS, Run
-from mri_tf.tables import markdown
+from mri_tf.tables import looks_sentence, markdown
 from mri_tf.tables.layout import with_interval
 from mri_tf.tables.run import better_than_chance
 from mri_tf.task.spec import SIDES
@@ -148,6 +150,13 @@ def _training(run: Run) -> str:
 
 def _numbers(run: Run) -> str:
     metrics = _metrics(run)
+    if is_closed(run):
+        patients, records = len(run.values["patients"]["test"]), len(run.sides["test"])
+        return (
+            f"None yet: the test side ({patients} patients, {records} records) was locked before "
+            f"training ended, and nobody has looked at it (lock {lock_name(run.values[TEST_LOCK])}). "
+            "`python -m mri_tf.evaluate --run RUN` opens it; then export the run again."
+        )
     if not metrics:
         return "Not evaluated: run `python -m mri_tf.evaluate --run RUN`, then export the run again."
     rows = [[name, *_cells(metrics[key])] for key, name in SCORES.items() if key in metrics]
@@ -182,6 +191,7 @@ def _limits(run: Run, prepared: Prepared) -> str:
         notes.append(better_than_chance(metrics))
     if metrics.get("beats_majority") is False:
         notes.append("the network is not shown to be better than always naming the largest class")
+    notes += _looks(run, metrics)
     if run.values["split"] == "random":
         notes.insert(0, "LEAKY: a random split; the same patients may be on several sides")
     if not prepared.patients_known and PATIENTS_UNKNOWN not in notes:
@@ -194,6 +204,14 @@ def _limits(run: Run, prepared: Prepared) -> str:
         f"an image that neither `{OUTSIDE}` nor `{FAR}` flags may still be of another kind",
     ]
     return "\n".join(f"- {note}" for note in notes)
+
+
+def _looks(run: Run, metrics: dict) -> list[str]:
+    """Which look at the test side the numbers are, and how many there have been."""
+    sentence, total = looks_sentence(metrics), looks_of(run)
+    shown = metrics["test_looks"]["look"] if sentence else 0
+    more = f"The test side has been looked at {times(total)}." if total > max(shown, 1) else ""
+    return [text for text in (sentence, more) if text]
 
 
 def _chosen_on(point: dict) -> str:

@@ -10,7 +10,8 @@ import pandas as pd
 from mri_tf.core.errors import InputError
 from mri_tf.metrics.classifier import predictions_of
 from mri_tf.metrics.paired import paired_differences
-from mri_tf.store.run import METRICS, PREDICTIONS, RUN_FILE, open_finished
+from mri_tf.store.looks import check_open, is_closed
+from mri_tf.store.run import FINISHED, METRICS, PREDICTIONS, RUN_FILE, Run, open_finished
 from mri_tf.tables import format_interval, markdown
 from mri_tf.task.spec import SIDES
 
@@ -52,10 +53,13 @@ def _listed(file: Path, home: Path) -> Listed:
         values = json.loads(file.read_text(encoding="utf-8"))
         sides = [len(set(values["patients"][side])) for side in SIDES]
         name = values["task"]["name"]
+        closed = values["state"] == FINISHED and is_closed(Run(file.parent, values))
     except (ValueError, KeyError, TypeError):
         return Listed(file.parent.relative_to(home), "?", "?", "?", "run.json is damaged", "?")
     metrics = file.with_name(METRICS)
-    headline = "not finished" if not metrics.is_file() else _headline(metrics)
+    headline = _headline(metrics) if metrics.is_file() else "not finished"
+    if closed:
+        headline = "test side locked"
     return Listed(
         file.parent.relative_to(home), name, file.parent.name.rpartition("-s")[0] or file.parent.name,
         " / ".join(map(str, sides)), headline, date.fromtimestamp(file.stat().st_mtime).isoformat(),
@@ -75,6 +79,8 @@ def compare(first: Path, second: Path) -> str:
         InputError: they are not finished, of different classes, or hold out no common record.
     """
     runs = [open_finished(folder) for folder in (first, second)]
+    for run in runs:
+        check_open(run, "There are no predictions to compare.")
     tables = [pd.read_parquet(run.folder / PREDICTIONS).set_index("record_id") for run in runs]
     names = [run.task.class_names for run in runs]
     if names[0] != names[1] or runs[0].task.kind != "classification":

@@ -66,10 +66,7 @@ def known_records(run: Run, prepared: Prepared) -> np.ndarray:
 
     Raises InputError where that is so of all records.
     """
-    known = np.isin(prepared.contents, run.values["seen"]["contents"])
-    for position in np.flatnonzero(known).tolist():  # one value everywhere is no image of anybody
-        image = prepared.record(position).image
-        known[position] = image.min() < image.max()
+    known = prepared.showing(run.values["seen"]["contents"])
     known = np.isin(prepared.patients, sorted(set(prepared.patients[known])))
     if known.all():
         raise InputError(

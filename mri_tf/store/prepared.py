@@ -155,6 +155,15 @@ class Prepared:
         """Record id -> its file, for messages on the terminal; empty where the set has no sidecar."""
         return {row["record_id"]: row["source"] for row in read_private(self.folder / PRIVATE)}
 
+    def showing(self, contents: list[str]) -> np.ndarray:
+        """(records,) bool: whose image has one of these content hashes; an image with one value
+        everywhere is no image of anybody."""
+        found = np.isin(self.contents, contents)
+        for position in np.flatnonzero(found).tolist():
+            image = self.record(position).image
+            found[position] = image.min() < image.max()
+        return found
+
     def record(self, position: int) -> Record:
         """One record with its image, masks, affine and facts."""
         return decode_example(

@@ -1,6 +1,6 @@
 """Run folders: what was trained, on which patients, and whether the training is finished.
 
-run.json       task, seed, data, sides (patients), state, versions
+run.json       task, seed, data, sides (patients), state, versions, looks at the test side and its lock
 features/      the run of the segmentation network before the classifier, if there is one
 log.txt        what training printed
 weights.weights.h5, history.csv, metrics.json, report.md, predictions.parquet, figures, tensorboard/
@@ -8,6 +8,7 @@ weights.weights.h5, history.csv, metrics.json, report.md, predictions.parquet, f
 
 import json
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ import numpy as np
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import file_hash, fingerprint
-from mri_tf.core.system import try_lock
+from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
+from mri_tf.store.frozen import TEST_LOCK, check_frozen
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
@@ -27,6 +29,7 @@ from mri_tf.task.spec import SIDES, to_json
 RUN_FILE, WEIGHTS, FEATURES, LOCK = "run.json", "weights.weights.h5", "features", ".lock"
 DERIVED = "derived"  # the set with predicted masks, if boxes are cut around them
 LOG = "log.txt"  # what the commands that trained it printed
+LOOKS = "test_looks"  # in run.json: how often the test side was looked at
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.parquet", "report.md"
 NEEDED = (
     "task", "seed", "data", "data_folder", "split", "sides", "patients", "natural_counts", "seen",
@@ -80,11 +83,25 @@ class Run:
         return {key: self.values[key] for key in DECIDING} | {"task": task}
 
     def save(self, **changes: Any) -> "Run":
-        """Writes run.json with some values changed; returns the changed run."""
-        run = Run(self.folder, {**self.values, **changes})
+        """Writes run.json with some values changed; returns the changed run.
+
+        Looks at the test side that were counted since this run was opened stay counted.
+        """
+        values = {**self.values, **changes}
+        if looks := max(values.get(LOOKS) or 0, _looks_on_disk(self.folder)):
+            values[LOOKS] = looks
+        run = Run(self.folder, values)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(self.folder / RUN_FILE, json.dumps(run.values, indent=1).encode())
         return run
+
+
+def _looks_on_disk(folder: Path) -> int:
+    """The looks that run.json counts; 0 where there is none, or none that can be read."""
+    try:
+        return int(json.loads((folder / RUN_FILE).read_text(encoding="utf-8")).get(LOOKS) or 0)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 0
 
 
 def open_run(folder: Path) -> Run:
@@ -122,12 +139,17 @@ def open_run(folder: Path) -> Run:
 
 
 def open_finished(folder: Path) -> Run:
-    """A run that is finished and has undamaged weights; else raises InputError."""
+    """A run that is finished, has undamaged weights and is what its lock says, if it has one.
+
+    Raises InputError otherwise.
+    """
     run = open_run(folder)
     if not run.finished:
         raise InputError(
             "The training of this run is not finished.", folder, "Run its train command again."
         )
+    if TEST_LOCK in run.values:
+        check_frozen(folder, run.values)
     layout = run.values.get("layout") or {}
     if run.task.standardised and not layout.get("standardised"):
         raise InputError(
@@ -144,11 +166,16 @@ def open_finished(folder: Path) -> Run:
 def start_or_continue(run: Run) -> Run:
     """Writes a new run to its folder, or returns the one there if it is the same.
 
-    A run that ended before it trained, on a value since corrected, is replaced. Raises InputError if
-    the folder holds a run of another task, data, seed or split.
+    A run that ended before it trained, on a value since corrected, is replaced. One that is not finished
+    gets the lock of the new one. Raises InputError if the folder holds a run of another task, data, seed
+    or split.
     """
     existing = existing_run(run)
-    return run.save() if existing is None else existing
+    if existing is None:
+        return run.save()
+    if TEST_LOCK in run.values and TEST_LOCK not in existing.values and not existing.finished:
+        return existing.save(**{TEST_LOCK: run.values[TEST_LOCK]})
+    return existing
 
 
 def existing_run(run: Run) -> Run | None:
@@ -198,14 +225,23 @@ def _short(value: object) -> str:
 
 
 @contextmanager
-def locked(folder: Path):
-    """Locks a run folder against other processes; raises InputError if one is using it."""
+def locked(folder: Path, wait_s: float = 0.0):
+    """Locks a run folder against other processes; raises InputError if one is using it.
+
+    Args:
+        folder: of the run.
+        wait_s: seconds to wait until the other process is done.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + wait_s
     with (folder / LOCK).open("wb") as file:
-        if not try_lock(file):
-            raise InputError(
-                "Another process is using this run folder.", folder, "Wait, or choose another folder."
-            )
+        while not try_lock(file):
+            if time.monotonic() >= end:
+                raise InputError(
+                    "Another process is using this run folder.", folder,
+                    "Wait, or choose another folder.",
+                )  # fmt: skip
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         yield
 
 

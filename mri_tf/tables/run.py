@@ -4,6 +4,7 @@ import numpy as np
 
 from mri_tf.tables.classes import class_table
 from mri_tf.tables.layout import markdown, with_interval
+from mri_tf.tables.looks import looks_sentence
 
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
 MAX_GROUPS = 50  # groups of copies on the page; manifest.json has all
@@ -11,14 +12,14 @@ MAX_PART_VALUES = 6  # values of a part on the terminal
 
 
 def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
-    """Markdown page of a classifier's metrics.json: notes, scores, parts, copies, then classes by F1.
+    """Markdown page of a classifier's metrics.json: looks, notes, scores, parts, copies, classes by F1.
 
     Args:
         name: of the task.
         metrics: the content of metrics.json.
         class_names: in the order of its confusion matrix.
     """
-    notes = [note for note in metrics["note"].split("; ") if note]
+    notes = [note for note in (looks_sentence(metrics), *metrics["note"].split("; ")) if note]
     title = "\n".join([f"# {name}, split by {metrics['split']}", *(f"- {note}" for note in notes)])
     rows = [[score, _number(metrics[score]), metrics[score]["method"] or ""]
             for score in SCORES if score in metrics]  # fmt: skip
@@ -89,7 +90,7 @@ def _unfamiliar(metrics: dict) -> str:
                 f"records; {found['stated']:.3f} is expected of new patients of the same source."
             )
         elif found:
-            sentences.append(f"Unlike the training data in {what}: {found["reason"]}.")
+            sentences.append(f"Unlike the training data in {what}: {found['reason']}.")
     return " ".join(sentences)
 
 
@@ -135,7 +136,7 @@ def _number(number: dict) -> str:
 
 
 def summary(metrics: dict) -> list[str]:
-    """Lines for the terminal from a metrics.json: each number with its interval, and the note."""
+    """Lines for the terminal from a metrics.json: each number with its interval, the look, the note."""
     lines = [f"{name:<17} {format_interval(metrics[name])}"
              for name in (*SCORES, "dice_mean") if name in metrics]  # fmt: skip
     if "hausdorff95_mean" in metrics:
@@ -151,6 +152,8 @@ def summary(metrics: dict) -> list[str]:
         lines.append(f"{'majority':<17} {metrics['majority_accuracy']:.3f} accuracy")
     if chance := better_than_chance(metrics):
         lines.append(chance)
+    if looks := looks_sentence(metrics):
+        lines.append(looks)
     return [*lines, f"note: {metrics['note']}"] if metrics["note"] else lines
 
 

@@ -1,5 +1,6 @@
 """Trains a task from raw data to an exported model: python -m mri_tf.train --task T."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ EXPORTS = Path("saved_models")
 
 
 def main(arguments: list[str]) -> int:
-    """Prepares, pre-trains, trains, evaluates and exports; returns the exit code."""
+    """Prepares, pre-trains, trains, evaluates (unless locked) and exports; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
     from data_prep.layout import listing_of
@@ -38,6 +39,14 @@ def main(arguments: list[str]) -> int:
     from mri_tf.splits.known_copies import known_copies_note
     from mri_tf.splits.leakage import check_derived_unseen, shared_by_random_split
     from mri_tf.splits.sides import SplitOptions, choose_sides
+    from mri_tf.store.looks import (
+        check_lock_asked,
+        closed_lines,
+        is_closed,
+        looks_of,
+        times,
+        with_lock,
+    )
     from mri_tf.store.run import DERIVED, LOG, METRICS, existing_run
     from mri_tf.train.datasets import DataOptions, classifier_set, look_before_preparing
     from mri_tf.train.devices import configure_devices
@@ -50,7 +59,7 @@ def main(arguments: list[str]) -> int:
     task = loaded.task
     check_task(task)
     sets = DataOptions(flags.raw, flags.data, flags.features_data, listing)
-    options = PretrainOptions(flags.features, sets, flags.seed, flags.devices)
+    options = PretrainOptions(flags.features, sets, flags.seed, flags.devices, flags.lock_test)
     feature_loaded = feature_task_of(loaded, options)
     folder = flags.out or Path("runs", task.name, f"{'+'.join(variants)}-s{flags.seed}")
     split = SplitOptions(
@@ -74,9 +83,13 @@ def main(arguments: list[str]) -> int:
             prepared = derive_set(features, prepared, folder / DERIVED)
         check_derived_unseen(prepared, chosen.withheld)
     run = new_run(folder, task, prepared, chosen, flags.seed, features)
+    if flags.lock_test:
+        run = with_lock(run, prepared)
     if not (flags.no_export or features or (folder / METRICS).is_file()):
         find_segmenter(run, prepared, EXPORTS)  # what is missing is said now, not after the training
-    existing_run(run)  # refuses the folder of another run before the log is written into it
+    # Refuses the folder of another run, or of one that is locked, before the log is written into it.
+    existing = existing_run(run)
+    check_lock_asked(existing, flags.lock_test)
     with logged(folder / LOG, f"train {task.name} ({', '.join(variants)}), seed {flags.seed}"):
         print(
             f"{task.name} ({', '.join(variants)}): {len(sides[0])} records to train on, "
@@ -88,7 +101,15 @@ def main(arguments: list[str]) -> int:
         if note := known_copies_note(chosen.known_copies, len(sides[2])):
             print(note)
         run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
-        _evaluate_and_export(run, prepared, features, flags)
+        if _is_done(run, flags, trained_before=existing is not None and existing.finished):
+            exported = run.values.get("exported", "")
+            print(f"{folder}: already finished" + (f", exported as {exported}" if exported else ""))
+        else:
+            _evaluate_and_export(run, prepared, features, flags)
+        if is_closed(run):
+            print("\n".join(closed_lines(run)))
+        elif flags.lock_test:
+            print(f"the test side was locked and has been looked at {times(looks_of(run))}")
     return SOME_SKIPPED if skipped else DONE
 
 
@@ -97,24 +118,37 @@ def _use_of_validation(task) -> str:
     return "calibrate on" if task.choose_epoch == "budget" else "choose the weights"
 
 
+def _is_done(run, flags, trained_before: bool) -> bool:
+    """Whether an earlier command has done all that this one asks for."""
+    from mri_tf.store.run import METRICS
+
+    if run.values.get("exported"):
+        return True
+    evaluated = (run.folder / METRICS).is_file() or (flags.lock_test and trained_before)
+    return flags.no_export and evaluated
+
+
 def _evaluate_and_export(run, prepared, features, flags) -> None:
-    """Writes the numbers of a finished run, and its model unless --no-export; done once."""
+    """Writes the numbers of a finished run, unless its test side is locked, and its model unless
+    --no-export."""
     from mri_tf.evaluate.evaluation import evaluate_run
     from mri_tf.export.publish import export_with_segmenter
     from mri_tf.pipeline.subset import run_sides
-    from mri_tf.store.run import METRICS
+    from mri_tf.store.looks import SECONDS_TO_WAIT
+    from mri_tf.store.run import METRICS, locked
     from mri_tf.tables import summary
 
-    if run.values.get("exported") or (flags.no_export and (run.folder / METRICS).is_file()):
-        exported = run.values.get("exported", "")
-        print(f"{run.folder}: already finished" + (f", exported as {exported}" if exported else ""))
-        return
-    result = evaluate_run(run, run_sides(run, prepared)[2], run.values["split"], run.folder)
-    print("\n".join(summary(result.metrics)))
-    written = [run.folder, *result.files]
+    written, numbers = [run.folder], run.folder / METRICS
+    if numbers.is_file():  # a command that was interrupted while it exported does not look again
+        print("\n".join(summary(json.loads(numbers.read_text(encoding="utf-8")))))
+    elif not flags.lock_test:
+        result = evaluate_run(run, run_sides(run, prepared)[2], run.values["split"], run.folder)
+        print("\n".join(summary(result.metrics)))
+        written += result.files
     if not flags.no_export:
         written += export_with_segmenter(run, prepared, features, EXPORTS)
-        run.save(exported=str(written[-1]))
+        with locked(run.folder, SECONDS_TO_WAIT):
+            run.save(exported=str(written[-1]))
     print(f"wrote {', '.join(str(path) for path in written)}")
 
 
@@ -182,6 +216,11 @@ def _parser() -> Parser:
         default=0,
         help="number of GPUs, or of logical CPUs without a GPU, that train together (default: all)",
     )
+    parser.add_argument(
+        "--lock-test", action="store_true",
+        help="do not look at the test side: freeze task, data, sides and result, for mri_tf.evaluate to "
+        "open it once",
+    )  # fmt: skip
     parser.add_argument("--no-export", action="store_true", help="stop at the numbers")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")
     add_set(parser)

@@ -35,6 +35,7 @@ from mri_tf.pipeline.subset import RECORDS_PER_BATCH, Subset
 from mri_tf.splits.leakage import seen_in_training
 from mri_tf.splits.sides import Sides
 from mri_tf.splits.units import case_spacing, cases_of
+from mri_tf.store.frozen import TEST_LOCK, frozen_result
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FINISHED, RUNNING, Run, locked, positions_of, start_or_continue
 from mri_tf.task import Task
@@ -242,16 +243,19 @@ def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: Train
     model.save_weights(scratch)
     scratch.replace(run.weights)
     trained = load_network(run)
-    run = run.save(
-        state=FINISHED,
-        answers=_calibrate(run, trained, inputs),
-        familiar=save_familiarity(fit_familiarity(inputs.training, trained), run.folder),
-        weights_sha256=file_hash(run.weights),
-        epochs_trained=state.epoch,
-        best_epoch=state.best_epoch + 1,
-        training_counts=inputs.counts.tolist(),
-        parameters=model.count_params(),
-    )
+    result = {
+        "state": FINISHED,
+        "answers": _calibrate(run, trained, inputs),
+        "familiar": save_familiarity(fit_familiarity(inputs.training, trained), run.folder),
+        "weights_sha256": file_hash(run.weights),
+        "epochs_trained": state.epoch,
+        "best_epoch": state.best_epoch + 1,
+        "training_counts": inputs.counts.tolist(),
+        "parameters": model.count_params(),
+    }
+    if TEST_LOCK in run.values:
+        result[TEST_LOCK] = frozen_result({**run.values, **result})
+    run = run.save(**result)
     (run.folder / FILE).unlink(missing_ok=True)
     shutil.rmtree(run.folder / BANKS, ignore_errors=True)
     return run

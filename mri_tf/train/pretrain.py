@@ -11,6 +11,7 @@ from mri_tf.network.build import check_features, check_task
 from mri_tf.pipeline.subset import run_sides
 from mri_tf.splits.leakage import check_features_unseen
 from mri_tf.splits.sides import sides_for_features
+from mri_tf.store.looks import is_closed, with_lock
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FEATURES, METRICS, Run, open_finished, open_run
 from mri_tf.tables import summary
@@ -22,12 +23,13 @@ from mri_tf.train.fit import fit_run, new_run
 
 @dataclass(frozen=True)
 class PretrainOptions:
-    """--features, the flags that name data, --seed and --devices as given."""
+    """--features, the flags that name data, --seed, --devices and --lock-test as given."""
 
     features: Path | None
     sets: DataOptions
     seed: int
     devices: int
+    lock_test: bool = False
 
 
 def feature_task_of(loaded: LoadedTask, options: PretrainOptions) -> LoadedTask | None:
@@ -59,7 +61,8 @@ def features_for(
 
     It is the one named by --features, or a twin beside `folder`, or lies in `folder/features`, trained
     if need be. Nobody of the classifier's validation or test side is in its training or validation
-    side; raises InputError otherwise.
+    side; raises InputError otherwise. With a lock its test side, on which the classifier's held-out
+    patients are, is locked too.
     """
     if options.features:
         return _named_features(options.features, loaded.task, prepared, sides), []
@@ -67,6 +70,8 @@ def features_for(
     data, skipped = feature_set(feature_loaded, loaded, options.sets)
     feature_sides = sides_for_features(data, task, prepared, sides, options.seed)
     run = new_run(folder / FEATURES, task, data, feature_sides, options.seed)
+    if options.lock_test:
+        run = with_lock(run, data)
     twin = _finished_twin(run, folder.parent)
     if twin:
         print(f"features: {twin.folder}, of the same task and patients")
@@ -77,7 +82,9 @@ def features_for(
             f"{len(run.values['patients']['train'])} patients"
         )
         run = fit_run(run, data, None, options.devices)
-    if not (run.folder / METRICS).is_file():
+    if options.lock_test or is_closed(run):
+        print("features: not evaluated, as the test side is locked")
+    elif not (run.folder / METRICS).is_file():
         test_side = run_sides(run, data)[2]
         print("\n".join(summary(evaluate_run(run, test_side, feature_sides.mode, run.folder).metrics)))
     check_features_unseen(run, prepared, sides)

@@ -75,7 +75,7 @@ def found(home):
     task = load_task(home / "hippocampus.py")
     prepared, skipped = prepare(task, home / "hippocampus.py", home / "raw", home / "data")
     assert not skipped
-    run = Run(home / "run", {"task": to_json(task), "fitted": {}})
+    run = Run(home / "run", {"task": to_json(task), "fitted": {}, "data": "another set"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mri_tf.evaluate.evaluation.load_network", lambda _: Reader())
         subset = subset_of(run, prepared, np.arange(3))
