@@ -6,6 +6,7 @@ from mri_tf.tables.classes import class_table
 from mri_tf.tables.layout import markdown, with_interval
 
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
+SCORES_OF_GRADES = ("quadratic_kappa", "mean_absolute_grade_error")
 MAX_GROUPS = 50  # groups of copies on the page; manifest.json has all
 MAX_PART_VALUES = 6  # values of a part on the terminal
 
@@ -21,7 +22,9 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
     notes = [note for note in metrics["note"].split("; ") if note]
     title = "\n".join([f"# {name}, split by {metrics['split']}", *(f"- {note}" for note in notes)])
     rows = [[score, _number(metrics[score]), metrics[score]["method"] or ""]
-            for score in SCORES if score in metrics]  # fmt: skip
+            for score in (*SCORES, *SCORES_OF_GRADES) if score in metrics]  # fmt: skip
+    rows += [[f"AUC, {cut}", _number(number), number["method"] or ""]
+             for cut, number in metrics.get("auc_per_cut", {}).items()]  # fmt: skip
     for score, number in metrics.get("most_probable", {}).items():
         name = f"{score} of the most probable class"
         rows.append([name, _number(number), number["method"] or ""])
@@ -122,7 +125,7 @@ def _number(number: dict) -> str:
 def summary(metrics: dict) -> list[str]:
     """Lines for the terminal from a metrics.json: each number with its interval, and the note."""
     lines = [f"{name:<17} {format_interval(metrics[name])}"
-             for name in (*SCORES, "dice_mean") if name in metrics]  # fmt: skip
+             for name in (*SCORES, *SCORES_OF_GRADES, "dice_mean") if name in metrics]  # fmt: skip
     if "hausdorff95_mean" in metrics:
         distance = metrics["hausdorff95_mean"]
         unit = f" {distance['measured_in']}" if distance["value"] is not None else ""
