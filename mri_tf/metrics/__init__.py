@@ -1,5 +1,6 @@
 """Metrics of classifiers and segmentations, with intervals over patients.
 
+agreement       of readers with each other, and of a network with each of them
 classification  the dictionaries of metrics.json for a classifier, and accuracy by part of a class name
 classifier      all numbers of a classifier for any weights of the patients
 counts          from confusion matrices: accuracy, kappa, precision, recall, F1 (Dice)

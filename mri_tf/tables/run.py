@@ -4,6 +4,7 @@ import numpy as np
 
 from mri_tf.tables.classes import class_table
 from mri_tf.tables.layout import markdown, with_interval
+from mri_tf.tables.units import agreement_line, reader_section, unit_section
 
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
 SCORES_OF_GRADES = ("quadratic_kappa", "mean_absolute_grade_error")
@@ -41,6 +42,7 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         rows.append([f"**{part} right, other parts right or wrong**", agreement, metrics["records"]])
         columns = [part, "accuracy (95 % interval)", "records"]
         sections.append(f"## By {part}\n\n{markdown(rows, columns)}")
+    sections += filter(None, [unit_section(metrics), reader_section(metrics)])
     if "duplicates" in metrics:
         sections.append(f"## Copies\n\n{_copies(metrics['duplicates'])}")
     table = class_table(np.array(metrics["confusion"]), class_names)
@@ -137,6 +139,8 @@ def summary(metrics: dict) -> list[str]:
             lines.append(f"by {part}: {', '.join(texts)}")
     if "majority_accuracy" in metrics:
         lines.append(f"{'majority':<17} {metrics['majority_accuracy']:.3f} accuracy")
+    if agreement := agreement_line(metrics):
+        lines.append(agreement)
     if chance := better_than_chance(metrics):
         lines.append(chance)
     return [*lines, f"note: {metrics['note']}"] if metrics["note"] else lines
