@@ -1,8 +1,9 @@
-"""Reads tables that users write, as spreadsheets save them, and checks patient ids and labels."""
+"""Reads tables that users write, as spreadsheets save them, and checks patient ids."""
 
 import csv
 import io
 import os
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterable
@@ -10,12 +11,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from mri_tf.core.errors import InputError, first_few
-from mri_tf.task import Task
 
 SEPARATORS = ",;\t"
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 XLSX = b"PK\x03\x04"  # and other zipped formats, such as .ods
 XLS = b"\xd0\xcf\x11\xe0"
+READER = re.compile(r"(.+)_reader(\d+)$")  # a column of what one of several readers says
 EMPTY = ("", "nan", "na", "n/a", "null", "#n/a")  # what programs write for a missing value
 
 
@@ -36,7 +37,8 @@ def read_table(path: Path, required: tuple[str, ...]) -> list[Row]:
 
     Args:
         path: the table, in the raw folder.
-        required: columns that it must have; further columns are kept.
+        required: columns that it must have; further columns are kept. Columns of readers stand for the
+            one that they are named after.
 
     Returns:
         At least one row.
@@ -109,21 +111,15 @@ def check_patients(rows: list[Row], table: str) -> None:
         )
 
 
-def check_labels(rows: list[Row], column: str, task: Task, table: str) -> None:
-    """Raises InputError if a label is not a class name of the task.
+def reader_columns(columns: Iterable[str], column: str) -> tuple[str, ...]:
+    """The columns in which several readers give what `column` holds, in the order of their numbers.
 
-    A label that is missing, or written as NaN or N/A, becomes empty: `list_cases` says in which lines.
+    >>> reader_columns(["label_reader10", "label_reader2", "age"], "Label")
+    ('label_reader2', 'label_reader10')
     """
-    for row in rows:
-        if row[column] not in task.class_names and is_empty(row[column]):
-            row[column] = ""
-    wrong = [row for row in rows if row[column] not in (*task.class_names, "")]
-    if wrong:
-        raise InputError(
-            f"Labels in {table} must be classes of task {task.name}: {', '.join(task.class_names)}.",
-            first_few(f"{row[column]!r} in line {row.line}" for row in wrong),
-            "Correct the table, or class_names in the task file.",
-        )
+    matched = {name: found for name in columns if (found := READER.match(name))}
+    of_column = [name for name, found in matched.items() if found[1] == column.lower()]
+    return tuple(sorted(of_column, key=lambda name: int(matched[name][2])))
 
 
 def path_in(raw: Path, text: str) -> str:
@@ -217,7 +213,7 @@ def _columns(header: list[str], required: tuple[str, ...], path: Path) -> list[s
             f"{path.name} has several columns of one name.", first_few(twice),
             "Remove or rename all but one of each.",
         )  # fmt: skip
-    missing = [name for name in required if name not in columns]
+    missing = [name for name in required if name not in columns and not reader_columns(columns, name)]
     if missing:
         raise InputError(
             f"{path.name} must have the columns {', '.join(required)}.",

@@ -37,7 +37,8 @@ from data_prep.cases.volume_case import (
     registered,
 )
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
-from data_prep.io.table import check_labels, read_table, rows_by
+from data_prep.io.labels import check_labels
+from data_prep.io.table import read_table, rows_by
 from data_prep.recognised import MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError, first_few

@@ -1,9 +1,9 @@
 """Layout: a table with a row for each case, 2D or 3D; the layout of a task that names none.
 
     cases.csv      (or .tsv or .xlsx; manifest.csv as well) patient_id; the label (column label, or
-                   `prep["label_column"]`); a column for each channel of the task (t1, flair ...), or
-                   image where one file has all of them; optional: mask, brain_mask, site, scanner,
-                   modality, group, split, age, sex
+                   `prep["label_column"]`), or those of several readers (label_reader1 ...); a column for
+                   each channel of the task (t1, flair ...), or image where one file has all of them;
+                   optional: mask, brain_mask, site, scanner, modality, group, split, age, sex
     <any path>     the files at the paths in the table, relative to the raw folder: images, NIfTI, MGH,
                    NRRD, MetaImage or ANALYZE volumes, DICOM files, or folders of one DICOM series
 
@@ -29,7 +29,8 @@ from data_prep.cases.dicom_case import identities
 from data_prep.cases.image_case import check_one_image
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
-from data_prep.io.table import Row, check_labels, check_patients, path_in, read_table
+from data_prep.io.labels import check_labels
+from data_prep.io.table import Row, check_patients, path_in, read_table, reader_columns
 from data_prep.recognised import Recognised, is_image, is_mask, only_table_of_files
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
@@ -72,7 +73,8 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
         )  # fmt: skip
     if task.kind == "classification":
         check_labels(rows, label_column, task, table.name)
-    covariates = (*FACTS, *task.prep.get("covariates", ()))
+    readers = reader_columns(rows[0], label_column)
+    covariates = (*FACTS, *task.prep.get("covariates", ()), *readers)
     return [
         Case.from_row(
             row,

@@ -19,7 +19,8 @@ from data_prep.cases.dicom_case import (
 from data_prep.cases.dicom_case import SETTINGS as DICOM_SETTINGS
 from data_prep.cases.to_predict import CaseToPredict, dicom_at
 from data_prep.io.folders import files_below
-from data_prep.io.table import check_labels, check_patients, path_in, read_table
+from data_prep.io.labels import check_labels
+from data_prep.io.table import check_patients, path_in, read_table, reader_columns
 from data_prep.recognised import (
     MOST_FOLDERS_LOOKED_AT,
     NEARLY_ALL,
@@ -46,7 +47,8 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     rows = read_table(table, ("patient_id", column))
     check_patients(rows, table.name)
     check_labels(rows, column, task, table.name)
-    covariates = (*FACTS, *task.prep.get("covariates", ()))
+    readers = reader_columns(rows[0], column)
+    covariates = (*FACTS, *task.prep.get("covariates", ()), *readers)
     folders = [path_in(raw, row.get("folder") or row["patient_id"]) for row in rows]
     return [
         Case.from_row(row, dicom_files(raw, folder), row[column], covariates)

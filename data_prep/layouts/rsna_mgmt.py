@@ -22,7 +22,8 @@ from data_prep.cases.dicom_case import (
     read_case,
 )
 from data_prep.cases.to_predict import CaseToPredict, dicom_at, dicom_folder
-from data_prep.io.table import check_labels, read_table
+from data_prep.io.labels import check_labels
+from data_prep.io.table import read_table
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 

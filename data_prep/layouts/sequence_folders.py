@@ -33,7 +33,8 @@ from data_prep.cases.volume_case import (
     sequences_of,
 )
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
-from data_prep.io.table import check_labels, check_patients, read_table
+from data_prep.io.labels import check_labels
+from data_prep.io.table import check_patients, read_table, reader_columns
 from data_prep.recognised import (
     NEARLY_ALL,
     Recognised,
@@ -79,7 +80,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             row,
             _files(raw, row["patient_id"], task),
             row[column] if task.kind == "classification" else "",
-            (*FACTS, *task.prep.get("covariates", ())),
+            (*FACTS, *task.prep.get("covariates", ()), *reader_columns(row, column)),
         )
         for row in rows
     ]

@@ -11,7 +11,8 @@ from pathlib import Path
 from data_prep.case import Case, Unreadable, nifti_file, record_of
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
 from data_prep.cases.volume_case import read_volume
-from data_prep.io.table import check_labels, check_patients, read_table
+from data_prep.io.labels import check_labels
+from data_prep.io.table import check_patients, read_table
 from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16, nearest_slice
 from data_prep.ops.clahe import clahe_uint8
 from data_prep.volume import Volume, geometry_facts

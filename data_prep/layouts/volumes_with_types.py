@@ -16,7 +16,8 @@ from data_prep.cases.volume_case import (
     check_settings,
     read_volume,
 )
-from data_prep.io.table import check_labels, check_patients, read_table
+from data_prep.io.labels import check_labels
+from data_prep.io.table import check_patients, read_table
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 

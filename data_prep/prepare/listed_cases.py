@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from data_prep.case import Case, main_file
+from data_prep.io.table import READER
 from data_prep.layout import ListOptions, list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
@@ -56,16 +57,22 @@ def _labelled(cases: list[Case], task: Task, options: ListOptions, quiet: bool) 
     without = [case for case in cases if case.line and not case.label and not case.slices]
     if not without:
         return cases
+    split = sum(any(READER.search(name) for name in case.facts) for case in without)
+    why = f", on {split} of which the readers do not agree" if split else ""
     if not options.skip_unlabelled:
+        lines = first_few(str(case.line) for case in without)
         raise InputError(
-            "Rows of the table have no label.", f"line {first_few(str(case.line) for case in without)}",
+            "Rows of the table have no label.", f"line {lines}{why}",
             "Fill in the labels, or leave these rows out with --skip-unlabelled of mri_tf.train and "
             "data_prep.write.",
         )  # fmt: skip
     if len(without) == len(cases):
         raise InputError("No row of the table has a label.", f"{len(cases)} rows", "Fill in the labels.")
     if not quiet:
-        print(f"{len(without)} of {len(cases)} rows have no label and are left out (--skip-unlabelled)")
+        print(
+            f"{len(without)} of {len(cases)} rows have no label{why} and are left out "
+            "(--skip-unlabelled)"
+        )
     return [case for case in cases if not case.line or case.label or case.slices]
 
 

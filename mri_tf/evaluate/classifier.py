@@ -11,6 +11,8 @@ from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL, Calibrator, cali
 from mri_tf.calibration.prediction_sets import ALL_CLASSES
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic, write_table
+from mri_tf.evaluate.readers import reader_values
+from mri_tf.evaluate.units import unit_values
 from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
 from mri_tf.metrics import classification_metrics, part_metrics
 from mri_tf.metrics.classification import numbers_with_intervals, share_of_records
@@ -93,6 +95,8 @@ def score_classifier(
         decisions, patients = predictions.decisions, subset.patients
         values["parts"] = part_metrics(subset.labels, decisions, patients, task.class_parts)
     values |= _calibration_values(run, calibrator, predictions)
+    values |= unit_values(subset, predictions.probabilities, outputs, calibrator)
+    values |= reader_values(subset, outputs, calibrator)
     if target_shares is not None:
         values["note"] = "; ".join(filter(None, [_note_on_shares(predictions), values["note"]]))
     return values, predictions

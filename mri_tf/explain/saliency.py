@@ -11,9 +11,10 @@ import keras
 import tensorflow as tf
 
 from mri_tf.core.errors import InputError
+from mri_tf.models.heads import CumulativeHead
 
 MIN_SIDE = 4  # voxels of a layer's grid along each axis; coarser maps say little more than left or right
-OUTPUT = "probabilities"  # name of the Dense layer with the softmax in every classifier
+OUTPUT = "probabilities"  # name of the last layer of every classifier
 
 
 def explainable_layers(model: keras.Model) -> list[str]:
@@ -27,10 +28,11 @@ def explainable_layers(model: keras.Model) -> list[str]:
 
 
 def has_maps(model: keras.Model) -> bool:
-    """Whether maps can be made of a classifier: its output layer is dense, and the output of an earlier
-    layer has the image's axes."""
-    dense = any(layer.name == OUTPUT and isinstance(layer, keras.layers.Dense) for layer in model.layers)
-    return dense and bool(explainable_layers(model))
+    """Whether maps can be made of a classifier: its output layer reads features, and the output of an
+    earlier layer has the image's axes."""
+    heads = (keras.layers.Dense, CumulativeHead)
+    reads = any(layer.name == OUTPUT and isinstance(layer, heads) for layer in model.layers)
+    return reads and bool(explainable_layers(model))
 
 
 def layer_to_explain(model: keras.Model, layer: str) -> str:
@@ -54,8 +56,9 @@ def grad_cam(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the Grad-CAM maps (batch, *layer's grid) and the probabilities (batch, classes).
 
-    A map is the ReLU of the layer's channels, weighted by the mean gradient of the class's logit over
-    the layer's grid. Before global average pooling and one dense layer it is ReLU(sum_c w_c A_c / N).
+    A map is the ReLU of the layer's channels, weighted by the mean gradient of the class's logit (of a
+    grade with `head="cumulative"` its log odds) over the layer's grid. Before global average pooling and
+    one dense layer it is ReLU(sum_c w_c A_c / N).
 
     Args:
         model: a classifier for which `has_maps` holds.
@@ -70,13 +73,13 @@ def grad_cam(
     with tf.GradientTape() as tape:
         tape.watch(images)
         activations, last = inner(images, training=False)
-        logits = _logits(model, last)
-        score = tf.gather(logits, chosen(labels, logits), batch_dims=1)
+        scores = _scores(model, last)
+        score = tf.gather(scores, chosen(labels, scores), batch_dims=1)
     gradients = tape.gradient(score, activations)
     axes = list(range(1, activations.shape.rank - 1))
     weights = tf.reduce_mean(gradients, axis=axes, keepdims=True)  # (batch, 1..., channels)
     maps = tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1))
-    return tf.cast(maps, tf.float32), tf.nn.softmax(logits)
+    return tf.cast(maps, tf.float32), model.get_layer(OUTPUT)(last)
 
 
 @functools.lru_cache(maxsize=2)
@@ -107,7 +110,7 @@ def guided_backpropagation(guided: keras.Model, images: tf.Tensor, labels: tf.Te
     inner = keras.Model(guided.inputs, _before(guided))
     with tf.GradientTape() as tape:
         tape.watch(images)
-        score = tf.gather(_logits(guided, inner(images, training=False)), labels, batch_dims=1)
+        score = tf.gather(_scores(guided, inner(images, training=False)), labels, batch_dims=1)
     return tape.gradient(score, images)
 
 
@@ -158,6 +161,9 @@ def _before(model: keras.Model):
     return model.get_layer(OUTPUT).input
 
 
-def _logits(model: keras.Model, last: tf.Tensor) -> tf.Tensor:
-    dense = model.get_layer(OUTPUT)
-    return tf.matmul(tf.cast(last, tf.float32), dense.kernel) + dense.bias
+def _scores(model: keras.Model, last: tf.Tensor) -> tf.Tensor:
+    """(batch, classes): logits of a softmax, the log odds of grades; neither saturates."""
+    head = model.get_layer(OUTPUT)
+    if isinstance(head, CumulativeHead):
+        return head.log_odds(tf.cast(last, tf.float32))
+    return tf.matmul(tf.cast(last, tf.float32), head.kernel) + head.bias

@@ -1,8 +1,10 @@
 """Metrics of classifiers and segmentations, with intervals over patients.
 
+agreement       of readers with each other, and of a network with each of them
 classification  the dictionaries of metrics.json for a classifier, and accuracy by part of a class name
 classifier      all numbers of a classifier for any weights of the patients
 counts          from confusion matrices: accuracy, kappa, precision, recall, F1 (Dice)
+cuts            AUC of each cut between ordered classes
 classifier_intervals  the interval of every number of a classifier
 hausdorff       distance of two masks
 intervals       95 % intervals over patients, one function for each kind of number
@@ -34,6 +36,7 @@ from mri_tf.metrics.counts import (
     f1_per_class,
     foreground_dice,
     kappa,
+    mean_absolute_grade_error,
     precision_per_class,
     quadratic_kappa,
     recall_per_class,
@@ -55,7 +58,7 @@ __all__ = [
     "Distance", "Lesions", "Predictions", "accuracy", "balanced_accuracy", "classification_metrics",
     "clopper_pearson", "confusion_by_patient", "count_lesions", "dice_over_volumes", "f1_macro",
     "f1_per_class", "foreground_dice", "hausdorff95", "hausdorff95_over_volumes", "holm", "kappa",
-    "mean_hausdorff95", "paired_differences", "part_metrics", "precision_per_class",
-    "predictions_of", "quadratic_kappa", "recall_per_class", "segmentation_metrics", "spread",
-    "volume_metrics",
+    "mean_absolute_grade_error", "mean_hausdorff95", "paired_differences", "part_metrics",
+    "precision_per_class", "predictions_of", "quadratic_kappa", "recall_per_class",
+    "segmentation_metrics", "spread", "volume_metrics",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from mri_tf.metrics.classifier_intervals import (
     ranking_intervals,
 )
 from mri_tf.metrics.counts import confusion_by_patient
+from mri_tf.metrics.cuts import auc_per_cut
 from mri_tf.metrics.exchange import exchange_labels
 from mri_tf.metrics.intervals import Interval, share_interval
 from mri_tf.metrics.notes import note
@@ -27,7 +28,7 @@ WHY_UNDEFINED = {
 # The numbers that are read first; the note looks at their intervals.
 HEADLINE = ("accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "auc")
 OVER_CLASSES_THAT_OCCUR = ("balanced_accuracy", "auc", "average_precision")
-COMPARE_NO_GROUPS = ("accuracy", "brier", "log_loss")
+COMPARE_NO_GROUPS = ("accuracy", "brier", "log_loss", "mean_absolute_grade_error")
 NO_INTERVAL = {"ece": "records alone make it larger than 0: it is compared with `if_perfect` instead"}
 
 
@@ -46,7 +47,8 @@ def classification_metrics(
         predicted: (records,) class numbers, as decided.
         patients: (records,) ids.
         class_names: in the order of the class numbers; of two, the last one is the positive one.
-        ordered: the classes are ordered (grades): adds the quadratic kappa.
+        ordered: the classes are ordered (grades): adds the quadratic kappa and, of more than two
+            classes, the mean absolute grade error and the AUC of each cut.
         folds: (records,) the fold that each record was held out in, of predictions of several networks.
 
     Raises:
@@ -55,6 +57,8 @@ def classification_metrics(
     predictions = checked(truth, probabilities, predicted, patients)
     result = numbers_with_intervals(predictions, class_names, ordered)
     result["ece"]["if_perfect"] = error_if_perfect(predictions)
+    if ordered and len(class_names) > 2:
+        result["auc_per_cut"] = auc_per_cut(predictions, class_names)
     by_patient = _by_patient(predictions)
     total = by_patient.sum(axis=0)  # (true class, predicted class)
     support, low = total.sum(axis=1), result["accuracy"]["low"]

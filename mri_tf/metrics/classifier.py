@@ -11,7 +11,7 @@ from mri_tf.metrics.ranking import ranking
 from mri_tf.metrics.resamples import resampled_confusions
 
 SPECIFICITY = 0.9  # of sensitivity_at_specificity
-LOWER_IS_BETTER = ("brier", "ece", "log_loss")
+LOWER_IS_BETTER = ("brier", "ece", "log_loss", "mean_absolute_grade_error")
 
 
 class Predictions(NamedTuple):
@@ -91,7 +91,7 @@ def classifier_numbers(
         predictions: from `checked`.
         times: (rows, patients) whole numbers: how often each patient counts; patients in sorted
             order. Row 0 should be all ones, the data itself.
-        ordered: adds quadratic_kappa.
+        ordered: adds quadratic_kappa, and of more than two classes mean_absolute_grade_error.
     """
     class_count = predictions.probabilities.shape[1]
     _, patient_of = np.unique(predictions.patients, return_inverse=True)
@@ -110,6 +110,8 @@ def classifier_numbers(
     }
     if ordered:
         numbers["quadratic_kappa"] = counts.quadratic_kappa(confusions)
+        if class_count > 2:  # of two classes it is the share of errors
+            numbers["mean_absolute_grade_error"] = counts.mean_absolute_grade_error(confusions)
     numbers |= _ranking_numbers(predictions, patient_of, times)
     arrays = predictions.truth, predictions.probabilities, patient_of, times.astype(float)
     return numbers | {

@@ -34,7 +34,7 @@ def count_intervals(by_patient: np.ndarray, ordered: bool) -> dict:
 
     Args:
         by_patient: (patients, true class, predicted class) counts; two patients at least.
-        ordered: adds quadratic_kappa.
+        ordered: adds quadratic_kappa and, of more than two classes, mean_absolute_grade_error.
 
     Returns:
         name -> Interval, and `per_class_...` -> a list of one for each class; None where the number is
@@ -58,6 +58,8 @@ def count_intervals(by_patient: np.ndarray, ordered: bool) -> dict:
         rank = np.arange(len(total))
         costs = (rank[:, None] - rank) ** 2 / max(len(total) - 1, 1) ** 2
         found["quadratic_kappa"] = _kappa(by_patient, counts.quadratic_kappa, costs)
+        if len(total) > 2:
+            found["mean_absolute_grade_error"] = _grade_error(by_patient)
     return found
 
 
@@ -192,6 +194,15 @@ def _kappa(
     shares = total / total.sum()
     by_chance = float(shares.sum(axis=1) @ costs @ shares.sum(axis=0))
     return kappa_interval(value, measure(total - by_patient), _with_errors(by_patient), by_chance)
+
+
+def _grade_error(by_patient: np.ndarray) -> Interval:
+    """Of the mean error in grades: as a share of the largest possible one it lies between 0 and 1."""
+    largest = by_patient.shape[1] - 1
+    low, high, method = _by_leaving_out(
+        by_patient, lambda confusions: counts.mean_absolute_grade_error(confusions) / largest
+    )
+    return Interval(low * largest, high * largest, method)
 
 
 def _with_errors(by_patient: np.ndarray) -> int:

@@ -67,6 +67,13 @@ def quadratic_kappa(confusion: np.ndarray) -> np.ndarray:
     return _kappa(confusion, (rank[:, None] - rank) ** 2)
 
 
+def mean_absolute_grade_error(confusion: np.ndarray) -> np.ndarray:
+    """Mean over records of |predicted - true class number|, in grades; for ordered classes."""
+    rank = np.arange(confusion.shape[-1])
+    grades = (confusion * np.abs(rank[:, None] - rank)).sum(axis=(-2, -1))
+    return ratio(grades, confusion.sum(axis=(-2, -1)))
+
+
 def mean_over_classes(values: np.ndarray) -> np.ndarray:
     """Mean of (..., classes) over the classes that are finite in any row; NaN in rows that lack one."""
     kept = np.isfinite(values).reshape(-1, values.shape[-1]).any(axis=0)

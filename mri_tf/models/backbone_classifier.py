@@ -5,6 +5,7 @@ from keras import layers
 
 from mri_tf.core.errors import InputError
 from mri_tf.models.backbones import IMAGENET, UNIT, ZSCORE, add_backbone, check_weights
+from mri_tf.models.heads import SOFTMAX, class_head
 
 
 def backbone_classifier(
@@ -16,6 +17,7 @@ def backbone_classifier(
     cut_after: str = "",
     intensities: str = UNIT,
     dropout: float = 0.0,
+    head: str = SOFTMAX,
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
 
@@ -28,10 +30,11 @@ def backbone_classifier(
         weights, cut_after, intensities: as in `backbones.add_backbone`; intensities unit or zscore,
             what the task's `normalize` gives.
         dropout: before the dense layer.
+        head: of the task.
     """
     image = keras.Input(input_shape, name="image")
     x = add_backbone(image, backbone, weights, cut_after, intensities)
-    return keras.Model(image, _answer(x, class_count, dropout), name="backbone_classifier")
+    return keras.Model(image, _answer(x, class_count, dropout, head), name="backbone_classifier")
 
 
 def backbone_ensemble(
@@ -43,6 +46,7 @@ def backbone_ensemble(
     cut_after: str = "",
     intensities: str = UNIT,
     dropout: float = 0.0,
+    head: str = SOFTMAX,
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
 
@@ -53,7 +57,7 @@ def backbone_ensemble(
     members = []
     for channel in range(input_shape[-1]):
         x = add_backbone(image, backbone, weights, cut_after, intensities, channel)
-        members.append(_answer(x, class_count, dropout, f"channel{channel}_"))  # (batch, classes)
+        members.append(_answer(x, class_count, dropout, head, f"channel{channel}_"))
     if len(members) > 1:
         members = [layers.Average(name="probabilities", dtype="float32")(members)]
     return keras.Model(image, members[0], name="backbone_ensemble")
@@ -74,14 +78,11 @@ def check(arguments: dict) -> None:
         )  # fmt: skip
 
 
-def _answer(features, class_count: int, dropout: float, prefix: str = ""):
+def _answer(features, class_count: int, dropout: float, head: str, prefix: str = ""):
     """Feature maps (batch, rows, columns, channels) -> (batch, classes) probabilities.
 
     `prefix` is put before the names of the layers.
     """
     x = layers.GlobalAveragePooling2D(name=f"{prefix}average")(features)  # (batch, channels)
     x = layers.Dropout(dropout, name=f"{prefix}dropout")(x)
-    dense = layers.Dense(
-        class_count, activation="softmax", dtype="float32", name=f"{prefix}probabilities"
-    )
-    return dense(x)
+    return class_head(x, class_count, head, f"{prefix}probabilities")

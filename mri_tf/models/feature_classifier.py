@@ -4,7 +4,8 @@ import keras
 from keras import layers
 
 from mri_tf.models import mnet
-from mri_tf.models.layers import conv_norm_relu, dense_head, freeze, max_pool, require_divisible
+from mri_tf.models.heads import SOFTMAX, class_head
+from mri_tf.models.layers import conv_norm_relu, dense_layers, freeze, max_pool, require_divisible
 
 
 def feature_classifier(
@@ -15,6 +16,7 @@ def feature_classifier(
     dense_units: int = 100,
     repeats: int = 3,
     dropout: float = 0.5,
+    head: str = SOFTMAX,
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
 
@@ -29,11 +31,12 @@ def feature_classifier(
         dense_units: of both dense layers.
         repeats: number of convolutions.
         dropout: after each dense layer.
+        head: of the task.
     """
     freeze(features)
     trunk = mnet.pooled_features(features)  # (batch, rows / 2, columns / 2, features)
-    x = dense_head(_blocks(trunk.output, conv_filters, repeats), class_count, dense_units, dropout)
-    return keras.Model(trunk.input, x, name="feature_classifier")
+    x = dense_layers(_blocks(trunk.output, conv_filters, repeats), dense_units, dropout)
+    return keras.Model(trunk.input, class_head(x, class_count, head), name="feature_classifier")
 
 
 def feature_classifier3d(
@@ -45,6 +48,7 @@ def feature_classifier3d(
     repeats: int = 4,
     dropout: float = 0.5,
     norm: str = "batch",
+    head: str = SOFTMAX,
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
 
@@ -55,8 +59,8 @@ def feature_classifier3d(
     freeze(features)
     trunk = mnet.pooled_features(features)  # (batch, depth / 2, rows / 2, columns / 2, features)
     x = _blocks(trunk.output, conv_filters, repeats, norm)
-    x = dense_head(x, class_count, dense_units, dropout, norm)
-    return keras.Model(trunk.input, x, name="feature_classifier3d")
+    x = dense_layers(x, dense_units, dropout, norm)
+    return keras.Model(trunk.input, class_head(x, class_count, head), name="feature_classifier3d")
 
 
 def _blocks(x, conv_filters: int, repeats: int, norm: str = "batch"):

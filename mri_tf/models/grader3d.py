@@ -8,6 +8,7 @@ exactly. The paper does not state filters and dense units.
 import keras
 from keras import layers
 
+from mri_tf.models.heads import SOFTMAX, class_head
 from mri_tf.models.layers import require_divisible
 from mri_tf.models.unet3d import Block, activated, convolution, decay, residual_block
 
@@ -25,6 +26,7 @@ def grader3d(
     dropout: float = 0.4,
     weight_decay: float = 1e-4,
     norm: str = "batch",
+    head: str = SOFTMAX,
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities.
 
@@ -38,6 +40,7 @@ def grader3d(
         dropout: after each dense layer.
         weight_decay: of every kernel; see `unet3d.decay`.
         norm: "batch" or "group"; see `layers.normalized`.
+        head: of the task.
     """
     require_divisible(input_shape, 2**BLOCKS)
     image = keras.Input(input_shape, name="image")
@@ -52,8 +55,5 @@ def grader3d(
         x = layers.Dense(dense_units, kernel_regularizer=decay(weight_decay), name=name)(x)
         x = layers.Activation("relu", name=f"{name}_relu")(x)
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
-    probabilities = layers.Dense(
-        class_count, activation="softmax", dtype="float32",
-        kernel_regularizer=decay(weight_decay), name="probabilities",
-    )(x)  # fmt: skip
+    probabilities = class_head(x, class_count, head, regularizer=decay(weight_decay))
     return keras.Model(image, probabilities, name="grader3d")

@@ -88,15 +88,15 @@ def freeze(features: keras.Model) -> None:
             layer.rate = 0.0
 
 
-def dense_head(x, class_count: int, dense_units: int, dropout: float, norm: str = "batch"):
-    """The two dense layers of recipe A and the softmax: (batch, n) -> (batch, classes)."""
+def dense_layers(x, dense_units: int, dropout: float, norm: str = "batch"):
+    """The two dense layers of recipe A: (batch, n) -> (batch, dense_units)."""
     for number in (1, 2):
         name = f"dense_{number}"
         x = layers.Dense(dense_units, use_bias=False, name=name)(x)
         x = normalized(x, name, norm)
         x = layers.Activation("relu", name=f"{name}_relu")(x)
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
-    return layers.Dense(class_count, activation="softmax", dtype="float32", name="probabilities")(x)
+    return x
 
 
 def _is_2d(x) -> bool:

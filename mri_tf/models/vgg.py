@@ -4,7 +4,8 @@ import keras
 from keras import layers
 
 from mri_tf.core.errors import InputError
-from mri_tf.models.layers import conv_norm_relu, dense_head, max_pool, require_divisible
+from mri_tf.models.heads import SOFTMAX, class_head
+from mri_tf.models.layers import conv_norm_relu, dense_layers, max_pool, require_divisible
 
 BLOCKS = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # (width relative to the first, convolutions)
 
@@ -17,6 +18,7 @@ def vgg(
     dense_units: int = 100,
     blocks: int = 5,
     dropout: float = 0.5,
+    head: str = SOFTMAX,
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities.
 
@@ -27,10 +29,11 @@ def vgg(
         dense_units: of both dense layers.
         blocks: how many of the five blocks of convolutions, from the first.
         dropout: after each dense layer.
+        head: of the task.
     """
     image = keras.Input(input_shape, name="image")
-    x = dense_head(_blocks(image, conv_filters, blocks), class_count, dense_units, dropout)
-    return keras.Model(image, x, name="vgg")
+    x = dense_layers(_blocks(image, conv_filters, blocks), dense_units, dropout)
+    return keras.Model(image, class_head(x, class_count, head), name="vgg")
 
 
 def vgg3d(
@@ -42,6 +45,7 @@ def vgg3d(
     blocks: int = 5,
     dropout: float = 0.5,
     norm: str = "batch",
+    head: str = SOFTMAX,
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities.
 
@@ -50,8 +54,8 @@ def vgg3d(
     """
     image = keras.Input(input_shape, name="image")
     x = _blocks(image, conv_filters, blocks, norm)
-    x = dense_head(x, class_count, dense_units, dropout, norm)
-    return keras.Model(image, x, name="vgg3d")
+    x = dense_layers(x, dense_units, dropout, norm)
+    return keras.Model(image, class_head(x, class_count, head), name="vgg3d")
 
 
 def _blocks(x, conv_filters: int, blocks: int, norm: str = "batch"):

@@ -4,7 +4,8 @@ import keras
 from keras import layers
 
 from mri_tf.models.backbones import IMAGENET, UNSCALED, add_backbone, check_weights
-from mri_tf.models.layers import dense_head, require_divisible
+from mri_tf.models.heads import SOFTMAX, class_head
+from mri_tf.models.layers import dense_layers, require_divisible
 
 
 def vgg_features(
@@ -14,6 +15,7 @@ def vgg_features(
     dense_units: int = 100,
     dropout: float = 0.5,
     weights: str = IMAGENET,
+    head: str = SOFTMAX,
 ) -> keras.Model:
     """(batch, rows, columns, 1 or 3) -> (batch, classes) probabilities; only the dense layers train.
 
@@ -24,6 +26,7 @@ def vgg_features(
         dense_units: of both dense layers.
         dropout: after each dense layer.
         weights: of VGG16, as in `backbones.add_backbone`.
+        head: of the task.
     """
     require_divisible(input_shape, 32)
     image = keras.Input(input_shape, name="image")
@@ -31,8 +34,8 @@ def vgg_features(
     for layer in keras.Model(image, features).layers:
         layer.trainable = False
     x = layers.Flatten(name="flatten")(features)
-    x = dense_head(x, class_count, dense_units, dropout)
-    return keras.Model(image, x, name="vgg_features")
+    x = dense_layers(x, dense_units, dropout)
+    return keras.Model(image, class_head(x, class_count, head), name="vgg_features")
 
 
 def check(arguments: dict) -> None:

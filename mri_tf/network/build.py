@@ -8,6 +8,7 @@ import keras
 
 from mri_tf.calibration.operating_point import check_criterion
 from mri_tf.core.errors import InputError
+from mri_tf.models.heads import SOFTMAX
 from mri_tf.models.registry import builder, check_model_args
 from mri_tf.network.bags import bag_network, scorer
 from mri_tf.network.fine_tuning import freeze
@@ -37,6 +38,11 @@ def check_task(task: Task) -> None:
     check_settings(task)
     check_augment(task.augment, task.network_shape)
     check_normalize(task.normalize)
+    if "head" in task.model_args:
+        raise InputError(
+            "head is a key of the task, not of model_args.", task.model_args["head"],
+            "Set head in the task.",
+        )  # fmt: skip
     check_model_args(task.model, task.model_args, takes_features=bool(task.features_from))
     _check_intensities(task)
     check_criterion(task.operating_point, len(task.class_names))
@@ -120,7 +126,8 @@ class Parts:
 def build_parts(task: Task, features: keras.Model | None = None) -> Parts:
     """Parts with fresh weights, around a segmentation network if the task takes one."""
     source = (*task.network_shape, len(task.channels)) if features is None else features
-    network = builder(task.model)(source, len(task.output_names), **task.model_args)
+    head = {"head": task.head} if task.head != SOFTMAX else {}
+    network = builder(task.model)(source, len(task.output_names), **task.model_args, **head)
     freeze(network, fine_tuning_of(task))
     return Parts(network, scorer(bag) if (bag := bag_of(task)) else None)
 

@@ -21,7 +21,8 @@ from mri_tf.core.errors import InputError, first_few
 from mri_tf.network.fused_adam import Adam, AdamW
 from mri_tf.task.settings import FineTuning
 
-NOT_DECAYED = ("bias", "gamma", "beta")  # by variable name; BatchNorm's scale and shift are no size
+# By variable name: neither BatchNorm's scale and shift nor thresholds between grades are a size.
+NOT_DECAYED = ("bias", "gamma", "beta", "threshold")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,11 +5,12 @@ import inspect
 import itertools
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_prep.io.folders import files_below
-from data_prep.io.table import is_empty, read_table
+from data_prep.io.labels import consensus
+from data_prep.io.table import READER, Row, is_empty, read_table, reader_columns
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.layout import ListOptions, layout_names
 from data_prep.recognised import (
@@ -95,7 +96,27 @@ def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
             "No sequence is common to enough cases.", f"layout {name} ({seen.why})",
             "Name the files by their sequences, or write the rules of prep.sequences in a task file.",
         )  # fmt: skip
-    return name, seen
+    return name, _with_agreed_labels(seen)
+
+
+def _with_agreed_labels(found: Recognised) -> Recognised:
+    """With a column of what the readers agree on, where a table has only columns of readers."""
+    columns = tuple(found.rows[0]) if found.rows else ()
+    stems = {stem for name in columns if (stem := _read_by_several(name)) and stem not in columns}
+    rows = []
+    for row in found.rows:
+        agreed = {}
+        for stem in stems:
+            labels = [row[name] for name in reader_columns(columns, stem)]
+            agreed[stem] = consensus(["" if is_empty(text) else text for text in labels], ())
+        rows.append(Row({**row, **agreed}.items(), row.line))
+    return replace(found, rows=tuple(rows))
+
+
+def _read_by_several(column: str) -> str:
+    """What several readers give, by the name of one's column: label of label_reader1; else ""."""
+    found = READER.match(column)
+    return found[1] if found else ""
 
 
 def classes_of(found: Recognised, label: str) -> Classes:
@@ -133,6 +154,7 @@ def classes_of(found: Recognised, label: str) -> Classes:
         _check_values(values, label)
         return Classes(label.strip(), values)
     usual = (USUAL_COLUMNS | set(found.no_labels)) - set(found.may_be_label)
+    usual |= set(filter(_read_by_several, found.rows[0]))
     fitting = {column: names for column, names in fitting.items() if column not in usual}
     if LABEL in fitting:
         fitting = {LABEL: fitting[LABEL]}
@@ -247,6 +269,7 @@ def covariates_of(found: Recognised, classes: Classes) -> tuple[str, ...]:
         values = _distinct(found, column)
         people = {word for word in PERSONAL if word in column}
         known = USUAL_COLUMNS | set(found.no_labels) | {classes.column.lower()}
+        known |= {column} if _read_by_several(column) else set()
         few = 2 <= len(values) <= min(MOST_VALUES, len(found.rows) / 2)
         if column not in known and not people and few and not any(map(DATE.search, values)):
             kept.append(column)

@@ -51,7 +51,7 @@ def write_report(
         parts = {"Scores": tables.score_table(results, ("dice_mean",))}
     else:
         predictions = _predictions(done_jobs)
-        scores = (*SCORES, "quadratic_kappa") if task.ordered else SCORES
+        scores = _scores(task)
         compared = tuple(dict.fromkeys((*scores, task.primary_metric)))
         share = float(done["n_test"].mean() / done["n_train"].mean())
         differences = _differences(predictions, plan.variants, task, compared, share)
@@ -74,6 +74,14 @@ def write_report(
     shown = ("dice_mean",) if task.kind == "segmentation" else ("accuracy", "balanced_accuracy", "auc")
     lines = [tables.score_table(results, shown) if done_jobs else parts["Scores"]]
     return lines, [*files, out / REPORT]
+
+
+def _scores(task: Task) -> tuple[str, ...]:
+    """The numbers that the report shows, by name."""
+    if not task.ordered:
+        return SCORES
+    of_grades = ("quadratic_kappa", "mean_absolute_grade_error")
+    return (*SCORES, *of_grades[: 2 if len(task.class_names) > 2 else 1])
 
 
 def _results(jobs: list[dict], rows: dict[str, dict]) -> pd.DataFrame:

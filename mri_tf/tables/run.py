@@ -5,8 +5,10 @@ import numpy as np
 from mri_tf.tables.classes import class_table
 from mri_tf.tables.layout import markdown, with_interval
 from mri_tf.tables.looks import looks_sentence
+from mri_tf.tables.units import agreement_line, reader_section, unit_section
 
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
+SCORES_OF_GRADES = ("quadratic_kappa", "mean_absolute_grade_error")
 MAX_GROUPS = 50  # groups of copies on the page; manifest.json has all
 MAX_PART_VALUES = 6  # values of a part on the terminal
 
@@ -22,7 +24,9 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
     notes = [note for note in (looks_sentence(metrics), *metrics["note"].split("; ")) if note]
     title = "\n".join([f"# {name}, split by {metrics['split']}", *(f"- {note}" for note in notes)])
     rows = [[score, _number(metrics[score]), metrics[score]["method"] or ""]
-            for score in SCORES if score in metrics]  # fmt: skip
+            for score in (*SCORES, *SCORES_OF_GRADES) if score in metrics]  # fmt: skip
+    rows += [[f"AUC, {cut}", _number(number), number["method"] or ""]
+             for cut, number in metrics.get("auc_per_cut", {}).items()]  # fmt: skip
     for score, number in metrics.get("most_probable", {}).items():
         name = f"{score} of the most probable class"
         rows.append([name, _number(number), number["method"] or ""])
@@ -39,6 +43,7 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         rows.append([f"**{part} right, other parts right or wrong**", agreement, metrics["records"]])
         columns = [part, "accuracy (95 % interval)", "records"]
         sections.append(f"## By {part}\n\n{markdown(rows, columns)}")
+    sections += filter(None, [unit_section(metrics), reader_section(metrics)])
     if "duplicates" in metrics:
         sections.append(f"## Copies\n\n{_copies(metrics['duplicates'])}")
     table = class_table(np.array(metrics["confusion"]), class_names)
@@ -138,7 +143,7 @@ def _number(number: dict) -> str:
 def summary(metrics: dict) -> list[str]:
     """Lines for the terminal from a metrics.json: each number with its interval, the look, the note."""
     lines = [f"{name:<17} {format_interval(metrics[name])}"
-             for name in (*SCORES, "dice_mean") if name in metrics]  # fmt: skip
+             for name in (*SCORES, *SCORES_OF_GRADES, "dice_mean") if name in metrics]  # fmt: skip
     if "hausdorff95_mean" in metrics:
         distance = metrics["hausdorff95_mean"]
         unit = f" {distance['measured_in']}" if distance["value"] is not None else ""
@@ -150,6 +155,8 @@ def summary(metrics: dict) -> list[str]:
             lines.append(f"by {part}: {', '.join(texts)}")
     if "majority_accuracy" in metrics:
         lines.append(f"{'majority':<17} {metrics['majority_accuracy']:.3f} accuracy")
+    if agreement := agreement_line(metrics):
+        lines.append(agreement)
     if chance := better_than_chance(metrics):
         lines.append(chance)
     if looks := looks_sentence(metrics):

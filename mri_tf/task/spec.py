@@ -18,9 +18,11 @@ KINDS = ("classification", "segmentation")
 AUTO = "auto"  # bfloat16 where it is faster, else float32
 PRECISIONS = (AUTO, "float32", "mixed_float16", "mixed_bfloat16")
 LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
+HEADS = ("softmax", "cumulative")
 SCHEDULES = ("constant", "cosine")
+OF_GRADES = ("quadratic_kappa", "mean_absolute_grade_error")
 PRIMARY_METRICS = (
-    "auc", "accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "average_precision",
+    "auc", "accuracy", "balanced_accuracy", "kappa", *OF_GRADES, "f1_macro", "average_precision",
     "brier", "log_loss",
 )  # fmt: skip
 EPOCH_CHOICES = ("validation", "budget")
@@ -76,6 +78,9 @@ class Task:
     # mri_tf/calibration/operating_point.py.
     operating_point: dict = field(default_factory=lambda: {"criterion": "balanced_accuracy"})
     ordered: bool = False  # the classes are grades, lowest first
+    # The last layer of a classifier: "softmax", or of three ordered classes or more "cumulative", where
+    # one score and ordered thresholds give the probabilities (proportional odds, McCullagh 1980).
+    head: str = "softmax"
     # The number by which studies compare variants; the others only describe.
     primary_metric: str = "auc"
     # Properties that several classes share, scored too: contrast=("T1", "T2", "T1", ...), one a class.
@@ -167,13 +172,23 @@ class Task:
                 and all(isinstance(value, str) for value in values),
                 f"class_parts.{part}", f"name one value for each of {classes} classes",
             )  # fmt: skip
-        choices = dict(kind=KINDS, loss_weights=LOSS_WEIGHTS, precision=PRECISIONS, schedule=SCHEDULES,
-                       choose_epoch=EPOCH_CHOICES, primary_metric=PRIMARY_METRICS)  # fmt: skip
+        choices = dict(kind=KINDS, head=HEADS, loss_weights=LOSS_WEIGHTS, precision=PRECISIONS,
+                       schedule=SCHEDULES, choose_epoch=EPOCH_CHOICES,
+                       primary_metric=PRIMARY_METRICS)  # fmt: skip
         for name, known in choices.items():
             require(getattr(self, name) in known, name, f"be one of {', '.join(known)}")
         require(
-            self.ordered or self.primary_metric != "quadratic_kappa", "primary_metric",
-            "be of ordered classes for quadratic_kappa: set ordered, or take another",
+            self.ordered or self.primary_metric not in OF_GRADES, "primary_metric",
+            f"be of ordered classes for {self.primary_metric}: set ordered, or take another",
+        )  # fmt: skip
+        require(
+            classes > 2 or self.primary_metric != "mean_absolute_grade_error", "primary_metric",
+            "be of three grades or more for mean_absolute_grade_error",
+        )  # fmt: skip
+        require(
+            self.head != "cumulative"
+            or (self.kind == "classification" and self.ordered and classes > 2), "head",
+            "be softmax unless three or more grades are classified: set ordered",
         )  # fmt: skip
         require(0 <= self.augment_probability <= 1, "augment_probability", "lie between 0 and 1")
         require(

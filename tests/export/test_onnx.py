@@ -20,6 +20,10 @@ SLICES = dict(
 TASKS = {
     "2D": Task(**SLICES, image_shape=(32, 32)),
     "patients": Task(**SLICES, image_shape=(32, 32), bag=dict(pooling="mean")),
+    "grades": Task(
+        **{**SLICES, "class_names": ("I", "II", "III")}, image_shape=(32, 32), ordered=True,
+        head="cumulative",
+    ),
     "spacing": Task(**SLICES, image_shape=(48, 40), spacing=dict(grid=(32, 32))),
     "3D": Task(
         **SMALL, channels=("t1", "t2"), image_shape=(16, 32, 16), model="grader3d",

@@ -25,8 +25,11 @@ from mri_tf.task import Task
 def export_source_of(task: Task) -> ExportSource:
     """A network of fresh weights with made-up answers, to which images of `feed_of` are familiar."""
     keras.utils.set_random_seed(0)
-    point = OperatingPoint("balanced_accuracy", None, (0.4, 0.6), None, None, 9)
-    answers = calibrator_to_json(Calibrator(0.7, (0.5, 0.5), (0.8, 0.2), point, 0.5))
+    classes = len(task.class_names)
+    factors, natural = (tuple(np.linspace(*ends, classes).tolist()) for ends in ((0.4, 0.6), (0.8, 0.2)))
+    natural = tuple(share / sum(natural) for share in natural)
+    point = OperatingPoint("balanced_accuracy", None, factors, None, None, 9)
+    answers = calibrator_to_json(Calibrator(0.7, (1 / classes,) * classes, natural, point, 0.5))
     run = SimpleNamespace(task=task, values={"answers": answers, "fitted": {"pixel_mm": 0.5}})
     network = build_network(task)
     features = None

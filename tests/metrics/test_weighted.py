@@ -66,6 +66,8 @@ def by_scikit_learn(truth, probabilities, predicted) -> dict:
         "log_loss": sk.log_loss(truth, probabilities, labels=labels),
         "ece": expected_calibration_error(truth, probabilities),
     }
+    if classes > 2:
+        numbers["mean_absolute_grade_error"] = sk.mean_absolute_error(truth, predicted)
     if classes == 2:
         at = sensitivity_at(truth, probabilities[:, 1], 0.9)
         return numbers | {"sensitivity_at_specificity": at}

@@ -220,3 +220,20 @@ def test_folders_that_are_ignored_are_no_classes(here):
             Image.fromarray(pixels).save(here / "s" / name / f"{number}{name}.png")
     planned = plan_folder(here / "s", ListOptions(ignore=("docs",)))
     assert planned.task.class_names == ("a", "b")
+
+
+def test_columns_of_readers_are_neither_the_label_nor_covariates(here):
+    header = "patient_id,image,grade_reader1,grade_reader2,grade_reader3"
+    rows = []
+    for n in range(12):
+        grade, other = ("low", "high") if n % 2 else ("high", "low")
+        rows.append(f"p{n},{n}.png,{grade},{other if n < 3 else grade},{grade}")
+    task = plan_folder(scans(here / "s", rows, header), NONE).task
+    assert task.class_names == ("high", "low")
+    assert task.prep == {**task.prep, "label_column": "grade"} and "covariates" not in task.prep
+    rows = [f"{row},{[1.5, 3][n % 2]}" for n, row in enumerate(rows)]
+    task = plan_folder(scans(here / "t", rows, f"{header},field"), NONE, "grade").task
+    assert task.prep["label_column"] == "grade" and task.prep["covariates"] == ("field",)
+    rows = [f"{row},{['low', 'high'][n % 4 // 2]}" for n, row in enumerate(rows)]
+    raw = scans(here / "u", rows, f"{header},field,label")
+    assert plan_folder(raw, NONE).task.prep["label_column"] == "label"
