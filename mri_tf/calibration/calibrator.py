@@ -28,11 +28,13 @@ class Calibrator:
     point: OperatingPoint
     set_threshold: float  # prediction sets hold the classes of probability 1 - set_threshold or more
     reason: str = ""  # why no temperature could be fitted
+    intercepts: tuple[float, ...] = ()  # beside the temperature; empty: none, as in earlier versions
 
     def probabilities(self, outputs: np.ndarray, prior: np.ndarray | None = None) -> np.ndarray:
         """(records, classes) calibrated, for the natural class shares or those of `prior`."""
         expected = np.array(self.natural) if prior is None else prior
-        return calibrated(outputs, self.temperature, np.array(self.trained), expected)
+        trained = np.array(self.trained)
+        return calibrated(outputs, self.temperature, trained, expected, self.intercepts)
 
     def decisions(self, outputs: np.ndarray) -> np.ndarray:
         """(records,) labels at the operating point, whatever prior the probabilities are for."""
@@ -46,7 +48,7 @@ class Calibrator:
 def fit_calibrator(
     outputs: np.ndarray, truth: np.ndarray, patients: np.ndarray, task: Task, counts: tuple
 ) -> Calibrator:
-    """Fits temperature, operating point and prediction sets on the validation side.
+    """Fits temperature and intercepts, operating point and prediction sets on the validation side.
 
     Its records are weighed to the natural class shares, and together as much as there are patients.
     Where --train-size limited the sides, prediction sets hold every class: the shares of the validation
@@ -68,8 +70,8 @@ def fit_calibrator(
     known = natural[truth] > 0
     outputs, truth, patients = outputs[known], truth[known], patients[known]
     evidence = validation_weights(truth, natural, patients)
-    fit = fit_temperature(outputs, truth, trained, natural, evidence)
-    probabilities = calibrated(outputs, fit.temperature, trained, natural)
+    fit = fit_temperature(outputs, truth, trained, natural, evidence, patients)
+    probabilities = calibrated(outputs, fit.temperature, trained, natural, fit.intercepts)
     point = choose_operating_point(
         probabilities, truth, task.operating_point, natural, evidence, patients
     )
@@ -78,8 +80,9 @@ def fit_calibrator(
     if not limited:
         threshold = fit_conformal(probabilities, truth, patients, PREDICTION_SET_LEVEL)
     return Calibrator(
-        fit.temperature, tuple(trained.tolist()), tuple(natural.tolist()), point, threshold, fit.reason
-    )
+        fit.temperature, tuple(trained.tolist()), tuple(natural.tolist()), point, threshold, fit.reason,
+        fit.intercepts,
+    )  # fmt: skip
 
 
 def calibrator_to_json(answers: Calibrator) -> dict:
@@ -90,5 +93,5 @@ def calibrator_to_json(answers: Calibrator) -> dict:
 def calibrator_from_json(values: dict) -> Calibrator:
     """The calibrator of the values in run.json."""
     point = OperatingPoint(**values["point"])
-    shares = {key: tuple(values[key]) for key in ("trained", "natural")}
-    return Calibrator(**{**values, **shares, "point": point})
+    lists = {key: tuple(values.get(key, ())) for key in ("trained", "natural", "intercepts")}
+    return Calibrator(**{**values, **lists, "point": point})

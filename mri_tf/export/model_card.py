@@ -205,6 +205,7 @@ def _calibration(run: Run) -> str:
     lowest = 1 - answers["set_threshold"]
     rows = [
         ["temperature", f"{answers['temperature']:.3g}"],
+        ["intercepts beside it", _listed(names, answers.get("intercepts") or [0] * len(names))],
         ["class shares assumed by the probabilities", _listed(names, answers["natural"])],
         ["operating point", f"{point['criterion']}{target}, on {_chosen_on(point)}"],
         ["factors of the decision", _listed(names, point["class_factors"])],

@@ -139,6 +139,17 @@ def test_answers_are_the_same_after_json(seed, count, oversample):
     np.testing.assert_array_equal(again.sets(outputs), answers.sets(outputs))
 
 
+def test_answers_of_an_earlier_version_have_no_intercepts_and_say_what_they_said():
+    answers, outputs, _ = fitted(made(), 60, (30, 20, 10))
+    values = calibrator_to_json(answers)
+    assert len(values["intercepts"]) == 3
+    del values["intercepts"]
+    earlier = calibrator_from_json(json.loads(json.dumps(values)))
+    wanted = softmax(np.log(outputs) / answers.temperature, axis=-1)  # trained and natural are alike
+    np.testing.assert_allclose(earlier.probabilities(outputs), wanted)
+    np.testing.assert_allclose(in_graph(earlier)(outputs)["probabilities"], wanted, atol=1e-6)
+
+
 def test_another_prior_moves_the_probabilities_and_not_the_decisions():
     answers, outputs, truth = fitted(made(oversample=True), 2000, (700, 200, 100))
     decided = answers.decisions(outputs)
@@ -177,7 +188,9 @@ def any_answers(rng: np.random.Generator, classes: int, absent: bool) -> Calibra
     factors = np.where(there, 1 / np.where(there, natural, 1), 0) ** rng.choice([0, 0.5, 1])
     point = OperatingPoint("balanced_accuracy", None, tuple(factors / factors.sum()), None, None, 9)
     temperature = float(np.exp(rng.uniform(np.log(0.05), np.log(20))))
-    return Calibrator(temperature, tuple(trained.tolist()), tuple(natural.tolist()), point, 0.5)
+    intercepts = tuple(rng.normal(0, 2, classes).tolist())
+    shares = tuple(trained.tolist()), tuple(natural.tolist())
+    return Calibrator(temperature, *shares, point, 0.5, intercepts=intercepts)
 
 
 def any_outputs(rng: np.random.Generator, classes: int) -> np.ndarray:
