@@ -1,6 +1,6 @@
 """What ways to calibrate a network lose on new patients, by simulation with known truth.
 
-    python benchmarks/calibration.py --out calibration.csv
+    python benchmarks/calibration.py --out calibration.csv --minutes 60
     python benchmarks/calibration.py --out calibration.csv --table brier
 
 A validation side of few patients fits the calibration; 2,000 new records of the same kind are then given
@@ -29,7 +29,7 @@ Ways: "none", the network's outputs; "temperature", one temperature, which this 
 
 import argparse
 import csv
-from collections.abc import Callable
+import time
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -39,11 +39,12 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import gamma, norm, t
 
 from mri_tf.calibration.class_balance import validation_weights
-from mri_tf.calibration.temperature import TemperatureFit, calibrated, fit_temperature
+from mri_tf.calibration.temperature import SMALLEST, TemperatureFit, calibrated, fit_temperature
 
 PATIENTS, RECORDS = (8, 10, 20, 30, 60, 150), (1, 10)
 ALIKE = 0.5  # correlation of the scores of a patient's records
-NEW = 2000
+NEW = 2000  # patients that are given probabilities, one record each
+STRIDE = 7  # so that a run that is stopped early has cells of every kind
 TWO, FOUR = ((0.5, 0.5), (0.75, 0.25), (0.9, 0.1)), ((0.25,) * 4, (0.55, 0.25, 0.15, 0.05))
 SHAPES = {
     "calibrated": TWO, "weak": TWO, "overconfident": TWO, "skewed": TWO, "heavy": TWO, "unequal": TWO,
@@ -143,7 +144,7 @@ def platt(side: Data, weights: np.ndarray) -> TemperatureFit:
 def numbers(new: Data, fit: TemperatureFit, shares: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(log loss, Brier score, shift) on new records."""
     probabilities = calibrated(new.outputs, fit.temperature, shares, shares, fit.intercepts)
-    of_truth = probabilities[np.arange(len(new.truth)), new.truth]
+    of_truth = np.maximum(probabilities[np.arange(len(new.truth)), new.truth], SMALLEST)
     squares = ((probabilities - np.eye(len(shares))[new.truth]) ** 2).sum(axis=1)
     shift = abs(np.average(probabilities[:, -1], weights=weights) - shares[-1])
     log_loss, brier = (np.average(one, weights=weights) for one in (-np.log(of_truth), squares))
@@ -177,8 +178,9 @@ def simulated(cell: Cell, repetitions: int, seed: int) -> np.ndarray:
     return np.array(rows)
 
 
-def add_cells(path: Path, repetitions: int, seed: int) -> None:
-    """Simulates the cells that the file lacks and appends a row for each data set and way."""
+def add_cells(path: Path, repetitions: int, seed: int, minutes: float) -> None:
+    """Simulates cells that the file lacks and appends a row for each data set and number."""
+    end = time.monotonic() + 60 * minutes
     done = set()
     if path.is_file():
         done = {tuple(row[:4]) for row in rows_of(path)}
@@ -187,9 +189,11 @@ def add_cells(path: Path, repetitions: int, seed: int) -> None:
         for patients in PATIENTS for records in RECORDS for shape, found in SHAPES.items()
         for prevalence in range(len(found))
     ]  # fmt: skip
-    for cell in cells:
+    for cell in [one for start in range(STRIDE) for one in cells[start::STRIDE]]:
         if tuple(map(str, astuple(cell))) in done:
             continue
+        if time.monotonic() > end:
+            break
         values = simulated(cell, repetitions, seed)
         with path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(
@@ -211,8 +215,9 @@ def print_table(path: Path, number: str) -> None:
     print("|---" * (3 + len(WAYS)) + "|")
     for shape in (*SHAPES, "mean"):
         for patients in PATIENTS:
-            chosen: Callable = lambda row: row[0] in (shape, shape if shape != "mean" else row[0])  # noqa
-            found = [row[5:] for row in rows if row[2] == str(patients) and chosen(row)]
+            found = [
+                row[5:] for row in rows if row[2] == str(patients) and shape in ("mean", row[0])
+            ]
             if not found:
                 continue
             values = 1000 * np.array(found, float)
@@ -228,10 +233,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="file of the data sets' numbers")
     parser.add_argument("--repetitions", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=60, help="after which no cell is begun")
     parser.add_argument("--table", choices=NUMBERS, help="only print the table of what is done")
     flags = parser.parse_args()
     if not flags.table:
-        add_cells(flags.out, flags.repetitions, flags.seed)
+        add_cells(flags.out, flags.repetitions, flags.seed, flags.minutes)
     print_table(flags.out, flags.table or "log_loss")
 
 

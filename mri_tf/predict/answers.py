@@ -44,7 +44,7 @@ class Answer:
 
     probabilities: np.ndarray  # (classes,) calibrated, at the class shares of the training side
     decision: int  # class, at the operating point
-    prediction_set: tuple[int, ...] | None  # classes; None where the model has no threshold for it
+    prediction_set: tuple[int, ...] | None  # classes; None where the model has none
     out_of_distribution: bool | None  # None where the model has no training ranges
     reasons: tuple[str, ...]  # why it is out of distribution
     record: Record | None
@@ -127,7 +127,7 @@ def _answer(exported: Exported, outputs: dict, row: int, texts: list[str], recor
     """The answer in a row of a model's outputs; `texts` say why the input is out of distribution."""
     probabilities = np.asarray(outputs["probabilities"][row], np.float64)  # (classes,)
     labels = None
-    if exported.answers is not None:
+    if exported.answers is not None and exported.answers.has_sets:
         inside = prediction_sets(probabilities[None], exported.answers.set_threshold)[0]
         labels = tuple(np.flatnonzero(inside).tolist())
     outside = None if exported.ranges is None else bool(texts)

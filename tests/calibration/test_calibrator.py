@@ -16,9 +16,11 @@ from mri_tf.calibration.calibrator import (
     calibrator_from_json,
     calibrator_to_json,
     fit_calibrator,
+    with_prediction_sets,
+    without_prediction_sets,
 )
 from mri_tf.calibration.operating_point import OperatingPoint
-from mri_tf.calibration.prediction_sets import ALL_CLASSES
+from mri_tf.calibration.prediction_sets import fit_conformal
 from mri_tf.export.graph import answer_in_graph
 from mri_tf.task import Task
 
@@ -72,17 +74,43 @@ def test_where_a_training_size_limited_the_sides_the_whole_sides_shares_are_repo
     np.testing.assert_allclose(answers.probabilities(outputs).mean(axis=0), PRIOR, atol=0.03)
 
 
-def test_where_a_training_size_limited_the_sides_prediction_sets_hold_every_class():
-    limited, outputs, _ = fitted(made(), 500, (20, 20, 20), natural=(700, 200, 100))
-    assert limited.set_threshold == ALL_CLASSES
-    assert limited.sets(outputs).all()
-    assert limited.sets(np.eye(3)).all()
-    whole, outputs, _ = fitted(made(oversample=True), 500, (700, 200, 100))
-    assert not whole.sets(outputs).all()
+def test_patients_that_chose_nothing_set_the_threshold_of_prediction_sets_and_nothing_else():
+    answers, outputs, truth = fitted(made(oversample=True), 500, (700, 200, 100))
+    assert not answers.has_sets and "reserved" in answers.why_no_sets
+    assert answers.sets(outputs).all()
+    new, new_truth = outputs_of(40, PRIOR, np.ones(3) / 3, seed=5)
+    patients = np.arange(40) // 2
+    with_sets = with_prediction_sets(answers, new, new_truth, patients)
+    wanted = fit_conformal(answers.probabilities(new), new_truth, patients, 0.9)
+    assert with_sets.set_threshold == wanted and with_sets.set_patients == 20
+    assert with_sets.has_sets and with_sets.why_no_sets == ""
+    np.testing.assert_array_equal(with_sets.probabilities(outputs), answers.probabilities(outputs))
+    assert with_sets.point == answers.point
+
+
+def test_eight_patients_give_no_prediction_sets_and_a_reason():
+    answers, _, _ = fitted(made(), 100, (70, 20, 10))
+    new, truth = outputs_of(8, PRIOR, PRIOR, seed=5)
+    found = with_prediction_sets(answers, new, truth, np.arange(8))
+    assert not found.has_sets and found.why_no_sets == "too few patients were reserved for them"
+    assert without_prediction_sets(answers, "a limit").why_no_sets == "a limit"
+
+
+def test_prediction_sets_of_an_earlier_version_are_what_they_were():
+    answers, outputs, _ = fitted(made(), 100, (70, 20, 10))
+    values = calibrator_to_json(answers) | {"set_threshold": 0.7}
+    for key in ("set_patients", "set_reason", "intercepts"):
+        del values[key]
+    earlier = calibrator_from_json(values)
+    assert earlier.has_sets and earlier.set_patients == 0
+    np.testing.assert_array_equal(earlier.sets(outputs), 1 - earlier.probabilities(outputs) <= 0.7)
+    assert "too few patients" in calibrator_from_json(values | {"set_threshold": 1.0}).why_no_sets
 
 
 def test_prediction_sets_hold_the_truth_of_new_records_as_often_as_they_promise():
     answers, _, _ = fitted(made(oversample=True), 1000, (700, 200, 100))
+    outputs, truth = outputs_of(1000, PRIOR, np.ones(3) / 3, seed=2)
+    answers = with_prediction_sets(answers, outputs, truth, np.arange(1000))
     outputs, truth = outputs_of(4000, PRIOR, np.ones(3) / 3, seed=1)
     held = answers.sets(outputs)[np.arange(len(truth)), truth].mean()
     assert held == pytest.approx(0.9, abs=0.02)
