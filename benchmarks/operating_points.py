@@ -1,6 +1,7 @@
 """What rules for the threshold of two classes lose, by simulation.
 
     python benchmarks/operating_points.py --repetitions 400
+    python benchmarks/operating_points.py --repetitions 400 --calibrated
 
 Scores of a validation side of n patients (one record each) choose a threshold; it decides very many new
 scores of the same kind. Printed is the balanced accuracy, in points, that is lost to the best threshold:
@@ -18,7 +19,8 @@ mixture       a third of the positive class looks like the negative one
 
 Rules: "prior", Bayes' threshold alone; "previous", the maximum with a tolerance of one record of the
 rarer class, of equal values the nearest to Bayes' threshold, which this project used before;
-"midpoint", midway between the medians of the classes; "rule", what `choose_operating_point` does.
+"midpoint", midway between the medians of the classes; "rule", what `choose_operating_point` does. With
+--calibrated the validation side first fits temperature and intercepts, as a run does.
 """
 
 import argparse
@@ -27,6 +29,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from mri_tf.calibration.operating_point import choose_operating_point
+from mri_tf.calibration.temperature import calibrated, fit_temperature
 from mri_tf.calibration.thresholds import midpoint_of_medians
 
 SHIFT_SD = 1.5  # of the logits of every second data set
@@ -73,7 +76,9 @@ def balanced(negative: np.ndarray, positive: np.ndarray, thresholds: np.ndarray)
     return (called + 1 - missed) / 2
 
 
-def losses(shape: str, patients: int, prevalence: float, seed: int) -> np.ndarray | None:
+def losses(
+    shape: str, patients: int, prevalence: float, seed: int, calibrate: bool
+) -> np.ndarray | None:
     """(rules,) points that one data set loses; None where a class has fewer than FEWEST patients."""
     number = SHAPES.index(shape)
     rng = np.random.default_rng([seed, number, patients, int(100 * prevalence)])
@@ -86,10 +91,14 @@ def losses(shape: str, patients: int, prevalence: float, seed: int) -> np.ndarra
         of_label = truth == label
         scores[of_label] = expit(logits_of(shape, label, int(of_label.sum()), rng) + shift)
     fresh = [np.sort(expit(logits_of(shape, label, NEW, rng) + shift)) for label in (0, 1)]
-    point = choose_operating_point(
-        np.stack([1 - scores, scores], axis=1), truth, "balanced_accuracy",
-        np.array([1 - prevalence, prevalence]),
-    )  # fmt: skip
+    prior = np.array([1 - prevalence, prevalence])
+    if calibrate:
+        fit = fit_temperature(_both(scores), truth, prior, prior)
+        scores, *fresh = (
+            calibrated(_both(one), fit.temperature, prior, prior, fit.intercepts)[:, 1]
+            for one in (scores, *fresh)
+        )
+    point = choose_operating_point(_both(scores), truth, "balanced_accuracy", prior)
     tried = np.quantile(np.concatenate(fresh), np.linspace(0, 1, 2001))
     best = balanced(*fresh, tried).max()
     thresholds = np.array([
@@ -99,17 +108,23 @@ def losses(shape: str, patients: int, prevalence: float, seed: int) -> np.ndarra
     return 100 * (best - balanced(*fresh, thresholds))
 
 
+def _both(scores: np.ndarray) -> np.ndarray:
+    """(records, 2) probabilities of both classes."""
+    return np.stack([1 - scores, scores], axis=1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repetitions", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--calibrated", action="store_true", help="of calibrated scores")
     flags = parser.parse_args()
     print(f"| shape | patients | {' | '.join(RULES)} | previous - rule |")
     print("|---" * (3 + len(RULES)) + "|")
     for shape in (*SHAPES, "mean"):
         for patients in PATIENTS:
             found = [
-                losses(one, patients, prevalence, flags.seed + number)
+                losses(one, patients, prevalence, flags.seed + number, flags.calibrated)
                 for one in (SHAPES if shape == "mean" else (shape,))
                 for prevalence in PREVALENCES
                 for number in range(flags.repetitions if shape != "mean" else flags.repetitions // 4)

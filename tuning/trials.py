@@ -47,11 +47,16 @@ class Problem:
 
 
 def inner_sides(prepared: Prepared, task: Task, outer: Sides, folds: int, seed: int) -> list[Sides]:
-    """Inner folds of the outer training and validation side; one fold: these very sides."""
+    """Inner folds of the outer training and validation side; one fold: these very sides.
+
+    Patients that are reserved for prediction sets choose no values either: they are left out.
+    """
     nobody = np.array([], dtype=np.int64)
+    reserved = nobody if outer.reserved is None else outer.reserved.records
+    train, validation = outer.records[0], outer.records[1][~np.isin(outer.records[1], reserved)]
     if folds == 1:
-        return [Sides([*outer.records[:2], nobody], outer.mode, outer.natural_counts)]
-    there = np.concatenate(outer.records[:2])
+        return [Sides([train, validation, nobody], outer.mode, outer.natural_counts)]
+    there = np.concatenate([train, validation])
     units = units_of(prepared, "group")[there]
     parts = split_units(units, prepared.labels[there], (1 / folds,) * folds, [seed, folds])
     found = []

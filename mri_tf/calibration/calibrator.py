@@ -1,11 +1,12 @@
 """From a network's outputs to calibrated probabilities, decisions and prediction sets.
 
-Everything is fitted on the validation side and stored in the run. A probability is for records whose
+Everything is fitted on the validation side and stored in the run: prediction sets on patients of it that
+choose nothing, all else on the others. A probability is for records whose
 classes are as frequent as on the training side, before oversampling, class weights and --train-size;
 a decision is made at the operating point.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -16,6 +17,11 @@ from mri_tf.calibration.temperature import calibrated, fit_temperature
 from mri_tf.task import Task
 
 PREDICTION_SET_LEVEL = 0.9
+NOT_RESERVED = "no patients were reserved for them"
+GUARANTEE = (
+    "for a random record of a new patient from the same source, on average over draws of the patients "
+    "that they are fitted on; not for each class, and not for another hospital"
+)
 
 
 @dataclass(frozen=True)
@@ -26,31 +32,45 @@ class Calibrator:
     trained: tuple[float, ...]  # shares of the classes as the loss saw them
     natural: tuple[float, ...]  # shares that the reported probabilities are for
     point: OperatingPoint
-    set_threshold: float  # prediction sets hold the classes of probability 1 - set_threshold or more
+    # Prediction sets hold the classes of probability 1 - set_threshold or more; ALL_CLASSES: no sets.
+    set_threshold: float
     reason: str = ""  # why no temperature could be fitted
+    intercepts: tuple[float, ...] = ()  # beside the temperature; empty: none, as in earlier versions
+    set_patients: int = 0  # on whom prediction sets were fitted, and nothing else; 0 in earlier versions
+    set_reason: str = ""  # why there are no prediction sets
+
+    @property
+    def has_sets(self) -> bool:
+        """Whether prediction sets say anything."""
+        return self.set_threshold < ALL_CLASSES
+
+    @property
+    def why_no_sets(self) -> str:
+        """Why there are no prediction sets; "" where there are."""
+        return "" if self.has_sets else self.set_reason or "too few patients were there to fit them"
 
     def probabilities(self, outputs: np.ndarray, prior: np.ndarray | None = None) -> np.ndarray:
         """(records, classes) calibrated, for the natural class shares or those of `prior`."""
         expected = np.array(self.natural) if prior is None else prior
-        return calibrated(outputs, self.temperature, np.array(self.trained), expected)
+        trained = np.array(self.trained)
+        return calibrated(outputs, self.temperature, trained, expected, self.intercepts)
 
     def decisions(self, outputs: np.ndarray) -> np.ndarray:
         """(records,) labels at the operating point, whatever prior the probabilities are for."""
         return decide(self.probabilities(outputs), self.point)
 
     def sets(self, outputs: np.ndarray) -> np.ndarray:
-        """(records, classes) bool: the classes that cannot be ruled out."""
+        """(records, classes) bool: the classes not ruled out; every one without `has_sets`."""
         return prediction_sets(self.probabilities(outputs), self.set_threshold)
 
 
 def fit_calibrator(
     outputs: np.ndarray, truth: np.ndarray, patients: np.ndarray, task: Task, counts: tuple
 ) -> Calibrator:
-    """Fits temperature, operating point and prediction sets on the validation side.
+    """Fits temperature and intercepts and the operating point on the validation side.
 
     Its records are weighed to the natural class shares, and together as much as there are patients.
-    Where --train-size limited the sides, prediction sets hold every class: the shares of the validation
-    side are then not those of records to come.
+    There are no prediction sets yet: see `with_prediction_sets`.
 
     Args:
         outputs: (records, classes) softmax outputs of the validation records.
@@ -68,18 +88,38 @@ def fit_calibrator(
     known = natural[truth] > 0
     outputs, truth, patients = outputs[known], truth[known], patients[known]
     evidence = validation_weights(truth, natural, patients)
-    fit = fit_temperature(outputs, truth, trained, natural, evidence)
-    probabilities = calibrated(outputs, fit.temperature, trained, natural)
+    fit = fit_temperature(outputs, truth, trained, natural, evidence, patients)
+    probabilities = calibrated(outputs, fit.temperature, trained, natural, fit.intercepts)
     point = choose_operating_point(
         probabilities, truth, task.operating_point, natural, evidence, patients
     )
-    limited = not np.array_equal(trained_counts, natural_counts)
-    threshold = ALL_CLASSES
-    if not limited:
-        threshold = fit_conformal(probabilities, truth, patients, PREDICTION_SET_LEVEL)
+    shares = tuple(trained.tolist()), tuple(natural.tolist())
     return Calibrator(
-        fit.temperature, tuple(trained.tolist()), tuple(natural.tolist()), point, threshold, fit.reason
+        fit.temperature, *shares, point, ALL_CLASSES, fit.reason, fit.intercepts, set_reason=NOT_RESERVED
     )
+
+
+def with_prediction_sets(
+    answers: Calibrator, outputs: np.ndarray, truth: np.ndarray, patients: np.ndarray
+) -> Calibrator:
+    """The same answers with prediction sets that are fitted on patients who chose nothing.
+
+    Args:
+        answers: of `fit_calibrator`, on other patients.
+        outputs: (records, classes) softmax outputs of the patients' records.
+        truth: (records,) labels; those of a class that was never trained on are in no set.
+        patients: (records,) ids.
+    """
+    probabilities = answers.probabilities(outputs)
+    threshold = fit_conformal(probabilities, truth, patients, PREDICTION_SET_LEVEL)
+    reason = "" if threshold < ALL_CLASSES else "too few patients were reserved for them"
+    count = len(np.unique(np.asarray(patients, str)))
+    return replace(answers, set_threshold=threshold, set_patients=count, set_reason=reason)
+
+
+def without_prediction_sets(answers: Calibrator, reason: str) -> Calibrator:
+    """The same answers, and why they have no prediction sets."""
+    return replace(answers, set_reason=reason)
 
 
 def calibrator_to_json(answers: Calibrator) -> dict:
@@ -90,5 +130,5 @@ def calibrator_to_json(answers: Calibrator) -> dict:
 def calibrator_from_json(values: dict) -> Calibrator:
     """The calibrator of the values in run.json."""
     point = OperatingPoint(**values["point"])
-    shares = {key: tuple(values[key]) for key in ("trained", "natural")}
-    return Calibrator(**{**values, **shares, "point": point})
+    lists = {key: tuple(values.get(key, ())) for key in ("trained", "natural", "intercepts")}
+    return Calibrator(**{**values, **lists, "point": point})

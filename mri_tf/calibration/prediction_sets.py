@@ -1,7 +1,7 @@
 """Conformal prediction sets: the classes that cannot be ruled out, with a guaranteed coverage.
 
 Split conformal sets (Vovk et al. 2005) of the score 1 - p(true class) (Sadinle et al. 2019) are the
-smallest on average for one coverage of all records, and need only a few dozen validation patients.
+smallest on average for one coverage of all records, and need only a few dozen patients.
 Adaptive sets (Romano et al. 2020) spread the coverage more evenly over easy and hard records, and are
 larger.
 """
@@ -16,14 +16,14 @@ ALL_CLASSES = 1.0  # the threshold that no score is above
 def fit_conformal(
     probabilities: np.ndarray, truth: np.ndarray, patients: np.ndarray, level: float = 0.9
 ) -> float:
-    """Fits the threshold of `prediction_sets` on validation records.
+    """Fits the threshold of `prediction_sets` on records of patients that chose nothing.
 
-    The set of a random record of a new patient then holds its class with a probability of at least
-    `level`, and at most level + 2 / (patients + 1) where no scores are equal. Patients, not records,
-    are exchangeable: each counts as one, its scores share a weight of 1 / (patients + 1), and the rest
-    of the weight is at infinity. With one record a patient the threshold is the
-    ceil(level (n + 1))-th smallest score. Few patients with many records are covered more often: 0.93
-    for 0.9 with 24 patients of 17 records, 0.91 with 100.
+    The set of a random record of a new patient of the same kind then holds its class with a probability
+    of at least `level`, on average over draws of these patients. Patients, not records, are
+    exchangeable: each counts as one, its scores share a weight of 1 / (patients + 1), and the rest of
+    the weight is at infinity. With one record a patient the threshold is the ceil(level (n + 1))-th
+    smallest score, and the coverage is at most level + 1 / (n + 1) where no scores are equal. Several
+    records of few patients are covered more often: benchmarks/prediction_sets.py.
 
     Args:
         probabilities: (records, classes) calibrated. The classes must have the shares of the records

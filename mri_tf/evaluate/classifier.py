@@ -7,8 +7,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL, Calibrator, calibrator_from_json
-from mri_tf.calibration.prediction_sets import ALL_CLASSES
+from mri_tf.calibration.calibrator import (
+    GUARANTEE,
+    PREDICTION_SET_LEVEL,
+    Calibrator,
+    calibrator_from_json,
+)
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic, write_table
 from mri_tf.evaluate.readers import reader_values
@@ -36,7 +40,7 @@ class Predictions:
         outputs: (units, classes) probabilities of the network.
         probabilities: (units, classes) reported ones: calibrated, and for the target shares.
         decisions: (units,) class numbers at the operating point.
-        sets: (units, classes) bool, the prediction sets.
+        sets: (units, classes) bool, the prediction sets; None where there are none.
         target_shares: (classes,) shares that --prior asks for; None for those of the training data.
     """
 
@@ -44,7 +48,7 @@ class Predictions:
     outputs: np.ndarray
     probabilities: np.ndarray
     decisions: np.ndarray
-    sets: np.ndarray
+    sets: np.ndarray | None
     target_shares: np.ndarray | None
 
     @property
@@ -85,7 +89,7 @@ def score_classifier(
     outputs = predict_records(model, subset)
     predictions = Predictions(
         subset, outputs, calibrator.probabilities(outputs, target_shares), calibrator.decisions(outputs),
-        calibrator.sets(outputs), target_shares,
+        calibrator.sets(outputs) if calibrator.has_sets else None, target_shares,
     )  # fmt: skip
     values = classification_metrics(
         subset.labels, predictions.probabilities, predictions.decisions, subset.patients,
@@ -146,23 +150,33 @@ def target_shares_of(prior: str, run: Run) -> np.ndarray:
 
 
 def _calibration_values(run: Run, calibrator: Calibrator, predictions: Predictions) -> dict:
-    labels, sets = predictions.subset.labels, predictions.sets
     shares = calibrator.natural
+    intercepts = calibrator.intercepts or (0.0,) * len(shares)
     if predictions.target_shares is not None:
         shares = predictions.target_shares.tolist()
     return {
         "operating_point": run.values["answers"]["point"],
         "most_probable": _by_argmax(predictions),
         "temperature": calibrator.temperature,
+        "intercepts": dict(zip(run.task.class_names, intercepts, strict=True)),
         "class_shares": dict(zip(run.task.class_names, shares, strict=True)),
-        "prediction_sets": {
-            "level": PREDICTION_SET_LEVEL,
-            "coverage": share_of_records(
-                sets[np.arange(len(labels)), labels], predictions.subset.patients
-            ),
-            "mean_size": float(sets.sum(axis=1).mean()),
-            "says_nothing": calibrator.set_threshold >= ALL_CLASSES,  # every set holds every class
-        },
+        "prediction_sets": _set_values(calibrator, predictions),
+    }
+
+
+def _set_values(calibrator: Calibrator, predictions: Predictions) -> dict:
+    """What prediction sets promise and how often they held the class, or why there are none."""
+    about = {"level": PREDICTION_SET_LEVEL, "says_nothing": not calibrator.has_sets}
+    if predictions.sets is None:
+        return {**about, "reason": calibrator.why_no_sets}
+    subset, sets = predictions.subset, predictions.sets
+    covered = sets[np.arange(len(subset.labels)), subset.labels]
+    return {
+        **about,
+        "coverage": share_of_records(covered, subset.patients),
+        "mean_size": float(sets.sum(axis=1).mean()),
+        "fitted_on_patients": calibrator.set_patients or None,  # None: on those that chose all else
+        "guarantee": GUARANTEE,
     }
 
 
@@ -231,7 +245,7 @@ def _write_predictions(out: Path, predictions: Predictions) -> Path:
             "site": prepared.sites[units],
             "truth": [class_names[label] for label in subset.labels],
             "predicted": [class_names[label] for label in predictions.decisions],
-            "set": [
+            "set": None if predictions.sets is None else [
                 [name for name, is_in in zip(class_names, row, strict=True) if is_in]
                 for row in predictions.sets
             ],

@@ -3,7 +3,7 @@
 export.json     hash of the weights, layout, modality, signatures, versions of the software that wrote it
 task.json       the task: classes, channels, grid, preparation, normalisation
 labels.txt      names of the outputs, one a line
-answers.json    for a classifier: temperature, shares of the classes, operating point, prediction sets
+answers.json    for a classifier: temperature, intercepts, class shares, operating point, prediction sets
 fitted.json     values that the task fitted to the training side: a spacing, centroids
 familiar.json   statistics of the training side and the limits beyond which an input is unlike it
 segmenter.json  for a task with boxes around predicted masks: the exported model that predicts them

@@ -11,7 +11,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL
+from mri_tf.calibration.calibrator import (
+    GUARANTEE,
+    PREDICTION_SET_LEVEL,
+    Calibrator,
+    calibrator_from_json,
+)
 from mri_tf.calibration.false_alarms import Limit
 from mri_tf.calibration.familiar_images import Familiar
 from mri_tf.core.files import write_atomic
@@ -224,18 +229,30 @@ def _calibration(run: Run) -> str:
     answers, names = run.values["answers"], run.task.class_names
     point = answers["point"]
     target = f" {point['target']:g}" if point["target"] is not None else ""
-    lowest = 1 - answers["set_threshold"]
+    calibrator = calibrator_from_json(answers)
     rows = [
         ["temperature", f"{answers['temperature']:.3g}"],
+        ["intercepts beside it", _listed(names, calibrator.intercepts or [0] * len(names))],
         ["class shares assumed by the probabilities", _listed(names, answers["natural"])],
         ["operating point", f"{point['criterion']}{target}, on {_chosen_on(point)}"],
         ["factors of the decision", _listed(names, point["class_factors"])],
-        [f"{PREDICTION_SET_LEVEL:.0%} prediction set",
-         f"classes with a probability of {lowest:.3g} or more" if lowest > 0 else "every class"],
+        [f"{PREDICTION_SET_LEVEL:.0%} prediction set", _sets(calibrator)],
     ]  # fmt: skip
     reasons = [text for text in (answers["reason"], point["reason"]) if text]
     notes = "".join(f"\n- {text}" for text in reasons)
     return markdown(rows, ["what", "value"]) + (f"\n{notes}" if notes else "")
+
+
+def _sets(calibrator: Calibrator) -> str:
+    if not calibrator.has_sets:
+        return f"none: {calibrator.why_no_sets}"
+    fitted = f"{calibrator.set_patients} patients that chose nothing else"
+    lowest = 1 - calibrator.set_threshold
+    return (
+        f"classes with a probability of {lowest:.3g} or more, fitted on "
+        f"{fitted if calibrator.set_patients else 'the validation side'}; the "
+        f"{PREDICTION_SET_LEVEL:.0%} are meant {GUARANTEE}"
+    )
 
 
 def _listed(names, values) -> str:

@@ -49,7 +49,7 @@ class Answer:
 
     probabilities: np.ndarray  # (classes,) calibrated, at the class shares of the training side
     decision: int  # class, at the operating point
-    prediction_set: tuple[int, ...] | None  # classes; None where the model has no threshold for it
+    prediction_set: tuple[int, ...] | None  # classes; None where the model has none
     unlike: "Unlike"
     record: Record | None
 
@@ -144,7 +144,7 @@ def _answer(exported: Exported, outputs: dict, row: int, unlike: Unlike, record)
     """The answer in a row of a model's outputs."""
     probabilities = np.asarray(outputs["probabilities"][row], np.float64)  # (classes,)
     labels = None
-    if exported.answers is not None:
+    if exported.answers is not None and exported.answers.has_sets:
         inside = prediction_sets(probabilities[None], exported.answers.set_threshold)[0]
         labels = tuple(np.flatnonzero(inside).tolist())
     return Answer(probabilities, int(outputs["decision"][row]), labels, unlike, record)

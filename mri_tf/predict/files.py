@@ -66,6 +66,8 @@ class Predictions:
         about = {"task": task.name, "version": self.exported.version, "class_names": task.output_names}
         if self.exported.answers is not None:
             about["prediction_set_level"] = PREDICTION_SET_LEVEL
+            if reason := self.exported.answers.why_no_sets:
+                about["no_prediction_sets"] = reason
         skipped = [{"input": name, "reason": reason} for name, reason in self.skipped]
         document = {**about, "answers": self.rows, "skipped": skipped}
         return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"

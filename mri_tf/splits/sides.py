@@ -8,6 +8,13 @@ import numpy as np
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.splits import split as splits
 from mri_tf.splits.known_copies import settle_copies, tied_by_copies
+from mri_tf.splits.reserved import (
+    LIMITED,
+    RANDOM_SPLIT,
+    Reserved,
+    none_reserved,
+    reserve,
+)
 from mri_tf.splits.units import answering_records
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
@@ -35,6 +42,8 @@ class Sides:
     natural_counts: np.ndarray | None  # (classes,) of a classifier's training side, before a limit
     known_copies: dict | None = None  # what `settle_copies` says of copies across the sides
     dropped: np.ndarray | None = None  # positions that --known-copies drop left out
+    # Of a classifier's validation side, for prediction sets; None: nothing is reserved.
+    reserved: Reserved | None = None
 
     @property
     def withheld(self) -> list[np.ndarray]:
@@ -82,13 +91,23 @@ def choose_sides(prepared: Prepared, task: Task, options: SplitOptions) -> Sides
         sides = splits.split_units(units, labels, task.split_fractions, options.seed)
     if options.train_size:
         limit = splits.Limit(dict.fromkeys(task.class_names, options.train_size), options.seed)
-    natural = None
+    natural, reserved = None, None
     if task.kind == "classification":
         counted = answering_records(task, prepared, sides[0])
         natural = np.bincount(labels[counted], minlength=len(task.class_names))
     if limit:
         sides = _limited(sides, prepared, limit, task)
-    return Sides(sides, mode, natural, known_copies, dropped)
+    if task.kind == "classification":
+        reserved = _reserved(sides[1], prepared, mode, bool(limit))
+    return Sides(sides, mode, natural, known_copies, dropped, reserved)
+
+
+def _reserved(validation: np.ndarray, prepared: Prepared, mode: str, limited: bool) -> Reserved:
+    """The part of a validation side that chooses nothing."""
+    if mode == "random" or limited:
+        return none_reserved(validation, RANDOM_SPLIT if mode == "random" else LIMITED)
+    units = units_of(prepared, "group")[validation]
+    return reserve(validation, units, prepared.labels[validation])
 
 
 def units_of(prepared: Prepared, mode: str) -> np.ndarray:

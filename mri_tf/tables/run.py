@@ -72,15 +72,17 @@ def _sets(metrics: dict) -> str:
     if not found:
         return ""
     if found["says_nothing"]:
-        return (
-            "Prediction sets say nothing: they hold every class, as too few patients were there to fit "
-            "them."
-        )
+        return f"There are no prediction sets: {found['reason']}."
     level = f"{100 * found['level']:.0f} %"
+    unit, count = found["coverage"]["unit"], found["fitted_on_patients"]
+    fitted = f"on {count} {unit} that chose nothing else" if count else (
+        "on the validation side, which also chose all else, so that they promise too much"
+    )  # fmt: skip
     return (
         f"Prediction sets for {level} hold the true class in {_number(found['coverage'])} of the "
         f"records of {found['coverage']['n']} {found['coverage']['unit']}, with "
-        f"{found['mean_size']:.2f} classes on average."
+        f"{found['mean_size']:.2f} classes on average. They were fitted {fitted}. The {level} are meant "
+        f"{found['guarantee']}."
     )
 
 

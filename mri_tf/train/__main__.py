@@ -96,6 +96,8 @@ def main(arguments: list[str]) -> int:
             f"{len(sides[1])} to {_use_of_validation(task)}, {len(sides[2])} held out; "
             f"split by {chosen.mode}"
         )
+        if chosen.reserved is not None:
+            print(chosen.reserved.sentence(prepared.patients))
         if chosen.mode == "random":
             print(f"LEAKY: the random split puts {shared_by_random_split(prepared)} on both sides")
         if note := known_copies_note(chosen.known_copies, len(sides[2])):

@@ -10,7 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 import mri_tf
-from mri_tf.calibration.calibrator import calibrator_to_json, fit_calibrator
+from mri_tf.calibration.calibrator import (
+    NOT_RESERVED,
+    calibrator_to_json,
+    fit_calibrator,
+    with_prediction_sets,
+    without_prediction_sets,
+)
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.hashing import content_hash, file_hash, fingerprint
@@ -68,6 +74,7 @@ def new_run(
             "known_copies": chosen.known_copies,
             "natural_counts": None if natural is None else natural.tolist(),
             "sides": _by_side(prepared.record_ids, sides),
+            "reserved": _reserved(prepared, chosen),
             "patients": {
                 side: sorted(set(names))
                 for side, names in _by_side(prepared.patients, sides).items()
@@ -89,13 +96,15 @@ class Inputs:
 
     Attributes:
         training: the training side, its records thinned to what the network is given.
-        validation: the validation side, likewise.
+        validation: the validation side without what is reserved, likewise.
+        reserved: the part of the validation side that only sets the threshold of prediction sets.
         counts: (classes,) how often each class occurs on the training side.
         plan: the order of records in each epoch.
     """
 
     training: Subset
     validation: Subset
+    reserved: Subset
     counts: np.ndarray
     plan: TrainingPlan | BagPlan
 
@@ -164,10 +173,14 @@ def _read_inputs(run: Run, prepared: Prepared, replicas: int) -> Inputs:
     _check_classes(task, prepared, sides)
     check_masks(task, prepared)
     fitted = fit_on_training_side(Subset(task, prepared, sides[0]), seed)
-    training, validation = (
-        Subset(task, prepared, records, fitted).thinned() for records in sides[:2]
+    names = (run.values.get("reserved") or {}).get("records", [])
+    is_reserved = np.isin(prepared.record_ids[sides[1]], names)
+    training, validation, reserved = (
+        Subset(task, prepared, records, fitted).thinned()
+        for records in (sides[0], sides[1][~is_reserved], sides[1][is_reserved])
     )
-    return Inputs(training, validation, training.label_counts(), training.plan(seed, replicas))
+    counts = training.label_counts()
+    return Inputs(training, validation, reserved, counts, training.plan(seed, replicas))
 
 
 def _build_network(
@@ -265,12 +278,18 @@ def _calibrate(run: Run, trained: keras.Model, inputs: Inputs) -> dict | None:
     """What turns a classifier's outputs into reported probabilities, fitted on the validation side."""
     if run.task.kind == "segmentation":
         return None
-    validation = inputs.validation
+    validation, reserved = inputs.validation, inputs.reserved
     outputs = predict_records(trained, validation)
     trained_and_natural = (inputs.counts, run.values["natural_counts"])
     calibrator = fit_calibrator(
         outputs, validation.labels, validation.patients, run.task, trained_and_natural
     )
+    if len(reserved):
+        outputs = predict_records(trained, reserved)
+        calibrator = with_prediction_sets(calibrator, outputs, reserved.labels, reserved.patients)
+    else:
+        reason = (run.values.get("reserved") or {}).get("reason") or NOT_RESERVED
+        calibrator = without_prediction_sets(calibrator, reason)
     return calibrator_to_json(calibrator)
 
 
@@ -285,6 +304,14 @@ def fit_on_training_side(training: Subset, seed: int) -> dict:
     batches = training.raw_batches(RECORDS_PER_BATCH)
     images = (image for batch in batches for image in batch["image"].numpy())
     return {"centroids": fit_centroids(images, task.intensity_classes, seed).tolist()}
+
+
+def _reserved(prepared: Prepared, chosen: Sides) -> dict | None:
+    """For run.json: record ids of the validation side that choose nothing, or why there are none."""
+    if chosen.reserved is None:
+        return None
+    records, reason = chosen.reserved.records, chosen.reserved.reason
+    return {"records": list(prepared.record_ids[records]), "reason": reason}
 
 
 def _by_side(values: np.ndarray, sides: list[np.ndarray]) -> dict[str, list[str]]:

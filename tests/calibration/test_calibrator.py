@@ -16,9 +16,11 @@ from mri_tf.calibration.calibrator import (
     calibrator_from_json,
     calibrator_to_json,
     fit_calibrator,
+    with_prediction_sets,
+    without_prediction_sets,
 )
 from mri_tf.calibration.operating_point import OperatingPoint
-from mri_tf.calibration.prediction_sets import ALL_CLASSES
+from mri_tf.calibration.prediction_sets import fit_conformal
 from mri_tf.export.graph import answer_in_graph
 from mri_tf.task import Task
 
@@ -72,17 +74,43 @@ def test_where_a_training_size_limited_the_sides_the_whole_sides_shares_are_repo
     np.testing.assert_allclose(answers.probabilities(outputs).mean(axis=0), PRIOR, atol=0.03)
 
 
-def test_where_a_training_size_limited_the_sides_prediction_sets_hold_every_class():
-    limited, outputs, _ = fitted(made(), 500, (20, 20, 20), natural=(700, 200, 100))
-    assert limited.set_threshold == ALL_CLASSES
-    assert limited.sets(outputs).all()
-    assert limited.sets(np.eye(3)).all()
-    whole, outputs, _ = fitted(made(oversample=True), 500, (700, 200, 100))
-    assert not whole.sets(outputs).all()
+def test_patients_that_chose_nothing_set_the_threshold_of_prediction_sets_and_nothing_else():
+    answers, outputs, truth = fitted(made(oversample=True), 500, (700, 200, 100))
+    assert not answers.has_sets and "reserved" in answers.why_no_sets
+    assert answers.sets(outputs).all()
+    new, new_truth = outputs_of(40, PRIOR, np.ones(3) / 3, seed=5)
+    patients = np.arange(40) // 2
+    with_sets = with_prediction_sets(answers, new, new_truth, patients)
+    wanted = fit_conformal(answers.probabilities(new), new_truth, patients, 0.9)
+    assert with_sets.set_threshold == wanted and with_sets.set_patients == 20
+    assert with_sets.has_sets and with_sets.why_no_sets == ""
+    np.testing.assert_array_equal(with_sets.probabilities(outputs), answers.probabilities(outputs))
+    assert with_sets.point == answers.point
+
+
+def test_eight_patients_give_no_prediction_sets_and_a_reason():
+    answers, _, _ = fitted(made(), 100, (70, 20, 10))
+    new, truth = outputs_of(8, PRIOR, PRIOR, seed=5)
+    found = with_prediction_sets(answers, new, truth, np.arange(8))
+    assert not found.has_sets and found.why_no_sets == "too few patients were reserved for them"
+    assert without_prediction_sets(answers, "a limit").why_no_sets == "a limit"
+
+
+def test_prediction_sets_of_an_earlier_version_are_what_they_were():
+    answers, outputs, _ = fitted(made(), 100, (70, 20, 10))
+    values = calibrator_to_json(answers) | {"set_threshold": 0.7}
+    for key in ("set_patients", "set_reason", "intercepts"):
+        del values[key]
+    earlier = calibrator_from_json(values)
+    assert earlier.has_sets and earlier.set_patients == 0
+    np.testing.assert_array_equal(earlier.sets(outputs), 1 - earlier.probabilities(outputs) <= 0.7)
+    assert "too few patients" in calibrator_from_json(values | {"set_threshold": 1.0}).why_no_sets
 
 
 def test_prediction_sets_hold_the_truth_of_new_records_as_often_as_they_promise():
     answers, _, _ = fitted(made(oversample=True), 1000, (700, 200, 100))
+    outputs, truth = outputs_of(1000, PRIOR, np.ones(3) / 3, seed=2)
+    answers = with_prediction_sets(answers, outputs, truth, np.arange(1000))
     outputs, truth = outputs_of(4000, PRIOR, np.ones(3) / 3, seed=1)
     held = answers.sets(outputs)[np.arange(len(truth)), truth].mean()
     assert held == pytest.approx(0.9, abs=0.02)
@@ -139,6 +167,17 @@ def test_answers_are_the_same_after_json(seed, count, oversample):
     np.testing.assert_array_equal(again.sets(outputs), answers.sets(outputs))
 
 
+def test_answers_of_an_earlier_version_have_no_intercepts_and_say_what_they_said():
+    answers, outputs, _ = fitted(made(), 60, (30, 20, 10))
+    values = calibrator_to_json(answers)
+    assert len(values["intercepts"]) == 3
+    del values["intercepts"]
+    earlier = calibrator_from_json(json.loads(json.dumps(values)))
+    wanted = softmax(np.log(outputs) / answers.temperature, axis=-1)  # trained and natural are alike
+    np.testing.assert_allclose(earlier.probabilities(outputs), wanted)
+    np.testing.assert_allclose(in_graph(earlier)(outputs)["probabilities"], wanted, atol=1e-6)
+
+
 def test_another_prior_moves_the_probabilities_and_not_the_decisions():
     answers, outputs, truth = fitted(made(oversample=True), 2000, (700, 200, 100))
     decided = answers.decisions(outputs)
@@ -177,7 +216,9 @@ def any_answers(rng: np.random.Generator, classes: int, absent: bool) -> Calibra
     factors = np.where(there, 1 / np.where(there, natural, 1), 0) ** rng.choice([0, 0.5, 1])
     point = OperatingPoint("balanced_accuracy", None, tuple(factors / factors.sum()), None, None, 9)
     temperature = float(np.exp(rng.uniform(np.log(0.05), np.log(20))))
-    return Calibrator(temperature, tuple(trained.tolist()), tuple(natural.tolist()), point, 0.5)
+    intercepts = tuple(rng.normal(0, 2, classes).tolist())
+    shares = tuple(trained.tolist()), tuple(natural.tolist())
+    return Calibrator(temperature, *shares, point, 0.5, intercepts=intercepts)
 
 
 def any_outputs(rng: np.random.Generator, classes: int) -> np.ndarray:

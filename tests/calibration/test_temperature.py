@@ -10,6 +10,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
 from mri_tf.calibration.class_balance import trained_shares, validation_weights
+from mri_tf.calibration.standardise import fit_standard
 from mri_tf.calibration.temperature import calibrated, fit_temperature, prior_offsets
 from mri_tf.metrics.reliability import reliability_curve
 
@@ -70,7 +71,10 @@ def test_weights_undo_the_shares_of_a_limited_validation_side():
     network = softmax(2.0 * np.log(posterior(x, RARE)), axis=-1)
     weighed = fit_temperature(network, truth, RARE, RARE, validation_weights(truth, RARE))
     assert weighed.temperature == pytest.approx(2.0, rel=0.1)
-    assert abs(fit_temperature(network, truth, RARE, RARE).temperature - 2.0) > 0.3
+    assert np.abs(weighed.intercepts).max() < 0.15
+    # Without them the intercepts make the classes as frequent as they are on that side.
+    plain = np.array(fit_temperature(network, truth, RARE, RARE).intercepts)
+    np.testing.assert_allclose(plain, -np.log(RARE) + np.log(RARE).mean(), atol=0.15)
 
 
 def test_weights_sum_to_the_records_or_the_patients_and_give_classes_their_shares():
@@ -148,6 +152,74 @@ def test_a_record_of_a_class_that_was_not_trained_on_says_nothing_about_the_temp
         np.append(network, [[0.5, 0.4, 0.1]], axis=0), np.append(truth, 2), shares, EVEN
     )
     assert more.temperature == pytest.approx(alone.temperature, rel=1e-3)
+
+
+# ---- outputs that are off scale
+
+
+@pytest.mark.parametrize(
+    ("factor", "shift"), [(1.0, (2.0, 0.0, -2.0)), (0.02, (0.0, 0.0, 0.0)), (0.02, (2.2, 0.0, 0.0))]
+)
+def test_shifted_and_compressed_outputs_are_brought_on_scale(factor, shift):
+    x, truth = drawn(6000, EVEN, seed=8)
+    network = softmax(factor * np.log(posterior(x, EVEN)) + np.array(shift), axis=-1)
+    found = fit_temperature(network, truth, EVEN, EVEN)
+    corrected = calibrated(network, found.temperature, EVEN, EVEN, found.intercepts)
+    np.testing.assert_allclose(corrected, posterior(x, EVEN), atol=0.06)
+    assert sum(found.intercepts) == pytest.approx(0, abs=1e-9)
+
+
+def test_how_compressed_outputs_are_changes_nearly_nothing():
+    x, truth = drawn(24, EVEN_PAIR, seed=9)
+    logits = np.log(posterior(x, EVEN_PAIR))
+    reported = []
+    for factor in (0.05, 0.1):
+        network = softmax(factor * logits + [0.0, 2.2], axis=-1)
+        found = fit_temperature(network, truth, EVEN_PAIR, EVEN_PAIR)
+        reported.append(calibrated(network, found.temperature, EVEN_PAIR, EVEN_PAIR, found.intercepts))
+    np.testing.assert_allclose(*reported, atol=0.01)
+    assert np.mean(reported[0].argmax(axis=1) == truth) > 0.8  # the network itself always says 1
+
+
+def test_few_patients_do_not_move_outputs_that_are_on_scale_and_many_patients_can():
+    def intercept(count: int, shift: float, seed: int) -> float:
+        x, truth = drawn(count, EVEN_PAIR, seed, apart=1.0)
+        network = softmax(np.log(posterior(x, EVEN_PAIR, apart=1.0)) + [0.0, shift], axis=-1)
+        return np.ptp(fit_temperature(network, truth, EVEN_PAIR, EVEN_PAIR).intercepts)
+
+    assert np.mean([intercept(10, 0.0, seed) for seed in range(30)]) < 0.25
+    assert np.mean([intercept(10, 0.5, seed) for seed in range(30)]) < 0.4
+    assert intercept(3000, 0.5, 0) == pytest.approx(0.5, abs=0.1)
+
+
+def test_many_records_of_one_patient_are_no_evidence_that_outputs_are_off_scale():
+    rng = np.random.default_rng(10)
+    truth, patients = np.repeat([0, 1], 200), np.repeat(np.arange(8), 50)
+    own = rng.normal(0, 1.5, 8)[patients]
+    logits = np.stack([np.zeros(400), 2 * truth - 1 + own + 1.0 + rng.normal(0, 0.1, 400)], axis=-1)
+    logits -= logits.mean(axis=1, keepdims=True)
+    of_patients = fit_standard(logits, truth, patients, np.zeros(2))
+    of_records = fit_standard(logits, truth, np.arange(400), np.zeros(2))
+    np.testing.assert_allclose(of_patients.centre, of_records.centre)  # each has as many records
+    assert of_patients.moved < of_records.moved
+    assert of_records.moved > 0.9
+
+
+def test_a_network_that_says_the_same_to_every_record_gets_the_prior():
+    truth, same = np.arange(20) % 2, np.tile([0.9, 0.1], (20, 1))
+    found = fit_temperature(same, truth, EVEN_PAIR, np.array([0.7, 0.3]))
+    reported = calibrated(same, found.temperature, EVEN_PAIR, np.array([0.7, 0.3]), found.intercepts)
+    np.testing.assert_allclose(reported[0], [0.7, 0.3], atol=0.1)
+
+
+def test_with_many_records_the_fit_is_a_logistic_regression():
+    x, truth = drawn(8000, EVEN_PAIR, seed=11)
+    odds = 0.4 * x[:, 1:] + 0.3  # a poor network: one score, off scale
+    network = softmax(np.append(np.zeros_like(odds), odds, axis=1), axis=-1)
+    found = fit_temperature(network, truth, EVEN_PAIR, EVEN_PAIR)
+    reported = calibrated(network, found.temperature, EVEN_PAIR, EVEN_PAIR, found.intercepts)
+    wanted = LogisticRegression(C=1e9).fit(odds, truth).predict_proba(odds)
+    np.testing.assert_allclose(reported, wanted, atol=0.01)
 
 
 # ---- probabilities as they are reported

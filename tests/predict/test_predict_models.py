@@ -82,7 +82,8 @@ def _differs_by(home: Path, small, *flags: str) -> float:
     for row, output in zip(rows, outputs, strict=True):
         assert_answer_of(row["decision"], row["prediction_set"], answers, output, CLASSES)
     for output, predicted, held in zip(outputs, table["predicted"], table["set"], strict=True):
-        assert_answer_of(predicted, list(held), answers, output, CLASSES)
+        held = None if held is None else list(held)
+        assert_answer_of(predicted, held, answers, output, CLASSES)
     found = np.array([[row["probabilities"][name] for name in CLASSES] for row in rows])
     return float(np.abs(found - table[[f"p_{name}" for name in CLASSES]].to_numpy()).max())
 

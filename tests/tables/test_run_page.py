@@ -101,7 +101,8 @@ def test_the_page_says_what_leaks_first_and_sorts_classes_by_f1():
         "operating_point": {"criterion": "accuracy", "threshold": None, "value": 0.71, "n": 60,
                             "patients": 20, "reason": ""},
         "prediction_sets": {"level": 0.9, "coverage": values["accuracy"], "mean_size": 1.5,
-                            "says_nothing": False},
+                            "says_nothing": False, "fitted_on_patients": 12,
+                            "guarantee": "for new patients"},
         "most_probable": {"accuracy": values["accuracy"]},
     }  # fmt: skip
     page = run_page("brains", values, NAMES)
@@ -110,8 +111,12 @@ def test_the_page_says_what_leaks_first_and_sorts_classes_by_f1():
     assert "accuracy of the most probable class" in page and "| Clopper-Pearson" in page
     assert "Compared with chance: auc better (p = 0.0001)" in page and "9999 drawn exchanges" in page
     assert "slope (perfect: 1)" in page and "would show" in page
-    said = run_page("b", values | {"prediction_sets": {"says_nothing": True}}, NAMES)
-    assert "Prediction sets say nothing" in said
+    assert "fitted on 12 patients that chose nothing else. The 90 % are meant for new patients" in page
+    earlier = values["prediction_sets"] | {"fitted_on_patients": None}
+    assert "so that they promise too much" in run_page("b", values | {"prediction_sets": earlier}, NAMES)
+    nothing = {"says_nothing": True, "reason": "eight patients"}
+    said = run_page("b", values | {"prediction_sets": nothing}, NAMES)
+    assert "There are no prediction sets: eight patients." in said
     lines = page.splitlines()
     assert lines[0] == "# brains, split by random" and lines[1] == "- LEAKY: copies"
     assert "000001-0000, 000002-0000" in page

@@ -1,0 +1,58 @@
+"""Patients of the validation side that choose nothing and only set the threshold of prediction sets.
+
+The validation side chooses epoch, temperature, intercepts and operating point, so that its own records
+look easier than new ones; prediction sets that are fitted on them promise too much.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mri_tf.splits.split import split_units
+
+FEWEST = 9  # patients for a coverage of 0.9: with fewer no threshold promises it
+SHARE = 1 / 3  # of the validation side
+# Not that of a run: its restarts are compared on the same validation patients.
+SEED = 0
+RANDOM_SPLIT = "a random split has no patients of its own"
+LIMITED = "a limit of the training size gives the validation side other class shares than new patients"
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """The reserved records, or why there are none."""
+
+    records: np.ndarray  # positions, a part of the validation side
+    reason: str = ""
+
+    def sentence(self, patients: np.ndarray) -> str:
+        """What is reserved; `patients` (records,) are the ids of the prepared set."""
+        if self.reason:
+            return f"no prediction sets: {self.reason}"
+        count = len(set(patients[self.records]))
+        return f"of the validation side {count} patients only set the threshold of prediction sets"
+
+
+def reserve(validation: np.ndarray, units: np.ndarray, labels: np.ndarray) -> Reserved:
+    """Draws a third of the patients of a validation side, with about the same class shares.
+
+    Args:
+        validation: positions of the side.
+        units: (validation,) numbers of what stays whole: patients with those that are tied to them.
+        labels: (validation,) classes.
+
+    Returns:
+        No records where a third is fewer than `FEWEST`.
+    """
+    count = len(np.unique(units))
+    if int(count * SHARE + 1e-9) >= FEWEST:
+        _, drawn = split_units(units, labels, (1 - SHARE, SHARE), SEED)
+        if len(np.unique(units[drawn])) >= FEWEST:
+            return Reserved(np.sort(validation[drawn]))
+    few = f"a third of the {count} patients of the validation side is fewer than {FEWEST}"
+    return Reserved(validation[:0], few)
+
+
+def none_reserved(validation: np.ndarray, reason: str) -> Reserved:
+    """No records, for a reason."""
+    return Reserved(validation[:0], reason)
