@@ -10,7 +10,13 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from mri_tf.calibration.class_balance import class_weights, trained_shares, validation_weights
+from mri_tf.calibration.class_balance import (
+    class_counts,
+    class_shares,
+    class_weights,
+    trained_shares,
+    validation_weights,
+)
 from mri_tf.calibration.operating_point import OperatingPoint, choose_operating_point, decide
 from mri_tf.calibration.prediction_sets import ALL_CLASSES, fit_conformal, prediction_sets
 from mri_tf.calibration.temperature import calibrated, fit_temperature
@@ -85,6 +91,32 @@ def fit_calibrator(
     natural = natural / natural.sum()
     weights = class_weights(trained_counts, task.loss_weights)
     trained = trained_shares(trained_counts, task.oversample, weights)
+    return _fitted(outputs, truth, patients, task, (trained, natural))
+
+
+def recalibrated(
+    answers: Calibrator, outputs: np.ndarray, truth: np.ndarray, patients: np.ndarray, task: Task
+) -> Calibrator:
+    """The same network's answers, fitted anew to patients of another source.
+
+    Class shares are those of the patients, with the run's own counted like one more patient. There are
+    no prediction sets.
+
+    Args:
+        answers: of the run.
+        outputs, truth, patients, task: as in `fit_calibrator`, of the other source.
+    """
+    trained, before = np.array(answers.trained), np.array(answers.natural)
+    seen = class_shares(class_counts(truth, len(before))) * len(np.unique(np.asarray(patients, str)))
+    natural = np.where(before > 0, seen + before, 0)
+    return _fitted(outputs, truth, patients, task, (trained, natural / natural.sum()))
+
+
+def _fitted(
+    outputs: np.ndarray, truth: np.ndarray, patients: np.ndarray, task: Task, shares: tuple
+) -> Calibrator:
+    """The answers for shares of the classes: as the loss saw them, and of records to come."""
+    trained, natural = shares
     known = natural[truth] > 0
     outputs, truth, patients = outputs[known], truth[known], patients[known]
     evidence = validation_weights(truth, natural, patients)

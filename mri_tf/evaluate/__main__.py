@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     prepared.check_fits(run.task)
     import numpy as np
 
-    from mri_tf.evaluate.evaluation import evaluate_run
+    from mri_tf.evaluate.evaluation import OTHER_DATA, evaluate_run
     from mri_tf.pipeline.field_of_view import check_masks
     from mri_tf.pipeline.subset import subset_of
     from mri_tf.splits.leakage import check_derived_unseen, known_records, shared_ids
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     if flags.data is None or prepared.content_fingerprint() == run.values["data"]:
         records, split = positions_of(run, prepared)[2], run.values["split"]
     else:
-        records, split = np.arange(len(prepared)), "other data"
+        records, split = np.arange(len(prepared)), OTHER_DATA
         known = known_records(run, prepared)
         check_derived_unseen(prepared, [records[:0], records])
         if shared := shared_ids(run, prepared, known):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_tf.calibration.calibrator import calibrator_from_json
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.evaluate.classifier import (
@@ -15,6 +16,7 @@ from mri_tf.evaluate.classifier import (
     write_classifier,
 )
 from mri_tf.evaluate.familiarity import count_unfamiliar
+from mri_tf.evaluate.recalibration import Answered, recalibration_by_size
 from mri_tf.evaluate.volumes import VolumeScores, score_volumes, write_volume_scores
 from mri_tf.metrics import segmentation_metrics, volume_metrics
 from mri_tf.network.build import load_network
@@ -25,6 +27,8 @@ from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, leak
 from mri_tf.splits.sides import SUPPLIED
 from mri_tf.store.looks import count_look, shows_test_side
 from mri_tf.store.run import METRICS, Run, positions_of
+
+OTHER_DATA = "other data"  # the split of records that are all of another set
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,10 @@ def evaluate_run(
     else:
         values, found = _score_volumes(model, subset)
     values |= {"out_of_distribution": count_unfamiliar(run, subset, model)}
+    if isinstance(found, Predictions) and split == OTHER_DATA:
+        answered = Answered(found.outputs, subset.labels, subset.patients)
+        calibrator = calibrator_from_json(run.values["answers"])
+        values["recalibration"] = recalibration_by_size(answered, calibrator, run.task)
     if not subset.prepared.patients_known:
         values = counted_as_images(values)
     values |= {

@@ -55,14 +55,17 @@ def recalibration(probability: np.ndarray, happened: np.ndarray, patients: np.nd
         patients: (records,) ids.
 
     Returns:
-        `{"intercept": number, "slope": number}`; each number with `p`, of the test that it is 0 or 1.
+        `{"observed": share of events, "predicted": mean probability, "intercept": number, "slope":
+        number}`; each number with `p`, of the test that it is 0 or 1.
     """
     event = np.asarray(happened, float)
+    in_the_large = {"observed": float(event.mean()), "predicted": float(np.mean(probability))}
     patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)[1]
     count = int(patient_of.max()) + 1
     if not 0 < event.sum() < len(event) or count < 3:
         reason = "fewer than three patients" if count < 3 else "only one class occurs"
-        return {name: number(np.nan, count, reason=reason) for name in ("intercept", "slope")}
+        undefined = {name: number(np.nan, count, reason=reason) for name in ("intercept", "slope")}
+        return in_the_large | undefined
     steepness = logit(np.clip(probability, NEAREST, 1 - NEAREST))
     ones = np.ones((len(event), 1))
     large, _ = _fit(ones, event, steepness)
@@ -79,7 +82,7 @@ def recalibration(probability: np.ndarray, happened: np.ndarray, patients: np.nd
     else:
         slope = number(np.nan, count, reason=SEPARATED)
     slope["p"] = _score_test((event - shifted) * centred, patient_of)
-    return {"intercept": intercept, "slope": slope}
+    return {**in_the_large, "intercept": intercept, "slope": slope}
 
 
 def _fit(columns: np.ndarray, event: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -9,6 +9,10 @@ from mri_tf.tables.units import agreement_line, reader_section, unit_section
 
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
 SCORES_OF_GRADES = ("quadratic_kappa", "mean_absolute_grade_error")
+RECALIBRATED = {
+    "log_loss": "log loss", "brier": "Brier score", "balanced_accuracy": "balanced accuracy",
+    "calibration_in_the_large": "largest difference of mean probability and share of a class",
+}  # fmt: skip
 MAX_GROUPS = 50  # groups of copies on the page; manifest.json has all
 MAX_PART_VALUES = 6  # values of a part on the terminal
 
@@ -36,6 +40,8 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
     sections += [sentence for sentence in sentences if sentence]
     if "calibration" in metrics:
         sections.append(f"## Calibration\n\n{_calibration(metrics)}")
+    if metrics.get("recalibration", {}).get("sizes"):
+        sections.append(f"## If it were recalibrated here\n\n{_recalibrated(metrics)}")
     for part, values in metrics.get("parts", {}).items():
         rows = [[value, _number(number), values["records"][value]]
                 for value, number in values["accuracy"].items()]  # fmt: skip
@@ -112,19 +118,44 @@ def better_than_chance(metrics: dict) -> str:
 
 
 def _calibration(metrics: dict) -> str:
-    """Intercept and slope of each class, and the binned error beside that of perfect probabilities."""
+    """Of each class how often it was expected and seen, intercept and slope; then the binned error
+    beside that of perfect probabilities."""
     rows = [
-        [name, *(f"{_number(values[key])}, p = {values[key]['p']:.2g}" if "p" in values[key]
-                 else _number(values[key]) for key in ("intercept", "slope"))]
+        [name, f"{values['predicted']:.3f}", f"{values['observed']:.3f}",
+         *(_with_p(values[key]) for key in ("intercept", "slope"))]
         for name, values in metrics["calibration"].items()
     ]  # fmt: skip
-    table = markdown(rows, ["class", "intercept (perfect: 0)", "slope (perfect: 1)"])
+    columns = ["class", "mean probability", "share", "intercept (perfect: 0)", "slope (perfect: 1)"]
+    table = markdown(rows, columns)
     perfect = metrics["ece"]["if_perfect"]
     error = (
         f"Expected calibration error {metrics['ece']['value']:.3f}; perfectly calibrated probabilities "
         f"of this size would show {perfect['mean']:.3f} ({perfect['low']:.3f} to {perfect['high']:.3f})."
     )
     return f"{table}\n\n{error}"
+
+
+def _with_p(number: dict) -> str:
+    return f"{_number(number)}, p = {number['p']:.2g}" if "p" in number else _number(number)
+
+
+def _recalibrated(metrics: dict) -> str:
+    """What a recalibration on some of these patients would give on the others."""
+    found = metrics["recalibration"]
+    rows = []
+    for size in found["sizes"]:
+        for score, name in RECALIBRATED.items():
+            values = size[score]
+            rows.append([
+                size["patients"], name, f"{values['as_is']:.3f}", f"{values['recalibrated']:.3f}",
+                f"{values['low']:+.3f} to {values['high']:+.3f}",
+            ])  # fmt: skip
+    columns = ["patients", "score on the others", "as it is", "recalibrated", "change in 95 % of draws"]
+    return (
+        "Temperature, intercepts, class shares and operating point are fitted anew on patients drawn "
+        f"at random from these, and counted on the others; means of {found['draws']} draws. The "
+        f"network stays as it is.\n\n{markdown(rows, columns)}"
+    )
 
 
 def _copies(duplicates: dict) -> str:
