@@ -23,7 +23,8 @@ from mri_tf.task.spec import to_json
 TEST_LOCK = "test_lock"
 # What is frozen, as messages call it, and the values of run.json that it is made of.
 PLAN = {
-    "data": ("data",), "sides": ("sides", "patients", "split", "known_copies", "reserved"), "seed": ("seed",),
+    "data": ("data",), "seed": ("seed",),
+    "sides": ("sides", "patients", "split", "known_copies", "reserved"),
     "feature network": ("feature_task", "feature_weights"),
 }  # fmt: skip
 RESULT = {"fitted values": ("fitted", "familiar"), "weights": ("weights_sha256",)}

@@ -56,8 +56,7 @@ def test_other_class_shares_are_learned():
 
 def test_no_patient_is_counted_by_what_was_fitted_on_it():
     answered = _hospital(60, shift=0.0)
-    repeated = Answered(*(np.repeat(part, 5, axis=0)
-                          for part in (answered.outputs, answered.labels, answered.patients)))  # fmt: skip
+    repeated = Answered(*(np.repeat(part, 5, axis=0) for part in vars(answered).values()))
     one, five = _sizes(answered), _sizes(repeated)
     assert list(one) == list(five) == [10, 20, 50]
     for size in one:  # records of a patient are drawn together, so nothing changes but rounding
