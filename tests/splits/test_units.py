@@ -119,6 +119,7 @@ def test_without_a_fitted_spacing_all_slices_are_taken(prepared):
     plain = with_values(TASK, {"spacing": {}})
     records = np.arange(len(prepared))
     np.testing.assert_array_equal(select_slices(plain, prepared, records, {}), records)
+    assert not len(select_slices(TASK, prepared, records[:0], FOUR_MM))
 
 
 def test_a_patient_is_answered_for_by_the_slices_that_are_taken(run, prepared):
