@@ -8,6 +8,7 @@ from mri_tf.calibration.calibrator import Calibrator
 from mri_tf.calibration.operating_point import decide
 from mri_tf.evaluate.units import case_numbers, means
 from mri_tf.metrics.agreement import UNREAD, agreement_among, agreement_of_two
+from mri_tf.metrics.number import number
 from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.units import cases_of
 from mri_tf.store.record import NO_LABEL
@@ -16,6 +17,8 @@ OF_READERS = (
     "the truth of these cases is what the readers agree on: agreement with it is too high, and cases on "
     "which they do not agree are not among them"
 )
+
+ONLY_AGREED = "cases on which the two readers do not agree have no label and are not among these"
 
 
 def reader_values(subset: Subset, outputs: np.ndarray, calibrator: Calibrator) -> dict:
@@ -47,8 +50,13 @@ def reader_values(subset: Subset, outputs: np.ndarray, calibrator: Calibrator) -
     truth, decisions, readings = truth[read], decisions[read], readings[:, read]
     settings = (patients[read], len(task.class_names), task.ordered)
     found: dict = {"cases": int(read.sum())}
+    of_readers = len(names) > 1 and np.array_equal(_agreed(readings, subset), truth)
     if len(names) > 1:
         found["among"] = agreement_among(readings, *settings)
+    if len(names) == 2 and of_readers:  # a case with two labels has none
+        count = found["among"]["kappa"]["n"]
+        unknown = {name: number(np.nan, count, reason=ONLY_AGREED) for name in ("kappa", "agreement")}
+        found["among"] |= unknown
     found["network"] = {
         name: agreement_of_two(decisions, other, *settings)
         for name, other in zip((*names, "truth"), (*readings, truth), strict=True)
@@ -60,7 +68,6 @@ def reader_values(subset: Subset, outputs: np.ndarray, calibrator: Calibrator) -
             )
             for number, name in enumerate(names)
         }
-    of_readers = len(names) > 1 and np.array_equal(_agreed(readings, subset), truth)
     return {"readers": found | {"note": OF_READERS if of_readers else ""}}
 
 

@@ -131,6 +131,16 @@ def test_a_truth_of_its_own_has_no_note_and_two_readers_have_no_others(tmp_path)
     assert found["among"]["agreement"]["value"] == 0
 
 
+def test_two_readers_who_made_the_truth_are_not_said_to_agree(tmp_path):
+    facts = {case: dict(label_reader1="II", label_reader2="II") for case in range(6)}
+    subset = a_subset(tmp_path, [(f"p{case}", 1, 1) for case in range(6)], facts)
+    found = reader_values(subset, outputs_for([0, 1, 2] * 2), CALIBRATOR)["readers"]
+    assert found["among"]["kappa"]["value"] is None
+    assert "do not agree have no label" in found["among"]["agreement"]["reason"]
+    assert found["network"]["reader1"]["agreement"]["value"] == pytest.approx(1 / 3)
+    assert "undefined" in agreement_line({"readers": found})
+
+
 def test_without_readers_nothing_is_said(tmp_path):
     subset = a_subset(tmp_path, [("a", 0, 1), ("b", 1, 1)], {0: {"site": "A", "t2_reader1": "I"}})
     assert reader_values(subset, outputs_for([0, 1]), CALIBRATOR) == {}
