@@ -89,9 +89,10 @@ def _problem(flags):
     from mri_tf.splits.sides import SplitOptions, choose_sides
     from mri_tf.store.prepared import Prepared
     from mri_tf.task.files import find_task_file, variant_names
+    from mri_tf.task.loaded import LoadedTask
     from mri_tf.task.overrides import with_precision
     from mri_tf.task.spec import AUTO, to_json
-    from mri_tf.train.datasets import DataOptions, LoadedTask
+    from mri_tf.train.datasets import DataOptions
     from mri_tf.train.devices import precision_here
     from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
     from tuning.code_version import code_version

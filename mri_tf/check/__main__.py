@@ -40,7 +40,8 @@ def main(arguments: list[str]) -> int:
     from mri_tf.plan.planned import label_setting, task_file_for
     from mri_tf.splits.sides import SplitOptions
     from mri_tf.task.files import feature_task, variant_names
-    from mri_tf.train.datasets import DataOptions, LoadedTask, classifier_set, look_before_preparing
+    from mri_tf.task.loaded import LoadedTask
+    from mri_tf.train.datasets import DataOptions, classifier_set, look_before_preparing
 
     if not (flags.raw or flags.data):
         given = "neither --raw nor --data"

@@ -32,7 +32,7 @@ from mri_tf.splits.units import answering_records
 from mri_tf.store.copies import copy_pairs
 from mri_tf.store.prepared import PRIVATE, Prepared, read_private
 from mri_tf.task import Task
-from mri_tf.train.datasets import LoadedTask
+from mri_tf.task.loaded import LoadedTask
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ def main(arguments: list[str]) -> int:
     _check_folder(flags.out)
     plan = _plan(flags)
     from data_prep.layout import listing_of
+    from mri_tf.folds.design import TUNED
     from mri_tf.plan.planned import label_setting, task_file_for
-    from mri_tf.study.design import TUNED
-    from mri_tf.train.datasets import LoadedTask
+    from mri_tf.task.loaded import LoadedTask
 
     listing = listing_of(flags)
     # Before TensorFlow starts, so that a wrong task or variant is refused at once.
@@ -43,9 +43,9 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     from mri_tf.core.executors import cell_executor
     from mri_tf.core.subprocesses import terminate_children, threads_each
-    from mri_tf.study.cell import FAILED, finished_row, run_all
-    from mri_tf.study.design import check_plan, fold_patients, keep_precision, study_precision
-    from mri_tf.study.jobs import JobOptions, cell_jobs
+    from mri_tf.folds.cell import FAILED, finished_row, run_all
+    from mri_tf.folds.design import check_plan, fold_patients, keep_precision, study_precision
+    from mri_tf.folds.jobs import JobOptions, cell_jobs
     from mri_tf.study.report import write_report
     from mri_tf.train.datasets import DataOptions
     from mri_tf.train.devices import precision_here
@@ -100,7 +100,7 @@ def _check_folder(out: Path) -> None:
 
 
 def _plan(flags):
-    from mri_tf.study.design import TUNED, WHOLE, Plan
+    from mri_tf.folds.design import TUNED, WHOLE, Plan
 
     variants = tuple(name.strip() or BASE_VARIANT for name in flags.variants.split(";"))
     if len(set(variants)) < len(variants):
@@ -121,11 +121,12 @@ def _plan(flags):
 
 def _prepared_variant(name: str, loaded, data, precision: str):
     """A variant with its prepared sets, made from --raw where they are missing, and its precision."""
+    from mri_tf.folds.jobs import Variant
     from mri_tf.network.build import check_features, check_task
-    from mri_tf.study.jobs import Variant
     from mri_tf.task.files import feature_task, load_task
+    from mri_tf.task.loaded import LoadedTask
     from mri_tf.task.overrides import with_precision
-    from mri_tf.train.datasets import LoadedTask, classifier_set, feature_set
+    from mri_tf.train.datasets import classifier_set, feature_set
 
     loaded = replace(loaded, task=with_precision(loaded.task, precision))
     check_task(loaded.task)

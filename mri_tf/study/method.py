@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mri_tf.folds.cell import run_of
+from mri_tf.folds.design import WHOLE, Plan
 from mri_tf.metrics.resamples import RESAMPLES
 from mri_tf.store.run import METRICS, RUN_FILE
-from mri_tf.study.cell import run_of
-from mri_tf.study.design import WHOLE, Plan
 from mri_tf.tables import markdown
 
 KEYS = ["variant", "train_size"]  # of the groups of cells that tables have a line for

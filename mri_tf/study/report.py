@@ -9,11 +9,11 @@ import pandas as pd
 
 from mri_tf import figures, metrics, tables
 from mri_tf.core.files import write_atomic, write_table
+from mri_tf.folds.cell import DONE, restarts_of, run_of
+from mri_tf.folds.design import Plan, file_name
 from mri_tf.metrics.spread import Row
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
 from mri_tf.store.run import PREDICTIONS
-from mri_tf.study.cell import DONE, restarts_of, run_of
-from mri_tf.study.design import Plan, file_name
 from mri_tf.study.method import KEYS, counted_unit, epochs_table, method_table, size_text
 from mri_tf.tables.layout import plural
 from mri_tf.task import Task

@@ -157,7 +157,7 @@ def _evaluate_and_export(run, prepared, features, flags) -> None:
 def _task(flags, listing):
     from mri_tf.plan.planned import label_setting, task_file_for
     from mri_tf.task.files import load_task, resolve_task, variant_names
-    from mri_tf.train.datasets import LoadedTask
+    from mri_tf.task.loaded import LoadedTask
 
     file = task_file_for(flags.task, flags.raw, listing, flags.label)
     base = load_task(file)

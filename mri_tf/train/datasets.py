@@ -10,26 +10,10 @@ from mri_tf.splits.sides import SplitOptions
 from mri_tf.splits.split import check_patients_known, read_split_file
 from mri_tf.store.fingerprints import prep_fingerprint
 from mri_tf.store.prepared import Prepared
-from mri_tf.task import Task
-from mri_tf.task.files import load_task, resolve_task
+from mri_tf.task.loaded import LoadedTask
 from mri_tf.task.spec import SIDES
 
 DATA = Path("data")
-
-
-@dataclass(frozen=True)
-class LoadedTask:
-    """A task as it will be trained, the task as its file says, and that file."""
-
-    task: Task
-    base: Task
-    file: Path
-
-    @classmethod
-    def of(cls, file: Path, variants: list[str], assignments: list[str]) -> "LoadedTask":
-        """Loads a task file and applies variants, then assignments as after --set."""
-        base = load_task(file)
-        return cls(resolve_task(base, variants, assignments), base, file)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from mri_tf.store.run import FEATURES, METRICS, Run, open_finished, open_run
 from mri_tf.tables import summary
 from mri_tf.task import Task
 from mri_tf.task.files import feature_task, load_task
-from mri_tf.train.datasets import DataOptions, LoadedTask, feature_set
+from mri_tf.task.loaded import LoadedTask
+from mri_tf.train.datasets import DataOptions, feature_set
 from mri_tf.train.fit import fit_run, new_run
 
 

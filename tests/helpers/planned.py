@@ -7,10 +7,10 @@ import numpy as np
 from hypothesis import strategies as st
 from visits import visits
 
+from mri_tf.folds.design import WHOLE, Plan, fold_patients
 from mri_tf.splits.sides import units_of
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.record import Record
-from mri_tf.study.design import WHOLE, Plan, fold_patients
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
 

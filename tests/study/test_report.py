@@ -11,8 +11,8 @@ import pytest
 from fake_train import job_of
 
 from mri_tf import figures, metrics
-from mri_tf.study.cell import ROW
-from mri_tf.study.design import WHOLE, Plan, cells_of
+from mri_tf.folds.cell import ROW
+from mri_tf.folds.design import WHOLE, Plan, cells_of
 from mri_tf.study.report import write_report
 from mri_tf.task import Task
 

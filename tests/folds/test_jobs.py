@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from planned import PLAN, POOLS, TASK, assert_disjoint, folds_of, people, plans, prepared_of, sets, units
 
 from mri_tf.core.errors import InputError
-from mri_tf.study.jobs import JobOptions, Variant, cell_jobs
-from mri_tf.train.datasets import LoadedTask
+from mri_tf.folds.jobs import JobOptions, Variant, cell_jobs
+from mri_tf.task.loaded import LoadedTask
 
 
 def variant_of(name, prepared, feature_prepared=None, epochs=1, feature_epochs=1):

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mri_tf.core.hashing import fingerprint
+from mri_tf.folds.design import TUNED, Cell, Plan, cells_of, split_file
 from mri_tf.splits.sides import sides_for_features
 from mri_tf.splits.split import split_by_patients
 from mri_tf.store.fingerprints import task_fingerprint
 from mri_tf.store.prepared import Prepared
-from mri_tf.study.design import TUNED, Cell, Plan, cells_of, split_file
+from mri_tf.task.loaded import LoadedTask
 from mri_tf.task.spec import BASE_VARIANT, SIDES
-from mri_tf.train.datasets import LoadedTask
 
 
 @dataclass(frozen=True)

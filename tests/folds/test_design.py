@@ -13,8 +13,7 @@ from planned import PLAN, POOLS, TASK, assert_disjoint, folds_of, people, plans,
 from refused import refusal
 
 from mri_tf.core.errors import InputError
-from mri_tf.splits.sides import SplitOptions, choose_sides
-from mri_tf.study.design import (
+from mri_tf.folds.design import (
     WHOLE,
     Cell,
     cells_of,
@@ -23,6 +22,7 @@ from mri_tf.study.design import (
     split_file,
     study_precision,
 )
+from mri_tf.splits.sides import SplitOptions, choose_sides
 from mri_tf.task.overrides import with_precision
 from mri_tf.task.spec import SIDES
 
