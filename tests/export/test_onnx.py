@@ -63,7 +63,9 @@ def test_onnx_runtime_gives_the_outputs_of_the_saved_model(kind, tmp_path):
 def test_an_operation_that_does_not_convert_is_refused_in_one_line(tmp_path):
     source = export_source_of(TASKS["2D"])
     digamma = keras.layers.Lambda(tf.math.digamma)(source.model.outputs[0])
-    source = dataclasses.replace(source, model=keras.Model(source.model.inputs, digamma))
+    images_alone = dataclasses.replace(source.familiarity, features=None)
+    model = keras.Model(source.model.inputs, digamma)
+    source = dataclasses.replace(source, model=model, familiarity=images_alone)
     with pytest.raises(InputError, match="cannot be converted to ONNX or run by ONNX Runtime") as error:
         write_onnx(source, tmp_path / "model.onnx")
         onnx_call(source, tmp_path / "model.onnx")
