@@ -66,7 +66,7 @@ def select_slices(task: Task, prepared: Prepared, records: np.ndarray, fitted: d
     Raises:
         InputError: if the spacing of a case is not known.
     """
-    if not task.spacing:
+    if not task.spacing or not len(records):
         return records
     kept = []
     for case in cases_of(prepared, np.arange(len(prepared))):
