@@ -1,7 +1,7 @@
 """What rules for the threshold of two classes lose, by simulation.
 
     python benchmarks/operating_points.py --repetitions 400
-    python benchmarks/operating_points.py --repetitions 400 --calibrated
+    python benchmarks/operating_points.py --repetitions 400 --calibrated intercepts --mean
 
 Scores of a validation side of n patients (one record each) choose a threshold; it decides very many new
 scores of the same kind. Printed is the balanced accuracy, in points, that is lost to the best threshold:
@@ -20,12 +20,14 @@ mixture       a third of the positive class looks like the negative one
 Rules: "prior", Bayes' threshold alone; "previous", the maximum with a tolerance of one record of the
 rarer class, of equal values the nearest to Bayes' threshold, which this project used before;
 "midpoint", midway between the medians of the classes; "rule", what `choose_operating_point` does. With
---calibrated the validation side first fits temperature and intercepts, as a run does.
+--calibrated the validation side first fits temperature and intercepts, as a run does, or a temperature
+alone, as this project did before.
 """
 
 import argparse
 
 import numpy as np
+from calibration import Data, temperature_alone
 from scipy.special import expit, logit
 
 from mri_tf.calibration.operating_point import choose_operating_point
@@ -77,7 +79,7 @@ def balanced(negative: np.ndarray, positive: np.ndarray, thresholds: np.ndarray)
 
 
 def losses(
-    shape: str, patients: int, prevalence: float, seed: int, calibrate: bool
+    shape: str, patients: int, prevalence: float, seed: int, calibrate: str
 ) -> np.ndarray | None:
     """(rules,) points that one data set loses; None where a class has fewer than FEWEST patients."""
     number = SHAPES.index(shape)
@@ -94,6 +96,9 @@ def losses(
     prior = np.array([1 - prevalence, prevalence])
     if calibrate:
         fit = fit_temperature(_both(scores), truth, prior, prior)
+        if calibrate == "temperature":
+            side = Data(_both(scores), truth, np.arange(patients))
+            fit = temperature_alone(side, prior, np.ones(patients))
         scores, *fresh = (
             calibrated(_both(one), fit.temperature, prior, prior, fit.intercepts)[:, 1]
             for one in (scores, *fresh)
@@ -117,11 +122,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repetitions", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--calibrated", action="store_true", help="of calibrated scores")
+    parser.add_argument("--calibrated", choices=("", "temperature", "intercepts"), default="")
+    parser.add_argument("--mean", action="store_true", help="only the mean over all shapes")
     flags = parser.parse_args()
     print(f"| shape | patients | {' | '.join(RULES)} | previous - rule |")
     print("|---" * (3 + len(RULES)) + "|")
-    for shape in (*SHAPES, "mean"):
+    for shape in ("mean",) if flags.mean else (*SHAPES, "mean"):
         for patients in PATIENTS:
             found = [
                 losses(one, patients, prevalence, flags.seed + number, flags.calibrated)
@@ -137,7 +143,8 @@ def main() -> None:
             cells = [f"{mean:.2f} ± {error:.2f}"
                      for mean, error in zip(values.mean(axis=0), errors, strict=True)]  # fmt: skip
             error = gained.std(ddof=1) / np.sqrt(len(gained))
-            print(f"| {shape} | {patients} | {' | '.join(cells)} | {gained.mean():+.2f} ± {error:.2f} |")
+            print(f"| {shape} | {patients} | {' | '.join(cells)} | {gained.mean():+.2f} ± {error:.2f} |",
+                  flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
