@@ -73,7 +73,7 @@ def prepare_set(file: Path, raw: Path, home: Path):
 def run_of(task, prepared, folder: Path, seed: int):
     """A run that has not started; the split is the seed's."""
     from mri_tf.splits.sides import SplitOptions, choose_sides
-    from mri_tf.train.fit import new_run
+    from mri_tf.train.new_run import new_run
 
     sides = choose_sides(prepared, task, SplitOptions("patient", None, None, seed))
     return new_run(folder, task, prepared, sides, seed)

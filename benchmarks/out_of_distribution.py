@@ -60,15 +60,15 @@ def _print_rows(source: tuple[Task, Prepared], other: tuple[Task, Prepared], fla
         for _ in range(flags.resplits):
             chosen = np.isin(patients, rng.choice(everybody, count, replace=False))
             familiar = fit_familiar(values[chosen], patients[chosen], columns, bags=False)
-            if familiar.limit.value is None:
+            if familiar.limits.records.value is None:
                 break
-            stated = familiar.limit.rate
-            flagged = familiar_scores(values[~chosen], familiar) > familiar.limit.value
+            stated = familiar.limits.records.rate
+            flagged = familiar_scores(values[~chosen], familiar) > familiar.limits.records.value
             _, owner, records = np.unique(patients[~chosen], return_inverse=True, return_counts=True)
             rates.append(np.average(flagged, weights=1 / records[owner]))
-            caught.append((familiar_scores(foreign, familiar) > familiar.limit.value).mean())
+            caught.append((familiar_scores(foreign, familiar) > familiar.limits.records.value).mean())
         if stated is None:
-            print(f"| {task.name} | {count} | {familiar.limit.reason} | | | | |")
+            print(f"| {task.name} | {count} | {familiar.limits.records.reason} | | | | |")
             continue
         error = np.std(rates, ddof=1) / np.sqrt(len(rates))
         print(

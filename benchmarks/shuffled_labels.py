@@ -86,7 +86,8 @@ def count(phantom: Phantom, seed: int | None, home: Path) -> dict:
     from mri_tf.evaluate.evaluation import evaluate_run
     from mri_tf.pipeline.subset import subset_of
     from mri_tf.splits.sides import SplitOptions, choose_sides
-    from mri_tf.train.fit import fit_run, new_run
+    from mri_tf.train.fit import fit_run
+    from mri_tf.train.new_run import new_run
 
     keras.backend.clear_session()
     labels = phantom.manifest["axial_level"].to_numpy()

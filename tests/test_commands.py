@@ -18,6 +18,7 @@ from mri_tf.core.command_line import run_command
 from mri_tf.core.errors import InputError
 from mri_tf.evaluate.__main__ import WITH_KNOWN, _with_labels
 from mri_tf.evaluate.__main__ import main as evaluate
+from mri_tf.evaluate.familiarity import familiarity_of
 from mri_tf.explain.__main__ import main as explain
 from mri_tf.export.__main__ import main as export
 from mri_tf.export.model_card import write_model_card
@@ -113,8 +114,8 @@ def _told(number: dict) -> str:
 def test_the_model_card_of_a_phantom_says_so_in_its_title_and_limits(inside, tmp_path):
     prepared = Prepared.open(Path("data/thirds"))
     prepared.manifest["synthetic"] = True
-    ranges = _json(Path("saved_models/thirds/1/assets.extra/ranges.json"))
-    source = ExportSource(None, open_finished(RUN), ranges, "uint8")
+    run = open_finished(RUN)
+    source = ExportSource(None, run, familiarity_of(run), "uint8")
     write_model_card(source, {}, prepared, tmp_path / "card.md")
     card = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert card.startswith("# thirds: trained on a synthetic phantom, no patients\n")
@@ -131,8 +132,7 @@ def test_the_model_card_tells_intervals_and_why_there_is_none(inside, tmp_path, 
     metrics = classification_metrics(truth, probabilities, said, owners, run.task.class_names)
     planted = Run(tmp_path, run.values)
     (tmp_path / METRICS).write_text(json.dumps(metrics), encoding="utf-8")
-    ranges = _json(Path("saved_models/thirds/1/assets.extra/ranges.json"))
-    served = ExportSource(None, planted, ranges, "uint8")
+    served = ExportSource(None, planted, familiarity_of(open_finished(RUN)), "uint8")
     write_model_card(served, {}, Prepared.open(Path("data/thirds")), tmp_path / "card.md")
     card = (tmp_path / "card.md").read_text(encoding="utf-8")
     for name in ("balanced_accuracy", "kappa"):

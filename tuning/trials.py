@@ -12,16 +12,18 @@ import numpy as np
 from mri_tf.calibration.calibrator import calibrator_from_json
 from mri_tf.calibration.temperature import SMALLEST
 from mri_tf.core.files import write_atomic
+from mri_tf.evaluate.familiarity import FEATURES_FILE
 from mri_tf.network.build import check_task, load_network
 from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.subset import Subset, run_sides
 from mri_tf.splits.sides import Sides, units_of
 from mri_tf.splits.split import split_units
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import Run
+from mri_tf.store.run import WEIGHTS, Run
 from mri_tf.task import Task
 from mri_tf.task.overrides import with_values
-from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.fit import fit_run
+from mri_tf.train.new_run import new_run
 
 OBJECTIVE = "validation_log_loss"
 SCORE = "score.json"  # of a finished trial
@@ -88,8 +90,9 @@ def score_trial(problem: Problem, values: dict, folder: Path) -> float:
         scores.append(validation_log_loss(run, problem.prepared))
     score = float(np.mean(scores))
     write_atomic(done, json.dumps({"score": score, "values": values}).encode())
-    for weights in folder.glob("fold-*/weights.weights.h5"):
-        weights.unlink()  # the search keeps values; the best ones are trained again
+    for name in (WEIGHTS, FEATURES_FILE):  # the search keeps values; the best ones are trained again
+        for file in folder.glob(f"fold-*/{name}"):
+            file.unlink()
     return score
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from data_prep.case import Case, main_file
+from data_prep.io.labels import consensus
 from data_prep.io.table import READER
 from data_prep.layout import ListOptions, list_cases
 from mri_tf.core.errors import InputError, first_few
@@ -50,6 +51,12 @@ def missing_files(raw: Path, cases: list[Case]) -> list[str]:
     return [main_file(case) for case in cases if not os.path.exists(raw / main_file(case))]
 
 
+def _readers_differ(case: Case, task: Task) -> bool:
+    """Whether readers named classes of the case that do not agree."""
+    given = [str(value) for name, value in case.facts.items() if READER.search(name) and value]
+    return len(given) > 1 and not consensus(given, task.class_names, task.ordered)
+
+
 def _labelled(cases: list[Case], task: Task, options: ListOptions, quiet: bool) -> list[Case]:
     """The cases without those rows of a table that have no label; raises InputError for such rows."""
     if task.kind != "classification":
@@ -57,7 +64,7 @@ def _labelled(cases: list[Case], task: Task, options: ListOptions, quiet: bool) 
     without = [case for case in cases if case.line and not case.label and not case.slices]
     if not without:
         return cases
-    split = sum(any(READER.search(name) for name in case.facts) for case in without)
+    split = sum(_readers_differ(case, task) for case in without)
     why = f", on {split} of which the readers do not agree" if split else ""
     if not options.skip_unlabelled:
         lines = first_few(str(case.line) for case in without)

@@ -24,6 +24,7 @@ from mri_tf.task import Task
 
 PREDICTION_SET_LEVEL = 0.9
 NOT_RESERVED = "no patients were reserved for them"
+UNTRAINED = "reserved patients are of classes that were never trained on, which no set can hold"
 GUARANTEE = (
     "for a random record of a new patient from the same source, on average over draws of the patients "
     "that they are fitted on; not for each class, and not for another hospital"
@@ -144,8 +145,10 @@ def with_prediction_sets(
     """
     probabilities = answers.probabilities(outputs)
     threshold = fit_conformal(probabilities, truth, patients, PREDICTION_SET_LEVEL)
-    reason = "" if threshold < ALL_CLASSES else "too few patients were reserved for them"
-    count = len(np.unique(np.asarray(patients, str)))
+    count, reason = len(np.unique(np.asarray(patients, str))), ""
+    if threshold >= ALL_CLASSES:
+        untrained = np.array(answers.natural)[truth] == 0
+        reason = UNTRAINED if untrained.any() else "too few patients were reserved for them"
     return replace(answers, set_threshold=threshold, set_patients=count, set_reason=reason)
 
 

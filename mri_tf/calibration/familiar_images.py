@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from mri_tf.calibration.false_alarms import Limit, fit_limit
+from mri_tf.calibration.false_alarms import RATE, Limit, fit_limit
 
 # Added to the spread of every statistic: on the scale of logarithms, so 5 %. Without it an image that
 # differs by less than anybody can see is far from training images that are all alike.
@@ -27,6 +27,18 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Limits of one score."""
+
+    records: Limit
+    patients: Limit | None  # of the mean over a patient's slices; None where none is asked for
+
+    def of_answers(self) -> Limit:
+        """That of what the task answers for: patients, or records."""
+        return self.patients or self.records
+
+
+@dataclass(frozen=True)
 class Familiar:
     """The statistics of the training side and the limit of the score."""
 
@@ -35,8 +47,8 @@ class Familiar:
     centre: tuple[float | None, ...]  # mean over patients; None where no record has the statistic
     spread: tuple[float | None, ...]  # SD over the records of a random patient, with LEAST_SPREAD
     lacking: tuple[bool, ...]  # whether records may lack it: a sequence, or a size that no file says
-    limit: Limit  # of single records
-    patient_limit: Limit | None  # of the mean score of a patient's slices; None where none is asked for
+    limits: Limits  # of the score over all statistics
+    graph_limits: Limits  # of the score over those of the graph
     records: int
 
 
@@ -55,23 +67,23 @@ def fit_familiar(
     _, patient_of, counts = np.unique(patients, return_inverse=True, return_counts=True)
     weights = 1 / counts[patient_of]
     centre, spread = _fitted(values, weights, len(counts))
-    lacking = np.isnan(values).any(axis=0) | columns.may_lack
+    # What few records lack, such as the voxels of an empty slice, is missed in a new record.
+    lacking = (weights @ np.isnan(values) / len(counts) > RATE / 2) | columns.may_lack
     lacking[columns.in_graph :] = True
-    scores = np.zeros(len(values))
+    apart = np.zeros(values.shape)
     for left_out in range(len(counts) if len(counts) > 1 else 0):
         own = patient_of == left_out
         others = _fitted(values[~own], weights[~own], len(counts) - 1)
-        apart = _deviations(values[own], *others, lacking)
-        # What this patient alone has or lacks would be infinitely far: it says nothing of a new one.
+        # What this patient alone has would be infinitely far: it says nothing of a new one.
         alone = np.isnan(others[0])
-        scores[own] = np.where(alone, 0.0, apart).max(axis=1, initial=0.0)
-    patient_limit = None
-    if bags:
-        means = np.bincount(patient_of, weights=scores) / counts
-        patient_limit = _at_least(fit_limit(means, np.arange(len(counts))))
+        apart[own] = np.where(alone, 0.0, _deviations(values[own], *others, lacking))
+    limits = [
+        _limits(part.max(axis=1, initial=0.0), patient_of, bags)
+        for part in (apart, apart[:, : columns.in_graph])
+    ]
     return Familiar(
         columns.names, columns.in_graph, _plain(centre), _plain(spread), tuple(lacking.tolist()),
-        _at_least(fit_limit(scores, patients)), patient_limit, len(values),
+        *limits, len(values),
     )  # fmt: skip
 
 
@@ -85,23 +97,35 @@ def familiar_scores(values: np.ndarray, familiar: Familiar) -> np.ndarray:
 
 def deviations(values: np.ndarray, familiar: Familiar) -> np.ndarray:
     """(records, statistics) deviations in SD that `familiar_scores` takes the largest of."""
-    return _deviations(
-        values, _array(familiar.centre), _array(familiar.spread), np.array(familiar.lacking)
-    )
+    centre = _array(familiar.centre)
+    apart = _deviations(values, centre, _array(familiar.spread), np.array(familiar.lacking))
+    unknown = np.isnan(centre) & (np.arange(len(centre)) >= familiar.in_graph)
+    return np.where(unknown, 0.0, apart)  # sizes that no file of the training side said
 
 
 def familiar_to_json(familiar: Familiar) -> dict:
-    """The values that run.json and ranges.json hold."""
+    """The values that run.json and familiar.json hold."""
     return asdict(familiar)
 
 
 def familiar_from_json(values: dict) -> Familiar:
     """The statistics and limits of the values in run.json."""
     limits = {
-        name: Limit(**values[name]) if values[name] else None for name in ("limit", "patient_limit")
+        name: Limits(*(one and Limit(**one) for one in values[name].values()))
+        for name in ("limits", "graph_limits")
     }
     tuples = {name: tuple(values[name]) for name in ("names", "centre", "spread", "lacking")}
     return Familiar(**{**values, **tuples, **limits})
+
+
+def _limits(scores: np.ndarray, patient_of: np.ndarray, bags: bool) -> Limits:
+    """Limits of (records,) scores; `patient_of` are (records,) numbers from 0."""
+    of_patients = None
+    if bags:
+        counts = np.bincount(patient_of)
+        means = np.bincount(patient_of, weights=scores) / counts
+        of_patients = _at_least(fit_limit(means, np.arange(len(counts))))
+    return Limits(_at_least(fit_limit(scores, patient_of)), of_patients)
 
 
 def _at_least(limit: Limit) -> Limit:

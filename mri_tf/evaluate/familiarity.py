@@ -25,6 +25,8 @@ from mri_tf.calibration.feature_distance import (
     feature_distances,
     fit_feature_distance,
 )
+from mri_tf.core.errors import InputError
+from mri_tf.core.hashing import file_hash
 from mri_tf.core.progress import progress
 from mri_tf.metrics.classification import share_of_records
 from mri_tf.network.penultimate import with_features
@@ -42,7 +44,8 @@ from mri_tf.task import Task
 
 MAX_UNITS = 500  # records, or patients of a bag, that are read; evenly spread
 MAX_BAGS = 100
-FEATURES_FILE = "familiar_features.npz"  # in the run: centre and whitening
+FEATURES_FILE = "familiar_features.npz"  # in the run
+ARRAYS = ("centre", "axes", "precisions")  # in that file
 
 
 @dataclass(frozen=True)
@@ -78,21 +81,35 @@ def save_familiarity(found: Familiarity, folder: Path) -> dict:
     if found.features is not None:
         scratch = folder / f".partial.{FEATURES_FILE}"
         with scratch.open("wb") as file:
-            np.savez(file, centre=found.features.centre, whitening=found.features.whitening)
+            np.savez(file, **{name: getattr(found.features, name) for name in ARRAYS})
         scratch.replace(folder / FEATURES_FILE)
-        features = vars(found.features.limit)
+        features = {
+            "limit": vars(found.features.limit), "rest": found.features.rest,
+            "sha256": file_hash(folder / FEATURES_FILE),
+        }  # fmt: skip
     return {"images": familiar_to_json(found.images), "features": features}
 
 
 def familiarity_of(run: Run) -> Familiarity | None:
-    """What the run finds familiar; None where an earlier version did not fit it."""
+    """What the run finds familiar; None where an earlier version did not fit it.
+
+    Raises InputError for a file of features that is missing or damaged.
+    """
     values = run.values.get("familiar")
     if not values:
         return None
     features = None
     if values["features"]:
-        arrays = np.load(run.folder / FEATURES_FILE)
-        features = FeatureDistance(arrays["centre"], arrays["whitening"], Limit(**values["features"]))
+        file, kept = run.folder / FEATURES_FILE, values["features"]
+        if not file.is_file() or file_hash(file) != kept["sha256"]:
+            raise InputError(
+                "The file with the features of the training side is missing or damaged.", file,
+                "Restore it from a copy, or train again into another --out folder.",
+            )  # fmt: skip
+        arrays = np.load(file)
+        features = FeatureDistance(
+            *(arrays[name] for name in ARRAYS), kept["rest"], Limit(**kept["limit"])
+        )
     return Familiarity(familiar_from_json(values["images"]), features)
 
 
@@ -109,10 +126,9 @@ def count_unfamiliar(run: Run, subset: Subset, model: keras.Model) -> dict:
         return {}
     sample = _sample(subset.thinned())
     scores, patients = familiar_scores(_statistics(sample), found.images), sample.patients
-    limit = found.images.limit
     if run.task.bag:
-        limit, scores = found.images.patient_limit, _patient_means(scores, sample)
-    counted = {"images": _counted(limit, scores, patients)}
+        scores = _patient_means(scores, sample)
+    counted = {"images": _counted(found.images.limits.of_answers(), scores, patients)}
     if found.features is not None:
         distances = feature_distances(_features(model, sample), found.features)
         counted["features"] = _counted(found.features.limit, distances, patients)
@@ -126,7 +142,7 @@ def reasons(values: np.ndarray, familiar: Familiar) -> list[str]:
         values: (statistics,) of `statistics_of`.
         familiar: of the training side.
     """
-    limit = familiar.limit.value
+    limit = familiar.limits.records.value
     if limit is None:
         return []
     apart = deviations(values[None], familiar)[0]
@@ -137,7 +153,7 @@ def reasons(values: np.ndarray, familiar: Familiar) -> list[str]:
 def usual_range(familiar: Familiar, place: int) -> tuple[float, float] | None:
     """The values of a statistic that are not flagged, as a person reads them; None where it is not
     known."""
-    centre, limit = familiar.centre[place], familiar.limit.value
+    centre, limit = familiar.centre[place], familiar.limits.records.value
     if centre is None or limit is None:
         return None
     width = limit * familiar.spread[place]

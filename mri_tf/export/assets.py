@@ -56,7 +56,7 @@ def write_assets(
     features = source.familiarity.features
     familiar = {
         "images": familiar_to_json(source.familiarity.images),
-        "features": None if features is None else vars(features.limit),
+        "features": None if features is None else {"limit": vars(features.limit)},
     }
     documents = {
         EXPORT: export, TASK: {**values["task"], "model_args": arguments}, ANSWERS: values["answers"],

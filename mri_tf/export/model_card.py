@@ -4,46 +4,33 @@ Patients, sites and scanners are counted, never named.
 Source: Mitchell et al. (2019), "Model Cards for Model Reporting".
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.calibration.calibrator import (
-    GUARANTEE,
-    PREDICTION_SET_LEVEL,
-    Calibrator,
-    calibrator_from_json,
-)
-from mri_tf.calibration.false_alarms import Limit
-from mri_tf.calibration.familiar_images import Familiar
 from mri_tf.core.files import write_atomic
-from mri_tf.evaluate.familiarity import usual_range
 from mri_tf.export.assets import MAX_RECORDS_READ, without_folder
+from mri_tf.export.card_numbers import (
+    card_calibration,
+    card_familiarity,
+    card_numbers,
+    run_metrics,
+)
 from mri_tf.export.out_of_distribution import FAR, OUTSIDE
 from mri_tf.export.saved_model import ExportSource
 from mri_tf.export.signature_help import describe_signatures
-from mri_tf.pipeline.image_statistics import STATISTICS
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
-from mri_tf.store.frozen import TEST_LOCK, lock_name
-from mri_tf.store.looks import is_closed, looks_of, times
+from mri_tf.store.looks import looks_of, times
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import METRICS, Run
+from mri_tf.store.run import Run
 from mri_tf.tables import looks_sentence, markdown
-from mri_tf.tables.layout import with_interval
 from mri_tf.tables.run import better_than_chance
 from mri_tf.task.spec import SIDES
 
 MODEL_CARD = "model_card.md"
 SYNTHETIC = "a synthetic phantom, no patients"
-SCORES = {
-    "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "kappa": "Cohen's κ",
-    "f1_macro": "F1, mean of the classes", "auc": "AUC", "ece": "calibration error",
-    "dice_mean": "Dice, mean of the labels", "hausdorff95_mean": "Hausdorff 95, mean of the labels",
-}  # fmt: skip
-CLASS_SCORES = ("precision", "recall", "f1", "auc", "dice", "hausdorff95")
 
 
 def write_model_card(
@@ -63,13 +50,13 @@ def write_model_card(
         _use(run),
         "## Data\n\n" + _data(run, prepared),
         "## Training\n\n" + _training(run),
-        "## Numbers\n\n" + _numbers(run),
+        "## Numbers\n\n" + card_numbers(run),
         "## Limits\n\n" + _limits(run, prepared),
     ]
     if run.values["answers"]:
-        parts.append("## Calibration and operating point\n\n" + _calibration(run))
+        parts.append("## Calibration and operating point\n\n" + card_calibration(run))
     signatures = describe_signatures(inputs, has_decision=bool(run.values["answers"]))
-    parts += ["## What is unlike the training data\n\n" + _familiarity(source),
+    parts += ["## What is unlike the training data\n\n" + card_familiarity(source),
               "## How to call it\n\n" + signatures]  # fmt: skip
     write_atomic(path, ("\n\n".join(parts) + "\n").encode())
 
@@ -153,43 +140,8 @@ def _training(run: Run) -> str:
     return markdown(rows, ["what", "value"])
 
 
-def _numbers(run: Run) -> str:
-    metrics = _metrics(run)
-    if is_closed(run):
-        patients, records = len(run.values["patients"]["test"]), len(run.sides["test"])
-        return (
-            f"None yet: the test side ({patients} patients, {records} records) was locked before "
-            f"training ended, and nobody has looked at it (lock {lock_name(run.values[TEST_LOCK])}). "
-            "`python -m mri_tf.evaluate --run RUN` opens it; then export the run again."
-        )
-    if not metrics:
-        return "Not evaluated: run `python -m mri_tf.evaluate --run RUN`, then export the run again."
-    rows = [[name, *_cells(metrics[key])] for key, name in SCORES.items() if key in metrics]
-    if "majority_accuracy" in metrics:
-        rows.insert(1, ["always the largest class", f"{metrics['majority_accuracy']:.3f} accuracy", ""])
-    text = "On held-out records.\n\n" + markdown(rows, ["score", "value (95 % interval)", "n"])
-    classes = metrics["per_class"]
-    columns = [key for key in CLASS_SCORES if any(key in scores for scores in classes.values())]
-    rows = [
-        [name, *(_cells(scores[key])[0] if key in scores else "" for key in columns)]
-        for name, scores in classes.items()
-    ]
-    return f"{text}\n\n{markdown(rows, ['class', *columns])}"
-
-
-def _metrics(run: Run) -> dict:
-    path = run.folder / METRICS
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _cells(number: dict) -> list[str]:
-    text = with_interval(number["value"], number["low"], number["high"], number.get("reason") or "")
-    measured = f" {number['measured_in']}" if "measured_in" in number else ""
-    return [text + measured, f"{number['n']} {number['unit']}"]
-
-
 def _limits(run: Run, prepared: Prepared) -> str:
-    metrics = _metrics(run)
+    metrics = run_metrics(run)
     notes = [part for part in metrics.get("note", "").split("; ") if part]
     found = metrics.get("better_than_chance")
     if found and not all(found["better"].values()):
@@ -217,89 +169,3 @@ def _looks(run: Run, metrics: dict) -> list[str]:
     shown = metrics["test_looks"]["look"] if sentence else 0
     more = f"The test side has been looked at {times(total)}." if total > max(shown, 1) else ""
     return [text for text in (sentence, more) if text]
-
-
-def _chosen_on(point: dict) -> str:
-    patients = f"{point['patients']} patients, " if point.get("patients") else ""
-    value = "" if point["value"] is None else f" (apparent value there: {point['value']:.3f})"
-    return f"{patients}{point['n']} records of the validation side{value}"
-
-
-def _calibration(run: Run) -> str:
-    answers, names = run.values["answers"], run.task.class_names
-    point = answers["point"]
-    target = f" {point['target']:g}" if point["target"] is not None else ""
-    calibrator = calibrator_from_json(answers)
-    rows = [
-        ["temperature", f"{answers['temperature']:.3g}"],
-        ["intercepts beside it", _listed(names, calibrator.intercepts or [0] * len(names))],
-        ["class shares assumed by the probabilities", _listed(names, answers["natural"])],
-        ["operating point", f"{point['criterion']}{target}, on {_chosen_on(point)}"],
-        ["factors of the decision", _listed(names, point["class_factors"])],
-        [f"{PREDICTION_SET_LEVEL:.0%} prediction set", _sets(calibrator)],
-    ]  # fmt: skip
-    reasons = [text for text in (answers["reason"], point["reason"]) if text]
-    notes = "".join(f"\n- {text}" for text in reasons)
-    return markdown(rows, ["what", "value"]) + (f"\n{notes}" if notes else "")
-
-
-def _sets(calibrator: Calibrator) -> str:
-    if not calibrator.has_sets:
-        return f"none: {calibrator.why_no_sets}"
-    fitted = f"{calibrator.set_patients} patients that chose nothing else"
-    lowest = 1 - calibrator.set_threshold
-    return (
-        f"classes with a probability of {lowest:.3g} or more, fitted on "
-        f"{fitted if calibrator.set_patients else 'the validation side'}; the "
-        f"{PREDICTION_SET_LEVEL:.0%} are meant {GUARANTEE}"
-    )
-
-
-def _listed(names, values) -> str:
-    return ", ".join(f"{name} {value:.3g}" for name, value in zip(names, values, strict=True))
-
-
-def _familiarity(source: ExportSource) -> str:
-    images, features = source.familiarity.images, source.familiarity.features
-    counted = _metrics(source.run).get("out_of_distribution", {})
-    limit = images.patient_limit or images.limit
-    lines = [f"- `{OUTSIDE}`, by intensities and sizes: {_alarms(limit, counted.get('images'))}"]
-    if features is not None:
-        lines.append(
-            f"- `{FAR}`, by what the network's last layer reads: "
-            f"{_alarms(features.limit, counted.get('features'))}"
-        )
-    text = "\n".join(lines)
-    return text if images.limit.value is None else f"{text}\n\n{_usual(images)}"
-
-
-def _alarms(limit: Limit, counted: dict | None) -> str:
-    """The rate of false alarms that a flag was made for, and the share of held-out records it flags."""
-    if limit.value is None:
-        return f"{limit.reason}."
-    text = (
-        f"made to flag {100 * limit.rate:.1f} % of images of new patients of the same source, from "
-        f"{limit.patients} patients"
-    )
-    if not counted or "flagged" not in counted:
-        return f"{text}."
-    share, patients = _cells(counted["flagged"])
-    return f"{text}; of the held-out images it flags a share of {share} ({patients})."
-
-
-def _usual(images: Familiar) -> str:
-    """The values that are not flagged: a row a channel, then the sizes that are known."""
-    ranges = dict(zip(images.names, (usual_range(images, n) for n in range(len(images.names))),
-                      strict=True))  # fmt: skip
-    first = f"{STATISTICS[0]} of "
-    channels = [name.removeprefix(first) for name in images.names if name.startswith(first)]
-    rows = [[channel, *(_range(ranges.pop(f"{name} of {channel}")) for name in STATISTICS)]
-            for channel in channels]  # fmt: skip
-    text = markdown(rows, ["channel", *STATISTICS])
-    if rows := [[name, _range(usual)] for name, usual in ranges.items() if usual]:
-        text += "\n\n" + markdown(rows, ["size", "usual"])
-    return f"Usual values of whole images, from {images.records} records:\n\n{text}"
-
-
-def _range(limits: tuple[float, float] | None) -> str:
-    return "not known" if limits is None else "{:.4g} to {:.4g}".format(*limits)

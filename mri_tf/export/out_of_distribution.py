@@ -34,7 +34,11 @@ def score_in_graph(images: tf.Tensor, spacing_mm: tf.Tensor | None, familiar: Fa
 
 def distance_in_graph(features: tf.Tensor, fitted: FeatureDistance) -> tf.Tensor:
     """Returns `feature_distances` (batch,) float32 of features (batch, features)."""
-    return tf.norm(tf.matmul(features - fitted.centre, fitted.whitening), axis=1)
+    moved = features - fitted.centre
+    along = tf.matmul(moved, fitted.axes)  # (batch, axes)
+    beside = tf.reduce_sum(moved**2, axis=1) - tf.reduce_sum(along**2, axis=1)
+    squared = tf.linalg.matvec(along**2, fitted.precisions)
+    return tf.sqrt(squared + np.float32(fitted.rest) * tf.maximum(beside, 0.0))
 
 
 def flag_in_graph(scores: tf.Tensor, limit: Limit) -> tf.Tensor:

@@ -110,13 +110,13 @@ def _single_answer(source: ExportSource) -> Callable[[tf.Tensor], dict[str, tf.T
         return lambda images: answer(network(images))
     both = with_features(source.model)
     images = tf.TensorSpec((None, *both.inputs[0].shape[1:]), tf.float32, name="images")
-    traced = tf.function(both, input_signature=[images], autograph=False)  # once for all signatures
 
     def answer_with_distance(images):
-        outputs, features = traced(images)
+        outputs, features = both(images)
         return answer(tf.cast(outputs, tf.float32)) | _far(features, source)
 
-    return answer_with_distance
+    # Traced once for all signatures, whose graphs would hold the axes once each otherwise.
+    return tf.function(answer_with_distance, input_signature=[images], autograph=False)
 
 
 def _far(features: tf.Tensor, source: ExportSource) -> dict[str, tf.Tensor]:
@@ -140,7 +140,7 @@ def _arrays(source: ExportSource, answer: Callable) -> Signature:
 def _outside(arrays: dict[str, tf.Tensor], source: ExportSource) -> dict[str, tf.Tensor]:
     familiar = source.familiarity.images
     scores = score_in_graph(arrays["image"], arrays.get(SPACING), familiar)
-    return {OUTSIDE: flag_in_graph(scores, familiar.limit), OUTSIDE_SCORE: scores}
+    return {OUTSIDE: flag_in_graph(scores, familiar.graph_limits.records), OUTSIDE_SCORE: scores}
 
 
 def _image_bytes(source: ExportSource, answer: Callable) -> Signature:
@@ -194,7 +194,7 @@ def _slices(source: ExportSource) -> Signature:
         scores = total / tf.reduce_sum(tf.cast(present, tf.float32), axis=1)
         return answer(tf.cast(outputs, tf.float32)) | _far(features, source) | {
             "slice_probabilities": tf.cast(of_slices, tf.float32),
-            OUTSIDE: flag_in_graph(scores, familiar.patient_limit),
+            OUTSIDE: flag_in_graph(scores, familiar.graph_limits.patients),
             OUTSIDE_SCORE: scores,
             f"slice_{OUTSIDE}": tf.where(present, unlike[OUTSIDE], 0),
         }

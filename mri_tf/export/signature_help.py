@@ -31,8 +31,9 @@ OUTPUTS = {
     "every voxel, as the network gives them",
     "logits": "logarithms of the network's probabilities before calibration",
     "decision": "number of the class at the operating point",
-    OUTSIDE: "1 where the input is unlike the training side in intensities or size (`familiar.json`), "
-    "0 where it is not, -1 where too few patients were there to tell",
+    OUTSIDE: "1 where the input is unlike the training side in intensities, or in the spacing where "
+    "that is an input (`familiar.json`), 0 where it is not, -1 where too few patients were there to "
+    "tell",
     OUTSIDE_SCORE: "the largest deviation from the training side, in its SD",
     FAR: "the same as `out_of_distribution`, by what the network's last layer reads",
     DISTANCE: "the Mahalanobis distance of what that layer reads from the training side",

@@ -5,7 +5,6 @@ import numpy as np
 from keras import layers, ops
 
 SOFTMAX, CUMULATIVE = "softmax", "cumulative"
-HEADS = (SOFTMAX, CUMULATIVE)
 
 
 @keras.saving.register_keras_serializable("mri_tf")

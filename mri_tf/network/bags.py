@@ -80,8 +80,8 @@ def bag_network(network: keras.Model, score: keras.Sequential | None = None) -> 
         for number, tensor in enumerate(network.inputs)
     ]  # fmt: skip
     flat = [DropPadding(name=f"{tensor.name}_present")(tensor, present) for tensor in padded]
-    made = network.outputs[0]._keras_history  # not layers[-1].input: the layer may be in two graphs
-    read = made.operation._inbound_nodes[made.node_index].input_tensors[0]
+    read = read_by_last(network.outputs[0])
+    read = read[0] if len(read) == 1 else ops.concatenate(read, axis=-1)
     inner = keras.Model(network.inputs, [network.outputs[0], read], name=SLICE_NETWORK)
     probabilities, features = inner(flat if len(flat) > 1 else flat[0])
     by_slice = ScatterSlices(name=SLICE_PROBABILITIES)(probabilities, present)
@@ -89,6 +89,15 @@ def bag_network(network: keras.Model, score: keras.Sequential | None = None) -> 
     scores = ScatterSlices(name="slice_scores", dtype="float32")(scores, present)
     answer = WeightedMean(name="probabilities", dtype="float32")(by_slice, scores, present)
     return keras.Model([*padded, present], answer, name=f"{network.name}_of_patients")
+
+
+def read_by_last(output) -> list:
+    """The inputs (batch, n) of the layer that makes `output`; of an average, those of its members."""
+    history = output._keras_history  # not layer.input: a layer may be in two graphs
+    inputs = history.operation._inbound_nodes[history.node_index].input_tensors
+    if not isinstance(history.operation, layers.Average):
+        return list(inputs)
+    return [tensor for member in inputs for tensor in read_by_last(member)]
 
 
 def slice_classifier(model: keras.Model) -> keras.Model:

@@ -1,9 +1,9 @@
 """What the last layer of a classifier reads: the features by which it tells images apart."""
 
 import keras
-from keras import layers, ops
+from keras import ops
 
-from mri_tf.network.bags import SLICE_NETWORK, ScatterSlices, WeightedMean
+from mri_tf.network.bags import SLICE_NETWORK, ScatterSlices, WeightedMean, read_by_last
 
 
 def with_features(model: keras.Model) -> keras.Model:
@@ -15,17 +15,8 @@ def with_features(model: keras.Model) -> keras.Model:
     """
     if any(layer.name == SLICE_NETWORK for layer in model.layers):
         return keras.Model(model.inputs, [model.outputs[0], _of_patients(model)])
-    read = [ops.cast(tensor, "float32") for tensor in _read_by_last(model.outputs[0])]
+    read = [ops.cast(tensor, "float32") for tensor in read_by_last(model.outputs[0])]
     return keras.Model(model.inputs, [model.outputs[0], ops.concatenate(read, axis=-1)])
-
-
-def _read_by_last(output) -> list:
-    """The inputs of the layer that makes `output`; of an average, those of what it averages."""
-    history = output._keras_history  # not layer.input: a layer may be in two graphs
-    inputs = history.operation._inbound_nodes[history.node_index].input_tensors
-    if not isinstance(history.operation, layers.Average):
-        return list(inputs)
-    return [tensor for member in inputs for tensor in _read_by_last(member)]
 
 
 def _of_patients(model: keras.Model):

@@ -173,7 +173,7 @@ def _unlike(exported: Exported, statistics: np.ndarray, outputs: dict, row: int)
         texts = ("the server flags its intensities or its spacing",) if images else ()
         return Unlike(images, texts, features, distance)
     score = familiar_scores(statistics, familiar).mean()
-    limit = familiar.patient_limit if exported.task.bag else familiar.limit
+    limit = familiar.limits.of_answers()
     if limit.value is None:
         return Unlike(None, (limit.reason,), features, distance)
     if score <= limit.value:

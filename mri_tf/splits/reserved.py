@@ -25,12 +25,24 @@ class Reserved:
     records: np.ndarray  # positions, a part of the validation side
     reason: str = ""
 
-    def sentence(self, patients: np.ndarray) -> str:
-        """What is reserved; `patients` (records,) are the ids of the prepared set."""
-        if self.reason:
-            return f"no prediction sets: {self.reason}"
-        count = len(set(patients[self.records]))
-        return f"of the validation side {count} patients only set the threshold of prediction sets"
+    def to_json(self, record_ids: np.ndarray) -> dict:
+        """What run.json holds; `record_ids` (records,) are those of the prepared set."""
+        return {"records": record_ids[self.records].tolist(), "reason": self.reason}
+
+
+def reserved_sentence(kept: dict | None, patients: list[str]) -> str:
+    """What a run reserves, in words; "" of a segmentation or a run of an earlier version.
+
+    Args:
+        kept: of `Reserved.to_json`.
+        patients: of its records.
+    """
+    if not kept:
+        return ""
+    if kept["reason"]:
+        return f"no prediction sets: {kept['reason']}"
+    count = len(set(patients))
+    return f"of the validation side {count} patients only set the threshold of prediction sets"
 
 
 def reserve(validation: np.ndarray, units: np.ndarray, labels: np.ndarray) -> Reserved:
@@ -49,7 +61,10 @@ def reserve(validation: np.ndarray, units: np.ndarray, labels: np.ndarray) -> Re
         _, drawn = split_units(units, labels, (1 - SHARE, SHARE), SEED)
         if len(np.unique(units[drawn])) >= FEWEST:
             return Reserved(np.sort(validation[drawn]))
-    few = f"a third of the {count} patients of the validation side is fewer than {FEWEST}"
+    few = (
+        f"a third of the {count} patients of the validation side, those with common images counted "
+        f"once, is fewer than {FEWEST}"
+    )
     return Reserved(validation[:0], few)
 
 

@@ -20,7 +20,7 @@ from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import file_hash, fingerprint
 from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
-from mri_tf.store.frozen import TEST_LOCK, check_frozen
+from mri_tf.store.frozen import TEST_LOCK, check_frozen, frozen_plan
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
@@ -174,7 +174,9 @@ def start_or_continue(run: Run) -> Run:
     if existing is None:
         return run.save()
     if TEST_LOCK in run.values and TEST_LOCK not in existing.values and not existing.finished:
-        return existing.save(**{TEST_LOCK: run.values[TEST_LOCK]})
+        # Of the values in the folder, which an earlier version may have written.
+        lock = frozen_plan(existing.values, run.values[TEST_LOCK]["contents"])
+        return existing.save(**{TEST_LOCK: lock})
     return existing
 
 

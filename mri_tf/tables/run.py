@@ -150,11 +150,14 @@ def _recalibrated(metrics: dict) -> str:
                 size["patients"], name, f"{values['as_is']:.3f}", f"{values['recalibrated']:.3f}",
                 f"{values['low']:+.3f} to {values['high']:+.3f}",
             ])  # fmt: skip
+    single = [f"{size['one_class']} of {found['draws']} draws of {size['patients']} patients"
+              for size in found["sizes"] if size["one_class"]]  # fmt: skip
+    warning = f" Only one class was drawn in {', '.join(single)}." if single else ""
     columns = ["patients", "score on the others", "as it is", "recalibrated", "change in 95 % of draws"]
     return (
         "Temperature, intercepts, class shares and operating point are fitted anew on patients drawn "
         f"at random from these, and counted on the others; means of {found['draws']} draws. The "
-        f"network stays as it is.\n\n{markdown(rows, columns)}"
+        f"network stays as it is.{warning}\n\n{markdown(rows, columns)}"
     )
 
 

@@ -32,12 +32,15 @@ def main(arguments: list[str]) -> int:
     """Prepares, pre-trains, trains, evaluates (unless locked) and exports; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
+    import numpy as np
+
     from data_prep.layout import listing_of
     from mri_tf.derive.predicted_masks import derive_set
     from mri_tf.export.assets import find_segmenter
     from mri_tf.network.build import check_network, check_task
     from mri_tf.splits.known_copies import known_copies_note
     from mri_tf.splits.leakage import check_derived_unseen, shared_by_random_split
+    from mri_tf.splits.reserved import reserved_sentence
     from mri_tf.splits.sides import SplitOptions, choose_sides
     from mri_tf.store.looks import (
         check_lock_asked,
@@ -50,7 +53,8 @@ def main(arguments: list[str]) -> int:
     from mri_tf.store.run import DERIVED, LOG, METRICS, existing_run
     from mri_tf.train.datasets import DataOptions, classifier_set, look_before_preparing
     from mri_tf.train.devices import configure_devices
-    from mri_tf.train.fit import fit_run, new_run
+    from mri_tf.train.fit import fit_run
+    from mri_tf.train.new_run import new_run
     from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
 
     configure_devices(flags.devices)
@@ -91,13 +95,15 @@ def main(arguments: list[str]) -> int:
     existing = existing_run(run)
     check_lock_asked(existing, flags.lock_test)
     with logged(folder / LOG, f"train {task.name} ({', '.join(variants)}), seed {flags.seed}"):
+        kept = (existing or run).values.get("reserved")  # a run of an earlier version reserves nobody
+        is_reserved = np.isin(prepared.record_ids, kept["records"] if kept else [])
         print(
             f"{task.name} ({', '.join(variants)}): {len(sides[0])} records to train on, "
-            f"{len(sides[1])} to {_use_of_validation(task)}, {len(sides[2])} held out; "
-            f"split by {chosen.mode}"
+            f"{len(sides[1]) - is_reserved.sum()} to {_use_of_validation(task)}, {len(sides[2])} held "
+            f"out; split by {chosen.mode}"
         )
-        if chosen.reserved is not None:
-            print(chosen.reserved.sentence(prepared.patients))
+        if sentence := reserved_sentence(kept, prepared.patients[is_reserved].tolist()):
+            print(sentence)
         if chosen.mode == "random":
             print(f"LEAKY: the random split puts {shared_by_random_split(prepared)} on both sides")
         if note := known_copies_note(chosen.known_copies, len(sides[2])):

@@ -67,7 +67,7 @@ def load_checkpoint(path: Path, variables: list, identity: str) -> TrainingState
     )
     if facts["identity"] != identity or not shapes_fit:
         raise InputError(
-            "The checkpoint belongs to another training.",
+            "The checkpoint belongs to another training, or to another version of mri_tf.",
             path,
             "Choose another --out folder, or remove this run folder.",
         )

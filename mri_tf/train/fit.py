@@ -1,6 +1,5 @@
 """Trains one network, of a classifier or for pre-training, and writes its run folder."""
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import mri_tf
 from mri_tf.calibration.calibrator import (
     NOT_RESERVED,
     calibrator_to_json,
@@ -38,56 +36,18 @@ from mri_tf.pipeline.field_of_view import check_masks
 from mri_tf.pipeline.intensity_classes import fit_centroids
 from mri_tf.pipeline.spacing import fit_spacing
 from mri_tf.pipeline.subset import RECORDS_PER_BATCH, Subset
-from mri_tf.splits.leakage import seen_in_training
-from mri_tf.splits.sides import Sides
 from mri_tf.splits.units import case_spacing, cases_of
 from mri_tf.store.frozen import TEST_LOCK, frozen_result
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import FINISHED, RUNNING, Run, locked, positions_of, start_or_continue
+from mri_tf.store.run import FINISHED, Run, locked, positions_of, start_or_continue
 from mri_tf.task import Task
 from mri_tf.task.settings import fine_tuning_of
-from mri_tf.task.spec import SIDES, to_json
 from mri_tf.train.checkpoint import FILE, TrainingState
-from mri_tf.train.devices import has_accelerator, precision_here, strategy
+from mri_tf.train.devices import has_accelerator, strategy
 from mri_tf.train.feed import BANKS, balance_validation, feed_features, feed_images
 from mri_tf.train.frozen_prefix import split_at_frozen
 from mri_tf.train.loop import SECONDS_BETWEEN_CHECKPOINTS, Schedule, train
 from mri_tf.train.loss import weighted_cross_entropy
-
-
-def new_run(
-    folder: Path, task: Task, prepared: Prepared, chosen: Sides, seed: int,
-    features: Run | None = None,
-) -> Run:
-    """The values of a run that has not started; nothing is written."""
-    sides, natural = chosen.records, chosen.natural_counts
-    return Run(
-        folder,
-        {
-            "task": to_json(task),
-            "precision": precision_here(task.precision),
-            "seed": seed,
-            "data": prepared.content_fingerprint(),
-            "layout": prepared.manifest.get("layout"),
-            "data_folder": os.path.relpath(prepared.folder, folder),
-            "split": chosen.mode,
-            "known_copies": chosen.known_copies,
-            "natural_counts": None if natural is None else natural.tolist(),
-            "sides": _by_side(prepared.record_ids, sides),
-            "reserved": _reserved(prepared, chosen),
-            "patients": {
-                side: sorted(set(names))
-                for side, names in _by_side(prepared.patients, sides).items()
-            },
-            "seen": seen_in_training(prepared, sides, features),
-            "feature_task": features.values["task"] if features and task.features_from else None,
-            "fitted": {},  # on the training side; filled when the training starts
-            "feature_weights": features.values["weights_sha256"] if features else "",
-            "versions": {"mri_tf": mri_tf.__version__, "tensorflow": tf.__version__,
-                         "keras": keras.__version__},
-            "state": RUNNING,
-        },
-    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -304,18 +264,6 @@ def fit_on_training_side(training: Subset, seed: int) -> dict:
     batches = training.raw_batches(RECORDS_PER_BATCH)
     images = (image for batch in batches for image in batch["image"].numpy())
     return {"centroids": fit_centroids(images, task.intensity_classes, seed).tolist()}
-
-
-def _reserved(prepared: Prepared, chosen: Sides) -> dict | None:
-    """For run.json: record ids of the validation side that choose nothing, or why there are none."""
-    if chosen.reserved is None:
-        return None
-    records, reason = chosen.reserved.records, chosen.reserved.reason
-    return {"records": list(prepared.record_ids[records]), "reason": reason}
-
-
-def _by_side(values: np.ndarray, sides: list[np.ndarray]) -> dict[str, list[str]]:
-    return {name: list(values[side]) for name, side in zip(SIDES, sides, strict=True)}
 
 
 def _check_classes(task: Task, prepared: Prepared, sides: list[np.ndarray]) -> None:

@@ -19,7 +19,8 @@ from mri_tf.task import Task
 from mri_tf.task.files import feature_task, load_task
 from mri_tf.task.loaded import LoadedTask
 from mri_tf.train.datasets import DataOptions, feature_set
-from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.fit import fit_run
+from mri_tf.train.new_run import new_run
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,10 @@ def features_for(
             f"{len(run.values['patients']['train'])} patients"
         )
         run = fit_run(run, data, None, options.devices)
-    if options.lock_test or is_closed(run):
+    if is_closed(run):
         print("features: not evaluated, as the test side is locked")
+    elif options.lock_test:
+        print("features: trained before without a lock, so that their own test side is not locked")
     elif not (run.folder / METRICS).is_file():
         test_side = run_sides(run, data)[2]
         print("\n".join(summary(evaluate_run(run, test_side, feature_sides.mode, run.folder).metrics)))

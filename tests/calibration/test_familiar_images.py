@@ -51,8 +51,8 @@ def test_new_patients_of_the_same_source_are_flagged_about_as_often_as_stated():
         values, patients = _training(40, seed=seed)
         familiar = fit_familiar(values, patients, COLUMNS, bags=False)
         new, _ = _training(200, 1, seed=1000 + seed)
-        flagged.append((familiar_scores(new, familiar) > familiar.limit.value).mean())
-        stated.append(familiar.limit.rate)
+        flagged.append((familiar_scores(new, familiar) > familiar.limits.records.value).mean())
+        stated.append(familiar.limits.records.rate)
     assert np.mean(flagged) == pytest.approx(np.mean(stated), abs=0.03)
 
 
@@ -68,11 +68,29 @@ def test_what_no_training_record_lacks_is_missed_and_an_unknown_size_is_not():
 
 def test_a_sequence_that_some_training_patients_lack_may_be_missing():
     values, patients = _training()
-    values[patients == 4, 1] = np.nan
+    without = np.isin(patients, range(4, 9))  # five of 60
+    values[without, 1] = np.nan
     familiar = fit_familiar(values, patients, COLUMNS, bags=False)
     assert familiar.lacking == (False, True, True)
-    assert familiar_scores(values[patients == 4], familiar).max() < familiar.limit.value + 3
-    assert np.isfinite(familiar.limit.value)
+    assert familiar_scores(values[without], familiar).max() < familiar.limits.records.value + 3
+    assert np.isfinite(familiar.limits.records.value)
+
+
+def test_a_blank_slice_of_the_training_side_does_not_make_blank_images_familiar():
+    values, patients = _training()
+    values[7, :2] = np.nan
+    familiar = fit_familiar(values, patients, COLUMNS, bags=False)
+    assert np.isfinite(familiar.limits.records.value)
+    assert np.isposinf(familiar_scores(values[[7]], familiar))
+
+
+def test_the_graph_has_a_limit_of_its_own_for_the_statistics_that_it_sees():
+    values, patients = _training()
+    values[:, 2] = np.where(patients < 6, 9.0, 0.0) + 0.01 * values[:, 2]  # another scanner's sizes
+    familiar = fit_familiar(values, patients, COLUMNS, bags=False)
+    alone = fit_familiar(values[:, :2], patients, replace(COLUMNS, names=("a", "b")), bags=False)
+    assert familiar.graph_limits == alone.limits
+    assert familiar.graph_limits.records.value < familiar.limits.records.value
 
 
 def test_where_sequences_may_be_missing_none_is_missed():
@@ -87,9 +105,9 @@ def test_a_sequence_that_one_training_patient_alone_has_does_not_hide_what_is_un
     values, patients = _training()
     values[patients != 4, 1] = np.nan
     familiar = fit_familiar(values, patients, COLUMNS, bags=False)
-    assert familiar.limit.value < 10
+    assert familiar.limits.records.value < 10
     far = np.array([[30.0, np.nan, 0.0]])
-    assert familiar_scores(far, familiar) > familiar.limit.value
+    assert familiar_scores(far, familiar) > familiar.limits.records.value
 
 
 def test_what_all_lack_is_unlike_where_a_record_has_it():
@@ -101,19 +119,26 @@ def test_what_all_lack_is_unlike_where_a_record_has_it():
     assert np.isposinf(familiar_scores(np.zeros((1, 3)), familiar))
 
 
+def test_a_size_that_no_training_file_said_is_not_compared():
+    values, patients = _training()
+    values[:, 2] = np.nan
+    familiar = fit_familiar(values, patients, COLUMNS, bags=False)
+    assert familiar_scores(np.nan_to_num(values, nan=7.0), familiar).max() < 10
+
+
 def test_training_records_that_are_all_alike_leave_a_spread():
     familiar = fit_familiar(np.ones((30, 3)), np.arange(30), COLUMNS, bags=False)
     assert familiar.spread == pytest.approx([LEAST_SPREAD] * 3)
     nearly = np.full((1, 3), 1 + LEAST_SPREAD / 2)
-    assert familiar_scores(nearly, familiar) < familiar.limit.value
-    assert familiar_scores(2 * nearly, familiar) > familiar.limit.value
+    assert familiar_scores(nearly, familiar) < familiar.limits.records.value
+    assert familiar_scores(2 * nearly, familiar) > familiar.limits.records.value
 
 
 def test_answers_for_patients_have_a_limit_of_the_mean_score():
     values, patients = _training()
     familiar = fit_familiar(values, patients, COLUMNS, bags=True)
-    assert familiar.patient_limit.value < familiar.limit.value  # means vary less
-    assert fit_familiar(values, patients, COLUMNS, bags=False).patient_limit is None
+    assert familiar.limits.patients.value < familiar.limits.records.value  # means vary less
+    assert fit_familiar(values, patients, COLUMNS, bags=False).limits.patients is None
 
 
 def test_values_survive_json_and_few_patients_give_no_limit():
@@ -121,6 +146,7 @@ def test_values_survive_json_and_few_patients_give_no_limit():
     values[:, 1] = np.nan
     familiar = fit_familiar(values, patients, COLUMNS, bags=True)
     assert familiar_from_json(json.loads(json.dumps(familiar_to_json(familiar)))) == familiar
-    assert familiar.limit.value is None and "cannot tell: 8 patients" in familiar.limit.reason
+    limit = familiar.limits.records
+    assert limit.value is None and "cannot tell: 8 patients" in limit.reason
     one = fit_familiar(values[:3], patients[:3], COLUMNS, bags=False)
-    assert one.limit.value is None and one.limit.patients == 1
+    assert one.limits.records.value is None and one.limits.records.patients == 1

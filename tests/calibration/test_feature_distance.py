@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
 
-from mri_tf.calibration.feature_distance import feature_distances, fit_feature_distance
+from mri_tf.calibration.feature_distance import (
+    MAX_AXES,
+    feature_distances,
+    fit_feature_distance,
+)
 
 
 def _features(patients: int, width: int = 12, seed: int = 0) -> np.ndarray:
@@ -21,6 +25,16 @@ def test_the_distance_is_mahalanobis_s_with_the_covariance_of_ledoit_and_wolf():
         feature_distances(_features(20, seed=1), fitted) ** 2,
         reference.mahalanobis(_features(20, seed=1)), rtol=1e-3,
     )  # fmt: skip
+
+
+def test_further_axes_share_one_variance_and_thousands_of_features_stay_small():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(200, 3000)) * np.linspace(3, 0.1, 3000)
+    fitted = fit_feature_distance(features, np.arange(200))
+    assert fitted.axes.shape == (3000, MAX_AXES)
+    np.testing.assert_allclose(fitted.axes.T @ fitted.axes, np.eye(MAX_AXES), atol=1e-4)
+    distances = feature_distances(features, fitted)
+    assert feature_distances(features + 5, fitted).min() > distances.max()
 
 
 def test_more_features_than_patients_are_no_problem_and_new_patients_are_flagged_as_stated():

@@ -24,7 +24,8 @@ from mri_tf.export.__main__ import main as export
 from mri_tf.store.prepared import Prepared
 from mri_tf.task.files import load_task
 from mri_tf.train.__main__ import main as train
-from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.fit import fit_run
+from mri_tf.train.new_run import new_run
 
 SHARED = """
     layout="brats",

@@ -41,7 +41,8 @@ from mri_tf.store.run import positions_of
 from mri_tf.task import Task
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
-from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.fit import fit_run
+from mri_tf.train.new_run import new_run
 
 TASK = Task(
     name="small", channels=("t1",), image_shape=(32, 32), model="vgg", class_names=("low", "high"),
@@ -127,7 +128,7 @@ def test_the_graph_scores_images_as_evaluate_and_predict_do(exported, call, feed
     scores = familiar_scores(statistics_of(images, None, [{}] * len(images)), familiar)
     np.testing.assert_allclose(answer["out_of_distribution_score"], scores, rtol=1e-3)
     flags = answer["out_of_distribution"]
-    assert flags.tolist() == (scores > familiar.limit.value).astype(int).tolist()
+    assert flags.tolist() == (scores > familiar.graph_limits.records.value).astype(int).tolist()
     assert 0 < flags.sum() < len(flags)
 
 

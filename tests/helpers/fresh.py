@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.calibration.calibrator import Calibrator, calibrator_to_json
-from mri_tf.calibration.familiar_images import Familiar, fit_familiar
+from mri_tf.calibration.familiar_images import Familiar, Limits, fit_familiar
 from mri_tf.calibration.feature_distance import fit_feature_distance
 from mri_tf.calibration.operating_point import OperatingPoint
 from mri_tf.core.hashing import file_hash
@@ -50,8 +50,9 @@ def familiar_noise(task: Task, patients: int = 30) -> Familiar:
     values = statistics_of(tf.constant(images), spacing_mm, [{}] * len(images))
     owners = np.repeat(np.arange(patients), 2)
     familiar = fit_familiar(values, owners, columns, bool(task.bag))
-    wide = dataclasses.replace(familiar.limit, value=8.0)  # SD, so that no noise is far by chance
-    return dataclasses.replace(familiar, limit=wide, patient_limit=wide if task.bag else None)
+    limit = dataclasses.replace(familiar.limits.records, value=8.0)  # SD: no noise is far by chance
+    wide = Limits(limit, limit if task.bag else None)
+    return dataclasses.replace(familiar, limits=wide, graph_limits=wide)
 
 
 def with_drawn_weights(run: Run, seed: int = 0) -> Run:

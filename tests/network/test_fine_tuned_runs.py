@@ -17,7 +17,8 @@ from mri_tf.store.run import start_or_continue
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import parse_assignment, with_values
 from mri_tf.task.settings import fine_tuning_of
-from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.fit import fit_run
+from mri_tf.train.new_run import new_run
 
 HEAD = "probabilities/.*"
 GROUPS = dict(conv=dict(variables="block_2_2_.*", learning_rate=1e-3))

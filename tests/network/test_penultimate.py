@@ -45,6 +45,14 @@ def test_the_features_of_an_average_are_those_of_its_members_side_by_side():
     assert both.outputs[1].shape[-1] == 2 * width
 
 
+def test_the_features_of_patients_of_an_average_are_those_of_its_members_too():
+    task = _task("backbone_ensemble", (32, 32), 2, backbone="resnet18", weights="none")
+    task = Task(**{**vars(task), "normalize": {"method": "range", "low": 0.0, "high": 1.0}})
+    single = build_network(task)
+    width = with_features(single).outputs[1].shape[-1]
+    assert with_features(bag_network(single)).outputs[1].shape[-1] == width > 2
+
+
 def test_the_features_of_a_patient_are_the_mean_over_its_slices_without_padding():
     network = build_network(_task("vgg", (16, 16), 1, conv_filters=2, dense_units=4, blocks=2))
     bags = bag_network(network)

@@ -27,6 +27,7 @@ from data_prep.phantom.glioma.dataset import write_glioma_phantom
 from data_prep.phantom.meningioma.dataset import write_meningioma_phantom
 from data_prep.volume import Volume
 from mri_tf.calibration.false_alarms import Limit
+from mri_tf.calibration.familiar_images import Limits
 from mri_tf.export.reader import Exported
 from mri_tf.pipeline.field_of_view import cut_function
 from mri_tf.pipeline.image_files import fit_to_grid
@@ -103,7 +104,9 @@ def test_an_empty_mask_is_a_reason_and_a_tumour_that_is_not_found_is_said(asked,
     graded = {"probabilities": np.array([[0.3, 0.7]]), "decision": np.array([1])}
     nothing = np.zeros((1, 16, 24, 24, 2), np.float32)
     nothing[..., 0] = 1
-    familiar = dataclasses.replace(familiar_noise(task), limit=Limit(1e9, 0.05, 30))
+    familiar = dataclasses.replace(
+        familiar_noise(task), limits=Limits(Limit(1e9, 0.05, 30), None)
+    )
     signatures = ("serving_default",)
     asked(Model(Exported(task, familiar=familiar), lambda *_: graded, signatures), brats)
     line = error_line(capsys, predict, "--model", ".", "--input", seg.parent, "--mask", empty)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mri_tf.splits.reserved import FEWEST, reserve
+from mri_tf.splits.reserved import FEWEST, reserve, reserved_sentence
 
 
 def side(patients: int, records: int = 3, seed: int = 0):
@@ -39,6 +39,10 @@ def test_what_is_reserved_is_said_in_patients():
     validation, units, labels = side(27)
     found = reserve(validation, units, labels)
     patients = np.append(np.full(100, "other"), units.astype(str))
-    count = len(set(patients[found.records]))
-    assert f"{count} patients only set the threshold" in found.sentence(patients)
-    assert "no prediction sets: a third" in reserve(*side(5)).sentence(patients)
+    ids = np.array([f"r{place}" for place in range(len(patients))])
+    kept, count = found.to_json(ids), len(set(patients[found.records]))
+    whose = patients[found.records].tolist()
+    assert f"{count} patients only set the threshold" in reserved_sentence(kept, whose)
+    few = reserve(*side(5)).to_json(ids)
+    assert "no prediction sets: a third" in reserved_sentence(few, [])
+    assert reserved_sentence(None, []) == ""

@@ -25,7 +25,8 @@ from mri_tf.store.record import Record
 from mri_tf.store.run import positions_of
 from mri_tf.task.files import find_task_file, load_task
 from mri_tf.task.overrides import with_values
-from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.fit import fit_run
+from mri_tf.train.new_run import new_run
 
 FILE = find_task_file("meningioma_grading")
 FINEST_MM = (1.6, 1.0)

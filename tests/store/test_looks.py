@@ -224,3 +224,13 @@ def test_sentences_say_the_number_of_the_look_and_whether_there_was_a_lock():
     assert said(False, 1) == "This is look 1 at this test side, which was not locked."
     assert "after look 1 was chosen with knowledge" in said(False, 2)
     assert looks_sentence({}) == ""
+
+
+def test_a_lock_added_to_an_unfinished_run_of_an_earlier_version_can_be_opened(begun, prepared):
+    begun.save()  # without what later versions keep, such as reserved patients
+    later = Run(begun.folder, {**begun.values, "reserved": {"records": [], "reason": "too few"}})
+    locked_run = runs.start_or_continue(with_lock(later, prepared))
+    assert TEST_LOCK in locked_run.values
+    done = finish(locked_run)
+    check = open_finished(done.folder)
+    assert is_closed(check) and count_look(check).look == 1

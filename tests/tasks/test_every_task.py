@@ -16,7 +16,8 @@ from mri_tf.splits.sides import sides_for_features
 from mri_tf.store.run import FEATURES
 from mri_tf.task.files import FOLDER, feature_task, load_task, task_names
 from mri_tf.task.overrides import with_values
-from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.fit import fit_run
+from mri_tf.train.new_run import new_run
 
 SMALL = {
     "mnet": {"model_args.start_filters": 2, "model_args.levels": 2},

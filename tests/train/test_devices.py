@@ -11,7 +11,8 @@ SCRIPT = textwrap.dedent("""
     from mri_tf.train import loop as training
     from data_prep.prepare.prepare import prepare
     from mri_tf.network.build import load_network
-    from mri_tf.train.fit import fit_run, new_run
+    from mri_tf.train.fit import fit_run
+    from mri_tf.train.new_run import new_run
     from mri_tf.splits.sides import Sides
     from mri_tf.task.overrides import with_values
     from mri_tf.task.files import load_task

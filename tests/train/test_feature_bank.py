@@ -28,8 +28,9 @@ from mri_tf.train.feature_bank import (
     every_record,
     fill_bank,
 )
-from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.fit import fit_run
 from mri_tf.train.frozen_prefix import split_at_frozen
+from mri_tf.train.new_run import new_run
 
 COPIES = 3
 

@@ -14,7 +14,8 @@ from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.subset import subset_of
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
-from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.fit import fit_run
+from mri_tf.train.new_run import new_run
 
 
 def test_a_task_of_grades_is_trained_evaluated_and_exported(tmp_path):

@@ -26,8 +26,9 @@ from mri_tf.store.run import Run, locked, open_finished, start_or_continue
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
 from mri_tf.train import devices, feed, fit
-from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.fit import fit_run
 from mri_tf.train.loop import Schedule
+from mri_tf.train.new_run import new_run
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from mri_tf.pipeline.subset import run_sides
 from mri_tf.splits.reserved import LIMITED, Reserved
 from mri_tf.splits.sides import SplitOptions, choose_sides
 from mri_tf.task.files import load_task, resolve_task
-from mri_tf.train.fit import fit_run, new_run
+from mri_tf.train.fit import fit_run
+from mri_tf.train.new_run import new_run
 
 
 @pytest.fixture(scope="module")
