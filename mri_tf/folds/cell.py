@@ -9,6 +9,7 @@ to a Dask worker that sees the same disk.
 import csv
 import json
 import math
+import os
 import shutil
 import sys
 import time
@@ -79,8 +80,8 @@ def run_cell(job: dict) -> dict:
     Args:
         job: `folder`; `arguments` of mri_tf.train without seed, split file and output; `search`, the
             arguments of a search before it, or none; `split`, the values of the split file; `seeds`,
-            one per restart; `threads`; `identity`; `keep` (runs or metrics); `row`, the columns
-            that are known before training.
+            one per restart, and `runs`, the run folder of each; `threads`; `identity`; `keep` (runs or
+            metrics); `row`, the columns that are known before training.
     """
     folder = Path(job["folder"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,12 +96,12 @@ def _run(job: dict, folder: Path, lock: int) -> dict:
     start = time.monotonic()
     runs = []
     tuned, reason = _search(job, folder, lock)
-    for seed in job["seeds"]:
-        reason = reason or _train(job, seed, tuned, lock)
+    for seed, run in zip(job["seeds"], map(Path, job["runs"]), strict=True):
+        reason = reason or _train(job, seed, run, tuned, lock)
         if reason:
             seconds = time.monotonic() - start
             return {**job["row"], "seed": seed, "seconds": seconds, "status": FAILED, "reason": reason}
-        runs.append(folder / f"s{seed}")
+        runs.append(run)
     chosen = min(runs, key=_validation_loss)
     numbers_of = {run: _numbers(run) for run in runs}
     row = {
@@ -118,8 +119,9 @@ def _run(job: dict, folder: Path, lock: int) -> dict:
             row[f"optimistic_{name}"] = max(values)
     for run in runs:
         _tidy(run, whole=job["keep"] == "runs" and run == chosen)
-    restarts = [{"seed": int(run.name[1:]), **numbers} for run, numbers in numbers_of.items()]
-    saved = {"identity": job["identity"], "run": chosen.name, "row": row, "restarts": restarts}
+    restarts = [{"seed": seed, **numbers_of[run]} for seed, run in zip(job["seeds"], runs, strict=True)]
+    place = os.path.relpath(chosen, folder)
+    saved = {"identity": job["identity"], "run": place, "row": row, "restarts": restarts}
     _save(folder, saved)
     return row
 
@@ -141,7 +143,7 @@ def finished_row(job: dict) -> dict | None:
 
 def run_of(job: dict) -> Path:
     """The run folder that gave a finished job's row."""
-    return Path(job["folder"]) / _saved(job)["run"]
+    return Path(os.path.normpath(Path(job["folder"]) / _saved(job)["run"]))
 
 
 def restarts_of(job: dict) -> list[dict]:
@@ -171,12 +173,12 @@ def _search(job: dict, folder: Path, lock: int) -> tuple[dict, str]:
     return json.loads(best.read_text(encoding="utf-8"))["values"], ""
 
 
-def _train(job: dict, seed: int, values: dict, lock: int) -> str:
+def _train(job: dict, seed: int, run: Path, values: dict, lock: int) -> str:
     """Trains one restart with `values` of the task; returns why it failed, or an empty string."""
     folder = Path(job["folder"])
     arguments = [
         *job["arguments"], "--split-file", str(folder / SPLIT), "--seed", str(seed),
-        "--out", str(folder / f"s{seed}"), "--no-export",
+        "--out", str(run), "--no-export",
     ]  # fmt: skip
     if values:
         arguments += ["--set", *(f"{key}={value}" for key, value in values.items())]

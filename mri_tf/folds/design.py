@@ -36,6 +36,9 @@ class Plan:
     restarts: int
     seed: int
     trials: int = 0  # of the search in each tuned cell
+    # Whether a fold is validated on patients of the next fold, so that nearly every patient is answered
+    # by two networks that were not trained on it; otherwise on patients drawn from all other folds.
+    validate_on_next: bool = False
 
     def seeds(self, repeat: int) -> list[int]:
         """Seeds of a cell's restarts: the same for every variant, fold and size."""
@@ -126,10 +129,27 @@ def fold_patients(
                     "A fold leaves fewer than two patients (or groups) for training and validation.",
                     f"1 in fold {fold} of {plan.folds}", "Use more --folds, or add patients.",
                 )  # fmt: skip
-            sides = split_units(units[rest], labels[rest], inner, [plan.seed, repeat, fold])
-            sides = [rest[sides[0]], rest[sides[1]], test]
+            seed = [plan.seed, repeat, fold]
+            if plan.validate_on_next:
+                following = tests[(fold + 1) % plan.folds]
+                validation = _part_of(following, units, labels, inner[1] * len(rest), seed)
+            else:
+                _, drawn = split_units(units[rest], labels[rest], inner, seed)
+                validation = rest[drawn]
+            sides = [np.setdiff1d(rest, validation), validation, test]
             patients_of[repeat, fold] = _patients_by_side(patients, sides)
     return patients_of
+
+
+def _part_of(
+    records: np.ndarray, units: np.ndarray, labels: np.ndarray, wanted: float, seed: list[int]
+) -> np.ndarray:
+    """About `wanted` of the records, units whole and classes stratified; all where there are no more."""
+    share = wanted / len(records)
+    if share > 0.9 or len(np.unique(units[records])) < 2:
+        return records
+    _, drawn = split_units(units[records], labels[records], (1 - share, share), seed)
+    return records[drawn]
 
 
 def study_precision(folder: Path, here: str) -> str:

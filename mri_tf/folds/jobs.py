@@ -12,6 +12,8 @@ from mri_tf.store.prepared import Prepared
 from mri_tf.task.loaded import LoadedTask
 from mri_tf.task.spec import BASE_VARIANT, SIDES
 
+MEMBER_CELLS = ".cells"  # in the run folder of a model of several members
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -33,6 +35,7 @@ class JobOptions:
     assignments: tuple[str, ...]  # KEY=VALUE of --set
     threads: int  # per cell
     keep: str  # "runs" or "metrics"
+    members: bool = False  # whether a cell's run is a member of one model, and lies in `member_folder`
 
 
 def cell_jobs(
@@ -60,6 +63,12 @@ def cell_jobs(
     return list({job["name"]: job for job in features.values()}.values()), jobs
 
 
+def member_folder(out: Path, plan: Plan, cell: Cell) -> Path:
+    """The run folder of a cell that is a member of one model."""
+    home = out / f"repeat-{cell.repeat}" if plan.repeats > 1 else out
+    return home / f"fold-{cell.fold}"
+
+
 def _feature_job(variant: Variant, patients: dict, plan: Plan, options: JobOptions) -> dict:
     loaded, prepared = variant.feature_loaded, variant.feature_prepared
     records = split_by_patients(patients, variant.prepared.patients, variant.prepared.groups)
@@ -84,6 +93,7 @@ def _feature_job(variant: Variant, patients: dict, plan: Plan, options: JobOptio
         "search": [],
         "split": values,
         "seeds": [plan.seed],
+        "runs": [str(options.out / "features" / name / f"s{plan.seed}")],
         "threads": options.threads,
         "identity": identity,
         "keep": "runs",
@@ -103,8 +113,7 @@ def _cell_job(
     if name != BASE_VARIANT:
         arguments.append(f"--variant={name}")
     if features:
-        weights = Path(features["folder"]) / f"s{features['seeds'][0]}"
-        arguments += ["--features", str(weights)]
+        arguments += ["--features", features["runs"][0]]
     arguments += ["--set", *options.assignments, f"precision={task.precision}"]
     seeds = plan.seeds(cell.repeat)
     search = []
@@ -116,13 +125,18 @@ def _cell_job(
             features["identity"] if features else "", *([plan.trials] if search else []),
         ]
     )  # fmt: skip
+    folder = options.out / (MEMBER_CELLS if options.members else "cells") / cell.name
+    runs = [folder / f"s{seed}" for seed in seeds]
+    if options.members:
+        runs = [member_folder(options.out, plan, cell)]
     return {
         "name": cell.name,
-        "folder": str(options.out / "cells" / cell.name),
+        "folder": str(folder),
         "arguments": arguments,
         "search": search,
         "split": values,
         "seeds": seeds,
+        "runs": [str(run) for run in runs],
         "threads": options.threads,
         "identity": identity,
         "keep": options.keep,

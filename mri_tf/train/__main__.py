@@ -23,6 +23,7 @@ from mri_tf.core.command_line import (
 from mri_tf.core.errors import InputError
 from mri_tf.core.log import logged
 from mri_tf.task.spec import BASE_VARIANT
+from mri_tf.train.fold_flags import add_folds, check_folds
 
 DEMO = "demo"  # the variant that runs on the phantom, when no data is named
 EXPORTS = Path("saved_models")
@@ -31,6 +32,7 @@ EXPORTS = Path("saved_models")
 def main(arguments: list[str]) -> int:
     """Prepares, pre-trains, trains, evaluates (unless locked) and exports; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    check_folds(flags)
     import_tensorflow()
     import numpy as np
 
@@ -65,6 +67,8 @@ def main(arguments: list[str]) -> int:
     sets = DataOptions(flags.raw, flags.data, flags.features_data, listing)
     options = PretrainOptions(flags.features, sets, flags.seed, flags.devices, flags.lock_test)
     feature_loaded = feature_task_of(loaded, options)
+    if flags.folds:
+        return _train_folds(loaded, variants, feature_loaded, sets, flags)
     folder = flags.out or Path("runs", task.name, f"{'+'.join(variants)}-s{flags.seed}")
     split = SplitOptions(
         flags.split, flags.split_file, flags.train_size, flags.seed, flags.known_copies
@@ -118,6 +122,30 @@ def main(arguments: list[str]) -> int:
             print("\n".join(closed_lines(run)))
         elif flags.lock_test:
             print(f"the test side was locked and has been looked at {times(looks_of(run))}")
+    return SOME_SKIPPED if skipped else DONE
+
+
+def _train_folds(loaded, variants, feature_loaded, sets, flags) -> int:
+    """Trains a network for each fold and writes their numbers; returns the exit code."""
+    from mri_tf.core.subprocesses import threads_each
+    from mri_tf.plan.planned import label_setting
+    from mri_tf.store.run import LOG
+    from mri_tf.tables import summary
+    from mri_tf.train.cross_validation import FoldOptions, train_folds
+
+    name = f"{'+'.join(variants)}-{flags.folds}folds-s{flags.seed}"
+    folder = flags.out or Path("runs", loaded.task.name, name)
+    applied = tuple(variant for variant in variants if variant != BASE_VARIANT)
+    assignments = (*label_setting(flags.task, flags.label), *flags.set)
+    workers = flags.workers or threads_each(2)  # two threads for each network
+    options = FoldOptions(
+        flags.folds, flags.fold_repeats, workers, flags.seed, applied, assignments
+    )
+    title = f"train {loaded.task.name} ({', '.join(variants)}), {flags.folds} folds, seed {flags.seed}"
+    with logged(folder / LOG, title):
+        values, files, skipped = train_folds(loaded, feature_loaded, sets, folder, options)
+        print("\n".join(summary(values)))
+        print(f"wrote {', '.join(str(path) for path in files)}")
     return SOME_SKIPPED if skipped else DONE
 
 
@@ -217,6 +245,7 @@ def _parser() -> Parser:
         help="copies of an image on two sides of a supplied split: drop their patients from training, "
         "or keep them and say so beside every number (default: refuse)",
     )  # fmt: skip
+    add_folds(parser)
     parser.add_argument("--train-size", type=positive_int, help="training records of each class")
     parser.add_argument(
         "--devices",
