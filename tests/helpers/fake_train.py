@@ -125,7 +125,8 @@ def job_of(folder: Path, name: str, **changes) -> dict:
                 "train_size": None},
     }  # fmt: skip
     assert set(changes) <= set(values)
-    return values | changes
+    job = values | changes
+    return job | {"runs": [str(Path(job["folder"]) / f"s{seed}") for seed in job["seeds"]]}
 
 
 def driver(jobs_file: Path, workers: int) -> list[str]:
