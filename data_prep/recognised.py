@@ -36,6 +36,7 @@ class Recognised:
         prep: settings that the layout needs.
         no_labels: columns of the table that are no labels, beside the usual ones.
         may_be_label: usual columns that are labels here.
+        agreed: columns that the table does not have, made from those of its readers.
     """
 
     why: str
@@ -46,6 +47,7 @@ class Recognised:
     prep: dict = field(default_factory=dict)
     no_labels: tuple[str, ...] = ()
     may_be_label: tuple[str, ...] = ()
+    agreed: tuple[str, ...] = ()
 
 
 def tables_at(raw: Path, labels: Path | None) -> list[Path]:

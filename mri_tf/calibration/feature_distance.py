@@ -8,13 +8,15 @@ with thousands of features stays small on disk.
 Source: Lee et al. 2018 (Mahalanobis distance of features); Ledoit and Wolf 2004 (the shrinkage).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.stats import binom
 
-from mri_tf.calibration.false_alarms import Limit, fit_limit
+from mri_tf.calibration.false_alarms import FEWEST, Limit, fit_limit
 
 MAX_AXES = 128
+UNLIKELY = 0.05  # chance of as many flagged validation patients, below which a limit is given up
 MAX_FOLDS = 40  # in which patients are left out, so that hundreds of them take seconds
 
 
@@ -33,16 +35,20 @@ class FeatureDistance:
     limit: Limit
 
 
-def fit_feature_distance(features: np.ndarray, patients: np.ndarray) -> FeatureDistance:
-    """Fits centre and covariance to the training side, and the limit by leaving patients out in turn.
+def fit_feature_distance(
+    features: np.ndarray, patients: np.ndarray, unseen: tuple[np.ndarray, np.ndarray] | None = None
+) -> FeatureDistance:
+    """Fits centre and covariance to the training side, and the limit to patients that it lacks.
 
-    The network has seen the patients that are left out here, so its features of them may be closer to
-    the others than those of a new patient. The share of the held-out patients that is flagged stands
-    beside the rate in metrics.json, and shows whether that is so.
+    The limit is that of the validation patients where there are enough. Otherwise training patients are
+    left out in turn; but the network has seen them, and one that has learned them by heart is closer to
+    them than to new patients. So that limit is given up where it flags more validation patients than
+    chance explains.
 
     Args:
-        features: (records, features) what the last layer reads.
+        features: (records, features) what the last layer reads, of the training side.
         patients: (records,) ids; every patient counts alike.
+        unseen: features and patients of the validation side.
     """
     _, patient_of, counts = np.unique(
         np.asarray(patients).astype(str), return_inverse=True, return_counts=True
@@ -55,9 +61,32 @@ def fit_feature_distance(features: np.ndarray, patients: np.ndarray) -> FeatureD
             own = fold_of[patient_of] == fold
             distances[own] = _distances(features[own], *_fitted(features[~own], weights[~own]))
     centre, axes, precisions, rest = _fitted(features, weights)
-    limit = fit_limit(distances, patients)
     single = (array.astype(np.float32) for array in (centre, axes, precisions))
-    return FeatureDistance(*single, rest, limit)
+    fitted = FeatureDistance(*single, rest, fit_limit(distances, patients))
+    if unseen is None or not len(unseen[0]):
+        return fitted
+    limit = _checked(fitted.limit, feature_distances(unseen[0], fitted), unseen[1])
+    return replace(fitted, limit=limit)
+
+
+def _checked(limit: Limit, distances: np.ndarray, patients: np.ndarray) -> Limit:
+    """The limit of unseen patients, or the given one where they are few and do not contradict it."""
+    _, patient_of, counts = np.unique(
+        np.asarray(patients).astype(str), return_inverse=True, return_counts=True
+    )
+    if len(counts) >= FEWEST:
+        return fit_limit(distances, patients)
+    if limit.value is None:
+        return limit
+    shares = np.bincount(patient_of, weights=distances > limit.value) / counts
+    flagged = int(round(shares.sum()))
+    if binom.sf(flagged - 1, len(counts), limit.rate) >= UNLIKELY:
+        return limit
+    return replace(
+        limit, value=None, rate=None,
+        reason=f"cannot tell: the network knows its training patients so well that {flagged} of "
+        f"{len(counts)} validation patients look unlike them",
+    )  # fmt: skip
 
 
 def feature_distances(features: np.ndarray, fitted: FeatureDistance) -> np.ndarray:

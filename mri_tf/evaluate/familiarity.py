@@ -56,8 +56,9 @@ class Familiarity:
     features: FeatureDistance | None
 
 
-def fit_familiarity(training: Subset, model: keras.Model) -> Familiarity:
-    """Fits both scores to (an evenly spread sample of) the training side."""
+def fit_familiarity(training: Subset, validation: Subset, model: keras.Model) -> Familiarity:
+    """Fits both scores to (an evenly spread sample of) the training side; the limit of the features
+    also looks at the validation side, which the network was not trained on."""
     task, sample = training.task, _sample(training)
     columns = columns_of(task)
     records = sample.records
@@ -65,7 +66,10 @@ def fit_familiarity(training: Subset, model: keras.Model) -> Familiarity:
     images = fit_familiar(_statistics(sample), patients, columns, bool(task.bag))
     features = None
     if task.kind == "classification":
-        features = fit_feature_distance(_features(model, sample), sample.patients)
+        unseen = _sample(validation)
+        features = fit_feature_distance(
+            _features(model, sample), sample.patients, (_features(model, unseen), unseen.patients)
+        )
     return Familiarity(images, features)
 
 

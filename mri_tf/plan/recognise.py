@@ -110,7 +110,7 @@ def _with_agreed_labels(found: Recognised) -> Recognised:
             labels = [row[name] for name in reader_columns(columns, stem)]
             agreed[stem] = consensus(["" if is_empty(text) else text for text in labels], ())
         rows.append(Row({**row, **agreed}.items(), row.line))
-    return replace(found, rows=tuple(rows))
+    return replace(found, rows=tuple(rows), agreed=tuple(sorted(stems)))
 
 
 def _read_by_several(column: str) -> str:
@@ -156,7 +156,7 @@ def classes_of(found: Recognised, label: str) -> Classes:
     usual = (USUAL_COLUMNS | set(found.no_labels)) - set(found.may_be_label)
     usual |= set(filter(_read_by_several, found.rows[0]))
     fitting = {column: names for column, names in fitting.items() if column not in usual}
-    if LABEL in fitting:
+    if LABEL in fitting and LABEL not in found.agreed:
         fitting = {LABEL: fitting[LABEL]}
     if len(fitting) != 1:
         seen = ", ".join(f"{column} ({first_few(names, 3)})" for column, names in fitting.items())

@@ -60,6 +60,12 @@ def check_lock_asked(existing: Run | None, asked: bool) -> None:
     """
     if existing is None or asked == (TEST_LOCK in existing.values):
         return
+    if not asked and looks_of(existing):
+        raise InputError(
+            "The test side of this run was locked and has been opened, so it has its numbers.",
+            f"{existing.folder} without --lock-test, looked at {times(looks_of(existing))}",
+            "Add --lock-test, or train into another --out folder.",
+        )
     if not asked:
         raise InputError(
             "The test side of this run is locked, and training does not open it.",

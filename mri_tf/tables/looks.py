@@ -7,7 +7,7 @@ def looks_sentence(metrics: dict) -> str:
     """Which look at the test side the numbers of a metrics.json are; empty where they are none.
 
     >>> looks_sentence({"test_looks": {"locked": False, "look": 1, "lock": None, "counted": True}})
-    'This is look 1 at this test side, which was not locked.'
+    'This is look 1 of this run at its test side, which was not locked; other runs are not counted.'
     """
     found = metrics.get("test_looks")
     if not found:
@@ -19,11 +19,10 @@ def looks_sentence(metrics: dict) -> str:
             f"(lock {name})."
         )
     which = f"was locked before training ended (lock {name})" if found["locked"] else "was not locked"
-    sentence = f"This is look {look} at this test side, which {which}."
+    sentence = f"This is look {look} of this run at its test side, which {which}"
     if look > 1:
-        sentence = (
-            f"{sentence[:-1]}; what was chosen after look 1 was chosen with knowledge of these patients."
-        )
+        sentence += "; what was chosen after look 1 was chosen with knowledge of these patients"
+    sentence += "; other runs are not counted."
     if not found["counted"]:
         sentence += " The run folder cannot be written, so that this look is not counted there."
     return sentence

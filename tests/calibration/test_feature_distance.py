@@ -46,6 +46,22 @@ def test_more_features_than_patients_are_no_problem_and_new_patients_are_flagged
     assert np.mean(flagged) == pytest.approx(fitted.limit.rate, abs=0.03)
 
 
+def test_a_network_that_knows_its_training_patients_by_heart_cannot_tell():
+    features = _features(40)
+    new = 3 * (_features(6, seed=1) - 3) + 3  # further from the centre than any training patient
+    fitted = fit_feature_distance(features, np.arange(40), (new, np.arange(6)))
+    assert fitted.limit.value is None and "6 of 6 validation patients" in fitted.limit.reason
+    alike = fit_feature_distance(features, np.arange(40), (_features(6, seed=2), np.arange(6)))
+    assert alike.limit == fit_feature_distance(features, np.arange(40)).limit
+
+
+def test_enough_validation_patients_give_the_limit():
+    new = 3 * (_features(25, seed=1) - 3) + 3
+    fitted = fit_feature_distance(_features(40), np.arange(40), (new, np.arange(25)))
+    assert fitted.limit.patients == 25 and fitted.limit.rate == pytest.approx(2 / 26)
+    assert (feature_distances(new, fitted) > fitted.limit.value).sum() == 1
+
+
 def test_features_far_away_are_flagged_and_dead_ones_do_no_harm():
     features = np.concatenate([_features(40), np.zeros((40, 3))], axis=1)
     fitted = fit_feature_distance(features, np.arange(40))

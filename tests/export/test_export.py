@@ -147,12 +147,12 @@ def test_the_graph_measures_features_as_evaluate_does(exported, call, feed):
 
 def test_what_is_familiar_is_fitted_on_the_training_side_alone(exported):
     run, prepared, _ = exported
-    training, _, test = run_sides(run, prepared)
+    training, validation, test = run_sides(run, prepared)
     kept, model = _asset(exported, "familiar.json")["images"], load_network(run)
     assert kept["records"] == len(training)
-    again = fit_familiarity(training, model).images
+    again = fit_familiarity(training, validation, model).images
     assert kept["centre"] == pytest.approx(list(again.centre), nan_ok=True)
-    assert kept["centre"] != pytest.approx(list(fit_familiarity(test, model).images.centre))
+    assert kept["centre"] != pytest.approx(list(fit_familiarity(test, validation, model).images.centre))
 
 
 def test_a_run_of_few_patients_exports_flags_that_cannot_tell(exported, feed, tmp_path):

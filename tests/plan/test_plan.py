@@ -237,3 +237,12 @@ def test_columns_of_readers_are_neither_the_label_nor_covariates(here):
     rows = [f"{row},{['low', 'high'][n % 4 // 2]}" for n, row in enumerate(rows)]
     raw = scans(here / "u", rows, f"{header},field,label")
     assert plan_folder(raw, NONE).task.prep["label_column"] == "label"
+
+
+def test_a_column_of_labels_beside_those_of_readers_of_another_name_is_asked_for(here):
+    header = "patient_id,image,grade,label_reader1,label_reader2"
+    rows = [f"p{n},{n}.png,{'ab'[n % 2]},{'ab'[n % 2]},{'ab'[n % 2]}" for n in range(8)]
+    raw = scans(here / "s", rows, header)
+    message = refusal(plan_folder, raw, NONE)
+    assert "Several columns" in message and "grade (a, b)" in message and "label (a, b)" in message
+    assert plan_folder(raw, NONE, "grade").task.prep["label_column"] == "grade"

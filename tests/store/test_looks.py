@@ -220,8 +220,10 @@ def test_sentences_say_the_number_of_the_look_and_whether_there_was_a_lock():
     assert said(True, 1) == (
         "The test side was locked before training ended and opened once: this is look 1 (lock abc)."
     )
-    assert said(True, 3).startswith("This is look 3 at this test side, which was locked before")
-    assert said(False, 1) == "This is look 1 at this test side, which was not locked."
+    third = "This is look 3 of this run at its test side, which was locked before"
+    assert said(True, 3).startswith(third)
+    first = "This is look 1 of this run at its test side, which was not locked; other runs"
+    assert said(False, 1) == f"{first} are not counted."
     assert "after look 1 was chosen with knowledge" in said(False, 2)
     assert looks_sentence({}) == ""
 

@@ -142,7 +142,7 @@ def test_every_look_is_counted_and_said(inside, closed, capsys, tmp_path):
     assert _json(tmp_path / "prior" / METRICS)["test_looks"] == {**first, "look": 2}
     capsys.readouterr()
     _runs(explain, "--run", closed, "--out", tmp_path / "maps")
-    assert "This is look 3 at this test side" in capsys.readouterr().out
+    assert "This is look 3 of this run at its test side" in capsys.readouterr().out
     _runs(export, "--run", closed, "--out", tmp_path / "models")
     card = (tmp_path / "models/thirds/1" / CARD).read_text(encoding="utf-8")
     limits = card.partition("## Limits")[2]
@@ -205,7 +205,7 @@ def test_an_ordinary_run_is_looked_at_by_training_once_and_cannot_be_locked_afte
     out = Path("runs/ordinary")
     flags = (*SCRATCH, "--out", out)
     _runs(train, *flags)
-    assert "This is look 1 at this test side, which was not locked." in capsys.readouterr().out
+    assert "This is look 1 of this run at its test side, which was not locked" in capsys.readouterr().out
     _runs(train, *flags)
     assert "already finished" in capsys.readouterr().out
     values = _json(out / "run.json")
