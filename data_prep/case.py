@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.io.table import is_empty
+from data_prep.io.table import is_empty, reader_columns
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
@@ -52,6 +52,14 @@ class Case:
         del values["to_predict"]  # False in every prepared set
         del values["line"]
         return values
+
+
+def kept_columns(
+    usual: Iterable[str], columns: Iterable[str], task: Task, label: str
+) -> tuple[str, ...]:
+    """The columns of a table that become facts of its cases: the usual ones of the layout, the task's
+    covariates, and those of several readers of the column `label`."""
+    return (*usual, *task.prep.get("covariates", ()), *reader_columns(columns, label))
 
 
 def side_named(text: str) -> str:

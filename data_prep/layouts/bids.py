@@ -21,7 +21,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep.case import Case
+from data_prep.case import Case, kept_columns
 from data_prep.cases.any_case import (
     MASK,
     VOLUME,
@@ -37,7 +37,7 @@ from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.usual_sequences import usual_name
 from data_prep.cases.volume_case import sequences_of
 from data_prep.io.labels import check_labels
-from data_prep.io.table import Row, is_empty, read_table, reader_columns
+from data_prep.io.table import Row, is_empty, read_table
 from data_prep.recognised import LEAST_SHARE, MASK_WORDS, MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
@@ -204,7 +204,7 @@ def _case(raw: Path, folder: Path, row: Row, task: Task) -> Case:
     label = row.get(column, "") if task.kind == "classification" else ""
     values = {name: value for name, value in row.items() if name != "group"}
     row = Row({**values, "patient_id": subject}.items(), row.line)
-    covariates = (*FACTS, *task.prep.get("covariates", ()), *reader_columns(row, column))
+    covariates = kept_columns(FACTS, row, task, column)
     case = Case.from_row(row, files, label, covariates)
     return replace(case, facts={**case.facts, "files_left_out": others}) if others else case
 

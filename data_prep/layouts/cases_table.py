@@ -14,7 +14,7 @@ keep; and those of data_prep/cases/any_case.py.
 
 from pathlib import Path
 
-from data_prep.case import Case
+from data_prep.case import Case, kept_columns
 from data_prep.cases.any_case import (
     IMAGE,
     MASK,
@@ -30,7 +30,7 @@ from data_prep.cases.image_case import check_one_image
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
 from data_prep.io.labels import check_labels
-from data_prep.io.table import Row, check_patients, path_in, read_table, reader_columns
+from data_prep.io.table import Row, check_patients, path_in, read_table
 from data_prep.recognised import Recognised, is_image, is_mask, only_table_of_files
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
@@ -73,8 +73,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
         )  # fmt: skip
     if task.kind == "classification":
         check_labels(rows, label_column, task, table.name)
-    readers = reader_columns(rows[0], label_column)
-    covariates = (*FACTS, *task.prep.get("covariates", ()), *readers)
+    covariates = kept_columns(FACTS, rows[0], task, label_column)
     return [
         Case.from_row(
             row,

@@ -7,7 +7,7 @@
 
 from pathlib import Path
 
-from data_prep.case import Case
+from data_prep.case import Case, kept_columns
 from data_prep.cases.any_to_predict import cases_at, holds_volumes
 from data_prep.cases.dicom_case import (
     OPERATIONS,
@@ -20,7 +20,7 @@ from data_prep.cases.dicom_case import SETTINGS as DICOM_SETTINGS
 from data_prep.cases.to_predict import CaseToPredict, dicom_at
 from data_prep.io.folders import files_below
 from data_prep.io.labels import check_labels
-from data_prep.io.table import check_patients, path_in, read_table, reader_columns
+from data_prep.io.table import check_patients, path_in, read_table
 from data_prep.recognised import (
     MOST_FOLDERS_LOOKED_AT,
     NEARLY_ALL,
@@ -47,8 +47,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     rows = read_table(table, ("patient_id", column))
     check_patients(rows, table.name)
     check_labels(rows, column, task, table.name)
-    readers = reader_columns(rows[0], column)
-    covariates = (*FACTS, *task.prep.get("covariates", ()), *readers)
+    covariates = kept_columns(FACTS, rows[0], task, column)
     folders = [path_in(raw, row.get("folder") or row["patient_id"]) for row in rows]
     return [
         Case.from_row(row, dicom_files(raw, folder), row[column], covariates)

@@ -15,7 +15,7 @@ import itertools
 import sys
 from pathlib import Path
 
-from data_prep.case import Case
+from data_prep.case import Case, kept_columns
 from data_prep.cases.any_case import (
     SETTINGS as CASE_SETTINGS,
 )
@@ -26,7 +26,7 @@ from data_prep.cases.examinations import Examination, examinations
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.io.folders import files_below
 from data_prep.io.labels import check_labels
-from data_prep.io.table import Row, is_empty, read_table, reader_columns, rows_by
+from data_prep.io.table import Row, is_empty, read_table, rows_by
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.recognised import Recognised, dicom_sequences, rows_of, tables_at
 from mri_tf.core.errors import InputError
@@ -70,8 +70,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             f"Write the {named} of the headers into the column {' or '.join(keys)}.",
         )  # fmt: skip
     _say_what_has_no_row(sum(row is None for row in chosen))
-    readers = reader_columns(rows[0], column)
-    covariates = (*FACTS, *task.prep.get("covariates", ()), *readers)
+    covariates = kept_columns(FACTS, rows[0], task, column)
     cases = []
     for one, row in zip(found, chosen, strict=True):
         if row is not None:

@@ -17,7 +17,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from data_prep.case import Case
+from data_prep.case import Case, kept_columns
 from data_prep.cases.any_case import read_volumes
 from data_prep.cases.any_to_predict import cases_at, holds_dicom
 from data_prep.cases.to_predict import CaseToPredict, folders_at, is_table
@@ -34,7 +34,7 @@ from data_prep.cases.volume_case import (
 )
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
 from data_prep.io.labels import check_labels
-from data_prep.io.table import check_patients, read_table, reader_columns
+from data_prep.io.table import check_patients, read_table
 from data_prep.recognised import (
     NEARLY_ALL,
     Recognised,
@@ -80,7 +80,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             row,
             _files(raw, row["patient_id"], task),
             row[column] if task.kind == "classification" else "",
-            (*FACTS, *task.prep.get("covariates", ()), *reader_columns(row, column)),
+            kept_columns(FACTS, row, task, column),
         )
         for row in rows
     ]

@@ -1,9 +1,9 @@
 """From a network's outputs to calibrated probabilities, decisions and prediction sets.
 
 Everything is fitted on the validation side and stored in the run: prediction sets on patients of it that
-choose nothing, all else on the others. A probability is for records whose
-classes are as frequent as on the training side, before oversampling, class weights and --train-size;
-a decision is made at the operating point.
+choose nothing, all else on the others. A probability is for records whose classes are as frequent as on
+the training side, before oversampling, class weights and --train-size; a decision is made at the
+operating point.
 """
 
 from dataclasses import asdict, dataclass, replace

@@ -97,8 +97,8 @@ def familiar_scores(values: np.ndarray, familiar: Familiar) -> np.ndarray:
 
 def deviations(values: np.ndarray, familiar: Familiar) -> np.ndarray:
     """(records, statistics) deviations in SD that `familiar_scores` takes the largest of."""
-    centre = _array(familiar.centre)
-    apart = _deviations(values, centre, _array(familiar.spread), np.array(familiar.lacking))
+    centre = as_array(familiar.centre)
+    apart = _deviations(values, centre, as_array(familiar.spread), np.array(familiar.lacking))
     unknown = np.isnan(centre) & (np.arange(len(centre)) >= familiar.in_graph)
     return np.where(unknown, 0.0, apart)  # sizes that no file of the training side said
 
@@ -155,7 +155,8 @@ def _deviations(values: np.ndarray, centre, spread, lacking: np.ndarray) -> np.n
     return np.where(np.isnan(distance), np.inf, distance)
 
 
-def _array(values: tuple[float | None, ...]) -> np.ndarray:
+def as_array(values: tuple[float | None, ...]) -> np.ndarray:
+    """`centre` or `spread` of a `Familiar`, NaN for None."""
     return np.array([np.nan if value is None else value for value in values], float)
 
 

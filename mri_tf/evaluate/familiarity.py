@@ -28,8 +28,9 @@ from mri_tf.calibration.feature_distance import (
 from mri_tf.core.errors import InputError
 from mri_tf.core.hashing import file_hash
 from mri_tf.core.progress import progress
+from mri_tf.evaluate.units import means
 from mri_tf.metrics.classification import share_of_records
-from mri_tf.network.penultimate import with_features
+from mri_tf.network.inference import predict_features
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.pipeline.field_of_view import box_cut
 from mri_tf.pipeline.image_statistics import (
@@ -68,8 +69,9 @@ def fit_familiarity(training: Subset, validation: Subset, model: keras.Model) ->
     if task.kind == "classification":
         unseen = _sample(validation)
         features = fit_feature_distance(
-            _features(model, sample), sample.patients, (_features(model, unseen), unseen.patients)
-        )
+            predict_features(model, sample), sample.patients,
+            (predict_features(model, unseen), unseen.patients),
+        )  # fmt: skip
     return Familiarity(images, features)
 
 
@@ -129,13 +131,15 @@ def count_unfamiliar(run: Run, subset: Subset, model: keras.Model) -> dict:
     if found is None:
         return {}
     sample = _sample(subset.thinned())
-    scores, patients = familiar_scores(_statistics(sample), found.images), sample.patients
+    scores = familiar_scores(_statistics(sample), found.images)
+    patients = sample.prepared.patients[sample.records].astype(str)
     if run.task.bag:
-        scores = _patient_means(scores, sample)
+        patients, owner_of = np.unique(patients, return_inverse=True)
+        scores = means(scores[:, None], owner_of)[:, 0]
     counted = {"images": _counted(found.images.limits.of_answers(), scores, patients)}
     if found.features is not None:
-        distances = feature_distances(_features(model, sample), found.features)
-        counted["features"] = _counted(found.features.limit, distances, patients)
+        distances = feature_distances(predict_features(model, sample), found.features)
+        counted["features"] = _counted(found.features.limit, distances, sample.patients)
     return counted
 
 
@@ -210,23 +214,6 @@ def _statistics(subset: Subset) -> np.ndarray:
             done += count
             advance(done)
     return np.concatenate(values)
-
-
-def _features(model: keras.Model, subset: Subset) -> np.ndarray:
-    """(units, features) what the last layer reads."""
-    both, features = with_features(model), []
-    batches = subset.eval_batches(subset.task.batch_size)
-    with report_damage(subset.prepared), progress("features of images", len(batches)) as advance:
-        for image, _, _ in batches:
-            features.append(both.predict_on_batch(image)[1])
-            advance(len(features))
-    return np.concatenate(features)
-
-
-def _patient_means(scores: np.ndarray, sample: Subset) -> np.ndarray:
-    """(patients,) mean scores of each patient's slices, in the order of `sample.bags`."""
-    place = {record: number for number, record in enumerate(sample.records.tolist())}
-    return np.array([scores[[place[record] for record in bag.tolist()]].mean() for bag in sample.bags])
 
 
 def _counted(limit: Limit, scores: np.ndarray, patients: np.ndarray) -> dict:

@@ -62,14 +62,15 @@ def evaluate_out_of_fold(
         truth, probabilities, decided, table["patient"].to_numpy(str), task.class_names,
         ordered=task.ordered, folds=folds,
     )  # fmt: skip
-    values["auc_within_folds"] = _within_folds(members, table)
+    of_members = [_member_values(member) for member in members]
+    values["auc_within_folds"] = _within_folds(of_members, table)
     if not patients_known:
         values = counted_as_images(values)
     count = len({(member.repeat, member.fold) for member in members})
     notes = [_note(members), "" if patients_known else PATIENTS_UNKNOWN, values["note"]]
     values |= {
         "split": f"{count} folds", "prior": None, "note": "; ".join(filter(None, notes)),
-        "members": [_member_values(member) for member in members],
+        "members": of_members,
     }  # fmt: skip
     files = [write_table(out / PREDICTIONS, table)]
     files += save_confusion(np.array(values["confusion"]), task.class_names, out / "confusion")
@@ -102,17 +103,17 @@ def _member_values(member: Member) -> dict:
     }  # fmt: skip
 
 
-def _within_folds(members: list[Member], table: pd.DataFrame) -> dict:
+def _within_folds(of_members: list[dict], table: pd.DataFrame) -> dict:
     """The mean AUC of the folds, weighted by their pairs of records of different classes.
 
     Networks of different folds are on different scales, and a pair of one's positive and another's
     negative record says little: pooled, networks without any skill have an AUC below 0.5.
     """
     weights, values, lost = [], [], 0
-    for member in members:
-        own = table[(table["repeat"] == member.repeat) & (table["fold"] == member.fold)]
+    for member in of_members:
+        own = table[(table["repeat"] == member["repeat"]) & (table["fold"] == member["fold"])]
         counts = own["truth"].value_counts().to_numpy()
-        auc = _member_values(member)["auc"]["value"]
+        auc = member["auc"]["value"]
         if auc is None:
             lost += 1
             continue

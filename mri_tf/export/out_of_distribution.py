@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.calibration.false_alarms import Limit
-from mri_tf.calibration.familiar_images import Familiar
+from mri_tf.calibration.familiar_images import Familiar, as_array
 from mri_tf.calibration.feature_distance import FeatureDistance
 from mri_tf.pipeline.image_statistics import served_statistics
 
@@ -24,8 +24,9 @@ def score_in_graph(images: tf.Tensor, spacing_mm: tf.Tensor | None, familiar: Fa
     that a graph can compute."""
     count = familiar.in_graph
     values = served_statistics(images, spacing_mm)  # (batch, statistics)
-    centre = np.array([np.nan if v is None else v for v in familiar.centre[:count]], np.float32)
-    spread = np.array([np.nan if v is None else v for v in familiar.spread[:count]], np.float32)
+    centre, spread = (
+        as_array(values[:count]).astype(np.float32) for values in (familiar.centre, familiar.spread)
+    )
     apart = tf.abs(values - centre) / spread
     apart = tf.where(tf.math.is_nan(apart), np.float32(np.inf), apart)
     lacking = np.array(familiar.lacking[:count])

@@ -71,6 +71,21 @@ def run_all(pool: Executor, jobs: list[dict], label: str) -> dict[str, dict]:
     return rows
 
 
+def run_cells(pool: Executor, features: list[dict], cells: list[dict], label: str) -> dict[str, dict]:
+    """Runs pre-trainings, then the cells, and returns the rows of the cells by their names.
+
+    A cell whose pre-training failed is a failed row. Arguments: as in `run_all`.
+    """
+    pretrained = run_all(pool, features, "pre-training") if features else {}
+    failed = {name: row["reason"] for name, row in pretrained.items() if row["status"] == FAILED}
+    rows = run_all(pool, [job for job in cells if job["needs"] not in failed], label)
+    for job in cells:
+        if job["needs"] in failed:
+            reason = f"pre-training: {failed[job['needs']]}"
+            rows[job["name"]] = {**job["row"], "status": FAILED, "reason": reason}
+    return rows
+
+
 def run_cell(job: dict) -> dict:
     """Returns the row of a job, after training it unless it is finished; a failure is a row too.
 

@@ -20,8 +20,10 @@ class CumulativeHead(layers.Layer):
         kernel_regularizer: of the weights of f.
     """
 
-    def __init__(self, class_count: int, kernel_regularizer=None, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(
+        self, class_count: int, kernel_regularizer=None, *, name=None, dtype=None, trainable=True
+    ):
+        super().__init__(name=name, dtype=dtype, trainable=trainable)
         self.class_count = class_count
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 

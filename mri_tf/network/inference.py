@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.progress import progress
+from mri_tf.network.penultimate import with_features
 from mri_tf.network.windows import predict_windows
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.pipeline.subset import Subset
@@ -29,9 +30,20 @@ def predict_records(model: keras.Model, subset: Subset) -> np.ndarray:
     """
     if subset.task.bag:
         subset = subset.thinned()
+    return _by_batch(model, subset, "evaluating")
+
+
+def predict_features(model: keras.Model, subset: Subset) -> np.ndarray:
+    """(units, features) float32: what the last layer of a classifier reads, in order of the units."""
+    features = keras.Model(model.inputs, with_features(model).outputs[1])
+    return _by_batch(features, subset, "features of images")
+
+
+def _by_batch(model: keras.Model, subset: Subset, label: str) -> np.ndarray:
+    """(units, n) what a network gives for every unit; `label` is what the progress bar says."""
     batches = subset.eval_batches(min(BATCH_SIZE, subset.task.batch_size))
     outputs = []
-    with report_damage(subset.prepared), progress("evaluating", len(batches)) as advance:
+    with report_damage(subset.prepared), progress(label, len(batches)) as advance:
         for image, _, _ in batches:
             outputs.append(model.predict_on_batch(image))
             advance(len(outputs))

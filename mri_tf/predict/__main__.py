@@ -75,8 +75,7 @@ def _predict(flags) -> int:
 
 
 def unlike_line(rows: list[dict]) -> str:
-    """Says how many answers are about inputs unlike the training data, and why, or that it cannot be
-    told; "" for none."""
+    """Says how many answers are about inputs unlike the training data, and why; "" for none."""
     unlike = [row for row in rows if row["out_of_distribution"]]
     far = sum(bool(row.get("feature_out_of_distribution")) for row in rows)
     parts = []

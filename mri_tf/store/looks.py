@@ -120,7 +120,7 @@ def shows_test_side(run: Run, prepared: Prepared, records: np.ndarray) -> bool:
 
 
 def check_open(run: Run, what: str) -> None:
-    """Raises InputError while the test side is locked; `what` begins "It would show ..."."""
+    """Raises InputError while the test side is locked; `what` is a sentence on what would show it."""
     if is_closed(run):
         raise InputError(
             f"The test side of this run is locked and nobody has looked at it. {what}",

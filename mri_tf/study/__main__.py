@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     from mri_tf.core.executors import cell_executor
     from mri_tf.core.subprocesses import terminate_children, threads_each
-    from mri_tf.folds.cell import FAILED, finished_row, run_all
+    from mri_tf.folds.cell import FAILED, finished_row, run_cells
     from mri_tf.folds.design import check_plan, fold_patients, keep_precision, study_precision
     from mri_tf.folds.jobs import JobOptions, cell_jobs
     from mri_tf.study.report import write_report
@@ -72,13 +72,7 @@ def main(arguments: list[str]) -> int:
         finished_row(job)  # refuses the folder of another study before anything is trained
     with cell_executor(flags.workers, flags.scheduler) as pool, terminate_children():
         keep_precision(flags.out, precision)
-        pretrained = run_all(pool, features, "pre-training") if features else {}
-        failed = {name for name, row in pretrained.items() if row["status"] == FAILED}
-        rows = run_all(pool, [job for job in cells if job["needs"] not in failed], "cells")
-    for job in cells:
-        if job["needs"] in failed:
-            reason = f"pre-training: {pretrained[job['needs']]['reason']}"
-            rows[job["name"]] = {**job["row"], "status": FAILED, "reason": reason}
+        rows = run_cells(pool, features, cells, "cells")
     lines, files = write_report(flags.out, first.loaded.task, plan, cells, rows)
     print("\n".join(lines))
     print(f"wrote {', '.join(str(path) for path in files)}")

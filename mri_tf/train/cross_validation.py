@@ -9,7 +9,7 @@ from mri_tf.core.errors import InputError, RunFailed, first_few
 from mri_tf.core.executors import cell_executor
 from mri_tf.core.subprocesses import terminate_children, threads_each
 from mri_tf.evaluate.out_of_fold import Member, evaluate_out_of_fold
-from mri_tf.folds.cell import FAILED, finished_row, run_all, run_of
+from mri_tf.folds.cell import FAILED, finished_row, run_cells, run_of
 from mri_tf.folds.design import WHOLE, Plan, fold_patients
 from mri_tf.folds.jobs import JobOptions, Variant, cell_jobs
 from mri_tf.network.build import check_network
@@ -75,14 +75,13 @@ def train_folds(
         f"{len(_in_folds(prepared))} patients; numbers are in {folder} at the end", flush=True,
     )  # fmt: skip
     with cell_executor(options.workers, "") as pool, terminate_children():
-        for jobs, label in ((features, "pre-training"), (cells, "folds")):
-            rows = run_all(pool, jobs, label) if jobs else {}
-            failed = [f"{key}: {row['reason']}" for key, row in rows.items() if row["status"] == FAILED]
-            if failed:
-                raise RunFailed(
-                    f"{len(failed)} of {len(jobs)} trainings failed: {first_few(failed)}.",
-                    "The others are kept; the same command trains those that are missing.",
-                )
+        rows = run_cells(pool, features, cells, "folds")
+    failed = [f"{name}: {row['reason']}" for name, row in rows.items() if row["status"] == FAILED]
+    if failed:
+        raise RunFailed(
+            f"{len(failed)} of {len(cells)} trainings failed: {first_few(failed)}.",
+            "The others are kept; the same command trains those that are missing.",
+        )
     members = [
         Member(open_finished(run_of(job)), job["row"]["repeat"], job["row"]["fold"]) for job in cells
     ]

@@ -18,7 +18,7 @@ from mri_tf.calibration.calibrator import (
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.hashing import content_hash, file_hash, fingerprint
-from mri_tf.evaluate.familiarity import Familiarity, fit_familiarity, save_familiarity
+from mri_tf.evaluate.familiarity import fit_familiarity, save_familiarity
 from mri_tf.network.build import (
     Parts,
     PreparingModel,
@@ -216,10 +216,11 @@ def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: Train
     model.save_weights(scratch)
     scratch.replace(run.weights)
     trained = load_network(run)
+    familiar = fit_familiarity(inputs.training, inputs.validation, trained)
     result = {
         "state": FINISHED,
         "answers": _calibrate(run, trained, inputs),
-        "familiar": save_familiarity(_familiarity(inputs, trained), run.folder),
+        "familiar": save_familiarity(familiar, run.folder),
         "weights_sha256": file_hash(run.weights),
         "epochs_trained": state.epoch,
         "best_epoch": state.best_epoch + 1,
@@ -232,10 +233,6 @@ def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: Train
     (run.folder / FILE).unlink(missing_ok=True)
     shutil.rmtree(run.folder / BANKS, ignore_errors=True)
     return run
-
-
-def _familiarity(inputs: Inputs, trained: keras.Model) -> Familiarity:
-    return fit_familiarity(inputs.training, inputs.validation, trained)
 
 
 def _calibrate(run: Run, trained: keras.Model, inputs: Inputs) -> dict | None:
