@@ -42,9 +42,13 @@ class Calibrator:
     # Prediction sets hold the classes of probability 1 - set_threshold or more; ALL_CLASSES: no sets.
     set_threshold: float
     reason: str = ""  # why no temperature could be fitted
-    intercepts: tuple[float, ...] = ()  # beside the temperature; empty: none, as in earlier versions
+    intercepts: tuple[float, ...] = ()  # beside the temperature; none, as in earlier versions: zeros
     set_patients: int = 0  # on whom prediction sets were fitted, and nothing else; 0 in earlier versions
     set_reason: str = ""  # why there are no prediction sets
+
+    def __post_init__(self):
+        if not self.intercepts:
+            object.__setattr__(self, "intercepts", (0.0,) * len(self.trained))
 
     @property
     def has_sets(self) -> bool:

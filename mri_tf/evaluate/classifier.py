@@ -151,14 +151,13 @@ def target_shares_of(prior: str, run: Run) -> np.ndarray:
 
 def _calibration_values(run: Run, calibrator: Calibrator, predictions: Predictions) -> dict:
     shares = calibrator.natural
-    intercepts = calibrator.intercepts or (0.0,) * len(shares)
     if predictions.target_shares is not None:
         shares = predictions.target_shares.tolist()
     return {
         "operating_point": run.values["answers"]["point"],
         "most_probable": _by_argmax(predictions),
         "temperature": calibrator.temperature,
-        "intercepts": dict(zip(run.task.class_names, intercepts, strict=True)),
+        "intercepts": dict(zip(run.task.class_names, calibrator.intercepts, strict=True)),
         "class_shares": dict(zip(run.task.class_names, shares, strict=True)),
         "prediction_sets": _set_values(calibrator, predictions),
     }

@@ -79,7 +79,7 @@ def card_calibration(run: Run) -> str:
     calibrator = calibrator_from_json(answers)
     rows = [
         ["temperature", f"{answers['temperature']:.3g}"],
-        ["intercepts beside it", _listed(names, calibrator.intercepts or [0] * len(names))],
+        ["intercepts beside it", _listed(names, calibrator.intercepts)],
         ["class shares assumed by the probabilities", _listed(names, answers["natural"])],
         ["operating point", f"{point['criterion']}{target}, on {_chosen_on(point)}"],
         ["factors of the decision", _listed(names, point["class_factors"])],

@@ -53,7 +53,7 @@ def answer_in_graph(run: Run) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         }  # fmt: skip
     calibrator = calibrator_from_json(run.values["answers"])
     offsets = prior_offsets(np.array(calibrator.trained), np.array(calibrator.natural))
-    offsets = offsets + np.array(calibrator.intercepts or 0.0)
+    offsets = offsets + np.array(calibrator.intercepts)
     factors = np.array(calibrator.point.class_factors)
 
     def answer(outputs):
