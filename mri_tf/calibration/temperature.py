@@ -64,7 +64,7 @@ def calibrated(
     if not np.isfinite(offsets).any():  # no class is both trained and expected
         return np.tile(class_shares(expected), (len(probabilities), 1))
     constants = offsets + np.array(intercepts) if len(intercepts) else offsets
-    return softmax(_logits(probabilities) / temperature + constants, axis=-1)
+    return softmax(logits_of(probabilities) / temperature + constants, axis=-1)
 
 
 def fit_temperature(
@@ -107,9 +107,9 @@ def fit_temperature(
         reason = "only one class on the validation side"
     if reason:
         return TemperatureFit(1.0, (0.0,) * len(offsets), reason)
-    logits = _centred(_logits(probabilities[used][:, possible]))  # (records, possible classes)
+    logits = centred(logits_of(probabilities[used][:, possible]))  # (records, possible classes)
     labels = (np.cumsum(possible) - 1)[truth[used]]  # among the possible classes
-    saw = _centred(np.log(class_shares(trained)[possible]))
+    saw = centred(np.log(class_shares(trained)[possible]))
     standard = fit_standard(logits, labels, patients[used], saw)
     wanted = _wanted(labels, weights[used], class_shares(np.asarray(expected, float)[possible]))
     inputs = standard.factor * (logits - standard.moved * standard.centre)
@@ -119,6 +119,23 @@ def fit_temperature(
     intercepts = np.zeros(len(offsets))
     intercepts[possible] = free + standard.moved * (saw - slope * standard.centre)
     return TemperatureFit(float(1 / slope), tuple(intercepts.tolist()))
+
+
+def fit_slope(
+    inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray, shares: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Fits softmax(slope x inputs + intercepts + log shares) with the terms of `fit_temperature`.
+
+    Args:
+        inputs: (records, classes) standardised logits, about 0 where a record says nothing.
+        labels: (records,).
+        weights: (records,) evidence of each, 1 for an independent record; not all 0.
+        shares: (classes,) of the classes among records to come, none 0.
+
+    Returns:
+        The slope, and (classes,) intercepts with sum 0.
+    """
+    return _minimum(inputs, np.log(shares), _wanted(labels, weights, shares))
 
 
 def _wanted(labels: np.ndarray, weights: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -148,9 +165,11 @@ def _minimum(inputs: np.ndarray, offsets: np.ndarray, wanted: np.ndarray) -> tup
     return float(found[0]), found[1:]
 
 
-def _centred(values: np.ndarray) -> np.ndarray:
+def centred(values: np.ndarray) -> np.ndarray:
+    """The values less the mean of their last axis."""
     return values - values.mean(axis=-1, keepdims=True)
 
 
-def _logits(probabilities: np.ndarray) -> np.ndarray:
+def logits_of(probabilities: np.ndarray) -> np.ndarray:
+    """The logarithms of softmax outputs, none below that of SMALLEST."""
     return np.log(np.maximum(np.asarray(probabilities, float), SMALLEST))

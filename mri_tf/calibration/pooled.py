@@ -1,0 +1,238 @@
+"""Answers of a model of several members, fitted on what members said of patients that they never saw.
+
+Every patient of a cross-validation was left out by some members. What these said is pooled on a common
+scale (`member_scale`). The mean of all members lies closer to the mean of its class than the answer of
+one member does, since the members' own noise cancels; so it deserves a steeper slope than the pooled
+answers of single members show. How much steeper follows from how alike two members answer for a patient
+that neither has seen (`correlation`).
+"""
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from scipy.special import softmax
+
+from mri_tf.calibration.class_balance import class_shares, validation_weights
+from mri_tf.calibration.correlation import Correlation, as_mean_of
+from mri_tf.calibration.cross_conformal import HeldOut, fits_sets, held_out_scores, in_sets
+from mri_tf.calibration.member_scale import MemberScale, evidence_of
+from mri_tf.calibration.operating_point import OperatingPoint, choose_operating_point, decide
+from mri_tf.calibration.temperature import fit_slope
+
+ONE_CLASS = "only one class among the patients, so that nothing could be fitted"
+FEW_FOR_SETS = "too few patients were there to fit them"
+CROSS_GUARANTEE = (
+    "approximately: comparing every member with the patients that it left out (cross-conformal) promises "
+    "80 % and gives about 90 % for a random record of a new patient from the same source, on average; "
+    "not for each class, and not for another hospital"
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """From evidence to probabilities: softmax(slope x evidence + intercepts + log class shares)."""
+
+    slope: float
+    intercepts: tuple[float, ...]  # (classes,) with sum 0
+
+    def probabilities(self, evidence: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """(..., classes) of evidence (..., classes), for class shares (classes,)."""
+        with np.errstate(divide="ignore"):
+            constants = np.array(self.intercepts) + np.log(class_shares(shares))
+        return softmax(self.slope * np.asarray(evidence, float) + constants, axis=-1)
+
+
+@dataclass(frozen=True)
+class PooledAnswers:
+    """How the outputs of several members become one answer: plain values of run.json.
+
+    It is used as a `Calibrator` is; outputs are (records, members, classes).
+    """
+
+    scales: tuple[MemberScale, ...]  # (members,)
+    one: Curve  # of one member
+    mean: Curve  # of the mean of all members
+    natural: tuple[float, ...]  # class shares that the reported probabilities are for
+    trained: tuple[float, ...]  # class shares that the members' losses saw, mean of the members
+    correlation: Correlation
+    point: OperatingPoint
+    held_out: tuple[HeldOut, ...]  # (members,) the scores of prediction sets
+    set_patients: int  # whose scores these are
+    reason: str = ""  # why no slope could be fitted
+
+    @property
+    def temperature(self) -> float:
+        """What the mean of the members' evidence is divided by."""
+        return 1 / self.mean.slope
+
+    @property
+    def intercepts(self) -> tuple[float, ...]:
+        """Beside that temperature."""
+        return self.mean.intercepts
+
+    @property
+    def has_sets(self) -> bool:
+        """Whether prediction sets say anything."""
+        return fits_sets(self.set_patients)
+
+    @property
+    def why_no_sets(self) -> str:
+        """Why there are no prediction sets; "" where there are."""
+        return "" if self.has_sets else FEW_FOR_SETS
+
+    def evidence(self, outputs: np.ndarray) -> np.ndarray:
+        """(records, members, classes) of softmax outputs of the same shape."""
+        of_members = [evidence_of(outputs[:, n], scale) for n, scale in enumerate(self.scales)]
+        return np.stack(of_members, axis=1)
+
+    def probabilities(self, outputs: np.ndarray, prior: np.ndarray | None = None) -> np.ndarray:
+        """(records, classes) calibrated, for the natural class shares or those of `prior`."""
+        shares = np.array(self.natural) if prior is None else prior
+        return self.mean.probabilities(self.evidence(outputs).mean(axis=1), shares)
+
+    def member_probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """(records, members, classes): what each member says, calibrated as one member."""
+        return self.one.probabilities(self.evidence(outputs), np.array(self.natural))
+
+    def disagreement(self, outputs: np.ndarray) -> np.ndarray:
+        """(records, classes): the SD of the members' calibrated probabilities."""
+        return self.member_probabilities(outputs).std(axis=1)
+
+    def decisions(self, outputs: np.ndarray) -> np.ndarray:
+        """(records,) labels at the operating point, whatever prior the probabilities are for."""
+        return decide(self.probabilities(outputs), self.point)
+
+    def sets(self, outputs: np.ndarray) -> np.ndarray:
+        """(records, classes) bool: the classes not ruled out; every one without `has_sets`."""
+        return in_sets(self.member_probabilities(outputs), self.held_out)
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What members said of records of patients that they were not trained on; a row each.
+
+    Attributes:
+        evidence: (rows, classes) on the common scale.
+        truth: (rows,) labels.
+        patients: (rows,) ids.
+        members: (rows,) number of the member.
+    """
+
+    evidence: np.ndarray
+    truth: np.ndarray
+    patients: np.ndarray
+    members: np.ndarray
+
+    def of(self, rows: np.ndarray) -> "Unseen":
+        """Some of the rows, (rows,) bool."""
+        return Unseen(*(values[rows] for values in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The curve and the operating point of evidence that is like the one they were fitted on."""
+
+    curve: Curve
+    natural: np.ndarray  # (classes,)
+    point: OperatingPoint
+    reason: str = ""
+
+    def probabilities(self, evidence: np.ndarray) -> np.ndarray:
+        """(rows, classes) of evidence (rows, classes)."""
+        return self.curve.probabilities(evidence, self.natural)
+
+
+def fit_evidence(unseen: Unseen, criterion: str | dict) -> Fitted:
+    """Fits slope, intercepts and operating point to the evidence of patients that nothing chose.
+
+    A patient with several rows, of several records or members, weighs as much as one with a single row.
+
+    Args:
+        unseen: of the side that each member was tested on.
+        criterion: of the operating point, as `choose_operating_point` takes it.
+    """
+    classes = unseen.evidence.shape[1]
+    natural = class_shares(np.bincount(unseen.truth, minlength=classes))
+    weights = validation_weights(unseen.truth, natural, unseen.patients)
+    possible = natural > 0
+    intercepts, slope, reason = np.zeros(classes), 1.0, ONE_CLASS
+    if possible.sum() > 1:
+        labels = (np.cumsum(possible) - 1)[unseen.truth]
+        inputs = unseen.evidence[:, possible]
+        slope, intercepts[possible] = fit_slope(inputs, labels, weights, natural[possible])
+        reason = ""
+    curve = Curve(float(slope), tuple(intercepts.tolist()))
+    probabilities = curve.probabilities(unseen.evidence, natural)
+    point = choose_operating_point(
+        probabilities, unseen.truth, criterion, natural, weights, unseen.patients
+    )
+    return Fitted(curve, natural, point, reason)
+
+
+def fit_pooled(
+    tested: Unseen, scales: tuple[MemberScale, ...], correlation: Correlation, criterion: str | dict,
+    trained: np.ndarray,
+) -> PooledAnswers:  # fmt: skip
+    """Fits the answers of a model of several members.
+
+    Those of the mean of the members are fitted to the pooled evidence of single members, drawn towards
+    the means of the classes as far as a mean of so many members lies closer to them (`as_mean_of`). For
+    normal evidence of one variance this multiplies the slope by 1 / (r + (1 - r) / members), r the
+    correlation, and leaves sensitivity and specificity of the operating point at what was asked for.
+
+    Args:
+        tested: rows of the sides that the members were tested on; their member numbers are positions in
+            `scales`.
+        scales: of the members.
+        correlation: of two members' evidence for a patient.
+        criterion: of the operating point.
+        trained: (classes,) class shares that the members' losses saw, mean of the members.
+    """
+    one = fit_evidence(tested, criterion)
+    drawn = as_mean_of(len(scales), tested.evidence, tested.truth, tested.patients, correlation)
+    mean = fit_evidence(replace(tested, evidence=drawn), criterion)
+    scores = 1 - one.probabilities(tested.evidence)[np.arange(len(tested.truth)), tested.truth]
+    held_out = held_out_scores(scores, tested.patients, tested.members, len(scales))
+    return PooledAnswers(
+        scales, one.curve, mean.curve, tuple(one.natural.tolist()), tuple(np.asarray(trained).tolist()),
+        correlation, mean.point, held_out, len(np.unique(tested.patients.astype(str))), one.reason,
+    )  # fmt: skip
+
+
+def recalibrated_mean(
+    answers: PooledAnswers, outputs: np.ndarray, truth: np.ndarray, patients: np.ndarray,
+    criterion: str | dict,
+) -> PooledAnswers:  # fmt: skip
+    """The same members' answers, fitted anew to patients of another source; without prediction sets.
+
+    Arguments: as in `calibrator.recalibrated`, the outputs (records, members, classes).
+    """
+    evidence = answers.evidence(outputs).mean(axis=1)
+    fitted = fit_evidence(Unseen(evidence, truth, patients, np.zeros(len(truth), int)), criterion)
+    natural = tuple(fitted.natural.tolist())
+    return replace(
+        answers, mean=fitted.curve, natural=natural, point=fitted.point, set_patients=0,
+        reason=fitted.reason,
+    )  # fmt: skip
+
+
+def pooled_to_json(answers: PooledAnswers) -> dict:
+    """The values that run.json holds."""
+    return asdict(answers)
+
+
+def pooled_from_json(values: dict) -> PooledAnswers:
+    """The answers of the values in run.json."""
+    scales = tuple(MemberScale(**scale) for scale in values["scales"])
+    held_out = tuple(HeldOut(**scores) for scores in values["held_out"])
+    curves = {
+        name: Curve(values[name]["slope"], tuple(values[name]["intercepts"])) for name in ("one", "mean")
+    }
+    shares = {name: tuple(values[name]) for name in ("natural", "trained")}
+    return PooledAnswers(
+        **{
+            **values, **curves, **shares, "scales": scales, "held_out": held_out,
+            "correlation": Correlation(**values["correlation"]),
+            "point": OperatingPoint(**values["point"]),
+        }
+    )  # fmt: skip
