@@ -21,9 +21,9 @@ from mri_tf.evaluate.__main__ import main as evaluate
 from mri_tf.evaluate.familiarity import familiarity_of
 from mri_tf.explain.__main__ import main as explain
 from mri_tf.export.__main__ import main as export
-from mri_tf.export.model_card import write_model_card
+from mri_tf.export.model_card import Card, write_model_card
 from mri_tf.export.parity import run_in_session
-from mri_tf.export.saved_model import ExportSource
+from mri_tf.export.source import ExportSource
 from mri_tf.metrics import classification_metrics
 from mri_tf.splits.leakage import known_records
 from mri_tf.store.prepared import Prepared
@@ -115,8 +115,8 @@ def test_the_model_card_of_a_phantom_says_so_in_its_title_and_limits(inside, tmp
     prepared = Prepared.open(Path("data/thirds"))
     prepared.manifest["synthetic"] = True
     run = open_finished(RUN)
-    source = ExportSource(None, run, familiarity_of(run), "uint8")
-    write_model_card(source, {}, prepared, tmp_path / "card.md")
+    source = ExportSource((), run, familiarity_of(run), "uint8")
+    write_model_card(Card(source, {}, prepared), tmp_path / "card.md")
     card = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert card.startswith("# thirds: trained on a synthetic phantom, no patients\n")
     assert "- trained and tested on a synthetic phantom, no patients: the numbers say nothing" in card
@@ -132,8 +132,8 @@ def test_the_model_card_tells_intervals_and_why_there_is_none(inside, tmp_path, 
     metrics = classification_metrics(truth, probabilities, said, owners, run.task.class_names)
     planted = Run(tmp_path, run.values)
     (tmp_path / METRICS).write_text(json.dumps(metrics), encoding="utf-8")
-    served = ExportSource(None, planted, familiarity_of(open_finished(RUN)), "uint8")
-    write_model_card(served, {}, Prepared.open(Path("data/thirds")), tmp_path / "card.md")
+    served = ExportSource((), planted, familiarity_of(open_finished(RUN)), "uint8")
+    write_model_card(Card(served, {}, Prepared.open(Path("data/thirds"))), tmp_path / "card.md")
     card = (tmp_path / "card.md").read_text(encoding="utf-8")
     for name in ("balanced_accuracy", "kappa"):
         assert (metrics[name]["low"] is None) == few

@@ -56,6 +56,11 @@ class Calibrator:
         return self.set_threshold < ALL_CLASSES
 
     @property
+    def guarantee(self) -> str:
+        """What prediction sets promise."""
+        return GUARANTEE
+
+    @property
     def why_no_sets(self) -> str:
         """Why there are no prediction sets; "" where there are."""
         return "" if self.has_sets else self.set_reason or "too few patients were there to fit them"

@@ -38,13 +38,16 @@ def main(arguments: list[str]) -> int:
     from mri_tf.pipeline.subset import subset_of
     from mri_tf.splits.leakage import check_derived_unseen, known_records, shared_ids
     from mri_tf.store.looks import check_open, is_closed, shows_test_side
-    from mri_tf.store.run import positions_of
+    from mri_tf.store.run import TEST, positions_of
     from mri_tf.tables import summary
 
     check_masks(run.task, prepared)
-    home, known = flags.run, np.zeros(len(prepared), bool)
+    # The numbers of a model of several members are those of its folds.
+    home = flags.run / TEST if run.has_members else flags.run
+    known = np.zeros(len(prepared), bool)
     if flags.data is None or prepared.content_fingerprint() == run.values["data"]:
         records, split = positions_of(run, prepared)[2], run.values["split"]
+        check_test_side(run)
     else:
         records, split = np.arange(len(prepared)), OTHER_DATA
         known = known_records(run, prepared)
@@ -73,6 +76,15 @@ def main(arguments: list[str]) -> int:
             f"python -m mri_tf.export --run {flags.run}"
         )
     return SOME_SKIPPED if known.any() else DONE
+
+
+def check_test_side(run) -> None:
+    """Raises InputError for a model of several members that holds out no patient."""
+    if run.has_members and not run.sides["test"]:
+        raise InputError(
+            "The members of this model have seen every patient; its numbers are those of the folds.",
+            run.folder, f"See {run.folder / 'report.md'}, or give other patients with --data or --raw.",
+        )  # fmt: skip
 
 
 def _prepared(task, flags, listing) -> Path:

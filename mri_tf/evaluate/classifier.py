@@ -1,20 +1,24 @@
 """A classifier's numbers on records with labels: predictions, metrics, notes and figures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
-from mri_tf.calibration.calibrator import (
-    GUARANTEE,
-    PREDICTION_SET_LEVEL,
-    Calibrator,
-    calibrator_from_json,
-)
+from mri_tf.calibration.answers import Answers, answers_from_json
+from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL
+from mri_tf.calibration.mean_distance import mean_distances
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic, write_table
+from mri_tf.evaluate.familiarity import Familiarity
+from mri_tf.evaluate.outputs_table import (
+    DISTANCE,
+    answer_columns,
+    known_columns,
+    output_columns,
+)
 from mri_tf.evaluate.readers import reader_values
 from mri_tf.evaluate.units import unit_values
 from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
@@ -23,7 +27,7 @@ from mri_tf.metrics.classification import numbers_with_intervals, share_of_recor
 from mri_tf.metrics.classifier import checked
 from mri_tf.metrics.net_benefit import decision_curve
 from mri_tf.metrics.reliability import reliability_curve
-from mri_tf.network.inference import predict_records
+from mri_tf.network.members import Member, predict_members
 from mri_tf.pipeline.subset import Subset
 from mri_tf.store.run import PREDICTIONS, REPORT, Run
 from mri_tf.tables import run_page
@@ -37,11 +41,12 @@ class Predictions:
 
     Attributes:
         subset: the units, with their labels.
-        outputs: (units, classes) probabilities of the network.
+        outputs: (units, classes) probabilities of the network, or (units, members, classes).
         probabilities: (units, classes) reported ones: calibrated, and for the target shares.
         decisions: (units,) class numbers at the operating point.
         sets: (units, classes) bool, the prediction sets; None where there are none.
         target_shares: (classes,) shares that --prior asks for; None for those of the training data.
+        distances: (units,) of the features from the training side; None where they are not known.
     """
 
     subset: Subset
@@ -50,12 +55,13 @@ class Predictions:
     decisions: np.ndarray
     sets: np.ndarray | None
     target_shares: np.ndarray | None
+    distances: np.ndarray | None = None
 
     @property
     def shares(self) -> np.ndarray:
         """(classes,) how often each class occurs among the units."""
         labels = self.subset.labels
-        return np.bincount(labels, minlength=self.outputs.shape[1]) / len(labels)
+        return np.bincount(labels, minlength=self.outputs.shape[-1]) / len(labels)
 
     @property
     def has_target_shares(self) -> bool:
@@ -72,24 +78,27 @@ class Predictions:
 
 
 def score_classifier(
-    model: keras.Model, run: Run, subset: Subset, target_shares: np.ndarray | None
-) -> tuple[dict, Predictions]:
+    members: Sequence[Member], run: Run, subset: Subset, target_shares: np.ndarray | None,
+    familiar: Familiarity | None,
+) -> tuple[dict, Predictions]:  # fmt: skip
     """Predicts a subset and counts how well; writes nothing.
 
     Args:
-        model: the run's network.
+        members: the run's networks.
         run: a finished run of a classifier.
         subset: records with labels.
         target_shares: (classes,) class shares to report probabilities for; None for the training data's.
+        familiar: what the run finds familiar; None of an earlier version.
 
     Returns:
         The values of metrics.json and the predictions.
     """
-    task, calibrator = run.task, calibrator_from_json(run.values["answers"])
-    outputs = predict_records(model, subset)
+    task, calibrator = run.task, answers_from_json(run.values["answers"])
+    outputs, features = predict_members(run, members, subset)
     predictions = Predictions(
         subset, outputs, calibrator.probabilities(outputs, target_shares), calibrator.decisions(outputs),
         calibrator.sets(outputs) if calibrator.has_sets else None, target_shares,
+        familiar and familiar.features and mean_distances(features, familiar.features),
     )  # fmt: skip
     values = classification_metrics(
         subset.labels, predictions.probabilities, predictions.decisions, subset.patients,
@@ -149,7 +158,7 @@ def target_shares_of(prior: str, run: Run) -> np.ndarray:
     return shares / shares.sum()
 
 
-def _calibration_values(run: Run, calibrator: Calibrator, predictions: Predictions) -> dict:
+def _calibration_values(run: Run, calibrator: Answers, predictions: Predictions) -> dict:
     shares = calibrator.natural
     if predictions.target_shares is not None:
         shares = predictions.target_shares.tolist()
@@ -163,7 +172,7 @@ def _calibration_values(run: Run, calibrator: Calibrator, predictions: Predictio
     }
 
 
-def _set_values(calibrator: Calibrator, predictions: Predictions) -> dict:
+def _set_values(calibrator: Answers, predictions: Predictions) -> dict:
     """What prediction sets promise and how often they held the class, or why there are none."""
     about = {"level": PREDICTION_SET_LEVEL, "says_nothing": not calibrator.has_sets}
     if predictions.sets is None:
@@ -175,7 +184,7 @@ def _set_values(calibrator: Calibrator, predictions: Predictions) -> dict:
         "coverage": share_of_records(covered, subset.patients),
         "mean_size": float(sets.sum(axis=1).mean()),
         "fitted_on_patients": calibrator.set_patients or None,  # None: on those that chose all else
-        "guarantee": GUARANTEE,
+        "guarantee": calibrator.guarantee,
     }
 
 
@@ -235,22 +244,11 @@ def _draw_curves(out: Path, predictions: Predictions) -> list[Path]:
 
 def _write_predictions(out: Path, predictions: Predictions) -> Path:
     """Writes predictions.parquet: one row a unit."""
-    subset = predictions.subset
-    prepared, units, class_names = subset.prepared, subset.units, subset.task.class_names
-    table = pd.DataFrame(
-        {
-            "record_id": prepared.record_ids[units],
-            "patient": prepared.patients[units],
-            "site": prepared.sites[units],
-            "truth": [class_names[label] for label in subset.labels],
-            "predicted": [class_names[label] for label in predictions.decisions],
-            "set": None if predictions.sets is None else [
-                [name for name, is_in in zip(class_names, row, strict=True) if is_in]
-                for row in predictions.sets
-            ],
-        }
+    names = predictions.subset.task.class_names
+    answered = answer_columns(
+        names, predictions.probabilities, predictions.decisions, predictions.sets
     )
-    for number, name in enumerate(class_names):
-        table[f"p_{name}"] = predictions.probabilities[:, number]
-        table[f"output_{name}"] = predictions.outputs[:, number]
-    return write_table(out / PREDICTIONS, table)
+    columns = known_columns(predictions.subset) | answered | output_columns(names, predictions.outputs)
+    if predictions.distances is not None:
+        columns[DISTANCE] = predictions.distances
+    return write_table(out / PREDICTIONS, pd.DataFrame(columns))

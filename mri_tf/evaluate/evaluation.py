@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.calibration.calibrator import calibrator_from_json
+from mri_tf.calibration.answers import answers_from_json
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.evaluate.classifier import (
@@ -15,12 +15,12 @@ from mri_tf.evaluate.classifier import (
     target_shares_of,
     write_classifier,
 )
-from mri_tf.evaluate.familiarity import count_unfamiliar
+from mri_tf.evaluate.familiarity import count_unfamiliar, familiarity_of
 from mri_tf.evaluate.recalibration import Answered, recalibration_by_size
 from mri_tf.evaluate.volumes import VolumeScores, score_volumes, write_volume_scores
 from mri_tf.metrics import segmentation_metrics, volume_metrics
-from mri_tf.network.build import load_network
 from mri_tf.network.inference import pixel_confusions
+from mri_tf.network.members import load_members
 from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.known_copies import known_copies_note
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, leak
@@ -64,20 +64,22 @@ def evaluate_run(
             "--prior is for classifiers only.", f"segmentation run {run.task.name}", "Leave out --prior."
         )
     target_shares = target_shares_of(prior, run) if prior else None
-    model = load_network(run)
+    members, familiar = load_members(run), familiarity_of(run)
     out.mkdir(parents=True, exist_ok=True)
+    distances = None
     if run.task.kind == "classification":
-        values, found = score_classifier(model, run, subset, target_shares)
+        values, found = score_classifier(members, run, subset, target_shares, familiar)
+        distances = found.distances
     elif len(run.task.image_shape) == 2:
-        values = segmentation_metrics(pixel_confusions(model, subset), run.task.output_names)
-        found = None
+        confusions = pixel_confusions(members[0].model, subset)
+        values, found = segmentation_metrics(confusions, run.task.output_names), None
     else:
-        values, found = _score_volumes(model, subset)
-    values |= {"out_of_distribution": count_unfamiliar(run, subset, model)}
+        values, found = _score_volumes(members[0].model, subset)
+    values |= {"out_of_distribution": count_unfamiliar(familiar, subset, distances)}
     if isinstance(found, Predictions) and split == OTHER_DATA:
         answered = Answered(found.outputs, subset.labels, subset.patients)
-        calibrator = calibrator_from_json(run.values["answers"])
-        values["recalibration"] = recalibration_by_size(answered, calibrator, run.task)
+        answers = answers_from_json(run.values["answers"])
+        values["recalibration"] = recalibration_by_size(answered, answers, run.task)
     if not subset.prepared.patients_known:
         values = counted_as_images(values)
     values |= {

@@ -20,11 +20,8 @@ from mri_tf.calibration.familiar_images import (
     familiar_to_json,
     fit_familiar,
 )
-from mri_tf.calibration.feature_distance import (
-    FeatureDistance,
-    feature_distances,
-    fit_feature_distance,
-)
+from mri_tf.calibration.feature_distance import FeatureDistance, fit_feature_distance
+from mri_tf.calibration.mean_distance import MeanDistance, distance_of_one
 from mri_tf.core.errors import InputError
 from mri_tf.core.hashing import file_hash
 from mri_tf.core.progress import progress
@@ -54,25 +51,27 @@ class Familiarity:
     """What a run finds familiar; `features` is None for a segmentation."""
 
     images: Familiar
-    features: FeatureDistance | None
+    features: MeanDistance | None
+
+
+def fit_familiar_images(training: Subset) -> Familiar:
+    """Fits the score of intensities and sizes to (an evenly spread sample of) the training side."""
+    sample = _sample(training)
+    patients, task = sample.prepared.patients[sample.records], training.task
+    return fit_familiar(_statistics(sample), patients, columns_of(task), bool(task.bag))
 
 
 def fit_familiarity(training: Subset, validation: Subset, model: keras.Model) -> Familiarity:
     """Fits both scores to (an evenly spread sample of) the training side; the limit of the features
     also looks at the validation side, which the network was not trained on."""
-    task, sample = training.task, _sample(training)
-    columns = columns_of(task)
-    records = sample.records
-    patients = sample.prepared.patients[records]
-    images = fit_familiar(_statistics(sample), patients, columns, bool(task.bag))
-    features = None
-    if task.kind == "classification":
-        unseen = _sample(validation)
+    images, features = fit_familiar_images(training), None
+    if training.task.kind == "classification":
+        sample, unseen = _sample(training), _sample(validation)
         features = fit_feature_distance(
             predict_features(model, sample), sample.patients,
             (predict_features(model, unseen), unseen.patients),
         )  # fmt: skip
-    return Familiarity(images, features)
+    return Familiarity(images, features and distance_of_one(features))
 
 
 def columns_of(task: Task) -> Columns:
@@ -85,12 +84,13 @@ def save_familiarity(found: Familiarity, folder: Path) -> dict:
     """Writes the arrays into the run folder; returns the values that run.json holds."""
     features = None
     if found.features is not None:
+        (fitted,) = found.features.members
         scratch = folder / f".partial.{FEATURES_FILE}"
         with scratch.open("wb") as file:
-            np.savez(file, **{name: getattr(found.features, name) for name in ARRAYS})
+            np.savez(file, **{name: getattr(fitted, name) for name in ARRAYS})
         scratch.replace(folder / FEATURES_FILE)
         features = {
-            "limit": vars(found.features.limit), "rest": found.features.rest,
+            "limit": vars(fitted.limit), "rest": fitted.rest,
             "sha256": file_hash(folder / FEATURES_FILE),
         }  # fmt: skip
     return {"images": familiar_to_json(found.images), "features": features}
@@ -104,42 +104,51 @@ def familiarity_of(run: Run) -> Familiarity | None:
     values = run.values.get("familiar")
     if not values:
         return None
-    features = None
-    if values["features"]:
-        file, kept = run.folder / FEATURES_FILE, values["features"]
-        if not file.is_file() or file_hash(file) != kept["sha256"]:
-            raise InputError(
-                "The file with the features of the training side is missing or damaged.", file,
-                "Restore it from a copy, or train again into another --out folder.",
-            )  # fmt: skip
-        arrays = np.load(file)
-        features = FeatureDistance(
-            *(arrays[name] for name in ARRAYS), kept["rest"], Limit(**kept["limit"])
-        )
+    features, kept = None, values["features"]
+    if kept and run.has_members:
+        fitted = tuple(_features_of(member) for member in run.members)
+        features = MeanDistance(fitted, tuple(kept["scales"]), Limit(**kept["limit"]))
+    elif kept:
+        features = distance_of_one(_features_of(run))
     return Familiarity(familiar_from_json(values["images"]), features)
 
 
-def count_unfamiliar(run: Run, subset: Subset, model: keras.Model) -> dict:
-    """How often each score flags (a sample of) records, beside the rate it was made for.
+def _features_of(run: Run) -> FeatureDistance:
+    """Of a run with one network."""
+    file, kept = run.folder / FEATURES_FILE, run.values["familiar"]["features"]
+    if not file.is_file() or file_hash(file) != kept["sha256"]:
+        raise InputError(
+            "The file with the features of the training side is missing or damaged.", file,
+            "Restore it from a copy, or train again into another --out folder.",
+        )  # fmt: skip
+    arrays = np.load(file)
+    return FeatureDistance(*(arrays[name] for name in ARRAYS), kept["rest"], Limit(**kept["limit"]))
+
+
+def count_unfamiliar(found: Familiarity | None, subset: Subset, distances: np.ndarray | None) -> dict:
+    """How often each score flags records, beside the rate it was made for.
+
+    Args:
+        found: of the run; None for one of an earlier version.
+        subset: records; a sample of them is read for the score of intensities.
+        distances: (units,) of the features; None of a segmentation.
 
     Returns:
         For metrics.json: `images` and `features`, each with `stated` (the rate), `patients` (of the
         training side, that it was fitted on), `flagged` (a number with its interval) or the `reason`
         why nothing is flagged. Empty for a run of an earlier version.
     """
-    found = familiarity_of(run)
     if found is None:
         return {}
     sample = _sample(subset.thinned())
     scores = familiar_scores(_statistics(sample), found.images)
     patients = sample.prepared.patients[sample.records].astype(str)
-    if run.task.bag:
+    if subset.task.bag:
         patients, owner_of = np.unique(patients, return_inverse=True)
         scores = means(scores[:, None], owner_of)[:, 0]
-    counted = {"images": _counted(found.images.limits.of_answers(), scores, patients)}
-    if found.features is not None:
-        distances = feature_distances(predict_features(model, sample), found.features)
-        counted["features"] = _counted(found.features.limit, distances, sample.patients)
+    counted = {"images": counted_flags(found.images.limits.of_answers(), scores, patients)}
+    if found.features is not None and distances is not None:
+        counted["features"] = counted_flags(found.features.limit, distances, subset.patients)
     return counted
 
 
@@ -216,7 +225,8 @@ def _statistics(subset: Subset) -> np.ndarray:
     return np.concatenate(values)
 
 
-def _counted(limit: Limit, scores: np.ndarray, patients: np.ndarray) -> dict:
+def counted_flags(limit: Limit, scores: np.ndarray, patients: np.ndarray) -> dict:
+    """What metrics.json says of one score, see `count_unfamiliar`."""
     if limit.value is None:
         return {"patients": limit.patients, "reason": limit.reason}
     flagged = share_of_records(scores > limit.value, patients)

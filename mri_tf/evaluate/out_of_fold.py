@@ -1,69 +1,75 @@
-"""Numbers of a cross-validation: every patient is judged by a network that never saw it."""
+"""Numbers of a cross-validation: every patient is judged by a network that never saw it.
+
+Slope, intercepts, operating point, prediction sets and the limit of distances that judge a fold are
+fitted on the other folds. The numbers are of single members: a model of all members cannot be judged on
+patients of whom most members have learned.
+"""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mri_tf.calibration.calibrator import calibrator_from_json
+from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL
+from mri_tf.calibration.cross_fit import CrossFitted, cross_fitted
+from mri_tf.calibration.mean_distance import fit_mean_limit
 from mri_tf.core.files import write_atomic, write_table
-from mri_tf.figures import save_confusion
+from mri_tf.evaluate.left_out import FoldRun, LeftOut, ModelAnswers
+from mri_tf.evaluate.outputs_table import DISTANCE, answer_columns
+from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
 from mri_tf.metrics import classification_metrics
+from mri_tf.metrics.classification import numbers_with_intervals, share_of_records
+from mri_tf.metrics.classifier import checked
+from mri_tf.metrics.net_benefit import decision_curve
 from mri_tf.metrics.number import number
+from mri_tf.metrics.reliability import reliability_curve
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
-from mri_tf.store.run import METRICS, PREDICTIONS, REPORT, Run
+from mri_tf.store.run import METRICS, PREDICTIONS, REPORT
 from mri_tf.tables import run_page
 from mri_tf.task import Task
 
 POOLED_INTERVAL = "its interval is that of the AUC of all folds together"
+NOT_COUNTED = "not counted on these patients, on all of whom its limit rests"
 
 
-@dataclass(frozen=True)
-class Member:
-    """A network of a cross-validation and the fold that it was tested on."""
+def out_of_fold_values(
+    members: Sequence[FoldRun], found: LeftOut, model: ModelAnswers, task: Task, patients_known: bool
+) -> tuple[dict, pd.DataFrame]:
+    """Counts the test rows of all members together.
 
-    run: Run
-    repeat: int
-    fold: int
-
-    @property
-    def name(self) -> str:
-        """Such as "repeat 0, fold 3"."""
-        return f"repeat {self.repeat}, fold {self.fold}"
-
-
-def evaluate_out_of_fold(
-    members: list[Member], task: Task, out: Path, patients_known: bool
-) -> tuple[dict, list[Path]]:
-    """Counts the test predictions of all members together, and writes numbers, page and predictions.
-
-    Each member answers with its own calibration and operating point, which its validation side chose.
     With several repeats a patient is counted once for each; intervals are over patients.
 
     Args:
         members: finished and evaluated runs of a classifier.
+        found: of these members.
+        model: the answers of all of them, which the numbers do not rest on; they are reported beside.
         task: of the runs.
-        out: an existing folder.
         patients_known: whether the prepared set knows its patients.
 
     Returns:
-        The values of metrics.json and the files written.
+        The values of metrics.json, and the predictions.
     """
-    table = pd.concat([_predictions(member) for member in members], ignore_index=True)
-    names = list(task.class_names)
-    number_of = {name: label for label, name in enumerate(names)}
-    truth, decided = (table[column].map(number_of).to_numpy(int) for column in ("truth", "predicted"))
-    probabilities = table[[f"p_{name}" for name in names]].to_numpy(float)
-    folds = np.array([f"{repeat}-{fold}" for repeat, fold in zip(table["repeat"], table["fold"],
-                                                                strict=True)])  # fmt: skip
+    tests, folds = found.of_tests, found.folds[found.tested]
+    made = cross_fitted(tests, folds, task.operating_point, PREDICTION_SET_LEVEL)
     values = classification_metrics(
-        truth, probabilities, decided, table["patient"].to_numpy(str), task.class_names,
+        tests.truth, made.probabilities, made.decisions, tests.patients, task.class_names,
         ordered=task.ordered, folds=folds,
     )  # fmt: skip
+    table = _table(members, found, made, task)
     of_members = [_member_values(member) for member in members]
     values["auc_within_folds"] = _within_folds(of_members, table)
+    argmax = checked(
+        tests.truth, made.probabilities, made.probabilities.argmax(axis=1), tests.patients
+    )
+    by_argmax = numbers_with_intervals(argmax, task.class_names)
+    values |= {
+        "most_probable": {name: by_argmax[name] for name in ("accuracy", "balanced_accuracy")},
+        "prediction_sets": _set_values(found, made),
+        "out_of_distribution": _flags(found, model, folds),
+        **_answer_values(model, task),
+    }
     if not patients_known:
         values = counted_as_images(values)
     count = len({(member.repeat, member.fold) for member in members})
@@ -72,34 +78,119 @@ def evaluate_out_of_fold(
         "split": f"{count} folds", "prior": None, "note": "; ".join(filter(None, notes)),
         "members": of_members,
     }  # fmt: skip
+    return values, table
+
+
+def write_out_of_fold(values: dict, table: pd.DataFrame, task: Task, out: Path) -> list[Path]:
+    """Writes predictions, figures, page and, last, metrics.json; returns the files."""
+    names = task.class_names
     files = [write_table(out / PREDICTIONS, table)]
-    files += save_confusion(np.array(values["confusion"]), task.class_names, out / "confusion")
-    write_atomic(out / REPORT, run_page(task.name, values, task.class_names).encode())
+    files += save_confusion(np.array(values["confusion"]), names, out / "confusion")
+    truth = table["truth"].map({name: label for label, name in enumerate(names)}).to_numpy(int)
+    probabilities = table[[f"p_{name}" for name in names]].to_numpy(float)
+    two = len(names) == 2
+    curve = reliability_curve(probabilities, truth, table["patient"].to_numpy(str), 1 if two else None)
+    what = names[1] if two else "the most probable class"
+    files += save(draw_reliability({task.name: curve}, what), out / "reliability")
+    if two and len(np.unique(truth)) == 2:
+        benefit = decision_curve(probabilities, truth)
+        figure = draw_decision_curve(
+            benefit.thresholds, {task.name: benefit.model}, benefit.treat_all, names[1]
+        )
+        files += save(figure, out / "decision_curve")
+    write_atomic(out / REPORT, run_page(task.name, values, names).encode())
     write_atomic(out / METRICS, json.dumps(values, indent=1).encode())
-    return values, [out / METRICS, *files, out / REPORT]
+    return [out / METRICS, *files, out / REPORT]
 
 
-def _predictions(member: Member) -> pd.DataFrame:
-    table = pd.read_parquet(member.run.folder / PREDICTIONS)
-    return table.assign(repeat=member.repeat, fold=member.fold)
+def _table(
+    members: Sequence[FoldRun], found: LeftOut, made: CrossFitted, task: Task
+) -> pd.DataFrame:
+    """Of every test row what is known of it and what single members answer."""
+    parts = []
+    for member in members:
+        table = pd.read_parquet(member.run.folder / PREDICTIONS)
+        kept = ["record_id", "patient", "site", "truth"]
+        kept += [name for name in table if name.startswith("output_") or name == DISTANCE]
+        parts.append(table[kept].assign(repeat=member.repeat, fold=member.fold))
+    whole = pd.concat(parts, ignore_index=True)
+    answers = answer_columns(task.class_names, made.probabilities, made.decisions, made.sets)
+    return whole.assign(**answers)
 
 
-def _note(members: list[Member]) -> str:
+def _answer_values(model: ModelAnswers, task: Task) -> dict:
+    """What the model of all members answers with."""
+    answers, names = model.answers, task.class_names
+    return {
+        "operating_point": vars(answers.point),
+        "temperature": answers.temperature,
+        "intercepts": dict(zip(names, answers.intercepts, strict=True)),
+        "class_shares": dict(zip(names, answers.natural, strict=True)),
+        "correlation": vars(answers.correlation),
+    }
+
+
+def _set_values(found: LeftOut, made: CrossFitted) -> dict:
+    tests, about = found.of_tests, {"level": PREDICTION_SET_LEVEL, "says_nothing": made.sets is None}
+    if made.sets is None:
+        return {**about, "reason": "too few patients are in the other folds to fit them"}
+    covered = made.sets[np.arange(len(tests.truth)), tests.truth]
+    patients = tests.patients.astype(str)
+    others = [len(np.setdiff1d(patients, patients[found.folds[found.tested] == fold]))
+              for fold in np.unique(found.folds[found.tested])]  # fmt: skip
+    return {
+        **about,
+        "coverage": share_of_records(covered, tests.patients),
+        "mean_size": float(made.sets.sum(axis=1).mean()),
+        "fitted_on_patients": min(others),
+        "guarantee": "for single members, a fold by the scores of the other folds",
+    }
+
+
+def _flags(found: LeftOut, model: ModelAnswers, folds: np.ndarray) -> dict:
+    """Of each fold how many are flagged by the limit of the other folds."""
+    tests, distances = found.of_tests, found.distances[found.tested]
+    patients, limit = tests.patients.astype(str), model.distance_limit
+    images = {"patients": len(np.unique(patients)), "reason": NOT_COUNTED}
+    if limit.value is None:
+        reason = {"patients": limit.patients, "reason": limit.reason}
+        return {"images": images, "features": reason}
+    flagged = np.zeros(len(distances), bool)
+    for fold in np.unique(folds):
+        own = folds == fold
+        others = ~np.isin(patients, patients[own])
+        scales, of_others = fit_mean_limit(
+            distances[others], patients[others], tests.members[others], len(found.scales)
+        )
+        if of_others.value is None:
+            return {"images": images, "features": {"patients": of_others.patients,
+                                                   "reason": of_others.reason}}  # fmt: skip
+        # The member of a fold has no scale from the other folds: that of its own distances, which says
+        # nothing about which of them are far.
+        scale = np.median(distances[own])
+        flagged[own] = distances[own] / scale > of_others.value
+    share = share_of_records(flagged, tests.patients)
+    features = {"stated": limit.rate, "patients": limit.patients, "flagged": share}
+    return {"images": images, "features": features}
+
+
+def _note(members: Sequence[FoldRun]) -> str:
     sizes = [len(member.run.values["patients"]["train"]) for member in members]
     shown = f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else f"{sizes[0]}"
     return (
         f"numbers of {len(members)} single networks, each trained on {shown} patients and tested on "
-        "others; each answers by its own validation side"
+        "others, by answers that are fitted on the other folds; they do not measure the model of all of "
+        "them together"
     )
 
 
-def _member_values(member: Member) -> dict:
+def _member_values(member: FoldRun) -> dict:
     numbers = json.loads((member.run.folder / METRICS).read_text(encoding="utf-8"))
     kept = {name: numbers[name] for name in ("accuracy", "balanced_accuracy", "auc") if name in numbers}
-    answers = calibrator_from_json(member.run.values["answers"])
+    patients = {side: len(names) for side, names in member.run.values["patients"].items()}
     return {
         "repeat": member.repeat, "fold": member.fold, "epochs": member.run.values["epochs_trained"],
-        "temperature": answers.temperature, "threshold": answers.point.threshold, **kept,
+        "best_epoch": member.run.values["best_epoch"], "patients": patients, **kept,
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from data_prep.io.labels import consensus
 from data_prep.io.table import READER, reader_columns
-from mri_tf.calibration.calibrator import Calibrator
+from mri_tf.calibration.answers import Answers
 from mri_tf.calibration.operating_point import decide
 from mri_tf.evaluate.units import case_numbers, means
 from mri_tf.metrics.agreement import UNREAD, agreement_among, agreement_of_two
@@ -21,7 +21,7 @@ OF_READERS = (
 ONLY_AGREED = "cases on which the two readers do not agree have no label and are not among these"
 
 
-def reader_values(subset: Subset, outputs: np.ndarray, calibrator: Calibrator) -> dict:
+def reader_values(subset: Subset, outputs: np.ndarray, calibrator: Answers) -> dict:
     """Agreement on the evaluated cases for metrics.json; nothing where the table had no readers.
 
     The network's answer for a case is the decision from the mean probability of its records, or with
@@ -29,7 +29,7 @@ def reader_values(subset: Subset, outputs: np.ndarray, calibrator: Calibrator) -
 
     Args:
         subset: records with labels.
-        outputs: (units, classes) of the network.
+        outputs: (units, classes) of the network, or (units, members, classes).
         calibrator: of the run.
 
     Returns:
@@ -88,7 +88,7 @@ def _one_label(labels: np.ndarray) -> int:
 
 
 def _decisions(
-    subset: Subset, outputs: np.ndarray, calibrator: Calibrator, patients: np.ndarray
+    subset: Subset, outputs: np.ndarray, calibrator: Answers, patients: np.ndarray
 ) -> np.ndarray:
     """(cases,) the network's decision for each case."""
     natural = calibrator.probabilities(outputs)

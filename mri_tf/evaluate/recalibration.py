@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mri_tf.calibration.calibrator import Calibrator, recalibrated
+from mri_tf.calibration.answers import Answers, refitted
 from mri_tf.metrics.probabilities import logarithms, squared_errors
 from mri_tf.task import Task
 
@@ -17,7 +17,7 @@ FEWEST_LEFT = 10  # patients to try it on
 class Answered:
     """The network's outputs for units (records or patients of a bag) with labels."""
 
-    outputs: np.ndarray  # (units, classes) probabilities of the network
+    outputs: np.ndarray  # (units, classes) probabilities of the network, or (units, members, classes)
     labels: np.ndarray  # (units,)
     patients: np.ndarray  # (units,) ids
 
@@ -26,7 +26,7 @@ class Answered:
         return Answered(self.outputs[units], self.labels[units], self.patients[units])
 
 
-def recalibration_by_size(answered: Answered, calibrator: Calibrator, task: Task) -> dict:
+def recalibration_by_size(answered: Answered, calibrator: Answers, task: Task) -> dict:
     """Recalibrates on k patients drawn at random and counts on the others, DRAWS times for each k.
 
     Temperature, intercepts, class shares and operating point are fitted as on a validation side. No
@@ -52,7 +52,7 @@ def recalibration_by_size(answered: Answered, calibrator: Calibrator, task: Task
         for _ in range(DRAWS):
             drawn = np.isin(patients, rng.choice(names, size, replace=False))
             fitted_on, others = answered.of(drawn), answered.of(~drawn)
-            new = recalibrated(
+            new = refitted(
                 calibrator, fitted_on.outputs, fitted_on.labels, fitted_on.patients, task
             )
             one_class += len(np.unique(fitted_on.labels)) == 1
@@ -63,7 +63,7 @@ def recalibration_by_size(answered: Answered, calibrator: Calibrator, task: Task
     return {"draws": DRAWS, "sizes": sizes}
 
 
-def _scores(answered: Answered, calibrator: Calibrator) -> dict[str, float]:
+def _scores(answered: Answered, calibrator: Answers) -> dict[str, float]:
     """Log loss, Brier score, the largest difference of a class's mean probability from its share, and
     balanced accuracy at the operating point."""
     probabilities = calibrator.probabilities(answered.outputs)

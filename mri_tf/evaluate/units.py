@@ -6,7 +6,7 @@ cases. Decisions are made from them at the run's operating point.
 
 import numpy as np
 
-from mri_tf.calibration.calibrator import Calibrator
+from mri_tf.calibration.answers import Answers
 from mri_tf.calibration.operating_point import decide
 from mri_tf.metrics.classification import numbers_with_intervals
 from mri_tf.metrics.classifier import checked
@@ -17,7 +17,7 @@ NUMBERS = ("accuracy", "balanced_accuracy", "auc", "quadratic_kappa", "mean_abso
 
 
 def unit_values(
-    subset: Subset, probabilities: np.ndarray, outputs: np.ndarray, calibrator: Calibrator
+    subset: Subset, probabilities: np.ndarray, outputs: np.ndarray, calibrator: Answers
 ) -> dict:
     """The numbers by unit for metrics.json, where patients have several records; otherwise nothing.
 
@@ -27,7 +27,7 @@ def unit_values(
     Args:
         subset: records with labels; `units` are what the network answers for.
         probabilities: (units, classes) as they are reported.
-        outputs: (units, classes) of the network.
+        outputs: (units, classes) of the network, or (units, members, classes).
         calibrator: of the run.
 
     Returns:
@@ -81,7 +81,7 @@ def labels_of(labels: np.ndarray, owner_of: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _numbers(
-    subset: Subset, both: np.ndarray, owner_of: np.ndarray, calibrator: Calibrator
+    subset: Subset, both: np.ndarray, owner_of: np.ndarray, calibrator: Answers
 ) -> dict:
     """Numbers over owners; `both` are (owners, 2 x classes) reported and natural probabilities."""
     truth, one_label = labels_of(subset.labels, owner_of)

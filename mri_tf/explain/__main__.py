@@ -26,9 +26,10 @@ def main(arguments: list[str]) -> int:
     import numpy as np
 
     from mri_tf.core.progress import progress
+    from mri_tf.explain.maps import Explainer
     from mri_tf.explain.saliency import guided_copy, layer_to_explain
     from mri_tf.network.bags import slice_classifier
-    from mri_tf.network.build import load_network
+    from mri_tf.network.members import load_members
     from mri_tf.pipeline.batches import report_damage
     from mri_tf.pipeline.field_of_view import check_masks
     from mri_tf.pipeline.subset import subset_of
@@ -47,21 +48,22 @@ def main(arguments: list[str]) -> int:
     subset = subset_of(run, prepared, records).thinned()
     if not len(subset):
         raise InputError(
-            "There are no records to explain.", prepared.folder, "Choose another set with --data."
-        )
+            "There are no held-out records to explain.", prepared.folder,
+            "Choose another set with --data.",
+        )  # fmt: skip
     label = _label(run.task, flags.explained_class)
-    model = load_network(run)
-    if run.task.bag:
-        model = slice_classifier(model)
-    layer = layer_to_explain(model, flags.layer)
-    networks = (model, guided_copy(model))
+    members = load_members(run)
+    models = [slice_classifier(one.model) if run.task.bag else one.model for one in members]
+    layer = layer_to_explain(models[0], flags.layer)
+    explainers = [Explainer(model, guided_copy(model), member.fitted)
+                  for model, member in zip(models, members, strict=True)]  # fmt: skip
     flags.out.mkdir(parents=True, exist_ok=True)
     if is_look:
         print(looks_sentence({"test_looks": count_look(run).to_json()}))
     rows = []
     with report_damage(prepared), progress("explaining", len(subset)) as advance:
         for done, position in enumerate(subset.records, 1):
-            rows.append(_explain_one(networks, run, subset, (int(position), layer, label), flags.out))
+            rows.append(_explain_one(explainers, run, subset, (int(position), layer, label), flags.out))
             advance(done)
     table = _write_table(rows, flags.out)
     print("\n".join(_summary(table, layer)))
@@ -69,14 +71,21 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _explain_one(networks, run, subset, what: tuple, out: Path) -> dict:
-    from mri_tf.calibration.calibrator import calibrator_from_json
-    from mri_tf.explain.maps import explain_record, map_shares, write_map
+def _explain_one(explainers, run, subset, what: tuple, out: Path) -> dict:
+    from mri_tf.calibration.answers import answers_from_json
+    from mri_tf.explain.maps import explain_record, explain_with_members, map_shares, write_map
     from mri_tf.figures import draw_map, save
 
     position, layer, label = what
-    answers = calibrator_from_json(run.values["answers"])
-    found = explain_record(networks, subset, position, layer, label)
+    answers = answers_from_json(run.values["answers"])
+    if run.has_members:
+        choose = lambda outputs: int(answers.probabilities(outputs[None])[0].argmax())  # noqa: E731
+        found = explain_with_members(
+            explainers, subset, position, layer, choose if label is None else label
+        )
+    else:
+        networks = (explainers[0].model, explainers[0].guided)
+        found = explain_record(networks, subset, position, layer, label)
     record, names = found.record, run.task.class_names
     probability = answers.probabilities(found.outputs[None])[0]
     decision = names[int(answers.decisions(found.outputs[None])[0])]

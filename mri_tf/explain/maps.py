@@ -1,6 +1,7 @@
 """Grad-CAM maps of records: made on the network's grid, placed on the prepared and original grids."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,13 @@ from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import source_volume
 from mri_tf.explain.attribution import attribution_shares
-from mri_tf.explain.saliency import grad_cam_in_graph, guided_backpropagation, resize_maps
+from mri_tf.explain.saliency import (
+    grad_cam_in_graph,
+    guided_backpropagation,
+    resize_maps,
+    zoom_maps,
+    zoom_step,
+)
 from mri_tf.pipeline.boxes import cube_around
 from mri_tf.pipeline.subset import Subset
 from mri_tf.store.record import Record
@@ -28,7 +35,7 @@ class Explained:
     """The maps of one record on the network's grid, and where that lies."""
 
     record: Record
-    outputs: np.ndarray  # (classes,) the network's probabilities
+    outputs: np.ndarray  # (classes,) the network's probabilities, or (members, classes)
     label: int  # the class that is explained
     cam: np.ndarray  # (depth, rows, columns) or (rows, columns), raw
     guided: np.ndarray | None  # the same grid: the largest absolute gradient of the channels
@@ -51,9 +58,8 @@ def explain_record(
     `networks` are the run's network and its `guided_copy`; where the task answers for patients, the
     network of single slices.
     """
-    task, (model, guided) = dataclasses.replace(subset.task, bag={}), networks
-    single = dataclasses.replace(subset, task=task, records=np.array([position]))
-    (image, _, _) = next(iter(single.eval_batches(1)))
+    task, (model, guided) = subset.task, networks
+    image = _image_of(subset, position)
     outputs = model.predict_on_batch(image)[0]
     chosen = int(np.argmax(outputs)) if label is None else label
     labels = tf.constant([chosen])
@@ -67,6 +73,56 @@ def explain_record(
         network_affine(task, record, subset.fitted),
         image.numpy()[0],
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """A network of single images, its `guided_copy`, and what its run fitted for reading records."""
+
+    model: keras.Model
+    guided: keras.Model
+    fitted: dict
+
+
+def explain_with_members(
+    explainers: Sequence[Explainer], subset: Subset, position: int, layer: str,
+    label: int | Callable[[np.ndarray], int],
+) -> Explained:  # fmt: skip
+    """The mean of the members' maps of one record, for the same class.
+
+    Args:
+        explainers: of the members.
+        subset: as the run of the model reads records; the maps lie on its grid.
+        position: of the record.
+        layer: to explain at.
+        label: the class, or a function that chooses it from outputs (members, classes).
+    """
+    subsets = [dataclasses.replace(subset, fitted=member.fitted) for member in explainers]
+    images = [_image_of(own, position) for own in subsets]
+    outputs = np.stack([member.model.predict_on_batch(image)[0]
+                        for member, image in zip(explainers, images, strict=True)])  # fmt: skip
+    chosen = label if isinstance(label, int) else label(outputs)
+    maps = [
+        explain_record((member.model, member.guided), own, position, layer, chosen)
+        for member, own in zip(explainers, subsets, strict=True)
+    ]
+    steps = [zoom_step(member.fitted, subset.fitted) for member in explainers]
+    cam, guided = (
+        np.mean([zoom_maps(tf.constant(values[None]), step).numpy()[0]
+                 for values, step in zip(kind, steps, strict=True)], axis=0)
+        for kind in ([one.cam for one in maps], [one.guided for one in maps])
+    )  # fmt: skip
+    affine = network_affine(subset.task, maps[0].record, subset.fitted)
+    return dataclasses.replace(
+        maps[0], outputs=outputs, label=chosen, cam=cam, guided=guided, affine=affine
+    )
+
+
+def _image_of(subset: Subset, position: int) -> tf.Tensor:
+    """(1, *grid, channels) what a network of single images is given of one record."""
+    task = dataclasses.replace(subset.task, bag={})
+    single = dataclasses.replace(subset, task=task, records=np.array([position]))
+    return next(iter(single.eval_batches(1)))[0]
 
 
 def map_shares(found: Explained, values: np.ndarray | None = None) -> dict[str, float]:

@@ -14,6 +14,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.models.heads import CumulativeHead
 
 MIN_SIDE = 4  # voxels of a layer's grid along each axis; coarser maps say little more than left or right
+MAX_MEMBERS = 32  # networks whose graphs are kept: all members of a model explain each record
 OUTPUT = "probabilities"  # name of the last layer of every classifier
 
 
@@ -82,7 +83,7 @@ def grad_cam(
     return tf.cast(maps, tf.float32), model.get_layer(OUTPUT)(last)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=MAX_MEMBERS)
 def grad_cam_in_graph(model: keras.Model, layer: str) -> Callable:
     """Returns (images, labels) -> what `grad_cam` returns, computed as exported models compute it.
 
@@ -145,6 +146,29 @@ def resize_maps(maps: tf.Tensor, grid: tuple[int, ...]) -> tf.Tensor:
         share = tf.reshape(share, [size, *[1] * (maps.shape.rank - 1 - axis)])
         lower, upper = tf.gather(maps, below, axis=axis), tf.gather(maps, above, axis=axis)
         maps = lower * (1 - share) + upper * share
+    return maps
+
+
+def zoom_step(of_member: dict, of_run: dict) -> float:
+    """How many pixels of a member, by what it fitted, one pixel of the run's grid is wide."""
+    return of_run["pixel_mm"] / of_member["pixel_mm"] if "pixel_mm" in of_member else 1.0
+
+
+def zoom_maps(maps: tf.Tensor, step: float) -> tf.Tensor:
+    """Maps (batch, *grid) read about the grid's centre at every `step` voxels, linearly; 0 beyond it."""
+    if step == 1:
+        return maps
+    for axis, size in enumerate(maps.shape[1:], 1):
+        middle = (size - 1) / 2
+        places = middle + (tf.range(size, dtype=tf.float32) - middle) * step
+        low = tf.floor(places)
+        below, share = tf.cast(low, tf.int32), places - low
+        parts = []
+        for index, weight in ((below, 1 - share), (below + 1, share)):
+            inside = tf.cast((index >= 0) & (index < size), tf.float32)
+            weight = tf.reshape(weight * inside, [size, *[1] * (maps.shape.rank - 1 - axis)])
+            parts.append(tf.gather(maps, tf.clip_by_value(index, 0, size - 1), axis=axis) * weight)
+        maps = tf.add_n(parts)
     return maps
 
 

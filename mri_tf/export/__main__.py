@@ -3,7 +3,14 @@
 import sys
 from pathlib import Path
 
-from mri_tf.core.command_line import Parser, folder_to_write, import_tensorflow, run_command
+from mri_tf.core.command_line import (
+    Parser,
+    folder_to_write,
+    import_tensorflow,
+    positive_int,
+    run_command,
+)
+from mri_tf.core.errors import InputError
 
 
 def main(arguments: list[str]) -> int:
@@ -13,16 +20,36 @@ def main(arguments: list[str]) -> int:
     from mri_tf.store.run import open_finished
 
     run = open_finished(flags.run)
+    check_members(run, flags.members)
     prepared = Prepared.open(run.data_folder)
     import_tensorflow()
+    from mri_tf.evaluate.ensemble import with_fewer_members
     from mri_tf.export.onnx import check_onnx
     from mri_tf.export.publish import FOLDERS, ONNX, export_run
 
     if flags.format == ONNX:
         check_onnx()
+    if flags.members and flags.members < len(run.members):
+        run = with_fewer_members(run, flags.members)
     folder = export_run(run, prepared, flags.out or FOLDERS[flags.format], flags.format)
     print(f"wrote {folder}")
     return 0
+
+
+def check_members(run, count: int) -> None:
+    """Raises InputError where the run has not so many members; 0 is all of them."""
+    if not count:
+        return
+    if not run.has_members:
+        raise InputError(
+            "--members is for models that train --folds made.", f"{run.folder}, a run of one network",
+            "Leave out --members.",
+        )  # fmt: skip
+    if count > len(run.members):
+        raise InputError(
+            "The model has fewer members.", f"--members {count} of {len(run.members)}",
+            f"Give 1 to {len(run.members)}, or leave out --members for all.",
+        )  # fmt: skip
 
 
 def _parser() -> Parser:
@@ -30,7 +57,7 @@ def _parser() -> Parser:
         "python -m mri_tf.export", __doc__,
         examples=(
             "--run runs/grade/manual-s0",
-            "--run runs/grade/manual-s0 --format onnx --out exports",
+            "--run runs/grade/manual-5folds-s0 --format onnx --out exports",
         ),
     )  # fmt: skip
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
@@ -41,6 +68,10 @@ def _parser() -> Parser:
     parser.add_argument(
         "--format", default="savedmodel", choices=["savedmodel", "onnx"],
         help="format of the exported model (default: savedmodel)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--members", type=positive_int, default=0, metavar="N",
+        help="of a model that train --folds made: export its first N members (default: all)",
     )  # fmt: skip
     return parser
 

@@ -22,7 +22,7 @@ import mri_tf
 from mri_tf.calibration.familiar_images import familiar_to_json
 from mri_tf.core.errors import InputError
 from mri_tf.export.reader import ANSWERS, ASSETS, EXPORT, FAMILIAR, FITTED, SEGMENTER, TASK
-from mri_tf.export.saved_model import ExportSource
+from mri_tf.export.source import ExportSource
 from mri_tf.serve.version_folders import version_folders
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FEATURES, Run, open_run
@@ -39,7 +39,8 @@ def write_assets(
         source: the run, what it finds familiar, and the dtype of its images.
         folder: `assets.extra`, made where it is missing.
         about: further entries of export.json: `layout` (name and version of the layout that read the
-            cases), `modality` and the names of the `signatures`.
+            cases), `modality`, the names of the `signatures`; of a model of several members their
+            number and `cost`.
         segmenter: of `find_segmenter`.
     """
     run, values = source.run, source.run.values

@@ -2,17 +2,16 @@
 
 import json
 
-from mri_tf.calibration.calibrator import (
-    GUARANTEE,
-    PREDICTION_SET_LEVEL,
-    Calibrator,
-    calibrator_from_json,
-)
+from mri_tf.calibration.answers import Answers, answers_from_json
+from mri_tf.calibration.calibrator import GUARANTEE, PREDICTION_SET_LEVEL
 from mri_tf.calibration.false_alarms import Limit
 from mri_tf.calibration.familiar_images import Familiar
+from mri_tf.calibration.pooled import PooledAnswers
 from mri_tf.evaluate.familiarity import usual_range
+from mri_tf.export.card_members import correlation_rows
+from mri_tf.export.members_graph import IN_SET
 from mri_tf.export.out_of_distribution import FAR, OUTSIDE
-from mri_tf.export.saved_model import ExportSource
+from mri_tf.export.source import ExportSource
 from mri_tf.pipeline.image_statistics import STATISTICS
 from mri_tf.store.frozen import TEST_LOCK, lock_name
 from mri_tf.store.looks import is_closed
@@ -43,7 +42,10 @@ def card_numbers(run: Run) -> str:
     rows = [[name, *_cells(metrics[key])] for key, name in SCORES.items() if key in metrics]
     if "majority_accuracy" in metrics:
         rows.insert(1, ["always the largest class", f"{metrics['majority_accuracy']:.3f} accuracy", ""])
-    text = "On held-out records.\n\n" + markdown(rows, ["score", "value (95 % interval)", "n"])
+    what = "On records that a member left out, by that member alone" if run.has_members else (
+        "On held-out records"
+    )  # fmt: skip
+    text = f"{what}.\n\n" + markdown(rows, ["score", "value (95 % interval)", "n"])
     classes = metrics["per_class"]
     columns = [key for key in CLASS_SCORES if any(key in scores for scores in classes.values())]
     rows = [
@@ -65,10 +67,11 @@ def _cells(number: dict) -> list[str]:
     return [text + measured, f"{number['n']} {number['unit']}"]
 
 
-def _chosen_on(point: dict) -> str:
+def _chosen_on(point: dict, has_members: bool) -> str:
     patients = f"{point['patients']} patients, " if point.get("patients") else ""
     value = "" if point["value"] is None else f" (apparent value there: {point['value']:.3f})"
-    return f"{patients}{point['n']} records of the validation side{value}"
+    of = "that members left out" if has_members else "of the validation side"
+    return f"{patients}{point['n']} records {of}{value}"
 
 
 def card_calibration(run: Run) -> str:
@@ -76,23 +79,30 @@ def card_calibration(run: Run) -> str:
     answers, names = run.values["answers"], run.task.class_names
     point = answers["point"]
     target = f" {point['target']:g}" if point["target"] is not None else ""
-    calibrator = calibrator_from_json(answers)
+    calibrator = answers_from_json(answers)
     rows = [
-        ["temperature", f"{answers['temperature']:.3g}"],
+        ["temperature", f"{calibrator.temperature:.3g}"],
         ["intercepts beside it", _listed(names, calibrator.intercepts)],
         ["class shares assumed by the probabilities", _listed(names, answers["natural"])],
-        ["operating point", f"{point['criterion']}{target}, on {_chosen_on(point)}"],
+        ["operating point", f"{point['criterion']}{target}, on {_chosen_on(point, run.has_members)}"],
         ["factors of the decision", _listed(names, point["class_factors"])],
         [f"{PREDICTION_SET_LEVEL:.0%} prediction set", _sets(calibrator)],
     ]  # fmt: skip
+    if run.has_members:
+        rows[2:2] = correlation_rows(run)
     reasons = [text for text in (answers["reason"], point["reason"]) if text]
     notes = "".join(f"\n- {text}" for text in reasons)
     return markdown(rows, ["what", "value"]) + (f"\n{notes}" if notes else "")
 
 
-def _sets(calibrator: Calibrator) -> str:
+def _sets(calibrator: Answers) -> str:
     if not calibrator.has_sets:
         return f"none: {calibrator.why_no_sets}"
+    if isinstance(calibrator, PooledAnswers):
+        return (
+            f"the output `{IN_SET}`, from {calibrator.set_patients} patients; the "
+            f"{PREDICTION_SET_LEVEL:.0%} are meant {calibrator.guarantee}"
+        )
     fitted = f"{calibrator.set_patients} patients that chose nothing else"
     lowest = 1 - calibrator.set_threshold
     return (

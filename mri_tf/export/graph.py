@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.calibration.calibrator import calibrator_from_json
-from mri_tf.calibration.operating_point import TIE_TOLERANCE
+from mri_tf.calibration.answers import answers_from_json
+from mri_tf.calibration.pooled import PooledAnswers
 from mri_tf.calibration.temperature import SMALLEST, prior_offsets
+from mri_tf.export.members_graph import decision_in_graph, members_in_graph
 from mri_tf.network.bags import SLICE_NETWORK
 from mri_tf.network.windows import windows_in_graph
 from mri_tf.pipeline.image_files import decode_png_or_jpeg, fit_to_grid, to_record_values
@@ -45,13 +46,16 @@ def answer_in_graph(run: Run) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
 
     The function takes the network's outputs (batch, classes) and returns `probabilities`, calibrated,
     `logits` of the network, both (batch, classes) float32, and `decision` (batch,) at the operating
-    point. A segmentation's outputs (batch, *grid, classes) are its probabilities; it has no decision.
+    point; of outputs (batch, members, classes) see `members_in_graph`. A segmentation's outputs
+    (batch, *grid, classes) are its probabilities; it has no decision.
     """
     if run.task.kind == "segmentation":
         return lambda outputs: {
             "probabilities": outputs, "logits": tf.math.log(tf.maximum(outputs, SMALLEST))
         }  # fmt: skip
-    calibrator = calibrator_from_json(run.values["answers"])
+    calibrator = answers_from_json(run.values["answers"])
+    if isinstance(calibrator, PooledAnswers):
+        return members_in_graph(calibrator)
     offsets = prior_offsets(np.array(calibrator.trained), np.array(calibrator.natural))
     offsets = offsets + np.array(calibrator.intercepts)
     factors = np.array(calibrator.point.class_factors)
@@ -60,22 +64,21 @@ def answer_in_graph(run: Run) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         # In float64, as in Calibrator: a low temperature magnifies what float32 rounds away.
         logits = tf.math.log(tf.maximum(tf.cast(outputs, tf.float64), SMALLEST))
         probabilities = tf.nn.softmax(logits / calibrator.temperature + offsets)
-        products = probabilities * factors
-        largest = tf.reduce_max(products, axis=-1, keepdims=True)
         return {
             "probabilities": tf.cast(probabilities, tf.float32),
             "logits": tf.cast(logits, tf.float32),
-            "decision": tf.argmax(tf.cast(products >= largest * (1 - TIE_TOLERANCE), tf.int32), axis=-1),
+            "decision": decision_in_graph(probabilities, factors),
         }
 
     return answer
 
 
 def reported(run: Run, outputs: np.ndarray) -> np.ndarray:
-    """Returns the probabilities that evaluate reports for a network's outputs (batch, ..., classes)."""
+    """Returns the probabilities that evaluate reports for a network's outputs (batch, ..., classes), or
+    those of several members (batch, members, classes)."""
     if run.task.kind == "segmentation":
         return outputs
-    return calibrator_from_json(run.values["answers"]).probabilities(outputs)
+    return answers_from_json(run.values["answers"]).probabilities(outputs)
 
 
 def serves_image_bytes(task: Task) -> bool:

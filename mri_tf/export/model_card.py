@@ -5,6 +5,7 @@ Source: Mitchell et al. (2019), "Model Cards for Model Reporting".
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,17 @@ import tensorflow as tf
 
 from mri_tf.core.files import write_atomic
 from mri_tf.export.assets import MAX_RECORDS_READ, without_folder
+from mri_tf.export.card_members import card_members
 from mri_tf.export.card_numbers import (
     card_calibration,
     card_familiarity,
     card_numbers,
     run_metrics,
 )
+from mri_tf.export.cost import Cost
 from mri_tf.export.out_of_distribution import FAR, OUTSIDE
-from mri_tf.export.saved_model import ExportSource
 from mri_tf.export.signature_help import describe_signatures
+from mri_tf.export.source import ExportSource
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
 from mri_tf.store.looks import looks_of, times
 from mri_tf.store.prepared import Prepared
@@ -33,17 +36,26 @@ MODEL_CARD = "model_card.md"
 SYNTHETIC = "a synthetic phantom, no patients"
 
 
-def write_model_card(
-    source: ExportSource, inputs: dict[str, list[tf.TensorSpec]], prepared: Prepared, path: Path
-) -> None:
-    """Writes the card, with the numbers of the run's metrics.json where the run was evaluated.
+@dataclass(frozen=True)
+class Card:
+    """What a card is about.
 
-    Args:
+    Attributes:
         source: the run and what it finds familiar.
         inputs: exported signature -> its inputs.
         prepared: the set the run was trained on.
-        path: the file to write.
+        cost: of several members beside one; None where it was not measured.
     """
+
+    source: ExportSource
+    inputs: dict[str, list[tf.TensorSpec]]
+    prepared: Prepared
+    cost: Cost | None = None
+
+
+def write_model_card(card: Card, path: Path) -> None:
+    """Writes the card, with the numbers of the run's metrics.json where the run was evaluated."""
+    source, prepared = card.source, card.prepared
     run = source.run
     parts = [
         f"# {run.task.name}" + (f": trained on {SYNTHETIC}" if is_synthetic(prepared) else ""),
@@ -51,11 +63,15 @@ def write_model_card(
         "## Data\n\n" + _data(run, prepared),
         "## Training\n\n" + _training(run),
         "## Numbers\n\n" + card_numbers(run),
-        "## Limits\n\n" + _limits(run, prepared),
     ]
+    if run.has_members:
+        parts.append("## Members\n\n" + card_members(run, card.cost))
+    parts.append("## Limits\n\n" + _limits(run, prepared))
     if run.values["answers"]:
         parts.append("## Calibration and operating point\n\n" + card_calibration(run))
-    signatures = describe_signatures(inputs, has_decision=bool(run.values["answers"]))
+    signatures = describe_signatures(
+        card.inputs, has_decision=bool(run.values["answers"]), has_members=run.has_members
+    )
     parts += ["## What is unlike the training data\n\n" + card_familiarity(source),
               "## How to call it\n\n" + signatures]  # fmt: skip
     write_atomic(path, ("\n\n".join(parts) + "\n").encode())
@@ -85,7 +101,7 @@ def _use(run: Run) -> str:
 def _data(run: Run, prepared: Prepared) -> str:
     position = {name: number for number, name in enumerate(prepared.record_ids)}
     rows = []
-    for side in SIDES:
+    for side in (side for side in SIDES if run.sides[side] or not run.has_members):
         records = np.array([position[name] for name in run.sides[side]], int)
         sites = set(prepared.sites[records]) - {""}
         row = [side, len(set(prepared.patients[records])), len(records), len(sites) or "not known"]
@@ -99,7 +115,10 @@ def _data(run: Run, prepared: Prepared) -> str:
         columns += run.task.class_names
     table = markdown(rows, columns)
     scanners = _scanners(prepared, [position[name] for name in run.sides["train"]])
-    return f"Split by {run.values['split']}. Scanners in the training side: {scanners}.\n\n{table}"
+    split = f"Cross-validated in {run.values['split']}" if run.has_members else (
+        f"Split by {run.values['split']}"
+    )  # fmt: skip
+    return f"{split}. Scanners in the training side: {scanners}.\n\n{table}"
 
 
 def _scanners(prepared: Prepared, records: list[int]) -> str:
@@ -113,6 +132,8 @@ def _scanners(prepared: Prepared, records: list[int]) -> str:
 
 def _kept_weights(run: Run) -> str:
     """Of which epoch, and why of this one."""
+    if run.has_members:
+        return "of each member, see there"
     chosen = "the last" if run.task.choose_epoch == "budget" else "the lowest validation loss"
     epoch, count = run.values["best_epoch"], run.values["epochs_trained"]
     averaged = f"; averaged with decay {run.task.average:g}" if run.task.average else ""
@@ -155,8 +176,9 @@ def _limits(run: Run, prepared: Prepared) -> str:
         notes.append(PATIENTS_UNKNOWN)
     if is_synthetic(prepared):
         notes.insert(0, f"trained and tested on {SYNTHETIC}: the numbers say nothing about patients")
+    of_one = "single members" if run.has_members else "one split"
     notes += [
-        "the numbers are for one split of one data set; measure them for another hospital with "
+        f"the numbers are for {of_one} of one data set; measure them for another hospital with "
         "`python -m mri_tf.evaluate --run RUN --data DIR`",
         f"an image that neither `{OUTSIDE}` nor `{FAR}` flags may still be of another kind",
     ]

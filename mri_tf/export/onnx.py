@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.errors import InputError, install_hint
-from mri_tf.export.saved_model import DEFAULT, ExportSource, signatures
+from mri_tf.export.saved_model import DEFAULT, signatures
+from mri_tf.export.source import ExportSource
 
 OPSET = 18  # of 2022: older servers can read it
 MAX_REASON_LENGTH = 300  # characters of another library's error message

@@ -4,12 +4,15 @@ Of each score an export gives the score itself and a flag: 1 where it is above i
 where too few patients were there to fit a limit.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from mri_tf.calibration.false_alarms import Limit
 from mri_tf.calibration.familiar_images import Familiar, as_array
 from mri_tf.calibration.feature_distance import FeatureDistance
+from mri_tf.calibration.mean_distance import MeanDistance
 from mri_tf.pipeline.image_statistics import served_statistics
 
 OUTSIDE = "out_of_distribution"  # the flag of intensities and sizes
@@ -33,7 +36,15 @@ def score_in_graph(images: tf.Tensor, spacing_mm: tf.Tensor | None, familiar: Fa
     return tf.reduce_max(tf.where(tf.math.is_nan(values) & lacking, 0.0, apart), axis=1)
 
 
-def distance_in_graph(features: tf.Tensor, fitted: FeatureDistance) -> tf.Tensor:
+def distance_in_graph(features: Sequence[tf.Tensor], fitted: MeanDistance) -> tf.Tensor:
+    """Returns `mean_distances` (batch,) float32 of the features (batch, features) of each member."""
+    parts = zip(features, fitted.members, fitted.scales, strict=True)
+    return tf.add_n([_of_member(one, member) / np.float32(scale) for one, member, scale in parts]) / len(
+        fitted.members
+    )
+
+
+def _of_member(features: tf.Tensor, fitted: FeatureDistance) -> tf.Tensor:
     """Returns `feature_distances` (batch,) float32 of features (batch, features)."""
     moved = features - fitted.centre
     along = tf.matmul(moved, fitted.axes)  # (batch, axes)

@@ -9,19 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.progress import progress
-from mri_tf.explain.saliency import grad_cam_in_graph, layer_to_explain, resize_maps
+from mri_tf.explain.saliency import layer_to_explain
+from mri_tf.export.explained import explained_in_graph, explained_networks
 from mri_tf.export.graph import grid_image, reported, single_network, stats_of, stored_values
-from mri_tf.export.inputs import input_arrays, network_input, serialized_examples
-from mri_tf.export.saved_model import (
-    CLASSIFY,
-    DEFAULT,
-    EXPLAIN,
-    IMAGE_BYTES,
-    SLICES,
-    ExportSource,
-    explained_network,
-)
-from mri_tf.network.inference import predict_records, predict_whole
+from mri_tf.export.inputs import input_arrays, serialized_examples
+from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES
+from mri_tf.export.source import ExportSource, images_of_members
+from mri_tf.network.inference import predict_whole
+from mri_tf.network.members import predict_members
 from mri_tf.pipeline.bags import pad_slices, present_slices
 from mri_tf.pipeline.field_of_view import box_cut
 from mri_tf.pipeline.normalize import normalize
@@ -89,13 +84,13 @@ def _compare_arrays(
     is the prepared image itself wherever its values fit in one.
     """
     run, task = served.run, served.run.task
-    network = _evaluated(served)
+    evaluated = _evaluated(served)
     raw = subset.raw_batches(min(len(subset), task.batch_size), box_cut(task))
     for number, batch in enumerate(_shown(raw, len(subset))):
         arrays = input_arrays(batch, task)
         feed = {name: array.numpy() for name, array in arrays.items()}
-        seen = network_input(arrays, task, run.values["fitted"])
-        wanted = reported(run, np.asarray(network(seen)))
+        seen = images_of_members(arrays, served)
+        wanted = reported(run, evaluated(seen))
         found.note(DEFAULT, call(DEFAULT, feed), wanted)
         # The same function on long messages, and one that needs gradients: of a few records alone.
         few = {name: array[:COSTLY_RECORDS] for name, array in feed.items()}
@@ -103,7 +98,7 @@ def _compare_arrays(
             scores = call(CLASSIFY, {"inputs": serialized_examples(few)})["scores"]
             found.note(CLASSIFY, {"probabilities": scores}, wanted[:COSTLY_RECORDS])
         if EXPLAIN in names and number == 0:
-            some = seen[:COSTLY_RECORDS], wanted[:COSTLY_RECORDS]
+            some = [one[:COSTLY_RECORDS] for one in seen], wanted[:COSTLY_RECORDS]
             _compare_maps(served, *some, few, call, found)
         if IMAGE_BYTES in names:
             image = arrays["image"]
@@ -111,7 +106,7 @@ def _compare_arrays(
             held = tf.stack([grid_image(file, task, served.image_dtype) for file in files])
             if not np.array_equal(held, image):
                 inputs = normalize(held, stats_of(held), task.normalize)
-                wanted = reported(run, np.asarray(network(inputs)))
+                wanted = reported(run, evaluated([inputs] * len(served.members)))
             found.note(IMAGE_BYTES, call(IMAGE_BYTES, {"image_bytes": files}), wanted)
 
 
@@ -126,29 +121,38 @@ def _shown(raw: tf.data.Dataset, count: int) -> Iterator[dict]:
 
 
 def _compare_maps(
-    served: ExportSource, seen: tf.Tensor, wanted: np.ndarray, feed: dict, call: Call, found: Differences
-) -> None:
-    """Of `explain`, against what `mri_tf.explain` does."""
-    task, network = served.run.task, explained_network(served)
-    labels = tf.argmax(network(seen), axis=-1, output_type=tf.int32)
-    maps = grad_cam_in_graph(network, layer_to_explain(network, ""))(seen, labels)[0]
-    maps = resize_maps(maps, task.network_shape).numpy()
+    served: ExportSource, seen: list[tf.Tensor], wanted: np.ndarray, feed: dict, call: Call,
+    found: Differences,
+) -> None:  # fmt: skip
+    """Of `explain`, against what `mri_tf.explain` does with the images that each member sees."""
+    layer = layer_to_explain(explained_networks(served)[0], "")
+    # In a graph, see `saliency.grad_cam_in_graph`.
+    explained = tf.function(explained_in_graph(served, layer), autograph=False)
+    maps = explained(seen, tf.fill([len(wanted)], -1))["map"].numpy()
     answer = call(EXPLAIN, feed | {"class_index": np.full(len(maps), -1, np.int32)})
     found.note(EXPLAIN, answer, wanted)
     found.map = float(np.max(np.abs(answer["map"] - maps)) / max(1.0, np.max(maps)))
 
 
-def _evaluated(served: ExportSource):
-    """Normalised images -> outputs as evaluate has them: windows by NumPy, not the graph's once more."""
-    if served.run.task.patch:
-        return lambda images: predict_whole(served.model, served.run.task, images)
-    return single_network(served.model, served.run.task)
+def _evaluated(served: ExportSource) -> Callable[[list[tf.Tensor]], np.ndarray]:
+    """Normalised images of each member -> outputs as evaluate has them: one network after the other,
+    put together by NumPy; of windows by NumPy, too, not the graph's once more."""
+    task, run = served.run.task, served.run
+    if task.patch:
+        return lambda images: predict_whole(served.model, task, images[0])
+    networks = [single_network(member.model, task) for member in served.members]
+
+    def outputs(images: list[tf.Tensor]) -> np.ndarray:
+        found = [call(one).numpy() for call, one in zip(networks, images, strict=True)]
+        return np.stack(found, axis=1) if run.has_members else found[0]
+
+    return outputs
 
 
 def _compare_slices(served: ExportSource, subset: Subset, call: Call, found: Differences) -> None:
     """Of `slices`, against what evaluate predicts of the patients."""
     run, task, done = served.run, served.run.task, 0
-    wanted = reported(run, predict_records(served.model, subset))
+    wanted = reported(run, predict_members(run, served.members, subset)[0])
     for batch in subset.thinned().raw_bags(task.batch_size, box_cut(task)):
         count = tf.shape(batch["weight"], tf.int64)[0]
         feed = {

@@ -10,12 +10,14 @@ from pathlib import Path
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.evaluate.familiarity import familiarity_of, fit_familiarity
 from mri_tf.export.assets import ASSETS, exported_version, find_segmenter, modality_of, write_assets
-from mri_tf.export.model_card import MODEL_CARD, write_model_card
+from mri_tf.export.cost import cost_beside_one
+from mri_tf.export.model_card import MODEL_CARD, Card, write_model_card
 from mri_tf.export.onnx import onnx_call, write_onnx
 from mri_tf.export.parity import Differences, parity, session_of
-from mri_tf.export.saved_model import ExportSource, write_saved_model
+from mri_tf.export.saved_model import write_saved_model
+from mri_tf.export.source import ExportSource
 from mri_tf.export.warm_up import WARM_UP, write_warm_up
-from mri_tf.network.build import load_network
+from mri_tf.network.members import load_members
 from mri_tf.pipeline.subset import run_sides
 from mri_tf.serve.config_files import check_config_files, write_config_files
 from mri_tf.serve.version_folders import version_number
@@ -52,12 +54,12 @@ def export_run(run: Run, prepared: Prepared, out: Path, form: str = SAVEDMODEL) 
     _check_format(home, form)
     check_config_files(out)
     segmenter = find_segmenter(run, prepared, out)
-    model = load_network(run)
+    members = load_members(run)
     familiarity = familiarity_of(run)
     if familiarity is None:  # a run of an earlier version
         training, validation, _ = (side.thinned() for side in run_sides(run, prepared))
-        familiarity = fit_familiarity(training, validation, model)
-    source = ExportSource(model, run, familiarity, prepared.image_dtype)
+        familiarity = fit_familiarity(training, validation, members[0].model)
+    source = ExportSource(members, run, familiarity, prepared.image_dtype)
     begun_here = not home.exists()
     home.mkdir(parents=True, exist_ok=True)
     # A folder for this process alone: two runs may end at the same moment.
@@ -66,10 +68,16 @@ def export_run(run: Run, prepared: Prepared, out: Path, form: str = SAVEDMODEL) 
         write = _write_onnx if form == ONNX else _write_saved_model
         inputs, differences = write(source, prepared, scratch)
         _check_parity(differences, PARITY_LIMIT[form])
+        cost = None
+        if form == SAVEDMODEL and len(members) > 1:
+            cost = cost_beside_one(source, scratch, scratch.parent / "one")
         layout = prepared.manifest.get("layout", {})
         about = {"layout": layout, "modality": modality_of(run, prepared), "signatures": list(inputs)}
+        if run.has_members:
+            about |= {"members": len(members), "cost": cost and cost.to_json()}
         write_assets(source, scratch / ASSETS, about, segmenter)
-        write_model_card(source, inputs, prepared, scratch / ASSETS / MODEL_CARD)
+        card = Card(source, inputs, prepared, cost)
+        write_model_card(card, scratch / ASSETS / MODEL_CARD)
         folder = _publish(scratch, home)
         if form == SAVEDMODEL:
             write_config_files(out)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.calibration.calibrator import Calibrator, calibrator_from_json
+from mri_tf.calibration.answers import Answers, answers_from_json
 from mri_tf.calibration.familiar_images import Familiar, familiar_from_json
 from mri_tf.core.errors import InputError
 from mri_tf.serve.version_folders import version_folders, version_number
@@ -28,7 +28,7 @@ class Exported:
     task: Task
     folder: Path | None = None  # None where only the task is known, of a model on a server
     version: int | None = None  # None: the newest one
-    answers: Calibrator | None = None
+    answers: Answers | None = None
     fitted: dict = field(default_factory=dict)
     familiar: Familiar | None = None  # what images of the training side look like
     segmenter: dict | None = None  # task, version and weights_sha256 of the model that finds its boxes
@@ -57,7 +57,7 @@ def open_export(path: Path) -> Exported:
             task=saved_task(task),
             folder=folder,
             version=version_number(folder.name),
-            answers=calibrator_from_json(answers) if answers is not None else None,
+            answers=answers_from_json(answers) if answers is not None else None,
             fitted=_asset(folder, FITTED) or {},
             familiar=familiar_from_json(familiar["images"]) if familiar is not None else None,
             segmenter=_asset(folder, SEGMENTER),

@@ -11,7 +11,6 @@ training side (`export.out_of_distribution`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -19,39 +18,26 @@ import tensorflow as tf
 from keras.export import ExportArchive
 from tensorflow.core.protobuf import saved_model_pb2
 
-from mri_tf.evaluate.familiarity import Familiarity
-from mri_tf.explain.saliency import chosen, grad_cam, has_maps, layer_to_explain, resize_maps
-from mri_tf.export.graph import answer_in_graph, grid_image, serves_image_bytes, single_network, stats_of
-from mri_tf.export.inputs import array_shapes, network_input
+from mri_tf.explain.saliency import has_maps, layer_to_explain
+from mri_tf.export.explained import explained_in_graph, explained_networks
+from mri_tf.export.graph import answer_in_graph, grid_image, serves_image_bytes, stats_of
+from mri_tf.export.inputs import array_shapes
 from mri_tf.export.out_of_distribution import (
-    DISTANCE,
-    FAR,
     OUTSIDE,
     OUTSIDE_SCORE,
     SPACING,
-    distance_in_graph,
     flag_in_graph,
     score_in_graph,
 )
-from mri_tf.network.bags import SLICE_PROBABILITIES, slice_classifier
+from mri_tf.export.source import ExportSource, answer_of_images, far, images_of_members, together
+from mri_tf.network.bags import SLICE_PROBABILITIES
 from mri_tf.network.penultimate import with_features
 from mri_tf.pipeline.normalize import normalize
-from mri_tf.store.run import Run
 from mri_tf.task import Task
 
 DEFAULT, IMAGE_BYTES, SLICES = "serving_default", "image_bytes", "slices"
 CLASSIFY, EXPLAIN = "classify", "explain"
 Signature = tuple[Callable[..., dict], list[tf.TensorSpec]]
-
-
-@dataclass(frozen=True)
-class ExportSource:
-    """What an export is made from."""
-
-    model: keras.Model  # the run's network with its trained weights
-    run: Run
-    familiarity: Familiarity  # fitted on its training side
-    image_dtype: str  # of the images in the prepared set
 
 
 def write_saved_model(source: ExportSource, folder: Path) -> dict[str, list[tf.TensorSpec]]:
@@ -78,7 +64,7 @@ def _set_classify_method(folder: Path) -> None:
 def signatures(source: ExportSource) -> dict[str, Signature]:
     """Returns name -> (function, its inputs) of the signatures that the run's task has."""
     task = source.run.task
-    answer = _single_answer(source)
+    answer = answer_of_images(source)
     functions = {DEFAULT: _arrays(source, answer)}
     if serves_image_bytes(task):
         functions[IMAGE_BYTES] = _image_bytes(source, answer)
@@ -86,14 +72,9 @@ def signatures(source: ExportSource) -> dict[str, Signature]:
         functions[SLICES] = _slices(source)
     if task.kind == "classification":
         functions[CLASSIFY] = _classify(task, functions[DEFAULT])
-        if has_maps(explained_network(source)):
+        if has_maps(explained_networks(source)[0]):
             functions[EXPLAIN] = _explain(source)
     return functions
-
-
-def explained_network(source: ExportSource) -> keras.Model:
-    """The network that maps are made of: where a task answers for patients, that of single slices."""
-    return slice_classifier(source.model) if source.run.task.bag else source.model
 
 
 def _specs(source: ExportSource) -> list[tf.TensorSpec]:
@@ -101,38 +82,13 @@ def _specs(source: ExportSource) -> list[tf.TensorSpec]:
     return [tf.TensorSpec((None, *shape), tf.float32, name=name) for name, shape in shapes.items()]
 
 
-def _single_answer(source: ExportSource) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Normalised images (batch, *network_shape, channels) -> the answers for them, one by one, with the
-    distance of their features where single images are classified."""
-    answer, task, fitted = answer_in_graph(source.run), source.run.task, source.familiarity.features
-    if task.bag or fitted is None:
-        network = single_network(source.model, task)
-        return lambda images: answer(network(images))
-    both = with_features(source.model)
-    images = tf.TensorSpec((None, *both.inputs[0].shape[1:]), tf.float32, name="images")
-
-    def answer_with_distance(images):
-        outputs, features = both(images)
-        return answer(tf.cast(outputs, tf.float32)) | _far(features, source)
-
-    # Traced once for all signatures, whose graphs would hold the axes once each otherwise.
-    return tf.function(answer_with_distance, input_signature=[images], autograph=False)
-
-
-def _far(features: tf.Tensor, source: ExportSource) -> dict[str, tf.Tensor]:
-    fitted = source.familiarity.features
-    distances = distance_in_graph(tf.cast(features, tf.float32), fitted)
-    return {FAR: flag_in_graph(distances, fitted.limit), DISTANCE: distances}
-
-
 def _arrays(source: ExportSource, answer: Callable) -> Signature:
     """`serving_default`: a batch of the arrays that `inputs.array_shapes` names."""
-    run, specs = source.run, _specs(source)
+    specs = _specs(source)
 
     def serving_default(*tensors):
         arrays = {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}
-        images = network_input(arrays, run.task, run.values["fitted"])
-        return answer(images) | _outside(arrays, source)
+        return answer(images_of_members(arrays, source)) | _outside(arrays, source)
 
     return serving_default, specs
 
@@ -154,7 +110,8 @@ def _image_bytes(source: ExportSource, answer: Callable) -> Signature:
             fn_output_signature=image_spec,
         )  # (batch, rows, columns, channels)
         normalised = normalize(images, stats_of(images), task.normalize)
-        return answer(normalised) | _outside({"image": images}, source)
+        alike = [normalised] * len(source.members)  # nothing is fitted for normalising these tasks
+        return answer(alike) | _outside({"image": images}, source)
 
     return image_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")]
 
@@ -163,13 +120,12 @@ def _slices(source: ExportSource) -> Signature:
     """slices (patients, slices, *grid, channels), mask (patients, slices), 1 for a slice and 0 for
     padding, and the other arrays that `inputs.array_shapes` names, for every slice.
 
-    Beside a patient's answer it gives the network's probabilities of every slice, and which slices are
-    unlike those of the training side (0 for padding).
+    Beside a patient's answer it gives the network's probabilities of every slice (of several members,
+    their mean), and which slices are unlike those of the training side (0 for padding).
     """
-    run, model, familiar = source.run, source.model, source.familiarity.images
+    run, familiar = source.run, source.familiarity.images
     task, answer = run.task, answer_in_graph(run)
-    slice_layer = model.get_layer(SLICE_PROBABILITIES)
-    network = keras.Model(model.inputs, [*with_features(model).outputs, slice_layer.output])
+    networks = [_with_slices(member.model) for member in source.members]
     shapes, image_shape = array_shapes(task), (*task.network_shape, len(task.channels))
     inputs = [
         tf.TensorSpec((None, None, *shape), tf.float32, name="slices" if name == "image" else name)
@@ -183,23 +139,31 @@ def _slices(source: ExportSource) -> Signature:
             for (name, shape), tensor in zip(shapes.items(), (slices, *others), strict=True)
         }  # (patients * slices, *shape)
         # What padding becomes here is dropped before the network.
-        images = network_input(flat, task, run.values["fitted"])
-        padded = tf.reshape(images, tf.concat([tf.shape(mask), image_shape], axis=0))
-        outputs, features, of_slices = network(
-            [tf.ensure_shape(padded, (None, None, *image_shape)), mask]
-        )
+        found = []
+        for network, images in zip(networks, images_of_members(flat, source), strict=True):
+            padded = tf.reshape(images, tf.concat([tf.shape(mask), image_shape], axis=0))
+            found.append(network([tf.ensure_shape(padded, (None, None, *image_shape)), mask]))
+        outputs, features, of_slices = zip(*found, strict=True)
+        outputs = together([tf.cast(one, tf.float32) for one in outputs], run)
         present = mask > 0
         unlike = {name: tf.reshape(of, tf.shape(mask)) for name, of in _outside(flat, source).items()}
         total = tf.reduce_sum(tf.where(present, unlike[OUTSIDE_SCORE], 0.0), axis=1)
         scores = total / tf.reduce_sum(tf.cast(present, tf.float32), axis=1)
-        return answer(tf.cast(outputs, tf.float32)) | _far(features, source) | {
-            "slice_probabilities": tf.cast(of_slices, tf.float32),
+        return answer(outputs) | far(list(features), source) | {
+            "slice_probabilities": tf.add_n([tf.cast(one, tf.float32) for one in of_slices])
+            / len(of_slices),
             OUTSIDE: flag_in_graph(scores, familiar.graph_limits.patients),
             OUTSIDE_SCORE: scores,
             f"slice_{OUTSIDE}": tf.where(present, unlike[OUTSIDE], 0),
         }
 
     return slices, inputs
+
+
+def _with_slices(model: keras.Model) -> keras.Model:
+    """A model of patients with the outputs: answer, features, and probabilities of every slice."""
+    slice_layer = model.get_layer(SLICE_PROBABILITIES)
+    return keras.Model(model.inputs, [*with_features(model).outputs, slice_layer.output])
 
 
 def _classify(task: Task, arrays: Signature) -> Signature:
@@ -221,9 +185,9 @@ def _explain(source: ExportSource) -> Signature:
     """The arrays and `class_index` (batch,) int32, -1 for the most probable class -> probabilities,
     the `class_index` that is explained, and its raw Grad-CAM `map` (batch, *grid) as `mri_tf.explain`
     makes it."""
-    run, model, specs = source.run, explained_network(source), _specs(source)
-    task, answer, layer = run.task, answer_in_graph(run), layer_to_explain(model, "")
-    classes = len(task.class_names)
+    specs, task = _specs(source), source.run.task
+    layer, classes = layer_to_explain(explained_networks(source)[0], ""), len(task.class_names)
+    explained = explained_in_graph(source, layer)
 
     def explain(*tensors):
         *tensors, class_index = tensors
@@ -233,13 +197,6 @@ def _explain(source: ExportSource) -> Signature:
         )
         with tf.control_dependencies([check]):  # before the gather, whose message names no input
             class_index = tf.identity(class_index)
-        images = network_input(arrays, task, run.values["fitted"])
-        maps, outputs = grad_cam(model, images, class_index, layer)
-        return {
-            "probabilities": answer(outputs)["probabilities"],
-            "class_index": chosen(class_index, outputs),
-            "map": resize_maps(maps, task.network_shape),
-            **_outside(arrays, source),
-        }
+        return explained(images_of_members(arrays, source), class_index) | _outside(arrays, source)
 
     return explain, [*specs, tf.TensorSpec((None,), tf.int32, name="class_index")]

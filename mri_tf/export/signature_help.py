@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from mri_tf.export.members_graph import DISAGREEMENT, IN_SET
 from mri_tf.export.out_of_distribution import DISTANCE, FAR, OUTSIDE, OUTSIDE_SCORE
 from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES
 
@@ -26,23 +27,31 @@ INPUTS = {
 }
 OF_CLASSIFIERS = ("decision", FAR, DISTANCE)
 OF_SLICES = f"slice_{OUTSIDE}"
+OF_MEMBERS = {
+    DISAGREEMENT: "of each class, the SD of the members' calibrated probabilities",
+    IN_SET: "1 for each class that the prediction set holds, 0 for the others",
+}
 OUTPUTS = {
     "probabilities": "of a classifier: calibrated, for the class shares above; of a segmentation: of "
     "every voxel, as the network gives them",
-    "logits": "logarithms of the network's probabilities before calibration",
+    "logits": "logarithms of the network's probabilities before calibration; of several members the "
+    "mean",
     "decision": "number of the class at the operating point",
     OUTSIDE: "1 where the input is unlike the training side in intensities, or in the spacing where "
     "that is an input (`familiar.json`), 0 where it is not, -1 where too few patients were there to "
     "tell",
     OUTSIDE_SCORE: "the largest deviation from the training side, in its SD",
     FAR: "the same as `out_of_distribution`, by what the network's last layer reads",
-    DISTANCE: "the Mahalanobis distance of what that layer reads from the training side",
+    DISTANCE: "the Mahalanobis distance of what that layer reads from the training side; of several "
+    "members the mean, each divided by its usual distance",
     OF_SLICES: "the same for every slice, padded with 0; `slice_probabilities` are the network's, "
     "for every slice",
 }
 
 
-def describe_signatures(inputs: dict[str, list[tf.TensorSpec]], has_decision: bool) -> str:
+def describe_signatures(
+    inputs: dict[str, list[tf.TensorSpec]], has_decision: bool, has_members: bool = False
+) -> str:
     """Returns Markdown lists of the signatures (name -> inputs), their inputs and their outputs."""
     signatures = [
         f"- `{name}` takes {SIGNATURES[name]}.\n  Inputs: {'; '.join(map(_shape, specs))}"
@@ -51,7 +60,8 @@ def describe_signatures(inputs: dict[str, list[tf.TensorSpec]], has_decision: bo
     names = dict.fromkeys(spec.name for specs in inputs.values() for spec in specs)
     meanings = [f"- `{name}`: {INPUTS[name]}" for name in names if name in INPUTS]
     outputs = [
-        f"- `{name}`: {meaning}" for name, meaning in OUTPUTS.items()
+        f"- `{name}`: {meaning}"
+        for name, meaning in (OUTPUTS | (OF_MEMBERS if has_members else {})).items()
         if (name not in OF_CLASSIFIERS or has_decision) and (name != OF_SLICES or SLICES in inputs)
     ]  # fmt: skip
     return "\n".join(

@@ -15,7 +15,8 @@ from mri_tf.core.errors import install_hint
 from mri_tf.evaluate.familiarity import usual_mean
 from mri_tf.export.graph import serves_image_bytes, stored_values
 from mri_tf.export.inputs import serialized_examples
-from mri_tf.export.saved_model import CLASSIFY, DEFAULT, ExportSource
+from mri_tf.export.saved_model import CLASSIFY, DEFAULT
+from mri_tf.export.source import ExportSource
 from mri_tf.task import Task
 
 WARM_UP = "tf_serving_warmup_requests"  # the name TF Serving looks for, in assets.extra

@@ -39,14 +39,23 @@ def predict_features(model: keras.Model, subset: Subset) -> np.ndarray:
     return _by_batch(features, subset, "features of images")
 
 
-def _by_batch(model: keras.Model, subset: Subset, label: str) -> np.ndarray:
-    """(units, n) what a network gives for every unit; `label` is what the progress bar says."""
+def predict_with_features(model: keras.Model, subset: Subset) -> tuple[np.ndarray, np.ndarray]:
+    """What `predict_records` and `predict_features` give, in one pass, for records as they are given:
+    of a task that answers for patients, thinned."""
+    return _by_batch(with_features(model), subset, "evaluating")
+
+
+def _by_batch(model: keras.Model, subset: Subset, label: str):
+    """(units, n) what a network gives for every unit, or a tuple of those of several outputs; `label`
+    is what the progress bar says."""
     batches = subset.eval_batches(min(BATCH_SIZE, subset.task.batch_size))
     outputs = []
     with report_damage(subset.prepared), progress(label, len(batches)) as advance:
         for image, _, _ in batches:
             outputs.append(model.predict_on_batch(image))
             advance(len(outputs))
+    if isinstance(outputs[0], (list, tuple)):
+        return tuple(np.concatenate(of_batches) for of_batches in zip(*outputs, strict=True))
     return np.concatenate(outputs)
 
 

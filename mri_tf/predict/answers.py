@@ -14,10 +14,12 @@ import numpy as np
 from data_prep.case import Unreadable
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.layout import read_case
+from mri_tf.calibration.calibrator import Calibrator
 from mri_tf.calibration.familiar_images import familiar_scores
 from mri_tf.calibration.prediction_sets import prediction_sets
 from mri_tf.evaluate.familiarity import reasons
 from mri_tf.export.inputs import input_arrays
+from mri_tf.export.members_graph import DISAGREEMENT, IN_SET
 from mri_tf.export.out_of_distribution import CANNOT_TELL, DISTANCE, FAR, OUTSIDE, SPACING
 from mri_tf.export.reader import Call, Exported
 from mri_tf.pipeline.field_of_view import box_cut
@@ -52,6 +54,7 @@ class Answer:
     prediction_set: tuple[int, ...] | None  # classes; None where the model has none
     unlike: "Unlike"
     record: Record | None
+    disagreement: np.ndarray | None = None  # (classes,) SD of the members' probabilities, if several
 
 
 @dataclass(frozen=True)
@@ -143,11 +146,14 @@ def feed_of(records: list[Record], exported: Exported) -> dict[str, np.ndarray]:
 def _answer(exported: Exported, outputs: dict, row: int, unlike: Unlike, record) -> Answer:
     """The answer in a row of a model's outputs."""
     probabilities = np.asarray(outputs["probabilities"][row], np.float64)  # (classes,)
-    labels = None
-    if exported.answers is not None and exported.answers.has_sets:
-        inside = prediction_sets(probabilities[None], exported.answers.set_threshold)[0]
-        labels = tuple(np.flatnonzero(inside).tolist())
-    return Answer(probabilities, int(outputs["decision"][row]), labels, unlike, record)
+    inside, answers = None, exported.answers
+    if IN_SET in outputs:
+        inside = outputs[IN_SET][row]
+    elif isinstance(answers, Calibrator) and answers.has_sets:
+        inside = prediction_sets(probabilities[None], answers.set_threshold)[0]
+    labels = None if inside is None else tuple(np.flatnonzero(inside).tolist())
+    apart = np.asarray(outputs[DISAGREEMENT][row], float) if DISAGREEMENT in outputs else None
+    return Answer(probabilities, int(outputs["decision"][row]), labels, unlike, record, apart)
 
 
 def _statistics(feed: dict, records: list[Record]) -> np.ndarray:

@@ -57,6 +57,8 @@ class Predictions:
             "feature_out_of_distribution": answer.unlike.features,
             "feature_distance": answer.unlike.distance,
         }
+        if answer.disagreement is not None:
+            row["disagreement"] = dict(zip(names, answer.disagreement.tolist(), strict=True))
         self.rows.append(row)
         return row
 
@@ -206,8 +208,9 @@ def _height_mm(record: Record | None) -> float | None:
 def _flat(row: dict) -> dict:
     flat = {}
     for key, value in row.items():
-        if key == "probabilities":
-            flat |= {f"p_{name}": number for name, number in value.items()}
+        if isinstance(value, dict):
+            start = "p" if key == "probabilities" else key
+            flat |= {f"{start}_{name}": number for name, number in value.items()}
         elif isinstance(value, list):
             flat[key] = "; ".join(value)
         else:

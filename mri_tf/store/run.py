@@ -1,8 +1,12 @@
 """Run folders: what was trained, on which patients, and whether the training is finished.
 
+A run has one network, or it is a model of several members: then it has no weights of its own, and
+run.json names the runs of the members, which lie in folders inside it.
+
 run.json       task, seed, data, sides (patients), state, versions, looks at the test side and its lock
 features/      the run of the segmentation network before the classifier, if there is one
 log.txt        what training printed
+validation.parquet  of a classifier: what the network puts out for its validation side
 weights.weights.h5, history.csv, metrics.json, report.md, predictions.parquet, figures, tensorboard/
 """
 
@@ -31,6 +35,9 @@ DERIVED = "derived"  # the set with predicted masks, if boxes are cut around the
 LOG = "log.txt"  # what the commands that trained it printed
 LOOKS = "test_looks"  # in run.json: how often the test side was looked at
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.parquet", "report.md"
+VALIDATION = "validation.parquet"
+TEST = "test"  # in the folder of a model of several members: its numbers on the test side
+MEMBERS = "members"  # in run.json: folder, repeat, fold and weights of each, of a model of several
 NEEDED = (
     "task", "seed", "data", "data_folder", "split", "sides", "patients", "natural_counts", "seen",
     "feature_task", "feature_weights", "fitted", "state",
@@ -67,6 +74,18 @@ class Run:
     @property
     def weights(self) -> Path:
         return self.folder / WEIGHTS
+
+    @property
+    def has_members(self) -> bool:
+        """Whether this is a model of several members; False of an ordinary run."""
+        return MEMBERS in self.values
+
+    @property
+    def members(self) -> list["Run"]:
+        """The runs whose networks answer: those of its members, or this run alone."""
+        if not self.has_members:
+            return [self]
+        return [open_run(self.folder / member["folder"]) for member in self.values[MEMBERS]]
 
     @property
     def data_folder(self) -> Path:
@@ -156,11 +175,24 @@ def open_finished(folder: Path) -> Run:
             "The run was trained on cases whose background was not 0 after standardisation.",
             f"{folder}, of an earlier version", "Prepare the data and train again.",
         )  # fmt: skip
-    if not run.weights.is_file() or file_hash(run.weights) != run.values.get("weights_sha256"):
+    if run.has_members:
+        _check_members(run)
+    elif not run.weights.is_file() or file_hash(run.weights) != run.values.get("weights_sha256"):
         raise InputError(
             "The weights of the run are missing or damaged.", run.weights, "Train again."
         )
     return run
+
+
+def _check_members(run: Run) -> None:
+    """Raises InputError unless all members are finished and have the weights that they had."""
+    for member in run.values[MEMBERS]:
+        opened = open_finished(run.folder / member["folder"])
+        if opened.values["weights_sha256"] != member["weights_sha256"]:
+            raise InputError(
+                "A member of the model was trained again since the model was made.", opened.folder,
+                "Run the command with --folds again, into another --out folder.",
+            )  # fmt: skip
 
 
 def start_or_continue(run: Run) -> Run:

@@ -5,6 +5,7 @@ import numpy as np
 from mri_tf.tables.classes import class_table
 from mri_tf.tables.layout import markdown, with_interval
 from mri_tf.tables.looks import looks_sentence
+from mri_tf.tables.members import member_section
 from mri_tf.tables.units import agreement_line, reader_section, unit_section
 
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
@@ -49,7 +50,7 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         rows.append([f"**{part} right, other parts right or wrong**", agreement, metrics["records"]])
         columns = [part, "accuracy (95 % interval)", "records"]
         sections.append(f"## By {part}\n\n{markdown(rows, columns)}")
-    sections += filter(None, [unit_section(metrics), reader_section(metrics)])
+    sections += filter(None, [unit_section(metrics), reader_section(metrics), member_section(metrics)])
     if "duplicates" in metrics:
         sections.append(f"## Copies\n\n{_copies(metrics['duplicates'])}")
     table = class_table(np.array(metrics["confusion"]), class_names)
@@ -66,9 +67,15 @@ def _point(metrics: dict) -> str:
     unit = metrics["accuracy"]["unit"]
     patients = f"{point['patients']} {unit}" if point.get("patients") else f"{point['n']} records"
     reason = f"; {point['reason']}" if point["reason"] else ""
+    made = f"Decisions are made for {point['criterion']}"
+    if "members" in metrics:
+        return (
+            f"{made}. A fold is decided at a point that the other folds chose; the model of all members "
+            f"decides at one that {patients} chose{threshold} (apparent value there: {value}){reason}."
+        )
     return (
-        f"Decisions are made for {point['criterion']}{threshold}, chosen on {patients} of the "
-        f"validation side (apparent value there: {value}){reason}."
+        f"{made}{threshold}, chosen on {patients} of the validation side (apparent value there: "
+        f"{value}){reason}."
     )
 
 

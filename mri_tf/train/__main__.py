@@ -143,10 +143,44 @@ def _train_folds(loaded, variants, feature_loaded, sets, flags) -> int:
     )
     title = f"train {loaded.task.name} ({', '.join(variants)}), {flags.folds} folds, seed {flags.seed}"
     with logged(folder / LOG, title):
-        values, files, skipped = train_folds(loaded, feature_loaded, sets, folder, options)
-        print("\n".join(summary(values)))
-        print(f"wrote {', '.join(str(path) for path in files)}")
-    return SOME_SKIPPED if skipped else DONE
+        trained = train_folds(loaded, feature_loaded, sets, folder, options)
+        print("\n".join(summary(trained.values)))
+        print(f"wrote {', '.join(str(path) for path in trained.files)}")
+        _finish_folds(trained, flags)
+    return SOME_SKIPPED if trained.skipped else DONE
+
+
+def _finish_folds(trained, flags) -> None:
+    """Evaluates the model of all members on the test side of a split column, once, and exports it."""
+    from mri_tf.evaluate.evaluation import evaluate_run
+    from mri_tf.export.publish import export_run
+    from mri_tf.pipeline.subset import run_sides
+    from mri_tf.store.looks import SECONDS_TO_WAIT
+    from mri_tf.store.run import METRICS, TEST, locked, open_run
+    from mri_tf.tables import summary
+
+    run = trained.run
+    if run is None:
+        print(
+            "the folds are not made one model: each finds its boxes with a segmentation network of its "
+            "own. Export one of them with python -m mri_tf.export --run"
+        )
+        return
+    test = run_sides(run, trained.prepared)[2]
+    if len(test) and not (run.folder / TEST / METRICS).is_file():
+        print(f"the model of all members, on the {len(set(test.patients))} patients of the test side:")
+        result = evaluate_run(run, test, "column", run.folder / TEST)
+        print("\n".join(summary(result.metrics)))
+        print(f"wrote {', '.join(str(path) for path in result.files)}")
+    if flags.no_export:
+        return
+    if exported := run.values.get("exported"):
+        print(f"{run.folder}: already exported as {exported}")
+        return
+    exported = export_run(run, trained.prepared, EXPORTS)
+    with locked(run.folder, SECONDS_TO_WAIT):
+        open_run(run.folder).save(exported=str(exported))
+    print(f"wrote {exported}: one model of {len(run.members)} members")
 
 
 def _use_of_validation(task) -> str:

@@ -1,4 +1,7 @@
-"""Trains one network for each fold: every patient is tested by a network that never saw it."""
+"""Trains one network for each fold and makes them one model of several members.
+
+Every patient of the folds is tested by networks that never saw it.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +11,15 @@ import numpy as np
 from mri_tf.core.errors import InputError, RunFailed, first_few
 from mri_tf.core.executors import cell_executor
 from mri_tf.core.subprocesses import terminate_children, threads_each
-from mri_tf.evaluate.out_of_fold import Member, evaluate_out_of_fold
+from mri_tf.evaluate.ensemble import ensemble_run
+from mri_tf.evaluate.left_out import FoldRun, left_out, model_answers
+from mri_tf.evaluate.out_of_fold import out_of_fold_values, write_out_of_fold
 from mri_tf.folds.cell import FAILED, finished_row, run_cells, run_of
 from mri_tf.folds.design import WHOLE, Plan, fold_patients
 from mri_tf.folds.jobs import JobOptions, Variant, cell_jobs
 from mri_tf.network.build import check_network
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import open_finished
+from mri_tf.store.run import RUN_FILE, Run, locked, open_finished, open_run
 from mri_tf.task.loaded import LoadedTask
 from mri_tf.task.spec import BASE_VARIANT, SIDES
 from mri_tf.train.datasets import DataOptions, classifier_set, feature_set
@@ -32,17 +37,34 @@ class FoldOptions:
     assignments: tuple[str, ...]  # KEY=VALUE of --set
 
 
+@dataclass(frozen=True)
+class TrainedFolds:
+    """What a cross-validation left behind.
+
+    Attributes:
+        values: of metrics.json.
+        files: the files written.
+        run: the model of all members; None where they cannot be one.
+        prepared: the set of the training.
+        skipped: what could not be read while preparing.
+    """
+
+    values: dict
+    files: list[Path]
+    run: Run | None
+    prepared: Prepared
+    skipped: list
+
+
 def train_folds(
     loaded: LoadedTask, feature_loaded: LoadedTask | None, sets: DataOptions, folder: Path,
     options: FoldOptions,
-) -> tuple[dict, list[Path], list]:  # fmt: skip
-    """Trains the members of a cross-validation, those that are not finished, and counts them together.
+) -> TrainedFolds:  # fmt: skip
+    """Trains the members of a cross-validation, those that are not finished, counts them together, and
+    writes the run of the model that they make.
 
     Members are ordinary runs, `fold-<k>` in the folder, or `repeat-<r>/fold-<k>`. A test side that a
     split column names is in no fold.
-
-    Returns:
-        The values of metrics.json, the files written, and what was skipped while preparing.
 
     Raises:
         InputError: the flags do not fit the data, or the folder belongs to another cross-validation.
@@ -83,10 +105,27 @@ def train_folds(
             "The others are kept; the same command trains those that are missing.",
         )
     members = [
-        Member(open_finished(run_of(job)), job["row"]["repeat"], job["row"]["fold"]) for job in cells
+        FoldRun(open_finished(run_of(job)), job["row"]["repeat"], job["row"]["fold"]) for job in cells
     ]
-    values, files = evaluate_out_of_fold(members, task, folder, prepared.patients_known)
-    return values, files, skipped
+    found = left_out(members, task)
+    model = model_answers(found, task, len(members))
+    values, table = out_of_fold_values(members, found, model, task, prepared.patients_known)
+    run = None
+    # Boxes lie around the masks of a segmentation network, of which every member has its own.
+    if not task.boxes_from:
+        with locked(folder):
+            run = _kept_run(ensemble_run(folder, members, model, prepared, options.seed))
+    files = write_out_of_fold(values, table, task, folder)
+    return TrainedFolds(values, files, run, prepared, skipped)
+
+
+def _kept_run(run: Run) -> Run:
+    """The run in the folder if it is the same model, with its looks and exports; else the new one."""
+    if (run.folder / RUN_FILE).is_file():
+        existing = open_run(run.folder)
+        if existing.values["weights_sha256"] == run.values["weights_sha256"]:
+            return existing
+    return run.save()
 
 
 def _in_folds(prepared: Prepared) -> set[str]:

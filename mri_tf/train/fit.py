@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from mri_tf.calibration.calibrator import (
@@ -17,8 +18,10 @@ from mri_tf.calibration.calibrator import (
 )
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.files import write_table
 from mri_tf.core.hashing import content_hash, file_hash, fingerprint
 from mri_tf.evaluate.familiarity import fit_familiarity, save_familiarity
+from mri_tf.evaluate.outputs_table import known_columns, output_columns
 from mri_tf.network.build import (
     Parts,
     PreparingModel,
@@ -39,7 +42,7 @@ from mri_tf.pipeline.subset import RECORDS_PER_BATCH, Subset
 from mri_tf.splits.units import case_spacing, cases_of
 from mri_tf.store.frozen import TEST_LOCK, frozen_result
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import FINISHED, Run, locked, positions_of, start_or_continue
+from mri_tf.store.run import FINISHED, VALIDATION, Run, locked, positions_of, start_or_continue
 from mri_tf.task import Task
 from mri_tf.task.settings import fine_tuning_of
 from mri_tf.train.checkpoint import FILE, TrainingState
@@ -241,17 +244,26 @@ def _calibrate(run: Run, trained: keras.Model, inputs: Inputs) -> dict | None:
         return None
     validation, reserved = inputs.validation, inputs.reserved
     outputs = predict_records(trained, validation)
+    tables = [_outputs_table(validation, outputs)]
     trained_and_natural = (inputs.counts, run.values["natural_counts"])
     calibrator = fit_calibrator(
         outputs, validation.labels, validation.patients, run.task, trained_and_natural
     )
     if len(reserved):
         outputs = predict_records(trained, reserved)
+        tables.append(_outputs_table(reserved, outputs))
         calibrator = with_prediction_sets(calibrator, outputs, reserved.labels, reserved.patients)
     else:
         reason = (run.values.get("reserved") or {}).get("reason") or NOT_RESERVED
         calibrator = without_prediction_sets(calibrator, reason)
+    write_table(run.folder / VALIDATION, pd.concat(tables, ignore_index=True))
     return calibrator_to_json(calibrator)
+
+
+def _outputs_table(subset: Subset, outputs: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(
+        known_columns(subset) | output_columns(subset.task.class_names, outputs)
+    )
 
 
 def fit_on_training_side(training: Subset, seed: int) -> dict:

@@ -8,7 +8,8 @@ from fresh import familiar_noise
 from refused import refusal
 
 from mri_tf.calibration.false_alarms import FEWEST
-from mri_tf.calibration.feature_distance import feature_distances, fit_feature_distance
+from mri_tf.calibration.feature_distance import fit_feature_distance
+from mri_tf.calibration.mean_distance import distance_of_one, mean_distances
 from mri_tf.evaluate.familiarity import (
     FEATURES_FILE,
     Familiarity,
@@ -28,7 +29,8 @@ TASK = Task(name="t", channels=("mr",), image_shape=(16, 16), class_names=("a", 
 @pytest.fixture
 def found() -> Familiarity:
     features = np.random.default_rng(0).normal(size=(FEWEST + 10, 6))
-    return Familiarity(familiar_noise(TASK), fit_feature_distance(features, np.arange(FEWEST + 10)))
+    fitted = fit_feature_distance(features, np.arange(FEWEST + 10))
+    return Familiarity(familiar_noise(TASK), distance_of_one(fitted))
 
 
 def test_it_is_the_same_after_it_was_kept_in_a_run(tmp_path, found):
@@ -37,7 +39,7 @@ def test_it_is_the_same_after_it_was_kept_in_a_run(tmp_path, found):
     assert again.images == found.images and again.features.limit == found.features.limit
     features = np.random.default_rng(1).normal(size=(5, 6))
     np.testing.assert_array_equal(
-        feature_distances(features, again.features), feature_distances(features, found.features)
+        mean_distances([features], again.features), mean_distances([features], found.features)
     )
     assert familiarity_of(Run(tmp_path, {})) is None  # of an earlier version
 

@@ -12,6 +12,7 @@ from data_prep.phantom.glioma.lgg import write_lgg_phantom
 from data_prep.prepare.prepare import prepare
 from mri_tf.evaluate.evaluation import evaluate_run
 from mri_tf.metrics import Distance, hausdorff95_over_volumes, volume_metrics
+from mri_tf.network.members import Member
 from mri_tf.pipeline.subset import subset_of
 from mri_tf.store.record import Record
 from mri_tf.store.run import Run
@@ -77,7 +78,7 @@ def found(home):
     assert not skipped
     run = Run(home / "run", {"task": to_json(task), "fitted": {}, "data": "another set"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mri_tf.evaluate.evaluation.load_network", lambda _: Reader())
+        patch.setattr("mri_tf.evaluate.evaluation.load_members", lambda run: [Member(run, Reader())])
         subset = subset_of(run, prepared, np.arange(3))
         result = evaluate_run(run, subset, "patient", home / "numbers")
     return result

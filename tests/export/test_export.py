@@ -19,7 +19,7 @@ from trainings import split_of
 from data_prep.prepare.prepare import prepare
 from mri_tf.calibration import false_alarms
 from mri_tf.calibration.familiar_images import familiar_from_json, familiar_scores
-from mri_tf.calibration.feature_distance import feature_distances
+from mri_tf.calibration.mean_distance import mean_distances
 from mri_tf.core.command_line import run_command
 from mri_tf.evaluate.familiarity import familiarity_of, fit_familiarity
 from mri_tf.explain.maps import explain_record
@@ -139,7 +139,7 @@ def test_the_graph_measures_features_as_evaluate_does(exported, call, feed):
         network_input(feed, run.task, run.values["fitted"])
     )
     answer = call("serving_default", feed)
-    distances = feature_distances(features.numpy(), fitted)
+    distances = mean_distances([features.numpy()], fitted)
     np.testing.assert_allclose(answer["feature_distance"], distances, rtol=1e-3)
     wanted = (distances > fitted.limit.value).astype(int)
     assert answer["feature_out_of_distribution"].tolist() == wanted.tolist()

@@ -9,8 +9,8 @@ from serving_models import Client, running
 from mri_tf.export.graph import reported
 from mri_tf.export.inputs import input_arrays, network_input
 from mri_tf.export.parity import PARITY_RECORDS, session_of
-from mri_tf.network.build import load_network
-from mri_tf.network.inference import predict_records, predict_whole
+from mri_tf.network.inference import predict_whole
+from mri_tf.network.members import load_members, predict_members
 from mri_tf.pipeline.bags import pad_slices, present_slices
 from mri_tf.pipeline.batches import read_bags_in_order, read_in_order
 from mri_tf.pipeline.field_of_view import box_cut
@@ -22,12 +22,14 @@ VOLUMES = 2  # as JSON they take seconds
 
 
 def probabilities_of(run, prepared, exported: Path) -> dict[str, np.ndarray]:
-    """Who was asked -> probabilities of up to 20 held-out records (of 2 volumes), or of their patients.
+    """Who was asked -> probabilities of up to 20 held-out records (of 2 volumes), or of their patients;
+    of a model of several members without a test side, of records of its folds.
 
     `exported` is `<models>/<task>/<version>`; all that is in `<models>` is served.
     """
     most = PARITY_RECORDS if len(run.task.image_shape) == 2 else VOLUMES
-    records = positions_of(run, prepared)[2][:most]
+    sides = positions_of(run, prepared)
+    records = (sides[2] if len(sides[2]) else sides[0])[:most]
     signature, feed, outputs = _asked(run, prepared, records)
     with session_of(exported) as call:
         found = {"session": call(signature, feed)["probabilities"]}
@@ -43,9 +45,10 @@ def probabilities_of(run, prepared, exported: Path) -> dict[str, np.ndarray]:
 
 def _asked(run, prepared, records) -> tuple[str, dict[str, np.ndarray], np.ndarray]:
     """The signature, its inputs, and what evaluate's network gives for the same records."""
-    task, model, fitted = run.task, load_network(run), run.values["fitted"]
+    task, members, fitted = run.task, load_members(run), run.values["fitted"]
+    subset = subset_of(run, prepared, records)
     if task.bag:
-        outputs = predict_records(model, subset_of(run, prepared, records))
+        outputs, _ = predict_members(run, members, subset)
         bags = bags_of(prepared, select_slices(task, prepared, records, fitted))
         (batch,) = read_bags_in_order(prepared, bags, len(bags), cut=box_cut(task))
         count = tf.shape(batch["weight"], tf.int64)[0]
@@ -57,9 +60,9 @@ def _asked(run, prepared, records) -> tuple[str, dict[str, np.ndarray], np.ndarr
     (batch,) = read_in_order(prepared, records, len(records), cut=box_cut(task))
     arrays = input_arrays(batch, task)
     if task.kind == "segmentation":
-        outputs = predict_whole(model, task, network_input(arrays, task, fitted))
+        outputs = predict_whole(members[0].model, task, network_input(arrays, task, fitted))
     else:
-        outputs = predict_records(model, subset_of(run, prepared, records))
+        outputs, _ = predict_members(run, members, subset)
     return "serving_default", {name: array.numpy() for name, array in arrays.items()}, outputs
 
 

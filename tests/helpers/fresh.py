@@ -10,12 +10,14 @@ import tensorflow as tf
 from mri_tf.calibration.calibrator import Calibrator, calibrator_to_json
 from mri_tf.calibration.familiar_images import Familiar, Limits, fit_familiar
 from mri_tf.calibration.feature_distance import fit_feature_distance
+from mri_tf.calibration.mean_distance import distance_of_one
 from mri_tf.calibration.operating_point import OperatingPoint
 from mri_tf.core.hashing import file_hash
 from mri_tf.evaluate.familiarity import Familiarity, columns_of
 from mri_tf.export.inputs import array_shapes
-from mri_tf.export.saved_model import ExportSource
+from mri_tf.export.source import ExportSource
 from mri_tf.network.build import build_network, load_network
+from mri_tf.network.members import Member
 from mri_tf.network.penultimate import with_features
 from mri_tf.pipeline.image_statistics import statistics_of
 from mri_tf.store.run import Run
@@ -30,14 +32,16 @@ def export_source_of(task: Task) -> ExportSource:
     natural = tuple(share / sum(natural) for share in natural)
     point = OperatingPoint("balanced_accuracy", None, factors, None, None, 9)
     answers = calibrator_to_json(Calibrator(0.7, (1 / classes,) * classes, natural, point, 0.5))
-    run = SimpleNamespace(task=task, values={"answers": answers, "fitted": {"pixel_mm": 0.5}})
+    values = {"answers": answers, "fitted": {"pixel_mm": 0.5}}
+    run = SimpleNamespace(task=task, values=values, has_members=False)
     network = build_network(task)
     features = None
     if task.kind == "classification":
         width = with_features(network).outputs[1].shape[-1]
         drawn = np.random.default_rng(8).normal(size=(30, width))
-        features = fit_feature_distance(drawn, np.arange(30))
-    return ExportSource(network, run, Familiarity(familiar_noise(task), features), "float32")
+        features = distance_of_one(fit_feature_distance(drawn, np.arange(30)))
+    familiar = Familiarity(familiar_noise(task), features)
+    return ExportSource((Member(run, network),), run, familiar, "float32")
 
 
 def familiar_noise(task: Task, patients: int = 30) -> Familiar:

@@ -1,0 +1,55 @@
+"""Parts of the model card of a model of several members: who they are, how they answer, their cost."""
+
+from mri_tf.calibration.answers import answers_from_json
+from mri_tf.export.cost import Cost
+from mri_tf.store.run import MEMBERS, Run
+from mri_tf.tables import markdown
+from mri_tf.tables.layout import plural
+
+OF_SINGLE = (
+    "The numbers above are of single members: each was trained on other folds than those it is judged "
+    "on, by answers that were fitted without them, too. They do not measure the model of all members, "
+    "since every patient of the folds was seen by some of its members."
+)
+
+
+def card_members(run: Run, cost: Cost | None) -> str:
+    """How many members there are, what each learned from, and what they cost beside one.
+
+    Args:
+        run: a model of several members.
+        cost: measured for a SavedModel of more than one member.
+    """
+    rows = [
+        [f"{about['repeat']}-{about['fold']}", *(len(one.values["patients"][side])
+                                                 for side in ("train", "validation", "test")),
+         one.values["best_epoch"]]
+        for one, about in zip(run.members, run.values[MEMBERS], strict=True)
+    ]  # fmt: skip
+    columns = ["repeat and fold", "trained on", "validated on", "left out (patients)", "epoch kept"]
+    text = f"{plural(len(rows), "network")} that answer together.\n\n{markdown(rows, columns)}\n\n{OF_SINGLE}"
+    return text + ("" if cost is None else f"\n\n{cost_sentence(cost)}")
+
+
+def cost_sentence(cost: Cost) -> str:
+    """Time and size beside one member."""
+    return (
+        f"One answer took {cost.answer_ms:.1f} ms on the machine of the export, that of one member "
+        f"alone {cost.answer_ms_of_one:.1f} ms ({cost.answer_ms / cost.answer_ms_of_one:.1f} times); "
+        f"the model has {cost.megabytes:.1f} MB, with one member {cost.megabytes_of_one:.1f} MB. "
+        "`python -m mri_tf.export --run RUN --members 1` exports one."
+    )
+
+
+def correlation_rows(run: Run) -> list[list[str]]:
+    """Rows of the table of calibration: how alike two members answer, and what follows from it."""
+    answers = answers_from_json(run.values["answers"])
+    found, count = answers.correlation, len(answers.scales)
+    measured = f"{found.value:.2f}, on {found.patients} patients that two members had not seen"
+    variance = found.variance_of_mean(count)
+    return [
+        ["correlation of two members within a class", found.reason or measured],
+        ["slope of one member, and of the mean of all",
+         f"{answers.one.slope:.3g}, {answers.mean.slope:.3g}; the mean of {count} varies {variance:.2f} "
+         "times as much within a class as one member"],
+    ]  # fmt: skip
