@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.explain.saliency import guided_copy, layer_to_explain
     from mri_tf.network.bags import slice_classifier
     from mri_tf.network.build import load_network
+    from mri_tf.network.views import describe_views
     from mri_tf.pipeline.batches import report_damage
     from mri_tf.pipeline.field_of_view import check_masks
     from mri_tf.pipeline.subset import subset_of
@@ -65,6 +66,8 @@ def main(arguments: list[str]) -> int:
             advance(done)
     table = _write_table(rows, flags.out)
     print("\n".join(_summary(table, layer)))
+    if views := describe_views(run.task):
+        print(f"probabilities and decisions are means over {views}; maps are of the unchanged image")
     print(f"wrote {flags.out}: maps and pictures of {len(rows)} records, attribution.csv")
     return 0
 

@@ -14,6 +14,7 @@ from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import source_volume
 from mri_tf.explain.attribution import attribution_shares
 from mri_tf.explain.saliency import grad_cam_in_graph, guided_backpropagation, resize_maps
+from mri_tf.network.views import with_views
 from mri_tf.pipeline.boxes import cube_around
 from mri_tf.pipeline.subset import Subset
 from mri_tf.store.record import Record
@@ -28,7 +29,7 @@ class Explained:
     """The maps of one record on the network's grid, and where that lies."""
 
     record: Record
-    outputs: np.ndarray  # (classes,) the network's probabilities
+    outputs: np.ndarray  # (classes,) the network's probabilities, averaged over the task's views
     label: int  # the class that is explained
     cam: np.ndarray  # (depth, rows, columns) or (rows, columns), raw
     guided: np.ndarray | None  # the same grid: the largest absolute gradient of the channels
@@ -49,12 +50,13 @@ def explain_record(
     """Grad-CAM and guided backpropagation of one record, for a class or the most probable one.
 
     `networks` are the run's network and its `guided_copy`; where the task answers for patients, the
-    network of single slices.
+    network of single slices. Outputs, and the most probable class, are averaged over the task's views;
+    the maps are those of the unchanged image.
     """
     task, (model, guided) = dataclasses.replace(subset.task, bag={}), networks
     single = dataclasses.replace(subset, task=task, records=np.array([position]))
     (image, _, _) = next(iter(single.eval_batches(1)))
-    outputs = model.predict_on_batch(image)[0]
+    outputs = with_views(model, task).predict_on_batch(image)[0]
     chosen = int(np.argmax(outputs)) if label is None else label
     labels = tf.constant([chosen])
     cam, _ = grad_cam_in_graph(model, layer)(image, labels)

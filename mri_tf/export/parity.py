@@ -130,7 +130,7 @@ def _compare_maps(
 ) -> None:
     """Of `explain`, against what `mri_tf.explain` does."""
     task, network = served.run.task, explained_network(served)
-    labels = tf.argmax(network(seen), axis=-1, output_type=tf.int32)
+    labels = tf.argmax(_evaluated(served)(seen), axis=-1, output_type=tf.int32)
     maps = grad_cam_in_graph(network, layer_to_explain(network, ""))(seen, labels)[0]
     maps = resize_maps(maps, task.network_shape).numpy()
     answer = call(EXPLAIN, feed | {"class_index": np.full(len(maps), -1, np.int32)})

@@ -35,6 +35,7 @@ from mri_tf.export.out_of_distribution import (
 )
 from mri_tf.network.bags import SLICE_PROBABILITIES, slice_classifier
 from mri_tf.network.penultimate import with_features
+from mri_tf.network.views import with_views
 from mri_tf.pipeline.normalize import normalize
 from mri_tf.store.run import Run
 from mri_tf.task import Task
@@ -108,7 +109,7 @@ def _single_answer(source: ExportSource) -> Callable[[tf.Tensor], dict[str, tf.T
     if task.bag or fitted is None:
         network = single_network(source.model, task)
         return lambda images: answer(network(images))
-    both = with_features(source.model)
+    both = with_views(with_features(source.model), task)
     images = tf.TensorSpec((None, *both.inputs[0].shape[1:]), tf.float32, name="images")
 
     def answer_with_distance(images):
@@ -170,6 +171,7 @@ def _slices(source: ExportSource) -> Signature:
     task, answer = run.task, answer_in_graph(run)
     slice_layer = model.get_layer(SLICE_PROBABILITIES)
     network = keras.Model(model.inputs, [*with_features(model).outputs, slice_layer.output])
+    network = with_views(network, task)
     shapes, image_shape = array_shapes(task), (*task.network_shape, len(task.channels))
     inputs = [
         tf.TensorSpec((None, None, *shape), tf.float32, name="slices" if name == "image" else name)
@@ -220,10 +222,14 @@ def _classify(task: Task, arrays: Signature) -> Signature:
 def _explain(source: ExportSource) -> Signature:
     """The arrays and `class_index` (batch,) int32, -1 for the most probable class -> probabilities,
     the `class_index` that is explained, and its raw Grad-CAM `map` (batch, *grid) as `mri_tf.explain`
-    makes it."""
+    makes it.
+
+    Where a task averages over views, so are the probabilities, which choose the class for -1; the map is
+    that of the unchanged image.
+    """
     run, model, specs = source.run, explained_network(source), _specs(source)
     task, answer, layer = run.task, answer_in_graph(run), layer_to_explain(model, "")
-    classes = len(task.class_names)
+    classes, averaged = len(task.class_names), with_views(model, task)
 
     def explain(*tensors):
         *tensors, class_index = tensors
@@ -234,10 +240,16 @@ def _explain(source: ExportSource) -> Signature:
         with tf.control_dependencies([check]):  # before the gather, whose message names no input
             class_index = tf.identity(class_index)
         images = network_input(arrays, task, run.values["fitted"])
-        maps, outputs = grad_cam(model, images, class_index, layer)
+        if averaged is model:
+            maps, outputs = grad_cam(model, images, class_index, layer)
+            class_index = chosen(class_index, outputs)
+        else:
+            outputs = averaged(images)
+            class_index = chosen(class_index, outputs)
+            maps, _ = grad_cam(model, images, class_index, layer)
         return {
             "probabilities": answer(outputs)["probabilities"],
-            "class_index": chosen(class_index, outputs),
+            "class_index": class_index,
             "map": resize_maps(maps, task.network_shape),
             **_outside(arrays, source),
         }
