@@ -55,7 +55,7 @@ def with_views(model: keras.Model, task: Task) -> keras.Model:
 
     Returns:
         A network with the same inputs, and float32 outputs of the same shapes. It calls `model` once a
-        view. Its layers are not those of `model`: look layers up by their names before.
+        view. The layers of `model` are within one layer of it: look them up by name in `model`.
     """
     views = task_views(task)
     if len(views) == 1:
@@ -66,15 +66,16 @@ def with_views(model: keras.Model, task: Task) -> keras.Model:
 @functools.lru_cache(maxsize=2)  # so that what calls a network for every record builds it once
 def _averaged(model: keras.Model, views: tuple[View, ...], image_shape: tuple[int, ...]) -> keras.Model:
     def input_like(tensor):
-        # The model is a layer of the new network and may have the name of its own input.
-        return keras.Input(tensor.shape[1:], name=f"{tensor.name}_of_views", dtype=tensor.dtype)
+        return keras.Input(tensor.shape[1:], name=tensor.name, dtype=tensor.dtype)
 
     def seen(view):
         is_image = lambda tensor: tuple(tensor.shape[-len(image_shape) :]) == image_shape  # noqa: E731
         return keras.tree.map_structure(lambda one: view.of(one) if is_image(one) else one, given)
 
     given = keras.tree.map_structure(input_like, model.input)
-    answers = [model(seen(view)) for view in views]
+    # Around the same layers: where `model` is a layer of another network, its calls there stay the last.
+    one_pass = keras.Model(model.input, model.output, name="one_pass")
+    answers = [one_pass(seen(view)) for view in views]
     averages = keras.tree.map_structure(_mean, *answers)
     return keras.Model(given, averages, name=f"{model.name}_of_views")
 
@@ -92,5 +93,6 @@ def describe_views(task: Task) -> str:
     parts = ["unchanged", *(f"mirrored along {name}" for name in settings.flips)]
     if settings.shift_voxels:
         axes = ", ".join(AXES[-len(task.network_shape) :])
-        parts.append(f"shifted by {settings.shift_voxels} voxels each way along {axes}")
+        distance = f"{settings.shift_voxels} voxel" + "s" * (settings.shift_voxels > 1)
+        parts.append(f"shifted by {distance} each way along {axes}")
     return f"{len(views)} views of the image ({'; '.join(parts)})"

@@ -78,7 +78,7 @@ def test_views_are_told_in_words():
     assert describe_views(FLAT) == ""
     words = describe_views(of(DEEP, flips=("columns",), shift_voxels=1))
     assert words == (
-        "8 views of the image (unchanged; mirrored along columns; shifted by 1 voxels each way along "
+        "8 views of the image (unchanged; mirrored along columns; shifted by 1 voxel each way along "
         "depth, rows, columns)"
     )
 
