@@ -8,11 +8,11 @@ shifted and scaled by amounts of its own: it is off by a normal shift of SD 0.7 
 factor around 1.5. Five folds, each validated on patients of the next one, as `train --folds` does.
 Everything is fitted by the project's functions and counted on 20,000 new patients.
 
-First table, the mean of the five members: calibration slope and intercept of three sets of answers
-(`pooled`: ours; `as single`: those of single members, uncorrected; `one split`: one member whose own
-validation side fits its answers), log loss above that of the best answers to the mean of the members, and
-how often sets hold the class. Second table, single members: what the cross-fitted numbers say less what
-is true of the same members on new patients.
+A row holds, of the mean of the five members, calibration slope (median) and intercept of three sets of
+answers (`pooled`: ours; `as single`: those of single members, uncorrected; `one split`: one member whose
+own validation side fits its answers), the log loss above that of the best answers to the mean of the
+members, balanced accuracy at the operating point, and how often sets hold the class; at its end, of single
+members, what the cross-fitted numbers say less what is true of the same members on new patients.
 """
 
 import argparse
@@ -95,7 +95,8 @@ def balanced(decisions: np.ndarray, truth: np.ndarray) -> float:
 
 
 def least_loss(evidence: np.ndarray, truth: np.ndarray) -> float:
-    """Of the best slope and intercept for evidence (patients,), fitted to the new patients themselves."""
+    """Of the best slope and intercept for evidence (patients,), fitted to the new patients."""
+
     def loss(values: np.ndarray) -> float:
         z = values[0] * evidence + values[1]
         return float(np.mean(np.logaddexp(0, z) - truth * z))
@@ -121,8 +122,8 @@ def once(cell: Cell, rng: np.random.Generator) -> dict[str, float]:
             found_scales.append(scale)
             for side, tested in ((test, True), (validation, False)):
                 evidence = evidence_of(outputs[side, member], scale)
-                rows += [(record, member, tested, one) for record, one in zip(side, evidence)]
-    records, of_member, tested, evidence = map(np.array, zip(*rows))
+                rows += [(record, member, tested, one) for record, one in zip(side, evidence, strict=True)]
+    records, of_member, tested, evidence = map(np.array, zip(*rows, strict=True))
     unseen = Unseen(evidence, truth[records], records, of_member)
     correlation = fit_correlation(evidence, truth[records], records, records)
     test = unseen.of(tested)

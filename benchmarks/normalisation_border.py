@@ -53,8 +53,8 @@ def opened(folder: Path, region: str):
 
 def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[str, float]]]:
     """Map -> part -> patient -> mean share of their records."""
-    from mri_tf.explain.maps import explain_record, map_shares
-    from mri_tf.explain.saliency import guided_copy, layer_to_explain
+    from mri_tf.explain.maps import explain_record, explainer_of, map_shares
+    from mri_tf.explain.saliency import layer_to_explain
     from mri_tf.network.build import load_network
     from mri_tf.pipeline.subset import subset_of
     from mri_tf.store.prepared import Prepared
@@ -62,13 +62,14 @@ def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[
 
     prepared = Prepared.open(run.data_folder)
     model = load_network(run)
-    networks, layer = (model, guided_copy(model)), layer_to_explain(model, layer)
+    layer = layer_to_explain(model, layer)
+    explainer = explainer_of(model, run.task, layer, run.values["fitted"])
     records = np.arange(len(prepared)) if everybody else positions_of(run, prepared)[2]
     subset = subset_of(run, prepared, records)
     shares_by_map: dict = {kind: {part: {} for part in PARTS} for kind in MAPS}
     for position in records:
         label = int(prepared.labels[position])
-        explained = explain_record(networks, subset, int(position), layer, label)
+        explained = explain_record(explainer, subset, int(position), label)
         for kind in MAPS:
             shares = map_shares(explained, getattr(explained, kind))
             for part in PARTS:

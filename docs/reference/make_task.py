@@ -22,6 +22,7 @@ PARTS = {
     "`box`": (settings.Box, "box."),
     "`spacing`": (settings.Spacing, "spacing."),
     "`bag`": (settings.Bag, "bag."),
+    "`test_time`": (settings.Views, "test_time."),
     "`fine_tune`": (settings.FineTuning, "fine_tune."),
     "`fine_tune.groups`, each": (settings.Group, "fine_tune.groups.NAME."),
 }

@@ -26,10 +26,11 @@ def main(arguments: list[str]) -> int:
     import numpy as np
 
     from mri_tf.core.progress import progress
-    from mri_tf.explain.maps import Explainer
-    from mri_tf.explain.saliency import guided_copy, layer_to_explain
+    from mri_tf.explain.maps import explainer_of
+    from mri_tf.explain.saliency import layer_to_explain
     from mri_tf.network.bags import slice_classifier
     from mri_tf.network.members import load_members
+    from mri_tf.network.views import describe_views
     from mri_tf.pipeline.batches import report_damage
     from mri_tf.pipeline.field_of_view import check_masks
     from mri_tf.pipeline.subset import subset_of
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
     members = load_members(run)
     models = [slice_classifier(one.model) if run.task.bag else one.model for one in members]
     layer = layer_to_explain(models[0], flags.layer)
-    explainers = [Explainer(model, guided_copy(model), member.fitted)
+    explainers = [explainer_of(model, run.task, layer, member.fitted)
                   for model, member in zip(models, members, strict=True)]  # fmt: skip
     flags.out.mkdir(parents=True, exist_ok=True)
     if is_look:
@@ -67,6 +68,8 @@ def main(arguments: list[str]) -> int:
             advance(done)
     table = _write_table(rows, flags.out)
     print("\n".join(_summary(table, layer)))
+    if views := describe_views(run.task):
+        print(f"probabilities and decisions are means over {views}; maps are of the unchanged image")
     print(f"wrote {flags.out}: maps and pictures of {len(rows)} records, attribution.csv")
     return 0
 
@@ -81,11 +84,10 @@ def _explain_one(explainers, run, subset, what: tuple, out: Path) -> dict:
     if run.has_members:
         choose = lambda outputs: int(answers.probabilities(outputs[None])[0].argmax())  # noqa: E731
         found = explain_with_members(
-            explainers, subset, position, layer, choose if label is None else label
+            explainers, subset, position, choose if label is None else label
         )
     else:
-        networks = (explainers[0].model, explainers[0].guided)
-        found = explain_record(networks, subset, position, layer, label)
+        found = explain_record(explainers[0], subset, position, label)
     record, names = found.record, run.task.class_names
     probability = answers.probabilities(found.outputs[None])[0]
     decision = names[int(answers.decisions(found.outputs[None])[0])]

@@ -17,10 +17,12 @@ from mri_tf.explain.attribution import attribution_shares
 from mri_tf.explain.saliency import (
     grad_cam_in_graph,
     guided_backpropagation,
+    guided_copy,
     resize_maps,
     zoom_maps,
     zoom_step,
 )
+from mri_tf.network.views import with_views
 from mri_tf.pipeline.boxes import cube_around
 from mri_tf.pipeline.subset import Subset
 from mri_tf.store.record import Record
@@ -35,7 +37,8 @@ class Explained:
     """The maps of one record on the network's grid, and where that lies."""
 
     record: Record
-    outputs: np.ndarray  # (classes,) the network's probabilities, or (members, classes)
+    # (classes,) the network's probabilities, averaged over the task's views, or (members, classes)
+    outputs: np.ndarray
     label: int  # the class that is explained
     cam: np.ndarray  # (depth, rows, columns) or (rows, columns), raw
     guided: np.ndarray | None  # the same grid: the largest absolute gradient of the channels
@@ -49,22 +52,43 @@ class Explained:
         return _grid_of(placed.array)
 
 
+@dataclass(frozen=True)
+class Explainer:
+    """What one network is explained with.
+
+    Attributes:
+        answer: the network of single images, averaged over the task's views.
+        cam: of `grad_cam_in_graph`.
+        guided: the `guided_copy` of the network.
+        fitted: what its run fitted for reading records.
+    """
+
+    answer: keras.Model
+    cam: Callable
+    guided: keras.Model
+    fitted: dict
+
+
+def explainer_of(model: keras.Model, task: Task, layer: str, fitted: dict) -> Explainer:
+    """An explainer of a network of single images, at a layer of it."""
+    answer = with_views(model, dataclasses.replace(task, bag={}))
+    return Explainer(answer, grad_cam_in_graph(model, layer), guided_copy(model), fitted)
+
+
 def explain_record(
-    networks: tuple[keras.Model, keras.Model], subset: Subset, position: int, layer: str,
-    label: int | None,
-) -> Explained:  # fmt: skip
+    explainer: Explainer, subset: Subset, position: int, label: int | None
+) -> Explained:
     """Grad-CAM and guided backpropagation of one record, for a class or the most probable one.
 
-    `networks` are the run's network and its `guided_copy`; where the task answers for patients, the
-    network of single slices.
+    Outputs, and the most probable class, are averaged over the task's views; the maps are those of the
+    image as it is.
     """
-    task, (model, guided) = subset.task, networks
-    image = _image_of(subset, position)
-    outputs = model.predict_on_batch(image)[0]
+    task, image = subset.task, _image_of(subset, position)
+    outputs = explainer.answer.predict_on_batch(image)[0]
     chosen = int(np.argmax(outputs)) if label is None else label
     labels = tf.constant([chosen])
-    cam, _ = grad_cam_in_graph(model, layer)(image, labels)
-    gradients = guided_backpropagation(guided, image, labels)
+    cam, _ = explainer.cam(image, labels)
+    gradients = guided_backpropagation(explainer.guided, image, labels)
     record = subset.prepared.record(position)
     return Explained(
         record, outputs, chosen,
@@ -75,17 +99,8 @@ def explain_record(
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Explainer:
-    """A network of single images, its `guided_copy`, and what its run fitted for reading records."""
-
-    model: keras.Model
-    guided: keras.Model
-    fitted: dict
-
-
 def explain_with_members(
-    explainers: Sequence[Explainer], subset: Subset, position: int, layer: str,
+    explainers: Sequence[Explainer], subset: Subset, position: int,
     label: int | Callable[[np.ndarray], int],
 ) -> Explained:  # fmt: skip
     """The mean of the members' maps of one record, for the same class.
@@ -94,18 +109,14 @@ def explain_with_members(
         explainers: of the members.
         subset: as the run of the model reads records; the maps lie on its grid.
         position: of the record.
-        layer: to explain at.
         label: the class, or a function that chooses it from outputs (members, classes).
     """
     subsets = [dataclasses.replace(subset, fitted=member.fitted) for member in explainers]
-    images = [_image_of(own, position) for own in subsets]
-    outputs = np.stack([member.model.predict_on_batch(image)[0]
-                        for member, image in zip(explainers, images, strict=True)])  # fmt: skip
+    outputs = np.stack([member.answer.predict_on_batch(_image_of(own, position))[0]
+                        for member, own in zip(explainers, subsets, strict=True)])  # fmt: skip
     chosen = label if isinstance(label, int) else label(outputs)
-    maps = [
-        explain_record((member.model, member.guided), own, position, layer, chosen)
-        for member, own in zip(explainers, subsets, strict=True)
-    ]
+    maps = [explain_record(member, own, position, chosen)
+            for member, own in zip(explainers, subsets, strict=True)]  # fmt: skip
     steps = [zoom_step(member.fitted, subset.fitted) for member in explainers]
     cam, guided = (
         np.mean([zoom_maps(tf.constant(values[None]), step).numpy()[0]

@@ -4,7 +4,6 @@ All of it is TensorFlow ops, so that `explain` and an exported model share the c
 scaled to their maximum, so that the maps of two patients can be compared.
 """
 
-import functools
 from collections.abc import Callable
 
 import keras
@@ -14,7 +13,6 @@ from mri_tf.core.errors import InputError
 from mri_tf.models.heads import CumulativeHead
 
 MIN_SIDE = 4  # voxels of a layer's grid along each axis; coarser maps say little more than left or right
-MAX_MEMBERS = 32  # networks whose graphs are kept: all members of a model explain each record
 OUTPUT = "probabilities"  # name of the last layer of every classifier
 
 
@@ -83,9 +81,9 @@ def grad_cam(
     return tf.cast(maps, tf.float32), model.get_layer(OUTPUT)(last)
 
 
-@functools.lru_cache(maxsize=MAX_MEMBERS)
 def grad_cam_in_graph(model: keras.Model, layer: str) -> Callable:
-    """Returns (images, labels) -> what `grad_cam` returns, computed as exported models compute it.
+    """Returns (images, labels) -> what `grad_cam` returns, computed as exported models compute it; keep
+    it for many images.
 
     Operation by operation, oneDNN's gradient of 3D max pooling passes elsewhere where voxels are equal,
     such as those that a ReLU set to 0, and a map differs by some 2e-4.

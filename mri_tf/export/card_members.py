@@ -27,7 +27,8 @@ def card_members(run: Run, cost: Cost | None) -> str:
         for one, about in zip(run.members, run.values[MEMBERS], strict=True)
     ]  # fmt: skip
     columns = ["repeat and fold", "trained on", "validated on", "left out (patients)", "epoch kept"]
-    text = f"{plural(len(rows), 'network')} that answer together.\n\n{markdown(rows, columns)}\n\n{OF_SINGLE}"
+    count = plural(len(rows), "network")
+    text = f"{count} that answer together.\n\n{markdown(rows, columns)}\n\n{OF_SINGLE}"
     return text + ("" if cost is None else f"\n\n{cost_sentence(cost)}")
 
 

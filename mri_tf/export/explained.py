@@ -9,6 +9,7 @@ from mri_tf.explain.saliency import chosen, grad_cam, resize_maps, zoom_maps, zo
 from mri_tf.export.graph import answer_in_graph
 from mri_tf.export.source import ExportSource, together
 from mri_tf.network.bags import slice_classifier
+from mri_tf.network.views import with_views
 
 
 def explained_networks(source: ExportSource) -> list[keras.Model]:
@@ -27,19 +28,21 @@ def explained_in_graph(source: ExportSource, layer: str) -> Callable:
     """
     run, networks = source.run, explained_networks(source)
     answer, task = answer_in_graph(run), source.run.task
+    averaged = [with_views(network, task) for network in networks]
 
     def explained(images, class_index):
-        if not run.has_members:
-            maps, outputs = grad_cam(networks[0], images[0], class_index, layer)
+        if not run.has_members and averaged[0] is networks[0]:
+            maps, outputs = grad_cam(networks[0], images[0], class_index, layer)  # in one pass
             return {
                 "probabilities": answer(outputs)["probabilities"],
                 "class_index": chosen(class_index, outputs),
                 "map": resize_maps(maps, task.network_shape),
             }
         outputs = [tf.cast(network(one), tf.float32) for network, one in
-                   zip(networks, images, strict=True)]  # fmt: skip
-        probabilities = answer(together(outputs, run))["probabilities"]
-        labels = chosen(class_index, probabilities)
+                   zip(averaged, images, strict=True)]  # fmt: skip
+        outputs = together(outputs, run)
+        probabilities = answer(outputs)["probabilities"]
+        labels = chosen(class_index, probabilities if run.has_members else outputs)
         maps = []
         for network, member, one in zip(networks, source.members, images, strict=True):
             found = resize_maps(grad_cam(network, one, labels, layer)[0], task.network_shape)

@@ -11,6 +11,7 @@ from mri_tf.calibration.pooled import PooledAnswers
 from mri_tf.calibration.temperature import SMALLEST, prior_offsets
 from mri_tf.export.members_graph import decision_in_graph, members_in_graph
 from mri_tf.network.bags import SLICE_NETWORK
+from mri_tf.network.views import with_views
 from mri_tf.network.windows import windows_in_graph
 from mri_tf.pipeline.image_files import decode_png_or_jpeg, fit_to_grid, to_record_values
 from mri_tf.store.run import Run
@@ -23,14 +24,16 @@ def single_network(model: keras.Model, task: Task) -> Callable[[tf.Tensor], tf.T
 
     Outputs are (batch, classes); where a task answers for patients, they are of single slices. Those of
     a segmentation are (batch, *grid, classes), made window by window where it was trained on patches.
+    Those of a classifier are averaged over the views of the task.
     """
     if task.bag:
-        network = model.get_layer(SLICE_NETWORK)
+        network = with_views(model.get_layer(SLICE_NETWORK), task)
         return _traced_once(lambda images: network(images)[0], network)
     if patch := patch_of(task):
         shape, classes = patch.shape, len(task.output_names)
         return lambda images: windows_in_graph(model, images, shape, classes, overlap=patch.overlap)
-    return _traced_once(model, model)
+    network = with_views(model, task)
+    return _traced_once(network, network)
 
 
 def _traced_once(call: Callable, network: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:

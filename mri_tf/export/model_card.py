@@ -24,6 +24,7 @@ from mri_tf.export.cost import Cost
 from mri_tf.export.out_of_distribution import FAR, OUTSIDE
 from mri_tf.export.signature_help import describe_signatures
 from mri_tf.export.source import ExportSource
+from mri_tf.network.views import describe_views
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
 from mri_tf.store.looks import looks_of, times
 from mri_tf.store.prepared import Prepared
@@ -89,9 +90,10 @@ def _use(run: Run) -> str:
     unit = " of a patient, with one answer for each patient" if task.bag else ""
     boxes = f" Boxes lie around the masks that `{task.boxes_from}` predicts (`segmenter.json`)."
     boxes = boxes if task.boxes_from else ""
+    views = f" Every answer is the mean over {views}." if (views := describe_views(task)) else ""
     return (
         f"A Keras network that {purpose} images{unit}: {len(task.output_names)} classes "
-        f"({', '.join(task.output_names)}), channels {channels}, prepared grid {grid}.{boxes}\n\n"
+        f"({', '.join(task.output_names)}), channels {channels}, prepared grid {grid}.{boxes}{views}\n\n"
         "For research on data like those below. **Not a medical device:** do not base a diagnosis or "
         "treatment on it. Do not use it for other scanners, protocols, ages or diseases before it is "
         f"evaluated on them, for images whose `{OUTSIDE}` is 1, or without a person looking at them."

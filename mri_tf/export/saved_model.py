@@ -32,6 +32,7 @@ from mri_tf.export.out_of_distribution import (
 from mri_tf.export.source import ExportSource, answer_of_images, far, images_of_members, together
 from mri_tf.network.bags import SLICE_PROBABILITIES
 from mri_tf.network.penultimate import with_features
+from mri_tf.network.views import with_views
 from mri_tf.pipeline.normalize import normalize
 from mri_tf.task import Task
 
@@ -125,7 +126,7 @@ def _slices(source: ExportSource) -> Signature:
     """
     run, familiar = source.run, source.familiarity.images
     task, answer = run.task, answer_in_graph(run)
-    networks = [_with_slices(member.model) for member in source.members]
+    networks = [with_views(_with_slices(member.model), task) for member in source.members]
     shapes, image_shape = array_shapes(task), (*task.network_shape, len(task.channels))
     inputs = [
         tf.TensorSpec((None, None, *shape), tf.float32, name="slices" if name == "image" else name)
@@ -184,7 +185,11 @@ def _classify(task: Task, arrays: Signature) -> Signature:
 def _explain(source: ExportSource) -> Signature:
     """The arrays and `class_index` (batch,) int32, -1 for the most probable class -> probabilities,
     the `class_index` that is explained, and its raw Grad-CAM `map` (batch, *grid) as `mri_tf.explain`
-    makes it."""
+    makes it.
+
+    Where a task averages over views, so are the probabilities, which choose the class for -1; the map is
+    that of the unchanged image.
+    """
     specs, task = _specs(source), source.run.task
     layer, classes = layer_to_explain(explained_networks(source)[0], ""), len(task.class_names)
     explained = explained_in_graph(source, layer)

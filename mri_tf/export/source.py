@@ -13,6 +13,7 @@ from mri_tf.export.inputs import network_input
 from mri_tf.export.out_of_distribution import DISTANCE, FAR, distance_in_graph, flag_in_graph
 from mri_tf.network.members import Member
 from mri_tf.network.penultimate import with_features
+from mri_tf.network.views import with_views
 from mri_tf.store.run import Run
 
 
@@ -59,7 +60,7 @@ def answer_of_images(source: ExportSource) -> Callable[[list[tf.Tensor]], dict[s
         return lambda images: answer(
             together([call(one) for call, one in zip(networks, images, strict=True)], source.run)
         )
-    networks = [with_features(member.model) for member in source.members]
+    networks = [with_views(with_features(member.model), task) for member in source.members]
     # Traced once for all signatures, whose graphs would hold the weights once each otherwise.
     spec = tf.TensorSpec((None, *networks[0].inputs[0].shape[1:]), tf.float32)
 

@@ -1,4 +1,4 @@
-"""Predicts records of a prepared set, in order, without augmentation."""
+"""Predicts records of a prepared set, in order, as they are or averaged over a task's views."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from mri_tf.core.progress import progress
 from mri_tf.network.penultimate import with_features
+from mri_tf.network.views import with_views
 from mri_tf.network.windows import predict_windows
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.pipeline.subset import Subset
@@ -18,7 +19,7 @@ BATCH_SIZE = 32
 
 
 def predict_records(model: keras.Model, subset: Subset) -> np.ndarray:
-    """Predicts every unit of a subset.
+    """Predicts every unit of a subset, averaged over the views of its task (`test_time`).
 
     Args:
         model: a run's network.
@@ -30,19 +31,20 @@ def predict_records(model: keras.Model, subset: Subset) -> np.ndarray:
     """
     if subset.task.bag:
         subset = subset.thinned()
-    return _by_batch(model, subset, "evaluating")
+    return _by_batch(with_views(model, subset.task), subset, "evaluating")
 
 
 def predict_features(model: keras.Model, subset: Subset) -> np.ndarray:
-    """(units, features) float32: what the last layer of a classifier reads, in order of the units."""
+    """(units, features) float32: what the last layer of a classifier reads, in order of the units; the
+    mean over the views of the task."""
     features = keras.Model(model.inputs, with_features(model).outputs[1])
-    return _by_batch(features, subset, "features of images")
+    return _by_batch(with_views(features, subset.task), subset, "features of images")
 
 
 def predict_with_features(model: keras.Model, subset: Subset) -> tuple[np.ndarray, np.ndarray]:
     """What `predict_records` and `predict_features` give, in one pass, for records as they are given:
     of a task that answers for patients, thinned."""
-    return _by_batch(with_features(model), subset, "evaluating")
+    return _by_batch(with_views(with_features(model), subset.task), subset, "evaluating")
 
 
 def _by_batch(model: keras.Model, subset: Subset, label: str):

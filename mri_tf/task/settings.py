@@ -1,8 +1,8 @@
-"""A task's dictionaries as frozen dataclasses, checked: Patch, Box, Spacing, Bag and FineTuning.
+"""A task's dictionaries as frozen dataclasses, checked: Patch, Box, Spacing, Bag, Views and FineTuning.
 
-`patch_of(task)`, `box_of`, `spacing_of`, `bag_of` and `fine_tuning_of` build them from the task's plain
-values; they return None for an empty dictionary (`fine_tuning_of` the defaults) and raise InputError
-for a misspelt key, a wrong type or a value out of range.
+`patch_of(task)`, `box_of`, `spacing_of`, `bag_of`, `views_of` and `fine_tuning_of` build them from the
+task's plain values; they return None for an empty dictionary (`fine_tuning_of` the defaults) and raise
+InputError for a misspelt key, a wrong type or a value out of range.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.task.spec import Task
 
 AROUND = ("mask", "brain")
+AXES = ("depth", "rows", "columns")  # of a grid; one of 2D images has no depth
 POOLINGS = ("mean", "attention")
 OPTIMIZERS = ("adam", "sgd", "adamw")
 
@@ -52,6 +53,14 @@ class Bag:
 
     pooling: str = "mean"  # of the slices' probabilities: all alike, or weighed by attention
     attention_units: int = 64  # width of the layer that weighs the slices
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """The changed images that a classifier's answer is averaged over, beside the unchanged one."""
+
+    flips: tuple[str, ...] = ()  # axes, each mirrored in a view of its own: depth (3D), rows, columns
+    shift_voxels: int = 0  # of two views for each axis, one in each direction; edges repeat; 0: none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +110,7 @@ def check_settings(task: Task) -> None:
         'boxes_from and box=dict(around="mask", ...) need each other.',
         "boxes_from alone" if task.boxes_from else "box without boxes_from",
     )
+    views_of(task)
 
 
 def patch_of(task: Task) -> Patch | None:
@@ -156,6 +166,25 @@ def bag_of(task: Task) -> Bag | None:
     _require(bag.pooling in POOLINGS, f"bag.pooling must be {' or '.join(POOLINGS)}.", bag.pooling)
     _require(bag.attention_units >= 1, "bag.attention_units must be at least 1.", bag.attention_units)
     return bag
+
+
+def views_of(task: Task) -> Views | None:
+    """The task's `test_time`, checked; None if the image alone is answered for."""
+    if not task.test_time:
+        return None
+    views, grid = _built(Views, "test_time", task.test_time), task.network_shape
+    _require(task.kind == "classification", "test_time is only for classifiers.", task.kind)
+    axes = AXES[-len(grid) :]
+    _require(
+        set(views.flips) <= set(axes) and len(set(views.flips)) == len(views.flips),
+        f"test_time.flips must name different ones of {', '.join(axes)}.", views.flips,
+    )  # fmt: skip
+    _require(
+        0 <= views.shift_voxels < min(grid),
+        f"test_time.shift_voxels must be at least 0 and smaller than the network's image {grid}.",
+        views.shift_voxels,
+    )
+    return views
 
 
 def fine_tuning_of(task: Task) -> FineTuning:

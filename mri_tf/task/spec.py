@@ -71,6 +71,10 @@ class Task:
     # Augmented copies of a training image whose frozen features are kept on disk, one drawn an epoch;
     # 0 computes them in every epoch. No effect on a network that begins with layers that train.
     feature_bank: int = 0
+    # Views of an image over which the answers of a classifier are averaged, in calibration, evaluation
+    # and the exported model: dict(flips=("columns",), shift_voxels=2). Each costs one more pass of the
+    # network; none is used while training. Empty: the image alone.
+    test_time: dict = field(default_factory=dict)
     oversample: bool = False  # every class drawn equally often in an epoch
     # Of the classes in the loss: "none", "sqrt_inverse_frequency" or "inverse_frequency".
     loss_weights: str = "none"

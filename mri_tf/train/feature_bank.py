@@ -39,8 +39,8 @@ FACTS, TENSOR, LOCK = "bank.json", "tensor_{}.npy", ".lock"
 NOT_IN_FEATURES = (
     "augment_probability", "average", "batch_size", "choose_epoch", "clip_norm", "demo_patients",
     "epochs", "fine_tune", "label_smoothing", "learning_rate", "loss_weights", "model_args",
-    "operating_point", "oversample", "patience", "schedule", "split_fractions", "steps", "variants",
-    "warm_up",
+    "operating_point", "oversample", "patience", "schedule", "split_fractions", "steps", "test_time",
+    "variants", "warm_up",
 )  # fmt: skip
 
 

@@ -22,8 +22,8 @@ from mri_tf.calibration.familiar_images import familiar_from_json, familiar_scor
 from mri_tf.calibration.mean_distance import mean_distances
 from mri_tf.core.command_line import run_command
 from mri_tf.evaluate.familiarity import familiarity_of, fit_familiarity
-from mri_tf.explain.maps import explain_record
-from mri_tf.explain.saliency import guided_copy, layer_to_explain
+from mri_tf.explain.maps import explain_record, explainer_of
+from mri_tf.explain.saliency import layer_to_explain
 from mri_tf.export.__main__ import main as export
 from mri_tf.export.assets import exported_version
 from mri_tf.export.inputs import input_arrays, network_input, serialized_examples
@@ -224,7 +224,7 @@ def test_an_example_without_an_array_gets_an_error_that_names_it(client, feed):
 def test_the_exported_map_is_that_of_the_explain_command(exported, call, feed):
     run, prepared, _ = exported
     model = load_network(run)
-    networks, layer = (model, guided_copy(model)), layer_to_explain(model, "")
+    explainer = explainer_of(model, run.task, layer_to_explain(model, ""), run.values["fitted"])
     records = positions_of(run, prepared)[2]
     largest = []
     for label in (None, 0, 1, 2):
@@ -233,7 +233,7 @@ def test_the_exported_map_is_that_of_the_explain_command(exported, call, feed):
         assert outputs["map"].shape == (len(records), 32, 32)
         subset = subset_of(run, prepared, records)
         for row in (0, 3):
-            expected = explain_record(networks, subset, int(records[row]), layer, label)
+            expected = explain_record(explainer, subset, int(records[row]), label)
             np.testing.assert_allclose(outputs["map"][row], expected.cam, atol=1e-5)
             assert outputs["class_index"][row] == expected.label
         largest.append(outputs["map"].max())

@@ -24,10 +24,17 @@ TASKS = {
         **{**SLICES, "class_names": ("I", "II", "III")}, image_shape=(32, 32), ordered=True,
         head="cumulative",
     ),
+    "views": Task(
+        **SLICES, image_shape=(32, 32), test_time=dict(flips=("columns",), shift_voxels=2)
+    ),
     "spacing": Task(**SLICES, image_shape=(48, 40), spacing=dict(grid=(32, 32))),
     "3D": Task(
         **SMALL, channels=("t1", "t2"), image_shape=(16, 32, 16), model="grader3d",
         model_args=dict(filters=2, dense_units=4),
+    ),
+    "3D views": Task(
+        **SMALL, channels=("t1",), image_shape=(16, 16, 16), model="grader3d",
+        model_args=dict(filters=2, dense_units=4), test_time=dict(flips=("depth",)),
     ),
     "3D segmentation": Task(
         **SMALL, kind="segmentation", channels=("t1",), image_shape=(16, 16, 16), model="mnet3d",

@@ -19,7 +19,9 @@ SPACING = dict(grid=(16, 16))
 @pytest.mark.parametrize(
     ("task", "values"),
     [(DEEP, dict(box=BOX)), (ORGANS, dict(patch=PATCH)), (FLAT, dict(spacing=SPACING)),
-     (FLAT, dict(bag=dict(pooling="attention")))],
+     (FLAT, dict(bag=dict(pooling="attention"))),
+     (FLAT, dict(test_time=dict(flips=("rows", "columns"), shift_voxels=31))),
+     (DEEP, dict(test_time=dict(flips=("depth",)), box=BOX))],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else value.kind,
 )  # fmt: skip
 def test_settings_within_their_range_are_accepted(task, values):
@@ -47,6 +49,14 @@ def test_settings_within_their_range_are_accepted(task, values):
         (FLAT, dict(schedule="cosine", fine_tune=dict(decay=0.9)), "takes one of them"),
         (FLAT, dict(warm_up=5, fine_tune=dict(decay=0.9)), "takes one of them"),
         (ORGANS, dict(patch=PATCH, box=BOX), "at most one of patch, box and spacing"),
+        (ORGANS, dict(test_time=dict(shift_voxels=1)), "test_time is only for classifiers"),
+        (FLAT, dict(test_time=dict(flips=("depth",))), "test_time.flips must name different ones"),
+        (FLAT, dict(test_time=dict(flips=("rows", "rows"))), "test_time.flips"),
+        (FLAT, dict(test_time=dict(flips="rows")), "test_time.flips must be a list of strings"),
+        (FLAT, dict(test_time=dict(shift_voxels=32)), "smaller than the network's image"),
+        (DEEP, dict(test_time=dict(shift_voxels=16), box=BOX), "test_time.shift_voxels"),
+        (FLAT, dict(test_time=dict(shift_voxels=-1)), "test_time.shift_voxels"),
+        (FLAT, dict(test_time=dict(shift=1)), "test_time does not take shift"),
     ],
     ids=lambda value: None if isinstance(value, Task) else str(value)[:60],
 )

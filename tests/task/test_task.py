@@ -147,6 +147,12 @@ def test_an_assignment_is_a_literal_or_the_string_as_written(text, key, value):
     assert type(parsed[1]) is type(value)
 
 
+def test_views_of_an_image_are_set_like_any_dictionary():
+    task = with_set(tiny(), 'test_time.flips=("columns",)', "test_time.shift_voxels=1")
+    assert task.test_time == {"flips": ("columns",), "shift_voxels": 1}
+    assert through_json(task) == task
+
+
 def test_set_reaches_into_a_dictionary_and_leaves_the_rest():
     task = with_set(tiny(), "augment.random_affine.max_degrees=5", "augment.random_flip.axis=rows")
     assert task.augment == {
