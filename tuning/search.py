@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
     from mri_tf.core.progress import progress
     from mri_tf.train.devices import configure_devices
-    from tuning.tuner import TrainingTuner, make_oracle
+    from tuning.tuner import TrainingTuner, make_oracle, seconds_of_trials
     from tuning.workers import is_worker, run_workers, served
 
     configure_devices(0)
@@ -86,7 +87,8 @@ def main(arguments: list[str]) -> int:
         print("\n".join(_summary(best, flags, problem.task.name)))
         print(f"wrote {folder / BEST}, {folder / TRIALS}")
     if stopped:
-        raise deadline.out_of_time(_how_far(oracle, flags.trials, folder))
+        seconds = statistics.mean(seconds_of_trials(oracle) or [0.0])
+        raise deadline.out_of_time(_how_far(oracle, flags.trials, folder), seconds)
     return DONE
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-import time
+import statistics
 from pathlib import Path
 
 import keras
@@ -71,9 +71,10 @@ class TrainingTuner(keras_tuner.engine.base_tuner.BaseTuner):
     def run_trial(self, trial):
         values = trial_values(trial.hyperparameters.values)
         keras.utils.clear_session()
-        start, deadline = time.monotonic(), self.problem.deadline
+        deadline = self.problem.deadline
+        start = deadline.clock()
         try:
-            deadline.check("a trial comes next", sum(self.seconds) / max(len(self.seconds), 1))
+            deadline.check("a trial comes next", statistics.mean(self.seconds or [0.0]))
             score = score_trial(self.problem, values, self.folder / RUNS / trial.trial_id)
         except (KeyboardInterrupt, SystemExit):
             raise
@@ -84,12 +85,12 @@ class TrainingTuner(keras_tuner.engine.base_tuner.BaseTuner):
                 raise FatalError("The disk is full.") from error
             raise FailedTrialError(reason_of(error)) from error
         write_hparams(self.folder / "tensorboard" / trial.trial_id, values, score)
-        self.seconds.append(time.monotonic() - start)
+        self.seconds.append(deadline.clock() - start)
         return {OBJECTIVE: score, SECONDS: self.seconds[-1]}
 
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
-        self.problem.deadline.got_on()  # a trial that failed is work too
+        self.problem.deadline.got_on = True  # a trial that failed is work too
         self.advance(trial.trial_id)
 
 

@@ -295,7 +295,7 @@ def _write_cases(
                 if result[0].facts.get("sequences_apart"):
                     apart.append(main_file(cases[number]))
             advance(writer.cases_done)
-            options.deadline.got_on()
+            options.deadline.got_on = True
             if writer.cases_done < len(cases):
                 of_all = f"{writer.cases_done} of {len(cases)} cases of {task.name}"
                 options.deadline.check(f"{of_all} are prepared")

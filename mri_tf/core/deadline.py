@@ -20,18 +20,21 @@ class Deadline:
     Args:
         minutes: from now on; None: no limit.
         clock: seconds, as those of time.monotonic.
+
+    Attributes:
+        got_on: whether a piece is done; set by who does it.
     """
 
     def __init__(self, minutes: float | None = None, clock: Callable[[], float] = time.monotonic):
         self.minutes, self.clock = minutes, clock
         self._begun = clock()
-        self._got_on = False  # whether a piece of work was done
+        self.got_on = False
 
     @classmethod
-    def at(cls, moment: float | None) -> "Deadline":
-        """The one of another process, by its `moment`; what that starts need not begin at all."""
+    def at(cls, moment: float | None, got_on: bool) -> "Deadline":
+        """The one of another process, by its `moment` and whether that has got on."""
         deadline = cls(None if moment is None else (moment - time.time()) / 60)
-        deadline.got_on()
+        deadline.got_on = got_on
         return deadline
 
     @property
@@ -56,13 +59,9 @@ class Deadline:
             return []
         return ["--max-minutes", f"{max(self.seconds_left / 60, SHORTEST_MINUTES):.6g}"]
 
-    def got_on(self) -> None:
-        """Notes that a piece of work is done, so that the command may end."""
-        self._got_on = True
-
     def ends_before(self, seconds: float) -> bool:
         """Whether the command has got on and a next piece of so many seconds does not fit."""
-        return self._got_on and self.seconds_left < max(seconds, 0.0)
+        return self.got_on and self.seconds_left < max(seconds, 0.0)
 
     def check(self, done: str, seconds: float = 0.0) -> None:
         """Raises OutOfTime where a next piece of so many seconds does not fit; `done` says how far."""
@@ -78,10 +77,9 @@ class Deadline:
         """
         if 0 < self.seconds_left < seconds:
             done += f", and the next would take {duration(seconds)}"
-        spent = f"{self.seconds_spent / 60:.2f}".rstrip("0").rstrip(".")
         return OutOfTime(
-            f"{OutOfTime.FIRST_WORDS} {spent} of {self.minutes:g} minutes, as --max-minutes asks: "
-            f"{done}. The same command continues."
+            f"{OutOfTime.FIRST_WORDS} {duration(self.seconds_spent)}, as --max-minutes "
+            f"{self.minutes:.4g} asks: {done}. The same command continues."
         )
 
 

@@ -44,8 +44,8 @@ def logged(path: Path, title: str):
         except RunFailed as error:
             end = f"failed: {error.what}"
             raise
-        except OutOfTime as error:
-            end = f"stopped: {error}"
+        except OutOfTime:
+            end = "stopped by --max-minutes"
             raise
         except KeyboardInterrupt:
             end = "interrupted"

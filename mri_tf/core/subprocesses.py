@@ -87,6 +87,7 @@ def run_module(arguments: list[str], child: Child) -> str:
                 )  # fmt: skip
                 _running.add(process)
             code = process.wait()
+            child.deadline.got_on = True
             with _starting:
                 _running.discard(process)
         if _interrupted.is_set() or code in (INTERRUPTED, -signal.SIGINT):

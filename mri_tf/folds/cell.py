@@ -58,10 +58,12 @@ def run_all(
         told = say_time_left(label, _seconds(rows), len(jobs) - len(rows), at_a_time)
         for job in jobs:
             if job["name"] not in rows:
-                waiting[pool.submit(run_cell, job | {"until": deadline.moment})] = job
+                limit = {"until": deadline.moment, "begins": not (waiting or deadline.got_on)}
+                waiting[pool.submit(run_cell, job | limit)] = job
         try:
             for future in as_completed(waiting):
                 job = waiting[future]
+                deadline.got_on = True
                 try:
                     row = future.result()
                 except OutOfTime:
@@ -125,14 +127,16 @@ def run_cell(job: dict) -> dict:
         job: `folder`; `arguments` of mri_tf.train without seed, split file and output; `search`, the
             arguments of a search before it, or none; `split`, the values of the split file; `seeds`,
             one per restart, and `runs`, the run folder of each; `threads`; `identity`; `keep` (runs or
-            metrics); `row`, the columns that are known before training; `until`, when it stops, as
-            seconds of time.time (None or missing: at its end).
+            metrics); `row`, the columns that are known before training. With a deadline also `until`,
+            its moment in seconds of time.time, and `begins`, whether it is trained for an epoch even
+            behind that, so that a study gets on.
 
     Raises:
         InputError: the folder belongs to another study.
         OutOfTime: it was not begun, or its process stopped at a checkpoint; it has no row.
     """
-    folder, deadline = Path(job["folder"]), Deadline.at(job.get("until"))
+    folder = Path(job["folder"])
+    deadline = Deadline.at(job.get("until"), got_on=not job.get("begins"))
     deadline.check("the cell is not begun")
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder, deadline) as lock:
@@ -265,7 +269,8 @@ def _locked(folder: Path, deadline: Deadline):
         while not try_lock(file):
             time.sleep(SECONDS_BETWEEN_LOOKS)
             stop_if_interrupted()
-            deadline.check("another process trains the cell")
+            if deadline.seconds_left < 0:
+                raise deadline.out_of_time("another process trains the cell")
         yield file.fileno()
 
 

@@ -214,7 +214,7 @@ class _KeepState(keras.callbacks.Callback):
         if keep:
             state.best_epoch, state.best_weights = epoch, self.weights_now()
         deadline = self.checkpoints.deadline
-        deadline.got_on()
+        deadline.got_on = True
         self.out_of_time = not self.stopped and deadline.ends_before(self.pace.next_epoch_seconds)
         ends = self.stopped or self.out_of_time
         if ends:

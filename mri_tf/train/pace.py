@@ -7,7 +7,7 @@ from mri_tf.core.deadline import Deadline
 from mri_tf.core.progress import duration, say_expected
 
 TIMED_STEPS = 5  # after the first one of a process, which compiles
-FORWARD = 1 / 3  # of a training step; a guess, used until a validation is timed
+FORWARD = 1 / 3  # of a training step, the rest being the backward pass
 
 
 class Pace(keras.callbacks.Callback):
@@ -60,22 +60,26 @@ class Pace(keras.callbacks.Callback):
         if self._compiled_here and self._of_step:
             training -= max(self._compiling - self._step_seconds, 0.0)
         is_validated = epoch + 2 in self.schedule.validated
-        self.next_epoch_seconds = training + is_validated * (self._of_validation or 0.0)
+        # The first validation compiles, and measures statistics where weights are averaged: not FORWARD.
+        self.next_epoch_seconds = training + is_validated * self._validation_seconds(share=1.0)
 
     @property
     def _step_seconds(self) -> float:
-        return float(np.median(self._of_step))
+        return float(np.median(self._of_step)) if self._of_step else 0.0
+
+    def _validation_seconds(self, share: float) -> float:
+        """Of the last validation; before the first, each of its batches takes a share of a step."""
+        if self._of_validation is not None:
+            return self._of_validation
+        return self.validation_batches * self._step_seconds * share
 
     def _tell(self) -> None:
         """Says what the epochs from the first of this command on will take."""
         self._told = True
-        of_step, of_validation = self._step_seconds, self._of_validation
-        if of_validation is None:
-            of_validation = self.validation_batches * of_step * FORWARD
         count = (self.schedule.epochs - self.first) * self.steps
         validations = sum(epoch > self.first for epoch in self.schedule.validated)
-        seconds = count * of_step + validations * of_validation
-        text = f"for {count} steps of {duration(of_step)}"
+        seconds = count * self._step_seconds + validations * self._validation_seconds(FORWARD)
+        text = f"for {count} steps of {duration(self._step_seconds)}"
         if 0 < self.schedule.patience < self.schedule.epochs - self.first:
             text += ", less if it stops early"
         left = max(self.deadline.seconds_left, 0.0)
