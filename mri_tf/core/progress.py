@@ -50,7 +50,7 @@ def duration(seconds: float) -> str:
     ('0.061 s', '42 s', '7 min', '2.5 h')
     """
     if seconds < 9.5:
-        return f"{seconds:.2g} s"
+        return f"{round(seconds, 4):.2g} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

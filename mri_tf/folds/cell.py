@@ -59,21 +59,21 @@ def run_all(
         for job in jobs:
             if job["name"] not in rows:
                 limit = {"until": deadline.moment, "begins": not (waiting or deadline.got_on)}
-                waiting[pool.submit(run_cell, job | limit)] = job
+                waiting[pool.submit(_row_in_time, job | limit)] = job
         try:
             for future in as_completed(waiting):
                 job = waiting[future]
                 deadline.got_on = True
                 try:
                     row = future.result()
-                except OutOfTime:
-                    continue
                 except (InputError, KeyboardInterrupt):
                     raise
                 except Exception as error:
                     # The text may name hosts and paths: it goes to the terminal, not into a report.
                     print(f"{job['name']}: {error}", file=sys.stderr)
                     row = {**job["row"], "status": FAILED, "reason": type(error).__name__}
+                if row is None:
+                    continue
                 rows[job["name"]] = row
                 advance(len(rows), f"{job['name']} {row['status']} {row['reason']}".rstrip())
                 left = len(jobs) - len(rows)
@@ -115,6 +115,14 @@ def run_cells(
             reason = f"pre-training: {failed[job['needs']]}"
             rows[job["name"]] = {**job["row"], "status": FAILED, "reason": reason}
     return rows
+
+
+def _row_in_time(job: dict) -> dict | None:
+    """As `run_cell`, but None where the time is over, which a Dask worker would report as an error."""
+    try:
+        return run_cell(job)
+    except OutOfTime:
+        return None
 
 
 def run_cell(job: dict) -> dict:
