@@ -3,12 +3,16 @@
 import json
 import shlex
 import shutil
+import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from mri_tf.core.command_line import (
+    DONE,
+    OUT_OF_TIME,
     Parser,
+    add_max_minutes,
     add_set,
     add_split,
     add_variant,
@@ -18,7 +22,8 @@ from mri_tf.core.command_line import (
     run_command,
     seed_int,
 )
-from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.core.deadline import Deadline
+from mri_tf.core.errors import InputError, OutOfTime, RunFailed
 
 BEST, TRIALS = "best.json", "trials.csv"
 BANKS = "banks"  # folder of frozen features, deleted at the end of the search
@@ -28,44 +33,45 @@ TUNERS = ("hyperband", "bayesian", "random")
 def main(arguments: list[str]) -> int:
     """Runs the trials that are missing and writes best.json and trials.csv; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    deadline = Deadline(flags.max_minutes)
     import_tensorflow()
     from keras_tuner.errors import FatalError
 
     from mri_tf.core.progress import progress
     from mri_tf.train.devices import configure_devices
-    from tuning.tuner import TrainingTuner, make_oracle
+    from tuning.tuner import TrainingTuner, make_oracle, seconds_of_trials
     from tuning.workers import is_worker, run_workers, served
 
     configure_devices(0)
-    problem, space, folder = _problem(flags)
+    problem, space, folder = _problem(flags, deadline)
     oracle = make_oracle(flags.tuner, space, flags.trials, problem.epochs, flags.seed)
     if is_worker():
         try:
             TrainingTuner(oracle, problem, folder).search()
         except FatalError as error:
+            if isinstance(error.__cause__, OutOfTime):
+                return OUT_OF_TIME  # the process that started it says so
             raise RunFailed(str(error), "Free some disk space.") from None
-        return 0
+        return DONE
     print(f"{problem.task.name}: up to {flags.trials} trials with {len(space.space)} values in {folder}")
     with progress("trials", flags.trials) as advance:
-
-        def show(trial_id: str = "") -> None:
-            done = len(oracle.end_order)
-            if done:
-                advance(min(done, flags.trials), _best_so_far(oracle))
-
-        tuner = TrainingTuner(oracle, problem, folder, show)
+        tuner = TrainingTuner(oracle, problem, folder, _shown(oracle, flags, advance))
+        tuner.advance()
         try:
             if flags.workers > 1:
                 with served(oracle) as port:
-                    run_workers(arguments, flags.workers, port, show)
+                    stopped = run_workers(arguments, flags.workers, port, tuner.advance, deadline)
             else:
                 tuner.search()
+                stopped = False
         except FatalError as error:
-            shutil.rmtree(folder / BANKS, ignore_errors=True)
-            raise RunFailed(
-                str(error),
-                "Finished trials are kept; free some disk space and run the same command again.",
-            ) from None
+            stopped = isinstance(error.__cause__, OutOfTime)
+            if not stopped:
+                shutil.rmtree(folder / BANKS, ignore_errors=True)
+                raise RunFailed(
+                    str(error),
+                    "Finished trials are kept; free some disk space and run the same command again.",
+                ) from None
         except RuntimeError as error:
             if "consecutive" not in str(error):
                 raise
@@ -74,15 +80,46 @@ def main(arguments: list[str]) -> int:
             raise RunFailed(
                 "Three trials failed in a row.", f"The reasons are in {folder / TRIALS}."
             ) from None
-    shutil.rmtree(folder / BANKS, ignore_errors=True)
-    best = _write(oracle, folder)
-    for line in _summary(best, flags, problem.task.name):
-        print(line)
-    print(f"wrote {folder / BEST}, {folder / TRIALS}")
-    return 0
+    if not stopped:
+        shutil.rmtree(folder / BANKS, ignore_errors=True)
+    if not stopped or _finished(oracle):
+        best = _write(oracle, folder)
+        print("\n".join(_summary(best, flags, problem.task.name)))
+        print(f"wrote {folder / BEST}, {folder / TRIALS}")
+    if stopped:
+        seconds = statistics.mean(seconds_of_trials(oracle) or [0.0])
+        raise deadline.out_of_time(_how_far(oracle, flags.trials, folder), seconds)
+    return DONE
 
 
-def _problem(flags):
+def _shown(oracle, flags, advance):
+    """What shows how far the search is, and once what its other trials will take."""
+    from mri_tf.core.progress import say_time_left
+    from tuning.tuner import seconds_of_trials
+
+    told = False
+
+    def show(trial_id: str = "") -> None:
+        nonlocal told
+        done = len(oracle.end_order)
+        if done:
+            advance(min(done, flags.trials), _best_so_far(oracle))
+            seconds, left = seconds_of_trials(oracle), flags.trials - done
+            told = told or say_time_left("trials", seconds, left, flags.workers)
+
+    return show
+
+
+def _how_far(oracle, trials: int, folder: Path) -> str:
+    """How many trials have ended, and how many are begun."""
+    from tuning.tuner import RUNS
+
+    open_trials = [name for name in oracle.start_order if name not in oracle.end_order]
+    begun = sum((folder / RUNS / name).is_dir() for name in open_trials)
+    return f"{len(oracle.end_order)} of {trials} trials are done, {begun} begun"
+
+
+def _problem(flags, deadline: Deadline):
     """What the trials share, the search space, and the folder, named by all that decides a score."""
     from mri_tf.core.hashing import fingerprint
     from mri_tf.network.build import check_task
@@ -118,8 +155,9 @@ def _problem(flags):
     space = space_of(task)
     home = flags.out or Path("runs", task.name, f"search-{flags.tuner}-s{flags.seed}")
     options = PretrainOptions(
-        flags.features, DataOptions(None, flags.data, flags.features_data), flags.seed, devices=0
-    )
+        flags.features, DataOptions(None, flags.data, flags.features_data, deadline=deadline),
+        flags.seed, devices=0,
+    )  # fmt: skip
     features, pretraining = None, feature_task_of(loaded, options)
     if pretraining:
         features, _ = features_for(pretraining, loaded, prepared, outer.records, home, options)
@@ -140,7 +178,10 @@ def _problem(flags):
     if others and not folder.is_dir():
         print(f"{len(others)} earlier searches in {home} are not used: other data, values or code")
     folder.mkdir(parents=True, exist_ok=True)
-    return Problem(task, prepared, inner, features, flags.seed, folder / BANKS), space, folder
+    problem = Problem(
+        task, prepared, inner, features, flags.seed, folder / BANKS, deadline=deadline
+    )
+    return problem, space, folder
 
 
 def _finished(oracle) -> list:
@@ -168,6 +209,8 @@ def _write(oracle, folder: Path) -> dict:
     rows, names = [], []
     for trial_id in oracle.start_order:
         trial = oracle.trials[trial_id]
+        if trial_id not in oracle.end_order:
+            continue  # it goes on when the search does
         values = trial_values(trial.hyperparameters.values)
         names += [name for name in values if name not in names]
         reason = recorded_reason(trial.message)
@@ -239,6 +282,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--workers", type=positive_int, default=1, help="processes that run trials (default 1)"
     )
+    add_max_minutes(parser)
     parser.add_argument("--out", type=folder_to_write, help="(default runs/TASK/search-TUNER-sSEED)")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split, weights, search (default 0)")
     add_set(parser, "; those in the search space are searched")

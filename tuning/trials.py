@@ -11,6 +11,7 @@ import numpy as np
 
 from mri_tf.calibration.calibrator import calibrator_from_json
 from mri_tf.calibration.temperature import SMALLEST
+from mri_tf.core.deadline import NO_LIMIT, Deadline
 from mri_tf.core.files import write_atomic
 from mri_tf.evaluate.familiarity import FEATURES_FILE
 from mri_tf.network.build import check_task, load_network
@@ -23,6 +24,7 @@ from mri_tf.store.run import WEIGHTS, Run
 from mri_tf.task import Task
 from mri_tf.task.overrides import with_values
 from mri_tf.train.fit import fit_run
+from mri_tf.train.loop import Checkpoints
 from mri_tf.train.new_run import new_run
 
 OBJECTIVE = "validation_log_loss"
@@ -40,6 +42,7 @@ class Problem:
     seed: int
     banks: Path | None = None  # folder of frozen features that trials share
     devices: int = 0
+    deadline: Deadline = NO_LIMIT  # when a trial stops at its checkpoint
 
     @property
     def epochs(self) -> int:
@@ -72,7 +75,8 @@ def inner_sides(prepared: Prepared, task: Task, outer: Sides, folds: int, seed: 
 def score_trial(problem: Problem, values: dict, folder: Path) -> float:
     """Mean over the inner folds of the validation log loss; continues what a kill left in `folder`.
 
-    Raises InputError for values the task does not take, RunFailed where the loss is no number.
+    Raises InputError for values the task does not take, RunFailed where the loss is no number, OutOfTime
+    where the problem's deadline comes.
     """
     done = folder / SCORE
     if done.is_file():
@@ -85,8 +89,9 @@ def score_trial(problem: Problem, values: dict, folder: Path) -> float:
             folder / f"fold-{number}", task, problem.prepared, sides, problem.seed, problem.features
         )
         run = fit_run(
-            run, problem.prepared, problem.features, problem.devices, banks=problem.banks
-        )
+            run, problem.prepared, problem.features, problem.devices,
+            Checkpoints(deadline=problem.deadline), problem.banks,
+        )  # fmt: skip
         scores.append(validation_log_loss(run, problem.prepared))
     score = float(np.mean(scores))
     write_atomic(done, json.dumps({"score": score, "values": values}).encode())

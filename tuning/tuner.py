@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-import time
+import statistics
 from pathlib import Path
 
 import keras
@@ -12,11 +12,12 @@ from keras_tuner.errors import FailedTrialError, FatalError
 from tensorboard.plugins.hparams import api as hparams
 
 from mri_tf.core.command_line import is_disk_full
-from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.core.errors import InputError, OutOfTime, RunFailed
 from tuning.trials import OBJECTIVE, Problem, score_trial
 
 HYPERBAND = "tuner/"  # prefix of the values that only Hyperband uses
-PROJECT = "oracle"  # folder of KerasTuner's state
+PROJECT, RUNS = "oracle", "trials"  # folders of KerasTuner's state, and of the trials' runs
+SECONDS = "seconds"  # of a trial, beside its score
 
 
 def make_oracle(name: str, space, trials: int, epochs: int, seed: int):
@@ -50,7 +51,8 @@ def make_oracle(name: str, space, trials: int, epochs: int, seed: int):
 class TrainingTuner(keras_tuner.engine.base_tuner.BaseTuner):
     """A tuner that trains the task, in the only process of a search or in one of several.
 
-    A failed trial is recorded with its reason, and the search goes on.
+    A failed trial is recorded with its reason, and the search goes on. A trial for which the problem's
+    deadline leaves no time ends it with a FatalError whose cause is OutOfTime, and is repeated later.
     """
 
     def __init__(self, oracle, problem: Problem, folder: Path, advance=lambda trial_id: None):
@@ -63,25 +65,39 @@ class TrainingTuner(keras_tuner.engine.base_tuner.BaseTuner):
                 "Remove it, or choose another --out folder.",
             ) from None  # fmt: skip
         self.problem, self.folder, self.advance = problem, folder, advance
+        # A worker knows the trials of its own only.
+        self.seconds = seconds_of_trials(oracle) if isinstance(self.oracle, type(oracle)) else []
 
     def run_trial(self, trial):
         values = trial_values(trial.hyperparameters.values)
         keras.utils.clear_session()
-        start = time.monotonic()
+        deadline = self.problem.deadline
+        start = deadline.clock()
         try:
-            score = score_trial(self.problem, values, self.folder / "trials" / trial.trial_id)
+            deadline.check("a trial comes next", statistics.mean(self.seconds or [0.0]))
+            score = score_trial(self.problem, values, self.folder / RUNS / trial.trial_id)
         except (KeyboardInterrupt, SystemExit):
             raise
+        except OutOfTime as error:
+            raise FatalError(str(error)) from error
         except Exception as error:  # TensorFlow raises many kinds, when memory runs out for example
             if is_disk_full(error):  # the next trial would fail too: this one is repeated later
                 raise FatalError("The disk is full.") from error
             raise FailedTrialError(reason_of(error)) from error
         write_hparams(self.folder / "tensorboard" / trial.trial_id, values, score)
-        return {OBJECTIVE: score, "seconds": time.monotonic() - start}
+        self.seconds.append(deadline.clock() - start)
+        return {OBJECTIVE: score, SECONDS: self.seconds[-1]}
 
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
+        self.problem.deadline.got_on = True  # a trial that failed is work too
         self.advance(trial.trial_id)
+
+
+def seconds_of_trials(oracle) -> list[float]:
+    """How long each finished trial of a search took."""
+    metrics = [trial.metrics for trial in oracle.trials.values() if trial.score is not None]
+    return [one.get_history(SECONDS)[-1].value[0] for one in metrics if one.exists(SECONDS)]
 
 
 def trial_values(values: dict) -> dict:

@@ -15,7 +15,8 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-from mri_tf.core.command_line import BAD_INPUT, FAILED, INTERRUPTED
+from mri_tf.core.command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OUT_OF_TIME
+from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import RunFailed
 from mri_tf.core.subprocesses import limited_to, threads_each
 
@@ -47,23 +48,30 @@ def served(oracle):
         server.stop(grace=1).wait()
 
 
-def run_workers(arguments: list[str], count: int, port: int, show_progress) -> None:
-    """Runs worker processes until the oracle has no more trials.
+def run_workers(
+    arguments: list[str], count: int, port: int, show_progress, deadline: Deadline
+) -> bool:
+    """Runs worker processes until the oracle has no more trials, or the deadline comes.
 
     Args:
         arguments: of `python -m tuning.search`.
         count: number of processes.
         port: of the oracle, from `served`.
         show_progress: called twice a second, without arguments.
+        deadline: what is left of it when a worker starts is its --max-minutes.
+
+    Returns:
+        Whether a worker stopped because its time was over.
 
     Raises:
         RunFailed: a worker failed, or died more than RESTARTS times.
     """
     processes: dict[str, subprocess.Popen] = {}
     died = dict.fromkeys((f"worker-{number}" for number in range(count)), 0)
+    out_of_time = False
     try:
         for name in died:
-            processes[name] = _start(name, arguments, count, port)
+            processes[name] = _start(name, [*arguments, *deadline.flags], count, port)
         while processes:
             time.sleep(SECONDS_BETWEEN_CHECKS)
             show_progress()
@@ -74,7 +82,9 @@ def run_workers(arguments: list[str], count: int, port: int, show_progress) -> N
                 del processes[name]
                 if code == INTERRUPTED:
                     raise KeyboardInterrupt
-                if code == 0:
+                stopped = code == OUT_OF_TIME and deadline.minutes is not None
+                if code == DONE or stopped:
+                    out_of_time |= stopped
                     continue
                 died[name] += 1
                 if code in (BAD_INPUT, FAILED) or died[name] > RESTARTS:
@@ -82,7 +92,8 @@ def run_workers(arguments: list[str], count: int, port: int, show_progress) -> N
                         f"A worker of the search ended {died[name]} times, last with code {code}.",
                         "Its messages are above; finished trials are kept.",
                     )
-                processes[name] = _start(name, arguments, count, port)
+                processes[name] = _start(name, [*arguments, *deadline.flags], count, port)
+        return out_of_time
     finally:
         for process in processes.values():
             process.terminate()

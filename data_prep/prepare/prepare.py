@@ -35,6 +35,7 @@ from data_prep.prepare.pseudonyms import Pseudonyms
 from data_prep.prepare.shards import ShardWriter, drop_journal
 from data_prep.prepare.shared_identities import join_shared
 from mri_tf.core.arguments import check_arguments
+from mri_tf.core.deadline import NO_LIMIT, Deadline
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.executors import executor, map_in_order
 from mri_tf.core.hashing import fingerprint
@@ -67,13 +68,14 @@ class Skipped:
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """Where the work runs, how strict it is, and what becomes of patient ids."""
+    """Where the work runs, how strict it is, what becomes of patient ids, and when it stops."""
 
     workers: int = 1
     scheduler: str = ""  # address of a Dask scheduler
     strict: bool = False  # write nothing if any case cannot be read
     pseudonyms: Pseudonyms = Pseudonyms()
     listing: ListOptions = ListOptions()
+    deadline: Deadline = NO_LIMIT
 
     @property
     def calls_ahead(self) -> int:
@@ -98,6 +100,7 @@ def prepare(
 
     Raises:
         InputError: nothing can be prepared from this input or, with `options.strict`, not all of it.
+        OutOfTime: the deadline has come before the last case; those that are done are kept.
     """
     raw, out = Path(raw), Path(out).absolute()
     layout = find_layout(task, task_file)
@@ -292,6 +295,10 @@ def _write_cases(
                 if result[0].facts.get("sequences_apart"):
                     apart.append(main_file(cases[number]))
             advance(writer.cases_done)
+            options.deadline.got_on = True
+            if writer.cases_done < len(cases):
+                of_all = f"{writer.cases_done} of {len(cases)} cases of {task.name}"
+                options.deadline.check(f"{of_all} are prepared")
     return apart
 
 

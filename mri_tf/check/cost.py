@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from mri_tf.check.findings import GOOD, UNKNOWN, Finding
+from mri_tf.core.progress import duration
 from mri_tf.core.system import peak_memory_gb
 from mri_tf.network.build import build_parts, wrap_for_training
 from mri_tf.network.fine_tuning import Steps
@@ -50,7 +51,7 @@ def cost(task: Task, prepared: Prepared, sides: Sides) -> Finding:
     set_mb = sum(shard["bytes"] for shard in prepared.manifest["shards"]) / 2**20
     text = (
         f"{total} steps of {1000 * float(np.median(seconds or [0])):.0f} ms: "
-        f"{_duration(total * float(np.median(seconds or [0])))} for one training; "
+        f"{duration(total * float(np.median(seconds or [0])))} for one training; "
         f"{_memory()}{megabytes:.0f} MB of files a run, {set_mb:.0f} MB of prepared data"
     )
     return Finding("cost", GOOD, text)
@@ -59,13 +60,3 @@ def cost(task: Task, prepared: Prepared, sides: Sides) -> Finding:
 def _memory() -> str:
     peak = peak_memory_gb()
     return "" if peak is None else f"{peak:.1f} GB of memory so far; "
-
-
-def _duration(seconds: float) -> str:
-    """
-    >>> _duration(42), _duration(400), _duration(9000)
-    ('42 s', '7 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,21 +1,23 @@
 """The parser, the one-line errors and the exit codes of all commands.
 
-0 done; 1 done but some inputs were skipped; 2 bad arguments or data; 3 failed while running;
-130 interrupted. Standard library only, so that `--help` answers at once.
+0 done; 1 done but some inputs were skipped, or stopped by --max-minutes; 2 bad arguments or data; 3
+failed while running; 130 interrupted. Standard library only, so that `--help` answers at once.
 """
 
 import argparse
 import errno
+import math
 import os
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.core.errors import InputError, OutOfTime, RunFailed
 
 TRACEBACK = "MRI_TF_TRACEBACK"
 DONE, SOME_SKIPPED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+OUT_OF_TIME = SOME_SKIPPED  # both: done, but something is left
 SPLIT_MODES = ("patient", "group", "random", "column")
 
 
@@ -71,6 +73,17 @@ def _whole_number(text: str, least: int) -> int:
         raise argparse.ArgumentTypeError(
             f"must be a whole number of at least {least} and below 2**31, not {text[:20]}"
         )
+    return value
+
+
+def minutes(text: str) -> float:
+    """argparse type: a time, above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of minutes above 0, not {text[:20]}")
     return value
 
 
@@ -150,6 +163,15 @@ def add_label(parser: Parser) -> None:
     )  # fmt: skip
 
 
+def add_max_minutes(parser: Parser) -> None:
+    """Adds the flag that ends a command early, at a point from which the same command continues."""
+    parser.add_argument(
+        "--max-minutes", type=minutes, metavar="N",
+        help="stop (exit code 1) before what would take longer than N minutes from the start; the same "
+        "command continues (default: no limit)",
+    )  # fmt: skip
+
+
 def import_tensorflow() -> None:
     """Imports TensorFlow and finds the devices, without the notices that no log level silences.
 
@@ -184,6 +206,9 @@ def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = 
         return _say(str(error), BAD_INPUT)
     except RunFailed as error:
         return _say(str(error), FAILED)
+    except OutOfTime as error:  # no failure
+        print(error, file=sys.stderr, flush=True)
+        return OUT_OF_TIME
     except KeyboardInterrupt:
         return _say(
             "Interrupted. Finished work is kept; run the same command to continue.", INTERRUPTED

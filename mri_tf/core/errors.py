@@ -1,4 +1,4 @@
-"""Errors that end a command: its input was wrong, or it failed while running. Standard library only."""
+"""What ends a command early: wrong input, a failure, or the end of its time. Standard library only."""
 
 
 class InputError(ValueError):
@@ -22,6 +22,15 @@ class RunFailed(RuntimeError):
 
     def __reduce__(self):
         return (RunFailed, (self.what, self.kept))
+
+
+class OutOfTime(Exception):
+    """The minutes of --max-minutes are over (exit 1), in one line: how far the work is.
+
+    What is done is kept, and the same command continues.
+    """
+
+    FIRST_WORDS = "Stopped after"  # by which the line is found in the output of a process
 
 
 def install_hint(extra: str) -> str:

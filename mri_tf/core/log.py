@@ -5,7 +5,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.core.errors import InputError, OutOfTime, RunFailed
 
 
 class _Both:
@@ -43,6 +43,9 @@ def logged(path: Path, title: str):
             raise
         except RunFailed as error:
             end = f"failed: {error.what}"
+            raise
+        except OutOfTime:
+            end = "stopped by --max-minutes"
             raise
         except KeyboardInterrupt:
             end = "interrupted"

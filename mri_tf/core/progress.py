@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar of rich on a terminal, else a plain line every few seconds."""
+"""Progress on stderr: a bar of rich on a terminal, else lines every few seconds; what is expected."""
 
 import sys
 import time
@@ -18,6 +18,42 @@ def progress(label: str, total: int):
         yield from _bar(label, total)
     else:
         yield _lines(label, total)
+
+
+def say_expected(seconds: float, of_what: str) -> None:
+    """Prints, once at the beginning of long work, how long it will take and by what that is known."""
+    print(f"expected: {duration(seconds)} {of_what}", file=sys.stderr, flush=True)
+
+
+def say_time_left(label: str, seconds: list[float], left: int, at_a_time: int) -> bool:
+    """Says how long pieces of work that are left will take; False if nothing tells it or none is left.
+
+    Args:
+        label: what they are called, in the plural.
+        seconds: of those that are done.
+        left: how many are not.
+        at_a_time: how many run at a time; 0 if that is not known.
+    """
+    if not seconds or not left:
+        return False
+    each = sum(seconds) / len(seconds)
+    rounds = -(-left // at_a_time) if at_a_time else left
+    how = f"{at_a_time} at a time" if at_a_time else "one after the other"
+    say_expected(rounds * each, f"for the {label} left: {left} of {duration(each)}, {how}")
+    return True
+
+
+def duration(seconds: float) -> str:
+    """Seconds as one reads them.
+
+    >>> duration(0.061), duration(42), duration(400), duration(9000)
+    ('0.061 s', '42 s', '7 min', '2.5 h')
+    """
+    if seconds < 9.5:
+        return f"{round(seconds, 4):.2g} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _bar(label: str, total: int):

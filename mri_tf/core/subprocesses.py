@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mri_tf.core.command_line import INTERRUPTED, SOME_SKIPPED
+from mri_tf.core.command_line import INTERRUPTED, OUT_OF_TIME, SOME_SKIPPED
+from mri_tf.core.deadline import NO_LIMIT, Deadline
+from mri_tf.core.errors import OutOfTime
 from mri_tf.core.system import INHERITS_LOCKS
 
 ATTEMPTS = 2  # if a process is killed; the second continues from its checkpoint
@@ -31,6 +33,7 @@ class Child:
     log: Path
     threads: int
     lock: int  # descriptor of the lock file that it holds
+    deadline: Deadline = NO_LIMIT  # what is left of it is its --max-minutes
 
 
 @contextmanager
@@ -66,31 +69,49 @@ def limited_to(threads: int) -> dict[str, str]:
 
 
 def run_module(arguments: list[str], child: Child) -> str:
-    """Runs `python -m ARGUMENTS` to its end; returns why it failed, or an empty string."""
+    """Runs `python -m ARGUMENTS` to its end; returns why it failed, or an empty string.
+
+    Raises OutOfTime if its time was over when it was to start, or if it stopped because of that.
+    """
     environment = os.environ | limited_to(child.threads)
     for _ in range(ATTEMPTS):
+        child.deadline.check("it was about to start")
         with child.log.open("ab") as log:
             start = log.tell()
             with _starting:
                 stop_if_interrupted()
                 process = subprocess.Popen(
-                    [sys.executable, "-m", *arguments],
+                    [sys.executable, "-m", *arguments, *child.deadline.flags],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
                     pass_fds=(child.lock,) if INHERITS_LOCKS else (),
                 )  # fmt: skip
                 _running.add(process)
             code = process.wait()
+            child.deadline.got_on = True
             with _starting:
                 _running.discard(process)
         if _interrupted.is_set() or code in (INTERRUPTED, -signal.SIGINT):
             raise KeyboardInterrupt
+        if code == OUT_OF_TIME and (line := _stopped(_output(child.log, start))):
+            raise OutOfTime(line)
         if code in (0, SOME_SKIPPED):
             return ""
         if code >= 0:  # its log says why, and a second attempt would fail alike
-            with child.log.open("rb") as log:
-                log.seek(start)
-                return _reason(log.read().decode(errors="replace"), code, child.log.name)
+            return _reason(_output(child.log, start), code, child.log.name)
     return f"killed by signal {-code}, {ATTEMPTS} times (out of memory?)"
+
+
+def _output(log: Path, start: int) -> str:
+    """What a process wrote to its log, from byte `start` on."""
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
+
+
+def _stopped(output: str) -> str:
+    """The line in which a process says that its time is over; empty if it says no such thing."""
+    lines = output.splitlines()
+    return next((line for line in lines if line.startswith(OutOfTime.FIRST_WORDS)), "")
 
 
 def _reason(output: str, code: int, log: str) -> str:

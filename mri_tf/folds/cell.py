@@ -17,9 +17,10 @@ from concurrent.futures import Executor, Future, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
-from mri_tf.core.errors import InputError
+from mri_tf.core.deadline import NO_LIMIT, Deadline
+from mri_tf.core.errors import InputError, OutOfTime
 from mri_tf.core.files import write_atomic
-from mri_tf.core.progress import progress
+from mri_tf.core.progress import progress, say_time_left
 from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
 from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
 from mri_tf.store.run import FEATURES, METRICS, PREDICTIONS, open_run
@@ -31,7 +32,9 @@ KEPT = {"run.json", METRICS, PREDICTIONS, "history.csv"}  # of a run, with --kee
 OPTIMISTIC = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean")
 
 
-def run_all(pool: Executor, jobs: list[dict], label: str) -> dict[str, dict]:
+def run_all(
+    pool: Executor, jobs: list[dict], label: str, deadline: Deadline = NO_LIMIT, at_a_time: int = 0
+) -> dict[str, dict]:
     """Runs the jobs that are not finished and returns all rows by job name.
 
     A job that the pool loses becomes a failed row and the others go on.
@@ -40,21 +43,27 @@ def run_all(pool: Executor, jobs: list[dict], label: str) -> dict[str, dict]:
         pool: threads of this machine, or a Dask cluster.
         jobs: as `run_cell` takes them.
         label: what the progress bar calls them.
+        deadline: when those that run stop at their checkpoints, and no others begin.
+        at_a_time: how many run at a time; 0 if that is not known.
 
     Raises:
         InputError: a job's folder belongs to another study.
+        OutOfTime: the deadline has come before all were done.
     """
     rows = {job["name"]: row for job in jobs if (row := finished_row(job)) is not None}
     waiting: dict[Future, dict] = {}
     with progress(label, len(jobs)) as advance:
         if rows:
             advance(len(rows), "done before")
+        told = say_time_left(label, _seconds(rows), len(jobs) - len(rows), at_a_time)
         for job in jobs:
             if job["name"] not in rows:
-                waiting[pool.submit(run_cell, job)] = job
+                limit = {"until": deadline.moment, "begins": not (waiting or deadline.got_on)}
+                waiting[pool.submit(_row_in_time, job | limit)] = job
         try:
             for future in as_completed(waiting):
                 job = waiting[future]
+                deadline.got_on = True
                 try:
                     row = future.result()
                 except (InputError, KeyboardInterrupt):
@@ -63,27 +72,57 @@ def run_all(pool: Executor, jobs: list[dict], label: str) -> dict[str, dict]:
                     # The text may name hosts and paths: it goes to the terminal, not into a report.
                     print(f"{job['name']}: {error}", file=sys.stderr)
                     row = {**job["row"], "status": FAILED, "reason": type(error).__name__}
+                if row is None:
+                    continue
                 rows[job["name"]] = row
                 advance(len(rows), f"{job['name']} {row['status']} {row['reason']}".rstrip())
+                left = len(jobs) - len(rows)
+                told = told or say_time_left(label, _seconds(rows), left, at_a_time)
         finally:
             for future in waiting:
                 future.cancel()
+    if len(rows) < len(jobs):
+        raise deadline.out_of_time(_how_far(label, jobs, rows))
     return rows
 
 
-def run_cells(pool: Executor, features: list[dict], cells: list[dict], label: str) -> dict[str, dict]:
+def _seconds(rows: dict[str, dict]) -> list[float]:
+    return [row["seconds"] for row in rows.values() if row["status"] == DONE]
+
+
+def _how_far(label: str, jobs: list[dict], rows: dict[str, dict]) -> str:
+    """How many jobs are done, have failed, and were begun by this command or an earlier one."""
+    done = sum(row["status"] == DONE for row in rows.values())
+    failed = f", {len(rows) - done} failed" if len(rows) > done else ""
+    begun = sum(job["name"] not in rows and (Path(job["folder"]) / ROW).is_file() for job in jobs)
+    return f"{done} of {len(jobs)} {label} are done{failed}, {begun} begun"
+
+
+def run_cells(
+    pool: Executor, features: list[dict], cells: list[dict], label: str,
+    deadline: Deadline = NO_LIMIT, at_a_time: int = 0,
+) -> dict[str, dict]:  # fmt: skip
     """Runs pre-trainings, then the cells, and returns the rows of the cells by their names.
 
-    A cell whose pre-training failed is a failed row. Arguments: as in `run_all`.
+    A cell whose pre-training failed is a failed row. Arguments and errors: as of `run_all`.
     """
-    pretrained = run_all(pool, features, "pre-training") if features else {}
+    limits = (deadline, at_a_time)
+    pretrained = run_all(pool, features, "pre-trainings", *limits) if features else {}
     failed = {name: row["reason"] for name, row in pretrained.items() if row["status"] == FAILED}
-    rows = run_all(pool, [job for job in cells if job["needs"] not in failed], label)
+    rows = run_all(pool, [job for job in cells if job["needs"] not in failed], label, *limits)
     for job in cells:
         if job["needs"] in failed:
             reason = f"pre-training: {failed[job['needs']]}"
             rows[job["name"]] = {**job["row"], "status": FAILED, "reason": reason}
     return rows
+
+
+def _row_in_time(job: dict) -> dict | None:
+    """As `run_cell`, but None where the time is over, which a Dask worker would report as an error."""
+    try:
+        return run_cell(job)
+    except OutOfTime:
+        return None
 
 
 def run_cell(job: dict) -> dict:
@@ -96,23 +135,33 @@ def run_cell(job: dict) -> dict:
         job: `folder`; `arguments` of mri_tf.train without seed, split file and output; `search`, the
             arguments of a search before it, or none; `split`, the values of the split file; `seeds`,
             one per restart, and `runs`, the run folder of each; `threads`; `identity`; `keep` (runs or
-            metrics); `row`, the columns that are known before training.
+            metrics); `row`, the columns that are known before training. With a deadline also `until`,
+            its moment in seconds of time.time, and `begins`, whether it is trained for an epoch even
+            behind that, so that a study gets on.
+
+    Raises:
+        InputError: the folder belongs to another study.
+        OutOfTime: it was not begun, or its process stopped at a checkpoint; it has no row.
     """
     folder = Path(job["folder"])
+    deadline = Deadline.at(job.get("until"), got_on=not job.get("begins"))
+    deadline.check("the cell is not begun")
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder) as lock:
+    with _locked(folder, deadline) as lock:
         row = finished_row(job)
-        return _run(job, folder, lock) if row is None else row
+        if row is not None:
+            return row
+        with _counted_seconds(job) as start:
+            return _run(job, Child(folder / LOG, job["threads"], lock, deadline), start)
 
 
-def _run(job: dict, folder: Path, lock: int) -> dict:
-    _save(folder, {"identity": job["identity"], "row": None})
+def _run(job: dict, child: Child, start: float) -> dict:
+    folder = Path(job["folder"])
     write_atomic(folder / SPLIT, json.dumps(job["split"], indent=1).encode())
-    start = time.monotonic()
     runs = []
-    tuned, reason = _search(job, folder, lock)
+    tuned, reason = _search(job, folder, child)
     for seed, run in zip(job["seeds"], map(Path, job["runs"]), strict=True):
-        reason = reason or _train(job, seed, run, tuned, lock)
+        reason = reason or _train(job, seed, run, tuned, child)
         if reason:
             seconds = time.monotonic() - start
             return {**job["row"], "seed": seed, "seconds": seconds, "status": FAILED, "reason": reason}
@@ -139,6 +188,23 @@ def _run(job: dict, folder: Path, lock: int) -> dict:
     saved = {"identity": job["identity"], "run": place, "row": row, "restarts": restarts}
     _save(folder, saved)
     return row
+
+
+@contextmanager
+def _counted_seconds(job: dict):
+    """Yields when the cell began, on time.monotonic, as if its commands had followed each other.
+
+    Those that ran out of time are counted, so that the row of the last one says how long it took.
+    """
+    folder, begun = Path(job["folder"]), {"identity": job["identity"], "row": None}
+    before = _saved(job).get("seconds", 0.0) if (folder / ROW).is_file() else 0.0
+    start = time.monotonic() - before
+    _save(folder, begun | {"seconds": before})
+    try:
+        yield start
+    except OutOfTime:
+        _save(folder, begun | {"seconds": time.monotonic() - start})
+        raise
 
 
 def finished_row(job: dict) -> dict | None:
@@ -174,13 +240,12 @@ def _save(folder: Path, values: dict) -> None:
     write_atomic(folder / ROW, json.dumps(values, indent=1).encode())
 
 
-def _search(job: dict, folder: Path, lock: int) -> tuple[dict, str]:
+def _search(job: dict, folder: Path, child: Child) -> tuple[dict, str]:
     """(the best values found on the cell's training and validation side, why the search failed)."""
     if not job["search"]:
         return {}, ""
     home = folder / SEARCH
     arguments = [*job["search"], "--split-file", str(folder / SPLIT), "--out", str(home)]
-    child = Child(folder / LOG, job["threads"], lock)
     reason = run_module(["tuning.search", *arguments], child)
     if reason:
         return {}, f"search: {reason}"
@@ -188,7 +253,7 @@ def _search(job: dict, folder: Path, lock: int) -> tuple[dict, str]:
     return json.loads(best.read_text(encoding="utf-8"))["values"], ""
 
 
-def _train(job: dict, seed: int, run: Path, values: dict, lock: int) -> str:
+def _train(job: dict, seed: int, run: Path, values: dict, child: Child) -> str:
     """Trains one restart with `values` of the task; returns why it failed, or an empty string."""
     folder = Path(job["folder"])
     arguments = [
@@ -197,12 +262,12 @@ def _train(job: dict, seed: int, run: Path, values: dict, lock: int) -> str:
     ]  # fmt: skip
     if values:
         arguments += ["--set", *(f"{key}={value}" for key, value in values.items())]
-    return run_module(["mri_tf.train", *arguments], Child(folder / LOG, job["threads"], lock))
+    return run_module(["mri_tf.train", *arguments], child)
 
 
 @contextmanager
-def _locked(folder: Path):
-    """Waits for the lock of a cell and yields its file descriptor.
+def _locked(folder: Path, deadline: Deadline):
+    """Waits for the lock of a cell, at most until the deadline, and yields its file descriptor.
 
     A training process inherits the descriptor (not on Windows). If its study or worker is killed, it
     keeps the cell locked until it ends.
@@ -212,6 +277,8 @@ def _locked(folder: Path):
         while not try_lock(file):
             time.sleep(SECONDS_BETWEEN_LOOKS)
             stop_if_interrupted()
+            if deadline.seconds_left < 0:
+                raise deadline.out_of_time("another process trains the cell")
         yield file.fileno()
 
 

@@ -10,6 +10,7 @@ from mri_tf.core.command_line import (
     Parser,
     add_label,
     add_listing,
+    add_max_minutes,
     add_set,
     add_task,
     folder_to_write,
@@ -18,6 +19,7 @@ from mri_tf.core.command_line import (
     run_command,
     seed_int,
 )
+from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError, RunFailed, first_few
 from mri_tf.task.spec import AUTO, BASE_VARIANT
 
@@ -26,6 +28,7 @@ def main(arguments: list[str]) -> int:
     """Runs every cell that has no row yet and writes tables and figures; returns the exit code."""
     flags = _parser().parse_args(arguments)
     _check_folder(flags.out)
+    deadline = Deadline(flags.max_minutes)
     plan = _plan(flags)
     from data_prep.layout import listing_of
     from mri_tf.folds.design import TUNED
@@ -51,7 +54,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.train.devices import precision_here
 
     precision = study_precision(flags.out, precision_here(AUTO))
-    data = DataOptions(flags.raw, flags.data, flags.features_data, listing)
+    data = DataOptions(flags.raw, flags.data, flags.features_data, listing, deadline)
     variants = {name: _prepared_variant(name, task, data, precision) for name, task in loaded.items()}
     variants |= {name: variants[name.removesuffix(TUNED)] for name in plan.variants if TUNED in name}
     first = variants[plan.variants[0]]
@@ -72,7 +75,8 @@ def main(arguments: list[str]) -> int:
         finished_row(job)  # refuses the folder of another study before anything is trained
     with cell_executor(flags.workers, flags.scheduler) as pool, terminate_children():
         keep_precision(flags.out, precision)
-        rows = run_cells(pool, features, cells, "cells")
+        at_a_time = 0 if flags.scheduler else flags.workers
+        rows = run_cells(pool, features, cells, "cells", deadline, at_a_time)
     lines, files = write_report(flags.out, first.loaded.task, plan, cells, rows)
     print("\n".join(lines))
     print(f"wrote {', '.join(str(path) for path in files)}")
@@ -194,6 +198,7 @@ def _parser() -> Parser:
     add("--workers", type=positive_int, default=workers,
         help=f"cells at a time on a machine, which share its cores (default here {workers})")
     add("--scheduler", default="", help="address of a Dask scheduler (default: this machine)")
+    add_max_minutes(parser)
     add("--seed", type=seed_int, default=0, help="seed of splits and initial weights (default 0)")
     add_set(parser)
     return parser

@@ -10,6 +10,7 @@ from mri_tf.core.command_line import (
     Parser,
     add_label,
     add_listing,
+    add_max_minutes,
     add_set,
     add_split,
     add_task,
@@ -20,6 +21,7 @@ from mri_tf.core.command_line import (
     run_command,
     seed_int,
 )
+from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError
 from mri_tf.core.log import logged
 from mri_tf.task.spec import BASE_VARIANT
@@ -33,6 +35,7 @@ def main(arguments: list[str]) -> int:
     """Prepares, pre-trains, trains, evaluates (unless locked) and exports; returns the exit code."""
     flags = _parser().parse_args(arguments)
     check_folds(flags)
+    deadline = Deadline(flags.max_minutes)
     import_tensorflow()
     import numpy as np
 
@@ -56,6 +59,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.train.datasets import DataOptions, classifier_set, look_before_preparing
     from mri_tf.train.devices import configure_devices
     from mri_tf.train.fit import fit_run
+    from mri_tf.train.loop import Checkpoints
     from mri_tf.train.new_run import new_run
     from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
 
@@ -64,7 +68,7 @@ def main(arguments: list[str]) -> int:
     loaded, variants = _task(flags, listing)
     task = loaded.task
     check_task(task)
-    sets = DataOptions(flags.raw, flags.data, flags.features_data, listing)
+    sets = DataOptions(flags.raw, flags.data, flags.features_data, listing, deadline)
     options = PretrainOptions(flags.features, sets, flags.seed, flags.devices, flags.lock_test)
     feature_loaded = feature_task_of(loaded, options)
     if flags.folds:
@@ -88,6 +92,7 @@ def main(arguments: list[str]) -> int:
         skipped = [*skipped, *more_skipped]
     if task.boxes_from:
         if features:
+            deadline.check(f"the masks of {features.task.name} come next")
             prepared = derive_set(features, prepared, folder / DERIVED)
         check_derived_unseen(prepared, chosen.withheld)
     run = new_run(folder, task, prepared, chosen, flags.seed, features)
@@ -112,7 +117,10 @@ def main(arguments: list[str]) -> int:
             print(f"LEAKY: the random split puts {shared_by_random_split(prepared)} on both sides")
         if note := known_copies_note(chosen.known_copies, len(sides[2])):
             print(note)
-        run = fit_run(run, prepared, features if task.features_from else None, flags.devices)
+        run = fit_run(
+            run, prepared, features if task.features_from else None, flags.devices,
+            Checkpoints(deadline=deadline),
+        )  # fmt: skip
         if _is_done(run, flags, trained_before=existing is not None and existing.finished):
             exported = run.values.get("exported", "")
             print(f"{folder}: already finished" + (f", exported as {exported}" if exported else ""))
@@ -292,6 +300,7 @@ def _parser() -> Parser:
         help="do not look at the test side: freeze task, data, sides and result, for mri_tf.evaluate to "
         "open it once",
     )  # fmt: skip
+    add_max_minutes(parser)
     parser.add_argument("--no-export", action="store_true", help="stop at the numbers")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")
     add_set(parser)

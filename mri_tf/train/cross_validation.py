@@ -69,6 +69,7 @@ def train_folds(
     Raises:
         InputError: the flags do not fit the data, or the folder belongs to another cross-validation.
         RunFailed: a member failed.
+        OutOfTime: the deadline of `sets` has come before all members were trained.
     """
     task = loaded.task
     if task.kind == "segmentation":
@@ -97,7 +98,7 @@ def train_folds(
         f"{len(_in_folds(prepared))} patients; numbers are in {folder} at the end", flush=True,
     )  # fmt: skip
     with cell_executor(options.workers, "") as pool, terminate_children():
-        rows = run_cells(pool, features, cells, "folds")
+        rows = run_cells(pool, features, cells, "folds", sets.deadline, options.workers)
     failed = [f"{name}: {row['reason']}" for name, row in rows.items() if row["status"] == FAILED]
     if failed:
         raise RunFailed(

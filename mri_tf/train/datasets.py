@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_prep.layout import ListOptions, find_layout, is_user_layout
+from mri_tf.core.deadline import NO_LIMIT, Deadline
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.splits.sides import SplitOptions
 from mri_tf.splits.split import check_patients_known, read_split_file
@@ -18,12 +19,16 @@ DATA = Path("data")
 
 @dataclass(frozen=True)
 class DataOptions:
-    """--raw, --data and --features-data as given; with neither of the first two, the phantom."""
+    """--raw, --data and --features-data as given; with neither of the first two, the phantom.
+
+    `deadline` is when preparing stops at a case, and what is trained on the sets at an epoch.
+    """
 
     raw: Path | None
     data: Path | None
     features_data: Path | None = None
     listing: ListOptions = ListOptions()
+    deadline: Deadline = NO_LIMIT
 
 
 def look_before_preparing(loaded: LoadedTask, options: DataOptions, split: SplitOptions) -> None:
@@ -127,7 +132,9 @@ def _prepare(
     out = home / name
     layout = find_layout(loaded.task, loaded.file)
     pseudonyms = pseudonyms_for(layout, out)
-    settings = PrepareOptions(pseudonyms=pseudonyms, listing=options.listing)
+    settings = PrepareOptions(
+        pseudonyms=pseudonyms, listing=options.listing, deadline=options.deadline
+    )
     prepared, skipped = prepare(loaded.task, loaded.file, raw, out, settings)
     print(f"prepared set: {out}", flush=True)
     for item in skipped:  # now, and not after the training

@@ -49,7 +49,7 @@ from mri_tf.train.checkpoint import FILE, TrainingState
 from mri_tf.train.devices import has_accelerator, strategy
 from mri_tf.train.feed import BANKS, balance_validation, feed_features, feed_images
 from mri_tf.train.frozen_prefix import split_at_frozen
-from mri_tf.train.loop import SECONDS_BETWEEN_CHECKPOINTS, Schedule, train
+from mri_tf.train.loop import USUAL, Checkpoints, Schedule, train
 from mri_tf.train.loss import weighted_cross_entropy
 
 
@@ -94,7 +94,7 @@ class Network:
 
 def fit_run(
     run: Run, prepared: Prepared, features: Run | None, devices: int,
-    checkpoint_seconds: float = SECONDS_BETWEEN_CHECKPOINTS, banks: Path | None = None,
+    checkpoints: Checkpoints = USUAL, banks: Path | None = None,
 ) -> Run:  # fmt: skip
     """Trains a run, or continues it where it was interrupted.
 
@@ -103,7 +103,7 @@ def fit_run(
         prepared: its prepared set.
         features: the finished run whose network feeds the classifier; None where there is none.
         devices: how many GPUs or logical CPUs train together.
-        checkpoint_seconds: the least time between two checkpoints.
+        checkpoints: how often it is saved, and when it stops.
         banks: a folder of frozen features that several runs share. Without it the run keeps its own,
             which are removed at the end of the training.
 
@@ -113,11 +113,13 @@ def fit_run(
     Raises:
         InputError: the data does not fit the task, or the folder holds another run.
         RunFailed: the loss became NaN or infinite.
+        OutOfTime: the deadline came; the checkpoint in the folder is of the last epoch.
     """
     with locked(run.folder):
         run = start_or_continue(run)
         if run.finished:
             return run
+        checkpoints.deadline.check(f"the training of {run.task.name} comes next")
         replicas = strategy(devices)
         with report_damage(prepared):
             inputs = _read_inputs(run, prepared, replicas.num_replicas_in_sync)
@@ -125,7 +127,7 @@ def fit_run(
         network = _build_network(run, features, inputs, replicas)
         on_device = has_accelerator() and replicas.num_replicas_in_sync == 1
         with report_damage(prepared):
-            state = _train(run, inputs, network, on_device, checkpoint_seconds, banks)
+            state = _train(run, inputs, network, on_device, checkpoints, banks)
         return _save_finished(run, inputs, network.whole, state)
 
 
@@ -187,7 +189,7 @@ def compile_network(network: keras.Model, task: Task, counts: np.ndarray, steps:
 
 
 def _train(
-    run: Run, inputs: Inputs, network: Network, on_device: bool, checkpoint_seconds: float,
+    run: Run, inputs: Inputs, network: Network, on_device: bool, checkpoints: Checkpoints,
     banks: Path | None,
 ) -> TrainingState:  # fmt: skip
     """Trains from the last checkpoint, if there is one, to the end."""
@@ -198,7 +200,7 @@ def _train(
         identity = fingerprint([identity, *weights])
     each = inputs.plan.steps  # of an epoch
     schedule = Schedule(
-        task.epochs_of(each), task.patience, run.values["seed"], identity,
+        task.epochs_of(each), task.patience, run.values["seed"], identity, task.name,
         keep_last=task.choose_epoch == "budget", first=-(-task.warm_up // each), average=task.average,
     )  # fmt: skip
     sides = (inputs.training, inputs.validation, inputs.plan)
@@ -208,9 +210,8 @@ def _train(
         data = feed_images(*sides)
     data = balance_validation(data, inputs.validation, inputs.counts)
     return train(
-        network.trained, data, schedule, run.folder, on_device, network.callbacks,
-        checkpoint_seconds=checkpoint_seconds,
-    )  # fmt: skip
+        network.trained, data, schedule, run.folder, on_device, network.callbacks, checkpoints
+    )
 
 
 def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: TrainingState) -> Run:

@@ -1,4 +1,4 @@
-"""The training loop: exact resume, best weights, early stopping, stopping at NaN, history."""
+"""The training loop: exact resume, best weights, early stopping, stopping at NaN or in time, history."""
 
 import csv
 import io
@@ -11,12 +11,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from mri_tf.core.deadline import NO_LIMIT, Deadline
 from mri_tf.core.errors import RunFailed
 from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.pipeline.batches import BatchFunction
 from mri_tf.train.averaging import BATCHES_OF_STATISTICS, AverageWeights
 from mri_tf.train.checkpoint import FILE, TrainingState, load_checkpoint, save_checkpoint
+from mri_tf.train.pace import Pace
 
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 NOT_VALIDATED = ""  # in the place of a validation loss
@@ -32,6 +34,7 @@ class Schedule:
     patience: int  # 0: all epochs
     seed: int
     identity: str  # of the run; a checkpoint of another is refused
+    name: str = "the training"  # what is trained, for messages
     keep_last: bool = False
     first: int = 0  # epochs at the beginning in which patience does not run out
     average: float = 0.0  # largest decay of the averaged weights; 0: those of the last step
@@ -41,6 +44,17 @@ class Schedule:
         """The epochs, from 1, after which is validated: all, or a few up to the last."""
         every = -(-self.epochs // VALIDATIONS_OF_A_BUDGET) if self.keep_last else 1
         return list(range(self.epochs, 0, -every))[::-1]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """When a training is saved: not more often than this, and where its time ends."""
+
+    seconds_between: float = SECONDS_BETWEEN_CHECKPOINTS
+    deadline: Deadline = NO_LIMIT
+
+
+USUAL = Checkpoints()
 
 
 @dataclass(frozen=True)
@@ -61,14 +75,17 @@ def train(
     folder: Path,
     on_device: bool,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    checkpoint_seconds: float = SECONDS_BETWEEN_CHECKPOINTS,
+    checkpoints: Checkpoints = USUAL,
 ) -> TrainingState:
     """Trains a compiled PreparingModel, its optimizer built, from its checkpoint if there is one.
 
     The model has its best weights at the end.
 
     `on_device` makes batches inside the train step instead of in tf.data; the result is the same.
-    Raises RunFailed when the loss is no number.
+
+    Raises:
+        RunFailed: the loss is no number.
+        OutOfTime: no further epoch fits before the deadline; the checkpoint is of the last one.
     """
     keras.utils.set_random_seed(schedule.seed)
     variables = _changing_variables(model)
@@ -76,7 +93,7 @@ def train(
     variables = [*variables, *model.optimizer.variables, *(averaging.variables if averaging else ())]
     checkpoint = folder / FILE
     state = load_checkpoint(checkpoint, variables, schedule.identity) or TrainingState()
-    keeper = _KeepState(state, variables, checkpoint, schedule, checkpoint_seconds)
+    keeper = _KeepState(state, variables, checkpoint, schedule, checkpoints)
     if averaging:
         callbacks = [*callbacks, averaging]
         keeper.weights_now = lambda: averaging.kept_weights
@@ -85,6 +102,9 @@ def train(
         in_pipeline = data.prepare and not on_device
         batches = raw.map(data.prepare) if in_pipeline else raw
         model.prepare = data.prepare if on_device else None
+        validation_batches = max(int(data.validation.cardinality()), 0)
+        pace = Pace(schedule, data.steps, validation_batches, state.epoch, checkpoints.deadline)
+        keeper.pace = pace
         with progress("training", schedule.epochs) as advance:
             keeper.advance = advance
             model.fit(
@@ -100,9 +120,13 @@ def train(
                     _StopAtNaN(data.names_of),
                     *callbacks,
                     keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                    pace,
                     keeper,
                 ],
             )
+        if keeper.out_of_time:
+            done = f"{state.epoch} of {schedule.epochs} epochs of {schedule.name} are done"
+            raise checkpoints.deadline.out_of_time(done, pace.next_epoch_seconds)
     write_history(folder / "history.csv", state.history)
     if not state.best_weights:
         raise RunFailed(
@@ -156,12 +180,14 @@ class _StopAtNaN(keras.callbacks.Callback):
 
 
 class _KeepState(keras.callbacks.Callback):
-    """History, best weights, early stop and checkpoint after each epoch."""
+    """History, best weights, early stop, stop in time and checkpoint after each epoch."""
 
-    def __init__(self, state, variables, checkpoint, schedule, seconds):
+    def __init__(self, state, variables, checkpoint, schedule, checkpoints):
         super().__init__()
         self.state, self.variables, self.checkpoint = state, variables, checkpoint
-        self.schedule, self.seconds = schedule, seconds
+        self.schedule, self.checkpoints = schedule, checkpoints
+        self.pace: Pace | None = None  # of the epochs that this command trains
+        self.out_of_time = False
         self.advance = lambda done, note="": None
         self.weights_now = lambda: self.model.get_weights()
         self._saved_at = time.monotonic()
@@ -187,9 +213,13 @@ class _KeepState(keras.callbacks.Callback):
             keep = row["val_loss"] < best
         if keep:
             state.best_epoch, state.best_weights = epoch, self.weights_now()
-        if self.stopped:
+        deadline = self.checkpoints.deadline
+        deadline.got_on = True
+        self.out_of_time = not self.stopped and deadline.ends_before(self.pace.next_epoch_seconds)
+        ends = self.stopped or self.out_of_time
+        if ends:
             self.model.stop_training = True
-        if self.stopped or time.monotonic() - self._saved_at >= self.seconds:
+        if ends or time.monotonic() - self._saved_at >= self.checkpoints.seconds_between:
             save_checkpoint(self.checkpoint, state, self.variables, self.schedule.identity)
             self._saved_at = time.monotonic()
         note = f"loss {row['loss']:.3f}"

@@ -20,6 +20,7 @@ from mri_tf.task.files import feature_task, load_task
 from mri_tf.task.loaded import LoadedTask
 from mri_tf.train.datasets import DataOptions, feature_set
 from mri_tf.train.fit import fit_run
+from mri_tf.train.loop import Checkpoints
 from mri_tf.train.new_run import new_run
 
 
@@ -64,7 +65,7 @@ def features_for(
     It is the one named by --features, or a twin beside `folder`, or lies in `folder/features`, trained
     if need be. Nobody of the classifier's validation or test side is in its training or validation
     side; raises InputError otherwise. With a lock its test side, on which the classifier's held-out
-    patients are, is locked too.
+    patients are, is locked too. Raises OutOfTime where its data or the network stop at the deadline.
     """
     if options.features:
         return _named_features(options.features, loaded.task, prepared, sides), []
@@ -83,7 +84,7 @@ def features_for(
             f"features: {task.name} on {len(feature_sides.records[0])} images of "
             f"{len(run.values['patients']['train'])} patients"
         )
-        run = fit_run(run, data, None, options.devices)
+        run = fit_run(run, data, None, options.devices, Checkpoints(deadline=options.sets.deadline))
     if is_closed(run):
         print("features: not evaluated, as the test side is locked")
     elif options.lock_test:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.core.errors import InputError, OutOfTime, RunFailed
 from mri_tf.core.log import logged
 
 
@@ -32,6 +32,7 @@ def test_what_is_printed_is_kept_and_shown(tmp_path, capsys):
     [
         (InputError("A patient has two rows.", "Schmidt", "Correct it."), "refused: A patient has"),
         (RunFailed("The loss is NaN.", "Kept: Schmidt."), "failed: The loss is NaN."),
+        (OutOfTime("Stopped after 5 min"), "stopped by --max-minutes"),
         (KeyboardInterrupt(), "interrupted"),
         (KeyError("Schmidt"), "failed: KeyError"),
     ],

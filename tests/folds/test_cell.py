@@ -5,13 +5,12 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from fake_train import PYTHON, FakeTrain, driver, is_alive, job_of
+from fake_train import PYTHON, driver, is_alive, job_of
 from waiting import until
 
 from mri_tf.core.errors import InputError, RunFailed
@@ -21,26 +20,6 @@ from mri_tf.folds.cell import finished_row, restarts_of, run_all, run_cell, run_
 
 KILLED = f"die {int(signal.SIGKILL)}"
 SOON = 60.0  # seconds until something that takes a fraction of one has surely happened
-
-
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    home = tmp_path / "fake"
-    home.mkdir()
-    fake = FakeTrain(home)
-    monkeypatch.setattr(sys, "executable", str(fake.program))
-    monkeypatch.setattr(cells, "SECONDS_BETWEEN_LOOKS", 0.02)
-    for name, value in fake.environment.items():
-        monkeypatch.setenv(name, value)
-    yield fake
-    with terminate_children():
-        pass  # an interrupted study is over; the next test is another
-
-
-@pytest.fixture
-def pool():
-    with ThreadPoolExecutor(2) as threads:
-        yield threads
 
 
 def without_seconds(row: dict) -> dict:

@@ -18,6 +18,7 @@ from mri_tf.task.files import load_task
 from mri_tf.task.overrides import parse_assignment, with_values
 from mri_tf.task.settings import fine_tuning_of
 from mri_tf.train.fit import fit_run
+from mri_tf.train.loop import Checkpoints
 from mri_tf.train.new_run import new_run
 
 HEAD = "probabilities/.*"
@@ -57,7 +58,7 @@ def _run(folder, thirds, **values):
 
 def _fit(folder, thirds, devices=1, **values):
     run, prepared = _run(folder, thirds, **values)
-    return fit_run(run, prepared, None, devices, checkpoint_seconds=0)
+    return fit_run(run, prepared, None, devices, checkpoints=Checkpoints(0))
 
 
 @pytest.fixture(scope="module")

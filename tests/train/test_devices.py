@@ -12,6 +12,7 @@ SCRIPT = textwrap.dedent("""
     from data_prep.prepare.prepare import prepare
     from mri_tf.network.build import load_network
     from mri_tf.train.fit import fit_run
+    from mri_tf.train.loop import Checkpoints
     from mri_tf.train.new_run import new_run
     from mri_tf.splits.sides import Sides
     from mri_tf.task.overrides import with_values
@@ -26,7 +27,7 @@ SCRIPT = textwrap.dedent("""
         values = {"model_args.dropout": 0.0, "learning_rate": 1e-4, "epochs": 2, **values}
         task = with_values(load_task(file), values)
         run = new_run(home / name, task, prepared, Sides(sides, "patient", None), 0)
-        return fit_run(run, prepared, None, devices, checkpoint_seconds=0)
+        return fit_run(run, prepared, None, devices, checkpoints=Checkpoints(0))
 
     def difference(one, other):
         pairs = zip(load_network(one).get_weights(), load_network(other).get_weights(), strict=True)

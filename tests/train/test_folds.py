@@ -79,6 +79,22 @@ def test_the_same_command_again_trains_nothing(inside, capsys, monkeypatch):
     assert before == {path: path.stat().st_mtime_ns for path in RUN.glob("fold-*/run.json")}
 
 
+@pytest.mark.slow
+def test_out_of_time_it_ends_with_1_and_the_same_command_gives_the_same_numbers(
+    inside, capsys, monkeypatch
+):
+    monkeypatch.setattr("mri_tf.folds.cell.run_module", train_here)
+    command = [*COMMAND[:-2], "--out", "runs/parts", "--set", "epochs=1"]
+    for done in (1, 2):
+        capsys.readouterr()
+        assert run_command(train, [*command, "--max-minutes", "0.0001"]) == 1
+        end = capsys.readouterr().err.strip().splitlines()[-1]
+        assert f"{done} of 3 folds are done, 0 begun. The same command continues." in end
+        assert not Path("runs/parts/metrics.json").exists()
+    assert run_command(train, command) == 0
+    assert Path("runs/parts/metrics.json").read_text() == (RUN / "metrics.json").read_text()
+
+
 def test_other_settings_in_the_same_folder_are_refused(inside, capsys):
     line = error_line(capsys, train, *COMMAND[:-1], "epochs=2", "--out", str(RUN))
     assert "another" in line

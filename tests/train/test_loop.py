@@ -27,7 +27,7 @@ from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
 from mri_tf.train import devices, feed, fit
 from mri_tf.train.fit import fit_run
-from mri_tf.train.loop import Schedule
+from mri_tf.train.loop import Checkpoints, Schedule
 from mri_tf.train.new_run import new_run
 
 
@@ -48,7 +48,7 @@ def _run(folder, pools, seed=0, **values):
 
 def _fit(folder, pools, seed=0, **values):
     run, prepared = _run(folder, pools, seed, **values)
-    return fit_run(run, prepared, None, devices=1, checkpoint_seconds=0)
+    return fit_run(run, prepared, None, devices=1, checkpoints=Checkpoints(0))
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +91,11 @@ def test_a_training_killed_by_the_system_continues_to_equal_weights(tmp_path, po
         from pathlib import Path
         import numpy as np
         from mri_tf.train.fit import fit_run
+        from mri_tf.train.loop import Checkpoints
         from mri_tf.store.prepared import Prepared
         from mri_tf.store.run import open_run
         run = open_run(Path(sys.argv[1]))
-        fit_run(run, Prepared.open(run.data_folder), None, 1, checkpoint_seconds=0)
+        fit_run(run, Prepared.open(run.data_folder), None, 1, checkpoints=Checkpoints(0))
     """)
     folder = tmp_path / "run"
     run, prepared = _run(folder, pools)
