@@ -1,10 +1,18 @@
 """Parts of the model card of a model of several members: who they are, how they answer, their cost."""
 
+import json
+
 from mri_tf.calibration.answers import answers_from_json
 from mri_tf.export.cost import Cost
-from mri_tf.store.run import MEMBERS, Run
+from mri_tf.store.run import MEMBERS, METRICS, TEST, Run, open_run
 from mri_tf.tables import markdown
 from mri_tf.tables.layout import plural
+from mri_tf.tables.run import format_interval
+
+ON_TEST_SIDE = {
+    "auc": "AUC", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy",
+    "log_loss": "log loss",
+}  # fmt: skip
 
 OF_SINGLE = (
     "The numbers above are of single members: each was trained on other folds than those it is judged "
@@ -28,8 +36,21 @@ def card_members(run: Run, cost: Cost | None) -> str:
     ]  # fmt: skip
     columns = ["repeat and fold", "trained on", "validated on", "left out (patients)", "epoch kept"]
     count = plural(len(rows), "network")
-    text = f"{count} that answer together.\n\n{markdown(rows, columns)}\n\n{OF_SINGLE}"
-    return text + ("" if cost is None else f"\n\n{cost_sentence(cost)}")
+    parts = [f"{count} that answer together.", markdown(rows, columns), OF_SINGLE, _on_test_side(run)]
+    if cost is not None:
+        parts.append(cost_sentence(cost))
+    return "\n\n".join(filter(None, parts))
+
+
+def _on_test_side(run: Run) -> str:
+    """The numbers of the model of all members on patients that no member saw; "" without such."""
+    file = run.folder / TEST / METRICS
+    if not file.is_file() or len(run.members) < len(open_run(run.folder).values[MEMBERS]):
+        return ""
+    metrics = json.loads(file.read_text(encoding="utf-8"))
+    names = [name for name in ON_TEST_SIDE if name in metrics]
+    shown = "; ".join(f"{ON_TEST_SIDE[name]} {format_interval(metrics[name])}" for name in names)
+    return f"The model of all members, on the test side, which no member saw: {shown}."
 
 
 def cost_sentence(cost: Cost) -> str:

@@ -71,7 +71,7 @@ def test_patients_of_the_split_column_are_in_no_fold_and_are_tested_once(run):
     assert numbers["accuracy"]["n"] == 2 and numbers["test_looks"]["look"] == 1
     assert run.values["test_looks"] == 1
     folds = json.loads((RUN / "metrics.json").read_text())
-    assert folds["accuracy"]["n"] == 8 and "do not measure the model" in folds["note"]
+    assert folds["accuracy"]["n"] == 8 and "not measured by these numbers" in folds["note"]
 
 
 def test_the_served_answer_is_that_of_the_mean_of_the_members(run):
@@ -98,6 +98,7 @@ def test_members_disagreement_and_sets_are_outputs(run):
 def test_card_and_report_say_that_the_numbers_are_of_single_members(run):
     card = (MODEL / "assets.extra" / "model_card.md").read_text()
     assert "3 networks that answer together" in card and "of single members" in card
+    assert "on the test side, which no member saw: AUC" in card
     assert "MB, with one member" in card and "correlation of two members" in card
     report = (RUN / "report.md").read_text()
     assert "## Members" in report and "A fold is decided at a point that the other folds chose" in report
