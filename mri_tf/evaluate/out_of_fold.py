@@ -179,8 +179,8 @@ def _note(members: Sequence[FoldRun]) -> str:
     shown = f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else f"{sizes[0]}"
     return (
         f"numbers of {len(members)} single networks, each trained on {shown} patients and tested on "
-        "others, by answers that are fitted on the other folds; the model of all of them together is not "
-        "measured by these numbers"
+        "others, by answers that are fitted on the other folds; the model of all of them together is "
+        "not measured by these numbers"
     )
 
 
