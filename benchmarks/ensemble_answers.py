@@ -11,8 +11,8 @@ Everything is fitted by the project's functions and counted on 20,000 new patien
 A row holds, of the mean of the five members, calibration slope (median) and intercept of three sets of
 answers (`pooled`: ours; `as single`: those of single members, uncorrected; `one split`: one member whose
 own validation side fits its answers), the log loss above that of the best answers to the mean of the
-members, balanced accuracy at the operating point, and how often sets hold the class; and of single members
-what the cross-fitted numbers say less what is true of the same members on new patients.
+members, balanced accuracy at the operating point, and how often sets hold the class; and of single
+members what the cross-fitted numbers say less what is true of the same members on new patients.
 """
 
 import argparse

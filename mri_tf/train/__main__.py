@@ -147,7 +147,7 @@ def _train_folds(loaded, variants, feature_loaded, sets, flags) -> int:
     assignments = (*label_setting(flags.task, flags.label), *flags.set)
     workers = flags.workers or threads_each(2)  # two threads for each network
     options = FoldOptions(
-        flags.folds, flags.fold_repeats, workers, flags.seed, applied, assignments
+        flags.folds, flags.fold_repeats, workers, flags.scheduler, flags.seed, applied, assignments
     )
     title = f"train {loaded.task.name} ({', '.join(variants)}), {flags.folds} folds, seed {flags.seed}"
     with logged(folder / LOG, title):

@@ -27,11 +27,12 @@ from mri_tf.train.datasets import DataOptions, classifier_set, feature_set
 
 @dataclass(frozen=True)
 class FoldOptions:
-    """--folds, --fold-repeats, --workers, --seed, and what each training is given."""
+    """--folds, --fold-repeats, --workers, --scheduler, --seed, and what each training is given."""
 
     folds: int
     repeats: int
     workers: int
+    scheduler: str  # address of a Dask scheduler; "" for this machine
     seed: int
     variants: tuple[str, ...]
     assignments: tuple[str, ...]  # KEY=VALUE of --set
@@ -97,7 +98,7 @@ def train_folds(
         f"{task.name} ({name}): {len(cells)} networks, {options.folds} folds of "
         f"{len(_in_folds(prepared))} patients; numbers are in {folder} at the end", flush=True,
     )  # fmt: skip
-    with cell_executor(options.workers, "") as pool, terminate_children():
+    with cell_executor(options.workers, options.scheduler) as pool, terminate_children():
         rows = run_cells(pool, features, cells, "folds", sets.deadline, options.workers)
     failed = [f"{name}: {row['reason']}" for name, row in rows.items() if row["status"] == FAILED]
     if failed:

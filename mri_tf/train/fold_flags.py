@@ -1,4 +1,4 @@
-"""The flags of a cross-validation with train: --folds, --fold-repeats and --workers."""
+"""The flags of a cross-validation with train: --folds, --fold-repeats, --workers and --scheduler."""
 
 import argparse
 
@@ -20,15 +20,20 @@ def add_folds(parser: argparse.ArgumentParser) -> None:
         "--workers", type=positive_int, default=0,
         help="networks of --folds that train at a time (default: one for each two cores)",
     )  # fmt: skip
+    parser.add_argument(
+        "--scheduler", default="", metavar="ADDR",
+        help="address of a Dask scheduler for the networks of --folds (default: this machine)",
+    )  # fmt: skip
 
 
 def check_folds(flags: argparse.Namespace) -> None:
     """Raises InputError for flags that do not go with --folds, or with its absence."""
     if not flags.folds:
-        if flags.fold_repeats > 1 or flags.workers:
+        if flags.fold_repeats > 1 or flags.workers or flags.scheduler:
             raise InputError(
-                "--fold-repeats and --workers are for cross-validation.", "no --folds", "Add --folds 5."
-            )
+                "--fold-repeats, --workers and --scheduler are for cross-validation.", "no --folds",
+                "Add --folds 5.",
+            )  # fmt: skip
         return
     if flags.folds < 2:
         raise InputError("--folds needs at least 2 folds.", flags.folds, "Leave it out, or try 5.")
