@@ -99,7 +99,8 @@ def train_folds(
         f"{len(_in_folds(prepared))} patients; numbers are in {folder} at the end", flush=True,
     )  # fmt: skip
     with cell_executor(options.workers, options.scheduler) as pool, terminate_children():
-        rows = run_cells(pool, features, cells, "folds", sets.deadline, options.workers)
+        at_a_time = 0 if options.scheduler else options.workers
+        rows = run_cells(pool, features, cells, "folds", sets.deadline, at_a_time)
     failed = [f"{name}: {row['reason']}" for name, row in rows.items() if row["status"] == FAILED]
     if failed:
         raise RunFailed(
