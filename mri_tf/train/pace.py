@@ -29,6 +29,7 @@ class Pace(keras.callbacks.Callback):
         self._of_step: list[float] = []  # seconds of the first steps behind the one that compiles
         self._of_validation: float | None = None
         self._compiling: float | None = None  # seconds of the step that compiles
+        self._compiling_validation: float | None = None  # and of the batch
         self._told = False
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -50,8 +51,19 @@ class Pace(keras.callbacks.Callback):
         if len(self._of_step) >= TIMED_STEPS:
             self._tell()
 
+    def on_test_batch_begin(self, batch, logs=None):
+        self._test_began = self.now()
+
+    def on_test_batch_end(self, batch, logs=None):
+        if self._compiling_validation is None:
+            self._compiling_validation = self.now() - self._test_began
+
     def on_test_end(self, logs=None):
+        is_first = self._of_validation is None
         self._of_validation = self._validated_for = self.now() - self._step_ended
+        if is_first:
+            compiling = (self._compiling_validation or 0.0) - self._step_seconds * FORWARD
+            self._of_validation -= max(compiling, 0.0)
 
     def on_epoch_end(self, epoch, logs=None):
         if self._of_step and not self._told:

@@ -16,14 +16,19 @@ def _pace(clock, minutes=None, steps=10, first=0, **schedule) -> Pace:
 
 
 def _epoch(pace: Pace, clock: Stopwatch, number: int) -> None:
-    """Calls it as Keras does, in an epoch whose first step compiles if it is the first one."""
+    """Calls it as Keras does; the first step and the first batch of a validation compile."""
     pace.on_epoch_begin(number)
     for step in range(pace.steps):
         pace.on_train_batch_begin(step)
         clock.wait(COMPILING if step == 0 and number == pace.first else STEP)
         pace.on_train_batch_end(step)
     if number + 1 in pace.schedule.validated:
-        clock.wait(VALIDATION)
+        of_batch, is_first = STEP / 3, number + 1 == pace.schedule.validated[pace.first]
+        for batch in range(2):
+            pace.on_test_batch_begin(batch)
+            clock.wait(COMPILING if is_first and batch == 0 else of_batch)
+            pace.on_test_batch_end(batch)
+        clock.wait(VALIDATION - 2 * of_batch)
         pace.on_test_end()
     pace.on_epoch_end(number)
 
