@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.core.system import try_lock
 from mri_tf.evaluate.familiarity import familiarity_of, fit_familiarity
 from mri_tf.export.assets import ASSETS, exported_version, find_segmenter, modality_of, write_assets
 from mri_tf.export.cost import cost_beside_one
@@ -22,10 +23,11 @@ from mri_tf.pipeline.subset import run_sides
 from mri_tf.serve.config_files import check_config_files, write_config_files
 from mri_tf.serve.version_folders import version_number
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import Run
+from mri_tf.store.run import LOCK, Run
 
 SAVEDMODEL, ONNX = "savedmodel", "onnx"  # the formats
 PARITY_LIMIT = {SAVEDMODEL: 1e-5, ONNX: 1e-4}  # largest difference of probabilities
+PARTIAL = ".partial-"  # how the folder of an export under way begins
 FOLDERS = {SAVEDMODEL: Path("saved_models"), ONNX: Path("onnx_models")}
 FILES = {SAVEDMODEL: "saved_model.pb", ONNX: "model.onnx"}
 
@@ -62,8 +64,11 @@ def export_run(run: Run, prepared: Prepared, out: Path, form: str = SAVEDMODEL) 
     source = ExportSource(members, run, familiarity, prepared.image_dtype)
     begun_here = not home.exists()
     home.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(home)
     # A folder for this process alone: two runs may end at the same moment.
-    scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=home)) / "model"
+    scratch = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=home)) / "model"
+    lock = (scratch.parent / LOCK).open("wb")
+    try_lock(lock)
     try:
         write = _write_onnx if form == ONNX else _write_saved_model
         inputs, differences = write(source, prepared, scratch)
@@ -83,10 +88,23 @@ def export_run(run: Run, prepared: Prepared, out: Path, form: str = SAVEDMODEL) 
             write_config_files(out)
         return folder
     finally:
+        lock.close()
         shutil.rmtree(scratch.parent, ignore_errors=True)
         if begun_here:
             with contextlib.suppress(OSError):  # not empty: published, or another process's
                 home.rmdir()
+
+
+def remove_abandoned(home: Path) -> None:
+    """Removes what exports that were killed have left in the folder of a model; others are locked."""
+    for folder in home.glob(f"{PARTIAL}*"):
+        file = folder / LOCK
+        if not file.is_file():
+            continue
+        with file.open("wb") as lock:
+            abandoned = try_lock(lock)
+        if abandoned:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_parity(differences: Differences, limit: float) -> None:

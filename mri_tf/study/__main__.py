@@ -46,7 +46,8 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     from mri_tf.core.executors import cell_executor
     from mri_tf.core.subprocesses import terminate_children, threads_each
-    from mri_tf.folds.cell import FAILED, finished_row, run_cells
+    from mri_tf.folds.all_cells import run_cells
+    from mri_tf.folds.cell import FAILED, finished_row
     from mri_tf.folds.design import check_plan, fold_patients, keep_precision, study_precision
     from mri_tf.folds.jobs import JobOptions, cell_jobs
     from mri_tf.study.report import write_report

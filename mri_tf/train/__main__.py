@@ -58,6 +58,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.store.run import DERIVED, LOG, METRICS, existing_run
     from mri_tf.train.datasets import DataOptions, classifier_set, look_before_preparing
     from mri_tf.train.devices import configure_devices
+    from mri_tf.train.finished_folds import train_and_finish
     from mri_tf.train.fit import fit_run
     from mri_tf.train.loop import Checkpoints
     from mri_tf.train.new_run import new_run
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> int:
     options = PretrainOptions(flags.features, sets, flags.seed, flags.devices, flags.lock_test)
     feature_loaded = feature_task_of(loaded, options)
     if flags.folds:
-        return _train_folds(loaded, variants, feature_loaded, sets, flags)
+        return train_and_finish(loaded, variants, feature_loaded, sets, flags)
     folder = flags.out or Path("runs", task.name, f"{'+'.join(variants)}-s{flags.seed}")
     split = SplitOptions(
         flags.split, flags.split_file, flags.train_size, flags.seed, flags.known_copies
@@ -131,64 +132,6 @@ def main(arguments: list[str]) -> int:
         elif flags.lock_test:
             print(f"the test side was locked and has been looked at {times(looks_of(run))}")
     return SOME_SKIPPED if skipped else DONE
-
-
-def _train_folds(loaded, variants, feature_loaded, sets, flags) -> int:
-    """Trains a network for each fold and writes their numbers; returns the exit code."""
-    from mri_tf.core.subprocesses import threads_each
-    from mri_tf.plan.planned import label_setting
-    from mri_tf.store.run import LOG
-    from mri_tf.tables import summary
-    from mri_tf.train.cross_validation import FoldOptions, train_folds
-
-    name = f"{'+'.join(variants)}-{flags.folds}folds-s{flags.seed}"
-    folder = flags.out or Path("runs", loaded.task.name, name)
-    applied = tuple(variant for variant in variants if variant != BASE_VARIANT)
-    assignments = (*label_setting(flags.task, flags.label), *flags.set)
-    workers = flags.workers or threads_each(2)  # two threads for each network
-    options = FoldOptions(
-        flags.folds, flags.fold_repeats, workers, flags.scheduler, flags.seed, applied, assignments
-    )
-    title = f"train {loaded.task.name} ({', '.join(variants)}), {flags.folds} folds, seed {flags.seed}"
-    with logged(folder / LOG, title):
-        trained = train_folds(loaded, feature_loaded, sets, folder, options)
-        print("\n".join(summary(trained.values)))
-        print(f"wrote {', '.join(str(path) for path in trained.files)}")
-        _finish_folds(trained, flags)
-    return SOME_SKIPPED if trained.skipped else DONE
-
-
-def _finish_folds(trained, flags) -> None:
-    """Evaluates the model of all members on the test side of a split column, once, and exports it."""
-    from mri_tf.evaluate.evaluation import evaluate_run
-    from mri_tf.export.publish import export_run
-    from mri_tf.pipeline.subset import run_sides
-    from mri_tf.store.looks import SECONDS_TO_WAIT
-    from mri_tf.store.run import METRICS, TEST, locked, open_run
-    from mri_tf.tables import summary
-
-    run = trained.run
-    if run is None:
-        print(
-            "the folds are not made one model: each finds its boxes with a segmentation network of its "
-            "own. Export one of them with python -m mri_tf.export --run"
-        )
-        return
-    test = run_sides(run, trained.prepared)[2]
-    if len(test) and not (run.folder / TEST / METRICS).is_file():
-        print(f"the model of all members, on the {len(set(test.patients))} patients of the test side:")
-        result = evaluate_run(run, test, "column", run.folder / TEST)
-        print("\n".join(summary(result.metrics)))
-        print(f"wrote {', '.join(str(path) for path in result.files)}")
-    if flags.no_export:
-        return
-    if exported := run.values.get("exported"):
-        print(f"{run.folder}: already exported as {exported}")
-        return
-    exported = export_run(run, trained.prepared, EXPORTS)
-    with locked(run.folder, SECONDS_TO_WAIT):
-        open_run(run.folder).save(exported=str(exported))
-    print(f"wrote {exported}: one model of {len(run.members)} members")
 
 
 def _use_of_validation(task) -> str:

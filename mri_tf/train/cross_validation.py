@@ -14,7 +14,8 @@ from mri_tf.core.subprocesses import terminate_children, threads_each
 from mri_tf.evaluate.ensemble import ensemble_run
 from mri_tf.evaluate.left_out import FoldRun, left_out, model_answers
 from mri_tf.evaluate.out_of_fold import out_of_fold_values, write_out_of_fold
-from mri_tf.folds.cell import FAILED, finished_row, run_cells, run_of
+from mri_tf.folds.all_cells import run_cells
+from mri_tf.folds.cell import FAILED, finished_row, run_of
 from mri_tf.folds.design import WHOLE, Plan, fold_patients
 from mri_tf.folds.jobs import JobOptions, Variant, cell_jobs
 from mri_tf.network.build import check_network
@@ -46,6 +47,7 @@ class TrainedFolds:
         values: of metrics.json.
         files: the files written.
         run: the model of all members; None where they cannot be one.
+        first: the run folder of the first member.
         prepared: the set of the training.
         skipped: what could not be read while preparing.
     """
@@ -53,6 +55,7 @@ class TrainedFolds:
     values: dict
     files: list[Path]
     run: Run | None
+    first: Path
     prepared: Prepared
     skipped: list
 
@@ -119,7 +122,7 @@ def train_folds(
         with locked(folder):
             run = _kept_run(ensemble_run(folder, members, model, prepared, options.seed))
     files = write_out_of_fold(values, table, task, folder)
-    return TrainedFolds(values, files, run, prepared, skipped)
+    return TrainedFolds(values, files, run, members[0].run.folder, prepared, skipped)
 
 
 def _kept_run(run: Run) -> Run:

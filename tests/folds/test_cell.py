@@ -16,7 +16,8 @@ from waiting import until
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.core.subprocesses import terminate_children
 from mri_tf.folds import cell as cells
-from mri_tf.folds.cell import finished_row, restarts_of, run_all, run_cell, run_of
+from mri_tf.folds.all_cells import run_all
+from mri_tf.folds.cell import finished_row, restarts_of, run_cell, run_of
 
 KILLED = f"die {int(signal.SIGKILL)}"
 SOON = 60.0  # seconds until something that takes a fraction of one has surely happened

@@ -13,7 +13,8 @@ from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import OutOfTime
 from mri_tf.core.subprocesses import terminate_children
 from mri_tf.folds import cell as cells
-from mri_tf.folds.cell import finished_row, run_all, run_cell, run_cells
+from mri_tf.folds.all_cells import run_all, run_cells
+from mri_tf.folds.cell import finished_row, run_cell
 
 STOPPED = "say 1 Stopped after 2 min, as --max-minutes 2 asks: 3 of 9 epochs of t are done."
 

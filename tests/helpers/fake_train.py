@@ -136,7 +136,7 @@ def driver(jobs_file: Path, workers: int) -> list[str]:
         "from mri_tf.core.subprocesses import terminate_children\n"
         "from mri_tf.core.command_line import run_command\n"
         "from mri_tf.core.executors import cell_executor\n"
-        "from mri_tf.folds.cell import run_all\n"
+        "from mri_tf.folds.all_cells import run_all\n"
         f"sys.executable = os.environ['FAKE_TRAIN'] + {os.sep + 'python'!r}\n"
         "def main(arguments):\n"
         f"    jobs = json.load(open({str(jobs_file)!r}))\n"

@@ -1,0 +1,84 @@
+"""train --folds from the first fold to the exported model of all members."""
+
+import argparse
+from pathlib import Path
+
+from mri_tf.core.command_line import DONE, SOME_SKIPPED
+from mri_tf.core.log import logged
+from mri_tf.core.subprocesses import threads_each
+from mri_tf.evaluate.evaluation import evaluate_run
+from mri_tf.export.publish import FOLDERS, SAVEDMODEL, export_run
+from mri_tf.pipeline.subset import run_sides
+from mri_tf.plan.planned import label_setting
+from mri_tf.store.looks import SECONDS_TO_WAIT
+from mri_tf.store.run import LOG, METRICS, TEST, locked, open_run
+from mri_tf.tables import summary
+from mri_tf.task.loaded import LoadedTask
+from mri_tf.task.spec import BASE_VARIANT
+from mri_tf.train.cross_validation import FoldOptions, TrainedFolds, train_folds
+from mri_tf.train.datasets import DataOptions
+
+
+def train_and_finish(
+    loaded: LoadedTask, variants: list[str], feature_loaded: LoadedTask | None, sets: DataOptions,
+    flags: argparse.Namespace,
+) -> int:  # fmt: skip
+    """Trains a network for each fold, writes their numbers and exports them as one model.
+
+    Args:
+        loaded: the task with its variants.
+        variants: their names.
+        feature_loaded: the segmentation task that is trained first, if there is one.
+        sets: where the data are.
+        flags: of the command.
+
+    Returns:
+        The exit code.
+    """
+    name = f"{'+'.join(variants)}-{flags.folds}folds-s{flags.seed}"
+    folder = flags.out or Path("runs", loaded.task.name, name)
+    applied = tuple(variant for variant in variants if variant != BASE_VARIANT)
+    assignments = (*label_setting(flags.task, flags.label), *flags.set)
+    workers = flags.workers or threads_each(2)  # two threads for each network
+    options = FoldOptions(
+        flags.folds, flags.fold_repeats, workers, flags.scheduler, flags.seed, applied, assignments
+    )
+    title = f"train {loaded.task.name} ({', '.join(variants)}), {flags.folds} folds, seed {flags.seed}"
+    with logged(folder / LOG, title):
+        trained = train_folds(loaded, feature_loaded, sets, folder, options)
+        print("\n".join(summary(trained.values)))
+        print(f"wrote {', '.join(str(path) for path in trained.files)}")
+        if trained.run is None:
+            print(
+                "the folds are not made one model: each finds its boxes with a segmentation network of "
+                f"its own. Export one of them: python -m mri_tf.export --run {trained.first}"
+            )
+        else:
+            _test(trained)
+            _export(trained, flags.no_export)
+    return SOME_SKIPPED if trained.skipped else DONE
+
+
+def _test(trained: TrainedFolds) -> None:
+    """Evaluates the model of all members on the test side of a split column, unless that was done."""
+    run = trained.run
+    test = run_sides(run, trained.prepared)[2]
+    if not len(test) or (run.folder / TEST / METRICS).is_file():
+        return
+    print(f"the model of all members, on the {len(set(test.patients))} patients of the test side:")
+    result = evaluate_run(run, test, "column", run.folder / TEST)
+    print("\n".join(summary(result.metrics)))
+    print(f"wrote {', '.join(str(path) for path in result.files)}")
+
+
+def _export(trained: TrainedFolds, no_export: bool) -> None:
+    """Exports the model of all members, unless it is or is not to be."""
+    run = trained.run
+    exported = run.values.get("exported")
+    if exported or no_export:
+        print(f"{run.folder}: " + (f"already exported as {exported}" if exported else "not exported"))
+        return
+    exported = export_run(run, trained.prepared, FOLDERS[SAVEDMODEL])
+    with locked(run.folder, SECONDS_TO_WAIT):
+        open_run(run.folder).save(exported=str(exported))
+    print(f"wrote {exported}: one model of {len(run.members)} members")
