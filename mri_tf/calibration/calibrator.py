@@ -6,7 +6,7 @@ the training side, before oversampling, class weights and --train-size; a decisi
 operating point.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,11 +18,15 @@ from mri_tf.calibration.class_balance import (
     validation_weights,
 )
 from mri_tf.calibration.operating_point import OperatingPoint, choose_operating_point, decide
-from mri_tf.calibration.prediction_sets import ALL_CLASSES, fit_conformal, prediction_sets
+from mri_tf.calibration.prediction_sets import (
+    ALL_CLASSES,
+    LEVEL,
+    fit_conformal,
+    prediction_sets,
+)
 from mri_tf.calibration.temperature import calibrated, fit_temperature
 from mri_tf.task import Task
 
-PREDICTION_SET_LEVEL = 0.9
 NOT_RESERVED = "no patients were reserved for them"
 UNTRAINED = "reserved patients are of classes that were never trained on, which no set can hold"
 GUARANTEE = (
@@ -153,7 +157,7 @@ def with_prediction_sets(
         patients: (records,) ids.
     """
     probabilities = answers.probabilities(outputs)
-    threshold = fit_conformal(probabilities, truth, patients, PREDICTION_SET_LEVEL)
+    threshold = fit_conformal(probabilities, truth, patients, LEVEL)
     count, reason = len(np.unique(np.asarray(patients, str))), ""
     if threshold >= ALL_CLASSES:
         untrained = np.array(answers.natural)[truth] == 0
@@ -164,11 +168,6 @@ def with_prediction_sets(
 def without_prediction_sets(answers: Calibrator, reason: str) -> Calibrator:
     """The same answers, and why they have no prediction sets."""
     return replace(answers, set_reason=reason)
-
-
-def calibrator_to_json(answers: Calibrator) -> dict:
-    """The values that run.json holds."""
-    return asdict(answers)
 
 
 def calibrator_from_json(values: dict) -> Calibrator:

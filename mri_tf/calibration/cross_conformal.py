@@ -2,9 +2,9 @@
 
 The score of a class is 1 - its probability, as one member gives it. A class stays in the set of a new
 record unless the members' scores for it are above those of the true classes of nearly all patients, each
-patient being compared with the member that it was left out of. Whatever the members, a set holds the
-class of a new patient with a probability of at least 1 - 2 (1 - level); where members differ, more often
-than `level`.
+patient being compared with the member that it was left out of. A set then holds the class of a new
+patient with a probability of at least about 1 - 2 (1 - level); where members differ, more often than
+`level`. Not exactly: slope and intercepts by which scores are made are fitted to all of these patients.
 
 Source: Vovk 2015 (cross-conformal predictors); Barber et al. 2021 (CV+ and its guarantee); Romano, Sesia
 and Candes 2020 (for classes). Patients instead of records: Dunn, Wasserman and Ramdas 2022.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEVEL = 0.9
+from mri_tf.calibration.prediction_sets import LEVEL
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ class CrossFitted:
 def cross_fitted(tested: Unseen, folds: Sequence, criterion: str | dict, level: float) -> CrossFitted:
     """Slope, intercepts, class shares, operating point and sets of each fold come from the other folds.
 
-    Patients of a fold have no part in them with any of their rows, in no repeat.
+    Rows of a fold's patients, of any repeat, have no part in them. The scale of one other member was
+    fitted to some of these patients, as they are the ones that it was validated on; what that does is
+    within the difference that benchmarks/ensemble_answers.py measures.
 
     Args:
         tested: rows of the sides that the members were tested on.

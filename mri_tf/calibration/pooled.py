@@ -17,14 +17,16 @@ from mri_tf.calibration.correlation import Correlation, as_mean_of
 from mri_tf.calibration.cross_conformal import HeldOut, fits_sets, held_out_scores, in_sets
 from mri_tf.calibration.member_scale import MemberScale, evidence_of
 from mri_tf.calibration.operating_point import OperatingPoint, choose_operating_point, decide
+from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.calibration.temperature import fit_slope
 
 ONE_CLASS = "only one class among the patients, so that nothing could be fitted"
 FEW_FOR_SETS = "too few patients were there to fit them"
 CROSS_GUARANTEE = (
     "for a random record of a new patient from the same source, on average; every member is compared "
-    "with the patients that it left out (cross-conformal), which promises 80 % and gave 91 to 99 % in "
-    "simulation; not for each class, and not for another hospital"
+    "with the patients that it left out (cross-conformal), which promises about "
+    f"{2 * LEVEL - 1:.0%} and gave 91 to 99% in simulation; not for each class, and not for another "
+    "hospital"
 )
 
 
@@ -147,21 +149,25 @@ class Fitted:
         return self.curve.probabilities(evidence, self.natural)
 
 
-def fit_evidence(unseen: Unseen, criterion: str | dict) -> Fitted:
+def fit_evidence(
+    unseen: Unseen, criterion: str | dict, natural: np.ndarray | None = None
+) -> Fitted:
     """Fits slope, intercepts and operating point to the evidence of patients that nothing chose.
 
-    A patient with several rows, of several records or members, weighs as much as one with a single row.
+    All rows of a class weigh the same, and together as much as there are patients.
 
     Args:
         unseen: of the side that each member was tested on.
         criterion: of the operating point, as `choose_operating_point` takes it.
+        natural: (classes,) shares of records to come; None for those of the rows.
     """
     classes = unseen.evidence.shape[1]
-    natural = class_shares(np.bincount(unseen.truth, minlength=classes))
+    if natural is None:
+        natural = class_shares(np.bincount(unseen.truth, minlength=classes))
     weights = validation_weights(unseen.truth, natural, unseen.patients)
     possible = natural > 0
     intercepts, slope, reason = np.zeros(classes), 1.0, ONE_CLASS
-    if possible.sum() > 1:
+    if len(np.unique(unseen.truth)) > 1:
         labels = (np.cumsum(possible) - 1)[unseen.truth]
         inputs = unseen.evidence[:, possible]
         slope, intercepts[possible] = fit_slope(inputs, labels, weights, natural[possible])
@@ -176,9 +182,12 @@ def fit_evidence(unseen: Unseen, criterion: str | dict) -> Fitted:
 
 def fit_pooled(
     tested: Unseen, scales: tuple[MemberScale, ...], correlation: Correlation, criterion: str | dict,
-    trained: np.ndarray,
+    trained: np.ndarray, used: int = 0,
 ) -> PooledAnswers:  # fmt: skip
     """Fits the answers of a model of several members.
+
+    Curves and operating point rest on the rows of all members, prediction sets on those of the members
+    in the model.
 
     Those of the mean of the members are fitted to the pooled evidence of single members, drawn towards
     the means of the classes as far as a mean of so many members lies closer to them (`as_mean_of`). For
@@ -186,21 +195,26 @@ def fit_pooled(
     correlation, and leaves sensitivity and specificity of the operating point at what was asked for.
 
     Args:
-        tested: rows of the sides that the members were tested on; their member numbers are positions in
+        tested: rows of the sides that all members were tested on; their member numbers are positions in
             `scales`.
-        scales: of the members.
+        scales: of all members.
         correlation: of two members' evidence for a patient.
         criterion: of the operating point.
         trained: (classes,) class shares that the members' losses saw, mean of the members.
+        used: how many members the model has, the first ones; 0 for all.
     """
+    used = used or len(scales)
     one = fit_evidence(tested, criterion)
-    drawn = as_mean_of(len(scales), tested.evidence, tested.truth, tested.patients, correlation)
+    drawn = as_mean_of(used, tested.evidence, tested.truth, tested.patients, correlation)
     mean = fit_evidence(replace(tested, evidence=drawn), criterion)
     scores = 1 - one.probabilities(tested.evidence)[np.arange(len(tested.truth)), tested.truth]
-    held_out = held_out_scores(scores, tested.patients, tested.members, len(scales))
+    own = tested.members < used
+    patients, members = tested.patients[own].astype(str), tested.members[own]
+    held_out = held_out_scores(scores[own], patients, members, used)
+    shares = (tuple(np.asarray(values).tolist()) for values in (one.natural, trained))
     return PooledAnswers(
-        scales, one.curve, mean.curve, tuple(one.natural.tolist()), tuple(np.asarray(trained).tolist()),
-        correlation, mean.point, held_out, len(np.unique(tested.patients.astype(str))), one.reason,
+        scales[:used], one.curve, mean.curve, *shares, correlation, mean.point, held_out,
+        len(np.unique(patients)), one.reason,
     )  # fmt: skip
 
 
@@ -210,13 +224,21 @@ def recalibrated_mean(
 ) -> PooledAnswers:  # fmt: skip
     """The same members' answers, fitted anew to patients of another source; without prediction sets.
 
+    Class shares are those of the patients, with the model's own counted like one more patient. Patients
+    of one class alone leave the slope as it was.
+
     Arguments: as in `calibrator.recalibrated`, the outputs (records, members, classes).
     """
-    evidence = answers.evidence(outputs).mean(axis=1)
-    fitted = fit_evidence(Unseen(evidence, truth, patients, np.zeros(len(truth), int)), criterion)
-    natural = tuple(fitted.natural.tolist())
+    evidence, before = answers.evidence(outputs).mean(axis=1), np.array(answers.natural)
+    seen = class_shares(np.bincount(truth, minlength=len(before)))
+    mixed = seen * len(np.unique(np.asarray(patients, str))) + before
+    natural = class_shares(np.where(np.array(answers.trained) > 0, mixed, 0))
+    known = natural[truth] > 0
+    rows = Unseen(evidence, truth, np.asarray(patients), np.zeros(len(truth), int)).of(known)
+    fitted = fit_evidence(rows, criterion, natural)
+    curve = answers.mean if fitted.reason else fitted.curve
     return replace(
-        answers, mean=fitted.curve, natural=natural, point=fitted.point, set_patients=0,
+        answers, mean=curve, natural=tuple(natural.tolist()), point=fitted.point, set_patients=0,
         reason=fitted.reason,
     )  # fmt: skip
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from mri_tf.core.errors import InputError
 
+LEVEL = 0.9  # of all sets that this project makes
 ALL_CLASSES = 1.0  # the threshold that no score is above
 
 
 def fit_conformal(
-    probabilities: np.ndarray, truth: np.ndarray, patients: np.ndarray, level: float = 0.9
+    probabilities: np.ndarray, truth: np.ndarray, patients: np.ndarray, level: float = LEVEL
 ) -> float:
     """Fits the threshold of `prediction_sets` on records of patients that chose nothing.
 

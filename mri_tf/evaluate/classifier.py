@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mri_tf.calibration.answers import Answers, answers_from_json
-from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL
 from mri_tf.calibration.mean_distance import mean_distances
+from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic, write_table
 from mri_tf.evaluate.familiarity import Familiarity
@@ -174,7 +174,7 @@ def _calibration_values(run: Run, calibrator: Answers, predictions: Predictions)
 
 def _set_values(calibrator: Answers, predictions: Predictions) -> dict:
     """What prediction sets promise and how often they held the class, or why there are none."""
-    about = {"level": PREDICTION_SET_LEVEL, "says_nothing": not calibrator.has_sets}
+    about = {"level": LEVEL, "says_nothing": not calibrator.has_sets}
     if predictions.sets is None:
         return {**about, "reason": calibrator.why_no_sets}
     subset, sets = predictions.subset, predictions.sets

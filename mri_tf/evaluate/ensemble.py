@@ -13,7 +13,7 @@ from mri_tf.calibration.answers import answers_to_json
 from mri_tf.calibration.familiar_images import familiar_to_json
 from mri_tf.core.hashing import fingerprint
 from mri_tf.evaluate.familiarity import fit_familiar_images
-from mri_tf.evaluate.left_out import FoldRun, ModelAnswers, left_out, model_answers
+from mri_tf.evaluate.left_out import FoldRun, ModelAnswers, in_folds, left_out, model_answers
 from mri_tf.pipeline.subset import Subset
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FINISHED, LOOKS, MEMBERS, Run
@@ -37,8 +37,8 @@ def ensemble_run(
     """
     runs = [member.run for member in members]
     first = runs[0].values
-    in_folds = sorted({name for run in runs for side in SIDES for name in run.sides[side]})
-    records = np.flatnonzero(np.isin(prepared.record_ids, in_folds))
+    of_folds = sorted({name for run in runs for side in SIDES for name in run.sides[side]})
+    records = np.flatnonzero(np.isin(prepared.record_ids, of_folds))
     outside = np.flatnonzero(np.array(prepared.splits) == SIDES[2])
     by_side = {"train": records, "validation": records[:0], "test": outside}
     sides = {side: list(prepared.record_ids[own]) for side, own in by_side.items()}
@@ -56,7 +56,7 @@ def ensemble_run(
         "precision": runs[0].precision,
         "seed": seed,
         "data_folder": os.path.relpath(prepared.folder, folder),
-        "split": f"{len(members)} folds",
+        "split": in_folds(members),
         "known_copies": None,
         "natural_counts": training.label_counts().tolist(),
         "sides": sides,

@@ -83,6 +83,8 @@ def evaluate_run(
     if not subset.prepared.patients_known:
         values = counted_as_images(values)
     values |= {
+        "weights_sha256": run.values["weights_sha256"],
+        "model_members": len(members) if run.has_members else None,
         "split": split,
         "prior": prior or None,
         "note": "; ".join(filter(None, [note, *_notes(run, subset, split), values["note"]])),

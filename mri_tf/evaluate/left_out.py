@@ -17,7 +17,7 @@ from mri_tf.evaluate.outputs_table import SavedOutputs, saved_outputs
 from mri_tf.store.run import PREDICTIONS, VALIDATION, Run
 from mri_tf.task import Task
 
-COLUMNS = ("evidence", "truth", "patients", "members", "tested", "records", "folds", "distances")
+COLUMNS = ("evidence", "truth", "patients", "members", "tested", "units", "folds", "distances")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,13 @@ class FoldRun:
         return f"repeat {self.repeat}, fold {self.fold}"
 
 
+def in_folds(members: Sequence[FoldRun]) -> str:
+    """How the patients were divided, such as "5 folds" or "5 folds, 2 times"."""
+    repeats = len({member.repeat for member in members})
+    folds = len({member.fold for member in members})
+    return f"{folds} folds" + (f", {repeats} times" if repeats > 1 else "")
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """The rows of all members together.
@@ -41,7 +48,7 @@ class LeftOut:
     Attributes:
         rows: what they say of the records of their test and validation sides.
         tested: (rows,) whether a row is of the test side.
-        records: (rows,) ids of the records.
+        units: (rows,) what a row is about: the id of a record, or of a patient that gets one answer.
         folds: (rows,) "repeat-fold" of the member.
         distances: (rows,) of the features; NaN on the validation side.
         scales: (members,) of the evidence.
@@ -50,7 +57,7 @@ class LeftOut:
 
     rows: Unseen
     tested: np.ndarray
-    records: np.ndarray
+    units: np.ndarray
     folds: np.ndarray
     distances: np.ndarray
     scales: tuple[MemberScale, ...]
@@ -94,13 +101,13 @@ def left_out(members: Sequence[FoldRun], task: Task) -> LeftOut:
             parts["patients"].append(side.patients)
             parts["members"].append(np.full(count, number))
             parts["tested"].append(np.full(count, tested))
-            parts["records"].append(side.records)
+            parts["units"].append(side.patients if task.bag else side.records)
             parts["folds"].append(np.full(count, f"{member.repeat}-{member.fold}"))
             parts["distances"].append(side.distances)
     whole = {name: np.concatenate(values) for name, values in parts.items()}
     rows = Unseen(*(whole[name] for name in ("evidence", "truth", "patients", "members")))
     return LeftOut(
-        rows, whole["tested"], whole["records"], whole["folds"], whole["distances"], tuple(scales),
+        rows, whole["tested"], whole["units"], whole["folds"], whole["distances"], tuple(scales),
         np.array(trained),
     )  # fmt: skip
 
@@ -108,7 +115,8 @@ def left_out(members: Sequence[FoldRun], task: Task) -> LeftOut:
 def model_answers(found: LeftOut, task: Task, used: int) -> ModelAnswers:
     """The answers of one model of the first `used` members.
 
-    How alike two members answer is measured on all of them.
+    How alike two members answer is measured on all of them, and all patients fit slope, class shares,
+    operating point and the limit of distances.
 
     Args:
         found: of all members of the cross-validation.
@@ -117,19 +125,17 @@ def model_answers(found: LeftOut, task: Task, used: int) -> ModelAnswers:
     """
     everything = found.rows
     correlation = fit_correlation(
-        everything.evidence, everything.truth, everything.patients, found.records
+        everything.evidence, everything.truth, everything.patients, found.units
     )
-    own = found.tested & (everything.members < used)
-    tests = everything.of(own)
     answers = fit_pooled(
-        tests, found.scales[:used], correlation, task.operating_point,
-        found.trained[:used].mean(axis=0),
-    )  # fmt: skip
-    known = np.isfinite(found.distances[own])
-    scales, limit = fit_mean_limit(
-        found.distances[own][known], tests.patients[known], tests.members[known], used
+        found.of_tests, found.scales, correlation, task.operating_point, found.trained.mean(axis=0), used
     )
-    return ModelAnswers(answers, scales, limit)
+    known = found.tested & np.isfinite(found.distances)
+    scales, limit = fit_mean_limit(
+        found.distances[known], everything.patients[known], everything.members[known],
+        len(found.scales),
+    )  # fmt: skip
+    return ModelAnswers(answers, scales[:used], limit)
 
 
 def _outputs(run: Run, name: str, task: Task) -> SavedOutputs:
@@ -137,6 +143,6 @@ def _outputs(run: Run, name: str, task: Task) -> SavedOutputs:
     if not path.is_file():
         raise InputError(
             "The outputs of a fold are missing, so the folds cannot become one model.", path,
-            "Remove the run folder of this fold and run the same command again.",
+            "Remove the run folder of this fold and run the same command again, which trains it again.",
         )  # fmt: skip
     return saved_outputs(pd.read_parquet(path), task.class_names)

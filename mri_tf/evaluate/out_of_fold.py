@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL
 from mri_tf.calibration.cross_fit import CrossFitted, cross_fitted
-from mri_tf.calibration.mean_distance import fit_mean_limit
+from mri_tf.calibration.mean_distance import SMALLEST_SCALE, fit_mean_limit
+from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.core.files import write_atomic, write_table
-from mri_tf.evaluate.left_out import FoldRun, LeftOut, ModelAnswers
+from mri_tf.evaluate.left_out import FoldRun, LeftOut, ModelAnswers, in_folds
 from mri_tf.evaluate.outputs_table import DISTANCE, answer_columns
 from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
 from mri_tf.metrics import classification_metrics
@@ -52,10 +52,12 @@ def out_of_fold_values(
         The values of metrics.json, and the predictions.
     """
     tests, folds = found.of_tests, found.folds[found.tested]
-    made = cross_fitted(tests, folds, task.operating_point, PREDICTION_SET_LEVEL)
+    made = cross_fitted(tests, folds, task.operating_point, LEVEL)
+    repeats = {member.repeat for member in members}
     values = classification_metrics(
         tests.truth, made.probabilities, made.decisions, tests.patients, task.class_names,
-        ordered=task.ordered, folds=folds,
+        # Of several repeats a patient has one label in all of them, whatever its folds.
+        ordered=task.ordered, folds=folds if len(repeats) == 1 else None,
     )  # fmt: skip
     table = _table(members, found, made, task)
     of_members = [_member_values(member) for member in members]
@@ -72,10 +74,9 @@ def out_of_fold_values(
     }
     if not patients_known:
         values = counted_as_images(values)
-    count = len({(member.repeat, member.fold) for member in members})
     notes = [_note(members), "" if patients_known else PATIENTS_UNKNOWN, values["note"]]
     values |= {
-        "split": f"{count} folds", "prior": None, "note": "; ".join(filter(None, notes)),
+        "split": in_folds(members), "prior": None, "note": "; ".join(filter(None, notes)),
         "members": of_members,
     }  # fmt: skip
     return values, table
@@ -131,7 +132,7 @@ def _answer_values(model: ModelAnswers, task: Task) -> dict:
 
 
 def _set_values(found: LeftOut, made: CrossFitted) -> dict:
-    tests, about = found.of_tests, {"level": PREDICTION_SET_LEVEL, "says_nothing": made.sets is None}
+    tests, about = found.of_tests, {"level": LEVEL, "says_nothing": made.sets is None}
     if made.sets is None:
         return {**about, "reason": "too few patients are in the other folds to fit them"}
     covered = made.sets[np.arange(len(tests.truth)), tests.truth]
@@ -167,7 +168,7 @@ def _flags(found: LeftOut, model: ModelAnswers, folds: np.ndarray) -> dict:
                                                    "reason": of_others.reason}}  # fmt: skip
         # The member of a fold has no scale from the other folds: that of its own distances, which says
         # nothing about which of them are far.
-        scale = np.median(distances[own])
+        scale = max(np.median(distances[own]), SMALLEST_SCALE)
         flagged[own] = distances[own] / scale > of_others.value
     share = share_of_records(flagged, tests.patients)
     features = {"stated": limit.rate, "patients": limit.patients, "flagged": share}

@@ -4,9 +4,9 @@ import json
 
 from mri_tf.calibration.answers import answers_from_json
 from mri_tf.export.cost import Cost
+from mri_tf.export.members_graph import DISAGREEMENT, IN_SET
 from mri_tf.store.run import MEMBERS, METRICS, TEST, Run, open_run
-from mri_tf.tables import markdown
-from mri_tf.tables.layout import plural
+from mri_tf.tables import looks_sentence, markdown
 from mri_tf.tables.run import format_interval
 
 ON_TEST_SIDE = {
@@ -35,8 +35,10 @@ def card_members(run: Run, cost: Cost | None) -> str:
         for one, about in zip(run.members, run.values[MEMBERS], strict=True)
     ]  # fmt: skip
     columns = ["repeat and fold", "trained on", "validated on", "left out (patients)", "epoch kept"]
-    count = plural(len(rows), "network")
-    parts = [f"{count} that answer together.", markdown(rows, columns), OF_SINGLE, _on_test_side(run)]
+    first = f"{len(rows)} networks that answer together."
+    if len(rows) == 1:
+        first = "One network of those that were trained together."
+    parts = [first, markdown(rows, columns), OF_SINGLE, _on_test_side(run)]
     if cost is not None:
         parts.append(cost_sentence(cost))
     return "\n\n".join(filter(None, parts))
@@ -50,7 +52,16 @@ def _on_test_side(run: Run) -> str:
     metrics = json.loads(file.read_text(encoding="utf-8"))
     names = [name for name in ON_TEST_SIDE if name in metrics]
     shown = "; ".join(f"{ON_TEST_SIDE[name]} {format_interval(metrics[name])}" for name in names)
-    return f"The model of all members, on the test side, which no member saw: {shown}."
+    looks = looks_sentence(metrics)
+    return f"The model of all members, on the test side, which no member saw: {shown}. {looks}".strip()
+
+
+def outputs_of_members(run: Run) -> tuple[str, ...]:
+    """The outputs that the graph of this run has because it has several members."""
+    if not run.has_members:
+        return ()
+    has_sets = answers_from_json(run.values["answers"]).has_sets
+    return (DISAGREEMENT, IN_SET) if has_sets else (DISAGREEMENT,)
 
 
 def cost_sentence(cost: Cost) -> str:
@@ -68,10 +79,11 @@ def correlation_rows(run: Run) -> list[list[str]]:
     answers = answers_from_json(run.values["answers"])
     found, count = answers.correlation, len(answers.scales)
     measured = f"{found.value:.2f}, on {found.patients} patients that two members had not seen"
-    variance = found.variance_of_mean(count)
-    return [
-        ["correlation of two members within a class", found.reason or measured],
-        ["slope of one member, and of the mean of all",
-         f"{answers.one.slope:.3g}, {answers.mean.slope:.3g}; the mean of {count} varies {variance:.2f} "
-         "times as much within a class as one member"],
-    ]  # fmt: skip
+    alike = ["correlation of two members within a class", found.reason or measured]
+    if count == 1:
+        return [["slope", f"{answers.mean.slope:.3g}"], alike]
+    slopes = (
+        f"{answers.one.slope:.3g}, {answers.mean.slope:.3g}; the mean of {count} varies "
+        f"{found.variance_of_mean(count):.2f} times as much within a class as one member"
+    )
+    return [["slope of one member, and of the mean of all", slopes], alike]

@@ -3,10 +3,10 @@
 import json
 
 from mri_tf.calibration.answers import Answers, answers_from_json
-from mri_tf.calibration.calibrator import GUARANTEE, PREDICTION_SET_LEVEL
 from mri_tf.calibration.false_alarms import Limit
 from mri_tf.calibration.familiar_images import Familiar
 from mri_tf.calibration.pooled import PooledAnswers
+from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.evaluate.familiarity import usual_range
 from mri_tf.export.card_members import correlation_rows
 from mri_tf.export.members_graph import IN_SET
@@ -24,6 +24,7 @@ SCORES = {
     "f1_macro": "F1, mean of the classes", "auc": "AUC", "ece": "calibration error",
     "dice_mean": "Dice, mean of the labels", "hausdorff95_mean": "Hausdorff 95, mean of the labels",
 }  # fmt: skip
+OF_ONE_MEMBER = " These are rates of single members; their mean flags fewer."
 CLASS_SCORES = ("precision", "recall", "f1", "auc", "dice", "hausdorff95")
 
 
@@ -80,16 +81,16 @@ def card_calibration(run: Run) -> str:
     point = answers["point"]
     target = f" {point['target']:g}" if point["target"] is not None else ""
     calibrator = answers_from_json(answers)
-    rows = [
-        ["temperature", f"{calibrator.temperature:.3g}"],
+    rows = correlation_rows(run) if run.has_members else [
+        ["temperature", f"{calibrator.temperature:.3g}"]
+    ]  # fmt: skip
+    rows += [
         ["intercepts beside it", _listed(names, calibrator.intercepts)],
         ["class shares assumed by the probabilities", _listed(names, answers["natural"])],
         ["operating point", f"{point['criterion']}{target}, on {_chosen_on(point, run.has_members)}"],
         ["factors of the decision", _listed(names, point["class_factors"])],
-        [f"{PREDICTION_SET_LEVEL:.0%} prediction set", _sets(calibrator)],
+        [f"{LEVEL:.0%} prediction set", _sets(calibrator)],
     ]  # fmt: skip
-    if run.has_members:
-        rows[2:2] = correlation_rows(run)
     reasons = [text for text in (answers["reason"], point["reason"]) if text]
     notes = "".join(f"\n- {text}" for text in reasons)
     return markdown(rows, ["what", "value"]) + (f"\n{notes}" if notes else "")
@@ -101,14 +102,14 @@ def _sets(calibrator: Answers) -> str:
     if isinstance(calibrator, PooledAnswers):
         return (
             f"the output `{IN_SET}`, from {calibrator.set_patients} patients; the "
-            f"{PREDICTION_SET_LEVEL:.0%} are meant {calibrator.guarantee}"
+            f"{LEVEL:.0%} are meant {calibrator.guarantee}"
         )
     fitted = f"{calibrator.set_patients} patients that chose nothing else"
     lowest = 1 - calibrator.set_threshold
     return (
         f"classes with a probability of {lowest:.3g} or more, fitted on "
         f"{fitted if calibrator.set_patients else 'the validation side'}; the "
-        f"{PREDICTION_SET_LEVEL:.0%} are meant {GUARANTEE}"
+        f"{LEVEL:.0%} are meant {calibrator.guarantee}"
     )
 
 
@@ -132,6 +133,7 @@ def card_familiarity(source: ExportSource) -> str:
         lines.append(
             f"- `{FAR}`, by what the network's last layer reads: "
             f"{_alarms(features.limit, counted.get('features'), what)}"
+            + (OF_ONE_MEMBER if source.run.has_members else "")
         )
     text = "\n".join(lines)
     return text if images.limits.records.value is None else f"{text}\n\n{_usual(images)}"

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from mri_tf.core.files import write_atomic
 from mri_tf.export.assets import MAX_RECORDS_READ, without_folder
-from mri_tf.export.card_members import card_members
+from mri_tf.export.card_members import card_members, outputs_of_members
 from mri_tf.export.card_numbers import (
     card_calibration,
     card_familiarity,
@@ -71,7 +71,7 @@ def write_model_card(card: Card, path: Path) -> None:
     if run.values["answers"]:
         parts.append("## Calibration and operating point\n\n" + card_calibration(run))
     signatures = describe_signatures(
-        card.inputs, has_decision=bool(run.values["answers"]), has_members=run.has_members
+        card.inputs, has_decision=bool(run.values["answers"]), of_members=outputs_of_members(run)
     )
     parts += ["## What is unlike the training data\n\n" + card_familiarity(source),
               "## How to call it\n\n" + signatures]  # fmt: skip

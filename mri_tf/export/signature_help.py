@@ -50,9 +50,10 @@ OUTPUTS = {
 
 
 def describe_signatures(
-    inputs: dict[str, list[tf.TensorSpec]], has_decision: bool, has_members: bool = False
+    inputs: dict[str, list[tf.TensorSpec]], has_decision: bool, of_members: tuple[str, ...] = ()
 ) -> str:
-    """Returns Markdown lists of the signatures (name -> inputs), their inputs and their outputs."""
+    """Returns Markdown lists of the signatures (name -> inputs), their inputs and their outputs;
+    `of_members` are the outputs that only a model of several members has."""
     signatures = [
         f"- `{name}` takes {SIGNATURES[name]}.\n  Inputs: {'; '.join(map(_shape, specs))}"
         for name, specs in inputs.items()
@@ -61,7 +62,7 @@ def describe_signatures(
     meanings = [f"- `{name}`: {INPUTS[name]}" for name in names if name in INPUTS]
     outputs = [
         f"- `{name}`: {meaning}"
-        for name, meaning in (OUTPUTS | (OF_MEMBERS if has_members else {})).items()
+        for name, meaning in (OUTPUTS | {name: OF_MEMBERS[name] for name in of_members}).items()
         if (name not in OF_CLASSIFIERS or has_decision) and (name != OF_SLICES or SLICES in inputs)
     ]  # fmt: skip
     return "\n".join(

@@ -20,12 +20,12 @@ from mri_tf.core.errors import InputError, OutOfTime
 from mri_tf.core.files import write_atomic
 from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
 from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
-from mri_tf.store.run import FEATURES, METRICS, PREDICTIONS, open_run
+from mri_tf.store.run import FEATURES, METRICS, PREDICTIONS, RUN_FILE, open_run
 
 ROW, LOG, LOCK, SPLIT = "row.json", "log.txt", ".lock", "split.json"
 SEARCH = "search"  # folder of a tuned cell's search
 DONE, FAILED = "done", "failed"
-KEPT = {"run.json", METRICS, PREDICTIONS, "history.csv"}  # of a run, with --keep metrics
+KEPT = {RUN_FILE, METRICS, PREDICTIONS, "history.csv"}  # of a run, with --keep metrics
 OPTIMISTIC = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean")
 
 
@@ -112,7 +112,10 @@ def _counted_seconds(job: dict):
 
 
 def finished_row(job: dict) -> dict | None:
-    """The row of a finished job, otherwise None; InputError if its folder is of another study."""
+    """The row of a finished job, otherwise None; InputError if its folder is of another study.
+
+    One whose run was removed, although it is to be kept, is not finished.
+    """
     folder = Path(job["folder"])
     if not (folder / ROW).is_file():
         return None
@@ -123,7 +126,9 @@ def finished_row(job: dict) -> dict | None:
             f"{folder}, made with another task, data, split or seed, or by an earlier version",
             "Choose another --out folder, or remove this one.",
         )
-    return saved["row"]
+    row = saved["row"]
+    kept = row is not None and row["status"] == DONE and job["keep"] == "runs"
+    return None if kept and not (run_of(job) / RUN_FILE).is_file() else row
 
 
 def run_of(job: dict) -> Path:

@@ -36,6 +36,7 @@ class JobOptions:
     threads: int  # per cell
     keep: str  # "runs" or "metrics"
     members: bool = False  # whether a cell's run is a member of one model, and lies in `member_folder`
+    held_back: tuple[str, ...] = ()  # patients that are in no fold and that nothing may learn from
 
 
 def cell_jobs(
@@ -71,7 +72,8 @@ def member_folder(out: Path, plan: Plan, cell: Cell) -> Path:
 
 def _feature_job(variant: Variant, patients: dict, plan: Plan, options: JobOptions) -> dict:
     loaded, prepared = variant.feature_loaded, variant.feature_prepared
-    records = split_by_patients(patients, variant.prepared.patients, variant.prepared.groups)
+    apart = {**patients, SIDES[2]: [*patients[SIDES[2]], *options.held_back]}
+    records = split_by_patients(apart, variant.prepared.patients, variant.prepared.groups)
     sides = sides_for_features(prepared, loaded.task, variant.prepared, records, plan.seed)
     values = {
         side: sorted(set(prepared.patients[positions]))

@@ -16,7 +16,7 @@ from data_prep.io.nifti import write_nifti
 from data_prep.ops.crop import Box, crop
 from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import Volume, source_volume
-from mri_tf.calibration.calibrator import PREDICTION_SET_LEVEL
+from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.export.reader import Exported
@@ -67,7 +67,7 @@ class Predictions:
         task = self.exported.task
         about = {"task": task.name, "version": self.exported.version, "class_names": task.output_names}
         if self.exported.answers is not None:
-            about["prediction_set_level"] = PREDICTION_SET_LEVEL
+            about["prediction_set_level"] = LEVEL
             if reason := self.exported.answers.why_no_sets:
                 about["no_prediction_sets"] = reason
         skipped = [{"input": name, "reason": reason} for name, reason in self.skipped]

@@ -11,7 +11,15 @@ from mri_tf.core.errors import InputError
 from mri_tf.metrics.classifier import predictions_of
 from mri_tf.metrics.paired import paired_differences
 from mri_tf.store.looks import check_open, is_closed
-from mri_tf.store.run import FINISHED, METRICS, PREDICTIONS, RUN_FILE, Run, open_finished
+from mri_tf.store.run import (
+    FINISHED,
+    MEMBERS,
+    METRICS,
+    PREDICTIONS,
+    RUN_FILE,
+    Run,
+    open_finished,
+)
 from mri_tf.tables import format_interval, markdown
 from mri_tf.task.spec import SIDES
 
@@ -32,13 +40,23 @@ class Listed:
 
 
 def list_runs(home: Path) -> list[Listed]:
-    """The runs below a folder, without networks that were trained inside them; InputError if none."""
+    """The runs below a folder, without networks that were trained inside them, and without the members
+    of a model; InputError if none."""
     if not home.is_dir():
         raise InputError("The folder of runs does not exist.", home, "Give the folder that holds them.")
     files = sorted(path for path in home.rglob(RUN_FILE) if "features" not in path.parts)
     if not files:
         raise InputError("The folder holds no runs.", home, "Train one with python -m mri_tf.train.")
-    return [_listed(file, home) for file in files]
+    models = [file.parent for file in files if _has_members(file)]
+    own = [file for file in files if not any(model in file.parent.parents for model in models)]
+    return [_listed(file, home) for file in own]
+
+
+def _has_members(file: Path) -> bool:
+    try:
+        return MEMBERS in json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def table_of(runs: list[Listed]) -> str:
@@ -81,7 +99,7 @@ def compare(first: Path, second: Path) -> str:
     runs = [open_finished(folder) for folder in (first, second)]
     for run in runs:
         check_open(run, "There are no predictions to compare.")
-    tables = [pd.read_parquet(run.folder / PREDICTIONS).set_index("record_id") for run in runs]
+    tables = [_predictions_of_run(run) for run in runs]
     names = [run.task.class_names for run in runs]
     if names[0] != names[1] or runs[0].task.kind != "classification":
         raise InputError(
@@ -107,10 +125,20 @@ def compare(first: Path, second: Path) -> str:
     title = f"{first} minus {second}: {len(same)} records of {len(set(cells[0].patients))} patients that"
     columns = ("metric", "difference", "95 % interval", "better is")
     note = "\n\nThe intervals say whether these two trained networks differ, not whether their tasks do."
+    if any(run.has_members for run in runs):
+        note += " Of several folds each record has the answer of the network that never saw its patient."
     if len(same) < min(map(len, tables)):
         held_out = " and ".join(str(len(table)) for table in tables)
         note += f"\n\nThe runs hold out {held_out} records: other seeds split the patients otherwise."
     return f"{title} both hold out\n\n{markdown(rows, columns)}{note}"
+
+
+def _predictions_of_run(run: Run) -> pd.DataFrame:
+    """By record; of folds that were drawn several times, those of the first time."""
+    table = pd.read_parquet(run.folder / PREDICTIONS)
+    if run.has_members:
+        table = table[table["repeat"] == 0]
+    return table.set_index("record_id")
 
 
 def _is_same(tables: list[pd.DataFrame], key: str) -> bool:

@@ -191,7 +191,7 @@ def _check_members(run: Run) -> None:
         if opened.values["weights_sha256"] != member["weights_sha256"]:
             raise InputError(
                 "A member of the model was trained again since the model was made.", opened.folder,
-                "Run the command with --folds again, into another --out folder.",
+                "Run the train command with --folds again.",
             )  # fmt: skip
 
 

@@ -68,6 +68,11 @@ def _point(metrics: dict) -> str:
     patients = f"{point['patients']} {unit}" if point.get("patients") else f"{point['n']} records"
     reason = f"; {point['reason']}" if point["reason"] else ""
     made = f"Decisions are made for {point['criterion']}"
+    if metrics.get("model_members"):
+        return (
+            f"{made}{threshold}, chosen on {patients} of the folds by what members said that had not "
+            f"seen them (apparent value there: {value}){reason}."
+        )
     if "members" in metrics:
         return (
             f"{made}. A fold is decided at a point that the other folds chose; the model of all members "
@@ -86,17 +91,29 @@ def _sets(metrics: dict) -> str:
         return ""
     if found["says_nothing"]:
         return f"There are no prediction sets: {found['reason']}."
-    level = f"{100 * found['level']:.0f} %"
     unit, count = found["coverage"]["unit"], found["fitted_on_patients"]
+    if "members" in metrics or metrics.get("model_members"):
+        return f"{_held(found)} They were fitted on {count} {unit} of {_whom(metrics)}. {_meant(found)}"
     fitted = f"on {count} {unit} that chose nothing else" if count else (
         "on the validation side, which also chose all else, so that they promise too much"
     )  # fmt: skip
+    return f"{_held(found)} They were fitted {fitted}. {_meant(found)}"
+
+
+def _held(found: dict) -> str:
     return (
-        f"Prediction sets for {level} hold the true class in {_number(found['coverage'])} of the "
-        f"records of {found['coverage']['n']} {found['coverage']['unit']}, with "
-        f"{found['mean_size']:.2f} classes on average. They were fitted {fitted}. The {level} are meant "
-        f"{found['guarantee']}."
+        f"Prediction sets for {100 * found['level']:.0f} % hold the true class in "
+        f"{_number(found['coverage'])} of the records of {found['coverage']['n']} "
+        f"{found['coverage']['unit']}, with {found['mean_size']:.2f} classes on average."
     )
+
+
+def _meant(found: dict) -> str:
+    return f"The {100 * found['level']:.0f} % are meant {found['guarantee']}."
+
+
+def _whom(metrics: dict) -> str:
+    return "the folds" if metrics.get("model_members") else "the other folds, or more"
 
 
 def _unfamiliar(metrics: dict) -> str:

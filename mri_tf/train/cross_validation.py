@@ -6,8 +6,6 @@ Every patient of the folds is tested by networks that never saw it.
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from mri_tf.core.errors import InputError, RunFailed, first_few
 from mri_tf.core.executors import cell_executor
 from mri_tf.core.subprocesses import terminate_children, threads_each
@@ -17,12 +15,13 @@ from mri_tf.evaluate.out_of_fold import out_of_fold_values, write_out_of_fold
 from mri_tf.folds.all_cells import run_cells
 from mri_tf.folds.cell import FAILED, finished_row, run_of
 from mri_tf.folds.design import WHOLE, Plan, fold_patients
+from mri_tf.folds.held_back import held_back
 from mri_tf.folds.jobs import JobOptions, Variant, cell_jobs
 from mri_tf.network.build import check_network
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import RUN_FILE, Run, locked, open_finished, open_run
 from mri_tf.task.loaded import LoadedTask
-from mri_tf.task.spec import BASE_VARIANT, SIDES
+from mri_tf.task.spec import BASE_VARIANT
 from mri_tf.train.datasets import DataOptions, classifier_set, feature_set
 
 
@@ -90,17 +89,22 @@ def train_folds(
     name = ",".join(options.variants) or BASE_VARIANT
     plan = Plan((name,), options.folds, options.repeats, (WHOLE,), (), 1, options.seed,
                 validate_on_next=True)  # fmt: skip
-    sides = fold_patients(prepared, task, plan, _in_folds(prepared))
+    apart = held_back(prepared, task, options.seed)
+    sides = fold_patients(prepared, task, plan, apart.in_folds)
     variant = Variant(name, loaded, prepared, feature_loaded, feature_prepared)
     threads = threads_each(options.workers)
-    settings = JobOptions(folder.absolute(), options.assignments, threads, "runs", members=True)
+    settings = JobOptions(
+        folder.absolute(), options.assignments, threads, "runs", True, apart.patients
+    )
     features, cells = cell_jobs({name: variant}, plan, sides, settings)
     for job in [*features, *cells]:
         finished_row(job)  # refuses the folder of another cross-validation before anything is trained
     print(
         f"{task.name} ({name}): {len(cells)} networks, {options.folds} folds of "
-        f"{len(_in_folds(prepared))} patients; numbers are in {folder} at the end", flush=True,
+        f"{len(apart.in_folds)} patients; numbers are in {folder} at the end", flush=True,
     )  # fmt: skip
+    if apart.patients:
+        print(f"{len(apart.patients)} patients of the split column's test side are in no fold")
     with cell_executor(options.workers, options.scheduler) as pool, terminate_children():
         at_a_time = 0 if options.scheduler else options.workers
         rows = run_cells(pool, features, cells, "folds", sets.deadline, at_a_time)
@@ -132,8 +136,3 @@ def _kept_run(run: Run) -> Run:
         if existing.values["weights_sha256"] == run.values["weights_sha256"]:
             return existing
     return run.save()
-
-
-def _in_folds(prepared: Prepared) -> set[str]:
-    """The patients that are not on the test side of a split column."""
-    return set(prepared.patients[np.array(prepared.splits) != SIDES[2]])

@@ -1,9 +1,11 @@
 """train --folds from the first fold to the exported model of all members."""
 
 import argparse
+import json
 from pathlib import Path
 
 from mri_tf.core.command_line import DONE, SOME_SKIPPED
+from mri_tf.core.errors import InputError
 from mri_tf.core.log import logged
 from mri_tf.core.subprocesses import threads_each
 from mri_tf.evaluate.evaluation import evaluate_run
@@ -11,7 +13,7 @@ from mri_tf.export.publish import FOLDERS, SAVEDMODEL, export_run
 from mri_tf.pipeline.subset import run_sides
 from mri_tf.plan.planned import label_setting
 from mri_tf.store.looks import SECONDS_TO_WAIT
-from mri_tf.store.run import LOG, METRICS, TEST, locked, open_run
+from mri_tf.store.run import LOG, METRICS, RUN_FILE, TEST, locked, open_run
 from mri_tf.tables import summary
 from mri_tf.task.loaded import LoadedTask
 from mri_tf.task.spec import BASE_VARIANT
@@ -35,8 +37,10 @@ def train_and_finish(
     Returns:
         The exit code.
     """
-    name = f"{'+'.join(variants)}-{flags.folds}folds-s{flags.seed}"
+    times = f"x{flags.fold_repeats}" if flags.fold_repeats > 1 else ""
+    name = f"{'+'.join(variants)}-{flags.folds}folds{times}-s{flags.seed}"
     folder = flags.out or Path("runs", loaded.task.name, name)
+    check_folder(folder)
     applied = tuple(variant for variant in variants if variant != BASE_VARIANT)
     assignments = (*label_setting(flags.task, flags.label), *flags.set)
     workers = flags.workers or threads_each(2)  # two threads for each network
@@ -59,16 +63,32 @@ def train_and_finish(
     return SOME_SKIPPED if trained.skipped else DONE
 
 
+def check_folder(folder: Path) -> None:
+    """Raises InputError for the folder of a run with one network, before anything is written into it."""
+    if (folder / RUN_FILE).is_file() and not open_run(folder).has_members:
+        raise InputError(
+            "The run folder holds another run.", f"{folder}, of one network",
+            "Choose another --out folder, or remove this one.",
+        )  # fmt: skip
+
+
 def _test(trained: TrainedFolds) -> None:
     """Evaluates the model of all members on the test side of a split column, unless that was done."""
     run = trained.run
     test = run_sides(run, trained.prepared)[2]
-    if not len(test) or (run.folder / TEST / METRICS).is_file():
+    if not len(test) or _tested(run.folder / TEST / METRICS) == run.values["weights_sha256"]:
         return
     print(f"the model of all members, on the {len(set(test.patients))} patients of the test side:")
     result = evaluate_run(run, test, "column", run.folder / TEST)
     print("\n".join(summary(result.metrics)))
     print(f"wrote {', '.join(str(path) for path in result.files)}")
+
+
+def _tested(metrics: Path) -> str:
+    """The hash of the weights whose numbers a metrics.json holds; "" where there is none."""
+    if not metrics.is_file():
+        return ""
+    return json.loads(metrics.read_text(encoding="utf-8")).get("weights_sha256", "")
 
 
 def _export(trained: TrainedFolds, no_export: bool) -> None:

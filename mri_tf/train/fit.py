@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from mri_tf.calibration.answers import answers_to_json
 from mri_tf.calibration.calibrator import (
     NOT_RESERVED,
-    calibrator_to_json,
     fit_calibrator,
     with_prediction_sets,
     without_prediction_sets,
@@ -258,7 +258,7 @@ def _calibrate(run: Run, trained: keras.Model, inputs: Inputs) -> dict | None:
         reason = (run.values.get("reserved") or {}).get("reason") or NOT_RESERVED
         calibrator = without_prediction_sets(calibrator, reason)
     write_table(run.folder / VALIDATION, pd.concat(tables, ignore_index=True))
-    return calibrator_to_json(calibrator)
+    return answers_to_json(calibrator)
 
 
 def _outputs_table(subset: Subset, outputs: np.ndarray) -> pd.DataFrame:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score
 
+from mri_tf.calibration.answers import answers_to_json
 from mri_tf.calibration.calibrator import (
     Calibrator,
     calibrator_from_json,
-    calibrator_to_json,
     fit_calibrator,
     with_prediction_sets,
     without_prediction_sets,
@@ -98,7 +98,7 @@ def test_eight_patients_give_no_prediction_sets_and_a_reason():
 
 def test_prediction_sets_of_an_earlier_version_are_what_they_were():
     answers, outputs, _ = fitted(made(), 100, (70, 20, 10))
-    values = calibrator_to_json(answers) | {"set_threshold": 0.7}
+    values = answers_to_json(answers) | {"set_threshold": 0.7}
     for key in ("set_patients", "set_reason", "intercepts"):
         del values[key]
     earlier = calibrator_from_json(values)
@@ -141,7 +141,7 @@ def test_a_validation_side_of_classes_never_trained_on_leaves_bayes_rule():
     assert answers.temperature == 1 and answers.reason
     assert answers.point.value is None and answers.point.reason
     assert answers.sets(outputs).all()
-    json.dumps(calibrator_to_json(answers), allow_nan=False)
+    json.dumps(answers_to_json(answers), allow_nan=False)
 
 
 def test_the_operating_point_is_the_one_the_task_asks_for():
@@ -161,7 +161,7 @@ def test_the_operating_point_is_the_one_the_task_asks_for():
 @settings(max_examples=30, deadline=None)
 def test_answers_are_the_same_after_json(seed, count, oversample):
     answers, outputs, _ = fitted(made(oversample=oversample), count, (7, 2, 1), seed=seed)
-    again = calibrator_from_json(json.loads(json.dumps(calibrator_to_json(answers), allow_nan=False)))
+    again = calibrator_from_json(json.loads(json.dumps(answers_to_json(answers), allow_nan=False)))
     assert again == answers
     np.testing.assert_array_equal(again.probabilities(outputs), answers.probabilities(outputs))
     np.testing.assert_array_equal(again.sets(outputs), answers.sets(outputs))
@@ -169,7 +169,7 @@ def test_answers_are_the_same_after_json(seed, count, oversample):
 
 def test_answers_of_an_earlier_version_have_no_intercepts_and_say_what_they_said():
     answers, outputs, _ = fitted(made(), 60, (30, 20, 10))
-    values = calibrator_to_json(answers)
+    values = answers_to_json(answers)
     assert len(values["intercepts"]) == 3
     del values["intercepts"]
     earlier = calibrator_from_json(json.loads(json.dumps(values)))
@@ -198,7 +198,7 @@ def test_another_prior_moves_the_probabilities_and_not_the_decisions():
 def in_graph(answers: Calibrator):
     """`answer_in_graph` of a run that holds these answers, on arrays."""
     run = SimpleNamespace(
-        task=SimpleNamespace(kind="classification"), values={"answers": calibrator_to_json(answers)}
+        task=SimpleNamespace(kind="classification"), values={"answers": answers_to_json(answers)}
     )
     answer = answer_in_graph(run)
 

@@ -1,11 +1,12 @@
 """Answers of a model of several members, against normal evidence whose best answers are known."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mri_tf.calibration.answers import answers_from_json, answers_to_json
+from mri_tf.calibration.answers import answers_from_json, answers_to_json, refitted
 from mri_tf.calibration.calibrator import Calibrator
 from mri_tf.calibration.correlation import Correlation, as_mean_of, fit_correlation
 from mri_tf.calibration.cross_conformal import LEVEL, held_out_scores, in_sets
@@ -148,13 +149,13 @@ def test_a_fold_has_no_part_in_its_own_answers():
     assert not np.array_equal(before.probabilities[~own], after.probabilities[~own])
 
 
-def test_patients_of_several_rows_weigh_as_much_as_others():
+def test_rows_that_are_repeated_are_no_further_evidence():
     log_odds, truth = members_that_agree(0.5, 30)
     rows = rows_of(log_odds[:, :1], truth)
     again = Unseen(*(np.concatenate([values, values[truth == 1], values[truth == 1]])
                      for values in vars(rows).values()))  # fmt: skip
     once, thrice = fit_evidence(rows, "accuracy"), fit_evidence(again, "accuracy")
-    # The class shares are of records; slope and spread of each class are as before.
+    # The class shares are of records, and there is no more evidence than of the patients.
     assert thrice.curve.slope == pytest.approx(once.curve.slope, rel=0.1)
     assert thrice.natural[1] == pytest.approx(0.75)
 
@@ -189,3 +190,32 @@ def test_distances_of_members_of_other_scales_have_one_limit():
     assert 50 < scales[1] / scales[0] < 200
     flagged = distances / np.array(scales)[members] > limit.value
     assert 0.02 <= flagged.mean() <= 0.08 and 0 < flagged[members == 1].sum() < flagged.sum()
+
+
+def test_a_recalibration_on_one_class_rules_out_no_class_and_keeps_the_slope():
+    log_odds, truth = members_that_agree(0.5, 60)
+    answers = fit_pooled(
+        rows_of(log_odds, truth), (SCALE, SCALE), Correlation(0.5, 60), "balanced_accuracy", EVEN
+    )
+    outputs, one_class = softmax_outputs(log_odds), truth == 1
+    patients = np.arange(60).astype(str)
+    task = SimpleNamespace(operating_point="balanced_accuracy")
+    again = refitted(answers, outputs[one_class], truth[one_class], patients[one_class], task)
+    assert again.mean.slope == answers.mean.slope
+    assert again.natural[0] == pytest.approx(answers.natural[0] / 31)
+    assert again.probabilities(outputs)[:, 0].min() > 0
+    both = refitted(answers, outputs, truth, patients, task)
+    assert both.mean.slope != answers.mean.slope and not both.has_sets
+
+
+def test_fewer_members_are_fitted_to_all_patients_and_compared_with_their_own():
+    log_odds, truth = members_that_agree(0.5, 60)
+    members = np.arange(60) % 3
+    rows = Unseen(two_classes(log_odds[:, 0]), truth, np.arange(60).astype(str), members)
+    scales, alike = (SCALE,) * 3, Correlation(0.5, 60)
+    whole = fit_pooled(rows, scales, alike, "balanced_accuracy", EVEN)
+    one = fit_pooled(rows, scales, alike, "balanced_accuracy", EVEN, used=1)
+    assert one.one == whole.one
+    assert one.mean.slope == pytest.approx(one.one.slope)  # a single member needs no correction
+    assert len(one.scales) == len(one.held_out) == 1
+    assert one.set_patients == 20 and whole.set_patients == 60

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.calibration.calibrator import Calibrator, calibrator_to_json
+from mri_tf.calibration.answers import answers_to_json
+from mri_tf.calibration.calibrator import Calibrator
 from mri_tf.calibration.familiar_images import Familiar, Limits, fit_familiar
 from mri_tf.calibration.feature_distance import fit_feature_distance
 from mri_tf.calibration.mean_distance import distance_of_one
@@ -31,7 +32,7 @@ def export_source_of(task: Task) -> ExportSource:
     factors, natural = (tuple(np.linspace(*ends, classes).tolist()) for ends in ((0.4, 0.6), (0.8, 0.2)))
     natural = tuple(share / sum(natural) for share in natural)
     point = OperatingPoint("balanced_accuracy", None, factors, None, None, 9)
-    answers = calibrator_to_json(Calibrator(0.7, (1 / classes,) * classes, natural, point, 0.5))
+    answers = answers_to_json(Calibrator(0.7, (1 / classes,) * classes, natural, point, 0.5))
     values = {"answers": answers, "fitted": {"pixel_mm": 0.5}}
     run = SimpleNamespace(task=task, values=values, has_members=False)
     network = build_network(task)
