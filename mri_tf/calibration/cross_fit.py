@@ -18,11 +18,18 @@ class CrossFitted:
         probabilities: (rows, classes) calibrated.
         decisions: (rows,) labels at the operating point.
         sets: (rows, classes) bool; None where a fold has too few patients beside it to fit them.
+        points: (rows,) the operating point by which a row is decided.
     """
 
     probabilities: np.ndarray
     decisions: np.ndarray
     sets: np.ndarray | None
+    points: np.ndarray
+
+    def decide_for(self, rows: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """(n,) decisions for probabilities (n, classes), at the operating points of rows (n,)."""
+        pairs = zip(self.points[rows], probabilities, strict=True)
+        return np.array([decide(one[None], point)[0] for point, one in pairs], int)
 
 
 def cross_fitted(tested: Unseen, folds: Sequence, criterion: str | dict, level: float) -> CrossFitted:
@@ -41,17 +48,18 @@ def cross_fitted(tested: Unseen, folds: Sequence, criterion: str | dict, level: 
     folds, patients = np.asarray(folds), tested.patients.astype(str)
     probabilities = np.empty(tested.evidence.shape)
     decisions = np.empty(len(folds), int)
+    points = np.empty(len(folds), dtype=object)
     sets: np.ndarray | None = np.empty(tested.evidence.shape, bool)
     for fold in np.unique(folds):
         own = folds == fold
         others = tested.of(~np.isin(patients, patients[own]))
         fitted = fit_evidence(others, criterion)
         probabilities[own] = fitted.probabilities(tested.evidence[own])
-        decisions[own] = decide(probabilities[own], fitted.point)
+        decisions[own], points[own] = decide(probabilities[own], fitted.point), fitted.point
         scored = fitted.probabilities(others.evidence)
         threshold = fit_conformal(scored, others.truth, others.patients, level)
         if threshold >= ALL_CLASSES:
             sets = None
         if sets is not None:
             sets[own] = prediction_sets(probabilities[own], threshold)
-    return CrossFitted(probabilities, decisions, sets)
+    return CrossFitted(probabilities, decisions, sets, points)

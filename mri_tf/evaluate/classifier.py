@@ -9,6 +9,7 @@ import pandas as pd
 
 from mri_tf.calibration.answers import Answers, answers_from_json
 from mri_tf.calibration.mean_distance import mean_distances
+from mri_tf.calibration.operating_point import decide
 from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic, write_table
@@ -108,7 +109,10 @@ def score_classifier(
         decisions, patients = predictions.decisions, subset.patients
         values["parts"] = part_metrics(subset.labels, decisions, patients, task.class_parts)
     values |= _calibration_values(run, calibrator, predictions)
-    values |= unit_values(subset, predictions.probabilities, outputs, calibrator)
+    values |= unit_values(
+        subset, predictions.probabilities, calibrator.probabilities(outputs),
+        lambda _, natural: decide(natural, calibrator.point),
+    )  # fmt: skip
     values |= reader_values(subset, outputs, calibrator)
     if target_shares is not None:
         values["note"] = "; ".join(filter(None, [_note_on_shares(predictions), values["note"]]))

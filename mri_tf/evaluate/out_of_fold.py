@@ -18,14 +18,17 @@ from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.core.files import write_atomic, write_table
 from mri_tf.evaluate.left_out import FoldRun, LeftOut, ModelAnswers, in_folds
 from mri_tf.evaluate.outputs_table import DISTANCE, answer_columns
+from mri_tf.evaluate.units import unit_values
 from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
-from mri_tf.metrics import classification_metrics
+from mri_tf.metrics import classification_metrics, part_metrics
 from mri_tf.metrics.classification import numbers_with_intervals, share_of_records
 from mri_tf.metrics.classifier import checked
 from mri_tf.metrics.net_benefit import decision_curve
 from mri_tf.metrics.number import number
 from mri_tf.metrics.reliability import reliability_curve
+from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
+from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import METRICS, PREDICTIONS, REPORT
 from mri_tf.tables import run_page
 from mri_tf.task import Task
@@ -35,7 +38,7 @@ NOT_COUNTED = "not counted on these patients, on all of whom its limit rests"
 
 
 def out_of_fold_values(
-    members: Sequence[FoldRun], found: LeftOut, model: ModelAnswers, task: Task, patients_known: bool
+    members: Sequence[FoldRun], found: LeftOut, model: ModelAnswers, task: Task, prepared: Prepared
 ) -> tuple[dict, pd.DataFrame]:
     """Counts the test rows of all members together.
 
@@ -46,7 +49,7 @@ def out_of_fold_values(
         found: of these members.
         model: the answers of all of them, which the numbers do not rest on; they are reported beside.
         task: of the runs.
-        patients_known: whether the prepared set knows its patients.
+        prepared: the set of the runs.
 
     Returns:
         The values of metrics.json, and the predictions.
@@ -72,9 +75,16 @@ def out_of_fold_values(
         "out_of_distribution": _flags(found, model, folds),
         **_answer_values(model, task),
     }
-    if not patients_known:
+    if task.class_parts:
+        values["parts"] = part_metrics(tests.truth, made.decisions, tests.patients, task.class_parts)
+    if len(repeats) == 1:
+        place = {name: number for number, name in enumerate(prepared.record_ids)}
+        records = np.array([place[name] for name in table["record_id"]])
+        subset = Subset(task, prepared, records)
+        values |= unit_values(subset, made.probabilities, made.probabilities, made.decide_for)
+    if not prepared.patients_known:
         values = counted_as_images(values)
-    notes = [_note(members), "" if patients_known else PATIENTS_UNKNOWN, values["note"]]
+    notes = [_note(members), "" if prepared.patients_known else PATIENTS_UNKNOWN, values["note"]]
     values |= {
         "split": in_folds(members), "prior": None, "note": "; ".join(filter(None, notes)),
         "members": of_members,

@@ -4,20 +4,22 @@ The probabilities of a case are the mean over its records, those of a patient th
 cases. Decisions are made from them at the run's operating point.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from mri_tf.calibration.answers import Answers
-from mri_tf.calibration.operating_point import decide
 from mri_tf.metrics.classification import numbers_with_intervals
 from mri_tf.metrics.classifier import checked
 from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.units import cases_of
 
+# (owners,) numbers of a unit of each, (owners, classes) natural probabilities -> (owners,) labels.
+Decided = Callable[[np.ndarray, np.ndarray], np.ndarray]
 NUMBERS = ("accuracy", "balanced_accuracy", "auc", "quadratic_kappa", "mean_absolute_grade_error")
 
 
 def unit_values(
-    subset: Subset, probabilities: np.ndarray, outputs: np.ndarray, calibrator: Answers
+    subset: Subset, probabilities: np.ndarray, natural: np.ndarray, decided: Decided
 ) -> dict:
     """The numbers by unit for metrics.json, where patients have several records; otherwise nothing.
 
@@ -27,8 +29,8 @@ def unit_values(
     Args:
         subset: records with labels; `units` are what the network answers for.
         probabilities: (units, classes) as they are reported.
-        outputs: (units, classes) of the network, or (units, members, classes).
-        calibrator: of the run.
+        natural: (units, classes) for the class shares of the training data.
+        decided: decides for means of `natural`.
 
     Returns:
         `{"by_unit": {"record": {"n"}, "case": {"n", "left_out", numbers}, "patient": {...}}}`; "case"
@@ -39,15 +41,15 @@ def unit_values(
         return {}
     case_of = case_numbers(subset)
     several_cases = case_of.max() > patient_of.max()
-    pairs = np.concatenate([probabilities, calibrator.probabilities(outputs)], axis=1)
+    pairs = np.concatenate([probabilities, natural], axis=1)
     by_case = means(pairs, case_of)  # (cases, 2 x classes)
     found = {"record": {"n": len(subset.units)}}
     if several_cases and len(by_case) < len(subset.units):
-        found["case"] = _numbers(subset, by_case, case_of, calibrator)
+        found["case"] = _numbers(subset, by_case, case_of, decided)
     patient_of_case = np.zeros(len(by_case), int)
     patient_of_case[case_of] = patient_of
     by_patient = means(by_case, patient_of_case)
-    found["patient"] = _numbers(subset, by_patient, patient_of, calibrator)
+    found["patient"] = _numbers(subset, by_patient, patient_of, decided)
     return {"by_unit": found}
 
 
@@ -81,7 +83,7 @@ def labels_of(labels: np.ndarray, owner_of: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _numbers(
-    subset: Subset, both: np.ndarray, owner_of: np.ndarray, calibrator: Answers
+    subset: Subset, both: np.ndarray, owner_of: np.ndarray, decided: Decided
 ) -> dict:
     """Numbers over owners; `both` are (owners, 2 x classes) reported and natural probabilities."""
     truth, one_label = labels_of(subset.labels, owner_of)
@@ -90,8 +92,11 @@ def _numbers(
         return {"n": 0, "left_out": left_out}
     patients = np.empty(len(truth), dtype=object)
     patients[owner_of] = subset.patients
+    unit_of = np.empty(len(truth), int)  # one unit of each owner
+    unit_of[owner_of] = np.arange(len(owner_of))
     reported, natural = np.split(both[one_label], 2, axis=1)
-    made = checked(truth[one_label], reported, decide(natural, calibrator.point), patients[one_label])
+    decisions = decided(unit_of[one_label], natural)
+    made = checked(truth[one_label], reported, decisions, patients[one_label])
     numbers = numbers_with_intervals(made, subset.task.class_names, subset.task.ordered)
     counted = {name: numbers[name] for name in NUMBERS if name in numbers}
     return {"n": int(one_label.sum()), "left_out": left_out, **counted}

@@ -119,7 +119,7 @@ def train_folds(
     ]
     found = left_out(members, task)
     model = model_answers(found, task, len(members))
-    values, table = out_of_fold_values(members, found, model, task, prepared.patients_known)
+    values, table = out_of_fold_values(members, found, model, task, prepared)
     run = None
     # Boxes lie around the masks of a segmentation network, of which every member has its own.
     if not task.boxes_from:

@@ -7,7 +7,7 @@ import pytest
 from made_up_set import MadeUpSet
 
 from mri_tf.calibration.calibrator import Calibrator
-from mri_tf.calibration.operating_point import OperatingPoint
+from mri_tf.calibration.operating_point import OperatingPoint, decide
 from mri_tf.evaluate.readers import reader_values
 from mri_tf.evaluate.units import unit_values
 from mri_tf.pipeline.subset import Subset
@@ -50,8 +50,10 @@ def outputs_for(labels: list[int], sure: float = 0.8) -> np.ndarray:
     return np.eye(3)[labels] * (sure - (1 - sure) / 2) + (1 - sure) / 2
 
 
-def values_of(subset: Subset, outputs: np.ndarray) -> dict:
-    return unit_values(subset, outputs, outputs, CALIBRATOR).get("by_unit", {})
+def values_of(subset: Subset, outputs: np.ndarray, calibrator: Calibrator = CALIBRATOR) -> dict:
+    decided = lambda _, natural: decide(natural, calibrator.point)  # noqa: E731
+    natural = calibrator.probabilities(outputs)
+    return unit_values(subset, outputs, natural, decided).get("by_unit", {})
 
 
 def test_a_case_is_the_mean_of_its_slices_and_a_patient_that_of_the_cases(tmp_path):
@@ -75,7 +77,7 @@ def test_decisions_of_a_patient_are_made_at_the_operating_point(tmp_path):
     outputs = outputs_for([0, 0, 1, 1, 2, 2], 0.6)
     point = dataclasses.replace(POINT, class_factors=(1.0, 1.0, 10.0))
     strict = dataclasses.replace(CALIBRATOR, point=point)
-    found = unit_values(subset, outputs, outputs, strict)["by_unit"]["patient"]
+    found = values_of(subset, outputs, strict)["patient"]
     assert found["accuracy"]["value"] == pytest.approx(1 / 3)
     assert found["auc"]["value"] == 1
 
@@ -154,3 +156,15 @@ def test_of_bags_a_patients_answer_stands_beside_each_of_its_cases(tmp_path):
     found = reader_values(subset, outputs_for([0, 1]), CALIBRATOR)["readers"]
     assert found["cases"] == 3
     assert found["network"]["reader1"]["agreement"]["value"] == pytest.approx(2 / 3)
+
+
+def test_each_patient_is_decided_by_the_point_of_its_fold(tmp_path):
+    subset = a_subset(tmp_path, [("a", 0, 2), ("b", 1, 2), ("c", 2, 2)])
+    outputs = outputs_for([0, 0, 1, 1, 2, 2], 0.6)
+    of_c = dataclasses.replace(POINT, class_factors=(10.0, 1.0, 1.0))
+    points = [POINT] * 4 + [of_c] * 2
+    decided = lambda rows, natural: np.array(  # noqa: E731
+        [decide(one[None], points[row])[0] for row, one in zip(rows, natural, strict=True)]
+    )
+    found = unit_values(subset, outputs, outputs, decided)["by_unit"]["patient"]
+    assert found["accuracy"]["value"] == pytest.approx(2 / 3)
