@@ -76,7 +76,8 @@ def found(home):
     task = load_task(home / "hippocampus.py")
     prepared, skipped = prepare(task, home / "hippocampus.py", home / "raw", home / "data")
     assert not skipped
-    run = Run(home / "run", {"task": to_json(task), "fitted": {}, "data": "another set"})
+    values = {"task": to_json(task), "fitted": {}, "data": "another set", "weights_sha256": ""}
+    run = Run(home / "run", values)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mri_tf.evaluate.evaluation.load_members", lambda run: [Member(run, Reader())])
         subset = subset_of(run, prepared, np.arange(3))

@@ -72,7 +72,8 @@ def test_an_operation_that_does_not_convert_is_refused_in_one_line(tmp_path):
     digamma = keras.layers.Lambda(tf.math.digamma)(source.model.outputs[0])
     images_alone = dataclasses.replace(source.familiarity, features=None)
     model = keras.Model(source.model.inputs, digamma)
-    source = dataclasses.replace(source, model=model, familiarity=images_alone)
+    members = (dataclasses.replace(source.members[0], model=model),)
+    source = dataclasses.replace(source, members=members, familiarity=images_alone)
     with pytest.raises(InputError, match="cannot be converted to ONNX or run by ONNX Runtime") as error:
         write_onnx(source, tmp_path / "model.onnx")
         onnx_call(source, tmp_path / "model.onnx")

@@ -17,13 +17,15 @@ from mri_tf.evaluate.classifier import score_classifier
 from mri_tf.evaluate.familiarity import familiarity_of
 from mri_tf.explain.__main__ import main as explain
 from mri_tf.explain.saliency import grad_cam_in_graph, layer_to_explain, resize_maps
+from mri_tf.export.explained import explained_networks
 from mri_tf.export.inputs import network_input
 from mri_tf.export.parity import session_of
 from mri_tf.export.publish import export_run
-from mri_tf.export.saved_model import explained_network, write_saved_model
+from mri_tf.export.saved_model import write_saved_model
 from mri_tf.network.bags import SLICE_PROBABILITIES
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import predict_features, predict_records
+from mri_tf.network.members import Member
 from mri_tf.pipeline.subset import run_sides
 from mri_tf.task import Task
 from mri_tf.task.files import load_task
@@ -69,7 +71,7 @@ def test_the_graph_answers_with_the_mean_over_views(served):
     source, call = served
     feed = feed_of(source.run.task)
     images = network_input({k: tf.constant(v) for k, v in feed.items()}, source.run.task, {}).numpy()
-    network = explained_network(source)
+    (network,) = explained_networks(source)
     outputs = [network.predict_on_batch(view) for view in both_ways(images)]
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
     answer = call("serving_default", feed)
@@ -81,7 +83,7 @@ def test_the_graph_explains_the_averaged_answer_on_the_image_as_it_is(served):
     source, call = served
     feed = feed_of(source.run.task)
     images = network_input({k: tf.constant(v) for k, v in feed.items()}, source.run.task, {})
-    network = explained_network(source)
+    (network,) = explained_networks(source)
     outputs = [network.predict_on_batch(view) for view in both_ways(images.numpy())]
     likeliest = np.mean(outputs, axis=0).argmax(axis=-1).astype(np.int32)
     answer = call("explain", feed | {"class_index": np.full(len(images), -1, np.int32)})
@@ -156,7 +158,7 @@ def test_calibration_is_fitted_to_the_averaged_answers(trained):
 def test_evaluation_counts_the_averaged_answers(trained):
     run, prepared = trained
     test, model = run_sides(run, prepared)[2], load_network(run)
-    _, predictions = score_classifier(model, run, test, None)
+    _, predictions = score_classifier([Member(run, model)], run, test, None, familiarity_of(run))
     np.testing.assert_allclose(predictions.outputs, averaged(model, test), atol=1e-5)
     assert np.abs(predictions.outputs - predict_records(model, plain(test))).max() > 1e-3
 
@@ -165,7 +167,8 @@ def test_the_distance_of_features_is_fitted_to_averaged_features(trained):
     run, prepared = trained
     (training, _, _), model = run_sides(run, prepared), load_network(run)
     of_views, unchanged = (predict_features(model, side) for side in (training, plain(training)))
-    centre = familiarity_of(run).features.centre
+    (fitted,) = familiarity_of(run).features.members
+    centre = fitted.centre
     np.testing.assert_allclose(centre, of_views.mean(axis=0), atol=1e-4)
     assert np.abs(centre - unchanged.mean(axis=0)).max() > 1e-3
 
