@@ -7,6 +7,7 @@ from pathlib import Path
 from mri_tf.core.deadline import NO_LIMIT, Deadline
 from mri_tf.core.errors import InputError, OutOfTime
 from mri_tf.core.progress import progress, say_time_left
+from mri_tf.core.subprocesses import threads_each
 from mri_tf.folds.cell import DONE, FAILED, ROW, finished_row, run_cell
 
 
@@ -28,6 +29,7 @@ def run_all(
         InputError: a job's folder belongs to another study.
         OutOfTime: the deadline has come before all were done.
     """
+    jobs = _with_idle_cores(jobs, at_a_time)
     rows = {job["name"]: row for job in jobs if (row := finished_row(job)) is not None}
     waiting: dict[Future, dict] = {}
     with progress(label, len(jobs)) as advance:
@@ -62,6 +64,17 @@ def run_all(
     if len(rows) < len(jobs):
         raise deadline.out_of_time(_how_far(label, jobs, rows))
     return rows
+
+
+def _with_idle_cores(jobs: list[dict], at_a_time: int) -> list[dict]:
+    """The jobs, of which the last, where fewer are left than can run at a time, share all cores.
+
+    By the place in the whole list and not by what is left to do, so that a command that was killed goes
+    on with the same number of threads, on which the last bits of a training may depend.
+    """
+    if not at_a_time or not (left := len(jobs) % at_a_time):
+        return jobs
+    return [*jobs[:-left], *({**job, "threads": threads_each(left)} for job in jobs[-left:])]
 
 
 def _seconds(rows: dict[str, dict]) -> list[float]:

@@ -12,6 +12,7 @@ from stopwatch import Stopwatch
 from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import OutOfTime
 from mri_tf.core.subprocesses import terminate_children
+from mri_tf.folds import all_cells
 from mri_tf.folds import cell as cells
 from mri_tf.folds.all_cells import run_all, run_cells
 from mri_tf.folds.cell import finished_row, run_cell
@@ -108,3 +109,14 @@ def test_what_the_others_will_take_is_said_once_after_the_first_cell(fake, tmp_p
     run_all(one, jobs, "cells", at_a_time=1)
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("expected: ")]
     assert len(said) == 1 and "for the cells left: 2 of " in said[0] and "1 at a time" in said[0]
+
+
+@pytest.mark.parametrize(
+    "at_a_time, threads", [(2, [1, 1, 1, 1, 4]), (3, [1, 1, 1, 2, 2]), (5, [1] * 5)]
+)
+def test_the_last_cells_share_the_cores_that_would_be_idle(monkeypatch, at_a_time, threads):
+    monkeypatch.setattr(all_cells, "threads_each", lambda count: 4 // count)
+    jobs = [{"name": str(number), "threads": 1} for number in range(5)]
+    found = all_cells._with_idle_cores(jobs, at_a_time)
+    assert [job["threads"] for job in found] == threads
+    assert all_cells._with_idle_cores(jobs, 0) == jobs  # on a cluster that is not known
