@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mri_tf.pipeline.image_statistics import (
@@ -53,6 +53,8 @@ def test_the_statistics_are_those_of_numpy(shape, offset, scale, seed):
     for record, image in enumerate(images.astype(float)):
         for channel in range(shape[-1]):
             one = image[..., channel]
+            # Whether a voxel that lies on the mean is above it is a matter of rounding in float32.
+            assume(np.abs(one - one.mean()).min() > 1e-6 * (abs(offset) + scale))
             steps = [np.abs(np.diff(one, axis=axis)).mean() for axis in range(one.ndim)
                      if one.shape[axis] > 1]  # fmt: skip
             far = [np.abs(np.moveaxis(one, axis, 0)[2:] - np.moveaxis(one, axis, 0)[:-2]).mean()
