@@ -13,6 +13,7 @@ from mri_tf.calibration.operating_point import decide
 from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic, write_table
+from mri_tf.evaluate.curves import RELIABILITY, save_decision_curve, save_reliability
 from mri_tf.evaluate.familiarity import Familiarity
 from mri_tf.evaluate.outputs_table import (
     DISTANCE,
@@ -22,12 +23,10 @@ from mri_tf.evaluate.outputs_table import (
 )
 from mri_tf.evaluate.readers import reader_values
 from mri_tf.evaluate.units import unit_values
-from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
+from mri_tf.figures import save_confusion
 from mri_tf.metrics import classification_metrics, part_metrics
 from mri_tf.metrics.classification import numbers_with_intervals, share_of_records
 from mri_tf.metrics.classifier import checked
-from mri_tf.metrics.net_benefit import decision_curve
-from mri_tf.metrics.reliability import reliability_curve
 from mri_tf.network.members import Member, predict_members
 from mri_tf.pipeline.subset import Subset
 from mri_tf.store.run import PREDICTIONS, REPORT, Run
@@ -163,12 +162,14 @@ def target_shares_of(prior: str, run: Run) -> np.ndarray:
 
 
 def _calibration_values(run: Run, calibrator: Answers, predictions: Predictions) -> dict:
-    shares = calibrator.natural
+    shares, subset = calibrator.natural, predictions.subset
     if predictions.target_shares is not None:
         shares = predictions.target_shares.tolist()
     return {
         "operating_point": run.values["answers"]["point"],
-        "most_probable": _by_argmax(predictions),
+        "most_probable": by_argmax(
+            subset.labels, predictions.probabilities, subset.patients, run.task.class_names
+        ),
         "temperature": calibrator.temperature,
         "intercepts": dict(zip(run.task.class_names, calibrator.intercepts, strict=True)),
         "class_shares": dict(zip(run.task.class_names, shares, strict=True)),
@@ -192,11 +193,12 @@ def _set_values(calibrator: Answers, predictions: Predictions) -> dict:
     }
 
 
-def _by_argmax(predictions: Predictions) -> dict:
+def by_argmax(
+    labels: np.ndarray, probabilities: np.ndarray, patients: np.ndarray, class_names: tuple[str, ...]
+) -> dict:
     """Accuracy and balanced accuracy of the most probable class, beside those of the operating point."""
-    subset, probabilities = predictions.subset, predictions.probabilities
-    made = checked(subset.labels, probabilities, probabilities.argmax(axis=1), subset.patients)
-    numbers = numbers_with_intervals(made, subset.task.class_names)
+    made = checked(labels, probabilities, probabilities.argmax(axis=1), patients)
+    numbers = numbers_with_intervals(made, class_names)
     return {name: numbers[name] for name in ("accuracy", "balanced_accuracy")}
 
 
@@ -224,25 +226,15 @@ def _note_on_shares(predictions: Predictions) -> str:
 def _draw_curves(out: Path, predictions: Predictions) -> list[Path]:
     """The reliability curve, where the set has the target shares, and the decision curve."""
     task, labels, files = predictions.subset.task, predictions.subset.labels, []
+    probabilities, target = predictions.probabilities, predictions.target_shares
     if predictions.has_target_shares:
-        # Of two classes the probability of the last one matters; of more, that of the top one.
-        two = len(task.class_names) == 2
-        patients = predictions.subset.patients
-        curve = reliability_curve(predictions.probabilities, labels, patients, 1 if two else None)
-        what = task.class_names[1] if two else "the most probable class"
-        files += save(draw_reliability({task.name: curve}, what), out / "reliability")
+        files += save_reliability(probabilities, labels, predictions.subset.patients, task, out)
     else:
-        for stale in out.glob("reliability.*"):  # of an earlier evaluation for other shares
+        for stale in out.glob(f"{RELIABILITY}.*"):  # of an earlier evaluation for other shares
             stale.unlink()
     if predictions.has_decision_curve:
-        target = predictions.target_shares
-        benefit = decision_curve(
-            predictions.probabilities, labels, prevalence=None if target is None else float(target[1])
-        )
-        figure = draw_decision_curve(
-            benefit.thresholds, {task.name: benefit.model}, benefit.treat_all, task.class_names[1]
-        )
-        files += save(figure, out / "decision_curve")
+        prevalence = None if target is None else float(target[1])
+        files += save_decision_curve(probabilities, labels, prevalence, task, out)
     return files
 
 

@@ -43,14 +43,11 @@ def ensemble_run(
     by_side = {"train": records, "validation": records[:0], "test": outside}
     sides = {side: list(prepared.record_ids[own]) for side, own in by_side.items()}
     patients = {side: sorted(set(prepared.patients[own])) for side, own in by_side.items()}
-    fitted = mean_fitted([run.values["fitted"] for run in runs])
+    shared = _of_members(runs, model)
     seen = {key: sorted(set().union(*(run.values["seen"][key] for run in runs)))
             for key in ("patients", "contents")}  # fmt: skip
-    training = Subset(runs[0].task, prepared, records, fitted).thinned()
-    familiar = {
-        "images": familiar_to_json(fit_familiar_images(training)),
-        "features": {"scales": list(model.distance_scales), "limit": vars(model.distance_limit)},
-    }
+    training = Subset(runs[0].task, prepared, records, shared["fitted"]).thinned()
+    images = familiar_to_json(fit_familiar_images(training))
     values = {
         **{key: first[key] for key in ("task", "data", "layout", "feature_task")},
         "precision": runs[0].precision,
@@ -63,16 +60,13 @@ def ensemble_run(
         "reserved": None,
         "patients": patients,
         "seen": seen,
-        "fitted": fitted,
         "feature_weights": "",
         "versions": {"mri_tf": mri_tf.__version__, "tensorflow": tf.__version__,
                      "keras": keras.__version__},
         "state": FINISHED,
         LOOKS: 0,
-        "answers": answers_to_json(model.answers),
-        "familiar": familiar,
-        "parameters": sum(run.values["parameters"] for run in runs),
-        "weights_sha256": fingerprint([run.values["weights_sha256"] for run in runs]),
+        **shared,
+        "familiar": {"images": images, "features": _distance_of(model)},
         MEMBERS: [
             {"folder": os.path.relpath(member.run.folder, folder), "repeat": member.repeat,
              "fold": member.fold, "weights_sha256": member.run.values["weights_sha256"]}
@@ -92,19 +86,27 @@ def with_fewer_members(run: Run, count: int) -> Run:
         for one, about in zip(run.members, run.values[MEMBERS], strict=True)
     ]
     model = model_answers(left_out(members, run.task), run.task, count)
-    kept = members[:count]
-    features = {"scales": list(model.distance_scales), "limit": vars(model.distance_limit)}
     return Run(run.folder, {
         **run.values,
-        "answers": answers_to_json(model.answers),
-        "fitted": mean_fitted([member.run.values["fitted"] for member in kept]),
-        "familiar": {**run.values["familiar"], "features": features},
-        "parameters": sum(member.run.values["parameters"] for member in kept),
-        "weights_sha256": fingerprint([m.run.values["weights_sha256"] for m in kept]),
+        **_of_members([member.run for member in members[:count]], model),
+        "familiar": {**run.values["familiar"], "features": _distance_of(model)},
         MEMBERS: run.values[MEMBERS][:count],
     })  # fmt: skip
 
 
-def mean_fitted(fitted: list[dict]) -> dict:
-    """What is given to all members alike: the means of the spacings that they were fitted to."""
-    return {key: float(np.mean([one[key] for one in fitted])) for key in fitted[0]}
+def _of_members(runs: Sequence[Run], model: ModelAnswers) -> dict:
+    """The values that depend on which members a model has.
+
+    `fitted`, which is given to all members alike, are the means of the spacings that they fitted.
+    """
+    fitted = [run.values["fitted"] for run in runs]
+    return {
+        "answers": answers_to_json(model.answers),
+        "fitted": {key: float(np.mean([one[key] for one in fitted])) for key in fitted[0]},
+        "parameters": sum(run.values["parameters"] for run in runs),
+        "weights_sha256": fingerprint([run.values["weights_sha256"] for run in runs]),
+    }
+
+
+def _distance_of(model: ModelAnswers) -> dict:
+    return {"scales": list(model.distance_scales), "limit": vars(model.distance_limit)}

@@ -28,11 +28,6 @@ class FoldRun:
     repeat: int
     fold: int
 
-    @property
-    def name(self) -> str:
-        """Such as "repeat 0, fold 3"."""
-        return f"repeat {self.repeat}, fold {self.fold}"
-
 
 def in_folds(members: Sequence[FoldRun]) -> str:
     """How the patients were divided, such as "5 folds" or "5 folds, 2 times"."""

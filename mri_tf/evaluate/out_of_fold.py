@@ -16,16 +16,15 @@ from mri_tf.calibration.cross_fit import CrossFitted, cross_fitted
 from mri_tf.calibration.mean_distance import SMALLEST_SCALE, fit_mean_limit
 from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.core.files import write_atomic, write_table
+from mri_tf.evaluate.classifier import by_argmax
+from mri_tf.evaluate.curves import save_decision_curve, save_reliability
 from mri_tf.evaluate.left_out import FoldRun, LeftOut, ModelAnswers, in_folds
-from mri_tf.evaluate.outputs_table import DISTANCE, answer_columns
+from mri_tf.evaluate.outputs_table import DISTANCE, OUTPUT, answer_columns
 from mri_tf.evaluate.units import unit_values
-from mri_tf.figures import draw_decision_curve, draw_reliability, save, save_confusion
+from mri_tf.figures import save_confusion
 from mri_tf.metrics import classification_metrics, part_metrics
-from mri_tf.metrics.classification import numbers_with_intervals, share_of_records
-from mri_tf.metrics.classifier import checked
-from mri_tf.metrics.net_benefit import decision_curve
+from mri_tf.metrics.classification import share_of_records
 from mri_tf.metrics.number import number
-from mri_tf.metrics.reliability import reliability_curve
 from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
 from mri_tf.store.prepared import Prepared
@@ -65,12 +64,10 @@ def out_of_fold_values(
     table = _table(members, found, made, task)
     of_members = [_member_values(member) for member in members]
     values["auc_within_folds"] = _within_folds(of_members, table)
-    argmax = checked(
-        tests.truth, made.probabilities, made.probabilities.argmax(axis=1), tests.patients
-    )
-    by_argmax = numbers_with_intervals(argmax, task.class_names)
     values |= {
-        "most_probable": {name: by_argmax[name] for name in ("accuracy", "balanced_accuracy")},
+        "most_probable": by_argmax(
+            tests.truth, made.probabilities, tests.patients, task.class_names
+        ),
         "prediction_sets": _set_values(found, made),
         "out_of_distribution": _flags(found, model, folds),
         **_answer_values(model, task),
@@ -99,16 +96,9 @@ def write_out_of_fold(values: dict, table: pd.DataFrame, task: Task, out: Path) 
     files += save_confusion(np.array(values["confusion"]), names, out / "confusion")
     truth = table["truth"].map({name: label for label, name in enumerate(names)}).to_numpy(int)
     probabilities = table[[f"p_{name}" for name in names]].to_numpy(float)
-    two = len(names) == 2
-    curve = reliability_curve(probabilities, truth, table["patient"].to_numpy(str), 1 if two else None)
-    what = names[1] if two else "the most probable class"
-    files += save(draw_reliability({task.name: curve}, what), out / "reliability")
-    if two and len(np.unique(truth)) == 2:
-        benefit = decision_curve(probabilities, truth)
-        figure = draw_decision_curve(
-            benefit.thresholds, {task.name: benefit.model}, benefit.treat_all, names[1]
-        )
-        files += save(figure, out / "decision_curve")
+    files += save_reliability(probabilities, truth, table["patient"].to_numpy(str), task, out)
+    if len(names) == 2 and len(np.unique(truth)) == 2:
+        files += save_decision_curve(probabilities, truth, None, task, out)
     write_atomic(out / REPORT, run_page(task.name, values, names).encode())
     write_atomic(out / METRICS, json.dumps(values, indent=1).encode())
     return [out / METRICS, *files, out / REPORT]
@@ -122,7 +112,7 @@ def _table(
     for member in members:
         table = pd.read_parquet(member.run.folder / PREDICTIONS)
         kept = ["record_id", "patient", "site", "truth"]
-        kept += [name for name in table if name.startswith("output_") or name == DISTANCE]
+        kept += [name for name in table if name.startswith(OUTPUT) or name == DISTANCE]
         parts.append(table[kept].assign(repeat=member.repeat, fold=member.fold))
     whole = pd.concat(parts, ignore_index=True)
     answers = answer_columns(task.class_names, made.probabilities, made.decisions, made.sets)

@@ -83,9 +83,18 @@ def explain_record(
     Outputs, and the most probable class, are averaged over the task's views; the maps are those of the
     image as it is.
     """
-    task, image = subset.task, _image_of(subset, position)
+    image = _image_of(subset, position)
     outputs = explainer.answer.predict_on_batch(image)[0]
     chosen = int(np.argmax(outputs)) if label is None else label
+    return _explained(explainer, subset, position, image, (outputs, chosen))
+
+
+def _explained(
+    explainer: Explainer, subset: Subset, position: int, image: tf.Tensor,
+    answered: tuple[np.ndarray, int],
+) -> Explained:  # fmt: skip
+    """The maps of a record whose image and (outputs, class to explain) are known."""
+    task, (outputs, chosen) = subset.task, answered
     labels = tf.constant([chosen])
     cam, _ = explainer.cam(image, labels)
     gradients = guided_backpropagation(explainer.guided, image, labels)
@@ -112,11 +121,12 @@ def explain_with_members(
         label: the class, or a function that chooses it from outputs (members, classes).
     """
     subsets = [dataclasses.replace(subset, fitted=member.fitted) for member in explainers]
-    outputs = np.stack([member.answer.predict_on_batch(_image_of(own, position))[0]
-                        for member, own in zip(explainers, subsets, strict=True)])  # fmt: skip
+    images = [_image_of(own, position) for own in subsets]
+    outputs = np.stack([member.answer.predict_on_batch(image)[0]
+                        for member, image in zip(explainers, images, strict=True)])  # fmt: skip
     chosen = label if isinstance(label, int) else label(outputs)
-    maps = [explain_record(member, own, position, chosen)
-            for member, own in zip(explainers, subsets, strict=True)]  # fmt: skip
+    maps = [_explained(member, own, position, image, (outputs, chosen))
+            for member, own, image in zip(explainers, subsets, images, strict=True)]  # fmt: skip
     steps = [zoom_step(member.fitted, subset.fitted) for member in explainers]
     cam, guided = (
         np.mean([zoom_maps(tf.constant(values[None]), step).numpy()[0]
@@ -124,9 +134,7 @@ def explain_with_members(
         for kind in ([one.cam for one in maps], [one.guided for one in maps])
     )  # fmt: skip
     affine = network_affine(subset.task, maps[0].record, subset.fitted)
-    return dataclasses.replace(
-        maps[0], outputs=outputs, label=chosen, cam=cam, guided=guided, affine=affine
-    )
+    return dataclasses.replace(maps[0], cam=cam, guided=guided, affine=affine)
 
 
 def _image_of(subset: Subset, position: int) -> tf.Tensor:

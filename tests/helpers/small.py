@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from data_prep.phantom.short_axis import write_short_axis_phantom
 from mri_tf.splits.sides import Sides
@@ -53,6 +54,15 @@ def write_small(folder: Path) -> Path:
     write_task_files(folder)
     write_raw(folder / "raw")
     return folder
+
+
+def name_test_side(raw: Path) -> None:
+    """Puts two patients on the test side by a column `split` of the table, the others to train on."""
+    (file,) = raw.glob("*.csv")
+    table = pd.read_csv(file, dtype=str)
+    apart = sorted(table["patient_id"].unique())[:2]
+    table["split"] = np.where(table["patient_id"].isin(apart), "test", "train")
+    table.to_csv(file, index=False)
 
 
 def sides_of(task, prepared, records):

@@ -1,8 +1,10 @@
 """The study that the tests of the study command share, and its rows."""
 
+from contextlib import chdir
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from mri_tf.core.command_line import run_command
 from mri_tf.study.__main__ import main as study
@@ -23,6 +25,14 @@ def train_here(arguments: list[str], child) -> str:
     assert module == "mri_tf.train"
     code = run_command(train, flags)
     return "" if code == 0 else f"exit code {code}"
+
+
+def train_folds_here(folder: Path, command: tuple[str, ...]) -> Path:
+    """Runs a command of train --folds in a folder, its networks in this process; returns the folder."""
+    with chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mri_tf.folds.cell.run_module", train_here)
+        assert run_command(train, list(command)) == 0
+    return folder
 
 
 def rows_of(folder: Path, variant: str = "") -> pd.DataFrame:

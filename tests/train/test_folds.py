@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from refused import error_line
 from small import write_small
-from studied import train_here
+from studied import train_folds_here, train_here
 
 from mri_tf.core.command_line import run_command
 from mri_tf.store.run import open_finished
@@ -24,10 +24,7 @@ RUN = Path("runs/thirds/scratch-3folds-s0")
 def home(tmp_path_factory):
     """A folder with three folds of `scratch`, trained in this process."""
     folder = write_small(tmp_path_factory.mktemp("folds"))
-    with chdir(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mri_tf.folds.cell.run_module", train_here)
-        assert run_command(train, list(COMMAND)) == 0
-    return folder
+    return train_folds_here(folder, COMMAND)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from asked import probabilities_of
 from refused import error_line
-from small import write_raw, write_small
-from studied import train_here
+from small import name_test_side, write_raw, write_small
+from studied import train_folds_here
 
 from mri_tf.calibration.answers import answers_from_json
 from mri_tf.core.command_line import run_command
@@ -35,20 +35,8 @@ RUN, MODEL = Path("runs/thirds/scratch-3folds-s0"), Path("saved_models/thirds/1"
 def home(tmp_path_factory):
     """A folder with a model of three folds of `scratch`, two patients of a split column apart."""
     folder = write_small(tmp_path_factory.mktemp("model"))
-    _name_test_side(folder / "raw")
-    with chdir(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mri_tf.folds.cell.run_module", train_here)
-        assert run_command(train, list(COMMAND)) == 0
-    return folder
-
-
-def _name_test_side(raw: Path) -> None:
-    """Puts two patients on the test side by a column `split` of the table, the others in the folds."""
-    (file,) = raw.glob("*.csv")
-    table = pd.read_csv(file, dtype=str)
-    apart = sorted(table["patient_id"].unique())[:2]
-    table["split"] = np.where(table["patient_id"].isin(apart), "test", "train")
-    table.to_csv(file, index=False)
+    name_test_side(folder / "raw")
+    return train_folds_here(folder, COMMAND)
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ import shutil
 from contextlib import chdir
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from refused import error_line
-from small import write_small
-from studied import train_here
+from small import name_test_side, write_small
+from studied import train_folds_here, train_here
 
 from mri_tf.core.command_line import run_command
 from mri_tf.export.__main__ import main as export
@@ -28,15 +27,8 @@ pytestmark = pytest.mark.slow  # four networks and their four feature networks
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     folder = write_small(tmp_path_factory.mktemp("repeated"))
-    (file,) = (folder / "raw").glob("*.csv")
-    table = pd.read_csv(file, dtype=str)
-    apart = sorted(table["patient_id"].unique())[:2]
-    table["split"] = np.where(table["patient_id"].isin(apart), "test", "train")
-    table.to_csv(file, index=False)
-    with chdir(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mri_tf.folds.cell.run_module", train_here)
-        assert run_command(train, list(COMMAND)) == 0
-    return folder
+    name_test_side(folder / "raw")
+    return train_folds_here(folder, COMMAND)
 
 
 @pytest.fixture

@@ -1,0 +1,33 @@
+"""Figures of a classifier's probabilities: the reliability curve and the decision curve."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mri_tf.figures import draw_decision_curve, draw_reliability, save
+from mri_tf.metrics.net_benefit import decision_curve
+from mri_tf.metrics.reliability import reliability_curve
+from mri_tf.task import Task
+
+RELIABILITY, DECISIONS = "reliability", "decision_curve"  # names of the files
+
+
+def save_reliability(
+    probabilities: np.ndarray, labels: np.ndarray, patients: np.ndarray, task: Task, out: Path
+) -> list[Path]:
+    """Of two classes the probability of the last one matters; of more, that of the top one."""
+    two = len(task.class_names) == 2
+    curve = reliability_curve(probabilities, labels, patients, 1 if two else None)
+    what = task.class_names[1] if two else "the most probable class"
+    return save(draw_reliability({task.name: curve}, what), out / RELIABILITY)
+
+
+def save_decision_curve(
+    probabilities: np.ndarray, labels: np.ndarray, prevalence: float | None, task: Task, out: Path
+) -> list[Path]:
+    """Of two classes; `prevalence` is that of the last one, None for that of the labels."""
+    benefit = decision_curve(probabilities, labels, prevalence=prevalence)
+    figure = draw_decision_curve(
+        benefit.thresholds, {task.name: benefit.model}, benefit.treat_all, task.class_names[1]
+    )
+    return save(figure, out / DECISIONS)
