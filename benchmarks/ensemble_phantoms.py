@@ -40,6 +40,15 @@ def phantom(flags, folder: Path, patients: int, seed: int) -> Path:
     return folder.absolute()
 
 
+def prepare_as_trained(flags, raw: Path, out: Path) -> None:
+    """The prepared set of a raw phantom, on the grid of the models."""
+    from data_prep.prepare.prepare import prepare
+    from mri_tf.task.files import find_task_file, load_task, resolve_task
+
+    file = find_task_file(flags.task)
+    prepare(resolve_task(load_task(file), [flags.variant], flags.set), file, raw, out)
+
+
 def trained(flags, size: int, seed: int) -> dict[str, Path]:
     """The exported models of a size and seed, trained unless they are there."""
     home = flags.out / f"{flags.task}-{size}-s{seed}"
@@ -211,8 +220,7 @@ def main() -> None:
     flags.out.mkdir(parents=True, exist_ok=True)
     new = phantom(flags, flags.out / f"{flags.task}-new", flags.new, 999)
     prepared = flags.out / f"{flags.task}-new-prepared"
-    if not prepared.exists():
-        run("data_prep.write", "--task", flags.task, "--raw", new, "--out", prepared)
+    prepare_as_trained(flags, new, prepared)
     for size in flags.sizes:
         tables: dict[str, list[pd.DataFrame]] = {name: [] for name in MODELS}
         for seed in range(flags.seeds):

@@ -69,7 +69,7 @@ def cost_sentence(cost: Cost) -> str:
     return (
         f"One answer took {cost.answer_ms:.1f} ms on the machine of the export, that of one member "
         f"alone {cost.answer_ms_of_one:.1f} ms ({cost.answer_ms / cost.answer_ms_of_one:.1f} times); "
-        f"the model has {cost.megabytes:.1f} MB, with one member {cost.megabytes_of_one:.1f} MB. "
+        f"the weights take {cost.megabytes:.1f} MB, those of one member {cost.megabytes_of_one:.1f} MB. "
         "`python -m mri_tf.export --run RUN --members 1` exports one."
     )
 

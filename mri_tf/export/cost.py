@@ -19,7 +19,7 @@ SLICES_OF_A_PATIENT = 10
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one answer on the machine of the export, and of the folder."""
+    """Of one answer on the machine of the export, and of the weights on disk."""
 
     members: int
     answer_ms: float
@@ -32,21 +32,22 @@ class Cost:
         return asdict(self)
 
 
-def cost_beside_one(source: ExportSource, folder: Path, scratch: Path) -> Cost:
-    """Exports the first member alone, too, and times both in turn on the same empty input.
+def cost_beside_one(source: ExportSource, folder: Path, call_all: Call, scratch: Path) -> Cost:
+    """Exports the answers of the first member alone, too, and times both in turn on an empty input.
 
     Args:
         source: of several members.
         folder: the SavedModel of all of them.
+        call_all: answers by it in a session.
         scratch: a folder for that of one; the caller removes it.
     """
     run = with_fewer_members(source.run, 1)
     familiar = familiarity_of(run) or source.familiarity
     one = replace(source, members=source.members[:1], run=run, familiarity=familiar)
-    write_saved_model(one, scratch)
-    with session_of(folder) as call_all, session_of(scratch) as call_one:
+    feed, signature = _empty_input(source), SLICES if source.run.task.bag else DEFAULT
+    write_saved_model(one, scratch, only=signature)
+    with session_of(scratch) as call_one:
         seconds = {"all": [], "one": []}
-        feed, signature = _empty_input(source), SLICES if source.run.task.bag else DEFAULT
         for _ in range(ROUNDS + 1):  # the first begins the session
             for name, call in (("all", call_all), ("one", call_one)):
                 seconds[name].append(_seconds(call, signature, feed))
@@ -77,4 +78,5 @@ def _empty_input(source: ExportSource) -> dict[str, np.ndarray]:
 
 
 def _megabytes(folder: Path) -> float:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
+    """Of the weights of a SavedModel."""
+    return sum(path.stat().st_size for path in (folder / "variables").iterdir()) / 2**20

@@ -11,7 +11,7 @@ from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.core.system import try_lock
 from mri_tf.evaluate.familiarity import familiarity_of, fit_familiarity
 from mri_tf.export.assets import ASSETS, exported_version, find_segmenter, modality_of, write_assets
-from mri_tf.export.cost import cost_beside_one
+from mri_tf.export.cost import Cost, cost_beside_one
 from mri_tf.export.model_card import MODEL_CARD, Card, write_model_card
 from mri_tf.export.onnx import onnx_call, write_onnx
 from mri_tf.export.parity import Differences, parity, session_of
@@ -71,11 +71,8 @@ def export_run(run: Run, prepared: Prepared, out: Path, form: str = SAVEDMODEL) 
     try_lock(lock)
     try:
         write = _write_onnx if form == ONNX else _write_saved_model
-        inputs, differences = write(source, prepared, scratch)
+        inputs, differences, cost = write(source, prepared, scratch)
         _check_parity(differences, PARITY_LIMIT[form])
-        cost = None
-        if form == SAVEDMODEL and len(members) > 1:
-            cost = cost_beside_one(source, scratch, scratch.parent / "one")
         layout = prepared.manifest.get("layout", {})
         about = {"layout": layout, "modality": modality_of(run, prepared), "signatures": list(inputs)}
         if run.has_members:
@@ -127,24 +124,30 @@ def _check_parity(differences: Differences, limit: float) -> None:
 
 def _write_saved_model(
     source: ExportSource, prepared: Prepared, folder: Path
-) -> tuple[dict, Differences]:
-    """Returns the signatures with their inputs, and the differences from the run."""
+) -> tuple[dict, Differences, Cost | None]:
+    """Returns the signatures with their inputs, the differences from the run, and of several members
+    what they cost."""
     inputs = write_saved_model(source, folder)
     (folder / ASSETS).mkdir()
     why_not = write_warm_up(source, inputs, folder / ASSETS / WARM_UP)
     if why_not:
         print(f"no warm-up requests: {why_not}")
     with session_of(folder) as call:
-        return inputs, parity(source, prepared, call, inputs)
+        differences, cost = parity(source, prepared, call, inputs), None
+        if len(source.members) > 1:
+            cost = cost_beside_one(source, folder, call, folder.parent / "one")
+    return inputs, differences, cost
 
 
-def _write_onnx(source: ExportSource, prepared: Prepared, folder: Path) -> tuple[dict, Differences]:
-    """The same for an ONNX file."""
+def _write_onnx(
+    source: ExportSource, prepared: Prepared, folder: Path
+) -> tuple[dict, Differences, None]:
+    """The same for an ONNX file, whose cost is not measured."""
     inputs = write_onnx(source, folder / FILES[ONNX])
     call = onnx_call(source, folder / FILES[ONNX])
     differences = parity(source, prepared, call, inputs)
     print(f"probabilities in ONNX Runtime differ from the run's by at most {differences.worst[1]:.1g}")
-    return inputs, differences
+    return inputs, differences, None
 
 
 def _check_format(home: Path, form: str) -> None:

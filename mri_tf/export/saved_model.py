@@ -41,9 +41,14 @@ CLASSIFY, EXPLAIN = "classify", "explain"
 Signature = tuple[Callable[..., dict], list[tf.TensorSpec]]
 
 
-def write_saved_model(source: ExportSource, folder: Path) -> dict[str, list[tf.TensorSpec]]:
-    """Writes every signature the task has into one SavedModel; returns their names and inputs."""
-    functions = signatures(source)
+def write_saved_model(
+    source: ExportSource, folder: Path, only: str = ""
+) -> dict[str, list[tf.TensorSpec]]:
+    """Writes every signature the task has, or `only` one, into a SavedModel; returns their names and
+    inputs."""
+    functions = {
+        name: signature for name, signature in signatures(source).items() if only in ("", name)
+    }
     archive = ExportArchive()  # stores what the endpoints use; a tracked model would be stored twice
     for name, (call, specs) in functions.items():
         archive.add_endpoint(name, tf.function(call, input_signature=specs, autograph=False))

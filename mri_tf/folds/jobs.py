@@ -1,6 +1,6 @@
 """The jobs of a study: pre-trainings that cells share, and one training command for each cell."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mri_tf.core.hashing import fingerprint
@@ -37,6 +37,7 @@ class JobOptions:
     keep: str  # "runs" or "metrics"
     members: bool = False  # whether a cell's run is a member of one model, and lies in `member_folder`
     held_back: tuple[str, ...] = ()  # patients that are in no fold and that nothing may learn from
+    feature_banks: str = ""  # absolute folder of frozen features that cells share; "": none
 
 
 def cell_jobs(
@@ -56,6 +57,8 @@ def cell_jobs(
         if variant.feature_loaded:
             for (repeat, fold), patients in sides.items():
                 features[name, repeat, fold] = _feature_job(variant, patients, plan, options)
+    if len({job["name"] for job in features.values()}) > 1:
+        options = replace(options, feature_banks="")  # every fold has features of its own
     jobs = []
     for cell in cells_of(plan):
         needed = features.get((cell.variant, cell.repeat, cell.fold))
@@ -117,6 +120,8 @@ def _cell_job(
     if features:
         arguments += ["--features", features["runs"][0]]
     arguments += ["--set", *options.assignments, f"precision={task.precision}"]
+    shared = options.feature_banks and task.feature_bank
+    banks = ["--feature-banks", options.feature_banks] if shared else []
     seeds = plan.seeds(cell.repeat)
     search = []
     if name != cell.variant:
@@ -134,7 +139,7 @@ def _cell_job(
     return {
         "name": cell.name,
         "folder": str(folder),
-        "arguments": arguments,
+        "arguments": [*arguments, *banks],
         "search": search,
         "split": values,
         "seeds": seeds,

@@ -1,11 +1,13 @@
 """Classifiers of a pre-trained backbone, global average pooling and one dense layer: recipes B, C, D."""
 
+from dataclasses import dataclass
+
 import keras
 from keras import layers
 
 from mri_tf.core.errors import InputError
 from mri_tf.models.backbones import IMAGENET, UNIT, ZSCORE, add_backbone, check_weights
-from mri_tf.models.heads import SOFTMAX, class_head
+from mri_tf.models.heads import SOFTMAX, Standardise, class_head
 
 
 def backbone_classifier(
@@ -17,6 +19,7 @@ def backbone_classifier(
     cut_after: str = "",
     intensities: str = UNIT,
     dropout: float = 0.0,
+    standardise: bool = False,
     head: str = SOFTMAX,
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
@@ -30,11 +33,14 @@ def backbone_classifier(
         weights, cut_after, intensities: as in `backbones.add_backbone`; intensities unit or zscore,
             what the task's `normalize` gives.
         dropout: before the dense layer.
+        standardise: bring the averaged features to mean 0 and SD 1 on the training side, as they are
+            before the training. Without it a dense layer on pre-trained features learns slowly.
         head: of the task.
     """
     image = keras.Input(input_shape, name="image")
     x = add_backbone(image, backbone, weights, cut_after, intensities)
-    return keras.Model(image, _answer(x, class_count, dropout, head), name="backbone_classifier")
+    answer = _answer(x, class_count, Head(head, dropout, standardise))
+    return keras.Model(image, answer, name="backbone_classifier")
 
 
 def backbone_ensemble(
@@ -46,6 +52,7 @@ def backbone_ensemble(
     cut_after: str = "",
     intensities: str = UNIT,
     dropout: float = 0.0,
+    standardise: bool = False,
     head: str = SOFTMAX,
 ) -> keras.Model:
     """(batch, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
@@ -54,10 +61,10 @@ def backbone_ensemble(
     answers the mean of their probabilities. Arguments: as in `backbone_classifier`.
     """
     image = keras.Input(input_shape, name="image")
-    members = []
+    members, kind = [], Head(head, dropout, standardise)
     for channel in range(input_shape[-1]):
         x = add_backbone(image, backbone, weights, cut_after, intensities, channel)
-        members.append(_answer(x, class_count, dropout, head, f"channel{channel}_"))
+        members.append(_answer(x, class_count, kind, f"channel{channel}_"))
     if len(members) > 1:
         members = [layers.Average(name="probabilities", dtype="float32")(members)]
     return keras.Model(image, members[0], name="backbone_ensemble")
@@ -78,11 +85,22 @@ def check(arguments: dict) -> None:
         )  # fmt: skip
 
 
-def _answer(features, class_count: int, dropout: float, head: str, prefix: str = ""):
+@dataclass(frozen=True)
+class Head:
+    """What comes behind the feature maps; the fields are arguments of `backbone_classifier`."""
+
+    head: str
+    dropout: float
+    standardise: bool
+
+
+def _answer(features, class_count: int, kind: Head, prefix: str = ""):
     """Feature maps (batch, rows, columns, channels) -> (batch, classes) probabilities.
 
     `prefix` is put before the names of the layers.
     """
     x = layers.GlobalAveragePooling2D(name=f"{prefix}average")(features)  # (batch, channels)
-    x = layers.Dropout(dropout, name=f"{prefix}dropout")(x)
-    return class_head(x, class_count, head, f"{prefix}probabilities")
+    if kind.standardise:
+        x = Standardise(name=f"{prefix}standardised")(x)
+    x = layers.Dropout(kind.dropout, name=f"{prefix}dropout")(x)
+    return class_head(x, class_count, kind.head, f"{prefix}probabilities")

@@ -120,7 +120,7 @@ def main(arguments: list[str]) -> int:
             print(note)
         run = fit_run(
             run, prepared, features if task.features_from else None, flags.devices,
-            Checkpoints(deadline=deadline),
+            Checkpoints(deadline=deadline), flags.feature_banks,
         )  # fmt: skip
         if _is_done(run, flags, trained_before=existing is not None and existing.finished):
             exported = run.values.get("exported", "")
@@ -242,6 +242,11 @@ def _parser() -> Parser:
         "--lock-test", action="store_true",
         help="do not look at the test side: freeze task, data, sides and result, for mri_tf.evaluate to "
         "open it once",
+    )  # fmt: skip
+    parser.add_argument(
+        "--feature-banks", type=Path, metavar="DIR",
+        help="folder for the features of frozen layers, which later trainings find there (default: the "
+        "run's own, removed at its end)",
     )  # fmt: skip
     add_max_minutes(parser)
     parser.add_argument("--no-export", action="store_true", help="stop at the numbers")

@@ -3,6 +3,7 @@
 Every patient of the folds is tested by networks that never saw it.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from mri_tf.store.run import RUN_FILE, Run, locked, open_finished, open_run
 from mri_tf.task.loaded import LoadedTask
 from mri_tf.task.spec import BASE_VARIANT
 from mri_tf.train.datasets import DataOptions, classifier_set, feature_set
+from mri_tf.train.feed import BANKS
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,9 @@ def train_folds(
     sides = fold_patients(prepared, task, plan, apart.in_folds)
     variant = Variant(name, loaded, prepared, feature_loaded, feature_prepared)
     threads = threads_each(options.workers)
+    banks = folder.absolute() / BANKS
     settings = JobOptions(
-        folder.absolute(), options.assignments, threads, "runs", True, apart.patients
+        folder.absolute(), options.assignments, threads, "runs", True, apart.patients, str(banks)
     )
     features, cells = cell_jobs({name: variant}, plan, sides, settings)
     for job in [*features, *cells]:
@@ -108,6 +111,7 @@ def train_folds(
     with cell_executor(options.workers, options.scheduler) as pool, terminate_children():
         at_a_time = 0 if options.scheduler else options.workers
         rows = run_cells(pool, features, cells, "folds", sets.deadline, at_a_time)
+    shutil.rmtree(banks, ignore_errors=True)
     failed = [f"{name}: {row['reason']}" for name, row in rows.items() if row["status"] == FAILED]
     if failed:
         raise RunFailed(

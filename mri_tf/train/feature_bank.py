@@ -1,11 +1,13 @@
 """Feature bank: features of a frozen prefix for several augmented copies of each image, kept on disk.
 
-Each training record has its identity copy and `copies` augmented ones in half precision; an epoch
-draws the identity as often as the task leaves an image as it is. Validation records have the
-identity alone. The bank is deterministic, written in order and goes on where a kill left it; trainings
-of equal features may share it.
+A bank has rows for every record of a prepared set: its identity copy and `copies` augmented ones, in
+half precision. Only the rows that a training asks for are computed: all copies of its training records,
+the identity of its validation records; the files have holes where the others are. An epoch draws the
+identity as often as the task leaves an image as it is. The bank is deterministic and goes on where a
+kill left it; trainings of equal features, for example the folds of a cross-validation, may share it.
 """
 
+import io
 import json
 import shutil
 import time
@@ -33,7 +35,7 @@ LARGEST_HALF = 65504.0
 COPY_SEED = 2**40  # keeps the seeds of copies apart from those of epochs
 DRAW_SEED = 7919  # keeps the draws of copies apart from the plan's permutation
 BATCHES_BETWEEN_MARKS = 50  # between two notes of how much of a bank is on disk
-FACTS, TENSOR, LOCK = "bank.json", "tensor_{}.npy", ".lock"
+FACTS, DONE, TENSOR, LOCK = "bank.json", "done.npy", "tensor_{}.npy", ".lock"
 # What a training may change without changing the copies: how often and in which order they are drawn,
 # and what comes behind them. The prefix itself says what `model_args` decide before the cut.
 NOT_IN_FEATURES = (
@@ -46,35 +48,50 @@ NOT_IN_FEATURES = (
 
 @dataclass(frozen=True)
 class Bank:
-    """Rows of features: record number `n` of the side has rows n * (1 + copies) and following."""
+    """Rows of features; the record at position `n` of the set has those from n * (1 + copies) on."""
 
     files: list[np.ndarray]  # one memory map a tensor of the cut, (rows, *shape), float16
     copies: int
 
-    def rows(self, numbers: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Features of records `numbers` in their copies `drawn` (0: identity)."""
-        at = numbers * (1 + self.copies) + drawn
+    def rows(self, records: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Features of `records` in their copies `drawn` (0: identity)."""
+        at = records * (1 + self.copies) + drawn
         return tuple(file[at] for file in self.files)
 
 
 @dataclass(frozen=True)
 class BankSource:
-    """What a bank is filled from."""
+    """What is asked of a bank: rows of a side's records."""
 
     subset: Subset
     seed: int
-    copies: int  # augmented ones a record; 0 on the validation side
+    augmented: bool  # all copies, or the identity alone, as on the validation side
     training: bool  # which masks boxes are cut around
+
+    @property
+    def copies(self) -> int:
+        """Augmented ones a record."""
+        return self.subset.task.feature_bank
+
+    @property
+    def wanted(self) -> np.ndarray:
+        """Row numbers, ascending."""
+        first = np.sort(np.asarray(self.subset.records, np.int64)) * (1 + self.copies)
+        each = np.arange(1 + self.copies if self.augmented else 1)
+        return (first[:, None] + each).ravel()
 
 
 def bank_identity(prefix: keras.Model, source: BankSource) -> str:
-    """Of all that decides the features: images, their seeds and preparation, layers, weights."""
+    """Of all that decides the features: images, their seeds and preparation, layers, weights.
+
+    Not of which records are asked for; sides of which boxes are cut differently have different banks.
+    """
     subset = source.subset
     task = {key: value for key, value in to_json(subset.task).items() if key not in NOT_IN_FEATURES}
     return fingerprint(
         [
-            task, subset.prepared.content_fingerprint(), np.asarray(subset.records).tolist(),
-            source.seed, source.copies, source.training, subset.fitted, _without_names(prefix),
+            task, subset.prepared.content_fingerprint(), source.seed, source.copies,
+            source.training if subset.task.box else None, subset.fitted, _without_names(prefix),
             [content_hash(array) for array in prefix.get_weights()],
         ]
     )  # fmt: skip
@@ -96,10 +113,10 @@ def _without_names(prefix: keras.Model):
 
 
 def fill_bank(folder: Path, prefix: keras.Model, source: BankSource, identity: str) -> Bank:
-    """The bank of a side in `folder`, computed or continued; raises InputError if the disk is too small.
+    """The bank in `folder`, with at least the rows that are asked for.
 
     `identity` is that of `bank_identity`; a bank of another one is written anew. A second process that
-    wants the same bank waits for the first.
+    wants the same bank waits for the first. Raises InputError if the disk is too small.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("wb") as file:
@@ -109,19 +126,27 @@ def fill_bank(folder: Path, prefix: keras.Model, source: BankSource, identity: s
 
 
 def _filled(folder: Path, prefix: keras.Model, source: BankSource, identity: str) -> Bank:
-    total = len(source.subset) * (1 + source.copies)
+    total = len(source.subset.prepared) * (1 + source.copies)
     shapes = [tuple(tensor.shape[1:]) for tensor in prefix.outputs]
     facts = {"identity": identity, "rows": total, "copies": source.copies, "shapes": shapes}
     done = _rows_done(folder, facts)
-    _check_space(folder, 0 if done else total * sum(2 * int(np.prod(shape)) for shape in shapes))
+    begun = done is not None
+    done = np.zeros(total, bool) if done is None else done
+    missing = source.wanted[~done[source.wanted]]
+    _check_space(folder, len(missing) * sum(2 * int(np.prod(shape)) for shape in shapes))
+    if not begun:
+        (folder / FACTS).unlink(missing_ok=True)  # of another bank, whose files are overwritten next
     files = [
         np.lib.format.open_memmap(
-            folder / TENSOR.format(number), "r+" if done else "w+", STORED, (total, *shape)
+            folder / TENSOR.format(number), "r+" if begun else "w+", STORED, (total, *shape)
         )
         for number, shape in enumerate(shapes)
     ]
-    if done < total:
-        _fill(folder, files, prefix, source, facts, done)
+    if not begun:
+        _mark(folder, files, done)
+        write_atomic(folder / FACTS, json.dumps(facts).encode())
+    if len(missing):
+        _fill(folder, files, prefix, source, missing, done)
     return Bank(files, source.copies)
 
 
@@ -133,17 +158,16 @@ def bank_batches(
 
     `inputs` are those of the suffix.
     """
-    number_of = {int(record): number for number, record in enumerate(source.subset.records)}
 
     def generate() -> Iterator:
         for epoch in range(first, epochs):
             rng = np.random.default_rng([plan.seed, DRAW_SEED, epoch])
             for batch in plan.batches(epoch):
-                numbers = np.array([number_of[int(record)] for record in batch.records])
-                drawn = _draw(rng, len(numbers), source)
-                yield bank.rows(numbers, drawn), labels[numbers], batch.weights, batch.places
+                drawn = _draw(rng, len(batch.records), source)
+                features = bank.rows(batch.records, drawn)
+                yield features, labels[batch.records], batch.weights, batch.places
 
-    labels = source.subset.prepared.labels[source.subset.records]
+    labels = source.subset.prepared.labels
     epochs = source.subset.task.epochs_of(plan.steps)
     count = plan.steps * (epochs - first)
     return _dataset(generate, inputs, count, bool(source.subset.task.bag))
@@ -151,12 +175,10 @@ def bank_batches(
 
 def every_record(bank: Bank, batches: list[Batch], source: BankSource, inputs: list) -> tf.data.Dataset:
     """(features, label, weight) of each record's identity copy once, in order: validation."""
-    number_of = {int(record): number for number, record in enumerate(source.subset.records)}
 
     def generate() -> Iterator:
         for batch in batches:
-            numbers = np.array([number_of[int(record)] for record in batch.records])
-            features = bank.rows(numbers, np.zeros(len(numbers), np.int64))
+            features = bank.rows(batch.records, np.zeros(len(batch.records), np.int64))
             labels = source.subset.prepared.labels[batch.records]
             yield features, labels, batch.weights, batch.places
 
@@ -165,8 +187,6 @@ def every_record(bank: Bank, batches: list[Batch], source: BankSource, inputs: l
 
 def _draw(rng: np.random.Generator, count: int, source: BankSource) -> np.ndarray:
     """Which copy of each record is used: 0 for the identity."""
-    if not source.copies:
-        return np.zeros(count, np.int64)
     changed = rng.random(count) < source.subset.task.augment_probability
     return np.where(changed, 1 + rng.integers(source.copies, size=count), 0)
 
@@ -190,33 +210,46 @@ def _dataset(generate, inputs: list, count: int, in_bags: bool) -> tf.data.Datas
 
 
 def _fill(
-    folder: Path, files: list, prefix: keras.Model, source: BankSource, facts: dict, done: int
-) -> None:
-    """Computes the rows from `done` on, in whole batches, and says on disk how far it is."""
+    folder: Path, files: list, prefix: keras.Model, source: BankSource, missing: np.ndarray,
+    done: np.ndarray,
+) -> None:  # fmt: skip
+    """Computes the rows `missing`, in whole batches, and says on disk which are done."""
     task = source.subset.task
     single = replace(task, bag={})
     augmented = batch_function(replace(single, augment_probability=1.0), training=True)
     plain = batch_function(single, training=False)
     forward = tf.function(lambda image: prefix(image, training=False))
-    batches = list(_row_batches(source, task.batch_size, done))
-    starts = np.cumsum([done] + [len(batch.records) for batch in batches])
+    batches = list(_row_batches(source, task.batch_size, missing))
     cut = source.subset.cut(source.training)
     raw = read_dataset(source.subset.prepared, lambda: iter(batches), len(batches), cut)
-    with progress("features", int(starts[-1])) as advance:
+    with progress("features", len(missing)) as advance:
         for number, batch in enumerate(raw):
-            copy = (np.arange(starts[number], starts[number + 1])) % (1 + source.copies)
+            rows = missing[number * task.batch_size : (number + 1) * task.batch_size]
+            # The last batch is filled up, so that no row depends on how many were missing with it.
+            copy = _filled_up(rows, task.batch_size) % (1 + source.copies)
             image = _by_copy(plain(batch)[0], augmented(batch)[0] if copy.any() else None, copy)
             outputs = forward(image)
             for file, output in zip(files, keras.tree.flatten(outputs), strict=True):
                 half = tf.clip_by_value(tf.cast(output, tf.float32), -LARGEST_HALF, LARGEST_HALF)
-                file[starts[number] : starts[number + 1]] = half.numpy().astype(STORED)
-            marked = (number + 1) % BATCHES_BETWEEN_MARKS == 0
-            if marked or number + 1 == len(batches):
-                for file in files:
-                    file.flush()
-                facts_now = {**facts, "done": int(starts[number + 1])}
-                write_atomic(folder / FACTS, json.dumps(facts_now).encode())
-            advance(int(starts[number + 1]))
+                file[rows] = half.numpy().astype(STORED)[: len(rows)]
+            done[rows] = True
+            if (number + 1) % BATCHES_BETWEEN_MARKS == 0 or number + 1 == len(batches):
+                _mark(folder, files, done)
+            advance(min((number + 1) * task.batch_size, len(missing)))
+
+
+def _mark(folder: Path, files: list, done: np.ndarray) -> None:
+    """Says on disk which rows are there."""
+    for file in files:
+        file.flush()
+    buffer = io.BytesIO()
+    np.save(buffer, done)
+    write_atomic(folder / DONE, buffer.getvalue())
+
+
+def _filled_up(rows: np.ndarray, size: int) -> np.ndarray:
+    """The rows, the last one repeated up to `size`."""
+    return np.pad(rows, (0, size - len(rows)), mode="edge")
 
 
 def _by_copy(plain: tf.Tensor, augmented: tf.Tensor | None, copy: np.ndarray) -> tf.Tensor:
@@ -227,28 +260,29 @@ def _by_copy(plain: tf.Tensor, augmented: tf.Tensor | None, copy: np.ndarray) ->
     return tf.where(identity, plain, augmented)
 
 
-def _row_batches(source: BankSource, batch_size: int, first: int) -> Iterator[Batch]:
-    """Each record's identity and its copies, in order from row `first` on, with the copies' seeds.
+def _row_batches(source: BankSource, batch_size: int, rows: np.ndarray) -> Iterator[Batch]:
+    """The records of these rows, with the seeds of the copies that they are.
 
-    The rows on disk may have been computed in batches of another size.
+    A seed follows from the place of the row, so that every training that shares the bank computes the
+    same copy. The rows on disk may have been computed in batches of another size.
     """
-    rows = 1 + source.copies
-    records = np.repeat(np.asarray(source.subset.records, np.int64), rows)
-    seeds = np.stack([np.full(len(records), source.seed), COPY_SEED + np.arange(len(records))], axis=-1)
-    for start in range(first, len(records), batch_size):
-        own = slice(start, start + batch_size)
-        yield Batch(records[own], np.ones(len(records[own]), np.float32), seeds[own].astype(np.int64))
+    for start in range(0, len(rows), batch_size):
+        own = _filled_up(rows[start : start + batch_size], batch_size)
+        seeds = np.stack([np.full(batch_size, source.seed), COPY_SEED + own], axis=-1)
+        weights = np.ones(batch_size, np.float32)
+        yield Batch(own // (1 + source.copies), weights, seeds.astype(np.int64))
 
 
-def _rows_done(folder: Path, facts: dict) -> int:
-    """How many rows of this very bank are on disk."""
+def _rows_done(folder: Path, facts: dict) -> np.ndarray | None:
+    """(rows,) which rows of this very bank are on disk; None where there is no such bank."""
     try:
         known = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return 0
-    done = known.pop("done", 0)
+        done = np.load(folder / DONE, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
     there = all((folder / TENSOR.format(number)).is_file() for number in range(len(facts["shapes"])))
-    return done if there and known == json.loads(json.dumps(facts)) else 0
+    same = known == json.loads(json.dumps(facts)) and len(done) == facts["rows"]
+    return done if there and same else None
 
 
 def _check_space(folder: Path, needed_bytes: int) -> None:

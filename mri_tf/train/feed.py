@@ -36,8 +36,8 @@ def feed_features(
 ) -> TrainingData:
     """Batches of the frozen prefix's features, computed once into `folder` or found there."""
     sources = (
-        BankSource(training, plan.seed, training.task.feature_bank, training=True),
-        BankSource(validation, plan.seed, copies=0, training=False),
+        BankSource(training, plan.seed, augmented=True, training=True),
+        BankSource(validation, plan.seed, augmented=False, training=False),
     )
     banks = []
     for source in sources:

@@ -88,6 +88,21 @@ def test_features_of_other_patients_are_trained_once_for_the_whole_study():
     assert len(pre_trainings) == 1 and {job["needs"] for job in cells} == {pre_trainings[0]["name"]}
 
 
+def test_folds_share_the_features_of_frozen_layers_where_one_network_gives_them_all():
+    prepared = people()
+    banked = replace(OPTIONS, feature_banks="/study/.banks")
+    plan = replace(PLAN, folds=4, variants=("manual",))
+    for features, copies, shared in ((people(first=50), 2, True), (None, 2, True),
+                                     (people(), 2, False), (people(first=50), 0, False)):  # fmt: skip
+        variant = variant_of("manual", prepared, features)
+        task = replace(variant.loaded.task, feature_bank=copies)
+        variant = replace(variant, loaded=replace(variant.loaded, task=task))
+        pre_trainings, cells = cell_jobs({"manual": variant}, plan, folds_of(prepared, plan), banked)
+        told = [job["arguments"][-2:] == ["--feature-banks", "/study/.banks"] for job in cells]
+        assert told == [shared] * len(cells)
+        assert not any("--feature-banks" in job["arguments"] for job in pre_trainings)
+
+
 def test_cells_of_one_split_differ_in_their_variant_only():
     prepared = people()
     variants = {name: variant_of(name, prepared) for name in ("manual", "scratch")}

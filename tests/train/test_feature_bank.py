@@ -61,7 +61,8 @@ def side(thirds):
 
 def _side(thirds, copies=COPIES):
     task, prepared, sides, _ = thirds
-    return BankSource(Subset(task, prepared, sides[0]), 0, copies, training=True)
+    subset = Subset(with_values(task, {"feature_bank": copies}), prepared, sides[0])
+    return BankSource(subset, 0, augmented=True, training=True)
 
 
 def _with(side, **values):
@@ -73,15 +74,16 @@ def test_identity_copies_are_the_features_of_the_plain_path_in_half_precision(si
     bank = fill_bank(tmp_path, prefix, side, "one")
     plain = batch_function(side.subset.task, training=False)
     images = [plain(batch)[0] for batch in read_in_order(side.subset.prepared, side.subset.records, 64)]
+    records = np.asarray(side.subset.records)[: len(images[0])]
     for file, wanted in zip(bank.files, prefix(images[0], training=False), strict=True):
-        assert file.shape[0] == len(side.subset.records) * (1 + COPIES) and file.dtype == np.float16
-        identity = file[:: 1 + COPIES][: len(images[0])]
-        np.testing.assert_allclose(identity, wanted.numpy(), rtol=2e-3, atol=1e-3)
+        assert file.shape[0] == len(side.subset.prepared) * (1 + COPIES) and file.dtype == np.float16
+        np.testing.assert_allclose(file[records * (1 + COPIES)], wanted.numpy(), rtol=2e-3, atol=1e-3)
 
 
 def test_augmented_copies_differ_from_each_other_and_from_the_identity(side, prefix, tmp_path):
     bank = fill_bank(tmp_path, prefix, side, "one")
-    rows = [np.asarray(bank.files[0][number], np.float32) for number in range(1 + COPIES)]
+    first = side.subset.records[0] * (1 + COPIES)
+    rows = [np.asarray(bank.files[0][first + number], np.float32) for number in range(1 + COPIES)]
     for number, row in enumerate(rows):
         assert all(np.abs(row - other).max() > 1e-3 for other in rows[:number])
 
@@ -112,7 +114,7 @@ def test_an_epoch_from_the_bank_has_the_plan_s_records_and_repeats_when_started_
 
 
 def test_validation_batches_hold_each_record_once_with_its_label(thirds, prefix, tmp_path):
-    side = _side(thirds, copies=0)
+    side = replace(_side(thirds), augmented=False)
     bank = fill_bank(tmp_path, prefix, side, "one")
     batches = list(plain_batches(side.subset.records, 7))
     found = np.concatenate([label for _, label, _ in every_record(bank, batches, side, prefix.outputs)])
@@ -129,8 +131,8 @@ def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(side, prefix, 
     writes = []
 
     def stop_at_third(path, data):
-        writes.append(data)
-        if len(writes) == 3:
+        writes.append(path.name)
+        if writes.count("done.npy") == 3:  # of nothing, of two batches, of four
             raise _Stop
         path.write_bytes(data)
 
@@ -146,8 +148,8 @@ def test_a_bank_stopped_in_the_middle_is_continued_to_equal_files(side, prefix, 
 
     monkeypatch.setattr(feature_bank, "read_dataset", counting)
     again = fill_bank(tmp_path / "torn", prefix, side, "one")
-    total = -(-len(whole.files[0]) // side.subset.task.batch_size)
-    assert read == [total - 4]  # four batches were on disk
+    total = -(-len(side.wanted) // side.subset.task.batch_size)
+    assert read == [total - 2]  # two batches were on disk
     for one, two in zip(whole.files, again.files, strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -160,7 +162,7 @@ def test_a_bank_is_continued_by_a_training_with_batches_of_another_size(
 
     def stop_at_third(path, data):
         path.write_bytes(data)
-        if b'"done": 24,' in data or b'"done": 24}' in data:
+        if path.name == "done.npy" and np.load(path).sum() == 24:
             raise _Stop
 
     with monkeypatch.context() as patch, pytest.raises(_Stop):
@@ -180,6 +182,31 @@ def test_the_bank_s_identity_is_not_one_of_layers_names_that_count_up(side):
         return keras.Model(image, x)
 
     assert bank_identity(built(), side) == bank_identity(built(), side)
+
+
+def test_other_records_of_the_same_set_share_the_bank_and_only_their_rows_are_computed(
+    side, prefix, tmp_path, monkeypatch
+):
+    records = np.asarray(side.subset.records)
+    one, two = (replace(side, subset=side.subset.of(part)) for part in (records[:-4], records[4:]))
+    identity = bank_identity(prefix, one)
+    assert identity == bank_identity(prefix, two) == bank_identity(prefix, replace(one, augmented=False))
+    whole = fill_bank(tmp_path / "whole", prefix, side, identity)
+    read = []
+    original = feature_bank.read_dataset
+
+    def counting(prepared, batches, count, cut):
+        read.append(np.concatenate([batch.records for batch in batches()]))
+        return original(prepared, batches, count, cut)
+
+    monkeypatch.setattr(feature_bank, "read_dataset", counting)
+    fill_bank(tmp_path / "shared", prefix, one, identity)
+    shared = fill_bank(tmp_path / "shared", prefix, two, identity)
+    assert set(read[0]) == set(records[:-4]) and set(read[1]) == set(records[-4:])
+    for left, right in zip(whole.files, shared.files, strict=True):
+        np.testing.assert_array_equal(left[side.wanted], right[side.wanted])
+    others = np.setdiff1d(np.arange(len(whole.files[0])), side.wanted)
+    assert len(others) and not whole.files[0][others].any()
 
 
 def test_a_bank_of_other_weights_is_computed_anew(side, prefix, tmp_path):
@@ -213,10 +240,9 @@ def test_the_same_bank_is_found_as_long_as_no_feature_changes(thirds, values, sa
     assert (_identity(thirds, values) == _identity(thirds, {})) == same
 
 
-def test_other_records_seeds_copies_or_weights_ask_for_another_bank(side, prefix):
+def test_other_seeds_copies_fitted_values_or_weights_ask_for_another_bank(side, prefix):
     others = [
-        replace(side, subset=side.subset.of(side.subset.records[1:])), replace(side, seed=1),
-        replace(side, copies=1), replace(side, training=False),
+        replace(side, seed=1), _with(side, feature_bank=1),
         replace(side, subset=replace(side.subset, fitted={"median": 1.0})),
     ]  # fmt: skip
     found = {bank_identity(prefix, one) for one in (side, *others)}
@@ -302,4 +328,5 @@ def test_trainings_of_equal_features_share_one_bank(thirds, pools_run, tmp_path,
         run = fit_run(run, prepared, pools_run, 1, banks=tmp_path / "banks")
         losses.append(pd.read_csv(run.folder / "history.csv").loss[0])
         assert len(filled) == 2  # training and validation side, by the first
+    assert len([path for path in (tmp_path / "banks").iterdir()]) == 1  # both sides have one bank
     assert losses[0] != losses[1] and (tmp_path / "banks").is_dir()
