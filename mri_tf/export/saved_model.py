@@ -51,11 +51,21 @@ def write_saved_model(
     }
     archive = ExportArchive()  # stores what the endpoints use; a tracked model would be stored twice
     for name, (call, specs) in functions.items():
-        archive.add_endpoint(name, tf.function(call, input_signature=specs, autograph=False))
+        archive.add_endpoint(name, _traced_once(call, specs))
     archive.write_out(str(folder), verbose=False)
     if CLASSIFY in functions:
         _set_classify_method(folder)
     return {name: specs for name, (_, specs) in functions.items()}
+
+
+def _traced_once(call: Callable[..., dict], specs: list[tf.TensorSpec]) -> Callable:
+    """A function of these inputs, for an endpoint.
+
+    TensorFlow traces an endpoint twice, the first time to see whether it makes variables. Behind a
+    function that is traced already, that is one operation instead of the graphs of all networks.
+    """
+    traced = tf.function(call, input_signature=specs, autograph=False).get_concrete_function()
+    return tf.function(lambda *tensors: traced(*tensors), input_signature=specs, autograph=False)
 
 
 def _set_classify_method(folder: Path) -> None:

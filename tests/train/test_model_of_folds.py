@@ -87,7 +87,7 @@ def test_card_and_report_say_that_the_numbers_are_of_single_members(run):
     card = (MODEL / "assets.extra" / "model_card.md").read_text()
     assert "3 networks that answer together" in card and "of single members" in card
     assert "on the test side, which no member saw: AUC" in card
-    assert "MB, with one member" in card and "correlation of two members" in card
+    assert "MB, those of one member" in card and "correlation of two members" in card
     report = (RUN / "report.md").read_text()
     assert "## Members" in report and "A fold is decided at a point that the other folds chose" in report
     exported = json.loads((MODEL / "assets.extra" / "export.json").read_text())
