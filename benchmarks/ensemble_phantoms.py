@@ -23,6 +23,7 @@ from scipy.special import log_softmax
 
 MODELS = ("one split", "five folds")
 DRAWS = 2000
+ANSWERS = ("probabilities", "decision", "prediction_set", "feature_out_of_distribution")
 
 
 def run(*arguments: str | Path) -> None:
@@ -99,7 +100,8 @@ def answers(flags, model: Path, prepared_folder: Path) -> pd.DataFrame:
         for batch in subset.raw_batches(32, box_cut(task)):
             feed = {key: array.numpy() for key, array in input_arrays(batch, task).items()}
             outputs.append(call("serving_default", feed))
-    whole = {key: np.concatenate([one[key] for one in outputs]) for key in outputs[0]}
+    kept_keys = [key for key in ANSWERS if key in outputs[0]]
+    whole = {key: np.concatenate([one[key] for one in outputs]) for key in kept_keys}
     probabilities = whole["probabilities"].astype(float)
     sets = whole.get("prediction_set")
     if sets is None and exported.answers.has_sets:

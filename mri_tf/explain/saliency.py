@@ -22,7 +22,9 @@ def explainable_layers(model: keras.Model) -> list[str]:
     return [
         layer.name
         for layer in model.layers
-        if not isinstance(layer, keras.layers.InputLayer) and len(layer.output.shape) == rank
+        if not isinstance(layer, keras.layers.InputLayer)
+        and not isinstance(layer.output, (list, tuple))  # of an encoder: its maps and a token
+        and len(layer.output.shape) == rank
     ]
 
 

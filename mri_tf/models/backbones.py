@@ -1,4 +1,4 @@
-"""Backbones with pre-trained weights: ResNet, DenseNet, Inception and VGG16.
+"""Backbones with pre-trained weights: ResNet, DenseNet, ConvNeXt, Inception and VGG16.
 
 A backbone becomes part of the network's flat graph, because Grad-CAM and guided backpropagation
 cannot see into a nested model. The scaling from a task's intensities to those that the weights were
@@ -21,9 +21,13 @@ RESNETS = {  # block and number of blocks in each of the four stacks; He et al. 
     "resnet34": ("basic_block", (3, 4, 6, 3)),
     "resnet50": ("bottleneck_block", (3, 4, 6, 3)),
 }
-APPLICATIONS = {"densenet121": "DenseNet121", "inception_v3": "InceptionV3", "vgg16": "VGG16"}
+APPLICATIONS = {
+    "densenet121": "DenseNet121", "inception_v3": "InceptionV3", "vgg16": "VGG16",
+    "convnext_tiny": "ConvNeXtTiny",
+}  # fmt: skip
 NAMES = (*RESNETS, *APPLICATIONS)
 FILE = "{}_weights_tf_dim_ordering_tf_kernels_notop.h5"  # of Keras Applications
+FILES = {"convnext_tiny": "{}_notop.h5"}  # of the others
 SMALLEST_SIDE = {"inception_v3": 75}  # pixels; 32 for the others
 UNIT, ZSCORE, UNSCALED = "unit", "zscore", "unscaled"
 MEAN, SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # ImageNet, RGB in [0, 1]
@@ -76,6 +80,8 @@ def add_backbone(
     names = {name: prefix + stable for name, stable in _stable_names(source).items()}
 
     def copied(layer: keras.Layer) -> keras.Layer:
+        if not isinstance(layer, keras.Layer):
+            return layer  # an operation such as the sum of two tensors, without a state
         config = layer.get_config() | {"name": names[layer.name]}
         if isinstance(layer, layers.BatchNormalization):
             return BatchNormalization.from_config(config | {"momentum": 0.9, "synchronized": True})
@@ -137,10 +143,12 @@ def _resnet(backbone: str) -> keras.Model:
 def _application(backbone: str, weights: str) -> keras.Model:
     build = getattr(keras.applications, APPLICATIONS[backbone])
     source = IMAGENET if weights == IMAGENET else None
+    # ConvNeXt would scale intensities itself, from 0 to 255.
+    unscaled = {"include_preprocessing": False} if backbone == "convnext_tiny" else {}
     try:
-        return build(include_top=False, weights=source, input_shape=(None, None, 3))
+        return build(include_top=False, weights=source, input_shape=(None, None, 3), **unscaled)
     except Exception as error:  # Keras raises a plain Exception when a download fails
-        cache, file = Path("~/.keras/models").expanduser(), FILE.format(backbone)
+        cache, file = Path("~/.keras/models").expanduser(), FILES.get(backbone, FILE).format(backbone)
         raise InputError(
             f"Keras' ImageNet weights of {backbone} are not available.",
             f"no {file} in {cache}, and the download failed ({type(error).__name__})",

@@ -1,6 +1,6 @@
 """What a training is fed: batches of images or of a frozen prefix's features, and validation batches."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -12,7 +12,14 @@ from mri_tf.pipeline.bags import BagPlan
 from mri_tf.pipeline.batches import batch_function
 from mri_tf.pipeline.epoch_plan import TrainingPlan
 from mri_tf.pipeline.subset import Subset
-from mri_tf.train.feature_bank import BankSource, bank_batches, bank_identity, every_record, fill_bank
+from mri_tf.train.feature_bank import (
+    Bank,
+    BankSource,
+    bank_batches,
+    bank_identity,
+    every_record,
+    fill_bank,
+)
 from mri_tf.train.loop import TrainingData
 
 BANKS = ".banks"  # folder of frozen features inside a run, while it trains
@@ -31,25 +38,39 @@ def feed_images(
     )
 
 
-def feed_features(
-    training: Subset, validation: Subset, plan: TrainingPlan | BagPlan, prefix: keras.Model, folder: Path
-) -> TrainingData:
-    """Batches of the frozen prefix's features, computed once into `folder` or found there."""
-    sources = (
-        BankSource(training, plan.seed, augmented=True, training=True),
-        BankSource(validation, plan.seed, augmented=False, training=False),
-    )
-    banks = []
-    for source in sources:
+@dataclass(frozen=True)
+class StoredSide:
+    """The features of a side's records, as far as a network is frozen."""
+
+    source: BankSource
+    bank: Bank
+
+
+def store_features(
+    training: Subset, validation: Subset, seed: int, prefix: keras.Model, folder: Path
+) -> tuple[StoredSide, StoredSide]:
+    """Both sides with the features of `prefix`, computed into `folder` or found there."""
+    sides = []
+    for subset, is_training in ((training, True), (validation, False)):
+        source = BankSource(subset, seed, augmented=is_training, training=is_training)
         identity = bank_identity(prefix, source)
-        banks.append(fill_bank(folder / identity[:16], prefix, source, identity))
-    ordered = list(validation.plain_batches(plan.batch_size, plan.replicas))
+        bank = fill_bank(folder / identity[:16], prefix, source, identity)
+        sides.append(StoredSide(source, bank))
+    return tuple(sides)
+
+
+def feed_features(
+    sides: tuple[StoredSide, StoredSide], plan: TrainingPlan | BagPlan, inputs: list
+) -> TrainingData:
+    """Batches of stored features; `inputs` are those of the network that takes them."""
+    training, validation = sides
+    ordered = list(validation.source.subset.plain_batches(plan.batch_size, plan.replicas))
     return TrainingData(
-        training=lambda first: bank_batches(banks[0], plan, first, sources[0], prefix.outputs),
-        validation=every_record(banks[1], ordered, sources[1], prefix.outputs),
+        training=lambda first: bank_batches(training.bank, plan, first, training.source, inputs),
+        validation=every_record(validation.bank, ordered, validation.source, inputs),
         steps=plan.steps,
         prepare=None,
-        names_of=lambda epoch, step: _names(training, plan, epoch, step),
+        names_of=lambda epoch, step: _names(training.source.subset, plan, epoch, step),
     )
 
 

@@ -32,6 +32,8 @@ from mri_tf.network.build import (
 )
 from mri_tf.network.fine_tuning import Steps, callbacks_of, make_optimizer
 from mri_tf.network.inference import predict_records
+from mri_tf.network.starting_statistics import FILE as STARTING_STATISTICS
+from mri_tf.network.starting_statistics import begin_from_training_side
 from mri_tf.pipeline.bags import BagPlan
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.pipeline.epoch_plan import TrainingPlan
@@ -47,10 +49,17 @@ from mri_tf.task import Task
 from mri_tf.task.settings import fine_tuning_of
 from mri_tf.train.checkpoint import FILE, TrainingState
 from mri_tf.train.devices import has_accelerator, strategy
-from mri_tf.train.feed import BANKS, balance_validation, feed_features, feed_images
+from mri_tf.train.feed import (
+    BANKS,
+    balance_validation,
+    feed_features,
+    feed_images,
+    store_features,
+)
 from mri_tf.train.frozen_prefix import split_at_frozen
 from mri_tf.train.loop import USUAL, Checkpoints, Schedule, train
 from mri_tf.train.loss import weighted_cross_entropy
+from mri_tf.train.probe import fit_probe, is_probe, split_at_features
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,8 @@ def fit_run(
             inputs = _read_inputs(run, prepared, replicas.num_replicas_in_sync)
         run = run.save(fitted=inputs.training.fitted)
         network = _build_network(run, features, inputs, replicas)
+        if not is_probe(network.parts.network):
+            begin_from_training_side(network.parts.network, inputs.training, run.folder)
         on_device = has_accelerator() and replicas.num_replicas_in_sync == 1
         with report_damage(prepared):
             state = _train(run, inputs, network, on_device, checkpoints, banks)
@@ -163,13 +174,20 @@ def _build_network(
             whole = wrap_for_training(task, parts)
         finally:
             keras.config.set_dtype_policy("float32")
-        prefix, suffix = (split_at_frozen(parts.network) if task.feature_bank else None) or (None, None)
+        prefix, suffix = _cut(parts.network, task) or (None, None)
         trained = wrap_for_training(task, parts, suffix) if prefix else whole
         compile_network(trained, task, inputs.counts, steps)
         trained.optimizer.build(trained.trainable_variables)
         # They read the first rates.
         callbacks = callbacks_of(fine_tuning_of(task), trained.optimizer, steps)
     return Network(parts, whole, trained, prefix, callbacks)
+
+
+def _cut(network: keras.Model, task: Task) -> tuple[keras.Model, keras.Model] | None:
+    """(frozen part whose features are stored, the rest), where there is such a part."""
+    if is_probe(network):
+        return split_at_features(network)
+    return split_at_frozen(network) if task.feature_bank else None
 
 
 def compile_network(network: keras.Model, task: Task, counts: np.ndarray, steps: Steps) -> None:
@@ -203,11 +221,14 @@ def _train(
         task.epochs_of(each), task.patience, run.values["seed"], identity, task.name,
         keep_last=task.choose_epoch == "budget", first=-(-task.warm_up // each), average=task.average,
     )  # fmt: skip
-    sides = (inputs.training, inputs.validation, inputs.plan)
+    sides = (inputs.training, inputs.validation)
     if network.prefix:
-        data = feed_features(*sides, network.prefix, banks or run.folder / BANKS)
+        stored = store_features(*sides, run.values["seed"], network.prefix, banks or run.folder / BANKS)
+        if is_probe(network.parts.network):
+            return fit_probe(network.parts.network, stored, inputs.counts, run.folder)
+        data = feed_features(stored, inputs.plan, network.prefix.outputs)
     else:
-        data = feed_images(*sides)
+        data = feed_images(*sides, inputs.plan)
     data = balance_validation(data, inputs.validation, inputs.counts)
     return train(
         network.trained, data, schedule, run.folder, on_device, network.callbacks, checkpoints
@@ -234,7 +255,8 @@ def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: Train
     if TEST_LOCK in run.values:
         result[TEST_LOCK] = frozen_result({**run.values, **result})
     run = run.save(**result)
-    (run.folder / FILE).unlink(missing_ok=True)
+    for name in (FILE, STARTING_STATISTICS):
+        (run.folder / name).unlink(missing_ok=True)
     shutil.rmtree(run.folder / BANKS, ignore_errors=True)
     return run
 

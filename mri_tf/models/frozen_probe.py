@@ -1,0 +1,124 @@
+"""A pre-trained encoder that is never trained, and a logistic regression on its features."""
+
+import keras
+from keras import layers, ops
+
+from mri_tf.core.errors import InputError
+from mri_tf.models.backbones import UNIT, ZSCORE
+from mri_tf.models.encoders import PRETRAINED, Encoder, check_encoder, encoder_maps
+from mri_tf.models.heads import SOFTMAX, Standardise, class_head
+
+POOLINGS = ("mean", "attention")
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+
+
+def frozen_probe(
+    input_shape: tuple[int, ...],
+    class_count: int,
+    *,
+    encoder: str = "resnet18",
+    weights: str = PRETRAINED,
+    cut_after: str = "",
+    intensities: str = UNIT,
+    pooling: str = "mean",
+    strengths: tuple[float, ...] = STRENGTHS,
+    head: str = SOFTMAX,
+) -> keras.Model:
+    """(batch, rows, columns, channels), or with a depth, -> (batch, classes) probabilities.
+
+    Only the last layer is fitted, without steps of training (`train/probe.py`): a logistic regression
+    with an L2 penalty, whose strength is chosen by cross-validation within the training patients.
+
+    Of a volume every slice goes through the encoder, and the features of the slices are averaged or
+    weighed by attention, one learned direction for the whole set.
+
+    Args:
+        input_shape: rows, columns, channels; of volumes depth, rows, columns, channels.
+        class_count: classes to tell apart.
+        encoder: a backbone (resnet18, resnet34, resnet50, densenet121, convnext_tiny, inception_v3,
+            vgg16) or a vision transformer (dinov2_small, dinov2_base, dinov3_small, siglip_base).
+        weights: `pretrained` (from the cache, or downloaded), `none`, a weights file, or the folder of
+            a KerasHub preset.
+        cut_after: the last stage of a backbone to keep, as in `backbones.add_backbone`; empty for all.
+        intensities: unit or zscore, what the task's `normalize` gives.
+        pooling: of the slices of a volume: "mean" or "attention".
+        strengths: of the penalty, from which one is chosen; in the sum of the mean cross entropy and
+            half the squared weights times the strength, for features of SD 1.
+        head: of the task; only "softmax".
+    """
+    if head != SOFTMAX:
+        raise InputError(
+            "frozen_probe fits a logistic regression, so that head must be softmax.", head,
+            "Leave out head, or choose another network.",
+        )  # fmt: skip
+    image = keras.Input(input_shape, name="image")
+    frozen = encoder_maps(input_shape[-3:], Encoder(encoder, weights, cut_after, intensities))
+    if len(input_shape) == 3:
+        maps, *token = _listed(frozen(image))
+        maps = layers.Identity(name="maps")(maps)  # to explain at
+        x = Standardise(name="standardised")(_averaged(maps, *token))  # (batch, features)
+    else:
+        x = _of_slices(image, frozen, pooling)
+    return keras.Model(image, class_head(x, class_count, head), name="frozen_probe")
+
+
+@keras.saving.register_keras_serializable("mri_tf")
+class SliceAttention(layers.Layer):
+    """Features (batch, slices, n) -> (batch, n): a mean weighed by the softmax of one score a slice,
+    which is the product of its features and a direction. At first all slices count alike."""
+
+    def build(self, input_shape):
+        self.direction = self.add_weight(
+            name="direction", shape=(input_shape[-1], 1), initializer="zeros"
+        )
+
+    def call(self, features):
+        shares = ops.softmax(ops.matmul(features, self.direction), axis=1)  # (batch, slices, 1)
+        return ops.sum(shares * features, axis=1)
+
+    def compute_output_spec(self, features):
+        return keras.KerasTensor((features.shape[0], features.shape[-1]), dtype=features.dtype)
+
+
+def check(arguments: dict) -> None:
+    """Raises InputError for values that the builder would refuse, before any data is read."""
+    check_encoder(arguments["encoder"], arguments["weights"], arguments["cut_after"])
+    if arguments["pooling"] not in POOLINGS:
+        raise InputError(
+            f"model_args.pooling must be {' or '.join(POOLINGS)}.", arguments["pooling"],
+            "Change it in the task.",
+        )  # fmt: skip
+    if arguments["intensities"] not in (UNIT, ZSCORE):
+        raise InputError(
+            f"model_args.intensities must be {UNIT} or {ZSCORE}.", arguments["intensities"],
+            "Change it in the task.",
+        )  # fmt: skip
+    strengths = arguments["strengths"]
+    if not strengths or min(strengths) <= 0:
+        raise InputError(
+            "model_args.strengths must be positive numbers.", strengths, "Change them in the task."
+        )
+
+
+def _of_slices(image, frozen: keras.Model, pooling: str):
+    """Volumes (batch, depth, rows, columns, channels) -> (batch, features), standardised."""
+    depth = image.shape[1]
+    slices = ops.reshape(image, (-1, *image.shape[2:]))
+    outputs = _listed(frozen(slices))  # (batch x depth, rows', columns', features), ...
+    maps, *token = [ops.reshape(one, (-1, depth, *one.shape[1:])) for one in outputs]
+    maps = layers.Identity(name="maps")(maps)  # with the axes of a volume, to explain at
+    x = _averaged(maps, *token)  # (batch, depth, features)
+    if pooling == "mean":
+        return Standardise(name="standardised")(ops.mean(x, axis=1))
+    x = Standardise(name="standardised")(x)
+    return SliceAttention(name="attention", dtype="float32")(x)
+
+
+def _averaged(maps, token=None):
+    """Maps (..., rows, columns, n) -> their mean (..., n), followed by the class token's features."""
+    x = ops.mean(maps, axis=(-3, -2))
+    return x if token is None else ops.concatenate([x, token], axis=-1)
+
+
+def _listed(outputs) -> list:
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
