@@ -87,15 +87,26 @@ def test_noise_gets_a_strong_penalty_and_a_clear_signal_a_weak_one():
     assert losses[weak] == min(losses.values())
 
 
-def test_rows_of_a_patient_are_never_on_both_sides_of_an_inner_fold():
-    """Features that are the patient's own help only where the patient is on both sides."""
-    rng = np.random.default_rng(0)
+def test_rows_of_a_patient_are_never_on_both_sides_of_an_inner_fold(monkeypatch):
     patients = np.repeat(np.arange(20), 6)
-    labels = (patients % 2).astype(int)
-    features = rng.normal(size=(20, 15))[patients] + rng.normal(size=(120, 15)) * 0.01
-    by_patient, _ = choose_strength(rows_of(features, labels, patients), STRENGTHS, 0)
-    by_row, _ = choose_strength(rows_of(features, labels), STRENGTHS, 0)
-    assert by_patient == 10.0 and by_row == 0.01, (by_patient, by_row)
+    rng = np.random.default_rng(0)
+    rows, sides = rows_of(rng.normal(size=(120, 3)), patients % 2, patients), []
+    fit, loss = logistic.fit_logistic, logistic.Fit.loss
+
+    def fitted(one, strength):
+        sides.append((set(one.patients), set()))
+        return fit(one, strength)
+
+    def lost(found, other):
+        sides[-1][1].update(other.patients)
+        return loss(found, other)
+
+    monkeypatch.setattr(logistic, "fit_logistic", fitted)
+    monkeypatch.setattr(logistic.Fit, "loss", lost)
+    choose_strength(rows, STRENGTHS, 0)
+    assert len(sides) == 5 * len(STRENGTHS)
+    assert all(held_out and not inside & held_out for inside, held_out in sides)
+    assert set().union(*(held_out for _, held_out in sides)) == set(patients)
 
 
 def test_augmented_copies_are_learned_from_but_not_counted_in_the_held_out_loss():
