@@ -135,7 +135,8 @@ def _in_three_colours(image):
     if channels < 3:
         mean = ops.mean(image, axis=-1, keepdims=True)
         return ops.concatenate([image, *[mean] * (3 - channels)], axis=-1)
-    return ops.concatenate([ops.mean(image[..., colour::3], -1, keepdims=True) for colour in range(3)])
+    colours = [ops.mean(image[..., colour::3], -1, keepdims=True) for colour in range(3)]
+    return ops.concatenate(colours, axis=-1)
 
 
 def _with_weights(kind: Transformer, side: int, weights: str) -> keras.Model:

@@ -1,11 +1,13 @@
 """A pre-trained encoder that is never trained, and a logistic regression on its features."""
 
+from collections.abc import Callable
+
 import keras
 from keras import layers, ops
 
 from mri_tf.core.errors import InputError
 from mri_tf.models.backbones import UNIT, ZSCORE
-from mri_tf.models.encoders import PRETRAINED, Encoder, check_encoder, encoder_maps
+from mri_tf.models.encoders import PRETRAINED, TRANSFORMERS, Encoder, check_encoder, encoder_maps
 from mri_tf.models.heads import SOFTMAX, Standardise, class_head
 
 POOLINGS = ("mean", "attention")
@@ -53,13 +55,16 @@ def frozen_probe(
         )  # fmt: skip
     image = keras.Input(input_shape, name="image")
     frozen = encoder_maps(input_shape[-3:], Encoder(encoder, weights, cut_after, intensities))
+    # Saliency maps cannot see into a nested network; in a transformer nothing is there for them to see.
+    encode = frozen if encoder in TRANSFORMERS else frozen.call
     if len(input_shape) == 3:
-        maps, *token = _listed(frozen(image))
+        maps, *token = _listed(encode(image))
         maps = layers.Identity(name="maps")(maps)  # to explain at
         x = Standardise(name="standardised")(_averaged(maps, *token))  # (batch, features)
     else:
-        x = _of_slices(image, frozen, pooling)
-    return keras.Model(image, class_head(x, class_count, head), name="frozen_probe")
+        x = _of_slices(image, encode, pooling)
+    network = keras.Model(image, class_head(x, class_count, head), name="frozen_probe")
+    return network if encoder in TRANSFORMERS else _with_one_call_a_layer(network)
 
 
 @keras.saving.register_keras_serializable("mri_tf")
@@ -100,11 +105,23 @@ def check(arguments: dict) -> None:
         )
 
 
-def _of_slices(image, frozen: keras.Model, pooling: str):
+def _with_one_call_a_layer(network: keras.Model) -> keras.Model:
+    """A copy whose layers are in no other graph, so that each has one input and one output."""
+
+    def copied(layer):
+        kept = not isinstance(layer, keras.Layer)  # an operation without a state
+        return layer if kept else layer.__class__.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(network, clone_function=copied)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _of_slices(image, encode: Callable, pooling: str):
     """Volumes (batch, depth, rows, columns, channels) -> (batch, features), standardised."""
     depth = image.shape[1]
     slices = ops.reshape(image, (-1, *image.shape[2:]))
-    outputs = _listed(frozen(slices))  # (batch x depth, rows', columns', features), ...
+    outputs = _listed(encode(slices))  # (batch x depth, rows', columns', features), ...
     maps, *token = [ops.reshape(one, (-1, depth, *one.shape[1:])) for one in outputs]
     maps = layers.Identity(name="maps")(maps)  # with the axes of a volume, to explain at
     x = _averaged(maps, *token)  # (batch, depth, features)

@@ -66,7 +66,7 @@ def standardised(network: keras.Model) -> list[Standardise]:
 
 
 def unfold(layer: keras.layers.BatchNormalization, mean: np.ndarray, variance: np.ndarray) -> None:
-    """Gives a BatchNorm the statistics of its inputs, (channels,) each; its outputs stay as they were."""
+    """Gives a BatchNorm the statistics of its inputs, (channels,) each; its outputs stay the same."""
     gamma, beta, before, spread = map(keras.ops.convert_to_numpy, layer.weights)
     slope = gamma / np.sqrt(spread + layer.epsilon)
     layer.gamma.assign(slope * np.sqrt(variance + layer.epsilon))

@@ -52,7 +52,7 @@ def randomised(model: keras.Model, seed: int = 0) -> keras.Model:
             continue  # the state of a dropout's seed
         scale = np.sqrt(2 / max(1, np.prod(variable.shape[:-1]))) if len(variable.shape) > 1 else 0.3
         values = rng.normal(0, scale, variable.shape)
-        if variable.path.endswith(("gamma", "moving_variance")):
+        if variable.path.endswith(("gamma", "moving_variance", "/sd")):
             values = rng.uniform(0.5, 1.5, variable.shape)
         variable.assign(values)
     return model
