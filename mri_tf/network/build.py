@@ -102,7 +102,10 @@ def check_features(task: Task, features: Task) -> None:
         "image_shape": task.image_shape,
         "channels": task.channels,
     }
-    expected |= {"normalize": task.normalize} if task.features_from else {"prep": task.prep}
+    if task.features_from:
+        expected["normalize"] = task.normalize
+    if task.boxes_from:
+        expected["prep"] = task.prep
     if task.standardised != features.standardised:  # both read the same records
         expected["normalize"] = task.normalize
     differs = [key for key, value in expected.items() if getattr(features, key) != value]
@@ -125,11 +128,22 @@ class Parts:
 
 def build_parts(task: Task, features: keras.Model | None = None) -> Parts:
     """Parts with fresh weights, around a segmentation network if the task takes one."""
-    source = (*task.network_shape, len(task.channels)) if features is None else features
+    shape = (*task.network_shape, len(task.channels))
+    source = shape if features is None else _for_images_of(features, shape)
     head = {"head": task.head} if task.head != SOFTMAX else {}
     network = builder(task.model)(source, len(task.output_names), **task.model_args, **head)
     freeze(network, fine_tuning_of(task))
     return Parts(network, scorer(bag) if (bag := bag_of(task)) else None)
+
+
+def _for_images_of(features: keras.Model, shape: tuple[int, ...]) -> keras.Model:
+    """The network for images of another size than it was trained on, as where it saw patches."""
+    if features.input_shape[1:] == shape:
+        return features
+    image = keras.Input(shape, name="image")
+    other = keras.models.clone_model(features, input_tensors=image)
+    other.set_weights(features.get_weights())
+    return other
 
 
 def wrap_for_training(task: Task, parts: Parts, end: keras.Model | None = None) -> PreparingModel:

@@ -43,6 +43,13 @@ TASK = Task(
         whole_brain={"boxes_from": "", "box.around": "brain", "box.margin_voxels": 0},
         mask={},
         image={"normalize.region": "image", "features.normalize.region": "image"},
+        # The encoder of the network that finds the boxes trains on, ten times slower than the head.
+        encoder={
+            "features_from": "glioma_tumour",
+            "model": "encoder_classifier3d",
+            "model_args": dict(dropout=0.4),
+            "fine_tune": dict(groups=dict(encoder=dict(variables="(stem|down_).*", learning_rate=1e-5))),
+        },
         demo={
             "image_shape": (32, 48, 48),
             "prep": dict(crop_to_brain=True, dtype="float16"),

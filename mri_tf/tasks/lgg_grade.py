@@ -43,6 +43,12 @@ TASK = Task(
             "model": "vgg3d",
             "model_args": dict(conv_filters=8, dense_units=64),
         },
+        # The tumour's encoder trains on, ten times slower than the head.
+        encoder={
+            "model": "encoder_classifier3d",
+            "model_args": {},
+            "fine_tune": dict(groups=dict(encoder=dict(variables="down_.*", learning_rate=5e-5))),
+        },
         demo={"epochs": 2, "features.epochs": 1, "features.model_args.start_filters": 4},
     ),
 )
