@@ -23,7 +23,8 @@ from mri_tf.pipeline.batches import batch_function
 from mri_tf.pipeline.subset import Subset
 from mri_tf.task.files import FOLDER, load_task
 from mri_tf.task.overrides import with_values
-from mri_tf.train.fit import compile_network, fit_on_training_side
+from mri_tf.train.fit import compile_network
+from mri_tf.train.inputs import fit_on_training_side
 
 # Every demo whose network sees images; classifiers of another network's features are fed from a bank.
 WORKS = (

@@ -16,7 +16,8 @@ from mri_tf.splits.sides import Sides
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
 from mri_tf.task.overrides import with_values
-from mri_tf.train.fit import compile_network, fit_on_training_side
+from mri_tf.train.fit import compile_network
+from mri_tf.train.inputs import fit_on_training_side
 
 TIMED_STEPS = 3
 STATES = 4  # copies of the weights in a checkpoint: weights, two moments of Adam, the best so far

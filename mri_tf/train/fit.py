@@ -17,7 +17,6 @@ from mri_tf.calibration.calibrator import (
     without_prediction_sets,
 )
 from mri_tf.calibration.class_balance import class_weights
-from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.files import write_table
 from mri_tf.core.hashing import content_hash, file_hash, fingerprint
 from mri_tf.evaluate.familiarity import fit_familiarity, save_familiarity
@@ -34,17 +33,11 @@ from mri_tf.network.fine_tuning import Steps, callbacks_of, make_optimizer
 from mri_tf.network.inference import predict_records
 from mri_tf.network.starting_statistics import FILE as STARTING_STATISTICS
 from mri_tf.network.starting_statistics import begin_from_training_side
-from mri_tf.pipeline.bags import BagPlan
 from mri_tf.pipeline.batches import report_damage
-from mri_tf.pipeline.epoch_plan import TrainingPlan
-from mri_tf.pipeline.field_of_view import check_masks
-from mri_tf.pipeline.intensity_classes import fit_centroids
-from mri_tf.pipeline.spacing import fit_spacing
-from mri_tf.pipeline.subset import RECORDS_PER_BATCH, Subset
-from mri_tf.splits.units import case_spacing, cases_of
+from mri_tf.pipeline.subset import Subset
 from mri_tf.store.frozen import TEST_LOCK, frozen_result
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import FINISHED, VALIDATION, Run, locked, positions_of, start_or_continue
+from mri_tf.store.run import FINISHED, VALIDATION, Run, locked, start_or_continue
 from mri_tf.task import Task
 from mri_tf.task.settings import fine_tuning_of
 from mri_tf.train.checkpoint import FILE, TrainingState
@@ -57,28 +50,10 @@ from mri_tf.train.feed import (
     store_features,
 )
 from mri_tf.train.frozen_prefix import split_at_frozen
+from mri_tf.train.inputs import Inputs, read_inputs
 from mri_tf.train.loop import USUAL, Checkpoints, Schedule, train
 from mri_tf.train.loss import weighted_cross_entropy
 from mri_tf.train.probe import fit_probe, is_probe, split_at_features
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a run is trained on.
-
-    Attributes:
-        training: the training side, its records thinned to what the network is given.
-        validation: the validation side without what is reserved, likewise.
-        reserved: the part of the validation side that only sets the threshold of prediction sets.
-        counts: (classes,) how often each class occurs on the training side.
-        plan: the order of records in each epoch.
-    """
-
-    training: Subset
-    validation: Subset
-    reserved: Subset
-    counts: np.ndarray
-    plan: TrainingPlan | BagPlan
 
 
 @dataclass(frozen=True)
@@ -131,7 +106,7 @@ def fit_run(
         checkpoints.deadline.check(f"the training of {run.task.name} comes next")
         replicas = strategy(devices)
         with report_damage(prepared):
-            inputs = _read_inputs(run, prepared, replicas.num_replicas_in_sync)
+            inputs = read_inputs(run, prepared, replicas.num_replicas_in_sync)
         run = run.save(fitted=inputs.training.fitted)
         network = _build_network(run, features, inputs, replicas)
         if not is_probe(network.parts.network):
@@ -140,23 +115,6 @@ def fit_run(
         with report_damage(prepared):
             state = _train(run, inputs, network, on_device, checkpoints, banks)
         return _save_finished(run, inputs, network.whole, state)
-
-
-def _read_inputs(run: Run, prepared: Prepared, replicas: int) -> Inputs:
-    """Checks the records of a run and fits to the training side what the task fits."""
-    task, seed = run.task, run.values["seed"]
-    sides = positions_of(run, prepared)
-    _check_classes(task, prepared, sides)
-    check_masks(task, prepared)
-    fitted = fit_on_training_side(Subset(task, prepared, sides[0]), seed)
-    names = (run.values.get("reserved") or {}).get("records", [])
-    is_reserved = np.isin(prepared.record_ids[sides[1]], names)
-    training, validation, reserved = (
-        Subset(task, prepared, records, fitted).thinned()
-        for records in (sides[0], sides[1][~is_reserved], sides[1][is_reserved])
-    )
-    counts = training.label_counts()
-    return Inputs(training, validation, reserved, counts, training.plan(seed, replicas))
 
 
 def _build_network(
@@ -287,28 +245,3 @@ def _outputs_table(subset: Subset, outputs: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(
         known_columns(subset) | output_columns(subset.task.class_names, outputs)
     )
-
-
-def fit_on_training_side(training: Subset, seed: int) -> dict:
-    """What is fitted to data and stored in the run, from the training side alone."""
-    task, prepared = training.task, training.prepared
-    if task.spacing:
-        cases = cases_of(prepared, training.records)
-        return fit_spacing(np.array([case_spacing(prepared, case) for case in cases]))
-    if not task.intensity_classes:
-        return {}
-    batches = training.raw_batches(RECORDS_PER_BATCH)
-    images = (image for batch in batches for image in batch["image"].numpy())
-    return {"centroids": fit_centroids(images, task.intensity_classes, seed).tolist()}
-
-
-def _check_classes(task: Task, prepared: Prepared, sides: list[np.ndarray]) -> None:
-    if task.kind == "segmentation":
-        return
-    present = np.unique(prepared.labels[sides[0]])
-    if len(present) < 2:
-        raise InputError(
-            "The training side needs records of at least two classes.",
-            first_few(task.class_names[label] for label in present),
-            "Add records of other classes.",
-        )

@@ -17,7 +17,8 @@ from mri_tf.pipeline.subset import Subset
 from mri_tf.store.fingerprints import prep_fingerprint
 from mri_tf.task.files import FOLDER, feature_task, load_task
 from mri_tf.task.overrides import with_values
-from mri_tf.train.fit import fit_on_training_side, fit_run
+from mri_tf.train.fit import fit_run
+from mri_tf.train.inputs import fit_on_training_side
 from mri_tf.train.new_run import new_run
 
 FILE = FOLDER / "cardiac_levels.py"
