@@ -102,7 +102,11 @@ def check_features(task: Task, features: Task) -> None:
         "image_shape": task.image_shape,
         "channels": task.channels,
     }
-    expected |= {"normalize": task.normalize} if task.features_from else {"prep": task.prep}
+    expected |= (
+        {"normalize": task.normalize, "context_slices": task.context_slices}
+        if task.features_from
+        else {"prep": task.prep}
+    )
     if task.standardised != features.standardised:  # both read the same records
         expected["normalize"] = task.normalize
     differs = [key for key, value in expected.items() if getattr(features, key) != value]
@@ -125,7 +129,7 @@ class Parts:
 
 def build_parts(task: Task, features: keras.Model | None = None) -> Parts:
     """Parts with fresh weights, around a segmentation network if the task takes one."""
-    source = (*task.network_shape, len(task.channels)) if features is None else features
+    source = (*task.network_shape, len(task.image_channels)) if features is None else features
     head = {"head": task.head} if task.head != SOFTMAX else {}
     network = builder(task.model)(source, len(task.output_names), **task.model_args, **head)
     freeze(network, fine_tuning_of(task))
