@@ -153,9 +153,9 @@ def test_a_budget_of_steps_is_trained_to_its_end_and_the_last_weights_are_kept(t
 
 
 def test_a_budget_is_validated_a_few_times_and_at_its_end():
-    budget = Schedule(epochs=23, patience=0, seed=0, identity="", keep_last=True)
+    budget = Schedule(epochs=23, patience=0, seed=0, identity="", choose="budget")
     assert budget.validated == [7, 15, 23]
-    assert Schedule(epochs=3, patience=0, seed=0, identity="", keep_last=True).validated == [1, 2, 3]
+    assert Schedule(epochs=3, patience=0, seed=0, identity="", choose="budget").validated == [1, 2, 3]
     assert Schedule(epochs=4, patience=0, seed=0, identity="").validated == [1, 2, 3, 4]
 
 
