@@ -5,6 +5,7 @@ import tensorflow as tf
 from mri_tf.export.members_graph import DISAGREEMENT, IN_SET
 from mri_tf.export.out_of_distribution import DISTANCE, FAR, OUTSIDE, OUTSIDE_SCORE
 from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES
+from mri_tf.tables.layout import plural
 from mri_tf.task import Task
 
 SIGNATURES = {
@@ -80,10 +81,11 @@ def describe_signatures(
 
 def what_slices_are(task: Task) -> str:
     """Says what the channels of a task with neighbouring slices are."""
+    beside = plural(task.context_slices, "neighbouring slice")
     return (
-        f"A slice is seen with the {task.context_slices} next ones on each side, of the same patient, "
-        "series and phase: -1 is, of a volume, the one towards the feet, of a table the one with the "
-        "lower number. Where the stack ends, its last slice takes the place of those that are missing."
+        f"A slice is seen with {beside} on each side, of the same patient, series and phase: -1 is, of "
+        "a volume, the one towards the feet, of a table the one with the lower number. Where the stack "
+        "ends, its last slice takes the place of those that are missing."
     )
 
 
