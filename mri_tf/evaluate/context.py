@@ -38,7 +38,7 @@ def neighbours_of(prepared: Prepared, records: np.ndarray) -> np.ndarray:
 def neighbour_counts(training: Subset) -> dict[str, list[int]]:
     """How many records of each class the training side has for each set of neighbours."""
     counts: dict[str, list[int]] = {}
-    patterns = _patterns(neighbours_of(training.prepared, training.records))
+    patterns = patterns_of(neighbours_of(training.prepared, training.records))
     for pattern, label in zip(patterns, training.prepared.labels[training.records], strict=True):
         counts.setdefault(pattern, [0] * len(training.task.class_names))[label] += 1
     return dict(sorted(counts.items()))
@@ -59,7 +59,7 @@ def shares_by_neighbours(neighbours: np.ndarray, runs: Sequence[Run]) -> np.ndar
         for pattern, of_classes in run.values[COUNTS].items():
             counts[pattern] = counts.get(pattern, 0) + np.array(of_classes, float)
     everything = sum(counts.values())
-    found = np.stack([counts.get(pattern, everything) for pattern in _patterns(neighbours)])
+    found = np.stack([counts.get(pattern, everything) for pattern in patterns_of(neighbours)])
     return found / found.sum(axis=1, keepdims=True)
 
 
@@ -106,6 +106,6 @@ def _numbers(made: Predictions, task: Task) -> dict:
     return {"n": len(made.truth), **{name: numbers[name] for name in NUMBERS}}
 
 
-def _patterns(neighbours: np.ndarray) -> list[str]:
-    """Each row as a text of 0 and 1."""
+def patterns_of(neighbours: np.ndarray) -> list[str]:
+    """Each row of (records, 2 k) bool as a text of 0 and 1."""
     return ["".join("01"[one] for one in row) for row in neighbours.astype(int)]

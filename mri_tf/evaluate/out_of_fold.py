@@ -37,6 +37,7 @@ from mri_tf.metrics.number import number
 from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
 from mri_tf.store.prepared import Prepared
+from mri_tf.store.record import NEIGHBOURS
 from mri_tf.store.run import METRICS, PREDICTIONS, REPORT
 from mri_tf.tables import run_page
 from mri_tf.task import Task
@@ -123,7 +124,7 @@ def _table(
     for member in members:
         table = pd.read_parquet(member.run.folder / PREDICTIONS)
         kept = ["record_id", "patient", "site", "truth"]
-        kept += [name for name in table if name.startswith(OUTPUT) or name == DISTANCE]
+        kept += [name for name in table if name.startswith(OUTPUT) or name in (DISTANCE, NEIGHBOURS)]
         parts.append(table[kept].assign(repeat=member.repeat, fold=member.fold))
     whole = pd.concat(parts, ignore_index=True)
     answers = answer_columns(task.class_names, made.probabilities, made.decisions, made.sets)

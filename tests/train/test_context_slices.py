@@ -79,6 +79,7 @@ def test_the_baseline_of_the_ends_is_that_of_the_phantom(run):
     table = pd.read_parquet(RUN / "predictions.parquet")
     level = table.groupby("patient").cumcount()
     inner = table[level.between(1, 4)]
+    assert set(inner["neighbours"]) == {"11"} and table["neighbours"].iloc[0] == "01"
     without = metrics["context"]["without_ends"]
     assert without["n"] == len(inner) == 8
     right = (inner["truth"] == inner["predicted"]).mean()
@@ -177,5 +178,7 @@ def test_every_patient_of_a_cross_validation_is_compared_with_the_ends_of_its_ow
     assert context["records"] == 60 and context["without_ends"]["n"] == 40
     assert context["neighbours_alone"]["accuracy"]["value"] == pytest.approx(4 / 6)
     assert "## Neighbouring slices" in Path("runs/folds/report.md").read_text()
+    table = pd.read_parquet("runs/folds/predictions.parquet")
+    assert table["neighbours"].value_counts().to_dict() == {"11": 40, "01": 10, "10": 10}
     row = json.loads(next(Path("runs/folds").rglob("row.json")).read_text())["row"]
     assert row["kappa_neighbours_alone"] == pytest.approx(0.5) and "accuracy_without_ends" in row
