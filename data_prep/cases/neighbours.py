@@ -7,8 +7,8 @@ export) sees the same image, and so that slices without a label are neighbours t
 Of a volume they are the next slices of its file, the one towards the feet first. Of images in a table
 they are the images of the same patient whose column `prep["slice_column"]` holds the next numbers, the
 lower one first, and whose columns `prep["stack_columns"]` (series, phase ...) hold the same. At the end
-of a stack its last slice takes the place of those that are missing. The fact `neighbours` of a record
-says which there are; where in its stack a slice lies is not kept.
+of a stack its last slice takes the place of those that are missing. The fact
+`neighbouring_slices` of a record says which there are; where in its stack a slice lies is not kept.
 """
 
 import math

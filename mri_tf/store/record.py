@@ -13,7 +13,7 @@ NO_LABEL = -1
 NOMINAL = "nominal"
 # A fact of an image that holds its neighbouring slices too: which of them there are, in their order,
 # without the slice itself. In the place of one that is missing stands the last slice on that side.
-NEIGHBOURS = "neighbours"
+NEIGHBOURS = "neighbouring_slices"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Record:
     @property
     def own_slice(self) -> np.ndarray:
         """The image without its neighbouring slices: (..., channels of the task)."""
-        return own_slice(self.image, len(self.facts.get(NEIGHBOURS, ())) // 2)
+        return own_slice(self.image, len(self.facts.get(NEIGHBOURS, [])) // 2)
 
     def with_stats(self) -> "Record":
         """The record with statistics of its image, if preparation gave none of the whole case."""

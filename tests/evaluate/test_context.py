@@ -31,7 +31,7 @@ def _task(k=1, **values) -> Task:
 
 def _set(neighbours, labels) -> SimpleNamespace:
     """The attributes of a prepared set that are read."""
-    records = [SimpleNamespace(facts={"neighbours": one}) for one in neighbours]
+    records = [SimpleNamespace(facts={"neighbouring_slices": one}) for one in neighbours]
     return SimpleNamespace(record=records.__getitem__, labels=np.array(labels))
 
 

@@ -25,7 +25,9 @@ from mri_tf.task.overrides import with_values
 from mri_tf.train.__main__ import main as train
 
 STACK = ("prep.slice_column=slice_level", 'prep.stack_columns=("cardiac_phase",)')
-COMMON = ("--task", "thirds.py", "--raw", "raw", "--set", "context_slices=1", "epochs=1", *STACK)
+CAUTION = "Thirds of a heart are a matter of definition; doubt them."
+COMMON = ("--task", "thirds.py", "--raw", "raw", "--set", "context_slices=1", "epochs=1", *STACK,
+          f"caution={CAUTION}")  # fmt: skip
 SCRATCH = (*COMMON[:2], "--variant", "scratch", *COMMON[2:])
 RUN, MODEL = Path("runs/thirds/scratch-s0"), Path("saved_models/thirds/1")
 
@@ -51,7 +53,7 @@ def test_a_record_holds_its_slice_and_the_images_beside_it(run):
     for number, record in enumerate(slices):
         for place, other in enumerate((max(number - 1, 0), number, min(number + 1, 5))):
             np.testing.assert_array_equal(record.image[..., place], slices[other].own_slice[..., 0])
-        assert record.facts["neighbours"] == [number > 0, number < 5]
+        assert record.facts["neighbouring_slices"] == [number > 0, number < 5]
 
 
 def test_all_slices_of_an_image_are_augmented_by_one_draw(run):
@@ -79,7 +81,7 @@ def test_the_baseline_of_the_ends_is_that_of_the_phantom(run):
     table = pd.read_parquet(RUN / "predictions.parquet")
     level = table.groupby("patient").cumcount()
     inner = table[level.between(1, 4)]
-    assert set(inner["neighbours"]) == {"11"} and table["neighbours"].iloc[0] == "01"
+    assert set(inner["neighbouring_slices"]) == {"11"} and table["neighbouring_slices"].iloc[0] == "01"
     without = metrics["context"]["without_ends"]
     assert without["n"] == len(inner) == 8
     right = (inner["truth"] == inner["predicted"]).mean()
@@ -92,6 +94,15 @@ def test_the_report_has_a_row_without_ends_and_one_of_the_ends_alone(run):
     assert "1 neighbouring slice on each side" in section
     assert "without the first and last slice of each stack" in section and "no network" in section
     assert "| 0.667 (" in section and "| 0.500 (" in section
+
+
+def test_a_caution_stands_beside_the_numbers_and_in_the_card(run):
+    assert json.loads((RUN / "metrics.json").read_text())["caution"] == CAUTION
+    title, first, *_ = (RUN / "report.md").read_text().splitlines()
+    assert title.startswith("# thirds") and first == f"- {CAUTION}"
+    assert CAUTION in (RUN / "log.txt").read_text()
+    limits = (MODEL / "assets.extra" / "model_card.md").read_text().partition("## Limits")[2]
+    assert limits.strip().startswith(f"- {CAUTION}")
 
 
 def test_the_card_says_what_the_channels_are_and_the_graph_takes_them(run):
@@ -177,8 +188,9 @@ def test_every_patient_of_a_cross_validation_is_compared_with_the_ends_of_its_ow
     context = metrics["context"]
     assert context["records"] == 60 and context["without_ends"]["n"] == 40
     assert context["neighbours_alone"]["accuracy"]["value"] == pytest.approx(4 / 6)
-    assert "## Neighbouring slices" in Path("runs/folds/report.md").read_text()
+    page = Path("runs/folds/report.md").read_text()
+    assert "## Neighbouring slices" in page and f"- {CAUTION}" in page
     table = pd.read_parquet("runs/folds/predictions.parquet")
-    assert table["neighbours"].value_counts().to_dict() == {"11": 40, "01": 10, "10": 10}
+    assert table["neighbouring_slices"].value_counts().to_dict() == {"11": 40, "01": 10, "10": 10}
     row = json.loads(next(Path("runs/folds").rglob("row.json")).read_text())["row"]
     assert row["kappa_neighbours_alone"] == pytest.approx(0.5) and "accuracy_without_ends" in row

@@ -52,7 +52,7 @@ def _seen(raw, task):
         (record,) = image_record(raw, case, task)
         assert record.image.shape == (8, 8, 2 * task.context_slices + 1)
         assert np.all(record.image == record.image[0, 0])
-        found.append((record.image[0, 0].tolist(), record.facts["neighbours"]))
+        found.append((record.image[0, 0].tolist(), record.facts["neighbouring_slices"]))
     return found
 
 
@@ -100,7 +100,7 @@ def test_a_prepared_set_holds_the_own_slice_and_knows_it_by_its_own_pixels_alone
             np.testing.assert_array_equal(own, alone)
     assert sets[0].record(0).own_slice.shape == (8, 8, 1)
     assert sets[1].manifest["channels"] == ["g (slice -1)", "g", "g (slice +1)"]
-    assert "neighbours" not in sets[0].record(0).facts
+    assert "neighbouring_slices" not in sets[0].record(0).facts
     assert len({one.manifest["prep"] for one in sets}) == 3  # none is taken for another
 
 
@@ -227,7 +227,7 @@ def test_neighbours_in_a_volume_are_the_next_slices_and_each_is_read_once():
 
     image, affine, facts = with_neighbours(slice_at, 4, 5, _task(2))
     assert image[0, 0].tolist() == [2, 3, 4, 4, 4] and affine[0, 0] == 5
-    assert facts == {"neighbours": [True, True, False, False]}
+    assert facts == {"neighbouring_slices": [True, True, False, False]}
     assert sorted(read) == [2, 3, 4]
     image, _, facts = with_neighbours(slice_at, 0, 5, _task(0))
     assert image.shape == (2, 2, 1) and facts == {}
@@ -248,7 +248,7 @@ def test_labelled_slices_of_a_volume_have_neighbours_without_a_label(tmp_path):
     case = Case("p", {"volume": "volumes/p.nii.gz"}, slices=slices)
     records = volumes_with_levels.read_case(tmp_path, case, task)
     assert [record.image[4, 4].tolist() for record in records] == [[5, 6, 6], [1, 2, 3]]
-    assert [record.facts["neighbours"] for record in records] == [[True, False], [True, True]]
+    assert [record.facts["neighbouring_slices"] for record in records] == [[True, False], [True, True]]
     to_predict = Case("p", {"volume": "volumes/p.nii.gz"}, to_predict=True)
     everything = volumes_with_levels.read_case(tmp_path, to_predict, task)
     np.testing.assert_array_equal(everything[4].image, records[1].image)  # as in the training
@@ -277,7 +277,7 @@ def test_chosen_slices_of_a_case_have_the_next_slices_of_its_volume_and_its_stat
     upper, lower = slice_records(joined, Case("p", {}), task)
     assert upper.image[4, 4].tolist() == [14, 1400, 15, 1500, 16, 1600]
     assert lower.image[4, 4].tolist() == [4, 400, 5, 500, 6, 600]
-    assert upper.facts == {"site": "s", "neighbours": [True, True]}
+    assert upper.facts == {"site": "s", "neighbouring_slices": [True, True]}
     np.testing.assert_array_equal(upper.intensity_stats, np.concatenate([stats] * 3, axis=1))
 
 

@@ -205,7 +205,7 @@ def test_neighbours_at_the_end_of_a_tumour_are_slices_without_it(tmp_path):
         np.testing.assert_array_equal(one.own_slice, other.image)
         np.testing.assert_array_equal(one.mask, other.mask)
         np.testing.assert_array_equal(one.affine, other.affine)
-        assert one.facts["neighbours"] == [True, True]
+        assert one.facts["neighbouring_slices"] == [True, True]
         assert one.intensity_stats.shape == (2, 3, 2)
         if number:  # head first: the one above is the record before
             np.testing.assert_array_equal(one.image[..., 2:], alone[number - 1].image)
