@@ -15,7 +15,7 @@ import numpy as np
 from data_prep.case import Case, Unreadable
 from mri_tf.core.command_line import TRACEBACK
 from mri_tf.core.errors import InputError
-from mri_tf.store.record import NO_LABEL, Record
+from mri_tf.store.record import NEIGHBOURS, NO_LABEL, Record
 from mri_tf.task import Task
 from mri_tf.task.files import load_module
 
@@ -104,7 +104,7 @@ def list_cases(
             'normalize.region="mask" needs a layout that finds the brain.', task.layout,
             'Choose region="image", or another layout.',
         )  # fmt: skip
-    for name in ("label_column", "table"):
+    for name in ("label_column", "table", "slice_column"):
         if not isinstance(task.prep.get(name, ""), str):
             raise InputError(
                 f"prep.{name} must be a text.", repr(task.prep[name]), "Write it in quotes."
@@ -149,7 +149,7 @@ def read_case(layout: ModuleType, raw: Path, case: Case, task: Task) -> list[Rec
     if not is_user_layout(task):
         return records
     _check_list(records, Record, task, "read_case")
-    shape = (*task.image_shape, len(task.channels))
+    shape = (*task.image_shape, len(task.image_channels))
     for record in records:
         found = getattr(record.image, "shape", type(record.image).__name__)
         rule = f"Images of task {task.name} must be arrays of shape {shape}."
@@ -157,6 +157,7 @@ def read_case(layout: ModuleType, raw: Path, case: Case, task: Task) -> list[Rec
         known = record.label == NO_LABEL or record.label in range(len(task.class_names))
         _require(known, task, "The label of a record must be the number of a class.", record.label)
         _check_standardised(record, task)
+        _check_neighbours(record, task)
     return records
 
 
@@ -169,12 +170,22 @@ def identities_of(layout: ModuleType, raw: Path, case: Case, task: Task) -> set[
 def _check_standardised(record: Record, task: Task) -> None:
     """With normalize.region "mask" a user's layout standardises its records itself, and says so."""
     stats = record.intensity_stats
-    said = stats is not None and np.array_equal(stats[1], np.tile([0, 1], (len(task.channels), 1)))
+    said = stats is not None and np.array_equal(stats[1], np.tile([0, 1], (len(task.image_channels), 1)))
     _require(
         said or not task.standardised, task,
         'With normalize.region="mask" a layout gives z-scores inside the mask, 0 outside it, and '
         "intensity_stats of mean 0 and SD 1, as data_prep.ops.intensity_stats.standardise does.",
         "no intensity_stats" if stats is None else "other intensity_stats",
+    )  # fmt: skip
+
+
+def _check_neighbours(record: Record, task: Task) -> None:
+    """With context_slices a user's layout puts the neighbours into the image and says which exist."""
+    wanted, found = 2 * task.context_slices, record.facts.get(NEIGHBOURS, [])
+    _require(
+        len(found) == wanted and all(type(one) is bool for one in found), task,
+        f"With context_slices the fact {NEIGHBOURS} of a record says which of its {wanted} neighbouring "
+        "slices there are, as data_prep.cases.neighbours.with_neighbours does.", found,
     )  # fmt: skip
 
 

@@ -1,13 +1,16 @@
 """Lists cases to predict in whatever form they come: images, volumes, folders of sequences, DICOM."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from data_prep.case import Case
 from data_prep.cases.any_case import IMAGE, form_of
 from data_prep.cases.examinations import examinations
+from data_prep.cases.neighbours import cases_with_neighbours
 from data_prep.cases.to_predict import (
     CaseToPredict,
     check_any,
+    check_has_stack,
     check_inside,
     ends_in,
     images_at,
@@ -18,7 +21,7 @@ from data_prep.cases.to_predict import (
 from data_prep.cases.usual_sequences import BRAIN_WORDS, files_of_sequences, last_word
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
 from data_prep.io.folders import VOLUMES, files_below
-from data_prep.io.table import path_in, read_table
+from data_prep.io.table import check_patients, path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from mri_tf.core.errors import InputError
 from mri_tf.task import Task
@@ -41,9 +44,11 @@ def cases_at(path: Path, task: Task, tables: tuple[str, ...] = ()) -> list[CaseT
     sequences = sequences_of(task)
     one_image = form_of(task) == IMAGE and len(task.channels) in (1, 3)
     if table is not None and not one_image and _has_columns(table, sequences):
-        return _of_table(table, sequences)
+        return _of_table(table, task)
     if one_image:
         return images_at(path if table is None else table, task)
+    if form_of(task) == IMAGE:
+        check_has_stack(path, task)
     if path.is_file():
         return [_of_file(path, task, sequences)]
     if holds_dicom(path):
@@ -68,10 +73,13 @@ def _has_columns(table: Path, sequences: tuple[str, ...]) -> bool:
     return any(name.lower() in row for name in sequences) or (len(sequences) == 1 and "image" in row)
 
 
-def _of_table(table: Path, sequences: tuple[str, ...]) -> list[CaseToPredict]:
+def _of_table(table: Path, task: Task) -> list[CaseToPredict]:
     """One case per row; rows of one patient are several cases of it."""
-    cases = []
-    for row in read_table(table, ()):
+    cases, sequences, is_stack = [], sequences_of(task), form_of(task) == IMAGE and task.context_slices
+    rows = read_table(table, ("patient_id",) if is_stack else ())
+    if is_stack:
+        check_patients(rows, table.name)
+    for row in rows:
         cells = {name: row.get(name.lower(), "") for name in (*sequences, BRAIN_MASK)}
         if len(sequences) == 1:
             cells[sequences[0]] = cells[sequences[0]] or row.get("image", "")
@@ -81,7 +89,10 @@ def _of_table(table: Path, sequences: tuple[str, ...]) -> list[CaseToPredict]:
         name = patient or next(iter(files.values()))
         key = f"{table}: {patient}" if patient else ""
         cases.append(CaseToPredict(name, table.parent, Case(patient, files), key))
-    return cases
+    if not is_stack:
+        return cases
+    with_files = cases_with_neighbours([one.case for one in cases], rows, task, table.name)
+    return [replace(one, case=case) for one, case in zip(cases, with_files, strict=True)]
 
 
 def _of_file(path: Path, task: Task, sequences: tuple[str, ...]) -> CaseToPredict:

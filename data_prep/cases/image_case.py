@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Case, Unreadable, record_of
+from data_prep.cases.neighbours import check_stack, files_at, joined_slices
 from data_prep.io.folders import VOLUMES
 from data_prep.io.image import read_image, read_label_image
 from data_prep.io.volume_file import is_dicom, read_volume_file
@@ -41,6 +42,7 @@ def check_settings(task: Task) -> None:
         raise InputError("bits in prep must be 8 or left out.", task.prep["bits"], hint)
     if "duplicates" in task.prep:
         check_duplicates(task.prep["duplicates"])
+    check_stack(task)
 
 
 def check_one_image(task: Task) -> None:
@@ -54,10 +56,25 @@ def check_one_image(task: Task) -> None:
 
 
 def image_record(raw: Path, case: Case, task: Task) -> list[Record]:
-    """The images (and the mask) of a case on the task's grid; raises Unreadable."""
+    """The images (and the mask) of a case on the task's grid, with the neighbouring slices that the task
+    asks for; raises Unreadable."""
+    stored = {0: _stored_images(raw, case.files, task)}
+    for offset in task.slice_offsets:
+        if offset and (files := files_at(case, offset, (IMAGE, *task.channels))):
+            stored[offset] = _neighbour(raw, files, task, offset)
+    _check_shapes([image for images in stored.values() for image in images])
+    slices = {offset: _on_grid(images, task) for offset, images in stored.items()}
+    image, known = joined_slices(slices, task)
+    mask = None
+    if task.kind == "segmentation" and not case.to_predict:
+        mask = _read_mask(raw, case, stored[0][0].shape[:2], task)
+    return [record_of(case, task, image, mask, facts={**case.facts, **known})]
+
+
+def _on_grid(stored: list[np.ndarray], task: Task) -> np.ndarray:
+    """(rows, columns, channels) of a slice in the record's dtype, of what its files hold."""
     from mri_tf.pipeline.image_files import fit_to_grid, to_record_values
 
-    stored = _stored_images(raw, case, task)
     dtype = task.prep.get("dtype", "uint8")
     slope, intercept = task.prep.get("slope", 1.0), task.prep.get("intercept", 0.0)
     fitted = []
@@ -69,26 +86,34 @@ def image_record(raw: Path, case: Case, task: Task) -> list[Record]:
     if "clahe" in task.prep:
         channels = np.moveaxis(image, -1, 0)
         image = np.stack([clahe_uint8(channel, **task.prep["clahe"]) for channel in channels], axis=-1)
-    mask = None
-    if task.kind == "segmentation" and not case.to_predict:
-        mask = _read_mask(raw, case, stored[0].shape[:2], task)
-    return [record_of(case, task, image, mask)]
+    return image
 
 
-def _stored_images(raw: Path, case: Case, task: Task) -> list[np.ndarray]:
+def _neighbour(raw: Path, files: dict[str, str], task: Task, offset: int) -> list[np.ndarray]:
+    """What the files of a neighbouring slice hold; raises Unreadable that says it is a neighbour."""
+    try:
+        return _stored_images(raw, files, task)
+    except Unreadable as error:
+        raise Unreadable(f"its neighbour at {offset:+d}: {error}") from None
+
+
+def _stored_images(raw: Path, files: dict[str, str], task: Task) -> list[np.ndarray]:
     """(rows, columns, channels) of the only image, or (rows, columns, 1) of each channel."""
     bits = task.prep.get("bits", 0)
-    if IMAGE in case.files:
-        return [read_pixels(raw / case.files[IMAGE], len(task.channels), bits)]
-    missing = [name for name in task.channels if name not in case.files]
+    if IMAGE in files:
+        return [read_pixels(raw / files[IMAGE], len(task.channels), bits)]
+    missing = [name for name in task.channels if name not in files]
     if missing:
         raise Unreadable(f"missing images: {', '.join(missing)}")
-    images = [read_pixels(raw / case.files[name], 1, bits) for name in task.channels]
+    return [read_pixels(raw / files[name], 1, bits) for name in task.channels]
+
+
+def _check_shapes(images: list[np.ndarray]) -> None:
+    """Raises Unreadable for the images of a case, or of its neighbours, that do not fit each other."""
     ratios = [image.shape[0] / image.shape[1] for image in images]
     if max(ratios) > min(ratios) * (1 + SAME_SHAPE):
         shapes = ", ".join(f"{image.shape[0]} x {image.shape[1]}" for image in images)
         raise Unreadable(f"its images have different shapes: {shapes}")
-    return images
 
 
 def read_pixels(path: Path, channels: int, bits: int) -> np.ndarray:

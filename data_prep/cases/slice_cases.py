@@ -7,6 +7,7 @@ two heights of the brain's extent (0 its lowest slice, 1 its highest).
 import numpy as np
 
 from data_prep.case import Case, record_of
+from data_prep.cases.neighbours import stats_of_slices, with_neighbours
 from data_prep.cases.volume_case import JoinedCase, in_dtype
 from data_prep.ops.axial import axial_slice, check_tilt
 from data_prep.ops.intensity_stats import region_stats
@@ -59,7 +60,8 @@ def chosen_heights(
 
 
 def slice_records(joined: JoinedCase, case: Case, task: Task) -> list[Record]:
-    """Records (rows, columns, channels) of the slices that the task's rule names; raises Unreadable.
+    """Records (rows, columns, channels) of the slices that the task's rule names, with their neighbours
+    in the volume where the task asks for them; raises Unreadable.
 
     With `window`, each channel's two percentiles inside the brain become 0 and 255 (uint8), and the
     statistics are taken of the result; without it they are those of the case.
@@ -69,15 +71,20 @@ def slice_records(joined: JoinedCase, case: Case, task: Task) -> list[Record]:
     if "window" in task.prep:
         volume, dtype = _windowed(joined, task.prep["window"]), "uint8"
         stats = region_stats(volume.array, joined.inside)
+    sequences = [Volume(one, volume.affine) for one in np.moveaxis(volume.array, -1, 0)]
+
+    stats = stats_of_slices(stats, task)
+
+    def slice_at(z: int) -> tuple[np.ndarray, np.ndarray]:
+        found = [axial_slice(one, z, task.image_shape, fill=0) for one in sequences]
+        pixels = [pixels for pixels, _ in found]  # (rows, columns) of each channel
+        return in_dtype(np.stack(pixels, axis=-1), dtype), found[0][1]
+
     records = []
     for z in chosen_heights(joined.inside, **task.prep["slices"]):
-        channels = []
-        for channel in range(volume.array.shape[3]):
-            sequence = Volume(volume.array[..., channel], volume.affine)
-            pixels, affine = axial_slice(sequence, z, task.image_shape, fill=0)
-            channels.append(pixels)  # (rows, columns)
-        image = in_dtype(np.stack(channels, axis=-1), dtype)  # (rows, columns, channels)
-        records.append(record_of(case, task, image, facts=joined.facts, affine=affine, stats=stats))
+        image, affine, known = with_neighbours(slice_at, z, volume.array.shape[2], task)
+        facts = {**joined.facts, **known}
+        records.append(record_of(case, task, image, facts=facts, affine=affine, stats=stats))
     return records
 
 

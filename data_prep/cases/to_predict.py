@@ -12,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 
 from data_prep.case import Case, Unreadable, main_file
+from data_prep.cases.neighbours import cases_with_neighbours, columns_of_stacks
 from data_prep.io.folders import IMAGES, TABLES, VOLUMES, files_below
-from data_prep.io.table import path_in, read_table
+from data_prep.io.table import check_patients, path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from data_prep.layout import list_cases
 from mri_tf.core.errors import InputError, first_few
@@ -76,16 +77,8 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
     """
     table = path if is_table(path) else path / "manifest.csv"
     if table.is_file():
-        cases, rows = [], read_table(table, ("image",))
-        images = [path_in(table.parent, row["image"]) for row in rows]
-        check_inside(images)
-        for row, image in zip(rows, images, strict=True):
-            patient = row.get("patient_id", "")
-            name, key = (patient, f"{table}: {patient}") if task.bag and patient else (image, "")
-            facts = {"modality": row["modality"]} if row.get("modality") else {}
-            case = Case(patient, {"image": image}, facts=facts)
-            cases.append(CaseToPredict(name, table.parent, case, key))
-        return cases
+        return _images_of(table, task)
+    check_has_stack(path, task)
     files = [path]
     if not path.is_file():
         files = [file for file in files_below(path) if ends_in(file, IMAGES_OR_DICOM)]
@@ -100,6 +93,38 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
         )
         for file in files
     ]
+
+
+def _images_of(table: Path, task: Task) -> list[CaseToPredict]:
+    """The images of a table, each with its neighbours where the task asks for them."""
+    needed = ("patient_id",) if task.context_slices else ()
+    rows = read_table(table, ("image", *needed))
+    if needed:
+        check_patients(rows, table.name)
+    images = [path_in(table.parent, row["image"]) for row in rows]
+    check_inside(images)
+    cases = [
+        Case(row.get("patient_id", ""), {"image": image},
+             facts={"modality": row["modality"]} if row.get("modality") else {})
+        for row, image in zip(rows, images, strict=True)
+    ]  # fmt: skip
+    found = []
+    for case in cases_with_neighbours(cases, rows, task, table.name):
+        by_patient = task.bag and case.patient
+        name, key = (case.patient, f"{table}: {case.patient}") if by_patient else (main_file(case), "")
+        found.append(CaseToPredict(name, table.parent, case, key))
+    return found
+
+
+def check_has_stack(path: Path, task: Task) -> None:
+    """Raises InputError for images without a table where a task needs the neighbours of each."""
+    if columns := columns_of_stacks(task):
+        raise InputError(
+            f"Task {task.name} sees each slice with its neighbours, and image files alone do not say "
+            "which these are.",
+            path,
+            f"Give a table of all slices with the columns image, patient_id, {', '.join(columns)}.",
+        )
 
 
 def volumes_at(path: Path, role: str, home: str) -> list[CaseToPredict]:

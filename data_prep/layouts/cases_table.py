@@ -9,7 +9,8 @@
 
 An empty cell is a missing sequence, and several rows of a patient are several cases. Further settings in
 `prep`: table, its name where it has another; label_column; covariates, further columns that the records
-keep; and those of data_prep/cases/any_case.py.
+keep; slice_column and stack_columns, by which single images are slices of a stack
+(data_prep/cases/neighbours.py); and those of data_prep/cases/any_case.py.
 """
 
 from pathlib import Path
@@ -27,6 +28,8 @@ from data_prep.cases.any_case import SETTINGS as CASE_SETTINGS
 from data_prep.cases.any_to_predict import cases_at
 from data_prep.cases.dicom_case import identities
 from data_prep.cases.image_case import check_one_image
+from data_prep.cases.neighbours import SETTINGS as STACK_SETTINGS
+from data_prep.cases.neighbours import cases_with_neighbours
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
 from data_prep.io.labels import check_labels
@@ -40,7 +43,7 @@ __all__ = [
     "recognise",
 ]  # fmt: skip
 VERSION = 2
-OWN_SETTINGS = {"table", "label_column", "covariates"}
+OWN_SETTINGS = {"table", "label_column", "covariates"} | STACK_SETTINGS
 SETTINGS = CASE_SETTINGS | OWN_SETTINGS
 TABLES = tuple(f"{stem}.{suffix}" for stem in ("cases", "manifest") for suffix in ("csv", "tsv", "xlsx"))
 MASKS = {name: name for name in (MASK, BRAIN_MASK)}  # columns, beside those of the channels
@@ -53,6 +56,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     `labels` is a table elsewhere, whose paths are relative to the raw folder all the same.
     """
     check_settings(task, OWN_SETTINGS)
+    _check_stack(task)
     table = labels or table_in(raw, task)
     if raw.is_dir() and not table.is_file():
         raise InputError(
@@ -74,7 +78,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     if task.kind == "classification":
         check_labels(rows, label_column, task, table.name)
     covariates = kept_columns(FACTS, rows[0], task, label_column)
-    return [
+    cases = [
         Case.from_row(
             row,
             _files(raw, row, roles),
@@ -83,6 +87,17 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
         )
         for row in rows
     ]
+    return cases_with_neighbours(cases, rows, task, table.name) if form_of(task) == IMAGE else cases
+
+
+def _check_stack(task: Task) -> None:
+    """Raises InputError for columns of a stack where the slices come from volumes."""
+    named = sorted(STACK_SETTINGS & set(task.prep))
+    if named and form_of(task) != IMAGE:
+        raise InputError(
+            "slice_column and stack_columns in prep are for single images: slices of a volume have "
+            "their neighbours in it.", ", ".join(named), "Remove them from prep.",
+        )  # fmt: skip
 
 
 def recognise(raw: Path, labels: Path | None) -> Recognised | None:

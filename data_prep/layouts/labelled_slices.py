@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Case, nifti_file, record_of
+from data_prep.cases.neighbours import with_neighbours
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
 from data_prep.cases.volume_case import read_labels, read_volume
 from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16
@@ -52,22 +53,27 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """Every `prep["slice_step"]`-th axial slice, head first, with its label map; every slice of a
-    volume that has none."""
+    volume that has none. Neighbours that the task asks for are the next slices, whatever the step."""
     volume, labels, step = read_volume(raw, case, "volume"), None, 1
     check_tilt(volume)
     if "labels" in case.files:
         labels = read_labels(raw, case, "labels")
         check_label_map(labels, volume, len(task.class_names))
         step = max(1, task.prep.get("slice_step", 1))
-    facts = geometry_facts(volume, volume.stored_axes)
-    records = []
-    for z in range(volume.array.shape[2] - 1, -1, -step):
+    facts, count = geometry_facts(volume, volume.stored_axes), volume.array.shape[2]
+
+    def slice_at(z: int) -> tuple[np.ndarray, np.ndarray]:
         image, affine = axial_slice(volume, z, task.image_shape, fill=AIR_HU)
+        return hounsfield_int16(image)[..., None], affine  # (rows, columns, 1)
+
+    records = []
+    for z in range(count - 1, -1, -step):
+        image, affine, known = with_neighbours(slice_at, z, count, task)
         mask = None
         if labels is not None:
             mask = axial_slice(labels, z, task.image_shape, fill=0, nearest=True)[0].astype(np.uint8)
-        image = hounsfield_int16(image)[..., None]  # (rows, columns, 1)
-        records.append(record_of(case, task, image, mask, facts=facts, affine=affine))
+        known = {**facts, **known}
+        records.append(record_of(case, task, image, mask, facts=known, affine=affine))
     return records
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Case, Unreadable, record_of
+from data_prep.cases.neighbours import stats_of_slices, with_neighbours
 from data_prep.cases.to_predict import CaseToPredict, folders_at
 from data_prep.cases.volume_case import (
     Masks,
@@ -94,19 +95,22 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     volume = average_groups(joined.volume, factors)
     mask = _half_full(average_groups(joined.mask, factors))
     box = _box_about(mask, task.image_shape)
-    volume, mask = crop(volume, box), crop(mask, box)  # (columns, rows, slices)
-    heights = np.flatnonzero(mask.array.any(axis=(0, 1)))[::-1]
-    return [
-        record_of(
-            case, task,
-            image=in_dtype(_turned(volume.array[:, :, z]), task.prep.get("dtype", "float32")),
-            mask=_turned(mask.array[:, :, z]),
-            facts=joined.facts,
-            affine=volume.affine @ _to_voxel(task.image_shape, int(z)),
-            stats=joined.stats,
-        )  # fmt: skip
-        for z in heights
-    ]
+    first, count = box.start[2], volume.array.shape[2]
+    whole = Box((*box.start[:2], 0), (*box.stop[:2], count))  # of all slices, for the neighbours
+    tall, volume, mask = crop(volume, whole), crop(volume, box), crop(mask, box)
+
+    def slice_at(z: int) -> tuple[np.ndarray, np.ndarray]:
+        image = in_dtype(_turned(tall.array[:, :, z]), task.prep.get("dtype", "float32"))
+        return image, volume.affine @ _to_voxel(task.image_shape, z - first)
+
+    records, stats = [], stats_of_slices(joined.stats, task)
+    for number in np.flatnonzero(mask.array.any(axis=(0, 1)))[::-1].tolist():
+        image, affine, known = with_neighbours(slice_at, first + number, count, task)
+        records.append(record_of(
+            case, task, image, mask=_turned(mask.array[:, :, number]), facts={**joined.facts, **known},
+            affine=affine, stats=stats,
+        ))  # fmt: skip
+    return records
 
 
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:

@@ -8,7 +8,10 @@
 import math
 from pathlib import Path
 
+import numpy as np
+
 from data_prep.case import Case, Unreadable, nifti_file, record_of
+from data_prep.cases.neighbours import with_neighbours
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
 from data_prep.cases.volume_case import read_volume
 from data_prep.io.labels import check_labels
@@ -60,19 +63,27 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
 
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
-    """The labelled slices of a volume, head first; all slices of one to predict."""
+    """The labelled slices of a volume, head first; all slices of one to predict.
+
+    Neighbours that the task asks for are those in the volume, labelled or not.
+    """
     volume = read_volume(raw, case, "volume")
     check_tilt(volume)
     facts = geometry_facts(volume, volume.stored_axes)
-    records = []
-    for z, level in _chosen_slices(volume, case):
+
+    def slice_at(z: int) -> tuple[np.ndarray, np.ndarray]:
         image, affine = axial_slice(volume, z, task.image_shape, fill=AIR_HU)
         if "clahe" in task.prep:
             image = clahe_uint8(image, **task.prep["clahe"])
         else:
             image = hounsfield_int16(image)
-        image = image[..., None]  # (rows, columns, 1)
-        records.append(record_of(case, task, image, label=level, facts=facts, affine=affine))
+        return image[..., None], affine  # (rows, columns, 1)
+
+    records = []
+    for z, level in _chosen_slices(volume, case):
+        image, affine, known = with_neighbours(slice_at, z, volume.array.shape[2], task)
+        known = {**facts, **known}
+        records.append(record_of(case, task, image, label=level, facts=known, affine=affine))
     return records
 
 

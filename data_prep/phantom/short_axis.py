@@ -15,7 +15,8 @@ from scipy.ndimage import gaussian_filter
 LEVELS = ("basal", "mid", "apical")
 SIDE = 160  # rows and columns
 SLICES = 6  # a patient, base first
-COLUMNS = ("image", "mask", "patient_id", "slice_level", "axial_level")
+COLUMNS = ("image", "mask", "patient_id", "slice_level", "cardiac_phase", "axial_level")
+PHASE = 0  # the only one: a heart at one time
 
 
 def write_short_axis_phantom(
@@ -86,6 +87,6 @@ def _write_patient(folder: Path, patient: str, rng: np.random.Generator) -> list
             Image.fromarray(np.repeat(pixels[..., None], 3, axis=-1)).save(scratch, format="PNG")
             os.replace(scratch, folder / kind / name)
         level = LEVELS[number * len(LEVELS) // SLICES]
-        values = (f"images/{name}", f"masks/{name}", patient, number, level)
+        values = (f"images/{name}", f"masks/{name}", patient, number, PHASE, level)
         rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows

@@ -198,9 +198,13 @@ class SettingTypes:
     register: str = ""
     reference: str = ""  # the sequence that gives the grid; the first unless set
     sequences: dict = field(default_factory=dict)  # name -> rule that finds its DICOM series
+    # Of single images: the column with the number of a slice in its stack, for context_slices.
+    slice_column: str = ""
     slice_step: int = 1  # every how many slices one is taken
     slices: dict = field(default_factory=dict)  # of a 2D task: dict(count=12, low=0.2, high=0.8)
     slope: float = 1.0  # from stored values to the task's unit
+    # Further columns in which the slices of one stack of a patient agree, such as series and phase.
+    stack_columns: tuple[str, ...] = ()
     table: str = ""  # name of the table in the raw folder, where it has another than usual
     window: tuple[float, float] = (0.0, 0.0)  # percentiles that become 0 and 255
 
@@ -351,7 +355,7 @@ def _manifest(
         "schema_version": SCHEMA_VERSION,
         **identity,
         "class_names": list(task.class_names),
-        "channels": list(task.channels),
+        "channels": list(task.image_channels),
         "operations": list(operations_of(layout, task)),
         "settings": dict(task.prep),
         **about,

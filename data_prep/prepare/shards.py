@@ -265,6 +265,6 @@ def _index_row(record: Record, shard: int, offset: int, data: memoryview) -> lis
         "offset": offset,
         "length": len(data),
         "crc32": zlib.crc32(data),
-        "content": content_hash(np.asarray(record.image)),
+        "content": content_hash(np.asarray(record.own_slice)),
     }
     return [values[column] for column in INDEX_COLUMNS]

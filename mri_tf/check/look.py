@@ -149,7 +149,7 @@ def _measured(prepared: Prepared, task: Task) -> list[Finding]:
                 shapes.append(facts["source_shape"])
                 spacings.append(np.linalg.norm(affine[:3, :3], axis=0))
             placed.append(facts.get("sequences_apart"))
-            image = record.image.reshape(-1, record.image.shape[-1]).astype(np.float32)
+            image = record.own_slice.reshape(-1, len(task.channels)).astype(np.float32)
             # Of single images the channels may be colours, which are the same in grey ones.
             if "source_shape" in facts and any(
                 (image[:, a] == image[:, b]).all() and image[:, a].any() for a, b in pairs
@@ -221,5 +221,5 @@ def _network(task: Task, features: Task | None) -> Finding:
         check_network(task, features)
     except InputError as error:
         return _refusal("network", error)
-    shape = " x ".join(map(str, (*task.network_shape, len(task.channels))))
+    shape = " x ".join(map(str, (*task.network_shape, len(task.image_channels))))
     return Finding("network", GOOD, f"{task.model} takes images of {shape}")

@@ -13,7 +13,7 @@ from mri_tf.figures.sheets import Tile, draw_histograms, draw_sheet
 from mri_tf.pipeline.batches import batch_function, read_in_order
 from mri_tf.pipeline.field_of_view import cut_function
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.record import NO_LABEL
+from mri_tf.store.record import NO_LABEL, own_slice
 from mri_tf.task import Task
 from mri_tf.task.overrides import with_values
 
@@ -72,7 +72,7 @@ def _some(prepared: Prepared, label: int, task: Task) -> np.ndarray:
 
 def _tile(prepared: Prepared, position: int) -> Tile:
     record = prepared.record(position)
-    return Tile(_grey(record.image), str(prepared.record_ids[position]), record.mask)
+    return Tile(_grey(record.own_slice), str(prepared.record_ids[position]), record.mask)
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
@@ -90,7 +90,8 @@ def _augmented(task: Task, prepared: Prepared, records: np.ndarray) -> list[Tile
         (raw,) = read_in_order(prepared, np.array([position]), 1, cut=cut)
         raw["seed"] = tf.constant([[0, int(position)]], tf.int64)
         image, _, _ = make(raw)
-        tiles.append(Tile(_grey(image.numpy()[0]), str(prepared.record_ids[position])))
+        shown = _grey(own_slice(image.numpy()[0], task.context_slices))
+        tiles.append(Tile(shown, str(prepared.record_ids[position])))
     return tiles
 
 
@@ -100,7 +101,7 @@ def _intensities(task: Task, prepared: Prepared) -> dict[str, dict[str, np.ndarr
     chosen = np.linspace(0, len(prepared) - 1, min(HISTOGRAM_RECORDS, len(prepared))).astype(int)
     values: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
     for position in chosen:
-        image = prepared.record(int(position)).image
+        image = prepared.record(int(position)).own_slice
         for number, channel in enumerate(task.channels):
             own = image[..., number].ravel().astype(np.float32)
             own = own[own != 0] if (own != 0).any() else own

@@ -28,11 +28,12 @@ def _check_fits(run: Run, prepared: Prepared) -> None:
             "Masks can only be predicted by the run of a segmentation task.",
             f"{run.folder}, a run of {task.name}", "Choose another run.",
         )  # fmt: skip
-    shape, channels = (*task.image_shape, len(task.channels)), tuple(prepared.manifest["channels"])
-    if prepared.image_shape != shape or channels != task.channels:
+    shape, wanted = (*task.image_shape, len(task.image_channels)), task.image_channels
+    channels = tuple(prepared.manifest["channels"])
+    if prepared.image_shape != shape or channels != wanted:
         raise InputError(
             f"The prepared set does not fit the run of {task.name}, which takes images of shape {shape} "
-            f"with the channels {', '.join(task.channels)}.",
+            f"with the channels {', '.join(wanted)}.",
             f"{prepared.folder} with shape {prepared.image_shape}, channels {', '.join(channels)}",
             "Prepare the set with the same grid and channels.",
         )

@@ -13,6 +13,7 @@ from mri_tf.calibration.operating_point import decide
 from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic, write_table
+from mri_tf.evaluate.context import context_of_subset
 from mri_tf.evaluate.curves import RELIABILITY, save_decision_curve, save_reliability
 from mri_tf.evaluate.familiarity import Familiarity
 from mri_tf.evaluate.outputs_table import (
@@ -113,6 +114,11 @@ def score_classifier(
         lambda _, natural: decide(natural, calibrator.point),
     )  # fmt: skip
     values |= reader_values(subset, outputs, calibrator)
+    values |= context_of_subset(
+        subset,
+        checked(subset.labels, predictions.probabilities, predictions.decisions, subset.patients),
+        run,
+    )
     if target_shares is not None:
         values["note"] = "; ".join(filter(None, [_note_on_shares(predictions), values["note"]]))
     return values, predictions

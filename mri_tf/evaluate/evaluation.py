@@ -87,6 +87,7 @@ def evaluate_run(
         "model_members": len(members) if run.has_members else None,
         "split": split,
         "prior": prior or None,
+        "caution": run.task.caution,
         "note": "; ".join(filter(None, [note, *_notes(run, subset, split), values["note"]])),
     }
     if "duplicates" in subset.prepared.manifest:

@@ -14,9 +14,17 @@ import pandas as pd
 
 from mri_tf.calibration.cross_fit import CrossFitted, cross_fitted
 from mri_tf.calibration.mean_distance import SMALLEST_SCALE, fit_mean_limit
+from mri_tf.calibration.pooled import Unseen
 from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.core.files import write_atomic, write_table
 from mri_tf.evaluate.classifier import by_argmax
+from mri_tf.evaluate.context import (
+    OF_PATIENTS,
+    context_values,
+    is_counted,
+    neighbours_of,
+    shares_by_neighbours,
+)
 from mri_tf.evaluate.curves import save_decision_curve, save_reliability
 from mri_tf.evaluate.left_out import FoldRun, LeftOut, ModelAnswers, in_folds
 from mri_tf.evaluate.outputs_table import DISTANCE, OUTPUT, answer_columns
@@ -24,10 +32,12 @@ from mri_tf.evaluate.units import unit_values
 from mri_tf.figures import save_confusion
 from mri_tf.metrics import classification_metrics, part_metrics
 from mri_tf.metrics.classification import share_of_records
+from mri_tf.metrics.classifier import checked
 from mri_tf.metrics.number import number
 from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
 from mri_tf.store.prepared import Prepared
+from mri_tf.store.record import NEIGHBOURS
 from mri_tf.store.run import METRICS, PREDICTIONS, REPORT
 from mri_tf.tables import run_page
 from mri_tf.task import Task
@@ -74,17 +84,19 @@ def out_of_fold_values(
     }
     if task.class_parts:
         values["parts"] = part_metrics(tests.truth, made.decisions, tests.patients, task.class_parts)
+    place = {name: number for number, name in enumerate(prepared.record_ids)}
+    records = np.array([place[name] for name in table["record_id"]])
+    if task.context_slices:
+        values |= _context_values(members, tests, made, (task, prepared, records))
     if len(repeats) == 1:
-        place = {name: number for number, name in enumerate(prepared.record_ids)}
-        records = np.array([place[name] for name in table["record_id"]])
         subset = Subset(task, prepared, records)
         values |= unit_values(subset, made.probabilities, made.probabilities, made.decide_for)
     if not prepared.patients_known:
         values = counted_as_images(values)
     notes = [_note(members), "" if prepared.patients_known else PATIENTS_UNKNOWN, values["note"]]
     values |= {
-        "split": in_folds(members), "prior": None, "note": "; ".join(filter(None, notes)),
-        "members": of_members,
+        "split": in_folds(members), "prior": None, "caution": task.caution,
+        "note": "; ".join(filter(None, notes)), "members": of_members,
     }  # fmt: skip
     return values, table
 
@@ -112,7 +124,7 @@ def _table(
     for member in members:
         table = pd.read_parquet(member.run.folder / PREDICTIONS)
         kept = ["record_id", "patient", "site", "truth"]
-        kept += [name for name in table if name.startswith(OUTPUT) or name == DISTANCE]
+        kept += [name for name in table if name.startswith(OUTPUT) or name in (DISTANCE, NEIGHBOURS)]
         parts.append(table[kept].assign(repeat=member.repeat, fold=member.fold))
     whole = pd.concat(parts, ignore_index=True)
     answers = answer_columns(task.class_names, made.probabilities, made.decisions, made.sets)
@@ -146,6 +158,23 @@ def _set_values(found: LeftOut, made: CrossFitted) -> dict:
         "fitted_on_patients": min(others),
         "guarantee": "for single members, a fold by the scores of the other folds",
     }
+
+
+def _context_values(
+    members: Sequence[FoldRun], tests: Unseen, made: CrossFitted,
+    which: tuple[Task, Prepared, np.ndarray],
+) -> dict:  # fmt: skip
+    """What the ends of stacks are worth; of each fold by the training side of its own network."""
+    task, prepared, records = which
+    if not is_counted(task):
+        return {"context": {"reason": OF_PATIENTS}}
+    neighbours = neighbours_of(prepared, records)
+    shares = np.zeros((len(records), len(task.class_names)))
+    for place in np.unique(tests.members):
+        own = tests.members == place
+        shares[own] = shares_by_neighbours(neighbours[own], [members[place].run])
+    answers = checked(tests.truth, made.probabilities, made.decisions, tests.patients)
+    return context_values(answers, neighbours, shares, task)
 
 
 def _flags(found: LeftOut, model: ModelAnswers, folds: np.ndarray) -> dict:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mri_tf.evaluate.context import is_counted, neighbours_of, patterns_of
 from mri_tf.pipeline.subset import Subset
+from mri_tf.store.record import NEIGHBOURS
 
 OUTPUT, DISTANCE = "output_", "feature_distance"  # columns; the first with the name of a class
 
@@ -34,14 +36,18 @@ class SavedOutputs:
 
 
 def known_columns(subset: Subset) -> dict:
-    """The columns that say which units a table is about: record, patient, site and true class."""
+    """The columns that say which units a table is about: record, patient, site and true class, and of a
+    slice that is seen with its neighbours which of them there are."""
     prepared, units, names = subset.prepared, subset.units, subset.task.class_names
-    return {
+    columns = {
         "record_id": prepared.record_ids[units],
         "patient": prepared.patients[units],
         "site": prepared.sites[units],
         "truth": [names[label] for label in subset.labels],
     }
+    if is_counted(subset.task):
+        columns[NEIGHBOURS] = patterns_of(neighbours_of(prepared, units))
+    return columns
 
 
 def answer_columns(

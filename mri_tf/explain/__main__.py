@@ -78,6 +78,7 @@ def _explain_one(explainers, run, subset, what: tuple, out: Path) -> dict:
     from mri_tf.calibration.answers import answers_from_json
     from mri_tf.explain.maps import explain_record, explain_with_members, map_shares, write_map
     from mri_tf.figures import draw_map, save
+    from mri_tf.store.record import own_slice
 
     position, layer, label = what
     answers = answers_from_json(run.values["answers"])
@@ -102,7 +103,7 @@ def _explain_one(explainers, run, subset, what: tuple, out: Path) -> dict:
     }
     for kind, values in (("gradcam", found.cam), ("guided", found.guided)):
         write_map(values, found, out / f"{record.record_id}_{kind}.nii.gz")
-    image, shown = found.seen[..., 0], found.cam
+    image, shown = own_slice(found.seen, run.task.context_slices)[..., 0], found.cam
     if found.cam.ndim == 3:
         image = record.image[..., 0]
         row |= {f"share_{part}": share for part, share in map_shares(found).items()}

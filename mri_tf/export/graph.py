@@ -85,9 +85,9 @@ def reported(run: Run, outputs: np.ndarray) -> np.ndarray:
 
 
 def serves_image_bytes(task: Task) -> bool:
-    """Whether the graph can prepare PNG or JPEG bytes: not with CLAHE, nor where the task needs a mask
-    or a spacing, which these files do not hold."""
-    grey_or_colour = len(task.channels) in (1, 3)
+    """Whether the graph can prepare PNG or JPEG bytes: not with CLAHE, nor where the task needs a mask,
+    a spacing or neighbouring slices, which these files do not hold."""
+    grey_or_colour = len(task.channels) in (1, 3) and not task.context_slices
     plain = grey_or_colour and "clahe" not in task.prep and not (task.spacing or task.standardised)
     return len(task.image_shape) == 2 and plain
 

@@ -17,9 +17,9 @@ from mri_tf.task import Task
 def array_shapes(task: Task) -> dict[str, tuple[int, ...]]:
     """Returns name -> shape without the batch, in the order of a signature; all are float32."""
     grid = task.image_shape if task.spacing or task.patch else task.network_shape
-    shapes = {"image": (*grid, len(task.channels))}
+    shapes = {"image": (*grid, len(task.image_channels))}
     if needs_stats(task.normalize) or task.spacing:
-        shapes["intensity_stats"] = (len(REGIONS), len(task.channels), 2)
+        shapes["intensity_stats"] = (len(REGIONS), len(task.image_channels), 2)
     if task.spacing:
         shapes |= {"record_mask": tuple(task.image_shape), "spacing_mm": (2,)}
     return shapes

@@ -22,7 +22,7 @@ from mri_tf.export.card_numbers import (
 )
 from mri_tf.export.cost import Cost
 from mri_tf.export.out_of_distribution import FAR, OUTSIDE
-from mri_tf.export.signature_help import describe_signatures
+from mri_tf.export.signature_help import describe_signatures, what_slices_are
 from mri_tf.export.source import ExportSource
 from mri_tf.network.views import describe_views
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
@@ -31,9 +31,13 @@ from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run
 from mri_tf.tables import looks_sentence, markdown
 from mri_tf.tables.run import better_than_chance
-from mri_tf.task.spec import SIDES
+from mri_tf.task.spec import ACCURACY, BUDGET, SIDES, VALIDATION
 
 MODEL_CARD = "model_card.md"
+KEPT_EPOCH = {
+    VALIDATION: "the lowest validation loss", ACCURACY: "the highest validation accuracy",
+    BUDGET: "the last",
+}  # fmt: skip
 SYNTHETIC = "a synthetic phantom, no patients"
 
 
@@ -71,7 +75,7 @@ def write_model_card(card: Card, path: Path) -> None:
     if run.values["answers"]:
         parts.append("## Calibration and operating point\n\n" + card_calibration(run))
     signatures = describe_signatures(
-        card.inputs, has_decision=bool(run.values["answers"]), of_members=outputs_of_members(run)
+        card.inputs, run.task, bool(run.values["answers"]), outputs_of_members(run)
     )
     parts += ["## What is unlike the training data\n\n" + card_familiarity(source),
               "## How to call it\n\n" + signatures]  # fmt: skip
@@ -85,15 +89,17 @@ def is_synthetic(prepared: Prepared) -> bool:
 
 def _use(run: Run) -> str:
     task = run.task
-    grid, channels = " x ".join(map(str, task.image_shape)), ", ".join(task.channels)
+    grid, channels = " x ".join(map(str, task.image_shape)), ", ".join(task.image_channels)
     purpose = "labels every voxel of" if task.kind == "segmentation" else "classifies"
     unit = " of a patient, with one answer for each patient" if task.bag else ""
+    context = f" {what_slices_are(task)}" if task.context_slices else ""
     boxes = f" Boxes lie around the masks that `{task.boxes_from}` predicts (`segmenter.json`)."
     boxes = boxes if task.boxes_from else ""
     views = f" Every answer is the mean over {views}." if (views := describe_views(task)) else ""
     return (
         f"A Keras network that {purpose} images{unit}: {len(task.output_names)} classes "
-        f"({', '.join(task.output_names)}), channels {channels}, prepared grid {grid}.{boxes}{views}\n\n"
+        f"({', '.join(task.output_names)}), channels {channels}, prepared grid "
+        f"{grid}.{context}{boxes}{views}\n\n"
         "For research on data like those below. **Not a medical device:** do not base a diagnosis or "
         "treatment on it. Do not use it for other scanners, protocols, ages or diseases before it is "
         f"evaluated on them, for images whose `{OUTSIDE}` is 1, or without a person looking at them."
@@ -136,7 +142,7 @@ def _kept_weights(run: Run) -> str:
     """Of which epoch, and why of this one."""
     if run.has_members:
         return "of each member, see there"
-    chosen = "the last" if run.task.choose_epoch == "budget" else "the lowest validation loss"
+    chosen = KEPT_EPOCH[run.task.choose_epoch]
     epoch, count = run.values["best_epoch"], run.values["epochs_trained"]
     averaged = f"; averaged with decay {run.task.average:g}" if run.task.average else ""
     return f"of epoch {epoch} of {count}, {chosen}{averaged}"
@@ -165,7 +171,7 @@ def _training(run: Run) -> str:
 
 def _limits(run: Run, prepared: Prepared) -> str:
     metrics = run_metrics(run)
-    notes = [part for part in metrics.get("note", "").split("; ") if part]
+    notes = [part for part in (run.task.caution, *metrics.get("note", "").split("; ")) if part]
     found = metrics.get("better_than_chance")
     if found and not all(found["better"].values()):
         notes.append(better_than_chance(metrics))

@@ -117,7 +117,7 @@ def _outside(arrays: dict[str, tf.Tensor], source: ExportSource) -> dict[str, tf
 
 def _image_bytes(source: ExportSource, answer: Callable) -> Signature:
     task = source.run.task
-    image_spec = tf.TensorSpec((*task.network_shape, len(task.channels)), tf.float32)
+    image_spec = tf.TensorSpec((*task.network_shape, len(task.image_channels)), tf.float32)
 
     def image_bytes(image_bytes):
         images = tf.map_fn(
@@ -142,7 +142,7 @@ def _slices(source: ExportSource) -> Signature:
     run, familiar = source.run, source.familiarity.images
     task, answer = run.task, answer_in_graph(run)
     networks = [with_views(_with_slices(member.model), task) for member in source.members]
-    shapes, image_shape = array_shapes(task), (*task.network_shape, len(task.channels))
+    shapes, image_shape = array_shapes(task), (*task.network_shape, len(task.image_channels))
     inputs = [
         tf.TensorSpec((None, None, *shape), tf.float32, name="slices" if name == "image" else name)
         for name, shape in shapes.items()

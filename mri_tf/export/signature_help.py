@@ -5,6 +5,8 @@ import tensorflow as tf
 from mri_tf.export.members_graph import DISAGREEMENT, IN_SET
 from mri_tf.export.out_of_distribution import DISTANCE, FAR, OUTSIDE, OUTSIDE_SCORE
 from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES
+from mri_tf.tables.layout import plural
+from mri_tf.task import Task
 
 SIGNATURES = {
     DEFAULT: "the arrays of a prepared record: images in the task's unit, not normalised",
@@ -50,16 +52,21 @@ OUTPUTS = {
 
 
 def describe_signatures(
-    inputs: dict[str, list[tf.TensorSpec]], has_decision: bool, of_members: tuple[str, ...] = ()
-) -> str:
-    """Returns Markdown lists of the signatures (name -> inputs), their inputs and their outputs;
-    `of_members` are the outputs that only a model of several members has."""
+    inputs: dict[str, list[tf.TensorSpec]], task: Task, has_decision: bool,
+    of_members: tuple[str, ...] = (),
+) -> str:  # fmt: skip
+    """Returns Markdown lists of the signatures (name -> inputs), their inputs and their outputs; the
+    channels of images are those of `task`, and `of_members` are the outputs that only a model of several
+    members has."""
     signatures = [
         f"- `{name}` takes {SIGNATURES[name]}.\n  Inputs: {'; '.join(map(_shape, specs))}"
         for name, specs in inputs.items()
     ]
     names = dict.fromkeys(spec.name for specs in inputs.values() for spec in specs)
     meanings = [f"- `{name}`: {INPUTS[name]}" for name in names if name in INPUTS]
+    if task.context_slices:
+        listed = ", ".join(task.image_channels)
+        meanings.append(f"- channels, in order: {listed}. {what_slices_are(task)}")
     outputs = [
         f"- `{name}`: {meaning}"
         for name, meaning in (OUTPUTS | {name: OF_MEMBERS[name] for name in of_members}).items()
@@ -70,6 +77,16 @@ def describe_signatures(
          "Inputs, after the batch (in `slices`, after patients and slices):", "", *meanings, "",
          "Outputs, after the batch:", "", *outputs]
     )  # fmt: skip
+
+
+def what_slices_are(task: Task) -> str:
+    """Says what the channels of a task with neighbouring slices are."""
+    beside = plural(task.context_slices, "neighbouring slice")
+    return (
+        f"A slice is seen with {beside} on each side, of the same patient, series and phase: -1 is, of "
+        "a volume, the one towards the feet, of a table the one with the lower number. Where the stack "
+        "ends, its last slice takes the place of those that are missing."
+    )
 
 
 def _shape(spec: tf.TensorSpec) -> str:

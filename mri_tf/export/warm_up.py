@@ -74,7 +74,7 @@ def _values(source: ExportSource) -> dict[str, object]:
 
 def _png(task: Task, value: float) -> bytes:
     """A constant image of a value in the task's unit, as a 16-bit PNG."""
-    image = np.full((*task.image_shape, len(task.channels)), value)
+    image = np.full((*task.image_shape, len(task.image_channels)), value)
     return tf.io.encode_png(stored_values(image, task).astype(np.uint16)).numpy()
 
 

@@ -21,19 +21,22 @@ from mri_tf.core.files import write_atomic
 from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
 from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
 from mri_tf.store.run import FEATURES, METRICS, PREDICTIONS, RUN_FILE, open_run
+from mri_tf.task.spec import ACCURACY, BUDGET
 
 ROW, LOG, LOCK, SPLIT = "row.json", "log.txt", ".lock", "split.json"
 SEARCH = "search"  # folder of a tuned cell's search
 DONE, FAILED = "done", "failed"
 KEPT = {RUN_FILE, METRICS, PREDICTIONS, "history.csv"}  # of a run, with --keep metrics
+OF_CONTEXT = ("without_ends", "neighbours_alone")  # parts of `context` in metrics.json
 OPTIMISTIC = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean")
 
 
 def run_cell(job: dict) -> dict:
     """Returns the row of a job, after training it unless it is finished; a failure is a row too.
 
-    The restart with the lowest validation loss gives the row. The best numbers of all restarts on the
-    test side stand beside it as `optimistic_...`.
+    The restart with the lowest validation loss gives the row; where the accuracy chooses the epoch, that
+    with the highest validation accuracy, and of equal ones the lowest loss. The best numbers of all
+    restarts on the test side stand beside it as `optimistic_...`.
 
     Args:
         job: `folder`; `arguments` of mri_tf.train without seed, split file and output; `search`, the
@@ -70,7 +73,7 @@ def _run(job: dict, child: Child, start: float) -> dict:
             seconds = time.monotonic() - start
             return {**job["row"], "seed": seed, "seconds": seconds, "status": FAILED, "reason": reason}
         runs.append(run)
-    chosen = min(runs, key=_validation_loss)
+    chosen = min(runs, key=_by_validation)
     numbers_of = {run: _numbers(run) for run in runs}
     row = {
         **job["row"],
@@ -206,7 +209,8 @@ def _facts(run: Path) -> dict:
 
 
 def _numbers(run: Path) -> dict[str, float | str | None]:
-    """A column for each metric, and `f1_<class>` or `dice_<class>` and `hausdorff95_<class>`.
+    """A column for each metric, and `f1_<class>` or `dice_<class>` and `hausdorff95_<class>`; of a
+    network that sees neighbouring slices also `<metric>_without_ends` and `<metric>_neighbours_alone`.
 
     An undefined metric is None and `<metric>_reason` says why.
     """
@@ -215,6 +219,11 @@ def _numbers(run: Path) -> dict[str, float | str | None]:
     for name, metric in metrics.items():
         if isinstance(metric, float) or (isinstance(metric, dict) and "value" in metric):
             row[name] = metric["value"] if isinstance(metric, dict) else metric
+    for part in OF_CONTEXT:
+        for name, metric in metrics.get("context", {}).get(part, {}).items():
+            if isinstance(metric, dict):
+                row[f"{name}_{part}"] = metric["value"]
+                metrics[f"{name}_{part}"] = metric
     for name in [name for name, value in row.items() if value is None]:
         row[f"{name}_reason"] = metrics[name].get("reason") or ""
     for name, of_class in metrics.get("per_class", {}).items():
@@ -224,14 +233,18 @@ def _numbers(run: Path) -> dict[str, float | str | None]:
     return row
 
 
-def _validation_loss(run: Path) -> float:
-    """That of the epoch whose weights were kept: the last of a budget, else the lowest."""
+def _by_validation(run: Path) -> tuple[float, float]:
+    """(minus the validation accuracy where it chooses the epoch, the validation loss) of the epoch whose
+    weights were kept: the lowest is the best."""
     with (run / "history.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    if open_run(run).task.choose_epoch == "budget":
-        rows = rows[-1:]
-    losses = [float(row["val_loss"]) for row in rows]
-    return min(filter(math.isfinite, losses), default=math.inf)
+    trained = open_run(run)
+    choose = trained.task.choose_epoch
+    if choose == ACCURACY:
+        kept = rows[trained.values["best_epoch"] - 1]
+        return -float(kept["val_accuracy"]), float(kept["val_loss"])
+    losses = [float(row["val_loss"]) for row in (rows[-1:] if choose == BUDGET else rows)]
+    return 0.0, min(filter(math.isfinite, losses), default=math.inf)
 
 
 def _tidy(run: Path, whole: bool) -> None:

@@ -103,7 +103,7 @@ def check_features(task: Task, features: Task) -> None:
         "channels": task.channels,
     }
     if task.features_from:
-        expected["normalize"] = task.normalize
+        expected |= {"normalize": task.normalize, "context_slices": task.context_slices}
     if task.boxes_from:
         expected["prep"] = task.prep
     if task.standardised != features.standardised:  # both read the same records
@@ -128,7 +128,7 @@ class Parts:
 
 def build_parts(task: Task, features: keras.Model | None = None) -> Parts:
     """Parts with fresh weights, around a segmentation network if the task takes one."""
-    shape = (*task.network_shape, len(task.channels))
+    shape = (*task.network_shape, len(task.image_channels))
     source = shape if features is None else _for_images_of(features, shape)
     head = {"head": task.head} if task.head != SOFTMAX else {}
     network = builder(task.model)(source, len(task.output_names), **task.model_args, **head)

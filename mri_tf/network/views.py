@@ -59,7 +59,7 @@ def with_views(model: keras.Model, task: Task) -> keras.Model:
     views = task_views(task)
     if len(views) == 1:
         return model
-    return _averaged(model, views, (*task.network_shape, len(task.channels)))
+    return _averaged(model, views, (*task.network_shape, len(task.image_channels)))
 
 
 def _averaged(model: keras.Model, views: tuple[View, ...], image_shape: tuple[int, ...]) -> keras.Model:

@@ -66,7 +66,7 @@ def image_statistics(images: tf.Tensor) -> tf.Tensor:
 
 def statistic_names(task: Task) -> tuple[tuple[str, ...], int]:
     """Names of the columns of `statistics_of`, and how many of them, the first, a graph computes."""
-    names = [f"{statistic} of {channel}" for channel in task.channels for statistic in STATISTICS]
+    names = [f"{statistic} of {channel}" for channel in task.image_channels for statistic in STATISTICS]
     if task.spacing:
         names += ["spacing between rows in mm", "spacing between columns in mm"]
     sizes = [f"{what} along {axis} in mm" for what in ("source spacing", "source extent")

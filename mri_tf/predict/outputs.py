@@ -107,7 +107,7 @@ class Predictor:
             for explained, row in zip(maps, rows, strict=True):
                 title = f"{name}: {row['decision']} {row['probabilities'][row['decision']]:.2f}"
                 note = "Grad-CAM of the decision." if explained.cam.any() else "The map is 0 everywhere."
-                picture = draw_map(explained.record.image[..., 0], explained.cam, title, note)
+                picture = draw_map(explained.record.own_slice[..., 0], explained.cam, title, note)
                 _add_map(row, save(picture, self._new_file(name, "gradcam"))[0].name)
             return
         path = self._new_file(name, "gradcam.nii.gz")

@@ -83,7 +83,7 @@ def _find(prepared: Prepared, patients: np.ndarray) -> CopyPairs:
     thumbs = {}  # by position, of images that are not blank
     with progress("looking for copies", len(different)) as advance:
         for done, position in enumerate(different, 1):
-            planes = [thumbnail(plane) for plane in middle_planes(prepared.record(position).image)]
+            planes = [thumbnail(plane) for plane in middle_planes(prepared.record(position).own_slice)]
             if any(thumb.any() for thumb in planes):
                 thumbs[position] = planes
             advance(done)

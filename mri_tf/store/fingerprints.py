@@ -9,14 +9,16 @@ from mri_tf.task.spec import to_json
 
 
 def task_fingerprint(task: Task) -> str:
-    """Fingerprint of all that decides what is trained, so without the list of variants."""
-    return fingerprint(to_json(dataclasses.replace(task, variants={})))
+    """Fingerprint of all that decides what is trained, so without the variants and the caution."""
+    return fingerprint(to_json(dataclasses.replace(task, variants={}, caution="")))
 
 
 def prep_fingerprint(task: Task) -> str:
     """Fingerprint of all that decides what a prepared set holds; it identifies the set."""
     keys = ("name", "kind", "channels", "image_shape", "class_names", "prep")
     values = {key: value for key, value in to_json(task).items() if key in keys}
+    if task.context_slices:
+        values["context_slices"] = task.context_slices
     if task.standardised:
         values["standardised"] = True
     return fingerprint({"schema": SCHEMA_VERSION, **values})

@@ -160,7 +160,7 @@ class Prepared:
         everywhere is no image of anybody."""
         found = np.isin(self.contents, contents)
         for position in np.flatnonzero(found).tolist():
-            image = self.record(position).image
+            image = self.record(position).own_slice
             found[position] = image.min() < image.max()
         return found
 

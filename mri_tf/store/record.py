@@ -11,6 +11,9 @@ from mri_tf.core.hashing import little_endian
 SCHEMA_VERSION = 1
 NO_LABEL = -1
 NOMINAL = "nominal"
+# A fact of an image that holds its neighbouring slices too: which of them there are, in their order,
+# without the slice itself. In the place of one that is missing stands the last slice on that side.
+NEIGHBOURS = "neighbouring_slices"
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,22 @@ class Record:
             return None
         return tuple(float(step) for step in np.linalg.norm(self.affine[:3, :3], axis=0)[::-1])
 
+    @property
+    def own_slice(self) -> np.ndarray:
+        """The image without its neighbouring slices: (..., channels of the task)."""
+        return own_slice(self.image, len(self.facts.get(NEIGHBOURS, [])) // 2)
+
     def with_stats(self) -> "Record":
         """The record with statistics of its image, if preparation gave none of the whole case."""
         if self.intensity_stats is not None:
             return self
         return dataclasses.replace(self, intensity_stats=image_stats(self.image))
+
+
+def own_slice(image: np.ndarray, context_slices: int) -> np.ndarray:
+    """The middle one of the slices that lie after each other in the channels of an image."""
+    channels = image.shape[-1] // (2 * context_slices + 1)
+    return image[..., context_slices * channels : (context_slices + 1) * channels]
 
 
 def image_stats(image: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mri_tf import figures, metrics, tables
 from mri_tf.core.files import write_atomic, write_table
-from mri_tf.folds.cell import DONE, restarts_of, run_of
+from mri_tf.folds.cell import DONE, OF_CONTEXT, restarts_of, run_of
 from mri_tf.folds.design import Plan, file_name
 from mri_tf.metrics.spread import Row
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
@@ -69,7 +69,7 @@ def write_report(
     parts["Method"] = method_table(plan, jobs, done_jobs, unit)
     text = "\n\n".join(f"## {title}\n\n{body}" for title, body in parts.items() if body)
     counts = [plural(len(jobs), "cell"), plural(plan.folds, "fold"), plural(plan.repeats, "repeat")]
-    title = f"# {task.name}: {', '.join(counts)}"
+    title = f"# {task.name}: {', '.join(counts)}" + (f"\n\n{task.caution}" if task.caution else "")
     write_atomic(out / REPORT, f"{title}\n\n{text}\n".encode())
     shown = ("dice_mean",) if task.kind == "segmentation" else ("accuracy", "balanced_accuracy", "auc")
     lines = [tables.score_table(results, shown) if done_jobs else parts["Scores"]]
@@ -130,9 +130,24 @@ def _classifier_parts(
             *filter(None, notes),
         ])  # fmt: skip
     parts = {"Scores": tables.score_table(results, scores, pd.DataFrame(pooled))}
+    parts |= _context_parts(results)
     if len(differences):
         parts["Paired differences"] = tables.paired_table(differences)
     return parts | classes
+
+
+def _context_parts(results: pd.DataFrame) -> dict[str, str]:
+    """What the ends of stacks are worth to variants that see neighbouring slices; see report.md of their
+    runs."""
+    columns = [f"{name}_{part}" for part in OF_CONTEXT for name in ("kappa", "accuracy")]
+    if not set(columns) <= set(results):
+        return {}
+    seeing = results.loc[results["accuracy_neighbours_alone"].notna(), "variant"].unique()
+    table = tables.score_table(results[results["variant"].isin(seeing)], tuple(columns))
+    return {
+        "Neighbouring slices": f"{table}\n\nWithout ends: without the first and last slice of each "
+        "stack. Neighbours alone: no network, the usual class of slices with the same neighbours."
+    }
 
 
 def _confusions(table: pd.DataFrame, task: Task) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mri_tf.tables.classes import class_table
+from mri_tf.tables.context import context_line, context_section
 from mri_tf.tables.layout import markdown, with_interval
 from mri_tf.tables.looks import looks_sentence
 from mri_tf.tables.members import member_section
@@ -19,14 +20,16 @@ MAX_PART_VALUES = 6  # values of a part on the terminal
 
 
 def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
-    """Markdown page of a classifier's metrics.json: looks, notes, scores, parts, copies, classes by F1.
+    """Markdown page of a classifier's metrics.json: caution, looks, notes, scores, parts, ends of
+    stacks, copies, classes by F1.
 
     Args:
         name: of the task.
         metrics: the content of metrics.json.
         class_names: in the order of its confusion matrix.
     """
-    notes = [note for note in (looks_sentence(metrics), *metrics["note"].split("; ")) if note]
+    said = (metrics.get("caution", ""), looks_sentence(metrics), *metrics["note"].split("; "))
+    notes = [note for note in said if note]
     title = "\n".join([f"# {name}, split by {metrics['split']}", *(f"- {note}" for note in notes)])
     rows = [[score, _number(metrics[score]), metrics[score]["method"] or ""]
             for score in (*SCORES, *SCORES_OF_GRADES) if score in metrics]  # fmt: skip
@@ -50,7 +53,8 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         rows.append([f"**{part} right, other parts right or wrong**", agreement, metrics["records"]])
         columns = [part, "accuracy (95 % interval)", "records"]
         sections.append(f"## By {part}\n\n{markdown(rows, columns)}")
-    sections += filter(None, [unit_section(metrics), reader_section(metrics), member_section(metrics)])
+    further = (unit_section, context_section, reader_section, member_section)
+    sections += filter(None, [section(metrics) for section in further])
     if "duplicates" in metrics:
         sections.append(f"## Copies\n\n{_copies(metrics['duplicates'])}")
     table = class_table(np.array(metrics["confusion"]), class_names)
@@ -215,12 +219,10 @@ def summary(metrics: dict) -> list[str]:
             lines.append(f"by {part}: {', '.join(texts)}")
     if "majority_accuracy" in metrics:
         lines.append(f"{'majority':<17} {metrics['majority_accuracy']:.3f} accuracy")
-    if agreement := agreement_line(metrics):
-        lines.append(agreement)
+    lines += filter(None, [context_line(metrics), agreement_line(metrics)])
     if chance := better_than_chance(metrics):
         lines.append(chance)
-    if looks := looks_sentence(metrics):
-        lines.append(looks)
+    lines += filter(None, [looks_sentence(metrics), metrics.get("caution", "")])
     return [*lines, f"note: {metrics['note']}"] if metrics["note"] else lines
 
 

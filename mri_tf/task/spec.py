@@ -25,7 +25,7 @@ PRIMARY_METRICS = (
     "auc", "accuracy", "balanced_accuracy", "kappa", *OF_GRADES, "f1_macro", "average_precision",
     "brier", "log_loss",
 )  # fmt: skip
-EPOCH_CHOICES = ("validation", "budget")
+VALIDATION, ACCURACY, BUDGET = EPOCH_CHOICES = ("validation", "accuracy", "budget")
 LARGEST_FLOAT = 1e308
 BASE_VARIANT = "manual"  # the reserved name of a task without variants
 CHANGE = "Change {} in the task file or with --set."
@@ -41,6 +41,9 @@ class Task:
     class_names: tuple[str, ...]  # in the order of the outputs; of a segmentation, mask value 0 first
     model: str  # a file of mri_tf/models
     kind: str = "classification"  # or "segmentation"
+    # Neighbouring slices on each side that a 2D network sees with a slice, as further channels; where
+    # the stack ends, its last slice takes the place of those that are missing.
+    context_slices: int = 0
     layout: str = "cases_table"  # how raw folders are organised: a file of data_prep/layouts, or a path
     modality: str = ""  # of all images, as DICOM writes it (MR, CT), where they have one
     phantom: str = ""  # a function of data_prep/phantom/kinds.py that writes synthetic raw data
@@ -96,9 +99,10 @@ class Task:
     # A budget that is the same for every number of records: rounded up to whole epochs, it takes the
     # place of `epochs`; 0: `epochs` counts.
     steps: int = 0
-    # Whose weights the run keeps: the epoch with the lowest validation loss, or "budget", the last.
+    # Whose weights the run keeps: the epoch with the lowest validation loss; "accuracy", of a
+    # classifier the first one with the highest validation accuracy; or "budget", the last.
     choose_epoch: str = "validation"
-    patience: int = 0  # epochs without a better validation loss before training stops; 0: never
+    patience: int = 0  # epochs without a better one of these before training stops; 0: never
     learning_rate: float = 1e-3  # of the layers without a rate of their own
     # "constant", or "cosine", which lets every learning rate fall to 0 over the training
     # (Loshchilov and Hutter 2017).
@@ -114,6 +118,7 @@ class Task:
     # FineTuning in mri_tf/task/settings.py. Empty: all layers, by Adam.
     fine_tune: dict = field(default_factory=dict)
     demo_patients: int = 24  # of the synthetic data, where no data is given
+    caution: str = ""  # a sentence that stands beside the numbers of every run, study and model card
     variants: dict = field(default_factory=dict)  # name -> {dotted key: value}
 
     def __post_init__(self):
@@ -128,6 +133,19 @@ class Task:
         """The shape of the network's input, without channels."""
         cut = self.patch.get("shape") or self.box.get("grid") or self.spacing.get("grid")
         return cut or self.image_shape
+
+    @property
+    def slice_offsets(self) -> tuple[int, ...]:
+        """The slices that an image holds, counted from its own: -k to k with `context_slices` k."""
+        return tuple(range(-self.context_slices, self.context_slices + 1))
+
+    @property
+    def image_channels(self) -> tuple[str, ...]:
+        """Names of the channels of an image: those of the task, for each slice that it holds."""
+        return tuple(
+            f"{name} (slice {offset:+d})" if offset else name
+            for offset in self.slice_offsets for name in self.channels
+        )  # fmt: skip
 
     @property
     def pretrained_on(self) -> str:
@@ -164,6 +182,10 @@ class Task:
         require(
             len(self.image_shape) in (2, 3) and min(self.image_shape) >= 1, "image_shape",
             "be (rows, columns) or (depth, rows, columns)",
+        )  # fmt: skip
+        require(
+            self.context_slices == 0 or (self.context_slices > 0 and len(self.image_shape) == 2),
+            "context_slices", "be at least 0, and 0 unless image_shape is (rows, columns)",
         )  # fmt: skip
         classes = len(self.class_names)
         require(
@@ -206,6 +228,10 @@ class Task:
             self.intensity_classes == 0 or (self.kind == "segmentation" and self.intensity_classes > 1),
             "intensity_classes", "be 0, or at least 2 in a segmentation task",
         )  # fmt: skip
+        require(
+            not (self.intensity_classes and self.context_slices), "intensity_classes",
+            "be 0 with context_slices, where they would be classes of several slices together",
+        )  # fmt: skip
         require(self.feature_bank >= 0, "feature_bank", "be at least 0")
         require(
             not self.bag or (self.kind == "classification" and len(self.image_shape) == 2), "bag",
@@ -216,9 +242,14 @@ class Task:
         for name in ("label_smoothing", "average"):
             require(0 <= getattr(self, name) < 1, name, "be at least 0 and below 1")
         require(
-            self.choose_epoch != "budget" or not self.patience, "patience",
+            self.choose_epoch != BUDGET or not self.patience, "patience",
             'be 0 with choose_epoch="budget", which trains to the end',
         )  # fmt: skip
+        require(
+            self.choose_epoch != ACCURACY or self.kind == "classification", "choose_epoch",
+            "be validation or budget for a segmentation, whose accuracy says little",
+        )  # fmt: skip
+        require("\n" not in self.caution, "caution", "be one line")
         require(self.learning_rate > 0, "learning_rate", "be positive")
         require(
             BASE_VARIANT not in self.variants, "variants",

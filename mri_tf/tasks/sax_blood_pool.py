@@ -18,7 +18,7 @@ TASK = Task(
     channels=("cine",),
     image_shape=(128, 128),
     class_names=("background", "blood_pool"),
-    prep=dict(dtype="uint8"),
+    prep=dict(dtype="uint8", slice_column="slice_level", stack_columns=("cardiac_phase",)),
     normalize=dict(method="zscore"),
     model="mnet",
     model_args=dict(start_filters=16, dropout=0.5),

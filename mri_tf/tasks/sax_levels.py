@@ -17,7 +17,10 @@ TASK = Task(
     channels=("cine",),
     image_shape=(128, 128),
     class_names=("basal", "mid", "apical"),
-    prep=dict(dtype="uint8", label_column="axial_level"),
+    prep=dict(
+        dtype="uint8", label_column="axial_level", slice_column="slice_level",
+        stack_columns=("cardiac_phase",),
+    ),
     normalize=dict(method="zscore"),
     features_from="sax_blood_pool",
     model="feature_classifier",
@@ -36,6 +39,14 @@ TASK = Task(
             "model": "vgg",
             "model_args": dict(conv_filters=16, dense_units=100),
         },
+        # A slice and the next ones of the same phase. The end of a stack shows, as its slice is there
+        # twice: report.md has the numbers without such slices, and those of the ends alone.
+        context={
+            "features_from": "",
+            "model": "vgg",
+            "model_args": dict(conv_filters=16, dense_units=100),
+            "context_slices": 1,
+        },
         vgg={
             "features_from": "",
             "image_shape": (224, 224),
@@ -47,4 +58,4 @@ TASK = Task(
         threshold={"features.intensity_classes": 10},
         demo={"epochs": 5, "demo_patients": 12, "features.epochs": 2},
     ),
-)
+)  # fmt: skip

@@ -24,7 +24,7 @@ from mri_tf.core.command_line import (
 from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError
 from mri_tf.core.log import logged
-from mri_tf.task.spec import BASE_VARIANT
+from mri_tf.task.spec import BASE_VARIANT, BUDGET
 from mri_tf.train.fold_flags import add_folds, check_folds
 
 DEMO = "demo"  # the variant that runs on the phantom, when no data is named
@@ -136,7 +136,7 @@ def main(arguments: list[str]) -> int:
 
 def _use_of_validation(task) -> str:
     """What the validation side is for, in the line that counts the records."""
-    return "calibrate on" if task.choose_epoch == "budget" else "choose the weights"
+    return "calibrate on" if task.choose_epoch == BUDGET else "choose the weights"
 
 
 def _is_done(run, flags, trained_before: bool) -> bool:

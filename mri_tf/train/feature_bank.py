@@ -39,10 +39,10 @@ FACTS, DONE, TENSOR, LOCK = "bank.json", "done.npy", "tensor_{}.npy", ".lock"
 # What a training may change without changing the copies: how often and in which order they are drawn,
 # and what comes behind them. The prefix itself says what `model_args` decide before the cut.
 NOT_IN_FEATURES = (
-    "augment_probability", "average", "batch_size", "choose_epoch", "clip_norm", "demo_patients",
-    "epochs", "fine_tune", "label_smoothing", "learning_rate", "loss_weights", "model_args",
-    "operating_point", "oversample", "patience", "schedule", "split_fractions", "steps", "test_time",
-    "variants", "warm_up",
+    "augment_probability", "average", "batch_size", "caution", "choose_epoch", "clip_norm",
+    "demo_patients", "epochs", "fine_tune", "label_smoothing", "learning_rate", "loss_weights",
+    "model_args", "operating_point", "oversample", "patience", "schedule", "split_fractions", "steps",
+    "test_time", "variants", "warm_up",
 )  # fmt: skip
 
 

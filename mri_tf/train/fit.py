@@ -19,6 +19,7 @@ from mri_tf.calibration.calibrator import (
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.files import write_table
 from mri_tf.core.hashing import content_hash, file_hash, fingerprint
+from mri_tf.evaluate.context import COUNTS, is_counted, neighbour_counts
 from mri_tf.evaluate.familiarity import fit_familiarity, save_familiarity
 from mri_tf.evaluate.outputs_table import known_columns, output_columns
 from mri_tf.network.build import (
@@ -40,6 +41,7 @@ from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FINISHED, VALIDATION, Run, locked, start_or_continue
 from mri_tf.task import Task
 from mri_tf.task.settings import fine_tuning_of
+from mri_tf.task.spec import ACCURACY
 from mri_tf.train.checkpoint import FILE, TrainingState
 from mri_tf.train.devices import has_accelerator, strategy
 from mri_tf.train.feed import (
@@ -149,16 +151,21 @@ def _cut(network: keras.Model, task: Task) -> tuple[keras.Model, keras.Model] | 
 
 
 def compile_network(network: keras.Model, task: Task, counts: np.ndarray, steps: Steps) -> None:
-    """Gives a network the optimizer and the loss of its task.
+    """Gives a network the optimizer and the loss of its task, and the accuracy where that chooses the
+    epoch, with the weights of the loss: what only fills a batch does not count.
 
     Args:
         counts: (classes,) records, or pixels of a segmentation, of each class on the training side.
         steps: how the learning rates and gradients are treated.
     """
     variables = network.trainable_variables
+    metrics = None
+    if task.choose_epoch == ACCURACY:
+        metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     network.compile(
         optimizer=make_optimizer(fine_tuning_of(task), task.learning_rate, variables, steps),
         loss=weighted_cross_entropy(class_weights(counts, task.loss_weights), task.label_smoothing),
+        weighted_metrics=metrics,
         # Whether XLA pays on a GPU, augmentation included, has not been measured.
         jit_compile=False if has_accelerator() else "auto",
     )
@@ -177,7 +184,7 @@ def _train(
     each = inputs.plan.steps  # of an epoch
     schedule = Schedule(
         task.epochs_of(each), task.patience, run.values["seed"], identity, task.name,
-        keep_last=task.choose_epoch == "budget", first=-(-task.warm_up // each), average=task.average,
+        choose=task.choose_epoch, first=-(-task.warm_up // each), average=task.average,
     )  # fmt: skip
     sides = (inputs.training, inputs.validation)
     if network.prefix:
@@ -210,6 +217,8 @@ def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: Train
         "training_counts": inputs.counts.tolist(),
         "parameters": model.count_params(),
     }
+    if is_counted(run.task):
+        result[COUNTS] = neighbour_counts(inputs.training)
     if TEST_LOCK in run.values:
         result[TEST_LOCK] = frozen_result({**run.values, **result})
     run = run.save(**result)

@@ -16,33 +16,35 @@ from mri_tf.core.errors import RunFailed
 from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.pipeline.batches import BatchFunction
+from mri_tf.task.spec import ACCURACY, BUDGET, VALIDATION
 from mri_tf.train.averaging import BATCHES_OF_STATISTICS, AverageWeights
 from mri_tf.train.checkpoint import FILE, TrainingState, load_checkpoint, save_checkpoint
 from mri_tf.train.pace import Pace
 
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
+SAME_ACCURACY = 1e-6  # a smaller difference is a matter of rounding: less than a record of a million
 NOT_VALIDATED = ""  # in the place of a validation loss
 VALIDATIONS_OF_A_BUDGET = 3  # where validation chooses nothing and is only for the history
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long is trained, and which weights are kept: of the epoch with the lowest validation loss, or
-    of the last; of its last step, or averaged."""
+    """How long is trained, and which weights are kept: of which epoch, as `choose_epoch` of a task says;
+    of its last step, or averaged."""
 
     epochs: int
     patience: int  # 0: all epochs
     seed: int
     identity: str  # of the run; a checkpoint of another is refused
     name: str = "the training"  # what is trained, for messages
-    keep_last: bool = False
+    choose: str = VALIDATION
     first: int = 0  # epochs at the beginning in which patience does not run out
     average: float = 0.0  # largest decay of the averaged weights; 0: those of the last step
 
     @property
     def validated(self) -> list[int]:
         """The epochs, from 1, after which is validated: all, or a few up to the last."""
-        every = -(-self.epochs // VALIDATIONS_OF_A_BUDGET) if self.keep_last else 1
+        every = -(-self.epochs // VALIDATIONS_OF_A_BUDGET) if self.choose == BUDGET else 1
         return list(range(self.epochs, 0, -every))[::-1]
 
 
@@ -204,15 +206,10 @@ class _KeepState(keras.callbacks.Callback):
         row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
         state = self.state
         row.setdefault("val_loss", NOT_VALIDATED)
-        best = lowest_validation_loss(state.history)
+        if self._is_best(row):
+            state.best_epoch, state.best_weights = epoch, self.weights_now()
         state.history.append(row)
         state.epoch = epoch + 1
-        if self.schedule.keep_last:
-            keep = state.epoch == self.schedule.epochs and math.isfinite(row["val_loss"])
-        else:
-            keep = row["val_loss"] < best
-        if keep:
-            state.best_epoch, state.best_weights = epoch, self.weights_now()
         deadline = self.checkpoints.deadline
         deadline.got_on = True
         self.out_of_time = not self.stopped and deadline.ends_before(self.pace.next_epoch_seconds)
@@ -227,11 +224,27 @@ class _KeepState(keras.callbacks.Callback):
             note += f"  validation loss {row['val_loss']:.3f}"
         self.advance(self.schedule.epochs if self.stopped else state.epoch, note)
 
+    def _is_best(self, row: dict) -> bool:
+        """Whether the weights of an epoch are kept, by its row of the history and those before it."""
+        before, choose = self.state.history, self.schedule.choose
+        if choose == BUDGET:
+            return row["epoch"] == self.schedule.epochs and math.isfinite(row["val_loss"])
+        if choose == ACCURACY:
+            higher = row["val_accuracy"] > highest_validation_accuracy(before) + SAME_ACCURACY
+            return higher and math.isfinite(row["val_loss"])
+        return row["val_loss"] < lowest_validation_loss(before)
+
 
 def lowest_validation_loss(rows: Iterable[dict]) -> float:
     """Of the rows of a history; infinite where no epoch has a finite one."""
     losses = (float(row["val_loss"]) for row in rows if row["val_loss"] != NOT_VALIDATED)
     return min(filter(math.isfinite, losses), default=math.inf)
+
+
+def highest_validation_accuracy(rows: Iterable[dict]) -> float:
+    """Of the rows of a history whose validation loss is finite; minus infinity where there is none."""
+    finite = (row for row in rows if math.isfinite(float(row["val_loss"])))
+    return max((float(row["val_accuracy"]) for row in finite), default=-math.inf)
 
 
 def write_history(path: Path, rows: list[dict]) -> None:

@@ -102,6 +102,18 @@ def test_the_restart_with_the_lowest_validation_loss_is_the_row(fake, tmp_path):
     assert found == [(4, 0.6), (5, 0.3), (6, 0.9)]
 
 
+def test_where_the_accuracy_chooses_the_epoch_it_chooses_the_restart(fake, tmp_path):
+    results = {  # the second is as accurate as the first, with a lower loss
+        0: dict(losses=[0.2, 0.9], accuracies=[0.5, 0.8], best_epoch=2, accuracy=0.1),
+        1: dict(losses=[0.7, 0.3], accuracies=[0.8, 0.6], best_epoch=1, accuracy=0.2),
+        2: dict(losses=[0.1, 0.1], accuracies=[0.7, 0.7], best_epoch=1, accuracy=0.3),
+    }  # fmt: skip
+    for seed, result in results.items():
+        fake.result(f"c-s{seed}", json.dumps(result | {"choose_epoch": "accuracy"}))
+    row = run_cell(job_of(tmp_path, "c", seeds=[0, 1, 2]))
+    assert (row["seed"], row["accuracy"]) == (1, 0.2)
+
+
 def test_a_killed_process_is_retried(fake, tmp_path):
     undisturbed = run_cell(job_of(tmp_path / "undisturbed", "c"))
     fake.order("c-s0", "", KILLED)  # the second process is the first of the other folder

@@ -47,12 +47,16 @@ for name_of_weights in ("weights.weights.h5", "features/weights.weights.h5"):
 run = dict.fromkeys({needed!r}) | {{
     "task": json.loads({task!r}), "seed": int(flag("--seed")),
     "sides": {{"train": ["r0", "r1"], "validation": [], "test": ["r2"]}},
-    "patients": {{"test": ["p2"]}}, "epochs_trained": 3, "best_epoch": 2, "parameters": 10,
+    "patients": {{"test": ["p2"]}}, "epochs_trained": 3, "best_epoch": result.get("best_epoch", 2),
+    "parameters": 10,
     "state": "finished",
 }}
+run["task"]["choose_epoch"] = result.get("choose_epoch", "validation")
 (out / "run.json").write_text(json.dumps(run))
 losses = result.get("losses", [1.0, 0.5])
-(out / "history.csv").write_text("\\n".join(["epoch,val_loss", *(f"1,{{loss}}" for loss in losses)]))
+accuracies = result.get("accuracies", [0.0] * len(losses))
+rows = [f"1,{{loss}},{{accuracy}}" for loss, accuracy in zip(losses, accuracies)]
+(out / "history.csv").write_text("\\n".join(["epoch,val_loss,val_accuracy", *rows]))
 accuracy = {{"value": result.get("accuracy", 0.5), "low": None, "high": None}}
 undefined = {{"value": None, "low": None, "high": None, "reason": "one class"}}
 metrics = {{"accuracy": accuracy, "auc": undefined, "majority_accuracy": 0.4, "note": "",
@@ -81,7 +85,7 @@ class FakeTrain:
         (self.home / f"{run}.orders").write_text("\n".join(attempts), encoding="utf-8")
 
     def result(self, run: str, json_text: str) -> None:
-        """`losses` of validation and `accuracy` of a run."""
+        """Of a run `losses` and `accuracies` of validation, `choose_epoch`, `best_epoch`, `accuracy`."""
         (self.home / f"{run}.json").write_text(json_text, encoding="utf-8")
 
     def go(self) -> None:

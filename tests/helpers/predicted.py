@@ -38,6 +38,9 @@ def largest_difference(run, prepared, raw: Path, export: Path, home: Path, *flag
     numbers = sorted({_source_number(prepared, record) for record in records})[:STUDIES]
     records = [record for record in records if _source_number(prepared, record) in numbers]
     inputs = [_input_of(task, raw, cases[number]) for number in numbers]
+    of_table = bool(task.context_slices) and "image" in cases[0].files
+    if of_table:  # image files alone do not say which are neighbours
+        inputs = [raw / "manifest.csv"]
     out = home / ("labels" if task.kind == "segmentation" else "found.json")
     mapped = bool(task.boxes_from or task.spacing)
     flags = (*flags, "--explain") if mapped else flags
@@ -51,8 +54,10 @@ def largest_difference(run, prepared, raw: Path, export: Path, home: Path, *flag
     if mapped:
         _check_maps(found["answers"], inputs, out.with_name("found_maps"))
     rows = {}
+    names = [cases[number].files["image"] for number in numbers] if of_table else []
     for row in found["answers"]:
-        rows.setdefault(row["input"], []).append(row)
+        if not of_table or row["input"] in names:
+            rows.setdefault(row["input"], []).append(row)
     wanted = calibrator_from_json(run.values["answers"])
     outputs = predict_records(load_network(run), subset_of(run, prepared, np.array(records)))
     difference = 0.0

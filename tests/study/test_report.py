@@ -120,6 +120,26 @@ def test_a_whole_study(quick, tmp_path):
     assert len(study.results()) == 4
 
 
+def test_what_the_ends_of_stacks_are_worth_stands_beside_the_scores_of_variants_that_see_them(
+    quick, tmp_path
+):
+    task = replace(TASK, caution="Doubt these numbers.")
+    study = Study(tmp_path, task).finish_all(MIXED)
+    assert "Neighbouring slices" not in study.write()
+    for job in study.jobs:
+        if job["row"]["variant"] == "scratch":
+            study.rows[job["name"]] |= {
+                "kappa_without_ends": None, "kappa_without_ends_reason": "no slice lies inside",
+                "accuracy_without_ends": 0.25, "kappa_neighbours_alone": 0.5,
+                "accuracy_neighbours_alone": 0.75,
+            }  # fmt: skip
+    text = study.write()
+    assert text.splitlines()[2] == "Doubt these numbers."
+    section = text.partition("## Neighbouring slices")[2].partition("## ")[0]
+    assert "0.250 ± 0.000" in section and "0.750 ± 0.000" in section
+    assert "undefined (no slice lies inside)" in section and "manual" not in section
+
+
 def test_a_study_of_one_cell(tmp_path):
     study = Study(tmp_path, plan=replace(PLAN, variants=("manual",), folds=1)).finish_all(MIXED)
     text = study.write()

@@ -1,6 +1,7 @@
 """Training: repeats to the bit, continues after a kill to the bit, keeps the best, stops at NaN."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -20,12 +22,15 @@ from trainings import assert_equal_weights, split_of, stopped_at
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.network.build import PreparingModel, load_network
+from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.batches import batch_function, training_batches
 from mri_tf.pipeline.epoch_plan import TrainingPlan
-from mri_tf.store.run import Run, locked, open_finished, start_or_continue
+from mri_tf.pipeline.subset import subset_of
+from mri_tf.store.run import Run, locked, open_finished, positions_of, start_or_continue
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
-from mri_tf.train import devices, feed, fit
+from mri_tf.train import devices, feed, fit, loop
+from mri_tf.train.checkpoint import TrainingState
 from mri_tf.train.fit import fit_run
 from mri_tf.train.loop import Checkpoints, Schedule
 from mri_tf.train.new_run import new_run
@@ -153,10 +158,75 @@ def test_a_budget_of_steps_is_trained_to_its_end_and_the_last_weights_are_kept(t
 
 
 def test_a_budget_is_validated_a_few_times_and_at_its_end():
-    budget = Schedule(epochs=23, patience=0, seed=0, identity="", keep_last=True)
+    budget = Schedule(epochs=23, patience=0, seed=0, identity="", choose="budget")
     assert budget.validated == [7, 15, 23]
-    assert Schedule(epochs=3, patience=0, seed=0, identity="", keep_last=True).validated == [1, 2, 3]
+    assert Schedule(epochs=3, patience=0, seed=0, identity="", choose="budget").validated == [1, 2, 3]
     assert Schedule(epochs=4, patience=0, seed=0, identity="").validated == [1, 2, 3, 4]
+
+
+@pytest.fixture(scope="module")
+def thirds(small):
+    """(task, prepared set) of the classification, by a network without pre-training."""
+    file = small["levels"]
+    task = with_values(load_task(file), load_task(file).variants["scratch"])
+    prepared, _ = prepare(task, file, small["raw"], small["home"] / "thirds-for-training")
+    return task, prepared
+
+
+BY_ACCURACY = dict(choose_epoch="accuracy", epochs=6, batch_size=8)
+
+
+def test_the_first_epoch_of_the_highest_accuracy_is_kept_and_survives_a_stop(tmp_path, thirds):
+    whole = _fit(tmp_path / "whole", thirds, **BY_ACCURACY)
+    history = pd.read_csv(whole.folder / "history.csv")
+    accuracies = history["val_accuracy"].to_numpy()
+    assert whole.values["best_epoch"] == 1 + int(np.argmax(accuracies))
+    prepared = thirds[1]
+    validation = subset_of(whole, prepared, positions_of(whole, prepared)[1])
+    outputs = predict_records(load_network(whole), validation)
+    kept = np.mean(outputs.argmax(axis=1) == validation.labels)
+    assert kept == pytest.approx(accuracies.max())
+    for epoch in (2, 5):
+        with stopped_at(epoch, 1):
+            _fit(tmp_path / str(epoch), thirds, **BY_ACCURACY)
+        continued = _fit(tmp_path / str(epoch), thirds, **BY_ACCURACY)
+        assert_equal_weights(whole, continued)
+        assert (continued.folder / "history.csv").read_text() == (
+            (whole.folder / "history.csv").read_text()
+        )
+
+
+def test_patience_waits_for_a_higher_accuracy(tmp_path, thirds):
+    nothing = {"learning_rate": 1e-30, "fine_tune": dict(optimizer="sgd")}
+    values = BY_ACCURACY | nothing | dict(epochs=30, patience=2)
+    run = _fit(tmp_path / "run", thirds, **values)
+    assert (run.values["best_epoch"], run.values["epochs_trained"]) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "rows, kept",
+    [
+        ([(0.5, 1.0), (0.7, 2.0), (0.7, 0.1), (0.6, 0.1)], [0, 1]),  # not for a lower loss
+        ([(0.5, 1.0), (0.5 + 1e-7, 1.0), (0.75, 1.0)], [0, 2]),  # a matter of rounding is no gain
+        ([(0.9, math.nan), (0.4, 1.0), (0.95, math.inf), (0.5, 1.0)], [1, 3]),
+        ([(0.0, 1.0)], [0]),
+    ],
+)
+def test_which_epochs_are_kept_by_their_accuracy(tmp_path, rows, kept):
+    schedule = Schedule(epochs=9, patience=0, seed=0, identity="", choose="accuracy")
+    state = TrainingState()
+    keeper = loop._KeepState(state, [], tmp_path / "checkpoint", schedule, Checkpoints(1e9))
+    keeper.pace = SimpleNamespace(next_epoch_seconds=0.0)
+    found = []
+    for epoch, (accuracy, loss) in enumerate(rows):
+        keeper.weights_now = lambda epoch=epoch: found.append(epoch) or [np.array(epoch)]
+        keeper.on_epoch_end(epoch, {"loss": 1.0, "val_loss": loss, "val_accuracy": accuracy})
+    assert found == kept and state.best_epoch == kept[-1]
+
+
+def test_the_accuracy_of_a_segmentation_chooses_no_epoch(pools):
+    with pytest.raises(InputError, match="says little"):
+        with_values(pools[0], {"choose_epoch": "accuracy"})
 
 
 def test_patience_begins_after_the_warm_up(tmp_path, pools):

@@ -80,7 +80,7 @@ def test_the_next_epoch_takes_what_the_last_took_without_compiling():
 
 def test_an_epoch_is_validated_only_where_the_schedule_says():
     clock = Stopwatch()
-    pace = _pace(clock, epochs=6, keep_last=True)  # validated after epochs 2, 4 and 6
+    pace = _pace(clock, epochs=6, choose="budget")  # validated after epochs 2, 4 and 6
     found = []
     for number in range(4):
         _epoch(pace, clock, number)

@@ -194,3 +194,19 @@ def test_a_task_that_the_studies_cannot_serve_is_refused(values, tmp_path):
     _write(tmp_path, *_case())
     with pytest.raises(InputError):
         list_cases(tmp_path, with_values(TASK, values))
+
+
+def test_neighbours_at_the_end_of_a_tumour_are_slices_without_it(tmp_path):
+    image, mask, affine = _case()
+    raw = _write(tmp_path, image, mask, affine)
+    alone, seen = _records(raw), _records(raw, with_values(TASK, {"context_slices": 1}))
+    assert len(seen) == len(alone) == 5
+    for number, (one, other) in enumerate(zip(seen, alone, strict=True)):
+        np.testing.assert_array_equal(one.own_slice, other.image)
+        np.testing.assert_array_equal(one.mask, other.mask)
+        np.testing.assert_array_equal(one.affine, other.affine)
+        assert one.facts["neighbouring_slices"] == [True, True]
+        assert one.intensity_stats.shape == (2, 3, 2)
+        if number:  # head first: the one above is the record before
+            np.testing.assert_array_equal(one.image[..., 2:], alone[number - 1].image)
+    assert not np.array_equal(seen[0].image[..., 2], seen[0].image[..., 1])

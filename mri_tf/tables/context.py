@@ -1,0 +1,49 @@
+"""What the ends of stacks are worth to a network that sees neighbouring slices."""
+
+from mri_tf.tables.layout import markdown, plural, with_interval
+
+SHOWN = ("accuracy", "balanced_accuracy", "kappa", "auc")
+ROWS = {
+    "without_ends": "the network, without the first and last slice of each stack",
+    "neighbours_alone": "no network: the usual class of slices with the same neighbours",
+}
+
+
+def context_section(metrics: dict) -> str:
+    """Section of a run's page; empty where slices are seen alone."""
+    found = metrics.get("context")
+    if not found:
+        return ""
+    title = "## Neighbouring slices"
+    if "slices" not in found:
+        return f"{title}\n\nNot told apart by the ends of stacks: {found['reason']}."
+    rows = [["the network, all slices", found["records"], *(_number(metrics[name]) for name in SHOWN)]]
+    for key, name in ROWS.items():
+        rows.append([name, found[key]["n"], *(_number(found[key][score]) for score in SHOWN)])
+    count = found["slices"]
+    text = (
+        f"The network sees {plural(count, 'neighbouring slice')} on each side. At the end of a stack "
+        "the last slice takes the place of those that are missing, so that the network can see that it "
+        "is the end; the last row is what this alone says of the class."
+    )
+    return f"{title}\n\n{text}\n\n{markdown(rows, ['what answers', 'slices', *SHOWN])}"
+
+
+def context_line(metrics: dict) -> str:
+    """The kappas in a line for the terminal; empty where slices are seen alone."""
+    found = metrics.get("context")
+    if not found or "slices" not in found:
+        return ""
+    without, alone = (found[key]["kappa"]["value"] for key in ROWS)
+    return (
+        f"kappa without the first and last slice of each stack: {_value(without)}; of the existing "
+        f"neighbours alone: {_value(alone)}"
+    )
+
+
+def _number(number: dict) -> str:
+    return with_interval(number["value"], number["low"], number["high"], number.get("reason") or "")
+
+
+def _value(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
