@@ -1,33 +1,40 @@
-"""Compares ImageNet weights with random ones, for the levels of real short-axis images.
+"""Compares ImageNet weights with random ones and with a frozen probe, for levels of real hearts.
 
     python benchmarks/imagenet_weights.py --raw $MRI_SHARED/data/sunnybrook \\
         --weights $MRI_SHARED/weights/resnet18_imagenet_partial.weights.h5 --out studies/imagenet
-        [--folds 5] [--repeats 3] [--workers 2] [--set k=v ...]
+        [--folds 5] [--repeats 3] [--workers 2] [--variants "imagenet;frozen_probe"] [--set k=v ...]
 
-Writes a task file with the variants `imagenet` and `random`: a ResNet-18 that ends after its third
-stack, fully trained, everything else equal. `mri_tf.study` compares them on identical folds, with
-another seed and partition for each repeat; its report.md has the table with the paired difference.
+Writes a task file with variants of a ResNet-18 that ends after its third stack: `imagenet` and `random`
+train all of it, `frozen_probe` nothing but a logistic regression, `context` sees the next slices, too.
+`mri_tf.study` compares them on identical folds, with another seed and partition for each repeat; its
+report.md has the table with the paired difference.
 """
 
 from written_task import run_study, study_parser
 
 CHANGES = """
-    features_from="",
-    model="backbone_classifier",
-    model_args=dict(
-        backbone="resnet18", weights={weights!r}, cut_after="stack2", intensities="zscore"
+    variants=dict(
+        imagenet=BASE.variants["resnet18"] | {{"model_args": NETWORK}},
+        random=BASE.variants["resnet18"] | {{"model_args": NETWORK | {{"weights": "none"}}}},
+        context=BASE.variants["resnet18"] | {{"model_args": NETWORK, "context_slices": 1}},
+        frozen_probe=BASE.variants["frozen_probe"] | {{"model_args": PROBE}},
     ),
-    learning_rate=3e-4,
-    epochs=40,
-    patience=10,
-    variants=dict(imagenet={{}}, random={{"model_args.weights": "none"}}),
 """
+BEFORE = """
+PROBE = dict(encoder="resnet18", weights={weights!r}, cut_after="stack2", intensities="zscore")
+NETWORK = dict(
+    backbone="resnet18", weights={weights!r}, cut_after="stack2", intensities="zscore", standardise=True
+)
+"""
+VARIANTS = "imagenet;random;frozen_probe"
 
 
 def main() -> None:
-    flags = study_parser(__doc__, repeats=3).parse_args()
-    changes = CHANGES.format(weights=str(flags.weights.absolute()))
-    run_study(flags, "sax_levels", changes, "imagenet;random")
+    parser = study_parser(__doc__, repeats=3)
+    parser.add_argument("--variants", default=VARIANTS)
+    flags = parser.parse_args()
+    values = dict(weights=str(flags.weights.absolute()))
+    run_study(flags, "sax_levels", CHANGES.format(**values), flags.variants, BEFORE.format(**values))
 
 
 if __name__ == "__main__":

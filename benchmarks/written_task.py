@@ -18,15 +18,18 @@ def study_parser(description: str, repeats: int) -> argparse.ArgumentParser:
     return parser
 
 
-def run_study(flags: argparse.Namespace, base: str, changes: str, variants: str) -> None:
-    """Compares `variants` of the task `base` with `changes` (arguments of dataclasses.replace).
+def run_study(
+    flags: argparse.Namespace, base: str, changes: str, variants: str, before: str = ""
+) -> None:
+    """Compares `variants` of the task `base` with `changes` (arguments of dataclasses.replace), which
+    may use names that the lines `before` define.
 
     The prepared set lies in `flags.out` too: another raw folder is another set. Exits with the code of
     the preparation, if it has none to go on with, or of the study.
     """
     name = f"{base}_resnet"
     source = (
-        f"import dataclasses\n\nfrom mri_tf.tasks.{base} import TASK as BASE\n\n"
+        f"import dataclasses\n\nfrom mri_tf.tasks.{base} import TASK as BASE\n{before}\n"
         f"TASK = dataclasses.replace(BASE, name={name!r}, {changes})\n"
     )
     folder = flags.out / "task"

@@ -9,6 +9,12 @@ Expected: see docs/results.md
 
 from mri_tf.task import Task
 
+# A number of steps, the average of the weights at its end: no epoch is chosen on three patients.
+IMAGENET = {
+    "features_from": "", "learning_rate": 3e-4, "schedule": "cosine", "warm_up": 50, "average": 0.98,
+    "choose_epoch": "budget", "steps": 600, "patience": 0,
+}  # fmt: skip
+
 TASK = Task(
     name="sax_levels",
     layout="cases_table",
@@ -46,6 +52,16 @@ TASK = Task(
             "model": "vgg",
             "model_args": dict(conv_filters=16, dense_units=100),
             "context_slices": 1,
+        },
+        # Needs weights: --set model_args.weights=FILE where nothing can be downloaded.
+        resnet18=IMAGENET | {
+            "model": "backbone_classifier",
+            "model_args": dict(backbone="resnet18", intensities="zscore", standardise=True),
+        },
+        frozen_probe=IMAGENET | {
+            "model": "frozen_probe",
+            "model_args": dict(encoder="resnet18", intensities="zscore"),
+            "feature_bank": 4,
         },
         vgg={
             "features_from": "",
