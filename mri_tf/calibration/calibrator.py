@@ -89,7 +89,8 @@ def fit_calibrator(
 ) -> Calibrator:
     """Fits temperature and intercepts and the operating point on the validation side.
 
-    Its records are weighed to the natural class shares, and together as much as there are patients.
+    Its records are weighed to the natural class shares; the records of a patient count as many as they
+    are worth (`independent_records`).
     There are no prediction sets yet: see `with_prediction_sets`.
 
     Args:

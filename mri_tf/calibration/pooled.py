@@ -18,7 +18,7 @@ from mri_tf.calibration.cross_conformal import HeldOut, fits_sets, held_out_scor
 from mri_tf.calibration.member_scale import MemberScale, evidence_of
 from mri_tf.calibration.operating_point import OperatingPoint, choose_operating_point, decide
 from mri_tf.calibration.prediction_sets import LEVEL
-from mri_tf.calibration.temperature import fit_slope
+from mri_tf.calibration.temperature import Evidence, fit_slope
 
 ONE_CLASS = "only one class among the patients, so that nothing could be fitted"
 FEW_FOR_SETS = "too few patients were there to fit them"
@@ -154,7 +154,8 @@ def fit_evidence(
 ) -> Fitted:
     """Fits slope, intercepts and operating point to the evidence of patients that nothing chose.
 
-    All rows of a class weigh the same, and together as much as there are patients.
+    All rows of a class weigh the same; what they are worth together follows from how alike the errors
+    for a patient's records are (`independent_records`).
 
     Args:
         unseen: of the side that each member was tested on.
@@ -169,8 +170,8 @@ def fit_evidence(
     intercepts, slope, reason = np.zeros(classes), 1.0, ONE_CLASS
     if len(np.unique(unseen.truth)) > 1:
         labels = (np.cumsum(possible) - 1)[unseen.truth]
-        inputs = unseen.evidence[:, possible]
-        slope, intercepts[possible] = fit_slope(inputs, labels, weights, natural[possible])
+        evidence = Evidence(labels, weights, natural[possible], unseen.patients)
+        slope, intercepts[possible] = fit_slope(unseen.evidence[:, possible], evidence)
         reason = ""
     curve = Curve(float(slope), tuple(intercepts.tolist()))
     probabilities = curve.probabilities(unseen.evidence, natural)

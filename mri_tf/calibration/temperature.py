@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from mri_tf.calibration.class_balance import class_shares
+from mri_tf.calibration.independent_records import independent_records
 from mri_tf.calibration.standardise import fit_standard
 
 SMALLEST = 1e-30  # floor of probabilities before the logarithm: a float32 softmax underflows to 0
@@ -86,7 +87,8 @@ def fit_temperature(
         truth: (records,) labels.
         trained: (classes,) shares that the loss saw.
         expected: (classes,) shares of the classes among records to come.
-        weights: (records,) evidence of each, 1 for an independent record; see `validation_weights`.
+        weights: (records,) evidence of each, as if all records of a patient were one; see
+            `validation_weights`.
         patients: (records,) ids; None: every record is a patient.
 
     Returns:
@@ -111,38 +113,65 @@ def fit_temperature(
     labels = (np.cumsum(possible) - 1)[truth[used]]  # among the possible classes
     saw = centred(np.log(class_shares(trained)[possible]))
     standard = fit_standard(logits, labels, patients[used], saw)
-    wanted = _wanted(labels, weights[used], class_shares(np.asarray(expected, float)[possible]))
+    shares = class_shares(np.asarray(expected, float)[possible])
     inputs = standard.factor * (logits - standard.moved * standard.centre)
     # What is moved stands at the shares that the loss saw by itself.
-    scale, free = _minimum(inputs, offsets[possible] + standard.moved * saw, wanted)
+    evidence = Evidence(labels, weights[used], shares, patients[used])
+    scale, free = _fitted(inputs, offsets[possible] + standard.moved * saw, evidence)
     slope = scale * standard.factor
     intercepts = np.zeros(len(offsets))
     intercepts[possible] = free + standard.moved * (saw - slope * standard.centre)
     return TemperatureFit(float(1 / slope), tuple(intercepts.tolist()))
 
 
-def fit_slope(
-    inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray, shares: np.ndarray
-) -> tuple[float, np.ndarray]:
+@dataclass(frozen=True)
+class Evidence:
+    """What a curve is fitted to, beside the logits.
+
+    Attributes:
+        labels: (records,).
+        weights: (records,) as if all records of a patient were one; not all 0.
+        shares: (classes,) of the classes among records to come, none 0.
+        patients: (records,) ids.
+    """
+
+    labels: np.ndarray
+    weights: np.ndarray
+    shares: np.ndarray
+    patients: np.ndarray
+
+    def wanted(self, times: float) -> np.ndarray:
+        """(records, classes) evidence of each class: that of the records, `times` their weights, and
+        half a record of any class."""
+        wanted = 0.5 * np.outer(self.weights / self.weights.sum(), self.shares)
+        wanted[np.arange(len(self.labels)), self.labels] += times * self.weights
+        return wanted
+
+
+def fit_slope(inputs: np.ndarray, evidence: Evidence) -> tuple[float, np.ndarray]:
     """Fits softmax(slope x inputs + intercepts + log shares) with the terms of `fit_temperature`.
 
     Args:
         inputs: (records, classes) standardised logits, about 0 where a record says nothing.
-        labels: (records,).
-        weights: (records,) evidence of each, 1 for an independent record; not all 0.
-        shares: (classes,) of the classes among records to come, none 0.
+        evidence: of the same records.
 
     Returns:
         The slope, and (classes,) intercepts with sum 0.
     """
-    return _minimum(inputs, np.log(shares), _wanted(labels, weights, shares))
+    return _fitted(inputs, np.log(evidence.shares), evidence)
 
 
-def _wanted(labels: np.ndarray, weights: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """(records, classes) evidence of each class: that of the records, and half a record of any class."""
-    wanted = 0.5 * np.outer(weights / weights.sum(), shares)
-    wanted[np.arange(len(labels)), labels] += weights
-    return wanted
+def _fitted(inputs: np.ndarray, offsets: np.ndarray, evidence: Evidence) -> tuple[float, np.ndarray]:
+    """1/T and (classes,) intercepts of standardised logits; fitted once as if the records of a patient
+    were one, and anew with as many records as the errors of that fit show them to be worth."""
+    scale, intercepts = _minimum(inputs, offsets, evidence.wanted(1.0))
+    count = len(np.unique(np.asarray(evidence.patients).astype(str)))
+    if count == len(evidence.labels):
+        return scale, intercepts
+    residuals = -softmax(scale * inputs + offsets + intercepts, axis=-1)
+    residuals[np.arange(len(evidence.labels)), evidence.labels] += 1
+    worth = independent_records(residuals, evidence.patients)
+    return _minimum(inputs, offsets, evidence.wanted(worth / count))
 
 
 def _minimum(inputs: np.ndarray, offsets: np.ndarray, wanted: np.ndarray) -> tuple[float, np.ndarray]:
