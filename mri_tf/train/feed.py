@@ -12,14 +12,8 @@ from mri_tf.pipeline.bags import BagPlan
 from mri_tf.pipeline.batches import batch_function
 from mri_tf.pipeline.epoch_plan import TrainingPlan
 from mri_tf.pipeline.subset import Subset
-from mri_tf.train.feature_bank import (
-    Bank,
-    BankSource,
-    bank_batches,
-    bank_identity,
-    every_record,
-    fill_bank,
-)
+from mri_tf.train.bank_batches import bank_batches, every_record
+from mri_tf.train.feature_bank import Bank, BankSource, bank_identity, fill_bank
 from mri_tf.train.loop import TrainingData
 
 BANKS = ".banks"  # folder of frozen features inside a run, while it trains

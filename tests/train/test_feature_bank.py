@@ -20,14 +20,8 @@ from mri_tf.pipeline.subset import Subset
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
 from mri_tf.train import feature_bank
-from mri_tf.train.feature_bank import (
-    BankSource,
-    _draw,
-    bank_batches,
-    bank_identity,
-    every_record,
-    fill_bank,
-)
+from mri_tf.train.bank_batches import bank_batches, draw_copies, every_record
+from mri_tf.train.feature_bank import BankSource, bank_identity, fill_bank
 from mri_tf.train.fit import fit_run
 from mri_tf.train.frozen_prefix import split_at_frozen
 from mri_tf.train.new_run import new_run
@@ -89,7 +83,7 @@ def test_augmented_copies_differ_from_each_other_and_from_the_identity(side, pre
 
 
 def test_an_epoch_draws_the_identity_as_often_as_the_task_leaves_an_image_alone(side):
-    drawn = _draw(np.random.default_rng(0), 20_000, side)
+    drawn = draw_copies(np.random.default_rng(0), 20_000, side)
     shares = np.bincount(drawn, minlength=1 + COPIES) / len(drawn)
     augmented = side.subset.task.augment_probability
     wanted = [1 - augmented] + [augmented / COPIES] * COPIES
@@ -286,7 +280,8 @@ def trained(thirds, pools_run, tmp_path_factory):
         values = with_values(task, values | {"fine_tune": dict(optimizer="sgd")})
         run = new_run(home / name, values, prepared, sides_of(task, prepared, sides), 0, pools_run)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mri_tf.train.feature_bank.STORED", np.dtype(stored or "float16"))
+            for module in ("feature_bank", "bank_batches"):
+                patch.setattr(f"mri_tf.train.{module}.STORED", np.dtype(stored or "float16"))
             runs[name] = fit_run(run, prepared, pools_run, 1)
     return runs
 
