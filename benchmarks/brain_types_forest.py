@@ -4,9 +4,9 @@
     PYTHONPATH=. python benchmarks/brain_types_forest.py studies/types --variant manual,demo
 
 The folder is of `train --folds` or of `study`. The features are of the prepared volumes that the network
-saw: size, intensities and how the sides of the head differ. In every fold the forest learns from the
-patients of the training and the validation side, and answers for those of the test side; nothing of it
-was chosen on any of them. Prints the numbers of both, and the network minus the forest.
+saw: size, intensities and how the sides differ, of what lies deep in the head, where scalp and skull
+do not count. In every fold the forest learns from the patients of the training and the validation side,
+and answers for those of the test side. Prints the numbers of both, and the network minus the forest.
 """
 
 import argparse
@@ -31,6 +31,7 @@ RESULTS = "results.parquet"  # of a study
 SHOWN = ("accuracy", "balanced_accuracy", "kappa", "auc")
 PERCENTILES = (1, 10, 50, 90, 99)
 EDGES = (-np.inf, -1.5, -0.75, 0.0, 0.75, 1.5, np.inf)  # SD from the mean, of six bins
+DEPTH_MM = 28.0  # below the scalp: where only the brain is left, without its outer part
 BLUR_VOXELS = 2.0
 TREES = 1000
 
@@ -90,13 +91,15 @@ def features(record: Record) -> np.ndarray:
     """The 19 numbers of a prepared volume: one of its size, fourteen of its intensities and four of its
     asymmetry."""
     image = record.image[..., 0].astype(np.float64)  # (depth, rows, columns)
-    inside = image != 0
-    values = image[inside]  # (voxels of the head,)
+    head = np.pad(ndimage.binary_fill_holes(image != 0), 1)
+    depth_mm = ndimage.distance_transform_edt(head, sampling=record.spacing_mm)[1:-1, 1:-1, 1:-1]
+    inside = depth_mm > DEPTH_MM
+    values = image[inside]  # (voxels of the deep part,)
     mean, deviation = values.mean(), values.std()
     scores = np.where(inside, (image - mean) / deviation, 0)
     shares = np.histogram(scores[inside], EDGES)[0] / len(values)
     of_intensity = [mean, deviation, stats.skew(values), *np.percentile(values, PERCENTILES), *shares]
-    volume_ml = len(values) * abs(np.linalg.det(record.affine[:3, :3])) / 1000
+    volume_ml = len(values) * np.prod(record.spacing_mm) / 1000
     return np.array([volume_ml, *of_intensity, *asymmetry(scores, inside)])
 
 
@@ -110,7 +113,8 @@ def asymmetry(scores: np.ndarray, inside: np.ndarray) -> list[float]:
     one, other = (np.histogram(np.clip(half, -4, 4), bins)[0] / len(half) for half in (right, left))
     both = inside & inside[..., ::-1]
     difference = np.abs(scores - scores[..., ::-1])[both]
-    blurred = ndimage.gaussian_filter(scores, BLUR_VOXELS)
+    share = ndimage.gaussian_filter(inside.astype(float), BLUR_VOXELS)  # of the deep part in the blur
+    blurred = ndimage.gaussian_filter(scores, BLUR_VOXELS) / np.maximum(share, 0.05)
     blurred = np.abs(blurred - blurred[..., ::-1])[both]
     return [
         abs(right.mean() - left.mean()), np.abs(one - other).sum(), difference.mean(),

@@ -11,6 +11,7 @@ from mri_tf.models.layers import (
     max_pool,
     pool_whole,
     require_divisible,
+    with_mirrored_difference,
 )
 
 
@@ -58,18 +59,21 @@ def feature_classifier3d(
     repeats: int = 4,
     dropout: float = 0.5,
     pooling: str = "flatten",
+    mirrored_difference: bool = False,
     norm: str = "batch",
     head: str = SOFTMAX,
 ) -> keras.Model:
     """(batch, depth, rows, columns, channels) -> (batch, classes) probabilities; one flat graph.
 
     As `feature_classifier`, on `mnet3d`. Sides must be divisible by 2 ** (repeats + 1); `norm` is
-    "batch" or "group" (see `layers.normalized`).
+    "batch" or "group" (see `layers.normalized`). With `mirrored_difference` the classifier also sees the
+    features less their mirror image, left for right (see `layers.MirroredDifference`).
     """
     require_divisible(features.input_shape[1:], 2 ** (repeats + 1))
     freeze(features)
     trunk = mnet.pooled_features(features)  # (batch, depth / 2, rows / 2, columns / 2, features)
-    x = pool_whole(_blocks(trunk.output, conv_filters, repeats, norm), pooling)
+    x = with_mirrored_difference(trunk.output) if mirrored_difference else trunk.output
+    x = pool_whole(_blocks(x, conv_filters, repeats, norm), pooling)
     x = dense_layers(x, dense_units, dropout, norm)
     return keras.Model(trunk.input, class_head(x, class_count, head), name="feature_classifier3d")
 

@@ -13,12 +13,12 @@ GROUPS = 8  # of channels in GroupNorm, or as many as divide them
 
 @keras.saving.register_keras_serializable("mri_tf")
 class MirroredDifference(layers.Layer):
-    """A volume less its mirror image, which shows what lies on one side alone: (batch, depth, rows,
-    columns, channels) of the same shape.
+    """What a volume, or features of one, show on one side alone: less their mirror image.
 
-    It is mirrored about the middle of the grid along the columns, which run from the patient's right to
-    the left in every prepared volume. Of a mirrored volume the difference is the mirrored difference, so
-    that augmentation by flips of left and right changes both alike.
+    (batch, depth, rows, columns, channels) of the same shape. The mirror lies in the middle of the grid
+    and swaps the columns, which run from the patient's right to the left in every prepared volume. Of a
+    mirrored volume the difference is the mirrored difference, so that augmentation by flips of left and
+    right changes both alike.
     """
 
     def call(self, images):
@@ -82,10 +82,10 @@ def pool_whole(x, pooling: str):
     return layer(name=f"global_{pooling}")(x)
 
 
-def with_mirrored_difference(image):
-    """The volume and its `MirroredDifference` as twice as many channels."""
-    difference = MirroredDifference(name="mirrored_difference")(image)
-    return layers.Concatenate(name="image_and_difference")([image, difference])
+def with_mirrored_difference(x):
+    """A volume, or features of one, and their `MirroredDifference` as twice as many channels."""
+    difference = MirroredDifference(name="mirrored_difference")(x)
+    return layers.Concatenate(name="with_mirrored_difference")([x, difference])
 
 
 def upsample(x, factor: int, name: str):

@@ -62,7 +62,7 @@ def _answers_for_a_spot(name: str, pooling: str) -> np.ndarray:
 @pytest.mark.parametrize("pooling", ["max", "average"])
 def test_with_global_pooling_a_spot_has_the_same_answer_wherever_it_lies(name, pooling):
     here, there = _answers_for_a_spot(name, pooling)
-    np.testing.assert_allclose(here, there, atol=1e-5)
+    np.testing.assert_allclose(here, there, atol=1e-4)
 
 
 @each_network

@@ -35,7 +35,7 @@ def _spacing(affine):
 
 @pytest.fixture(scope="module")
 def healthy():
-    """Four patients like those of the pre-training, two of them with thick slices."""
+    """Four patients like those of the pre-training, of three scanners, one of them with thick slices."""
     return [brain.render(_draw(None, seed)) for seed in range(4)]
 
 
