@@ -1,13 +1,28 @@
 """Layers and checks shared by several networks; those that take a tensor work in 2D and 3D."""
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from mri_tf.core.errors import InputError
 from mri_tf.models.batch_norm import BatchNormalization
 
 NORMS = ("batch", "group")
+POOLINGS = ("flatten", "max", "average")
 GROUPS = 8  # of channels in GroupNorm, or as many as divide them
+
+
+@keras.saving.register_keras_serializable("mri_tf")
+class MirroredDifference(layers.Layer):
+    """What a volume, or features of one, show on one side alone: less their mirror image.
+
+    (batch, depth, rows, columns, channels) of the same shape. The mirror lies in the middle of the grid
+    and swaps the columns, which run from the patient's right to the left in every prepared volume. Of a
+    mirrored volume the difference is the mirrored difference, so that augmentation by flips of left and
+    right changes both alike.
+    """
+
+    def call(self, images):
+        return images - ops.flip(images, axis=-2)
 
 
 def require_divisible(input_shape: tuple[int, ...], divisor: int) -> None:
@@ -46,6 +61,31 @@ def conv_norm_relu(x, filters: int, name: str, norm: str = "batch"):
 def max_pool(x, name: str):
     """Max pooling that halves every side."""
     return (layers.MaxPooling2D if _is_2d(x) else layers.MaxPooling3D)(name=name)(x)
+
+
+def pool_whole(x, pooling: str):
+    """Features of every position as features of the image: (batch, ..., channels) -> (batch, n).
+
+    "flatten" keeps all of them, as recipe A does: what is learned at one place says nothing of another.
+    "max" and "average" keep one number a channel, wherever in the image it was found, and need fewer
+    images for things that may lie anywhere, such as a tumour.
+    """
+    if pooling not in POOLINGS:
+        known = ", ".join(POOLINGS)
+        raise InputError(f"pooling must be one of {known}.", pooling, "Change it in model_args.")
+    if pooling == "flatten":
+        return layers.Flatten(name="flatten")(x)
+    if pooling == "max":
+        layer = layers.GlobalMaxPooling2D if _is_2d(x) else layers.GlobalMaxPooling3D
+    else:
+        layer = layers.GlobalAveragePooling2D if _is_2d(x) else layers.GlobalAveragePooling3D
+    return layer(name=f"global_{pooling}")(x)
+
+
+def with_mirrored_difference(x):
+    """A volume, or features of one, and their `MirroredDifference` as twice as many channels."""
+    difference = MirroredDifference(name="mirrored_difference")(x)
+    return layers.Concatenate(name="with_mirrored_difference")([x, difference])
 
 
 def upsample(x, factor: int, name: str):

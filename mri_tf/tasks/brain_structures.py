@@ -23,8 +23,8 @@ TASK = Task(
         "cerebellar_white", "cerebral_white", "hippocampus", "inferior_lateral_ventricle",
         "lateral_ventricle", "pallidum", "putamen", "thalamus",
     ),
-    prep=dict(crop_to_brain=True, clahe=dict()),
-    normalize=dict(method="range", low=0.0, high=255.0),
+    prep=dict(crop_to_brain=True, dtype="float16"),
+    normalize=dict(method="zscore", region="mask"),
     model="mnet3d",
     model_args=dict(start_filters=12, dropout=0.5),
     augment=dict(
@@ -39,6 +39,10 @@ TASK = Task(
     learning_rate=1e-3,
     demo_patients=16,
     variants=dict(
+        clahe={  # the recipe's intensities
+            "prep": dict(crop_to_brain=True, clahe=dict()),
+            "normalize": dict(method="range", low=0.0, high=255.0),
+        },
         demo={
             "image_shape": (64, 64, 64),
             "split_fractions": (0.7, 0.15, 0.15),

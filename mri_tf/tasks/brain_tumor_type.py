@@ -17,11 +17,14 @@ TASK = Task(
     channels=("t1",),
     image_shape=(128, 128, 128),
     class_names=("no_tumor", "lgg", "gbm"),
-    prep=dict(crop_to_brain=True, clahe=dict()),
-    normalize=dict(method="range", low=0.0, high=255.0),  # as the feature network saw it
+    # Not the recipe's CLAHE (variant clahe): its tiles, an eighth of a side, are as large as tumours,
+    # whose contrast it equalises away.
+    prep=dict(crop_to_brain=True, dtype="float16"),
+    normalize=dict(method="zscore", region="mask"),  # as the feature network saw it
     features_from="brain_structures",
     model="feature_classifier3d",
-    model_args=dict(conv_filters=32, dense_units=200, repeats=4),
+    # Not the recipe's flattened features: a tumour may lie anywhere.
+    model_args=dict(conv_filters=32, dense_units=200, repeats=4, pooling="max"),
     augment=dict(
         random_affine3d=dict(max_degrees=10.0, max_shift_fraction=0.05, zoom=(0.9, 1.1)),
         random_flip=dict(axis="left_right"),
@@ -36,7 +39,22 @@ TASK = Task(
         scratch={
             "features_from": "",
             "model": "vgg3d",
-            "model_args": dict(conv_filters=16, dense_units=200),
+            "model_args": dict(conv_filters=16, dense_units=200, pooling="max"),
+        },
+        # From scratch, and with the difference of left and right as a second channel. The frozen
+        # features of a network that was trained on one channel have no place for it.
+        mirror={
+            "features_from": "",
+            "model": "vgg3d",
+            "model_args": dict(
+                conv_filters=16, dense_units=200, pooling="max", mirrored_difference=True
+            ),
+        },
+        clahe={  # the recipe's intensities
+            "prep": dict(crop_to_brain=True, clahe=dict()),
+            "normalize": dict(method="range", low=0.0, high=255.0),
+            "features.prep": dict(crop_to_brain=True, clahe=dict()),
+            "features.normalize": dict(method="range", low=0.0, high=255.0),
         },
         threshold={"features.intensity_classes": 5},
         demo={

@@ -12,19 +12,17 @@ import numpy as np
 
 from data_prep.io.nifti import write_nifti
 from data_prep.phantom.brain.render import BrainPatient, RenderedBrain, draw_brain_patient, render
-from data_prep.phantom.brain.scanner import SCANNERS, VOLUMETRIC
+from data_prep.phantom.brain.scanner import SCANNERS
 from data_prep.phantom.brain.structures import STRUCTURES
 from data_prep.phantom.files import write_table
 from data_prep.volume import Volume
 
 __all__ = [
-    "COLUMNS", "SCANNERS", "STRUCTURES", "TYPES", "VOLUMETRIC", "BrainPatient", "RenderedBrain",
+    "COLUMNS", "SCANNERS", "STRUCTURES", "TYPES", "BrainPatient", "RenderedBrain",
     "draw_brain_patient", "render", "type_of", "write_brain_phantom",
 ]  # fmt: skip
 TYPES = ("no_tumor", "lgg", "gbm")
 COLUMNS = ("patient_id", "label", "site", "scanner")
-# Only large tumours can be learned from T1 alone, on a coarse grid and with few patients.
-TYPE_TUMOR_SCALE = 1.7
 _KIND = {"no_tumor": None, "lgg": "low_grade", "gbm": "glioblastoma"}
 
 
@@ -48,8 +46,9 @@ def write_brain_phantom(
 ) -> None:
     """Writes volumes/, labels/ and types.csv.
 
-    Patient k of either kind depends on the seed and k alone. Existing files are kept, so an
-    interrupted call is continued by repeating it with the same seed and `signal`.
+    Patient k of either kind depends on the seed and k alone. Both kinds are scanned by all SCANNERS, so
+    that a network which is trained on the one knows the scanners of the other. Existing files are
+    kept, so an interrupted call is continued by repeating it with the same seed and `signal`.
 
     Args:
         folder: where to write.
@@ -66,13 +65,12 @@ def write_brain_phantom(
     rows = []
     for done in range(total):
         if done < pretraining_patients:
-            patient = draw_brain_patient(None, np.random.default_rng([seed, 0, done]), True)
+            patient = draw_brain_patient(None, np.random.default_rng([seed, 0, done]))
             _write_scan(folder, f"seg-{done + 1:03d}", patient, with_labels=True)
         else:
             index = done - pretraining_patients
             label = type_of(index, seed)
-            rng = np.random.default_rng([seed, 1, index])
-            patient = draw_brain_patient(_KIND[label], rng, tumor_scale=TYPE_TUMOR_SCALE)
+            patient = draw_brain_patient(_KIND[label], np.random.default_rng([seed, 1, index]))
             patient_id = f"typ-{index + 1:03d}"
             _write_scan(folder, patient_id, patient, with_labels=False)
             scanner = patient.scan.scanner

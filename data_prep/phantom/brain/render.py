@@ -13,7 +13,6 @@ from data_prep.phantom.brain.paint import Painted, paint_brain
 from data_prep.phantom.brain.patient import Head, draw_head
 from data_prep.phantom.brain.scanner import (
     SCANNERS,
-    VOLUMETRIC,
     Scan,
     bias_field,
     blur,
@@ -52,21 +51,16 @@ class RenderedBrain:
     affine: np.ndarray
 
 
-def draw_brain_patient(
-    kind: str | None, rng: np.random.Generator, volumetric: bool = False, tumor_scale: float = 1.0
-) -> BrainPatient:
+def draw_brain_patient(kind: str | None, rng: np.random.Generator) -> BrainPatient:
     """Draws one patient. Head and scan of a seed are the same whatever the tumour.
 
     Args:
         kind: of `tumor.KINDS`; None for no tumour.
-        rng: decides everything that is random.
-        volumetric: only scanners that acquire whole volumes.
-        tumor_scale: width of the tumour relative to that of gliomas at diagnosis.
+        rng: decides everything that is random, the scanner too.
     """
-    scanners = VOLUMETRIC if volumetric else SCANNERS
-    scanner = scanners[rng.integers(len(scanners))]
+    scanner = SCANNERS[rng.integers(len(SCANNERS))]
     scan = draw_scan(scanner, len(TISSUE), AGENT_CHANCE, rng)
-    return BrainPatient(draw_head(rng), draw_tumor(kind, rng, tumor_scale) if kind else None, scan)
+    return BrainPatient(draw_head(rng), draw_tumor(kind, rng) if kind else None, scan)
 
 
 def _paint_scan(patient: BrainPatient) -> Painted:

@@ -32,7 +32,6 @@ class Scanner:
     oblique: bool = False
 
 
-# The first three acquire whole volumes; only their scans have label maps.
 SCANNERS = (
     Scanner("north_3t_mprage", "north", (2.0, 2.0, 2.0), (176, 216, 190), 1.1, 0.025, 0.22, 0.35,
             420.0, "PIR", "int16"),
@@ -47,7 +46,6 @@ SCANNERS = (
     Scanner("north_3d_coronal", "north", (1.7, 2.6, 1.7), (166, 208, 178), 1.0, 0.045, 0.16, 0.4,
             2900.0, "LSP", "int16"),
 )  # fmt: skip
-VOLUMETRIC = SCANNERS[:3]
 _SUBSTEPS = 3  # in a thick slice: odd, so that one lies in its middle
 
 

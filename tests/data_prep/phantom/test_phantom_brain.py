@@ -25,8 +25,8 @@ VOLUME_ML = {
 }  # fmt: skip
 
 
-def _draw(kind, seed, volumetric=False):
-    return brain.draw_brain_patient(kind, np.random.default_rng(seed), volumetric)
+def _draw(kind, seed):
+    return brain.draw_brain_patient(kind, np.random.default_rng(seed))
 
 
 def _spacing(affine):
@@ -35,8 +35,8 @@ def _spacing(affine):
 
 @pytest.fixture(scope="module")
 def healthy():
-    """Four patients like those of the pre-training."""
-    return [brain.render(_draw(None, seed, True)) for seed in range(4)]
+    """Four patients like those of the pre-training, of three scanners, one of them with thick slices."""
+    return [brain.render(_draw(None, seed)) for seed in range(4)]
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +91,11 @@ def test_t1_shows_fluid_dark_grey_between_and_white_bright(healthy):
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(healthy):
-    patient = _draw(None, 0, True)
+    patient = _draw(None, 0)
     again = brain.render(patient)
     assert again.image.tobytes() == healthy[0].image.tobytes()
     assert again.labels.tobytes() == healthy[0].labels.tobytes()
-    assert _draw(None, 1, True) != patient
+    assert _draw(None, 1) != patient
     noisier = brain.render(replace(patient, scan=replace(patient.scan, noise_seed=1)))
     assert noisier.image.tobytes() != again.image.tobytes()
     assert noisier.labels.tobytes() == again.labels.tobytes()
@@ -105,6 +105,36 @@ def test_head_and_scan_of_a_seed_do_not_depend_on_the_tumour():
     low, ring, none = (_draw(kind, 3) for kind in ("low_grade", "glioblastoma", None))
     assert low.head == ring.head == none.head and low.scan == ring.scan == none.scan
     assert low.tumor != ring.tumor and none.tumor is None
+
+
+def _drawn_patients(folder, monkeypatch, *counts):
+    """The patients that would be written, without rendering them: those with label maps, and others."""
+    drawn = {True: [], False: []}
+
+    def keep(folder, patient_id, patient, with_labels):
+        drawn[with_labels].append(patient)
+
+    monkeypatch.setattr(brain, "_write_scan", keep)
+    brain.write_brain_phantom(folder, *counts, seed=0)
+    return drawn[True], drawn[False]
+
+
+def test_who_has_a_label_map_is_scanned_by_the_same_scanners_as_who_is_classified(
+    tmp_path, monkeypatch
+):
+    for patients in _drawn_patients(tmp_path, monkeypatch, 240, 240):
+        counts = Counter(patient.scan.scanner.name for patient in patients)
+        assert set(counts) == {scanner.name for scanner in brain.SCANNERS}
+        assert min(counts.values()) > 240 / len(brain.SCANNERS) / 2
+
+
+def test_tumours_are_as_wide_as_gliomas_at_diagnosis(tmp_path, monkeypatch):
+    patients = _drawn_patients(tmp_path, monkeypatch, 0, 320)[1]
+    for kind, median_mm in (("low_grade", 39), ("glioblastoma", 34)):
+        scales = [(p.tumor, np.mean(p.head.scale)) for p in patients if p.tumor and p.tumor.kind == kind]
+        widths_mm = [2 * tumor.mean_radius_mm * scale for tumor, scale in scales]
+        assert np.median(widths_mm) == pytest.approx(median_mm, rel=0.1)
+        assert min(widths_mm) > 12 and max(widths_mm) < 80
 
 
 def test_scanners_differ_in_axes_site_dtype_spacing_and_level():
@@ -203,7 +233,7 @@ def test_headers_say_how_the_scanner_stored_the_volume(written):
 
 def test_what_is_read_is_what_was_rendered_with_its_labels_on_the_same_grid(written):
     folder, _ = written
-    scan = brain.render(_draw(None, [5, 0, 1], True))
+    scan = brain.render(_draw(None, [5, 0, 1]))
     volume, labels = (read_nifti(folder / name / "seg-002.nii.gz") for name in ("volumes", "labels"))
     assert np.array_equal(volume.array, scan.image) and np.array_equal(labels.array, scan.labels)
     assert np.allclose(volume.affine, scan.affine, atol=1e-3)
