@@ -73,6 +73,17 @@ def backbone_classifier(space) -> None:
     space.Float("model_args.dropout", 0.0, 0.5, step=0.1, default=0.0)
 
 
+def encoder_classifier3d(space) -> None:
+    """The same: its encoder is pre-trained, too."""
+    backbone_classifier(space)
+
+
+def frozen_probe(space) -> None:
+    """How images are drawn for its fit; the strength of the penalty is chosen within each fit."""
+    space.Choice("loss_weights", ["none", "sqrt_inverse_frequency"], default="sqrt_inverse_frequency")
+    space.Float("augment_probability", 0.0, 0.8, step=0.2, default=0.6)
+
+
 def backbone_ensemble(space) -> None:
     """One backbone for each channel: the same ranges as for one."""
     backbone_classifier(space)

@@ -62,7 +62,7 @@ TASK = Task(
         },
         frozen_probe={
             "model": "frozen_probe",
-            "model_args": dict(encoder="resnet18", intensities="zscore"),
+            "model_args": dict(encoder="resnet18", weights="pretrained", intensities="zscore"),
             "fine_tune": {},
         },
         # The paper's controls: no freezing, no schedule, one learning rate; and no pre-training.

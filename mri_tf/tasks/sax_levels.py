@@ -56,11 +56,13 @@ TASK = Task(
         # Needs weights: --set model_args.weights=FILE where nothing can be downloaded.
         resnet18=IMAGENET | {
             "model": "backbone_classifier",
-            "model_args": dict(backbone="resnet18", intensities="zscore", standardise=True),
+            "model_args": dict(
+                backbone="resnet18", weights="imagenet", intensities="zscore", standardise=True
+            ),
         },
         frozen_probe=IMAGENET | {
             "model": "frozen_probe",
-            "model_args": dict(encoder="resnet18", intensities="zscore"),
+            "model_args": dict(encoder="resnet18", weights="pretrained", intensities="zscore"),
             "feature_bank": 4,
         },
         vgg={

@@ -178,7 +178,8 @@ def test_a_map_that_lies_outside_the_brain_is_warned_of(asked, tmp_path, capsys,
     array, affine = _oblique()
     write_nifti(tmp_path / "head.nii.gz", Volume(array - 20, affine), "LPS")  # 0 but for the ellipsoid
     task = load_task(FOLDER / "brain_tumor_type.py")
-    task = with_values(task, {"image_shape": (16, 24, 24), "prep": {}})
+    as_they_are = dict(method="range", low=0.0, high=255.0)
+    task = with_values(task, {"image_shape": (16, 24, 24), "prep": {}, "normalize": as_they_are})
 
     def call(signature, feed):
         bright = feed["image"][..., 0] > 90
