@@ -27,6 +27,8 @@ SMALL = {
     "vgg_features": {"model_args": dict(dense_units=4, weights="none")},
     "backbone_classifier": {"model_args.weights": "none", "model_args.cut_after": "stack0"},
     "backbone_ensemble": {"model_args.weights": "none", "model_args.cut_after": "stack0"},
+    "encoder_classifier3d": {},
+    "frozen_probe": {"model_args.weights": "none", "model_args.cut_after": "stack0"},
     "vgg": {"model_args": dict(conv_filters=2, dense_units=4, blocks=2)},
     "vgg3d": {"model_args": dict(conv_filters=1, dense_units=4, blocks=2)},
     "unet3d": {"model_args": dict(filters=2, levels=2)},
@@ -49,7 +51,7 @@ def _cases():
 
 
 def _small(task):
-    values = {"epochs": 1, "batch_size": 4, **SMALL[task.model]}
+    values = {"epochs": 1, "steps": 0, "batch_size": 4, **SMALL[task.model]}
     values["image_shape"] = (32, 32) if len(task.image_shape) == 2 else (32, 32, 32)
     if task.patch:
         values["patch.shape"] = (16, 16, 16)
