@@ -67,6 +67,11 @@ def grader3d(space) -> None:
     space.Float("model_args.weight_decay", 1e-6, 1e-3, sampling="log", default=1e-4)
 
 
+def masked_grader3d(space) -> None:
+    """The same ranges as of the grader alone."""
+    grader3d(space)
+
+
 def backbone_classifier(space) -> None:
     """Learning rates ten times lower than from scratch, so that pre-trained weights survive."""
     _training(space, lowest_rate=1e-5)

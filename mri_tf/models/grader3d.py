@@ -5,6 +5,8 @@ voxels i x 2 ** k to (i + 1) x 2 ** k - 1 of the image, and saliency maps of a b
 exactly. The paper does not state filters and dense units.
 """
 
+from dataclasses import dataclass
+
 import keras
 from keras import layers
 
@@ -42,18 +44,41 @@ def grader3d(
         norm: "batch" or "group"; see `layers.normalized`.
         head: of the task.
     """
-    require_divisible(input_shape, 2**BLOCKS)
     image = keras.Input(input_shape, name="image")
-    x = convolution(image, filters, 3, "stem", weight_decay)
-    for number in range(1, BLOCKS + 1):
-        x = layers.MaxPooling3D(name=f"pool_{number}")(x)
-        width = filters * 2 ** (number - 1)
-        x = residual_block(x, width, BLOCK.format(number=number), Block(0.0, weight_decay, norm))
-    x = layers.GlobalAveragePooling3D(name="average")(activated(x, "last", norm))  # (batch, channels)
-    for number in range(1, DENSE_LAYERS + 1):
-        name = f"dense_{number}"
-        x = layers.Dense(dense_units, kernel_regularizer=decay(weight_decay), name=name)(x)
-        x = layers.Activation("relu", name=f"{name}_relu")(x)
-        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    x = graded(image, Grader(filters, dense_units, dropout, weight_decay, norm))
     probabilities = class_head(x, class_count, head, regularizer=decay(weight_decay))
     return keras.Model(image, probabilities, name="grader3d")
+
+
+@dataclass(frozen=True)
+class Grader:
+    """Sizes of a grading network; the fields are arguments of `grader3d`."""
+
+    filters: int
+    dense_units: int
+    dropout: float
+    weight_decay: float
+    norm: str
+
+
+def graded(x, sizes: Grader, prefix: str = ""):
+    """What the last layer reads: (batch, depth, rows, columns, channels) -> (batch, dense_units).
+
+    `prefix` is put before the names of the layers. Raises InputError for a grid that is not divisible
+    by 2 ** BLOCKS.
+    """
+    require_divisible(x.shape[1:], 2**BLOCKS)
+    weight_decay, norm = sizes.weight_decay, sizes.norm
+    x = convolution(x, sizes.filters, 3, f"{prefix}stem", weight_decay)
+    for number in range(1, BLOCKS + 1):
+        x = layers.MaxPooling3D(name=f"{prefix}pool_{number}")(x)
+        name, width = prefix + BLOCK.format(number=number), sizes.filters * 2 ** (number - 1)
+        x = residual_block(x, width, name, Block(0.0, weight_decay, norm))
+    x = activated(x, f"{prefix}last", norm)
+    x = layers.GlobalAveragePooling3D(name=f"{prefix}average")(x)  # (batch, channels)
+    for number in range(1, DENSE_LAYERS + 1):
+        name = f"{prefix}dense_{number}"
+        x = layers.Dense(sizes.dense_units, kernel_regularizer=decay(weight_decay), name=name)(x)
+        x = layers.Activation("relu", name=f"{name}_relu")(x)
+        x = layers.Dropout(sizes.dropout, name=f"{name}_dropout")(x)
+    return x

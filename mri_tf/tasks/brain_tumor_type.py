@@ -50,6 +50,11 @@ TASK = Task(
                 conv_filters=16, dense_units=200, pooling="max", mirrored_difference=True
             ),
         },
+        # The segmentation network says where the brain is; what lies inside is classified from scratch.
+        masked={
+            "model": "masked_grader3d",
+            "model_args": dict(filters=8, dense_units=64, dropout=0.2, mirrored_difference=True),
+        },
         clahe={  # the recipe's intensities
             "prep": dict(crop_to_brain=True, clahe=dict()),
             "normalize": dict(method="range", low=0.0, high=255.0),

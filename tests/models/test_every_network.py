@@ -25,6 +25,9 @@ SMALL = {
     "feature_classifier3d": ((32, 32, 64, 1), dict(repeats=2, **CLASSIFIER)),
     "frozen_probe": ((64, 48, 3), CUT),
     "grader3d": ((16, 32, 48, 1), dict(filters=2, dense_units=16, weight_decay=1e-3)),
+    "masked_grader3d": (
+        (16, 32, 48, 1), dict(filters=2, dense_units=16, weight_decay=1e-3, mirrored_difference=True)
+    ),
     "mnet": ((32, 48, 3), dict(start_filters=2, levels=3, dropout=0.1)),
     "mnet3d": ((16, 32, 48, 1), dict(start_filters=2, levels=4, dropout=0.1)),
     "unet3d": ((16, 32, 48, 1), dict(filters=2, levels=3, dropout=0.05, weight_decay=1e-6)),
