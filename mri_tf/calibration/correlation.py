@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mri_tf.calibration.independent_records import within_clusters
+
 FEWEST = 10  # patients with two answers, below which members are taken as wholly alike
 FEW = "fewer than {} patients were answered by two members that had not seen them"
 
@@ -57,14 +59,11 @@ def fit_correlation(
     patients, records = np.asarray(patients).astype(str)[several], records[several]
     _, record_of, rows = np.unique(records, return_inverse=True, return_counts=True)
     residuals = evidence - class_means(evidence, truth, patients)[truth]
-    sums = np.zeros((len(rows), evidence.shape[1]))
-    np.add.at(sums, record_of, residuals)
-    squares = np.bincount(record_of, (residuals**2).sum(axis=1))
-    products = ((sums**2).sum(axis=1) - squares) / (rows * (rows - 1))  # mean over pairs of rows
+    products, squares = within_clusters(residuals, record_of, rows)
     owner = np.empty(len(rows), dtype=object)
     owner[record_of] = patients
     weights = equal_patients(owner.astype(str))
-    variance = weights @ (squares / rows)
+    variance = weights @ squares
     value = float(np.clip(weights @ products / variance, 0, 1)) if variance > 0 else 1.0
     return Correlation(value, len(names))
 

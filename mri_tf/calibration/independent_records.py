@@ -33,13 +33,30 @@ def independent_records(residuals: np.ndarray, patients: np.ndarray) -> float:
     several = sizes > 1
     if not several.any():
         return float(len(sizes))
-    sums = np.zeros((len(sizes), residuals.shape[1]))
-    np.add.at(sums, patient_of, residuals)
-    squares = np.bincount(patient_of, (residuals**2).sum(axis=1))
-    pairs = sizes[several] * (sizes[several] - 1)
-    products = ((sums[several] ** 2).sum(axis=1) - squares[several]) / pairs  # mean over pairs
-    variance = (squares[several] / sizes[several]).mean()
-    measured = float(np.clip(products.mean() / variance, 0, 1)) if variance > 0 else 1.0
-    count = several.sum()
+    products, squares = within_clusters(residuals, patient_of, sizes)
+    variance = squares[several].mean()
+    measured = products[several].mean() / variance if variance > 0 else 1.0
+    measured, count = float(np.clip(measured, 0, 1)), several.sum()
     correlation = (count * measured + PRIOR_PATIENTS) / (count + PRIOR_PATIENTS)
     return float((sizes / (1 + (sizes - 1) * correlation)).sum())
+
+
+def within_clusters(
+    values: np.ndarray, cluster_of: np.ndarray, sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(clusters,) the mean product of two rows of a cluster, and the mean square of its rows.
+
+    The first over the second is how alike rows of a cluster are, where their mean is 0. The product is
+    NaN in a cluster of one row.
+
+    Args:
+        values: (rows, columns); products are summed over the columns.
+        cluster_of: (rows,) number of the cluster of each row.
+        sizes: (clusters,) number of its rows.
+    """
+    sums = np.zeros((len(sizes), values.shape[1]))
+    np.add.at(sums, cluster_of, values)
+    squares = np.bincount(cluster_of, (values**2).sum(axis=1))
+    pairs = (sizes * (sizes - 1)).astype(float)
+    pairs[pairs == 0] = np.nan
+    return ((sums**2).sum(axis=1) - squares) / pairs, squares / sizes
