@@ -14,6 +14,7 @@ from keras import layers
 
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.models.batch_norm import BatchNormalization
+from mri_tf.models.weights import load_file, load_preset, other_weights
 
 NO_WEIGHTS, IMAGENET = "none", "imagenet"
 RESNETS = {  # block and number of blocks in each of the four stacks; He et al. 2015
@@ -123,10 +124,7 @@ def _with_weights(backbone: str, weights: str) -> keras.Model:
         return network
     if weights == IMAGENET or Path(weights).is_dir():
         return _from_preset(network, backbone, weights)
-    try:
-        network.load_weights(weights)
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        raise _other_weights(backbone, f"{weights} ({type(error).__name__})") from None
+    load_file(network, weights, _whose(backbone))
     return network
 
 
@@ -166,32 +164,24 @@ def _from_preset(network: keras.Model, backbone: str, weights: str) -> keras.Mod
         )
     from keras_hub.models import ResNetBackbone
 
-    preset = backbone.replace("resnet", "resnet_") + "_imagenet" if weights == IMAGENET else weights
-    try:
-        loaded = ResNetBackbone.from_preset(preset)
-    except Exception as error:  # it downloads in four ways, which raise different errors
-        if weights != IMAGENET:
-            raise _other_weights(backbone, f"{weights} ({type(error).__name__})") from None
-        raise InputError(
-            f"KerasHub's preset {preset} is not available.",
-            f"not in its cache, and the download failed ({type(error).__name__})",
-            "On a machine with internet access, run keras_hub.models.ResNetBackbone."
-            f'from_preset("{preset}").save_to_preset("{backbone}"), copy that folder here and name it '
-            "(or a .weights.h5 file) with --set model_args.weights=PATH, or use --set "
-            f"model_args.weights={NO_WEIGHTS}.",
-        ) from None
+    published = backbone.replace("resnet", "resnet_") + "_imagenet" if weights == IMAGENET else ""
+    loaded = load_preset(
+        ResNetBackbone.from_preset, published, weights, _whose(backbone),
+        "On a machine with internet access, run keras_hub.models.ResNetBackbone."
+        f'from_preset("{published}").save_to_preset("{backbone}"), copy that folder here and name it '
+        "(or a .weights.h5 file) with --set model_args.weights=PATH, or use --set "
+        f"model_args.weights={NO_WEIGHTS}.",
+    )  # fmt: skip
     if [(v.path, v.shape) for v in loaded.weights] != [(v.path, v.shape) for v in network.weights]:
-        raise _other_weights(backbone, f"{weights}, weights of another network")
+        raise other_weights(_whose(backbone), f"{weights}, weights of another network")
     network.set_weights(loaded.get_weights())
     return network
 
 
-def _other_weights(backbone: str, received: str) -> InputError:
+def _whose(backbone: str) -> str:
+    """What a weights file or folder must hold."""
     kind = "KerasHub's ResNetBackbone" if backbone in RESNETS else "Keras Applications, without top"
-    return InputError(
-        f"model_args.weights does not hold the weights of {backbone} ({kind}).",
-        received, "Give another file or folder.",
-    )  # fmt: skip
+    return f"{backbone} ({kind})"
 
 
 def _check_name(backbone: str) -> None:

@@ -14,6 +14,7 @@ from keras import layers, ops
 from mri_tf.core.errors import InputError
 from mri_tf.models import backbones
 from mri_tf.models.backbones import IMAGENET, MEAN, NO_WEIGHTS, SD, ZSCORE, add_backbone
+from mri_tf.models.weights import load_file, load_preset, other_weights
 
 PRETRAINED = "pretrained"  # the published weights of an encoder, from the cache or downloaded
 
@@ -150,14 +151,11 @@ def _with_weights(kind: Transformer, side: int, weights: str) -> keras.Model:
         intermediate_dim=WIDENED * kind.width, image_shape=shape, **kind.more,
     )  # fmt: skip
     if weights not in (NO_WEIGHTS, PRETRAINED) and Path(weights).is_file():
-        try:
-            network.load_weights(weights)
-        except (OSError, ValueError, KeyError, IndexError) as error:
-            raise _other_weights(kind, f"{weights} ({type(error).__name__})") from None
+        load_file(network, weights, f"KerasHub's {kind.preset}")
     elif weights != NO_WEIGHTS:
         loaded = _preset(kind, weights, shape)
         if [v.shape for v in loaded.weights] != [v.shape for v in network.weights]:
-            raise _other_weights(kind, f"{weights}, weights of another network")
+            raise other_weights(f"KerasHub's {kind.preset}", f"{weights}, weights of another network")
         network.set_weights(loaded.get_weights())
     # SigLIP's last layer pools its tokens by attention of its own.
     tokens = network.output if kind.before else network.get_layer("post_layer_norm").output
@@ -167,26 +165,15 @@ def _with_weights(kind: Transformer, side: int, weights: str) -> keras.Model:
 def _preset(kind: Transformer, weights: str, shape: tuple[int, int, int]) -> keras.Model:
     import keras_hub
 
-    preset = kind.preset if weights == PRETRAINED else weights
-    try:
+    def load(preset: str) -> keras.Model:
         if kind.side:
             return keras_hub.models.SigLIPBackbone.from_preset(preset).vision_encoder
-        build = getattr(keras_hub.models, kind.backbone)
-        return build.from_preset(preset, image_shape=shape)
-    except Exception as error:  # it downloads in four ways, which raise different errors
-        if weights != PRETRAINED:
-            raise _other_weights(kind, f"{weights} ({type(error).__name__})") from None
-        raise InputError(
-            f"KerasHub's preset {preset} is not available.",
-            f"not in its cache, and the download failed ({type(error).__name__})",
-            f"On a machine with internet access, load it by from_preset(\"{preset}\"), write it by "
-            "save_to_preset(FOLDER), copy that folder here and name it with --set "
-            "model_args.weights=FOLDER.",
-        ) from None
+        return getattr(keras_hub.models, kind.backbone).from_preset(preset, image_shape=shape)
 
-
-def _other_weights(kind: Transformer, received: str) -> InputError:
-    return InputError(
-        f"model_args.weights does not hold the weights of KerasHub's {kind.preset}.", received,
-        "Give another file or folder.",
+    published = kind.preset if weights == PRETRAINED else ""
+    return load_preset(
+        load, published, weights, f"KerasHub's {kind.preset}",
+        f'On a machine with internet access, load it by from_preset("{published}"), write it by '
+        "save_to_preset(FOLDER), copy that folder here and name it with --set "
+        "model_args.weights=FOLDER.",
     )  # fmt: skip

@@ -107,12 +107,7 @@ def check(arguments: dict) -> None:
 
 def _with_one_call_a_layer(network: keras.Model) -> keras.Model:
     """A copy whose layers are in no other graph, so that each has one input and one output."""
-
-    def copied(layer):
-        kept = not isinstance(layer, keras.Layer)  # an operation without a state
-        return layer if kept else layer.__class__.from_config(layer.get_config())
-
-    copy = keras.models.clone_model(network, clone_function=copied)
+    copy = keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
     return copy
 
