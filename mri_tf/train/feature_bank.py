@@ -63,8 +63,7 @@ class BankSource:
 
     subset: Subset
     seed: int
-    augmented: bool  # all copies, or the identity alone, as on the validation side
-    training: bool  # which masks boxes are cut around
+    training: bool  # all copies are asked for, and boxes are cut as in training; else the identity alone
 
     @property
     def copies(self) -> int:
@@ -75,7 +74,7 @@ class BankSource:
     def wanted(self) -> np.ndarray:
         """Row numbers, ascending."""
         first = np.sort(np.asarray(self.subset.records, np.int64)) * (1 + self.copies)
-        each = np.arange(1 + self.copies if self.augmented else 1)
+        each = np.arange(1 + self.copies if self.training else 1)
         return (first[:, None] + each).ravel()
 
 

@@ -46,7 +46,7 @@ def store_features(
     """Both sides with the features of `prefix`, computed into `folder` or found there."""
     sides = []
     for subset, is_training in ((training, True), (validation, False)):
-        source = BankSource(subset, seed, augmented=is_training, training=is_training)
+        source = BankSource(subset, seed, is_training)
         identity = bank_identity(prefix, source)
         bank = fill_bank(folder / identity[:16], prefix, source, identity)
         sides.append(StoredSide(source, bank))

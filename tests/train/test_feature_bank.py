@@ -56,7 +56,7 @@ def side(thirds):
 def _side(thirds, copies=COPIES):
     task, prepared, sides, _ = thirds
     subset = Subset(with_values(task, {"feature_bank": copies}), prepared, sides[0])
-    return BankSource(subset, 0, augmented=True, training=True)
+    return BankSource(subset, 0, training=True)
 
 
 def _with(side, **values):
@@ -108,7 +108,7 @@ def test_an_epoch_from_the_bank_has_the_plan_s_records_and_repeats_when_started_
 
 
 def test_validation_batches_hold_each_record_once_with_its_label(thirds, prefix, tmp_path):
-    side = replace(_side(thirds), augmented=False)
+    side = replace(_side(thirds), training=False)
     bank = fill_bank(tmp_path, prefix, side, "one")
     batches = list(plain_batches(side.subset.records, 7))
     found = np.concatenate([label for _, label, _ in every_record(bank, batches, side, prefix.outputs)])
@@ -184,7 +184,7 @@ def test_other_records_of_the_same_set_share_the_bank_and_only_their_rows_are_co
     records = np.asarray(side.subset.records)
     one, two = (replace(side, subset=side.subset.of(part)) for part in (records[:-4], records[4:]))
     identity = bank_identity(prefix, one)
-    assert identity == bank_identity(prefix, two) == bank_identity(prefix, replace(one, augmented=False))
+    assert identity == bank_identity(prefix, two) == bank_identity(prefix, replace(one, training=False))
     whole = fill_bank(tmp_path / "whole", prefix, side, identity)
     read = []
     original = feature_bank.read_dataset
