@@ -10,7 +10,7 @@ train all of it, `frozen_probe` nothing but a logistic regression, `context` see
 report.md has the table with the paired difference.
 """
 
-from written_task import run_study, study_parser
+from written_task import add_weights, compare_resnets, study_parser
 
 CHANGES = """
     variants=dict(
@@ -31,10 +31,10 @@ VARIANTS = "imagenet;random;frozen_probe"
 
 def main() -> None:
     parser = study_parser(__doc__, repeats=3)
-    parser.add_argument("--variants", default=VARIANTS)
+    add_weights(parser, VARIANTS)
     flags = parser.parse_args()
     values = dict(weights=str(flags.weights.absolute()))
-    run_study(flags, "sax_levels", CHANGES.format(**values), flags.variants, BEFORE.format(**values))
+    compare_resnets(flags, "sax_levels", CHANGES.format(**values), BEFORE.format(**values))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ medians. `published` trains the last convolution and the head from ImageNet weig
 shows the grade: the table must show chance.
 """
 
-from written_task import run_study, study_parser
+from written_task import add_weights, compare_resnets, study_parser
 
 CHANGES = """
     model_args=dict(
@@ -42,10 +42,10 @@ VARIANTS = "recipe;published;naive_finetune;scratch;frozen_probe"
 
 def main() -> None:
     parser = study_parser(__doc__, repeats=1)
-    parser.add_argument("--variants", default=VARIANTS)
+    add_weights(parser, VARIANTS)
     flags = parser.parse_args()
     changes = CHANGES.format(weights=str(flags.weights.absolute()))
-    run_study(flags, "meningioma_grading", changes, flags.variants)
+    compare_resnets(flags, "meningioma_grading", changes)
 
 
 if __name__ == "__main__":

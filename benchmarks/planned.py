@@ -8,11 +8,9 @@ all that the plan decides. `mri_tf.study` compares them on identical folds; its 
 difference. The same command goes on where it stopped.
 """
 
-import argparse
 import dataclasses
-import subprocess
-import sys
-from pathlib import Path
+
+from written_task import run_study, study_parser, write_task
 
 from data_prep.layout import ListOptions
 from mri_tf.plan.planned import plan_folder
@@ -22,14 +20,6 @@ from mri_tf.task.files import find_task_file, load_task
 # What the variants have in common, or what is not the plan's.
 ALIKE = ("name", "class_names", "class_parts", "ordered", "variants", "phantom", "demo_patients",
          "split_fractions", "primary_metric", "caution")  # fmt: skip
-FILE = """import dataclasses
-
-from mri_tf.tasks.{base} import TASK as BASE
-
-TASK = dataclasses.replace(
-    BASE, name={name!r}, variants=dict(hand_set={{}}, planned={values!r}),
-)
-"""
 
 
 def planned_values(base: Task, planned: Task) -> dict:
@@ -41,14 +31,9 @@ def planned_values(base: Task, planned: Task) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = study_parser(__doc__, repeats=3)
     parser.add_argument("--task", required=True)
-    parser.add_argument("--raw", required=True, type=Path)
     parser.add_argument("--label", default="", help="column of the labels, as planning takes it")
-    parser.add_argument("--out", required=True, type=Path)
-    for name, value in (("folds", 5), ("repeats", 3), ("workers", 2)):
-        parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--set", nargs="+", default=[], help="values of both trainings")
     flags = parser.parse_args()
     home = flags.out / flags.task
     home.mkdir(parents=True, exist_ok=True)
@@ -56,15 +41,9 @@ def main() -> None:
     plan = plan_folder(flags.raw, ListOptions(), flags.label, home / "plan.toml")
     values = planned_values(base, plan.task)
     print("\n".join(f"planned: {name} = {value!r}" for name, value in values.items()), flush=True)
-    name = f"{base.name}_planned"
-    (home / f"{name}.py").write_text(FILE.format(base=base.name, name=name, values=values), "utf-8")
-    study = [
-        "mri_tf.study", "--task", str(home / f"{name}.py"), "--raw", str(flags.raw), "--out",
-        str(home / "study"), "--folds", str(flags.folds), "--repeats", str(flags.repeats), "--workers",
-        str(flags.workers), "--variants", "hand_set;planned",
-        *(["--set", *flags.set] if flags.set else []),
-    ]  # fmt: skip
-    sys.exit(subprocess.run([sys.executable, "-m", *study]).returncode)
+    changes = f"variants=dict(hand_set={{}}, planned={values!r})"
+    file = write_task(home, f"{base.name}_planned", base.name, changes)
+    run_study(flags, file, ["--raw", str(flags.raw)], home / "study", "hand_set;planned")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Runs mri_tf.study on a task file written here; used by imagenet_weights.py and meningioma.py."""
+"""Runs mri_tf.study on a task file written here; used by imagenet_weights.py, meningioma.py and
+planned.py."""
 
 import argparse
 import subprocess
@@ -10,7 +11,6 @@ def study_parser(description: str, repeats: int) -> argparse.ArgumentParser:
     """The flags that such benchmarks share."""
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
     parser.add_argument("--raw", required=True, type=Path, help="folder of raw data")
-    parser.add_argument("--weights", required=True, type=Path, help="resnet18 .weights.h5")
     parser.add_argument("--out", required=True, type=Path, help="folder for task file and study")
     for name, value in (("folds", 5), ("repeats", repeats), ("workers", 2)):
         parser.add_argument(f"--{name}", type=int, default=value)
@@ -18,31 +18,49 @@ def study_parser(description: str, repeats: int) -> argparse.ArgumentParser:
     return parser
 
 
-def run_study(
-    flags: argparse.Namespace, base: str, changes: str, variants: str, before: str = ""
-) -> None:
-    """Compares `variants` of the task `base` with `changes` (arguments of dataclasses.replace), which
-    may use names that the lines `before` define.
+def add_weights(parser: argparse.ArgumentParser, variants: str) -> None:
+    """The flags of benchmarks of a pre-trained ResNet-18, whose usual variants are `variants`."""
+    parser.add_argument("--weights", required=True, type=Path, help="resnet18 .weights.h5")
+    parser.add_argument("--variants", default=variants)
 
-    The prepared set lies in `flags.out` too: another raw folder is another set. Exits with the code of
-    the preparation, if it has none to go on with, or of the study.
-    """
-    name = f"{base}_resnet"
+
+def write_task(folder: Path, name: str, base: str, changes: str, before: str = "") -> Path:
+    """Writes the task `base` with `changes` (arguments of dataclasses.replace), which may use names that
+    the lines `before` define; returns its file."""
     source = (
         f"import dataclasses\n\nfrom mri_tf.tasks.{base} import TASK as BASE\n{before}\n"
         f"TASK = dataclasses.replace(BASE, name={name!r}, {changes})\n"
     )
-    folder = flags.out / "task"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.py").write_text(source, encoding="utf-8")
-    task, data = ["--task", str(folder / f"{name}.py")], str(flags.out / "data")
-    write = ["data_prep.write", *task, "--raw", str(flags.raw), "--out", data]
+    file = folder / f"{name}.py"
+    file.write_text(source, encoding="utf-8")
+    return file
+
+
+def compare_resnets(
+    flags: argparse.Namespace, base: str, changes: str, before: str = ""
+) -> None:
+    """Compares the variants of `flags` of a task, changed as `write_task` says.
+
+    The prepared set lies in `flags.out` too: another raw folder is another set. Exits with the code of
+    the preparation, if it has none to go on with, or of the study.
+    """
+    file = write_task(flags.out / "task", f"{base}_resnet", base, changes, before)
+    data = str(flags.out / "data")
+    write = ["data_prep.write", "--task", str(file), "--raw", str(flags.raw), "--out", data]
     code = subprocess.run([sys.executable, "-m", *write]).returncode
     if code > 1:  # 1: some inputs were skipped
         sys.exit(code)
+    run_study(flags, file, ["--data", data], flags.out / "study", flags.variants)
+
+
+def run_study(
+    flags: argparse.Namespace, file: Path, data: list[str], out: Path, variants: str
+) -> None:
+    """Compares variants of a task file with the flags of `study_parser`; exits with the study's code."""
     study = [
-        "mri_tf.study", *task, "--data", data, "--out", str(flags.out / "study"), "--folds",
-        str(flags.folds), "--repeats", str(flags.repeats), "--workers", str(flags.workers),
-        "--variants", variants, *(["--set", *flags.set] if flags.set else []),
+        "mri_tf.study", "--task", str(file), *data, "--out", str(out), "--folds", str(flags.folds),
+        "--repeats", str(flags.repeats), "--workers", str(flags.workers), "--variants", variants,
+        *(["--set", *flags.set] if flags.set else []),
     ]  # fmt: skip
     sys.exit(subprocess.run([sys.executable, "-m", *study]).returncode)
