@@ -53,7 +53,7 @@ def opened(folder: Path, region: str):
 
 def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[str, float]]]:
     """Map -> part -> patient -> mean share of their records."""
-    from mri_tf.explain.maps import explain_record, explainer_of, map_shares
+    from mri_tf.explain.maps import attribution_of, explain_record, explainer_of
     from mri_tf.explain.saliency import layer_to_explain
     from mri_tf.network.build import load_network
     from mri_tf.pipeline.subset import subset_of
@@ -71,7 +71,7 @@ def shares_of_run(run, layer: str, everybody: bool) -> dict[str, dict[str, dict[
         label = int(prepared.labels[position])
         explained = explain_record(explainer, subset, int(position), label)
         for kind in MAPS:
-            shares = map_shares(explained, getattr(explained, kind))
+            shares = attribution_of(explained, getattr(explained, kind)).shares
             for part in PARTS:
                 patients = shares_by_map[kind][part]
                 patients.setdefault(str(prepared.patients[position]), []).append(shares[part])

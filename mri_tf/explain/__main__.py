@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
 
 def _explain_one(explainers, run, subset, what: tuple, out: Path) -> dict:
     from mri_tf.calibration.answers import answers_from_json
-    from mri_tf.explain.maps import explain_record, explain_with_members, map_shares, write_map
+    from mri_tf.explain.maps import attribution_of, explain_record, explain_with_members, write_map
     from mri_tf.figures import draw_map, save
     from mri_tf.store.record import own_slice
 
@@ -106,7 +106,9 @@ def _explain_one(explainers, run, subset, what: tuple, out: Path) -> dict:
     image, shown = own_slice(found.seen, run.task.context_slices)[..., 0], found.cam
     if found.cam.ndim == 3:
         image = record.image[..., 0]
-        row |= {f"share_{part}": share for part, share in map_shares(found).items()}
+        lies = attribution_of(found)
+        row |= {f"share_{part}": share for part, share in lies.shares.items()}
+        row |= {f"enrichment_{part}": lies.enrichment(part) for part in lies.shares}
         shown = found.on_prepared_grid(found.cam)
     title = f"{record.record_id}: {row['explained']} {row['probability']:.2f}"
     of = "Decision on this slice alone" if run.task.bag else "Decision"
@@ -131,6 +133,8 @@ def _write_table(rows: list[dict], out: Path):
 
 def _summary(table, layer: str) -> list[str]:
     """Mean shares, and a warning a record whose map lies outside the brain."""
+    import numpy as np
+
     from mri_tf.explain.attribution import outside_warnings
 
     lines = [f"Grad-CAM at {layer}"]
@@ -139,9 +143,12 @@ def _summary(table, layer: str) -> list[str]:
         lines.append(f"{flat} maps are 0 everywhere: no region speaks for the class")
     for column in [name for name in table if name.startswith("share_")]:
         part = column.removeprefix("share_")
-        lines.append(f"{part:<8} {table[column].mean():.3f} of the map, mean of the records")
+        times = table[f"enrichment_{part}"].mean()
+        beside = "" if np.isnan(times) else f", {times:.2f} times its share of the volume"
+        lines.append(f"{part:<8} {table[column].mean():.3f} of the map{beside}; means of the records")
     if "share_outside" in table:
-        lines += outside_warnings(zip(table["record_id"], table["share_outside"], strict=True))
+        columns = ("record_id", "share_outside", "enrichment_outside")
+        lines += outside_warnings(table[list(columns)].itertuples(index=False, name=None))
     return lines
 
 

@@ -1,20 +1,47 @@
 """Shares of a map in the tumour, in the brain, at the brain's border and outside the brain."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-OUTSIDE_WARNING = 0.5  # share of a map outside the brain beyond which a warning is printed
+OUTSIDE_WARNING = 0.2  # least share of a map outside the brain for which a warning is printed
 PARTS = ("tumour", "brain", "border", "outside")
 
 
-def outside_warnings(shares: Iterable[tuple[str, float]]) -> list[str]:
-    """Returns a warning for each (name, share of its map outside the brain) beyond OUTSIDE_WARNING."""
+@dataclass(frozen=True)
+class Attribution:
+    """Where a map lies, and where a map would lie that is the same everywhere.
+
+    A share alone says little: of a grid that a head fills by a third, two thirds of any map that does
+    not know of the head lie outside.
+    """
+
+    shares: dict[str, float]  # of `attribution_shares`
+    even: dict[str, float]  # those of the map that is the same everywhere
+
+    def enrichment(self, part: str) -> float:
+        """How many times more of the map lies in the part than by its size; NaN where there is none.
+
+        >>> Attribution({"outside": 0.3}, {"outside": 0.6}).enrichment("outside")
+        0.5
+        """
+        return self.shares[part] / self.even[part] if self.even[part] else float("nan")
+
+
+def outside_warnings(maps: Iterable[tuple[str, float, float]]) -> list[str]:
+    """Returns a warning for each map of which more lies outside the brain than by the size of outside.
+
+    Args:
+        maps: (name, share of the map outside the brain, enrichment outside), as in `Attribution`. Shares
+            below OUTSIDE_WARNING are not warned of: a box may have hardly anything outside.
+    """
     return [
-        f"warning: {name}: {share:.0%} of its map lies outside the brain"
-        for name, share in shares
-        if share > OUTSIDE_WARNING
+        f"warning: {name}: {share:.0%} of its map lies outside the brain, {times:.1f} times as much as "
+        "of a map that is the same everywhere"
+        for name, share, times in maps
+        if share >= OUTSIDE_WARNING and times > 1
     ]
 
 

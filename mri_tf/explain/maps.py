@@ -13,7 +13,7 @@ from data_prep.io.nifti import write_nifti
 from data_prep.ops.brain_mask import brain_mask
 from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import source_volume
-from mri_tf.explain.attribution import attribution_shares
+from mri_tf.explain.attribution import Attribution, attribution_shares
 from mri_tf.explain.saliency import (
     grad_cam_in_graph,
     guided_backpropagation,
@@ -144,18 +144,22 @@ def _image_of(subset: Subset, position: int) -> tf.Tensor:
     return next(iter(single.eval_batches(1)))[0]
 
 
-def map_shares(found: Explained, values: np.ndarray | None = None) -> dict[str, float]:
+def attribution_of(found: Explained, values: np.ndarray | None = None) -> Attribution:
     """Where a map lies on the prepared grid of a 3D record: tumour, brain, its border, outside.
 
-    `values` is a map on the network's grid, Grad-CAM unless given.
+    `values` is a map on the network's grid, Grad-CAM unless given. A map that is the same everywhere is
+    so on the network's grid: where that is a box, it is 0 beyond.
 
     The border is counted in voxels: a prepared grid may stretch axes of nominal spacing.
     """
     image = found.record.image[..., 0]
     inside = _grid_of(brain_mask(volume_of_grid(image, found.record.affine)).inside)
     tumour = found.record.mask > 0 if found.record.mask is not None else None
-    placed = found.on_prepared_grid(found.cam if values is None else values)
-    return attribution_shares(placed, inside, tumour, SHELL_VOXELS)
+    shares, even = (
+        attribution_shares(found.on_prepared_grid(one), inside, tumour, SHELL_VOXELS)
+        for one in (found.cam if values is None else values, np.ones_like(found.cam))
+    )
+    return Attribution(shares, even)
 
 
 def write_map(values: np.ndarray, found: Explained, path: Path) -> None:

@@ -68,8 +68,11 @@ def _predict(flags) -> int:
         print(f"skipped {name}: {reason}", file=sys.stderr)
     if unlike := unlike_line(predictions.rows):
         print(unlike, file=sys.stderr)
-    mapped = [row for row in predictions.rows if "map_outside_brain" in row]
-    for line in outside_warnings((row["input"], row["map_outside_brain"]) for row in mapped):
+    mapped = [
+        (row["input"], row["map_outside_brain"], row["map_outside_enrichment"])
+        for row in predictions.rows if "map_outside_enrichment" in row
+    ]  # fmt: skip
+    for line in outside_warnings(mapped):
         print(line, file=sys.stderr)
     return SOME_SKIPPED if predictions.skipped else DONE
 

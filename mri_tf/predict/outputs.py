@@ -12,7 +12,7 @@ from data_prep.io.image import read_image
 from data_prep.volume import source_volume
 from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
-from mri_tf.explain.maps import Explained, map_shares, network_affine
+from mri_tf.explain.maps import Explained, attribution_of, network_affine
 from mri_tf.predict.answers import (
     Answer,
     Model,
@@ -116,7 +116,10 @@ class Predictor:
         for explained, row in zip(maps, rows, strict=True):
             _add_map(row, path.name)
             if explained.cam.ndim == 3 and explained.cam.any():
-                row["map_outside_brain"] = map_shares(explained)["outside"]
+                lies = attribution_of(explained)
+                row["map_outside_brain"] = lies.shares["outside"]
+                if lies.even["outside"]:
+                    row["map_outside_enrichment"] = lies.enrichment("outside")
 
     def _map(self, answer: Answer) -> Explained:
         model, record = self._model, answer.record

@@ -230,6 +230,8 @@ def test_the_held_out_patients_and_no_others_are_rows(inside, maps):
     flat = table["map_max"] == 0
     np.testing.assert_allclose(shares[~flat].sum(axis=1), 1, atol=1e-6)
     assert shares[flat].isna().all(axis=None)
+    ratios = table.loc[~flat, "enrichment_brain"]
+    assert (ratios > 0).all() and (ratios < 1 / shares.loc[~flat, "share_brain"]).all()
 
 
 def test_maps_lie_on_the_voxels_of_the_original_files(inside, maps):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mri_tf.explain.attribution import PARTS, attribution_shares
+from mri_tf.explain.attribution import PARTS, Attribution, attribution_shares, outside_warnings
 
 
 def ball(shape, centre, radius):
@@ -68,3 +68,17 @@ def test_shares_add_up_to_one_whatever_the_masks(seed, shell):
 def test_masks_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="one shape"):
         attribution_shares(np.ones((3, 3)), np.ones((3, 4)), None, 1)
+
+
+def test_a_map_is_warned_of_where_more_of_it_lies_outside_than_of_an_even_one():
+    maps = [("a", 0.6, 0.95), ("b", 0.6, 1.5), ("c", 0.1, 3.0), ("d", float("nan"), float("nan"))]
+    (warning,) = outside_warnings(maps)
+    assert "b: 60% of its map lies outside the brain, 1.5 times as much" in warning
+
+
+def test_enrichment_is_the_share_over_that_of_an_even_map():
+    even = attribution_shares(np.ones(BRAIN.shape), BRAIN, TUMOUR, shell=2)
+    lies = Attribution(attribution_shares(TUMOUR + 0.0, BRAIN, TUMOUR, shell=2), even)
+    assert lies.enrichment("tumour") == pytest.approx(BRAIN.size / TUMOUR.sum())
+    assert lies.enrichment("outside") == 0
+    assert np.isnan(Attribution({"outside": 0.0}, {"outside": 0.0}).enrichment("outside"))

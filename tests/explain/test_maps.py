@@ -7,7 +7,7 @@ import pytest
 from data_prep.case import Case
 from data_prep.cases.volume_case import Masks, case_record
 from data_prep.volume import to_ras_volume
-from mri_tf.explain.maps import Explained, map_shares, network_affine, write_map
+from mri_tf.explain.maps import Explained, attribution_of, network_affine, write_map
 from mri_tf.pipeline.boxes import cube_around, resample_cube
 from mri_tf.pipeline.spacing import spaced_slices
 from mri_tf.store.record import Record
@@ -82,9 +82,9 @@ def test_shares_say_in_which_tissue_a_map_lies():
     record, _ = record_of(Task(**TASK))
     image = record.image[..., 0]
     outside = (image == 0).astype(np.float32)
-    assert map_shares(explained(record, outside, record.affine))["outside"] > 0.9
+    assert attribution_of(explained(record, outside, record.affine)).shares["outside"] > 0.9
     inside = (image > np.percentile(image, 90)).astype(np.float32)
-    assert map_shares(explained(record, inside, record.affine))["outside"] < 0.1
+    assert attribution_of(explained(record, inside, record.affine)).shares["outside"] < 0.1
 
 
 def test_a_resampled_slice_s_map_lies_where_its_pixels_were_taken_from():
