@@ -132,7 +132,8 @@ def weights_at_hand() -> bool:
     """Whether ImageNet weights are on this machine or can be downloaded."""
     for variable, usual in CACHES:
         home = Path(os.environ.get(variable) or usual).expanduser()
-        if any(home.glob("**/*resnet_18_imagenet*")):
+        # A download that failed leaves empty folders.
+        if any(path.is_file() for path in home.glob("**/*resnet_18_imagenet*/**/*")):
             return True
     try:
         with socket.create_connection(WEIGHTS_HOST, SECONDS_FOR_HOST):

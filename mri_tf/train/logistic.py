@@ -121,8 +121,8 @@ def choose_strength(rows: Rows, strengths: Sequence[float], seed: int) -> tuple[
     """(the strength with the least loss on held-out patients, strength -> that loss).
 
     Patients are held out in folds with like shares of the classes; the held-out loss is of images as
-    they are. Of volumes the mean over the slices is used. Where a class has a single patient, the
-    middle strength is taken and there are no losses.
+    they are. Of volumes the mean over the slices is used. Where a class has a single patient, or
+    no fold leaves two classes to learn, the middle strength is taken and there are no losses.
     """
     rows, tried = rows.averaged(), sorted(strengths, reverse=True)
     fewest = min(len(np.unique(rows.patients[rows.labels == label])) for label in np.unique(rows.labels))
@@ -143,5 +143,7 @@ def choose_strength(rows: Rows, strengths: Sequence[float], seed: int) -> tuple[
         held_out += weight
         for strength in tried:
             losses[strength] += weight * fit_logistic(one, strength).loss(other)
+    if not held_out:
+        return tried[len(tried) // 2], {}
     losses = {strength: loss / held_out for strength, loss in losses.items()}
     return min(tried, key=losses.__getitem__), losses

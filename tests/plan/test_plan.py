@@ -14,7 +14,7 @@ from data_prep.phantom.forms import write_patients
 from mri_tf.core.command_line import run_command
 from mri_tf.network.build import check_network, check_task
 from mri_tf.plan.__main__ import main as plan
-from mri_tf.plan.planned import label_setting, plan_folder, task_file_for
+from mri_tf.plan.planned import label_setting, plan_folder, task_file_for, weights_at_hand
 from mri_tf.plan.rules import decide
 from mri_tf.task.files import load_task
 
@@ -246,3 +246,17 @@ def test_a_column_of_labels_beside_those_of_readers_of_another_name_is_asked_for
     message = refusal(plan_folder, raw, NONE)
     assert "Several columns" in message and "grade (a, b)" in message and "label (a, b)" in message
     assert plan_folder(raw, NONE, "grade").task.prep["label_column"] == "grade"
+
+
+def test_weights_are_at_hand_where_a_file_of_them_is_in_the_cache(monkeypatch, tmp_path):
+    def no_network(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr("socket.create_connection", no_network)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
+    preset = tmp_path / "models" / "keras" / "resnetv1" / "keras" / "resnet_18_imagenet" / "2"
+    preset.mkdir(parents=True)
+    assert not weights_at_hand()  # a download that failed leaves empty folders
+    (preset / "model.weights.h5").write_bytes(b"weights")
+    assert weights_at_hand()

@@ -138,6 +138,18 @@ def in_one_slice(count=160, slices=6, seed=0):
     return rows_of(features, labels)
 
 
+def test_folds_that_leave_one_class_to_learn_leave_the_middle_strength(monkeypatch):
+    class ByClass:
+        def __init__(self, *_, **__):
+            pass
+
+        def split(self, features, labels, patients):
+            return [(np.flatnonzero(labels == k), np.flatnonzero(labels != k)) for k in (0, 1)]
+
+    monkeypatch.setattr(logistic, "StratifiedGroupKFold", ByClass)
+    assert choose_strength(drawn(2), STRENGTHS, 0) == (0.1, {})
+
+
 def test_attention_finds_the_slice_that_tells_the_classes_apart():
     rows, new = in_one_slice(), in_one_slice(seed=1)
     attentive, mean = fit_attention(rows, 0.003), fit_logistic(rows.averaged(), 0.003)
