@@ -89,6 +89,11 @@ def frozen_probe(space) -> None:
     space.Float("augment_probability", 0.0, 0.8, step=0.2, default=0.6)
 
 
+def statistics_probe3d(space) -> None:
+    """The same as of the other probe."""
+    frozen_probe(space)
+
+
 def backbone_ensemble(space) -> None:
     """One backbone for each channel: the same ranges as for one."""
     backbone_classifier(space)

@@ -98,7 +98,11 @@ def check(arguments: dict) -> None:
             f"model_args.intensities must be {UNIT} or {ZSCORE}.", arguments["intensities"],
             "Change it in the task.",
         )  # fmt: skip
-    strengths = arguments["strengths"]
+    check_strengths(arguments["strengths"])
+
+
+def check_strengths(strengths: tuple[float, ...]) -> None:
+    """Raises InputError unless these can be penalties of a logistic regression."""
     if not strengths or min(strengths) <= 0:
         raise InputError(
             "model_args.strengths must be positive numbers.", strengths, "Change them in the task."

@@ -1,4 +1,4 @@
-"""Fits the last layer of a `frozen_probe` to the stored features of its encoder."""
+"""Fits the last layer of a probe (`frozen_probe`, `statistics_probe3d`) to its stored features."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,21 +10,23 @@ from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import RunFailed
 from mri_tf.models.frozen_probe import STRENGTHS, frozen_probe
 from mri_tf.models.heads import Standardise
+from mri_tf.models.statistics_probe import statistics_probe3d
 from mri_tf.train.checkpoint import TrainingState
 from mri_tf.train.feed import StoredSide
 from mri_tf.train.logistic import Fit, Rows, choose_strength, fit_attention, fit_logistic
 from mri_tf.train.loop import write_history
 
 STANDARDISED, ATTENTION, LAST = "standardised", "attention", "probabilities"  # layers of the network
+PROBES = (frozen_probe.__name__, statistics_probe3d.__name__)
 
 
 def is_probe(network: keras.Model) -> bool:
     """Whether this network is fitted here and not trained in steps."""
-    return network.name == frozen_probe.__name__
+    return network.name in PROBES
 
 
 def split_at_features(network: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """(prefix, suffix) of a probe: images -> features of the encoder -> probabilities."""
+    """(prefix, suffix) of a probe: images -> features before they are standardised -> probabilities."""
     features = network.get_layer(STANDARDISED)._inbound_nodes[0].input_tensors[0]
     prefix = keras.Model(network.inputs[0], features, name=f"{network.name}_prefix")
     return prefix, keras.Model(features, network.outputs, name=f"{network.name}_suffix")
@@ -36,7 +38,7 @@ def fit_probe(
     """Standardises the features, chooses the strength of the penalty and sets the last layers.
 
     Args:
-        network: of `frozen_probe`; its weights are set.
+        network: a probe; its weights are set.
         sides: training and validation side with their stored features.
         counts: (classes,) of the training side.
         folder: of the run, for the history.
@@ -72,7 +74,7 @@ def _rows(side: StoredSide, counts: np.ndarray) -> Rows:
     features = np.asarray(side.bank.files[0][wanted], np.float32)
     if not np.isfinite(features).all():
         raise RunFailed(
-            "The encoder gives features that are no numbers.",
+            "The frozen part of the network gives features that are no numbers.",
             "Look at model_args.weights and at the intensities of the images.",
         )
     augmented = task.augment_probability if source.training and source.copies else 0.0

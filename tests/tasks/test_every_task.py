@@ -33,6 +33,7 @@ SMALL = {
     "vgg3d": {"model_args": dict(conv_filters=1, dense_units=4, blocks=2)},
     "unet3d": {"model_args": dict(filters=2, levels=2)},
     "grader3d": {"model_args": dict(filters=2, dense_units=4)},
+    "statistics_probe3d": {},
     "masked_grader3d": {"model_args.filters": 2, "model_args.dense_units": 4},
 }
 
