@@ -21,6 +21,8 @@ from data_prep.phantom.glioma.dataset import write_glioma_phantom
 from data_prep.phantom.glioma.lgg import write_lgg_phantom
 from data_prep.phantom.glioma.mgmt import write_mgmt_phantom
 from data_prep.phantom.hippocampus import write_hippocampus_phantom
+from data_prep.phantom.known_answers.dataset import write_known_answer
+from data_prep.phantom.known_answers.examinations import KINDS, VOLUME_SUFFIX
 from data_prep.phantom.meningioma.dataset import write_meningioma_phantom
 from data_prep.phantom.short_axis import write_short_axis_phantom
 from data_prep.phantom.thorax.dataset import write_thorax_phantom
@@ -28,6 +30,9 @@ from data_prep.phantom.thorax.dataset import write_thorax_phantom
 # Forms of the same patients, for --kind of data_prep.phantom.
 KINDS_OF_FORMS = {"cases_" + form if form in SUFFIXES or form in ("dicom", "images") else form: form
                   for form in FORMS}  # fmt: skip
+# Kinds with a known answer for an audit, as pictures and as volumes, for --kind as well.
+KNOWN_ANSWERS = tuple(name + form for name in KINDS for form in ("", VOLUME_SUFFIX))
+WITH_DOSE = tuple(name for name in KNOWN_ANSWERS if KINDS[name.removesuffix(VOLUME_SUFFIX)].dosed)
 Progress = Callable[[int, int], None] | None
 MAX_LABELLED_BRAINS = 48  # patients with label maps beside those with tumour types
 
@@ -63,6 +68,15 @@ def in_form(form: str) -> Callable:
 def hippocampus(folder: Path, patients: int, seed: int, signal: bool, progress: Progress = None) -> None:
     """Curved tubes in two parts; a segmentation has no labels to permute."""
     write_hippocampus_phantom(folder, patients, seed, progress)
+
+
+def known_answer(name: str, dose: float) -> Callable:
+    """One of KNOWN_ANSWERS; what its labels have to do with the images is what its name says."""
+
+    def write(folder: Path, patients: int, seed: int, signal: bool, progress: Progress = None) -> None:
+        write_known_answer(folder, name, patients, seed, dose, progress)
+
+    return write
 
 
 def mgmt(folder: Path, patients: int, seed: int, signal: bool, progress: Progress = None) -> None:

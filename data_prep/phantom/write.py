@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from data_prep.phantom import PHANTOM_NOTE, kinds
@@ -37,18 +38,43 @@ def write_fake_raw(
             "Set phantom in the task file to the name of a function of data_prep/phantom/kinds.py.",
         )  # fmt: skip
     settings = {"task": task_file.stem, "patients": patients, "seed": seed, "signal": signal}
-    _write(kind, folder, settings)
+    _write(_writer(kind), folder, settings)
 
 
-def write_kind(kind: str, folder: Path, patients: int, seed: int, signal: bool = True) -> None:
-    """As `write_fake_raw`, of a phantom by its name."""
-    _write(kind, folder, {"kind": kind, "patients": patients, "seed": seed, "signal": signal})
+def write_kind(
+    kind: str, folder: Path, patients: int, seed: int, signal: bool = True, dose: float | None = None
+) -> None:
+    """As `write_fake_raw`, of a phantom by its name.
+
+    `dose`, of kinds in WITH_DOSE: the share of the patients of each class in whom the trick agrees with
+    the label (of label_noise: whose label is right; of leaky kinds: who stand twice), 1 unless given.
+
+    Raises InputError for a dose of other kinds, and without signal for kinds whose name says it.
+    """
+    settings = {"kind": kind, "patients": patients, "seed": seed, "signal": signal}
+    if dose is not None and kind not in kinds.WITH_DOSE:
+        pictures = [name for name in kinds.WITH_DOSE if name + kinds.VOLUME_SUFFIX in kinds.WITH_DOSE]
+        raise InputError(
+            "--dose is the share of patients in whom a planted trick agrees with the label, and this "
+            "phantom has no trick.", f"--dose {dose:g} with {kind}",
+            f"Leave out --dose, or choose one of {', '.join(pictures)} (ending in _3d: volumes).",
+        )  # fmt: skip
+    if dose is not None and not 0 <= dose <= 1:
+        raise InputError("--dose must be a share of the patients, 0 to 1.", dose, "For example 0.9.")
+    if not signal and kind in kinds.KNOWN_ANSWERS:
+        raise InputError(
+            "What the labels of this phantom have to do with the images is said by its kind.",
+            f"--no-signal with {kind}", "Leave out --no-signal, or choose the kind no_signal.",
+        )  # fmt: skip
+    if kind in kinds.WITH_DOSE:
+        settings["dose"] = 1.0 if dose is None else dose
+    _write(_writer(kind, settings.get("dose", 1.0)), folder, settings)
 
 
 def kind_names() -> list[str]:
     """The phantoms, sorted."""
     named = {name for name, value in vars(kinds).items() if _is_kind(name, value)}
-    return sorted(named | set(kinds.KINDS_OF_FORMS))
+    return sorted(named | set(kinds.KINDS_OF_FORMS) | set(kinds.KNOWN_ANSWERS))
 
 
 def _is_kind(name: str, value: object) -> bool:
@@ -58,10 +84,15 @@ def _is_kind(name: str, value: object) -> bool:
     return list(inspect.signature(value).parameters)[:4] == ["folder", "patients", "seed", "signal"]
 
 
-def _write(kind: str, folder: Path, settings: dict) -> None:
+def _writer(kind: str, dose: float = 1.0) -> Callable:
+    """The function that writes a phantom, by its name."""
+    if kind in kinds.KINDS_OF_FORMS:
+        return kinds.in_form(kinds.KINDS_OF_FORMS[kind])
+    return kinds.known_answer(kind, dose) if kind in kinds.KNOWN_ANSWERS else getattr(kinds, kind)
+
+
+def _write(write: Callable, folder: Path, settings: dict) -> None:
     folder, patients = Path(folder), settings["patients"]
-    form = kinds.KINDS_OF_FORMS.get(kind)
-    write = kinds.in_form(form) if form else getattr(kinds, kind)
     note = folder / PHANTOM_NOTE
     if note.is_file():
         noted = json.loads(note.read_text(encoding="utf-8"))

@@ -87,6 +87,17 @@ def minutes(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """argparse type: a share, 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, not {text[:20]}")
+    return value
+
+
 def folder_to_write(text: str) -> Path:
     """argparse type: a writable folder, or one that can be made."""
     path = Path(text)
