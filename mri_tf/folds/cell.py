@@ -201,6 +201,7 @@ def _facts(run: Path) -> dict:
         "seed": values["seed"],
         "n_train": len(values["sides"]["train"]),
         "n_test": len(values["sides"]["test"]),
+        "n_train_patients": len(values["patients"]["train"]),
         "n_test_patients": len(values["patients"]["test"]),
         "epochs": values["epochs_trained"],
         "best_epoch": values["best_epoch"],

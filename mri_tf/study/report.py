@@ -9,12 +9,13 @@ import pandas as pd
 
 from mri_tf import figures, metrics, tables
 from mri_tf.core.files import write_atomic, write_table
-from mri_tf.folds.cell import DONE, OF_CONTEXT, restarts_of, run_of
+from mri_tf.folds.cell import DONE, OF_CONTEXT, run_of
 from mri_tf.folds.design import Plan, file_name
-from mri_tf.metrics.spread import Row
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
 from mri_tf.store.run import PREDICTIONS
-from mri_tf.study.method import KEYS, counted_unit, epochs_table, method_table, size_text
+from mri_tf.study.method import KEYS, counted_unit, epochs_table, method_table
+from mri_tf.study.more_patients import more_patients
+from mri_tf.study.restarts import restart_parts
 from mri_tf.tables.layout import plural
 from mri_tf.task import Task
 
@@ -22,7 +23,8 @@ RESULTS, DIFFERENCES, REPORT = "results.parquet", "differences.parquet", "report
 COLUMNS = ["cell", "task", "variant", "fold", "repeat", "seed", "train_size", "n_train", "n_test",
            "seconds", "status", "reason"]  # of results.parquet, also where every cell failed
 # Stored as whole numbers although failed cells have none.
-COUNTS = ["seed", "n_train", "n_test", "n_test_patients", "epochs", "best_epoch", "parameters"]
+COUNTS = ["seed", "n_train", "n_test", "n_train_patients", "n_test_patients", "epochs", "best_epoch",
+          "parameters"]  # fmt: skip
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
 
 
@@ -59,8 +61,9 @@ def write_report(
             differences["unit"] = unit
             files.append(write_table(out / DIFFERENCES, differences))
         parts = _classifier_parts(results, predictions, differences, task, scores, unit)
+        parts |= more_patients(done, task.primary_metric, unit)
         if plan.restarts > 1:
-            parts |= _restart_parts(done, done_jobs, scores)
+            parts |= restart_parts(done, done_jobs, scores)
         drawn = _figures(out / "figures", results, predictions, differences, task)
         pictures = [path.relative_to(out) for path in drawn if path.suffix == ".svg"]
         parts["Figures"] = "\n".join(f"![{path.stem}]({quote(str(path))})" for path in pictures)
@@ -203,37 +206,6 @@ def _adjusted(differences: pd.DataFrame) -> pd.DataFrame:
     for _, pairs in known.groupby("train_size", dropna=False):
         differences.loc[pairs.index, "p_adjusted"] = metrics.holm(pairs["p"].tolist())
     return differences
-
-
-def _restart_parts(done: pd.DataFrame, jobs: list[dict], scores: tuple) -> dict[str, str]:
-    """Chance in training: what choosing the restart by its test results would have claimed, and the
-    spread over folds and seeds."""
-    rows, spreads = [], []
-    for (variant, size), cells in done.groupby(KEYS, dropna=False, sort=False):
-        for name in ("accuracy", "balanced_accuracy", "auc"):
-            numbers = [_mean_text(cells, column) for column in (name, f"optimistic_{name}")]
-            rows.append([size_text(size), variant, name, *numbers])
-        names = set(cells["cell"])
-        restarts = [(job["row"], restart) for job in jobs if job["name"] in names
-                    for restart in restarts_of(job)]  # fmt: skip
-        for name in scores:
-            values = [Row(row["fold"], row["repeat"], restart["seed"], restart[name])
-                      for row, restart in restarts]  # fmt: skip
-            key = {"variant": variant, "train_size": size, "metric": name}
-            spread = metrics.spread(values, same_folds=False)
-            spreads += [key | {"part": part} | number for part, number in spread.items()]
-    columns = ["samples per class", "variant", "metric", "chosen on the validation side",
-               "chosen on the test side (optimistic)"]  # fmt: skip
-    return {
-        "Restarts": tables.markdown(rows, columns),
-        "Spread": tables.spread_table(pd.DataFrame(spreads)),
-    }
-
-
-def _mean_text(cells: pd.DataFrame, column: str) -> str:
-    """Of the cells where it is defined; a column is missing where no cell has a value."""
-    mean = cells[column].astype(float).mean() if column in cells else np.nan
-    return "undefined" if np.isnan(mean) else f"{mean:.3f}"
 
 
 def _figures(

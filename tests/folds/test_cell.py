@@ -31,8 +31,8 @@ def test_a_row_holds_the_facts_of_the_run_a_column_a_metric_and_nothing_optimist
     row = run_cell(job_of(tmp_path, "c"))
     assert row["seconds"] > 0 and without_seconds(row) == {
         "cell": "c", "task": "t", "variant": "manual", "fold": 0, "repeat": 0, "train_size": None,
-        "seed": 0, "n_train": 2, "n_test": 1, "n_test_patients": 1, "epochs": 3, "best_epoch": 2,
-        "parameters": 10, "status": "done", "reason": "",
+        "seed": 0, "n_train": 2, "n_test": 1, "n_train_patients": 1, "n_test_patients": 1, "epochs": 3,
+        "best_epoch": 2, "parameters": 10, "status": "done", "reason": "",
         "accuracy": 0.5, "auc": None, "auc_reason": "one class", "majority_accuracy": 0.4,
         "f1_a": 0.5, "f1_b": None,
     }  # fmt: skip

@@ -47,7 +47,8 @@ for name_of_weights in ("weights.weights.h5", "features/weights.weights.h5"):
 run = dict.fromkeys({needed!r}) | {{
     "task": json.loads({task!r}), "seed": int(flag("--seed")),
     "sides": {{"train": ["r0", "r1"], "validation": [], "test": ["r2"]}},
-    "patients": {{"test": ["p2"]}}, "epochs_trained": 3, "best_epoch": result.get("best_epoch", 2),
+    "patients": {{"train": ["p1"], "test": ["p2"]}}, "epochs_trained": 3,
+    "best_epoch": result.get("best_epoch", 2),
     "parameters": 10,
     "state": "finished",
 }}
