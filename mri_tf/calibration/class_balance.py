@@ -26,13 +26,16 @@ def class_weights(counts: np.ndarray, scheme: str) -> np.ndarray:
             `sqrt_inverse_frequency` (its square root, equation (2) of recipe A).
 
     Returns:
-        (classes,) float32; 0 for a class that does not occur.
+        (classes,) float32; 0 for a class that does not occur. They are scaled so that their mean over
+        the training side is 1: a loss of 44 classes would else be six times larger with weights than
+        without, and a learning rate of plain gradient descent as much too high.
     """
     counts = np.asarray(counts, dtype=np.float64)
     if scheme == "none":
         return np.ones_like(counts, dtype=np.float32)
     ratio = np.divide(counts.sum(), counts, out=np.zeros_like(counts), where=counts > 0)
-    return (np.sqrt(ratio) if scheme == "sqrt_inverse_frequency" else ratio).astype(np.float32)
+    weights = np.sqrt(ratio) if scheme == "sqrt_inverse_frequency" else ratio
+    return (weights * counts.sum() / max(counts @ weights, 1.0)).astype(np.float32)
 
 
 def trained_shares(counts: np.ndarray, oversample: bool, weights: np.ndarray) -> np.ndarray:

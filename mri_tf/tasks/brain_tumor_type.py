@@ -34,7 +34,7 @@ TASK = Task(
     batch_size=4,
     epochs=50,
     learning_rate=1e-4,
-    demo_patients=200,
+    demo_patients=400,
     variants=dict(
         recipe={
             "model": "feature_classifier3d",

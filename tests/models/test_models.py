@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from check_model import batch_of, forward, randomised
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import InputError
@@ -14,6 +16,7 @@ from mri_tf.models.layers import normalized
 from mri_tf.models.registry import builder, check_model_args
 from mri_tf.network.build import build_network
 from mri_tf.task import Task
+from mri_tf.task.spec import LOSS_WEIGHTS
 from mri_tf.train.loss import weighted_cross_entropy
 
 FILTERS, CLASSES, SIDE = 2, 3, 32
@@ -224,9 +227,17 @@ def test_a_model_or_argument_that_does_not_exist_is_refused(model, arguments, ta
 def test_class_weights_are_equation_2_of_the_paper():
     # f = 1, 4 and 20 of 25: sqrt(25/1), sqrt(25/4), sqrt(25/20)
     weights = class_weights(np.array([1, 4, 20]), "sqrt_inverse_frequency")
-    np.testing.assert_allclose(weights, [5, 2.5, 1.25**0.5], rtol=1e-6)
-    np.testing.assert_allclose(class_weights([1, 4, 20], "inverse_frequency"), [25, 6.25, 1.25])
+    np.testing.assert_allclose(weights / weights[0], [1, 1 / 2, 1.25**0.5 / 5], rtol=1e-6)
+    weights = class_weights([1, 4, 20], "inverse_frequency")
+    np.testing.assert_allclose(weights / weights[0], [1, 1 / 4, 1 / 20], rtol=1e-6)
     np.testing.assert_array_equal(class_weights([1, 4, 20], "none"), [1, 1, 1])
+
+
+@given(st.lists(st.integers(0, 500), min_size=2, max_size=44).filter(any))
+def test_the_mean_weight_of_the_training_side_is_1_with_every_scheme(counts):
+    for scheme in LOSS_WEIGHTS:
+        weights = class_weights(np.array(counts), scheme)
+        assert np.average(weights, weights=counts) == pytest.approx(1, rel=1e-5)
 
 
 @pytest.mark.parametrize("scheme", ["sqrt_inverse_frequency", "inverse_frequency"])
