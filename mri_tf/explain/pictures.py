@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.core.words import printed_name
+from mri_tf.core.words import plural, printed_name
 from mri_tf.explain.air import air_of
 from mri_tf.explain.maps import Explained
 from mri_tf.figures import MapTile, draw_map, draw_map_sheet, save, save_png
@@ -49,6 +49,7 @@ class ClassSheets:
 
     def __init__(self, folder: Path, class_names: tuple[str, ...]):
         self._folder, self._names = folder, class_names
+        self._planes = 0  # of a record
         self._records: dict[int, list[tuple[float, str, float, Path]]] = {}  # by class
 
     def add(self, label: int, probability: float, caption: str, overlay: Overlay) -> None:
@@ -56,6 +57,7 @@ class ClassSheets:
         if label < 0:
             return
         planes = overlay.planes()
+        self._planes = len(planes)
         own = self._records.setdefault(label, [])
         file = self._folder / f"{label}-{len(own)}.npz"
         arrays = {f"{name}{number}": getattr(plane, name)
@@ -71,14 +73,13 @@ class ClassSheets:
         """
         files = []
         for label, records in sorted(self._records.items()):
-            records = sorted(records, key=lambda one: one[:2])
-            tiles = [self._tile(*one) for one in records[:1]]
-            shown = evenly(records, MOST_TILES[len(tiles[0].planes)])
+            shown = evenly(sorted(records, key=lambda one: one[:2]), MOST_TILES[self._planes])
             tiles = [self._tile(*one) for one in shown]
-            counted = f"{len(shown)} of {len(records)}" if len(shown) < len(records) else len(records)
-            title = f"{printed_name(self._names[label])}: {counted} records, the least probable first"
-            note = "Evenly chosen in the order of the probability of the true class. "
-            note = (note if len(shown) < len(records) else "") + OWN_MAXIMUM
+            counted, note = plural(len(records), "record"), OWN_MAXIMUM
+            if len(shown) < len(records):
+                counted = f"{len(shown)} of {counted}"
+                note = f"Evenly chosen in the order of the probability of the true class. {note}"
+            title = f"{printed_name(self._names[label])}: {counted}, the least probable first"
             files.append(out / f"class-{label + 1:02d}.png")
             save_png(draw_map_sheet(tiles, title, note), files[-1])
         return files

@@ -31,16 +31,16 @@ def draw_decisions(maps: Sequence[Explained], name: str, rows: Sequence[dict]):
     """
     if len(maps) == 1:
         return draw_decision(maps[0], name, rows[0])
-    together = rows[0] is rows[-1]  # one answer for all slices
-    shown = evenly(range(len(maps)), MOST_TILES[1])
-    tiles = []
+    together = rows[0] is rows[-1]  # one answer for all records
+    planes, what = (1, "slice") if maps[0].cam.ndim == 2 else (3, "volume")
+    shown, tiles = evenly(range(len(maps)), MOST_TILES[planes]), []
     for place in shown:
         overlay = overlay_of(maps[place])
-        caption = f"slice {place + 1}" + ("" if together else f": {_answer(rows[place])}")
+        caption = f"{what} {place + 1}" + ("" if together else f": {_answer(rows[place])}")
         tiles.append(MapTile(overlay.planes(), overlay.top, caption))
     counted = f"{len(shown)} of {len(maps)}" if len(shown) < len(maps) else f"{len(maps)}"
     answer = f": {_answer(rows[0])}" if together else ""
-    return draw_map_sheet(tiles, f"{name}{answer}, {counted} slices", f"{WHAT} {OWN_MAXIMUM}")
+    return draw_map_sheet(tiles, f"{name}{answer}, {counted} {what}s", f"{WHAT} {OWN_MAXIMUM}")
 
 
 def _answer(row: dict) -> str:
