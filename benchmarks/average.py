@@ -16,7 +16,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mri_tf.figures.style import COLOURS, COLUMN_MM, new_figure, save, styled
+from mri_tf.figures.style import COLUMN_MM, described, new_figure, save, series, styled
 from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.subset import Subset
 from mri_tf.store.prepared import Prepared
@@ -96,14 +96,16 @@ def draw(steps: np.ndarray, accuracy: np.ndarray, folder: Path) -> None:
     """Thin lines are seeds, thick ones their mean."""
     figure = new_figure(COLUMN_MM, 60)
     axes = figure.add_subplot()
-    for kind, (name, colour) in enumerate(zip(KINDS, COLOURS, strict=False)):
-        axes.plot(steps, accuracy[:, :, kind].T, color=colour, linewidth=0.5, alpha=0.6)
-        axes.plot(steps, accuracy[:, :, kind].mean(axis=0), color=colour, label=name)
+    for kind, name in enumerate(KINDS):
+        look = series(kind)
+        axes.plot(steps, accuracy[:, :, kind].T, color=look["color"], linewidth=0.5, alpha=0.6)
+        axes.plot(steps, accuracy[:, :, kind].mean(axis=0), label=name, **look)
     axes.set_xlabel("training steps")
     axes.set_ylabel("accuracy, held-out patients")
     axes.legend()
     folder.mkdir(parents=True, exist_ok=True)
-    save(figure, folder / "average")
+    what = "Accuracy on held-out patients against training steps: last step, and average of the weights."
+    save(described(figure, what), folder / "average")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ def _json(path: Path) -> dict:
 
 
 def test_train_writes_run_numbers_figure_and_model(inside):
-    for name in ("run.json", "history.csv", "metrics.json", "predictions.parquet", "confusion.png"):
+    tables = ("run.json", "history.csv", "metrics.json", "predictions.parquet")
+    for name in (*tables, "confusion.png", "roc.png", "reliability.png"):
         assert (RUN / name).is_file(), name
     assert (RUN / "features" / "metrics.json").is_file()
     assert not (RUN / "checkpoint.npz").exists()

@@ -13,8 +13,10 @@ import nibabel
 import numpy as np
 import pandas as pd
 
-from mri_tf.figures.maps import MAX_OPACITY
-from mri_tf.figures.style import COLOURS, PAGE_MM, REFERENCE, new_figure, styled
+from mri_tf.core.words import printed_name
+from mri_tf.explain.air import air_of
+from mri_tf.figures.overlay import Overlay, show_image, show_overlay
+from mri_tf.figures.style import COLOURS, PAGE_MM, REFERENCE, new_figure, settle, styled
 from mri_tf.metrics.reliability import reliability_curve
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import PREDICTIONS, Run, open_finished
@@ -37,22 +39,21 @@ def draw(run: Run, maps: Path, record_id: str, out: Path) -> None:
     image = prepared.record(position).image[..., 0].astype(np.float32)  # (rows, columns)
     stored = nibabel.load(maps / f"{record_id}_gradcam.nii.gz").get_fdata()  # (columns, rows, 1), RAS
     cam = np.flip(np.moveaxis(stored, (0, 2), (2, 0)), axis=(0, 1, 2))[0]  # (rows, columns)
-    settings = run.task.normalize
+    settings = run.task.normalize  # the window in which the network sees the image
     low, high = settings.get("low", image.min()), settings.get("high", image.max())
-    figure = new_figure(PAGE_MM, 68.0)
+    overlay = Overlay(np.clip(image, low, high), cam, air_of(image))
+    (plane,) = overlay.planes()
+    figure = new_figure(PAGE_MM, 80.0)
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.15))
-    for axes in (left, middle):
-        axes.imshow(image, cmap="gray", vmin=low, vmax=high)
-        axes.set_xticks([])
-        axes.set_yticks([])
+    show_image(left, plane)
     left.set_title("a slice of a held-out patient")
+    truth, predicted = printed_name(row["truth"]), printed_name(row["predicted"])
     probability = row[f"p_{row['predicted']}"]
-    answer = f"true: {row['truth']}\npredicted: {row['predicted']}".replace("_", " ")
-    left.set_xlabel(f"{answer}\nprobability {probability:.2f}")
-    faint = MAX_OPACITY * np.sqrt(np.clip(cam / cam.max(), 0, 1))
-    middle.imshow(cam, cmap="inferno", vmin=0, vmax=cam.max(), alpha=faint)
+    left.set_xlabel(f"true: {truth}\npredicted: {predicted}\nprobability {probability:.2f}")
+    show_overlay(middle, plane, overlay.top)
     middle.set_title("where the network looked")
-    middle.set_xlabel("Grad-CAM: bright regions\nspeak for the predicted class")
+    middle.set_xlabel("Grad-CAM: coloured regions speak\nfor the predicted class; line:\n"
+                      "half of the map's maximum")  # fmt: skip
 
     truth = np.array([names.index(name) for name in table["truth"]])
     curve = reliability_curve(table[columns].to_numpy(), truth, table["patient"].to_numpy(), bins=8)
@@ -66,6 +67,7 @@ def draw(run: Run, maps: Path, record_id: str, out: Path) -> None:
               xlabel="predicted probability\nof the most probable class")  # fmt: skip
     right.set_title(f"reliability, {len(table)} held-out slices")
     right.legend(loc="lower right", handlelength=1.6)
+    settle(figure)
     figure.savefig(out, dpi=WIDTH_PIXELS / figure.get_figwidth(), metadata={"Software": None})
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.progress import progress
+from mri_tf.core.words import printed_name
 from mri_tf.figures import save_png
 from mri_tf.figures.sheets import Tile, draw_histograms, draw_sheet
 from mri_tf.pipeline.batches import batch_function, read_in_order
@@ -41,12 +42,13 @@ def write_pictures(task: Task, prepared: Prepared, folder: Path) -> list[Picture
             records = _some(prepared, number if task.kind == "classification" else NO_LABEL, task)
             if not len(records):
                 continue
-            sheet = draw_sheet([_tile(prepared, position) for position in records], f"class {name}")
-            pictures.append(_saved(sheet, folder / f"class-{number + 1:02d}.png", f"Class {name}"))
+            shown = f"Class {printed_name(name)}"
+            sheet = draw_sheet([_tile(prepared, position) for position in records], shown)
+            pictures.append(_saved(sheet, folder / f"class-{number + 1:02d}.png", shown))
             advance(2 * number + 1)
             if task.augment and not task.box and not task.spacing:
-                sheet = draw_sheet(_augmented(task, prepared, records), f"class {name}, augmented")
-                title = f"Class {name} after augmentation, as the network sees it"
+                sheet = draw_sheet(_augmented(task, prepared, records), f"{shown}, augmented")
+                title = f"{shown} after augmentation, as the network sees it"
                 pictures.append(_saved(sheet, folder / f"class-{number + 1:02d}-augmented.png", title))
             advance(2 * number + 2)
         histograms = draw_histograms(_intensities(task, prepared), "intensities of prepared records")

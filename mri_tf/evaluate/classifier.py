@@ -14,7 +14,7 @@ from mri_tf.calibration.prediction_sets import LEVEL
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic, write_table
 from mri_tf.evaluate.context import context_of_subset
-from mri_tf.evaluate.curves import RELIABILITY, save_decision_curve, save_reliability
+from mri_tf.evaluate.curves import RELIABILITY, save_decision_curve, save_reliability, save_roc
 from mri_tf.evaluate.familiarity import Familiarity
 from mri_tf.evaluate.outputs_table import (
     DISTANCE,
@@ -27,6 +27,7 @@ from mri_tf.evaluate.units import unit_values
 from mri_tf.figures import save_confusion
 from mri_tf.metrics import classification_metrics, part_metrics
 from mri_tf.metrics.classification import numbers_with_intervals, share_of_records
+from mri_tf.metrics.classifier import Predictions as Scored
 from mri_tf.metrics.classifier import checked
 from mri_tf.network.members import Member, predict_members
 from mri_tf.pipeline.subset import Subset
@@ -57,6 +58,12 @@ class Predictions:
     sets: np.ndarray | None
     target_shares: np.ndarray | None
     distances: np.ndarray | None = None
+
+    @property
+    def scored(self) -> Scored:
+        """The arrays that metrics are counted from."""
+        subset = self.subset
+        return checked(subset.labels, self.probabilities, self.decisions, subset.patients)
 
     @property
     def shares(self) -> np.ndarray:
@@ -116,7 +123,7 @@ def score_classifier(
     values |= reader_values(subset, outputs, calibrator)
     values |= context_of_subset(
         subset,
-        checked(subset.labels, predictions.probabilities, predictions.decisions, subset.patients),
+        predictions.scored,
         run,
     )
     if target_shares is not None:
@@ -138,6 +145,7 @@ def write_classifier(values: dict, predictions: Predictions, out: Path) -> list[
     task = predictions.subset.task
     files = [_write_predictions(out, predictions)]
     files += save_confusion(np.array(values["confusion"]), task.class_names, out / "confusion")
+    files += save_roc(predictions.scored, values, task, out)
     files += _draw_curves(out, predictions)
     write_atomic(out / REPORT, run_page(task.name, values, task.class_names).encode())
     return [*files, out / REPORT]

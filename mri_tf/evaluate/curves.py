@@ -1,15 +1,23 @@
-"""Figures of a classifier's probabilities: the reliability curve and the decision curve."""
+"""Figures of a classifier's probabilities: ROC curves, reliability curve and decision curve."""
 
 from pathlib import Path
 
 import numpy as np
 
-from mri_tf.figures import draw_decision_curve, draw_reliability, save
+from mri_tf.figures import draw_decision_curve, draw_reliability, draw_roc, save
+from mri_tf.metrics.classifier import Predictions
 from mri_tf.metrics.net_benefit import decision_curve
 from mri_tf.metrics.reliability import reliability_curve
+from mri_tf.metrics.roc import roc_curves
 from mri_tf.task import Task
 
-RELIABILITY, DECISIONS = "reliability", "decision_curve"  # names of the files
+ROC, RELIABILITY, DECISIONS = "roc", "reliability", "decision_curve"  # names of the files
+
+
+def save_roc(predictions: Predictions, values: dict, task: Task, out: Path) -> list[Path]:
+    """Of two classes the curve of the last one, with the numbers of metrics.json."""
+    curves = roc_curves(predictions, task.class_names, values["per_class"])
+    return save(draw_roc({("", name): curve for name, curve in curves.items()}), out / ROC)
 
 
 def save_reliability(

@@ -25,14 +25,14 @@ from mri_tf.evaluate.context import (
     neighbours_of,
     shares_by_neighbours,
 )
-from mri_tf.evaluate.curves import save_decision_curve, save_reliability
+from mri_tf.evaluate.curves import save_decision_curve, save_reliability, save_roc
 from mri_tf.evaluate.left_out import FoldRun, LeftOut, ModelAnswers, in_folds
 from mri_tf.evaluate.outputs_table import DISTANCE, OUTPUT, answer_columns
 from mri_tf.evaluate.units import unit_values
 from mri_tf.figures import save_confusion
 from mri_tf.metrics import classification_metrics, part_metrics
 from mri_tf.metrics.classification import share_of_records
-from mri_tf.metrics.classifier import checked
+from mri_tf.metrics.classifier import checked, predictions_of
 from mri_tf.metrics.number import number
 from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
@@ -108,6 +108,7 @@ def write_out_of_fold(values: dict, table: pd.DataFrame, task: Task, out: Path) 
     files += save_confusion(np.array(values["confusion"]), names, out / "confusion")
     truth = table["truth"].map({name: label for label, name in enumerate(names)}).to_numpy(int)
     probabilities = table[[f"p_{name}" for name in names]].to_numpy(float)
+    files += save_roc(predictions_of(table, names), values, task, out)
     files += save_reliability(probabilities, truth, table["patient"].to_numpy(str), task, out)
     if len(names) == 2 and len(np.unique(truth)) == 2:
         files += save_decision_curve(probabilities, truth, None, task, out)

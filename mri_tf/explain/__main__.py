@@ -2,6 +2,7 @@
 
 import io
 import sys
+import tempfile
 from pathlib import Path
 
 from mri_tf.core.command_line import Parser, folder_to_write, import_tensorflow, run_command
@@ -26,7 +27,9 @@ def main(arguments: list[str]) -> int:
     import numpy as np
 
     from mri_tf.core.progress import progress
+    from mri_tf.core.words import plural
     from mri_tf.explain.maps import explainer_of
+    from mri_tf.explain.pictures import ClassSheets, Pictures
     from mri_tf.explain.saliency import layer_to_explain
     from mri_tf.network.bags import slice_classifier
     from mri_tf.network.members import load_members
@@ -62,25 +65,31 @@ def main(arguments: list[str]) -> int:
     if is_look:
         print(looks_sentence({"test_looks": count_look(run).to_json()}))
     rows = []
-    with report_damage(prepared), progress("explaining", len(subset)) as advance:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        report_damage(prepared), progress("explaining", len(subset)) as advance,
+    ):  # fmt: skip
+        pictures = Pictures(flags.out, run.task, layer, ClassSheets(Path(folder), run.task.class_names))
         for done, position in enumerate(subset.records, 1):
-            rows.append(_explain_one(explainers, run, subset, (int(position), layer, label), flags.out))
+            rows.append(_explain_one(explainers, run, subset, (int(position), label), pictures))
             advance(done)
+        drawn = pictures.sheets.write(flags.out)
     table = _write_table(rows, flags.out)
     print("\n".join(_summary(table, layer)))
     if views := describe_views(run.task):
         print(f"probabilities and decisions are means over {views}; maps are of the unchanged image")
-    print(f"wrote {flags.out}: maps and pictures of {len(rows)} records, attribution.csv")
+    sheets_text = f", {plural(len(drawn), 'contact sheet')} (one a class)" if drawn else ""
+    print(f"wrote {flags.out}: maps and pictures of {plural(len(rows), 'record')}{sheets_text}, "
+          "attribution.csv")  # fmt: skip
     return 0
 
 
-def _explain_one(explainers, run, subset, what: tuple, out: Path) -> dict:
+def _explain_one(explainers, run, subset, what: tuple, pictures) -> dict:
+    """Explains a record, writes its maps and picture, and adds it to the sheets; returns its row."""
     from mri_tf.calibration.answers import answers_from_json
     from mri_tf.explain.maps import attribution_of, explain_record, explain_with_members, write_map
-    from mri_tf.figures import draw_map, save
-    from mri_tf.store.record import own_slice
 
-    position, layer, label = what
+    position, label = what
     answers = answers_from_json(run.values["answers"])
     if run.has_members:
         choose = lambda outputs: int(answers.probabilities(outputs[None])[0].argmax())  # noqa: E731
@@ -99,23 +108,16 @@ def _explain_one(explainers, run, subset, what: tuple, out: Path) -> dict:
         "decision": decision,
         "explained": names[found.label],
         "probability": float(probability[found.label]),
+        "probability_of_truth": float(probability[record.label]) if record.label >= 0 else None,
         "map_max": float(found.cam.max()),
     }
     for kind, values in (("gradcam", found.cam), ("guided", found.guided)):
-        write_map(values, found, out / f"{record.record_id}_{kind}.nii.gz")
-    image, shown = own_slice(found.seen, run.task.context_slices)[..., 0], found.cam
+        write_map(values, found, pictures.out / f"{record.record_id}_{kind}.nii.gz")
     if found.cam.ndim == 3:
-        image = record.image[..., 0]
         lies = attribution_of(found)
         row |= {f"share_{part}": share for part, share in lies.shares.items()}
         row |= {f"enrichment_{part}": lies.enrichment(part) for part in lies.shares}
-        shown = found.on_prepared_grid(found.cam)
-    title = f"{record.record_id}: {row['explained']} {row['probability']:.2f}"
-    of = "Decision on this slice alone" if run.task.bag else "Decision"
-    note = f"Grad-CAM at {layer}. {of}: {decision}; true: {row['truth'] or 'unknown'}."
-    if not shown.any():
-        note += " The map is 0 everywhere: no region speaks for the class."
-    save(draw_map(image, shown, title, note), out / f"{record.record_id}_gradcam")
+    pictures.draw(found, row)
     return row
 
 

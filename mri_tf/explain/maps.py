@@ -46,10 +46,14 @@ class Explained:
     seen: np.ndarray | None = None  # (*grid, channels) what the network was given, normalised
 
     def on_prepared_grid(self, values: np.ndarray) -> np.ndarray:
-        """A map of a 3D record on the grid of its prepared image, 0 where the network saw nothing."""
-        reference = volume_of_grid(self.record.image[..., 0], self.record.affine)
-        placed = resample_like(volume_of_grid(values, self.affine), reference)
-        return _grid_of(placed.array)
+        """A map on the grid of its record's prepared image, 0 where the network saw nothing."""
+        image = self.record.own_slice[..., 0]
+        if image.shape == values.shape and np.array_equal(self.affine, self.record.affine):
+            return values
+        volume, into = (one if one.ndim == 3 else one[None] for one in (values, image))
+        reference = volume_of_grid(into, self.record.affine)
+        placed = _grid_of(resample_like(volume_of_grid(volume, self.affine), reference).array)
+        return placed if image.ndim == 3 else placed[0]
 
 
 @dataclass(frozen=True)

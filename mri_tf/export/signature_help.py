@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
+from mri_tf.core.words import plural
 from mri_tf.export.members_graph import DISAGREEMENT, IN_SET
 from mri_tf.export.out_of_distribution import DISTANCE, FAR, OUTSIDE, OUTSIDE_SCORE
 from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES
-from mri_tf.tables.layout import plural
 from mri_tf.task import Task
 
 SIGNATURES = {

@@ -1,12 +1,18 @@
 """Confusion matrices: counts of one test side, or mean ± SD over the cells of a study."""
 
+import math
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 
-from mri_tf.figures import style
+from mri_tf.core.words import printed_name
+from mri_tf.figures import style, text
 
-MAX_CLASSES_WITH_NUMBERS = 14  # with more, a number in 6 points is wider than its square
+MANY = 20  # classes, with more of which names stand at the rows only, numbered, and counts nowhere
+NO_RECORD = "0.85"  # grey of a row without records, which has no shares
+BESIDE_MM = 26.0  # the colour bar, and the label of the rows
+NAMED = 3  # classes without records in the note; of more only the number
 
 
 def save_confusion(confusion: np.ndarray, class_names: tuple[str, ...], stem: Path) -> list[Path]:
@@ -18,53 +24,79 @@ def save_confusion(confusion: np.ndarray, class_names: tuple[str, ...], stem: Pa
 def draw_confusion(confusion: np.ndarray, class_names: tuple[str, ...]):
     """Draws (true class, predicted class) counts, shaded by the share of the true class."""
     texts = [[f"{int(count)}" for count in row] for row in confusion]
-    return _draw(np.asarray(confusion, float), texts, class_names)
+    return _draw(np.asarray(confusion, float), texts, class_names, "counts of records")
 
 
 @style.styled
 def draw_confusion_spread(confusions: np.ndarray, class_names: tuple[str, ...]):
     """Draws mean ± SD (n - 1) of `confusions`, (cells, true class, predicted class) counts."""
-    mean = np.mean(confusions, axis=0)
-    if len(confusions) == 1:
-        figure = _draw(mean, [[f"{value:.1f}" for value in row] for row in mean], class_names)
-        style.add_note(figure, "One cell, so no SD.")
-        return figure
+    mean, cells = np.mean(confusions, axis=0), len(confusions)
+    if cells == 1:
+        texts = [[f"{value:.1f}" for value in row] for row in mean]
+        return _draw(mean, texts, class_names, "counts of records", "One cell, so no SD.")
     spread = np.std(confusions, axis=0, ddof=1)
     line = "\n" if len(class_names) > 3 else " "
     texts = [
-        [f"{value:.1f}{line}±{line.strip(chr(10))}{sd:.1f}" for value, sd in zip(*rows, strict=True)]
+        [f"{value:.1f}{line}±{line.strip(chr(10))}{sd:.1f}" if value else "0"
+         for value, sd in zip(*rows, strict=True)]
         for rows in zip(mean, spread, strict=True)
-    ]
-    figure = _draw(mean, texts, class_names)
-    style.add_note(figure, f"Mean ± SD of counts over {len(confusions)} cells.")
-    return figure
+    ]  # fmt: skip
+    what = f"mean and SD of the counts of {cells} cells"
+    return _draw(mean, texts, class_names, what, f"Mean ± SD of counts over {cells} cells.")
 
 
-def _draw(counts: np.ndarray, texts: list[list[str]], class_names: tuple[str, ...]):
-    classes = len(class_names)
-    width_mm = min(style.PAGE_MM, max(style.COLUMN_MM, 55.0 + 14.0 * classes))
-    labels = [style.label(name) for name in class_names]
-    flat = 1.6 * max(map(len, labels)) * classes < 0.5 * width_mm  # 1.6 mm for a letter of 7 pt
-    figure = style.new_figure(width_mm, (0.76 if flat else 0.86) * width_mm)
+def _draw(
+    counts: np.ndarray, texts: list[list[str]], class_names: tuple[str, ...], what: str, note: str = ""
+):
+    names, many = [printed_name(name) for name in class_names], len(class_names) > MANY
+    rows = [f"{name}  {number}" for number, name in enumerate(names, 1)] if many else names
+    width_mm = min(style.PAGE_MM, max(style.COLUMN_MM, 55.0 + 16.0 * len(names)))
+    square_mm = (width_mm - BESIDE_MM - max(map(text.width_mm, rows))) / len(names)
+    flat = not many and max(map(text.width_mm, names)) < 0.95 * square_mm
+    with_counts = not many and max(text.width_mm(one) for row in texts for one in row) < 0.95 * square_mm
+    total = counts.sum(axis=1, keepdims=True)
+    absent = [name for name, records in zip(names, total[:, 0], strict=True) if not records]
+    notes = [note, _absent(absent), "" if with_counts else "No counts: they do not fit."]
+    figure = style.new_figure(width_mm, _height_mm(names, square_mm, flat, any(notes)))
     axes = figure.add_subplot()
     axes.grid(False)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
-    shown = axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
-    points = style.TICK_POINTS if classes <= MAX_CLASSES_WITH_NUMBERS else style.NOTE_POINTS
-    if classes > MAX_CLASSES_WITH_NUMBERS:
-        rotation = {"rotation": 90}
-    elif flat:
-        rotation = {}
+    share = counts / np.maximum(total, 1e-12)
+    share = np.ma.masked_array(share, np.broadcast_to(total == 0, share.shape))
+    colours = matplotlib.colormaps["cividis"].with_extremes(bad=NO_RECORD)
+    aspect = "auto" if many else "equal"
+    shown = axes.imshow(share, cmap=colours, vmin=0, vmax=1, aspect=aspect)
+    if many:
+        step = math.ceil((text.width_mm(str(len(names))) + 1.5) / square_mm)  # so that numbers have room
+        axes.set_xticks(range(step - 1, len(names), step), range(step, len(names) + 1, step))
     else:
-        rotation = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(range(classes), labels, fontsize=points, **rotation)
-    axes.set_yticks(range(classes), labels, fontsize=points)
+        slanted = {} if flat else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(range(len(names)), names, **slanted)
+    axes.set_yticks(range(len(names)), rows)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    if classes <= MAX_CLASSES_WITH_NUMBERS:
-        points = style.NOTE_POINTS if classes > 10 else style.TICK_POINTS
-        for (row, column), shade in np.ndenumerate(share):
-            axes.text(column, row, texts[row][column], ha="center", va="center", fontsize=points,
+    if with_counts:
+        for (row, column), shade in np.ndenumerate(share.filled(1)):
+            axes.text(column, row, texts[row][column], ha="center", va="center",
                       color="black" if shade > 0.5 else "white")  # fmt: skip
     figure.colorbar(shown, ax=axes, label="share of the true class", shrink=0.8)
-    return figure
+    if any(notes):
+        style.add_note(figure, " ".join(filter(None, notes)))
+    right = np.trace(counts) / max(counts.sum(), 1)
+    return style.described(figure, f"Confusion matrix of {len(names)} classes, {what}; "
+                                   f"{right:.0%} of the records lie on the diagonal.")  # fmt: skip
+
+
+def _height_mm(names: list[str], square_mm: float, flat: bool, with_note: bool) -> float:
+    """Of a figure whose squares are square, or as high as a line of text where names are many."""
+    many = len(names) > MANY
+    row_mm = 1.15 * text.LINE_MM if many else max(square_mm, 2.4 * text.LINE_MM)
+    below_mm = 12.0 if flat or many else 12.0 + 0.75 * max(map(text.width_mm, names))
+    return row_mm * len(names) + below_mm + 4.0 + (2 * text.LINE_MM if with_note else 0)
+
+
+def _absent(names: list[str]) -> str:
+    """A sentence on the classes without records, whose rows are grey."""
+    if not names:
+        return ""
+    listed = ", ".join(names) if len(names) <= NAMED else f"{len(names)} classes"
+    return f"Grey: no record of {listed}."

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from mri_tf.figures import style
+from mri_tf.core.words import plural, printed_name
+from mri_tf.figures import style, text
 
 BESIDE = 0.35  # share of the smallest gap between sizes over which variants stand side by side
 MAJORITY = "majority_accuracy"
@@ -21,13 +22,15 @@ def draw_curves(results: pd.DataFrame, metrics: tuple[str, ...] = ("accuracy", "
             majority_accuracy.
         metrics: columns to draw.
     """
-    figure = style.new_figure(style.PAGE_MM if len(metrics) > 1 else style.COLUMN_MM, 72.0)
+    width_mm = style.PAGE_MM if len(metrics) > 1 else style.COLUMN_MM
+    widest_mm = width_mm / len(metrics) - 16.0  # of a label below a panel
+    figure = style.new_figure(width_mm, 80.0)
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
     done = _done(results)
     places = _Places(results, done)
     for axes, metric in zip(panels, metrics, strict=True):
         _draw_lines(axes, done, metric, places)
-        axes.set_ylabel(style.label(metric))
+        axes.set_ylabel(text.metric_name(metric))
         if metric not in style.ERRORS:  # errors are small numbers that an axis up to 1 would flatten
             axes.set_ylim(top=1.04)
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
@@ -37,9 +40,12 @@ def draw_curves(results: pd.DataFrame, metrics: tuple[str, ...] = ("accuracy", "
     style.add_legend(figure, *panels[with_majority].get_legend_handles_labels())
     for axes in panels:
         places.set_axis(axes)
-        axes.set_xlabel("training samples per class" + (" (log)" if places.log else ""))
-    style.add_note(figure, _note(results, done, {metric: style.label(metric) for metric in metrics}))
-    return figure
+        below = "training samples per class" + (" (log)" if places.log else "")
+        axes.set_xlabel(text.wrapped(below, widest_mm, text.LABEL_POINTS))
+    names = {metric: text.metric_name(metric) for metric in metrics}
+    style.add_note(figure, _note(results, done, names))
+    return style.described(figure, f"{', '.join(names.values())} against training samples per class, "
+                                   f"{_listed(places)}.")  # fmt: skip
 
 
 @style.styled
@@ -50,7 +56,8 @@ def draw_class_curves(results: pd.DataFrame, class_names: tuple[str, ...]):
     places = _Places(results, done)
     for axes, name in zip(panels, class_names, strict=True):
         _draw_lines(axes, done, f"f1_{name}", places)
-        axes.set_title(style.label(name))
+        widest_mm = style.PAGE_MM / axes.get_subplotspec().get_gridspec().ncols - 8.0
+        axes.set_title(text.wrapped(printed_name(name), widest_mm, text.LABEL_POINTS))
         axes.set_ylim(0, 1.04)
         places.set_axis(axes)
         if axes.get_subplotspec().is_first_col():
@@ -58,9 +65,10 @@ def draw_class_curves(results: pd.DataFrame, class_names: tuple[str, ...]):
         if axes.xaxis.get_tick_params()["labelbottom"]:
             axes.set_xlabel("samples per class" + (" (log)" if places.log else ""))
     style.add_legend(figure, *panels[0].get_legend_handles_labels())
-    columns = {f"f1_{name}": f"F1 of {style.label(name)}" for name in class_names}
+    columns = {f"f1_{name}": f"F1 of {printed_name(name)}" for name in class_names}
     style.add_note(figure, _note(results, done, columns))
-    return figure
+    return style.described(figure, f"F1 of each of {len(class_names)} classes against training samples "
+                                   f"per class, {_listed(places)}.")  # fmt: skip
 
 
 class _Places:
@@ -91,6 +99,10 @@ class _Places:
         ticks = self.ticks()
         axes.set_xticks(list(ticks.values()), list(ticks))
         axes.set_xlim(min(ticks.values()) - self.gap / 2, max(ticks.values()) + self.gap / 2)
+
+
+def _listed(places: _Places) -> str:
+    return f"a line for each variant: {'; '.join(places.variants)}"
 
 
 def _done(results: pd.DataFrame) -> pd.DataFrame:
@@ -141,5 +153,5 @@ def _note(results: pd.DataFrame, done: pd.DataFrame, columns: dict[str, str]) ->
     for column, name in columns.items():
         undefined = int(done[column].isna().sum())
         if undefined:
-            notes.append(f"{name} undefined in {style.plural(undefined, 'cell')}, left out.")
+            notes.append(f"{name} undefined in {plural(undefined, 'cell')}, left out.")
     return " ".join(notes)

@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from mri_tf.figures import style
+from mri_tf.figures import style, text
+
+MOST_ROWS = 40  # in one column of panels
+NAME_MM = 56.0  # width of the names of pairs
+NOTE = (
+    "Right of 0: the first variant has the higher value. Bars: 95 % intervals; "
+    "filled where they exclude 0."
+)
 
 
 @style.styled
@@ -19,10 +26,12 @@ def draw_paired(differences: pd.DataFrame):
     """
     metrics = list(pd.unique(differences["metric"]))
     labels = list(pd.unique(_labels(differences)))
-    width_mm = style.COLUMN_MM if len(metrics) == 1 else style.PAGE_MM
-    columns = len(metrics) if len(metrics) <= 3 else 2
+    columns = 1 if len(metrics) * len(labels) <= MOST_ROWS else 2
     rows = math.ceil(len(metrics) / columns)
-    figure = style.new_figure(width_mm, 10.0 + rows * (16.0 + 6.5 * len(labels)))
+    shown = [text.wrapped(label, NAME_MM) for label in labels]
+    row_mm = (max(label.count("\n") for label in shown) + 1.4) * text.LINE_MM
+    height_mm = rows * (17.0 + row_mm * len(labels)) + style.note_mm(NOTE, style.PAGE_MM)
+    figure = style.new_figure(style.PAGE_MM, height_mm)
     panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
     for axes in panels[len(metrics):]:
         axes.set_axis_off()
@@ -30,15 +39,17 @@ def draw_paired(differences: pd.DataFrame):
         of_metric = differences[differences["metric"] == metric]
         _draw_rows(axes, of_metric, [labels.index(label) for label in _labels(of_metric)])
         axes.axvline(0, zorder=1, **style.REFERENCE)
-        axes.set_title(style.label(metric) + (" (lower is better)" if metric in style.ERRORS else ""))
+        better = " (lower is better)" if metric in style.ERRORS else ""
+        axes.set_title(f"{text.metric_name(metric)}{better}")
         axes.set_xlabel("difference")
         axes.grid(False, axis="y")
-        axes.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
-    panels[0].set_yticks(range(len(labels)), labels)
+        axes.xaxis.set_major_locator(MaxNLocator(4 if columns == 1 else 2, steps=[1, 2, 5, 10]))
+    panels[0].set_yticks(range(len(labels)), shown)
     panels[0].set_ylim(len(labels) - 0.5, -0.5)  # first row on top
-    style.add_note(figure, "Right of 0: the first variant has the higher value. Bars: 95 % intervals; "
-                           "filled where they exclude 0.")  # fmt: skip
-    return figure
+    style.add_note(figure, NOTE)
+    return style.described(figure, f"Differences of {len(labels)} pairs of variants in "
+                                   f"{', '.join(map(text.metric_name, metrics))}, with 95 % "
+                                   "intervals; those that exclude 0 are filled.")  # fmt: skip
 
 
 def _labels(differences: pd.DataFrame) -> pd.Series:
@@ -59,13 +70,5 @@ def _draw_rows(axes, differences: pd.DataFrame, places: list[int]) -> None:
         excludes_0 = low > 0 or high < 0
         axes.plot(value, place, "o", color=style.COLOURS[0], fillstyle="full" if excludes_0 else "none")
         axes.plot([low, high], [place, place], color=style.COLOURS[0], linewidth=1.0, zorder=1)
-        axes.text(1.02, place, _text(value, low, high), transform=right_of_panel, va="center",
-                  fontsize=style.NOTE_POINTS)  # fmt: skip
-
-
-def _text(value: float, low: float, high: float) -> str:
-    if np.isnan(value):
-        return "undefined"
-    if np.isnan([low, high]).any():
-        return f"{value:+.2f} (no interval)".replace("-", "−")
-    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
+        numbers = text.with_interval(value, low, high, sign="+")
+        axes.text(1.02, place, numbers, transform=right_of_panel, va="center")

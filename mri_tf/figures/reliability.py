@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
-from mri_tf.figures import style
+from mri_tf.core.words import printed_name
+from mri_tf.figures import style, text
+
+WIDEST_MM = 70.0  # label below a panel of column width
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,8 @@ def draw_reliability(curves: dict[str, CalibrationCurve], what: str):
                 [observed - np.asarray(curve.low)[filled], np.asarray(curve.high)[filled] - observed]
             )
             bars = np.maximum(bars, 0)  # rounding may put a value just outside its interval
-        upper.errorbar(predicted, observed, yerr=bars, label=name, capsize=1.8, elinewidth=0.8,
-                       capthick=0.8, **line)  # fmt: skip
+        upper.errorbar(predicted, observed, yerr=bars, label=printed_name(name), capsize=1.8,
+                       elinewidth=0.8, capthick=0.8, **line)  # fmt: skip
         counts = np.asarray(curve.counts)[filled]
         beside = (number - (len(curves) - 1) / 2) * 0.012  # so that no series hides another
         lower.bar(predicted + beside, counts, width=0.01, color=line["color"])
@@ -52,8 +56,12 @@ def draw_reliability(curves: dict[str, CalibrationCurve], what: str):
     upper.set_ylabel("observed share")
     style.add_legend(figure, *upper.get_legend_handles_labels())
     lower.set_ylabel("records")
-    lower.set_xlabel(f"predicted probability of {style.label(what)}")
-    return figure
+    lower.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+    _label_below(lower, f"predicted probability of {printed_name(what)}")
+    if any(curve.low is not None for curve in curves.values()):
+        style.add_note(figure, "Bars: 95 % intervals.")
+    return style.described(figure, "Calibration plot: observed share against predicted probability of "
+                                   f"{printed_name(what)}, for {'; '.join(curves)}.")  # fmt: skip
 
 
 @style.styled
@@ -72,13 +80,13 @@ def draw_decision_curve(
 
     Source: Vickers and Elkin 2006.
     """
-    figure = style.new_figure(style.COLUMN_MM, 78.0)
+    figure = style.new_figure(style.COLUMN_MM, 84.0)
     axes = figure.add_subplot()
     for number, (name, benefit) in enumerate(net_benefit.items()):
         line = style.series(number) | {"marker": ""}
         if bands and name in bands:
             axes.fill_between(thresholds, *bands[name], color=line["color"], alpha=0.15, linewidth=0)
-        axes.plot(thresholds, benefit, label=name, **line)
+        axes.plot(thresholds, benefit, label=printed_name(name), **line)
     # Drawn last, so that they stay visible where a model is no better.
     axes.plot(thresholds, treat_all, label="treat all", **style.REFERENCE)
     axes.axhline(0, color="0.35", linewidth=0.9, label="treat none")
@@ -87,9 +95,16 @@ def draw_decision_curve(
     top = max(float(top), 0.01)
     axes.set_ylim(-0.25 * top, 1.1 * top)
     axes.set_xlim(float(np.min(thresholds)), float(np.max(thresholds)))
-    axes.set_xlabel(f"threshold probability of {style.label(what)}")
+    _label_below(axes, f"threshold probability of {printed_name(what)}")
     axes.set_ylabel("net benefit")
-    axes.legend(loc="upper right")
+    style.add_legend(figure, *axes.get_legend_handles_labels())
     if bands:
         style.add_note(figure, "Shaded: 95 % intervals.")
-    return figure
+    models = "; ".join(net_benefit)
+    return style.described(figure, f"Decision curve: net benefit of {models} against the threshold "
+                                   f"probability of {printed_name(what)}, beside treating all and "
+                                   "none.")  # fmt: skip
+
+
+def _label_below(axes, label: str) -> None:
+    axes.set_xlabel(text.wrapped(label, WIDEST_MM, text.LABEL_POINTS))

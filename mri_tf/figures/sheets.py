@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mri_tf.figures import style
+from mri_tf.core.words import plural, printed_name
+from mri_tf.figures import style, text
+from mri_tf.figures.overlay import WINDOW
 
 COLUMNS_2D, COLUMNS_3D = 6, 2  # cases a row
 TILE_MM = 28.0
 BINS = 64
-WINDOW = (0.5, 99.5)  # percentiles that are black and white
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ def draw_sheet(tiles: Sequence[Tile], title: str):
     per_row = COLUMNS_3D if tiles[0].image.ndim == 3 else COLUMNS_2D
     planes = 3 if tiles[0].image.ndim == 3 else 1
     rows = -(-len(tiles) // per_row)
-    figure = style.new_figure(style.PAGE_MM, 12.0 + rows * (TILE_MM + 5.0))
+    figure = style.new_figure(style.PAGE_MM, 12.0 + rows * (TILE_MM + 6.0))
     panels = figure.subplots(rows, per_row * planes, squeeze=False)
     for axes in panels.flat:
         axes.set_axis_off()
@@ -42,9 +44,9 @@ def draw_sheet(tiles: Sequence[Tile], title: str):
             if mask is not None and mask.any():
                 axes.contour(mask > 0, levels=[0.5], colors=style.COLOURS[1], linewidths=0.8)
             if place == planes // 2:
-                axes.set_title(tile.caption, fontsize=style.NOTE_POINTS, pad=2)
+                axes.set_title(tile.caption, fontsize=text.TEXT_POINTS, pad=2)
     figure.suptitle(title)
-    return figure
+    return style.described(figure, f"{title}: {plural(len(tiles), 'record')}.")
 
 
 def _planes(tile: Tile) -> list[tuple[np.ndarray, np.ndarray | None]]:
@@ -66,7 +68,7 @@ def draw_histograms(values: dict[str, dict[str, np.ndarray]], title: str):
         values: channel -> site -> intensities.
         title: above the figure, where it has no legend.
     """
-    figure, panels = style.small_multiples(len(values), 0.8)
+    figure, panels = style.small_multiples(len(values), 0.8, common_x=False)
     handles: dict[str, object] = {}
     for axes, (channel, sites) in zip(panels, values.items(), strict=True):
         whole = np.concatenate(list(sites.values()))
@@ -77,12 +79,14 @@ def draw_histograms(values: dict[str, dict[str, np.ndarray]], title: str):
             density, _ = np.histogram(own, edges, density=True)
             look = {**style.series(number), "marker": ""}
             (handles[site],) = axes.plot((edges[1:] + edges[:-1]) / 2, density, **look)
-        axes.set_title(channel)
+        axes.set_title(printed_name(channel))
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_xlabel("intensity")
     panels[0].set_ylabel("share of the voxels")
     if len(handles) > 1:  # above the panels, in the place of the title
         style.add_legend(figure, list(handles.values()), list(handles))
     else:
         figure.suptitle(title)
-    return figure
+    return style.described(figure, f"{title}: how often each occurs, a panel for each channel.")

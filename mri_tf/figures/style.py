@@ -2,7 +2,6 @@
 
 import io
 import math
-import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -10,11 +9,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mri_tf.core.files import write_atomic
+from mri_tf.figures.text import (
+    FONT,
+    LABEL_POINTS,
+    LINE_MM,
+    MM_PER_INCH,
+    TEXT_POINTS,
+    width_mm,
+    wrapped,
+)
 
 COLUMN_MM, PAGE_MM = 89.0, 183.0  # one column and the full width of most journals
-MM_PER_INCH = 25.4
-LABEL_POINTS, TICK_POINTS, NOTE_POINTS = 8.0, 7.0, 6.0  # at printed size; no text is smaller
 PIXELS_PER_INCH = 300
+BESIDE_NOTE_MM = 7.0  # of the width, left free
+PASSES = 3  # of the layout
 
 ERRORS = ("brier", "ece", "log_loss")  # metrics for which lower is better
 
@@ -24,15 +32,14 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
 REFERENCE = {"color": "0.35", "linestyle": (0, (1, 1)), "linewidth": 0.9}  # chance, majority, zero
 
-# The layout depends on the font, so it is the one that comes with matplotlib.
 STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": TICK_POINTS,
+    "font.family": FONT,
+    "font.size": TEXT_POINTS,
     "axes.labelsize": LABEL_POINTS,
     "axes.titlesize": LABEL_POINTS,
-    "xtick.labelsize": TICK_POINTS,
-    "ytick.labelsize": TICK_POINTS,
-    "legend.fontsize": TICK_POINTS,
+    "xtick.labelsize": TEXT_POINTS,
+    "ytick.labelsize": TEXT_POINTS,
+    "legend.fontsize": TEXT_POINTS,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -44,6 +51,7 @@ STYLE = {
     "lines.markersize": 4.0,
     "legend.frameon": False,
     "legend.handlelength": 3.2,
+    "text.parse_math": False,  # a name may hold dollar signs
     "svg.fonttype": "none",  # text stays text: searchable, and editable by the journal
     "svg.hashsalt": "mri_tf",  # otherwise ids differ from file to file
 }
@@ -57,17 +65,21 @@ def new_figure(width_mm: float, height_mm: float) -> Figure:
     return figure
 
 
-def small_multiples(count: int, height_to_width: float) -> tuple[Figure, list]:
+def small_multiples(
+    count: int, height_to_width: float, common_x: bool = True
+) -> tuple[Figure, list]:
     """A figure of page width with `count` panels on common axes, and these panels row by row.
 
     `height_to_width` is that of a panel with its title. The figure grows with the number of panels.
+    Without `common_x` every panel has an x axis of its own.
     """
     columns = count if count <= 4 else 3 if count in (5, 6, 9) else 4
     rows = math.ceil(count / columns)
-    figure = new_figure(PAGE_MM, 20.0 + rows * height_to_width * PAGE_MM / columns)
-    panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    figure = new_figure(PAGE_MM, 26.0 + rows * height_to_width * PAGE_MM / columns)
+    panels = list(figure.subplots(rows, columns, sharex=common_x, sharey=True, squeeze=False).flat)
     for number, axes in enumerate(panels):
-        axes.label_outer()
+        if common_x:
+            axes.label_outer()
         if number >= count:
             axes.set_axis_off()
         elif number + columns >= count:  # the lowest of its column has the tick labels
@@ -85,40 +97,48 @@ def series(number: int) -> dict:
     }
 
 
-def label(name: str) -> str:
-    """The printed name of a class or metric."""
-    known = {
-        "kappa": "Cohen's κ", "quadratic_kappa": "quadratic κ", "f1_macro": "macro F1",
-        "auc": "ROC AUC", "brier": "Brier score", "ece": "ECE",
-    }  # fmt: skip
-    return known.get(name, name.replace("_", " "))
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 cell`, `2 cells`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def note_mm(text: str, width_mm: float) -> float:
+    """How high a note of a figure of this width is, with the gap above it."""
+    return (wrapped(text, width_mm - BESIDE_NOTE_MM).count("\n") + 1.5) * LINE_MM if text else 0.0
 
 
 def add_note(figure: Figure, text: str) -> None:
     """Small print below the figure: what is left out, what bars mean."""
-    letters = int(figure.get_figwidth() * MM_PER_INCH / 1.1)  # a letter of 6 pt is about 1 mm wide
-    lines = "\n".join(textwrap.wrap(text, letters))
-    figure.supxlabel(lines, x=0.01, ha="left", fontsize=NOTE_POINTS, color="0.25")
+    lines = wrapped(text, figure.get_figwidth() * MM_PER_INCH - BESIDE_NOTE_MM)
+    figure.supxlabel(lines, x=0.01, ha="left", fontsize=TEXT_POINTS, color="0.25")
 
 
 def add_legend(figure: Figure, handles: list, labels: list[str]) -> None:
     """One legend above all panels, in as many columns as fit."""
-    widest_mm = 14.0 + 1.5 * max(len(label) for label in labels)  # handle and gaps, letters of 7 pt
-    columns = int(figure.get_figwidth() * MM_PER_INCH / widest_mm)
+    page_mm, handle_mm = figure.get_figwidth() * MM_PER_INCH, 14.0  # with the gaps
+    labels = [wrapped(label, page_mm - handle_mm - BESIDE_NOTE_MM) for label in labels]
+    columns = int(page_mm / (handle_mm + max(map(width_mm, labels))))
     figure.legend(handles, labels, loc="outside upper center", ncols=max(1, min(columns, len(labels))))
+
+
+def settle(figure: Figure) -> None:
+    """Lets the layout come to rest: with panels that keep their shape it takes more than one pass."""
+    for _ in range(PASSES):
+        figure.draw_without_rendering()
+
+
+def described(figure: Figure, text: str) -> Figure:
+    """The figure with a sentence for those who cannot see it: `alt_text` gives it, and `save` writes it
+    into the files as their title."""
+    figure.set_label(text)
+    return figure
+
+
+def alt_text(figure: Figure) -> str:
+    """What a page shows in place of the picture; brackets would end it in Markdown."""
+    return figure.get_label().translate(str.maketrans("[]", "()"))
 
 
 @styled
 def save_png(figure: Figure, path: Path) -> None:
     """Writes a picture for a page, of half the resolution that journals want."""
     picture = io.BytesIO()
-    metadata = {"Software": None}
-    figure.savefig(picture, dpi=PIXELS_PER_INCH / 2, format="png", metadata=metadata)
+    figure.savefig(picture, dpi=PIXELS_PER_INCH / 2, format="png", metadata=_metadata(figure, "png"))
     write_atomic(path, picture.getbuffer())
 
 
@@ -126,10 +146,16 @@ def save_png(figure: Figure, path: Path) -> None:
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Writes `stem`.png (300 dpi) and `stem`.svg, returns both paths; equal figures, equal bytes."""
     paths = []
-    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+    for kind in ("png", "svg"):
         picture = io.BytesIO()
-        figure.savefig(picture, dpi=PIXELS_PER_INCH, format=suffix[1:], metadata=metadata)
-        path = stem.with_name(stem.name + suffix)  # with_suffix would cut the 5 off "size_0.5"
+        figure.savefig(picture, dpi=PIXELS_PER_INCH, format=kind, metadata=_metadata(figure, kind))
+        path = stem.with_name(f"{stem.name}.{kind}")  # with_suffix would cut the 5 off "size_0.5"
         write_atomic(path, picture.getbuffer())
         paths.append(path)
     return paths
+
+
+def _metadata(figure: Figure, kind: str) -> dict[str, str | None]:
+    """The alternative text, and nothing that differs from day to day or place to place."""
+    text = {"Title": alt_text(figure)} if figure.get_label() else {}
+    return text | ({"Software": None} if kind == "png" else {"Date": None})

@@ -18,12 +18,12 @@ from mri_tf.metrics.intervals import (
     share_interval,
     variance_of_mean,
 )
-from mri_tf.metrics.ranking import Placements, placements, ranking, threshold_curve
+from mri_tf.metrics.ranking import Placements, placements, ranking
 from mri_tf.metrics.ranking_intervals import (
     auc_interval,
     average_precision_interval,
+    interval_at_specificity,
     mean_average_precision_interval,
-    sensitivity_interval,
 )
 
 MANY = 50  # patients of a class, from which on its average precision is not biased
@@ -85,7 +85,9 @@ def ranking_intervals(predictions: Predictions, values: dict[str, np.ndarray]) -
         average = average_precision_interval(float(values["average_precision"]), ranked[1], patient_of)
         return {
             "per_class_auc": auc, "auc": auc[1], "average_precision": average,
-            "sensitivity_at_specificity": _sensitivity(predictions, patient_of),
+            "sensitivity_at_specificity": interval_at_specificity(
+                predictions.probabilities[:, 1], predictions.truth == 1, patient_of, SPECIFICITY
+            ),
         }  # fmt: skip
     there = [label for label, one in enumerate(ranked) if one]
     if not there:
@@ -208,13 +210,3 @@ def _grade_error(by_patient: np.ndarray) -> Interval:
 def _with_errors(by_patient: np.ndarray) -> int:
     """Patients with a wrong record."""
     return int((by_patient.sum(axis=(1, 2)) > np.trace(by_patient, axis1=1, axis2=2)).sum())
-
-
-def _sensitivity(predictions: Predictions, patient_of: np.ndarray) -> Interval:
-    positive = predictions.truth == 1
-    curve = threshold_curve(predictions.probabilities[:, 1], positive, patient_of, SPECIFICITY)
-    negatives = np.bincount(patient_of, weights=~positive)
-    specificity = share_interval(curve.rejected[negatives > 0], negatives[negatives > 0])
-    positives = np.bincount(patient_of, weights=positive)
-    owners = positives > 0
-    return sensitivity_interval(curve.points, curve.hits[owners], positives[owners], specificity)

@@ -17,7 +17,7 @@ from mri_tf.metrics.intervals import (
     student_quantile,
     wilson,
 )
-from mri_tf.metrics.ranking import Placements
+from mri_tf.metrics.ranking import Placements, threshold_curve
 
 
 def auc_interval(placements: Placements, patient_of: np.ndarray) -> Interval:
@@ -84,6 +84,24 @@ def mean_average_precision_interval(
     low, high, method = mean_interval_of_parts(values, intervals, unrelated, least)
     bias = (patients - 1) * (without[1:].mean() - without[0])
     return Interval(max(low - max(float(bias), 0), 0), high, f"{method}, bias by the jackknife")
+
+
+def interval_at_specificity(
+    scores: np.ndarray, positive: np.ndarray, patient_of: np.ndarray, specificity: float
+) -> Interval:
+    """The interval of the highest sensitivity at any threshold with at least this specificity.
+
+    Args:
+        scores: (records,); a higher score means more likely positive.
+        positive: (records,) bool; both classes have to occur.
+        patient_of: (records,) patient numbers.
+        specificity: from 0 to 1.
+    """
+    curve = threshold_curve(scores, positive, patient_of, specificity)
+    negatives, positives = (np.bincount(patient_of, weights=side) for side in (~positive, positive))
+    others, owners = negatives > 0, positives > 0
+    reached = share_interval(curve.rejected[others], negatives[others])
+    return sensitivity_interval(curve.points, curve.hits[owners], positives[owners], reached)
 
 
 def sensitivity_interval(

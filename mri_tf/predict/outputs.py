@@ -25,6 +25,7 @@ from mri_tf.predict.answers import (
     with_box_mask,
 )
 from mri_tf.predict.files import Predictions, safe_name, write_label_picture, write_on_source
+from mri_tf.predict.pictures import draw_decision, draw_decisions
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
@@ -98,19 +99,19 @@ class Predictor:
             self._explain(name, answers, rows)
 
     def _explain(self, name: str, answers: list[Answer], rows: list[dict]) -> None:
-        """Writes Grad-CAM of the decisions on a case's records: one NIfTI file, or a picture each."""
-        from mri_tf.figures import draw_map, save
+        """Writes Grad-CAM of the decisions on a case's records: a picture each, or one NIfTI file and a
+        picture of the same name."""
+        from mri_tf.figures import save
 
         task = self._model.exported.task
         maps = [self._map(answer) for answer in answers]
         if source_volume(answers[0].record.facts) is None and len(task.image_shape) == 2:
             for explained, row in zip(maps, rows, strict=True):
-                title = f"{name}: {row['decision']} {row['probabilities'][row['decision']]:.2f}"
-                note = "Grad-CAM of the decision." if explained.cam.any() else "The map is 0 everywhere."
-                picture = draw_map(explained.record.own_slice[..., 0], explained.cam, title, note)
+                picture = draw_decision(explained, name, row)
                 _add_map(row, save(picture, self._new_file(name, "gradcam"))[0].name)
             return
         path = self._new_file(name, "gradcam.nii.gz")
+        save(draw_decisions(maps, name, rows), path.with_name(path.name.removesuffix(".nii.gz")))
         parts = [(explained.cam, explained.affine) for explained in maps]
         write_on_source(parts, answers[0].record, path, labels=False)
         for explained, row in zip(maps, rows, strict=True):

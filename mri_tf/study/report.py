@@ -9,14 +9,15 @@ import pandas as pd
 
 from mri_tf import figures, metrics, tables
 from mri_tf.core.files import write_atomic, write_table
+from mri_tf.core.words import plural
 from mri_tf.folds.cell import DONE, OF_CONTEXT, run_of
-from mri_tf.folds.design import Plan, file_name
+from mri_tf.folds.design import Plan
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
 from mri_tf.store.run import PREDICTIONS
 from mri_tf.study.method import KEYS, counted_unit, epochs_table, method_table
 from mri_tf.study.more_patients import more_patients
+from mri_tf.study.pictures import confusions_of, draw_study, key_of
 from mri_tf.study.restarts import restart_parts
-from mri_tf.tables.layout import plural
 from mri_tf.task import Task
 
 RESULTS, DIFFERENCES, REPORT = "results.parquet", "differences.parquet", "report.md"
@@ -60,14 +61,14 @@ def write_report(
         if len(differences):
             differences["unit"] = unit
             files.append(write_table(out / DIFFERENCES, differences))
-        parts = _classifier_parts(results, predictions, differences, task, scores, unit)
+        numbers = _pooled_numbers(predictions, task, unit)
+        parts = _classifier_parts(results, predictions, differences, task, (scores, numbers))
         parts |= more_patients(done, task.primary_metric, unit)
         if plan.restarts > 1:
             parts |= restart_parts(done, done_jobs, scores)
-        drawn = _figures(out / "figures", results, predictions, differences, task)
-        pictures = [path.relative_to(out) for path in drawn if path.suffix == ".svg"]
-        parts["Figures"] = "\n".join(f"![{path.stem}]({quote(str(path))})" for path in pictures)
-        files += drawn
+        drawn = draw_study(results, predictions, differences, task, numbers)
+        parts["Figures"], pictures = _save_figures(drawn, out)
+        files += pictures
     parts["Epochs"] = epochs_table(done)
     parts["Method"] = method_table(plan, jobs, done_jobs, unit)
     text = "\n\n".join(f"## {title}\n\n{body}" for title, body in parts.items() if body)
@@ -106,26 +107,38 @@ def _predictions(jobs: list[dict]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _classifier_parts(
-    results: pd.DataFrame, predictions: pd.DataFrame, differences: pd.DataFrame, task: Task,
-    scores: tuple[str, ...], unit: str,
-) -> dict[str, str]:  # fmt: skip
-    """Sections of the report by title: scores, paired differences, and classes of each variant."""
-    pooled, classes = [], {}
-    for (variant, size), table in predictions.groupby(KEYS, dropna=False, sort=False):
+def _pooled_numbers(
+    predictions: pd.DataFrame, task: Task, unit: str
+) -> dict[tuple[str, float | None], dict]:
+    """The metrics of all test predictions of a variant and size together, by `key_of` the two."""
+    found = {}
+    for key, table in predictions.groupby(KEYS, dropna=False, sort=False):
         # Of several repeats a patient has several predictions, which exchange labels together.
         of_folds = table["repeat"].nunique() == 1 and table["fold"].nunique() > 1
         numbers = metrics.classification_metrics(
             *metrics.predictions_of(table, task.class_names), task.class_names, ordered=task.ordered,
             folds=table["fold"].to_numpy() if of_folds else None,
         )  # fmt: skip
-        notes = [numbers["note"]]
-        if unit != "patients":
-            numbers = counted_as_images(numbers)
-            notes = [PATIENTS_UNKNOWN, numbers["note"]]
+        found[key_of(*key)] = numbers if unit == "patients" else counted_as_images(numbers)
+    return found
+
+
+def _classifier_parts(
+    results: pd.DataFrame, predictions: pd.DataFrame, differences: pd.DataFrame, task: Task,
+    shown: tuple[tuple[str, ...], dict],
+) -> dict[str, str]:  # fmt: skip
+    """Sections of the report by title: scores, paired differences, and classes of each variant.
+
+    `shown`: the scores of the report, and the numbers of `_pooled_numbers`.
+    """
+    (scores, numbers_of), pooled, classes = shown, [], {}
+    for (variant, size), table in predictions.groupby(KEYS, dropna=False, sort=False):
+        numbers = numbers_of[key_of(variant, size)]
+        unknown = "" if numbers["accuracy"]["unit"] == "patients" else PATIENTS_UNKNOWN
+        notes = [unknown, numbers["note"]]
         key = {"variant": variant, "train_size": size}
-        pooled += [key | {"metric": name} | numbers[name] | {"unit": unit} for name in scores]
-        confusions = _confusions(table, task)
+        pooled += [key | {"metric": name} | numbers[name] for name in scores]
+        confusions = confusions_of(table, task)
         size_in_title = "" if np.isnan(size) else f", {size:g} samples per class"
         classes[f"Classes: {variant}{size_in_title}"] = "\n\n".join([
             tables.class_table(confusions, task.class_names),
@@ -151,18 +164,6 @@ def _context_parts(results: pd.DataFrame) -> dict[str, str]:
         "Neighbouring slices": f"{table}\n\nWithout ends: without the first and last slice of each "
         "stack. Neighbours alone: no network, the usual class of slices with the same neighbours."
     }
-
-
-def _confusions(table: pd.DataFrame, task: Task) -> np.ndarray:
-    """(cells, true class, predicted class) counts of one variant and size."""
-    classes = len(task.class_names)
-    confusions = []
-    for _, cell in table.groupby(["repeat", "fold"]):
-        arrays = metrics.predictions_of(cell, task.class_names)
-        counts = np.zeros((classes, classes))
-        np.add.at(counts, (arrays.truth, arrays.predicted), 1)
-        confusions.append(counts)
-    return np.stack(confusions)
 
 
 def _differences(
@@ -208,23 +209,13 @@ def _adjusted(differences: pd.DataFrame) -> pd.DataFrame:
     return differences
 
 
-def _figures(
-    folder: Path, results: pd.DataFrame, predictions: pd.DataFrame, differences: pd.DataFrame, task: Task
-) -> list[Path]:
-    """Draws curves over training sizes, differences, and ROC and confusion at the largest size."""
-    folder.mkdir(exist_ok=True)
-    files = []
-    if results["train_size"].nunique() > 1:
-        files += figures.save(figures.draw_curves(results), folder / "curves")
-        curves = figures.draw_class_curves(results, task.class_names)
-        files += figures.save(curves, folder / "class_curves")
-    if len(differences):
-        shown = differences[differences["metric"].isin(("accuracy", "kappa", "auc"))]
-        files += figures.save(figures.draw_paired(shown), folder / "paired")
-    size = predictions["train_size"].max()  # NaN where every cell trains on all records
-    largest = predictions if np.isnan(size) else predictions[predictions["train_size"] == size]
-    files += figures.save(figures.draw_roc(largest, task.class_names), folder / "roc")
-    for variant, table in largest.groupby("variant", sort=False):
-        drawn = figures.draw_confusion_spread(_confusions(table, task), task.class_names)
-        files += figures.save(drawn, folder / f"confusion-{file_name(variant)}")
-    return files
+def _save_figures(drawn: dict, out: Path) -> tuple[str, list[Path]]:
+    """Writes figures by their names; returns the section that shows them, and the files."""
+    (out / "figures").mkdir(exist_ok=True)
+    lines, files = [], []
+    for name, figure in drawn.items():
+        saved = figures.save(figure, out / "figures" / name)
+        files += saved
+        shown = quote(str(saved[-1].relative_to(out)))  # the SVG
+        lines.append(f"![{figures.alt_text(figure)}]({shown})")
+    return "\n".join(lines), files

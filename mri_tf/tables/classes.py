@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mri_tf.tables.layout import markdown, mean_sd, plural, with_notes
+from mri_tf.core.words import plural, printed_name
+from mri_tf.tables.layout import markdown, mean_sd, with_notes
 
 WHY_UNDEFINED = {
     "precision": "never predicted",
@@ -23,7 +24,7 @@ def class_table(confusions: np.ndarray, class_names: tuple[str, ...]) -> str:
     confusions = _stack(confusions, class_names)
     numbers = _numbers(confusions)
     support = confusions.sum(axis=2)  # (cells, classes)
-    names = [name.replace("_", " ") for name in class_names]
+    names = [printed_name(name) for name in class_names]
     f1 = _mean_over_cells(numbers["F1"])
     order = np.argsort(np.where(np.isnan(f1), 1, -f1), kind="stable")
     rows = []
@@ -41,7 +42,7 @@ def class_table(confusions: np.ndarray, class_names: tuple[str, ...]) -> str:
 def confusion_table(confusions: np.ndarray, class_names: tuple[str, ...]) -> str:
     """Counts, one line per true class; of several cells mean ± SD. Arguments as in `class_table`."""
     confusions = _stack(confusions, class_names)
-    names = [name.replace("_", " ") for name in class_names]
+    names = [printed_name(name) for name in class_names]
     rows = [
         [name, *(_count_text(confusions[:, label, guess]) for guess in range(len(names)))]
         for label, name in enumerate(names)

@@ -1,6 +1,7 @@
 """What the ends of stacks are worth to a network that sees neighbouring slices."""
 
-from mri_tf.tables.layout import markdown, plural, with_interval
+from mri_tf.core.words import plural
+from mri_tf.tables.layout import markdown, with_interval
 
 SHOWN = ("accuracy", "balanced_accuracy", "kappa", "auc")
 ROWS = {

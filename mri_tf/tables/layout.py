@@ -87,11 +87,6 @@ def text_of(value) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 cell`, `2 cells`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def _why(reasons: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(filter(None, map(text_of, reasons)))) or NO_REASON
 

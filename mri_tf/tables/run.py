@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mri_tf.core.words import printed_name
 from mri_tf.tables.classes import class_table
 from mri_tf.tables.context import context_line, context_section
 from mri_tf.tables.layout import markdown, with_interval
@@ -149,7 +150,7 @@ def _calibration(metrics: dict) -> str:
     """Of each class how often it was expected and seen, intercept and slope; then the binned error
     beside that of perfect probabilities."""
     rows = [
-        [name, f"{values['predicted']:.3f}", f"{values['observed']:.3f}",
+        [printed_name(name), f"{values['predicted']:.3f}", f"{values['observed']:.3f}",
          *(_with_p(values[key]) for key in ("intercept", "slope"))]
         for name, values in metrics["calibration"].items()
     ]  # fmt: skip

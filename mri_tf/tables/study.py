@@ -2,12 +2,12 @@
 
 import pandas as pd
 
+from mri_tf.core.words import plural
 from mri_tf.tables.layout import (
     NO_REASON,
     is_defined,
     markdown,
     mean_sd,
-    plural,
     text_of,
     with_interval,
     with_notes,

@@ -1,6 +1,7 @@
 """Sections of a run's page: numbers by what one answer is about, and the agreement of readers."""
 
-from mri_tf.tables.layout import markdown, plural, with_interval
+from mri_tf.core.words import plural
+from mri_tf.tables.layout import markdown, with_interval
 
 ABOUT = {
     "record": "one record: a slice, an image or a volume",

@@ -255,9 +255,18 @@ def test_pictures_are_written_for_every_map(maps):
     assert len(pictures) == len(pd.read_csv(maps / "attribution.csv"))
     for path in pictures:
         with Image.open(path) as picture:
-            assert picture.width > 3 * picture.height / 2 and len(picture.getcolors(10**7)) > 50
+            assert picture.width > 2000 and len(picture.getcolors(10**7)) > 50
         assert path.with_suffix(".svg").stat().st_size > 1000
     assert not [path for path in maps.iterdir() if path.name.startswith(".")]
+
+
+def test_every_class_with_held_out_records_has_a_contact_sheet(inside, maps):
+    table = pd.read_csv(maps / "attribution.csv")
+    names = {"LGG": "class-01.png", "HGG": "class-02.png"}
+    assert {path.name for path in maps.glob("class-*")} == {names[truth] for truth in table["truth"]}
+    own = table["truth"] == table["explained"]
+    assert (table["probability_of_truth"] == table["probability"])[own].all()
+    np.testing.assert_allclose(table["probability_of_truth"][~own], 1 - table["probability"][~own])
 
 
 def test_a_class_and_a_layer_are_chosen_by_name(inside, tmp_path, capsys):

@@ -3,14 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from matplotlib.text import Text
-from plotted import BINARY, CLASSES, VARIANTS, calibration, decision, differences, predictions, results
-from sklearn import metrics as sk
+from plotted import BINARY, CLASSES, VARIANTS, calibration, decision, differences, results
 
 from mri_tf import figures
-from mri_tf.figures.roc import roc_points
 from mri_tf.figures.style import COLOURS
 from mri_tf.metrics.reliability import reliability_curve
 
@@ -130,7 +126,11 @@ def test_confusion_shows_counts_and_shades_by_the_true_class():
     counts = np.array([[8, 2], [0, 0]])
     axes = figures.draw_confusion(counts, BINARY).axes[0]
     assert [text.get_text() for text in axes.texts] == ["8", "2", "0", "0"]
-    np.testing.assert_allclose(axes.images[0].get_array(), [[0.8, 0.2], [0, 0]])
+    shares = axes.images[0].get_array()
+    np.testing.assert_allclose(shares[0], [0.8, 0.2])
+    assert shares.mask.tolist() == [[False, False], [True, True]]  # no record: no shares, but grey
+    grey = axes.images[0].cmap.get_bad()[:3]
+    assert np.ptp(grey) == 0 and not np.allclose(grey, axes.images[0].cmap(0.0)[:3])
 
 
 def test_confusion_over_cells_shows_mean_and_sd():
@@ -145,59 +145,29 @@ def test_confusion_over_cells_shows_mean_and_sd():
     assert "no SD" in note_of(one)
 
 
-def test_many_classes_keep_their_names_and_lose_the_numbers():
+def test_a_class_without_records_is_named_below_and_many_are_counted():
+    counts = np.diag([3, 0, 2, 0, 0, 0])
+    names = tuple("abcdef")
+    assert "Grey: no record of 4 classes." in note_of(figures.draw_confusion(counts, names))
+    counts[3, 3] = counts[4, 3] = 1
+    assert "Grey: no record of b, f." in note_of(figures.draw_confusion(counts, names))
+
+
+def test_counts_that_do_not_fit_are_left_out_and_it_is_said():
+    names = tuple(f"class_{number}" for number in range(15))
+    few, many = (figures.draw_confusion(np.full((15, 15), count), names) for count in (7, 1234567))
+    assert len(few.axes[0].texts) == 225 and "No counts" not in note_of(few)
+    assert not many.axes[0].texts and "No counts: they do not fit." in note_of(many)
+
+
+def test_many_classes_are_named_and_numbered_at_the_rows_and_numbered_below():
     names = tuple(f"class_{number}" for number in range(44))
-    figure = figures.draw_confusion(np.eye(44, dtype=int), names)
-    assert not figure.axes[0].texts
-    assert len(figure.axes[0].get_yticklabels()) == 44
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=40))
-@settings(max_examples=80, deadline=None)
-def test_roc_points_are_those_of_scikit_learn(pairs):
-    scores, positive = np.array([score for score, _ in pairs]), np.array([is_one for _, is_one in pairs])
-    false_rate, true_rate = roc_points(scores, positive)
-    if positive.all() or not positive.any():
-        assert np.isnan(false_rate).any() or np.isnan(true_rate).any()
-        return
-    expected = sk.roc_curve(positive, scores, drop_intermediate=False)[:2]
-    np.testing.assert_allclose((false_rate, true_rate), expected)
-
-
-def test_the_bold_curve_is_the_mean_of_the_repeats_and_the_legend_their_mean_auc():
-    table = predictions(BINARY)
-    axes = figures.draw_roc(table, BINARY).axes[0]
-    legend = [text.get_text() for text in axes.get_legend().get_texts()]
-    for number, variant in enumerate(VARIANTS):
-        repeats = [one for _, one in table[table["variant"] == variant].groupby("repeat")]
-        areas = [sk.roc_auc_score(one["truth"] == BINARY[1], one[f"p_{BINARY[1]}"]) for one in repeats]
-        assert legend[number] == f"{np.mean(areas):.2f}"
-        own = [line for line in axes.lines if line.get_color() == COLOURS[number]]
-        faint, bold = own[:-1], own[-1]
-        assert len(faint) == 3 and bold.get_linewidth() > faint[0].get_linewidth()
-        at = 0.337  # between the steps of every repeat
-        mean = np.mean([np.interp(at, *line.get_data()) for line in faint])
-        assert np.interp(at, *bold.get_data()) == pytest.approx(mean, abs=0.02)
-        area = np.trapezoid(bold.get_ydata(), bold.get_xdata())
-        assert area == pytest.approx(np.mean(areas), abs=0.01)
-
-
-def test_more_classes_have_a_panel_each_against_the_rest_and_given_intervals():
-    table = predictions(CLASSES)
-    intervals = {
-        ("manual", "aortic_root"): (0.91, 0.85, 0.96),
-        ("scratch", "aortic_root"): (0.8, None, None),
-    }
-    figure = figures.draw_roc(table, CLASSES, intervals)
-    assert [axes.get_title() for axes in figure.axes] == TITLES
-    legend = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
-    assert legend == ["0.91 (0.85 to 0.96)", "0.80 (no interval)"]
-
-
-def test_a_class_that_does_not_occur_is_named_instead_of_a_curve():
-    table = predictions(CLASSES).query("truth != 'aortic_root'")
-    axes = figures.draw_roc(table, CLASSES).axes[1]
-    assert {text.get_text() for text in axes.get_legend().get_texts()} == {"undefined (one class)"}
+    axes = figures.draw_confusion(np.eye(44, dtype=int), names).axes[0]
+    assert not axes.texts
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    assert rows[0] == "class 0  1" and rows[43] == "class 43  44"
+    for label in axes.get_xticklabels():
+        assert label.get_text() == str(round(label.get_position()[0]) + 1)
 
 
 def test_reliability_draws_filled_bins_with_intervals_and_counts():

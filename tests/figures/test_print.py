@@ -11,10 +11,22 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
-from plotted import BINARY, CLASSES, VARIANTS, calibration, decision, differences, predictions, results
+from PIL import Image
+from plotted import (
+    BINARY,
+    CLASSES,
+    VARIANTS,
+    calibration,
+    decision,
+    differences,
+    overlay,
+    results,
+    roc,
+)
 
 from mri_tf import figures
-from mri_tf.figures.style import COLOURS, NOTE_POINTS, series
+from mri_tf.figures.style import COLOURS, series
+from mri_tf.figures.text import TEXT_POINTS
 
 
 def svg_text(path) -> list[str]:
@@ -32,11 +44,20 @@ def thirteen_classes():
     return figures.draw_class_curves(table, names)
 
 
+def sheet(dimensions: int, count: int):
+    shown = overlay(dimensions)
+    caption = "record 1017 of a long name\n0.93 for HGG; map of LGG"
+    tile = figures.MapTile(shown.planes(), shown.top, caption)
+    return figures.draw_map_sheet([tile] * count, "HGG: 3 records", "Opacity is relative.")
+
+
 def nine_levels(draw, cells: tuple[int, ...]):
     counts = np.random.default_rng(0).poisson(20, (*cells, 9, 9))
-    return draw(counts, tuple(f"ascending_descending_aorta_{number}" for number in range(9)))
+    return draw(counts, LEVELS)
 
 
+LEVELS = tuple(f"ascending_descending_aorta_{number}" for number in range(9))
+MANY = tuple(f"Oligodendroglioma T1C+ {number}" for number in range(44))
 FIGURES = {
     "curves": lambda: figures.draw_curves(three_variants()),
     "curves of one metric": lambda: figures.draw_curves(three_variants(), ("accuracy",)),
@@ -47,8 +68,18 @@ FIGURES = {
     "class curves": thirteen_classes,
     "confusion": lambda: nine_levels(figures.draw_confusion, ()),
     "confusion over cells": lambda: nine_levels(figures.draw_confusion_spread, (4,)),
-    "ROC": lambda: figures.draw_roc(predictions(BINARY), BINARY),
-    "ROC of three classes": lambda: figures.draw_roc(predictions(CLASSES), CLASSES),
+    "ROC": lambda: roc(BINARY),
+    "ROC of few patients": lambda: roc(BINARY, records=4, repeats=1),
+    "ROC of three classes": lambda: roc(CLASSES),
+    "ROC of long names": lambda: roc(CLASSES, variants=("scratch,convergence,no_augment", "manual")),
+    "ROC of nine classes": lambda: roc(LEVELS, repeats=1),
+    "ROC of many classes": lambda: roc(MANY, repeats=1, records=200),
+    "confusion of many classes": lambda: figures.draw_confusion(np.eye(len(MANY)), MANY),
+    "map of a slice": lambda: figures.draw_map(overlay(2), "record 7: HGG 0.93", "Grad-CAM. " * 9),
+    "map of a volume": lambda: figures.draw_map(overlay(3), "record 7: HGG 0.93", "Grad-CAM."),
+    "empty map": lambda: figures.draw_map(overlay(3, 0.0), "record 7: HGG 0.93", "Grad-CAM."),
+    "sheet of slices": lambda: sheet(2, 7),
+    "sheet of volumes": lambda: sheet(3, 2),
     "reliability": lambda: figures.draw_reliability(
         {"as trained": calibration(), "scaled": calibration()}, "high"
     ),
@@ -66,9 +97,9 @@ def test_no_text_is_clipped_small_or_over_its_neighbour(name):
     hidden = beyond_the_axes(figure)
     shown = [text for text in figure.findobj(Text)
              if text.get_visible() and text.get_text().strip() and id(text) not in hidden]  # fmt: skip
-    assert len(shown) > 5
+    assert len(shown) > 3
     for text in shown:
-        assert text.get_fontsize() >= NOTE_POINTS, text
+        assert text.get_fontsize() >= TEXT_POINTS, text
         box = text.get_window_extent()
         assert box.x0 >= -1 and box.y0 >= -1, text
         assert box.x1 <= page.x1 + 1 and box.y1 <= page.y1 + 1, text
@@ -99,8 +130,9 @@ def test_png_and_svg_are_written_the_svg_with_names_as_text(tmp_path):
     written = svg_text(paths[1])
     for name in (*VARIANTS, "accuracy", "majority class"):
         assert name in written
-    roc = figures.save(figures.draw_roc(predictions(CLASSES, repeats=1), CLASSES), tmp_path / "roc")[1]
-    assert {*VARIANTS, "aortic root"} <= set(svg_text(roc))
+    curves = figures.save(roc(CLASSES, repeats=1), tmp_path / "roc")[1]
+    shown = "\n".join(svg_text(curves))
+    assert all(name in shown for name in (*VARIANTS, "aortic root"))
 
 
 def test_the_same_data_gives_the_same_bytes(tmp_path):
@@ -108,6 +140,16 @@ def test_the_same_data_gives_the_same_bytes(tmp_path):
     second = figures.save(figures.draw_paired(differences()), tmp_path / "second")
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_files_say_in_words_what_they_show(tmp_path):
+    figure = figures.draw_confusion(np.array([[3, 1], [0, 4]]), ("grade_[I]", "grade_II"))
+    png, svg = figures.save(figure, tmp_path / "confusion")
+    words = figures.alt_text(figure)
+    assert "2 classes" in words and "88% of the records" in words
+    title = ElementTree.parse(svg).getroot().find("{http://www.w3.org/2000/svg}title")
+    assert title.text == words
+    assert Image.open(png).info["Title"] == words
 
 
 def test_save_confusion_writes_both_files(tmp_path):

@@ -169,6 +169,8 @@ def test_slices_maps_are_put_into_the_slices_of_the_file_they_were_cut_from(aske
     given = read_nifti(tmp_path / "chest.nii.gz")
     np.testing.assert_allclose(written.affine, given.affine, atol=1e-4)
     inner = np.s_[2:-2, 2:-2]
+    with Image.open(tmp_path / "x_maps" / name.replace(".nii.gz", ".png")) as picture:
+        assert picture.width > 1500  # a sheet of the slices, three in a row
     errors = np.abs(written.array[inner] - given.array[inner])
     assert np.median(errors) < 1 and errors.mean() < 12  # blurred at the ellipsoid's border only
 
@@ -191,6 +193,7 @@ def test_a_map_that_lies_outside_the_brain_is_warned_of(asked, tmp_path, capsys,
     (row,) = predicted_to(tmp_path / "x.json", *flags)["answers"]
     warned = "of its map lies outside the brain" in capsys.readouterr().err
     assert warned is not inside and (row["map_outside_brain"] > 0.5) is not inside
+    assert row["map"] == "head_gradcam.nii.gz" and (tmp_path / "x_maps/head_gradcam.png").is_file()
 
 
 def test_parts_are_put_where_resampling_the_whole_would_put_them(tmp_path):

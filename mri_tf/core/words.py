@@ -1,0 +1,22 @@
+"""Words for people: names of classes as they are written, and counts with their nouns."""
+
+
+def printed_name(name: str) -> str:
+    """The name of a class, or of another thing that a task names, as people write it.
+
+    Underscores, which stand for spaces in files and folders, become spaces. Everything else stays as
+    the task writes it, capitals too: `LGG` and `lgg` are both right somewhere.
+
+    >>> [printed_name(name) for name in ("no_tumor", "LGG", "_NORMAL T1")]
+    ['no tumor', 'LGG', 'NORMAL T1']
+    """
+    return " ".join(name.replace("_", " ").split()) or name
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun, which takes an s.
+
+    >>> plural(1, "cell"), plural(2, "cell")
+    ('1 cell', '2 cells')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
