@@ -90,6 +90,13 @@ class Family:
         labels = exchanges.units.labels
         self._common = [one for one in exchanges.classes if np.sum(labels == one) >= FEWEST_OF_A_CLASS]
 
+    @property
+    def counted(self) -> str:
+        """What exchanges labels, in words."""
+        units = self._exchanges.units
+        several = len(units.labels) > len(np.unique(units.owners))
+        return "patients and records that exchange labels" if several else "patients"
+
     def told(self, name: str) -> Told:
         """What the test says of a probe; without a p-value where it is the same in all who exchange."""
         of_probe = [(one, p) for one, p in self._adjusted() if one.probe == name]
