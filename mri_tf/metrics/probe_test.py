@@ -81,6 +81,7 @@ class Family:
 
     def __init__(self, probes: dict[str, Probe], exchanges: Exchanges):
         self._exchanges = exchanges
+        self._of_categories = {name for name, probe in probes.items() if probe.categories}
         self._best: dict[str, np.ndarray] = {}  # of each probe (exchanges,) its best feature's value
         members = []
         for name, probe in probes.items():
@@ -102,7 +103,9 @@ class Family:
         of_probe = [(one, p) for one, p in self._adjusted() if one.probe == name]
         if not of_probe:
             return Told(None, None, None)
-        best, p = min(of_probe, key=lambda pair: pair[1])
+        # Of equal p-values that of the larger statistic, which comes first; of categories that of all.
+        by_all = name in self._of_categories
+        best, p = min(of_probe, key=lambda pair: (pair[1], by_all and pair[0].of_columns))
         chance = float(best.values.mean()), float(best.values.std())
         return Told(float(best.values[0]), chance, p, best.column)
 
