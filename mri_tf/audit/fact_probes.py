@@ -4,7 +4,6 @@ Each is a pure function of the facts that preparation kept. None of them is anat
 label.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -23,7 +22,11 @@ IN_WORDS = {
 }  # fmt: skip
 MOST_CATEGORIES = 40  # the most common ones have a feature of their own
 WAVES = 3  # of the order of files, whole ones over all of it
-SUFFIX = re.compile(r"(\.nii|\.tar)?\.[a-z0-9]{1,5}(\.gz|\.bz2)?$")
+# The end of another name may be a part of a patient's.
+SUFFIXES = (
+    ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr", ".img", ".dcm", ".ima",
+    ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp",
+)  # fmt: skip
 
 
 def acquisition_probes(facts: Sequence[dict]) -> dict[str, Probe]:
@@ -84,11 +87,13 @@ def file_probes(facts: Sequence[dict], sources: Sequence[str]) -> dict[str, Prob
 
     Args:
         facts: of each record.
-        sources: the main file of each record, of which only the suffix is kept; "" where not known.
+        sources: the main file of each record, of which only a usual suffix is kept; "" where not known.
     """
-    suffixes = [match.group() if (match := SUFFIX.search(name.lower())) else "" for name in sources]
+    suffixes = [
+        next((end for end in SUFFIXES if name.lower().endswith(end)), None) for name in sources
+    ]
     parts = [
-        categories("suffix", [suffix or None for suffix in suffixes]),
+        categories("suffix", suffixes),
         categories("stored axes", [one.get("source_axes") for one in facts]),
     ]
     return {"file format": joined(parts)}

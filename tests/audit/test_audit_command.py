@@ -108,6 +108,17 @@ def test_a_study_is_audited_cell_by_cell(inside, tmp_path, capsys):
     assert findings_in(tmp_path / "said")["copies on two sides"]["status"] == "not found"
 
 
+def test_a_model_of_several_members_is_audited_member_by_member(inside, tmp_path, capsys):
+    model = copied_run(tmp_path / "model", torn=False)
+    for name, torn in (("fold-0", False), ("fold-1", True)):
+        copied_run(model / name, torn)
+    values = json.loads((model / "run.json").read_text())
+    values["members"] = [{"folder": name} for name in ("fold-0", "fold-1")]
+    (model / "run.json").write_text(json.dumps(values))
+    code, out = ran(capsys, "--run", model)
+    assert code == 1 and "in 1 of 2 trainings, such as fold-1" in out
+
+
 def test_copies_between_patients_and_a_torn_split_column_of_a_set_are_found(inside, tmp_path, capsys):
     raw = Path(shutil.copytree("raw", tmp_path / "raw"))
     table = pd.read_csv(raw / "manifest.csv", dtype=str)
