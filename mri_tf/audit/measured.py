@@ -15,12 +15,13 @@ from mri_tf.store.record import Record
 
 PRESENCE = "has_"  # how channels begin that say whether a sequence is there
 BORDER, BACKGROUND = "border", "background"
+ORDER, MISSING = "order of files", "missing sequences"
 OF_IMAGES = {
     BORDER: image_probes.border, BACKGROUND: image_probes.background, "corners": image_probes.corners,
 }  # fmt: skip
 BASELINES = {"histogram": image_probes.histogram, "thumbnail": image_probes.thumbnail}
 VOLUME_OF_MASK = "volume of the mask"
-MOST_WITHOUT_BORDER = 0.5  # share of records without one: with more, none is looked at
+LEAST_WITH_BORDER = 0.5  # share of records that have one: with less, none is looked at
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,30 @@ class Context:
     label_from_position: bool = False
 
 
+class Rows:
+    """Features of one record after the other, as numbers: names are kept once."""
+
+    def __init__(self):
+        self._names: list[str] = []
+        self._values: list[np.ndarray] = []
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def add(self, features: dict[str, float]) -> None:
+        """Adds a record's; one that has not been there before is 0 in the records so far."""
+        known = set(self._names)
+        self._names += [name for name in features if name not in known]
+        self._values.append(np.array([features.get(name, 0.0) for name in self._names], np.float32))
+
+    def probe(self) -> Probe:
+        """All records' features."""
+        values = np.zeros((len(self._values), len(self._names)))
+        for row, of_record in zip(values, self._values, strict=True):
+            row[: len(of_record)] = of_record
+        return Probe(tuple(self._names), values)
+
+
 def measure(prepared: Prepared, records: np.ndarray, context: Context) -> Measured:
     """All probes of some records.
 
@@ -66,45 +91,48 @@ def measure(prepared: Prepared, records: np.ndarray, context: Context) -> Measur
         records: positions in it.
         context: what is known of the images.
     """
-    facts, spacings, found, masks = [], [], [], []
-    rows: dict[str, list[dict]] = {name: [] for name in (*OF_IMAGES, *BASELINES, "missing sequences")}
+    facts, spacings, methods, borders = [], [], [], []
+    rows = {name: Rows() for name in (*OF_IMAGES, *BASELINES, MISSING, VOLUME_OF_MASK)}
     with progress("looking at records", len(records)) as advance:
         for number, position in enumerate(records.tolist(), 1):
             record = prepared.record(position)
             facts.append(record.facts)
             spacings.append(record.spacing_mm)
             view, place = view_of(record, _names(prepared, record), context.modality)
-            found.append(place)
+            methods.append(place.method)
+            borders.append(place.ends_in_image)
             for name, probe in (OF_IMAGES | BASELINES).items():
-                rows[name].append(probe(view))
-            rows["missing sequences"].append(image_probes.missing(view, _presence(prepared, record)))
+                rows[name].add(probe(view))
+            rows[MISSING].add(image_probes.missing(view, _presence(prepared, record)))
             if record.mask is not None:
-                masks.append(image_probes.mask_volume(record.mask, record.spacing_mm))
+                rows[VOLUME_OF_MASK].add(image_probes.mask_volume(record.mask, record.spacing_mm))
             advance(number)
-    files = [context.sources.get(name, "") for name in prepared.record_ids[records]]
+    names = prepared.record_ids[records]
     forbidden = {
         **fact_probes.acquisition_probes(facts),
         **fact_probes.geometry_probes(facts, spacings),
-        **fact_probes.file_probes(facts, files),
+        **fact_probes.file_probes(facts, [context.sources.get(name, "") for name in names]),
         **fact_probes.place_probes(facts),
-        **{name: table(rows[name]) for name in ("missing sequences", *OF_IMAGES)},
+        ORDER: fact_probes.order_probe([int(name.partition("-")[0]) for name in names]),
+        **{name: rows[name].probe() for name in (MISSING, *OF_IMAGES)},
     }
-    not_looked_at = {"order of files": context.ordered} if context.ordered else {}
-    if not context.ordered:
-        cases = [int(name.partition("-")[0]) for name in prepared.record_ids[records]]
-        forbidden["order of files"] = fact_probes.order_probe(cases)
-    without = np.mean([not one.ends_in_image for one in found])
-    if without > MOST_WITHOUT_BORDER:
-        why = "the head or body does not end in the image, so that there is no border"
-        for name in (BORDER, BACKGROUND):
-            del forbidden[name]
-            not_looked_at[name] = why
-    baselines = {name: table(rows[name]) for name in BASELINES}
+    baselines = {name: rows[name].probe() for name in BASELINES}
+    if len(rows[VOLUME_OF_MASK]) == len(records):
+        baselines[VOLUME_OF_MASK] = rows[VOLUME_OF_MASK].probe()
     if context.label_from_position:
-        baselines |= {name: forbidden.pop(name) for name in OF_IMAGES if name in forbidden}
-    if len(masks) == len(records):
-        baselines[VOLUME_OF_MASK] = table(masks)
-    return Measured(forbidden, baselines, _method(found), not_looked_at)
+        baselines |= {name: forbidden[name] for name in OF_IMAGES}
+    why_not = _why_not(context, float(np.mean(borders)))
+    kept = {name: probe for name, probe in forbidden.items() if name not in {**why_not, **baselines}}
+    return Measured(kept, baselines, _in_words(methods), why_not)
+
+
+def _why_not(context: Context, with_border: float) -> dict[str, str]:
+    """Name of a probe -> why it is not asked; `with_border` is the share of images that have one."""
+    found = {ORDER: context.ordered} if context.ordered else {}
+    if with_border < LEAST_WITH_BORDER and not context.label_from_position:
+        why = "the head or body does not end in the image, so that there is no border"
+        found |= {BORDER: why, BACKGROUND: why}
+    return found
 
 
 def view_of(record: Record, channels: Sequence[str], modality: str) -> tuple[View, Foreground]:
@@ -140,15 +168,7 @@ def _presence(prepared: Prepared, record: Record) -> dict[str, bool]:
     }  # fmt: skip
 
 
-def table(rows: Sequence[dict[str, float]]) -> Probe:
-    """Features by name of each record as one probe; 0 where a record has no such feature."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    values = np.array([[row.get(name, 0.0) for name in names] for row in rows], float)
-    return Probe(tuple(names), values)
-
-
-def _method(found: Sequence[Foreground]) -> str:
-    """How the foreground was found, such as "background in 30 images"."""
-    methods = [one.method for one in found]
+def _in_words(methods: Sequence[str]) -> str:
+    """How the foreground was found, such as "background in 28, otsu in 2 of 30 images"."""
     parts = [f"{name} in {methods.count(name)}" for name in sorted(set(methods))]
     return f"{', '.join(parts)} of {len(methods)} images"
