@@ -358,6 +358,8 @@ def _manifest(
         "channels": list(task.image_channels),
         "operations": list(operations_of(layout, task)),
         "settings": dict(task.prep),
+        "modality": task.modality,
+        "label_from_position": task.label_from_position,
         **about,
         "versions": {"mri_tf": mri_tf.__version__, **{name: version(name) for name in LIBRARIES}},
         "counts": {

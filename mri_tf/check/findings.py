@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mri_tf.audit import finding as audit
 from mri_tf.core.errors import first_few
 
 GOOD, ATTENTION, UNKNOWN = "good", "attention", "cannot tell"
@@ -34,6 +35,18 @@ class Finding:
     advice: str = ""
     records: tuple[int, ...] = ()
     on_terminal: str = ""
+
+
+def from_audit(found: Sequence[audit.Finding]) -> list[Finding]:
+    """What an audit found, as a check tells it; what is not applicable is left out."""
+    as_status = {audit.FOUND: ATTENTION, audit.CANNOT_TELL: UNKNOWN}
+    return [
+        Finding(
+            one.name, as_status.get(one.status, GOOD), one.evidence, one.what_to_do, one.records,
+            one.on_terminal,
+        )
+        for one in found if one.status != audit.NOT_APPLICABLE
+    ]  # fmt: skip
 
 
 def skipped_cases(reasons: Sequence[str], total: int) -> Finding:

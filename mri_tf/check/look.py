@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mri_tf.audit.certain import copies_finding, copies_of, identity_of_ids
+from mri_tf.audit.copies import copies_under_two_labels
+from mri_tf.audit.sides import shared_identities
 from mri_tf.check.cost import cost
 from mri_tf.check.findings import (
     ATTENTION,
@@ -13,6 +16,7 @@ from mri_tf.check.findings import (
     Finding,
     alignment,
     extents,
+    from_audit,
     outliers,
     skipped_cases,
 )
@@ -21,15 +25,12 @@ from mri_tf.check.patients import (
     classes_by_site,
     classes_of_patients,
     expected_auc_interval,
-    ids_alike,
 )
 from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
 from mri_tf.network.build import check_network
-from mri_tf.splits.known_copies import tied_by_copies
-from mri_tf.splits.sides import Sides, SplitOptions, choose_sides, units_of
+from mri_tf.splits.sides import Sides, SplitOptions, choose_sides
 from mri_tf.splits.units import answering_records
-from mri_tf.store.copies import copy_pairs
 from mri_tf.store.prepared import PRIVATE, Prepared, read_private
 from mri_tf.task import Task
 from mri_tf.task.loaded import LoadedTask
@@ -56,11 +57,12 @@ def look(loaded: LoadedTask, features: Task | None, prepared: Prepared, split: S
     rows = read_private(prepared.folder / PRIVATE)
     reasons = [row["skipped_because"] for row in rows if row["skipped_because"]]
     read = len({row["source_number"] for row in rows if row["record_id"]})
-    findings = [skipped_cases(reasons, read + len(reasons)), _patients(prepared), _joined(prepared)]
-    if prepared.patients_known and not prepared.manifest.get("salt"):
-        findings.append(ids_alike(prepared.patients))
+    findings = [skipped_cases(reasons, read + len(reasons)), _patients(prepared)]
+    joined = shared_identities(prepared.manifest.get("joined"))
+    findings += from_audit([joined, identity_of_ids(prepared)])
     sides, refused = _sides(prepared, task, split)
-    findings += refused or [_copies(prepared)]
+    copies = copies_of(prepared)
+    findings += refused or from_audit([copies_finding(prepared, copies)])
     if task.kind == "classification":
         if sides:
             findings.append(
@@ -69,12 +71,12 @@ def look(loaded: LoadedTask, features: Task | None, prepared: Prepared, split: S
             tested = answering_records(task, prepared, sides.records[2])
             owners = prepared.patients[tested].astype(str)
             findings.append(expected_auc_interval(prepared.labels[tested], owners, task.class_names))
-        index = prepared.manifest["index"]
+        twice = copies_under_two_labels(prepared.labels, prepared.contents, copies)
+        findings += from_audit([twice])
+        findings.append(classes_of_patients(prepared.labels, prepared.patients))
         findings.append(
-            classes_of_patients(prepared.labels, prepared.patients, index["content"])
+            classes_by_site(prepared.labels, prepared.patients, prepared.sites, task.class_names)
         )
-        sites = np.array(prepared.manifest["index"]["site"], dtype=object)
-        findings.append(classes_by_site(prepared.labels, prepared.patients, sites, task.class_names))
     findings += _measured(prepared, task)
     findings.append(_network(task, features))
     if sides and not refused and findings[-1].status == GOOD:
@@ -93,17 +95,6 @@ def _patients(prepared: Prepared) -> Finding:
     return Finding("patients", GOOD, f"{counts['records']} records of {counts['patients']} patients")
 
 
-def _joined(prepared: Prepared) -> Finding:
-    joined = prepared.manifest.get("joined", {"patients": 0, "remaining": 0})
-    if not joined["patients"]:
-        return Finding("identities", GOOD, "no two patients share an identity in their headers")
-    return Finding(
-        "identities", ATTENTION,
-        f"{joined['patients']} patients share PatientID or UIDs with another: they are "
-        f"{joined['remaining']}", "Look whether that is right; they are kept together.",
-    )  # fmt: skip
-
-
 def _sides(
     prepared: Prepared, task: Task, split: SplitOptions
 ) -> tuple[Sides | None, list[Finding]]:
@@ -116,22 +107,6 @@ def _sides(
 
 def _refusal(name: str, error: InputError) -> Finding:
     return Finding(name, ATTENTION, error.rule, error.hint, on_terminal=f"received: {error.received}")
-
-
-def _copies(prepared: Prepared) -> Finding:
-    """Copies between patients, which splits of ours keep on one side."""
-    units = units_of(prepared, "patient") if prepared.patients_known else np.arange(len(prepared))
-    patients = np.unique(prepared.patients.astype(str), return_inverse=True)[1]
-    pairs = copy_pairs(prepared, patients if prepared.patients_known else units)
-    tied = tied_by_copies(prepared, units)
-    if not len(pairs.both):
-        return Finding("copies", GOOD, "no image is a copy of another patient's")
-    text = f"{len(pairs.exact)} exact and {len(pairs.near)} near copies between patients"
-    groups = f"the patients are {len(set(tied.tolist()))} that can be split"
-    return Finding(
-        "copies", ATTENTION, f"{text}: {groups}", "They are kept on one side; look at them.",
-        tuple(sorted({int(one) for one in pairs.both.ravel()})),
-    )  # fmt: skip
 
 
 def _measured(prepared: Prepared, task: Task) -> list[Finding]:

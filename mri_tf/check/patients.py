@@ -1,21 +1,23 @@
 """What a check found about patients, their classes and their sites; pure functions of arrays."""
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
+from mri_tf.audit.sites import class_counts, in_words
 from mri_tf.check.findings import ATTENTION, GOOD, UNKNOWN, Finding
 from mri_tf.core.errors import first_few
+from mri_tf.metrics.label_association import Exchanges, cramers_v, unit_means
+from mri_tf.metrics.label_exchanges import exchange_units
 from mri_tf.task.spec import SIDES
 
 FEW_PATIENTS = 5  # of a class
 FEW_SHARE = 0.1  # of the patients with several classes, for the labels to be doubtful
 SUPPOSED_AUC = 0.8
 WIDE = 0.15  # of half an interval
-UNLIKELY, DRAWS = 0.05, 1999
+UNLIKELY = 0.05
 
 
 def classes_by_side(
@@ -46,27 +48,16 @@ def classes_by_side(
     return Finding("classes", GOOD, text)
 
 
-def classes_of_patients(
-    labels: np.ndarray, patients: np.ndarray, contents: Sequence[str]
-) -> Finding:
-    """Whether one image stands under two classes, or a few patients have records of several.
+def classes_of_patients(labels: np.ndarray, patients: np.ndarray) -> Finding:
+    """Whether a few patients have records of several classes, and the others of one.
 
     Args:
         labels: (records,) class of each record.
         patients: (records,) whose it is.
-        contents: (records,) hash of the pixels of each.
     """
-    by_content, by_patient = defaultdict(set), defaultdict(set)
-    for label, patient, content in zip(labels, patients, contents, strict=True):
-        by_content[content].add(int(label))
+    by_patient = defaultdict(set)
+    for label, patient in zip(labels, patients, strict=True):
         by_patient[patient].add(int(label))
-    torn = [content for content, found in by_content.items() if len(found) > 1]
-    if torn:
-        where = tuple(place for place, content in enumerate(contents) if content in set(torn))
-        return Finding(
-            "labels", ATTENTION, f"{len(torn)} images stand under two classes",
-            "One of the labels is wrong: keep one copy, under the right class.", where,
-        )  # fmt: skip
     several = {patient for patient, found in by_patient.items() if len(found) > 1}
     if 0 < len(several) <= FEW_SHARE * len(by_patient):
         where = tuple(place for place, patient in enumerate(patients) if patient in several)
@@ -77,25 +68,6 @@ def classes_of_patients(
         )  # fmt: skip
     text = f"{len(several)} of {len(by_patient)} patients have records of several classes"
     return Finding("labels", GOOD, text if several else "every patient has one class")
-
-
-def ids_alike(patients: np.ndarray) -> Finding:
-    """Whether ids of patients are the same but for capitals, leading zeros or a decimal point."""
-    spelled, places = defaultdict(set), defaultdict(list)
-    for place, patient in enumerate(patients.astype(str)):
-        plain = re.sub(r"(?<=\d)\.0+$", "", patient.strip().casefold())
-        plain = re.sub(r"(?<!\d)0+(?=\d)", "", plain)
-        spelled[plain].add(patient)
-        places[plain].append(place)
-    alike = [plain for plain, found in spelled.items() if len(found) > 1]
-    if not alike:
-        return Finding("patient ids", GOOD, "no two are spelled alike")
-    where = tuple(sorted(place for plain in alike for place in places[plain]))
-    return Finding(
-        "patient ids", ATTENTION,
-        f"{len(alike)} patients may be several spellings of one id (capitals, leading zeros, .0)",
-        "Write the id of a patient in one way: records of one patient must stay on one side.", where,
-    )  # fmt: skip
 
 
 def classes_by_site(
@@ -109,18 +81,13 @@ def classes_by_site(
         sites: (records,) where it was acquired; empty where nobody knows.
         names: of the classes.
     """
-    known = sorted(set(sites.tolist()) - {""})
-    if len(known) < 2:
-        text = f"one site ({known[0]})" if known else "no column site"
+    counts = class_counts(labels, patients, sites, len(names))
+    if len(counts) < 2:
+        text = f"one site ({', '.join(counts)})" if counts else "no column site"
         return Finding("sites", UNKNOWN, f"{text}: a model may fit one scanner alone, unseen")
-    rows, alone = [], []
-    for site in known:
-        of_site = set(zip(patients[sites == site], labels[sites == site], strict=True))
-        counts = np.bincount([int(label) for _, label in of_site], minlength=len(names))
-        rows.append(f"{site} {'/'.join(map(str, counts))}")
-        if counts.sum() >= FEW_PATIENTS and (counts > 0).sum() == 1:
-            alone.append(site)
-    text = f"patients of {'/'.join(names)}: {first_few(rows, 12)}"
+    alone = [site for site, row in counts.items()
+             if row.sum() >= FEW_PATIENTS and (row > 0).sum() == 1]  # fmt: skip
+    text = in_words(counts, names)
     if alone:
         return Finding(
             "sites", ATTENTION, f"{text}; one class alone at {first_few(alone)}",
@@ -139,33 +106,12 @@ def classes_by_site(
 def independence_p(labels: np.ndarray, patients: np.ndarray, sites: np.ndarray) -> float:
     """How often patients who exchange their classes have sites that tell the class as much as here.
 
-    A patient counts once: of several records, the shares of the classes and of the sites count. The
-    statistic is chi-squared, of DRAWS draws.
+    A patient counts once, by the shares of the sites among the records; the statistic is Cramér's V.
     """
-    classes, places = shares(labels, patients), shares(sites, patients)
-    expected = np.outer(places.sum(axis=0), classes.sum(axis=0)) / len(classes)
-
-    def statistic(drawn: np.ndarray) -> float:
-        return float(((places.T @ drawn - expected) ** 2 / expected).sum())
-
-    here = statistic(classes) - 1e-9
-    rng = np.random.default_rng(0)
-    more = sum(statistic(rng.permutation(classes)) >= here for _ in range(DRAWS))
-    return (1 + more) / (1 + DRAWS)
-
-
-def shares(values: np.ndarray, patients: np.ndarray) -> np.ndarray:
-    """(patients, different values): the share of each value among a patient's records.
-
-    >>> shares(np.array(["A", "B", "B"]), np.array([1, 1, 2]))
-    array([[0.5, 0.5],
-           [0. , 1. ]])
-    """
-    rows = np.unique(patients.astype(str), return_inverse=True)[1]
-    columns = np.unique(values.astype(str), return_inverse=True)[1]
-    counts = np.zeros((rows.max() + 1, columns.max() + 1))
-    np.add.at(counts, (rows, columns), 1)
-    return counts / counts.sum(axis=1, keepdims=True)
+    exchanges = Exchanges.of(exchange_units(labels, patients))
+    names, site_of = np.unique(sites.astype(str), return_inverse=True)
+    values = cramers_v(unit_means(np.eye(len(names))[site_of], exchanges.units), exchanges)
+    return float(np.mean(values >= values[0] - 1e-9))
 
 
 def expected_auc_interval(labels: np.ndarray, patients: np.ndarray, names: Sequence[str]) -> Finding:

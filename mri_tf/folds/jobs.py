@@ -38,6 +38,7 @@ class JobOptions:
     members: bool = False  # whether a cell's run is a member of one model, and lies in `member_folder`
     held_back: tuple[str, ...] = ()  # patients that are in no fold and that nothing may learn from
     feature_banks: str = ""  # absolute folder of frozen features that cells share; "": none
+    no_audit: bool = False  # trainings do not look for leaks before their first epoch
 
 
 def cell_jobs(
@@ -121,7 +122,8 @@ def _cell_job(
         arguments += ["--features", features["runs"][0]]
     arguments += ["--set", *options.assignments, f"precision={task.precision}"]
     shared = options.feature_banks and task.feature_bank
-    banks = ["--feature-banks", options.feature_banks] if shared else []
+    further = ["--feature-banks", options.feature_banks] if shared else []
+    further += ["--no-audit"] if options.no_audit else []
     seeds = plan.seeds(cell.repeat)
     search = []
     if name != cell.variant:
@@ -139,7 +141,7 @@ def _cell_job(
     return {
         "name": cell.name,
         "folder": str(folder),
-        "arguments": [*arguments, *banks],
+        "arguments": [*arguments, *further],
         "search": search,
         "split": values,
         "seeds": seeds,

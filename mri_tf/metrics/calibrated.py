@@ -4,8 +4,9 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
-from mri_tf.metrics.classifier import Predictions, labelled_units
+from mri_tf.metrics.classifier import Predictions
 from mri_tf.metrics.intervals import student_quantile
+from mri_tf.metrics.label_exchanges import labelled_units
 from mri_tf.metrics.number import number
 from mri_tf.metrics.probabilities import BINS, calibration_error, confidences
 

@@ -27,23 +27,6 @@ class Predictions(NamedTuple):
     patients: np.ndarray  # (records,) ids
 
 
-def labelled_units(truth: np.ndarray, owner_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What has one class together: an owner of one class, or each record of an owner of several.
-
-    Args:
-        truth: (records,) class numbers.
-        owner_of: (records,) number of the patient, or of the patient in a fold.
-
-    Returns:
-        (records,) number of the unit, and (records,) whether its owner has records of several classes.
-    """
-    classes_of = np.zeros((owner_of.max() + 1, truth.max() + 1), bool)
-    classes_of[owner_of, truth] = True
-    several = classes_of.sum(axis=1)[owner_of] > 1
-    alone = len(classes_of) + np.arange(len(truth))
-    return np.unique(np.where(several, alone, owner_of), return_inverse=True)[1], several
-
-
 def predictions_of(table: pd.DataFrame, class_names: Sequence[str]) -> Predictions:
     """The rows of a predictions.parquet, whose columns name the classes, as predictions."""
     number_of = {name: number for number, name in enumerate(class_names)}

@@ -1,21 +1,19 @@
 """Better than chance: patients exchange their labels, and the numbers are counted again.
 
-Without a signal every exchange is as likely as the labels that were seen. So the share of exchanges with
-a number at least as large is an exact p-value (Fisher 1935). A patient keeps all records together;
-patients with records of several labels exchange them among their own records.
+The share of exchanges with a number at least as large is an exact p-value
+(mri_tf/metrics/label_exchanges.py).
 """
 
-import itertools
 import math
 from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import rankdata
 
-from mri_tf.metrics.classifier import Predictions, labelled_units
+from mri_tf.metrics.classifier import Predictions
+from mri_tf.metrics.label_exchanges import drawn_exchanges, every_exchange, labelled_units
 
 DRAWS = 9999
-AT_ONCE = 2**22  # labels of draws in memory together
 ROUNDING = 1e-6  # of sums in single precision
 BETTER = 0.025  # one-sided: p at or below it is better than chance
 
@@ -79,9 +77,10 @@ def exchange_labels(
     if len(np.unique(units.labels)) < 2:
         return None
     seen = _numbers(units, units.labels[None])
-    every = _every_exchange(units)
+    every = every_exchange(units.labels, units.blocks, DRAWS)
     exact = every is not None
-    parts = [every] if exact else _drawn(units, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    parts = [every] if exact else drawn_exchanges(units.labels, units.blocks, DRAWS, rng)
     counted = [_numbers(units, labels) for labels in parts]
     stretch = 1.0 if folds is None else _stretch_of_folds(len(np.unique(folds)))
     extra = 0 if exact else 1  # the labels that were seen are one of the exchanges
@@ -138,51 +137,3 @@ def _numbers(units: Units, labels: np.ndarray) -> dict[str, np.ndarray]:
             recalls.append(hits / positive)
     auc = areas[1] if classes == 2 else np.nanmean(areas, axis=0)
     return {"auc": auc, "balanced_accuracy": np.nanmean(recalls, axis=0)}
-
-
-def _every_exchange(units: Units) -> np.ndarray | None:
-    """(exchanges, units) labels, if they are not more than DRAWS; else None."""
-    places = [np.flatnonzero(units.blocks == block) for block in np.unique(units.blocks)]
-    number = 1
-    for place in places:
-        counts = np.bincount(units.labels[place])
-        number *= math.factorial(len(place)) // math.prod(math.factorial(int(n)) for n in counts)
-        if number > DRAWS:
-            return None
-    of_blocks = [list(_orders(sorted(units.labels[place].tolist()))) for place in places]
-    found = np.zeros((number, len(units.labels)), int)
-    for row, orders in enumerate(itertools.product(*of_blocks)):
-        for place, order in zip(places, orders, strict=True):
-            found[row, place] = order
-    return found
-
-
-def _orders(values: list[int]):
-    """Every different order of values, of which some are equal; the values are sorted."""
-    if not values:
-        yield ()
-    for position, value in enumerate(values):
-        if position and value == values[position - 1]:
-            continue
-        for rest in _orders(values[:position] + values[position + 1 :]):
-            yield (value, *rest)
-
-
-def _drawn(units: Units, rng: np.random.Generator):
-    """Parts of DRAWS exchanges, (draws, units) labels each."""
-    order = np.argsort(units.blocks, kind="stable")
-    blocks = np.split(order, np.flatnonzero(np.diff(units.blocks[order])) + 1)
-    by_size: dict[int, list[np.ndarray]] = {}
-    for block in blocks:
-        by_size.setdefault(len(block), []).append(block)
-    places = [np.stack(equal) for equal in by_size.values()]  # (blocks, units of each)
-    rows = max(1, AT_ONCE // len(units.labels))
-    for start in range(0, DRAWS, rows):
-        count = min(rows, DRAWS - start)
-        labels = np.empty((count, len(units.labels)), np.uint8)
-        for place in places:
-            # Sorting random numbers whose last byte is the label is a fast way to shuffle each block.
-            keys = rng.integers(0, 2**32, (count, *place.shape), np.uint32) & ~np.uint32(0xFF)
-            keys |= units.labels[place].astype(np.uint32)
-            labels[:, place] = np.sort(keys, axis=2).astype(np.uint8)
-        yield labels

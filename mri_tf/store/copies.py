@@ -80,17 +80,46 @@ def _find(prepared: Prepared, patients: np.ndarray) -> CopyPairs:
         earlier.append(position)
     if len(set(patients.tolist())) < 2:
         return CopyPairs(_as_pairs([]), _as_pairs([]))
-    thumbs = {}  # by position, of images that are not blank
-    with progress("looking for copies", len(different)) as advance:
-        for done, position in enumerate(different, 1):
-            planes = [thumbnail(plane) for plane in middle_planes(prepared.record(position).own_slice)]
-            if any(thumb.any() for thumb in planes):
-                thumbs[position] = planes
-            advance(done)
+    thumbs = _thumbnails(prepared, different, "looking for copies")
     exact = [pair for pair in exact if pair[0] in thumbs]
     shown = np.array(list(thumbs), np.int64)
     near = _near(list(thumbs.values()), patients[shown])
     return CopyPairs(_as_pairs(exact), shown[near])
+
+
+def copies_of_others(
+    prepared: Prepared, records: np.ndarray, other: Prepared, others: np.ndarray
+) -> np.ndarray:
+    """Those of the records that have an exact, near or mirrored copy among records of another set.
+
+    Args:
+        prepared: the set.
+        records: positions in it.
+        other: a set whose images have as many dimensions.
+        others: positions in `other`.
+
+    Returns:
+        Positions in `prepared`, ascending.
+    """
+    of_records = _thumbnails(prepared, records.tolist(), "looking for copies in other data")
+    of_others = _thumbnails(other, others.tolist(), "looking for copies in other data")
+    side = np.repeat([0, 1], [len(of_records), len(of_others)])
+    near = _near([*of_records.values(), *of_others.values()], side)
+    shown = np.array(list(of_records), np.int64)
+    same = np.isin(prepared.contents[shown], other.contents[np.array(list(of_others), np.int64)])
+    return np.union1d(shown[near[:, 0]], shown[same])
+
+
+def _thumbnails(prepared: Prepared, records: list[int], what: str) -> dict[int, list[np.ndarray]]:
+    """Position -> thumbnails of the middle planes, of the records that are not blank."""
+    thumbs = {}
+    with progress(what, len(records)) as advance:
+        for done, position in enumerate(records, 1):
+            planes = [thumbnail(plane) for plane in middle_planes(prepared.record(position).own_slice)]
+            if any(thumb.any() for thumb in planes):
+                thumbs[position] = planes
+            advance(done)
+    return thumbs
 
 
 def middle_planes(image: np.ndarray) -> list[np.ndarray]:

@@ -9,8 +9,11 @@ from mri_tf.task.spec import to_json
 
 
 def task_fingerprint(task: Task) -> str:
-    """Fingerprint of all that decides what is trained, so without the variants and the caution."""
-    return fingerprint(to_json(dataclasses.replace(task, variants={}, caution="")))
+    """Fingerprint of all that decides what is trained, so without the variants and what only describes
+    the task."""
+    values = to_json(dataclasses.replace(task, variants={}, caution=""))
+    del values["label_from_position"]
+    return fingerprint(values)
 
 
 def prep_fingerprint(task: Task) -> str:

@@ -99,6 +99,7 @@ class Run:
     def _deciding(self) -> dict:
         """A task saved by an earlier version has the fields that came later at their defaults."""
         task = to_json(saved_task(self.values["task"]))
+        del task["label_from_position"]  # decides nothing
         return {key: self.values[key] for key in DECIDING} | {"task": task}
 
     def save(self, **changes: Any) -> "Run":

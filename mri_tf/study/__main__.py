@@ -53,6 +53,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.study.report import write_report
     from mri_tf.train.datasets import DataOptions
     from mri_tf.train.devices import precision_here
+    from mri_tf.train.leak_check import leaks_of_folds
 
     precision = study_precision(flags.out, precision_here(AUTO))
     data = DataOptions(flags.raw, flags.data, flags.features_data, listing, deadline)
@@ -72,6 +73,7 @@ def main(arguments: list[str]) -> int:
         f"{first.loaded.task.name}: {len(cells)} cells, {len(features)} pre-trainings; "
         f"{len(first.prepared)} records of {len(common)} patients"
     )
+    print(leaks_of_folds(first.loaded.task, first.prepared, sides), flush=True)
     for job in [*features, *cells]:
         finished_row(job)  # refuses the folder of another study before anything is trained
     with cell_executor(flags.workers, flags.scheduler) as pool, terminate_children():

@@ -85,6 +85,9 @@ class Task:
     # mri_tf/calibration/operating_point.py.
     operating_point: dict = field(default_factory=lambda: {"criterion": "balanced_accuracy"})
     ordered: bool = False  # the classes are grades, lowest first
+    # The label of a slice is its place in the stack by definition, so that an audit does not wonder
+    # whether the order of files tells it.
+    label_from_position: bool = False
     # The last layer of a classifier: "softmax", or of three ordered classes or more "cumulative", where
     # one score and ordered thresholds give the probabilities (proportional odds, McCullagh 1980).
     head: str = "softmax"

@@ -26,6 +26,7 @@ TASK = Task(
         "ascending_descending_aorta", "pulmonary_arteries", "aortic_root", "four_chamber",
         "ventricles_below_valves",
     ),
+    label_from_position=True,
     # A 16-bit PNG for the image_bytes signature holds HU + 1024.
     prep=dict(slope=1.0, intercept=-1024.0),
     normalize=dict(method="range", low=-200.0, high=600.0),  # as the feature network saw it

@@ -27,6 +27,7 @@ TASK = Task(
         dtype="uint8", label_column="axial_level", slice_column="slice_level",
         stack_columns=("cardiac_phase",),
     ),
+    label_from_position=True,
     normalize=dict(method="zscore"),
     features_from="sax_blood_pool",
     model="feature_classifier",

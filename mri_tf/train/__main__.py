@@ -60,6 +60,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.train.devices import configure_devices
     from mri_tf.train.finished_folds import train_and_finish
     from mri_tf.train.fit import fit_run
+    from mri_tf.train.leak_check import leak_check
     from mri_tf.train.loop import Checkpoints
     from mri_tf.train.new_run import new_run
     from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
@@ -118,6 +119,9 @@ def main(arguments: list[str]) -> int:
             print(f"LEAKY: the random split puts {shared_by_random_split(prepared)} on both sides")
         if note := known_copies_note(chosen.known_copies, len(sides[2])):
             print(note)
+        if existing is None or not existing.finished:
+            run, line = leak_check(run, prepared, sides, features, flags.no_audit)
+            print(line)
         run = fit_run(
             run, prepared, features if task.features_from else None, flags.devices,
             Checkpoints(deadline=deadline), flags.feature_banks,
@@ -249,6 +253,10 @@ def _parser() -> Parser:
         "run's own, removed at its end)",
     )  # fmt: skip
     add_max_minutes(parser)
+    parser.add_argument(
+        "--no-audit", action="store_true",
+        help="do not look for patients and copies on two sides before the first epoch",
+    )  # fmt: skip
     parser.add_argument("--no-export", action="store_true", help="stop at the numbers")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")
     add_set(parser)

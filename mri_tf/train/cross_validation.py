@@ -25,6 +25,7 @@ from mri_tf.task.loaded import LoadedTask
 from mri_tf.task.spec import BASE_VARIANT
 from mri_tf.train.datasets import DataOptions, classifier_set, feature_set
 from mri_tf.train.feed import BANKS
+from mri_tf.train.leak_check import LEFT_OUT, leaks_of_folds
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class FoldOptions:
     seed: int
     variants: tuple[str, ...]
     assignments: tuple[str, ...]  # KEY=VALUE of --set
+    no_audit: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,9 @@ def train_folds(
     threads = threads_each(options.workers)
     banks = folder.absolute() / BANKS
     settings = JobOptions(
-        folder.absolute(), options.assignments, threads, "runs", True, apart.patients, str(banks)
-    )
+        folder.absolute(), options.assignments, threads, "runs", True, apart.patients, str(banks),
+        options.no_audit,
+    )  # fmt: skip
     features, cells = cell_jobs({name: variant}, plan, sides, settings)
     for job in [*features, *cells]:
         finished_row(job)  # refuses the folder of another cross-validation before anything is trained
@@ -108,6 +111,7 @@ def train_folds(
     )  # fmt: skip
     if apart.patients:
         print(f"{len(apart.patients)} patients of the split column's test side are in no fold")
+    print(LEFT_OUT if options.no_audit else leaks_of_folds(task, prepared, sides), flush=True)
     with cell_executor(options.workers, options.scheduler) as pool, terminate_children():
         at_a_time = 0 if options.scheduler else options.workers
         rows = run_cells(pool, features, cells, "folds", sets.deadline, at_a_time)

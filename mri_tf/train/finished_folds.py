@@ -45,8 +45,9 @@ def train_and_finish(
     assignments = (*label_setting(flags.task, flags.label), *flags.set)
     workers = flags.workers or threads_each(2)  # two threads for each network
     options = FoldOptions(
-        flags.folds, flags.fold_repeats, workers, flags.scheduler, flags.seed, applied, assignments
-    )
+        flags.folds, flags.fold_repeats, workers, flags.scheduler, flags.seed, applied, assignments,
+        flags.no_audit,
+    )  # fmt: skip
     title = f"train {loaded.task.name} ({', '.join(variants)}), {flags.folds} folds, seed {flags.seed}"
     with logged(folder / LOG, title):
         trained = train_folds(loaded, feature_loaded, sets, folder, options)

@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mri_tf.check.findings import ATTENTION, GOOD, UNKNOWN, outliers, skipped_cases
+from mri_tf.audit.sides import ids_alike
+from mri_tf.check.findings import (
+    ATTENTION,
+    GOOD,
+    UNKNOWN,
+    from_audit,
+    outliers,
+    skipped_cases,
+)
 from mri_tf.check.patients import (
     classes_by_side,
     classes_by_site,
     classes_of_patients,
     expected_auc_interval,
     hanley_mcneil_error,
-    ids_alike,
 )
 
 NAMES = ("low", "high")
@@ -52,32 +59,26 @@ def test_a_site_is_judged_by_patients_and_not_by_their_many_records():
     assert as_if_independent.status == ATTENTION and "not independent" in as_if_independent.text
 
 
-def test_an_image_under_two_classes_and_a_patient_of_two_classes_are_named():
+def test_a_few_patients_of_two_classes_are_named():
     patients, labels = np.array([f"P{n}" for n in range(20)]), np.arange(20) % 2
-    contents = [f"c{n}" for n in range(20)]
-    assert classes_of_patients(labels, patients, contents).text == "every patient has one class"
-    contents[3] = contents[0]
-    found = classes_of_patients(labels, patients, contents)
-    assert found.status == ATTENTION and found.records == (0, 3) and "two classes" in found.text
-    contents[3], patients[3] = "c3", patients[0]
-    found = classes_of_patients(labels, patients, contents)
+    assert classes_of_patients(labels, patients).text == "every patient has one class"
+    patients[3] = patients[0]
+    found = classes_of_patients(labels, patients)
     assert found.status == ATTENTION and found.records == (0, 3) and "1 of 19 patients" in found.text
 
 
 def test_patients_who_all_have_several_classes_are_no_doubtful_labels():
-    found = classes_of_patients(np.arange(40) % 4, np.arange(40) // 4, [str(n) for n in range(40)])
+    found = classes_of_patients(np.arange(40) % 4, np.arange(40) // 4)
     assert found.status == GOOD and "10 of 10 patients" in found.text
 
 
-@pytest.mark.parametrize(
-    ("ids", "alike"),
-    [(("P02", "p02"), 1), (("1", "1.0", "01"), 1), (("00", "0"), 1), (("P1", "P10", "P100"), 0),
-     (("sub-01", "sub-1"), 1), (("1.5", "15"), 0)],
-)  # fmt: skip
-def test_ids_that_are_spelled_alike_are_named(ids, alike):
-    found = ids_alike(np.array(ids))
-    assert found.status == (ATTENTION if alike else GOOD)
-    assert found.records == (tuple(range(len(ids))) if alike else ())
+def test_what_an_audit_finds_is_told_by_a_check():
+    found = ids_alike(np.array(["P01", "p1", "P2"]))
+    clean = ids_alike(np.array(["P1", "P2"]))
+    nothing = ids_alike(np.array(["p-ab", "p-cd"]), pseudonyms=True)
+    told = from_audit([found, clean, nothing])
+    assert [one.status for one in told] == [ATTENTION, GOOD]
+    assert told[0].records == (0, 1) and told[0].text == found.evidence and told[0].advice
 
 
 def test_standardised_means_near_zero_are_no_outliers():

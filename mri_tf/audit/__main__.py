@@ -1,0 +1,62 @@
+"""Looks for every known trap in a run, a study or a prepared set: python -m mri_tf.audit --run RUN."""
+
+import sys
+from pathlib import Path
+
+from mri_tf.core.command_line import (
+    DONE,
+    SOME_SKIPPED,
+    Parser,
+    folder_to_write,
+    import_tensorflow,
+    run_command,
+)
+
+A_LEAK = SOME_SKIPPED
+
+
+def main(arguments: list[str]) -> int:
+    """Prints a line a finding and writes them; exit 1 where a leak is certain."""
+    flags = _parser().parse_args(arguments)
+    import_tensorflow()
+    from mri_tf.audit.audited import audit_trainings
+    from mri_tf.audit.finding import leaks
+    from mri_tf.audit.subject import of_run, of_set, of_study
+    from mri_tf.audit.written import lines_for_terminal, verdict, write_audit
+
+    if flags.run:
+        subjects, title, home = of_run(flags.run), "a run", flags.run
+    elif flags.study:
+        subjects, title, home = of_study(flags.study), "a study", flags.study
+    else:
+        subjects, title, home = {"": of_set(flags.data)}, "a prepared set", flags.data
+    task = next(iter(subjects.values())).prepared.manifest["task"]
+    audit = audit_trainings(subjects)
+    print("\n".join(lines_for_terminal(audit)))
+    out = flags.out or (Path("audits", task) if flags.data else home / "audit")
+    files = write_audit(audit, f"{title} of {task}", out)
+    print(verdict(audit.findings))
+    print(f"wrote {', '.join(map(str, files))}")
+    return A_LEAK if leaks(audit.findings) else DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "python -m mri_tf.audit", __doc__,
+        examples=("--run runs/lgg_grade/manual-s0", "--data data/lgg_grade --out audits/lgg"),
+    )  # fmt: skip
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--run", type=Path, help="run folder: its sides, its data and its feature network")
+    what.add_argument(
+        "--study", type=Path, help="folder of a study: the sides of each cell, and the data once"
+    )
+    what.add_argument("--data", type=Path, help="prepared set, and its split column if any")
+    parser.add_argument(
+        "--out", type=folder_to_write,
+        help="folder of what is written (default: audit in the run or study, or audits/TASK)",
+    )  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,152 @@
+"""python -m mri_tf.audit on runs, studies and prepared sets: exit codes, files, and no identities."""
+
+import json
+import os
+import shutil
+from contextlib import chdir
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from refused import error_line
+from small import write_small
+
+from data_prep.write import main as write
+from mri_tf.audit.__main__ import main as audit
+from mri_tf.core.command_line import run_command
+from mri_tf.train.__main__ import main as train
+
+RUN = Path("runs/one")
+QUICK = ("--task", "thirds.py", "--data", "data/thirds", "--variant", "scratch", "--set", "epochs=1",
+         "--no-export")  # fmt: skip
+KEYS = {"name", "status", "statistic", "p", "n", "evidence", "meaning", "what_to_do", "records"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with the small task, its prepared set and one run without features."""
+    folder = write_small(tmp_path_factory.mktemp("audit"))
+    with chdir(folder):
+        for command, flags in (
+            (write, ("--task", "thirds.py", "--raw", "raw", "--out", "data/thirds")),
+            (train, (*QUICK, "--out", RUN)),
+        ):
+            assert run_command(command, [str(flag) for flag in flags]) == 0
+    return folder
+
+
+def ran(capsys, *flags):
+    code = run_command(audit, [str(flag) for flag in flags])
+    return code, capsys.readouterr().out
+
+
+def findings_in(folder):
+    return {one["name"]: one for one in json.loads((folder / "findings.json").read_text())}
+
+
+def test_a_clean_run_has_no_certain_leak_and_its_findings_are_written(inside, capsys):
+    code, out = ran(capsys, "--run", RUN)
+    found = findings_in(RUN / "audit")
+    assert code == 0 and "0 certain leaks" in out
+    assert found["patients on two sides"]["status"] == "not found"
+    assert found["pre-training overlap"]["status"] == "not applicable"
+    assert found["label from corners"]["status"] != "not applicable"
+    assert all(set(one) >= KEYS for one in found.values())
+    page = (RUN / "audit" / "audit.md").read_text()
+    assert page.startswith("# Audit of a run of thirds") and "What a network has to beat" in page
+
+
+def test_files_hold_record_ids_and_neither_patients_nor_paths(inside, capsys):
+    ran(capsys, "--data", "data/thirds", "--out", "said")
+    texts = "".join(path.read_text() for path in Path("said").iterdir())
+    table = pd.read_csv("raw/manifest.csv", dtype=str)
+    for column in ("patient_id", "image"):
+        assert not any(value in texts for value in table[column])
+    assert str(Path.cwd()) not in texts
+
+
+def test_training_says_one_line_before_its_first_epoch_and_run_json_keeps_it(inside, capsys):
+    kept = json.loads((RUN / "run.json").read_text())["audit"]
+    assert {one["name"] for one in kept} >= {"patients on two sides", "copies on two sides"}
+    assert "audit: no certain leak" in (RUN / "log.txt").read_text()
+    flags = [*QUICK, "--out", "runs/not-looked", "--no-audit"]
+    assert run_command(train, flags) == 0
+    assert "audit: left out (--no-audit)" in capsys.readouterr().out
+    assert json.loads(Path("runs/not-looked/run.json").read_text())["audit"] is None
+
+
+@pytest.fixture
+def leaky(inside, tmp_path):
+    """The run, with a test record of a training patient: exit 1 must follow."""
+    return copied_run(tmp_path / "leaky", torn=True)
+
+
+def copied_run(folder, torn):
+    """A copy of the run elsewhere; `torn` moves one record of a training patient to the test side."""
+    shutil.copytree(RUN, folder)
+    values = json.loads((folder / "run.json").read_text())
+    values["data_folder"] = os.path.relpath("data/thirds", folder)
+    if torn:
+        values["sides"]["test"].append(values["sides"]["train"].pop())
+    (folder / "run.json").write_text(json.dumps(values))
+    return folder
+
+
+def test_a_patient_on_two_sides_of_a_run_is_exit_code_1_and_its_files_are_named(leaky, capsys):
+    code, out = ran(capsys, "--run", leaky)
+    found = findings_in(leaky / "audit")["patients on two sides"]
+    assert code == 1 and found["certain"] and len(found["records"]) == 6
+    assert "1 certain leaks" in out and "images/" in out  # files on the terminal only
+    assert "images/" not in (leaky / "audit" / "audit.md").read_text()
+
+
+def test_a_study_is_audited_cell_by_cell(inside, tmp_path, capsys):
+    for name, torn in (("manual-r0-f0", False), ("manual-r0-f1", True)):
+        copied_run(tmp_path / "study" / "cells" / name / "s0", torn)
+    code, out = ran(capsys, "--study", tmp_path / "study", "--out", tmp_path / "said")
+    assert code == 1 and "in 1 of 2 trainings, such as manual-r0-f1/s0" in out
+    assert findings_in(tmp_path / "said")["copies on two sides"]["status"] == "not found"
+
+
+def test_a_model_of_several_members_is_audited_member_by_member(inside, tmp_path, capsys):
+    model = copied_run(tmp_path / "model", torn=False)
+    for name, torn in (("fold-0", False), ("fold-1", True)):
+        copied_run(model / name, torn)
+    values = json.loads((model / "run.json").read_text())
+    values["members"] = [{"folder": name} for name in ("fold-0", "fold-1")]
+    (model / "run.json").write_text(json.dumps(values))
+    code, out = ran(capsys, "--run", model)
+    assert code == 1 and "in 1 of 2 trainings, such as fold-1" in out
+
+
+def test_copies_between_patients_and_a_torn_split_column_of_a_set_are_found(inside, tmp_path, capsys):
+    raw = Path(shutil.copytree("raw", tmp_path / "raw"))
+    table = pd.read_csv(raw / "manifest.csv", dtype=str)
+    first, last = (table[table["patient_id"] == name]["image"].tolist()
+                   for name in sorted(set(table["patient_id"]))[:2])  # fmt: skip
+    shutil.copy(raw / first[2], raw / last[3])
+    out = tmp_path / "set"
+    flags = ["--task", "thirds.py", "--raw", str(raw), "--out", str(out)]
+    assert run_command(write, flags) == 0
+    code, _ = ran(capsys, "--data", out, "--out", tmp_path / "said")
+    found = findings_in(tmp_path / "said")
+    assert code == 1 and found["copies"]["certain"] and len(found["copies"]["records"]) == 2
+    assert found["copies on two sides"]["status"] == "not applicable"
+    manifest = json.loads((out / "manifest.json").read_text())
+    patients = manifest["index"]["patient"]
+    sides = ["train" if name < sorted(set(patients))[6] else "test" for name in patients]
+    manifest["index"]["split"] = ["test", *sides[1:]]  # the first patient's first record
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    code, _ = ran(capsys, "--data", out, "--out", tmp_path / "torn")
+    found = findings_in(tmp_path / "torn")["patients on two sides"]
+    assert code == 1 and found["certain"] and "1 in train and test" in found["evidence"]
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [((), "required"), (("--run", "nowhere"), "no run"), (("--data", "raw"), "no prepared set"),
+     (("--study", "raw"), "no study"), (("--run", RUN, "--data", "data/thirds"), "not allowed with"),
+     (("--run", RUN, "--out", "thirds.py"), "folder where files can be written")],
+)  # fmt: skip
+def test_wrong_arguments_are_one_line(inside, capsys, flags, words):
+    assert words in error_line(capsys, audit, *flags)
