@@ -6,14 +6,13 @@ from pathlib import Path
 from data_prep.case import Case
 from data_prep.cases.any_case import IMAGE, form_of
 from data_prep.cases.examinations import examinations
+from data_prep.cases.images_to_predict import check_has_stack, images_at
 from data_prep.cases.neighbours import cases_with_neighbours
 from data_prep.cases.to_predict import (
     CaseToPredict,
     check_any,
-    check_has_stack,
     check_inside,
     ends_in,
-    images_at,
     is_table,
     shown_name,
     stem_of,

@@ -1,8 +1,9 @@
 """Lists the cases at the paths that a user gives to predict: without labels, one answer for each.
 
 A layout says with `cases_to_predict(path, task)` what it accepts beside a labelled raw folder; the
-functions here do it for image files, volumes, folders of sequences and folders of DICOM. Each also
-accepts a table whose rows name cases beside it, and raises InputError for a path that holds none.
+functions here do it for volumes, folders of sequences and folders of DICOM, images_to_predict.py for
+image files. Each also accepts a table whose rows name cases beside it, and raises InputError for a path
+that holds none.
 """
 
 from collections.abc import Callable
@@ -12,15 +13,12 @@ from pathlib import Path
 from types import ModuleType
 
 from data_prep.case import Case, Unreadable, main_file
-from data_prep.cases.neighbours import cases_with_neighbours, columns_of_stacks
-from data_prep.io.folders import IMAGES, TABLES, VOLUMES, files_below
-from data_prep.io.table import check_patients, path_in, read_table
+from data_prep.io.folders import TABLES, VOLUMES, files_below
+from data_prep.io.table import path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from data_prep.layout import list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
-
-IMAGES_OR_DICOM = (".dcm", *IMAGES)
 
 
 @dataclass(frozen=True)
@@ -67,64 +65,6 @@ def check_inputs_exist(paths: list[Path]) -> None:
     for path in paths:
         if not path.exists():
             raise InputError("The --input path does not exist.", path, "Correct the path.")
-
-
-def images_at(path: Path, task: Task) -> list[CaseToPredict]:
-    """An image file of any name, those of a table (image; patient_id where known), or all images in a
-    folder and its subfolders.
-
-    Where the task gives one answer for each patient, the images of one folder are of one patient.
-    """
-    table = path if is_table(path) else path / "manifest.csv"
-    if table.is_file():
-        return _images_of(table, task)
-    check_has_stack(path, task)
-    files = [path]
-    if not path.is_file():
-        files = [file for file in files_below(path) if ends_in(file, IMAGES_OR_DICOM)]
-    check_any(files, path, "images")
-    together = bool(task.bag) and path.is_dir()
-    return [
-        CaseToPredict(
-            shown_name(file.parent if together else file, path),
-            file.parent,
-            Case("", {"image": file.name}),
-            str(file.parent) if together else "",
-        )
-        for file in files
-    ]
-
-
-def _images_of(table: Path, task: Task) -> list[CaseToPredict]:
-    """The images of a table, each with its neighbours where the task asks for them."""
-    needed = ("patient_id",) if task.context_slices else ()
-    rows = read_table(table, ("image", *needed))
-    if needed:
-        check_patients(rows, table.name)
-    images = [path_in(table.parent, row["image"]) for row in rows]
-    check_inside(images)
-    cases = [
-        Case(row.get("patient_id", ""), {"image": image},
-             facts={"modality": row["modality"]} if row.get("modality") else {})
-        for row, image in zip(rows, images, strict=True)
-    ]  # fmt: skip
-    found = []
-    for case in cases_with_neighbours(cases, rows, task, table.name):
-        by_patient = task.bag and case.patient
-        name, key = (case.patient, f"{table}: {case.patient}") if by_patient else (main_file(case), "")
-        found.append(CaseToPredict(name, table.parent, case, key))
-    return found
-
-
-def check_has_stack(path: Path, task: Task) -> None:
-    """Raises InputError for images without a table where a task needs the neighbours of each."""
-    if columns := columns_of_stacks(task):
-        raise InputError(
-            f"Task {task.name} sees each slice with its neighbours, and image files alone do not say "
-            "which these are.",
-            path,
-            f"Give a table of all slices with the columns image, patient_id, {', '.join(columns)}.",
-        )
 
 
 def volumes_at(path: Path, role: str, home: str) -> list[CaseToPredict]:

@@ -137,7 +137,8 @@ def expected_auc_interval(labels: np.ndarray, patients: np.ndarray, names: Seque
     if half <= WIDE:
         return Finding("precision", GOOD, text)
     return Finding(
-        "precision", ATTENTION, text, "Test on every patient in turn with python -m mri_tf.study."
+        "precision", ATTENTION, text,
+        "Test on every patient in turn: python -m mri_tf.train --folds 5, or python -m mri_tf.study.",
     )
 
 

@@ -29,10 +29,16 @@ def main(arguments: list[str]) -> int:
 
     if flags.format == ONNX:
         check_onnx()
-    if flags.members and flags.members < len(run.members):
+    of_all = len(run.members)
+    if flags.members and flags.members < of_all:
         run = with_fewer_members(run, flags.members)
     folder = export_run(run, prepared, flags.out or FOLDERS[flags.format], flags.format)
     print(f"wrote {folder}")
+    if len(run.members) < of_all:
+        print(
+            f"It is {len(run.members)} of the {of_all} members, and the newest version in "
+            f"{folder.parent}, with which predict and TF Serving answer; --out keeps it elsewhere."
+        )
     return 0
 
 

@@ -60,8 +60,8 @@ def outputs_of_members(run: Run) -> tuple[str, ...]:
     """The outputs that the graph of this run has because it has several members."""
     if not run.has_members:
         return ()
-    has_sets = answers_from_json(run.values["answers"]).has_sets
-    return (DISAGREEMENT, IN_SET) if has_sets else (DISAGREEMENT,)
+    found = (DISAGREEMENT,) if len(run.members) > 1 else ()
+    return (*found, IN_SET) if answers_from_json(run.values["answers"]).has_sets else found
 
 
 def cost_sentence(cost: Cost) -> str:

@@ -18,9 +18,9 @@ IN_SET = "prediction_set"  # (batch, classes) int32: 1 for a class that is not r
 def members_in_graph(answers: PooledAnswers) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Returns a function from softmax outputs (batch, members, classes) to the answers of one model.
 
-    These are `probabilities`, `logits` (the logarithms of the members' outputs, mean of the members) and
-    DISAGREEMENT, (batch, classes) float32 each; `decision` (batch,); and IN_SET where there are
-    prediction sets.
+    These are `probabilities` and `logits` (the logarithms of the members' outputs, mean of the members),
+    (batch, classes) float32 each; `decision` (batch,); DISAGREEMENT (batch, classes) where there are two
+    members or more; and IN_SET where there are prediction sets.
     """
     factors = np.array(answers.point.class_factors)
 
@@ -36,8 +36,10 @@ def members_in_graph(answers: PooledAnswers) -> Callable[[tf.Tensor], dict[str, 
             "probabilities": tf.cast(probabilities, tf.float32),
             "logits": tf.cast(tf.reduce_mean(logits, axis=1), tf.float32),
             "decision": decision_in_graph(probabilities, factors),
-            DISAGREEMENT: tf.cast(tf.math.reduce_std(of_members, axis=1), tf.float32),
         }
+        if len(answers.scales) > 1:
+            apart = tf.math.reduce_std(of_members, axis=1)
+            found[DISAGREEMENT] = tf.cast(apart, tf.float32)
         if answers.has_sets:
             found[IN_SET] = _in_sets(of_members, answers.held_out)
         return found

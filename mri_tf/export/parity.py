@@ -96,7 +96,7 @@ def _compare_arrays(
         wanted = reported(run, outputs)
         answer = call(DEFAULT, feed)
         found.note(DEFAULT, answer, wanted)
-        if run.has_members:
+        if DISAGREEMENT in answer:
             apart = answers_from_json(run.values["answers"]).disagreement(outputs)
             found.note(DEFAULT, {"probabilities": answer[DISAGREEMENT]}, apart)
         # The same function on long messages, and one that needs gradients: of a few records alone.

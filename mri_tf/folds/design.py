@@ -226,7 +226,7 @@ def _check_enough(units: np.ndarray, plan: Plan) -> None:
     count = len(np.unique(units))
     if count < max(plan.folds, len(SIDES)):
         raise InputError(
-            "There are too few patients (or groups): a study needs at least 3, and one for each fold.",
+            "There are too few patients (or groups): at least 3 are needed, and one for each fold.",
             f"{count} for {plan.folds} folds", "Use fewer --folds, or add patients.",
         )  # fmt: skip
 

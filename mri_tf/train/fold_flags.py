@@ -37,11 +37,17 @@ def check_folds(flags: argparse.Namespace) -> None:
         return
     if flags.folds < 2:
         raise InputError("--folds needs at least 2 folds.", flags.folds, "Leave it out, or try 5.")
+    if flags.lock_test:
+        raise InputError(
+            "--folds tests every patient in turn, so that no test side is left to lock.",
+            "--folds with --lock-test",
+            "Leave out --lock-test. Patients on the test side of a split column are in no fold.",
+        )
     others = {
         "--split": flags.split, "--split-file": flags.split_file, "--train-size": flags.train_size,
         "--known-copies": flags.known_copies, "--features": flags.features,
-        "--lock-test": flags.lock_test, "--devices": flags.devices,
-    }  # fmt: skip
+        "--devices": flags.devices,
+    }
     if given := [name for name, value in others.items() if value]:
         raise InputError(
             "--folds decides itself who is on which side, and trains several networks at a time.",

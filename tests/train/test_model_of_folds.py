@@ -113,7 +113,8 @@ def test_one_member_can_be_exported_and_answers_as_a_single_network(inside, caps
     record = prepared.record(0)
     served = call("serving_default", {"image": record.image[None].astype(np.float32),
                                       "intensity_stats": record.intensity_stats[None]})  # fmt: skip
-    assert not served["disagreement"].any()
+    assert "disagreement" not in served  # one network disagrees with nobody
+    assert "1 of the" in capsys.readouterr().out
     assert "1 networks" not in Path("one/thirds/1/assets.extra/model_card.md").read_text()
 
 
