@@ -10,7 +10,10 @@ from mri_tf.core.words import printed_name
 from mri_tf.figures import style, text
 
 MANY = 20  # classes, with more of which names stand at the rows only, numbered, and counts nowhere
+NAME_MM = 42.0  # width of a name, of which longer ones have several lines
 NO_RECORD = "0.85"  # grey of a row without records, which has no shares
+SQUARE_MM = 20.0  # width of a square, unless the page is too narrow
+MOST_LINES = 3  # of a name below its square
 BESIDE_MM = 26.0  # the colour bar, and the label of the rows
 NAMED = 3  # classes without records in the note; of more only the number
 
@@ -49,15 +52,21 @@ def _draw(
     counts: np.ndarray, texts: list[list[str]], class_names: tuple[str, ...], what: str, note: str = ""
 ):
     names, many = [printed_name(name) for name in class_names], len(class_names) > MANY
-    rows = [f"{name}  {number}" for number, name in enumerate(names, 1)] if many else names
-    width_mm = min(style.PAGE_MM, max(style.COLUMN_MM, 55.0 + 16.0 * len(names)))
-    square_mm = (width_mm - BESIDE_MM - max(map(text.width_mm, rows))) / len(names)
-    flat = not many and max(map(text.width_mm, names)) < 0.95 * square_mm
+    rows = [f"{name}  {number}" for number, name in enumerate(names, 1)]
+    rows = rows if many else [text.wrapped(name, NAME_MM) for name in names]
+    beside_mm = BESIDE_MM + max(map(text.width_mm, rows))
+    width_mm = min(style.PAGE_MM, max(style.COLUMN_MM, beside_mm + SQUARE_MM * len(names)))
+    square_mm = (width_mm - beside_mm) / len(names)
+    below = [text.wrapped(name, 0.95 * square_mm) for name in names]
+    words = " ".join(names).split()
+    flat = not many and max(name.count("\n") for name in below) < MOST_LINES
+    flat = flat and max(map(text.width_mm, words)) < 0.95 * square_mm
+    below = below if flat else rows
     with_counts = not many and max(text.width_mm(one) for row in texts for one in row) < 0.95 * square_mm
     total = counts.sum(axis=1, keepdims=True)
     absent = [name for name, records in zip(names, total[:, 0], strict=True) if not records]
     notes = [note, _absent(absent), "" if with_counts else "No counts: they do not fit."]
-    figure = style.new_figure(width_mm, _height_mm(names, square_mm, flat, any(notes)))
+    figure = style.new_figure(width_mm, _height_mm(below, square_mm, flat, any(notes)))
     axes = figure.add_subplot()
     axes.grid(False)
     share = counts / np.maximum(total, 1e-12)
@@ -70,7 +79,7 @@ def _draw(
         axes.set_xticks(range(step - 1, len(names), step), range(step, len(names) + 1, step))
     else:
         slanted = {} if flat else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-        axes.set_xticks(range(len(names)), names, **slanted)
+        axes.set_xticks(range(len(names)), below, **slanted)
     axes.set_yticks(range(len(names)), rows)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
@@ -81,17 +90,20 @@ def _draw(
     figure.colorbar(shown, ax=axes, label="share of the true class", shrink=0.8)
     if any(notes):
         style.add_note(figure, " ".join(filter(None, notes)))
+    style.settle(figure)
     right = np.trace(counts) / max(counts.sum(), 1)
     return style.described(figure, f"Confusion matrix of {len(names)} classes, {what}; "
                                    f"{right:.0%} of the records lie on the diagonal.")  # fmt: skip
 
 
-def _height_mm(names: list[str], square_mm: float, flat: bool, with_note: bool) -> float:
-    """Of a figure whose squares are square, or as high as a line of text where names are many."""
-    many = len(names) > MANY
+def _height_mm(below: list[str], square_mm: float, flat: bool, with_note: bool) -> float:
+    """Of a figure whose squares are square, or as high as a line of text where names are many, with
+    these names below."""
+    many = len(below) > MANY
     row_mm = 1.15 * text.LINE_MM if many else max(square_mm, 2.4 * text.LINE_MM)
-    below_mm = 12.0 if flat or many else 12.0 + 0.75 * max(map(text.width_mm, names))
-    return row_mm * len(names) + below_mm + 4.0 + (2 * text.LINE_MM if with_note else 0)
+    lines_mm = text.LINE_MM * max(name.count("\n") for name in below)
+    slanted_mm = 0.0 if flat or many else 0.75 * max(map(text.width_mm, below))
+    return row_mm * len(below) + 16.0 + lines_mm + slanted_mm + (2 * text.LINE_MM if with_note else 0)
 
 
 def _absent(names: list[str]) -> str:

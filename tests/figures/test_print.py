@@ -66,6 +66,9 @@ FIGURES = {
         results(), ("accuracy", "kappa", "f1_lung_apex")
     ),
     "class curves": thirteen_classes,
+    "confusion of two classes": lambda: figures.draw_confusion(np.array([[8, 2], [0, 9]]), BINARY),
+    "confusion of three classes": lambda: figures.draw_confusion(np.eye(3), CLASSES),
+    "confusion of long names": lambda: figures.draw_confusion(np.eye(2), ("a", "long name " * 8)),
     "confusion": lambda: nine_levels(figures.draw_confusion, ()),
     "confusion over cells": lambda: nine_levels(figures.draw_confusion_spread, (4,)),
     "ROC": lambda: roc(BINARY),
