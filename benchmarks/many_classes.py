@@ -5,9 +5,9 @@ classes.
         --weights $MRI_SHARED/weights/resnet18_imagenet_partial.weights.h5 [--folds 3] [--set k=v ...]
 
 The pictures of the 44 classes are not at hand. These are 2,000 axial slices of gliomas, in 36 classes of
-21 to 99 pictures: a class is a hospital, a third of the head and a sequence. Patients are known, and whole
-on one side. Variants: `constant`, and the task as it is (`manual`), both for six epochs of 96 x 96 pixels
-unless `--set` says otherwise; mri_tf.study's report.md has the table.
+21 to 99 pictures: a class is a hospital, a third of the head and a sequence. Patients are known, and
+whole on one side. Variants: `constant`, and the task as it is (`manual`), both for six epochs of 96 x 96
+pixels unless `--set` says otherwise; mri_tf.study's report.md has the table.
 """
 
 from pathlib import Path
