@@ -143,3 +143,12 @@ def test_another_task_data_seed_or_split_is_another_identity(change):
     }.get(change, plan)  # fmt: skip
     _, after = jobs_of({"manual": variant_of("manual", prepared, epochs=epochs)}, plan, prepared)
     assert not {job["identity"] for job in before} & {job["identity"] for job in after}
+
+
+def test_no_audit_is_passed_to_every_training_of_a_cell():
+    prepared = prepared_of([f"p{number}" for number in range(12)], [number % 3 for number in range(12)])
+    plan = replace(PLAN, variants=("manual",))
+    sides = folds_of(prepared, plan)
+    for options, there in ((OPTIONS, False), (replace(OPTIONS, no_audit=True), True)):
+        _, cells = cell_jobs({"manual": variant_of("manual", prepared)}, plan, sides, options)
+        assert cells and all(("--no-audit" in job["arguments"]) == there for job in cells)

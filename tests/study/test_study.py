@@ -127,6 +127,7 @@ def test_the_same_study_again_trains_nothing_and_gives_the_same_rows(inside, no_
     before = rows_of(STUDY)
     assert run_study("--raw", "raw", "--out", "again", "--variants", "manual;scratch", *SET) == 0
     shown = capsys.readouterr()
+    assert "audit: no certain leak (" in shown.out
     assert "cells: 4/4  done before" in shown.err and "manual" in shown.out
     pd.testing.assert_frame_equal(rows_of(Path("again"))[before.columns], before, check_exact=True)
 
