@@ -165,7 +165,7 @@ def test_groups_count_as_one_patient_where_folds_are_counted():
     ("prepared", "folds", "message"),
     [
         (GROUPED, 4, "3 for 4 folds"),
-        (prepared_of(["p0", "p1"], [0, 1]), 2, "at least 3, and one for each fold"),
+        (prepared_of(["p0", "p1"], [0, 1]), 2, "at least 3 are needed, and one for each fold"),
         (prepared_of(["giant"] * 90 + ["p1", "p2", "p3"], [0] * 93), 2, "Use more --folds"),
     ],
     ids=["groups", "two patients", "a giant and small ones"],
