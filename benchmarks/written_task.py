@@ -42,25 +42,26 @@ def compare_resnets(
 ) -> None:
     """Compares the variants of `flags` of a task, changed as `write_task` says.
 
-    The prepared set lies in `flags.out` too: another raw folder is another set. Exits with the code of
-    the preparation, if it has none to go on with, or of the study.
+    The prepared sets lie in `flags.out` too, as another raw folder makes other sets. Exits with the code
+    of the study.
     """
     file = write_task(flags.out / "task", f"{base}_resnet", base, changes, before)
-    data = str(flags.out / "data")
-    write = ["data_prep.write", "--task", str(file), "--raw", str(flags.raw), "--out", data]
-    code = subprocess.run([sys.executable, "-m", *write]).returncode
-    if code > 1:  # 1: some inputs were skipped
-        sys.exit(code)
-    run_study(flags, file, ["--data", data], flags.out / "study", flags.variants)
+    data = ["--raw", str(flags.raw.absolute())]
+    run_study(flags, file, data, flags.out / "study", flags.variants, home=flags.out)
 
 
 def run_study(
-    flags: argparse.Namespace, file: Path, data: list[str], out: Path, variants: str
-) -> None:
-    """Compares variants of a task file with the flags of `study_parser`; exits with the study's code."""
+    flags: argparse.Namespace, file: Path, data: list[str], out: Path, variants: str,
+    home: Path | None = None,
+) -> None:  # fmt: skip
+    """Compares variants of a task file with the flags of `study_parser`; exits with the study's code.
+
+    Sets are prepared into the folder data of `home`, or of the folder where the command was given.
+    """
     study = [
-        "mri_tf.study", "--task", str(file), *data, "--out", str(out), "--folds", str(flags.folds),
-        "--repeats", str(flags.repeats), "--workers", str(flags.workers), "--variants", variants,
+        "mri_tf.study", "--task", str(file.absolute()), *data, "--out", str(out.absolute()),
+        "--folds", str(flags.folds), "--repeats", str(flags.repeats),
+        "--workers", str(flags.workers), "--variants", variants,
         *(["--set", *flags.set] if flags.set else []),
     ]  # fmt: skip
-    sys.exit(subprocess.run([sys.executable, "-m", *study]).returncode)
+    sys.exit(subprocess.run([sys.executable, "-m", *study], cwd=home).returncode)

@@ -16,9 +16,9 @@ from mri_tf.audit.finding import FOUND, STATUSES, Finding
 from mri_tf.audit.pretraining import no_pretraining, pretraining_overlap, seen_by
 from mri_tf.audit.sides import ids_alike, patients_on_two_sides, shared_identities
 from mri_tf.audit.subject import Before, Subject
-from mri_tf.splits.known_copies import copies_across, tied_by_copies
+from mri_tf.splits.known_copies import copies_across, copies_of, tied_by_copies
 from mri_tf.splits.sides import units_of
-from mri_tf.store.copies import CopyPairs, copies_of_others, copy_pairs
+from mri_tf.store.copies import CopyPairs, copies_of_others
 from mri_tf.store.prepared import Prepared
 
 
@@ -77,13 +77,6 @@ def identity_of_ids(prepared: Prepared, sides: list[np.ndarray] | None = None) -
     """`ids_alike` of a set; what stands for unknown patients, and pseudonyms, has no spelling."""
     named = prepared.patients_known and not prepared.manifest.get("salt")
     return ids_alike(prepared.patients, sides, pseudonyms=not named)
-
-
-def copies_of(prepared: Prepared) -> CopyPairs:
-    """The copies between patients of a set; of unknown patients between all records."""
-    known = prepared.patients_known
-    patients = prepared.patients.astype(str) if known else np.arange(len(prepared))
-    return copy_pairs(prepared, np.unique(patients, return_inverse=True)[1])
 
 
 def copies_finding(prepared: Prepared, between: CopyPairs, sides: bool = False) -> Finding:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from data_prep.io.dicom.facts import NUMBERS, TEXTS
+from data_prep.io.folders import IMAGES, VOLUMES
 from mri_tf.metrics.probe_test import Probe
 from mri_tf.store.record import NOMINAL
 
@@ -23,10 +24,7 @@ IN_WORDS = {
 MOST_CATEGORIES = 40  # the most common ones have a feature of their own
 WAVES = 3  # of the order of files, whole ones over all of it
 # The end of another name may be a part of a patient's.
-SUFFIXES = (
-    ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr", ".img", ".dcm", ".ima",
-    ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp",
-)  # fmt: skip
+SUFFIXES = (*VOLUMES, *IMAGES, ".nhdr", ".mhd", ".img", ".dcm", ".ima", ".gif")
 
 
 def acquisition_probes(facts: Sequence[dict]) -> dict[str, Probe]:

@@ -51,7 +51,7 @@ def leaks(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def as_json(finding: Finding, record_ids: np.ndarray) -> dict:
-    """A finding for files: its records by the ids that the prepared set gave them.
+    """A finding of an audit or a check, for files: its records by the ids of the prepared set.
 
     Args:
         finding: of one prepared set.

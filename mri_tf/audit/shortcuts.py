@@ -23,7 +23,7 @@ from mri_tf.metrics.label_association import (
     standardised,
     unit_means,
 )
-from mri_tf.metrics.label_exchanges import ExchangeUnits, exchange_units
+from mri_tf.metrics.label_exchanges import exchange_units
 from mri_tf.metrics.probe_test import FAMILY_WISE, Family, Probe, Told, too_few
 
 NAME = "label from {}"
@@ -85,7 +85,8 @@ def shortcut_findings(measured: Measured, labels: Labels, seed: int = 0) -> list
         Finding(NAME.format(name), NOT_APPLICABLE, why, n=n)
         for name, why in measured.not_looked_at.items()
     ]
-    return findings + [_baseline(name, probe, units, n) for name, probe in measured.baselines.items()]
+    seen = exchanges.first(1)
+    return findings + [_baseline(name, probe, seen, n) for name, probe in measured.baselines.items()]
 
 
 def _without_test(name: str, n: int, why: str) -> Finding:
@@ -142,9 +143,9 @@ def _with_sites(finding: Finding, labels: Labels) -> Finding:
     return replace(finding, evidence=f"{in_words(counts, labels.class_names)}; {finding.evidence}")
 
 
-def _baseline(name: str, probe: Probe, units: ExchangeUnits, n: int) -> Finding:
-    seen = Exchanges(units, units.labels[None], exact=False)
-    rows, kept = standardised(unit_means(probe.values, units), seen)
+def _baseline(name: str, probe: Probe, seen: Exchanges, n: int) -> Finding:
+    """What a probe tells of the labels as they were seen, the only ones of `seen`."""
+    rows, kept = standardised(unit_means(probe.values, seen.units), seen)
     if not len(kept):
         return Finding(NAME.format(name), NOT_APPLICABLE, "it is the same in all patients", n=n)
     correlation = float(held_out_correlation(rows, seen)[0])

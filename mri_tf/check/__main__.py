@@ -1,6 +1,5 @@
 """Looks at data and task before anything is trained: python -m mri_tf.check --raw DIR."""
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -31,6 +30,7 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     import mri_tf
     from data_prep.layout import listing_of
+    from mri_tf.audit.finding import as_json
     from mri_tf.check.findings import ATTENTION
     from mri_tf.check.look import look
     from mri_tf.check.page import page
@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
             print(f"{'':<{width + 15}}{first_few(sources.get(name, name) for name in ids)}")
     out = flags.out or Path("checks", loaded.task.name)
     out.mkdir(parents=True, exist_ok=True)
-    values = [_as_json(one, prepared) for one in looked.findings]
+    values = [as_json(one, prepared.record_ids) for one in looked.findings]
     write_atomic(out / "check.json", json.dumps(values, indent=1).encode())
     (out / "check.html").unlink(missing_ok=True)  # of an earlier check
     written = [out / "check.json"]
@@ -81,14 +81,6 @@ def main(arguments: list[str]) -> int:
         written += [*(one.file for one in pictures), out / "check.html"]
     print(f"wrote {', '.join(map(str, written))}")
     return NEEDS_ATTENTION if any(one.status == ATTENTION for one in looked.findings) else DONE
-
-
-def _as_json(finding, prepared) -> dict:
-    """A finding for the files: its records by their ids, and nothing that names files or patients."""
-    values = dataclasses.asdict(finding)
-    values["records"] = [str(prepared.record_ids[position]) for position in finding.records]
-    del values["on_terminal"]
-    return values
 
 
 def _parser() -> Parser:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mri_tf.audit.certain import copies_finding, copies_of, identity_of_ids
+from mri_tf.audit.certain import copies_finding, identity_of_ids
 from mri_tf.audit.copies import copies_under_two_labels
 from mri_tf.audit.sides import shared_identities
 from mri_tf.check.cost import cost
@@ -29,6 +29,7 @@ from mri_tf.check.patients import (
 from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
 from mri_tf.network.build import check_network
+from mri_tf.splits.known_copies import copies_of
 from mri_tf.splits.sides import Sides, SplitOptions, choose_sides
 from mri_tf.splits.units import answering_records
 from mri_tf.store.prepared import PRIVATE, Prepared, read_private

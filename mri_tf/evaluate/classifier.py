@@ -121,11 +121,7 @@ def score_classifier(
         lambda _, natural: decide(natural, calibrator.point),
     )  # fmt: skip
     values |= reader_values(subset, outputs, calibrator)
-    values |= context_of_subset(
-        subset,
-        predictions.scored,
-        run,
-    )
+    values |= context_of_subset(subset, predictions.scored, run)
     if target_shares is not None:
         values["note"] = "; ".join(filter(None, [_note_on_shares(predictions), values["note"]]))
     return values, predictions

@@ -106,10 +106,9 @@ def write_out_of_fold(values: dict, table: pd.DataFrame, task: Task, out: Path) 
     names = task.class_names
     files = [write_table(out / PREDICTIONS, table)]
     files += save_confusion(np.array(values["confusion"]), names, out / "confusion")
-    truth = table["truth"].map({name: label for label, name in enumerate(names)}).to_numpy(int)
-    probabilities = table[[f"p_{name}" for name in names]].to_numpy(float)
-    files += save_roc(predictions_of(table, names), values, task, out)
-    files += save_reliability(probabilities, truth, table["patient"].to_numpy(str), task, out)
+    truth, probabilities, _, patients = scored = predictions_of(table, names)
+    files += save_roc(scored, values, task, out)
+    files += save_reliability(probabilities, truth, patients, task, out)
     if len(names) == 2 and len(np.unique(truth)) == 2:
         files += save_decision_curve(probabilities, truth, None, task, out)
     write_atomic(out / REPORT, run_page(task.name, values, names).encode())

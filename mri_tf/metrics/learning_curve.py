@@ -18,14 +18,14 @@ MOST_TIMES = 1000  # patients, of those at hand, up to which an answer means som
 
 
 class Curve(NamedTuple):
-    """best - gap * n ** -rate, of a score that is at most `best`."""
+    """best - gap * n ** -rate, of a score that is at most `best`; or many curves, as arrays."""
 
-    best: float
-    gap: float
-    rate: float
+    best: float | np.ndarray
+    gap: float | np.ndarray
+    rate: float | np.ndarray
 
-    def at(self, n: float) -> float:
-        """The score with n patients."""
+    def at(self, n: float) -> float | np.ndarray:
+        """The score with n patients, of each curve."""
         return self.best - self.gap * float(n) ** -self.rate
 
 
@@ -53,18 +53,6 @@ def too_few_cells(cells: Cells) -> str:
     return ""
 
 
-class Curves(NamedTuple):
-    """Many curves; each attribute is an array with a number a curve."""
-
-    best: np.ndarray
-    gap: np.ndarray
-    rate: np.ndarray
-
-    def at(self, n: float) -> np.ndarray:
-        """The scores with n patients."""
-        return self.best - self.gap * float(n) ** -self.rate
-
-
 def fit_curve(sizes: np.ndarray, scores: np.ndarray, perfect: float = 1.0) -> Curve:
     """The curve with the least squared distance to the scores.
 
@@ -82,7 +70,7 @@ def fit_curve(sizes: np.ndarray, scores: np.ndarray, perfect: float = 1.0) -> Cu
     return Curve(*(float(values[0]) for values in found))
 
 
-def drawn_curves(cells: Cells, perfect: float = 1.0, seed: int = 0) -> Curves:
+def drawn_curves(cells: Cells, perfect: float = 1.0, seed: int = 0) -> Curve:
     """Curves through the cells of repeats that are drawn again, DRAWS of them."""
     rng = np.random.default_rng(seed)
     names, repeat_of = np.unique(cells.repeats, return_inverse=True)
@@ -92,13 +80,13 @@ def drawn_curves(cells: Cells, perfect: float = 1.0, seed: int = 0) -> Curves:
 
 def _fitted(
     sizes: np.ndarray, scores: np.ndarray, weights: np.ndarray, perfect: float
-) -> Curves:
+) -> Curve:
     """The nearest curves to cells (cells,) that count as often as `weights` (curves, cells) say."""
     tried = [_with_rate(rate, sizes.astype(float), scores, weights, perfect) for rate in RATES]
     distance, best, gap = (np.stack(values) for values in zip(*tried, strict=True))  # (rates, curves)
     nearest = distance.argmin(axis=0)
     chosen = nearest, np.arange(len(weights))
-    return Curves(best[chosen], gap[chosen], RATES[nearest])
+    return Curve(best[chosen], gap[chosen], RATES[nearest])
 
 
 def _with_rate(
@@ -118,7 +106,7 @@ def _with_rate(
     return (weights * left**2).sum(axis=1), best, gap
 
 
-def interval_at(curves: Curves, n: float, repeats: int) -> tuple[float, float]:
+def interval_at(curves: Curve, n: float, repeats: int) -> tuple[float, float]:
     """The interval of the score with n patients.
 
     Percentiles of drawn curves are too narrow where repeats are few. Their distances to the middle are

@@ -48,11 +48,7 @@ def frozen_probe(
             half the squared weights times the strength, for features of SD 1.
         head: of the task; only "softmax".
     """
-    if head != SOFTMAX:
-        raise InputError(
-            "frozen_probe fits a logistic regression, so that head must be softmax.", head,
-            "Leave out head, or choose another network.",
-        )  # fmt: skip
+    require_softmax(frozen_probe.__name__, head)
     image = keras.Input(input_shape, name="image")
     frozen = encoder_maps(input_shape[-3:], Encoder(encoder, weights, cut_after, intensities))
     # Saliency maps cannot see into a nested network; in a transformer nothing is there for them to see.
@@ -99,6 +95,15 @@ def check(arguments: dict) -> None:
             "Change it in the task.",
         )  # fmt: skip
     check_strengths(arguments["strengths"])
+
+
+def require_softmax(network: str, head: str) -> None:
+    """Raises InputError for another head of a network whose last layer is a logistic regression."""
+    if head != SOFTMAX:
+        raise InputError(
+            f"{network} fits a logistic regression, so that head must be softmax.", head,
+            "Leave out head, or choose another network.",
+        )  # fmt: skip
 
 
 def check_strengths(strengths: tuple[float, ...]) -> None:

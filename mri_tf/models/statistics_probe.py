@@ -13,8 +13,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from mri_tf.core.errors import InputError
-from mri_tf.models.frozen_probe import STRENGTHS, check_strengths
+from mri_tf.models.frozen_probe import STRENGTHS, check_strengths, require_softmax
 from mri_tf.models.heads import SOFTMAX, Standardise, class_head
 from mri_tf.models.layers import freeze
 from mri_tf.models.masked_grader import StandardisedInside
@@ -47,11 +46,7 @@ def statistics_probe3d(
         strengths: of the penalty, as in `frozen_probe`.
         head: of the task; only "softmax".
     """
-    if head != SOFTMAX:
-        raise InputError(
-            "statistics_probe3d fits a logistic regression, so that head must be softmax.", head,
-            "Leave out head, or choose another network.",
-        )  # fmt: skip
+    require_softmax(statistics_probe3d.__name__, head)
     freeze(features)
     logits = features.get_layer("probabilities").input
     structures = layers.Softmax(dtype="float32", name="structures")(logits)

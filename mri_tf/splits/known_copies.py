@@ -12,7 +12,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from mri_tf.core.errors import InputError
 from mri_tf.splits import split as splits
-from mri_tf.store.copies import copy_pairs
+from mri_tf.store.copies import CopyPairs, copy_pairs
 from mri_tf.store.prepared import Prepared
 from mri_tf.task.spec import SIDES
 
@@ -82,12 +82,17 @@ def copies_across(prepared: Prepared, sides: list[np.ndarray]) -> CopiesAcross:
     return CopiesAcross(across, int(np.sum(exact)))
 
 
-def _groups_of_copies(prepared: Prepared) -> np.ndarray:
-    """(records,) number of the group of copies that a record is in, -1 for one without copies."""
-    # Where patients are not known, groups of copies stand for them: there all records are compared.
+def copies_of(prepared: Prepared) -> CopyPairs:
+    """The copies between patients of a set; of unknown patients between all records."""
+    # Where patients are not known, groups of copies stand for them.
     known = prepared.patients_known
     patients = prepared.patients.astype(str) if known else np.arange(len(prepared))
-    pairs = copy_pairs(prepared, np.unique(patients, return_inverse=True)[1]).both
+    return copy_pairs(prepared, np.unique(patients, return_inverse=True)[1])
+
+
+def _groups_of_copies(prepared: Prepared) -> np.ndarray:
+    """(records,) number of the group of copies that a record is in, -1 for one without copies."""
+    pairs = copies_of(prepared).both
     joined = DisjointSet(np.unique(pairs).tolist())
     for first, second in pairs.tolist():
         joined.merge(first, second)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from mri_tf.metrics.classifier import LOWER_IS_BETTER
 from mri_tf.metrics.learning_curve import (
     Cells,
     drawn_curves,
@@ -13,7 +14,6 @@ from mri_tf.metrics.learning_curve import (
 )
 from mri_tf.tables import markdown
 
-ERRORS = ("brier", "log_loss", "mean_absolute_grade_error")  # smaller is better: no such curve
 OF_RECORDS = ("accuracy", "balanced_accuracy")  # whose spread follows from their value
 TIMES = (2, 4)  # as many patients as the largest size has
 PATIENTS = "n_train_patients"
@@ -27,7 +27,7 @@ def more_patients(done: pd.DataFrame, metric: str, unit: str) -> dict[str, str]:
         metric: the task's primary metric.
         unit: what is counted: patients, or groups of images.
     """
-    if done["train_size"].nunique(dropna=False) < 2 or metric in ERRORS or PATIENTS not in done:
+    if done["train_size"].nunique(dropna=False) < 2 or metric in LOWER_IS_BETTER or PATIENTS not in done:
         return {}
     rows = [_row(variant, cells, metric) for variant, cells in done.groupby("variant", sort=False)]
     columns = ["variant", f"{unit} at most", metric, *(f"{times} times as many" for times in TIMES),
