@@ -110,6 +110,7 @@ OUT_OF_RANGE = [
     {"batch_size": 0}, {"patience": -1}, {"learning_rate": 0.0}, {"name": "two words"},
     {"variants": {"manual": {}}}, {"schedule": "linear"}, {"steps": -1}, {"warm_up": -1},
     {"clip_norm": -1.0}, {"label_smoothing": 1.0}, {"choose_epoch": "best"},
+    {"dice_share": 0.5}, {"dice_share": 1.0, "kind": "segmentation"},
     {"patience": 3, "choose_epoch": "budget"},
 ]  # fmt: skip
 
