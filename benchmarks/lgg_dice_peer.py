@@ -1,20 +1,23 @@
 """Trains MONAI's UNet for benchmarks/lgg_dice.py, in a separate interpreter.
 
-    python benchmarks/lgg_dice_peer.py FOLDER MINUTES CORES SEED LEARNING_RATE BATCH_SIZE
+    python benchmarks/lgg_dice_peer.py FOLDER VALUES
 
-Trains on the arrays of FOLDER for the given minutes and writes predicted.npy and counts.npy
-(parameters, steps) there. The UNet is that of MONAI's 3D examples: 16 to 256 channels, two residual
-units a level; channels last, on the number of threads that is fastest here.
+VALUES are JSON: minutes, seed, learning_rate, batch_size, dice_share, cosine. Trains on the arrays of
+FOLDER on one thread for the given minutes of processor time and writes predicted.npy and counts.npy
+there. The UNet is that of MONAI's 3D examples: 16 to 256 channels, two residual units a level; its
+tensors have the channels last.
 """
 
+import json
 import sys
 import time
-from math import radians
+from math import cos, pi, radians
 from pathlib import Path
 
 import numpy as np
 import torch
 from monai.data import set_track_meta
+from monai.losses import DiceLoss
 from monai.networks.nets import UNet
 from monai.transforms import Compose, RandAffined, RandFlipd
 from monai.utils import set_determinism
@@ -38,30 +41,25 @@ def augmentation(grid: tuple[int, ...]):
     )  # fmt: skip
 
 
-def fastest_threads(model: UNet, images: np.ndarray, batch_size: int, cores: int) -> int:
-    """Sets and returns the number of threads with the fastest step: beside other work, two threads
-    that wait for each other can be slower than one."""
-    seconds = {}
-    image = torch.from_numpy(images[:batch_size].astype(np.float32))
-    image = image.contiguous(memory_format=torch.channels_last_3d)
-    for threads in range(1, cores + 1):
-        torch.set_num_threads(threads)
-        for _ in range(3):
-            start = time.perf_counter()
-            model(image).mean().backward()
-            seconds[threads] = time.perf_counter() - start
-    best = min(seconds, key=seconds.get)
-    torch.set_num_threads(best)
-    return best
+def loss_function(weights: torch.Tensor, dice_share: float):
+    """The weighted cross entropy over all voxels, and soft Dice where it has a share."""
+    # The weighted sum over voxels by their number, as the other network's loss.
+    entropy = torch.nn.CrossEntropyLoss(weight=weights, reduction="none")
+    dice = DiceLoss(include_background=False, to_onehot_y=True, softmax=True)
+
+    def loss(scores: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        found = (1 - dice_share) * entropy(scores, masks).mean()
+        return found + dice_share * dice(scores, masks[:, None]) if dice_share else found
+
+    return loss
 
 
 def main() -> None:
-    home, minutes = Path(sys.argv[1]), float(sys.argv[2])
-    cores, seed, rate, batch_size = (
-        int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6]),
-    )  # fmt: skip
-    set_determinism(seed)
+    home, values = Path(sys.argv[1]), json.loads(sys.argv[2])
+    seconds, batch_size = 60 * values["minutes"], values["batch_size"]
+    set_determinism(values["seed"])
     set_track_meta(False)
+    torch.set_num_threads(1)
     images = np.load(home / "train_images.npy", mmap_mode="r")
     masks = np.load(home / "train_masks.npy", mmap_mode="r")
     change = augmentation(images.shape[2:])
@@ -70,15 +68,13 @@ def main() -> None:
         channels=(16, 32, 64, 128, 256), strides=(2, 2, 2, 2), num_res_units=2, norm="batch",
     )  # fmt: skip
     model = model.to(memory_format=torch.channels_last_3d)
-    print(f"the peer on {fastest_threads(model, images, batch_size, cores)} threads", flush=True)
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-    weights = torch.from_numpy(np.load(home / "weights.npy"))
-    # The weighted sum over voxels by their number, as the other network's loss.
-    loss_of = torch.nn.CrossEntropyLoss(weight=weights, reduction="none")
-    rng, steps, end = np.random.default_rng(seed), 0, float("inf")
-    while time.monotonic() < end:
+    optimizer = torch.optim.Adam(model.parameters(), lr=values["learning_rate"])
+    loss_of = loss_function(torch.from_numpy(np.load(home / "weights.npy")), values["dice_share"])
+    rng, steps, start = np.random.default_rng(values["seed"]), 0, None
+    share = 0.0
+    while share < 1:
         order = rng.permutation(len(images))
-        for start in range(0, len(order), batch_size):
+        for first in range(0, len(order), batch_size):
             chosen = [
                 change(
                     {
@@ -86,18 +82,21 @@ def main() -> None:
                         "mask": torch.from_numpy(masks[k][None].astype(np.float32)),
                     }
                 )
-                for k in order[start : start + batch_size]
+                for k in order[first : first + batch_size]
             ]
             image = torch.stack([one["image"] for one in chosen])
             image = image.contiguous(memory_format=torch.channels_last_3d)
             mask = torch.stack([one["mask"] for one in chosen])[:, 0].long()
+            if values["cosine"]:
+                falls = 0.5 * (1 + cos(pi * share))
+                optimizer.param_groups[0]["lr"] = values["learning_rate"] * falls
             optimizer.zero_grad()
-            loss_of(model(image), mask).mean().backward()
+            loss_of(model(image), mask).backward()
             optimizer.step()
-            if not steps:
-                end = time.monotonic() + 60 * minutes
+            start = time.process_time() if start is None else start
             steps += 1
-            if time.monotonic() > end:
+            share = min(1.0, (time.process_time() - start) / seconds)
+            if share == 1:
                 break
     model.eval()
     tests = np.load(home / "test_images.npy", mmap_mode="r")

@@ -113,6 +113,9 @@ class Task:
     warm_up: int = 0  # steps in which the learning rates rise from 0; patience begins after them
     clip_norm: float = 0.0  # largest norm of the gradients of one optimizer together; 0: any
     label_smoothing: float = 0.0  # share of the target that is spread evenly over the classes
+    # Of a segmentation: share of the loss that is one minus the soft Dice of the classes after the
+    # first (Milletari et al. 2016); the rest is cross entropy.
+    dice_share: float = 0.0
     # Largest decay of a moving average of the weights, which is validated, saved and exported in the
     # place of the last step's weights; step t uses at most (1 + t) / (10 + t), so that 0.98 needs 440
     # steps and 0.99 needs 890. 0: none.
@@ -242,8 +245,12 @@ class Task:
         )  # fmt: skip
         for name in ("patience", "steps", "warm_up", "clip_norm"):
             require(getattr(self, name) >= 0, name, "be at least 0")
-        for name in ("label_smoothing", "average"):
+        for name in ("label_smoothing", "average", "dice_share"):
             require(0 <= getattr(self, name) < 1, name, "be at least 0 and below 1")
+        require(
+            not self.dice_share or self.kind == "segmentation", "dice_share",
+            "be 0 unless masks are learned",
+        )  # fmt: skip
         require(
             self.choose_epoch != BUDGET or not self.patience, "patience",
             'be 0 with choose_epoch="budget", which trains to the end',

@@ -24,6 +24,11 @@ TASK = Task(
     ),
     normalize=dict(method="zscore", region="mask"),  # as the feature network saw it
     features_from="lgg_tumour",
+    # The classifier of recipe A sits on the right leg of an M-Net; fewer steps than for masks alone.
+    features={
+        "model": "mnet3d", "model_args": dict(start_filters=8, dropout=0.2), "steps": 600,
+        "learning_rate": 1e-3,
+    },
     model="feature_classifier3d",
     model_args=dict(conv_filters=16, dense_units=64, repeats=3),
     augment=dict(
@@ -45,10 +50,11 @@ TASK = Task(
         },
         # The tumour's encoder trains on, ten times slower than the head.
         encoder={
+            "features": {"steps": 800},
             "model": "encoder_classifier3d",
             "model_args": {},
             "fine_tune": dict(groups=dict(encoder=dict(variables="down_.*", learning_rate=5e-5))),
         },
-        demo={"epochs": 2, "features.epochs": 1, "features.model_args.start_filters": 4},
+        demo={"epochs": 2, "features.steps": 10, "features.model_args.start_filters": 4},
     ),
 )

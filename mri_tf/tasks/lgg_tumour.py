@@ -22,18 +22,25 @@ TASK = Task(
         missing="zero_fill", crop_to_brain=True, keep_aspect=False, nominal_spacing=True
     ),
     normalize=dict(method="zscore", region="mask"),
-    model="mnet3d",
-    model_args=dict(start_filters=8, dropout=0.5),
+    model="unet3d",
+    model_args=dict(filters=8, levels=5, dropout=0.05),
     augment=dict(
         random_affine3d=dict(max_degrees=(10.0, 5.0, 5.0), max_shift_fraction=0.05, zoom=(0.9, 1.1)),
         random_flip=dict(axis="left_right"),
     ),
     augment_probability=0.8,
     loss_weights="sqrt_inverse_frequency",
+    dice_share=0.5,
     batch_size=2,
-    epochs=25,
-    patience=8,
-    learning_rate=1e-3,
+    steps=1600,
+    choose_epoch="budget",  # a handful of patients to choose an epoch by would only cost patients
+    learning_rate=2e-3,
+    schedule="cosine",
+    warm_up=50,
     demo_patients=10,
-    variants=dict(demo={"epochs": 2, "model_args.start_filters": 4}),
+    variants=dict(
+        # Recipe A's network.
+        mnet={"model": "mnet3d", "model_args": dict(start_filters=8, dropout=0.2)},
+        demo={"epochs": 2, "warm_up": 0, "model_args.filters": 4},
+    ),
 )

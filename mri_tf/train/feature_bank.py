@@ -38,9 +38,9 @@ FACTS, DONE, TENSOR, LOCK = "bank.json", "done.npy", "tensor_{}.npy", ".lock"
 # and what comes behind them. The prefix itself says what `model_args` decide before the cut.
 NOT_IN_FEATURES = (
     "augment_probability", "average", "batch_size", "caution", "choose_epoch", "clip_norm",
-    "demo_patients", "epochs", "fine_tune", "label_smoothing", "learning_rate", "loss_weights",
-    "model_args", "operating_point", "oversample", "patience", "schedule", "split_fractions", "steps",
-    "test_time", "variants", "warm_up",
+    "demo_patients", "dice_share", "epochs", "fine_tune", "label_smoothing", "learning_rate",
+    "loss_weights", "model_args", "operating_point", "oversample", "patience", "schedule",
+    "split_fractions", "steps", "test_time", "variants", "warm_up",
 )  # fmt: skip
 
 

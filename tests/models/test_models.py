@@ -17,7 +17,7 @@ from mri_tf.models.registry import builder, check_model_args
 from mri_tf.network.build import build_network
 from mri_tf.task import Task
 from mri_tf.task.spec import LOSS_WEIGHTS
-from mri_tf.train.loss import weighted_cross_entropy
+from mri_tf.train.loss import weighted_cross_entropy, with_soft_dice
 
 FILTERS, CLASSES, SIDE = 2, 3, 32
 
@@ -287,6 +287,25 @@ def test_the_loss_in_training_weighs_records_and_divides_by_the_batch(shape):
     batch = tf.data.Dataset.from_tensors((probabilities, labels, weights))
     result = model.evaluate(batch, verbose=0)
     np.testing.assert_allclose(result, expected[:4].mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES[1:], ids=["segmentation", "volume"])
+def test_soft_dice_takes_its_share_of_the_loss_and_leaves_the_background_out(shape):
+    labels, probabilities, entropy = a_case(shape)
+    truth = np.eye(CLASSES)[labels].reshape(5, -1, CLASSES)
+    predicted = probabilities.reshape(5, -1, CLASSES)
+    dice = (2 * (truth * predicted).sum(1) + 1) / (truth.sum(1) + predicted.sum(1) + 1)
+    expected = 0.75 * entropy + 0.25 * (1 - dice[:, 1:].mean(axis=1))
+    loss = with_soft_dice(weighted_cross_entropy(WEIGHTS), 0.25)
+    found = loss(tf.constant(labels), tf.constant(probabilities))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_the_soft_dice_of_a_class_that_is_neither_there_nor_predicted_costs_nothing():
+    labels = tf.zeros((1, 4, 4), tf.int32)
+    sure = tf.one_hot(labels, 2)
+    loss = with_soft_dice(weighted_cross_entropy(np.ones(2)), 0.5)(labels, sure)
+    np.testing.assert_allclose(loss, [0.0], atol=1e-6)
 
 
 def test_a_probability_of_zero_gives_a_finite_loss():

@@ -110,6 +110,7 @@ OUT_OF_RANGE = [
     {"batch_size": 0}, {"patience": -1}, {"learning_rate": 0.0}, {"name": "two words"},
     {"variants": {"manual": {}}}, {"schedule": "linear"}, {"steps": -1}, {"warm_up": -1},
     {"clip_norm": -1.0}, {"label_smoothing": 1.0}, {"choose_epoch": "best"},
+    {"dice_share": 0.5}, {"dice_share": 1.0, "kind": "segmentation"},
     {"patience": 3, "choose_epoch": "budget"},
 ]  # fmt: skip
 
@@ -246,14 +247,15 @@ def test_a_key_of_a_variant_that_is_no_key_of_the_task_is_refused():
 def test_a_setting_of_the_features_reaches_the_feature_task_alone(name):
     task, file = load(name)
     changed = with_set(task, "features.epochs=3", "features.model_args.dropout=0.25")
-    assert changed.features == {**task.features, "epochs": 3, "model_args.dropout": 0.25}
+    kept = {key: value for key, value in task.features.items() if key != "steps"}  # epochs end them
+    assert changed.features == {**kept, "epochs": 3, "model_args.dropout": 0.25}
     assert changed.epochs == task.epochs
     plain, _ = tasks.feature_task(task, file)
     features, path = tasks.feature_task(changed, file)
     assert (features.epochs, features.model_args["dropout"]) == (3, 0.25)
     assert path == tasks.find_task_file(task.features_from)
     assert features == dataclasses.replace(
-        plain, epochs=3, model_args={**plain.model_args, "dropout": 0.25}
+        plain, epochs=3, steps=0, model_args={**plain.model_args, "dropout": 0.25}
     )
 
 
