@@ -1,0 +1,64 @@
+"""Sections of a classifier's page: the AUC within sites, and the numbers of subgroups."""
+
+from mri_tf.core.words import plural, printed_name
+from mri_tf.tables.layout import markdown, with_interval
+
+NUMBERS = ("accuracy", "balanced_accuracy", "auc")
+BY_CHANCE = (
+    "Nothing is corrected for the number of groups: by chance alone some are better and some worse than "
+    "others."
+)
+
+
+def site_section(metrics: dict) -> str:
+    """The AUC within each site and its mean; empty where fewer than two sites are known."""
+    found = metrics.get("within_sites")
+    if not found:
+        return ""
+    return f"## Within sites\n\n{site_table(found)}"
+
+
+def site_table(found: dict) -> str:
+    """The table of `within_sites` in metrics.json, and below it what its mean says."""
+    classes = list(found["sites"][0]["patients"])
+    rows = [[row["site"], *row["patients"].values(), _number(row["auc"])] for row in found["sites"]]
+    counts = [sum(row["patients"][name] for row in found["sites"]) for name in classes]
+    rows.append(["**mean, weighted by pairs**", *counts, _number(found["auc"])])
+    columns = ["site", *(f"patients of {printed_name(name)}" for name in classes),
+               "AUC within (95 % interval)"]  # fmt: skip
+    notes = [
+        "A record is compared with records of the same site only, so that what differs between sites "
+        "cannot help. An AUC over all sites that is much higher rests on their differences."
+    ]
+    if found["reason"]:
+        notes.append(f"No statement about sites: {found['reason']}.")
+    return "\n\n".join([markdown(rows, columns), *notes])
+
+
+def subgroup_section(metrics: dict) -> str:
+    """A line for each group; empty where no fact parts the records."""
+    found = metrics.get("subgroups")
+    if not found:
+        return ""
+    return f"## Subgroups\n\n{subgroup_table(found)}"
+
+
+def subgroup_table(found: list[dict]) -> str:
+    """The table of `subgroups` in metrics.json: those with too few patients say so."""
+    classes = list(found[0]["patients"])
+    rows = [
+        [row["by"], row["group"], *row["patients"].values(), row["records"],
+         *(_number(row["numbers"][name]) for name in NUMBERS)]
+        for row in found
+    ]  # fmt: skip
+    columns = ["by", "group", *(f"patients of {printed_name(name)}" for name in classes), "records",
+               "accuracy", "balanced accuracy", "AUC"]  # fmt: skip
+    kinds = {row["by"] for row in found}
+    note = f"{plural(len(found), 'group')} of {plural(len(kinds), 'kind')}. {BY_CHANCE}"
+    return f"{markdown(rows, columns)}\n\n{note}"
+
+
+def _number(number: dict) -> str:
+    if number["value"] is None:
+        return f"none: {number['reason']}"
+    return with_interval(number["value"], number["low"], number["high"], number.get("reason") or "")
