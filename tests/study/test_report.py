@@ -68,7 +68,7 @@ class Study:
         predicted = chances.argmax(axis=1)
         names = records or [f"f{job['row']['fold']}-{number}" for number in range(len(truth))]
         table = pd.DataFrame({
-            "record_id": names, "patient": names,
+            "record_id": names, "patient": names, "site": "",
             "truth": [CLASSES[label] for label in truth],
             "predicted": [CLASSES[label] for label in predicted],
             **{f"p_{name}": chances[:, label] for label, name in enumerate(CLASSES)},
