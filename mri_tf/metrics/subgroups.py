@@ -11,11 +11,9 @@ import numpy as np
 
 from mri_tf.metrics.classification import numbers_with_intervals
 from mri_tf.metrics.classifier import Predictions
-from mri_tf.metrics.number import number
-from mri_tf.metrics.within_sites import auc_within, patients_of_classes
+from mri_tf.metrics.within_sites import auc_within, no_number, patients_of_classes
 
 NUMBERS = ("accuracy", "balanced_accuracy", "auc")
-FEWEST = 4  # patients of a group that has numbers
 MOST_GROUPS = 40  # of one kind; the others together are one group
 OTHERS = "others"
 
@@ -55,10 +53,7 @@ def subgroups(
 
 
 def _numbers(own: Predictions, class_names: tuple[str, ...], folds: np.ndarray | None) -> dict:
-    patients = len(np.unique(own.patients))
-    if patients < FEWEST:
-        count = "1 patient is" if patients == 1 else f"{patients} patients are"
-        few = number(np.nan, patients, reason=f"{count} too few for a number")
+    if few := no_number(own):
         return {name: dict(few) for name in NUMBERS}
     found = numbers_with_intervals(own, class_names)
     numbers = {name: found[name] for name in NUMBERS}

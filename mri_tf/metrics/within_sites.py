@@ -19,6 +19,7 @@ from mri_tf.metrics.too_few import too_few_of_classes, too_few_within
 
 ONE_CLASS = "only one class occurs"
 NO_PAIR = "no two patients of different classes were held out by the same network"
+FEWEST = 4  # patients of a group that has numbers
 FEWEST_SITES, FEWEST_OF_CLASS = 3, 4  # for a statement about sites, patients of each class
 
 
@@ -36,7 +37,8 @@ def within_sites(
 
     Returns:
         `{"auc": number, "sites": [{"site", "patients": {class: n}, "auc": number}],
-        "reason"}`: `auc` is the mean over sites, weighted by pairs; `reason` says why the sites are too
+        "reason"}`: `auc` is the mean over sites, weighted by pairs, those included that
+        have too few patients for a number of their own; `reason` says why the sites are too
         few or too small for a statement about them, and is empty where they are not.
     """
     sites = np.asarray(sites).astype(str)
@@ -56,7 +58,9 @@ def within_sites(
     for name in names:
         own = _of(predictions, sites == name)
         counts = dict(zip(class_names, patients_of_classes(own).tolist(), strict=True))
-        rows.append({"site": name, "patients": counts, "auc": auc_within(own, strata[sites == name])})
+        few = no_number(own)
+        rows.append({"site": name, "patients": counts,
+                     "auc": few or auc_within(own, strata[sites == name])})  # fmt: skip
     return {"auc": auc, "sites": rows, "reason": too_few_sites([row["patients"] for row in rows])}
 
 
@@ -72,6 +76,18 @@ def too_few_sites(patients: Sequence[dict[str, int]]) -> str:
         f"{large} of {len(patients)} sites have {FEWEST_OF_CLASS} patients of each of two classes, and "
         f"{FEWEST_SITES} such sites are needed"
     )
+
+
+def no_number(predictions: Predictions) -> dict | None:
+    """The number of a group with too few patients for one; None where they are enough.
+
+    What one or two patients were answered tells nothing about a group, and something about them.
+    """
+    patients = len(np.unique(predictions.patients))
+    if patients >= FEWEST:
+        return None
+    count = "1 patient is" if patients == 1 else f"{patients} patients are"
+    return number(np.nan, patients, reason=f"{count} too few for a number")
 
 
 def too_small(patients: dict[str, int]) -> bool:

@@ -1,7 +1,7 @@
 """Sections of a classifier's page: the AUC within sites, and the numbers of subgroups."""
 
 from mri_tf.core.words import plural, printed_name
-from mri_tf.tables.layout import markdown, with_interval
+from mri_tf.tables.layout import markdown, with_interval, with_notes
 
 NUMBERS = ("accuracy", "balanced_accuracy", "auc")
 BY_CHANCE = (
@@ -23,7 +23,8 @@ def site_table(found: dict) -> str:
     classes = list(found["sites"][0]["patients"])
     rows = [[row["site"], *row["patients"].values(), _number(row["auc"])] for row in found["sites"]]
     counts = [sum(row["patients"][name] for row in found["sites"]) for name in classes]
-    rows.append(["**mean, weighted by pairs**", *counts, _number(found["auc"])])
+    mean = "mean, weighted by pairs"
+    rows.append([f"**{mean}**", *counts, _number(found["auc"])])
     columns = ["site", *(f"patients of {printed_name(name)}" for name in classes),
                "AUC within (95 % interval)"]  # fmt: skip
     notes = [
@@ -32,7 +33,8 @@ def site_table(found: dict) -> str:
     ]
     if found["reason"]:
         notes.append(f"No statement about sites: {found['reason']}.")
-    return "\n\n".join([markdown(rows, columns), *notes])
+    aucs = [(row["site"], row["auc"]) for row in found["sites"]] + [(mean, found["auc"])]
+    return "\n\n".join([with_notes(markdown(rows, columns), _reasons(aucs)), *notes])
 
 
 def subgroup_section(metrics: dict) -> str:
@@ -55,10 +57,22 @@ def subgroup_table(found: list[dict]) -> str:
                "accuracy", "balanced accuracy", "AUC"]  # fmt: skip
     kinds = {row["by"] for row in found}
     note = f"{plural(len(found), 'group')} of {plural(len(kinds), 'kind')}. {BY_CHANCE}"
-    return f"{markdown(rows, columns)}\n\n{note}"
+    numbers = [(f"{row['by']} {row['group']}, {name.replace('_', ' ')}", row["numbers"][name])
+               for row in found for name in NUMBERS]  # fmt: skip
+    return f"{with_notes(markdown(rows, columns), _reasons(numbers))}\n\n{note}"
 
 
 def _number(number: dict) -> str:
+    """A number in a cell; why it has no value or no interval stands below the table."""
     if number["value"] is None:
-        return f"none: {number['reason']}"
-    return with_interval(number["value"], number["low"], number["high"], number.get("reason") or "")
+        return "none"
+    return with_interval(number["value"], number["low"], number["high"])
+
+
+def _reasons(numbers: list[tuple[str, dict]]) -> list[str]:
+    """A line for each reason, with whose numbers it is about."""
+    names: dict[str, list[str]] = {}
+    for name, number in numbers:
+        if reason := number.get("reason"):
+            names.setdefault(reason, []).append(name)
+    return [f"{'; '.join(whose)}: {reason}." for reason, whose in names.items()]

@@ -91,7 +91,9 @@ def test_the_page_shows_sites_and_every_group_and_says_what_it_cannot(scored):
     assert "## Within sites" in page and "patients of low grade" in page
     assert "mean, weighted by pairs" in page
     assert "No statement about sites: 2 of 2 sites have 4 patients" in page
-    assert "none: 1 patient is too few for a number" in page  # of unknown sex and age
+    # Of unknown sex and age is one patient.
+    assert "sex not known, auc" in page and "| none" in page
+    assert ": 1 patient is too few for a number." in page
     assert "by chance alone" in page
 
 

@@ -91,6 +91,15 @@ def test_no_interval_where_no_order_within_sites_could_be_significant():
     assert auc["low"] is None and "compared within 2 groups, are too few" in auc["reason"]
 
 
+def test_a_site_with_too_few_patients_for_a_number_is_kept_and_counts_in_the_mean():
+    made, sites = of_sites([(6, 6), (1, 1)])
+    found = within_sites(made, sites, ("a", "b"))
+    assert found["sites"][1]["patients"] == {"a": 1, "b": 1}
+    assert found["sites"][1]["auc"]["value"] is None
+    assert found["sites"][1]["auc"]["reason"] == "2 patients are too few for a number"
+    assert found["auc"]["n"] == 14
+
+
 def test_the_placements_of_a_mean_have_its_errors():
     made, sites = of_sites([(5, 7), (9, 3)], shift=3.0)
     strata = np.unique(sites, return_inverse=True)[1]
