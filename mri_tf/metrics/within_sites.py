@@ -126,15 +126,20 @@ def auc_within(predictions: Predictions, strata: np.ndarray) -> dict:
 
 
 class _OfClass:
-    """A class against the rest within strata."""
+    """A class against the rest within strata; `kept` are the records of strata with both."""
 
-    def __init__(self, placements: Placements, kept: np.ndarray, patient_of, strata):
+    def __init__(
+        self, placements: Placements, kept: np.ndarray, patient_of: np.ndarray, strata: np.ndarray
+    ):
         self.placements, self.kept = placements, kept
         self.patients = int(patient_of.max()) + 1
         self.patient_of, self.strata = patient_of[kept], strata[kept]
 
     @classmethod
-    def of(cls, scores, positive, patient_of, strata) -> "_OfClass | None":
+    def of(
+        cls, scores: np.ndarray, positive: np.ndarray, patient_of: np.ndarray, strata: np.ndarray
+    ) -> "_OfClass | None":
+        """None where no stratum has both."""
         found = within_strata(scores, positive, strata)
         return None if found is None else cls(*found, patient_of, strata)
 

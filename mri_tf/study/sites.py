@@ -54,10 +54,10 @@ def site_parts(
         data: of `write_report`; without it there are no subgroups.
         unit: what is counted: patients, or groups of images.
     """
-    sites, groups = [], {}
+    sites, groups, kinds = [], {}, _kinds(predictions, data)
     for (variant, size), table in predictions.groupby(KEYS, dropna=False, sort=False):
         name = variant + ("" if np.isnan(size) else f", {size_text(size)} samples per class")
-        found = _numbers(table, task, data)
+        found = _numbers(table, task, kinds)
         found = found if unit == "patients" else counted_as_images(found)
         if found["within"]:
             sites.append(f"**{name}**\n\n{site_table(found['within'])}")
@@ -72,17 +72,29 @@ def site_parts(
     return parts | groups
 
 
-def _numbers(table: pd.DataFrame, task: Task, data: StudyData | None) -> dict:
+def _numbers(table: pd.DataFrame, task: Task, kinds: dict[str, dict[str, str]]) -> dict:
+    """The AUC within sites and the subgroups of one variant and size; `kinds` are of `_kinds`."""
     scored, names = metrics.predictions_of(table, task.class_names), task.class_names
     folds = (table["repeat"].astype(str) + "-" + table["fold"].astype(str)).to_numpy()
-    found = {"within": within_sites(scored, table["site"].to_numpy(), names, folds), "subgroups": []}
-    if data is not None:
-        place = {name: position for position, name in enumerate(data.prepared.record_ids)}
-        # A further variant may have a set of its own, whose records are others.
-        if set(table["record_id"]) <= set(place):
-            records = np.array([place[name] for name in table["record_id"]])
-            found["subgroups"] = subgroups(scored, groups_of(data.prepared, records), names, folds)
-    return found
+    groups = {kind: table["record_id"].map(of).to_numpy(str) for kind, of in kinds.items()}
+    return {
+        "within": within_sites(scored, table["site"].to_numpy(), names, folds),
+        "subgroups": subgroups(scored, groups, names, folds),
+    }
+
+
+def _kinds(predictions: pd.DataFrame, data: StudyData | None) -> dict[str, dict[str, str]]:
+    """Kind of group -> group of each record id; nothing where the records are not those of the set.
+
+    Every record is read once for all variants and sizes.
+    """
+    wanted = set(predictions["record_id"])
+    if data is None or not wanted <= set(data.prepared.record_ids):
+        return {}
+    records = np.flatnonzero(np.isin(data.prepared.record_ids, sorted(wanted)))
+    names = data.prepared.record_ids[records]
+    found = groups_of(data.prepared, records)
+    return {kind: dict(zip(names, groups, strict=True)) for kind, groups in found.items()}
 
 
 def _held_out(predictions: pd.DataFrame, plan: Plan, data: StudyData | None) -> str:

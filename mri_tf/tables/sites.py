@@ -57,9 +57,16 @@ def subgroup_table(found: list[dict]) -> str:
                "accuracy", "balanced accuracy", "AUC"]  # fmt: skip
     kinds = {row["by"] for row in found}
     note = f"{plural(len(found), 'group')} of {plural(len(kinds), 'kind')}. {BY_CHANCE}"
-    numbers = [(f"{row['by']} {row['group']}, {name.replace('_', ' ')}", row["numbers"][name])
-               for row in found for name in NUMBERS]  # fmt: skip
+    numbers = [one for row in found for one in _named(row)]
     return f"{with_notes(markdown(rows, columns), _reasons(numbers))}\n\n{note}"
+
+
+def _named(row: dict) -> list[tuple[str, dict]]:
+    """The numbers of a group with whose they are; one for all where the same is to be said of them."""
+    group = f"{row['by']} {row['group']}"
+    if len({row["numbers"][name].get("reason") for name in NUMBERS}) == 1:
+        return [(group, row["numbers"][NUMBERS[0]])]
+    return [(f"{group}, {name.replace('_', ' ')}", row["numbers"][name]) for name in NUMBERS]
 
 
 def _number(number: dict) -> str:

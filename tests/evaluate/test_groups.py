@@ -92,8 +92,8 @@ def test_the_page_shows_sites_and_every_group_and_says_what_it_cannot(scored):
     assert "mean, weighted by pairs" in page
     assert "No statement about sites: 2 of 2 sites have 4 patients" in page
     # Of unknown sex and age is one patient.
-    assert "sex not known, auc" in page and "| none" in page
-    assert ": 1 patient is too few for a number." in page
+    assert "| none" in page
+    assert "- sex not known; age not known: 1 patient is too few for a number." in page
     assert "by chance alone" in page
 
 
