@@ -15,6 +15,7 @@ SIDE_WORDS = {
     "validation": {"validation", "val", "valid", "validate", "validationset", "valset", "dev"},
     "test": {"test", "testing", "ts", "tst", "testset", "testingset", "heldout", "holdout"},
 }
+AGE, OLDEST = "age", 90  # a column of tables, and what stands for every age above 89 years
 
 
 class Unreadable(ValueError):
@@ -40,7 +41,8 @@ class Case:
         cls, row: dict[str, str], files: dict[str, str], label: str = "", facts: Iterable[str] = ()
     ) -> "Case":
         """The case of a table's row; `facts` are the columns that are kept where they are filled in."""
-        known = {name: row[name] for name in facts if not is_empty(row.get(name, ""))}
+        known = {name: kept_age(row[name]) if name == AGE else row[name]
+                 for name in facts if not is_empty(row.get(name, ""))}  # fmt: skip
         group = "" if is_empty(row.get("group", "")) else row["group"]
         split = side_named(row.get("split", ""))
         line = getattr(row, "line", 0)
@@ -60,6 +62,19 @@ def kept_columns(
     """The columns of a table that become facts of its cases: the usual ones of the layout, the task's
     covariates, and those of several readers of the column `label`."""
     return (*usual, *task.prep.get("covariates", ()), *reader_columns(columns, label))
+
+
+def kept_age(text: str) -> str:
+    """An age as records keep it: above 89 it is 90, as so few people are older.
+
+    >>> kept_age("71"), kept_age("093Y"), kept_age("89.5"), kept_age("elderly")
+    ('71', '90', '90', 'elderly')
+    """
+    try:
+        years = float(text.strip().lower().removesuffix("y"))
+    except ValueError:
+        return text
+    return str(OLDEST) if years > OLDEST - 1 else text
 
 
 def side_named(text: str) -> str:

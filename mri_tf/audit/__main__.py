@@ -1,6 +1,7 @@
 """Looks for every known trap in a run, a study or a prepared set: python -m mri_tf.audit --run RUN."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mri_tf.core.command_line import (
@@ -21,6 +22,7 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     from mri_tf.audit.audited import audit_trainings
     from mri_tf.audit.finding import leaks
+    from mri_tf.audit.site_gap import site_findings
     from mri_tf.audit.subject import of_run, of_set, of_study
     from mri_tf.audit.written import lines_for_terminal, verdict, write_audit
 
@@ -32,6 +34,8 @@ def main(arguments: list[str]) -> int:
         subjects, title, home = {"": of_set(flags.data)}, "a prepared set", flags.data
     task = next(iter(subjects.values())).prepared.manifest["task"]
     audit = audit_trainings(subjects)
+    if flags.study:
+        audit = replace(audit, findings=[*audit.findings, *site_findings(flags.study)])
     print("\n".join(lines_for_terminal(audit)))
     out = flags.out or (Path("audits", task) if flags.data else home / "audit")
     files = write_audit(audit, f"{title} of {task}", out)

@@ -11,7 +11,7 @@ import numpy as np
 from data_prep.io.dicom.facts import NUMBERS, TEXTS
 from data_prep.io.folders import IMAGES, VOLUMES
 from mri_tf.metrics.probe_test import Probe
-from mri_tf.store.record import NOMINAL
+from mri_tf.store.record import source_spacing_mm
 
 CATEGORIES = (*TEXTS, "modality", "scanning_sequence", "contrast_agent")
 IN_WORDS = {
@@ -56,7 +56,7 @@ def geometry_probes(facts: Sequence[dict], spacings_mm: Sequence[tuple | None]) 
     """
     sizes = [one.get("source_shape") for one in facts]
     spacings = [
-        _source_spacing(one) if "source_affine" in one else spacing and spacing[::-1]
+        source_spacing_mm(one) if "source_affine" in one else spacing and spacing[::-1]
         for one, spacing in zip(facts, spacings_mm, strict=True)
     ]
     probes = {}
@@ -72,12 +72,6 @@ def geometry_probes(facts: Sequence[dict], spacings_mm: Sequence[tuple | None]) 
         if parts:
             probes[name] = joined(parts)
     return probes
-
-
-def _source_spacing(facts: dict) -> np.ndarray | None:
-    if facts.get("spacing") == NOMINAL:
-        return None
-    return np.linalg.norm(np.array(facts["source_affine"], float).reshape(4, 4)[:3, :3], axis=0)
 
 
 def file_probes(facts: Sequence[dict], sources: Sequence[str]) -> dict[str, Probe]:

@@ -16,6 +16,7 @@ from mri_tf.core.files import write_atomic, write_table
 from mri_tf.evaluate.context import context_of_subset
 from mri_tf.evaluate.curves import RELIABILITY, save_decision_curve, save_reliability, save_roc
 from mri_tf.evaluate.familiarity import Familiarity
+from mri_tf.evaluate.groups import group_values
 from mri_tf.evaluate.outputs_table import (
     DISTANCE,
     answer_columns,
@@ -122,6 +123,7 @@ def score_classifier(
     )  # fmt: skip
     values |= reader_values(subset, outputs, calibrator)
     values |= context_of_subset(subset, predictions.scored, run)
+    values |= group_values(subset.prepared, subset.units, predictions.scored, task.class_names)
     if target_shares is not None:
         values["note"] = "; ".join(filter(None, [_note_on_shares(predictions), values["note"]]))
     return values, predictions

@@ -26,6 +26,7 @@ from mri_tf.evaluate.context import (
     shares_by_neighbours,
 )
 from mri_tf.evaluate.curves import save_decision_curve, save_reliability, save_roc
+from mri_tf.evaluate.groups import group_values
 from mri_tf.evaluate.left_out import FoldRun, LeftOut, ModelAnswers, in_folds
 from mri_tf.evaluate.outputs_table import DISTANCE, OUTPUT, answer_columns
 from mri_tf.evaluate.units import unit_values
@@ -91,6 +92,8 @@ def out_of_fold_values(
     if len(repeats) == 1:
         subset = Subset(task, prepared, records)
         values |= unit_values(subset, made.probabilities, made.probabilities, made.decide_for)
+    answers = checked(tests.truth, made.probabilities, made.decisions, tests.patients)
+    values |= group_values(prepared, records, answers, task.class_names, folds)
     if not prepared.patients_known:
         values = counted_as_images(values)
     notes = [_note(members), "" if prepared.patients_known else PATIENTS_UNKNOWN, values["note"]]

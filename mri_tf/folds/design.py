@@ -39,6 +39,7 @@ class Plan:
     # Whether a fold is validated on patients of the next fold, so that nearly every patient is answered
     # by two networks that were not trained on it; otherwise on patients drawn from all other folds.
     validate_on_next: bool = False
+    sites: tuple[str, ...] = ()  # of a study that leaves one site out: the site that each fold tests
 
     def seeds(self, repeat: int) -> list[int]:
         """Seeds of a cell's restarts: the same for every variant, fold and size."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mri_tf.core.hashing import fingerprint
 from mri_tf.folds.design import TUNED, Cell, Plan, cells_of, split_file
+from mri_tf.folds.site_folds import without_site
 from mri_tf.splits.sides import sides_for_features
 from mri_tf.splits.split import split_by_patients
 from mri_tf.store.fingerprints import task_fingerprint
@@ -57,7 +58,8 @@ def cell_jobs(
     for name, variant in variants.items():
         if variant.feature_loaded:
             for (repeat, fold), patients in sides.items():
-                features[name, repeat, fold] = _feature_job(variant, patients, plan, options)
+                site = plan.sites[fold] if plan.sites else ""
+                features[name, repeat, fold] = _feature_job(variant, patients, plan, options, site)
     if len({job["name"] for job in features.values()}) > 1:
         options = replace(options, feature_banks="")  # every fold has features of its own
     jobs = []
@@ -74,7 +76,10 @@ def member_folder(out: Path, plan: Plan, cell: Cell) -> Path:
     return home / f"fold-{cell.fold}"
 
 
-def _feature_job(variant: Variant, patients: dict, plan: Plan, options: JobOptions) -> dict:
+def _feature_job(
+    variant: Variant, patients: dict, plan: Plan, options: JobOptions, site: str = ""
+) -> dict:
+    """The pre-training of a fold, which sees nobody of the `site` that the fold tests, if it does."""
     loaded, prepared = variant.feature_loaded, variant.feature_prepared
     apart = {**patients, SIDES[2]: [*patients[SIDES[2]], *options.held_back]}
     records = split_by_patients(apart, variant.prepared.patients, variant.prepared.groups)
@@ -83,6 +88,8 @@ def _feature_job(variant: Variant, patients: dict, plan: Plan, options: JobOptio
         side: sorted(set(prepared.patients[positions]))
         for side, positions in zip(SIDES, sides.records, strict=True)
     }
+    if site:
+        values = without_site(values, prepared, site, variant.prepared, patients)
     identity = fingerprint(
         [task_fingerprint(loaded.task), prepared.content_fingerprint(), values, plan.seed]
     )
@@ -151,5 +158,6 @@ def _cell_job(
         "keep": options.keep,
         "needs": features["name"] if features else "",
         "row": {"cell": cell.name, "task": task.name, "variant": cell.variant, "fold": cell.fold,
-                "repeat": cell.repeat, "train_size": cell.train_size or None},
+                "repeat": cell.repeat, "train_size": cell.train_size or None,
+                **({"site": plan.sites[cell.fold]} if plan.sites else {})},
     }  # fmt: skip

@@ -17,6 +17,9 @@ probabilities   Brier score, log loss, expected calibration error
 ranking_intervals  intervals of AUC, average precision, sensitivity at a specificity
 ranking         ROC-AUC, average precision, sensitivity at a fixed specificity
 reliability     calibration curves
+site_gap        a cross-validation minus leaving one site out
+within_sites    AUC within sites, and whether sites are large enough for a statement
+subgroups       numbers in groups of records
 resamples       resamples of whole patients, for differences
 segmentation    the dictionaries of metrics.json for a segmentation: Dice, Hausdorff distance, lesions
 too_few         whether patients are too few for an interval

@@ -62,6 +62,44 @@ def placements(scores: np.ndarray, positive: np.ndarray) -> Placements:
     return Placements(float(values[positive].mean()), values, positive)
 
 
+def within_strata(
+    scores: np.ndarray, positive: np.ndarray, stratum_of: np.ndarray
+) -> tuple[Placements, np.ndarray] | None:
+    """The mean AUC of strata, weighted by their pairs, as placements whose errors are those of the mean.
+
+    Records are placed among those of the other class in their stratum only. The values of a stratum
+    are stretched about the mean by its weight, so that intervals of a single area apply to the mean.
+
+    Args:
+        scores: (records,); a higher score means more likely positive.
+        positive: (records,) bool.
+        stratum_of: (records,) numbers of strata.
+
+    Returns:
+        The placements and (records,) bool: of strata with both classes, of which the placements are;
+        None where there is no such stratum.
+    """
+    both = np.intersect1d(stratum_of[positive], stratum_of[~positive])
+    kept = np.isin(stratum_of, both)
+    if not len(both):
+        return None
+    stratum_of, positive, scores = stratum_of[kept], positive[kept], scores[kept]
+    values, pairs, shares = np.empty(len(scores)), [], np.empty(len(scores))
+    areas = []
+    for stratum in both:
+        own = stratum_of == stratum
+        found = placements(scores[own], positive[own])
+        counts = [int(side.sum()) for side in (found.positive, ~found.positive)]
+        values[own], shares[own] = found.values, np.where(found.positive, *np.flip(counts))
+        areas.append(found.area)
+        pairs.append(counts[0] * counts[1])
+    area = float(np.average(areas, weights=pairs))
+    # The weight of a positive record in the mean is that of its stratum over its positive records.
+    totals = np.where(positive, positive.sum(), (~positive).sum())
+    stretched = area + totals * shares / sum(pairs) * (values - area)
+    return Placements(area, stretched, positive), kept
+
+
 class ThresholdCurve(NamedTuple):
     """Every threshold of a ranking, and what the chosen one does.
 

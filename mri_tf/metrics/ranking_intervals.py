@@ -20,16 +20,20 @@ from mri_tf.metrics.intervals import (
 from mri_tf.metrics.ranking import Placements, threshold_curve
 
 
-def auc_interval(placements: Placements, patient_of: np.ndarray) -> Interval:
+def auc_interval(
+    placements: Placements, patient_of: np.ndarray, stratum_of: np.ndarray | None = None
+) -> Interval:
     """The interval of an area under the ROC curve: method 5 of Newcombe (2006), effective numbers.
 
     The effective numbers of positive and negative records follow from the variances between patients
     (Obuchowski 1997) and between records (DeLong 1988); they are not below the numbers of patients.
-    An area of 1 has an interval too.
+    An area of 1 has an interval too. Of a mean over strata Newcombe's variances of the strata add up,
+    each times the square of its weight.
 
     Args:
-        placements: of the records.
+        placements: of the records; of `within_strata` for a mean over strata.
         patient_of: (records,) patient numbers.
+        stratum_of: (records,) what a record is compared within, weighted by its pairs; None: all.
     """
     sides = [_Side.of(placements, patient_of, positive) for positive in (True, False)]
     shared = bool(sides[0].members & sides[1].members)
@@ -37,18 +41,36 @@ def auc_interval(placements: Placements, patient_of: np.ndarray) -> Interval:
         errors = placements.errors_by_patient(patient_of).sum(axis=1)
         patients = len(set.union(*(side.members for side in sides)))
         ratio = _ratio((errors**2).sum() * patients / (patients - 1), sum(side.alone for side in sides))
-        effective = [side.effective(ratio) for side in sides]
+        ratios = [ratio, ratio]
         freedom = patients - 1.0
     else:
-        effective = [side.effective(_ratio(side.between, side.alone)) for side in sides]
+        ratios = [_ratio(side.between, side.alone) for side in sides]
         parts = np.array([side.between for side in sides])
         least = np.array([max(side.patients - 1, 1) for side in sides])
         freedom = parts.sum() ** 2 / (parts**2 / least).sum() if parts.any() else least.min()
+    strata = np.zeros(len(patient_of), int)
+    if stratum_of is not None:
+        strata = np.unique(stratum_of, return_inverse=True)[1]
+    sizes, effective = zip(*(
+        _sizes(chosen, patient_of, strata, ratio)
+        for chosen, ratio in zip((placements.positive, ~placements.positive), ratios, strict=True)
+    ), strict=True)  # fmt: skip
+    pairs = sizes[0] * sizes[1]
     single = all(side.records == side.patients for side in sides)
-    independent = all(size == side.records for size, side in zip(effective, sides, strict=True))
-    quantile = NORMAL if independent else student_quantile(freedom)
-    low, high = _newcombe(placements.area, *effective, quantile)
-    return Interval(low, high, "Newcombe 5" if single else "Newcombe 5, effective n")
+    quantile = NORMAL if np.array_equal(sizes, effective) else student_quantile(freedom)
+    low, high = _newcombe(placements.area, effective, pairs / pairs.sum(), quantile)
+    method = "Newcombe 5" if single else "Newcombe 5, effective n"
+    return Interval(low, high, method if stratum_of is None else f"{method}, summed over strata")
+
+
+def _sizes(
+    chosen: np.ndarray, patient_of: np.ndarray, strata: np.ndarray, ratio: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(strata,) the chosen records, and of how many independent ones they are worth."""
+    count = int(strata.max()) + 1
+    records = np.bincount(strata[chosen], minlength=count)
+    pairs = np.unique(np.stack([strata[chosen], patient_of[chosen]]), axis=1)
+    return records, _effective(records, np.bincount(pairs[0], minlength=count), ratio)
 
 
 def average_precision_interval(value: float, placements: Placements, patient_of: np.ndarray) -> Interval:
@@ -153,9 +175,7 @@ class _Side(NamedTuple):
 
     def effective(self, ratio: float | None) -> float:
         """Independent records with this ratio of the variances; None: not known."""
-        if ratio is None:
-            return self.patients
-        return float(np.clip(self.records / ratio, self.patients, self.records))
+        return float(_effective(self.records, self.patients, ratio))
 
 
 def _ratio(between: float, alone: float) -> float | None:
@@ -165,14 +185,29 @@ def _ratio(between: float, alone: float) -> float | None:
     return max(between / alone, 1e-9)
 
 
-def _newcombe(area: float, positive: float, negative: float, quantile: float) -> tuple[float, float]:
-    """Limits of an AUC: those areas whose distance from it is `quantile` standard errors."""
+def _effective(records, patients, ratio: float | None):
+    """Independent records that so many records of so many patients are worth; patients if not known."""
+    return patients if ratio is None else np.clip(records / ratio, patients, records)
+
+
+def _newcombe(
+    area: float, effective: tuple[np.ndarray, np.ndarray], weights: np.ndarray, quantile: float
+) -> tuple[float, float]:
+    """Limits of a mean of AUCs: those areas whose distance from it is `quantile` standard errors.
+
+    Args:
+        area: the mean.
+        effective: (strata,) independent positive records, and negative ones.
+        weights: (strata,) of the mean, with a sum of 1.
+        quantile: of the normal distribution or of Student's t.
+    """
+    positive, negative = effective
+    half = (positive + negative) / 2
 
     def outside(supposed: float) -> float:
-        half = (positive + negative) / 2
         spread = 2 * half - 1 - (3 * half - 3) / ((2 - supposed) * (1 + supposed))
-        variance = supposed * (1 - supposed) * spread / (positive * negative)
-        return (supposed - area) ** 2 - quantile**2 * variance
+        variances = supposed * (1 - supposed) * spread / (positive * negative)
+        return (supposed - area) ** 2 - quantile**2 * float(weights**2 @ variances)
 
     near = 1e-9
     low = brentq(outside, 0, area - near) if area > near and outside(area - near) < 0 else area

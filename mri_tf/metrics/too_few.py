@@ -1,6 +1,7 @@
 """Whether patients are too few for an interval, decided by their numbers alone."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,12 +20,17 @@ def too_few(patients_of: np.ndarray) -> str:
     counts = [int(count) for count in patients_of if count]
     if len(counts) < 2:
         return ""
-    orders = math.factorial(sum(counts)) // math.prod(map(math.factorial, counts))
+    orders = _orders(counts)
     if 2 / orders <= SIGNIFICANT:
         return ""
     groups = ", ".join(map(str, counts[:-1])) + f" and {counts[-1]}"
     p = f"even a perfect result has p = {2 / orders:.2g}"
     return f"{groups} patients are too few for any result to be significant: {p}"
+
+
+def _orders(counts: Sequence[int]) -> int:
+    """In how many orders of patients the classes can stand."""
+    return math.factorial(sum(counts)) // math.prod(map(math.factorial, counts))
 
 
 def too_few_of_classes(has_class: np.ndarray) -> str:
@@ -39,3 +45,21 @@ def too_few_of_classes(has_class: np.ndarray) -> str:
     if patients >= FEWEST:
         return ""
     return f"{patients} patients with records of several classes are too few for an interval"
+
+
+def too_few_within(has_class: Sequence[np.ndarray]) -> str:
+    """As `too_few_of_classes` where only patients of one stratum are compared with each other.
+
+    Args:
+        has_class: of each stratum (patients, classes) bool.
+    """
+    if any((one.sum(axis=1) > 1).any() for one in has_class):
+        return too_few_of_classes(np.concatenate(has_class))
+    orders = math.prod(_orders(one.sum(axis=0).tolist()) for one in has_class)
+    if 2 / orders <= SIGNIFICANT:
+        return ""
+    count = sum(map(len, has_class))
+    return (
+        f"{count} patients, compared within {len(has_class)} groups, are too few for any result to be "
+        f"significant: even a perfect result has p = {min(2 / orders, 1):.2g}"
+    )

@@ -110,6 +110,8 @@ def counted_as_images(values: dict) -> dict:
 def _as_images(key: str, value):
     if isinstance(value, dict):
         return counted_as_images(value)
+    if isinstance(value, list):
+        return [_as_images(key, one) for one in value]
     if key in ("unit", "note", "reason", "method", "guarantee") and value:
         return re.sub(r"\bpatient\b", "group of images", re.sub(r"\bpatients\b", IMAGES, value))
     return value

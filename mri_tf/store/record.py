@@ -56,6 +56,14 @@ class Record:
         return dataclasses.replace(self, intensity_stats=image_stats(self.image))
 
 
+def source_spacing_mm(facts: dict) -> tuple[float, ...] | None:
+    """Of the original volume along x, y and z, by the facts of a record; None where it is not known."""
+    if facts.get("spacing") == NOMINAL or "source_affine" not in facts:
+        return None
+    affine = np.array(facts["source_affine"], float).reshape(4, 4)
+    return tuple(float(step) for step in np.linalg.norm(affine[:3, :3], axis=0))
+
+
 def own_slice(image: np.ndarray, context_slices: int) -> np.ndarray:
     """The middle one of the slices that lie after each other in the channels of an image."""
     channels = image.shape[-1] // (2 * context_slices + 1)

@@ -23,6 +23,8 @@ from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError, RunFailed, first_few
 from mri_tf.task.spec import AUTO, BASE_VARIANT
 
+FOLDS = 5
+
 
 def main(arguments: list[str]) -> int:
     """Runs every cell that has no row yet and writes tables and figures; returns the exit code."""
@@ -50,7 +52,9 @@ def main(arguments: list[str]) -> int:
     from mri_tf.folds.cell import FAILED, finished_row
     from mri_tf.folds.design import check_plan, fold_patients, keep_precision, study_precision
     from mri_tf.folds.jobs import JobOptions, cell_jobs
+    from mri_tf.folds.site_folds import site_folds
     from mri_tf.study.report import write_report
+    from mri_tf.study.sites import StudyData
     from mri_tf.train.datasets import DataOptions
     from mri_tf.train.devices import precision_here
     from mri_tf.train.leak_check import leaks_of_folds
@@ -62,11 +66,18 @@ def main(arguments: list[str]) -> int:
     first = variants[plan.variants[0]]
     check_plan(plan, [variants[name].loaded.task for name in plan.variants])
     common = _common_patients(variants)
-    if plan.folds > 1 and any(first.prepared.splits):
-        print("the split column of the prepared set is ignored: --folds assigns the patients")
+    if (plan.folds > 1 or flags.leave_one_site_out) and any(first.prepared.splits):
+        print("the split column of the prepared set is ignored: the folds assign the patients")
     sets = {variant.prepared.folder: variant.prepared for variant in variants.values()}
     sets.pop(first.prepared.folder)
-    sides = fold_patients(first.prepared, first.loaded.task, plan, common, list(sets.values()))
+    given = (first.prepared, first.loaded.task, plan, common, list(sets.values()))
+    notes: tuple[str, ...] = ()
+    if flags.leave_one_site_out:
+        by_site = site_folds(*given)
+        plan, sides, notes = by_site.plan, by_site.patients, by_site.notes
+        print("\n".join([f"sites held out: {', '.join(plan.sites)}", *notes]))
+    else:
+        sides = fold_patients(*given)
     options = JobOptions(flags.out.absolute(), tuple(settings), threads_each(flags.workers), flags.keep)
     features, cells = cell_jobs(variants, plan, sides, options)
     print(
@@ -80,7 +91,8 @@ def main(arguments: list[str]) -> int:
         keep_precision(flags.out, precision)
         at_a_time = 0 if flags.scheduler else flags.workers
         rows = run_cells(pool, features, cells, "cells", deadline, at_a_time)
-    lines, files = write_report(flags.out, first.loaded.task, plan, cells, rows)
+    data = StudyData(first.prepared, notes)
+    lines, files = write_report(flags.out, first.loaded.task, plan, cells, rows, data)
     print("\n".join(lines))
     print(f"wrote {', '.join(str(path) for path in files)}")
     failures = sum(row["status"] == FAILED for row in rows.values())
@@ -115,8 +127,8 @@ def _plan(flags):
         variants += tuple(f"{name}{TUNED}" for name in variants)
     keep_all = tuple(name for name in flags.keep_all.split(",") if name)
     return Plan(
-        variants, flags.folds, flags.repeats, flags.train_sizes or (WHOLE,), keep_all, flags.restarts,
-        flags.seed, trials=flags.tuned,
+        variants, flags.folds or FOLDS, flags.repeats, flags.train_sizes or (WHOLE,), keep_all,
+        flags.restarts, flags.seed, trials=flags.tuned,
     )  # fmt: skip
 
 
@@ -180,8 +192,12 @@ def _parser() -> Parser:
         help="prepared set of the feature task (default: made from --raw, or found beside --data)")
     add("--out", required=True, type=folder_to_write,
         help="folder of the study; an interrupted study in it is continued")
-    add("--folds", type=positive_int, default=5,
-        help="number of folds (default 5); with 1, the split column or a random split per repeat")
+    folds = parser.add_mutually_exclusive_group()
+    # Without a default of its own: argparse would not notice --folds 5 beside the other flag.
+    folds.add_argument("--folds", type=positive_int,
+        help=f"number of folds (default {FOLDS}); with 1, the split column or a random split per repeat")
+    folds.add_argument("--leave-one-site-out", action="store_true",
+        help="instead of --folds: hold out every site once as a whole")
     add("--repeats", type=positive_int, default=1,
         help="how often the patients are assigned to folds anew (default 1)")
     add("--train-sizes", type=_sizes,

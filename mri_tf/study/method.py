@@ -27,7 +27,9 @@ def method_table(plan: Plan, jobs: list[dict], done: list[dict], unit: str) -> s
 
     `done` are the finished jobs; `unit` is what splits keep whole: patients, or groups of images.
     """
-    if plan.folds > 1:
+    if plan.sites:
+        split = f"{plan.folds} folds, each of which tests one site as a whole"
+    elif plan.folds > 1:
         split = f"{plan.folds} folds, each of the {unit} tested once per repeat"
     else:
         split = "the split column, or a random split per repeat"

@@ -18,6 +18,7 @@ from mri_tf.study.method import KEYS, counted_unit, epochs_table, method_table
 from mri_tf.study.more_patients import more_patients
 from mri_tf.study.pictures import confusions_of, draw_study, key_of
 from mri_tf.study.restarts import restart_parts
+from mri_tf.study.sites import StudyData, site_parts
 from mri_tf.task import Task
 
 RESULTS, DIFFERENCES, REPORT = "results.parquet", "differences.parquet", "report.md"
@@ -30,14 +31,16 @@ SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
 
 
 def write_report(
-    out: Path, task: Task, plan: Plan, jobs: list[dict], rows: dict[str, dict]
-) -> tuple[list[str], list[Path]]:
+    out: Path, task: Task, plan: Plan, jobs: list[dict], rows: dict[str, dict],
+    data: StudyData | None = None,
+) -> tuple[list[str], list[Path]]:  # fmt: skip
     """Writes the tables, figures and report of a study.
 
     Args:
         out: the study folder.
         jobs: of the cells, as `jobs.cell_jobs` makes them.
         rows: what each job gave, by job name.
+        data: what is known of the records beside their labels; None: nothing.
 
     Returns:
         (lines for the terminal, files written).
@@ -63,6 +66,7 @@ def write_report(
             files.append(write_table(out / DIFFERENCES, differences))
         numbers = _pooled_numbers(predictions, task, unit)
         parts = _classifier_parts(results, predictions, differences, task, (scores, numbers))
+        parts |= site_parts(predictions, task, plan, data, unit)
         parts |= more_patients(done, task.primary_metric, unit)
         if plan.restarts > 1:
             parts |= restart_parts(done, done_jobs, scores)
@@ -72,7 +76,8 @@ def write_report(
     parts["Epochs"] = epochs_table(done)
     parts["Method"] = method_table(plan, jobs, done_jobs, unit)
     text = "\n\n".join(f"## {title}\n\n{body}" for title, body in parts.items() if body)
-    counts = [plural(len(jobs), "cell"), plural(plan.folds, "fold"), plural(plan.repeats, "repeat")]
+    counts = [plural(len(jobs), "cell"), plural(plan.folds, "site" if plan.sites else "fold"),
+              plural(plan.repeats, "repeat")]  # fmt: skip
     title = f"# {task.name}: {', '.join(counts)}" + (f"\n\n{task.caution}" if task.caution else "")
     write_atomic(out / REPORT, f"{title}\n\n{text}\n".encode())
     shown = ("dice_mean",) if task.kind == "segmentation" else ("accuracy", "balanced_accuracy", "auc")

@@ -8,6 +8,7 @@ from mri_tf.tables.context import context_line, context_section
 from mri_tf.tables.layout import markdown, with_interval
 from mri_tf.tables.looks import looks_sentence
 from mri_tf.tables.members import member_section
+from mri_tf.tables.sites import site_section, subgroup_section
 from mri_tf.tables.units import agreement_line, reader_section, unit_section
 
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
@@ -54,7 +55,8 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         rows.append([f"**{part} right, other parts right or wrong**", agreement, metrics["records"]])
         columns = [part, "accuracy (95 % interval)", "records"]
         sections.append(f"## By {part}\n\n{markdown(rows, columns)}")
-    further = (unit_section, context_section, reader_section, member_section)
+    further = (unit_section, context_section, reader_section, member_section, site_section,
+               subgroup_section)  # fmt: skip
     sections += filter(None, [section(metrics) for section in further])
     if "duplicates" in metrics:
         sections.append(f"## Copies\n\n{_copies(metrics['duplicates'])}")

@@ -8,25 +8,21 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from planned import PLAN, POOLS, TASK, assert_disjoint, folds_of, people, plans, prepared_of, sets, units
+from planned import (
+    OPTIONS,
+    PLAN,
+    assert_disjoint,
+    folds_of,
+    people,
+    plans,
+    prepared_of,
+    sets,
+    units,
+    variant_of,
+)
 
 from mri_tf.core.errors import InputError
-from mri_tf.folds.jobs import JobOptions, Variant, cell_jobs
-from mri_tf.task.loaded import LoadedTask
-
-
-def variant_of(name, prepared, feature_prepared=None, epochs=1, feature_epochs=1):
-    task = replace(TASK, epochs=epochs)
-    given_task = LoadedTask(task, task, Path("/tasks/levels.py"))
-    if feature_prepared is None:
-        return Variant(name, given_task, prepared, None, None)
-    pools = replace(POOLS, epochs=feature_epochs)
-    return Variant(
-        name, given_task, prepared, LoadedTask(pools, pools, Path("/tasks/pools.py")), feature_prepared
-    )
-
-
-OPTIONS = JobOptions(out=Path("/study"), assignments=(), threads=1, keep="runs")
+from mri_tf.folds.jobs import cell_jobs
 
 
 def jobs_of(variants, plan, prepared):

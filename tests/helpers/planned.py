@@ -8,16 +8,19 @@ from hypothesis import strategies as st
 from visits import visits
 
 from mri_tf.folds.design import WHOLE, Plan, fold_patients
+from mri_tf.folds.jobs import JobOptions, Variant
 from mri_tf.splits.sides import units_of
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.record import Record
 from mri_tf.task import Task
+from mri_tf.task.loaded import LoadedTask
 from mri_tf.task.spec import SIDES
 
 PLAN = Plan(("manual",), folds=2, repeats=1, train_sizes=(WHOLE,), keep_all=(), restarts=1, seed=0)
 TASK = Task(
     name="levels", channels=("ct",), image_shape=(8, 8), class_names=("a", "b", "c", "d"), model="vgg"
 )
+OPTIONS = JobOptions(out=Path("/study"), assignments=(), threads=1, keep="runs")
 POOLS = Task(
     name="pools", kind="segmentation", channels=("ct",), image_shape=(8, 8),
     class_names=("background", "pool"), model="mnet",
@@ -32,7 +35,9 @@ class IndexOnly(Prepared):
         return Record(self.record_ids[position], self.patients[position], np.zeros((8, 8, 1), np.uint8))
 
 
-def prepared_of(patients, labels, groups=None, splits=None, contents=None) -> Prepared:
+def prepared_of(
+    patients, labels, groups=None, splits=None, contents=None, sites=None
+) -> Prepared:
     """A prepared set without records on disk."""
     size = len(patients)
     index = {
@@ -40,7 +45,7 @@ def prepared_of(patients, labels, groups=None, splits=None, contents=None) -> Pr
         "patient": list(patients),
         "group": list(groups) if groups is not None else [""] * size,
         "split": list(splits) if splits is not None else [""] * size,
-        "site": [""] * size,
+        "site": list(sites) if sites is not None else [""] * size,
         "label": [int(label) for label in labels],
         "content": list(contents) if contents is not None else [f"c{n}" for n in range(size)],
         **{key: [0] * size for key in ("shard", "offset", "length", "crc32")},
@@ -83,3 +88,14 @@ def people(count: int = 20, first: int = 0) -> Prepared:
     names = [f"p{first + n:02d}" for n in range(count)]
     contents = [f"c{name}" for name in names]
     return prepared_of(names, np.arange(count) % 4, contents=contents)
+
+
+def variant_of(name, prepared, feature_prepared=None, epochs=1, feature_epochs=1):
+    task = replace(TASK, epochs=epochs)
+    given_task = LoadedTask(task, task, Path("/tasks/levels.py"))
+    if feature_prepared is None:
+        return Variant(name, given_task, prepared, None, None)
+    pools = replace(POOLS, epochs=feature_epochs)
+    return Variant(
+        name, given_task, prepared, LoadedTask(pools, pools, Path("/tasks/pools.py")), feature_prepared
+    )

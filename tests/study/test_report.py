@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_train import job_of
+from planned import people
 
 from mri_tf import figures, metrics
 from mri_tf.folds.cell import ROW
 from mri_tf.folds.design import WHOLE, Plan, cells_of
 from mri_tf.study.report import write_report
+from mri_tf.study.sites import StudyData
 from mri_tf.task import Task
 
 CLASSES = ("low", "mid", "high")
@@ -68,7 +70,7 @@ class Study:
         predicted = chances.argmax(axis=1)
         names = records or [f"f{job['row']['fold']}-{number}" for number in range(len(truth))]
         table = pd.DataFrame({
-            "record_id": names, "patient": names,
+            "record_id": names, "patient": names, "site": "",
             "truth": [CLASSES[label] for label in truth],
             "predicted": [CLASSES[label] for label in predicted],
             **{f"p_{name}": chances[:, label] for label, name in enumerate(CLASSES)},
@@ -119,6 +121,36 @@ def test_a_whole_study(quick, tmp_path):
     assert "manual - scratch" in text and "failed" not in text
     assert study.figures() == {"paired", "roc", "confusion-manual", "confusion-scratch"}
     assert len(study.results()) == 4
+
+
+def test_a_study_of_sites_says_which_are_too_small_and_who_is_in_no_fold(quick, tmp_path):
+    study = Study(tmp_path, plan=replace(PLAN, sites=("SYA", "SYB")))
+    for job in study.jobs:
+        site = study.plan.sites[job["row"]["fold"]]
+        job["row"]["site"] = site
+        study.finish(job, [0, 1, 2] * (5 if site == "SYA" else 1))
+        path = Path(job["folder"]) / f"s{job['seeds'][-1]}" / "predictions.parquet"
+        pd.read_parquet(path).assign(site=site).to_parquet(path)
+    data = StudyData(people(), ("2 patients without a site in no fold",))
+    write_report(tmp_path, TASK, study.plan, study.jobs, study.rows, data)
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert text.startswith("# grades: 4 cells, 2 sites, 1 repeat")
+    assert "Held out, one after the other: SYA, SYB." in text
+    assert re.search(r"Too small to stand alone .* kept in the mean: SYB\.", text)
+    assert "2 patients without a site in no fold." in text
+    assert "each of which tests one site as a whole" in text
+    assert "No statement about sites: 1 of 2 sites" in text and "with --folds 5" in text
+    assert set(study.results()["site"]) == {"SYA", "SYB"}
+
+
+def test_a_cross_validation_of_several_sites_says_how_to_leave_one_out(quick, tmp_path):
+    study = Study(tmp_path).finish_all([0, 1, 2] * 4)
+    for path in tmp_path.glob("cells/*/*/predictions.parquet"):
+        table = pd.read_parquet(path)
+        table.assign(site=["A", "B"] * 6).to_parquet(path)
+    text = study.write()
+    assert "## Within sites" in text and "--leave-one-site-out" in text
+    assert "each held out as a whole" not in text
 
 
 def test_what_the_ends_of_stacks_are_worth_stands_beside_the_scores_of_variants_that_see_them(

@@ -1,0 +1,122 @@
+"""Groups of evaluated records by what preparation kept of them, and a classifier's numbers in each.
+
+Site, scanner, sex and bands of age and spacing: from the table of the raw data and, of a scanner, from
+DICOM headers. They describe machines and many patients at once, and name nobody.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from mri_tf.metrics.classifier import Predictions
+from mri_tf.metrics.subgroups import subgroups
+from mri_tf.metrics.within_sites import within_sites
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.record import Record, source_spacing_mm
+
+NOT_KNOWN = "not known"
+SITE, SCANNER, SEX, AGE, SPACING = "site", "scanner", "sex", "age", "spacing"
+SEX_WORDS = {
+    "f": "female", "female": "female", "w": "female", "woman": "female",
+    "m": "male", "male": "male", "man": "male",
+}  # fmt: skip
+AGES = (20, 40, 60, 80)  # years, where bands begin
+SPACINGS_MM = (1.0, 2.0, 4.0, 6.0)  # where bands end
+OF_SCANNER = ("manufacturer", "model", "field_strength_t")
+YEARS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([ymwd]?)", re.IGNORECASE)
+IN_A_YEAR = {"": 1.0, "y": 1.0, "m": 12.0, "w": 52.18, "d": 365.25}  # DICOM writes 018M
+
+
+def group_values(
+    prepared: Prepared, records: np.ndarray, scored: Predictions, class_names: Sequence[str],
+    folds: np.ndarray | None = None,
+) -> dict:  # fmt: skip
+    """`within_sites` and `subgroups` for metrics.json, each only where there is something to tell.
+
+    Args:
+        prepared: the set.
+        records: (units,) positions of one record a unit.
+        scored: (units,) what was predicted.
+        class_names: in the order of the class numbers.
+        folds: (units,) the fold that each was held out in, of predictions of several networks.
+    """
+    values = {}
+    if within := within_sites(scored, prepared.sites[records], class_names, folds):
+        values["within_sites"] = within
+    if rows := subgroups(scored, groups_of(prepared, records), class_names, folds):
+        values["subgroups"] = rows
+    return values
+
+
+def groups_of(prepared: Prepared, records: np.ndarray) -> dict[str, np.ndarray]:
+    """Kind of group -> (records,) names, by position in a set; a record may be there several times."""
+    once, place = np.unique(records, return_inverse=True)
+    rows = []
+    for position in once.tolist():
+        record = prepared.record(position)
+        known = str(prepared.sites[position]) or NOT_KNOWN
+        facts = record.facts
+        rows.append((known, scanner_of(facts), sex_of(facts), age_band(facts), spacing_band(record)))
+    columns = np.array(rows, dtype=object).reshape(len(once), 5)[place].T
+    return dict(zip((SITE, SCANNER, SEX, AGE, SPACING), columns, strict=True))
+
+
+def scanner_of(facts: dict) -> str:
+    """As the table names it, or by manufacturer, model and field strength of the headers.
+
+    >>> scanner_of({"manufacturer": "SIEMENS", "model": "Verio", "field_strength_t": 2.8936})
+    'SIEMENS Verio 2.9 T'
+    """
+    named = [str(facts["scanner"])] if facts.get("scanner") else []
+    for kind in OF_SCANNER[2:] if named else OF_SCANNER:
+        # Of several sequences each has its own: t1_manufacturer.
+        values = {_written(kind, value) for name, value in sorted(facts.items())
+                  if name == kind or name.endswith(f"_{kind}")}  # fmt: skip
+        named += ["/".join(sorted(values - {""}))]
+    return " ".join(filter(None, named)) or NOT_KNOWN
+
+
+def sex_of(facts: dict) -> str:
+    """female or male, else the word of the table."""
+    word = str(facts.get("sex", "")).strip()
+    return SEX_WORDS.get(word.lower(), word) or NOT_KNOWN
+
+
+def age_band(facts: dict) -> str:
+    """Such as "40 to 59".
+
+    >>> age_band({"age": "063Y"}), age_band({"age": "18 M"}), age_band({"age": 90}), age_band({})
+    ('60 to 79', 'under 20', '80 and above', 'not known')
+    """
+    found = YEARS.fullmatch(str(facts.get("age", "")).strip())
+    if not found:
+        return NOT_KNOWN
+    years = float(found[1]) / IN_A_YEAR[found[2].lower()]
+    band = int(np.searchsorted(AGES, years, side="right"))
+    if band == 0:
+        return f"under {AGES[0]}"
+    return f"{AGES[-1]} and above" if band == len(AGES) else f"{AGES[band - 1]} to {AGES[band] - 1}"
+
+
+def spacing_band(record: Record) -> str:
+    """The largest step of the original voxels, mostly the distance of slices, such as "2 to 4 mm"."""
+    spacing = source_spacing_mm(record.facts) or record.spacing_mm
+    if spacing is None:
+        return NOT_KNOWN
+    # Rounded, so that steps of exactly a limit are not parted by the last digit.
+    band = int(np.searchsorted(SPACINGS_MM, round(max(spacing), 2), side="left"))
+    if band == 0:
+        return f"up to {SPACINGS_MM[0]:g} mm"
+    if band == len(SPACINGS_MM):
+        return f"above {SPACINGS_MM[-1]:g} mm"
+    return f"{SPACINGS_MM[band - 1]:g} to {SPACINGS_MM[band]:g} mm"
+
+
+def _written(kind: str, value) -> str:
+    if kind != OF_SCANNER[2]:
+        return str(value).strip()
+    try:
+        return f"{round(float(value), 1):g} T"
+    except (TypeError, ValueError):
+        return ""
