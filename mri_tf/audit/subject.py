@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf.core.errors import InputError
+from mri_tf.store.cells import CELLS
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FEATURES, RUN_FILE, Run, open_run, positions_of
 from mri_tf.task import Task
 from mri_tf.task.files import FOLDER, load_task, task_names
 from mri_tf.task.spec import SIDES
-
-CELLS = "cells"  # in the folder of a study
 
 
 @dataclass(frozen=True)
