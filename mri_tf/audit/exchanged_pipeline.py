@@ -22,8 +22,8 @@ SIGNIFICANT = 0.05
 CHANCE = 0.5  # the AUC of a network that knows nothing
 CLEARLY = 0.99  # one-sided, of the mean of the exchanges above chance
 LEAKS = (
-    "The pipeline leaks: from exchanged labels nothing can be learned about other patients, so something "
-    "else tells the labels of the test side. The number of the run is too good."
+    "The pipeline leaks: exchanged labels teach nothing about other patients, so something else tells "
+    "the labels of the test side. The number of the run is too good."
 )
 NOT_SHOWN = (
     "The number is not shown to be better than what this pipeline makes of labels that say nothing."
@@ -48,7 +48,7 @@ class Exchanged:
 
 
 def not_tried(why: str = "") -> Finding:
-    """The finding of an audit without --deep."""
+    """The finding of an audit without --deep, or one that says why it cannot tell."""
     return Finding(
         NAME, CANNOT_TELL, why or "not tried",
         what_to_do="" if why else f"Add --deep, which repeats the training {FEWEST} times.",
@@ -76,9 +76,12 @@ def exchanged_finding(found: Exchanged) -> Finding:
     if above_chance(aucs):
         return Finding(
             NAME, FOUND, f"{evidence}; their AUC is {aucs.mean():.2f}, clearly above {CHANCE}",
-            meaning=LEAKS, what_to_do="Look for one patient on two sides, under two ids or as copies, and "
-            "for a split of records instead of patients.",
+            meaning=LEAKS,
+            what_to_do="Look for one patient on two sides, under two ids or as copies, and for a split "
+            "of records instead of patients.",
         )  # fmt: skip
+    if count < FEWEST:
+        return not_tried(f"{evidence}; {count} of {FEWEST} trainings are done: --deep continues")
     if p > SIGNIFICANT:
         return Finding(
             NAME, FOUND, evidence, meaning=NOT_SHOWN,

@@ -94,8 +94,8 @@ def choice_gap(
         return Finding(CHOSEN, CANNOT_TELL, f"a side has no {metric_name(metric)}", n=patients)
     gap = known[0] if len(known) == 1 else mean_gap([one.value for one in known], test_share)
     if not math.isfinite(gap.low):
-        why = f"{words}a gap of {gap.value:.2f} in {metric_name(metric)}: too few patients for an interval"
-        return Finding(CHOSEN, CANNOT_TELL, why, n=patients)
+        why = f"{words}a gap of {gap.value:.2f} in {metric_name(metric)}"
+        return Finding(CHOSEN, CANNOT_TELL, f"{why}: too few patients for an interval", n=patients)
     evidence = (
         f"{words}a gap of {gap.value:.2f} ({gap.low:.2f} to {gap.high:.2f}) in {metric_name(metric)}"
         + _of_networks(len(known))

@@ -10,8 +10,8 @@ from mri_tf.store.run import RUN_FILE, Run, open_run
 
 NAME = "looks at the test side"
 CHOSEN_AMONG = (
-    "Where epoch, variant or seed was chosen among these looks, the number of the chosen one is too good: "
-    "it is luck in part. Nothing here says that it was."
+    "Where epoch, variant or seed was chosen among these looks, the number of the chosen one is too "
+    "good: it is luck in part. Nothing here says that it was."
 )
 WHAT_TO_DO = (
     "Quote what was named before the first look, or all of them; for a final number lock other patients "
