@@ -1,0 +1,173 @@
+"""python -m mri_tf.audit on a run of folds and of one split, with and without --deep."""
+
+import json
+import shutil
+from contextlib import chdir
+from pathlib import Path
+
+import numpy as np
+import pytest
+from refused import error_line
+from small import write_small
+from studied import train_folds_here, train_here
+
+from mri_tf.audit import deep
+from mri_tf.audit.__main__ import main as audit
+from mri_tf.audit.pipeline_again import Pipeline, exchanged_labels
+from mri_tf.core.command_line import run_command
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.run import open_run
+from mri_tf.train.__main__ import main as train
+
+QUICK = ("--task", "thirds.py", "--variant", "scratch", "--set", "epochs=1", "--no-export")
+RUN, FOLDS = Path("runs/one"), Path("runs/folds")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with the small set, a run of three folds and one of a single split."""
+    folder = write_small(tmp_path_factory.mktemp("trainings"))
+    train_folds_here(
+        folder, (*QUICK, "--raw", "raw", "--folds", "3", "--workers", "1", "--out", str(FOLDS))
+    )
+    with chdir(folder):
+        assert run_command(train, [*QUICK, "--data", "data/thirds", "--out", str(RUN)]) == 0
+    return folder
+
+
+def ran(*flags):
+    return run_command(audit, [str(flag) for flag in flags])
+
+
+def findings_in(folder):
+    return {one["name"]: one for one in json.loads((folder / "findings.json").read_text())}
+
+
+class InsteadOfTraining:
+    """In place of `run_module`: writes a number for each exchange, and keeps what it was asked."""
+
+    def __init__(self, stop_at=0):
+        self.commands, self.stop_at, self.labels = [], stop_at, []
+
+    def __call__(self, arguments, child):
+        self.commands.append(arguments)
+        if len(self.commands) == self.stop_at:
+            raise KeyboardInterrupt
+        out = Path(arguments[arguments.index("--out") + 1])
+        data = Path(arguments[arguments.index("--data") + 1])
+        self.labels.append(Prepared.open(data).labels)
+        auc = {"value": 0.3 + 0.02 * len(self.commands)}
+        out.mkdir()
+        (out / "metrics.json").write_text(json.dumps({"auc": auc}))
+        return ""
+
+
+def test_labels_of_folds_are_ranked_and_those_of_one_split_cannot_be(inside):
+    assert ran("--run", FOLDS, "--out", "of_folds") == 0
+    found = findings_in(Path("of_folds"))
+    one = found["label candidates"]
+    assert one["n"] == 60 and "records" in one["evidence"] or one["status"] == "cannot tell"
+    if one["status"] != "cannot tell":
+        lines = Path("of_folds/label_candidates.csv").read_text().splitlines()
+        assert len(lines) == 61 and Path("of_folds/label_candidates.png").is_file()
+    assert "mean of 3 networks" in found["gap from training to validation"]["evidence"]
+    assert found["looks at the test side"]["status"] == "not found"
+    assert found["whole pipeline on exchanged labels"]["status"] == "cannot tell"
+    assert ran("--run", RUN, "--out", "of_one") == 0
+    found = findings_in(Path("of_one"))
+    assert found["label candidates"]["status"] == "cannot tell"
+    assert "--folds 5" in found["label candidates"]["what_to_do"]
+    assert "validation and" in found["gap from validation to test"]["evidence"]
+    assert "looked at once" in found["looks at the test side"]["evidence"]
+
+
+def test_another_run_on_the_same_test_side_is_a_look_more(inside, tmp_path):
+    shutil.copytree(RUN, tmp_path / "runs" / "again")
+    copied = Path(shutil.copytree(RUN, tmp_path / "runs" / "one"))
+    for folder in (copied, copied.with_name("again")):
+        values = json.loads((folder / "run.json").read_text())
+        values["data_folder"] = str(Path("data/thirds").absolute())
+        (folder / "run.json").write_text(json.dumps(values))
+    assert ran("--run", copied, "--out", tmp_path / "said") == 0
+    one = findings_in(tmp_path / "said")["looks at the test side"]
+    assert one["status"] == "found" and "2 times, by 2 networks" in one["evidence"]
+
+
+def test_interrupted_exchanges_are_continued_and_counted(inside, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "said"
+    trained = InsteadOfTraining(stop_at=6)
+    monkeypatch.setattr(deep, "run_module", trained)
+    assert ran("--run", RUN, "--out", out, "--deep") == 130
+    assert "run the same command" in capsys.readouterr().err
+    assert len(list((out / "deep").glob("exchange-*.json"))) == 5
+    assert not (out / "findings.json").exists()
+    again = InsteadOfTraining()
+    monkeypatch.setattr(deep, "run_module", again)
+    assert ran("--run", RUN, "--out", out, "--deep") == 0
+    said = capsys.readouterr().err
+    assert "expected: " in said and "14 of 19 trainings on exchanged labels" in said
+    assert len(again.commands) == 14 and not (out / "deep" / "work").exists()
+    kept = list((out / "deep").glob("exchange-*.json"))
+    assert len(kept) == 19
+    one = findings_in(out)["whole pipeline on exchanged labels"]
+    assert "of 19 trainings" in one["evidence"] and not one["certain"]
+    assert ran("--run", RUN, "--out", out) == 0  # without --deep what is done is told
+    assert findings_in(out)["whole pipeline on exchanged labels"] == one
+    command = again.commands[0]
+    assert command[command.index("--split") + 1] == "patient" and "--no-audit" in command
+    own = Prepared.open(Path("data/thirds")).labels
+    for labels in (*trained.labels, *again.labels):
+        assert (np.bincount(labels) == np.bincount(own)).all() and (labels != own).any()
+    assert ran("--run", FOLDS, "--out", out, "--deep") == 2  # another run's exchanges lie there
+
+
+def test_the_command_of_folds_trains_folds(inside, tmp_path, monkeypatch):
+    trained = InsteadOfTraining(stop_at=1)
+    monkeypatch.setattr(deep, "run_module", trained)
+    assert ran("--run", FOLDS, "--out", tmp_path / "said", "--deep") == 130
+    command = trained.commands[0]
+    assert command[command.index("--folds") + 1] == "3" and "--split" not in command
+
+
+def test_labels_are_exchanged_within_sides_that_stay(inside):
+    run, prepared = open_run(RUN), Prepared.open(Path("data/thirds"))
+    supplied = type(run)(run.folder, {**run.values, "split": "file"})
+    labels = exchanged_labels(Pipeline(supplied, prepared, RUN), 1)
+    for side in run.sides.values():
+        own = np.isin(prepared.record_ids, side)
+        assert (np.bincount(labels[own]) == np.bincount(prepared.labels[own])).all()
+    assert (labels == exchanged_labels(Pipeline(supplied, prepared, RUN), 1)).all()
+    assert (labels != exchanged_labels(Pipeline(supplied, prepared, RUN), 2)).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_exchange_trains_the_same_task_on_other_labels(inside, tmp_path, monkeypatch, kept):
+    """`kept`: of a supplied split, whose sides stay."""
+    run, prepared = open_run(RUN), Prepared.open(Path("data/thirds"))
+    if kept:
+        run = type(run)(run.folder, {**run.values, "split": "file"})
+    work = []
+
+    def trained_here(arguments, child):
+        reason = train_here(arguments, child)
+        work.append(open_run(Path(arguments[arguments.index("--out") + 1])))
+        return reason
+
+    monkeypatch.setattr(deep, "run_module", trained_here)
+    found = deep.train_exchanges(Pipeline(run, prepared, RUN), tmp_path, 1)
+    assert len(found.aucs) == 1 and 0 <= found.aucs[0] <= 1
+    apart = {"variants": {}, "precision": ""}
+    assert work[0].values["task"] | apart == run.values["task"] | apart
+    assert not kept or work[0].sides == run.sides
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [(("--data", "data/thirds", "--deep"), "a prepared set has none"),
+     (("--run", RUN, "--deep", "--exchanges", "5"), "at least 19"),
+     (("--run", RUN, "--exchanges", "30"), "Add --deep"),
+     (("--run", RUN, "--deep", "--exchanges", "0"), "whole number")],
+)  # fmt: skip
+def test_wrong_arguments_of_deep_are_one_line(inside, capsys, flags, words):
+    assert words in error_line(capsys, audit, *flags)
