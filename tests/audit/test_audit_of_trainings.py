@@ -2,14 +2,19 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_train import is_alive
 from refused import error_line
 from small import write_small
 from studied import train_folds_here, train_here
+from waiting import until
 
 from mri_tf.audit import deep
 from mri_tf.audit.__main__ import main as audit
@@ -20,6 +25,7 @@ from mri_tf.store.run import open_run
 from mri_tf.train.__main__ import main as train
 
 QUICK = ("--task", "thirds.py", "--variant", "scratch", "--set", "epochs=1", "--no-export")
+UNTIL = 600.0  # seconds after which something has surely gone wrong
 RUN, FOLDS = Path("runs/one"), Path("runs/folds")
 
 
@@ -160,6 +166,50 @@ def test_an_exchange_trains_the_same_task_on_other_labels(inside, tmp_path, monk
     apart = {"variants": {}, "precision": ""}
     assert work[0].values["task"] | apart == run.values["task"] | apart
     assert not kept or work[0].sides == run.sides
+
+
+FAKE = """#!{python} -S
+import os, sys, time
+from pathlib import Path
+
+home, out = Path({home!r}), Path(sys.argv[sys.argv.index("--out") + 1])
+calls = len(list(home.glob("call-*")))
+(home / f"call-{{calls}}").touch()
+if calls == 2:
+    (home / "waits").write_text(str(os.getpid()))
+    time.sleep(600)
+out.mkdir(exist_ok=True)
+(out / "metrics.json").write_text('{{"auc": {{"value": 0.5}}}}')
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_in_the_middle_ends_the_training_and_the_same_command_goes_on(
+    inside, tmp_path, monkeypatch
+):
+    """The audit is a process of its own, whose trainings are a program that waits in the third one."""
+    program, out = tmp_path / "python", tmp_path / "said"
+    program.write_text(FAKE.format(python=sys.executable, home=str(tmp_path)))
+    program.chmod(0o755)
+    command = ["--run", str(RUN), "--out", str(out), "--deep"]
+    code = (
+        f"import sys; sys.executable = {str(program)!r}\n"
+        "from mri_tf.audit.__main__ import main\n"
+        "from mri_tf.core.command_line import run_command\n"
+        f"sys.exit(run_command(main, {command!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    until((tmp_path / "waits").exists, UNTIL)
+    until(lambda: (tmp_path / "waits").read_text(), UNTIL)
+    child = int((tmp_path / "waits").read_text())
+    process.send_signal(signal.SIGINT)
+    assert process.wait(UNTIL) == 130
+    until(lambda: not is_alive(child))
+    done = {path.name for path in (out / "deep").glob("exchange-*.json")}
+    assert done == {"exchange-0001.json", "exchange-0002.json"}
+    again = InsteadOfTraining()
+    monkeypatch.setattr(deep, "run_module", again)
+    assert ran(*command) == 0 and len(again.commands) == 17
 
 
 @pytest.mark.parametrize(
