@@ -4,8 +4,8 @@ In the folder `deep` of the audit:
 
     pipeline.json       which run this is about
     exchange-0001.json  the numbers of an exchange that is done
-    TASK.py, split.json what the trainings are given
-    work/               the exchange that is trained: a copy of the set, its run and log; then removed
+    work/               the exchange that is trained: a copy of the set, task and split file, its run and
+                        log; removed when it is done
 """
 
 import json
@@ -48,12 +48,11 @@ def train_exchanges(pipeline: Pipeline, out: Path, count: int) -> Exchanged:
     home.mkdir(parents=True, exist_ok=True)
     with _locked(home) as lock, terminate_children():
         _check_same(pipeline.run, home)
-        arguments = train_command(pipeline, home)
         left = [number for number in range(1, count + 1) if not (home / DONE.format(number)).is_file()]
         _say_time(pipeline.run, home, len(left), count)
         with progress("trainings on exchanged labels", count) as advance:
             for number in left:
-                values = _exchange(pipeline, arguments, number, (home / WORK, lock))
+                values = _exchange(pipeline, number, home / WORK, lock)
                 write_atomic(home / DONE.format(number), json.dumps(values).encode())
                 shutil.rmtree(home / WORK)
                 done = len(list(home.glob(DONE.replace("{:04d}", "*"))))
@@ -92,9 +91,8 @@ def numbers_of(folder: Path, metric: str) -> dict | None:
     return {"metric": metric, "value": auc if metric == AUC else values[metric]["value"], AUC: auc}
 
 
-def _exchange(pipeline: Pipeline, arguments: list[str], number: int, where: tuple[Path, int]) -> dict:
-    """Trains one exchange, or goes on with it; `where` is the work folder and the lock."""
-    work, lock = where
+def _exchange(pipeline: Pipeline, number: int, work: Path, lock: int) -> dict:
+    """Trains one exchange, or goes on with it; `lock` is the descriptor that the training holds."""
     begun = time.monotonic()
     if (work / PLAN).is_file() and json.loads((work / PLAN).read_text(encoding="utf-8")) != number:
         shutil.rmtree(work)
@@ -102,7 +100,8 @@ def _exchange(pipeline: Pipeline, arguments: list[str], number: int, where: tupl
     write_atomic(work / PLAN, json.dumps(number).encode())
     prepared = relabelled_set(pipeline.prepared, exchanged_labels(pipeline, number), work / "data")
     run = work / "run"
-    command = ["mri_tf.train", *arguments, "--data", str(prepared.folder), "--out", str(run.absolute())]
+    arguments = [*train_command(pipeline, work), "--data", str(prepared.folder)]
+    command = ["mri_tf.train", *arguments, "--out", str(run.absolute())]
     if reason := run_module(command, Child(work / LOG, threads_each(1), lock)):
         raise RunFailed(
             f"The training on exchanged labels number {number} failed: {reason}.",
