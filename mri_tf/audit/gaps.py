@@ -19,6 +19,7 @@ from mri_tf.store.run import METRICS, PREDICTIONS, VALIDATION, Run
 
 TRAINING, CHOSEN = "gap from training to validation", "gap from validation to test"
 HISTORY = "history.csv"
+LARGE = 0.3  # a gap that an interval has to exclude before it says that there is none
 OF_CHOICE = (
     "The validation side chose the epoch and fitted the operating point, so that its numbers are too "
     "good: those of the test side count."
@@ -100,6 +101,9 @@ def choice_gap(
         f"{words}a gap of {gap.value:.2f} ({gap.low:.2f} to {gap.high:.2f}) in {metric_name(metric)}"
         + _of_networks(len(known))
     )
+    if gap.low <= 0 < LARGE < gap.high:
+        why = f"{evidence}: too few patients to exclude a gap of {LARGE}"
+        return Finding(CHOSEN, CANNOT_TELL, why, n=patients)
     if gap.low <= 0:
         return Finding(CHOSEN, NOT_FOUND, evidence, n=patients)
     return Finding(

@@ -9,6 +9,7 @@ from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from fake_train import is_alive
 from refused import error_line
@@ -71,11 +72,7 @@ class InsteadOfTraining:
 def test_labels_of_folds_are_ranked_and_those_of_one_split_cannot_be(inside):
     assert ran("--run", FOLDS, "--out", "of_folds") == 0
     found = findings_in(Path("of_folds"))
-    one = found["label candidates"]
-    assert one["n"] == 60 and "records" in one["evidence"] or one["status"] == "cannot tell"
-    if one["status"] != "cannot tell":
-        lines = Path("of_folds/label_candidates.csv").read_text().splitlines()
-        assert len(lines) == 61 and Path("of_folds/label_candidates.png").is_file()
+    assert found["label candidates"]["n"] == 60  # one epoch may or may not be better than chance
     assert "mean of 3 networks" in found["gap from training to validation"]["evidence"]
     assert found["looks at the test side"]["status"] == "not found"
     assert found["whole pipeline on exchanged labels"]["status"] == "cannot tell"
@@ -85,6 +82,29 @@ def test_labels_of_folds_are_ranked_and_those_of_one_split_cannot_be(inside):
     assert "--folds 5" in found["label candidates"]["what_to_do"]
     assert "validation and" in found["gap from validation to test"]["evidence"]
     assert "looked at once" in found["looks at the test side"]["evidence"]
+
+
+def test_labels_that_skilled_folds_contradict_are_written(inside):
+    """The networks of one epoch know nothing: what they said is replaced."""
+    skilled = Path(shutil.copytree(FOLDS, FOLDS.with_name("skilled")))
+    table = pd.read_parquet(skilled / "predictions.parquet")
+    names = sorted(set(table["truth"]))
+    for name in names:
+        table[f"p_{name}"] = np.where(table["truth"] == name, 0.8, 0.1)
+    wrong = table.index[[3, 30]]
+    other = [next(name for name in names if name != truth) for truth in table.loc[wrong, "truth"]]
+    for row, name in zip(wrong, other, strict=True):
+        table.loc[row, [f"p_{one}" for one in names]] = [0.9 if one == name else 0.05 for one in names]
+    table.to_parquet(skilled / "predictions.parquet")
+    assert ran("--run", skilled, "--out", "of_skilled") == 0
+    one = findings_in(Path("of_skilled"))["label candidates"]
+    assert one["status"] == "found" and one["n"] == 60 and not one["certain"]
+    assert set(one["records"]) == set(table.loc[wrong, "record_id"])
+    assert "fewer than 3 repeats" in one["what_to_do"]
+    rows = pd.read_csv("of_skilled/label_candidates.csv")
+    assert len(rows) == 60 and set(rows["record_id"][:2]) == set(one["records"])
+    assert Path("of_skilled/label_candidates.png").is_file()
+    shutil.rmtree(skilled)
 
 
 def test_another_run_on_the_same_test_side_is_a_look_more(inside, tmp_path):

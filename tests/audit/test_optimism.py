@@ -32,7 +32,9 @@ def test_a_history_without_losses_cannot_tell_and_masks_are_not_asked():
 def test_a_gap_counts_where_its_interval_excludes_none():
     found = choice_gap("auc", [Gap(0.2, 0.05, 0.35)], "", 0.25, 30)
     assert found.status == FOUND and "0.20 (0.05 to 0.35) in ROC AUC" in found.evidence
-    assert choice_gap("auc", [Gap(0.2, -0.05, 0.45)], "", 0.25, 30).status == NOT_FOUND
+    assert choice_gap("auc", [Gap(0.1, -0.05, 0.25)], "", 0.25, 30).status == NOT_FOUND
+    wide = choice_gap("auc", [Gap(0.2, -0.05, 0.45)], "", 0.25, 30)
+    assert wide.status == CANNOT_TELL and "exclude a gap of 0.3" in wide.evidence
     assert choice_gap("auc", [Gap(0.2, math.nan, math.nan)], "", 0.25, 30).status == CANNOT_TELL
     assert choice_gap("auc", [None], "", 0.25, 30).status == CANNOT_TELL
     folds = [Gap(value, -1, 1) for value in (0.2, 0.21, 0.19, 0.2, 0.2)]
