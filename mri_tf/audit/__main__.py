@@ -10,8 +10,10 @@ from mri_tf.core.command_line import (
     Parser,
     folder_to_write,
     import_tensorflow,
+    positive_int,
     run_command,
 )
+from mri_tf.core.errors import InputError
 
 A_LEAK = SOME_SKIPPED
 
@@ -19,29 +21,47 @@ A_LEAK = SOME_SKIPPED
 def main(arguments: list[str]) -> int:
     """Prints a line a finding and writes them; exit 1 where a leak is certain."""
     flags = _parser().parse_args(arguments)
+    if flags.exchanges and not flags.deep:
+        raise InputError(
+            "--exchanges says how often --deep trains.", "no --deep", "Add --deep, or leave it out."
+        )
     import_tensorflow()
     from mri_tf.audit.audited import audit_trainings
+    from mri_tf.audit.exchanged_pipeline import FEWEST
     from mri_tf.audit.finding import leaks
     from mri_tf.audit.site_gap import site_findings
     from mri_tf.audit.subject import of_run, of_set, of_study
+    from mri_tf.audit.trained import check_deep, go_deep, trained_run, trained_study, with_trainings
     from mri_tf.audit.written import lines_for_terminal, verdict, write_audit
 
+    trained = None
     if flags.run:
         subjects, title, home = of_run(flags.run), "a run", flags.run
+        trained = trained_run(flags.run, _first(subjects).prepared)
     elif flags.study:
         subjects, title, home = of_study(flags.study), "a study", flags.study
+        trained = trained_study(flags.study, _first(subjects).prepared)
     else:
         subjects, title, home = {"": of_set(flags.data)}, "a prepared set", flags.data
-    task = next(iter(subjects.values())).prepared.manifest["task"]
+    if flags.deep:
+        check_deep(trained, flags.exchanges or FEWEST)
+    task = _first(subjects).prepared.manifest["task"]
+    out = flags.out or (Path("audits", task) if flags.data else home / "audit")
     audit = audit_trainings(subjects)
+    if flags.deep:
+        go_deep(trained, out, flags.exchanges or FEWEST)
+    audit = with_trainings(audit, trained, out)
     if flags.study:
         audit = replace(audit, findings=[*audit.findings, *site_findings(flags.study)])
     print("\n".join(lines_for_terminal(audit)))
-    out = flags.out or (Path("audits", task) if flags.data else home / "audit")
     files = write_audit(audit, f"{title} of {task}", out)
     print(verdict(audit.findings))
     print(f"wrote {', '.join(map(str, files))}")
     return A_LEAK if leaks(audit.findings) else DONE
+
+
+def _first(subjects: dict):
+    return next(iter(subjects.values()))
 
 
 def _parser() -> Parser:
@@ -59,6 +79,15 @@ def _parser() -> Parser:
         "--out", type=folder_to_write,
         help="folder of what is written (default: audit in the run or study, or audits/TASK)",
     )  # fmt: skip
+    parser.add_argument(
+        "--deep", action="store_true",
+        help="also train the run, of a study the first cell, on labels that patients have exchanged; an "
+        "interrupted command continues",
+    )  # fmt: skip
+    parser.add_argument(
+        "--exchanges", type=positive_int, metavar="N",
+        help="how often --deep trains (default 19, the least)",
+    )
     return parser
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from mri_tf.audit.certain import certain_of_all
 from mri_tf.audit.finding import CANNOT_TELL, NOT_APPLICABLE, Finding
+from mri_tf.audit.label_candidates import Candidate
 from mri_tf.audit.measured import Context, measure
 from mri_tf.audit.shortcuts import Labels, shortcut_findings
 from mri_tf.audit.subject import Subject
@@ -26,11 +27,13 @@ class Audit:
         findings: in the order in which they are told.
         prepared: whose records the findings name.
         foreground: how the head or body was found, in words; "" where no image was looked at.
+        candidates: in the order in which their labels are to be looked at; none where nobody can tell.
     """
 
     findings: list[Finding]
     prepared: Prepared
     foreground: str = ""
+    candidates: tuple[Candidate, ...] = ()
 
 
 def audit_trainings(subjects: dict[str, Subject]) -> Audit:

@@ -83,13 +83,8 @@ def copies_under_two_labels(labels: np.ndarray, contents: np.ndarray, pairs: Cop
         pairs: exact and near copies between patients.
     """
     name = "copies under two labels"
-    by_content = defaultdict(list)
-    for position, (label, content) in enumerate(zip(labels, contents, strict=True)):
-        if label != NO_LABEL:
-            by_content[content].append(position)
-    torn = [found for found in by_content.values() if len(set(labels[found])) > 1]
-    near = [pair for pair in pairs.near if labels[pair[0]] != labels[pair[1]]]
-    near = [pair for pair in near if NO_LABEL not in labels[pair]]
+    torn = torn_contents(labels, contents)
+    near = torn_near(labels, pairs)
     if not torn and not near:
         return Finding(name, NOT_FOUND, "no image stands under two classes")
     parts = [f"{len(torn)} images stand under two classes"] if torn else []
@@ -100,3 +95,34 @@ def copies_under_two_labels(labels: np.ndarray, contents: np.ndarray, pairs: Cop
         what_to_do="Keep one copy, under the right class.",
         records=tuple(sorted({int(one) for one in [*positions, *np.ravel(near)]})),
     )  # fmt: skip
+
+
+def torn_contents(labels: np.ndarray, contents: np.ndarray) -> list[list[int]]:
+    """The positions of the records of each image that stands under two classes."""
+    by_content = defaultdict(list)
+    for position, (label, content) in enumerate(zip(labels, contents, strict=True)):
+        if label != NO_LABEL:
+            by_content[content].append(position)
+    return [found for found in by_content.values() if len(set(labels[found])) > 1]
+
+
+def torn_near(labels: np.ndarray, pairs: CopyPairs) -> list[np.ndarray]:
+    """The near copies whose records have two classes."""
+    near = [pair for pair in pairs.near if labels[pair[0]] != labels[pair[1]]]
+    return [pair for pair in near if NO_LABEL not in labels[pair]]
+
+
+def torn_copies(labels: np.ndarray, contents: np.ndarray, pairs: CopyPairs) -> dict[int, set[int]]:
+    """Position of a record -> those of records that show its image under another class.
+
+    Args:
+        labels: (records,) class of each record.
+        contents: (records,) hash of the pixels of each.
+        pairs: exact and near copies between patients.
+    """
+    found: dict[int, set[int]] = defaultdict(set)
+    near = [pair.tolist() for pair in torn_near(labels, pairs)]
+    for group in [*torn_contents(labels, contents), *near]:
+        for one in group:
+            found[one] |= {other for other in group if labels[other] != labels[one]}
+    return dict(found)

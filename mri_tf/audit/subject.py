@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf.core.errors import InputError
+from mri_tf.store.cells import CELLS
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FEATURES, RUN_FILE, Run, open_run, positions_of
 from mri_tf.task import Task
 from mri_tf.task.files import FOLDER, load_task, task_names
 from mri_tf.task.spec import SIDES
-
-CELLS = "cells"  # in the folder of a study
 
 
 @dataclass(frozen=True)
@@ -136,15 +135,10 @@ def before_of(run: Run, prepared: Prepared, home: Path) -> tuple[Before, ...]:
         prepared: its set.
         home: folder of the study or of the model that the run belongs to.
     """
-    weights = run.values["feature_weights"]
-    if not weights:
+    if not run.values["feature_weights"]:
         return ()
-    beside = run.folder.parent.glob(f"*/{FEATURES}")
-    for place in (run.folder / FEATURES, *beside, *home.glob("features/*/*")):
-        if (place / RUN_FILE).is_file():
-            features = open_run(place)
-            if features.values.get("weights_sha256") == weights:
-                return (network_before(features),)
+    if features := feature_run(run, home):
+        return (network_before(features),)
     trained = np.concatenate(positions_of(run, prepared)[:2])
     seen = run.values["seen"]  # with what the run itself was trained on
     return (
@@ -153,6 +147,18 @@ def before_of(run: Run, prepared: Prepared, home: Path) -> tuple[Before, ...]:
             "contents": sorted(set(seen["contents"]) - set(prepared.contents[trained])),
         }),
     )  # fmt: skip
+
+
+def feature_run(run: Run, home: Path) -> Run | None:
+    """The feature network of a run, where it is found by its weights; `home` as of `before_of`."""
+    weights = run.values["feature_weights"]
+    beside = run.folder.parent.glob(f"*/{FEATURES}")
+    for place in (run.folder / FEATURES, *beside, *home.glob("features/*/*")):
+        if weights and (place / RUN_FILE).is_file():
+            features = open_run(place)
+            if features.values.get("weights_sha256") == weights:
+                return features
+    return None
 
 
 def network_before(features: Run) -> Before:

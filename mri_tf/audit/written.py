@@ -1,4 +1,5 @@
-"""What an audit writes: findings.json for programs, audit.md for people, and lines for the terminal."""
+"""What an audit writes: findings.json for programs, audit.md for people, doubted labels as a table and a
+contact sheet, and lines for the terminal."""
 
 import json
 from collections import Counter
@@ -6,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mri_tf.audit.audited import Audit
+from mri_tf.audit.candidate_files import write_candidates
 from mri_tf.audit.finding import BASELINE, FOUND, STATUSES, Finding, as_json, leaks
 from mri_tf.core.errors import first_few
 from mri_tf.core.files import write_atomic
@@ -16,7 +18,7 @@ NAMED_RECORDS = 12
 
 
 def write_audit(audit: Audit, title: str, out: Path) -> list[Path]:
-    """Writes both files; they name records by the ids of the prepared set, and no file or patient.
+    """Writes all files; they name records by the ids of the prepared set, and no file or patient.
 
     Args:
         audit: what was found.
@@ -28,7 +30,7 @@ def write_audit(audit: Audit, title: str, out: Path) -> list[Path]:
     values = [as_json(one, ids) for one in audit.findings]
     write_atomic(out / FINDINGS, json.dumps(values, indent=1).encode())
     write_atomic(out / PAGE, page(audit, title).encode())
-    return [out / FINDINGS, out / PAGE]
+    return [out / FINDINGS, out / PAGE, *write_candidates(audit.candidates, audit.prepared, out)]
 
 
 def page(audit: Audit, title: str) -> str:

@@ -20,12 +20,12 @@ from mri_tf.core.errors import InputError, OutOfTime
 from mri_tf.core.files import write_atomic
 from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
 from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
+from mri_tf.store.cells import DONE, FAILED, ROW, SPLIT
 from mri_tf.store.run import FEATURES, METRICS, PREDICTIONS, RUN_FILE, open_run
 from mri_tf.task.spec import ACCURACY, BUDGET
 
-ROW, LOG, LOCK, SPLIT = "row.json", "log.txt", ".lock", "split.json"
+LOG, LOCK = "log.txt", ".lock"
 SEARCH = "search"  # folder of a tuned cell's search
-DONE, FAILED = "done", "failed"
 KEPT = {RUN_FILE, METRICS, PREDICTIONS, "history.csv"}  # of a run, with --keep metrics
 OF_CONTEXT = ("without_ends", "neighbours_alone")  # parts of `context` in metrics.json
 OPTIMISTIC = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean")

@@ -169,20 +169,25 @@ def _wider(
     low, high = np.quantile(resamples, [tail, 1 - tail])
     if test_share is None:
         return float(low), float(high), BOOTSTRAP
-    error, freedom = _corrected_error(cells, test_share)
+    error, freedom = corrected_error(cells.differences[:, 0], cells.weights, test_share)
     half = float(stdtrit(freedom, 1 - tail)) * error
     if 2 * half > high - low:
         return float(drawn[0] - half), float(drawn[0] + half), CORRECTED_T
     return float(low), float(high), BOOTSTRAP
 
 
-def _corrected_error(cells: _Cells, test_share: float) -> tuple[float, int]:
+def corrected_error(values: np.ndarray, weights: np.ndarray, test_share: float) -> tuple[float, int]:
     """Standard error of the mean over cells, for training sides that share patients, and its degrees
-    of freedom."""
-    mean = cells.weights @ cells.differences[:, 0]
-    squares = (cells.weights**2).sum()
-    variance = cells.weights @ (cells.differences[:, 0] - mean) ** 2 / (1 - squares)
-    return float(np.sqrt((squares + test_share) * variance)), len(cells.weights) - 1
+    of freedom (Nadeau and Bengio 2003).
+
+    Args:
+        values: (cells,) a number, or a difference, of each; two at least.
+        weights: (cells,) with a sum of 1.
+        test_share: records of a test side over those of its training side.
+    """
+    squares = (weights**2).sum()
+    variance = weights @ (values - weights @ values) ** 2 / (1 - squares)
+    return float(np.sqrt((squares + test_share) * variance)), len(weights) - 1
 
 
 def _p_value(cells: _Cells, drawn: np.ndarray, test_share: float | None) -> float:
@@ -192,7 +197,7 @@ def _p_value(cells: _Cells, drawn: np.ndarray, test_share: float | None) -> floa
     p = min(1.0, 2 * (1 + beyond) / (1 + len(resamples)))
     if test_share is None:
         return float(p)
-    error, freedom = _corrected_error(cells, test_share)
+    error, freedom = corrected_error(cells.differences[:, 0], cells.weights, test_share)
     if error == 0:
         return float(p)
     return float(max(p, 2 * stdtr(freedom, -abs(drawn[0]) / error)))

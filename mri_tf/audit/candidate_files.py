@@ -1,0 +1,68 @@
+"""The order in which labels are to be looked at, as a table and a contact sheet of its first records."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mri_tf.audit.label_candidates import Candidate
+from mri_tf.core.files import write_atomic
+from mri_tf.core.words import printed_name
+from mri_tf.figures import save_png
+from mri_tf.figures.sheets import Tile, draw_sheet
+from mri_tf.store.prepared import Prepared
+
+TABLE, SHEET = "label_candidates.csv", "label_candidates.png"
+SHOWN = 24
+COLUMNS = ("rank", "record_id", "records", "given", "most_probable", "self_confidence",
+           "normalized_margin", "contradicted", "copy_of")  # fmt: skip
+
+
+def write_candidates(ranked: Sequence[Candidate], prepared: Prepared, out: Path) -> list[Path]:
+    """Writes both files; where there is no order, those of an earlier audit are removed.
+
+    Args:
+        ranked: of `label_candidates`.
+        prepared: the set; its record ids are written, and no file or patient.
+        out: an existing folder.
+    """
+    if not ranked:
+        for name in (TABLE, SHEET):
+            (out / name).unlink(missing_ok=True)
+        return []
+    names, text = prepared.class_names, io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for rank, one in enumerate(ranked, 1):
+        copies = " ".join(str(prepared.record_ids[position]) for position in one.copies)
+        writer.writerow((
+            rank, prepared.record_ids[one.record], one.records, names[one.given], names[one.probable],
+            f"{one.confidence:.4f}", f"{one.margin:.4f}", "yes" if one.contradicted else "no", copies,
+        ))  # fmt: skip
+    write_atomic(out / TABLE, text.getvalue().encode())
+    tiles = [_tile(rank, one, prepared) for rank, one in enumerate(ranked[:SHOWN], 1)]
+    title = f"The first {len(tiles)} labels to look at: given label, and the probability of it"
+    save_png(draw_sheet(tiles, title), out / SHEET)
+    return [out / TABLE, out / SHEET]
+
+
+def _tile(rank: int, one: Candidate, prepared: Prepared) -> Tile:
+    record = prepared.record(one.record)
+    told = "a copy" if one.copies else f"{one.confidence:.2f}"
+    caption = f"{rank}: {record.record_id}\n{printed_name(prepared.class_names[one.given])}: {told}"
+    return Tile(middle_slice(record.own_slice), caption)
+
+
+def middle_slice(image: np.ndarray) -> np.ndarray:
+    """(rows, columns) of a picture, or of the middle slice of a volume, as grey values.
+
+    Args:
+        image: (rows, columns, channels) or (depth, rows, columns, channels); three channels of a
+            picture are colours, of a volume the first channel is shown.
+    """
+    if image.ndim == 4:
+        return image[image.shape[0] // 2, ..., 0].astype(np.float32)
+    image = image.astype(np.float32)
+    return image.mean(axis=-1) if image.shape[-1] == 3 else image[..., 0]

@@ -1,0 +1,111 @@
+"""What networks said of records that they were not trained on, of a model of folds or of a study.
+
+The label of a record decided nothing of what is said of it, so that it can be doubted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mri_tf.metrics.label_exchanges import labelled_units
+from mri_tf.store.cells import done_cells, of_first_variant
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.record import NO_LABEL
+from mri_tf.store.run import METRICS, PREDICTIONS, Run, open_run
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Probabilities of records, averaged over the networks that never saw them.
+
+    Attributes:
+        records: (records,) positions in the prepared set, ascending.
+        probabilities: (records, classes).
+        times: (records,) how many networks answered.
+    """
+
+    records: np.ndarray
+    probabilities: np.ndarray
+    times: np.ndarray
+
+
+@dataclass(frozen=True)
+class Units:
+    """What has one label: patients with records of one class, and each record of other patients.
+
+    Attributes:
+        labels: (units,) class numbers as given.
+        probabilities: (units, classes) means over the records.
+        records: of each the positions of its records, the most doubted first.
+        patients: (units,) whose they are.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    records: list[np.ndarray]
+    patients: np.ndarray
+
+    @property
+    def noun(self) -> str:
+        """What they are called: patients, records, or both."""
+        several = len(set(self.patients.tolist())) < len(self.patients)
+        whole = any(len(own) > 1 for own in self.records)
+        if several and whole:
+            return "patients and records of patients of several classes"
+        return "records" if several else "patients"
+
+
+def held_out_of_run(run: Run, prepared: Prepared) -> HeldOut | None:
+    """The out-of-fold predictions of a model of folds; None of any other run."""
+    if not run.has_members or run.task.kind != "classification":
+        return None
+    return _averaged([run.folder], prepared)
+
+
+def held_out_of_study(folder: Path, prepared: Prepared) -> HeldOut | None:
+    """The predictions of the first variant's cells, by name; None where there are none on this set."""
+    data = prepared.content_fingerprint()
+    runs = [cell.run for cell in of_first_variant(done_cells(folder))]
+    opened = [open_run(run) for run in runs if (run / PREDICTIONS).is_file()]
+    kept = [run.folder for run in opened
+            if run.values["data"] == data and run.task.kind == "classification"]  # fmt: skip
+    return _averaged(kept, prepared)
+
+
+def _averaged(folders: Sequence[Path], prepared: Prepared) -> HeldOut | None:
+    tables = [pd.read_parquet(folder / PREDICTIONS) for folder in folders
+              if (folder / PREDICTIONS).is_file() and (folder / METRICS).is_file()]  # fmt: skip
+    if not tables:
+        return None
+    table = pd.concat(tables, ignore_index=True)
+    columns = [f"p_{name}" for name in prepared.class_names]
+    means = table.groupby("record_id")[columns].mean()
+    times = table["record_id"].value_counts()
+    place = {name: number for number, name in enumerate(prepared.record_ids)}
+    records = np.array([place[name] for name in means.index])
+    order = np.argsort(records)
+    return HeldOut(records[order], means.to_numpy(float)[order], times[means.index].to_numpy()[order])
+
+
+def units_of_labels(found: HeldOut, prepared: Prepared) -> Units:
+    """The records as what has one label together; those without a label are left out.
+
+    A patient is one unit where all labelled records of the patient in the set have one class.
+    """
+    labelled = np.flatnonzero(prepared.labels != NO_LABEL)
+    owners = np.unique(prepared.patients[labelled].astype(str), return_inverse=True)[1]
+    unit_of = np.full(len(prepared), -1)
+    unit_of[labelled] = labelled_units(prepared.labels[labelled], owners)[0]
+    units = unit_of[found.records]
+    labels, means, records = [], [], []
+    for unit in np.unique(units[units >= 0]):
+        rows = np.flatnonzero(units == unit)
+        own = found.records[rows]
+        labels.append(int(prepared.labels[own[0]]))
+        means.append(found.probabilities[rows].mean(axis=0))
+        records.append(own[np.argsort(found.probabilities[rows, labels[-1]], kind="stable")])
+    patients = np.array([str(prepared.patients[own[0]]) for own in records])
+    return Units(np.array(labels), np.array(means), records, patients)
