@@ -13,7 +13,7 @@ from mri_tf.models.heads import Standardise
 from mri_tf.models.statistics_probe import statistics_probe3d
 from mri_tf.train.checkpoint import TrainingState
 from mri_tf.train.feed import StoredSide
-from mri_tf.train.logistic import Fit, Rows, choose_strength, fit_attention, fit_logistic
+from mri_tf.metrics.logistic import Fit, Rows, choose_strength, fit_attention, fit_logistic
 from mri_tf.train.loop import write_history
 
 STANDARDISED, ATTENTION, LAST = "standardised", "attention", "probabilities"  # layers of the network
