@@ -124,6 +124,7 @@ def _cell_job(
     shared = options.feature_banks and task.feature_bank
     further = ["--feature-banks", options.feature_banks] if shared else []
     further += ["--no-audit"] if options.no_audit else []
+    further += ["--no-baselines"]  # all cells are compared at the end, where the set is read once
     seeds = plan.seeds(cell.repeat)
     search = []
     if name != cell.variant:

@@ -80,7 +80,9 @@ def main(arguments: list[str]) -> int:
         keep_precision(flags.out, precision)
         at_a_time = 0 if flags.scheduler else flags.workers
         rows = run_cells(pool, features, cells, "cells", deadline, at_a_time)
-    lines, files = write_report(flags.out, first.loaded.task, plan, cells, rows)
+    lines, files = write_report(
+        flags.out, first.loaded.task, plan, cells, rows, first.prepared
+    )  # fmt: skip
     print("\n".join(lines))
     print(f"wrote {', '.join(str(path) for path in files)}")
     failures = sum(row["status"] == FAILED for row in rows.values())
