@@ -9,8 +9,8 @@ import pandas as pd
 from mri_tf.audit.baselines import MAJORITY, SplitAnswers
 from mri_tf.audit.set_features import AGE_AND_SEX, NAMES, OTHERS
 from mri_tf.metrics.classification import numbers_with_intervals
-from mri_tf.metrics.classifier import Predictions, predictions_of
-from mri_tf.metrics.late_fusion import folds_within, fused
+from mri_tf.metrics.classifier import Predictions, classifier_numbers, predictions_of
+from mri_tf.metrics.late_fusion import folds_within, fused, standard_logits
 from mri_tf.metrics.number import number
 from mri_tf.metrics.paired import paired_differences
 from mri_tf.metrics.too_few import too_few_of_classes
@@ -115,8 +115,8 @@ def numbers_of(cells: Sequence[Predictions], task: Task) -> dict[str, dict]:
     areas, weights = [], []
     for one in cells:
         counts = np.bincount(one.truth)
-        area = numbers_with_intervals(one, task.class_names)["auc"]["value"]
-        if area is not None:
+        area = classifier_numbers(one, np.ones((1, len(np.unique(one.patients))), int))["auc"][0]
+        if np.isfinite(area):
             areas.append(area)
             weights.append(counts.sum() ** 2 - (counts**2).sum())
     value = np.average(areas, weights=weights) if areas else np.nan
@@ -195,12 +195,15 @@ def _fused(
         parts = [np.concatenate(values) for values in zip(*(networks[place] for place in own),
                                                           strict=True)]  # fmt: skip
         whole = Predictions(*parts)
-        known = np.concatenate([covariates[place].probabilities for place in own])
+        known, image = (
+            np.concatenate([standard_logits(answers[place].probabilities) for place in own])
+            for answers in (covariates, networks)
+        )
         sizes = [len(networks[place].truth) for place in own]
         folds = np.repeat(np.arange(len(own)), sizes)
         if len(own) == 1:
             folds = folds_within(whole.truth, whole.patients)
-        made = fused(known, whole.probabilities, whole.truth, whole.patients, folds)
+        made = fused(known, image, whole.truth, whole.patients, folds)
         for place, part in zip(own, np.split(made, np.cumsum(sizes)[:-1]), strict=True):
             found[place] = networks[place]._replace(
                 probabilities=part, predicted=part.argmax(axis=1)

@@ -5,6 +5,7 @@ folds (late fusion, its weights cross-fitted; Wolpert 1992, Breiman 1996).
 """
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mri_tf.metrics.logistic import Rows, fit_logistic
@@ -20,8 +21,8 @@ def fused(
     """Answers by both, each row by weights of the other folds.
 
     Args:
-        first: (rows, classes) probabilities that were made without the row's patient.
-        second: (rows, classes), likewise.
+        first: (rows, classes - 1) of `standard_logits`, made without the row's patient.
+        second: (rows, classes - 1), likewise.
         labels: (rows,) class numbers.
         patients: (rows,) ids; rows of a fold's patients, in whatever fold, do not fit its weights.
         folds: (rows,) the fold of each.
@@ -29,19 +30,17 @@ def fused(
     Returns:
         (rows, classes) probabilities; those of `first` where the other folds have a single class.
     """
-    both = np.concatenate([_logits(first), _logits(second)], axis=1)
-    found = np.array(first, float)
+    both = np.concatenate([first, second], axis=1)
+    found = softmax(np.concatenate([np.zeros((len(first), 1)), first], axis=1), axis=1)
     for fold in np.unique(folds):
         own = folds == fold
         others = ~np.isin(patients, patients[own])
         if len(np.unique(labels[others])) < 2:
             continue
-        mean, sd = both[others].mean(axis=0), both[others].std(axis=0)
-        scaled = (both - mean) / np.where(sd > 0, sd, 1)
         rows = Rows(
-            scaled, labels, np.ones(len(labels)), patients, np.ones(len(labels), bool), first.shape[1]
+            both, labels, np.ones(len(labels)), patients, np.ones(len(labels), bool), found.shape[1]
         )
-        found[own] = fit_logistic(rows.of(others), STRENGTH).probabilities(scaled[own])
+        found[own] = fit_logistic(rows.of(others), STRENGTH).probabilities(both[own])
     return found
 
 
@@ -58,7 +57,16 @@ def folds_within(labels: np.ndarray, patients: np.ndarray, seed: int = 0) -> np.
     return folds
 
 
-def _logits(probabilities: np.ndarray) -> np.ndarray:
-    """(rows, classes - 1): of each class but the first, against the first."""
+def standard_logits(probabilities: np.ndarray) -> np.ndarray:
+    """(rows, classes - 1) logits of each class but the first, against the first, with mean 0 and SD 1.
+
+    Networks of different folds are sure of themselves in different degrees, so that the same weights fit
+    them only on one scale. That of a fold is made without labels, and leaves its AUC as it is.
+
+    Args:
+        probabilities: (rows, classes) of one fold.
+    """
     logs = np.log(np.clip(probabilities, LEAST, None))
-    return logs[:, 1:] - logs[:, :1]
+    logits = logs[:, 1:] - logs[:, :1]
+    sd = logits.std(axis=0)
+    return (logits - logits.mean(axis=0)) / np.where(sd > 1e-9, sd, 1)

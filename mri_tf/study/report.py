@@ -85,8 +85,7 @@ def write_report(
         numbers = _pooled_numbers(predictions, task, unit)
         if prepared is not None:
             compared = study_baselines(prepared, task, done_jobs, predictions, scores)
-            write_atomic(out / BASELINES, json.dumps(compared.values, indent=1).encode())
-            files.append(out / BASELINES)
+            files.append(_write_once(out / BASELINES, json.dumps(compared.values, indent=1)))
         shown = Shown(scores, numbers, compared)
         parts = _classifier_parts(results, predictions, differences, task, shown)
         parts |= more_patients(done, task.primary_metric, unit)
@@ -104,6 +103,13 @@ def write_report(
     shown = ("dice_mean",) if task.kind == "segmentation" else ("accuracy", "balanced_accuracy", "auc")
     lines = [tables.score_table(results, shown) if done_jobs else parts["Scores"]]
     return [*lines, *compared.lines()], [*files, out / REPORT]
+
+
+def _write_once(file: Path, text: str) -> Path:
+    """Writes a file, unless it says the same already."""
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        write_atomic(file, text.encode())
+    return file
 
 
 def _scores(task: Task) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """A network beside its baselines, and what its images add to the covariates."""
 
-from mri_tf.tables.layout import markdown, with_interval
+from collections.abc import Iterable
+
+from mri_tf.tables.layout import markdown, with_interval, with_notes
 
 NAMES = {
     "auc": "AUC", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy",
@@ -27,8 +29,8 @@ def baseline_table(metrics: dict) -> str:
     lacking = [one for one in metrics["baselines"] if one["reason"]]
     shown = [name for name in NAMES if any(name in one["numbers"] for one in counted)]
     rows = [
-        [one["name"], *(_number(one["numbers"][name]) for name in shown),
-         *(_difference(one["difference"][name]) for name in shown[:2])]
+        [one["name"], *(_short(one["numbers"][name]) for name in shown),
+         *(_short(one["difference"][name], signed=True) for name in shown[:2])]
         for one in counted
     ]  # fmt: skip
     columns = ["baseline", *(NAMES[name] for name in shown),
@@ -38,7 +40,9 @@ def baseline_table(metrics: dict) -> str:
         "logistic regression, learned from the patients that the network learned from and judged on the "
         "same held-out ones."
     )
-    parts = [text, markdown(rows, columns), comparison(metrics)]
+    without = [f"{NAMES[name]}: {reason}." for name in shown
+               for reason in _reasons(one["numbers"][name] for one in counted)]  # fmt: skip
+    parts = [text, with_notes(markdown(rows, columns), without), comparison(metrics)]
     if lacking:
         reasons = "; ".join(f"{one['name']}: {one['reason']}" for one in lacking)
         parts.append(f"Not compared: {reasons}.")
@@ -91,22 +95,27 @@ def added_value_text(metrics: dict) -> str:
     found, sentence = metrics["added_value"], added_value_sentence(metrics)
     if found["covariates"]["value"] is None:
         return sentence
-    rows = [[name, _number(found[key])] for key, name in ALONE.items()]
-    rows.append(["both minus covariates", _difference(found["difference"])])
+    rows = [[name, _short(found[key])] for key, name in ALONE.items()]
+    rows.append(["both minus covariates", _short(found["difference"], signed=True)])
     text = (
         "Both: a logistic regression on the answers of covariates and network, its weights fitted on "
         "other patients than those it is judged on."
     )
-    return f"{sentence} {text}\n\n{markdown(rows, ['what answers', 'AUC (95 % interval)'])}"
+    table = markdown(rows, ["what answers", "AUC (95 % interval)"])
+    notes = [f"AUC: {reason}." for reason in _reasons(found[key] for key in ALONE)]
+    return f"{sentence} {text}\n\n{with_notes(table, notes)}"
 
 
-def _number(number: dict) -> str:
-    return with_interval(number["value"], number["low"], number["high"], number.get("reason") or "")
+def _short(number: dict, signed: bool = False) -> str:
+    """Without the reason why there is no interval, which is given once for all."""
+    if number["value"] is not None and number["low"] is None:
+        return f"{number['value']:+.3f}" if signed else f"{number['value']:.3f}"
+    return with_interval(
+        number["value"], number["low"], number["high"], number.get("reason") or "", signed
+    )
 
 
-def _difference(number: dict) -> str:
-    """Without the reason why there is no interval, which a sentence gives once for all."""
-    reason = number.get("reason") or ""
-    if number["value"] is None:
-        return f"undefined ({reason})"
-    return with_interval(number["value"], number["low"], number["high"], "", signed=True)
+def _reasons(numbers: Iterable[dict]) -> list[str]:
+    """Why numbers have no interval, each reason once."""
+    lacking = (one.get("reason") for one in numbers if one["value"] is not None and one["low"] is None)
+    return list(dict.fromkeys(filter(None, lacking)))
