@@ -14,7 +14,7 @@ from mri_tf.metrics.logistic import (
     held_out_probabilities,
 )
 
-STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)  # of the penalty, for features of SD 1
+STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the penalty, for features of SD 1
 MOST_FEATURES = 64  # more are replaced by as many principal components of the learned side
 
 
