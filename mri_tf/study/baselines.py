@@ -1,5 +1,6 @@
 """The variants of a study beside baselines, which are fitted once for each split of the patients."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -75,7 +76,7 @@ def study_baselines(
     try:
         return _counted(MeasuredSet(prepared, task), jobs, predictions, scores)
     except Exception as error:  # whatever it is
-        print(f"baselines: {error}")
+        print(f"baselines: {error}", file=sys.stderr)  # it may name files
         return StudyBaselines(reason=f"they could not be counted ({type(error).__name__})")
 
 

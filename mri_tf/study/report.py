@@ -107,7 +107,7 @@ def write_report(
 
 def _write_once(file: Path, text: str) -> Path:
     """Writes a file, unless it says the same already."""
-    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+    if not file.is_file() or file.read_bytes() != text.encode():
         write_atomic(file, text.encode())
     return file
 

@@ -1,6 +1,7 @@
 """Adds baselines and what the image adds to the numbers of a finished training; see mri_tf/audit."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def _added(folder: Path, measured: MeasuredSet, cells) -> str:
             why = PATIENTS_UNKNOWN
     except Exception as error:  # whatever it is, a finished training must not be lost for it
         why = f"the baselines could not be counted ({type(error).__name__})"
-        print(f"{why}: {error}")
+        print(f"{why}: {error}", file=sys.stderr)  # it may name files, which logs and reports must not
     if why:
         metrics |= {BASELINES: [], "added_value": not_known(why)}
     write_atomic(folder / REPORT, run_page(task.name, metrics, task.class_names).encode())

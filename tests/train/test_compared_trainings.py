@@ -68,7 +68,7 @@ def test_a_failure_is_told_and_the_numbers_stay(inside, monkeypatch, capsys):
     before, run = _metrics(), open_finished(RUN)
     monkeypatch.setattr(baselines, "features_of_set", fail)
     line = baselines.baselines_of_run(run, Prepared.open(run.data_folder), RUN)
-    assert "could not be counted (MemoryError)" in line and "somebody" in capsys.readouterr().out
+    assert "could not be counted (MemoryError)" in line and "somebody" in capsys.readouterr().err
     after = _metrics()
     assert after["baselines"] == [] and after["accuracy"] == before["accuracy"]
     assert "somebody" not in (RUN / "metrics.json").read_text() + (RUN / "report.md").read_text()
