@@ -124,7 +124,6 @@ def _cell_job(
     shared = options.feature_banks and task.feature_bank
     further = ["--feature-banks", options.feature_banks] if shared else []
     further += ["--no-audit"] if options.no_audit else []
-    further += ["--no-baselines"]  # all cells are compared at the end, where the set is read once
     seeds = plan.seeds(cell.repeat)
     search = []
     if name != cell.variant:
@@ -142,7 +141,8 @@ def _cell_job(
     return {
         "name": cell.name,
         "folder": str(folder),
-        "arguments": [*arguments, *further],
+        # All cells are compared with baselines at the end, where the set is read once.
+        "arguments": ["--no-baselines", *arguments, *further],
         "search": search,
         "split": values,
         "seeds": seeds,
