@@ -98,7 +98,7 @@ def measure(prepared: Prepared, records: np.ndarray, context: Context) -> Measur
             record = prepared.record(position)
             facts.append(record.facts)
             spacings.append(record.spacing_mm)
-            view, place = view_of(record, _names(prepared, record), context.modality)
+            view, place = view_of(record, names_of(prepared, record), context.modality)
             methods.append(place.method)
             borders.append(place.ends_in_image)
             for name, probe in (OF_IMAGES | BASELINES).items():
@@ -143,18 +143,23 @@ def view_of(record: Record, channels: Sequence[str], modality: str) -> tuple[Vie
         channels: names of the channels of its own slice.
         modality: as DICOM writes it.
     """
+    view = plain_view(record, channels)
+    varying = [number for number in range(view.image.shape[-1]) if np.ptp(view.image[..., number]) > 0]
+    of_grey = view.image[..., varying[0]] if varying else view.image[..., 0]
+    place = foreground(of_grey, modality)
+    return view._replace(inside=place.inside), place
+
+
+def plain_view(record: Record, channels: Sequence[str]) -> View:
+    """The same for probes that do not ask where the head or body is: all of the image is inside."""
     image = record.own_slice.astype(np.float32)
     image = image[None] if image.ndim == 3 else image  # (depth, rows, columns, channels)
     kept = [number for number, name in enumerate(channels) if not name.startswith(PRESENCE)]
     image = image[..., kept]
-    varying = [number for number in range(image.shape[-1]) if np.ptp(image[..., number]) > 0]
-    of_grey = image[..., varying[0]] if varying else image[..., 0]
-    place = foreground(of_grey, modality)
-    names = [channels[number] for number in kept]
-    return View(image, names, place.inside), place
+    return View(image, [channels[number] for number in kept], np.ones(image.shape[:-1], bool))
 
 
-def _names(prepared: Prepared, record: Record) -> list[str]:
+def names_of(prepared: Prepared, record: Record) -> list[str]:
     """Names of the channels of a record's own slice: those of the manifest that name no neighbour."""
     count = record.own_slice.shape[-1]
     names = [name for name in prepared.manifest.get("channels", ()) if " (slice " not in name]
@@ -164,7 +169,7 @@ def _names(prepared: Prepared, record: Record) -> list[str]:
 def _presence(prepared: Prepared, record: Record) -> dict[str, bool]:
     return {
         name: bool(record.own_slice[..., number].any())
-        for number, name in enumerate(_names(prepared, record)) if name.startswith(PRESENCE)
+        for number, name in enumerate(names_of(prepared, record)) if name.startswith(PRESENCE)
     }  # fmt: skip
 
 

@@ -28,6 +28,8 @@ from mri_tf.splits.sides import SUPPLIED
 from mri_tf.store.looks import count_look, shows_test_side
 from mri_tf.store.run import METRICS, Run, positions_of
 
+COMPARED = ("baselines", "added_value")  # of metrics.json: training adds them
+COUNTED_AGAIN = ("weights_sha256", "split", "prior")  # equal where the same numbers are counted again
 OTHER_DATA = "other data"  # the split of records that are all of another set
 
 
@@ -94,6 +96,7 @@ def evaluate_run(
         values["duplicates"] = subset.prepared.manifest["duplicates"]
     if shows_test_side(run, subset.prepared, subset.records):
         values["test_looks"] = count_look(run).to_json()
+    values |= _compared_before(out, values)
     files = []
     if isinstance(found, Predictions):
         files = write_classifier(values, found, out)
@@ -102,6 +105,16 @@ def evaluate_run(
     # Last, since it says that the evaluation is complete.
     write_atomic(out / METRICS, json.dumps(values, indent=1).encode())
     return Evaluated(values, [out / METRICS, *files])
+
+
+def _compared_before(out: Path, values: dict) -> dict:
+    """What training compared these numbers with, where the same ones are counted again."""
+    try:
+        before = json.loads((out / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    same = all(before.get(key) == values[key] for key in COUNTED_AGAIN)
+    return {key: before[key] for key in COMPARED if key in before} if same else {}
 
 
 def _score_volumes(model, subset: Subset) -> tuple[dict, VolumeScores]:

@@ -148,7 +148,8 @@ def _cell_job(
     return {
         "name": cell.name,
         "folder": str(folder),
-        "arguments": [*arguments, *further],
+        # All cells are compared with baselines at the end, where the set is read once.
+        "arguments": ["--no-baselines", *arguments, *further],
         "search": search,
         "split": values,
         "seeds": seeds,

@@ -1,7 +1,6 @@
 """Plans a raw folder: recognises it, measures it, decides, and writes the task file."""
 
 import json
-import os
 import re
 import socket
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from data_prep.prepare.listed_cases import cases_to_prepare
 from data_prep.recognised import Recognised
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
+from mri_tf.core.presets import is_cached
 from mri_tf.plan.fingerprint import Fingerprint, measure
 from mri_tf.plan.recognise import Classes, classes_of, covariates_of, recognise
 from mri_tf.plan.rules import Decision, decide
@@ -22,7 +22,6 @@ from mri_tf.task import Task
 from mri_tf.task.files import SUFFIXES, find_task_file, load_task
 
 WEIGHTS_HOST = ("www.kaggle.com", 443)  # from where KerasHub downloads its presets
-CACHES = (("KAGGLEHUB_CACHE", "~/.cache/kagglehub"), ("HF_HOME", "~/.cache/huggingface"))
 SECONDS_FOR_HOST = 2.0
 FINGERPRINT = ".fingerprint.json"  # of the file beside the task file
 
@@ -130,11 +129,8 @@ def _weights(file: Path) -> bool:
 
 def weights_at_hand() -> bool:
     """Whether ImageNet weights are on this machine or can be downloaded."""
-    for variable, usual in CACHES:
-        home = Path(os.environ.get(variable) or usual).expanduser()
-        # A download that failed leaves empty folders.
-        if any(path.is_file() for path in home.glob("**/*resnet_18_imagenet*/**/*")):
-            return True
+    if is_cached("resnet_18_imagenet"):
+        return True
     try:
         with socket.create_connection(WEIGHTS_HOST, SECONDS_FOR_HOST):
             return True

@@ -1,7 +1,9 @@
 """What a study writes: results.parquet, differences.parquet, report.md and figures/."""
 
 import itertools
+import json
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -14,6 +16,7 @@ from mri_tf.folds.cell import DONE, OF_CONTEXT, run_of
 from mri_tf.folds.design import Plan
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
 from mri_tf.store.run import PREDICTIONS
+from mri_tf.study.baselines import StudyBaselines, study_baselines
 from mri_tf.study.method import KEYS, counted_unit, epochs_table, method_table
 from mri_tf.study.more_patients import more_patients
 from mri_tf.study.pictures import confusions_of, draw_study, key_of
@@ -27,7 +30,22 @@ COLUMNS = ["cell", "task", "variant", "fold", "repeat", "seed", "train_size", "n
 # Stored as whole numbers although failed cells have none.
 COUNTS = ["seed", "n_train", "n_test", "n_train_patients", "n_test_patients", "epochs", "best_epoch",
           "parameters"]  # fmt: skip
+BASELINES = "baselines.json"  # of each variant and size what metrics.json of a run has of them
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
+
+
+class Shown(NamedTuple):
+    """What the report shows of classifiers beside their differences.
+
+    Attributes:
+        scores: by name.
+        numbers: of `_pooled_numbers`.
+        baselines: beside them.
+    """
+
+    scores: tuple[str, ...]
+    numbers: dict
+    baselines: StudyBaselines
 
 
 def write_report(
@@ -40,7 +58,8 @@ def write_report(
         out: the study folder.
         jobs: of the cells, as `jobs.cell_jobs` makes them.
         rows: what each job gave, by job name.
-        data: what is known of the records beside their labels; None: nothing.
+        data: what is known of the records beside their labels, and on which set baselines are fitted;
+            None: nothing, and none are.
 
     Returns:
         (lines for the terminal, files written).
@@ -50,7 +69,7 @@ def write_report(
     files = [write_table(out / RESULTS, results.astype(counts))]
     done_jobs = [job for job in jobs if rows[job["name"]]["status"] == DONE]
     done = results[results["status"] == DONE]
-    unit = counted_unit(done_jobs)
+    unit, compared = counted_unit(done_jobs), StudyBaselines()
     if not done_jobs:
         parts = {"Scores": tables.left_out(results)}
     elif task.kind == "segmentation":
@@ -58,14 +77,18 @@ def write_report(
     else:
         predictions = _predictions(done_jobs)
         scores = _scores(task)
-        compared = tuple(dict.fromkeys((*scores, task.primary_metric)))
+        asked = tuple(dict.fromkeys((*scores, task.primary_metric)))
         share = float(done["n_test"].mean() / done["n_train"].mean())
-        differences = _differences(predictions, plan.variants, task, compared, share)
+        differences = _differences(predictions, plan.variants, task, asked, share)
         if len(differences):
             differences["unit"] = unit
             files.append(write_table(out / DIFFERENCES, differences))
         numbers = _pooled_numbers(predictions, task, unit)
-        parts = _classifier_parts(results, predictions, differences, task, (scores, numbers))
+        if data is not None:
+            compared = study_baselines(data.prepared, task, done_jobs, predictions, scores)
+            files.append(_write_once(out / BASELINES, json.dumps(compared.values, indent=1)))
+        shown = Shown(scores, numbers, compared)
+        parts = _classifier_parts(results, predictions, differences, task, shown)
         parts |= site_parts(predictions, task, plan, data, unit)
         parts |= more_patients(done, task.primary_metric, unit)
         if plan.restarts > 1:
@@ -82,7 +105,14 @@ def write_report(
     write_atomic(out / REPORT, f"{title}\n\n{text}\n".encode())
     shown = ("dice_mean",) if task.kind == "segmentation" else ("accuracy", "balanced_accuracy", "auc")
     lines = [tables.score_table(results, shown) if done_jobs else parts["Scores"]]
-    return lines, [*files, out / REPORT]
+    return [*lines, *compared.lines()], [*files, out / REPORT]
+
+
+def _write_once(file: Path, text: str) -> Path:
+    """Writes a file, unless it says the same already."""
+    if not file.is_file() or file.read_bytes() != text.encode():
+        write_atomic(file, text.encode())
+    return file
 
 
 def _scores(task: Task) -> tuple[str, ...]:
@@ -130,13 +160,10 @@ def _pooled_numbers(
 
 def _classifier_parts(
     results: pd.DataFrame, predictions: pd.DataFrame, differences: pd.DataFrame, task: Task,
-    shown: tuple[tuple[str, ...], dict],
+    shown: Shown,
 ) -> dict[str, str]:  # fmt: skip
-    """Sections of the report by title: scores, paired differences, and classes of each variant.
-
-    `shown`: the scores of the report, and the numbers of `_pooled_numbers`.
-    """
-    (scores, numbers_of), pooled, classes = shown, [], {}
+    """Sections of the report by title: scores, paired differences, baselines, classes of variants."""
+    (scores, numbers_of, baselines), pooled, classes = shown, [], {}
     for (variant, size), table in predictions.groupby(KEYS, dropna=False, sort=False):
         numbers = numbers_of[key_of(variant, size)]
         unknown = "" if numbers["accuracy"]["unit"] == "patients" else PATIENTS_UNKNOWN
@@ -150,11 +177,13 @@ def _classifier_parts(
             tables.confusion_table(confusions, task.class_names),
             *filter(None, notes),
         ])  # fmt: skip
-    parts = {"Scores": tables.score_table(results, scores, pd.DataFrame(pooled))}
+    together = pd.concat([pd.DataFrame(pooled), baselines.pooled])
+    rows = baselines.rows if len(baselines.rows) else None
+    parts = {"Scores": tables.score_table(results, scores, together, rows)}
     parts |= _context_parts(results)
     if len(differences):
         parts["Paired differences"] = tables.paired_table(differences)
-    return parts | classes
+    return parts | baselines.sections() | classes
 
 
 def _context_parts(results: pd.DataFrame) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mri_tf.core.words import printed_name
+from mri_tf.tables.baselines import baseline_section
 from mri_tf.tables.classes import class_table
 from mri_tf.tables.context import context_line, context_section
 from mri_tf.tables.layout import markdown, with_interval
@@ -55,8 +56,10 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         rows.append([f"**{part} right, other parts right or wrong**", agreement, metrics["records"]])
         columns = [part, "accuracy (95 % interval)", "records"]
         sections.append(f"## By {part}\n\n{markdown(rows, columns)}")
-    further = (unit_section, context_section, reader_section, member_section, site_section,
-               subgroup_section)  # fmt: skip
+    further = (
+        baseline_section, unit_section, context_section, reader_section, member_section, site_section,
+        subgroup_section,
+    )  # fmt: skip
     sections += filter(None, [section(metrics) for section in further])
     if "duplicates" in metrics:
         sections.append(f"## Copies\n\n{_copies(metrics['duplicates'])}")

@@ -24,6 +24,7 @@ def score_table(
     results: pd.DataFrame,
     metrics: tuple[str, ...] = ("accuracy", "kappa", "f1_macro"),
     pooled: pd.DataFrame | None = None,
+    baselines: pd.DataFrame | None = None,
 ) -> str:
     """Mean ± SD over the finished cells of a study, one line per size and variant.
 
@@ -34,8 +35,10 @@ def score_table(
         metrics: columns to show.
         pooled: variant, train_size, metric, value, low, high and, if known, n, unit and reason: adds
             a column for each metric over all test predictions together, with its interval.
+        baselines: rows like those of `results`, of what was not trained; they follow the variants.
     """
-    results = _with_sizes(results)
+    failed = left_out(results)
+    results = _with_sizes(results if baselines is None else pd.concat([results, baselines]))
     pooled = None if pooled is None else _with_sizes(pooled)
     rows, notes = [], []
     for (size, variant), cells in _groups(results):
@@ -58,7 +61,7 @@ def score_table(
         columns += [metric, f"{metric}, pooled (95 % interval)"][: 1 if pooled is None else 2]
         columns += ["majority class"] if metric == "accuracy" else []
     columns += [] if pooled is None else ["counted"]
-    below = ["Mean ± SD over the cells that are done.", left_out(results), *notes]
+    below = ["Mean ± SD over the cells that are done.", failed, *notes]
     return with_notes(markdown(rows, columns), below)
 
 

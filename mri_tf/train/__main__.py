@@ -162,14 +162,20 @@ def _evaluate_and_export(run, prepared, features, flags) -> None:
     from mri_tf.store.looks import SECONDS_TO_WAIT
     from mri_tf.store.run import METRICS, locked
     from mri_tf.tables import summary
+    from mri_tf.train.baselines import BASELINES, baselines_of_run
 
     written, numbers = [run.folder], run.folder / METRICS
+    known: dict = {}
     if numbers.is_file():  # a command that was interrupted while it exported does not look again
-        print("\n".join(summary(json.loads(numbers.read_text(encoding="utf-8")))))
+        known = json.loads(numbers.read_text(encoding="utf-8"))
+        print("\n".join(summary(known)))
     elif not flags.lock_test:
         result = evaluate_run(run, run_sides(run, prepared)[2], run.values["split"], run.folder)
         print("\n".join(summary(result.metrics)))
         written += result.files
+    classifies = run.task.kind == "classification" and numbers.is_file()
+    if classifies and not flags.no_baselines and BASELINES not in known:
+        print(baselines_of_run(run, prepared, run.folder))
     if not flags.no_export:
         written += export_with_segmenter(run, prepared, features, EXPORTS)
         with locked(run.folder, SECONDS_TO_WAIT):
@@ -256,6 +262,10 @@ def _parser() -> Parser:
     parser.add_argument(
         "--no-audit", action="store_true",
         help="do not look for patients and copies on two sides before the first epoch",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-baselines", action="store_true",
+        help="do not compare with baselines, as study and --folds do it once for all networks",
     )  # fmt: skip
     parser.add_argument("--no-export", action="store_true", help="stop at the numbers")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")

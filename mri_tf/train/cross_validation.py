@@ -51,6 +51,7 @@ class TrainedFolds:
         files: the files written.
         run: the model of all members; None where they cannot be one.
         first: the run folder of the first member.
+        members: all of them with their folds.
         prepared: the set of the training.
         skipped: what could not be read while preparing.
     """
@@ -59,6 +60,7 @@ class TrainedFolds:
     files: list[Path]
     run: Run | None
     first: Path
+    members: list[FoldRun]
     prepared: Prepared
     skipped: list
 
@@ -134,7 +136,7 @@ def train_folds(
         with locked(folder):
             run = _kept_run(ensemble_run(folder, members, model, prepared, options.seed))
     files = write_out_of_fold(values, table, task, folder)
-    return TrainedFolds(values, files, run, members[0].run.folder, prepared, skipped)
+    return TrainedFolds(values, files, run, members[0].run.folder, members, prepared, skipped)
 
 
 def _kept_run(run: Run) -> Run:

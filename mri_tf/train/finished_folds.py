@@ -17,6 +17,7 @@ from mri_tf.store.run import LOG, METRICS, RUN_FILE, TEST, locked, open_run
 from mri_tf.tables import summary
 from mri_tf.task.loaded import LoadedTask
 from mri_tf.task.spec import BASE_VARIANT
+from mri_tf.train.baselines import baselines_of_folds, baselines_of_run
 from mri_tf.train.cross_validation import FoldOptions, TrainedFolds, train_folds
 from mri_tf.train.datasets import DataOptions
 
@@ -52,6 +53,9 @@ def train_and_finish(
     with logged(folder / LOG, title):
         trained = train_folds(loaded, feature_loaded, sets, folder, options)
         print("\n".join(summary(trained.values)))
+        if not flags.no_baselines:
+            members = [(member.repeat, member.fold, member.run) for member in trained.members]
+            print(baselines_of_folds(members, trained.prepared, folder))
         print(f"wrote {', '.join(str(path) for path in trained.files)}")
         if trained.run is None:
             print(
@@ -59,7 +63,7 @@ def train_and_finish(
                 f"its own. Export one of them: python -m mri_tf.export --run {trained.first}"
             )
         else:
-            _test(trained)
+            _test(trained, flags.no_baselines)
             _export(trained, flags.no_export)
     return SOME_SKIPPED if trained.skipped else DONE
 
@@ -73,7 +77,7 @@ def check_folder(folder: Path) -> None:
         )  # fmt: skip
 
 
-def _test(trained: TrainedFolds) -> None:
+def _test(trained: TrainedFolds, no_baselines: bool) -> None:
     """Evaluates the model of all members on the test side of a split column, unless that was done."""
     run = trained.run
     test = run_sides(run, trained.prepared)[2]
@@ -82,6 +86,8 @@ def _test(trained: TrainedFolds) -> None:
     print(f"the model of all members, on the {len(set(test.patients))} patients of the test side:")
     result = evaluate_run(run, test, "column", run.folder / TEST)
     print("\n".join(summary(result.metrics)))
+    if not no_baselines:
+        print(baselines_of_run(run, trained.prepared, run.folder / TEST))
     print(f"wrote {', '.join(str(path) for path in result.files)}")
 
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import RunFailed
+from mri_tf.metrics.logistic import Fit, Rows, choose_strength, fit_attention, fit_logistic
 from mri_tf.models.frozen_probe import STRENGTHS, frozen_probe
 from mri_tf.models.heads import Standardise
 from mri_tf.models.statistics_probe import statistics_probe3d
 from mri_tf.train.checkpoint import TrainingState
 from mri_tf.train.feed import StoredSide
-from mri_tf.train.logistic import Fit, Rows, choose_strength, fit_attention, fit_logistic
 from mri_tf.train.loop import write_history
 
 STANDARDISED, ATTENTION, LAST = "standardised", "attention", "probabilities"  # layers of the network

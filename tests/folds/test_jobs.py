@@ -148,3 +148,4 @@ def test_no_audit_is_passed_to_every_training_of_a_cell():
     for options, there in ((OPTIONS, False), (replace(OPTIONS, no_audit=True), True)):
         _, cells = cell_jobs({"manual": variant_of("manual", prepared)}, plan, sides, options)
         assert cells and all(("--no-audit" in job["arguments"]) == there for job in cells)
+        assert all("--no-baselines" in job["arguments"] for job in cells)  # the study has them once

@@ -45,6 +45,18 @@ def test_a_study_has_one_row_a_cell_with_the_columns_of_the_contract(inside):
     assert table[["accuracy", "kappa", "f1_macro", "auc"]].notna().all(axis=None)
 
 
+def test_baselines_stand_beside_the_variants_in_the_report_and_not_in_the_results(inside):
+    values = json.loads((STUDY / "baselines.json").read_text())
+    assert [one["variant"] for one in values] == ["manual", "scratch"]
+    thumbnails = [next(one for one in of["baselines"] if one["name"] == "thumbnail") for of in values]
+    assert thumbnails[0]["numbers"] == thumbnails[1]["numbers"]  # of the same splits
+    assert thumbnails[0]["difference"] != thumbnails[1]["difference"]
+    page = (STUDY / "report.md").read_text()
+    assert "| baseline: thumbnail" in page and "## Baselines: scratch" in page
+    assert "## What the image adds: manual" in page
+    assert set(rows_of(STUDY)["variant"]) == {"manual", "scratch"}
+
+
 @pytest.mark.slow
 def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_rest_goes_on(inside, tmp_path):
     fast = "scratch,λ too/fast"  # the loss diverges at its learning rate; the name is unusual

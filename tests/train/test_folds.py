@@ -66,6 +66,16 @@ def test_the_numbers_are_of_all_folds_together_and_say_whose_they_are(inside):
     assert (RUN / "report.md").read_text().startswith("# thirds, split by 3 folds")
 
 
+def test_the_folds_stand_beside_baselines_that_their_own_networks_have_not(inside):
+    metrics = json.loads((RUN / "metrics.json").read_text())
+    (found,) = (one for one in metrics["baselines"] if one["name"] == "thumbnail")
+    assert found["numbers"]["accuracy"]["n"] == 10 and found["difference"]["auc"]["n"] == 10
+    assert "10 patients are too few" in found["difference"]["auc"]["reason"]
+    assert "mean of the folds" in found["numbers"]["auc"]["reason"]
+    assert "## Baselines" in (RUN / "report.md").read_text()
+    assert "baselines" not in json.loads((RUN / "fold-0/metrics.json").read_text())
+
+
 def test_the_same_command_again_trains_nothing(inside, capsys, monkeypatch):
     def refuse(arguments, child):
         raise AssertionError("a fold was trained again")

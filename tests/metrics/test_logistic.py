@@ -8,8 +8,8 @@ from scipy.optimize import approx_fprime, minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from mri_tf.train import logistic
-from mri_tf.train.logistic import Rows, choose_strength, fit_attention, fit_logistic
+from mri_tf.metrics import logistic
+from mri_tf.metrics.logistic import Rows, choose_strength, fit_attention, fit_logistic
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 

@@ -4,7 +4,7 @@ Minimised is the weighted mean cross entropy plus half the squared weights times
 classes, the squared difference of their weights). Features have SD 1; biases are not penalised.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,6 +54,10 @@ class Fit:
     kernel: np.ndarray  # (n, classes)
     bias: np.ndarray  # (classes,)
     direction: np.ndarray | None = None  # (n,) of the attention over slices
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """(rows, classes) of features as in `Rows`."""
+        return softmax(self._pooled(features) @ self.kernel + self.bias, axis=1)
 
     def loss(self, rows: Rows) -> float:
         """Weighted mean cross entropy."""
@@ -125,20 +129,10 @@ def choose_strength(rows: Rows, strengths: Sequence[float], seed: int) -> tuple[
     no fold leaves two classes to learn, the middle strength is taken and there are no losses.
     """
     rows, tried = rows.averaged(), sorted(strengths, reverse=True)
-    fewest = min(len(np.unique(rows.patients[rows.labels == label])) for label in np.unique(rows.labels))
-    if fewest < 2:
-        return tried[len(tried) // 2], {}
-    folds = StratifiedGroupKFold(min(INNER_FOLDS, fewest), shuffle=True, random_state=seed)
     losses = dict.fromkeys(tried, 0.0)
     held_out = 0.0
-    for kept, left in folds.split(rows.features, rows.labels, rows.patients):
-        inside = np.zeros(len(rows.labels), bool)
-        inside[kept] = True
-        tested = np.zeros(len(rows.labels), bool)
-        tested[left] = True
+    for inside, tested in inner_folds(rows, seed):
         one, other = rows.of(inside), rows.of(tested & rows.plain)
-        if len(np.unique(one.labels)) < 2:
-            continue
         weight = other.weights.sum()
         held_out += weight
         for strength in tried:
@@ -147,3 +141,31 @@ def choose_strength(rows: Rows, strengths: Sequence[float], seed: int) -> tuple[
         return tried[len(tried) // 2], {}
     losses = {strength: loss / held_out for strength, loss in losses.items()}
     return min(tried, key=losses.__getitem__), losses
+
+
+def inner_folds(rows: Rows, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(rows to learn from, rows that are held out) of each fold of patients, (rows,) bool.
+
+    The classes have like shares in the folds. Nothing where a class has a single patient; without the
+    folds that leave one class to learn.
+    """
+    fewest = min(len(np.unique(rows.patients[rows.labels == label])) for label in np.unique(rows.labels))
+    if fewest < 2:
+        return
+    folds = StratifiedGroupKFold(min(INNER_FOLDS, fewest), shuffle=True, random_state=seed)
+    for kept, left in folds.split(rows.features, rows.labels, rows.patients):
+        inside = np.zeros(len(rows.labels), bool)
+        inside[kept] = True
+        tested = np.zeros(len(rows.labels), bool)
+        tested[left] = True
+        if len(np.unique(rows.labels[inside])) > 1:
+            yield inside, tested
+
+
+def held_out_probabilities(rows: Rows, strength: float, seed: int) -> np.ndarray:
+    """(rows, classes) by fits on the other inner folds; NaN where a row is in none."""
+    rows = rows.averaged()
+    found = np.full((len(rows.labels), rows.classes), np.nan)
+    for inside, tested in inner_folds(rows, seed):
+        found[tested] = fit_logistic(rows.of(inside), strength).probabilities(rows.features[tested])
+    return found
