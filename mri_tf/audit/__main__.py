@@ -19,8 +19,9 @@ def main(arguments: list[str]) -> int:
     """Prints a line a finding and writes them; exit 1 where a leak is certain."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
-    from mri_tf.audit.audited import audit_trainings
+    from mri_tf.audit.audited import audit_trainings, with_more
     from mri_tf.audit.finding import leaks
+    from mri_tf.audit.networks import network_findings
     from mri_tf.audit.subject import of_run, of_set, of_study
     from mri_tf.audit.written import lines_for_terminal, verdict, write_audit
 
@@ -31,9 +32,11 @@ def main(arguments: list[str]) -> int:
     else:
         subjects, title, home = {"": of_set(flags.data)}, "a prepared set", flags.data
     task = next(iter(subjects.values())).prepared.manifest["task"]
-    audit = audit_trainings(subjects)
-    print("\n".join(lines_for_terminal(audit)))
     out = flags.out or (Path("audits", task) if flags.data else home / "audit")
+    audit = audit_trainings(subjects)
+    if flags.run:
+        audit = with_more(audit, network_findings(flags.run, audit.prepared, out))
+    print("\n".join(lines_for_terminal(audit)))
     files = write_audit(audit, f"{title} of {task}", out)
     print(verdict(audit.findings))
     print(f"wrote {', '.join(map(str, files))}")

@@ -140,7 +140,7 @@ def around(inside: np.ndarray) -> np.ndarray:
 
 
 def corner_places(shape: tuple[int, ...]) -> tuple[tuple[slice, ...], ...]:
-    """The four corners of the slices of an image of (depth, rows, columns), in the order of QUADRANTS."""
+    """The four corners of the slices of an image (depth, rows, columns), in the order of QUADRANTS."""
     rows, columns = (max(1, size // CORNER_SHARE) for size in shape[1:])
     return (np.s_[:, :rows, :columns], np.s_[:, :rows, -columns:],
             np.s_[:, -rows:, :columns], np.s_[:, -rows:, -columns:])  # fmt: skip

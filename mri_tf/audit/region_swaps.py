@@ -27,8 +27,8 @@ RECIPIENTS, OF_LARGE_IMAGES = 4, 2  # of each network
 LARGE = 2**20  # values of an image, from which on it is large
 LEAST_PROBABLE = 1e-30
 MEANING = (
-    "The network takes what is no anatomy for a sign of the class. Its numbers hold only where this part "
-    "of the images differs between the classes as it does here."
+    "The network takes what is no anatomy for a sign of the class. Its numbers hold only where this "
+    "part of the images differs between the classes as it does here."
 )
 WHAT_TO_DO = {
     "border": "Find out why the border differs between the classes (masks, brain extraction, "

@@ -1,4 +1,4 @@
-"""Puts what is no anatomy of one image into another: the border of the head, the background, the corners.
+"""Puts what is no anatomy of one image into another: the border of the head, background, corners.
 
 Pure functions of two images and their foregrounds; where these regions are is told by
 mri_tf/audit/image_probes.py.

@@ -1,10 +1,10 @@
-"""Networks whose last layers are random: the first, sanity, check of maps (Adebayo et al. 2018).
+"""Networks whose last layers are random, for checking maps (Adebayo et al. 2018).
 
 A map that explains a network changes when the network forgets what it learned. In the cascade, layers
 get fresh weights from the output downwards.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -17,23 +17,32 @@ class Cascade:
 
     Args:
         model: the trained network; `randomise` changes its weights.
-        fresh: the same network as it is before training.
+        fresh: the same network as it is before training, once or several times.
     """
 
-    def __init__(self, model: keras.Model, fresh: keras.Model):
+    def __init__(self, model: keras.Model, fresh: Sequence[keras.Model]):
         self._layers = _groups(model)
-        self._trained = [[layer.get_weights() for layer in group] for group in self._layers]
-        self._fresh = [[layer.get_weights() for layer in group] for group in _groups(fresh)]
+        self._trained = _weights(self._layers)
+        self._fresh = [_weights(_groups(one)) for one in fresh]
 
     @property
     def depth(self) -> int:
         """How many groups there are."""
         return len(self._layers)
 
-    def randomise(self, count: int) -> None:
-        """The last `count` groups get fresh weights, the others their own ones."""
+    @property
+    def draws(self) -> int:
+        """How many fresh networks there are."""
+        return len(self._fresh)
+
+    def restore(self) -> None:
+        """All groups get their own weights again."""
+        self.randomise(0)
+
+    def randomise(self, count: int, draw: int = 0) -> None:
+        """The last `count` groups get the weights of a fresh network, the others their own ones."""
         known = self.depth - count
-        chosen = [*self._trained[:known], *self._fresh[known:]]
+        chosen = [*self._trained[:known], *self._fresh[draw][known:]]
         for layers, weights in zip(self._layers, chosen, strict=True):
             for layer, values in zip(layers, weights, strict=True):
                 layer.set_weights(values)
@@ -53,6 +62,10 @@ def _groups(model: keras.Model) -> list[list[keras.Layer]]:
             groups.append([])
         groups[-1].append(layer)
     return groups
+
+
+def _weights(groups: list[list[keras.Layer]]) -> list[list[list[np.ndarray]]]:
+    return [[layer.get_weights() for layer in group] for group in groups]
 
 
 def _leaves(model: keras.Model) -> Iterator[keras.Layer]:
