@@ -11,15 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_APPLICABLE, NOT_FOUND, Finding
+from mri_tf.audit.image_probes import shells_of
 from mri_tf.audit.judged import FEWEST_PATIENTS, Judged, batch_size, images_of, one_a_patient
 from mri_tf.audit.measured import PRESENCE, channel_names, view_of
 from mri_tf.audit.regions import REGIONS, Pictured
 from mri_tf.core.progress import progress
 from mri_tf.metrics.class_pull import Pull, class_pull
 from mri_tf.metrics.paired import holm
-from mri_tf.pipeline.normalize import REGIONS as OF_STATISTICS
 from mri_tf.store.record import Record
-from mri_tf.task import Task
 
 NAME = "the network looks at: {}"
 LEVEL = 0.05
@@ -170,19 +169,27 @@ def _whole(record: Record, changed: np.ndarray, judged: Judged) -> np.ndarray:
 
 
 def _in_units_of(recipient: Record, donor: Record, judged: Judged) -> Pictured:
-    """The donor's images such that they are given to the network as its own are, within the recipient.
+    """The donor's images in the units of the recipient's.
 
-    Intensities without a unit are brought from the mean and SD of the donor to those of the recipient.
+    Intensities without a unit are brought from the median and quartiles deep inside the donor's head to
+    those of the recipient. The mean and SD by which the network's images are normalised would not do:
+    a lesion changes them, and what lies around it would then tell of the lesion.
     """
-    pictured = _pictured(donor, judged)
-    task: Task = judged.held_out.task
-    if task.normalize["method"] != "zscore":
+    pictured, own = _pictured(donor, judged), _pictured(recipient, judged)
+    if judged.held_out.task.normalize["method"] != "zscore":
         return pictured
-    region, kept = task.normalize.get("region", OF_STATISTICS[0]), _kept(donor, judged)
-    (mean, sd), (own_mean, own_sd) = (
-        one.intensity_stats[OF_STATISTICS.index(region)][kept].T for one in (donor, recipient)
-    )
-    image = (pictured.image - mean) / np.maximum(sd, 1e-6) * np.maximum(own_sd, 1e-6) + own_mean
-    if region != OF_STATISTICS[0]:  # 0 is what lies outside, and stays so
+    (middle, width), (own_middle, own_width) = _scale(donor, pictured), _scale(recipient, own)
+    image = (pictured.image - middle) / np.maximum(width, 1e-6) * own_width + own_middle
+    if judged.held_out.task.standardised:  # 0 is what lies outside, and stays so
         image = np.where(pictured.image == 0, 0, image)
     return pictured._replace(image=image.astype(np.float32))
+
+
+def _scale(record: Record, pictured: Pictured) -> tuple[np.ndarray, np.ndarray]:
+    """Median and distance of the quartiles of each channel, inside the head without border and mask."""
+    deep = shells_of(pictured.inside)[1]
+    if record.mask is not None and (deep & (record.mask.reshape(deep.shape) == 0)).any():
+        deep = deep & (record.mask.reshape(deep.shape) == 0)
+    values = pictured.image[deep] if deep.any() else pictured.image.reshape(-1, pictured.image.shape[-1])
+    low, middle, high = np.percentile(values, (25, 50, 75), axis=0)
+    return middle, high - low

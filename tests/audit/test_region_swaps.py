@@ -1,4 +1,4 @@
-"""A network that looks at a corner, a border or the background is told; one that looks at a lesion is not."""
+"""A network that looks at a corner or the border is told; one that looks at a lesion is not."""
 
 import keras
 import numpy as np
@@ -142,5 +142,5 @@ def test_intensities_without_a_unit_are_brought_to_those_of_the_recipient(tmp_pa
     prepared = StoredSet(tmp_path, [one.astype(np.float32) for one in images],
                          label=[number % 2 for number in range(count)])  # fmt: skip
     found = looks_at_findings([judged_of(only_sees(slice(0, 48)), prepared, TRAINED)])
-    assert all(one.status == NOT_APPLICABLE or one.statistic < 1e-4 for one in found)
+    assert all(one.status == NOT_APPLICABLE or abs(one.statistic) < 1e-3 for one in found)
     assert TAUGHT.normalize["method"] == "zscore"

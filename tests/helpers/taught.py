@@ -1,5 +1,6 @@
 """Small networks that are taught on images in memory, and judged as those of a run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -9,7 +10,7 @@ from made_up_set import MadeUpSet
 from mri_tf.audit.judged import Judged, one_a_patient
 from mri_tf.network.build import build_run_network
 from mri_tf.pipeline.subset import Subset
-from mri_tf.store.record import encode_example, stored
+from mri_tf.store.record import Record, encode_example, stored
 from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.spec import to_json
@@ -22,16 +23,29 @@ TAUGHT = Task(
 
 
 class StoredSet(MadeUpSet):
-    """A made-up set whose records are read as those of shards are."""
+    """A made-up set whose records are read as those of shards are.
 
-    def record(self, position):
+    Args:
+        masks: of the records; none unless given.
+        others: as of MadeUpSet.
+    """
+
+    def __init__(self, folder: Path, images: list, masks: list | None = None, **others: list):
+        super().__init__(folder, images, **others)
+        self.of_records = masks
+        self.manifest["has_mask"] = masks is not None
+
+    def _whole(self, position: int) -> Record:
+        mask = None if self.of_records is None else self.of_records[position]
+        return replace(super().record(position).with_stats(), mask=mask)
+
+    def record(self, position: int) -> Record:
         """As the shards give it back."""
-        return stored(super().record(position).with_stats())
+        return replace(stored(self._whole(position)), mask=self._whole(position).mask)
 
-    def read(self, positions):
+    def read(self, positions: np.ndarray) -> list[bytes]:
         """Serialized records."""
-        return [encode_example(super(StoredSet, self).record(int(place)).with_stats())
-                for place in positions]  # fmt: skip
+        return [encode_example(self._whole(int(position))) for position in positions]
 
 
 def run_of(task: Task = TAUGHT) -> Run:
