@@ -6,12 +6,13 @@ most probable.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from mri_tf.audit.foreground import foreground
 from mri_tf.audit.judged import Judged, batch_size
 from mri_tf.audit.measured import channel_names, view_of
 from mri_tf.core.progress import progress
@@ -39,6 +40,9 @@ SIDEWAYS = "columns"  # the axis that is mirrored where the training mirrored no
 @dataclass(frozen=True)
 class MethodChecks:
     """How alike the maps of one method are: rank correlations with the map of the trained network.
+
+    They are of the voxels inside the head or body where that ends in the image: outside of it gradients
+    are small in any network, so that all maps of an image are alike where the air is counted too.
 
     Attributes:
         random: (records,) with the last half of the layers random, means over the draws.
@@ -85,41 +89,70 @@ def check_maps(
     if large:
         subset = subset.of(subset.records[:OF_LARGE_IMAGES])
     layer = layer_to_explain(judged.model, "")
-    maps = Maps(judged.model, layer)
-    fresh = [_fresh(judged, seed + draw) for draw in range(1 if large else DRAWS)]
-    cascade = Cascade(judged.model, fresh)
+    cascade = Cascade(
+        judged.model, [_fresh(judged, seed + draw) for draw in range(1 if large else DRAWS)]
+    )
     judged_at = max(1, round(JUDGED_SHARE * cascade.depth))
-    steps = [] if large else [step for step in cascade.stages(STEPS) if step != judged_at]
-    beside = {"seeds": others, "exchanged": exchanged}
-    beside = {name: Maps(models[0], layer) for name, models in beside.items() if models}
-    found = {name: _Rows() for name in METHODS}
-    axis = FLIPS[flip_axis(subset.task)[0]]
+    asked = _Asked(
+        replace(judged, held_out=subset), Maps(judged.model, layer), cascade, judged_at,
+        [] if large else [step for step in cascade.stages(STEPS) if step != judged_at],
+        {name: Maps(models[0], layer) for name, models in
+         (("seeds", others), ("exchanged", exchanged)) if models},
+    )  # fmt: skip
+    found, done = {name: _Rows() for name in METHODS}, 0
     with progress("checking explanations", len(subset)) as advance:
-        done = 0
         for images, _, _ in subset.eval_batches(batch_size(subset)):
-            cascade.restore()
-            labels = tf.argmax(judged.model.predict_on_batch(images), axis=-1, output_type=tf.int32)
-            trained = maps.of(images, labels)
-            for record in range(len(images)):
-                _add_enrichment(found, trained, judged, (record, int(subset.records[done + record])))
-            turned = maps.of(tf.reverse(images, [images.shape.rank + axis]), labels)
-            back = {name: np.flip(values, axis + 1) for name, values in turned.items()}
-            _compare(found, trained, back, "mirrored")
-            _compare(found, trained, turned, "not_mirrored")
-            for name, other in beside.items():
-                _compare(found, trained, other.of(images, labels), name)
-            for count, draw in [(step, 0) for step in steps] + [
-                (judged_at, draw) for draw in range(cascade.draws)
-            ]:
-                cascade.randomise(count, draw)
-                changed = maps.of(images, labels)
-                _compare(found, trained, changed, (count, draw))
-                if (count, draw) == (judged_at, 0):
-                    _compare(found, trained, changed, "structure", structural_similarity)
+            asked.add(found, images, subset.records[done : done + len(images)])
             done += len(images)
             advance(done)
     cascade.restore()
     return {name: _checks(rows, judged_at, cascade.depth) for name, rows in found.items()}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the maps of a batch of images are made with.
+
+    Attributes:
+        judged: the network and its records.
+        maps: of its network, whose weights `cascade` changes.
+        cascade: of the network.
+        judged_at: groups of layers that are random where methods are judged.
+        steps: other numbers of groups.
+        beside: "seeds" and "exchanged" -> maps of the other network.
+    """
+
+    judged: Judged
+    maps: Maps
+    cascade: Cascade
+    judged_at: int
+    steps: list[int]
+    beside: dict[str, Maps]
+
+    def add(self, found: dict[str, "_Rows"], images: tf.Tensor, records: np.ndarray) -> None:
+        """Adds what is found of (batch, *grid, channels) images at these positions."""
+        self.cascade.restore()
+        outputs = self.judged.model.predict_on_batch(images)
+        labels = tf.argmax(outputs, axis=-1, output_type=tf.int32)
+        trained, inside = self.maps.of(images, labels), _heads(images.numpy())
+        axis = FLIPS[flip_axis(self.judged.held_out.task)[0]]
+        turned = self.maps.of(tf.reverse(images, [images.shape.rank + axis]), labels)
+        back = {name: np.flip(values, axis + 1) for name, values in turned.items()}
+        changed = {"mirrored": back, "not_mirrored": turned}
+        changed |= {name: other.of(images, labels) for name, other in self.beside.items()}
+        draws = [(self.judged_at, draw) for draw in range(self.cascade.draws)]
+        for count, draw in [*((step, 0) for step in self.steps), *draws]:
+            self.cascade.randomise(count, draw)
+            changed[count, draw] = self.maps.of(images, labels)
+        for name, rows in found.items():
+            for key, maps in changed.items():
+                for one, other, where in zip(trained[name], maps[name], inside, strict=True):
+                    rows.add(key, rank_correlation(one, other, where))
+            for one, other in zip(trained[name], changed[self.judged_at, 0][name], strict=True):
+                rows.add("structure", structural_similarity(one, other))
+        for place, position in enumerate(records.tolist()):
+            of_record = {name: values[place] for name, values in trained.items()}
+            _add_enrichment(found, of_record, self.judged, position)
 
 
 def _fresh(judged: Judged, seed: int) -> keras.Model:
@@ -142,10 +175,15 @@ class _Rows:
         return np.array(self.values[key]) if key in self.values else None
 
 
-def _compare(found, trained, other, key, similarity=rank_correlation) -> None:
-    for name, rows in found.items():
-        for one, changed in zip(trained[name], other[name], strict=True):
-            rows.add(key, similarity(one, changed))
+def _heads(images: np.ndarray) -> list[np.ndarray]:
+    """(*grid) bool of each image that a network is given: the head or body, or everything."""
+    found = []
+    for image in images:
+        grey = image[..., 0] if image.ndim == 4 else image[None, ..., 0]
+        head = foreground(grey, modality="")
+        inside = head.inside if head.ends_in_image else np.ones_like(head.inside)
+        found.append(inside.reshape(image.shape[:-1]))
+    return found
 
 
 def _checks(rows: _Rows, judged_at: int, depth: int) -> MethodChecks:
@@ -165,25 +203,24 @@ def _mean(values: np.ndarray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _add_enrichment(found, trained, judged: Judged, which: tuple[int, int]) -> None:
-    """Where the maps of a record lie; `which` is its place in the batch and its position in the set."""
-    place, position = which
+def _add_enrichment(
+    found: dict[str, "_Rows"], maps: dict[str, np.ndarray], judged: Judged, position: int
+) -> None:
+    """Adds where the maps of the record at a position lie on its prepared grid."""
     subset = judged.held_out
     record: Record = subset.prepared.record(position)
-    view, head = view_of(record, channel_names(subset.prepared, record), subset.task.modality)
-    inside = head.inside if record.own_slice.ndim == 4 else head.inside[0]
-    if not head.ends_in_image:
-        inside = np.ones_like(inside)
+    _, head = view_of(record, channel_names(subset.prepared, record), subset.task.modality)
+    inside = head.inside if head.ends_in_image else np.ones_like(head.inside)
+    inside = inside.reshape(record.image.shape[:-1])
     mask = record.mask > 0 if record.mask is not None else None
     affine = network_affine(subset.task, record, subset.fitted)
-    even = None
+
+    def shares(values: np.ndarray) -> dict[str, float]:
+        placed = Explained(record, np.zeros(0), 0, values, None, affine).on_prepared_grid(values)
+        return attribution_shares(placed, inside, mask, SHELL_VOXELS)
+
+    even = shares(np.ones(subset.task.network_shape, np.float32))
     for name, rows in found.items():
-        values = trained[name][place]
-        lies = Explained(record, np.zeros(0), 0, values, None, affine)
-        if even is None:
-            even = attribution_shares(
-                lies.on_prepared_grid(np.ones_like(values)), inside, mask, SHELL_VOXELS
-            )
-        shares = attribution_shares(lies.on_prepared_grid(values), inside, mask, SHELL_VOXELS)
+        lies = Attribution(shares(maps[name]), even)
         for part in PARTS:
-            rows.add((PART, part), Attribution(shares, even).enrichment(part))
+            rows.add((PART, part), lies.enrichment(part))

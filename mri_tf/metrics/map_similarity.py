@@ -9,7 +9,9 @@ WINDOW = 7  # voxels along each axis of the structural similarity
 K1, K2 = 0.01, 0.03  # of the structural similarity, of a range of 1
 
 
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+def rank_correlation(
+    first: np.ndarray, second: np.ndarray, inside: np.ndarray | None = None
+) -> float:
     """Spearman's correlation of the absolute values of two maps.
 
     0 where the second map is the same everywhere: nothing of the first one is left. NaN where the first
@@ -18,9 +20,11 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     Args:
         first: a map of any shape.
         second: of the same shape.
+        inside: bool of the same shape, where they are compared; everywhere unless given.
     """
     thinned = tuple(slice(None, None, step) for step in _steps(first.shape))
-    one, other = (rankdata(np.abs(values[thinned]).ravel()) for values in (first, second))
+    chosen = np.ones(first.shape, bool)[thinned] if inside is None else inside[thinned]
+    one, other = (rankdata(np.abs(values[thinned][chosen])) for values in (first, second))
     one, other = one - one.mean(), other - other.mean()
     if not one.any():
         return float("nan")
