@@ -56,9 +56,9 @@ def test_guided_backpropagation_fails_and_the_gradient_passes_on_a_planted_box(c
     assert guided.n == HELD_OUT and guided.statistic > 0.5 and not guided.certain
 
 
-def test_the_gradient_lies_in_the_planted_box_more_than_elsewhere(checked):
+def test_the_gradient_lies_in_the_planted_box_more_than_around_it(checked):
     found = checked[GRADIENT].enrichment
-    assert found["tumour"] > 1.3 and found["tumour"] == max(found.values()) and found["outside"] < 1
+    assert found["tumour"] > 1.3 and found["tumour"] > found["brain"] and found["outside"] < 1
 
 
 def test_networks_of_another_seed_and_on_exchanged_labels_are_compared_too(checked):
