@@ -7,11 +7,12 @@ donors' labels are exchanged to tell how likely the pull is by chance (mri_tf/me
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_APPLICABLE, NOT_FOUND, Finding
-from mri_tf.audit.image_probes import shells_of
 from mri_tf.audit.judged import FEWEST_PATIENTS, Judged, batch_size, images_of, one_a_patient
 from mri_tf.audit.measured import PRESENCE, channel_names, view_of
 from mri_tf.audit.regions import REGIONS, Pictured
@@ -128,13 +129,15 @@ def _answers(judged: Judged, seed: int, advance) -> dict[str, np.ndarray]:
     count = 0
     for position in recipients_of(judged, seed).tolist():
         recipient = prepared.record(position)
-        given = _pictured(recipient, judged)
+        given = _scaled(recipient, judged)
         of_recipient = {name: [] for name in REGIONS}
         for start in range(0, len(subset), size):
             donors = [prepared.record(place) for place in subset.records[start : start + size].tolist()]
-            pictured = [_in_units_of(recipient, donor, judged) for donor in donors]
+            pictured = [_in_units_of(given, _scaled(donor, judged), judged) for donor in donors]
             for name, swap in REGIONS.items():
-                changed = np.stack([_whole(recipient, swap(one, given), judged) for one in pictured])
+                changed = np.stack(
+                    [_whole(recipient, swap(one, given.pictured), judged) for one in pictured]
+                )
                 images = images_of([recipient] * len(donors), changed, subset)
                 answers = judged.model.predict_on_batch(images)
                 of_recipient[name].append(np.log(np.maximum(answers, LEAST_PROBABLE)))
@@ -145,13 +148,24 @@ def _answers(judged: Judged, seed: int, advance) -> dict[str, np.ndarray]:
     return {name: np.mean(of_recipients, axis=0) for name, of_recipients in found.items()}
 
 
-def _pictured(record: Record, judged: Judged) -> Pictured:
-    """A record's images, without channels that only say whether a sequence is there."""
+class _Scaled(NamedTuple):
+    """A record's images, and (channels,) median and distance of the quartiles deep inside the head."""
+
+    pictured: Pictured
+    middle: np.ndarray
+    width: np.ndarray
+
+
+def _scaled(record: Record, judged: Judged) -> _Scaled:
+    """Of a record, without channels that only say whether a sequence is there."""
     task, prepared = judged.held_out.task, judged.held_out.prepared
     _, place = view_of(record, channel_names(prepared, record), task.modality)
     image = record.image.astype(np.float32)[..., _kept(record, judged)]
     image = image[None] if image.ndim == 3 else image
-    return Pictured(image, place.inside, place.ends_in_image)
+    mask = None if record.mask is None else record.mask.reshape(place.inside.shape)
+    values = image[deep_inside(place.inside, mask)]
+    low, middle, high = np.percentile(values, (25, 50, 75), axis=0)
+    return _Scaled(Pictured(image, place.inside, place.ends_in_image), middle, high - low)
 
 
 def _kept(record: Record, judged: Judged) -> np.ndarray:
@@ -168,28 +182,31 @@ def _whole(record: Record, changed: np.ndarray, judged: Judged) -> np.ndarray:
     return image
 
 
-def _in_units_of(recipient: Record, donor: Record, judged: Judged) -> Pictured:
+def _in_units_of(recipient: _Scaled, donor: _Scaled, judged: Judged) -> Pictured:
     """The donor's images in the units of the recipient's.
 
     Intensities without a unit are brought from the median and quartiles deep inside the donor's head to
     those of the recipient. The mean and SD by which the network's images are normalised would not do:
-    a lesion changes them, and what lies around it would then tell of the lesion.
+    a lesion or a bright border changes them, and all other regions would then tell of it.
     """
-    pictured, own = _pictured(donor, judged), _pictured(recipient, judged)
-    if judged.held_out.task.normalize["method"] != "zscore":
-        return pictured
-    (middle, width), (own_middle, own_width) = _scale(donor, pictured), _scale(recipient, own)
-    image = (pictured.image - middle) / np.maximum(width, 1e-6) * own_width + own_middle
-    if judged.held_out.task.standardised:  # 0 is what lies outside, and stays so
-        image = np.where(pictured.image == 0, 0, image)
-    return pictured._replace(image=image.astype(np.float32))
+    task, given = judged.held_out.task, donor.pictured
+    if task.normalize["method"] != "zscore":
+        return given
+    image = (given.image - donor.middle) / np.maximum(donor.width, 1e-6)
+    image = image * recipient.width + recipient.middle
+    if task.standardised:  # 0 is what lies outside, and stays so
+        image = np.where(given.image == 0, 0, image)
+    return given._replace(image=image.astype(np.float32))
 
 
-def _scale(record: Record, pictured: Pictured) -> tuple[np.ndarray, np.ndarray]:
-    """Median and distance of the quartiles of each channel, inside the head without border and mask."""
-    deep = shells_of(pictured.inside)[1]
-    if record.mask is not None and (deep & (record.mask.reshape(deep.shape) == 0)).any():
-        deep = deep & (record.mask.reshape(deep.shape) == 0)
-    values = pictured.image[deep] if deep.any() else pictured.image.reshape(-1, pictured.image.shape[-1])
-    low, middle, high = np.percentile(values, (25, 50, 75), axis=0)
-    return middle, high - low
+def deep_inside(inside: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """The deeper half of a head or body without its mask; all of it where nothing is left.
+
+    Args:
+        inside: (depth, rows, columns) bool.
+        mask: of the same shape; None where there is none.
+    """
+    depth = ndimage.distance_transform_edt(inside)
+    deep = inside & (depth >= np.median(depth[inside])) if inside.any() else ~inside
+    without = deep if mask is None else deep & (mask == 0)
+    return without if without.any() else deep
