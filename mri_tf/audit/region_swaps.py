@@ -149,11 +149,10 @@ def _answers(judged: Judged, seed: int, advance) -> dict[str, np.ndarray]:
 
 
 class _Scaled(NamedTuple):
-    """A record's images, and (channels,) median and distance of the quartiles deep inside the head."""
+    """A record's images, and (channels,) their medians deep inside the head."""
 
     pictured: Pictured
     middle: np.ndarray
-    width: np.ndarray
 
 
 def _scaled(record: Record, judged: Judged) -> _Scaled:
@@ -163,9 +162,8 @@ def _scaled(record: Record, judged: Judged) -> _Scaled:
     image = record.image.astype(np.float32)[..., _kept(record, judged)]
     image = image[None] if image.ndim == 3 else image
     mask = None if record.mask is None else record.mask.reshape(place.inside.shape)
-    values = image[deep_inside(place.inside, mask)]
-    low, middle, high = np.percentile(values, (25, 50, 75), axis=0)
-    return _Scaled(Pictured(image, place.inside, place.ends_in_image), middle, high - low)
+    middle = np.median(image[deep_inside(place.inside, mask)], axis=0)
+    return _Scaled(Pictured(image, place.inside, place.ends_in_image), middle)
 
 
 def _kept(record: Record, judged: Judged) -> np.ndarray:
@@ -185,18 +183,17 @@ def _whole(record: Record, changed: np.ndarray, judged: Judged) -> np.ndarray:
 def _in_units_of(recipient: _Scaled, donor: _Scaled, judged: Judged) -> Pictured:
     """The donor's images in the units of the recipient's.
 
-    Intensities without a unit are brought from the median and quartiles deep inside the donor's head to
-    those of the recipient. The mean and SD by which the network's images are normalised would not do:
-    a lesion or a bright border changes them, and all other regions would then tell of it.
+    Intensities without a unit are multiplied such that the medians deep inside both heads are equal. The
+    mean and SD by which the network's images are normalised would not do: a lesion or a bright border
+    changes them, and all other regions would then tell of it. Nothing is done where a median is not
+    above 0, as where preparation has standardised the images.
     """
     task, given = judged.held_out.task, donor.pictured
-    if task.normalize["method"] != "zscore":
+    if task.normalize["method"] != "zscore" or task.standardised:
         return given
-    image = (given.image - donor.middle) / np.maximum(donor.width, 1e-6)
-    image = image * recipient.width + recipient.middle
-    if task.standardised:  # 0 is what lies outside, and stays so
-        image = np.where(given.image == 0, 0, image)
-    return given._replace(image=image.astype(np.float32))
+    known = (donor.middle > 0) & (recipient.middle > 0)
+    gain = np.where(known, recipient.middle / np.where(known, donor.middle, 1), 1)
+    return given._replace(image=(given.image * gain).astype(np.float32))
 
 
 def deep_inside(inside: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

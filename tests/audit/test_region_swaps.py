@@ -134,13 +134,15 @@ def test_one_record_of_each_patient_is_asked_classes_in_turn_and_the_test_side_f
     assert all(place % 3 == 1 for place in places)  # the middle one of three
 
 
-def test_intensities_without_a_unit_are_brought_to_those_of_the_recipient(tmp_path):
-    """Where donors differ in nothing but gain and offset, no answer differs."""
-    image = head(np.random.default_rng(0))
-    rng, count = np.random.default_rng(1), TRAINED + 12
-    images = [image * rng.uniform(0.5, 2) + rng.uniform(0, 30) for _ in range(count)]
-    prepared = StoredSet(tmp_path, [one.astype(np.float32) for one in images],
-                         label=[number % 2 for number in range(count)])  # fmt: skip
-    found = looks_at_findings([judged_of(only_sees(slice(0, 48)), prepared, TRAINED)])
-    assert all(one.status == NOT_APPLICABLE or abs(one.statistic) < 1e-3 for one in found)
+def test_the_gain_of_a_scanner_changes_nothing(tmp_path):
+    images, labels = images_of_classes(with_mark)
+    gains = np.random.default_rng(1).uniform(0.5, 2, len(images))
+    pulls = []
+    for name, factors in (("as they are", np.ones(len(images))), ("with gains", gains)):
+        (tmp_path / name).mkdir()
+        scaled = [(one * gain).astype(np.float32) for one, gain in zip(images, factors, strict=True)]
+        prepared = StoredSet(tmp_path / name, scaled, label=labels)
+        found = looks_at_findings([judged_of(only_sees(slice(0, 48)), prepared, TRAINED)])
+        pulls.append([one.statistic or 0.0 for one in found])
     assert TAUGHT.normalize["method"] == "zscore"
+    np.testing.assert_allclose(*pulls, atol=1e-3)
