@@ -1,7 +1,6 @@
 """Looks for every known trap in a run, a study or a prepared set: python -m mri_tf.audit --run RUN."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from mri_tf.core.command_line import (
@@ -26,9 +25,10 @@ def main(arguments: list[str]) -> int:
             "--exchanges says how often --deep trains.", "no --deep", "Add --deep, or leave it out."
         )
     import_tensorflow()
-    from mri_tf.audit.audited import audit_trainings
+    from mri_tf.audit.audited import audit_trainings, with_more
     from mri_tf.audit.exchanged_pipeline import FEWEST
     from mri_tf.audit.finding import leaks
+    from mri_tf.audit.networks import network_findings
     from mri_tf.audit.site_gap import site_findings
     from mri_tf.audit.subject import of_run, of_set, of_study
     from mri_tf.audit.trained import check_deep, go_deep, trained_run, trained_study, with_trainings
@@ -51,8 +51,10 @@ def main(arguments: list[str]) -> int:
     if flags.deep:
         go_deep(trained, out, flags.exchanges or FEWEST)
     audit = with_trainings(audit, trained, out)
+    if flags.run:
+        audit = with_more(audit, network_findings(flags.run, audit.prepared, out))
     if flags.study:
-        audit = replace(audit, findings=[*audit.findings, *site_findings(flags.study)])
+        audit = with_more(audit, site_findings(flags.study))
     print("\n".join(lines_for_terminal(audit)))
     files = write_audit(audit, f"{title} of {task}", out)
     print(verdict(audit.findings))

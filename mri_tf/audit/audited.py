@@ -1,6 +1,6 @@
 """An audit of a prepared set and its trainings: all findings, in the order in which they are told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,6 +73,11 @@ def with_probes(findings: list[Finding], subject: Subject) -> Audit:
         prepared.class_names,
     )  # fmt: skip
     return Audit([*findings, *shortcut_findings(measured, labels)], prepared, measured.foreground)
+
+
+def with_more(audit: Audit, findings: list[Finding]) -> Audit:
+    """The audit with further findings of the same set at its end."""
+    return replace(audit, findings=[*audit.findings, *findings])
 
 
 def _why_not_ordered(subject: Subject) -> str:

@@ -19,8 +19,9 @@ class Finding:
         name: what was looked at.
         status: one of STATUSES.
         evidence: what was seen, in a sentence; it names no file and no patient.
-        statistic: a correlation between -1 and 1, or Cramér's V; None where nothing was correlated.
-        p: adjusted for all findings that carry one; None of others.
+        statistic: a correlation between -1 and 1, or Cramér's V; of what the network looks at, a change
+            of logits; None where nothing was counted.
+        p: adjusted for all findings of its family, which its evidence names; None of others.
         n: patients, or what is counted in their place.
         meaning: what that means for the numbers of a network.
         what_to_do: empty where nothing is to be done.

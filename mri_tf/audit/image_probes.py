@@ -36,11 +36,7 @@ class View(NamedTuple):
 
 def border(view: View) -> dict[str, float]:
     """Intensity of the shells at the border: in SDs from the mean of what lies deeper."""
-    shells, deep = [], view.inside
-    for _ in range(SHELLS):
-        inner = _eroded(deep)
-        shells.append(deep & ~inner)
-        deep = inner
+    shells, deep = shells_of(view.inside)
     found = {}
     for channel, values in _by_channel(view):
         scaled = _scaled(values, deep)
@@ -53,7 +49,7 @@ def border(view: View) -> dict[str, float]:
 
 def background(view: View) -> dict[str, float]:
     """Intensity around the head or body: in SDs of what is inside."""
-    outside = ~_dilated(view.inside)
+    outside = around(view.inside)
     found = {}
     for channel, values in _by_channel(view):
         scaled = _scaled(values, view.inside)
@@ -68,13 +64,10 @@ def background(view: View) -> dict[str, float]:
 def corners(view: View) -> dict[str, float]:
     """Intensity of the four corners of the slices: in SDs from the mean of the image."""
     everywhere = np.ones(view.inside.shape, bool)
-    rows, columns = (max(1, size // CORNER_SHARE) for size in view.inside.shape[1:])
-    places = (np.s_[:, :rows, :columns], np.s_[:, :rows, -columns:],
-              np.s_[:, -rows:, :columns], np.s_[:, -rows:, -columns:])  # fmt: skip
     found = {}
     for channel, values in _by_channel(view):
         scaled = _scaled(values, everywhere)
-        for name, place in zip(QUADRANTS, places, strict=True):
+        for name, place in zip(QUADRANTS, corner_places(view.inside.shape), strict=True):
             found |= _moments(f"{channel} corner {name}", scaled[place].ravel())
             found[f"{channel} corner {name} highest"] = _highest(scaled[place])
     return found
@@ -125,6 +118,32 @@ def mask_volume(mask: np.ndarray, spacing_mm: tuple[float, ...] | None) -> dict[
     size = float(np.prod(spacing_mm)) if spacing_mm else 1.0
     counts = np.bincount(mask.ravel())[1:]
     return {f"mask {value}": float(np.log1p(count * size)) for value, count in enumerate(counts, 1)}
+
+
+def shells_of(inside: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """The shells of one voxel each at the border of a head or body, from outside in, and what is deeper.
+
+    Args:
+        inside: (depth, rows, columns) bool.
+    """
+    shells, deep = [], inside
+    for _ in range(SHELLS):
+        inner = _eroded(deep)
+        shells.append(deep & ~inner)
+        deep = inner
+    return shells, deep
+
+
+def around(inside: np.ndarray) -> np.ndarray:
+    """What lies around the head or body, beyond the voxels that are mixed with it; as `shells_of`."""
+    return ~_dilated(inside)
+
+
+def corner_places(shape: tuple[int, ...]) -> tuple[tuple[slice, ...], ...]:
+    """The four corners of the slices of an image (depth, rows, columns), in the order of QUADRANTS."""
+    rows, columns = (max(1, size // CORNER_SHARE) for size in shape[1:])
+    return (np.s_[:, :rows, :columns], np.s_[:, :rows, -columns:],
+            np.s_[:, -rows:, :columns], np.s_[:, -rows:, -columns:])  # fmt: skip
 
 
 def _by_channel(view: View):

@@ -98,7 +98,7 @@ def measure(prepared: Prepared, records: np.ndarray, context: Context) -> Measur
             record = prepared.record(position)
             facts.append(record.facts)
             spacings.append(record.spacing_mm)
-            view, place = view_of(record, names_of(prepared, record), context.modality)
+            view, place = view_of(record, channel_names(prepared, record), context.modality)
             methods.append(place.method)
             borders.append(place.ends_in_image)
             for name, probe in (OF_IMAGES | BASELINES).items():
@@ -159,7 +159,7 @@ def plain_view(record: Record, channels: Sequence[str]) -> View:
     return View(image, [channels[number] for number in kept], np.ones(image.shape[:-1], bool))
 
 
-def names_of(prepared: Prepared, record: Record) -> list[str]:
+def channel_names(prepared: Prepared, record: Record) -> list[str]:
     """Names of the channels of a record's own slice: those of the manifest that name no neighbour."""
     count = record.own_slice.shape[-1]
     names = [name for name in prepared.manifest.get("channels", ()) if " (slice " not in name]
@@ -169,7 +169,7 @@ def names_of(prepared: Prepared, record: Record) -> list[str]:
 def _presence(prepared: Prepared, record: Record) -> dict[str, bool]:
     return {
         name: bool(record.own_slice[..., number].any())
-        for number, name in enumerate(names_of(prepared, record)) if name.startswith(PRESENCE)
+        for number, name in enumerate(channel_names(prepared, record)) if name.startswith(PRESENCE)
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mri_tf.audit import image_probes
 from mri_tf.audit.covariates import USUAL, Column, column_of
-from mri_tf.audit.measured import BASELINES, VOLUME_OF_MASK, Rows, names_of, plain_view
+from mri_tf.audit.measured import BASELINES, VOLUME_OF_MASK, Rows, channel_names, plain_view
 from mri_tf.audit.pretrained_features import FrozenEncoder, encoder_at_hand
 from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
@@ -51,7 +51,7 @@ def features_of_set(prepared: Prepared, task: Task) -> SetFeatures:
         for number, position in enumerate(records.tolist(), 1):
             record = prepared.record(position)
             facts[position] = record.facts
-            view = plain_view(record, names_of(prepared, record))
+            view = plain_view(record, channel_names(prepared, record))
             for name, probe in BASELINES.items():
                 rows[name].add(probe(view))
             if record.mask is not None:

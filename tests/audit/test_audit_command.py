@@ -13,7 +13,11 @@ from small import write_small
 
 from data_prep.write import main as write
 from mri_tf.audit.__main__ import main as audit
+from mri_tf.audit.judged import judged_networks
+from mri_tf.audit.networks import exchanged_runs, network_findings
 from mri_tf.core.command_line import run_command
+from mri_tf.store.prepared import Prepared
+from mri_tf.store.run import open_run
 from mri_tf.train.__main__ import main as train
 
 RUN = Path("runs/one")
@@ -54,6 +58,83 @@ def test_a_clean_run_has_no_certain_leak_and_its_findings_are_written(inside, ca
     assert all(set(one) >= KEYS for one in found.values())
     page = (RUN / "audit" / "audit.md").read_text()
     assert page.startswith("# Audit of a run of thirds") and "What a network has to beat" in page
+
+
+LOOKS = [f"the network looks at: {name}" for name in ("border", "background", "corners")]
+MAPS = [f"explanation: {name}" for name in ("gradient", "guided backpropagation", "Grad-CAM")]
+
+
+def of_networks(run, out):
+    """The findings that need the networks of a run, by name."""
+    prepared = Prepared.open("data/thirds")
+    return {one.name: one for one in network_findings(run, prepared, out)}
+
+
+def test_the_networks_of_a_run_are_asked_and_four_patients_are_too_few(inside, tmp_path, capsys):
+    ran(capsys, "--run", RUN, "--out", tmp_path)
+    found = findings_in(tmp_path)
+    for name in (*LOOKS, *MAPS):
+        assert found[name]["status"] == "cannot tell" and found[name]["n"] == 4
+        assert found[name]["evidence"] == "4 held-out patients, fewer than 8"
+    ran(capsys, "--data", "data/thirds", "--out", tmp_path / "set")
+    assert not set(findings_in(tmp_path / "set")) & {*LOOKS, *MAPS}
+
+
+@pytest.mark.parametrize("torn, words", [("state", "not finished"), ("weights", "missing or damaged")])
+def test_networks_that_cannot_be_loaded_are_told_without_a_path(inside, tmp_path, torn, words):
+    run = copied_run(tmp_path / "run", torn=False)
+    if torn == "weights":
+        (run / "weights.weights.h5").unlink()
+    else:
+        changed_run(run, state="running")
+    found = of_networks(run, tmp_path)
+    assert {one.status for one in found.values()} == {"cannot tell"} and set(found) == {*LOOKS, *MAPS}
+    assert all(words in one.evidence and "/" not in one.evidence for one in found.values())
+
+
+def changed_run(run, **values):
+    """Changes values of run.json, and those of its task by the key `task`."""
+    stored = json.loads((run / "run.json").read_text())
+    stored["task"] |= values.pop("task", {})
+    (run / "run.json").write_text(json.dumps(stored | values))
+
+
+def test_where_the_label_is_a_position_nobody_asks_what_surrounds_the_anatomy(inside, tmp_path):
+    run = copied_run(tmp_path / "run", torn=False)
+    changed_run(run, task={"label_from_position": True})
+    found = of_networks(run, tmp_path)
+    assert all(found[name].status == "not applicable" for name in LOOKS)
+    assert all(found[name].status == "cannot tell" for name in MAPS)
+
+
+def test_a_segmentation_is_not_asked(inside, tmp_path):
+    run = copied_run(tmp_path / "run", torn=False)
+    changed_run(run, task={"kind": "segmentation", "operating_point": {}})
+    assert {one.status for one in of_networks(run, tmp_path).values()} == {"not applicable"}
+
+
+def test_runs_on_exchanged_labels_are_found_below_the_folder_of_deep(inside, tmp_path):
+    run = open_run(RUN)
+    assert exchanged_runs(run, tmp_path / "nowhere") == []
+    for name in ("exchange-0", "exchange-1", "exchange-1/features", "running"):
+        copied_run(tmp_path / "deep" / name, torn=False)
+    changed_run(tmp_path / "deep" / "running", state="running")
+    found = exchanged_runs(run, tmp_path / "deep")
+    assert [one.folder.name for one in found] == ["exchange-0", "exchange-1"]
+    changed_run(tmp_path / "deep" / "exchange-0", task={"model_args": {"conv_filters": 3}})
+    assert [one.folder.name for one in exchanged_runs(run, tmp_path / "deep")] == ["exchange-1"]
+
+
+def test_a_locked_test_side_is_not_used(inside, tmp_path):
+    run, prepared = copied_run(tmp_path / "run", torn=False), Prepared.open("data/thirds")
+    (open_side,) = judged_networks(open_run(run), prepared)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mri_tf.audit.judged.is_closed", lambda run: True)
+        (closed,) = judged_networks(open_run(run), prepared)
+    sides = json.loads((run / "run.json").read_text())["sides"]
+    used = [set(prepared.record_ids[one.held_out.records]) for one in (open_side, closed)]
+    assert used[0] & set(sides["test"]) and used[0] <= {*sides["test"], *sides["validation"]}
+    assert used[1] and used[1] <= set(sides["validation"])
 
 
 def test_files_hold_record_ids_and_neither_patients_nor_paths(inside, capsys):
