@@ -28,7 +28,8 @@ import numpy as np
 
 from data_prep.phantom.write import write_fake_raw, write_kind
 from data_prep.prepare.prepare import prepare
-from mri_tf.audit.audited import audit_trainings
+from mri_tf.audit.audited import with_probes
+from mri_tf.audit.certain import certain_findings
 from mri_tf.audit.finding import FOUND, leaks
 from mri_tf.audit.measured import Context, Measured, measure
 from mri_tf.audit.shortcuts import NAME, Labels, shortcut_findings
@@ -158,7 +159,7 @@ def audited(kind: str, patients: int, seed: int, volumes: bool, dose: float | No
         task_file.write_text(text, encoding="utf-8")
         prepared, _ = prepare(load_task(task_file), task_file, folder / "raw", folder / "set")
         subject = replace(of_set(folder / "set"), modality="MR")
-        findings = audit_trainings({"": subject}).findings
+        findings = with_probes(certain_findings(subject), subject).findings
     return told(findings) | {"leaks": [one.name for one in leaks(findings)]}
 
 

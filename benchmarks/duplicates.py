@@ -24,7 +24,7 @@ from data_prep.phantom.class_pictures.drawing import CONTRASTS, TUMORS, draw_pic
 from data_prep.phantom.short_axis import draw_slices
 from data_prep.prepare.duplicates import find_copies, members_of, sign
 from mri_tf.core.executors import executor
-from mri_tf.store.image_similarity import VIEW_DEGREES, DEFAULTS, UPRIGHT, likeness
+from mri_tf.store.image_similarity import DEFAULTS, UPRIGHT, VIEW_DEGREES, likeness
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "helpers"))
 from planted import counted, plant  # noqa: E402

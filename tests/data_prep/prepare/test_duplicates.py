@@ -18,10 +18,10 @@ from mri_tf.core.errors import InputError
 from mri_tf.core.executors import executor
 from mri_tf.store.copies import near_pairs
 from mri_tf.store.image_similarity import (
-    VIEW_DEGREES,
     DEFAULTS,
     HASHED,
     UPRIGHT,
+    VIEW_DEGREES,
     check_duplicates,
     hashes,
     likeness,
