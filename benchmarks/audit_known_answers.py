@@ -138,7 +138,8 @@ def planted(row: str, number: int, seed: int) -> dict:
     volumes = (turn % ALL_OF) == ALL_OF - 1
     found = audited(kind, patients, drawn_seed(seed, row, number), volumes, dose)
     right = bool(set(FOUND_AS[kind]) & {*found["alarms"], *found["leaks"]})
-    return {"kind": kind, "patients": patients, "volumes": volumes, "dose": dose, "right": right, **found}
+    about = {"kind": kind, "patients": patients, "volumes": volumes, "dose": dose, "right": right}
+    return about | found
 
 
 def drawn_seed(seed: int, row: str, number: int) -> int:

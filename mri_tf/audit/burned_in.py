@@ -1,9 +1,9 @@
 """Whether text is written into the pixels of an image. Pure functions of images.
 
-Text is a line of glyphs: small pieces of thin strokes, of one brightness, with edges of a pixel, about as
-high as each other and on one line, as letters are and anatomy and noise are not. It is looked for where
-there is no anatomy, in air or on the dark border that a scanner leaves around the image. Text lower than
-five pixels cannot be read, and is not looked for.
+Text is a line of glyphs: small pieces of thin strokes, of one brightness, with edges of a pixel, about
+as high as each other and on one line, as letters are and anatomy and noise are not. It is looked for
+where there is no anatomy, in air or on the dark border that a scanner leaves around the image. Text
+lower than five pixels cannot be read, and is not looked for.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
 """Whether a volume shows a face: a nose in front of a head. A pure function of where the head is.
 
 The front of a skull-stripped brain, or of a head whose face was removed, is convex or flat. A face has a
-nose: a narrow ridge in the middle, in front of the cheeks on both sides, and above it a hollow that lies
-behind the straight line from the forehead to the tip. Both must be there, near the head's foremost point.
-The hollow is measured from a line and not along an axis, so that a raised or lowered chin does not
-matter. Lengths are anatomical and the same for all data.
+nose: a narrow ridge in the middle, in front of the cheeks on both sides, and above it a hollow that
+lies behind the straight line from the forehead to the tip. Both must be there, near the head's foremost
+point. The hollow is measured from a line and not along an axis, so that a raised or lowered chin does
+not matter. Lengths are anatomical and the same for all data.
 """
 
 import numpy as np

@@ -87,10 +87,11 @@ def _of_faces(prepared: Prepared, modality: str, records: list[int], coarse: int
         return Finding(
             FACES, FOUND, f"{len(records)} of {len(prepared)} records show a nose in front of a head",
             n=len({str(prepared.patients[one]) for one in records}),
-            meaning="A face can be drawn from such a volume and recognised, so that these images name the "
-            "patient, whatever their headers say.",
-            what_to_do="Remove faces from the files before they are passed on (pydeface, mri_reface, "
-            "quickshear), or the skull (prep.skull_strip); show no pictures of these records.",
+            meaning="A face can be drawn from such a volume and recognised, so that these images name "
+            "the patient, whatever their headers say.",
+            what_to_do="Remove the faces from the files before they are passed on (pydeface, quickshear), "
+            "or all but the brain (prep.brain_mask = 'synthstrip' or 'hd-bet'); show no pictures "
+            "of these records.",
             records=tuple(records),
         )  # fmt: skip
     if coarse == len(prepared):
@@ -98,8 +99,9 @@ def _of_faces(prepared: Prepared, modality: str, records: list[int], coarse: int
             FACES, CANNOT_TELL, "the voxels are too large to show a nose; the files may show a face"
         )
     return Finding(
-        FACES, NOT_FOUND, "no nose in front of a head; a face whose nose lies outside the image is not seen"
-    )
+        FACES, NOT_FOUND,
+        "no nose in front of a head; a face whose nose lies outside the image is not seen",
+    )  # fmt: skip
 
 
 def _of_text(prepared: Prepared, records: list[int], common: bool) -> Finding:
@@ -113,9 +115,9 @@ def _of_text(prepared: Prepared, records: list[int], common: bool) -> Finding:
     shown = range(len(prepared)) if common else records
     return Finding(
         BURNED_IN, FOUND, "; ".join(parts), n=len({str(prepared.patients[one]) for one in shown}),
-        meaning="Text in the pixels may name the patient, a date or the hospital, and a network can read "
-        "it.",
-        what_to_do="Look at these records. Export the images without annotations, or blacken the text; show "
-        "no pictures of these records.",
+        meaning="Text in the pixels may name the patient, a date or the hospital, and a network can "
+        "read it.",
+        what_to_do="Look at these records. Export the images without annotations, or blacken the text; "
+        "show no pictures of these records.",
         records=tuple(shown),
     )  # fmt: skip

@@ -88,7 +88,7 @@ def ids_alike(
         return Finding(name, NOT_FOUND, "no two are spelled alike", n=count)
     apart = set() if sides is None else _on_two_sides(plain, sides)[0] & alike
     evidence = (
-        f"{len(alike)} patients may be several spellings of one id (capitals, leading zeros, hyphens, .0)"
+        f"{len(alike)} patients may be several spellings of an id (capitals, leading zeros, hyphens, .0)"
         + (f", {len(apart)} of them on two sides" if apart else "")
     )
     where = np.flatnonzero(np.isin(plain, sorted(apart or alike)))
