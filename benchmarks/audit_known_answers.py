@@ -1,7 +1,7 @@
 """Audits sets of which it is known what must be found in them, and what must not.
 
     python benchmarks/audit_known_answers.py --out DIR [--raw $MRI_SHARED/data] [--sets 200] [--seed 0]
-        [--minutes 60] [--only ROW] [--table]
+        [--minutes 60] [--only ROW ...] [--table]
 
 `clean`: phantoms without a shortcut, and sets whose labels are exchanged among patients, or among the
 records of a patient where these have several: how many have any alarm of the findings that carry a
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60, help="after which no set is begun")
-    parser.add_argument("--only", help="the row whose sets are made")
+    parser.add_argument("--only", nargs="+", help="the rows whose sets are made")
     parser.add_argument("--table", action="store_true", help="only print the table of what is done")
     flags = parser.parse_args()
     flags.out.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def add_sets(flags: argparse.Namespace) -> None:
     with (flags.out / KEPT).open("a", encoding="utf-8") as file:
         for number in range(flags.sets):
             for row, count in rows.items():
-                if number >= count or flags.only not in (None, row):
+                if number >= count or row not in (flags.only or rows):
                     continue
                 if (row, number, flags.seed) in done or time.monotonic() > ends:
                     continue

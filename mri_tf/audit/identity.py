@@ -89,9 +89,9 @@ def _of_faces(prepared: Prepared, modality: str, records: list[int], coarse: int
             n=len({str(prepared.patients[one]) for one in records}),
             meaning="A face can be drawn from such a volume and recognised, so that these images name "
             "the patient, whatever their headers say.",
-            what_to_do="Remove the faces from the files before they are passed on (pydeface, quickshear), "
-            "or all but the brain (prep.brain_mask = 'synthstrip' or 'hd-bet'); show no pictures "
-            "of these records.",
+            what_to_do="Remove the faces from the files before they are passed on (pydeface, "
+            "quickshear), or all but the brain (prep.brain_mask = 'synthstrip' or 'hd-bet'); show no "
+            "pictures of these records.",
             records=tuple(records),
         )  # fmt: skip
     if coarse == len(prepared):

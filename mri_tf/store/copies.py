@@ -19,6 +19,7 @@ from mri_tf.core.hashing import fingerprint
 from mri_tf.core.progress import progress
 from mri_tf.store.image_similarity import (
     DEFAULTS,
+    TURNS_DEGREES,
     UPRIGHT,
     VIEW_DEGREES,
     VIEWS,
@@ -139,8 +140,10 @@ def _near(thumbs: list[list[np.ndarray]], patients: np.ndarray) -> np.ndarray:
     codes = np.stack([hashes(planes[0]) for planes in thumbs])
     mirrored = np.concatenate([hashes(planes[0][:, ::-1], (VIEWS[UPRIGHT],)) for planes in thumbs])
     alike = set()
-    for others, turn in ((None, 1), (mirrored, -1)):
-        for first, second, degrees in near_pairs(codes, DEFAULTS["distance"], others, patients):
+    # Mirror images are not looked for at a shift: more pairs of different heads would be compared.
+    turned = codes[:, : len(TURNS_DEGREES)]
+    for seen, others, turn in ((codes, None, 1), (turned, mirrored, -1)):
+        for first, second, degrees in near_pairs(seen, DEFAULTS["distance"], others, patients):
             pair = (first, second)
             if pair not in alike and _are_alike(thumbs[first], thumbs[second], degrees, turn):
                 alike.add(pair)
