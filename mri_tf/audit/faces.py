@@ -44,12 +44,12 @@ def shows_face(inside: np.ndarray, spacing_mm: tuple[float, ...] | None) -> bool
     near = reach[np.abs(reach - middle) * steps[2] <= ASIDE_MM]
     ridge = np.max([_ridge(front, column, steps[2]) for column in near], axis=0)
     profile = front[:, near].min(axis=1)
-    is_nose = (
-        (ridge >= RIDGE_MM)
-        & (hollow_above(profile, steps[0]) >= max(HOLLOW_MM, STEPS * steps[1]))
-        & (profile <= front.min() + BEHIND_MM)
-    )
-    return _longest_run(is_nose) >= max(2, int(np.ceil(TALL_MM / steps[0])))
+    needed = max(2, int(np.ceil(TALL_MM / steps[0])))  # slices
+    is_ridge = (ridge >= RIDGE_MM) & (profile <= front.min() + BEHIND_MM)
+    if _longest_run(is_ridge) < needed:
+        return False
+    hollow = hollow_above(profile, steps[0])
+    return _longest_run(is_ridge & (hollow >= max(HOLLOW_MM, STEPS * steps[1]))) >= needed
 
 
 def resolves_no_face(spacing_mm: tuple[float, ...]) -> bool:
