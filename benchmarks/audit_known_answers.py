@@ -44,13 +44,16 @@ from mri_tf.task.files import FOLDER, load_task
 KEPT = "sets.jsonl"
 CLEAN, GUARD = "clean", "clean, records exchanged"
 SIZES = (12, 16, 24, 40, 60)
-# What is found in a set is right where it is any of these.
+# What is found in a set is right where it is any of these; a site brings its scanner's facts with it.
 FOUND_AS = {
     "leaky_copies": ("copies",),
     "leaky_patients": ("patient ids",),
     "shortcut_corner": (NAME.format("corners"),),
     "shortcut_te": (NAME.format("echo time"),),
-    "shortcut_site": tuple(map(NAME.format, ("site", "scanner"))),
+    "shortcut_site": tuple(map(NAME.format, (
+        "site", "scanner", "scanner model", "manufacturer", "repetition time", "spacing",
+        "slice thickness",
+    ))),
     "border": (NAME.format("border"),),
 }
 SHORTCUTS = ("shortcut_corner", "shortcut_te", "shortcut_site", "border")
@@ -137,9 +140,7 @@ def planted(row: str, number: int, seed: int) -> dict:
     dose = dose or (0.1, 0.25, 0.5, 1.0)[number // ALL_OF % 4]
     volumes = (turn % ALL_OF) == ALL_OF - 1
     found = audited(kind, patients, drawn_seed(seed, row, number), volumes, dose)
-    right = bool(set(FOUND_AS[kind]) & {*found["alarms"], *found["leaks"]})
-    about = {"kind": kind, "patients": patients, "volumes": volumes, "dose": dose, "right": right}
-    return about | found
+    return {"kind": kind, "patients": patients, "volumes": volumes, "dose": dose, **found}
 
 
 def drawn_seed(seed: int, row: str, number: int) -> int:
@@ -284,8 +285,7 @@ def print_table(results: list[dict]) -> None:
     """Counts, shares and exact intervals of each row, then of the clean sets by kind."""
     rows = []
     for row in (CLEAN, GUARD, *planted_rows()):
-        hits = [bool(one["alarms"]) if row == CLEAN else one["right"]
-                for one in results if one["row"] == row]  # fmt: skip
+        hits = [_hit(one) for one in results if one["row"] == row]
         if row == GUARD:
             hits = [bool(one["guard"]["alarms"]) for one in results if "guard" in one]
         what = "any alarm" if row in (CLEAN, GUARD) else "found"
@@ -295,12 +295,19 @@ def print_table(results: list[dict]) -> None:
             of_kind = [one for one in results if one["row"] == row and one["kind"] == kind]
             for volumes in sorted({one.get("volumes", False) for one in of_kind}):
                 own = [one for one in of_kind if one.get("volumes", False) == volumes]
-                hits = [bool(one["alarms"]) if row == CLEAN else one["right"] for one in own]
+                hits = [_hit(one) for one in own]
                 name = f"{row}: {kind}{', volumes' if volumes else ''}"
                 rows.append(_row(name, "any alarm" if row == CLEAN else "found", hits))
     print(markdown(rows, ("sets", "what is counted", "count", "share", "95 % interval")))
     seconds = [one["seconds"] for one in results]
     print(f"\n{len(seconds)} sets, {np.mean(seconds or [0]):.1f} s each")
+
+
+def _hit(result: dict) -> bool:
+    """Whether a clean set has an alarm; of another, whether what is in it was found."""
+    if result["row"] == CLEAN:
+        return bool(result["alarms"])
+    return bool(set(FOUND_AS[result["kind"]]) & {*result["alarms"], *result["leaks"]})
 
 
 def _row(name: str, what: str, hits: list[bool]) -> tuple:
