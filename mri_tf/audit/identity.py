@@ -11,7 +11,7 @@ import numpy as np
 from mri_tf.audit.burned_in import CommonMarks, shows_text
 from mri_tf.audit.faces import resolves_no_face, shows_face
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_APPLICABLE, NOT_FOUND, Finding
-from mri_tf.audit.foreground import Foreground, foreground
+from mri_tf.audit.foreground import foreground
 from mri_tf.core.progress import progress
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.record import Record
@@ -50,7 +50,7 @@ def identity_findings(prepared: Prepared, modality: str) -> list[Finding]:
     with progress("looking for faces and text", len(prepared)) as advance:
         for position in range(len(prepared)):
             record = prepared.record(position)
-            found, image, _ = _looked_at(record, modality)
+            found, image = _looked_at(record, modality)
             for what in found:
                 shown[what].append(position)
             common.add(image, str(prepared.patients[position]))
@@ -63,8 +63,8 @@ def identity_findings(prepared: Prepared, modality: str) -> list[Finding]:
     ]
 
 
-def _looked_at(record: Record, modality: str) -> tuple[tuple[str, ...], np.ndarray, Foreground]:
-    """What a record shows, its first channel that is not blank, and where its head or body is."""
+def _looked_at(record: Record, modality: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """What a record shows, and its first channel that is not blank: (depth, rows, columns)."""
     image = record.own_slice
     image = image[None] if image.ndim == 3 else image  # (depth, rows, columns, channels)
     varying = [number for number in range(image.shape[-1]) if np.ptp(image[..., number]) > 0]
@@ -75,7 +75,7 @@ def _looked_at(record: Record, modality: str) -> tuple[tuple[str, ...], np.ndarr
         found.append(FACE)
     if shows_text(grey, place.inside):
         found.append(TEXT)
-    return tuple(found), grey, place
+    return tuple(found), grey
 
 
 def _of_faces(prepared: Prepared, modality: str, records: list[int], coarse: int) -> Finding:
