@@ -4,9 +4,9 @@
 
 Phantom heads of six scanners, whole, with the brain alone, with all removed that lies in front of the
 brain by 10 mm and more, and cut by a plane; phantom heads with words in a corner, by the size of the
-font, as they are, after JPEG and resized to three quarters. Then sets in which neither may be found:
-phantoms of other tasks and, with --raw, hearts, skull-stripped brains and crops; and the DICOM series of
-a whole head, in which a face is. Prepared sets are kept in DIR.
+font, as they are, after JPEG and resized to three quarters. Then prepared sets: phantoms of other tasks
+and, with --raw, hearts and crops, in which neither may be found, and the heads of lgg, of which most are
+whole; and the DICOM series of a whole head. Prepared sets are kept in DIR.
 """
 
 import argparse
@@ -35,7 +35,7 @@ WORDS = ("DOE JOHN", "12.03.1961", "St. Mary", "id 48213")
 SIZES = (8, 10, 12, 16, 20)
 AWAY_MM, PLANE_SLOPE = 10.0, 0.8
 # Task -> its raw folder, or "" for its phantom of 8 patients.
-NEITHER = {
+SETS = {
     "cardiac_levels": "", "glioma_grading": "", "meningioma_grading": "", "mgmt": "",
     "sax_levels": "sunnybrook", "lgg_grade": "lgg", "hippocampus": "hippocampus",
 }  # fmt: skip
@@ -120,9 +120,9 @@ def _is_read(picture: Image.Image) -> bool:
 
 
 def of_sets(out: Path, raw: Path | None) -> list[tuple]:
-    """Of prepared sets without faces and text, how many records are said to show them."""
+    """Of prepared sets, how many records are said to show a face or text."""
     rows = []
-    for name, source in NEITHER.items():
+    for name, source in SETS.items():
         if source and raw is None:
             continue
         task_file = FOLDER / f"{name}.py"
