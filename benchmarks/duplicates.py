@@ -24,7 +24,7 @@ from data_prep.phantom.class_pictures.drawing import CONTRASTS, TUMORS, draw_pic
 from data_prep.phantom.short_axis import draw_slices
 from data_prep.prepare.duplicates import find_copies, members_of, sign
 from mri_tf.core.executors import executor
-from mri_tf.store.image_similarity import ANGLES_DEGREES, DEFAULTS, UPRIGHT, likeness
+from mri_tf.store.image_similarity import DEFAULTS, UPRIGHT, VIEW_DEGREES, likeness
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "helpers"))
 from planted import counted, plant  # noqa: E402
@@ -98,7 +98,7 @@ def chained(folder: Path, sources, groups: list[list[int]]) -> str:
         signed = [sign(str(folder), 8, sources[number].files["image"]) for number in members]
         for one, other in itertools.combinations(signed, 2):
             bits = np.bitwise_count(one.hashes ^ other.hashes[UPRIGHT]).sum(axis=1)
-            degrees = ANGLES_DEGREES[int(bits.argmin())]
+            degrees = VIEW_DEGREES[int(bits.argmin())]
             total += 1
             alike = likeness(one.thumb, other.thumb, degrees) >= DEFAULTS["similarity"]
             apart += one.pixels != other.pixels and not alike

@@ -26,7 +26,7 @@ from mri_tf.core.executors import map_in_order
 from mri_tf.core.progress import progress
 from mri_tf.store.copies import near_pairs
 from mri_tf.store.image_similarity import (
-    ANGLES_DEGREES,
+    VIEW_DEGREES,
     check_duplicates,
     hashes,
     likeness,
@@ -35,7 +35,7 @@ from mri_tf.store.image_similarity import (
 
 PAIRS_AT_A_TIME = 32
 NAMED_GROUPS = 10  # on the terminal; the private sidecar names all
-NO_CODES = np.zeros((0, len(ANGLES_DEGREES), 4), np.uint64)
+NO_CODES = np.zeros((0, len(VIEW_DEGREES), 4), np.uint64)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from mri_tf.audit.certain import certain_of_all
 from mri_tf.audit.finding import CANNOT_TELL, NOT_APPLICABLE, Finding
+from mri_tf.audit.identity import identity_findings
 from mri_tf.audit.label_candidates import Candidate
 from mri_tf.audit.measured import Context, measure
 from mri_tf.audit.shortcuts import Labels, shortcut_findings
@@ -37,14 +38,16 @@ class Audit:
 
 
 def audit_trainings(subjects: dict[str, Subject]) -> Audit:
-    """A set with the sides of its trainings: certain checks of each, the probes once.
+    """A set with the sides of its trainings: certain checks of each; faces, text and the probes once.
 
     Trainings on other prepared sets than the first one's are checked for certain leaks only.
 
     Args:
         subjects: by the name of the training, at least one; of a set without trainings it alone.
     """
-    return with_probes(certain_of_all(subjects), next(iter(subjects.values())))
+    first = next(iter(subjects.values()))
+    identity = identity_findings(first.prepared, first.modality)
+    return with_probes([*certain_of_all(subjects), *identity], first)
 
 
 def with_probes(findings: list[Finding], subject: Subject) -> Audit:

@@ -67,7 +67,8 @@ def _on_two_sides(values: np.ndarray, sides: Sequence[np.ndarray]) -> tuple[set,
 def ids_alike(
     patients: np.ndarray, sides: Sequence[np.ndarray] | None = None, pseudonyms: bool = False
 ) -> Finding:
-    """Whether ids of patients are the same but for capitals, leading zeros or a decimal point.
+    """Whether ids of patients are the same but for capitals, leading zeros, separators or a
+    decimal point.
 
     Args:
         patients: (records,) ids.
@@ -87,7 +88,7 @@ def ids_alike(
         return Finding(name, NOT_FOUND, "no two are spelled alike", n=count)
     apart = set() if sides is None else _on_two_sides(plain, sides)[0] & alike
     evidence = (
-        f"{len(alike)} patients may be several spellings of one id (capitals, leading zeros, .0)"
+        f"{len(alike)} patients may be several spellings of an id (capitals, leading zeros, hyphens, .0)"
         + (f", {len(apart)} of them on two sides" if apart else "")
     )
     where = np.flatnonzero(np.isin(plain, sorted(apart or alike)))
@@ -99,12 +100,15 @@ def ids_alike(
 
 
 def plain_id(patient: str) -> str:
-    """An id in lower case, without leading zeros of its numbers and without a decimal point.
+    """An id in lower case, without leading zeros of its numbers, without a decimal point, and without
+    what separates a letter from a number; what separates two numbers or two words is a hyphen.
 
-    >>> plain_id("SUB-007"), plain_id("12.0"), plain_id("1.5")
-    ('sub-7', '12', '1.5')
+    >>> plain_id("SUB-007"), plain_id("sub 7"), plain_id("12.0"), plain_id("1.5"), plain_id("A_B 1 02")
+    ('sub7', 'sub7', '12', '1.5', 'a-b1-2')
     """
     plain = re.sub(r"(?<=\d)\.0+$", "", patient.strip().casefold())
+    plain = re.sub(r"[\s_-]+", "-", plain)
+    plain = re.sub(r"(?<=[^\W\d])-(?=\d)|(?<=\d)-(?=[^\W\d])", "", plain)
     return re.sub(r"(?<!\d)0+(?=\d)", "", plain)
 
 

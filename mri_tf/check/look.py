@@ -7,6 +7,7 @@ import numpy as np
 
 from mri_tf.audit.certain import copies_finding, identity_of_ids
 from mri_tf.audit.copies import copies_under_two_labels
+from mri_tf.audit.identity import identity_findings
 from mri_tf.audit.sides import shared_identities
 from mri_tf.check.cost import cost
 from mri_tf.check.findings import (
@@ -79,6 +80,7 @@ def look(loaded: LoadedTask, features: Task | None, prepared: Prepared, split: S
             classes_by_site(prepared.labels, prepared.patients, prepared.sites, task.class_names)
         )
     findings += _measured(prepared, task)
+    findings += from_audit(identity_findings(prepared, task.modality))
     findings.append(_network(task, features))
     if sides and not refused and findings[-1].status == GOOD:
         findings.append(cost(task, prepared, sides))

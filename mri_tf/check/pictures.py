@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from mri_tf.audit.identity import without_identity
 from mri_tf.core.progress import progress
 from mri_tf.core.words import printed_name
 from mri_tf.figures import save_png
@@ -33,16 +34,22 @@ class Picture:
 
 
 def write_pictures(task: Task, prepared: Prepared, folder: Path) -> list[Picture]:
-    """Draws all pictures of a check as PNG; they show record numbers, and no patient or file."""
+    """Draws all pictures of a check as PNG; they show record numbers, and no patient or file.
+
+    Records that show a face or text are left out of the sheets.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     pictures = []
     names = task.class_names if task.kind == "classification" else ("all",)
     with progress("drawing pictures", 2 * len(names) + 1) as advance:
         for number, name in enumerate(names):
-            records = _some(prepared, number if task.kind == "classification" else NO_LABEL, task)
+            chosen = _some(prepared, number if task.kind == "classification" else NO_LABEL, task)
+            records = without_identity(prepared, chosen, task.modality)
             if not len(records):
                 continue
             shown = f"Class {printed_name(name)}"
+            if left_out := len(chosen) - len(records):
+                shown += f" ({left_out} left out that show a face or text)"
             sheet = draw_sheet([_tile(prepared, position) for position in records], shown)
             pictures.append(_saved(sheet, folder / f"class-{number + 1:02d}.png", shown))
             advance(2 * number + 1)

@@ -1,10 +1,11 @@
 """Finds records of different patients that show the same image: exact, near and mirrored copies.
 
 Exact copies have the same pixels. Near copies (re-encoded, resized, brightened, rotated by a few
-degrees, mirrored) have perceptual hashes that differ in at most `distance` of 256 bits and, laid on
-each other, details that correlate by at least `similarity` (mri_tf/store/image_similarity.py). Of a
-volume the three planes through its middle are compared (two with a mirror image), and all must be
-alike. An image with one value everywhere is a copy of nothing.
+degrees, shifted by up to three hundredths of the picture, mirrored) have perceptual hashes that differ
+in at most `distance` of 256 bits and, laid on each other, details that correlate by at least
+`similarity` (mri_tf/store/image_similarity.py). Of a volume the three planes through its middle are
+compared (two with a mirror image), and all must be alike but one, which may be the neighbour of its
+like. An image with one value everywhere is a copy of nothing.
 """
 
 import contextlib
@@ -17,9 +18,11 @@ from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import fingerprint
 from mri_tf.core.progress import progress
 from mri_tf.store.image_similarity import (
-    ANGLES_DEGREES,
     DEFAULTS,
+    TURNS_DEGREES,
     UPRIGHT,
+    VIEW_DEGREES,
+    VIEWS,
     hashes,
     likeness,
     thumbnail,
@@ -28,7 +31,7 @@ from mri_tf.store.prepared import Prepared
 
 ROWS_AT_A_TIME = 256
 FILE = "copies.json"  # in a prepared set: the pairs found, so that they are looked for once
-RULE = 1  # to be raised when the rule changes
+RULE = 2  # to be raised when the rule changes
 
 
 @dataclass(frozen=True)
@@ -135,10 +138,12 @@ def _near(thumbs: list[list[np.ndarray]], patients: np.ndarray) -> np.ndarray:
     if not thumbs:
         return _as_pairs([])
     codes = np.stack([hashes(planes[0]) for planes in thumbs])
-    mirrored = np.concatenate([hashes(planes[0][:, ::-1], angles=(0,)) for planes in thumbs])
+    mirrored = np.concatenate([hashes(planes[0][:, ::-1], (VIEWS[UPRIGHT],)) for planes in thumbs])
     alike = set()
-    for others, turn in ((None, 1), (mirrored, -1)):
-        for first, second, degrees in near_pairs(codes, DEFAULTS["distance"], others, patients):
+    # Mirror images are not looked for at a shift: more pairs of different heads would be compared.
+    turned = codes[:, : len(TURNS_DEGREES)]
+    for seen, others, turn in ((codes, None, 1), (turned, mirrored, -1)):
+        for first, second, degrees in near_pairs(seen, DEFAULTS["distance"], others, patients):
             pair = (first, second)
             if pair not in alike and _are_alike(thumbs[first], thumbs[second], degrees, turn):
                 alike.add(pair)
@@ -146,14 +151,22 @@ def _near(thumbs: list[list[np.ndarray]], patients: np.ndarray) -> np.ndarray:
 
 
 def _are_alike(first: list, second: list, degrees: float, turn: int) -> bool:
-    """Whether all planes are alike, those of the second mirrored where `turn` is -1."""
+    """Whether all planes are alike, those of the second mirrored where `turn` is -1.
+
+    Of a volume one plane need only have the same layout: where a copy is shifted by a voxel across a
+    plane, its neighbour is compared. The sagittal plane of a mirror image always lies beside it.
+    """
+    neighbours = 1 if len(first) > 1 else 0
     for number, (one, other) in enumerate(zip(first, second, strict=True)):
         if number == 2 and turn < 0:
-            continue  # the sagittal plane: that of the mirror image lies a voxel beside it
+            continue
         # The first plane of a volume is axial: only there a rotation is expected.
         alike = likeness(one, other[:, ::turn], degrees if number == 0 else 0.0)
-        if alike < DEFAULTS["similarity"]:
+        if alike >= DEFAULTS["similarity"]:
+            continue
+        if number == 0 or turn < 0 or alike <= 0 or not neighbours:
             return False
+        neighbours -= 1
     return True
 
 
@@ -166,7 +179,7 @@ def near_pairs(
     Every pair is looked at, in blocks of popcounts: some seconds for 5,000 images.
 
     Args:
-        codes: (images, angles, 4) uint64, the hashes of each image at `ANGLES_DEGREES`.
+        codes: (images, views, 4) uint64, the hashes of each image in `VIEWS`.
         distance: number of bits.
         others: (images, 4) hashes of the same images mirrored, to find mirrored pairs.
         patients: (images,) images of one patient are no pair; without it all are compared.
@@ -194,7 +207,7 @@ def near_pairs(
             near &= patients[start : start + len(block), None] != patients[None, :]
         for row, second in np.argwhere(near):
             first, second = int(start + row), int(second)
-            bits, degrees = int(nearest[row, second]), ANGLES_DEGREES[angle[row, second]]
+            bits, degrees = int(nearest[row, second]), VIEW_DEGREES[angle[row, second]]
             if first > second:
                 first, second, degrees = second, first, back * degrees
             if first < second:

@@ -5,7 +5,7 @@ next slice or another patient has only the coarse layout in common. So a percept
 depends on the layout, finds candidates, and the finer detail decides after alignment (`likeness`).
 
 The hash is imagehash's (Zauner 2010: signs of low DCT coefficients), here 256 bits of the middle
-of the picture, at several angles because a DCT is not invariant to rotation.
+of the picture, at several angles and a little to each side, because a DCT is invariant to neither.
 """
 
 import functools
@@ -16,8 +16,12 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from mri_tf.core.errors import InputError
 
 SIDE = 128  # rows and columns of a thumbnail, for any aspect of the picture
-ANGLES_DEGREES = (-3, -2, -1, 0, 1, 2, 3)  # at which a picture is hashed
-UPRIGHT = ANGLES_DEGREES.index(0)
+TURNS_DEGREES = (-3, -2, -1, 0, 1, 2, 3)  # at which the middle of a picture is hashed
+SHIFT = 3  # pixels of a thumbnail: with it, shifts by 1 to 4 pixels have near hashes
+SHIFTS = ((SHIFT, 0), (-SHIFT, 0), (0, SHIFT), (0, -SHIFT))  # right and down, of what is hashed upright
+VIEWS = (*((degrees, 0, 0) for degrees in TURNS_DEGREES), *((0, *shift) for shift in SHIFTS))
+VIEW_DEGREES = tuple(degrees for degrees, _, _ in VIEWS)
+UPRIGHT = VIEWS.index((0, 0, 0))
 HASH_BITS = 256
 HASHED = slice(12, 116)  # beyond the border that a rotation fills, at most 64 sin(3 deg) = 3.4 pixels
 DISC_RADIUS = 0.44  # of the side: beyond it filters and rotations see the border
@@ -42,15 +46,22 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     return ((small - low) / (high - low)).astype(np.float16)
 
 
-def hashes(thumb: np.ndarray, angles: tuple[int, ...] = ANGLES_DEGREES) -> np.ndarray:
-    """(angles, 4) uint64: 256 bits of a (128, 128) thumbnail rotated by each of `angles`, in degrees."""
+def hashes(thumb: np.ndarray, views: tuple[tuple[int, int, int], ...] = VIEWS) -> np.ndarray:
+    """(views, 4) uint64: 256 bits of a (128, 128) thumbnail seen in each of `views`.
+
+    Args:
+        thumb: of `thumbnail`.
+        views: by how many degrees it is rotated, and by how many pixels its middle lies to the right
+            and down.
+    """
     import imagehash
     from PIL import Image
 
     picture = Image.fromarray(np.rint(thumb.astype(np.float32) * 255).astype(np.uint8))
-    middle = (HASHED.start, HASHED.start, HASHED.stop, HASHED.stop)
     rows = []
-    for degrees in angles:
+    for degrees, right, down in views:
+        first, last = HASHED.start, HASHED.stop
+        middle = (first + right, first + down, last + right, last + down)
         rotated = picture.rotate(degrees, Image.Resampling.BILINEAR).crop(middle)
         bits = imagehash.phash(rotated, hash_size=int(HASH_BITS**0.5)).hash
         rows.append(np.packbits(bits.ravel()).view(np.uint64))

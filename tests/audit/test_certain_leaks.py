@@ -164,5 +164,8 @@ def test_the_summary_is_one_line_that_names_leaks_or_what_was_compared():
     assert summary_line([clean, unknown]) == "audit: no certain leak (ids); cannot tell: weights"
 
 
-def test_an_id_is_plain_without_capitals_and_leading_zeros():
-    assert plain_id(" Sub-0007 ") == "sub-7" and plain_id("3.00") == "3"
+def test_an_id_is_plain_without_capitals_leading_zeros_and_separators_before_numbers():
+    assert plain_id(" Sub-0007 ") == "sub7" and plain_id("3.00") == "3"
+    assert len({plain_id(one) for one in ("P012", "p12", "P-012", "P 12", "p_0012")}) == 1
+    assert plain_id("1-23") != plain_id("12-3") and plain_id("1.5") != plain_id("1-5")
+    assert plain_id("SC-HF-I-01") != plain_id("SC-HFI-1")

@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from heads import head
 from made_up_set import MadeUpSet
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from mri_tf.core.errors import InputError
 from mri_tf.splits.known_copies import (
@@ -22,8 +24,6 @@ from mri_tf.store.copies import copy_pairs
 
 def blobs(seed: int, side: int = 64) -> np.ndarray:
     """(side, side, 1) uint8, smooth and like no other seed's."""
-    from scipy.ndimage import gaussian_filter
-
     noise = gaussian_filter(np.random.default_rng(seed).normal(size=(side, side)), 2.5)
     return np.rint(255 * (noise - noise.min()) / np.ptp(noise)).astype(np.uint8)[..., None]
 
@@ -37,7 +37,9 @@ def turned(image: np.ndarray) -> np.ndarray:
 
 
 CHANGES = {"same": lambda image: image.copy(), "brighter": brighter, "turned": turned,
-           "mirrored": lambda image: image[:, ::-1], "mirrored and darker": lambda i: i[:, ::-1] // 2}
+           "mirrored": lambda image: image[:, ::-1], "mirrored and darker": lambda i: i[:, ::-1] // 2,
+           "shifted to the side": lambda image: np.roll(image, 1, axis=1),
+           "shifted up by two": lambda image: np.roll(image, -2, axis=0)}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", CHANGES)
@@ -48,6 +50,17 @@ def test_a_copy_of_another_patient_s_image_is_found_and_nothing_else(tmp_path, k
     pairs = copy_pairs(prepared, np.arange(21))
     assert pairs.both.tolist() == [[7, 20]]
     assert len(pairs.exact) == (kind == "same")
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_volume_that_is_shifted_by_a_voxel_is_a_copy_and_the_patient_beside_it_is_not(tmp_path, axis):
+    volumes = [head(np.random.default_rng(seed), volume=True, noise=0) for seed in range(6)]
+    texture = [gaussian_filter(np.random.default_rng(seed).normal(size=(20, 48, 48, 1)), (2, 2, 2, 0))
+               for seed in range(6)]  # fmt: skip
+    images = [one + 300 * more * (one > 0) for one, more in zip(volumes, texture, strict=True)]
+    images.append(np.roll(images[2], 1, axis=axis))
+    pairs = copy_pairs(MadeUpSet(tmp_path, images), np.arange(7))
+    assert pairs.both.tolist() == [[2, 6]]
 
 
 def test_images_of_one_patient_are_not_compared(tmp_path):

@@ -18,10 +18,10 @@ from mri_tf.core.errors import InputError
 from mri_tf.core.executors import executor
 from mri_tf.store.copies import near_pairs
 from mri_tf.store.image_similarity import (
-    ANGLES_DEGREES,
     DEFAULTS,
     HASHED,
     UPRIGHT,
+    VIEW_DEGREES,
     check_duplicates,
     hashes,
     likeness,
@@ -105,7 +105,7 @@ def test_the_upright_hash_is_that_of_imagehash():
 @given(st.integers(2, 40), st.integers(0, 2**32 - 1), st.integers(100, 130))
 def test_near_pairs_are_those_of_a_plain_loop(count, seed, distance):
     rng = np.random.default_rng(seed)
-    codes = rng.integers(0, 2**64, (count, len(ANGLES_DEGREES), 4), np.uint64, endpoint=False)
+    codes = rng.integers(0, 2**64, (count, len(VIEW_DEGREES), 4), np.uint64, endpoint=False)
     bits = np.unpackbits(codes.view(np.uint8), axis=-1)
 
     def between(one, other):
