@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_tf.audit.identity import shows_identity
 from mri_tf.audit.label_candidates import Candidate
 from mri_tf.core.files import write_atomic
 from mri_tf.core.words import printed_name
@@ -42,10 +43,24 @@ def write_candidates(ranked: Sequence[Candidate], prepared: Prepared, out: Path)
             f"{one.confidence:.4f}", f"{one.margin:.4f}", "yes" if one.contradicted else "no", copies,
         ))  # fmt: skip
     write_atomic(out / TABLE, text.getvalue().encode())
-    tiles = [_tile(rank, one, prepared) for rank, one in enumerate(ranked[:SHOWN], 1)]
-    title = f"The first {len(tiles)} labels to look at: given label, and the probability of it"
-    save_png(draw_sheet(tiles, title), out / SHEET)
-    return [out / TABLE, out / SHEET]
+    return [out / TABLE, *_write_sheet(ranked[:SHOWN], prepared, out / SHEET)]
+
+
+def _write_sheet(first: Sequence[Candidate], prepared: Prepared, file: Path) -> list[Path]:
+    """The contact sheet without records that show a face or text; no file where none is left."""
+    modality = prepared.manifest.get("modality", "")
+    shown = [
+        (rank, one) for rank, one in enumerate(first, 1)
+        if not shows_identity(prepared.record(one.record), modality)
+    ]  # fmt: skip
+    left_out = len(first) - len(shown)
+    if not shown:
+        file.unlink(missing_ok=True)
+        return []
+    title = f"The first {len(first)} labels to look at: given label, and the probability of it"
+    title += f"; {left_out} with a face or text are not shown" if left_out else ""
+    save_png(draw_sheet([_tile(rank, one, prepared) for rank, one in shown], title), file)
+    return [file]
 
 
 def _tile(rank: int, one: Candidate, prepared: Prepared) -> Tile:
