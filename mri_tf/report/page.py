@@ -1,0 +1,54 @@
+"""The card as one HTML page, in which everything is: style, figures, and the numbers as JSON."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+
+import mri_tf
+from mri_tf.report.blocks import Section
+
+TEMPLATE, STYLE = (Path(__file__).with_name(name) for name in ("page.html", "page.css"))
+NUMBER = re.compile(r"[-+−<]?\d[\d.,]*( \([-+−\d.]+ to [-+−\d.]+\))?( %)?")  # a cell that is right-aligned
+
+
+def page(title: str, subtitle: str, sections: Sequence[Section], data: dict) -> str:
+    """The HTML of a card.
+
+    Args:
+        title: of the page.
+        subtitle: a sentence below it.
+        sections: in their order; the first stands in a box above the list of the others.
+        data: plain values that are embedded; numbers must be finite.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(
+        title=title, subtitle=subtitle, css=STYLE.read_text(encoding="utf-8"),
+        sections=[dataclasses.replace(one, blocks=tuple(map(_plain, one.blocks))) for one in sections],
+        titles={one.name: one.title for one in sections},
+        is_number=lambda text: NUMBER.fullmatch(text) is not None,
+        data=script_text(data), version=mri_tf.__version__,
+    )  # fmt: skip
+
+
+def script_text(data: dict) -> str:
+    """JSON that cannot end the script element it stands in.
+
+    >>> script_text({"note": "</script>"})
+    '{"note": "\\\\u003c/script>"}'
+    """
+    return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+
+
+def _plain(block) -> dict:
+    """The block as the template reads it: its fields, and its type."""
+    values = {spec.name: getattr(block, spec.name) for spec in dataclasses.fields(block)}
+    if "blocks" in values:
+        values["blocks"] = [_plain(inner) for inner in block.blocks]
+    return {"type": type(block).__name__, **values}
