@@ -15,8 +15,9 @@ NOTE = "Bars: 95 % intervals; a point without a bar has none."
 
 @style.styled
 def draw_forest(
-    rows: Mapping[str, Mapping[str, dict]], metrics: Sequence[str], names: Mapping[str, str], note: str = ""
-):
+    rows: Mapping[str, Mapping[str, dict]], metrics: Sequence[str], names: Mapping[str, str],
+    note: str = "",
+):  # fmt: skip
     """Draws a panel for each metric with a row for each class, group or site.
 
     Args:
@@ -25,7 +26,7 @@ def draw_forest(
         names: metric -> how people write it.
         note: small print below the figure, before what the bars are.
     """
-    columns = min(len(metrics), MOST_PANELS)
+    columns = 2 if len(metrics) == 4 else min(len(metrics), MOST_PANELS)
     lines = -(-len(metrics) // columns)
     labels = [text.wrapped(printed_name(name), NAME_MM) for name in rows]
     row_mm = (max(label.count("\n") for label in labels) + 1.5) * text.LINE_MM

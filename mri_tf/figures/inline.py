@@ -8,8 +8,8 @@ from mri_tf.figures import style
 
 # What surrounds the picture in a file: declarations, where the file comes from, and rules that would
 # hold for the whole page.
-AROUND = (r"<\?xml.*?\?>", r"<!DOCTYPE.*?>", r"<!--.*?-->", r"<metadata>.*?</metadata>", r"<title>.*?</title>",
-          r"<style[^>]*>.*?</style>")  # fmt: skip
+AROUND = (r"<\?xml.*?\?>", r"<!DOCTYPE.*?>", r"<!--.*?-->", r"<metadata>.*?</metadata>",
+          r"<title>.*?</title>", r"<style[^>]*>.*?</style>")  # fmt: skip
 # Verdana is as wide as DejaVu Sans, which is not on every computer.
 FONTS = {"'DejaVu Sans'": "'DejaVu Sans', Verdana, sans-serif"}
 

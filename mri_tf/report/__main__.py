@@ -26,7 +26,8 @@ def main(arguments: list[str]) -> int:
 def page_to_write(text: str) -> Path:
     """argparse type: an HTML file in a folder that exists."""
     path = Path(text)
-    if path.suffix.lower() not in (".html", ".htm") or not path.absolute().parent.is_dir() or path.is_dir():
+    named = path.suffix.lower() in (".html", ".htm")
+    if not named or not path.absolute().parent.is_dir() or path.is_dir():
         raise argparse.ArgumentTypeError(f"must be an .html file in a folder that exists, not {text!r}")
     return path
 

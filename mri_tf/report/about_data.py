@@ -19,7 +19,7 @@ MOST_NAMED = 30  # sites or scanners with a row of their own
 SPLITS = {
     "patient": "patients drawn at random, classes in equal shares; all records of a patient on one side",
     "group": "groups of patients drawn at random; all records of a group on one side",
-    "random": "records drawn at random, so that a patient may be on several sides: the numbers are LEAKY",
+    "random": "records drawn at random: a patient may be on several sides, and the numbers are LEAKY",
     "column": "by the split column of the table",
     "file": "by a file that names the patients of each side",
 }
@@ -32,21 +32,26 @@ def data(material: Material, options: Options) -> Section:
     if material.prepared is None:
         return Section("data", title, (Text(NO_SET, "missing"), *_source_boxes()))
     task, prepared = material.task, material.prepared
-    known = known_of(prepared, tuple(prepared.manifest["channels"]), task.prep.get("missing") == "zero_fill")
+    may_lack = task.prep.get("missing") == "zero_fill"
+    known = known_of(prepared, tuple(prepared.manifest["channels"]), may_lack)
     layout = (prepared.manifest.get("layout") or {}).get("name", task.layout)
     what = [
         ("modality", task.modality or "not stated by the task"),
         ("channels", ", ".join(task.image_channels)),
         ("grid", f"{' x '.join(map(str, task.image_shape))} ({_axes(task)})"),
         ("how the folder was read", f"layout {layout}"),
-        ("records read for this section", f"{len(known.records)}, one a patient"
-         f"{' and class' if material.is_classifier else ''}" + ("" if known.whole else ", evenly spread")),
-    ]  # fmt: skip
+        ("records read for this section", _read(material, known)),
+    ]
     blocks: list[Block] = [Facts(tuple(what)), *_people(material, known, options)]
     blocks += _grouped(material, known, _sites(material, known), "site", options)
     blocks += _grouped(material, known, known.scanners(), "scanner", options)
     blocks += [_spacing(known), *_missing(material, known, options)]
     return Section("data", title, (*blocks, *_source_boxes()))
+
+
+def _read(material: Material, known: Known) -> str:
+    each = "one a patient and class" if material.is_classifier else "one a patient"
+    return f"{len(known.records)}, {each}" + ("" if known.whole else ", evenly spread")
 
 
 def split(material: Material, options: Options) -> Section:
@@ -67,7 +72,8 @@ def split(material: Material, options: Options) -> Section:
     else:
         rows = [[one["name"], status_text(one), one["evidence"]]
                 for one in material.findings if one["name"] in CERTAIN]  # fmt: skip
-        blocks.append(table("What was compared between the sides", ["check", "status", "evidence"], rows))
+        columns = ["check", "status", "evidence"]
+        blocks.append(table("What was compared between the sides", columns, rows))
     return Section("split", "Split and its proof", tuple(blocks))
 
 
@@ -85,8 +91,10 @@ def _overlap(material: Material) -> Text:
         torn += len((sides[0] & sides[1]) | (sides[0] & sides[2]) | (sides[1] & sides[2]))
     many = "" if len(material.runs) == 1 else f" in {len(material.runs)} trainings"
     if torn:
-        return Text(f"{torn} {material.unit} are on two sides{many}, by the lists of the runs.", "attention")
-    return Text(f"By the lists of the runs, no {material.unit.removesuffix('s')} is on two sides{many}.", "good")
+        said = f"{torn} {material.unit} are on two sides{many}, by the lists of the runs."
+        return Text(said, "attention")
+    one = "patient" if material.unit == "patients" else "group of images"
+    return Text(f"By the lists of the runs, no {one} is on two sides{many}.", "good")
 
 
 def _axes(task) -> str:
@@ -107,13 +115,9 @@ def _people(material: Material, known: Known, options: Options) -> list[Block]:
             rows.append([name, options.count(count), "hidden", "hidden"])
             continue
         rows.append([name, count, _quartiles(ages[own]), _sex_counts(sexes[own], options)])
-    caption = "Age and sex by side and class"
-    return [table(caption, [name_of_group(material), material.unit, "age: median (quartiles)", "sex"], rows)]
-
-
-def name_of_group(material: Material) -> str:
-    """What rows of `_groups` are."""
-    return "side and class" if material.is_classifier else "side"
+    group = "side and class" if material.is_classifier else "side"
+    columns = [group, material.unit, "age: median (quartiles)", "sex"]
+    return [table(f"Age and sex by {group}", columns, rows)]
 
 
 def _groups(material: Material, known: Known) -> list[tuple[str, np.ndarray]]:
@@ -176,9 +180,11 @@ def _grouped(
 def _spacing(known: Known) -> Block:
     measured = known.spacing[np.isfinite(known.spacing).all(axis=1)]
     if not len(measured):
-        return Text("The spacing is not known: the files give none, or none that is measured.", "missing")
+        why = "The spacing is not known: the files give none, or none that is measured."
+        return Text(why, "missing")
+    axes = ("depth (between slices)", "rows", "columns")
     rows = [[axis, f"{np.median(own):.2f}", f"{own.min():.2f}", f"{own.max():.2f}"]
-            for axis, own in zip(("depth (between slices)", "rows", "columns"), measured.T, strict=True)]  # fmt: skip
+            for axis, own in zip(axes, measured.T, strict=True)]  # fmt: skip
     return table(f"Spacing on the prepared grid in mm, of {len(measured)} records",
                  ["axis", "median", "smallest", "largest"], rows)  # fmt: skip
 
@@ -189,8 +195,9 @@ def _missing(material: Material, known: Known, options: Options) -> list[Block]:
         if len(material.task.channels) == 1:
             return []
         return [Text("No sequence may be missing: cases that lack one were skipped.")]
-    titles = material.class_titles if material.is_classifier else ["all"]
-    labels = material.prepared.labels[known.records] if material.is_classifier else np.zeros(len(known.records))
+    titles, labels = ["all"], np.zeros(len(known.records), int)
+    if material.is_classifier:
+        titles, labels = material.class_titles, material.prepared.labels[known.records]
     rows = []
     for sequence in sorted({name for lacking in known.missing for name in lacking}):
         lacks = np.array([sequence in lacking for lacking in known.missing])
@@ -203,7 +210,12 @@ def _missing(material: Material, known: Known, options: Options) -> list[Block]:
 
 def _source_boxes() -> tuple[Block, ...]:
     return (
-        Author("where the examinations come from, when they were made, and who was included and excluded."),
-        Author("how the reference standard (the labels or masks) was made, by whom, and how well readers agree."),
-    )  # fmt: skip
+        Author(
+            "where the examinations come from, when they were made, and who was included and excluded."
+        ),
+        Author(
+            "how the reference standard (the labels or masks) was made, by whom, and how well readers "
+            "agree."
+        ),
+    )
 

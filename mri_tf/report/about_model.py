@@ -1,34 +1,30 @@
-"""The sections on how records are prepared, which network was trained how, and how to do it again."""
+"""The section on how records are prepared, and which network was trained how."""
 
-from pathlib import Path
 from typing import Any
 
 from mri_tf.network.views import describe_views
-from mri_tf.report.blocks import Author, Block, Facts, Fold, Section, Table, Text, table
+from mri_tf.report.blocks import Block, Facts, Fold, Section, Text, table
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import MEMBERS, STUDY, Material
 from mri_tf.report.options import Options
+from mri_tf.report.reproduce import flat, task_values, without_folders
 from mri_tf.store.run import Run
 from mri_tf.task import Task
-from mri_tf.task.files import FOLDER, load_task, task_names
-from mri_tf.task.spec import ACCURACY, BUDGET, VALIDATION, to_json
+from mri_tf.task.spec import ACCURACY, BUDGET, VALIDATION
 
 KEPT_EPOCH = {
     VALIDATION: "the epoch with the lowest validation loss",
     ACCURACY: "the epoch with the highest validation accuracy",
     BUDGET: "the last epoch of a budget that was fixed before",
 }
-LETTERS = 12  # of a hash; the embedded JSON has all of it
-MOST_DIFFERENCES = 40
-NOT_KNOWN = "not known: the training is of an earlier version"
+IF_SET = "_if_set"  # how operations in a manifest end that a setting asks for
 
 
 def model(material: Material, options: Options) -> Section:
     """Preparation, network and training, in plain words."""
     task, run = material.task, material.run
-    operations = (material.prepared.manifest.get("operations", []) if material.prepared else [])
     rows = [
-        ("prepared once", ", ".join(word.replace("_", " ") for word in operations) or "not known"),
+        ("prepared once", _prepared(material)),
         ("grid", " x ".join(map(str, task.image_shape)) + _cut(task)),
         ("intensities", _normalised(task)),
         ("augmentation", _augmented(task)),
@@ -46,10 +42,24 @@ def model(material: Material, options: Options) -> Section:
     if material.kind == STUDY and "Epochs" in material.report:
         blocks += blocks_of(material.report["Epochs"], "Epochs and time of the cells")
     if material.kind == STUDY and len(material.judged) > 1:
-        blocks.insert(0, Text("The settings are those of the first variant; the table of variants is under "
-                              "Performance."))  # fmt: skip
-    settings = table("Every setting of the task", ["setting", "value"], sorted(flat(task_values(run)).items()))
+        blocks.insert(0, Text(
+            "The settings are those of the first variant; the variants are compared under Performance."
+        ))  # fmt: skip
+    rows = sorted(flat(task_values(run)).items())
+    settings = table("Every setting of the task", ["setting", "value"], rows)
     return Section("model", "Preparation and model", (*blocks, Fold("Every setting", (settings,))))
+
+
+def _prepared(material: Material) -> str:
+    """The operations of the preparation, those that a setting asks for where it is set."""
+    operations = material.prepared.manifest.get("operations", []) if material.prepared else []
+    done = []
+    for name in operations:
+        plain = name.removesuffix(IF_SET).removeprefix("or_")
+        is_set = material.task.prep.get(plain) or (plain == "standardise" and material.task.standardised)
+        if is_set or not name.endswith(IF_SET):
+            done.append(plain.replace("_", " "))
+    return ", ".join(done) or "not known"
 
 
 def _cut(task: Task) -> str:
@@ -93,15 +103,17 @@ def _parameters(material: Material) -> str:
 
 def _first_weights(task: Task, run: Run) -> str:
     if task.pretrained_on:
-        return f"drawn at random, behind a {task.pretrained_on} network trained on the same training side"
+        of = task.pretrained_on
+        return f"drawn at random, behind a {of} network that was trained on the same training side"
     weights = str(task.model_args.get("weights", "")) or "none"
     return "drawn at random" if weights == "none" else f"{without_folders(weights)}"
 
 
 def _training(task: Task, run: Run) -> str:
     epochs = run.values.get("epochs_trained")
-    length = f"{epochs} epochs" if epochs else (f"{task.steps} steps" if task.steps else f"{task.epochs} epochs")
-    parts = [length, f"batches of {task.batch_size}", f"learning rate {task.learning_rate:g} ({task.schedule})"]
+    planned = f"{task.steps} steps" if task.steps else f"{task.epochs} epochs"
+    parts = [f"{epochs} epochs" if epochs else planned, f"batches of {task.batch_size}"]
+    parts.append(f"learning rate {task.learning_rate:g} ({task.schedule})")
     parts += [f"fine-tuning: {_arguments(task.fine_tune)}"] if task.fine_tune else []
     parts += [f"stopped after {task.patience} epochs without a better one"] if task.patience else []
     parts += [f"label smoothing {task.label_smoothing:g}"] if task.label_smoothing else []
@@ -119,7 +131,8 @@ def _kept(material: Material) -> str:
     chosen = KEPT_EPOCH[material.task.choose_epoch]
     epochs = [run.values["best_epoch"] for run in material.runs if "best_epoch" in run.values]
     named = f": {epochs[0]}" if len(epochs) == 1 else ""
-    averaged = f"; a moving average of the weights, decay {material.task.average:g}" if material.task.average else ""
+    decay = material.task.average
+    averaged = f"; a moving average of the weights, decay {decay:g}" if decay else ""
     return f"those of {chosen}{named}{averaged}"
 
 
@@ -131,114 +144,9 @@ def _about(task: Task) -> str:
     return "a slice or image" if len(task.image_shape) == 2 else "a volume"
 
 
-def reproduce(material: Material, options: Options) -> Section:
-    """Versions, fingerprints and the command."""
-    run = material.run
-    code = material.runs[0].values.get("code") or {}
-    commit = code.get("commit")
-    rows = [
-        ("mri_tf", run.values["versions"]["mri_tf"]),
-        ("commit", NOT_KNOWN if not code else "not known: mri_tf was installed from a package"
-         if commit is None else commit + (", with changes that are not committed" if code["changed"] else "")),
-        ("lock file (SHA-256)", code.get("lock_sha256") or ("no lock file" if code else NOT_KNOWN)),
-        ("versions", _versions(material)),
-        ("fingerprint of the prepared set", run.values["data"]),
-        ("fingerprint of the weights", run.values.get("weights_sha256", "not kept")),
-        ("command", command_of(material)),
-    ]  # fmt: skip
-    if material.prepared:
-        rows.insert(5, ("fingerprint of the preparation", material.prepared.manifest["prep"]))
-    blocks: list[Block] = [Facts(tuple(rows)), *_differences(run)]
-    if material.kind == STUDY and "Method" in material.report:
-        blocks += blocks_of(material.report["Method"], "Plan of the study")
-    blocks.append(Text(
-        "The same command on the same prepared set and processor gives the same weights, to the bit on CPU."
-    ))  # fmt: skip
-    blocks.append(Author("where data, code and trained weights can be had; protocol, registration, funding."))
-    return Section("reproduce", "How to reproduce it", tuple(blocks))
-
-
-def command_of(material: Material) -> str:
-    """The command, with words in capitals for what the reader has elsewhere."""
-    run, name = material.run, material.task.name
-    own = "TASK_FILE" if name not in task_names() else name
-    seed = f"--seed {run.values['seed']}"
-    if material.kind == STUDY:
-        results = material.results
-        variants = ";".join(dict.fromkeys(results["variant"]))
-        return (
-            f"python -m mri_tf.study --task {own} --data DATA --out STUDY --folds "
-            f"{results['fold'].nunique()} --repeats {results['repeat'].nunique()} --variants "
-            f'"{variants}"'
-        )
-    folds = f" --folds {len({one['fold'] for one in run.values['members']})}" if material.kind == MEMBERS else ""
-    split = "" if material.kind == MEMBERS else f" --split {run.values['split']}"
-    if run.values["split"] == "file":
-        split = " --split-file SIDES.json"
-    return f"python -m mri_tf.train --task {own} --data DATA{folds}{split} {seed} --out RUN"
-
-
-def _versions(material: Material) -> str:
-    versions = dict(material.run.values["versions"])
-    if material.prepared:
-        versions |= {key: value for key, value in material.prepared.manifest.get("versions", {}).items()
-                     if key not in versions}  # fmt: skip
-    return ", ".join(f"{key} {value}" for key, value in versions.items())
-
-
-def _differences(run: Run) -> list[Block]:
-    """The settings of the run that the task file of this version has not."""
-    name = run.task.name
-    if name not in task_names():
-        return [Text("The task is a file of its own; every setting stands under Preparation and model.")]
-    base, own = flat(to_json(load_task(FOLDER / f"{name}.py"))), flat(task_values(run))
-    ignored = ("variants", "caution", "precision")
-    changed = [[key, own.get(key, "left out"), base.get(key, "not set")] for key in sorted(base | own)
-               if own.get(key) != base.get(key) and key.partition(".")[0] not in ignored]  # fmt: skip
-    if not changed:
-        return [Text("Every setting is that of the task file of this version.")]
-    found: Table = table("Settings that differ from the task file of this version, by variants or --set",
-                         ["setting", "this run", "task file"], changed[:MOST_DIFFERENCES])  # fmt: skip
-    return [found]
-
-
-def task_values(run: Run) -> dict:
-    """The task of a run for a card: without its other variants, and of paths the last part alone."""
-    values = {key: value for key, value in run.values["task"].items() if key != "variants"}
-    return without_folders(values) | {"caution": values.get("caution", "")}  # a sentence
-
-
-def flat(values: dict, prefix: str = "") -> dict[str, str]:
-    """Dotted key -> value as text.
-
-    >>> flat({"box": {"grid": [8, 8]}, "epochs": 3})
-    {'box.grid': '[8, 8]', 'epochs': '3'}
-    """
-    found: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = f"{value}"
-    return found
-
-
-def without_folders(value: Any) -> Any:
-    """The value with the last part alone of whatever looks like a path.
-
-    >>> without_folders({"weights": "/home/me/net.h5", "epochs": 3})
-    {'weights': 'net.h5', 'epochs': 3}
-    """
-    if isinstance(value, dict):
-        return {key: without_folders(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_folders(inner) for inner in value]
-    is_path = isinstance(value, str) and ("/" in value or (":\\" in value[:3]))
-    return Path(value.replace("\\", "/")).name if is_path else value
-
-
 def _arguments(values: dict) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in without_folders(values).items())
+    given = without_folders(values).items()
+    return ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in given)
 
 
 def _value(value: Any) -> str:

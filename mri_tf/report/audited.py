@@ -1,4 +1,4 @@
-"""The section with the audit: what was found, what was looked for and not found, and what nobody can tell."""
+"""The section with the audit: what was found, what was not found, and what nobody can tell."""
 
 from mri_tf.audit.finding import BASELINE, FOUND, NOT_FOUND, STATUSES
 from mri_tf.report.about_data import status_text
@@ -8,13 +8,21 @@ from mri_tf.report.options import Options
 from mri_tf.report.verdict import audit_status
 
 OF_EXPLANATIONS = "explanation: "  # how the names of findings begin that check explanations
-WHOLE = "python -m mri_tf.audit --run RUN (or --study DIR) looks for the rest; then write the card again."
+WHOLE = (
+    "python -m mri_tf.audit --run RUN (or --study DIR) looks for the rest; then write the card again."
+)
+DOSES = (
+    "p-values are adjusted for all findings that carry one. The smallest dose is the smallest share of "
+    "patients in whom a mark may agree with the label so that 80 % of such marks are found: a smaller "
+    "shortcut may be there unseen."
+)
 MOST_RECORDS = 12
 
 
 def audit(material: Material, options: Options) -> Section:
-    """All findings, those that were found first; baselines and explanations have sections of their own."""
-    blocks: list[Block] = [Text(f"{audit_status(material)}.")]
+    """All findings, those found first; baselines and explanations have sections of their own."""
+    status = audit_status(material)
+    blocks: list[Block] = [Text(f"{status[:1].upper()}{status[1:]}.")]
     if material.findings is None:
         return Section("audit", "Audit", (*blocks, Text(WHOLE, "missing")))
     ordered = sorted(
@@ -24,16 +32,12 @@ def audit(material: Material, options: Options) -> Section:
     for one in ordered:
         if one["status"] == FOUND:
             blocks += _found(one)
-    rows = [[one["name"], status_text(one), _p(one), _n(one, options), _would_have_been(one), one["evidence"]]
-            for one in ordered if one["status"] != BASELINE]  # fmt: skip
-    columns = ["what was looked for", "status", "p", material.unit, "smallest dose that would have been found",
-               "evidence"]  # fmt: skip
+    rows = [[one["name"], status_text(one), _p(one), _n(one, options), _would_have_been(one),
+             one["evidence"]] for one in ordered if one["status"] != BASELINE]  # fmt: skip
+    columns = ["what was looked for", "status", "p", material.unit,
+               "smallest dose that would have been found", "evidence"]  # fmt: skip
     blocks.append(table("All findings", columns, rows))
-    blocks.append(Text(
-        "p-values are adjusted for all findings that carry one. The smallest dose is the smallest share of "
-        "patients in whom a mark may agree with the label so that 80 % of such marks are found: a smaller "
-        "shortcut may be there unseen."
-    ))  # fmt: skip
+    blocks.append(Text(DOSES))
     if not material.whole_audit:
         blocks.append(Text(f"Only the certain checks of the training are known. {WHOLE}", "missing"))
     return Section("audit", "Audit", tuple(blocks))

@@ -6,7 +6,7 @@ from pathlib import Path
 from mri_tf.core.files import write_atomic
 from mri_tf.core.words import plural
 from mri_tf.report.about_data import data, split
-from mri_tf.report.about_model import model, reproduce, task_values
+from mri_tf.report.about_model import model
 from mri_tf.report.audited import audit
 from mri_tf.report.blocks import Figure, Section
 from mri_tf.report.checklist import checklist
@@ -25,6 +25,7 @@ from mri_tf.report.options import Options
 from mri_tf.report.page import page
 from mri_tf.report.performance import performance
 from mri_tf.report.probabilities import probabilities
+from mri_tf.report.reproduce import reproduce, task_values
 from mri_tf.report.segmented import overlap, worst_volumes
 from mri_tf.report.small_cells import numbers_without_small_counts, without_small_counts
 from mri_tf.report.verdict import verdict
@@ -112,5 +113,6 @@ def _hidden(block, smallest: int):
     if isinstance(block, tuple):
         return tuple(_hidden(inner, smallest) for inner in block)
     if is_dataclass(block):
-        return replace(block, **{one.name: _hidden(getattr(block, one.name), smallest) for one in fields(block)})
+        values = {one.name: getattr(block, one.name) for one in fields(block)}
+        return replace(block, **{name: _hidden(value, smallest) for name, value in values.items()})
     return block

@@ -1,4 +1,4 @@
-"""The section that leads from the items of two checklists for publications to the sections of the card."""
+"""The section that leads from the items of two checklists for publications to those of the card."""
 
 import json
 from collections.abc import Collection
@@ -26,7 +26,8 @@ def checklist(sections: Collection[str]) -> Section:
         known = sum(row[2].startswith("#") for row in rows)
         caption = f"{one['name']}: {known} of {len(rows)} items lead to a section"
         blocks.append(Text(f"{one['name']}: {one['citation']}"))
-        blocks.append(Fold(caption, (Table(one["name"], ("item", "what it asks for", "where"), rows, True),)))
+        items = Table(one["name"], ("item", "what it asks for", "where"), rows, links=True)
+        blocks.append(Fold(caption, (items,)))
     return Section("checklist", "Checklists", tuple(blocks))
 
 

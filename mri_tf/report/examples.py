@@ -13,8 +13,16 @@ from mri_tf.report.options import Options
 from mri_tf.report.thumbnails import may_be_shown, pictures_of
 
 RULE = (
-    "The rule is fixed: of all judged records those with the lowest, the median and the highest loss (minus "
-    "the logarithm of the probability of the true class); of equal ones the first by record id."
+    "The rule is fixed: of all judged records those with the lowest, the median and the highest loss "
+    "(minus the logarithm of the probability of the true class); of equal ones the first by record id."
+)
+MAPS = (
+    "Where the network looked is drawn by python -m mri_tf.explain --run RUN --out DIR; maps are not "
+    "part of the card."
+)
+UNCHECKED = (
+    "The explanations of this network were not checked, so no map of it can be trusted: not computed by "
+    "this version, or by no audit so far."
 )
 MOST_IN_VIEW = 20  # rows that are shown without being opened
 MOST_IDS, MOST_PICTURES = 6, 60
@@ -28,27 +36,28 @@ def explanations(material: Material, options: Options) -> Section:
         blocks.append(Text("The predictions are gone.", "missing"))
     else:
         losses = with_losses(judged.table)
-        places = dict(zip(("best", "median", "worst"), (0, (len(losses) - 1) // 2, len(losses) - 1), strict=True))
-        rows = [[name, losses.iloc[place]["record_id"], printed_name(losses.iloc[place]["truth"]),
-                 printed_name(losses.iloc[place]["predicted"]), f"{losses.iloc[place]['p_truth']:.3f}",
-                 f"{losses.iloc[place]['loss']:.3f}"] for name, place in places.items()]  # fmt: skip
+        last = len(losses) - 1
+        chosen = losses.iloc[[0, last // 2, last]].to_dict("records")
+        rows = [[name, row["record_id"], printed_name(row["truth"]), printed_name(row["predicted"]),
+                 f"{row['p_truth']:.3f}", f"{row['loss']:.3f}"]
+                for name, row in zip(("best", "median", "worst"), chosen, strict=True)]  # fmt: skip
         columns = ["by loss", "record", "true class", "answer", "probability of the true class", "loss"]
         blocks.append(table("Three records by a fixed rule", columns, rows))
-        blocks += _shown(material, options, [(row[1], f"{row[0]}: record {row[1]}, true class {row[2]}, "
-                                              f"answer {row[3]}") for row in rows])  # fmt: skip
-    blocks.append(Text("Where the network looked is drawn by python -m mri_tf.explain --run RUN --out DIR; maps "
-                       "are not part of the card."))  # fmt: skip
+        captions = [(row[1], f"{row[0]}: record {row[1]}, true class {row[2]}, answer {row[3]}")
+                    for row in rows]  # fmt: skip
+        blocks += _shown(material, options, captions)
+    blocks.append(Text(MAPS))
     return Section("explanations", "Explanations", (*blocks, *_checks(material)))
 
 
 def _checks(material: Material) -> list[Block]:
     found = [one for one in material.findings or [] if one["name"].startswith(OF_EXPLANATIONS)]
     if not found:
-        return [Text("The explanations of this network were not checked, so no map of it can be trusted: "
-                     "not computed by this version, or by no audit so far.", "missing")]  # fmt: skip
+        return [Text(UNCHECKED, "missing")]
     rows = [[one["name"].removeprefix(OF_EXPLANATIONS), one["status"], one["evidence"],
              one.get("meaning") or ""] for one in found]  # fmt: skip
-    return [table("Checks of the explanations", ["method and check", "verdict", "evidence", "meaning"], rows)]
+    columns = ["method and check", "verdict", "evidence", "meaning"]
+    return [table("Checks of the explanations", columns, rows)]
 
 
 def failures(material: Material, options: Options) -> Section:
@@ -60,15 +69,18 @@ def failures(material: Material, options: Options) -> Section:
     wrong = wrong_patients(judged.table)
     total = judged.table["patient"].nunique()
     if not len(wrong):
-        return Section("failures", title, (Text(f"None of {total} {material.unit} has a wrong answer."),))
+        none = Text(f"None of {total} {material.unit} has a wrong answer.")
+        return Section("failures", title, (none,))
+    if options.smallest_cell:
+        return Section("failures", title, tuple(_counted(material, wrong, options)))
     rows = [[number, printed_name(row.truth), f"{row.wrong} of {row.answers}", printed_name(row.said),
              f"{row.p_truth:.3f}", row.records]
             for number, row in enumerate(wrong.itertuples(), 1)]  # fmt: skip
     whole = int((wrong["wrong"] == wrong["answers"]).sum())
     of = f" of variant {judged.name}" if len(material.judged) > 1 else ""
     lead = Text(
-        f"{len(wrong)} of {total} {material.unit} have a wrong answer{of}, {whole} of them in all records. "
-        "Numbers are running numbers of this card; records have the ids of the prepared set."
+        f"{len(wrong)} of {total} {material.unit} have a wrong answer{of}, {whole} of them in all "
+        "records. Numbers are running numbers of this card; records have the ids of the prepared set."
     )
     columns = ["number", "true class", "wrong answers", "most frequent wrong answer",
                "mean probability of the true class", "wrong records"]  # fmt: skip
@@ -78,9 +90,22 @@ def failures(material: Material, options: Options) -> Section:
         blocks.append(Fold(f"All {len(rows)} of them", (listed,)))
     else:
         blocks.append(listed)
-    shown = [(row.first, f"number {number}: true class {printed_name(row.truth)}, answer {printed_name(row.said)}")
-             for number, row in enumerate(wrong.itertuples(), 1)]  # fmt: skip
+    shown = [
+        (row.first, f"number {number}: true class {printed_name(row.truth)}, "
+                    f"answer {printed_name(row.said)}")
+        for number, row in enumerate(wrong.itertuples(), 1)
+    ]  # fmt: skip
     return Section("failures", title, (*blocks, *_shown(material, options, shown[:MOST_PICTURES])))
+
+
+def _counted(material: Material, wrong: pd.DataFrame, options: Options) -> list[Block]:
+    """How many are wrong in each class, where single ones are not to be shown."""
+    counts = [int((wrong["truth"] == name).sum()) for name in material.task.class_names]
+    rows = [list(pair) for pair in zip(material.class_titles, options.row(counts), strict=True)]
+    return [
+        Text("Single failures are not listed, as small counts are hidden.", "missing"),
+        table(f"{material.unit.capitalize()} with a wrong answer", ["true class", material.unit], rows),
+    ]
 
 
 def with_losses(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -94,11 +119,12 @@ def with_losses(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def wrong_patients(predictions: pd.DataFrame) -> pd.DataFrame:
-    """A row for each patient and true class with a wrong answer, the worst first, without ids of patients.
+    """A row for each patient and true class with a wrong answer, the worst first; no ids of patients.
 
     Returns:
-        Columns `truth`, `wrong` and `answers` (counts), `said` (the most frequent wrong answer), `p_truth`
-        (mean), `records` (of the wrong answers, in words) and `first` (the record with the largest loss).
+        Columns `truth`, `wrong` and `answers` (counts), `said` (the most frequent wrong answer),
+        `p_truth` (mean), `records` (of the wrong answers, in words) and `first` (the record with the
+        largest loss).
     """
     losses = with_losses(predictions)
     rows = []
@@ -113,8 +139,10 @@ def wrong_patients(predictions: pd.DataFrame) -> pd.DataFrame:
             "said": wrong["predicted"].value_counts().index[0], "p_truth": own["p_truth"].mean(),
             "records": ", ".join(ids[:MOST_IDS]) + more, "first": ids[0],
         })  # fmt: skip
-    table_of = pd.DataFrame(rows)
-    return table_of.sort_values(["p_truth", "first"], kind="stable").reset_index(drop=True) if rows else table_of
+    found = pd.DataFrame(rows)
+    if not rows:
+        return found
+    return found.sort_values(["p_truth", "first"], kind="stable").reset_index(drop=True)
 
 
 def _shown(material: Material, options: Options, wanted: Sequence[tuple[str, str]]) -> list[Block]:

@@ -57,7 +57,8 @@ def known_of(prepared: Prepared, channels: tuple[str, ...], may_lack: bool) -> K
     pairs = np.array([f"{patient}\0{label}" for patient, label in
                       zip(prepared.patients, prepared.labels, strict=True)])  # fmt: skip
     firsts = np.sort(np.unique(pairs, return_index=True)[1])
-    read = firsts[np.unique(np.linspace(0, len(firsts) - 1, min(len(firsts), MOST_READ)).round().astype(int))]
+    count = min(len(firsts), MOST_READ)
+    read = firsts[np.linspace(0, len(firsts) - 1, count).round().astype(int)]
     facts, spacing, missing = [], [], []
     present = [place for place, name in enumerate(channels) if name.startswith("has_")]
     with report_damage(prepared):

@@ -27,14 +27,18 @@ def flow(material: Material, options: Options) -> Section:
     """The section with the diagram, and the same in a sentence."""
     title = "From the data to the sides"
     if material.prepared is None:
-        why = "The prepared set is no longer where it was, so that cases and skipped files are not known."
+        why = "The prepared set is no longer where it was, so cases and skipped files are not known."
         blocks: tuple[Block, ...] = (Text(why, "missing"), *_sides_alone(material, options))
         return Section("flow", title, blocks)
     boxes, sides = _boxes(material), _sides(material, options)
-    said = " → ".join([", ".join(box.lines + tuple(f"({line})" for line in box.beside)) for box in boxes])
-    said += " → " + "; ".join(", ".join(box.lines) for box in sides)
+    said = " → ".join([*map(_in_words, boxes), "; ".join(map(_in_words, sides))])
     figure = Figure(_drawn(boxes, sides, said), f"In words: {said}.")
     return Section("flow", title, (figure, *_notes(material)))
+
+
+def _in_words(box: Box) -> str:
+    left = f" ({' '.join(box.beside)})" if box.beside else ""
+    return ", ".join(box.lines) + left
 
 
 def _boxes(material: Material) -> list[Box]:
@@ -47,8 +51,7 @@ def _boxes(material: Material) -> list[Box]:
         boxes.append(Box((f"{cases + skipped} cases listed",), left))
         boxes.append(Box((f"{cases} cases read",)))
     else:
-        boxes.append(Box(("cases listed: not kept by the", "version that prepared the set"),
-                         (f"{skipped} skipped",)))  # fmt: skip
+        boxes.append(Box(("cases listed: not known",), (f"{skipped} skipped",)))
     labelled = int((prepared.labels >= 0).sum())
     beside = ()
     if material.is_classifier and labelled < len(prepared):
@@ -121,7 +124,8 @@ def _notes(material: Material) -> list[Block]:
                           "prediction sets and chose nothing else."))  # fmt: skip
     if material.kind == RUN and (copies := material.run.values.get("known_copies")):
         dropped = len(copies.get("dropped", []))
-        notes.append(Text(f"{dropped} records were dropped from training as copies of test images.", "note"))
+        said = f"{dropped} records were dropped from training as copies of test images."
+        notes.append(Text(said, "note"))
     return notes
 
 

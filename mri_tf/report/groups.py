@@ -21,7 +21,7 @@ def subgroups(material: Material, options: Options) -> Section:
         if len(material.judged) > 1:
             blocks.append(Heading(f"Variant {judged.name}"))
         blocks += _groups(material, judged.metrics.get("subgroups"), f"{number}", options)
-        blocks += _within_sites(material, judged.metrics.get("within_sites"), f"{number}", options)
+        blocks += _within_sites(material, judged.metrics.get("within_sites"), options)
     for title, text in material.report.items():
         if "site" in title.lower() or "subgroup" in title.lower():
             blocks += [Heading(title), *blocks_of(text, title, material.folder)]
@@ -29,7 +29,9 @@ def subgroups(material: Material, options: Options) -> Section:
     return Section("subgroups", "Subgroups and sites", tuple(blocks))
 
 
-def _groups(material: Material, groups: Sequence[dict] | None, suffix: str, options: Options) -> list[Block]:
+def _groups(
+    material: Material, groups: Sequence[dict] | None, suffix: str, options: Options
+) -> list[Block]:
     if groups is None:
         return [Text(f"Subgroups: {NOT_COMPUTED}", "missing")]
     if not groups:
@@ -43,24 +45,30 @@ def _groups(material: Material, groups: Sequence[dict] | None, suffix: str, opti
                      "hidden" if "<" in counts else one.get("records", ""),
                      *(shown(one["numbers"].get(name)) for name in names)])  # fmt: skip
     columns = ["group", f"{material.unit} of each class", "records", *map(name_of, names)]
-    blocks: list[Block] = [table("Numbers of subgroups; small ones are kept and say why they have no number",
-                                 columns, rows)]  # fmt: skip
-    drawn = {f"{one['by']}: {one['group']}": one["numbers"] for one in groups
-             if any(number.get("value") is not None for number in one["numbers"].values() if is_number(number))}
+    caption = "Numbers of subgroups; small ones are kept and say why they have no number"
+    blocks: list[Block] = [table(caption, columns, rows)]
+    drawn = {f"{one['by']}: {one['group']}": one["numbers"] for one in groups if _has_value(one)}
     if names and drawn and len(drawn) <= MOST_IN_FIGURE:
         figure = draw_forest(drawn, names[:3], NAMES)
         blocks.append(Figure(inline_svg(figure, f"subgroups-{suffix}"), "The same as a figure."))
     return blocks
 
 
-def _within_sites(material: Material, found: dict | None, suffix: str, options: Options) -> list[Block]:
+def _has_value(group: dict) -> bool:
+    numbers = filter(is_number, group["numbers"].values())
+    return any(number["value"] is not None for number in numbers)
+
+
+def _within_sites(material: Material, found: dict | None, options: Options) -> list[Block]:
     if found is None:
         return [Text(f"AUC within sites: {NOT_COMPUTED}", "missing")]
     rows = [[one["site"], _class_counts(material, one["patients"], options), shown(one["auc"])]
             for one in found.get("sites", [])]  # fmt: skip
-    blocks: list[Block] = [Text(f"AUC within sites, which the site alone cannot raise: {shown(found.get('auc'))}.")]
+    auc = shown(found.get("auc"))
+    blocks: list[Block] = [Text(f"AUC within sites, which the site alone cannot raise: {auc}.")]
     if rows:
-        blocks.append(table("AUC of each site", ["site", f"{material.unit} of each class", "AUC"], rows))
+        columns = ["site", f"{material.unit} of each class", "AUC"]
+        blocks.append(table("AUC of each site", columns, rows))
     return blocks
 
 
@@ -74,7 +82,8 @@ def _findings_on_sites(material: Material) -> list[Block]:
     """What the audit says of sites and scanners."""
     rows = [[one["name"], one["status"], one["evidence"]] for one in material.findings or []
             if "site" in one["name"] or "scanner" in one["name"]]  # fmt: skip
-    return [table("Sites and scanners in the audit", ["finding", "status", "evidence"], rows)] if rows else []
+    columns = ["finding", "status", "evidence"]
+    return [table("Sites and scanners in the audit", columns, rows)] if rows else []
 
 
 def baselines(material: Material, options: Options) -> Section:
@@ -103,7 +112,8 @@ def _baselines(judged: Judged) -> list[Block]:
         if not numbers:
             rows.append([one["name"], "none", one.get("reason") or "no reason recorded", ""])
         for name, number in numbers.items():
-            rows.append([one["name"], name_of(name), shown(number), shown(differences.get(name), signed=True)])
+            difference = shown(differences.get(name), signed=True)
+            rows.append([one["name"], name_of(name), shown(number), difference])
     caption = "Baselines on the same patients, and the network minus each"
     return [*blocks, table(caption, ["baseline", "score", "its value", "network minus baseline"], rows)]
 
@@ -112,12 +122,15 @@ def _added(found: dict | None) -> list[Block]:
     if found is None:
         return [Text(f"What the image adds to the table's facts: {NOT_COMPUTED}", "missing")]
     if not is_number(found.get("both")):
-        return [Text(f"What the image adds: cannot be told ({found.get('reason') or 'no reason recorded'}).",
-                     "missing")]  # fmt: skip
+        why = found.get("reason") or "no reason recorded"
+        return [Text(f"What the image adds: cannot be told ({why}).", "missing")]
     metric = name_of(found["metric"])
-    rows = [["facts of the table alone", shown(found.get("covariates"))], ["image alone", shown(found.get("image"))],
-            ["both", shown(found["both"])],
-            ["both minus the facts alone", shown(found.get("difference"), signed=True)]]  # fmt: skip
+    rows = [
+        ["facts of the table alone", shown(found.get("covariates"))],
+        ["image alone", shown(found.get("image"))],
+        ["both", shown(found["both"])],
+        ["both minus the facts alone", shown(found.get("difference"), signed=True)],
+    ]
     verdict = "The image is shown to add to them." if found.get("shown") else (
         "It is not shown that the image adds anything to them."
     )  # fmt: skip
@@ -132,5 +145,5 @@ def _of_the_audit(material: Material) -> list[Block]:
             for one in material.findings or [] if one["status"] == "baseline"]  # fmt: skip
     if not rows:
         return []
-    return [table("Baselines of the audit: correlation of held-out scores with the label, without a network",
-                  ["from", "correlation", material.unit], rows)]  # fmt: skip
+    caption = "Baselines of the audit: correlation of held-out scores with the label, without a network"
+    return [table(caption, ["from", "correlation", material.unit], rows)]

@@ -10,17 +10,26 @@ from mri_tf.tables import looks_sentence
 from mri_tf.tables.run import better_than_chance, unfamiliar_sentences
 
 MORE = "More "  # how the section of a study's report begins, see mri_tf/study/more_patients.py
-CURVE = "curves.svg"  # in the figures of a study
+CURVE = "(figures/curves.svg)"  # how the line of the learning curves ends in such a report
 POSITION = (
-    "The label is a position in the stack by definition, so the order of the files is no shortcut and the "
-    "audit does not look at it."
+    "The label is a position in the stack by definition, so the order of the files is no shortcut and "
+    "the audit does not look at it."
+)
+NOT_AUDITED = (
+    "The training was started with --no-audit, or is of a version without one: leaks were not looked "
+    "for."
+)
+NEEDS_SIZES = (
+    "This needs a study of several training sizes: python -m mri_tf.study --train-sizes 4,8,16 "
+    "--repeats 3."
 )
 
 
 def limits(material: Material, options: Options) -> Section:
     """What the numbers do not say."""
     task, metrics = material.task, material.metrics
-    notes = [task.caution, *(part for one in material.judged for part in one.metrics.get("note", "").split("; "))]
+    told = [one.metrics.get("note", "") for one in material.judged]
+    notes = [task.caution, *(part for note in told for part in note.split("; "))]
     if material.prepared is not None and material.prepared.manifest.get("synthetic"):
         notes.insert(0, SYNTHETIC)
     if task.label_from_position:
@@ -32,8 +41,7 @@ def limits(material: Material, options: Options) -> Section:
     if metrics.get("beats_majority") is False:
         notes.append("The network is not shown to be better than always naming the largest class.")
     if material.findings is None:
-        notes.append("The training was started with --no-audit, or is of a version without one: leaks were "
-                     "not looked for.")  # fmt: skip
+        notes.append(NOT_AUDITED)
     notes.append(
         "The numbers are for one data set; of another hospital they are not known before python -m "
         "mri_tf.evaluate --run RUN --data DATA has measured them."
@@ -51,7 +59,8 @@ def _looks(material: Material) -> list[Block]:
         return [Text("Looks at a test side: every cell of a study is evaluated once. Variants that were "
                      "tried in other studies of the same patients are not counted.")]  # fmt: skip
     if material.kind == MEMBERS and not material.run.sides["test"]:
-        return [Text("Looks at a test side: none is held apart; each patient is tested once in a repeat.")]
+        why = "Looks at a test side: none is held apart; each patient is tested once in a repeat."
+        return [Text(why)]
     if is_closed(material.run):
         return [Text("The test side was locked before training ended, and nobody has looked at it.")]
     numbers = material.test or material.metrics
@@ -72,17 +81,14 @@ def more_patients(material: Material, options: Options) -> Section:
     title = "What more patients would be worth"
     found = [name for name in material.report if name.startswith(MORE)]
     if material.kind != STUDY or not found:
-        why = ("This needs a study of several training sizes: python -m mri_tf.study --train-sizes 4,8,16 "
-               "--repeats 3.")  # fmt: skip
+        why = NEEDS_SIZES
         if material.kind == STUDY:
             why = f"The study has one training size, or its primary metric is an error. {why}"
         return Section("more-patients", title, (Text(why, "missing"),))
     blocks = blocks_of(material.report[found[0]], found[0], material.folder)
-    file = f"![{title}](figures/{CURVE})"
-    if "Figures" in material.report:
-        lines = [line for line in material.report["Figures"].splitlines() if CURVE in line and "class" not in line]
-        file = lines[0] if lines else ""
-    return Section("more-patients", title, (*blocks, *blocks_of(file, title, material.folder)))
+    drawn = [line for line in material.report.get("Figures", "").splitlines() if line.endswith(CURVE)]
+    curve = blocks_of("\n".join(drawn), title, material.folder)
+    return Section("more-patients", title, (*blocks, *curve))
 
 
 def _sentence(note: str) -> str:

@@ -26,7 +26,7 @@ def shown(number: dict | None, signed: bool = False) -> str:
     """`0.801 (0.741 to 0.858)`, with the reason where there is no value; "" where there is no number."""
     if not number:
         return ""
-    reason = number.get("reason") or ""
+    reason = (number.get("reason") or "").replace("`", "")
     text = with_interval(number["value"], number.get("low"), number.get("high"), reason, signed)
     measured = f" {number['measured_in']}" if number.get("measured_in") else ""
     return text + measured
@@ -35,7 +35,7 @@ def shown(number: dict | None, signed: bool = False) -> str:
 def brief(number: dict | None, signed: bool = False) -> str:
     """The same without the reason for a missing interval, for narrow tables."""
     if number and number["value"] is not None:
-        return shown({**number, "reason": ""}, signed).replace(" (no interval)", " (none)")
+        return shown({**number, "reason": ""}, signed)
     return shown(number, signed)
 
 

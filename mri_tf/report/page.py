@@ -12,7 +12,10 @@ import mri_tf
 from mri_tf.report.blocks import Section
 
 TEMPLATE, STYLE = (Path(__file__).with_name(name) for name in ("page.html", "page.css"))
-NUMBER = re.compile(r"[-+−<]?\d[\d.,]*( \([-+−\d.]+ to [-+−\d.]+\))?( %)?")  # a cell that is right-aligned
+WIDTH = re.compile(r'\bwidth="([\d.]+)')
+WIDE_POINTS = 400.0  # of a figure that a narrow screen scrolls: shrunk, nobody could read it
+# A cell of a column that is right-aligned.
+NUMBER = re.compile(r"[-+−<]? ?\d[\d.,]*( \([-+−\d.]+ to [-+−\d.]+\))?( %)?")
 
 
 def page(title: str, subtitle: str, sections: Sequence[Section], data: dict) -> str:
@@ -32,7 +35,6 @@ def page(title: str, subtitle: str, sections: Sequence[Section], data: dict) -> 
         title=title, subtitle=subtitle, css=STYLE.read_text(encoding="utf-8"),
         sections=[dataclasses.replace(one, blocks=tuple(map(_plain, one.blocks))) for one in sections],
         titles={one.name: one.title for one in sections},
-        is_number=lambda text: NUMBER.fullmatch(text) is not None,
         data=script_text(data), version=mri_tf.__version__,
     )  # fmt: skip
 
@@ -49,6 +51,11 @@ def script_text(data: dict) -> str:
 def _plain(block) -> dict:
     """The block as the template reads it: its fields, and its type."""
     values = {spec.name: getattr(block, spec.name) for spec in dataclasses.fields(block)}
+    if "rows" in values and "columns" in values:
+        columns = zip(*values["rows"], strict=True)
+        values["right"] = [all(map(NUMBER.fullmatch, texts)) for texts in columns]
+    if "svg" in values:
+        values["wide"] = float(WIDTH.search(block.svg)[1]) > WIDE_POINTS
     if "blocks" in values:
         values["blocks"] = [_plain(inner) for inner in block.blocks]
     return {"type": type(block).__name__, **values}

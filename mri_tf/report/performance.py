@@ -37,7 +37,7 @@ def performance(material: Material, options: Options) -> Section:
     blocks += _spread(material)
     if material.test:
         blocks.append(Heading("The model of all members, on the test side that no member saw"))
-        blocks.append(_scores(material.test, options))
+        blocks.append(score_table(material.test, options))
         blocks.append(Text(better_than_chance(material.test)))
     return Section("performance", "Performance", tuple(blocks))
 
@@ -53,7 +53,7 @@ def _of_one(material: Material, judged: Judged, options: Options) -> list[Block]
     if not metrics:
         return [Text("Nothing was evaluated: python -m mri_tf.evaluate --run RUN.", "missing")]
     said = (better_than_chance(metrics), operating_point_sentence(metrics))
-    blocks: list[Block] = [_scores(metrics, options), *(Text(sentence) for sentence in said if sentence)]
+    blocks: list[Block] = [score_table(metrics, options), *(Text(sentence) for sentence in said if sentence)]
     blocks.append(_decisions(metrics))
     blocks += _confusion(material, judged, options)
     blocks += _roc(material, judged, options)
@@ -64,17 +64,17 @@ def _of_one(material: Material, judged: Judged, options: Options) -> list[Block]
     return blocks
 
 
-def _scores(metrics: dict, options: Options) -> Block:
+def score_table(metrics: dict, options: Options) -> Block:
     """Every number with its interval, on how many, and by which method."""
-    rows = [[name_of(name, number), shown(number), counted(number, options), number.get("method") or "none"]
-            for name, number in metrics.items() if is_number(number)]  # fmt: skip
-    rows += [[f"AUC, {cut}", shown(number), counted(number, options), number.get("method") or "none"]
-             for cut, number in metrics.get("auc_per_cut", {}).items()]  # fmt: skip
+    numbers = {name_of(name, number): number for name, number in metrics.items() if is_number(number)}
+    numbers |= {f"AUC, {cut}": number for cut, number in metrics.get("auc_per_cut", {}).items()}
+    rows = [[name, shown(number), counted(number, options), number.get("method") or "none"]
+            for name, number in numbers.items()]  # fmt: skip
     if "majority_accuracy" in metrics:
         rows.append(["accuracy of always naming the largest class",
                      f"{metrics['majority_accuracy']:.3f}", "", "none"])  # fmt: skip
-    return table("Scores with 95 % intervals",
-                 ["score", "value (95 % interval)", "counted", "method of the interval"], rows)  # fmt: skip
+    columns = ["score", "value (95 % interval)", "counted", "method of the interval"]
+    return table("Scores with 95 % intervals", columns, rows)
 
 
 def _decisions(metrics: dict) -> Block:
@@ -83,7 +83,8 @@ def _decisions(metrics: dict) -> Block:
     rows = [[name_of(name), brief(metrics.get(name)), brief(number)] for name, number in other.items()]
     if not rows:
         return Text("Decisions by the most probable class were not counted apart.", "missing")
-    return table("Two ways to decide", ["score", "at the operating point", "the most probable class"], rows)
+    columns = ["score", "at the operating point", "the most probable class"]
+    return table("Two ways to decide", columns, rows)
 
 
 def _confusion(material: Material, judged: Judged, options: Options) -> list[Block]:
@@ -163,5 +164,5 @@ def _spread(material: Material) -> list[Block]:
     if "Spread" in material.report:
         return []
     cells = plural(len(material.runs), "cell")
-    return [Text(f"Mean ± SD over the {cells} is in the table of scores; the spread of seeds alone needs "
-                 "--restarts 2 or more.")]  # fmt: skip
+    said = f"Mean ± SD over the {cells} is in the table of scores"
+    return [Text(f"{said}; the spread of seeds alone needs --restarts 2 or more.")]

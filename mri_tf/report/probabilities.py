@@ -53,8 +53,8 @@ def _reliability(material: Material, judged: Judged, suffix: str) -> Figure:
     curve = reliability_curve(arrays.probabilities, arrays.truth, arrays.patients, 1 if two else None)
     what = names[1] if two else "the most probable class"
     figure = draw_reliability({judged.name or material.task.name: curve}, what)
-    return Figure(inline_svg(figure, f"reliability{suffix}"),
-                  f"How often what was predicted came true: the probability of {printed_name(what)}.")  # fmt: skip
+    caption = f"How often what was predicted came true: the probability of {printed_name(what)}."
+    return Figure(inline_svg(figure, f"reliability{suffix}"), caption)
 
 
 def _decision_curve(material: Material, judged: Judged, suffix: str) -> list[Block]:
@@ -71,8 +71,9 @@ def _decision_curve(material: Material, judged: Judged, suffix: str) -> list[Blo
         benefit.thresholds, {name: benefit.model}, benefit.treat_all, names[1],
         {name: band} if band else None,
     )  # fmt: skip
-    return [Figure(inline_svg(figure, f"decision{suffix}"),
-                   f"Decision curve: net benefit of acting on the probability of {printed_name(names[1])}.")]  # fmt: skip
+    of = printed_name(names[1])
+    caption = f"Decision curve: net benefit of acting on the probability of {of}."
+    return [Figure(inline_svg(figure, f"decision{suffix}"), caption)]
 
 
 def _sets(material: Material, metrics: dict) -> list[Block]:

@@ -5,8 +5,9 @@ from mri_tf.figures import draw_forest, inline_svg
 from mri_tf.report.blocks import Block, Figure, Heading, Section, Text, table
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import STUDY, Judged, Material
-from mri_tf.report.numbers import NAMES, counted, is_number, name_of, shown
+from mri_tf.report.numbers import NAMES, is_number, name_of, shown
 from mri_tf.report.options import Options
+from mri_tf.report.performance import score_table
 
 FROM_0_TO_1 = ("dice", "sensitivity", "precision", "recall", "iou")
 DICE = "dice_"  # how columns of predictions.parquet begin, one a label
@@ -30,10 +31,7 @@ def _of_one(material: Material, judged: Judged, options: Options) -> list[Block]
         if material.kind == STUDY:
             return []
         return [Text("Nothing was evaluated: python -m mri_tf.evaluate --run RUN.", "missing")]
-    rows = [[name_of(name, number), shown(number), counted(number, options), number.get("method") or "none"]
-            for name, number in metrics.items() if is_number(number)]  # fmt: skip
-    blocks: list[Block] = [table("Scores with 95 % intervals", ["score", "value (95 % interval)", "counted",
-                                                                "method of the interval"], rows)]  # fmt: skip
+    blocks: list[Block] = [score_table(metrics, options)]
     classes = metrics.get("per_class", {})
     names = list(dict.fromkeys(name for values in classes.values() for name, number in values.items()
                                if is_number(number)))  # fmt: skip

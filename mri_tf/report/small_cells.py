@@ -5,15 +5,16 @@ from typing import Any
 
 COUNTS = {"n", "patients", "support", "records", "fitted_on_patients", "cases"}  # keys of metrics.json
 LEFT_OUT = {"confusion", "members", "readers", "by_unit", "duplicates", "better_than_chance"}
-SAID = re.compile(r"\b(\d+)(?: (and|to) (\d+))?(?= (?:other )?(?:patients?|groups of images)\b)")
+OF_PATIENTS = r"(?= (?:other )?(?:patients?|groups of images)\b)"
+SAID = re.compile(r"(?<!fewer than )\b(\d+)(?: (and|to) (\d+))?" + OF_PATIENTS)
 IN_BRACKETS = re.compile(r"(?<=\w) \((\d+)\)(?=[,:;]|$)")
 
 
 def without_small_counts(text: str, smallest: int) -> str:
     """A sentence in which numbers of patients below `smallest` are not told.
 
-    >>> without_small_counts("2 and 30 patients are too few; unmethylated (2), methylated (30): rough", 5)
-    'fewer than 5 and 30 patients are too few; unmethylated (fewer than 5), methylated (30): rough'
+    >>> without_small_counts("2 and 30 patients are too few; low (2), high (30): rough", 5)
+    'fewer than 5 and 30 patients are too few; low (fewer than 5), high (30): rough'
     """
 
     def told(number: str) -> str:

@@ -48,7 +48,7 @@ def pictures_of(material: Material, wanted: Sequence[tuple[str, str]]) -> list[P
 
 
 def as_data(plane: np.ndarray) -> str:
-    """A plane (rows, columns) as a grey PNG in a data URI, without anything that says where it is from."""
+    """A plane (rows, columns) as a grey PNG in a data URI, which does not say where it is from."""
     low, high = np.percentile(plane, WINDOW)
     grey = np.clip((plane - low) / max(high - low, 1e-9), 0, 1)
     image = Image.fromarray((grey * 255).round().astype(np.uint8))

@@ -5,7 +5,7 @@ from collections import Counter
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, STATUSES
 from mri_tf.report.blocks import Block, Facts, Section, Text
 from mri_tf.report.material import MEMBERS, STUDY, Judged, Material
-from mri_tf.report.numbers import counted, name_of, p_text, shown
+from mri_tf.report.numbers import brief, counted, name_of, p_text, shown
 from mri_tf.report.options import Options
 from mri_tf.store.looks import is_closed
 
@@ -38,7 +38,9 @@ def question_of(material: Material) -> str:
     if asked := material.runs[0].values.get("question"):
         return asked
     classes = ", ".join(material.class_titles)
-    return f"Task {material.task.name}: {classes}."
+    if material.is_classifier:
+        return f"Which of these is an image of the task {material.task.name}: {classes}?"
+    return f"Where are, in an image of the task {material.task.name}: {classes}?"
 
 
 def headline_metric(material: Material) -> str:
@@ -52,11 +54,16 @@ def headline_metric(material: Material) -> str:
 def p_of(metrics: dict, metric: str) -> str:
     """The p-value of a metric by exchanging labels, as a sentence's part; "" where there is none."""
     found = metrics.get("better_than_chance") or {}
-    p = (found.get("p") or {}).get(metric.removesuffix("_within_folds"))
+    values = found.get("p") or {}
+    name = metric.removesuffix("_within_folds")
+    if name not in values:  # the exchange of labels counts AUC and balanced accuracy only
+        name = next(iter(values), "")
+    p = values.get(name)
     if p is None:
         return ""
+    of = "" if name == metric.removesuffix("_within_folds") else f"of the {name_of(name)} "
     how = "exact" if found.get("exact") else f"of {found.get('draws')} exchanges of the labels"
-    return f"{p_text(p)} for no better than chance ({how})"
+    return f"{of}{p_text(p)} for no better than chance ({how})"
 
 
 def _headline(material: Material, options: Options) -> list[Block]:
@@ -73,11 +80,11 @@ def _of_one(material: Material, judged: Judged, options: Options) -> list[Block]
     if metric not in metrics:
         return [Text(f"{judged.name}: {name_of(metric)} was not computed.", "missing")]
     number = metrics[metric]
-    parts = [f"{judged.name}: " if len(material.judged) > 1 else "", f"{name_of(metric, number)} ",
-             shown(number)]  # fmt: skip
-    blocks: list[Block] = [Text("".join(parts), "headline")]
-    said = [f"95 % interval over {counted(number, options)}" if number.get("low") is not None else
-            f"counted on {counted(number, options)}"]  # fmt: skip
+    name = f"{judged.name}: " if len(material.judged) > 1 else ""
+    blocks: list[Block] = [Text(f"{name}{name_of(metric, number)} {brief(number)}", "headline")]
+    over = counted(number, options)
+    said = [f"95 % interval over {over}" if number.get("low") is not None else
+            f"counted on {over}; no interval: {number.get('reason', 'no reason recorded')}"]  # fmt: skip
     said += [text for text in [p_of(metrics, metric)] if text]
     if metric == "auc_within_folds" and "auc" in metrics:
         said.append(f"of all folds together {shown(metrics['auc'])}")

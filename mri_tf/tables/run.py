@@ -41,7 +41,8 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         rows.append([name, _number(number), number["method"] or ""])
     rows.append(["largest class", f"{metrics['majority_accuracy']:.3f} accuracy", ""])
     sections = [title, markdown(rows, ["score", "value (95 % interval)", "method"])]
-    sentences = (operating_point_sentence(metrics), better_than_chance(metrics), sets_sentence(metrics), unfamiliar_sentences(metrics))
+    sentences = (operating_point_sentence(metrics), better_than_chance(metrics), sets_sentence(metrics),
+                 unfamiliar_sentences(metrics))  # fmt: skip
     sections += [sentence for sentence in sentences if sentence]
     if "calibration" in metrics:
         sections.append(f"## Calibration\n\n{calibration_text(metrics)}")
