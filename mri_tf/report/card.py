@@ -45,7 +45,7 @@ def card_of_run(folder: Path, out: Path | None = None, options: Options | None =
 
     Raises InputError for a folder without a finished run.
     """
-    return _write(material_of_run(folder), out or Path(folder) / CARD, options or Options())
+    return write_card(material_of_run(folder), out or Path(folder) / CARD, options or Options())
 
 
 def card_of_study(folder: Path, out: Path | None = None, options: Options | None = None) -> Path:
@@ -53,7 +53,7 @@ def card_of_study(folder: Path, out: Path | None = None, options: Options | None
 
     Raises InputError for a folder without a finished cell.
     """
-    return _write(material_of_study(folder), out or Path(folder) / CARD, options or Options())
+    return write_card(material_of_study(folder), out or Path(folder) / CARD, options or Options())
 
 
 def sections_of(material: Material, options: Options) -> list[Section]:
@@ -66,7 +66,8 @@ def sections_of(material: Material, options: Options) -> list[Section]:
     return sections
 
 
-def _write(material: Material, out: Path, options: Options) -> Path:
+def write_card(material: Material, out: Path, options: Options) -> Path:
+    """Writes the page of the material; returns its path."""
     name = material.task.name
     what = {STUDY: "study", MEMBERS: "cross-validated model"}.get(material.kind, "run")
     text = page(

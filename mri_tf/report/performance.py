@@ -52,8 +52,9 @@ def _of_one(material: Material, judged: Judged, options: Options) -> list[Block]
     metrics = judged.metrics
     if not metrics:
         return [Text("Nothing was evaluated: python -m mri_tf.evaluate --run RUN.", "missing")]
+    blocks: list[Block] = [score_table(metrics, options)]
     said = (better_than_chance(metrics), operating_point_sentence(metrics))
-    blocks: list[Block] = [score_table(metrics, options), *(Text(sentence) for sentence in said if sentence)]
+    blocks += [Text(sentence) for sentence in said if sentence]
     blocks.append(_decisions(metrics))
     blocks += _confusion(material, judged, options)
     blocks += _roc(material, judged, options)
