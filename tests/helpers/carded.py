@@ -32,8 +32,8 @@ def made_up_set(folder: Path, task: Task, seed: int = 0) -> MadeUpSet:
     count = 2 * sum(SIZES)
     patients = [f"{SECRET}{number // 2:03d}" for number in range(count)]
     shape = (*task.image_shape, len(task.channels))
-    facts = [{"age": 30 + number % 40, "sex": "FM"[number // 2 % 2], "scanner": f"S{number // 2 % 3}"}
-             for number in range(count)]  # fmt: skip
+    facts = [{"age": 30 + number % 40, "sex": "FM"[number // 2 % 2],
+              "scanner": f"S{number // 2 % 3}"} for number in range(count)]  # fmt: skip
     prepared = MadeUpSet(
         folder, [rng.integers(0, 255, shape, np.uint8) for _ in range(count)], patients, facts,
         label=[number // 2 % 2 for number in range(count)],
@@ -49,8 +49,9 @@ def made_up_set(folder: Path, task: Task, seed: int = 0) -> MadeUpSet:
 def made_up_run(folder: Path, task: Task, prepared: MadeUpSet) -> Run:
     """A finished run whose sides are the patients in their order."""
     ends = np.cumsum([0, *(2 * size for size in SIZES)])
-    sides = {side: list(prepared.record_ids[ends[n] : ends[n + 1]]) for n, side in enumerate(SIDES)}
-    patients = {side: sorted(set(prepared.patients[ends[n] : ends[n + 1]])) for n, side in enumerate(SIDES)}
+    own = {side: slice(ends[n], ends[n + 1]) for n, side in enumerate(SIDES)}
+    sides = {side: list(prepared.record_ids[part]) for side, part in own.items()}
+    patients = {side: sorted(set(prepared.patients[part])) for side, part in own.items()}
     return Run(folder, {
         "task": to_json(task), "seed": 3, "data": "d" * 64, "data_folder": "../set", "split": "patient",
         "sides": sides, "patients": patients, "state": FINISHED, "parameters": 12345, "best_epoch": 7,
@@ -70,7 +71,8 @@ def predictions_of_run(run: Run, prepared: MadeUpSet, seed: int = 0) -> pd.DataF
     names = np.array(run.task.class_names)
     return pd.DataFrame({
         "record_id": prepared.record_ids[records], "patient": prepared.patients[records],
-        "site": prepared.sites[records], "truth": names[truth], "predicted": names[(p > 0.5).astype(int)],
+        "site": prepared.sites[records], "truth": names[truth],
+        "predicted": names[(p > 0.5).astype(int)],
         f"p_{names[0]}": 1 - p, f"p_{names[1]}": p,
     })  # fmt: skip
 
@@ -98,7 +100,8 @@ def finding(name: str, status: str, **values) -> dict:
 
 FINDINGS = [
     finding("patients on two sides", "not found"),
-    finding("copies", "found", certain=True, records=["000003-0000"], meaning="too good", what_to_do="join"),
+    finding("copies", "found", certain=True, records=["000003-0000"], meaning="too good",
+            what_to_do="join"),
     finding("label from size", "not found", statistic=0.1, p=0.4, smallest_agreement=0.85),
     finding("site against label", "cannot tell"),
     finding("label from histogram", "baseline", statistic=0.33),
@@ -128,10 +131,12 @@ def example_segmentation(home: Path) -> Path:
     count = len(run.sides["test"])
     confusions = rng.integers(5, 50, (count, 3, 3)) + 200 * np.eye(3, dtype=int)
     owners = [name for name in run.values["patients"]["test"] for _ in range(2)]
-    metrics = volume_metrics(confusions, [[] for _ in range(count)], np.array(owners), LUMPS.class_names, None)
+    none = [[] for _ in range(count)]
+    metrics = volume_metrics(confusions, none, np.array(owners), LUMPS.class_names)
     table = pd.DataFrame({"record_id": run.sides["test"], "dice_lump": rng.random(count),
                           "dice_lump_reason": "", "dice_core": rng.random(count)})  # fmt: skip
+    judged = Judged("", metrics, table)
     material = Material(
-        RUN, home / "lumps-run", run, (run,), (Judged("", metrics, table),), prepared, FINDINGS[:1], False
+        RUN, home / "lumps-run", run, (run,), (judged,), prepared, FINDINGS[:1], False
     )
     return write_card(material, home / "lumps.html", Options())

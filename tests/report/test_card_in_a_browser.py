@@ -1,4 +1,4 @@
-"""Cards in headless Chromium: nothing leaves the page, everything is seen, a keyboard and paper suffice."""
+"""Cards in headless Chromium: nothing leaves the page, all is seen, a keyboard and paper suffice."""
 
 import base64
 import re
@@ -10,7 +10,8 @@ from carded import example_card, example_segmentation
 WIDE, NARROW = 1200, 400
 VISIBLE = """[...document.querySelectorAll('main svg[role=img], main img')].map(one => {
   const box = one.getBoundingClientRect(), look = getComputedStyle(one);
-  return [one.getAttribute('aria-labelledby') || one.alt, box.width, box.height, look.visibility, look.opacity];
+  const name = one.getAttribute('aria-labelledby') || one.alt;
+  return [name, box.width, box.height, look.visibility, look.opacity];
 })"""
 HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4')].map(one => +one.tagName[1])"
 # Elements with a text of their own, its colour and the first background behind it.
@@ -21,10 +22,12 @@ CONTRAST = """(() => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
   const found = [];
   for (const one of document.body.querySelectorAll('*')) {
-    if (one.closest('svg, script') || ![...one.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
+    const said = [...one.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    if (one.closest('svg, script') || !said) continue;
     let behind = one, back = [255, 255, 255];
     while (behind) { const own = parts(getComputedStyle(behind).backgroundColor);
-      if (own.length === 3 || own[3] > 0) { back = own.slice(0, 3); break; } behind = behind.parentElement; }
+      if (own.length === 3 || own[3] > 0) { back = own.slice(0, 3); break; }
+      behind = behind.parentElement; }
     const a = light(parts(getComputedStyle(one).color).slice(0, 3)), b = light(back);
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (ratio < 4.5) found.push([one.tagName, one.textContent.slice(0, 40), ratio]);

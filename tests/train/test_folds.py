@@ -66,6 +66,13 @@ def test_the_numbers_are_of_all_folds_together_and_say_whose_they_are(inside):
     assert (RUN / "report.md").read_text().startswith("# thirds, split by 3 folds")
 
 
+def test_the_card_has_the_numbers_of_the_folds_and_the_networks_beside_each_other(inside):
+    card, metrics = (RUN / "card.html").read_text(), json.loads((RUN / "metrics.json").read_text())
+    assert f"{metrics['auc_within_folds']['value']:.3f}" in card and "3 folds: 3 networks" in card
+    assert all(f"<th scope=\"col\">{name}" in card for name in ("fold", "validated on"))
+    assert not (RUN / "fold-0" / "card.html").exists()
+
+
 def test_the_same_command_again_trains_nothing(inside, capsys, monkeypatch):
     def refuse(arguments, child):
         raise AssertionError("a fold was trained again")
