@@ -60,7 +60,7 @@ def sections_of(material: Material, options: Options) -> list[Section]:
     """All sections of a card in their order."""
     makers = OF_CLASSIFIERS if material.is_classifier else OF_SEGMENTATIONS
     sections = [make(material, options) for make in makers]
-    sections.append(checklist({one.name for one in sections}))
+    sections.append(checklist({one.name for one in sections}, material.kind))
     if options.smallest_cell:
         sections = [_hidden(one, options.smallest_cell) for one in sections]
     return sections

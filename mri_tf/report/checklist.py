@@ -12,17 +12,20 @@ AUTHOR = "☐ author to complete"
 NOT_APPLICABLE = "not applicable"
 
 
-def checklist(sections: Collection[str]) -> Section:
+def checklist(sections: Collection[str], kind: str) -> Section:
     """CLAIM 2024 and TRIPOD+AI by item number, in our own words.
 
     Args:
         sections: names of the sections that this card has; what another kind of card would hold is left
             to the authors.
+        kind: of the material, for items that are not applicable to it.
     """
     lists = json.loads(FILE.read_text(encoding="utf-8"))
     blocks: list[Block] = [Text(lists["about"], "note")]
     for one in lists["lists"]:
-        rows = tuple((number_of(item), item["about"], _where(item, sections)) for item in one["items"])
+        rows = tuple(
+            (number_of(item), item["about"], _where(item, sections, kind)) for item in one["items"]
+        )
         known = sum(row[2].startswith("#") for row in rows)
         caption = f"{one['name']}: {known} of {len(rows)} items lead to a section"
         blocks.append(Text(f"{one['name']}: {one['citation']}"))
@@ -36,9 +39,7 @@ def number_of(item: dict) -> str:
     return item["number"] if item["checked"] else f"{item['number']} {NOT_CHECKED}"
 
 
-def _where(item: dict, sections: Collection[str]) -> str:
-    if item.get("section") in sections:
-        return f"#{item['section']}"
-    if why := item.get("not_applicable"):
+def _where(item: dict, sections: Collection[str], kind: str) -> str:
+    if why := item.get("not_applicable", {}).get(kind):
         return f"{NOT_APPLICABLE}: {why}"
-    return AUTHOR
+    return f"#{item['section']}" if item.get("section") in sections else AUTHOR

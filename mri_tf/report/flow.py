@@ -12,6 +12,7 @@ from mri_tf.report.options import Options
 from mri_tf.task.spec import SIDES
 
 WIDE, BOX, LINE, GAP, TOP = 720, 300, 19, 34, 12  # of the drawing, in pixels
+MOST_CLASSES = 8  # in a box
 SAID = ("train on", "validate on", "test on")
 
 
@@ -101,7 +102,9 @@ def _side(material: Material, side: str, said: str, options: Options) -> Box:
     if material.is_classifier and material.prepared is not None:
         counts = patients_of_classes(material, material.positions(side))
         lines += [f"{title}: {count}" for title, count in
-                  zip(material.class_titles, options.row(counts), strict=True)][:8]  # fmt: skip
+                  zip(material.class_titles, options.row(counts), strict=True)][:MOST_CLASSES]  # fmt: skip
+        if (more := len(counts) - MOST_CLASSES) > 0:
+            lines.append(f"and {more} more classes")
     return Box(tuple(lines))
 
 

@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -25,7 +27,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], data: dict) -> 
         title: of the page.
         subtitle: a sentence below it.
         sections: in their order; the first stands in a box above the list of the others.
-        data: plain values that are embedded; numbers must be finite.
+        data: plain values that are embedded.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -45,7 +47,16 @@ def script_text(data: dict) -> str:
     >>> script_text({"note": "</script>"})
     '{"note": "\\\\u003c/script>"}'
     """
-    return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    return json.dumps(_finite(data), allow_nan=False).replace("<", "\\u003c")
+
+
+def _finite(value: Any) -> Any:
+    """The value with None for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(block) -> dict:

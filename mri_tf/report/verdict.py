@@ -3,8 +3,9 @@
 from collections import Counter
 
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, STATUSES
+from mri_tf.core.errors import first_few
 from mri_tf.report.blocks import Block, Facts, Section, Text
-from mri_tf.report.material import MEMBERS, STUDY, Judged, Material
+from mri_tf.report.material import AUDIT, MEMBERS, RUN, STUDY, Judged, Material
 from mri_tf.report.numbers import brief, counted, name_of, p_text, shown
 from mri_tf.report.options import Options
 from mri_tf.store.looks import is_closed
@@ -13,6 +14,7 @@ NOT_A_DEVICE = (
     "Research software. Not a medical device: no diagnosis and no treatment may rest on these numbers."
 )
 SYNTHETIC = "Trained and tested on a synthetic phantom: the numbers say nothing about patients."
+MOST_CLASSES = 8  # that are named
 NOT_LOOKED = "left out: the training was started with --no-audit, so nobody looked for leaks"
 
 
@@ -101,9 +103,9 @@ def _patients(material: Material, options: Options) -> str:
         return counted(number, options) or f"{_in_set(material)} in the prepared set"
     named = [f"{title} {count}" for title, count in
              zip(material.class_titles, options.row(counts), strict=True)]  # fmt: skip
-    where = "tested, by networks that never saw them" if material.kind != "run" else "on the test side"
+    where = "on the test side" if material.kind == RUN else "tested, by networks that never saw them"
     total = material.metrics["accuracy"]["n"]
-    return f"{total} {where}: {', '.join(named)}"
+    return f"{total} {where}: {first_few(named, MOST_CLASSES)}"
 
 
 def _in_set(material: Material) -> str:
@@ -123,7 +125,7 @@ def _majority(metrics: dict) -> str:
 def audit_status(material: Material) -> str:
     """What the audit found, in a line."""
     if material.findings is None:
-        return NOT_LOOKED if AUDIT_KEPT in material.run.values else "not known: of an earlier version"
+        return NOT_LOOKED if AUDIT in material.run.values else "not known: of an earlier version"
     findings = material.findings
     certain = [one["name"] for one in findings if one["status"] == FOUND and one.get("certain")]
     found = [one["name"] for one in findings if one["status"] == FOUND and not one.get("certain")]
@@ -138,6 +140,3 @@ def audit_status(material: Material) -> str:
     elif counts[CANNOT_TELL]:
         parts.append("what cannot be told is not excluded")
     return "; ".join(parts)
-
-
-AUDIT_KEPT = "audit"  # in run.json: None where --no-audit was given
