@@ -101,8 +101,8 @@ def _side(material: Material, side: str, said: str, options: Options) -> Box:
              f"{len(material.run.sides[side])} records"]  # fmt: skip
     if material.is_classifier and material.prepared is not None:
         counts = patients_of_classes(material, material.positions(side))
-        lines += [f"{title}: {count}" for title, count in
-                  zip(material.class_titles, options.row(counts), strict=True)][:MOST_CLASSES]  # fmt: skip
+        named = zip(material.class_titles, options.row(counts), strict=True)
+        lines += [f"{title}: {count}" for title, count in named][:MOST_CLASSES]
         if (more := len(counts) - MOST_CLASSES) > 0:
             lines.append(f"and {more} more classes")
     return Box(tuple(lines))
