@@ -1,6 +1,7 @@
 """What a card is made from: the files of a run, of a model of several members, or of a study."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mri_tf.audit.finding import FOUND, STATUSES
 from mri_tf.audit.subject import CELLS
 from mri_tf.audit.written import FINDINGS
 from mri_tf.core.errors import InputError
@@ -112,7 +114,7 @@ def material_of_run(folder: Path) -> Material:
         raise InputError(
             "The training of this run is not finished.", folder, "Run its train command again."
         )
-    findings, whole = _findings(folder, run)
+    findings, whole = _findings(folder, run.members)
     judged = Judged("", _json(folder / METRICS), _table(folder / PREDICTIONS))
     return Material(
         MEMBERS if run.has_members else RUN, Path(folder), run, tuple(run.members), (judged,),
@@ -130,7 +132,7 @@ def material_of_study(folder: Path) -> Material:
             "Make one with python -m mri_tf.study, or give --run.",
         )  # fmt: skip
     runs = [open_run(place) for _, place in cells]
-    findings, whole = _findings(folder, runs[0])
+    findings, whole = _findings(folder, runs)
     return Material(
         STUDY, folder, runs[0], tuple(runs), tuple(_variants(folder, cells)), _prepared(runs[0]),
         findings, whole, report=sections_of(folder / REPORT),
@@ -178,13 +180,42 @@ def _size(row: dict) -> float:
     return np.inf if row["train_size"] is None else float(row["train_size"])
 
 
-def _findings(folder: Path, run: Run) -> tuple[list[dict] | None, bool]:
+def _findings(folder: Path, runs: Sequence[Run]) -> tuple[list[dict] | None, bool]:
     """The findings of an audit of the folder, or those that training kept; and whether they are all."""
     file = Path(folder) / AUDIT / FINDINGS
     if file.is_file():
         return json.loads(file.read_text(encoding="utf-8")), True
-    source = run.members[0] if run.has_members else run
-    return source.values.get(AUDIT), False
+    return worst_findings([run.values.get(AUDIT) for run in runs]), False
+
+
+def worst_findings(kept: Sequence[list[dict] | None]) -> list[dict] | None:
+    """Of each check the worst finding of several trainings; None where one of them was not checked.
+
+    >>> clean = {"name": "copies", "status": "not found", "certain": False, "evidence": "none"}
+    >>> torn = {**clean, "status": "found", "certain": True, "evidence": "two"}
+    >>> worst_findings([[clean], [torn]])[0]["evidence"]
+    'in 1 of 2 trainings: two'
+    """
+    if not kept or None in kept:
+        return None
+    worst = {}
+    for findings in kept:
+        for one in findings:
+            known = worst.get(one["name"], one)
+            worst[one["name"]] = min(known, one, key=_severity)
+    told = []
+    for name, one in worst.items():
+        same = sum(any(other["name"] == name and other["status"] == one["status"] for other in findings)
+                   for findings in kept)  # fmt: skip
+        where = f"in {same} of {len(kept)} trainings: " if same < len(kept) else ""
+        told.append({**one, "evidence": f"{where}{one['evidence']}"})
+    return told
+
+
+def _severity(finding: dict) -> tuple:
+    """The smaller, the worse."""
+    found = finding["status"] == FOUND
+    return not (found and finding.get("certain")), STATUSES.index(finding["status"])
 
 
 def _prepared(run: Run) -> Prepared | None:

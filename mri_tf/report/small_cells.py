@@ -7,6 +7,7 @@ COUNTS = {"n", "patients", "support", "records", "fitted_on_patients", "cases"} 
 LEFT_OUT = {"confusion", "members", "readers", "by_unit", "duplicates", "better_than_chance"}
 OF_PATIENTS = r"(?= (?:other )?(?:patients?|groups of images)\b)"
 SAID = re.compile(r"(?<!fewer than )\b(\d+)(?: (and|to) (\d+))?" + OF_PATIENTS)
+OF_CLASSES = re.compile(r"(?<![\w./])\d+(?:/\d+)+(?!\.?\d|[\w/])")  # such as "site A 5/2"
 IN_BRACKETS = re.compile(r"(?<=\w) \((\d+)\)(?=[,:;]|$)")
 
 
@@ -24,6 +25,7 @@ def without_small_counts(text: str, smallest: int) -> str:
         second = f" {found[2]} {told(found[3])}" if found[2] else ""
         return told(found[1]) + second
 
+    text = OF_CLASSES.sub(lambda found: "/".join(map(told, found[0].split("/"))), text)
     return IN_BRACKETS.sub(lambda found: f" ({told(found[1])})", SAID.sub(both, text))
 
 
