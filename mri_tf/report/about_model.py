@@ -17,7 +17,7 @@ KEPT_EPOCH = {
     ACCURACY: "the epoch with the highest validation accuracy",
     BUDGET: "the last epoch of a budget that was fixed before",
 }
-IF_SET = "_if_set"  # how operations in a manifest end that a setting asks for
+IF_SET = " if set"  # how operations in a manifest end that a setting asks for
 
 
 def model(material: Material, options: Options) -> Section:
@@ -55,11 +55,18 @@ def _prepared(material: Material) -> str:
     operations = material.prepared.manifest.get("operations", []) if material.prepared else []
     done = []
     for name in operations:
-        plain = name.removesuffix(IF_SET).removeprefix("or_")
-        is_set = material.task.prep.get(plain) or (plain == "standardise" and material.task.standardised)
-        if is_set or not name.endswith(IF_SET):
-            done.append(plain.replace("_", " "))
+        first, _, other = name.partition(", or ")  # such as "resize_to_grid, or slices if set"
+        chosen = other if other and _is_set(material.task, other) else first
+        if _is_set(material.task, chosen):
+            done.append(chosen.removesuffix(IF_SET).replace("_", " "))
     return ", ".join(done) or "not known"
+
+
+def _is_set(task: Task, operation: str) -> bool:
+    """Whether an operation is made: always, or as a setting asks."""
+    name = operation.removesuffix(IF_SET)
+    standardised = name == "standardise" and task.standardised
+    return name == operation or standardised or bool(task.prep.get(name))
 
 
 def _cut(task: Task) -> str:

@@ -48,8 +48,9 @@ def _groups(
     caption = "Numbers of subgroups; small ones are kept and say why they have no number"
     blocks: list[Block] = [table(caption, columns, rows)]
     drawn = {f"{one['by']}: {one['group']}": one["numbers"] for one in groups if _has_value(one)}
-    if names and drawn and len(drawn) <= MOST_IN_FIGURE:
-        figure = draw_forest(drawn, names[:3], NAMES)
+    from_0_to_1 = [name for name in names if name in FIRST][:3]
+    if from_0_to_1 and drawn and len(drawn) <= MOST_IN_FIGURE:
+        figure = draw_forest(drawn, from_0_to_1, NAMES)
         blocks.append(Figure(inline_svg(figure, f"subgroups-{suffix}"), "The same as a figure."))
     return blocks
 

@@ -40,7 +40,8 @@ def made_up_set(folder: Path, task: Task, seed: int = 0) -> MadeUpSet:
         site=["north", "south"] * (count // 2),
     )  # fmt: skip
     prepared.manifest |= {
-        "channels": list(task.channels), "operations": ["resample", "n4_if_set"], "versions": {},
+        "channels": list(task.channels), "versions": {},
+        "operations": ["orient", "n4 if set", "resize, or slices if set"],
         "counts": {"cases": count, "records": count, "patients": sum(SIZES), "skipped": 3},
     }  # fmt: skip
     return prepared

@@ -110,6 +110,15 @@ def test_a_patient_on_two_sides_of_the_lists_is_told(material):
     assert "1 patients are on two sides" in text_of(split)
 
 
+def test_operations_of_the_preparation_are_those_that_were_set(sections, material):
+    assert "prepared once: orient, resize\n" in text_of(sections["model"])
+    task = {**material.run.values["task"], "prep": {"n4": True, "slices": {"count": 3}}}
+    values = {**material.run.values, "task": task}
+    run = replace(material.run, values=values)
+    (model,) = (one for one in sections_of(replace(material, run=run), Options()) if one.name == "model")
+    assert "prepared once: orient, n4, slices\n" in text_of(model)
+
+
 def test_performance_names_methods_and_counts_patients_in_the_confusion(sections, material):
     said, table = text_of(sections["performance"]), material.judged[0].table
     assert material.metrics["accuracy"]["method"] in said
