@@ -69,7 +69,7 @@ def test_the_numbers_are_of_all_folds_together_and_say_whose_they_are(inside):
 def test_the_card_has_the_numbers_of_the_folds_and_the_networks_beside_each_other(inside):
     card, metrics = (RUN / "card.html").read_text(), json.loads((RUN / "metrics.json").read_text())
     assert f"{metrics['auc_within_folds']['value']:.3f}" in card and "3 folds: 3 networks" in card
-    assert all(f"<th scope=\"col\">{name}" in card for name in ("fold", "validated on"))
+    assert ">fold</th>" in card and ">validated on</th>" in card
     assert not (RUN / "fold-0" / "card.html").exists()
 
 
