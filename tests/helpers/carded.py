@@ -1,5 +1,6 @@
 """Material of cards whose numbers are known, made without a training."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from made_up_set import MadeUpSet
 
 from mri_tf.metrics import classification_metrics, volume_metrics
 from mri_tf.report.card import write_card
-from mri_tf.report.material import RUN, Judged, Material
+from mri_tf.report.material import RUN, STUDY, Judged, Material
 from mri_tf.report.options import Options
 from mri_tf.store.run import FINISHED, Run
 from mri_tf.task import Task
@@ -122,6 +123,18 @@ def example_material(home: Path, findings: list[dict] | None = FINDINGS) -> Mate
 def example_card(home: Path) -> Path:
     """The card of `example_material`."""
     return write_card(example_material(home), home / "card.html", Options(thumbnails=True))
+
+
+def example_study(home: Path) -> Path:
+    """The card of a study of two variants."""
+    of_run = example_material(home, FINDINGS[:1])
+    (first,) = of_run.judged
+    table = predictions_of_run(of_run.run, of_run.prepared, seed=1)
+    judged = (replace(first, name="manual"), Judged("scratch", numbers_of(table, GRADE), table))
+    results = pd.DataFrame({"variant": ["manual", "scratch"], "fold": [0, 0], "repeat": [0, 0]})
+    report = {"Scores": "| variant | auc |\n| --- | --: |\n| manual | 0.8 |\n\n- Mean over cells."}
+    material = replace(of_run, kind=STUDY, judged=judged, results=results, report=report)
+    return write_card(material, home / "study.html", Options())
 
 
 def example_segmentation(home: Path) -> Path:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from browser import browser_here, browser_page
-from carded import example_card, example_segmentation
+from carded import example_card, example_segmentation, example_study
 
 WIDE, NARROW = 1200, 400
 VISIBLE = """[...document.querySelectorAll('main svg[role=img], main img')].map(one => {
@@ -45,7 +45,8 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def cards(tmp_path_factory):
     home = tmp_path_factory.mktemp("cards")
-    return {"classifier": example_card(home), "segmentation": example_segmentation(home)}
+    return {"classifier": example_card(home), "segmentation": example_segmentation(home),
+            "study": example_study(home)}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def page(tmp_path_factory):
         yield opened
 
 
-@pytest.fixture(params=["classifier", "segmentation"])
+@pytest.fixture(params=["classifier", "segmentation", "study"])
 def card(request, cards):
     return cards[request.param]
 
@@ -82,6 +83,15 @@ def test_every_figure_has_a_name_and_a_size_and_is_visible(page, card, width):
     named = page.ask("[...document.querySelectorAll('[aria-labelledby]')].every("
                      "one => document.getElementById(one.getAttribute('aria-labelledby')))")  # fmt: skip
     assert named
+
+
+def test_landmarks_have_names_of_their_own(page, card):
+    page.open(card, WIDE)
+    names = page.ask("[...document.querySelectorAll('section[aria-labelledby], nav')].map(one => "
+                     "one.getAttribute('aria-labelledby') || one.getAttribute('aria-label'))")  # fmt: skip
+    assert len(names) == len(set(names)) > 8
+    count = "document.querySelectorAll('{}').length"
+    assert page.ask(count.format("main")) == 1 and page.ask(count.format("[role=region]")) == 0
 
 
 def test_a_narrow_screen_does_not_scroll_sideways(page, card):
