@@ -87,8 +87,10 @@ def test_every_figure_has_a_name_and_a_size_and_is_visible(page, card, width):
 
 def test_landmarks_have_names_of_their_own(page, card):
     page.open(card, WIDE)
-    names = page.ask("[...document.querySelectorAll('section[aria-labelledby], nav')].map(one => "
-                     "one.getAttribute('aria-labelledby') || one.getAttribute('aria-label'))")  # fmt: skip
+    names = page.ask(
+        "[...document.querySelectorAll('section[aria-labelledby], nav')].map("
+        "one => one.getAttribute('aria-labelledby') || one.getAttribute('aria-label'))"
+    )
     assert len(names) == len(set(names)) > 8
     count = "document.querySelectorAll('{}').length"
     assert page.ask(count.format("main")) == 1 and page.ask(count.format("[role=region]")) == 0
