@@ -9,6 +9,7 @@ from mri_tf.report.blocks import Author, Block, Facts, Section, Text, table
 from mri_tf.report.facts import Known, known_of
 from mri_tf.report.material import RUN, Material
 from mri_tf.report.options import Options
+from mri_tf.store.looks import is_closed
 from mri_tf.task.spec import SIDES
 
 CERTAIN = (
@@ -33,7 +34,8 @@ def data(material: Material, options: Options) -> Section:
         return Section("data", title, (Text(NO_SET, "missing"), *_source_boxes()))
     task, prepared = material.task, material.prepared
     may_lack = task.prep.get("missing") == "zero_fill"
-    known = known_of(prepared, tuple(prepared.manifest["channels"]), may_lack)
+    closed = material.positions("test") if is_closed(material.run) else np.array([], int)
+    known = known_of(prepared, tuple(prepared.manifest["channels"]), may_lack, closed)
     layout = (prepared.manifest.get("layout") or {}).get("name", task.layout)
     what = [
         ("modality", task.modality or "not stated by the task"),
@@ -51,7 +53,8 @@ def data(material: Material, options: Options) -> Section:
 
 def _read(material: Material, known: Known) -> str:
     each = "one a patient and class" if material.is_classifier else "one a patient"
-    return f"{len(known.records)}, {each}" + ("" if known.whole else ", evenly spread")
+    locked = "; none of the test side, which is locked" if is_closed(material.run) else ""
+    return f"{len(known.records)}, {each}" + ("" if known.whole else ", evenly spread") + locked
 
 
 def split(material: Material, options: Options) -> Section:

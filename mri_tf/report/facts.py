@@ -46,17 +46,20 @@ class Known:
         )) for one in self.facts]  # fmt: skip
 
 
-def known_of(prepared: Prepared, channels: tuple[str, ...], may_lack: bool) -> Known:
-    """Reads a record of each patient and class.
+def known_of(
+    prepared: Prepared, channels: tuple[str, ...], may_lack: bool, closed: np.ndarray
+) -> Known:
+    """Reads a record of each patient and class, but none of a locked test side.
 
     Args:
         prepared: the set.
         channels: of its images.
         may_lack: whether sequences may be missing, which channels named `has_` and the sequence say.
+        closed: positions of records that nobody may look at.
     """
     pairs = np.array([f"{patient}\0{label}" for patient, label in
                       zip(prepared.patients, prepared.labels, strict=True)])  # fmt: skip
-    firsts = np.sort(np.unique(pairs, return_index=True)[1])
+    firsts = np.setdiff1d(np.unique(pairs, return_index=True)[1], closed)
     count = min(len(firsts), MOST_READ)
     read = firsts[np.linspace(0, len(firsts) - 1, count).round().astype(int)]
     facts, spacing, missing = [], [], []

@@ -247,6 +247,22 @@ def test_a_model_of_members_tells_the_spread_of_its_folds(material):
     assert "--folds 2" in said["reproduce"]
 
 
+def test_no_record_of_a_locked_test_side_is_read(material, monkeypatch):
+    values = {**material.run.values, "test_lock": {"contents": []}, "test_looks": None}
+    run = replace(material.run, values=values)
+    closed = replace(material, run=run, runs=(run,), judged=(Judged("", {}),))
+    read, record = set(), type(material.prepared).record
+
+    def logged(prepared, position):
+        read.add(str(prepared.record_ids[position]))
+        return record(prepared, position)
+
+    monkeypatch.setattr(type(material.prepared), "record", logged)
+    said = {one.name: text_of(one) for one in sections_of(closed, Options(thumbnails=True))}
+    assert read and not read & set(run.sides["test"])
+    assert "locked and nobody has looked at it" in said["verdict"] and "locked" in said["data"]
+
+
 def test_a_set_that_is_gone_leaves_a_card_that_says_so(material):
     gone = replace(material, prepared=None)
     said = {one.name: text_of(one) for one in sections_of(gone, Options(thumbnails=True))}
