@@ -363,6 +363,7 @@ def _manifest(
         **about,
         "versions": {"mri_tf": mri_tf.__version__, **{name: version(name) for name in LIBRARIES}},
         "counts": {
+            "cases": len(set(writer.case_of)),
             "records": len(writer.case_of),
             "patients": len(set(writer.index["patient"])),
             "skipped": len(writer.skipped),

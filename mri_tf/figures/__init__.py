@@ -5,6 +5,8 @@ They are colour-blind safe and legible at journal width. Metrics and intervals a
 
 from mri_tf.figures.confusion import draw_confusion, draw_confusion_spread, save_confusion
 from mri_tf.figures.curves import draw_class_curves, draw_curves
+from mri_tf.figures.forest import draw_forest
+from mri_tf.figures.inline import inline_svg
 from mri_tf.figures.maps import MapTile, draw_map, draw_map_sheet
 from mri_tf.figures.overlay import Overlay
 from mri_tf.figures.paired import draw_paired
@@ -14,6 +16,7 @@ from mri_tf.figures.style import alt_text, save, save_png
 
 __all__ = [
     "CalibrationCurve", "MapTile", "Overlay", "alt_text", "draw_class_curves", "draw_confusion",
-    "draw_confusion_spread", "draw_curves", "draw_decision_curve", "draw_map", "draw_map_sheet",
-    "draw_paired", "draw_reliability", "draw_roc", "save", "save_confusion", "save_png",
+    "draw_confusion_spread", "draw_curves", "draw_decision_curve", "draw_forest", "draw_map",
+    "draw_map_sheet", "draw_paired", "draw_reliability", "draw_roc", "inline_svg", "save",
+    "save_confusion", "save_png",
 ]  # fmt: skip

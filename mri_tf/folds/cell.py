@@ -170,7 +170,7 @@ def _train(job: dict, seed: int, run: Path, values: dict, child: Child) -> str:
     folder = Path(job["folder"])
     arguments = [
         *job["arguments"], "--split-file", str(folder / SPLIT), "--seed", str(seed),
-        "--out", str(run), "--no-export",
+        "--out", str(run), "--no-export", "--no-card",
     ]  # fmt: skip
     if values:
         arguments += ["--set", *(f"{key}={value}" for key, value in values.items())]

@@ -30,7 +30,7 @@ def gap_of_sides(earlier: dict, later: dict, lower_is_better: bool = False) -> G
         lower_is_better: the gap is the later number minus the earlier one.
 
     >>> gap = gap_of_sides(dict(value=0.9, low=0.8, high=1.0), dict(value=0.7, low=0.6, high=0.8))
-    >>> [round(one, 3) for one in gap]
+    >>> [round(float(one), 3) for one in gap]
     [0.2, 0.059, 0.341]
     """
     first, second = (later, earlier) if lower_is_better else (earlier, later)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mri_tf.core.errors import InputError
+from mri_tf.metrics.intervals import student_quantile
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,38 @@ def decision_curve(
     treat_all = [net_benefit(everyone, sick, threshold, weights) for threshold in thresholds]
     none = np.zeros(len(thresholds))
     return DecisionCurve(thresholds, np.array(model), np.array(treat_all), treat_none=none)
+
+
+def decision_band(
+    probabilities: np.ndarray, truth: np.ndarray, patients: np.ndarray, thresholds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The 95 % interval of the model's net benefit at each threshold, over patients.
+
+    Net benefit is a mean over records, so its variance is that of the sums of patients, as of any ratio
+    (Cochran 1977, section 2.11), with a t quantile. Each limit holds for its own threshold. Where nobody
+    is treated net benefit is 0 without a variance.
+
+    Args:
+        probabilities: (records, 2).
+        truth: (records,) class numbers.
+        patients: (records,) ids.
+        thresholds: (thresholds,).
+
+    Returns:
+        (low, high), (thresholds,) each; None of a single patient.
+    """
+    owner = np.unique(np.asarray(patients).astype(str), return_inverse=True)[1]
+    count = int(owner.max()) + 1
+    if count < 2:
+        return None
+    sick, records = np.asarray(truth) == 1, np.bincount(owner)
+    odds = thresholds / (1 - thresholds)
+    treated = probabilities[:, 1][:, None] >= thresholds  # (records, thresholds)
+    gains = treated * (sick[:, None] - ~sick[:, None] * odds)
+    mean = gains.mean(axis=0)
+    sums = np.zeros((count, len(thresholds)))
+    np.add.at(sums, owner, gains)
+    apart = sums - records[:, None] * mean
+    error = np.sqrt(count / (count - 1) * (apart**2).sum(axis=0)) / len(owner)
+    width = student_quantile(count - 1) * error
+    return mean - width, mean + width

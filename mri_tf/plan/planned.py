@@ -19,7 +19,7 @@ from mri_tf.plan.rules import Decision, decide
 from mri_tf.plan.table import fingerprint_lines
 from mri_tf.plan.task_text import task_text
 from mri_tf.task import Task
-from mri_tf.task.files import SUFFIXES, find_task_file, load_task
+from mri_tf.task.files import PLANNED, SUFFIXES, find_task_file, load_task
 
 WEIGHTS_HOST = ("www.kaggle.com", 443)  # from where KerasHub downloads its presets
 SECONDS_FOR_HOST = 2.0
@@ -174,7 +174,7 @@ def _about(raw: Path, file: Path, options: ListOptions, facts: Fingerprint) -> l
     return [
         f"Task of the folder {raw.resolve().name}: {facts.cases} {kind} of {patients}.",
         "",
-        "Written by mri_tf.plan; each value may be changed. To train:",
+        f"{PLANNED}; each value may be changed. To train:",
         "",
         f"    python -m mri_tf.train --task {file.name} --raw <the folder>{flags}",
         "",

@@ -53,10 +53,12 @@ def main(arguments: list[str]) -> int:
     from mri_tf.folds.design import check_plan, fold_patients, keep_precision, study_precision
     from mri_tf.folds.jobs import JobOptions, cell_jobs
     from mri_tf.folds.site_folds import site_folds
+    from mri_tf.report.card import card_of_study
     from mri_tf.study.report import write_report
     from mri_tf.study.sites import StudyData
     from mri_tf.train.datasets import DataOptions
     from mri_tf.train.devices import precision_here
+    from mri_tf.train.finished_card import write_card
     from mri_tf.train.leak_check import leaks_of_folds
 
     precision = study_precision(flags.out, precision_here(AUTO))
@@ -95,6 +97,8 @@ def main(arguments: list[str]) -> int:
     lines, files = write_report(flags.out, first.loaded.task, plan, cells, rows, data)
     print("\n".join(lines))
     print(f"wrote {', '.join(str(path) for path in files)}")
+    if any(row["status"] != FAILED for row in rows.values()):
+        write_card(card_of_study, flags.out, f"python -m mri_tf.report --study {flags.out}")
     failures = sum(row["status"] == FAILED for row in rows.values())
     if failures == len(rows):
         raise RunFailed("Every cell failed.", f"The reasons are in {files[0]}.")

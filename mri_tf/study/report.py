@@ -25,6 +25,7 @@ from mri_tf.study.sites import StudyData, site_parts
 from mri_tf.task import Task
 
 RESULTS, DIFFERENCES, REPORT = "results.parquet", "differences.parquet", "report.md"
+NUMBERS = "numbers.json"  # of all folds together, a variant and size each, for the card
 COLUMNS = ["cell", "task", "variant", "fold", "repeat", "seed", "train_size", "n_train", "n_test",
            "seconds", "status", "reason"]  # of results.parquet, also where every cell failed
 # Stored as whole numbers although failed cells have none.
@@ -84,6 +85,7 @@ def write_report(
             differences["unit"] = unit
             files.append(write_table(out / DIFFERENCES, differences))
         numbers = _pooled_numbers(predictions, task, unit)
+        files.append(_write_numbers(numbers, out))
         if data is not None:
             compared = study_baselines(data.prepared, task, done_jobs, predictions, scores)
             files.append(_write_once(out / BASELINES, json.dumps(compared.values, indent=1)))
@@ -156,6 +158,14 @@ def _pooled_numbers(
         )  # fmt: skip
         found[key_of(*key)] = numbers if unit == "patients" else counted_as_images(numbers)
     return found
+
+
+def _write_numbers(numbers_of: dict[tuple[str, float | None], dict], out: Path) -> Path:
+    """Writes the numbers of `_pooled_numbers` in the form of metrics.json."""
+    rows = [{"variant": variant, "train_size": size, "numbers": numbers}
+            for (variant, size), numbers in numbers_of.items()]  # fmt: skip
+    write_atomic(out / NUMBERS, json.dumps(rows, indent=1).encode())
+    return out / NUMBERS
 
 
 def _classifier_parts(

@@ -43,10 +43,11 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
         rows.append([name, _number(number), number["method"] or ""])
     rows.append(["largest class", f"{metrics['majority_accuracy']:.3f} accuracy", ""])
     sections = [title, markdown(rows, ["score", "value (95 % interval)", "method"])]
-    sentences = (_point(metrics), better_than_chance(metrics), _sets(metrics), _unfamiliar(metrics))
+    sentences = (operating_point_sentence(metrics), better_than_chance(metrics), sets_sentence(metrics),
+                 unfamiliar_sentences(metrics))  # fmt: skip
     sections += [sentence for sentence in sentences if sentence]
     if "calibration" in metrics:
-        sections.append(f"## Calibration\n\n{_calibration(metrics)}")
+        sections.append(f"## Calibration\n\n{calibration_text(metrics)}")
     if metrics.get("recalibration", {}).get("sizes"):
         sections.append(f"## If it were recalibrated here\n\n{_recalibrated(metrics)}")
     for part, values in metrics.get("parts", {}).items():
@@ -67,7 +68,7 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
     return "\n\n".join([*sections, f"## Classes\n\n{table}"]) + "\n"
 
 
-def _point(metrics: dict) -> str:
+def operating_point_sentence(metrics: dict) -> str:
     """A sentence on the operating point, whose value on the validation side is only apparent."""
     point = metrics.get("operating_point")
     if not point:
@@ -94,7 +95,7 @@ def _point(metrics: dict) -> str:
     )
 
 
-def _sets(metrics: dict) -> str:
+def sets_sentence(metrics: dict) -> str:
     """A sentence on how often prediction sets hold the true class."""
     found = metrics.get("prediction_sets")
     if not found:
@@ -126,7 +127,7 @@ def _whom(metrics: dict) -> str:
     return "the folds" if metrics.get("model_members") else "the other folds, or more"
 
 
-def _unfamiliar(metrics: dict) -> str:
+def unfamiliar_sentences(metrics: dict) -> str:
     """Sentences on how many records are flagged as unlike the training data, by each of two scores."""
     sentences = []
     for name, what in (("images", "intensities or size"), ("features", "the network's features")):
@@ -151,7 +152,7 @@ def better_than_chance(metrics: dict) -> str:
     return f"Compared with chance: {', '.join(numbers)}; {found['method']}."
 
 
-def _calibration(metrics: dict) -> str:
+def calibration_text(metrics: dict) -> str:
     """Of each class how often it was expected and seen, intercept and slope; then the binned error
     beside that of perfect probabilities."""
     rows = [

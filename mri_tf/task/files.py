@@ -1,5 +1,6 @@
 """Finds and loads task files (Python or TOML), and applies variants and --set to a task."""
 
+import ast
 import dataclasses
 import importlib.util
 import sys
@@ -14,6 +15,7 @@ from mri_tf.task.spec import BASE_VARIANT, from_json
 
 SUFFIXES = (".py", ".toml")
 FOLDER = Path(__file__).resolve().parent.parent / "tasks"
+PLANNED = "Written by mri_tf.plan"  # stands at the head of a file that mri_tf.plan made
 
 
 def task_names() -> list[str]:
@@ -89,6 +91,19 @@ def _from_toml(task_file: Path) -> Task:
             f"no {', '.join(missing)} in {task_file.name}", "Add them; see docs/reference/task.md.",
         )  # fmt: skip
     return Task(**values)
+
+
+def question_of(task_file: Path) -> str:
+    """What a task asks: the first line of its file's docstring, or of a TOML file's first comment.
+
+    Of a file that mri_tf.plan wrote it is "": that line names the folder of the data.
+    """
+    text = task_file.read_text(encoding="utf-8")
+    if PLANNED in text:
+        return ""
+    if task_file.suffix == ".toml":
+        return text.partition("\n")[0].removeprefix("#").strip() if text.startswith("#") else ""
+    return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
 
 
 def saved_task(values: dict) -> Task:

@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.derive.predicted_masks import derive_set
     from mri_tf.export.assets import find_segmenter
     from mri_tf.network.build import check_network, check_task
+    from mri_tf.report.card import card_of_run
     from mri_tf.splits.known_copies import known_copies_note
     from mri_tf.splits.leakage import check_derived_unseen, shared_by_random_split
     from mri_tf.splits.reserved import reserved_sentence
@@ -58,11 +59,12 @@ def main(arguments: list[str]) -> int:
     from mri_tf.store.run import DERIVED, LOG, METRICS, existing_run
     from mri_tf.train.datasets import DataOptions, classifier_set, look_before_preparing
     from mri_tf.train.devices import configure_devices
+    from mri_tf.train.finished_card import write_card
     from mri_tf.train.finished_folds import train_and_finish
     from mri_tf.train.fit import fit_run
     from mri_tf.train.leak_check import leak_check
     from mri_tf.train.loop import Checkpoints
-    from mri_tf.train.new_run import new_run
+    from mri_tf.train.new_run import new_run, with_origin
     from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for
 
     configure_devices(flags.devices)
@@ -97,7 +99,7 @@ def main(arguments: list[str]) -> int:
             deadline.check(f"the masks of {features.task.name} come next")
             prepared = derive_set(features, prepared, folder / DERIVED)
         check_derived_unseen(prepared, chosen.withheld)
-    run = new_run(folder, task, prepared, chosen, flags.seed, features)
+    run = with_origin(new_run(folder, task, prepared, chosen, flags.seed, features), loaded.file)
     if flags.lock_test:
         run = with_lock(run, prepared)
     if not (flags.no_export or features or (folder / METRICS).is_file()):
@@ -131,6 +133,8 @@ def main(arguments: list[str]) -> int:
             print(f"{folder}: already finished" + (f", exported as {exported}" if exported else ""))
         else:
             _evaluate_and_export(run, prepared, features, flags)
+            if not flags.no_card:
+                write_card(card_of_run, run.folder, f"python -m mri_tf.report --run {run.folder}")
         if is_closed(run):
             print("\n".join(closed_lines(run)))
         elif flags.lock_test:
@@ -267,6 +271,7 @@ def _parser() -> Parser:
         "--no-baselines", action="store_true",
         help="do not compare with baselines, as study and --folds do it once for all networks",
     )  # fmt: skip
+    parser.add_argument("--no-card", action="store_true", help="do not write card.html at the end")
     parser.add_argument("--no-export", action="store_true", help="stop at the numbers")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")
     add_set(parser)

@@ -12,6 +12,7 @@ from mri_tf.evaluate.evaluation import evaluate_run
 from mri_tf.export.publish import FOLDERS, SAVEDMODEL, export_run
 from mri_tf.pipeline.subset import run_sides
 from mri_tf.plan.planned import label_setting
+from mri_tf.report.card import card_of_run
 from mri_tf.store.looks import SECONDS_TO_WAIT
 from mri_tf.store.run import LOG, METRICS, RUN_FILE, TEST, locked, open_run
 from mri_tf.tables import summary
@@ -20,6 +21,7 @@ from mri_tf.task.spec import BASE_VARIANT
 from mri_tf.train.baselines import baselines_of_folds, baselines_of_run
 from mri_tf.train.cross_validation import FoldOptions, TrainedFolds, train_folds
 from mri_tf.train.datasets import DataOptions
+from mri_tf.train.finished_card import write_card
 
 
 def train_and_finish(
@@ -65,6 +67,8 @@ def train_and_finish(
         else:
             _test(trained, flags.no_baselines)
             _export(trained, flags.no_export)
+            if not flags.no_card:
+                write_card(card_of_run, folder, f"python -m mri_tf.report --run {folder}")
     return SOME_SKIPPED if trained.skipped else DONE
 
 

@@ -8,11 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 import mri_tf
+from mri_tf.core.source_code import state_of_the_code
 from mri_tf.splits.leakage import seen_in_training
 from mri_tf.splits.sides import Sides
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import RUNNING, Run
 from mri_tf.task import Task
+from mri_tf.task.files import question_of
 from mri_tf.task.spec import SIDES, to_json
 from mri_tf.train.devices import precision_here
 
@@ -50,6 +52,13 @@ def new_run(
             "state": RUNNING,
         },
     )  # fmt: skip
+
+
+def with_origin(run: Run, task_file: Path) -> Run:
+    """The run with what its card tells of where it comes from: the question of the task, and the state
+    of the source code. Nothing is written."""
+    origin = {"question": question_of(task_file), "code": state_of_the_code()}
+    return Run(run.folder, run.values | origin)
 
 
 def _by_side(values: np.ndarray, sides: list[np.ndarray]) -> dict[str, list[str]]:

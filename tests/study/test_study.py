@@ -57,6 +57,18 @@ def test_baselines_stand_beside_the_variants_in_the_report_and_not_in_the_result
     assert set(rows_of(STUDY)["variant"]) == {"manual", "scratch"}
 
 
+def test_the_card_of_a_study_has_its_variants_beside_each_other(inside):
+    card = (STUDY / "card.html").read_text()
+    rows = json.loads((STUDY / "numbers.json").read_text())
+    assert [row["variant"] for row in rows] == ["manual", "scratch"]
+    for row in rows:
+        auc = row["numbers"]["auc"]
+        assert f"{row['variant']}: AUC {auc['value']:.3f}" in card
+    assert "Paired differences" in card and "2 variants" in card
+    patients = pd.read_csv("raw/manifest.csv", dtype=str)["patient_id"]
+    assert not any(name in card for name in patients)
+
+
 @pytest.mark.slow
 def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_rest_goes_on(inside, tmp_path):
     fast = "scratch,λ too/fast"  # the loss diverges at its learning rate; the name is unusual

@@ -76,6 +76,13 @@ def test_the_folds_stand_beside_baselines_that_their_own_networks_have_not(insid
     assert "baselines" not in json.loads((RUN / "fold-0/metrics.json").read_text())
 
 
+def test_the_card_has_the_numbers_of_the_folds_and_the_networks_beside_each_other(inside):
+    card, metrics = (RUN / "card.html").read_text(), json.loads((RUN / "metrics.json").read_text())
+    assert f"{metrics['auc_within_folds']['value']:.3f}" in card and "3 folds: 3 networks" in card
+    assert ">fold</th>" in card and ">validated on</th>" in card
+    assert not (RUN / "fold-0" / "card.html").exists()
+
+
 def test_the_same_command_again_trains_nothing(inside, capsys, monkeypatch):
     def refuse(arguments, child):
         raise AssertionError("a fold was trained again")

@@ -49,7 +49,7 @@ def test_prepared_images_labels_and_patients_are_those_of_the_files(whole):
     assert prepared.groups.tolist() == [f"g{number}" for number in kept]
     assert set(prepared.splits) == {"train"} and set(prepared.sites) == {"A"}
     assert prepared.manifest["counts"] == {
-        "records": 5, "patients": 4, "skipped": 1, "per_class": {"left": 2, "right": 3},
+        "cases": 5, "records": 5, "patients": 4, "skipped": 1, "per_class": {"left": 2, "right": 3},
     }  # fmt: skip
 
 

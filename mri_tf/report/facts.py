@@ -1,0 +1,86 @@
+"""What the records of a set say of their acquisition and patients, read once for a card."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mri_tf.pipeline.batches import report_damage
+from mri_tf.store.prepared import Prepared
+
+MOST_READ = 400  # records: one a patient and class, evenly spread where there are more
+UNKNOWN_SEX = "not known"
+SEXES = {"f": "female", "m": "male", "w": "female", "female": "female", "male": "male", "o": "other",
+         "other": "other"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Known:
+    """Of the records that were read.
+
+    Attributes:
+        records: (read,) positions in the set.
+        facts: of each.
+        spacing: (read, 3) mm of the prepared grid along depth, rows and columns; NaN where not known.
+        missing: of each, the sequences that it lacks; None where every sequence has to be there.
+        whole: whether every patient and class was read.
+    """
+
+    records: np.ndarray
+    facts: list[dict]
+    spacing: np.ndarray
+    missing: list[tuple[str, ...]] | None
+    whole: bool
+
+    def ages(self) -> np.ndarray:
+        """(read,) years; NaN where not known."""
+        return np.array([_age(one.get("age")) for one in self.facts])
+
+    def sexes(self) -> list[str]:
+        """Of each record in words."""
+        return [SEXES.get(str(one.get("sex", "")).strip().lower(), UNKNOWN_SEX) for one in self.facts]
+
+    def scanners(self) -> list[str]:
+        """Of each record, as the table names it, or manufacturer and model of the header; may be ""."""
+        return [str(one.get("scanner") or " ".join(
+            str(one[key]) for key in ("manufacturer", "model") if one.get(key)
+        )) for one in self.facts]  # fmt: skip
+
+
+def known_of(
+    prepared: Prepared, channels: tuple[str, ...], may_lack: bool, closed: np.ndarray
+) -> Known:
+    """Reads a record of each patient and class, but none of a locked test side.
+
+    Args:
+        prepared: the set.
+        channels: of its images.
+        may_lack: whether sequences may be missing, which channels named `has_` and the sequence say.
+        closed: positions of records that nobody may look at.
+    """
+    pairs = np.array([f"{patient}\0{label}" for patient, label in
+                      zip(prepared.patients, prepared.labels, strict=True)])  # fmt: skip
+    firsts = np.setdiff1d(np.unique(pairs, return_index=True)[1], closed)
+    count = min(len(firsts), MOST_READ)
+    read = firsts[np.linspace(0, len(firsts) - 1, count).round().astype(int)]
+    facts, spacing, missing = [], [], []
+    present = [place for place, name in enumerate(channels) if name.startswith("has_")]
+    with report_damage(prepared):
+        for position in read.tolist():
+            record = prepared.record(position)
+            facts.append(record.facts)
+            spacing.append(record.spacing_mm or (np.nan,) * 3)
+            missing.append(tuple(channels[place].removeprefix("has_") for place in present
+                                 if not record.image[..., place].any()))  # fmt: skip
+    return Known(
+        read, facts, np.array(spacing, float), missing if may_lack and present else None,
+        len(read) == len(firsts),
+    )  # fmt: skip
+
+
+def _age(value: object) -> float:
+    """Years of a number, or of DICOM's `045Y`; NaN where it is neither."""
+    text = str(value if value is not None else "").strip().upper()
+    try:
+        return float(text.removesuffix("Y"))
+    except ValueError:
+        return np.nan

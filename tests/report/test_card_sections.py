@@ -1,0 +1,302 @@
+"""The sections of a card from made-up numbers: what they tell, and what they must not tell."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from carded import (
+    FINDINGS,
+    GRADE,
+    SECRET,
+    example_material,
+    finding,
+    made_up_run,
+    made_up_set,
+    numbers_of,
+)
+
+from mri_tf.report.blocks import NOT_COMPUTED, Facts, Fold, Heading, Listed, Table, Text
+from mri_tf.report.card import sections_of, write_card
+from mri_tf.report.examples import wrong_patients
+from mri_tf.report.markdown import blocks_of
+from mri_tf.report.material import MEMBERS, Judged
+from mri_tf.report.options import Options
+from mri_tf.report.verdict import audit_status
+
+ORDER = (
+    "verdict", "flow", "data", "split", "model", "performance", "probabilities", "subgroups",
+    "baselines", "audit", "explanations", "failures", "more-patients", "limits", "reproduce",
+    "checklist",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    return example_material(tmp_path_factory.mktemp("made-up"))
+
+
+@pytest.fixture(scope="module")
+def sections(material):
+    return {one.name: one for one in sections_of(material, Options())}
+
+
+def words(blocks) -> str:
+    """All texts of blocks, in their order."""
+    parts = []
+    for block in blocks:
+        if isinstance(block, (Text, Heading)):
+            parts.append(block.text)
+        elif isinstance(block, Listed):
+            parts += block.items
+        elif isinstance(block, Facts):
+            parts += [f"{term}: {said}" for term, said in block.rows]
+        elif isinstance(block, Table):
+            parts += [block.caption, *(" | ".join(row) for row in (block.columns, *block.rows))]
+        elif isinstance(block, Fold):
+            parts += [block.summary, words(block.blocks)]
+        else:
+            parts.append(getattr(block, "caption", getattr(block, "text", "")))
+    return "\n".join(parts)
+
+
+def text_of(section) -> str:
+    return words(section.blocks)
+
+
+def test_the_sections_stand_in_the_order_of_the_issue(sections):
+    assert tuple(sections) == ORDER
+
+
+def test_the_verdict_has_question_headline_interval_p_majority_and_audit(sections, material):
+    said, numbers = text_of(sections["verdict"]), material.metrics
+    auc = numbers["auc"]
+    assert "Is the tumour of high grade?" in said and "Not a medical device" in said
+    assert f"AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})" in said
+    assert f"p = {numbers['better_than_chance']['p']['auc']:.2g}" in said
+    assert "16 on the test side: low grade 8, high grade 8" in said
+    assert f"accuracy {numbers['majority_accuracy']:.3f}" in said
+    assert "CERTAIN LEAK: copies" in said and "Made-up numbers." in said
+
+
+def test_the_flow_counts_cases_records_patients_and_sides(sections):
+    said = text_of(sections["flow"])
+    for part in ("95 cases listed (3 could not be read and were skipped)", "92 cases read",
+                 "92 records on the grid", "46 patients", "train on 20 patients", "test on 16 patients"):
+        assert part in said
+
+
+def test_the_data_tell_age_sex_site_and_scanner_of_each_class(sections):
+    said = text_of(sections["data"])
+    assert "test, high grade | 8" in said and "female" in said
+    assert "Patients by site" in said and "Patients by scanner" in said
+
+
+def test_the_split_is_proven_by_the_certain_findings_and_the_lists_of_the_run(sections):
+    said = text_of(sections["split"])
+    assert "no patient is on two sides" in said
+    assert "patients on two sides | not found" in said and "copies | found: a certain leak" in said
+    assert "label from size" not in said
+
+
+def test_a_patient_on_two_sides_of_the_lists_is_told(material):
+    values = json.loads(json.dumps(material.run.values))
+    values["patients"]["test"].append(values["patients"]["train"][0])
+    run = replace(material.run, values=values)
+    torn = replace(material, run=run, runs=(run,))
+    (split,) = (one for one in sections_of(torn, Options()) if one.name == "split")
+    assert "1 patients are on two sides" in text_of(split)
+
+
+def test_operations_of_the_preparation_are_those_that_were_set(sections, material):
+    assert "prepared once: orient, resize\n" in text_of(sections["model"])
+    task = {**material.run.values["task"], "prep": {"n4": True, "slices": {"count": 3}}}
+    values = {**material.run.values, "task": task}
+    run = replace(material.run, values=values)
+    (model,) = (one for one in sections_of(replace(material, run=run), Options()) if one.name == "model")
+    assert "prepared once: orient, n4, slices\n" in text_of(model)
+
+
+def test_performance_names_methods_and_counts_patients_in_the_confusion(sections, material):
+    said, table = text_of(sections["performance"]), material.judged[0].table
+    assert material.metrics["accuracy"]["method"] in said
+    own = table[(table["truth"] == "low_grade") & (table["predicted"] == "low_grade")]
+    assert f"low grade (8) | {len(own)} ({own['patient'].nunique()})" in said
+    assert "Two ways to decide" in said and "Spread over folds and seeds: not known" in said
+
+
+def test_what_other_versions_compute_is_told_as_missing_and_shown_where_it_is_there(sections, material):
+    assert text_of(sections["subgroups"]).count(NOT_COMPUTED) == 2
+    assert text_of(sections["baselines"]).count(NOT_COMPUTED) == 2
+    number = {"value": 0.7, "low": 0.6, "high": 0.8, "n": 16, "unit": "patients", "method": "m"}
+    few = {"value": None, "low": None, "high": None, "n": 1, "unit": "patients", "reason": "too few"}
+    counts = {"low_grade": 8, "high_grade": 1}
+    numbers = material.metrics | {
+        "subgroups": [{"by": "sex", "group": "female", "patients": counts, "records": 18,
+                       "numbers": {"auc": number}},
+                      {"by": "site", "group": "north", "patients": counts, "records": 2,
+                       "numbers": {"auc": few}}],
+        "within_sites": {"auc": number, "sites": [{"site": "north", "patients": counts, "auc": few}]},
+        "baselines": [{"name": "age and sex", "numbers": {"auc": number}, "difference": {"auc": number},
+                       "reason": ""}, {"name": "volume", "numbers": {}, "reason": "no mask"}],
+        "added_value": {"metric": "auc", "covariates": number, "image": number, "both": number,
+                        "difference": number, "shown": False, "reason": "n is small"},
+    }  # fmt: skip
+    judged = Judged("", numbers, material.judged[0].table)
+    changed = replace(material, judged=(judged,))
+    shown = {one.name: text_of(one) for one in sections_of(changed, Options())}
+    assert "sex: female | low grade 8, high grade 1 | 18 | 0.700 (0.600 to 0.800)" in shown["subgroups"]
+    assert "undefined (too few)" in shown["subgroups"] and "cannot raise: 0.700" in shown["subgroups"]
+    assert "age and sex | AUC | 0.700 (0.600 to 0.800) | +0.700 (+0.600 to +0.800)" in shown["baselines"]
+    assert "volume | none | no mask" in shown["baselines"]
+    assert "not shown that the image adds anything to them. n is small" in shown["baselines"]
+
+
+def test_the_audit_tells_clean_checks_with_their_dose_and_keeps_explanations_apart(sections):
+    said = text_of(sections["audit"])
+    assert "label from size | not found | 0.4 | 46 | 85%" in said
+    assert "patients on two sides | not found |  | 46 | any: it needs no statistics" in said
+    assert "copies: found: a certain leak" in said and "000003-0000" in said
+    assert "Grad-CAM" not in said
+    assert "Grad-CAM, cascade | not found" in text_of(sections["explanations"])
+    assert "label from histogram | 0.33" in text_of(sections["baselines"])
+
+
+def test_an_audit_that_was_left_out_is_told(material):
+    values = {**material.run.values, "audit": None}
+    none = replace(material, run=replace(material.run, values=values), findings=None)
+    assert "--no-audit" in audit_status(none)
+
+
+def test_best_median_and_worst_are_those_of_the_loss(sections, material):
+    table = material.judged[0].table
+    loss = -np.log(np.where(table["truth"] == "low_grade", table["p_low_grade"], table["p_high_grade"]))
+    worst = table["record_id"].to_numpy()[loss.argmax()]
+    said = text_of(sections["explanations"])
+    assert f"worst | {worst}" in said
+    assert f"best | {table['record_id'].to_numpy()[loss.argmin()]}" in said
+
+
+def test_every_patient_with_a_wrong_answer_is_listed_and_no_other(sections, material):
+    table = material.judged[0].table
+    wrong = table[table["truth"] != table["predicted"]]
+    rows = wrong_patients(table)
+    assert len(rows) == wrong["patient"].nunique() and "patient" not in rows
+    assert rows["wrong"].sum() == len(wrong)
+    said = text_of(sections["failures"])
+    assert all(record in said for record in wrong["record_id"])
+    assert not any(record in said for record in set(table["record_id"]) - set(wrong["record_id"]))
+
+
+def test_a_card_holds_no_id_of_a_patient_no_path_and_numbers_as_they_stand(material, tmp_path):
+    card = write_card(material, tmp_path / "card.html", Options()).read_text()
+    assert SECRET not in card and str(tmp_path) not in card and "../set" not in card
+    data = json.loads(re.search(r'id="card-data">(.*?)</script>', card, re.DOTALL)[1])
+    assert data["numbers"]["run"] == material.metrics
+    assert "<script" not in card.replace('<script type="application/json"', "")
+    assert "data:image/png" not in card
+
+
+def test_thumbnails_are_there_on_request_without_images_of_faces(material, tmp_path):
+    table = material.judged[0].table
+    wrong = table[table["truth"] != table["predicted"]]["record_id"].tolist()
+    faces = finding("faces in volumes", "found", records=wrong)
+    shown = replace(material, findings=[*FINDINGS, faces])
+    said = {one.name: text_of(one) for one in sections_of(shown, Options(thumbnails=True))}
+    assert "images are left out: the audit found a face or text" in said["failures"]
+    card = write_card(material, tmp_path / "card.html", Options(thumbnails=True)).read_text()
+    assert card.count("data:image/png") >= 3
+
+
+def test_small_counts_are_hidden_on_request_everywhere(tmp_path):
+    material = example_material(tmp_path)
+    table = material.judged[0].table
+    few = table[(table["truth"] == "low_grade") | table["patient"].isin(
+        table[table["truth"] == "high_grade"]["patient"].unique()[:3])]  # fmt: skip
+    judged = Judged("", numbers_of(few, GRADE), few)
+    shown = replace(material, judged=(judged,))
+    card = write_card(shown, tmp_path / "card.html", Options(smallest_cell=5)).read_text()
+    sections = {one.name: text_of(one) for one in sections_of(shown, Options(smallest_cell=5))}
+    assert "low grade hidden, high grade < 5" in sections["verdict"].replace("&lt;", "<")
+    assert "ROC curve left out" in sections["performance"]
+    assert "Single failures are not listed" in sections["failures"]
+    data = json.loads(re.search(r'id="card-data">(.*?)</script>', card, re.DOTALL)[1])
+    assert data["numbers"]["run"]["per_class"]["high_grade"]["patients"] is None
+    assert data["numbers"]["run"]["confusion"] is None
+    assert not re.search(r"\b3 patients", card)
+
+
+def test_a_model_of_members_tells_the_spread_of_its_folds(material):
+    numbers = material.metrics | {
+        "auc_within_folds": {**material.metrics["auc"], "low": None, "high": None, "reason": "of folds"},
+        "members": [{"repeat": 0, "fold": fold, "best_epoch": 3, "epochs": 4,
+                     "patients": {"train": 20, "validation": 10, "test": 8},
+                     **{name: material.metrics[name] for name in ("auc", "balanced_accuracy")}}
+                    for fold in (0, 1)],
+        "correlation": {"value": 0.5, "patients": 10, "reason": ""},
+    }  # fmt: skip
+    values = {**material.run.values, "members": [{"fold": 0}, {"fold": 1}], "split": "2 folds"}
+    run = replace(material.run, values=values)
+    judged = Judged("", numbers, material.judged[0].table)
+    folds = replace(material, kind=MEMBERS, run=run, judged=(judged,))
+    said = {one.name: text_of(one) for one in sections_of(folds, Options())}
+    assert "AUC, mean of the folds" in said["verdict"] and "of all folds together" in said["verdict"]
+    assert "0 | 1 | 20 | 10 | 8 | 3" in said["performance"]
+    assert "--folds 2" in said["reproduce"]
+
+
+def test_no_record_of_a_locked_test_side_is_read(material, monkeypatch):
+    values = {**material.run.values, "test_lock": {"contents": []}, "test_looks": None}
+    run = replace(material.run, values=values)
+    closed = replace(material, run=run, runs=(run,), judged=(Judged("", {}),))
+    read, record = set(), type(material.prepared).record
+
+    def logged(prepared, position):
+        read.add(str(prepared.record_ids[position]))
+        return record(prepared, position)
+
+    monkeypatch.setattr(type(material.prepared), "record", logged)
+    said = {one.name: text_of(one) for one in sections_of(closed, Options(thumbnails=True))}
+    assert read and not read & set(run.sides["test"])
+    assert "locked and nobody has looked at it" in said["verdict"] and "locked" in said["data"]
+
+
+def test_a_set_that_is_gone_leaves_a_card_that_says_so(material):
+    gone = replace(material, prepared=None)
+    said = {one.name: text_of(one) for one in sections_of(gone, Options(thumbnails=True))}
+    assert "no longer where it was" in said["flow"] and "no longer where it was" in said["data"]
+    assert "train on 20 patients" in said["flow"]
+
+
+def test_markdown_of_tables_becomes_blocks():
+    rows = "| a | b |\n| - | -: |\n| x\\|y | 1 |"
+    text = f"A **sentence**\nover lines.\n\n{rows}\n\n- one\n- two\n\n## More\n\nend"
+    sentence, table, listed, heading, end = blocks_of(text, "caption")
+    assert sentence.text == "A sentence over lines." and end.text == "end"
+    assert (table.caption, table.columns, table.rows) == ("caption", ("a", "b"), (("x|y", "1"),))
+    assert listed.items == ("one", "two") and heading.text == "More"
+
+
+def test_three_classes_have_a_card_too(tmp_path):
+    task = replace(GRADE, class_names=("one", "two", "three"))
+    prepared = made_up_set(tmp_path / "set", task)
+    prepared.labels = np.arange(len(prepared)) // 2 % 3
+    run = made_up_run(tmp_path / "run", task, prepared)
+    place = {name: number for number, name in enumerate(prepared.record_ids)}
+    truth = prepared.labels[[place[name] for name in run.sides["test"]]]
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet([1, 1, 1], len(truth)) / 2 + np.eye(3)[truth] / 2
+    names = np.array(task.class_names)
+    table = pd.DataFrame({
+        "record_id": run.sides["test"], "truth": names[truth], "predicted": names[p.argmax(axis=1)],
+        "patient": prepared.patients[[place[name] for name in run.sides["test"]]],
+        **{f"p_{name}": p[:, n] for n, name in enumerate(names)},
+    })  # fmt: skip
+    material = replace(example_material(tmp_path), run=run, runs=(run,), prepared=prepared,
+                       judged=(Judged("", numbers_of(table, task), table),))  # fmt: skip
+    said = {one.name: text_of(one) for one in sections_of(material, Options())}
+    assert "A decision curve is for two classes only." in said["probabilities"]
+    assert "one | " in said["performance"] and "three" in said["performance"]
+
