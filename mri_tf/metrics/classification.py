@@ -29,7 +29,10 @@ WHY_UNDEFINED = {
 HEADLINE = ("accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "auc")
 OVER_CLASSES_THAT_OCCUR = ("balanced_accuracy", "auc", "average_precision")
 COMPARE_NO_GROUPS = ("accuracy", "brier", "log_loss", "mean_absolute_grade_error")
-NO_INTERVAL = {"ece": "records alone make it larger than 0: it is compared with `if_perfect` instead"}
+NO_INTERVAL = {
+    "ece": "few records alone make it larger than 0; compare it with that of a perfectly calibrated "
+    "model",
+}
 
 
 def classification_metrics(
