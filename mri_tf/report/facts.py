@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mri_tf.audit.covariates import OLDEST
+from data_prep.case import OLDEST, YEARS
 from mri_tf.evaluate.groups import NOT_KNOWN, scanner_of, sex_of
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.store.prepared import Prepared
@@ -75,9 +75,6 @@ def known_of(
 
 
 def _age(value: object) -> float:
-    """Years of a number, or of DICOM's `045Y`; NaN where it is neither."""
-    text = str(value if value is not None else "").strip().upper()
-    try:
-        return float(text.removesuffix("Y"))
-    except ValueError:
-        return np.nan
+    """Years of a number, of DICOM's `045Y` or of "45 years"; NaN where it is none of them."""
+    found = YEARS.fullmatch(str(value if value is not None else "").strip())
+    return float(found[1]) if found else np.nan
