@@ -1,5 +1,6 @@
 """A case: the files of one examination of a patient, as a layout lists them before any is read."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ SIDE_WORDS = {
     "test": {"test", "testing", "ts", "tst", "testset", "testingset", "heldout", "holdout"},
 }
 AGE, OLDEST = "age", 90  # a column of tables, and what stands for every age above 89 years
+YEARS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:y|years?)?", re.IGNORECASE)  # 63, 063Y, "63 years"
 
 
 class Unreadable(ValueError):
@@ -67,14 +69,11 @@ def kept_columns(
 def kept_age(text: str) -> str:
     """An age as records keep it: above 89 it is 90, as so few people are older.
 
-    >>> kept_age("71"), kept_age("093Y"), kept_age("89.5"), kept_age("elderly")
-    ('71', '90', '90', 'elderly')
+    >>> kept_age("71"), kept_age("093Y"), kept_age("89.5"), kept_age("95 years"), kept_age("elderly")
+    ('71', '90', '90', '90', 'elderly')
     """
-    try:
-        years = float(text.strip().lower().removesuffix("y"))
-    except ValueError:
-        return text
-    return str(OLDEST) if years > OLDEST - 1 else text
+    found = YEARS.fullmatch(text.strip())
+    return str(OLDEST) if found and float(found[1]) > OLDEST - 1 else text
 
 
 def side_named(text: str) -> str:

@@ -4,16 +4,15 @@ A column whose cells are all numbers is one; of any other each value is a yes or
 the mean, and where cells are missing, that is told too.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-AGE, SEX = "age", "sex"
+from data_prep.case import AGE, OLDEST, YEARS
+
+SEX = "sex"
 USUAL = (AGE, SEX)
-OLDEST = 90.0  # ages above 89 are not told apart, as they could tell who a patient is
-YEARS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:[yY]|years?)?")  # 63, 063Y, "63 years"
 MOST_VALUES = 20  # of a category; with more it names patients rather than groups of them
 EMPTY = ("", "nan", "na", "n/a", "none", "unknown", "u")
 

@@ -6,6 +6,7 @@ In the folder `deep` of the audit:
     exchange-0001.json  the numbers of an exchange that is done
     work/               the exchange that is trained: a copy of the set, task and split file, its run and
                         log; removed when it is done
+    network/            the run of the first exchange that was done, for the checks of explanations
 """
 
 import json
@@ -26,8 +27,8 @@ from mri_tf.core.subprocesses import Child, run_module, terminate_children, thre
 from mri_tf.core.system import try_lock
 from mri_tf.store.run import LOG, METRICS, Run
 
-DEEP, PLAN, LOCK, WORK = "deep", "pipeline.json", ".lock", "work"
-DONE = "exchange-{:04d}.json"
+DEEP, PLAN, LOCK, WORK, NETWORK = "deep", "pipeline.json", ".lock", "work", "network"
+RUN, DONE = "run", "exchange-{:04d}.json"
 AFTER = re.compile(r"^== .*, after (\d+) s$", re.MULTILINE)  # in the log of a training
 AUC, WITHIN_FOLDS = "auc", "auc_within_folds"
 
@@ -54,6 +55,8 @@ def train_exchanges(pipeline: Pipeline, out: Path, count: int) -> Exchanged:
             for number in left:
                 values = _exchange(pipeline, number, home / WORK, lock)
                 write_atomic(home / DONE.format(number), json.dumps(values).encode())
+                if not (home / NETWORK).exists() and (home / WORK / RUN).is_dir():
+                    (home / WORK / RUN).replace(home / NETWORK)
                 shutil.rmtree(home / WORK)
                 done = len(list(home.glob(DONE.replace("{:04d}", "*"))))
                 advance(done, f"{values['metric']} {_short(values['value'])}")
@@ -99,7 +102,7 @@ def _exchange(pipeline: Pipeline, number: int, work: Path, lock: int) -> dict:
     work.mkdir(exist_ok=True)
     write_atomic(work / PLAN, json.dumps(number).encode())
     prepared = relabelled_set(pipeline.prepared, exchanged_labels(pipeline, number), work / "data")
-    run = work / "run"
+    run = work / RUN
     arguments = [*train_command(pipeline, work), "--data", str(prepared.folder)]
     command = ["mri_tf.train", *arguments, "--out", str(run.absolute())]
     if reason := run_module(command, Child(work / LOG, threads_each(1), lock)):

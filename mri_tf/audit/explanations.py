@@ -66,7 +66,7 @@ def _finding(name: str, checks: MethodChecks, flip: tuple[str, bool]) -> Finding
     fails = verdict.status == FOUND
     return Finding(
         NAME.format(name), verdict.status, "; ".join(part for part in evidence if part),
-        statistic=_mean(checks.random), n=verdict.n,
+        statistic=_mean(checks.random) if verdict.n else None, n=verdict.n,
         meaning=MEANING if fails else "", what_to_do=WHAT_TO_DO if fails else "",
     )  # fmt: skip
 

@@ -148,6 +148,8 @@ def losses_of(run: Run) -> Losses:
         return Losses(math.nan, math.nan, unknown)
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
+    if not rows:
+        return Losses(math.nan, math.nan, unknown)
     kept = rows[min(run.values.get("best_epoch", len(rows)), len(rows)) - 1]
     return Losses(*(float(kept.get(name) or "nan") for name in ("loss", "val_loss")), unknown)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from mri_tf.audit.deep import DEEP
 from mri_tf.audit.explanations import explanation_findings, without_maps
 from mri_tf.audit.finding import CANNOT_TELL, NOT_APPLICABLE, Finding
 from mri_tf.audit.judged import FEWEST_PATIENTS, Judged, judged_networks, network_of
@@ -14,7 +15,6 @@ from mri_tf.explain.saliency import has_maps
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FEATURES, RUN_FILE, Run, open_finished, open_run
 
-DEEP = "deep"  # in the folder of an audit: runs on exchanged labels
 A_POSITION = "the label is a position in the stack: what surrounds the anatomy tells it by definition"
 UNKNOWN = "the patients are not known"
 

@@ -135,7 +135,8 @@ def train_command(pipeline: Pipeline, folder: Path) -> list[str]:
     run = pipeline.run
     folder.mkdir(parents=True, exist_ok=True)
     file = _write_task(run, folder)
-    arguments = ["--task", str(file), "--seed", str(run.values["seed"]), "--no-export", "--no-audit"]
+    arguments = ["--task", str(file), "--seed", str(run.values["seed"]),
+                 "--no-export", "--no-audit", "--no-baselines", "--no-card"]  # fmt: skip
     features = pipeline.features
     if features is not None and run.task.features_from:
         _write_task(features, folder)

@@ -24,7 +24,7 @@ SEX_WORDS = {
 AGES = (20, 40, 60, 80)  # years, where bands begin
 SPACINGS_MM = (1.0, 2.0, 4.0, 6.0)  # where bands end
 OF_SCANNER = ("manufacturer", "model", "field_strength_t")
-YEARS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([ymwd]?)", re.IGNORECASE)
+AGES_IN_WORDS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([ymwd])|years?)?", re.IGNORECASE)
 IN_A_YEAR = {"": 1.0, "y": 1.0, "m": 12.0, "w": 52.18, "d": 365.25}  # DICOM writes 018M
 
 
@@ -86,13 +86,15 @@ def sex_of(facts: dict) -> str:
 def age_band(facts: dict) -> str:
     """Such as "40 to 59".
 
-    >>> age_band({"age": "063Y"}), age_band({"age": "18 M"}), age_band({"age": 90}), age_band({})
-    ('60 to 79', 'under 20', '80 and above', 'not known')
+    >>> age_band({"age": "063Y"}), age_band({"age": "18 M"}), age_band({"age": "90 years"})
+    ('60 to 79', 'under 20', '80 and above')
+    >>> age_band({"age": 90}), age_band({})
+    ('80 and above', 'not known')
     """
-    found = YEARS.fullmatch(str(facts.get("age", "")).strip())
+    found = AGES_IN_WORDS.fullmatch(str(facts.get("age", "")).strip())
     if not found:
         return NOT_KNOWN
-    years = float(found[1]) / IN_A_YEAR[found[2].lower()]
+    years = float(found[1]) / IN_A_YEAR[(found[2] or "").lower()]
     band = int(np.searchsorted(AGES, years, side="right"))
     if band == 0:
         return f"under {AGES[0]}"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mri_tf.audit.finding import FOUND
+from mri_tf.evaluate.groups import NOT_KNOWN
 from mri_tf.report.blocks import Author, Block, Facts, Section, Text, table
 from mri_tf.report.facts import Known, known_of
 from mri_tf.report.material import RUN, Material
@@ -107,7 +108,7 @@ def _axes(task) -> str:
 def _people(material: Material, known: Known, options: Options) -> list[Block]:
     """Age and sex by side and class."""
     ages, sexes = known.ages(), np.array(known.sexes())
-    if not np.isfinite(ages).any() and not (sexes != "not known").any():
+    if not np.isfinite(ages).any() and not (sexes != NOT_KNOWN).any():
         return [Text("Age and sex are not in the records.", "missing")]
     rows = []
     for name, own in _groups(material, known):

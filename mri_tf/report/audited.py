@@ -1,7 +1,7 @@
 """The section with the audit: what was found, what was not found, and what nobody can tell."""
 
 from mri_tf.audit.finding import BASELINE, FOUND, NOT_FOUND, STATUSES
-from mri_tf.report.about_data import status_text
+from mri_tf.report.about_data import CERTAIN, status_text
 from mri_tf.report.blocks import Block, Facts, Heading, Section, Text, table
 from mri_tf.report.material import Material
 from mri_tf.report.options import Options
@@ -65,5 +65,5 @@ def _would_have_been(finding: dict) -> str:
     dose = finding.get("smallest_agreement")
     if dose is not None:
         return f"{dose:.0%}"
-    certain = finding["status"] == NOT_FOUND and finding.get("p") is None
+    certain = finding["status"] == NOT_FOUND and finding["name"] in CERTAIN
     return "any: it needs no statistics" if certain else ""

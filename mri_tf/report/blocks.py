@@ -6,7 +6,10 @@ Texts are plain. Only `Figure.svg` is markup, which mri_tf.figures writes.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-NOT_COMPUTED = "Not computed by this version of mri_tf."
+NOT_COMPUTED = (
+    "Not in the numbers: the records do not hold what it needs, it was left out, or the version was an "
+    "earlier one."
+)
 
 
 @dataclass(frozen=True)

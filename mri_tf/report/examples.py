@@ -10,7 +10,7 @@ from mri_tf.report.audited import OF_EXPLANATIONS
 from mri_tf.report.blocks import Block, Fold, Pictures, Section, Text, table
 from mri_tf.report.material import Material
 from mri_tf.report.options import Options
-from mri_tf.report.thumbnails import may_be_shown, pictures_of
+from mri_tf.report.thumbnails import pictures_of
 
 RULE = (
     "The rule is fixed: of all judged records those with the lowest, the median and the highest loss "
@@ -21,8 +21,8 @@ MAPS = (
     "part of the card."
 )
 UNCHECKED = (
-    "The explanations of this network were not checked, so no map of it can be trusted: not computed by "
-    "this version, or by no audit so far."
+    "The explanations of this network were not checked, so no map of it can be trusted. python -m "
+    "mri_tf.audit --run RUN checks them."
 )
 MOST_IN_VIEW = 20  # rows that are shown without being opened
 MOST_IDS, MOST_PICTURES = 6, 60
@@ -151,9 +151,8 @@ def _shown(material: Material, options: Options, wanted: Sequence[tuple[str, str
         return []
     if material.prepared is None:
         return [Text("No images: the prepared set is no longer where it was.", "missing")]
-    allowed = may_be_shown(material.findings)
-    kept = [(record, caption) for record, caption in wanted if record not in allowed.hidden]
-    blocks: list[Block] = [Pictures(tuple(pictures_of(material, kept)))] if kept else []
-    if len(kept) < len(wanted):
-        blocks.append(Text(f"{len(wanted) - len(kept)} images are left out: {allowed.why}.", "missing"))
+    pictures = pictures_of(material, wanted)
+    blocks: list[Block] = [Pictures(tuple(pictures))] if pictures else []
+    if left_out := len(wanted) - len(pictures):
+        blocks.append(Text(f"{left_out} images are left out: they show a face or text.", "missing"))
     return blocks

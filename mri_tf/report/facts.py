@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_prep.case import OLDEST, YEARS
+from mri_tf.evaluate.groups import NOT_KNOWN, scanner_of, sex_of
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.store.prepared import Prepared
 
 MOST_READ = 400  # records: one a patient and class, evenly spread where there are more
-UNKNOWN_SEX = "not known"
-SEXES = {"f": "female", "m": "male", "w": "female", "female": "female", "male": "male", "o": "other",
-         "other": "other"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,16 @@ class Known:
     whole: bool
 
     def ages(self) -> np.ndarray:
-        """(read,) years; NaN where not known."""
-        return np.array([_age(one.get("age")) for one in self.facts])
+        """(read,) years up to OLDEST; NaN where not known."""
+        return np.minimum([_age(one.get("age")) for one in self.facts], OLDEST)
 
     def sexes(self) -> list[str]:
         """Of each record in words."""
-        return [SEXES.get(str(one.get("sex", "")).strip().lower(), UNKNOWN_SEX) for one in self.facts]
+        return list(map(sex_of, self.facts))
 
     def scanners(self) -> list[str]:
-        """Of each record, as the table names it, or manufacturer and model of the header; may be ""."""
-        return [str(one.get("scanner") or " ".join(
-            str(one[key]) for key in ("manufacturer", "model") if one.get(key)
-        )) for one in self.facts]  # fmt: skip
+        """Of each record, as `scanner_of` names it; "" where it is not known."""
+        return ["" if name == NOT_KNOWN else name for name in map(scanner_of, self.facts)]
 
 
 def known_of(
@@ -78,9 +75,6 @@ def known_of(
 
 
 def _age(value: object) -> float:
-    """Years of a number, or of DICOM's `045Y`; NaN where it is neither."""
-    text = str(value if value is not None else "").strip().upper()
-    try:
-        return float(text.removesuffix("Y"))
-    except ValueError:
-        return np.nan
+    """Years of a number, of DICOM's `045Y` or of "45 years"; NaN where it is none of them."""
+    found = YEARS.fullmatch(str(value if value is not None else "").strip())
+    return float(found[1]) if found else np.nan

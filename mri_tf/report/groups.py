@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mri_tf.core.words import printed_name
 from mri_tf.figures import draw_forest, inline_svg
-from mri_tf.report.blocks import NOT_COMPUTED, Block, Figure, Heading, Section, Text, table
+from mri_tf.report.blocks import NOT_COMPUTED, Block, Figure, Heading, Section, Table, Text, table
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import Judged, Material
 from mri_tf.report.numbers import NAMES, is_number, name_of, shown
@@ -22,11 +22,19 @@ def subgroups(material: Material, options: Options) -> Section:
             blocks.append(Heading(f"Variant {judged.name}"))
         blocks += _groups(material, judged.metrics.get("subgroups"), f"{number}", options)
         blocks += _within_sites(material, judged.metrics.get("within_sites"), options)
-    for title, text in material.report.items():
-        if "site" in title.lower() or "subgroup" in title.lower():
-            blocks += [Heading(title), *blocks_of(text, title, material.folder)]
+    blocks += _of_report(material)
     blocks += _findings_on_sites(material)
     return Section("subgroups", "Subgroups and sites", tuple(blocks))
+
+
+def _of_report(material: Material) -> list[Block]:
+    """What a study's report says of sites beside its tables, whose numbers stand above."""
+    blocks: list[Block] = []
+    for title, text in material.report.items():
+        if "site" in title.lower():
+            told = blocks_of(text, title, material.folder)
+            blocks += [Heading(title), *(one for one in told if not isinstance(one, Table))]
+    return blocks
 
 
 def _groups(
@@ -70,6 +78,8 @@ def _within_sites(material: Material, found: dict | None, options: Options) -> l
     if rows:
         columns = ["site", f"{material.unit} of each class", "AUC"]
         blocks.append(table("AUC of each site", columns, rows))
+    if found.get("reason"):
+        blocks.append(Text(f"No statement about sites: {found['reason']}.", "note"))
     return blocks
 
 

@@ -10,18 +10,19 @@ import numpy as np
 import pandas as pd
 
 from mri_tf.audit.finding import FOUND, STATUSES
-from mri_tf.audit.subject import CELLS
 from mri_tf.audit.written import FINDINGS
 from mri_tf.core.errors import InputError
 from mri_tf.core.words import printed_name
+from mri_tf.evaluate.evaluation import COMPARED
 from mri_tf.metrics.classifier import Predictions, predictions_of
+from mri_tf.store.cells import DoneCell, done_cells
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import METRICS, PREDICTIONS, REPORT, RUN_FILE, TEST, Run, open_run
 from mri_tf.task import Task
 
 RUN, MEMBERS, STUDY = "run", "members", "study"  # kinds of material
 AUDIT = "audit"  # in run.json, and the folder of an audit
-RESULTS, NUMBERS, ROW = "results.parquet", "numbers.json", "row.json"  # of a study, and of its cells
+RESULTS, NUMBERS, BASELINES = "results.parquet", "numbers.json", "baselines.json"  # of a study
 
 
 @dataclass(frozen=True)
@@ -125,13 +126,13 @@ def material_of_run(folder: Path) -> Material:
 def material_of_study(folder: Path) -> Material:
     """Raises InputError for a folder without a finished cell."""
     folder = Path(folder)
-    cells = _cells(folder)
+    cells = [cell for cell in done_cells(folder) if (cell.run / RUN_FILE).is_file()]
     if not cells or not (folder / RESULTS).is_file():
         raise InputError(
             "This folder is no study with a finished cell.", folder,
             "Make one with python -m mri_tf.study, or give --run.",
         )  # fmt: skip
-    runs = [open_run(place) for _, place in cells]
+    runs = [open_run(cell.run) for cell in cells]
     findings, whole = _findings(folder, runs)
     return Material(
         STUDY, folder, runs[0], tuple(runs), tuple(_variants(folder, cells)), _prepared(runs[0]),
@@ -148,36 +149,35 @@ def sections_of(page: Path) -> dict[str, str]:
     return {part.partition("\n")[0].strip(): part.partition("\n")[2].strip() for part in parts}
 
 
-def _cells(folder: Path) -> list[tuple[dict, Path]]:
-    """(row, run folder) of each finished cell; row.json is written by mri_tf/folds/cell.py."""
-    found = []
-    for file in sorted((folder / CELLS).glob(f"*/{ROW}")):
-        saved = json.loads(file.read_text(encoding="utf-8"))
-        place = file.parent / saved.get("run", "")
-        if (saved.get("row") or {}).get("status") == "done" and (place / RUN_FILE).is_file():
-            found.append((saved["row"], place))
-    return found
-
-
-def _variants(folder: Path, cells: list[tuple[dict, Path]]) -> list[Judged]:
+def _variants(folder: Path, cells: list[DoneCell]) -> list[Judged]:
     """Each variant at its largest size, with the numbers of all its folds together."""
-    numbers = _json(folder / NUMBERS) or []
+    numbers, compared = (_json(folder / name) or [] for name in (NUMBERS, BASELINES))
     judged = []
-    for name in dict.fromkeys(row["variant"] for row, _ in cells):
-        own = [(row, place) for row, place in cells if row["variant"] == name]
-        size = max(_size(row) for row, _ in own)
+    for name in dict.fromkeys(cell.variant for cell in cells):
+        own = [cell for cell in cells if cell.variant == name]
+        size = max(map(_size, own))
         tables = [
-            _table(place / PREDICTIONS).assign(repeat=row["repeat"], fold=row["fold"])
-            for row, place in own if _size(row) == size and (place / PREDICTIONS).is_file()
+            _table(cell.run / PREDICTIONS).assign(repeat=cell.repeat, fold=cell.fold)
+            for cell in own if _size(cell) == size and (cell.run / PREDICTIONS).is_file()
         ]  # fmt: skip
-        metrics = [one["numbers"] for one in numbers if one["variant"] == name and _size(one) == size]
+        metrics = _of_variant(numbers, name, size).get("numbers", {})
+        of_baselines = _of_variant(compared, name, size)
+        if metrics:
+            metrics |= {key: of_baselines[key] for key in COMPARED if key in of_baselines}
         table = pd.concat(tables, ignore_index=True) if tables else None
-        judged.append(Judged(name, metrics[0] if metrics else {}, table))
+        judged.append(Judged(name, metrics, table))
     return judged
 
 
-def _size(row: dict) -> float:
-    return np.inf if row["train_size"] is None else float(row["train_size"])
+def _of_variant(rows: Sequence[dict], variant: str, size: float) -> dict:
+    """The row of a variant at a size in a file of a study; empty where there is none."""
+    return next((one for one in rows if one["variant"] == variant
+                 and (one["train_size"] or np.inf) == size), {})  # fmt: skip
+
+
+def _size(cell: DoneCell) -> float:
+    """Training records of each class; infinite where all were used."""
+    return cell.train_size or np.inf
 
 
 def _findings(folder: Path, runs: Sequence[Run]) -> tuple[list[dict] | None, bool]:

@@ -34,8 +34,8 @@ def reproduce(material: Material, options: Options) -> Section:
     if material.kind == STUDY and "Method" in material.report:
         blocks += blocks_of(material.report["Method"], "Plan of the study")
     blocks.append(Text(
-        "The same command on the same prepared set and processor gives the same weights, to the bit on "
-        "CPU."
+        "The same command, with --variant or --set for each setting that differs from the task file, "
+        "gives the same weights on the same prepared set and processor, to the bit on CPU."
     ))  # fmt: skip
     blocks.append(Author(
         "where data, code and trained weights can be had; protocol, registration, funding."
@@ -58,19 +58,27 @@ def command_of(material: Material) -> str:
     own = "TASK_FILE" if name not in task_names() else name
     seed = f"--seed {run.values['seed']}"
     if material.kind == STUDY:
-        results = material.results
-        variants = ";".join(dict.fromkeys(results["variant"]))
-        return (
-            f"python -m mri_tf.study --task {own} --data DATA --out STUDY --folds "
-            f"{results['fold'].nunique()} --repeats {results['repeat'].nunique()} --variants "
-            f'"{variants}"'
-        )
+        return f"python -m mri_tf.study --task {own} --data DATA --out STUDY {_of_study(material)}"
     if material.kind == MEMBERS:
-        sides = f"--folds {len({one['fold'] for one in run.values['members']})}"
+        folds, repeats = (len({one[key] for one in run.values["members"]}) for key in ("fold", "repeat"))
+        sides = f"--folds {folds}" + (f" --fold-repeats {repeats}" if repeats > 1 else "")
     else:
         mode = run.values["split"]
         sides = "--split-file SIDES.json" if mode == "file" else f"--split {mode}"
     return f"python -m mri_tf.train --task {own} --data DATA {sides} {seed} --out RUN"
+
+
+def _of_study(material: Material) -> str:
+    """The flags that the cells of a study tell of."""
+    results = material.results
+    held_out = "site" in results and results["site"].notna().any()
+    flags = ["--leave-one-site-out" if held_out else f"--folds {results['fold'].nunique()}"]
+    flags.append(f"--repeats {results['repeat'].nunique()}")
+    if "train_size" in results and results["train_size"].notna().any():
+        sizes = sorted(results["train_size"].dropna().unique())
+        flags.append(f"--train-sizes {','.join(f'{size:g}' for size in sizes)}")
+    variants = ";".join(dict.fromkeys(results["variant"]))
+    return f'{" ".join(flags)} --variants "{variants}"'
 
 
 def _versions(material: Material) -> str:

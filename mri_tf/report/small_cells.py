@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-COUNTS = {"n", "patients", "support", "records", "fitted_on_patients", "cases"}  # keys of metrics.json
+# Keys of what is embedded that hold counts, or dictionaries of counts.
+COUNTS = {"n", "patients", "support", "records", "fitted_on_patients", "cases", "counts"}
 LEFT_OUT = {"confusion", "members", "readers", "by_unit", "duplicates", "better_than_chance"}
 OF_PATIENTS = r"(?= (?:other )?(?:patients?|groups of images)\b)"
 SAID = re.compile(r"(?<!fewer than )\b(\d+)(?: (and|to) (\d+))?" + OF_PATIENTS)
@@ -30,10 +31,17 @@ def without_small_counts(text: str, smallest: int) -> str:
 
 
 def numbers_without_small_counts(values: Any, smallest: int, key: str = "") -> Any:
-    """Values of metrics.json without what tells how few patients there are; None in their place."""
+    """Values of metrics.json without what tells how few patients there are; None in their place.
+
+    >>> numbers_without_small_counts({"patients": {"low": 2, "high": 9}, "records": 12}, 5)
+    {'patients': {'low': None, 'high': 9}, 'records': 12}
+    """
     if isinstance(values, dict):
-        return {name: None if name in LEFT_OUT else numbers_without_small_counts(inner, smallest, name)
-                for name, inner in values.items()}  # fmt: skip
+        return {
+            name: None if name in LEFT_OUT else
+            numbers_without_small_counts(inner, smallest, key if key in COUNTS else name)
+            for name, inner in values.items()
+        }  # fmt: skip
     if isinstance(values, list):
         return [numbers_without_small_counts(inner, smallest, key) for inner in values]
     if isinstance(values, str):

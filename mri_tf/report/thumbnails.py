@@ -2,45 +2,39 @@
 
 import base64
 import io
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from mri_tf.audit.finding import FOUND
+from mri_tf.audit.identity import BURNED_IN, FACES, shows_identity
 from mri_tf.figures.overlay import WINDOW
 from mri_tf.report.blocks import Picture
 from mri_tf.report.material import Material
 
 SIDE = 128  # pixels
-# Words in the names of findings of images that show who somebody is.
-SHOWS_PEOPLE = re.compile(r"\b(faces?|text)\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Hidden:
-    """Records whose images are not shown, and why."""
-
-    hidden: frozenset[str]
-    why: str = "the audit found a face or text in them"
-
-
-def may_be_shown(findings: Sequence[dict] | None) -> Hidden:
-    """What the audit found of faces and burned-in text."""
-    records = {
+def hidden_records(findings: Sequence[dict] | None) -> set[str]:
+    """The records in which an audit found a face or burned-in text, also a sign that all have in
+    common, which a single record does not tell."""
+    return {
         record for one in findings or [] if one["status"] == FOUND
-        and SHOWS_PEOPLE.search(one["name"]) for record in one.get("records", [])
+        and one["name"] in (FACES, BURNED_IN) for record in one.get("records", [])
     }  # fmt: skip
-    return Hidden(frozenset(records))
 
 
 def pictures_of(material: Material, wanted: Sequence[tuple[str, str]]) -> list[Picture]:
-    """The middle plane of the first channel of each record, with its caption."""
-    found = []
+    """The middle plane of the first channel of each record with its caption, without records that show
+    a face or text, whether or not somebody has audited them."""
+    found, hidden = [], hidden_records(material.findings)
     for record_id, caption in wanted:
+        if record_id in hidden:
+            continue
         record = material.prepared.record(material.places[record_id])
+        if shows_identity(record, material.task.modality):
+            continue
         image = record.own_slice[..., 0].astype(float)
         plane = image[image.shape[0] // 2] if image.ndim == 3 else image
         found.append(Picture(as_data(plane), f"Image of {caption}.", caption))

@@ -73,6 +73,8 @@ def _headline(material: Material, options: Options) -> list[Block]:
         closed = is_closed(material.run) if material.kind != STUDY else False
         why = ("The test side is locked and nobody has looked at it, so there are no numbers yet."
                if closed else "Nothing was evaluated, so there are no numbers.")  # fmt: skip
+        if material.kind == STUDY and not material.is_classifier:
+            why = "The numbers of a study of segmentations stand under Performance."
         return [Text(why, "missing")]
     return [block for judged in material.judged for block in _of_one(material, judged, options)]
 

@@ -74,7 +74,9 @@ def study_baselines(
     if not prepared.patients_known:
         return StudyBaselines(reason=PATIENTS_UNKNOWN)
     try:
-        return _counted(MeasuredSet(prepared, task), jobs, predictions, scores)
+        found = _counted(MeasuredSet(prepared, task), jobs, predictions, scores)
+        found.sections(), found.lines()  # so that what cannot be told fails here
+        return found
     except Exception as error:  # whatever it is
         print(f"baselines: {error}", file=sys.stderr)  # it may name files
         return StudyBaselines(reason=f"they could not be counted ({type(error).__name__})")

@@ -21,7 +21,7 @@ from mri_tf.study.method import KEYS, counted_unit, epochs_table, method_table
 from mri_tf.study.more_patients import more_patients
 from mri_tf.study.pictures import confusions_of, draw_study, key_of
 from mri_tf.study.restarts import restart_parts
-from mri_tf.study.sites import StudyData, site_parts
+from mri_tf.study.sites import StudyData, site_numbers, site_parts
 from mri_tf.task import Task
 
 RESULTS, DIFFERENCES, REPORT = "results.parquet", "differences.parquet", "report.md"
@@ -84,14 +84,16 @@ def write_report(
         if len(differences):
             differences["unit"] = unit
             files.append(write_table(out / DIFFERENCES, differences))
-        numbers = _pooled_numbers(predictions, task, unit)
+        sites = site_numbers(predictions, task, data, unit)
+        pooled = _pooled_numbers(predictions, task, unit)
+        numbers = {key: values | sites[key] for key, values in pooled.items()}
         files.append(_write_numbers(numbers, out))
         if data is not None:
             compared = study_baselines(data.prepared, task, done_jobs, predictions, scores)
             files.append(_write_once(out / BASELINES, json.dumps(compared.values, indent=1)))
         shown = Shown(scores, numbers, compared)
         parts = _classifier_parts(results, predictions, differences, task, shown)
-        parts |= site_parts(predictions, task, plan, data, unit)
+        parts |= site_parts(numbers, predictions, plan, data)
         parts |= more_patients(done, task.primary_metric, unit)
         if plan.restarts > 1:
             parts |= restart_parts(done, done_jobs, scores)

@@ -14,6 +14,7 @@ from mri_tf.metrics.within_sites import FEWEST_OF_CLASS, too_small, within_sites
 from mri_tf.splits.leakage import counted_as_images
 from mri_tf.store.prepared import Prepared
 from mri_tf.study.method import KEYS, size_text
+from mri_tf.study.pictures import key_of
 from mri_tf.tables.sites import site_table, subgroup_table
 from mri_tf.task import Task
 
@@ -42,26 +43,43 @@ class StudyData:
     notes: tuple[str, ...] = ()
 
 
-def site_parts(
-    predictions: pd.DataFrame, task: Task, plan: Plan, data: StudyData | None, unit: str
-) -> dict[str, str]:
-    """The AUC within sites of every variant and size, and the subgroups of each, by title.
+def site_numbers(
+    predictions: pd.DataFrame, task: Task, data: StudyData | None, unit: str
+) -> dict[tuple[str, float | None], dict]:
+    """`within_sites` and `subgroups` of metrics.json by `key_of` variant and size, each only where there
+    is something to tell.
 
     Args:
         predictions: of the finished cells, with variant, repeat, fold and train_size.
         task: of the study.
-        plan: of the study, with the sites that it holds out, if it does.
         data: of `write_report`; without it there are no subgroups.
         unit: what is counted: patients, or groups of images.
     """
-    sites, groups, kinds = [], {}, _kinds(predictions, data)
-    for (variant, size), table in predictions.groupby(KEYS, dropna=False, sort=False):
-        name = variant + ("" if np.isnan(size) else f", {size_text(size)} samples per class")
-        found = _numbers(table, task, kinds)
-        found = found if unit == "patients" else counted_as_images(found)
-        if found["within"]:
-            sites.append(f"**{name}**\n\n{site_table(found['within'])}")
-        if found["subgroups"]:
+    found, kinds = {}, _kinds(predictions, data)
+    for key, table in predictions.groupby(KEYS, dropna=False, sort=False):
+        values = {name: value for name, value in _numbers(table, task, kinds).items() if value}
+        found[key_of(*key)] = values if unit == "patients" else counted_as_images(values)
+    return found
+
+
+def site_parts(
+    numbers_of: dict[tuple[str, float | None], dict], predictions: pd.DataFrame, plan: Plan,
+    data: StudyData | None,
+) -> dict[str, str]:  # fmt: skip
+    """The AUC within sites of every variant and size, and the subgroups of each, by title.
+
+    Args:
+        numbers_of: with those of `site_numbers`.
+        predictions: of the finished cells.
+        plan: of the study, with the sites that it holds out, if it does.
+        data: of `write_report`.
+    """
+    sites, groups = [], {}
+    for (variant, size), found in numbers_of.items():
+        name = variant + ("" if size is None else f", {size_text(size)} samples per class")
+        if "within_sites" in found:
+            sites.append(f"**{name}**\n\n{site_table(found['within_sites'])}")
+        if "subgroups" in found:
             groups[f"Subgroups: {name}"] = subgroup_table(found["subgroups"])
     parts = {}
     if plan.sites:
@@ -78,7 +96,7 @@ def _numbers(table: pd.DataFrame, task: Task, kinds: dict[str, dict[str, str]]) 
     folds = (table["repeat"].astype(str) + "-" + table["fold"].astype(str)).to_numpy()
     groups = {kind: table["record_id"].map(of).to_numpy(str) for kind, of in kinds.items()}
     return {
-        "within": within_sites(scored, table["site"].to_numpy(), names, folds),
+        "within_sites": within_sites(scored, table["site"].to_numpy(), names, folds),
         "subgroups": subgroups(scored, groups, names, folds),
     }
 

@@ -77,8 +77,8 @@ def added_value_sentence(metrics: dict) -> str:
     if not found:
         return ""
     value = found["difference"]
-    if found["reason"]:
-        return f"The image adds: not known ({found['reason']})."
+    if found["reason"] or value["low"] is None:
+        return f"The image adds: not known ({found['reason'] or 'it has no interval'})."
     interval = f"{value['low']:.2f} to {value['high']:.2f}"
     if found["shown"]:
         return f"The image adds: AUC {value['value']:+.2f} ({interval})."

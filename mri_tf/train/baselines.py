@@ -99,19 +99,25 @@ def baselines_of_folds(members: Sequence[tuple[int, int, Run]], prepared: Prepar
 
 
 def _added(folder: Path, measured: MeasuredSet, cells) -> str:
-    """Writes the values beside the numbers; where they cannot be counted, the reason."""
+    """Writes the values beside the numbers; where they cannot be counted or told, the reason."""
     metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    task, why = measured.task, ""
+    if not measured.prepared.patients_known:
+        return _written(folder, metrics | _without(PATIENTS_UNKNOWN), measured.task)
     try:
-        if measured.prepared.patients_known:
-            metrics |= measured.values(cells(measured))
-        else:
-            why = PATIENTS_UNKNOWN
+        return _written(folder, metrics | measured.values(cells(measured)), measured.task)
     except Exception as error:  # whatever it is, a finished training must not be lost for it
         why = f"the baselines could not be counted ({type(error).__name__})"
         print(f"{why}: {error}", file=sys.stderr)  # it may name files, which logs and reports must not
-    if why:
-        metrics |= {BASELINES: [], "added_value": not_known(why)}
-    write_atomic(folder / REPORT, run_page(task.name, metrics, task.class_names).encode())
+    return _written(folder, metrics | _without(why), measured.task)
+
+
+def _without(why: str) -> dict:
+    return {BASELINES: [], "added_value": not_known(why)}
+
+
+def _written(folder: Path, metrics: dict, task: Task) -> str:
+    """Writes metrics.json and its page; returns the line for the terminal."""
+    page, line = run_page(task.name, metrics, task.class_names), baseline_line(metrics)
+    write_atomic(folder / REPORT, page.encode())
     write_atomic(folder / METRICS, json.dumps(metrics, indent=1).encode())
-    return baseline_line(metrics)
+    return line

@@ -1,5 +1,6 @@
 """The card at the end of a training or a study, which must never cost the training."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def write_card(make: Callable[[Path], Path], folder: Path, command: str) -> None
     try:
         card = make(folder)
     except Exception as error:  # whatever it is: the training is done, and its numbers are written
-        text = " ".join(str(error).split())[:300]
-        print(f"the card was not written ({type(error).__name__}: {text}); try {command}", flush=True)
+        print(f"the card was not written ({type(error).__name__}); try {command}", flush=True)
+        print(f"card: {error}", file=sys.stderr)  # it may name files, which logs must not
     else:
         print(f"wrote {card}", flush=True)

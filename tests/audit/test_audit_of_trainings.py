@@ -19,6 +19,7 @@ from waiting import until
 
 from mri_tf.audit import deep
 from mri_tf.audit.__main__ import main as audit
+from mri_tf.audit.networks import exchanged_runs
 from mri_tf.audit.pipeline_again import Pipeline, exchanged_labels
 from mri_tf.core.command_line import run_command
 from mri_tf.store.prepared import Prepared
@@ -183,6 +184,8 @@ def test_an_exchange_trains_the_same_task_on_other_labels(inside, tmp_path, monk
     monkeypatch.setattr(deep, "run_module", trained_here)
     found = deep.train_exchanges(Pipeline(run, prepared, RUN), tmp_path, 1)
     assert len(found.aucs) == 1 and 0 <= found.aucs[0] <= 1
+    assert exchanged_runs(run, tmp_path / "deep")  # is kept for the checks of explanations
+    assert not list((tmp_path / "deep").rglob("card.html"))
     apart = {"variants": {}, "precision": ""}
     assert work[0].values["task"] | apart == run.values["task"] | apart
     assert not kept or work[0].sides == run.sides

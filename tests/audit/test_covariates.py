@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mri_tf.audit.covariates import OLDEST, column_of, design
+from data_prep.case import OLDEST
+from mri_tf.audit.covariates import column_of, design
 
 LEARNED = np.array([0, 1, 2])
 

@@ -18,6 +18,7 @@ from carded import (
     numbers_of,
 )
 
+from mri_tf.report import thumbnails
 from mri_tf.report.blocks import NOT_COMPUTED, Facts, Fold, Heading, Listed, Table, Text
 from mri_tf.report.card import sections_of, write_card
 from mri_tf.report.examples import wrong_patients
@@ -199,15 +200,20 @@ def test_a_card_holds_no_id_of_a_patient_no_path_and_numbers_as_they_stand(mater
     assert "data:image/png" not in card
 
 
-def test_thumbnails_are_there_on_request_without_images_of_faces(material, tmp_path):
+def test_thumbnails_are_there_on_request_without_images_of_faces(
+    material, tmp_path, monkeypatch
+):
     table = material.judged[0].table
     wrong = table[table["truth"] != table["predicted"]]["record_id"].tolist()
-    faces = finding("faces in volumes", "found", records=wrong)
+    faces = finding("faces", "found", records=wrong)
     shown = replace(material, findings=[*FINDINGS, faces])
     said = {one.name: text_of(one) for one in sections_of(shown, Options(thumbnails=True))}
-    assert "images are left out: the audit found a face or text" in said["failures"]
+    assert "images are left out: they show a face or text" in said["failures"]
     card = write_card(material, tmp_path / "card.html", Options(thumbnails=True)).read_text()
     assert card.count("data:image/png") >= 3
+    monkeypatch.setattr(thumbnails, "shows_identity", lambda record, modality: ("face",))
+    unaudited = write_card(material, tmp_path / "none.html", Options(thumbnails=True)).read_text()
+    assert "data:image/png" not in unaudited  # nobody audited this run, and each record is looked at
 
 
 def test_small_counts_are_hidden_on_request_everywhere(tmp_path):
@@ -215,7 +221,9 @@ def test_small_counts_are_hidden_on_request_everywhere(tmp_path):
     table = material.judged[0].table
     few = table[(table["truth"] == "low_grade") | table["patient"].isin(
         table[table["truth"] == "high_grade"]["patient"].unique()[:3])]  # fmt: skip
-    judged = Judged("", numbers_of(few, GRADE), few)
+    group = {"by": "sex", "group": "female", "patients": {"low_grade": 8, "high_grade": 3},
+             "records": 22, "numbers": {}}  # fmt: skip
+    judged = Judged("", numbers_of(few, GRADE) | {"subgroups": [group]}, few)
     shown = replace(material, judged=(judged,))
     card = write_card(shown, tmp_path / "card.html", Options(smallest_cell=5)).read_text()
     sections = {one.name: text_of(one) for one in sections_of(shown, Options(smallest_cell=5))}
@@ -225,6 +233,7 @@ def test_small_counts_are_hidden_on_request_everywhere(tmp_path):
     data = json.loads(re.search(r'id="card-data">(.*?)</script>', card, re.DOTALL)[1])
     assert data["numbers"]["run"]["per_class"]["high_grade"]["patients"] is None
     assert data["numbers"]["run"]["confusion"] is None
+    assert data["numbers"]["run"]["subgroups"][0]["patients"] == {"low_grade": 8, "high_grade": None}
     assert not re.search(r"\b3 patients", card)
 
 
@@ -237,7 +246,8 @@ def test_a_model_of_members_tells_the_spread_of_its_folds(material):
                     for fold in (0, 1)],
         "correlation": {"value": 0.5, "patients": 10, "reason": ""},
     }  # fmt: skip
-    values = {**material.run.values, "members": [{"fold": 0}, {"fold": 1}], "split": "2 folds"}
+    members = [{"fold": fold, "repeat": 0} for fold in (0, 1)]
+    values = {**material.run.values, "members": members, "split": "2 folds"}
     run = replace(material.run, values=values)
     judged = Judged("", numbers, material.judged[0].table)
     folds = replace(material, kind=MEMBERS, run=run, judged=(judged,))

@@ -151,6 +151,9 @@ def test_a_cross_validation_of_several_sites_says_how_to_leave_one_out(quick, tm
     text = study.write()
     assert "## Within sites" in text and "--leave-one-site-out" in text
     assert "each held out as a whole" not in text
+    rows = json.loads((tmp_path / "numbers.json").read_text())  # where the card reads them
+    assert rows and all({"A", "B"} == {of["site"] for of in row["numbers"]["within_sites"]["sites"]}
+                        for row in rows)  # fmt: skip
 
 
 def test_what_the_ends_of_stacks_are_worth_stands_beside_the_scores_of_variants_that_see_them(

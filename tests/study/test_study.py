@@ -65,6 +65,7 @@ def test_the_card_of_a_study_has_its_variants_beside_each_other(inside):
         auc = row["numbers"]["auc"]
         assert f"{row['variant']}: AUC {auc['value']:.3f}" in card
     assert "Paired differences" in card and "2 variants" in card
+    assert "thumbnail" in card and "Other baselines" not in card
     patients = pd.read_csv("raw/manifest.csv", dtype=str)["patient_id"]
     assert not any(name in card for name in patients)
 
