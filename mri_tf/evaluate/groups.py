@@ -78,9 +78,9 @@ def scanner_of(facts: dict) -> str:
 
 
 def sex_of(facts: dict) -> str:
-    """female or male, else the word of the table."""
-    word = str(facts.get("sex", "")).strip()
-    return SEX_WORDS.get(word.lower(), word) or NOT_KNOWN
+    """female, male or other; a free word of a table is not printed."""
+    word = str(facts.get("sex", "")).strip().lower()
+    return SEX_WORDS.get(word, "other") if word else NOT_KNOWN
 
 
 def age_band(facts: dict) -> str:
@@ -104,7 +104,7 @@ def age_band(facts: dict) -> str:
 def spacing_band(record: Record) -> str:
     """The largest step of the original voxels, mostly the distance of slices, such as "2 to 4 mm"."""
     spacing = source_spacing_mm(record.facts) or record.spacing_mm
-    if spacing is None:
+    if spacing is None or not np.isfinite(spacing).all():
         return NOT_KNOWN
     # Rounded, so that steps of exactly a limit are not parted by the last digit.
     band = int(np.searchsorted(SPACINGS_MM, round(max(spacing), 2), side="left"))
