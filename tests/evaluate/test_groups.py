@@ -31,9 +31,9 @@ def test_a_scanner_is_named_by_the_table_or_by_the_headers_of_all_sequences():
 
 @pytest.mark.parametrize(
     ("word", "group"),
-    [("F", "female"), ("male", "male"), ("w", "female"), ("2", "2"), ("", NOT_KNOWN)],
+    [("F", "female"), ("male", "male"), ("w", "female"), ("divers", "other"), ("", NOT_KNOWN)],
 )
-def test_a_sex_is_female_or_male_or_what_the_table_says(word, group):
+def test_a_sex_is_female_or_male_or_other_and_a_free_word_is_not_printed(word, group):
     assert sex_of({"sex": word}) == group
 
 
