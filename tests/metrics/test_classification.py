@@ -53,7 +53,7 @@ def test_the_report_holds_every_number_in_one_form(classes):
         assert {"value", "low", "high", "n", "unit", "method"} <= set(one), path
         assert one["unit"] == "patients" and 1 <= one["n"] <= 40
         if path == ("ece",):
-            assert one["low"] is None and "if_perfect" in one["reason"]
+            assert one["low"] is None and "perfectly calibrated" in one["reason"]
             continue
         assert one["low"] <= one["value"] <= one["high"] and one["method"], path
     assert list(report["per_class"]) == list(names)
