@@ -1,4 +1,4 @@
-"""Makes the cards of this folder, with pictures of them where Chromium is installed.
+"""Makes the cards of this folder, with pictures of the first where Chromium is installed.
 
     python docs/examples/make_cards.py --work FOLDER --sunnybrook $MRI_SHARED/data/sunnybrook \\
         --weights $MRI_SHARED/weights/resnet18_imagenet_partial.weights.h5
@@ -32,6 +32,7 @@ def main() -> None:
          str(flags.sunnybrook.absolute()), "--folds", "5", "--out", run.name, "--no-export", "--set",
          f"model_args.weights={flags.weights.absolute()}", "model_args.cut_after=stack2")  # fmt: skip
     write_card(flags.work, run.name)
+    take_pictures(run.name)
     for name, kind in KINDS.items():
         raw = f"raw_{kind}"
         if not (flags.work / raw).is_dir():
@@ -45,7 +46,11 @@ def write_card(work: Path, run: str) -> None:
     call(work, "mri_tf.audit", "--run", run, codes=(0, 1))
     card = HERE / f"{run}.html"
     call(work, "mri_tf.report", "--run", run, "--out", str(card))
-    browser = shutil.which("chromium")
+
+
+def take_pictures(run: str) -> None:
+    """Of the first sections of a card, wide and on a telephone."""
+    card, browser = HERE / f"{run}.html", shutil.which("chromium")
     for name, (width, height) in PIXELS.items() if browser else ():
         picture = HERE / f"{run}-{name}.png"
         subprocess.run(
