@@ -21,7 +21,7 @@ from scipy import ndimage, stats
 
 from mri_tf import metrics
 from mri_tf.folds.cell import DONE
-from mri_tf.store.prepared import Prepared
+from mri_tf.store.prepared import Prepared, positions_in
 from mri_tf.store.record import Record
 from mri_tf.store.run import PREDICTIONS, RUN_FILE, Run, open_run, positions_of
 from mri_tf.tables import markdown
@@ -130,8 +130,7 @@ def forest_answers(
 
     train, validation, _ = positions_of(fold.run, prepared)
     fitted = np.concatenate([train, validation])
-    place = {name: number for number, name in enumerate(prepared.record_ids)}
-    own = np.array([place[name] for name in fold.answers["record_id"]])
+    own = positions_in(prepared, fold.answers["record_id"])
     forest = RandomForestClassifier(TREES, class_weight="balanced", random_state=seed)
     forest.fit(table[fitted], prepared.labels[fitted])
     chances = forest.predict_proba(table[own])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.store.prepared import Prepared
+from mri_tf.store.prepared import Prepared, positions_in
 from mri_tf.tables import markdown
 
 
@@ -59,9 +59,8 @@ def train(flags, mode: str, seed: int) -> Path:
 def share_met(prepared: Prepared, run: Path) -> float:
     """Of the held-out records, those whose patient or group the training side has too."""
     sides = json.loads((run / "run.json").read_text(encoding="utf-8"))["sides"]
-    place = {name: number for number, name in enumerate(prepared.record_ids)}
     decided, held_out = (
-        [place[name] for side in part for name in sides[side]]
+        positions_in(prepared, [name for side in part for name in sides[side]])
         for part in (("train", "validation"), ("test",))
     )
     seen = set(prepared.patients[decided]) | (set(prepared.groups[decided]) - {""})

@@ -12,7 +12,7 @@ from mri_tf.audit.label_candidates import Candidate
 from mri_tf.core.files import write_atomic
 from mri_tf.core.words import printed_name
 from mri_tf.figures import save_png
-from mri_tf.figures.sheets import Tile, draw_sheet
+from mri_tf.figures.sheets import Tile, draw_sheet, grey_values
 from mri_tf.store.prepared import Prepared
 
 TABLE, SHEET = "label_candidates.csv", "label_candidates.png"
@@ -71,13 +71,6 @@ def _tile(rank: int, one: Candidate, prepared: Prepared) -> Tile:
 
 
 def middle_slice(image: np.ndarray) -> np.ndarray:
-    """(rows, columns) of a picture, or of the middle slice of a volume, as grey values.
-
-    Args:
-        image: (rows, columns, channels) or (depth, rows, columns, channels); three channels of a
-            picture are colours, of a volume the first channel is shown.
-    """
-    if image.ndim == 4:
-        return image[image.shape[0] // 2, ..., 0].astype(np.float32)
-    image = image.astype(np.float32)
-    return image.mean(axis=-1) if image.shape[-1] == 3 else image[..., 0]
+    """(rows, columns) of a picture, or of the middle slice of a volume; `image` as of `grey_values`."""
+    grey = grey_values(image)
+    return grey[len(grey) // 2] if grey.ndim == 3 else grey

@@ -13,6 +13,7 @@ from mri_tf.metrics.classifier import Predictions, classifier_numbers, predictio
 from mri_tf.metrics.late_fusion import folds_within, fused, standard_logits
 from mri_tf.metrics.number import number
 from mri_tf.metrics.paired import paired_differences
+from mri_tf.metrics.ranking import pairs_of_classes
 from mri_tf.metrics.too_few import too_few_of_classes
 from mri_tf.task import Task
 
@@ -114,11 +115,10 @@ def numbers_of(cells: Sequence[Predictions], task: Task) -> dict[str, dict]:
         return kept
     areas, weights = [], []
     for one in cells:
-        counts = np.bincount(one.truth)
         area = classifier_numbers(one, np.ones((1, len(np.unique(one.patients))), int))["auc"][0]
         if np.isfinite(area):
             areas.append(area)
-            weights.append(counts.sum() ** 2 - (counts**2).sum())
+            weights.append(pairs_of_classes(one.truth))
     value = np.average(areas, weights=weights) if areas else np.nan
     return kept | {"auc": number(value, numbers["auc"]["n"], reason=WITHIN)}
 

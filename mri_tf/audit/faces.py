@@ -9,6 +9,8 @@ not matter. Lengths are anatomical and the same for all data.
 
 import numpy as np
 
+from data_prep.ops.crop import mask_box
+
 WIDTHS_MM, LENGTHS_MM = (90.0, 210.0), (110.0, 280.0)  # of a head, children and tilted heads included
 USUAL_WIDTH_MM = 150.0  # of a head whose lengths are not known
 COARSEST_MM, THICKEST_MM = 4.0, 8.0  # in the plane, and along the body: beyond it no nose is resolved
@@ -30,9 +32,9 @@ def shows_face(inside: np.ndarray, spacing_mm: tuple[float, ...] | None) -> bool
         spacing_mm: along depth, rows and columns; None where lengths are not known. The head then counts
             as one of usual width.
     """
-    box = _box(inside)
-    if box is None or len(inside) < 3:
+    if not inside.any() or len(inside) < 3:
         return False
+    box = mask_box(inside).size
     steps = spacing_mm or (USUAL_WIDTH_MM / box[2],) * 3
     length, width = box[1] * steps[1], box[2] * steps[2]
     is_head = WIDTHS_MM[0] <= width <= WIDTHS_MM[1] and LENGTHS_MM[0] <= length <= LENGTHS_MM[1]
@@ -112,17 +114,6 @@ def _middle(inside: np.ndarray) -> float:
     width = np.where(anywhere.any(axis=1), last - first + 1, 0)
     wide = width >= 0.8 * width.max()
     return float(np.median((first + last)[wide]) / 2)
-
-
-def _box(inside: np.ndarray) -> tuple[int, int, int] | None:
-    """Voxels along each axis between the first and the last of the head; None without any."""
-    if not inside.any():
-        return None
-    sizes = []
-    for axis in range(3):
-        where = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
-        sizes.append(int(where[-1] - where[0] + 1))
-    return tuple(sizes)
 
 
 def _longest_run(flags: np.ndarray) -> int:

@@ -55,6 +55,16 @@ def foreground(image: np.ndarray, modality: str) -> Foreground:
     return Foreground(inside, method, float(_rim_of(inside).mean()), air)
 
 
+def shown_channel(image: np.ndarray) -> np.ndarray:
+    """(depth, rows, columns) of the first channel that is not the same everywhere, else of the first.
+
+    Args:
+        image: (depth, rows, columns, channels).
+    """
+    varying = [number for number in range(image.shape[-1]) if np.ptp(image[..., number]) > 0]
+    return image[..., varying[0] if varying else 0]
+
+
 def _body(dense: np.ndarray) -> np.ndarray:
     """The large pieces of what is no air, with the lungs: holes are filled in each axial slice."""
     pieces, count = ndimage.label(dense)

@@ -15,10 +15,9 @@ from mri_tf.figures.text import metric_name
 from mri_tf.metrics.classification import numbers_with_intervals
 from mri_tf.metrics.classifier import LOWER_IS_BETTER, checked
 from mri_tf.metrics.gap import Gap, gap_of_sides, mean_gap
-from mri_tf.store.run import METRICS, PREDICTIONS, VALIDATION, Run
+from mri_tf.store.run import HISTORY, METRICS, PREDICTIONS, VALIDATION, Run
 
 TRAINING, CHOSEN = "gap from training to validation", "gap from validation to test"
-HISTORY = "history.csv"
 LARGE = 0.3  # a gap that an interval has to exclude before it says that there is none
 OF_CHOICE = (
     "The validation side chose the epoch and fitted the operating point, so that its numbers are too "

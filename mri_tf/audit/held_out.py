@@ -12,7 +12,7 @@ import pandas as pd
 
 from mri_tf.metrics.label_exchanges import labelled_units
 from mri_tf.store.cells import done_cells, of_first_variant
-from mri_tf.store.prepared import Prepared
+from mri_tf.store.prepared import Prepared, positions_in
 from mri_tf.store.record import NO_LABEL
 from mri_tf.store.run import METRICS, PREDICTIONS, Run, open_run
 
@@ -84,8 +84,7 @@ def _averaged(folders: Sequence[Path], prepared: Prepared) -> HeldOut | None:
     columns = [f"p_{name}" for name in prepared.class_names]
     means = table.groupby("record_id")[columns].mean()
     times = table["record_id"].value_counts()
-    place = {name: number for number, name in enumerate(prepared.record_ids)}
-    records = np.array([place[name] for name in means.index])
+    records = positions_in(prepared, means.index)
     order = np.argsort(records)
     return HeldOut(records[order], means.to_numpy(float)[order], times[means.index].to_numpy()[order])
 

@@ -11,7 +11,7 @@ import numpy as np
 from mri_tf.audit.burned_in import CommonMarks, shows_text
 from mri_tf.audit.faces import resolves_no_face, shows_face
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_APPLICABLE, NOT_FOUND, Finding
-from mri_tf.audit.foreground import foreground
+from mri_tf.audit.foreground import foreground, shown_channel
 from mri_tf.core.progress import progress
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.record import Record
@@ -67,8 +67,7 @@ def _looked_at(record: Record, modality: str) -> tuple[tuple[str, ...], np.ndarr
     """What a record shows, and its first channel that is not blank: (depth, rows, columns)."""
     image = record.own_slice
     image = image[None] if image.ndim == 3 else image  # (depth, rows, columns, channels)
-    varying = [number for number in range(image.shape[-1]) if np.ptp(image[..., number]) > 0]
-    grey = image[..., varying[0] if varying else 0].astype(np.float32)
+    grey = shown_channel(image).astype(np.float32)
     place = foreground(grey, modality)
     found = []
     if len(grey) > 1 and modality in OF_HEADS and shows_face(place.inside, record.spacing_mm):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mri_tf.audit import fact_probes, image_probes
-from mri_tf.audit.foreground import Foreground, foreground
+from mri_tf.audit.foreground import Foreground, foreground, shown_channel
 from mri_tf.audit.image_probes import View
 from mri_tf.core.progress import progress
 from mri_tf.metrics.probe_test import Probe
@@ -144,9 +144,7 @@ def view_of(record: Record, channels: Sequence[str], modality: str) -> tuple[Vie
         modality: as DICOM writes it.
     """
     view = plain_view(record, channels)
-    varying = [number for number in range(view.image.shape[-1]) if np.ptp(view.image[..., number]) > 0]
-    of_grey = view.image[..., varying[0]] if varying else view.image[..., 0]
-    place = foreground(of_grey, modality)
+    place = foreground(shown_channel(view.image), modality)
     return view._replace(inside=place.inside), place
 
 

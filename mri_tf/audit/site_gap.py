@@ -1,6 +1,5 @@
 """Whether a network's numbers rest on the sites: a cross-validation against leaving one site out."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,11 @@ from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_FOUND, Finding
 from mri_tf.metrics.classifier import Predictions, predictions_of
 from mri_tf.metrics.site_gap import site_gap
 from mri_tf.metrics.within_sites import patients_of_classes, too_few_sites
+from mri_tf.store.cells import DoneCell, done_cells
 from mri_tf.store.run import PREDICTIONS, Run, open_run
 
 SITE_STUDY = "sites"  # folder of a study that leaves one site out, in that of the cross-validation
 NAME = "cross-validation minus leaving one site out"
-ROW = "row.json"  # in the folder of a cell
 
 
 def site_findings(study: Path) -> list[Finding]:
@@ -65,29 +64,20 @@ def _finding(gaps: dict[str, dict]) -> Finding:
 
 
 class _Cell:
-    """A finished cell of a study, trained on all records."""
+    """A finished cell of a study with the predictions of its run."""
 
-    def __init__(self, row: dict, run: Run):
+    def __init__(self, done: DoneCell, run: Run):
         predictions = pd.read_parquet(run.folder / PREDICTIONS)
-        self.variant, self.site = row["variant"], row.get("site") or ""
-        self.key = (row["variant"], row["repeat"])
-        self.share = row["n_test"] / row["n_train"]
+        self.variant, self.site, self.share = done.variant, done.site, done.test_share
+        self.key = (done.variant, done.repeat)
         self.sites = set(predictions["site"]) - {""}
         self.predictions: Predictions = predictions_of(predictions, run.task.class_names)
 
 
 def _cells(study: Path) -> list[_Cell]:
-    """Those of classifiers; a segmentation has no predictions of classes."""
-    found = []
-    for path in sorted((study / "cells").glob(f"*/{ROW}")):
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        row = saved.get("row")
-        if row is None or row["status"] != "done" or row["train_size"] is not None:
-            continue
-        run = open_run(path.parent / saved["run"])
-        if (run.folder / PREDICTIONS).is_file():
-            found.append(_Cell(row, run))
-    return found
+    """Those of classifiers that learned from all records; a segmentation predicts no classes."""
+    done = [cell for cell in done_cells(study) if not cell.train_size]
+    return [_Cell(cell, open_run(cell.run)) for cell in done if (cell.run / PREDICTIONS).is_file()]
 
 
 def _cannot_tell(why: str, what_to_do: str) -> Finding:

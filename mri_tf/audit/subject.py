@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf.core.errors import InputError
-from mri_tf.store.cells import CELLS
+from mri_tf.store.cells import run_folders
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FEATURES, RUN_FILE, Run, open_run, positions_of
 from mri_tf.task import Task
@@ -83,8 +83,7 @@ def of_run(folder: Path) -> dict[str, Subject]:
 def of_study(folder: Path) -> dict[str, Subject]:
     """The trainings of a study by the names of their cells; raises InputError where there are none."""
     runs = {
-        f"{path.parent.parent.name}/{path.parent.name}": open_run(path.parent)
-        for path in sorted((Path(folder) / CELLS).glob(f"*/*/{RUN_FILE}"))
+        f"{path.parent.name}/{path.name}": open_run(path) for path in run_folders(folder)
     }
     if not runs:
         raise InputError(

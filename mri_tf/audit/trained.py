@@ -14,9 +14,9 @@ from mri_tf.audit.label_candidates import label_candidates
 from mri_tf.audit.looks import beside, looks_finding, most_looks
 from mri_tf.audit.pipeline_again import Pipeline, check_can_train_again
 from mri_tf.core.errors import InputError
-from mri_tf.store.cells import CELLS, done_cells, of_first_variant
+from mri_tf.store.cells import done_cells, of_first_variant, run_folders
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import RUN_FILE, Run, open_run
+from mri_tf.store.run import Run, open_run
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def trained_study(folder: Path, prepared: Prepared) -> Trained:
         prepared: the set of the first cell by name.
     """
     folder = Path(folder)
-    every = [open_run(path.parent) for path in sorted((folder / CELLS).glob(f"*/*/{RUN_FILE}"))]
+    every = [open_run(path) for path in run_folders(folder)]
     cells = of_first_variant(done_cells(folder))
     networks = [open_run(cell.run) for cell in cells] or every
     pipeline = None

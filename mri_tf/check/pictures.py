@@ -11,7 +11,7 @@ from mri_tf.audit.identity import without_identity
 from mri_tf.core.progress import progress
 from mri_tf.core.words import printed_name
 from mri_tf.figures import save_png
-from mri_tf.figures.sheets import Tile, draw_histograms, draw_sheet
+from mri_tf.figures.sheets import Tile, draw_histograms, draw_sheet, grey_values
 from mri_tf.pipeline.batches import batch_function, read_in_order
 from mri_tf.pipeline.field_of_view import cut_function
 from mri_tf.store.prepared import Prepared
@@ -81,13 +81,7 @@ def _some(prepared: Prepared, label: int, task: Task) -> np.ndarray:
 
 def _tile(prepared: Prepared, position: int) -> Tile:
     record = prepared.record(position)
-    return Tile(_grey(record.own_slice), str(prepared.record_ids[position]), record.mask)
-
-
-def _grey(image: np.ndarray) -> np.ndarray:
-    """The first channel of an image, or the mean of its colours."""
-    image = image.astype(np.float32)
-    return image.mean(axis=-1) if image.ndim == 3 and image.shape[-1] == 3 else image[..., 0]
+    return Tile(grey_values(record.own_slice), str(prepared.record_ids[position]), record.mask)
 
 
 def _augmented(task: Task, prepared: Prepared, records: np.ndarray) -> list[Tile]:
@@ -99,7 +93,7 @@ def _augmented(task: Task, prepared: Prepared, records: np.ndarray) -> list[Tile
         (raw,) = read_in_order(prepared, np.array([position]), 1, cut=cut)
         raw["seed"] = tf.constant([[0, int(position)]], tf.int64)
         image, _, _ = make(raw)
-        shown = _grey(own_slice(image.numpy()[0], task.context_slices))
+        shown = grey_values(own_slice(image.numpy()[0], task.context_slices))
         tiles.append(Tile(shown, str(prepared.record_ids[position])))
     return tiles
 

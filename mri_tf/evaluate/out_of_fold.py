@@ -35,9 +35,10 @@ from mri_tf.metrics import classification_metrics, part_metrics
 from mri_tf.metrics.classification import share_of_records
 from mri_tf.metrics.classifier import checked, predictions_of
 from mri_tf.metrics.number import number
+from mri_tf.metrics.ranking import pairs_of_classes
 from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
-from mri_tf.store.prepared import Prepared
+from mri_tf.store.prepared import Prepared, positions_in
 from mri_tf.store.record import NEIGHBOURS
 from mri_tf.store.run import METRICS, PREDICTIONS, REPORT
 from mri_tf.tables import run_page
@@ -85,8 +86,7 @@ def out_of_fold_values(
     }
     if task.class_parts:
         values["parts"] = part_metrics(tests.truth, made.decisions, tests.patients, task.class_parts)
-    place = {name: number for number, name in enumerate(prepared.record_ids)}
-    records = np.array([place[name] for name in table["record_id"]])
+    records = positions_in(prepared, table["record_id"])
     if task.context_slices:
         values |= _context_values(members, tests, made, (task, prepared, records))
     if len(repeats) == 1:
@@ -236,12 +236,11 @@ def _within_folds(of_members: list[dict], table: pd.DataFrame) -> dict:
     weights, values, lost = [], [], 0
     for member in of_members:
         own = table[(table["repeat"] == member["repeat"]) & (table["fold"] == member["fold"])]
-        counts = own["truth"].value_counts().to_numpy()
         auc = member["auc"]["value"]
         if auc is None:
             lost += 1
             continue
-        weights.append(counts.sum() ** 2 - (counts**2).sum())
+        weights.append(pairs_of_classes(own["truth"].to_numpy(str)))
         values.append(auc)
     reason = POOLED_INTERVAL + (f"; {lost} folds without a class count nothing" if lost else "")
     count = table["patient"].nunique()

@@ -8,7 +8,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.files import write_atomic
@@ -27,7 +26,7 @@ from mri_tf.export.source import ExportSource
 from mri_tf.network.views import describe_views
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
 from mri_tf.store.looks import looks_of, times
-from mri_tf.store.prepared import Prepared
+from mri_tf.store.prepared import Prepared, positions_in
 from mri_tf.store.run import Run
 from mri_tf.tables import looks_sentence, markdown
 from mri_tf.tables.run import better_than_chance
@@ -107,10 +106,9 @@ def _use(run: Run) -> str:
 
 
 def _data(run: Run, prepared: Prepared) -> str:
-    position = {name: number for number, name in enumerate(prepared.record_ids)}
     rows = []
     for side in (side for side in SIDES if run.sides[side] or not run.has_members):
-        records = np.array([position[name] for name in run.sides[side]], int)
+        records = positions_in(prepared, run.sides[side])
         sites = set(prepared.sites[records]) - {""}
         row = [side, len(set(prepared.patients[records])), len(records), len(sites) or "not known"]
         if run.task.kind == "classification":
@@ -122,7 +120,7 @@ def _data(run: Run, prepared: Prepared) -> str:
     if run.task.kind == "classification":
         columns += run.task.class_names
     table = markdown(rows, columns)
-    scanners = _scanners(prepared, [position[name] for name in run.sides["train"]])
+    scanners = _scanners(prepared, positions_in(prepared, run.sides["train"]).tolist())
     split = f"Cross-validated in {run.values['split']}" if run.has_members else (
         f"Split by {run.values['split']}"
     )  # fmt: skip

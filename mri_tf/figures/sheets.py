@@ -24,6 +24,16 @@ class Tile:
     mask: np.ndarray | None = None  # of the same shape
 
 
+def grey_values(image: np.ndarray) -> np.ndarray:
+    """An image as a tile shows it: its first channel, or the mean of the three colours of a picture.
+
+    Args:
+        image: (rows, columns, channels) or (depth, rows, columns, channels).
+    """
+    image = image.astype(np.float32)
+    return image.mean(axis=-1) if image.ndim == 3 and image.shape[-1] == 3 else image[..., 0]
+
+
 @style.styled
 def draw_sheet(tiles: Sequence[Tile], title: str):
     """A contact sheet; of a volume three planes, through the middle of its mask where it has one."""

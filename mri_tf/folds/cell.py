@@ -21,12 +21,12 @@ from mri_tf.core.files import write_atomic
 from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
 from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
 from mri_tf.store.cells import DONE, FAILED, ROW, SPLIT
-from mri_tf.store.run import FEATURES, METRICS, PREDICTIONS, RUN_FILE, open_run
+from mri_tf.store.run import FEATURES, HISTORY, METRICS, PREDICTIONS, RUN_FILE, open_run
 from mri_tf.task.spec import ACCURACY, BUDGET
 
 LOG, LOCK = "log.txt", ".lock"
 SEARCH = "search"  # folder of a tuned cell's search
-KEPT = {RUN_FILE, METRICS, PREDICTIONS, "history.csv"}  # of a run, with --keep metrics
+KEPT = {RUN_FILE, METRICS, PREDICTIONS, HISTORY}  # of a run, with --keep metrics
 OF_CONTEXT = ("without_ends", "neighbours_alone")  # parts of `context` in metrics.json
 OPTIMISTIC = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean")
 
@@ -237,7 +237,7 @@ def _numbers(run: Path) -> dict[str, float | str | None]:
 def _by_validation(run: Path) -> tuple[float, float]:
     """(minus the validation accuracy where it chooses the epoch, the validation loss) of the epoch whose
     weights were kept: the lowest is the best."""
-    with (run / "history.csv").open(encoding="utf-8", newline="") as file:
+    with (run / HISTORY).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     trained = open_run(run)
     choose = trained.task.choose_epoch

@@ -1,12 +1,11 @@
 """How alike two maps of one image are, whatever their scale: by ranks and by structure."""
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 from scipy.stats import rankdata
+from skimage import metrics
 
 MOST_RANKED = 2**15  # voxels of a map that are ranked; of more, some at even steps along each axis
 WINDOW = 7  # voxels along each axis of the structural similarity
-K1, K2 = 0.01, 0.03  # of the structural similarity, of a range of 1
 
 
 def rank_correlation(
@@ -46,16 +45,7 @@ def structural_similarity(first: np.ndarray, second: np.ndarray) -> float:
         return float("nan")
     one, other = (np.abs(values).astype(float) / max(np.abs(values).max(), 1e-30)
                   for values in (first, second))  # fmt: skip
-    count = WINDOW**first.ndim
-    mean_one, mean_other = uniform_filter(one, WINDOW), uniform_filter(other, WINDOW)
-    unbiased = count / (count - 1)
-    variance_one = unbiased * (uniform_filter(one**2, WINDOW) - mean_one**2)
-    variance_other = unbiased * (uniform_filter(other**2, WINDOW) - mean_other**2)
-    together = unbiased * (uniform_filter(one * other, WINDOW) - mean_one * mean_other)
-    luminance = (2 * mean_one * mean_other + K1**2) / (mean_one**2 + mean_other**2 + K1**2)
-    structure = (2 * together + K2**2) / (variance_one + variance_other + K2**2)
-    whole = tuple(slice(WINDOW // 2, size - WINDOW // 2) for size in first.shape)
-    return float((luminance * structure)[whole].mean())
+    return float(metrics.structural_similarity(one, other, win_size=WINDOW, data_range=1.0))
 
 
 def _steps(shape: tuple[int, ...]) -> list[int]:

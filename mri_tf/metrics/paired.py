@@ -13,6 +13,7 @@ from scipy.special import stdtr, stdtrit
 from mri_tf.metrics.classifier import LOWER_IS_BETTER, Predictions, checked, classifier_numbers
 from mri_tf.metrics.intervals import TAIL
 from mri_tf.metrics.number import joined, number
+from mri_tf.metrics.ranking import pairs_of_classes
 from mri_tf.metrics.resamples import multiplicities
 
 THESE_NETWORKS = "whether these trained networks differ"
@@ -69,7 +70,7 @@ def paired_differences(
         for name, values in numbers[0].items():
             if values.ndim == 1:
                 differences.setdefault(name, []).append(values - numbers[1][name])
-    pairs_of_records = np.array([_pairs_of_records(pair[0]) for pair in pairs], float)
+    pairs_of_records = np.array([pairs_of_classes(pair[0].truth) for pair in pairs], float)
     return {
         name: _difference(
             name, np.stack(cells), pairs_of_records if name == "auc" else np.ones(len(cells)),
@@ -108,12 +109,6 @@ def _pairs(first, second) -> list[tuple[Predictions, Predictions]]:
     if len(class_counts) > 1:
         raise ValueError(f"The cells differ in their number of classes: {sorted(class_counts)}.")
     return pairs
-
-
-def _pairs_of_records(predictions: Predictions) -> int:
-    """Pairs of records of different classes."""
-    counts = np.bincount(predictions.truth)
-    return int((counts.sum() ** 2 - (counts**2).sum()) // 2)
 
 
 def _difference(

@@ -62,6 +62,12 @@ def placements(scores: np.ndarray, positive: np.ndarray) -> Placements:
     return Placements(float(values[positive].mean()), values, positive)
 
 
+def pairs_of_classes(labels: np.ndarray) -> int:
+    """Pairs of records of different classes: what the AUC of a fold weighs in a mean over folds."""
+    counts = np.unique(labels, return_counts=True)[1]
+    return int((counts.sum() ** 2 - (counts**2).sum()) // 2)
+
+
 def within_strata(
     scores: np.ndarray, positive: np.ndarray, stratum_of: np.ndarray
 ) -> tuple[Placements, np.ndarray] | None:

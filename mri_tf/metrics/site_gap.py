@@ -11,7 +11,8 @@ import numpy as np
 from mri_tf.metrics.classifier import Predictions
 from mri_tf.metrics.intervals import student_quantile
 from mri_tf.metrics.number import number
-from mri_tf.metrics.ranking import ranking
+from mri_tf.metrics.paired import corrected_error
+from mri_tf.metrics.ranking import pairs_of_classes, ranking
 from mri_tf.metrics.resamples import multiplicities
 
 BOOTSTRAP, CORRECTED_T = "bootstrap", "corrected resampled t of two studies"
@@ -67,8 +68,7 @@ class _Study:
             names, patient_of = np.unique(fold.patients, return_inverse=True)
             own = times[:, np.searchsorted(patients, names)]
             aucs.append(_auc(fold, patient_of, own))
-            counts = np.bincount(fold.truth)
-            pairs.append(float(counts.sum() ** 2 - (counts**2).sum()))
+            pairs.append(float(pairs_of_classes(fold.truth)))
         self.aucs = np.stack(aucs)  # (folds, weightings)
         self.pairs = np.array(pairs)
 
@@ -88,9 +88,8 @@ class _Study:
     def variance(self, share: float) -> float:
         """Of the mean, were the networks trained anew on other patients."""
         known = np.isfinite(self.aucs[:, 0])
-        values, weights = self.aucs[known, 0], self.pairs[known] / self.pairs[known].sum()
-        between = (weights * (values - weights @ values) ** 2).sum() / max(1 - (weights**2).sum(), 1e-9)
-        return float(between * ((weights**2).sum() + share))
+        weights = self.pairs[known] / self.pairs[known].sum()
+        return corrected_error(self.aucs[known, 0], weights, share)[0] ** 2
 
 
 def _auc(fold: Predictions, patient_of: np.ndarray, times: np.ndarray) -> np.ndarray:

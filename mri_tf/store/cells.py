@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mri_tf.store.run import RUN_FILE
+
 CELLS, ROW, SPLIT = "cells", "row.json", "split.json"
 DONE, FAILED = "done", "failed"
 
@@ -23,6 +25,8 @@ class DoneCell:
         repeat: number of the assignment to folds.
         fold: whose patients were tested.
         train_size: training records of each class; 0 where all were used.
+        site: that was held out as a whole; "" of other folds.
+        test_share: records of the test side over those of the training side.
     """
 
     folder: Path
@@ -30,7 +34,9 @@ class DoneCell:
     variant: str
     repeat: int
     fold: int
-    train_size: int = 0
+    train_size: int
+    site: str
+    test_share: float
 
     @property
     def split_file(self) -> Path:
@@ -46,9 +52,16 @@ def done_cells(study: Path) -> list[DoneCell]:
         row = saved["row"]
         if row is not None and row["status"] == DONE:
             run = Path(os.path.normpath(path.parent / saved["run"]))
-            size = row["train_size"] or 0
-            found.append(DoneCell(path.parent, run, row["variant"], row["repeat"], row["fold"], size))
+            found.append(DoneCell(
+                path.parent, run, row["variant"], row["repeat"], row["fold"], row["train_size"] or 0,
+                row.get("site") or "", row["n_test"] / row["n_train"],
+            ))  # fmt: skip
     return found
+
+
+def run_folders(study: Path) -> list[Path]:
+    """Folders of all runs in the cells of a study, finished or not, in the order of their names."""
+    return [path.parent for path in sorted((Path(study) / CELLS).glob(f"*/*/{RUN_FILE}"))]
 
 
 def of_first_variant(cells: list[DoneCell]) -> list[DoneCell]:

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -194,3 +195,9 @@ class Prepared:
     def __del__(self):
         for descriptor in self._descriptors.values():
             os.close(descriptor)
+
+
+def positions_in(prepared: Prepared, record_ids: Iterable[str]) -> np.ndarray:
+    """(n,) positions in a set of the records with these ids; raises KeyError for one that it lacks."""
+    place = {name: number for number, name in enumerate(prepared.record_ids)}
+    return np.array([place[name] for name in record_ids], dtype=np.int64)

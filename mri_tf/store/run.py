@@ -25,7 +25,7 @@ from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import file_hash, fingerprint
 from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
 from mri_tf.store.frozen import TEST_LOCK, check_frozen, frozen_plan
-from mri_tf.store.prepared import Prepared
+from mri_tf.store.prepared import Prepared, positions_in
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
 from mri_tf.task.spec import SIDES, to_json
@@ -35,6 +35,7 @@ DERIVED = "derived"  # the set with predicted masks, if boxes are cut around the
 LOG = "log.txt"  # what the commands that trained it printed
 LOOKS = "test_looks"  # in run.json: how often the test side was looked at
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.parquet", "report.md"
+HISTORY = "history.csv"  # a row an epoch
 VALIDATION = "validation.parquet"
 TEST = "test"  # in the folder of a model of several members: its numbers on the test side
 MEMBERS = "members"  # in run.json: folder, repeat, fold and weights of each, of a model of several
@@ -291,7 +292,9 @@ def positions_of(run: Run, prepared: Prepared) -> list[np.ndarray]:
             f"{prepared.folder}, which is another set or was prepared again",
             "Give the right one with --data.",
         )
-    place = {name: number for number, name in enumerate(prepared.record_ids)}
-    return [
-        np.array([place[name] for name in run.sides[side]], dtype=np.int64) for side in SIDES
-    ]
+    return sides_in(run, prepared)
+
+
+def sides_in(run: Run, prepared: Prepared) -> list[np.ndarray]:
+    """The same in any set with the run's records, such as the one that its set was derived from."""
+    return [positions_in(prepared, run.sides[side]) for side in SIDES]

@@ -12,12 +12,12 @@ from mri_tf.audit.compared import Cell, numbers_of
 from mri_tf.folds.cell import run_of
 from mri_tf.metrics.classifier import checked, classifier_numbers
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
-from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import open_run
+from mri_tf.store.prepared import Prepared, positions_in
+from mri_tf.store.run import open_run, sides_in
 from mri_tf.study.method import KEYS, size_text
 from mri_tf.tables.baselines import added_value_text, baseline_line, baseline_table
 from mri_tf.task import Task
-from mri_tf.train.baselines import MeasuredSet, sides_in
+from mri_tf.train.baselines import MeasuredSet
 
 NAMED = "baseline: {}"  # in the place of a variant
 Split = tuple[int, int, float]  # repeat, fold, training size (NaN is written as 0)
@@ -116,15 +116,14 @@ def _tables(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Their numbers in each cell, and over all cells of a size."""
     prepared, task = measured.prepared, measured.task
-    place = {name: number for number, name in enumerate(prepared.record_ids)}
     rows, pooled = [], []
     for size in sorted({split[2] for split in found}):
-        of_size = {split: one for split, one in found.items() if split[2] == size}
-        for name in next(iter(of_size.values())).answers:
+        of_size = [one for split, one in found.items() if split[2] == size]
+        places = [positions_in(prepared, one.record_ids) for one in of_size]
+        for name in of_size[0].answers:
             key = {"variant": NAMED.format(name), "train_size": size or np.nan}
             cells = []
-            for one in of_size.values():
-                at = np.array([place[record] for record in one.record_ids])
+            for one, at in zip(of_size, places, strict=True):
                 truth, answers = prepared.labels[at], one.answers[name]
                 cells.append(checked(truth, *answers, prepared.patients[at].astype(str)))
                 patients = len(np.unique(cells[-1].patients))

@@ -3,6 +3,8 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,27 +16,24 @@ from mri_tf.audit.set_features import SetFeatures, features_of_set
 from mri_tf.core.files import write_atomic
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import METRICS, PREDICTIONS, REPORT, Run
+from mri_tf.store.run import METRICS, PREDICTIONS, REPORT, Run, sides_in
 from mri_tf.tables import run_page
 from mri_tf.tables.baselines import baseline_line
 from mri_tf.task import Task
-from mri_tf.task.spec import SIDES
 
 BASELINES = "baselines"  # in metrics.json
 
 
+@dataclass(frozen=True)
 class MeasuredSet:
     """What baselines see of a prepared set; its records are read when it is first asked for."""
 
-    def __init__(self, prepared: Prepared, task: Task):
-        self.prepared, self.task = prepared, task
-        self._features: SetFeatures | None = None
+    prepared: Prepared
+    task: Task
 
-    @property
+    @cached_property
     def features(self) -> SetFeatures:
-        if self._features is None:
-            self._features = features_of_set(self.prepared, self.task)
-        return self._features
+        return features_of_set(self.prepared, self.task)
 
     def answers(self, sides: Sequence[np.ndarray]) -> SplitAnswers:
         """What baselines say of the test side of a split; `sides` are positions."""
@@ -47,15 +46,6 @@ class MeasuredSet:
     def values(self, cells: Sequence[Cell]) -> dict:
         """`baselines` and `added_value` of a network on these splits."""
         return compared_values(cells, self.features.missing, self.task)
-
-
-def sides_in(run: Run, prepared: Prepared) -> list[np.ndarray]:
-    """Positions of a run's sides by the ids of their records.
-
-    The run may have been trained on a copy of the set with predicted masks.
-    """
-    place = {name: number for number, name in enumerate(prepared.record_ids)}
-    return [np.array([place[name] for name in run.sides[side]], np.int64) for side in SIDES]
 
 
 def baselines_of_run(run: Run, prepared: Prepared, folder: Path) -> str:

@@ -16,6 +16,7 @@ from mri_tf.core.errors import RunFailed
 from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.pipeline.batches import BatchFunction
+from mri_tf.store.run import HISTORY
 from mri_tf.task.spec import ACCURACY, BUDGET, VALIDATION
 from mri_tf.train.averaging import BATCHES_OF_STATISTICS, AverageWeights
 from mri_tf.train.checkpoint import FILE, TrainingState, load_checkpoint, save_checkpoint
@@ -129,7 +130,7 @@ def train(
         if keeper.out_of_time:
             done = f"{state.epoch} of {schedule.epochs} epochs of {schedule.name} are done"
             raise checkpoints.deadline.out_of_time(done, pace.next_epoch_seconds)
-    write_history(folder / "history.csv", state.history)
+    write_history(folder / HISTORY, state.history)
     if not state.best_weights:
         raise RunFailed(
             "The validation loss was NaN or infinite in every epoch that could be kept.",

@@ -12,6 +12,7 @@ from mri_tf.metrics.logistic import Fit, Rows, choose_strength, fit_attention, f
 from mri_tf.models.frozen_probe import STRENGTHS, frozen_probe
 from mri_tf.models.heads import Standardise
 from mri_tf.models.statistics_probe import statistics_probe3d
+from mri_tf.store.run import HISTORY
 from mri_tf.train.checkpoint import TrainingState
 from mri_tf.train.feed import StoredSide
 from mri_tf.train.loop import write_history
@@ -61,7 +62,7 @@ def fit_probe(
            "strength": strength}  # fmt: skip
     inner = f", {losses[strength]:.3f} on inner folds of patients" if losses else ""
     print(f"strength {strength:g}: loss {row['loss']:.3f}{inner}, {row['val_loss']:.3f} on validation")
-    write_history(folder / "history.csv", [row])
+    write_history(folder / HISTORY, [row])
     return TrainingState(epoch=1, history=[row], best_epoch=0)
 
 

@@ -3,13 +3,12 @@
 import json
 import os
 import shutil
-from contextlib import chdir
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from one_run import QUICK, RUN, trained_once
 from refused import error_line
-from small import write_small
 
 from data_prep.write import main as write
 from mri_tf.audit.__main__ import main as audit
@@ -20,23 +19,12 @@ from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import open_run
 from mri_tf.train.__main__ import main as train
 
-RUN = Path("runs/one")
-QUICK = ("--task", "thirds.py", "--data", "data/thirds", "--variant", "scratch", "--set", "epochs=1",
-         "--no-export")  # fmt: skip
 KEYS = {"name", "status", "statistic", "p", "n", "evidence", "meaning", "what_to_do", "records"}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with the small task, its prepared set and one run without features."""
-    folder = write_small(tmp_path_factory.mktemp("audit"))
-    with chdir(folder):
-        for command, flags in (
-            (write, ("--task", "thirds.py", "--raw", "raw", "--out", "data/thirds")),
-            (train, (*QUICK, "--out", RUN)),
-        ):
-            assert run_command(command, [str(flag) for flag in flags]) == 0
-    return folder
+    return trained_once(tmp_path_factory.mktemp("audit"))
 
 
 def ran(capsys, *flags):

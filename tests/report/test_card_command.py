@@ -1,37 +1,22 @@
 """python -m mri_tf.report, and the card that training writes: files, exit codes, and no identities."""
 
 import json
-from contextlib import chdir
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from one_run import RUN, trained_once
 from refused import error_line
-from small import write_small
 
-from data_prep.write import main as write
 from mri_tf.core.command_line import run_command
 from mri_tf.report.__main__ import main as report
 from mri_tf.task.files import FOLDER, question_of
-from mri_tf.train.__main__ import main as train
 from mri_tf.train.finished_card import write_card
-
-RUN = Path("runs/one")
-QUICK = ("--task", "thirds.py", "--data", "data/thirds", "--variant", "scratch", "--set", "epochs=1",
-         "--no-export")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with the small task, its prepared set and one run without features."""
-    folder = write_small(tmp_path_factory.mktemp("card"))
-    with chdir(folder):
-        for command, flags in (
-            (write, ("--task", "thirds.py", "--raw", "raw", "--out", "data/thirds")),
-            (train, (*QUICK, "--out", RUN)),
-        ):
-            assert run_command(command, [str(flag) for flag in flags]) == 0
-    return folder
+    return trained_once(tmp_path_factory.mktemp("card"))
 
 
 def test_training_writes_a_card_of_its_numbers(inside):
