@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     from mri_tf.audit.audited import audit_trainings, with_more
     from mri_tf.audit.exchanged_pipeline import FEWEST
-    from mri_tf.audit.finding import leaks
+    from mri_tf.audit.finding import AUDIT, leaks
     from mri_tf.audit.networks import network_findings
     from mri_tf.audit.site_gap import site_findings
     from mri_tf.audit.subject import of_run, of_set, of_study
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     if flags.deep:
         check_deep(trained, flags.exchanges or FEWEST)
     task = _first(subjects).prepared.manifest["task"]
-    out = flags.out or (Path("audits", task) if flags.data else home / "audit")
+    out = flags.out or (Path("audits", task) if flags.data else home / AUDIT)
     audit = audit_trainings(subjects)
     if flags.deep:
         go_deep(trained, out, flags.exchanges or FEWEST)

@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+# Folder of an audit in that of a run or study; and in run.json what the checks before the training
+# found, None where --no-audit left them out.
+AUDIT = "audit"
 FOUND, NOT_FOUND, CANNOT_TELL = "found", "not found", "cannot tell"
 NOT_APPLICABLE = "not applicable"
 BASELINE = "baseline"  # a number to compare a network with; never a flag by itself

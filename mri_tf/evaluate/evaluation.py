@@ -28,7 +28,7 @@ from mri_tf.splits.sides import SUPPLIED
 from mri_tf.store.looks import count_look, shows_test_side
 from mri_tf.store.run import METRICS, Run, positions_of
 
-COMPARED = ("baselines", "added_value")  # of metrics.json: training adds them
+BASELINES, ADDED_VALUE = COMPARED = ("baselines", "added_value")  # of metrics.json: training adds them
 COUNTED_AGAIN = ("weights_sha256", "split", "prior")  # equal where the same numbers are counted again
 OTHER_DATA = "other data"  # the split of records that are all of another set
 

@@ -1,5 +1,6 @@
 """The section with the audit: what was found, what was not found, and what nobody can tell."""
 
+from mri_tf.audit.explanations import NAME
 from mri_tf.audit.finding import BASELINE, FOUND, NOT_FOUND, STATUSES
 from mri_tf.report.about_data import CERTAIN, status_text
 from mri_tf.report.blocks import Block, Facts, Heading, Section, Text, table
@@ -7,7 +8,7 @@ from mri_tf.report.material import Material
 from mri_tf.report.options import Options
 from mri_tf.report.verdict import audit_status
 
-OF_EXPLANATIONS = "explanation: "  # how the names of findings begin that check explanations
+OF_EXPLANATIONS = NAME.format("")  # how the names of findings begin that check explanations
 WHOLE = (
     "python -m mri_tf.audit --run RUN (or --study DIR) looks for the rest; then write the card again."
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mri_tf.audit.finding import BASELINE
 from mri_tf.core.words import printed_name
 from mri_tf.figures import draw_forest, inline_svg
 from mri_tf.report.blocks import NOT_COMPUTED, Block, Figure, Heading, Section, Table, Text, table
@@ -153,7 +154,7 @@ def _added(found: dict | None) -> list[Block]:
 def _of_the_audit(material: Material) -> list[Block]:
     """The correlations that the audit calls baselines."""
     rows = [[one["name"], "" if one.get("statistic") is None else f"{one['statistic']:.2f}", one["n"]]
-            for one in material.findings or [] if one["status"] == "baseline"]  # fmt: skip
+            for one in material.findings or [] if one["status"] == BASELINE]  # fmt: skip
     if not rows:
         return []
     caption = "Baselines of the audit: correlation of held-out scores with the label, without a network"

@@ -9,20 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mri_tf.audit.finding import FOUND, STATUSES
+from mri_tf.audit.finding import AUDIT, FOUND, STATUSES
 from mri_tf.audit.written import FINDINGS
 from mri_tf.core.errors import InputError
 from mri_tf.core.words import printed_name
 from mri_tf.evaluate.evaluation import COMPARED
 from mri_tf.metrics.classifier import Predictions, predictions_of
-from mri_tf.store.cells import DoneCell, done_cells
+from mri_tf.store.cells import BASELINES, NUMBERS, RESULTS, DoneCell, done_cells
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import METRICS, PREDICTIONS, REPORT, RUN_FILE, TEST, Run, open_run
 from mri_tf.task import Task
 
 RUN, MEMBERS, STUDY = "run", "members", "study"  # kinds of material
-AUDIT = "audit"  # in run.json, and the folder of an audit
-RESULTS, NUMBERS, BASELINES = "results.parquet", "numbers.json", "baselines.json"  # of a study
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from collections import Counter
 
-from mri_tf.audit.finding import CANNOT_TELL, FOUND, STATUSES
+from mri_tf.audit.finding import AUDIT, CANNOT_TELL, FOUND, STATUSES
 from mri_tf.core.errors import first_few
 from mri_tf.report.blocks import Block, Facts, Section, Text
-from mri_tf.report.material import AUDIT, MEMBERS, RUN, STUDY, Judged, Material
+from mri_tf.report.material import MEMBERS, RUN, STUDY, Judged, Material
 from mri_tf.report.numbers import brief, counted, name_of, p_text, shown
 from mri_tf.report.options import Options
 from mri_tf.store.looks import is_closed

@@ -11,6 +11,10 @@ from pathlib import Path
 from mri_tf.store.run import RUN_FILE
 
 CELLS, ROW, SPLIT = "cells", "row.json", "split.json"
+# Beside the cells: a row a cell, the paired differences, and of each variant and size the numbers of all
+# folds together and what metrics.json of a run has of baselines.
+RESULTS, DIFFERENCES = "results.parquet", "differences.parquet"
+NUMBERS, BASELINES = "numbers.json", "baselines.json"
 DONE, FAILED = "done", "failed"
 
 

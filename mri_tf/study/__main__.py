@@ -107,9 +107,11 @@ def main(arguments: list[str]) -> int:
 
 def _check_folder(out: Path) -> None:
     """Raises InputError for results that are of no study: they would be overwritten."""
-    names = ("results.parquet", "differences.parquet", "report.md")
-    others = [name for name in names if (out / name).exists()]
-    if others and not (out / "cells").is_dir():
+    from mri_tf.store.cells import CELLS, DIFFERENCES, RESULTS
+    from mri_tf.store.run import REPORT
+
+    others = [name for name in (RESULTS, DIFFERENCES, REPORT) if (out / name).exists()]
+    if others and not (out / CELLS).is_dir():
         raise InputError(
             "The --out folder holds files that are of no study.", f"{out}: {first_few(others)}",
             "Choose another --out folder, or move them away.",

@@ -15,7 +15,8 @@ from mri_tf.core.words import plural
 from mri_tf.folds.cell import DONE, OF_CONTEXT, run_of
 from mri_tf.folds.design import Plan
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
-from mri_tf.store.run import PREDICTIONS
+from mri_tf.store.cells import BASELINES, DIFFERENCES, NUMBERS, RESULTS
+from mri_tf.store.run import PREDICTIONS, REPORT
 from mri_tf.study.baselines import StudyBaselines, study_baselines
 from mri_tf.study.method import KEYS, counted_unit, epochs_table, method_table
 from mri_tf.study.more_patients import more_patients
@@ -24,14 +25,11 @@ from mri_tf.study.restarts import restart_parts
 from mri_tf.study.sites import StudyData, site_numbers, site_parts
 from mri_tf.task import Task
 
-RESULTS, DIFFERENCES, REPORT = "results.parquet", "differences.parquet", "report.md"
-NUMBERS = "numbers.json"  # of all folds together, a variant and size each, for the card
 COLUMNS = ["cell", "task", "variant", "fold", "repeat", "seed", "train_size", "n_train", "n_test",
            "seconds", "status", "reason"]  # of results.parquet, also where every cell failed
 # Stored as whole numbers although failed cells have none.
 COUNTS = ["seed", "n_train", "n_test", "n_train_patients", "n_test_patients", "epochs", "best_epoch",
           "parameters"]  # fmt: skip
-BASELINES = "baselines.json"  # of each variant and size what metrics.json of a run has of them
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
 
 

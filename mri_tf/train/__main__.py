@@ -160,13 +160,13 @@ def _is_done(run, flags, trained_before: bool) -> bool:
 def _evaluate_and_export(run, prepared, features, flags) -> None:
     """Writes the numbers of a finished run, unless its test side is locked, and its model unless
     --no-export."""
-    from mri_tf.evaluate.evaluation import evaluate_run
+    from mri_tf.evaluate.evaluation import BASELINES, evaluate_run
     from mri_tf.export.publish import export_with_segmenter
     from mri_tf.pipeline.subset import run_sides
     from mri_tf.store.looks import SECONDS_TO_WAIT
     from mri_tf.store.run import METRICS, locked
     from mri_tf.tables import summary
-    from mri_tf.train.baselines import BASELINES, baselines_of_run
+    from mri_tf.train.baselines import baselines_of_run
 
     written, numbers = [run.folder], run.folder / METRICS
     known: dict = {}

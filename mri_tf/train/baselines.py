@@ -14,14 +14,13 @@ from mri_tf.audit.baselines import SplitAnswers, split_answers
 from mri_tf.audit.compared import Cell, compared_values, not_known
 from mri_tf.audit.set_features import SetFeatures, features_of_set
 from mri_tf.core.files import write_atomic
+from mri_tf.evaluate.evaluation import ADDED_VALUE, BASELINES
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import METRICS, PREDICTIONS, REPORT, Run, sides_in
 from mri_tf.tables import run_page
 from mri_tf.tables.baselines import baseline_line
 from mri_tf.task import Task
-
-BASELINES = "baselines"  # in metrics.json
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _added(folder: Path, measured: MeasuredSet, cells) -> str:
 
 
 def _without(why: str) -> dict:
-    return {BASELINES: [], "added_value": not_known(why)}
+    return {BASELINES: [], ADDED_VALUE: not_known(why)}
 
 
 def _written(folder: Path, metrics: dict, task: Task) -> str:

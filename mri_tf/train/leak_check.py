@@ -9,14 +9,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from mri_tf.audit.certain import certain_findings, certain_of_all
-from mri_tf.audit.finding import Finding, summary_line
+from mri_tf.audit.finding import AUDIT, Finding, summary_line
 from mri_tf.audit.subject import network_before, of_training
 from mri_tf.splits.split import split_by_patients
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run
 from mri_tf.task import Task
 
-AUDIT = "audit"  # in run.json: what was found, or None where --no-audit left it out
 LEFT_OUT = "audit: left out (--no-audit)"
 
 
