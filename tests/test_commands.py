@@ -93,6 +93,17 @@ def test_the_same_command_again_says_already_finished(inside, capsys):
     assert sorted(Path("saved_models/thirds").iterdir()) == before
 
 
+def test_a_training_that_was_stopped_before_its_card_is_finished_by_the_same_command(inside, capsys):
+    metrics, versions = _json(RUN / "metrics.json"), sorted(Path("saved_models/thirds").iterdir())
+    (RUN / "card.html").unlink()
+    (RUN / "metrics.json").write_text(json.dumps({k: v for k, v in metrics.items() if k != "baselines"}))
+    _runs(train, *FROM_RAW)
+    assert "already finished" not in capsys.readouterr().out
+    assert (RUN / "card.html").is_file()
+    assert _json(RUN / "metrics.json")["baselines"] == metrics["baselines"]
+    assert sorted(Path("saved_models/thirds").iterdir()) == versions
+
+
 def test_the_model_card_has_the_numbers_of_the_evaluation_and_nobody_s_id(inside):
     card = Path("saved_models/thirds/1/assets.extra/model_card.md").read_text(encoding="utf-8")
     metrics = _json(RUN / "metrics.json")

@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> int:
     from mri_tf.audit.trained import check_deep, go_deep, trained_run, trained_study, with_trainings
     from mri_tf.audit.written import lines_for_terminal, verdict, write_audit
 
+    from mri_tf.store.run import CARD
+
     trained = None
     if flags.run:
         subjects, title, home = of_run(flags.run), "a run", flags.run
@@ -59,6 +61,9 @@ def main(arguments: list[str]) -> int:
     files = write_audit(audit, f"{title} of {task}", out)
     print(verdict(audit.findings))
     print(f"wrote {', '.join(map(str, files))}")
+    if out == home / AUDIT and (home / CARD).is_file():
+        command = f"python -m mri_tf.report --{'run' if flags.run else 'study'} {home}"
+        print(f"card.html does not show these findings yet: {command}")
     return A_LEAK if leaks(audit.findings) else DONE
 
 

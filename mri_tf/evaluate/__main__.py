@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.pipeline.subset import subset_of
     from mri_tf.splits.leakage import check_derived_unseen, known_records, shared_ids
     from mri_tf.store.looks import check_open, is_closed, shows_test_side
-    from mri_tf.store.run import TEST, positions_of
+    from mri_tf.store.run import CARD, TEST, positions_of
     from mri_tf.tables import summary
 
     check_masks(run.task, prepared)
@@ -70,6 +70,8 @@ def main(arguments: list[str]) -> int:
         print("\n".join(summary(result.metrics)))
         files += result.files
     print(f"wrote {', '.join(str(path) for path in files)}")
+    if (flags.run / CARD).is_file() and home == flags.run and not flags.out:
+        print(f"card.html is of the numbers before; anew: python -m mri_tf.report --run {flags.run}")
     if opens and run.values.get("exported"):
         print(
             "the exported model still says that the test side is locked; a version with these numbers: "

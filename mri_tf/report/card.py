@@ -29,8 +29,8 @@ from mri_tf.report.reproduce import reproduce, task_values
 from mri_tf.report.segmented import overlap, worst_volumes
 from mri_tf.report.small_cells import numbers_without_small_counts, without_small_counts
 from mri_tf.report.verdict import verdict
+from mri_tf.store.run import CARD
 
-CARD = "card.html"
 OF_CLASSIFIERS = (
     verdict, flow, data, split, model, performance, probabilities, subgroups, baselines, audit,
     explanations, failures, more_patients, limits, reproduce,

@@ -25,6 +25,7 @@ def verdict(material: Material, options: Options) -> Section:
         blocks.append(Text(SYNTHETIC, "attention"))
     blocks.append(Text(NOT_A_DEVICE, "note"))
     blocks += _headline(material, options)
+    blocks += _warning(material)
     rows = [("patients" if material.unit == "patients" else material.unit, _patients(material, options))]
     metrics = material.metrics
     if "majority_accuracy" in metrics:
@@ -94,6 +95,20 @@ def _of_one(material: Material, judged: Judged, options: Options) -> list[Block]
         said.append(f"of all folds together {shown(metrics['auc'])}")
     blocks.append(Text("; ".join(said) + "."))
     return blocks
+
+
+def _warning(material: Material) -> list[Block]:
+    """What stands in the way of believing the headline: certain leaks, and marks that tell the label."""
+    found = [one for one in material.findings or [] if one["status"] == FOUND]
+    certain = [one["name"] for one in found if one.get("certain")]
+    marks = [one["name"] for one in found if one.get("p") is not None]
+    if certain:
+        return [Text(f"Do not believe the numbers above: the audit found a certain leak "
+                     f"({first_few(certain)}).", "attention")]  # fmt: skip
+    if marks:
+        return [Text(f"The numbers above may rest on something other than what the task asks. The audit "
+                     f"found: {first_few(marks)}. Read the section Audit first.", "attention")]  # fmt: skip
+    return []
 
 
 def _patients(material: Material, options: Options) -> str:

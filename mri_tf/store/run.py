@@ -35,6 +35,7 @@ DERIVED = "derived"  # the set with predicted masks, if boxes are cut around the
 LOG = "log.txt"  # what the commands that trained it printed
 LOOKS = "test_looks"  # in run.json: how often the test side was looked at
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.parquet", "report.md"
+CARD = "card.html"  # of a run or study, written by mri_tf.report
 HISTORY = "history.csv"  # a row an epoch
 VALIDATION = "validation.parquet"
 TEST = "test"  # in the folder of a model of several members: its numbers on the test side

@@ -149,18 +149,30 @@ def _use_of_validation(task) -> str:
 
 def _is_done(run, flags, trained_before: bool) -> bool:
     """Whether an earlier command has done all that this one asks for."""
+    from mri_tf.store.run import CARD, METRICS
+
+    if not (run.values.get("exported") or flags.no_export):
+        return False
+    if not (run.folder / METRICS).is_file():
+        return bool(run.values.get("exported")) or (flags.lock_test and trained_before)
+    return not _lacks_baselines(run, flags) and (flags.no_card or (run.folder / CARD).is_file())
+
+
+def _lacks_baselines(run, flags) -> bool:
+    """Whether the numbers of a classifier are there and the baselines beside them are not."""
+    from mri_tf.evaluate.evaluation import BASELINES
     from mri_tf.store.run import METRICS
 
-    if run.values.get("exported"):
-        return True
-    evaluated = (run.folder / METRICS).is_file() or (flags.lock_test and trained_before)
-    return flags.no_export and evaluated
+    numbers = run.folder / METRICS
+    if flags.no_baselines or run.task.kind != "classification" or not numbers.is_file():
+        return False
+    return BASELINES not in json.loads(numbers.read_text(encoding="utf-8"))
 
 
 def _evaluate_and_export(run, prepared, features, flags) -> None:
     """Writes the numbers of a finished run, unless its test side is locked, and its model unless
     --no-export."""
-    from mri_tf.evaluate.evaluation import BASELINES, evaluate_run
+    from mri_tf.evaluate.evaluation import evaluate_run
     from mri_tf.export.publish import export_with_segmenter
     from mri_tf.pipeline.subset import run_sides
     from mri_tf.store.looks import SECONDS_TO_WAIT
@@ -169,18 +181,15 @@ def _evaluate_and_export(run, prepared, features, flags) -> None:
     from mri_tf.train.baselines import baselines_of_run
 
     written, numbers = [run.folder], run.folder / METRICS
-    known: dict = {}
-    if numbers.is_file():  # a command that was interrupted while it exported does not look again
-        known = json.loads(numbers.read_text(encoding="utf-8"))
-        print("\n".join(summary(known)))
+    if numbers.is_file():  # a command that was interrupted after it looked does not look again
+        print("\n".join(summary(json.loads(numbers.read_text(encoding="utf-8")))))
     elif not flags.lock_test:
         result = evaluate_run(run, run_sides(run, prepared)[2], run.values["split"], run.folder)
         print("\n".join(summary(result.metrics)))
         written += result.files
-    classifies = run.task.kind == "classification" and numbers.is_file()
-    if classifies and not flags.no_baselines and BASELINES not in known:
+    if _lacks_baselines(run, flags):
         print(baselines_of_run(run, prepared, run.folder))
-    if not flags.no_export:
+    if not flags.no_export and not run.values.get("exported"):
         written += export_with_segmenter(run, prepared, features, EXPORTS)
         with locked(run.folder, SECONDS_TO_WAIT):
             run.save(exported=str(written[-1]))
