@@ -1,12 +1,12 @@
 """A case: the files of one examination of a patient, as a layout lists them before any is read."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.ages import AGE, kept_age
 from data_prep.io.table import is_empty, reader_columns
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
@@ -16,8 +16,6 @@ SIDE_WORDS = {
     "validation": {"validation", "val", "valid", "validate", "validationset", "valset", "dev"},
     "test": {"test", "testing", "ts", "tst", "testset", "testingset", "heldout", "holdout"},
 }
-AGE, OLDEST = "age", 90  # a column of tables, and what stands for every age above 89 years
-YEARS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:y|years?)?", re.IGNORECASE)  # 63, 063Y, "63 years"
 
 
 class Unreadable(ValueError):
@@ -64,16 +62,6 @@ def kept_columns(
     """The columns of a table that become facts of its cases: the usual ones of the layout, the task's
     covariates, and those of several readers of the column `label`."""
     return (*usual, *task.prep.get("covariates", ()), *reader_columns(columns, label))
-
-
-def kept_age(text: str) -> str:
-    """An age as records keep it: above 89 it is 90, as so few people are older.
-
-    >>> kept_age("71"), kept_age("093Y"), kept_age("89.5"), kept_age("95 years"), kept_age("elderly")
-    ('71', '90', '90', '90', 'elderly')
-    """
-    found = YEARS.fullmatch(text.strip())
-    return str(OLDEST) if found and float(found[1]) > OLDEST - 1 else text
 
 
 def side_named(text: str) -> str:

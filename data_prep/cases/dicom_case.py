@@ -22,6 +22,7 @@ from data_prep.cases.volume_case import (
     registered,
 )
 from data_prep.cases.volume_case import check_settings as check_volume_settings
+from data_prep.io.dicom.facts import PATIENT
 from data_prep.io.dicom.header import read_identities
 from data_prep.io.dicom.series import Series, find_series
 from data_prep.io.folders import files_below
@@ -183,8 +184,13 @@ def _described(series: Series, folder: Path) -> Series:
 
 
 def sequence_facts(volumes: dict[str, Volume]) -> dict:
-    """The acquisition facts of each sequence, named `t1_tr_ms` and so on."""
-    return {
+    """The acquisition facts of each sequence, named `t1_tr_ms` and so on, and the patient's in which all
+    sequences agree."""
+    of_patient = {}
+    for fact in PATIENT:
+        values = {volume.facts[fact] for volume in volumes.values() if fact in volume.facts}
+        of_patient |= {fact: values.pop()} if len(values) == 1 else {}
+    return of_patient | {
         f"{name}_{fact}": volume.facts[fact]
         for name, volume in volumes.items()
         for fact in OF_A_SEQUENCE

@@ -33,7 +33,6 @@ def main(arguments: list[str]) -> int:
     from mri_tf.audit.subject import of_run, of_set, of_study
     from mri_tf.audit.trained import check_deep, go_deep, trained_run, trained_study, with_trainings
     from mri_tf.audit.written import lines_for_terminal, verdict, write_audit
-
     from mri_tf.store.run import CARD
 
     trained = None

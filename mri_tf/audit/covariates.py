@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.case import AGE, OLDEST, YEARS
+from data_prep.ages import AGE, OLDEST, age_in_years
+from mri_tf.evaluate.groups import SEX, SEX_WORDS
 
-SEX = "sex"
 USUAL = (AGE, SEX)
 MOST_VALUES = 20  # of a category; with more it names patients rather than groups of them
 EMPTY = ("", "nan", "na", "n/a", "none", "unknown", "u")
@@ -46,7 +46,10 @@ def column_of(facts: Sequence[dict], name: str) -> Column:
         name: of the fact; `age` is read as years and ends at OLDEST.
     """
     words = np.array([_word(known.get(name, "")) for known in facts], dtype=object)
-    numbers = np.array([_age(word) if name == AGE else _number(word) for word in words], float)
+    if name == SEX:  # m, M and male are one value; a table's own codes stay as they are
+        words = np.array([SEX_WORDS.get(word.lower(), word) for word in words], dtype=object)
+    read = age_in_years if name == AGE else _number
+    numbers = np.array([read(word) for word in words], float)
     missing = words == ""
     if np.isfinite(numbers[~missing]).all():
         return Column(np.minimum(numbers, OLDEST) if name == AGE else numbers, None)
@@ -92,8 +95,3 @@ def _number(word: str) -> float:
         return float(word)
     except ValueError:
         return np.nan
-
-
-def _age(word: str) -> float:
-    found = YEARS.fullmatch(word)
-    return float(found[1]) if found else _number(word)

@@ -4,11 +4,11 @@ Site, scanner, sex and bands of age and spacing: from the table of the raw data 
 DICOM headers. They describe machines and many patients at once, and name nobody.
 """
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
+from data_prep.ages import age_in_years
 from mri_tf.metrics.classifier import Predictions
 from mri_tf.metrics.subgroups import subgroups
 from mri_tf.metrics.within_sites import within_sites
@@ -24,8 +24,6 @@ SEX_WORDS = {
 AGES = (20, 40, 60, 80)  # years, where bands begin
 SPACINGS_MM = (1.0, 2.0, 4.0, 6.0)  # where bands end
 OF_SCANNER = ("manufacturer", "model", "field_strength_t")
-AGES_IN_WORDS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([ymwd])|years?)?", re.IGNORECASE)
-IN_A_YEAR = {"": 1.0, "y": 1.0, "m": 12.0, "w": 52.18, "d": 365.25}  # DICOM writes 018M
 
 
 def group_values(
@@ -91,10 +89,9 @@ def age_band(facts: dict) -> str:
     >>> age_band({"age": 90}), age_band({})
     ('80 and above', 'not known')
     """
-    found = AGES_IN_WORDS.fullmatch(str(facts.get("age", "")).strip())
-    if not found:
+    years = age_in_years(facts.get("age"))
+    if np.isnan(years):
         return NOT_KNOWN
-    years = float(found[1]) / IN_A_YEAR[(found[2] or "").lower()]
     band = int(np.searchsorted(AGES, years, side="right"))
     if band == 0:
         return f"under {AGES[0]}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.case import OLDEST, YEARS
+from data_prep.ages import OLDEST, age_in_years
 from mri_tf.evaluate.groups import NOT_KNOWN, scanner_of, sex_of
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.store.prepared import Prepared
@@ -32,7 +32,7 @@ class Known:
 
     def ages(self) -> np.ndarray:
         """(read,) years up to OLDEST; NaN where not known."""
-        return np.minimum([_age(one.get("age")) for one in self.facts], OLDEST)
+        return np.minimum([age_in_years(one.get("age")) for one in self.facts], OLDEST)
 
     def sexes(self) -> list[str]:
         """Of each record in words."""
@@ -72,9 +72,3 @@ def known_of(
         read, facts, np.array(spacing, float), missing if may_lack and present else None,
         len(read) == len(firsts),
     )  # fmt: skip
-
-
-def _age(value: object) -> float:
-    """Years of a number, of DICOM's `045Y` or of "45 years"; NaN where it is none of them."""
-    found = YEARS.fullmatch(str(value if value is not None else "").strip())
-    return float(found[1]) if found else np.nan

@@ -103,12 +103,14 @@ def _warning(material: Material) -> list[Block]:
     certain = [one["name"] for one in found if one.get("certain")]
     marks = [one["name"] for one in found if one.get("p") is not None]
     if certain:
-        return [Text(f"Do not believe the numbers above: the audit found a certain leak "
-                     f"({first_few(certain)}).", "attention")]  # fmt: skip
-    if marks:
-        return [Text(f"The numbers above may rest on something other than what the task asks. The audit "
-                     f"found: {first_few(marks)}. Read the section Audit first.", "attention")]  # fmt: skip
-    return []
+        named = first_few(certain)
+        said = f"Do not believe the numbers above: the audit found a certain leak ({named})."
+    elif marks:
+        said = (
+            "The numbers above may rest on something other than what the task asks. The audit found: "
+            f"{first_few(marks)}. Read the section Audit first."
+        )
+    return [Text(said, "attention")] if certain or marks else []
 
 
 def _patients(material: Material, options: Options) -> str:

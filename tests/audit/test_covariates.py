@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data_prep.case import OLDEST
+from data_prep.ages import OLDEST
 from mri_tf.audit.covariates import column_of, design
 
 LEARNED = np.array([0, 1, 2])
@@ -32,6 +32,14 @@ def test_two_words_are_one_column_and_more_are_one_each():
 def test_ages_are_read_as_years_and_end_at_the_oldest():
     column = column_of(facts("age", "063Y", "64", "95", 101), "age")
     np.testing.assert_array_equal(column.numbers, [63, 64, OLDEST, OLDEST])
+
+
+def test_ages_of_children_and_words_for_a_sex_are_one_scale():
+    ages = column_of(facts("age", "018M", "3", "6 months", "2 years"), "age")
+    np.testing.assert_array_equal(ages.numbers, [1.5, 3, 0.5, 2])
+    sex = column_of(facts("sex", "F", "male", "female", "M"), "sex")
+    np.testing.assert_array_equal(sex.words, ["female", "male", "female", "male"])
+    assert set(column_of(facts("sex", "1", "2", "1"), "sex").numbers) == {1, 2}  # the table's own codes
 
 
 def test_what_is_the_same_in_all_or_another_word_in_each_is_no_covariate():

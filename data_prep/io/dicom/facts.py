@@ -3,6 +3,8 @@
 import math
 import re
 
+from data_prep.ages import kept_age
+
 # Fact -> header fields; the first that is present counts (enhanced files name some differently).
 NUMBERS = {
     "field_strength_t": ("MagneticFieldStrength",),
@@ -12,6 +14,9 @@ NUMBERS = {
     "flip_angle_degrees": ("FlipAngle",),
     "slice_thickness_mm": ("SliceThickness",),
 }
+PATIENT = ("sex", "age")  # facts of the patient; all others are of the acquisition
+SEXES = ("F", "M", "O")
+DICOM_AGE = re.compile(r"\d{3}[DWMY]")
 TEXTS = {"manufacturer": "Manufacturer", "model": "ManufacturerModelName"}
 SCANNING_SEQUENCES = ("SE", "IR", "GR", "EP", "RM")  # the standard's terms; others may be free text
 # Free text that says that no contrast agent was given, or not which: whole texts and first words.
@@ -74,9 +79,9 @@ def acquisition_facts(fields: Fields) -> dict:
 
     Returns:
         modality, manufacturer, model, field_strength_t, tr_ms, te_ms, ti_ms, flip_angle_degrees,
-        slice_thickness_mm, scanning_sequence, without those that are unknown; and contrast_agent
-        (bool; its name would be free text). A manufacturer or model that contains a word of a
-        name, id or date in the same header is left out.
+        slice_thickness_mm, scanning_sequence, and of the patient sex and age (at most 90), without those
+        that are unknown; and contrast_agent (bool; its name would be free text). A manufacturer or model
+        that contains a word of a name, id or date in the same header is left out.
     """
     facts = {"contrast_agent": has_contrast_agent(fields)}
     modality = fields.text("Modality")
@@ -97,7 +102,14 @@ def acquisition_facts(fields: Fields) -> dict:
     terms = [term for term in fields.text("ScanningSequence").split("\\") if term in SCANNING_SEQUENCES]
     if terms:
         facts["scanning_sequence"] = "\\".join(terms)
-    return facts
+    return facts | _of_patient(fields)
+
+
+def _of_patient(fields: Fields) -> dict:
+    """Sex and age, where the header gives them as the standard says."""
+    sex, age = fields.text("PatientSex").upper(), fields.text("PatientAge").upper()
+    found = {"sex": sex} if sex in SEXES else {}
+    return found | ({"age": kept_age(age)} if DICOM_AGE.fullmatch(age) else {})
 
 
 def has_contrast_agent(fields: Fields) -> bool:

@@ -85,6 +85,7 @@ def test_a_record_holds_no_other_facts_than_these(written):
     known = {
         "modality", "manufacturer", "model", "field_strength_t", "tr_ms", "te_ms", "ti_ms",
         "flip_angle_degrees", "slice_thickness_mm", "scanning_sequence", "contrast_agent", "slices",
+        "sex", "age",
     }  # fmt: skip
     placed = {
         "source_shape", "source_affine", "source_axes", "site", "series_left_out", "sequences_apart",

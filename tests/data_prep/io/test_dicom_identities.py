@@ -4,12 +4,15 @@ import logging
 import pickle
 import warnings
 
+import numpy as np
 import pytest
 from dicom_series import each, multi_frame, noise, series, volume_of, write
 from planted_identities import PLANTED, UID, WORDS
 
+from data_prep.cases.dicom_case import sequence_facts
 from data_prep.io.dicom.series import find_series, read_dicom
 from data_prep.prepare.pseudonyms import Pseudonyms
+from data_prep.volume import Volume
 
 
 def _plant(data, _=0):
@@ -108,6 +111,31 @@ def test_facts_are_those_on_which_all_slices_agree(tmp_path):
         "te_ms": 10.0, "ti_ms": 900.0, "slice_thickness_mm": 2.5, "scanning_sequence": "SE\\IR",
         "contrast_agent": False, "slices": 6,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sex", "age", "expected"),
+    [
+        ("F", "063Y", {"sex": "F", "age": "063Y"}), ("m", "018M", {"sex": "M", "age": "018M"}),
+        ("O", "093Y", {"sex": "O", "age": "90"}), ("", "", {}), ("unknown", "63", {}),
+    ],
+)  # fmt: skip
+def test_sex_and_age_are_kept_where_they_are_written_as_the_standard_says(tmp_path, sex, age, expected):
+    def change(data, _):
+        data.PatientSex, data.PatientAge = sex, age
+
+    facts = volume_of(tmp_path, each(series(noise()), change)).facts
+    assert {name: facts[name] for name in ("sex", "age") if name in facts} == expected
+
+
+def test_sex_and_age_of_several_sequences_are_one_fact_of_the_patient():
+    volumes = {
+        name: Volume(np.zeros((2, 2, 2)), np.eye(4), {"sex": "F", "age": age, "tr_ms": 500.0})
+        for name, age in (("t1", "063Y"), ("t2", "064Y"))
+    }
+    facts = sequence_facts(volumes)
+    assert facts["sex"] == "F" and "age" not in facts  # they were not scanned at the same age
+    assert facts["t1_tr_ms"] == 500.0 and "t1_sex" not in facts
 
 
 @pytest.mark.parametrize(
