@@ -10,6 +10,7 @@ from PIL import Image
 from mri_tf.audit.finding import FOUND
 from mri_tf.audit.identity import BURNED_IN, FACES, shows_identity
 from mri_tf.figures.overlay import WINDOW
+from mri_tf.figures.sheets import grey_values
 from mri_tf.report.blocks import Picture
 from mri_tf.report.material import Material
 
@@ -26,8 +27,8 @@ def hidden_records(findings: Sequence[dict] | None) -> set[str]:
 
 
 def pictures_of(material: Material, wanted: Sequence[tuple[str, str]]) -> list[Picture]:
-    """The middle plane of the first channel of each record with its caption, without records that show
-    a face or text, whether or not somebody has audited them."""
+    """The middle plane of each record, as contact sheets show it, with its caption, without records that
+    show a face or text, whether or not somebody has audited them."""
     found, hidden = [], hidden_records(material.findings)
     for record_id, caption in wanted:
         if record_id in hidden:
@@ -35,7 +36,7 @@ def pictures_of(material: Material, wanted: Sequence[tuple[str, str]]) -> list[P
         record = material.prepared.record(material.places[record_id])
         if shows_identity(record, material.task.modality):
             continue
-        image = record.own_slice[..., 0].astype(float)
+        image = grey_values(record.own_slice)
         plane = image[image.shape[0] // 2] if image.ndim == 3 else image
         found.append(Picture(as_data(plane), f"Image of {caption}.", caption))
     return found
