@@ -154,7 +154,8 @@ def _fill(
     """Computes the rows `missing`, in whole batches, and says on disk which are done."""
     task = source.subset.task
     single = replace(task, bag={})
-    augmented = batch_function(replace(single, augment_probability=1.0), training=True)
+    augment = batch_function(replace(single, augment_probability=1.0), training=True)
+    augmented = tf.function(augment, autograph=False)  # drawing for each record is slow outside a graph
     plain = batch_function(single, training=False)
     forward = tf.function(lambda image: prefix(image, training=False))
     batches = list(_row_batches(source, task.batch_size, missing))
