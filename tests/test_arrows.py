@@ -13,6 +13,7 @@ ROOMS = {
     "task": ("core",),
     "tasks": ("task",),
     "models": ("core",),
+    "convert": ("models",),
     "metrics": ("core",),
     "figures": ("core",),
     "tables": ("core",),

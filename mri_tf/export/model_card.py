@@ -23,6 +23,7 @@ from mri_tf.export.cost import Cost
 from mri_tf.export.out_of_distribution import FAR, OUTSIDE
 from mri_tf.export.signature_help import describe_signatures, what_slices_are
 from mri_tf.export.source import ExportSource
+from mri_tf.models.weights import Origin
 from mri_tf.network.views import describe_views
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
 from mri_tf.store.looks import looks_of, times
@@ -162,6 +163,8 @@ def _training(run: Run) -> str:
         ["seed", values["seed"]],
         ["versions", ", ".join(f"{key} {value}" for key, value in values["versions"].items())],
     ]  # fmt: skip
+    if origin := values.get("first_weights"):
+        rows.insert(1, ["began with", f"{Origin(**origin)}"])
     if task.pretrained_on:
         rows.insert(1, ["built on", f"a {task.pretrained_on} network that saw no held-out patient"])
     return markdown(rows, ["what", "value"])

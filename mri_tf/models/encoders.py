@@ -14,6 +14,7 @@ from keras import layers, ops
 from mri_tf.core.errors import InputError
 from mri_tf.models import backbones
 from mri_tf.models.backbones import IMAGENET, MEAN, NO_WEIGHTS, SD, ZSCORE, add_backbone
+from mri_tf.models.resnet3d import ENCODERS
 from mri_tf.models.weights import load_file, load_preset, other_weights
 
 PRETRAINED = "pretrained"  # the published weights of an encoder, from the cache or downloaded
@@ -88,7 +89,8 @@ def check_encoder(encoder: str, weights: str, cut_after: str) -> None:
     """Raises InputError for an encoder that does not exist or weights that are not available."""
     if encoder not in NAMES:
         raise InputError(
-            f"model_args.encoder must be one of {', '.join(NAMES)}.", encoder, "Change it in the task."
+            f"model_args.encoder must be one of {', '.join((*NAMES, *ENCODERS))}.", encoder,
+            "Change it in the task.",
         )
     if cut_after and encoder in TRANSFORMERS:
         raise InputError(

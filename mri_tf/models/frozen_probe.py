@@ -9,6 +9,8 @@ from mri_tf.core.errors import InputError
 from mri_tf.models.backbones import UNIT, ZSCORE
 from mri_tf.models.encoders import PRETRAINED, TRANSFORMERS, Encoder, check_encoder, encoder_maps
 from mri_tf.models.heads import SOFTMAX, Standardise, class_head
+from mri_tf.models.resnet3d import ENCODERS, encoder3d_maps
+from mri_tf.models.resnet3d import check as check_resnet3d
 
 POOLINGS = ("mean", "attention")
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -32,16 +34,19 @@ def frozen_probe(
     with an L2 penalty, whose strength is chosen by cross-validation within the training patients.
 
     Of a volume every slice goes through the encoder, and the features of the slices are averaged or
-    weighed by attention, one learned direction for the whole set.
+    weighed by attention, one learned direction for the whole set. A 3D encoder (resnet3d_10,
+    resnet3d_18, resnet3d_34, resnet3d_50) sees the volume as a whole.
 
     Args:
         input_shape: rows, columns, channels; of volumes depth, rows, columns, channels.
         class_count: classes to tell apart.
         encoder: a backbone (resnet18, resnet34, resnet50, densenet121, convnext_tiny, inception_v3,
-            vgg16) or a vision transformer (dinov2_small, dinov2_base, dinov3_small, siglip_base).
+            vgg16), a vision transformer (dinov2_small, dinov2_base, dinov3_small, siglip_base), or a
+            3D encoder.
         weights: `pretrained` (from the cache, or downloaded), `none`, a weights file, or the folder of
-            a KerasHub preset.
-        cut_after: the last stage of a backbone to keep, as in `backbones.add_backbone`; empty for all.
+            a KerasHub preset; of a 3D encoder `none` or a file of `python -m mri_tf.convert`.
+        cut_after: the last stage of a backbone to keep, as in `backbones.add_backbone`, of a 3D encoder
+            `layer1` to `layer4`; empty for all.
         intensities: unit or zscore, what the task's `normalize` gives.
         pooling: of the slices of a volume: "mean" or "attention".
         strengths: of the penalty, from which one is chosen; in the sum of the mean cross entropy and
@@ -50,6 +55,8 @@ def frozen_probe(
     """
     require_softmax(frozen_probe.__name__, head)
     image = keras.Input(input_shape, name="image")
+    if encoder in ENCODERS:
+        return _of_whole_volumes(image, class_count, (encoder, weights, cut_after))
     frozen = encoder_maps(input_shape[-3:], Encoder(encoder, weights, cut_after, intensities))
     # Saliency maps cannot see into a nested network; in a transformer nothing is there for them to see.
     encode = frozen if encoder in TRANSFORMERS else frozen.call
@@ -83,7 +90,12 @@ class SliceAttention(layers.Layer):
 
 def check(arguments: dict) -> None:
     """Raises InputError for values that the builder would refuse, before any data is read."""
-    check_encoder(arguments["encoder"], arguments["weights"], arguments["cut_after"])
+    if arguments["encoder"] in ENCODERS:
+        check_resnet3d(
+            dict(depth=ENCODERS[arguments["encoder"]], shortcut="", weights=arguments["weights"])
+        )
+    else:
+        check_encoder(arguments["encoder"], arguments["weights"], arguments["cut_after"])
     if arguments["pooling"] not in POOLINGS:
         raise InputError(
             f"model_args.pooling must be {' or '.join(POOLINGS)}.", arguments["pooling"],
@@ -112,6 +124,19 @@ def check_strengths(strengths: tuple[float, ...]) -> None:
         raise InputError(
             "model_args.strengths must be positive numbers.", strengths, "Change them in the task."
         )
+
+
+def _of_whole_volumes(image, class_count: int, encoder: tuple[str, str, str]) -> keras.Model:
+    """The probe of a 3D encoder: name, weights and last stage."""
+    if len(image.shape) != 5:
+        raise InputError(
+            f"{encoder[0]} is an encoder of volumes.", f"images of {len(image.shape) - 2} axes",
+            "Choose another model_args.encoder.",
+        )  # fmt: skip
+    maps = layers.Identity(name="maps")(encoder3d_maps(image, *encoder))
+    x = layers.GlobalAveragePooling3D(name="average")(maps)  # (batch, features)
+    x = Standardise(name="standardised")(x)
+    return keras.Model(image, class_head(x, class_count, SOFTMAX), name="frozen_probe")
 
 
 def _with_one_call_a_layer(network: keras.Model) -> keras.Model:

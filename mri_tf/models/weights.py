@@ -1,10 +1,57 @@
 """Weights of other data: those of a file, or of a KerasHub preset by name or folder."""
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+import h5py
 import keras
 
 from mri_tf.core.errors import InputError
+
+ORIGIN = "mri_tf_origin"  # attribute of a converted file
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where converted weights come from."""
+
+    file: str  # name of the file that was converted, without its folder
+    sha256: str  # of that file
+    licence: str
+
+    def __str__(self) -> str:
+        return f"{self.file} (SHA-256 {self.sha256[:12]}), licence: {self.licence}"
+
+
+def write_converted(network: keras.Model, out: Path, origin: Origin) -> None:
+    """Writes a network's weights and where they come from, under their final name when they are whole.
+
+    Args:
+        network: with the weights.
+        out: a path that ends in .weights.h5.
+        origin: kept in the file.
+    """
+    scratch = out.with_name(f".{out.name.removesuffix('.weights.h5')}-part.weights.h5")
+    try:
+        network.save_weights(scratch)
+        with h5py.File(scratch, "r+") as file:
+            file.attrs[ORIGIN] = json.dumps(asdict(origin))
+        scratch.replace(out)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def origin_of(weights: str) -> Origin | None:
+    """Where the weights that a task names come from; None where that is not a converted file."""
+    if not weights.endswith(".weights.h5") or not Path(weights).is_file():
+        return None
+    try:
+        with h5py.File(weights) as file:
+            return Origin(**json.loads(file.attrs[ORIGIN]))
+    except (OSError, KeyError, ValueError, TypeError):
+        return None
 
 
 def load_file(network: keras.Model, file: str, whose: str) -> None:

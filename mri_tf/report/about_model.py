@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mri_tf.models.weights import Origin
 from mri_tf.network.views import describe_views
 from mri_tf.report.blocks import Block, Facts, Fold, Section, Text, table
 from mri_tf.report.markdown import blocks_of
@@ -113,7 +114,10 @@ def _first_weights(task: Task, run: Run) -> str:
         of = task.pretrained_on
         return f"drawn at random, behind a {of} network that was trained on the same training side"
     weights = str(task.model_args.get("weights", "")) or "none"
-    return "drawn at random" if weights == "none" else f"{without_folders(weights)}"
+    if weights == "none":
+        return "drawn at random"
+    origin = run.values.get("first_weights")
+    return f"{without_folders(weights)}" + (f", converted from {Origin(**origin)}" if origin else "")
 
 
 def _training(task: Task, run: Run) -> str:

@@ -1,6 +1,7 @@
 """What a run holds before its training starts."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 import mri_tf
 from mri_tf.core.source_code import state_of_the_code
+from mri_tf.models.weights import origin_of
 from mri_tf.splits.leakage import seen_in_training
 from mri_tf.splits.sides import Sides
 from mri_tf.store.prepared import Prepared
@@ -47,6 +49,7 @@ def new_run(
             "feature_task": features.values["task"] if features and task.features_from else None,
             "fitted": {},  # on the training side; filled when the training starts
             "feature_weights": features.values["weights_sha256"] if features else "",
+            "first_weights": _origin(task),
             "versions": {"mri_tf": mri_tf.__version__, "tensorflow": tf.__version__,
                          "keras": keras.__version__},
             "state": RUNNING,
@@ -59,6 +62,12 @@ def with_origin(run: Run, task_file: Path) -> Run:
     of the source code. Nothing is written."""
     origin = {"question": question_of(task_file), "code": state_of_the_code()}
     return Run(run.folder, run.values | origin)
+
+
+def _origin(task: Task) -> dict | None:
+    """Where the weights come from that the network begins with, where their file says it."""
+    origin = origin_of(str(task.model_args.get("weights", "")))
+    return None if origin is None else asdict(origin)
 
 
 def _by_side(values: np.ndarray, sides: list[np.ndarray]) -> dict[str, list[str]]:

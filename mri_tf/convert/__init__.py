@@ -1,0 +1,1 @@
+"""Weights of other libraries as files that the networks here take."""
