@@ -83,6 +83,11 @@ def encoder_classifier3d(space) -> None:
     backbone_classifier(space)
 
 
+def resnet3d(space) -> None:
+    """The same, for weights that were trained on volumes."""
+    backbone_classifier(space)
+
+
 def frozen_probe(space) -> None:
     """How images are drawn for its fit; the strength of the penalty is chosen within each fit."""
     space.Choice("loss_weights", ["none", "sqrt_inverse_frequency"], default="sqrt_inverse_frequency")

@@ -50,6 +50,7 @@ def _parser() -> Parser:
         "python -m mri_tf.convert", __doc__,
         examples=(
             '--file resnet_18_23dataset.pth --licence "MIT, Tencent" --out resnet18.weights.h5',
+            '--file resnet_50.safetensors --licence "Apache-2.0, our clinic" --out resnet50.weights.h5',
         ),
     )  # fmt: skip
     parser.add_argument(

@@ -30,6 +30,7 @@ SMALL = {
     ),
     "mnet": ((32, 48, 3), dict(start_filters=2, levels=3, dropout=0.1)),
     "mnet3d": ((16, 32, 48, 1), dict(start_filters=2, levels=4, dropout=0.1)),
+    "resnet3d": ((16, 24, 32, 1), dict(depth=10, width=2, dropout=0.1)),
     "statistics_probe3d": ((16, 32, 48, 1), {}),
     "unet3d": ((16, 32, 48, 1), dict(filters=2, levels=3, dropout=0.05, weight_decay=1e-6)),
     "vgg": ((32, 64, 1), dict(blocks=4, **CLASSIFIER)),
@@ -69,7 +70,7 @@ def test_a_network_computes_in_mixed_precision(name):
 @pytest.mark.parametrize(
     # An encoder has the norm of the network that it was trained in, and so has what a probe is given.
     "name", sorted({name for name in find_builders() if name.endswith("3d")}
-                   - {"encoder_classifier3d", "statistics_probe3d"})
+                   - {"encoder_classifier3d", "resnet3d", "statistics_probe3d"})
 )  # fmt: skip
 def test_with_group_norm_a_case_has_the_same_answer_in_training_whoever_else_is_in_the_batch(name):
     model = randomised(_network(name, norm="group", dropout=0.0))
