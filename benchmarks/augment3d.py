@@ -81,7 +81,7 @@ def affine_matrix(degrees=DEGREES, shift_voxels=SHIFT_VOXELS, zoom=ZOOM) -> tf.T
 
 def changes() -> Changes:
     flip = random_flip(tf.zeros([1, 1]), SIZE, "left_right", 1.0)
-    return Changes(flip @ affine_matrix(), tf.constant([EXPONENT]))
+    return Changes(flip @ affine_matrix(), tf.constant([EXPONENT]), tf.constant([True]))
 
 
 def ours(volumes: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError
-from mri_tf.pipeline import augment3d
+from mri_tf.pipeline import augment3d, augment_scan
 from mri_tf.pipeline.augment_ops import record_uniforms
 from mri_tf.pipeline.resample2d import resample_linear, resample_nearest
 
@@ -77,17 +77,20 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
     operations, others = OPERATIONS, augment3d.OPERATIONS
     if len(image_shape) == 3:
         operations, others = others, operations
+    operations = {**operations, **augment_scan.OPERATIONS}
     for name, arguments in augment.items():
         if name not in operations:
             rule = (
                 f"augment.{name} cannot be used for {len(image_shape)}D images."
                 if name in others
-                else "augment must name operations of mri_tf/pipeline/augment2d.py or augment3d.py."
+                else "augment must name operations of mri_tf/pipeline/augment2d.py, augment3d.py or "
+                "augment_scan.py."
             )
             raise InputError(
                 rule, f"{name}, image_shape {image_shape}", f"Known: {', '.join(operations)}."
             )
         check_arguments(f"augment.{name}", operations[name][0], arguments)
+    augment_scan.check_scan_changes(augment)
     if len(image_shape) == 3:
         augment3d.check_values(augment, image_shape)
     elif augment.get("random_flip", {}).get("axis", "columns") not in FLIP_AXES:
@@ -136,10 +139,11 @@ def _uniforms(
     seeds: tf.Tensor, augment: dict, probability: float
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Which records are changed (batch,), and the uniform numbers (batch, n) of each operation."""
-    counts = [OPERATIONS[name][1] for name in augment]
+    own = [name for name in augment if name in OPERATIONS]
+    counts = [OPERATIONS[name][1] for name in own]
     numbers = record_uniforms(seeds, 1 + sum(counts))  # (batch, 1 + parameters)
     parts = tf.split(numbers, [1, *counts], axis=1)
-    return numbers[:, 0] < probability, dict(zip(augment, parts[1:], strict=True))
+    return numbers[:, 0] < probability, dict(zip(own, parts[1:], strict=True))
 
 
 def apply_transforms(images: tf.Tensor, transforms: tf.Tensor, nearest: bool) -> tf.Tensor:
@@ -158,18 +162,20 @@ def apply_contrast(images: tf.Tensor, factors: tf.Tensor, means: tf.Tensor) -> t
 
 def augment_images(
     images: tf.Tensor, labels: tf.Tensor | None, seeds: tf.Tensor, augment: dict, probability: float,
-    stats: tf.Tensor | None = None,
+    known: augment_scan.Known | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
     """Images and the label maps of a segmentation as they are seen once: drawn, then applied.
 
-    stats: the records' intensity_stats (batch, 2, channels, 2), for `random_contrast`.
+    known: of the batch, for what changes intensities.
     """
     size = tuple(images.shape[1:3])
     if "random_contrast" in augment:
         factors = draw_contrast(seeds, size, augment, probability)
-        images = apply_contrast(images, factors, stats[:, 0, :, 0])
+        images = apply_contrast(images, factors, known.mean)
     transforms = draw_transforms(seeds, size, augment, probability)
     images = apply_transforms(images, transforms, nearest=False)
+    changed, _ = _uniforms(seeds, augment, probability)
+    images = augment_scan.change_scan(images, seeds, known, augment, changed)
     if labels is None:
         return images, None
     labels = tf.cast(labels, tf.float32)[..., None]  # (batch, rows, columns, 1)

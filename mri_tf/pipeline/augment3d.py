@@ -12,11 +12,13 @@ import tensorflow as tf
 
 from mri_tf.core.errors import InputError
 from mri_tf.pipeline.augment_ops import apply_gamma, record_uniforms
+from mri_tf.pipeline.augment_scan import Known, change_scan
 from mri_tf.pipeline.resample3d import resample_linear, resample_nearest
 
 AXES = ("head_foot", "front_back", "left_right")  # along depth, rows, columns
 PLANES = ((1, 2), (2, 0), (0, 1))  # a turn about an axis moves the first of these to the second
 RADIANS = 3.141592653589793 / 180
+AFFINE = "random_affine3d"
 
 
 class Changes(NamedTuple):
@@ -24,6 +26,7 @@ class Changes(NamedTuple):
 
     matrix: tf.Tensor  # (batch, 4, 4) result voxel -> source voxel, from the grid's centre
     exponent: tf.Tensor  # (batch,) of intensities scaled to [0, 1]; 1 changes nothing
+    changed: tf.Tensor  # (batch,) whether the record is changed at all
 
 
 def random_affine3d(
@@ -37,7 +40,8 @@ def random_affine3d(
     """Rotation about three axes in mm, shift (of the grid's size) and zoom about the centre.
 
     Three numbers are of depth, rows and columns; degrees are about that axis, positive as
-    np.rot90 turns its plane of PLANES. uniforms (batch, 7) in [0, 1) -> (batch, 4, 4).
+    np.rot90 turns its plane of PLANES. Where the task gives no spacing it is each record's own,
+    (batch, 3). uniforms (batch, 7) in [0, 1) -> (batch, 4, 4).
     """
     angles = (2 * uniforms[:, :3] - 1) * tf.constant(_three(max_degrees)) * RADIANS
     limits = tf.constant(_three(max_shift_fraction)) * tf.constant(size, tf.float32)
@@ -46,8 +50,8 @@ def random_affine3d(
     scale = 1 / (zoom[0] + uniforms[:, 6] * (zoom[1] - zoom[0]))
     turns = [_turn(axis, tf.cos(angles[:, axis]), tf.sin(angles[:, axis])) for axis in range(3)]
     turned = tf.matmul(tf.matmul(turns[0], turns[1]), turns[2]) * scale[:, None, None]
-    spacing = tf.constant(spacing_mm, tf.float32)
-    in_voxels = turned * (spacing[None, :] / spacing[:, None])  # voxels -> mm, turned, -> voxels
+    spacing = tf.reshape(tf.cast(spacing_mm, tf.float32), (-1, 3))  # (1 or batch, 3)
+    in_voxels = turned * (spacing[:, None, :] / spacing[:, :, None])  # voxels -> mm, turned, -> voxels
     return _homogeneous(in_voxels, -shifts)
 
 
@@ -108,19 +112,24 @@ OPERATIONS: dict[str, tuple[Callable, int]] = {**GEOMETRY, "random_gamma": (rand
 
 
 def draw_changes(
-    seeds: tf.Tensor, size: tuple[int, int, int], augment: dict, probability: float
-) -> Changes:
+    seeds: tf.Tensor, size: tuple[int, int, int], augment: dict, probability: float,
+    spacing_mm: tf.Tensor | None = None,
+) -> Changes:  # fmt: skip
     """The changes of each record from its seed, (batch, 2); some records keep all they have.
 
     With `probability` a record is changed at all; then every operation of `augment` applies, those
-    of the geometry in the order they are named.
+    of the geometry in the order they are named. `spacing_mm` (batch, 3) is the grid's; 1 without it.
     """
+    if spacing_mm is None:
+        spacing_mm = tf.ones((tf.shape(seeds)[0], 3))
+    augment = {name: values for name, values in augment.items() if name in OPERATIONS}
     counts = [OPERATIONS[name][1] for name in augment]
     uniforms = record_uniforms(seeds, 1 + sum(counts))  # (batch, 1 + parameters)
     identity = tf.eye(4, batch_shape=[tf.shape(seeds)[0]])
     matrix, exponent, used = identity, tf.ones_like(uniforms[:, 0]), 1
     for (name, arguments), count in zip(augment.items(), counts, strict=True):
-        drawn = partial(OPERATIONS[name][0], **arguments)(uniforms[:, used : used + count], size)
+        own = {"spacing_mm": spacing_mm} | arguments if name == AFFINE else arguments
+        drawn = partial(OPERATIONS[name][0], **own)(uniforms[:, used : used + count], size)
         if name in GEOMETRY:
             matrix = tf.matmul(matrix, drawn)
         else:
@@ -128,7 +137,7 @@ def draw_changes(
         used += count
     changed = uniforms[:, 0] < probability
     return Changes(
-        tf.where(changed[:, None, None], matrix, identity), tf.where(changed, exponent, 1.0)
+        tf.where(changed[:, None, None], matrix, identity), tf.where(changed, exponent, 1.0), changed
     )
 
 
@@ -154,11 +163,12 @@ def apply_changes(
 
 def augment_volumes(
     volumes: tf.Tensor, labels: tf.Tensor | None, seeds: tf.Tensor, augment: dict, probability: float,
-    keep_zero: bool = False,
+    known: Known, keep_zero: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
     """Volumes and the label maps of a segmentation as they are seen once: drawn, then applied."""
-    changes = draw_changes(seeds, tuple(volumes.shape[1:4]), augment, probability)
-    return apply_changes(volumes, labels, changes, augment, keep_zero)
+    changes = draw_changes(seeds, known.size, augment, probability, known.spacing_mm)
+    volumes, labels = apply_changes(volumes, labels, changes, augment, keep_zero)
+    return change_scan(volumes, seeds, known, augment, changes.changed, keep_zero), labels
 
 
 def check_values(augment: dict, size: tuple[int, int, int]) -> None:

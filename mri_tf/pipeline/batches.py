@@ -14,6 +14,7 @@ import tensorflow as tf
 from mri_tf.core.errors import InputError
 from mri_tf.pipeline.augment2d import augment_images
 from mri_tf.pipeline.augment3d import augment_volumes
+from mri_tf.pipeline.augment_scan import Known
 from mri_tf.pipeline.bags import BagPlan, pad_slices, plain_bag_batches, present_slices
 from mri_tf.pipeline.epoch_plan import Batch, TrainingPlan, plain_batches
 from mri_tf.pipeline.field_of_view import Cut, cut_function
@@ -101,9 +102,9 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
             target = batch["mask"] if segmentation else batch["label"]
         if training and task.augment and task.augment_probability > 0:
             labels = target if segmentation else None
-            how = (labels, batch["seed"], task.augment, task.augment_probability)
+            how = (labels, batch["seed"], task.augment, task.augment_probability, Known.of(batch))
             if len(task.image_shape) == 2:
-                image, labels = augment_images(image, *how, batch["intensity_stats"])
+                image, labels = augment_images(image, *how)
             else:
                 image, labels = augment_volumes(image, *how, keep_zero=task.standardised)
             target = labels if segmentation else target

@@ -59,17 +59,20 @@ def box_cut(task: Task) -> Cut | None:
 
 def _spaced(batch: dict, task: Task, median_mm: float) -> dict:
     spacing = spacing_of(task)
+    pixel_mm = spacing.medians * median_mm
     region = REGIONS.index(task.normalize.get("region", REGIONS[0]))
     image = spaced_slices(
         batch["image"],
         batch["mask"],
         batch["spacing_mm"][:, 1:],
         batch["intensity_stats"][:, region, :, 0],  # means
-        spacing.medians * median_mm,
+        pixel_mm,
         spacing.grid,
         spacing.margin_mm,
     )
-    return {**{key: value for key, value in batch.items() if key != "mask"}, "image": image}
+    own = tf.concat([batch["spacing_mm"][:, :1], tf.fill([tf.shape(image)[0], 2], pixel_mm)], axis=1)
+    rest = {key: value for key, value in batch.items() if key != "mask"}
+    return {**rest, "image": image, "spacing_mm": own}
 
 
 def _patches(batch: dict, patch: Patch, training: bool) -> dict:
@@ -92,13 +95,17 @@ def _boxes(batch: dict, box: Box, training: bool) -> dict:
 
     def cut(record):
         image, around = record
-        return resample_cube(image, *cube_around(around, box.margin_voxels), box.grid)
+        centre, side = cube_around(around, box.margin_voxels)
+        return resample_cube(image, centre, side, box.grid), side
 
     if box.around == "brain":  # of skull-stripped cases: whatever is not background
         around = tf.cast(tf.reduce_any(batch["image"] != 0, axis=-1), tf.int32)
     else:
         around = batch[name]
     signature = tf.TensorSpec((*box.grid, batch["image"].shape[-1]), tf.float32)
-    image = tf.map_fn(cut, (batch["image"], around), fn_output_signature=signature)
+    image, sides = tf.map_fn(
+        cut, (batch["image"], around), fn_output_signature=(signature, tf.TensorSpec([], tf.float32))
+    )
+    own = batch["spacing_mm"] * sides[:, None] / max(box.grid)
     rest = {key: value for key, value in batch.items() if key not in ("mask", "predicted_mask")}
-    return {**rest, "image": image}
+    return {**rest, "image": image, "spacing_mm": own}

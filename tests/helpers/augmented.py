@@ -47,6 +47,7 @@ class Grid:
             "mask": tf.constant(masks),
             "label": tf.constant(rng.integers(0, 3, count), tf.int32),
             "intensity_stats": tf.constant(np.tile([0.0, 1.0], (count, 2, 2, 1)), tf.float32),
+            "spacing_mm": tf.ones((count, 3)),
             "weight": tf.constant(rng.uniform(0.5, 2, count), tf.float32),
             "seed": seeds(count),
         }

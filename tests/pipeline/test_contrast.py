@@ -14,6 +14,7 @@ from mri_tf.pipeline.augment2d import (
     draw_transforms,
     random_contrast,
 )
+from mri_tf.pipeline.augment_scan import Known
 from mri_tf.pipeline.normalize import normalize
 
 SIZE = (6, 8)
@@ -26,6 +27,11 @@ def _images(count, channels=1):
 
 def _stats(count, mean=300.0, sd=80.0, channels=1):
     return tf.constant(np.full((count, 2, channels, 2), (mean, sd)), tf.float32)
+
+
+def _known(stats) -> Known:
+    """Of a batch with these statistics, on pixels of 1 mm."""
+    return Known(SIZE, tf.ones((len(stats), 2)), stats[:, 0, :, 0], stats[:, 0, :, 1])
 
 
 def test_factors_lie_evenly_between_their_ends_in_the_logarithm():
@@ -62,17 +68,19 @@ def test_a_factor_on_intensities_is_one_on_z_scores():
 
 def test_a_batch_is_changed_as_each_of_its_records_alone():
     images, stats, drawn = _images(4, 2), _stats(4, channels=2), seeds(4)
-    together, _ = augment_images(images, None, drawn, AUGMENT, 1.0, stats)
+    together, _ = augment_images(images, None, drawn, AUGMENT, 1.0, _known(stats))
     for number in range(4):
         one = slice(number, number + 1)
-        alone, _ = augment_images(images[one], None, drawn[one], AUGMENT, 1.0, stats[one])
+        known = _known(stats[one])
+        alone, _ = augment_images(images[one], None, drawn[one], AUGMENT, 1.0, known)
         np.testing.assert_array_equal(alone, together[one])
 
 
 def test_labels_move_with_the_image_and_keep_their_values():
     labels = tf.constant(np.random.default_rng(1).integers(0, 3, (5, *SIZE)), tf.int32)
     both = [AUGMENT, {"random_affine": AUGMENT["random_affine"]}]
-    moved = [augment_images(_images(5), labels, seeds(5), one, 1.0, _stats(5))[1] for one in both]
+    known = _known(_stats(5))
+    moved = [augment_images(_images(5), labels, seeds(5), one, 1.0, known)[1] for one in both]
     assert set(np.unique(moved[0])) <= {0, 1, 2} and not np.array_equal(moved[0], labels)
 
 
