@@ -23,7 +23,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from mri_tf.pipeline.augment3d import Changes, apply_changes, random_affine3d, random_flip
-from mri_tf.pipeline.augment_ops import apply_gamma
+from mri_tf.pipeline.contrast import apply_gamma
+from mri_tf.pipeline.known import Known
 from mri_tf.pipeline.resample3d import resample_linear
 
 SIZE, CHANNELS = (96, 96, 96), 4
@@ -81,11 +82,13 @@ def affine_matrix(degrees=DEGREES, shift_voxels=SHIFT_VOXELS, zoom=ZOOM) -> tf.T
 
 def changes() -> Changes:
     flip = random_flip(tf.zeros([1, 1]), SIZE, "left_right", 1.0)
-    return Changes(flip @ affine_matrix(), tf.constant([EXPONENT]), tf.constant([True]))
+    intensities = {"random_gamma": tf.constant([EXPONENT])}
+    return Changes(flip @ affine_matrix(), tf.constant([True]), intensities)
 
 
 def ours(volumes: tf.Tensor) -> tf.Tensor:
-    return apply_changes(volumes, None, changes(), EVERYTHING)[0]
+    known = Known(SIZE, tf.ones((1, 3)), tf.zeros((1, CHANNELS)), tf.ones((1, CHANNELS)))
+    return apply_changes(volumes, None, changes(), EVERYTHING, known)[0]
 
 
 plain_gather = tf.function(resample_linear.python_function)
@@ -93,7 +96,7 @@ plain_gather = tf.function(resample_linear.python_function)
 
 def without_xla(volumes: tf.Tensor) -> tf.Tensor:
     own = changes()
-    return plain_gather(apply_gamma(volumes, own.exponent), own.matrix)
+    return plain_gather(apply_gamma(volumes, own.intensities["random_gamma"]), own.matrix)
 
 
 # ---- the chain of planar passes

@@ -12,8 +12,8 @@ from mri_tf.core.progress import progress
 from mri_tf.metrics.probe_test import Probe
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.record import Record
+from mri_tf.task.spec import PRESENCE
 
-PRESENCE = "has_"  # how channels begin that say whether a sequence is there
 BORDER, BACKGROUND = "border", "background"
 ORDER, MISSING = "order of files", "missing sequences"
 OF_IMAGES = {

@@ -14,12 +14,13 @@ from scipy import ndimage
 
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_APPLICABLE, NOT_FOUND, Finding
 from mri_tf.audit.judged import FEWEST_PATIENTS, Judged, batch_size, images_of, one_a_patient
-from mri_tf.audit.measured import PRESENCE, channel_names, view_of
+from mri_tf.audit.measured import channel_names, view_of
 from mri_tf.audit.regions import REGIONS, Pictured
 from mri_tf.core.progress import progress
 from mri_tf.metrics.class_pull import Pull, class_pull
 from mri_tf.metrics.paired import holm
 from mri_tf.store.record import Record
+from mri_tf.task.spec import PRESENCE
 
 NAME = "the network looks at: {}"
 LEVEL = 0.05

@@ -15,6 +15,7 @@ from mri_tf.network.fine_tuning import freeze
 from mri_tf.pipeline.augment2d import check_augment
 from mri_tf.pipeline.batches import BatchFunction
 from mri_tf.pipeline.normalize import check_normalize
+from mri_tf.pipeline.sequence_dropout import check_sequence_dropout
 from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
@@ -37,6 +38,7 @@ def check_task(task: Task) -> None:
     """Raises InputError for names and arguments in a task that do not exist, before data is read."""
     check_settings(task)
     check_augment(task.augment, task.network_shape)
+    check_sequence_dropout(task)
     check_normalize(task.normalize)
     if "head" in task.model_args:
         raise InputError(

@@ -13,7 +13,13 @@ from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError
 from mri_tf.pipeline import augment3d, augment_scan
 from mri_tf.pipeline.augment_ops import record_uniforms
+from mri_tf.pipeline.contrast import apply_intensities, check_intensities, random_contrast, random_gamma
+from mri_tf.pipeline.elastic import NAME as ELASTIC
+from mri_tf.pipeline.elastic import check_elastic, draw_displacements, random_elastic
+from mri_tf.pipeline.known import Known
 from mri_tf.pipeline.resample2d import resample_linear, resample_nearest
+from mri_tf.pipeline.sequence_dropout import NAME as SEQUENCE_DROPOUT
+from mri_tf.pipeline.sequence_dropout import sequence_dropout
 
 FLIP_AXES = ("columns", "rows")
 
@@ -53,23 +59,13 @@ def random_flip(
     return _about_centre(along_columns, zero, zero, along_rows, zero, zero, size)
 
 
-def random_contrast(
-    uniforms: tf.Tensor, size: tuple[int, int], low: float = 0.8, high: float = 1.25
-) -> tf.Tensor:
-    """Factor on how far intensities lie from their case's mean, uniforms (batch, 1) -> (batch,).
-
-    Evenly in the logarithm. The same on any linear scale: on z-scores it is a factor. Of colour
-    jitter this is all that MR images have: copied to three channels a grey pixel has no saturation,
-    and neither hue nor saturation changes it.
-    """
-    return low * (high / low) ** uniforms[:, 0]
-
-
 GEOMETRY: dict[str, tuple[Callable, int]] = {  # name -> (function, uniforms a record)
     "random_affine": (random_affine, 4),
     "random_flip": (random_flip, 1),
 }
-OPERATIONS: dict[str, tuple[Callable, int]] = {**GEOMETRY, "random_contrast": (random_contrast, 1)}
+OPERATIONS: dict[str, tuple[Callable, int]] = {
+    **GEOMETRY, "random_contrast": (random_contrast, 1), "random_gamma": (random_gamma, 1),
+}  # fmt: skip
 
 
 def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
@@ -77,7 +73,10 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
     operations, others = OPERATIONS, augment3d.OPERATIONS
     if len(image_shape) == 3:
         operations, others = others, operations
-    operations = {**operations, **augment_scan.OPERATIONS}
+    operations = {
+        **operations, **augment_scan.OPERATIONS, ELASTIC: (random_elastic, 0),
+        SEQUENCE_DROPOUT: (sequence_dropout, 0),
+    }  # fmt: skip
     for name, arguments in augment.items():
         if name not in operations:
             rule = (
@@ -91,6 +90,7 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
             )
         check_arguments(f"augment.{name}", operations[name][0], arguments)
     augment_scan.check_scan_changes(augment)
+    check_elastic(augment)
     if len(image_shape) == 3:
         augment3d.check_values(augment, image_shape)
     elif augment.get("random_flip", {}).get("axis", "columns") not in FLIP_AXES:
@@ -99,13 +99,7 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
             augment["random_flip"]["axis"],
             "Change it in the task.",
         )
-    contrast = {"low": 0.8, "high": 1.25, **augment.get("random_contrast", {})}
-    if len(image_shape) == 2 and not 0 < contrast["low"] <= contrast["high"]:
-        raise InputError(
-            "augment.random_contrast needs 0 < low <= high.",
-            f"{contrast['low']}, {contrast['high']}",
-            "Change it in the task.",
-        )
+    check_intensities(augment)
 
 
 def draw_transforms(
@@ -126,13 +120,16 @@ def draw_transforms(
     return tf.reshape(matrix, (-1, 9))[:, :8]
 
 
-def draw_contrast(
+def draw_intensities(
     seeds: tf.Tensor, size: tuple[int, int], augment: dict, probability: float
-) -> tf.Tensor:
-    """The factor of `random_contrast` a record, (batch,); 1 for those left as they are."""
+) -> dict[str, tf.Tensor]:
+    """The factor of `random_contrast` and the exponent of `random_gamma`, those that the task names, of
+    each record, (batch,); 1 for those left as they are."""
     changed, uniforms = _uniforms(seeds, augment, probability)
-    name = "random_contrast"
-    return tf.where(changed, random_contrast(uniforms[name], size, **augment[name]), 1.0)
+    return {
+        name: tf.where(changed, OPERATIONS[name][0](uniforms[name], size, **augment[name]), 1.0)
+        for name in uniforms if name not in GEOMETRY
+    }  # fmt: skip
 
 
 def _uniforms(
@@ -146,40 +143,37 @@ def _uniforms(
     return numbers[:, 0] < probability, dict(zip(own, parts[1:], strict=True))
 
 
-def apply_transforms(images: tf.Tensor, transforms: tf.Tensor, nearest: bool) -> tf.Tensor:
+def apply_transforms(
+    images: tf.Tensor, transforms: tf.Tensor, nearest: bool, displacement: tf.Tensor | None = None
+) -> tf.Tensor:
     """Resamples (batch, rows, columns, channels); what comes from outside repeats the border.
 
-    Linear, or `nearest` for label maps. Shape and dtype stay.
+    Linear, or `nearest` for label maps. Shape and dtype stay. `displacement` (batch, rows, columns, 2)
+    is along rows and columns, in pixels, of what is elastic.
     """
-    return (resample_nearest if nearest else resample_linear)(images, transforms)
-
-
-def apply_contrast(images: tf.Tensor, factors: tf.Tensor, means: tf.Tensor) -> tf.Tensor:
-    """(batch, rows, columns, channels) with factors (batch,) about means (batch, channels)."""
-    means = means[:, None, None, :]
-    return means + factors[:, None, None, None] * (images - means)
+    return (resample_nearest if nearest else resample_linear)(images, transforms, displacement)
 
 
 def augment_images(
     images: tf.Tensor, labels: tf.Tensor | None, seeds: tf.Tensor, augment: dict, probability: float,
-    known: augment_scan.Known | None = None,
+    known: Known | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
     """Images and the label maps of a segmentation as they are seen once: drawn, then applied.
 
     known: of the batch, for what changes intensities.
     """
     size = tuple(images.shape[1:3])
-    if "random_contrast" in augment:
-        factors = draw_contrast(seeds, size, augment, probability)
-        images = apply_contrast(images, factors, known.mean)
+    drawn = draw_intensities(seeds, size, augment, probability)
+    images = apply_intensities(images, drawn, known, augment)
     transforms = draw_transforms(seeds, size, augment, probability)
-    images = apply_transforms(images, transforms, nearest=False)
     changed, _ = _uniforms(seeds, augment, probability)
+    displacement = draw_displacements(seeds, known, augment, changed)
+    images = apply_transforms(images, transforms, False, displacement)
     images = augment_scan.change_scan(images, seeds, known, augment, changed)
     if labels is None:
         return images, None
     labels = tf.cast(labels, tf.float32)[..., None]  # (batch, rows, columns, 1)
-    moved = apply_transforms(labels, transforms, nearest=True)
+    moved = apply_transforms(labels, transforms, True, displacement)
     return images, tf.cast(moved[..., 0], tf.int32)
 
 

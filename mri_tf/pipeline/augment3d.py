@@ -11,8 +11,12 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from mri_tf.core.errors import InputError
-from mri_tf.pipeline.augment_ops import apply_gamma, record_uniforms
-from mri_tf.pipeline.augment_scan import Known, change_scan
+from mri_tf.pipeline.augment_ops import record_uniforms
+from mri_tf.pipeline.augment_scan import change_scan
+from mri_tf.pipeline.contrast import apply_intensities, random_contrast, random_gamma
+from mri_tf.pipeline.elastic import NAME as ELASTIC
+from mri_tf.pipeline.elastic import draw_displacements
+from mri_tf.pipeline.known import Known
 from mri_tf.pipeline.resample3d import resample_linear, resample_nearest
 
 AXES = ("head_foot", "front_back", "left_right")  # along depth, rows, columns
@@ -25,8 +29,9 @@ class Changes(NamedTuple):
     """What is done to each record of a batch."""
 
     matrix: tf.Tensor  # (batch, 4, 4) result voxel -> source voxel, from the grid's centre
-    exponent: tf.Tensor  # (batch,) of intensities scaled to [0, 1]; 1 changes nothing
     changed: tf.Tensor  # (batch,) whether the record is changed at all
+    intensities: dict[str, tf.Tensor]  # name -> (batch,) of contrast and gamma; 1 changes nothing
+    displacement: tf.Tensor | None = None  # (batch, depth, rows, columns, 3) voxels, of elastic changes
 
 
 def random_affine3d(
@@ -88,27 +93,14 @@ def random_rot90(
     return _homogeneous(turned, tf.zeros_like(uniforms))
 
 
-def random_gamma(
-    uniforms: tf.Tensor,
-    size: tuple[int, int, int],
-    low: float = 0.85,
-    high: float = 1.15,
-    value_range: tuple[float, float] | None = None,
-) -> tf.Tensor:
-    """The exponent of intensities scaled to [0, 1], in [low, high]; uniforms (batch, 1) -> (batch,).
-
-    0 and 1 are the least and greatest value of each record and channel, or `value_range` in the
-    task's unit; values beyond it stay.
-    """
-    return low + uniforms[:, 0] * (high - low)
-
-
 GEOMETRY: dict[str, tuple[Callable, int]] = {  # name -> (function, uniforms a record)
     "random_affine3d": (random_affine3d, 7),
     "random_flip": (random_flip, 1),
     "random_rot90": (random_rot90, 3),
 }
-OPERATIONS: dict[str, tuple[Callable, int]] = {**GEOMETRY, "random_gamma": (random_gamma, 1)}
+OPERATIONS: dict[str, tuple[Callable, int]] = {
+    **GEOMETRY, "random_contrast": (random_contrast, 1), "random_gamma": (random_gamma, 1),
+}  # fmt: skip
 
 
 def draw_changes(
@@ -126,38 +118,35 @@ def draw_changes(
     counts = [OPERATIONS[name][1] for name in augment]
     uniforms = record_uniforms(seeds, 1 + sum(counts))  # (batch, 1 + parameters)
     identity = tf.eye(4, batch_shape=[tf.shape(seeds)[0]])
-    matrix, exponent, used = identity, tf.ones_like(uniforms[:, 0]), 1
+    changed, matrix, intensities, used = uniforms[:, 0] < probability, identity, {}, 1
     for (name, arguments), count in zip(augment.items(), counts, strict=True):
         own = {"spacing_mm": spacing_mm} | arguments if name == AFFINE else arguments
         drawn = partial(OPERATIONS[name][0], **own)(uniforms[:, used : used + count], size)
         if name in GEOMETRY:
             matrix = tf.matmul(matrix, drawn)
         else:
-            exponent = drawn
+            intensities[name] = tf.where(changed, drawn, 1.0)
         used += count
-    changed = uniforms[:, 0] < probability
-    return Changes(
-        tf.where(changed[:, None, None], matrix, identity), tf.where(changed, exponent, 1.0), changed
-    )
+    return Changes(tf.where(changed[:, None, None], matrix, identity), changed, intensities)
 
 
 def apply_changes(
     volumes: tf.Tensor, labels: tf.Tensor | None, changes: Changes, augment: dict,
-    keep_zero: bool = False,
+    known: Known, keep_zero: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
-    """Gamma, then the geometry: volumes by linear interpolation, their labels by the nearest voxel.
+    """Contrast and gamma, then the geometry: volumes by linear interpolation, their labels by the
+    nearest voxel.
 
     volumes (batch, depth, rows, columns, channels) -> float32 of that shape; labels (batch, depth,
-    rows, columns) of any dtype. What comes from outside repeats the border. With `keep_zero` gamma
-    leaves 0 as it is.
+    rows, columns) of any dtype. What comes from outside repeats the border. With `keep_zero` contrast
+    and gamma leave 0 as it is.
     """
     volumes = tf.cast(volumes, tf.float32)
-    if "random_gamma" in augment:
-        value_range = augment["random_gamma"].get("value_range")
-        volumes = apply_gamma(volumes, changes.exponent, value_range, keep_zero)
-    if GEOMETRY.keys() & augment.keys():
-        volumes = resample_linear(volumes, changes.matrix)
-        labels = None if labels is None else resample_nearest(labels, changes.matrix)
+    volumes = apply_intensities(volumes, changes.intensities, known, augment, keep_zero)
+    if GEOMETRY.keys() & augment.keys() or ELASTIC in augment:
+        places = changes.matrix, changes.displacement
+        volumes = resample_linear(volumes, *places)
+        labels = None if labels is None else resample_nearest(labels, *places)
     return volumes, labels
 
 
@@ -167,7 +156,9 @@ def augment_volumes(
 ) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
     """Volumes and the label maps of a segmentation as they are seen once: drawn, then applied."""
     changes = draw_changes(seeds, known.size, augment, probability, known.spacing_mm)
-    volumes, labels = apply_changes(volumes, labels, changes, augment, keep_zero)
+    displacement = draw_displacements(seeds, known, augment, changes.changed)
+    changes = changes._replace(displacement=displacement)
+    volumes, labels = apply_changes(volumes, labels, changes, augment, known, keep_zero)
     return change_scan(volumes, seeds, known, augment, changes.changed, keep_zero), labels
 
 
@@ -187,11 +178,6 @@ def check_values(augment: dict, size: tuple[int, int, int]) -> None:
             plane = tuple(size[one] for one in sorted(PLANES[AXES.index(name)]))
             rule = f"turns about {name} on a grid that is square across it"
             _require(plane[0] == plane[1], "random_rot90", rule, f"{plane[0]} x {plane[1]} voxels")
-    gamma = {"low": 0.85, "high": 1.15, "value_range": None, **augment.get("random_gamma", {})}
-    ends = (gamma["low"], gamma["high"])
-    _require(0 < ends[0] <= ends[1], "random_gamma", "has 0 < low <= high", ends)
-    ends = gamma["value_range"] or (0, 1)
-    _require(ends[0] < ends[1], "random_gamma.value_range", "is (low, high)", ends)
 
 
 def _require(holds: bool, name: str, rule: str, received: object) -> None:

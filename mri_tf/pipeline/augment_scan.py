@@ -30,24 +30,9 @@ from mri_tf.pipeline.intensity_changes import (
     apply_noise,
     bias_terms,
 )
+from mri_tf.pipeline.known import Known
 
 OWN_SEEDS, NOISE_SEEDS = 0x5CA7, 0x7015E  # keep these numbers apart from those of the geometry
-
-
-class Known(NamedTuple):
-    """What is known of a batch before anything is drawn."""
-
-    size: tuple[int, ...]  # [depth,] rows, columns
-    spacing_mm: tf.Tensor  # (batch, axes) of the grid
-    mean: tf.Tensor  # (batch, channels) of the records' intensities
-    sd: tf.Tensor  # (batch, channels)
-
-    @classmethod
-    def of(cls, batch: dict) -> "Known":
-        """Of a raw batch, as `read_dataset` gives it."""
-        size = tuple(batch["image"].shape[1:-1])
-        stats = batch["intensity_stats"][:, 0]  # (batch, channels, 2), of the whole images
-        return cls(size, batch["spacing_mm"][:, -len(size) :], stats[..., 0], stats[..., 1])
 
 
 class ScanChanges(NamedTuple):
@@ -115,7 +100,7 @@ def random_erasing(
     """
     axes = len(known.size)
     length = tf.constant(known.size, tf.float32)
-    side = tf.round(uniforms[:, 1 : 1 + axes] * max_fraction * length)
+    side = tf.math.ceil(uniforms[:, 1 : 1 + axes] * max_fraction * length)
     start = tf.floor(uniforms[:, 1 + axes :] * (length - side + 1))
     return tf.stack([start, _gated(uniforms, probability, start + side, 0.0)], axis=-1)
 

@@ -14,12 +14,14 @@ import tensorflow as tf
 from mri_tf.core.errors import InputError
 from mri_tf.pipeline.augment2d import augment_images
 from mri_tf.pipeline.augment3d import augment_volumes
-from mri_tf.pipeline.augment_scan import Known
 from mri_tf.pipeline.bags import BagPlan, pad_slices, plain_bag_batches, present_slices
 from mri_tf.pipeline.epoch_plan import Batch, TrainingPlan, plain_batches
 from mri_tf.pipeline.field_of_view import Cut, cut_function
 from mri_tf.pipeline.intensity_classes import nearest_centroid
+from mri_tf.pipeline.known import Known
 from mri_tf.pipeline.normalize import normalize
+from mri_tf.pipeline.sequence_dropout import NAME as SEQUENCE_DROPOUT
+from mri_tf.pipeline.sequence_dropout import drop_sequences
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.record import parse_examples
 from mri_tf.task import Task
@@ -92,6 +94,9 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
     the nearest of the `centroids` in `fitted`, what was fitted on the training side.
     """
     segmentation = task.kind == "segmentation"
+    # Channels that say which sequences are there are no images: nothing changes them.
+    says_presence = [place in task.presence.values() for place in range(len(task.channels))]
+    says_presence *= len(task.slice_offsets)
 
     @as_written
     def make(batch: dict) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -108,7 +113,11 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
             else:
                 image, labels = augment_volumes(image, *how, keep_zero=task.standardised)
             target = labels if segmentation else target
-        image = normalize(image, batch["intensity_stats"], task.normalize)
+            image = tf.where(says_presence, tf.cast(batch["image"], tf.float32), image)
+        stats = batch["intensity_stats"]
+        if training and SEQUENCE_DROPOUT in task.augment and task.augment_probability > 0:
+            image, stats = drop_sequences(image, stats, batch["seed"], task)
+        image = normalize(image, stats, task.normalize)
         if task.bag:
             return gather_bags([image], target, batch["bag"], batch["weight"])
         return image, target, batch["weight"]

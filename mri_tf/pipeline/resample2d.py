@@ -9,15 +9,18 @@ from mri_tf.pipeline.augment_ops import between, neighbours
 
 
 @tf.function(jit_compile=True)
-def resample_linear(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
+def resample_linear(
+    images: tf.Tensor, transforms: tf.Tensor, displacement: tf.Tensor | None = None
+) -> tf.Tensor:
     """Bilinear: float32 (batch, rows, columns, channels) -> the same shape.
 
     transforms (batch, 8) lead from a pixel of the result to a place in the source, (column, row, 1), by
     the first two rows of a matrix; the last two numbers are 0. A place outside takes the nearest border
-    pixel.
+    pixel. `displacement` (batch, rows, columns, 2), along rows and columns in pixels, is added to the
+    places in the source.
     """
     pixels = _flat(images)
-    columns, rows = _places(images, transforms)
+    columns, rows = _places(images, transforms, displacement)
     (left, right, to_right), (upper, lower, to_lower) = (
         neighbours(place, length) for place, length in (columns, rows)
     )
@@ -30,14 +33,15 @@ def resample_linear(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
 
 
 @tf.function(jit_compile=True)
-def resample_nearest(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
+def resample_nearest(
+    images: tf.Tensor, transforms: tf.Tensor, displacement: tf.Tensor | None = None
+) -> tf.Tensor:
     """The nearest pixel's value: (batch, rows, columns, channels) of any dtype -> the same.
 
-    The transforms are those of `resample_linear`.
+    Transforms and displacement are those of `resample_linear`.
     """
-    column, row = (
-        tf.cast(tf.floor(place + 0.5), tf.int32) for place, _ in _places(images, transforms)
-    )
+    places = _places(images, transforms, displacement)
+    column, row = (tf.cast(tf.floor(place + 0.5), tf.int32) for place, _ in places)
     return tf.ensure_shape(_read(_flat(images), images, row, column), images.shape)
 
 
@@ -45,7 +49,9 @@ def _flat(images: tf.Tensor) -> tf.Tensor:
     return tf.reshape(images, (tf.shape(images)[0], -1, images.shape[-1]))  # (batch, pixels, channels)
 
 
-def _places(images: tf.Tensor, transforms: tf.Tensor) -> list[tuple[tf.Tensor, int]]:
+def _places(
+    images: tf.Tensor, transforms: tf.Tensor, displacement: tf.Tensor | None
+) -> list[tuple[tf.Tensor, int]]:
     """Columns and rows in the source, float (batch, rows, columns), each with the axis' length."""
     height, width = images.shape[1:3]
     column = tf.range(width, dtype=tf.float32)[None, None, :]
@@ -54,6 +60,8 @@ def _places(images: tf.Tensor, transforms: tf.Tensor) -> list[tuple[tf.Tensor, i
     places = []
     for first, length in ((0, width), (3, height)):
         place = entry[:, first] * column + entry[:, first + 1] * row + entry[:, first + 2]
+        if displacement is not None:
+            place += displacement[..., 0 if first else 1]
         places.append((tf.clip_by_value(place, 0.0, length - 1.0), length))
     return places
 

@@ -9,15 +9,18 @@ from mri_tf.pipeline.augment_ops import between, neighbours
 
 
 @tf.function(jit_compile=True)
-def resample_linear(volumes: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+def resample_linear(
+    volumes: tf.Tensor, matrix: tf.Tensor, displacement: tf.Tensor | None = None
+) -> tf.Tensor:
     """Trilinear: float32 (batch, depth, rows, columns, channels) -> the same shape.
 
     matrix (batch, 4, 4) leads from a voxel of the result to a place in the source, both (depth,
     row, column, 1) counted from the grid's centre. A place outside takes the nearest border voxel.
+    `displacement` (batch, depth, rows, columns, 3) in voxels is added to the places in the source.
     """
     shape = tf.shape(volumes)
     voxels = tf.reshape(volumes, (shape[0], -1, volumes.shape[-1]))  # (batch, voxels, channels)
-    axes = [neighbours(*axis) for axis in _places(volumes.shape[1:4], matrix)]
+    axes = [neighbours(*axis) for axis in _places(volumes.shape[1:4], matrix, displacement)]
 
     def along_columns(depth, row):
         below, above, share = axes[2]
@@ -33,20 +36,23 @@ def resample_linear(volumes: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
 
 
 @tf.function(jit_compile=True)
-def resample_nearest(labels: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+def resample_nearest(
+    labels: tf.Tensor, matrix: tf.Tensor, displacement: tf.Tensor | None = None
+) -> tf.Tensor:
     """The nearest voxel's label: (batch, depth, rows, columns) of any dtype -> the same.
 
-    The matrix is that of `resample_linear`.
+    Matrix and displacement are those of `resample_linear`.
     """
     shape = tf.shape(labels)
     voxels = tf.reshape(labels, (shape[0], -1))  # (batch, voxels)
-    depth, row, column = (
-        tf.cast(tf.floor(place + 0.5), tf.int32) for place, _ in _places(labels.shape[1:4], matrix)
-    )
+    places = _places(labels.shape[1:4], matrix, displacement)
+    depth, row, column = (tf.cast(tf.floor(place + 0.5), tf.int32) for place, _ in places)
     return tf.ensure_shape(_read(voxels, shape, depth, row, column), labels.shape)
 
 
-def _places(size: tuple[int, int, int], matrix: tf.Tensor) -> list[tuple[tf.Tensor, int]]:
+def _places(
+    size: tuple[int, int, int], matrix: tf.Tensor, displacement: tf.Tensor | None
+) -> list[tuple[tf.Tensor, int]]:
     """Of each axis the place in the source, float (batch, depth, rows, columns), and its length."""
     grid = [tf.range(length, dtype=tf.float32) - (length - 1) / 2 for length in size]
     depth, row, column = (
@@ -58,6 +64,8 @@ def _places(size: tuple[int, int, int], matrix: tf.Tensor) -> list[tuple[tf.Tens
     for axis, length in enumerate(size):
         own = entry[:, axis]
         place = own[:, 0] * depth + own[:, 1] * row + own[:, 2] * column + own[:, 3]
+        if displacement is not None:
+            place += displacement[..., axis]
         places.append((tf.clip_by_value(place + (length - 1) / 2, 0.0, length - 1.0), length))
     return places
 

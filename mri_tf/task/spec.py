@@ -15,6 +15,7 @@ from mri_tf.core.errors import InputError
 
 SIDES = ("train", "validation", "test")
 KINDS = ("classification", "segmentation")
+PRESENCE = "has_"  # how channels begin that say whether a sequence is there
 AUTO = "auto"  # bfloat16 where it is faster, else float32
 PRECISIONS = (AUTO, "float32", "mixed_float16", "mixed_bfloat16")
 LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
@@ -152,6 +153,15 @@ class Task:
             f"{name} (slice {offset:+d})" if offset else name
             for offset in self.slice_offsets for name in self.channels
         )  # fmt: skip
+
+    @property
+    def presence(self) -> dict[int, int]:
+        """Channel of each sequence that may be missing -> the channel that says whether it is there."""
+        return {
+            self.channels.index(name.removeprefix(PRESENCE)): place
+            for place, name in enumerate(self.channels)
+            if name.startswith(PRESENCE) and name.removeprefix(PRESENCE) in self.channels
+        }
 
     @property
     def pretrained_on(self) -> str:

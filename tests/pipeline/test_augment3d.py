@@ -13,14 +13,15 @@ from mri_tf.pipeline.augment3d import (
     draw_changes,
     random_affine3d,
     random_flip,
-    random_gamma,
     random_rot90,
 )
-from mri_tf.pipeline.augment_ops import apply_gamma
 from mri_tf.pipeline.batches import batch_function
+from mri_tf.pipeline.contrast import apply_gamma, random_gamma
+from mri_tf.pipeline.known import Known
 from mri_tf.pipeline.resample3d import resample_linear, resample_nearest
 
 SIZE = VOLUMES.size
+KNOWN = Known(SIZE, tf.ones((2, 3)), tf.zeros((2, 1)), tf.ones((2, 1)))
 CUBE = (11, 11, 11)
 DEPTH, ROWS, COLUMNS = range(3)
 
@@ -56,7 +57,8 @@ def at(axis: int, value: float) -> tuple[float, float, float]:
 def test_identity_parameters_leave_every_voxel_exactly(augment):
     volumes, labels = noise(2, *SIZE, 1), np.arange(2 * np.prod(SIZE)).reshape(2, *SIZE)
     changes = draw_changes(seeds(2), SIZE, augment, probability=1.0)
-    images, moved_map = apply_changes(tf.constant(volumes), tf.constant(labels), changes, augment)
+    given = tf.constant(volumes), tf.constant(labels), changes, augment
+    images, moved_map = apply_changes(*given, KNOWN)
     assert np.array_equal(images, volumes)
     assert np.array_equal(moved_map, labels)
 
@@ -266,7 +268,7 @@ def test_gamma_bends_what_is_stored_and_not_its_zscores():
     augment = {"random_gamma": {"low": 0.5, "high": 0.6, "value_range": (0.0, 1000.0)}}
     task = VOLUMES.task(augment=augment, normalize={"method": "zscore"})
     image, mask, _ = batch_function(task, training=True)(batch)
-    exponents = draw_changes(batch["seed"], SIZE, augment, 1.0).exponent
+    exponents = draw_changes(batch["seed"], SIZE, augment, 1.0).intensities["random_gamma"]
     powers = (batch["image"] / 1000) ** exponents[:, None, None, None, None]
     np.testing.assert_allclose(image, (powers * 1000 - 500) / 200, atol=1e-4)
     assert np.array_equal(mask, batch["mask"])

@@ -49,7 +49,7 @@ def test_with_probability_six_tenths_about_that_many_change(augment):
 
 def test_a_volume_changes_its_place_and_its_gamma_together():
     augment = {**TURNED[1], "random_gamma": {}}
-    exponents = draw_changes(seeds(400), VOLUMES.size, augment, 0.6).exponent.numpy()
+    exponents = draw_changes(seeds(400), VOLUMES.size, augment, 0.6).intensities["random_gamma"].numpy()
     assert np.array_equal(changed(augment, 0.6), exponents != 1)
 
 

@@ -7,14 +7,13 @@ from augmented import seeds
 
 from mri_tf.core.errors import InputError
 from mri_tf.pipeline.augment2d import (
-    apply_contrast,
     augment_images,
     check_augment,
-    draw_contrast,
+    draw_intensities,
     draw_transforms,
-    random_contrast,
 )
-from mri_tf.pipeline.augment_scan import Known
+from mri_tf.pipeline.contrast import apply_contrast, random_contrast
+from mri_tf.pipeline.known import Known
 from mri_tf.pipeline.normalize import normalize
 
 SIZE = (6, 8)
@@ -37,12 +36,12 @@ def _known(stats) -> Known:
 def test_factors_lie_evenly_between_their_ends_in_the_logarithm():
     uniforms = tf.constant([[0.0], [0.5], [1.0]])
     np.testing.assert_allclose(random_contrast(uniforms, SIZE, 0.5, 2.0), [0.5, 1.0, 2.0], rtol=1e-6)
-    drawn = draw_contrast(seeds(400), SIZE, AUGMENT, 1.0).numpy()
+    drawn = draw_intensities(seeds(400), SIZE, AUGMENT, 1.0)["random_contrast"].numpy()
     assert drawn.min() > 0.5 and drawn.max() < 2.0 and abs(np.log(drawn).mean()) < 0.08
 
 
 def test_with_the_probability_of_the_task_a_record_keeps_its_contrast_and_place():
-    drawn = draw_contrast(seeds(400), SIZE, AUGMENT, 0.3).numpy()
+    drawn = draw_intensities(seeds(400), SIZE, AUGMENT, 0.3)["random_contrast"].numpy()
     moves = draw_transforms(seeds(400), SIZE, AUGMENT, 0.3).numpy()
     kept = np.all(moves == [1, 0, 0, 0, 1, 0, 0, 0], axis=1)
     assert 0.62 < np.mean(drawn == 1) < 0.78
@@ -50,7 +49,7 @@ def test_with_the_probability_of_the_task_a_record_keeps_its_contrast_and_place(
 
 
 def test_contrast_and_angle_have_numbers_of_their_own():
-    drawn = np.log(draw_contrast(seeds(400), SIZE, AUGMENT, 1.0).numpy())
+    drawn = np.log(draw_intensities(seeds(400), SIZE, AUGMENT, 1.0)["random_contrast"].numpy())
     angles = draw_transforms(seeds(400), SIZE, AUGMENT, 1.0).numpy()[:, 1]
     assert abs(np.corrcoef(drawn, angles)[0, 1]) < 0.15
 
