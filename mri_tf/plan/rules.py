@@ -180,23 +180,33 @@ def _bag(facts: Fingerprint, _) -> list[Decision]:
 
 
 def _augment(facts: Fingerprint, _) -> list[Decision]:
-    reason = "small turns, shifts and zooms; no flip: left and right may matter"
-    if _form(facts) == "volume":
-        affine = {"max_degrees": [10.0, 5.0, 5.0], "max_shift_fraction": 0.05, "zoom": [0.9, 1.1]}
-        return [
-            Decision("augment", {"random_affine3d": affine}, reason),
-            Decision("augment_probability", 0.8, "of the images, anew in each epoch"),
-        ]
-    operations: dict = {
-        "random_affine": {"max_degrees": 15.0, "max_shift_fraction": 0.08, "zoom": [0.9, 1.1]}
-    }
+    operations = _geometry(facts)
+    reasons = ["small turns, shifts and zooms; no flip: left and right may matter"]
     if facts.modality != CT and not facts.colour:
         operations["random_contrast"] = {"low": 0.8, "high": 1.25}
-        reason += "; contrast differs between scanners"
+        operations["random_bias_field"] = {"max_coefficient": 0.2}
+        operations["random_noise"] = {"max_sd": 0.1}
+        reasons.append("contrast, receive fields and noise of magnitude images differ between scanners")
+    elif facts.modality == CT:
+        operations["random_noise"] = {"max_sd": 0.05, "kind": "gaussian"}
+        reasons.append("noise differs with the dose")
+    if _form(facts) != "image" and len(facts.channels) > 1 and any(facts.missing.values()):
+        operations["sequence_dropout"] = {"probability": 0.1}
+        reasons.append("a present sequence is left out at times, so that a missing one is no surprise")
+    share = 0.8 if _form(facts) == "volume" else 0.6
     return [
-        Decision("augment", operations, reason),
-        Decision("augment_probability", 0.6, "of the images, anew in each epoch"),
+        Decision("augment", operations, "; ".join(reasons)),
+        Decision("augment_probability", share, "of the images, anew in each epoch"),
     ]
+
+
+def _geometry(facts: Fingerprint) -> dict:
+    """Turns, shifts and zooms of images or volumes."""
+    if _form(facts) == "volume":
+        degrees = [10.0, 5.0, 5.0]
+        affine = {"max_degrees": degrees, "max_shift_fraction": 0.05, "zoom": [0.9, 1.1]}
+        return {"random_affine3d": affine}
+    return {"random_affine": {"max_degrees": 15.0, "max_shift_fraction": 0.08, "zoom": [0.9, 1.1]}}
 
 
 def _balance(facts: Fingerprint, _) -> list[Decision]:
