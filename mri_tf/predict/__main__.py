@@ -56,7 +56,12 @@ def _predict(flags) -> int:
     folder = flags.out if segments else None
     if flags.explain:
         folder = flags.out.with_name(f"{flags.out.stem}_maps")
-    predictor = Predictor(model, folder, flags.anyway)
+    dicom = None
+    if flags.dicom_out is not None:
+        from mri_tf.predict.dicom_out import open_dicom_out
+
+        dicom = open_dicom_out(flags.dicom_out, model.exported, cases)
+    predictor = Predictor(model, folder, flags.anyway, dicom)
     predictor.predict(layout, cases)
     predictions = predictor.predictions
     if not predictions.rows:
@@ -66,6 +71,8 @@ def _predict(flags) -> int:
     write_answers(predictions, path, _format(flags), getattr(layout, "SUBMISSION", None), folder)
     for name, reason in predictions.skipped:
         print(f"skipped {name}: {reason}", file=sys.stderr)
+    if dicom is not None:
+        dicom.say_result()
     if unlike := unlike_line(predictions.rows):
         print(unlike, file=sys.stderr)
     mapped = [
@@ -74,7 +81,7 @@ def _predict(flags) -> int:
     ]  # fmt: skip
     for line in outside_warnings(mapped):
         print(line, file=sys.stderr)
-    return SOME_SKIPPED if predictions.skipped else DONE
+    return SOME_SKIPPED if predictions.skipped or (dicom is not None and dicom.failed) else DONE
 
 
 def unlike_line(rows: list[dict]) -> str:
@@ -192,6 +199,11 @@ def _parser() -> Parser:
         "--anyway", action="store_true", help="predict for images of another modality than the model's"
     )
     parser.add_argument("--explain", action="store_true", help="also write Grad-CAM maps")
+    parser.add_argument(
+        "--dicom-out", type=Path, metavar="DIR",
+        help="also write DICOM objects (report, segmentation, map) for DICOM inputs into this new folder; "
+        "the only output that names the patient and the study, as the source headers do",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, help="x.json, x.csv or a folder of maps (default: print)")
     parser.add_argument("--format", choices=FORMATS, help="(default: by the suffix of --out, else json)")
     parser.add_argument("--token-file", type=Path, help="server's token (default: $MRI_TF_TOKEN)")
