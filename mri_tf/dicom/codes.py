@@ -9,8 +9,8 @@ import hashlib
 
 from mri_tf.core.words import printed_name
 
+LONG_STRING = 64  # characters of DICOM's LO
 SCHEME, SCHEME_NAME = "99MRITF", "mri_tf, codes of classes and of model answers"
-MEANING_CHARACTERS = 64
 # Concepts without a standard code.
 DECISION = ("DECISION", "Decision of the model at its operating point")
 MOST_PROBABLE = ("MOSTPROBABLE", "Class of the largest probability")
@@ -50,7 +50,7 @@ def class_code(task: str, name: str):
     from highdicom.sr import CodedConcept
 
     digits = hashlib.sha256(f"{task}/{name}".encode()).hexdigest()[:11].upper()
-    return CodedConcept(f"C{digits}", SCHEME, printed_name(name)[:MEANING_CHARACTERS])
+    return CodedConcept(f"C{digits}", SCHEME, printed_name(name)[:LONG_STRING])
 
 
 def segment_codes(task: str, name: str) -> tuple:

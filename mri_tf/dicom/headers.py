@@ -114,7 +114,7 @@ def _valid(dataset, keyword: str):
 
 
 def _single(fields, items: list[Slice], first: Slice):
-    """The stand-in of a file of one slice; orientation and spacing are those of the first of the stack."""
+    """The stand-in of a file of one slice; orientation and spacing are those of the stack's first."""
     from pydicom import Dataset
 
     (item,), found = items, Dataset()

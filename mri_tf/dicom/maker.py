@@ -15,11 +15,11 @@ from data_prep.case import Unreadable
 from data_prep.io.dicom.header import quiet_pydicom
 from mri_tf.core.command_line import TRACEBACK
 from mri_tf.core.errors import InputError, install_hint
+from mri_tf.dicom.codes import LONG_STRING
 
 MANUFACTURER = "mri_tf"
 UNKNOWN = "unknown"
 RESEARCH = "Research software, not a medical device."
-LONG_STRING = 64  # characters of DICOM's LO
 # New series of a study; numbers need not be unique in it, and scanners rarely reach these.
 SERIES_NUMBERS = {"report": 9001, "labels": 9002, "gradcam": 9003}
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from data_prep.io.dicom.series import Series
+from mri_tf.dicom.codes import LONG_STRING
 from mri_tf.dicom.headers import check_one_file_or_slice_each
 from mri_tf.dicom.maker import Maker, making, new_uids
 from mri_tf.dicom.references import name_true_frames
@@ -41,7 +42,7 @@ def map_of(values: np.ndarray, series: Series, images: list, maker: Maker):
             contains_recognizable_visual_features=False, real_world_value_mappings=[meaning],
             voi_lut_transformations=[window], content_label="GRADCAM",
             content_description="Where the model looked for its decision",
-            series_description=f"{maker.task} Grad-CAM"[:64],
+            series_description=f"{maker.task} Grad-CAM"[:LONG_STRING],
         )  # fmt: skip
         made.Laterality = ""  # asked for of paired organs (type 2C), unknown here
         name_true_frames(made, series)

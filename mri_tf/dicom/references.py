@@ -12,7 +12,7 @@ def frame_number(series: Series, number: int) -> int | None:
 
 
 def name_true_frames(made, series: Series) -> None:
-    """Replaces frame numbers of a stand-in, which count the slices of the stack, by those in the file."""
+    """Replaces frame numbers of a stand-in, which count slices of the stack, by those in the file."""
     for group in made.PerFrameFunctionalGroupsSequence:
         for derivation in group.get("DerivationImageSequence", []):
             for source in derivation.SourceImageSequence:

@@ -1,4 +1,4 @@
-"""The answers for a case as a DICOM Structured Report by template TID 1500 (PS3.16, Measurement Report)."""
+"""The answers for a case as a DICOM Structured Report by template TID 1500 (PS3.16, Annex A)."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from mri_tf.dicom.codes import (
     DECISION,
     DISAGREEMENT,
     IN_SET,
+    LONG_STRING,
     MOST_PROBABLE,
     UNLIKE,
     UNLIKE_FEATURES,
@@ -63,7 +64,9 @@ def report_of(answers: list[Reported], images: list, made: dict[str, list], make
         if "labels" in made:
             groups = _segment_groups(answers[0].row, images, made["labels"][0], maker)
         else:
-            groups = [_answer_group(answer, number, made, maker) for number, answer in enumerate(answers)]
+            groups = [
+                _answer_group(answer, number, made, maker) for number, answer in enumerate(answers)
+            ]
         content = sr.MeasurementReport(
             context, codes.SCT.ImagingProcedure, groups, referenced_images=_for_library(images)
         )
@@ -73,7 +76,7 @@ def report_of(answers: list[Reported], images: list, made: dict[str, list], make
             manufacturer_model_name=maker.equipment["manufacturer_model_name"],
             software_versions=maker.equipment["software_versions"],
             device_serial_number=maker.export_sha256, is_complete=True, is_verified=False,
-            series_description=f"{maker.task} answers"[:64], coding_schemes=scheme_items(),
+            series_description=f"{maker.task} answers"[:LONG_STRING], coding_schemes=scheme_items(),
         )  # fmt: skip
 
 

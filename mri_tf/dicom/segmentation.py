@@ -3,7 +3,7 @@
 import numpy as np
 
 from data_prep.io.dicom.series import Series
-from mri_tf.dicom.codes import scheme_items, segment_codes
+from mri_tf.dicom.codes import LONG_STRING, scheme_items, segment_codes
 from mri_tf.dicom.headers import check_one_file_or_slice_each
 from mri_tf.dicom.maker import MANUFACTURER, Maker, making, new_uids
 from mri_tf.dicom.references import name_true_frames
@@ -33,22 +33,21 @@ def segmentation_of(
         from pydicom.sr.codedict import codes
 
         algorithm = highdicom.AlgorithmIdentificationSequence(
-            maker.task, codes.cid7162.ArtificialIntelligence, maker.version, MANUFACTURER, maker.parameters
-        )
+            maker.task, codes.cid7162.ArtificialIntelligence, maker.version, MANUFACTURER,
+            maker.parameters,
+        )  # fmt: skip
         segments = []
         for number, name in enumerate(names[1:], 1):
             category, kind = segment_codes(maker.task, name)
-            segments.append(
-                highdicom.seg.SegmentDescription(
-                    number, name[:64], category, kind, highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-                    algorithm,
-                )
-            )  # fmt: skip
+            automatic = highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC
+            segments.append(highdicom.seg.SegmentDescription(
+                number, name[:LONG_STRING], category, kind, automatic, algorithm
+            ))  # fmt: skip
         made = highdicom.seg.Segmentation(
             images, labels.astype(np.uint8), highdicom.seg.SegmentationTypeValues.BINARY, segments,
             **new_uids("labels"), **maker.equipment, content_label="LABELS",
             content_description="Labels of a model",
-            series_description=f"{maker.task} labels"[:64], coding_schemes=scheme_items(),
+            series_description=f"{maker.task} labels"[:LONG_STRING], coding_schemes=scheme_items(),
         )  # fmt: skip
         name_true_frames(made, series)
         return made

@@ -201,8 +201,8 @@ def _parser() -> Parser:
     parser.add_argument("--explain", action="store_true", help="also write Grad-CAM maps")
     parser.add_argument(
         "--dicom-out", type=Path, metavar="DIR",
-        help="also write DICOM objects (report, segmentation, map) for DICOM inputs into this new folder; "
-        "the only output that names the patient and the study, as the source headers do",
+        help="for DICOM inputs: also write DICOM objects (report, segmentation, map) into this new "
+        "folder, the only output that names the patient and the study, as the source headers do",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, help="x.json, x.csv or a folder of maps (default: print)")
     parser.add_argument("--format", choices=FORMATS, help="(default: by the suffix of --out, else json)")

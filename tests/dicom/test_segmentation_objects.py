@@ -1,6 +1,7 @@
 """Segmentations as DICOM SEG: they lie on the voxels of their source, whatever wrote that."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,36 +14,47 @@ from pydicom import dcmread
 from data_prep.io.dicom.masks import read_mask_object
 from data_prep.io.dicom.series import find_series
 from data_prep.io.nifti import read_nifti
+from data_prep.io.volume_file import read_volume_file
 from data_prep.layouts import labelled_volumes
+from mri_tf.predict import model as asking
 
 NAMES = ("background", "anterior", "posterior")
 KINDS = (
     "MR", "oblique", "steep", "sagittal", "tilted gantry", "one slice", "feet first", "bare headers",
     "strange values", "uneven directions", "multi-frame", "multi-frame oblique", "RLE", "JPEG-LS",
-    "JPEG 2000", "implicit VR",
+    "JPEG 2000", "implicit VR", "CT", "multi-frame CT",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def sources(tmp_path_factory) -> dict[str, Path]:
     return folders(tmp_path_factory.mktemp("kinds"))
 
 
-def _segmented(asked, source, home):
-    asked(finds_bright(), labelled_volumes)
-    flags = ("--input", source, "--out", home / "labels", "--dicom-out", home / "objects")
-    assert run_predict(*flags) == 0
-    (labels,) = (home / "labels").glob("*.nii.gz")
-    (found,) = (home / "objects").glob("*_labels.dcm")
-    return read_nifti(labels), found
+@pytest.fixture(scope="module")
+def home(sources, tmp_path_factory) -> Path:
+    """A folder with the label maps and the objects of all sources, by one command."""
+    home = tmp_path_factory.mktemp("segmented")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asking, "open_model", lambda *_, **__: (finds_bright(), labelled_volumes))
+        flags = ("--input", *sources.values(), "--anyway")
+        flags += ("--out", home / "labels", "--dicom-out", home / "objects")
+        assert run_predict(*flags) == 0
+    return home
+
+
+def _labels_of(home, source):
+    return read_nifti(home / "labels" / f"{source.name}_labels.nii.gz")
+
+
+def _object_of(home, source, kind="labels"):
+    return home / "objects" / f"{source.name}_{kind}.dcm"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_segmentation_reads_back_to_the_voxel(asked, written, tmp_path, kind):
-    labels, found = _segmented(asked, written[kind], tmp_path)
-    (source,) = find_series(written[kind]).series
-    image = source.read()
-    back = read_mask_object(found, image, NAMES)
+def test_a_segmentation_reads_back_to_the_voxel(home, sources, kind):
+    labels, image = _labels_of(home, sources[kind]), read_volume_file(sources[kind])
+    back = read_mask_object(_object_of(home, sources[kind]), image, NAMES)
     np.testing.assert_allclose(labels.affine, image.affine, atol=1e-3)
     np.testing.assert_array_equal(back.array, labels.array)
     bright = image.array > (image.array.min() + image.array.max()) / 2
@@ -50,10 +62,9 @@ def test_a_segmentation_reads_back_to_the_voxel(asked, written, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["MR", "multi-frame", "tilted gantry"])
-def test_each_plane_refers_to_the_source_image_at_its_place(asked, written, tmp_path, kind):
-    _, found = _segmented(asked, written[kind], tmp_path)
+def test_each_plane_refers_to_the_source_image_at_its_place(home, sources, kind):
     places = {}
-    for path in written[kind].iterdir():
+    for path in sources[kind].iterdir():
         data = dcmread(path)
         if "NumberOfFrames" in data:
             for number, group in enumerate(data.PerFrameFunctionalGroupsSequence, 1):
@@ -61,7 +72,7 @@ def test_each_plane_refers_to_the_source_image_at_its_place(asked, written, tmp_
                 places[data.SOPInstanceUID, number] = place
         else:
             places[data.SOPInstanceUID, None] = data.ImagePositionPatient
-    made = dcmread(found)
+    made = dcmread(_object_of(home, sources[kind]))
     for group in made.PerFrameFunctionalGroupsSequence:
         (source,) = group.DerivationImageSequence[0].SourceImageSequence
         number = source.get("ReferencedFrameNumber")
@@ -92,10 +103,11 @@ def test_a_segmentation_of_one_of_two_stacks_in_a_file_refers_to_its_own_frames(
         assert sorted(frames) == sorted(item.frame + 1 for item in one.stack)
 
 
-def test_an_object_carries_patient_study_model_and_codes(asked, written, tmp_path):
-    _, found = _segmented(asked, written["strange values"], tmp_path)
-    made, source = dcmread(found), dcmread(next(written["strange values"].iterdir()))
-    for keyword in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "AccessionNumber", "StudyID"):
+def test_an_object_carries_patient_study_model_and_codes(home, sources):
+    strange = sources["strange values"]
+    made, source = dcmread(_object_of(home, strange)), dcmread(next(strange.iterdir()))
+    named = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "AccessionNumber", "StudyID")
+    for keyword in named:
         assert made[keyword].value == source[keyword].value
     assert str(made.PatientName) == "Müller^Jürgen=山田^太郎"
     assert made.PatientSex == "" and not made.StudyDate and "PatientAge" not in made
@@ -114,23 +126,22 @@ def test_an_object_carries_patient_study_model_and_codes(asked, written, tmp_pat
     assert scheme.CodingSchemeDesignator == "99MRITF"
 
 
-def test_a_report_refers_to_each_segment_and_says_its_volume(asked, written, tmp_path):
+def test_a_report_refers_to_each_segment_and_says_its_volume(home, sources):
     import highdicom
 
-    _segmented(asked, written["oblique"], tmp_path)
-    (row,) = json.loads((tmp_path / "labels/answers.json").read_text())["answers"]
-    (path,) = (tmp_path / "objects").glob("*_report.dcm")
-    report = highdicom.sr.srread(path)
+    answers = json.loads((home / "labels/answers.json").read_text())["answers"]
+    (row,) = (one for one in answers if one["input"] == sources["oblique"].name)
+    report = highdicom.sr.srread(_object_of(home, sources["oblique"], "report"))
     groups = report.content.get_volumetric_roi_measurement_groups()
-    assert len(groups) == 2
-    made = dcmread(next((tmp_path / "objects").glob("*_labels.dcm")))
+    made = dcmread(_object_of(home, sources["oblique"]))
     for number, (name, group) in enumerate(zip(NAMES[1:], groups, strict=True), 1):
         (volume,) = group.get_measurements()
         assert volume.name.meaning == "Volume" and volume.unit.value == "mm3"
         assert volume.value == pytest.approx(1000 * row["volume_ml"][name], abs=0.01)
-        segment = group.referenced_segment
-        assert segment.segment_number == number
-        assert segment.referenced_sop_instance_uid == made.SOPInstanceUID
+        (segment,) = (item for item in group.referenced_segment if item.ValueType == "IMAGE")
+        (referred,) = segment.ReferencedSOPSequence
+        assert referred.ReferencedSegmentNumber == number
+        assert referred.ReferencedSOPInstanceUID == made.SOPInstanceUID
 
 
 def test_a_series_whose_headers_lack_its_study_is_named_and_its_answer_stays(asked, tmp_path, capsys):

@@ -9,14 +9,13 @@ from mri_tf.task.overrides import with_values
 
 
 def finds_bright(grid=(32, 32, 32)) -> Model:
-    """A segmentation model: the brighter half of the grey values is `anterior`, its upper part (towards
-    the head) `posterior`."""
+    """A segmentation model: the brighter half of the grey values is `anterior`, and `posterior` in the
+    upper half of the image."""
     task = with_values(load_task(FOLDER / "hippocampus.py"), {"image_shape": grid})
 
     def call(signature, feed):
         image = feed["image"][..., 0]
-        middle = (image.min(axis=(1, 2, 3), keepdims=True) + image.max(axis=(1, 2, 3), keepdims=True)) / 2
-        bright = image > middle
+        bright = image > (image.min() + image.max()) / 2
         upper = np.zeros_like(bright)
         upper[:, : grid[0] // 2] = True
         found = [~bright, bright & ~upper, bright & upper]
@@ -41,7 +40,7 @@ def explains_brightness() -> Model:
 
 
 def numbers_slices() -> Model:
-    """A classifier of axial slices, which says class 0 for the first slice of a case, 1 for the next..."""
+    """A classifier of axial slices: class 0 for the first slice of a case, 1 for the next and so on."""
     task = with_values(load_task(FOLDER / "cardiac_levels.py"), {"image_shape": (32, 32)})
 
     def call(signature, feed):

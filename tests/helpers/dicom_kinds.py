@@ -1,6 +1,5 @@
 """Folders of DICOM as scanners and archives write them: each function writes one and names its kind."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from pydicom.uid import (
     JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
-    generate_uid,
 )
 from scipy.spatial.transform import Rotation
 
@@ -64,7 +62,7 @@ def _jpeg2000(pixels: np.ndarray) -> bytes:
 
 def _of_ct(data: FileDataset, number: int = 0) -> None:
     data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = CTImageStorage
-    data.Modality, data.RescaleSlope, data.RescaleIntercept = "CT", 1, -1024
+    data.Modality, data.RescaleSlope, data.RescaleIntercept = "CT", 1, -10
     del data.RepetitionTime, data.EchoTime
 
 
