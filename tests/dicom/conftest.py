@@ -4,7 +4,10 @@ import pytest
 
 from mri_tf.predict import model as asking
 
-pytest.importorskip("highdicom", reason="the package highdicom is not installed (extra dicom)")
+
+@pytest.fixture(scope="session", autouse=True)
+def with_highdicom():
+    pytest.importorskip("highdicom", reason="the package highdicom is not installed (extra dicom)")
 
 
 @pytest.fixture
