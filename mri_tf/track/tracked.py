@@ -109,8 +109,8 @@ def note_tracked(folder: Path, uri: str, identity: str) -> None:
 def _parameters(run: Run) -> dict[str, str]:
     values = run.values
     found = {key: values[key] for key in BY_KEY if values.get(key) not in (None, "")}
-    found |= {f"records.{side}": len(values["sides"][side]) for side in SIDES}
-    found |= {f"patients.{side}": len(set(values["patients"][side])) for side in SIDES}
+    found |= {f"records.{side}": len(values["sides"].get(side, ())) for side in SIDES}
+    found |= {f"patients.{side}": len(set(values["patients"].get(side, ()))) for side in SIDES}
     found |= {f"version.{name}": text for name, text in (values.get("versions") or {}).items()}
     found |= {"commit": (values.get("code") or {}).get("commit") or "unknown"}
     task = {key: value for key, value in values["task"].items() if key not in NO_PARAMETERS}
