@@ -29,12 +29,12 @@ def shown(uri: str) -> str:
 def add_track(parser) -> None:
     """Adds the flag that names the tracker."""
     parser.add_argument(
-        "--track", type=destination, default="", metavar="mlflow:URI",
+        "--track", type=destination, metavar="mlflow:URI",
         help="at the end, log parameters, numbers, card and model to this MLflow server or store",
     )  # fmt: skip
 
 
-def check_track(uri: str) -> None:
+def check_track(uri: str | None) -> None:
     """Raises InputError for --track without the package that it needs, before anything is trained."""
     from importlib.util import find_spec
 
@@ -45,14 +45,14 @@ def check_track(uri: str) -> None:
                          install_hint("track"))  # fmt: skip
 
 
-def track_finished(uri: str, kind: str, folder: Path, most_seconds: float = MOST_SECONDS) -> None:
+def track_finished(uri: str | None, kind: str, folder: Path, most_seconds: float = MOST_SECONDS) -> None:
     """Logs a finished run or study; where that fails, says so in one line, and the command goes on.
 
     It runs in a process of its own, so that nothing of the tracker (an import, a server that does not
     answer, a crash) reaches the training.
 
     Args:
-        uri: of the tracker; nothing is done where it is empty.
+        uri: of the tracker; nothing is done without one.
         kind: "run" or "study".
         folder: of it.
         most_seconds: after which it is given up.
