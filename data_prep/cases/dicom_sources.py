@@ -18,11 +18,12 @@ from mri_tf.task import Task
 ON_PIXELS = 0.01  # pixels by which a grid may lie off that of a series and still be the same
 
 
-def holds_only_dicom(raw: Path, case: Case) -> bool:
-    """Whether every file of a case that exists, but for masks, is DICOM; False where there is none."""
+def is_dicom_case(raw: Path, case: Case) -> bool:
+    """Whether the images of a case are DICOM: each of its roles but masks, or some of a patient's files,
+    among which others may lie."""
     paths = [raw / path for role, path in case.files.items() if "mask" not in role]
-    paths = [path for path in paths if os.path.lexists(path)]
-    return bool(paths) and all(may_be_dicom(path.name) and is_dicom(path) for path in paths)
+    of_dicom = [may_be_dicom(path.name) and is_dicom(path) for path in paths if os.path.lexists(path)]
+    return any(of_dicom) if _holds_all_files(raw, case) else bool(of_dicom) and all(of_dicom)
 
 
 def series_of_case(raw: Path, case: Case, task: Task) -> dict[str, Series]:
@@ -37,7 +38,7 @@ def series_of_case(raw: Path, case: Case, task: Task) -> dict[str, Series]:
     Raises:
         Unreadable: as `read_sequences`.
     """
-    if all(_is_path_in_folder(role, raw, path) for role, path in case.files.items()):
+    if _holds_all_files(raw, case):
         rules = task.prep.get("sequences") or usual_rules(sequences_of(task))
         found = choose_series(raw, case, rules)[0]
     else:
@@ -52,9 +53,12 @@ def series_of_case(raw: Path, case: Case, task: Task) -> dict[str, Series]:
     return {name: found[name] for name in dict.fromkeys([*first, *found])}
 
 
-def _is_path_in_folder(role: str, raw: Path, path: str) -> bool:
-    """Whether a role is the path of its file in the patient's folder, see `dicom_files`."""
-    return (path == role or path.endswith(f"/{role}")) and not os.path.isdir(raw / path)
+def _holds_all_files(raw: Path, case: Case) -> bool:
+    """Whether the roles of a case are the paths of its files in the patient's folder (`dicom_files`)."""
+    return all(
+        (path == role or path.endswith(f"/{role}")) and not os.path.isdir(raw / path)
+        for role, path in case.files.items()
+    )
 
 
 def series_on_grid(found: dict[str, Series], grid: Volume) -> Series | None:

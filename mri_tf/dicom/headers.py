@@ -23,16 +23,14 @@ IF_PRESENT = (
     "PatientIdentityRemoved", "DeidentificationMethod",
 )  # fmt: skip
 SOURCE_FIELDS = (
-    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
-    "FrameOfReferenceUID", "Modality", "NumberOfFrames", "SliceThickness", "LossyImageCompression",
-    "LossyImageCompressionRatio", "LossyImageCompressionMethod",
+    "SpecificCharacterSet", "Modality", "LossyImageCompression", "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
 )  # fmt: skip
 NEEDED = {
     "SOPClassUID": "the kind of the image", "SOPInstanceUID": "the image's own UID",
     "StudyInstanceUID": "the study", "SeriesInstanceUID": "the series",
     "FrameOfReferenceUID": "the frame of reference of its positions",
 }  # fmt: skip
-UTF_8 = "ISO_IR 192"
 
 
 def stand_ins(series: Series) -> list:
@@ -44,7 +42,8 @@ def stand_ins(series: Series) -> list:
     slices_of: dict[Path, list[Slice]] = {}
     for item in series.stack:
         slices_of.setdefault(item.file, []).append(item)
-    sources = {file: _fields_of(file) for file in slices_of}
+    common = _fields_of(series.stack[0].file, (*EMPTY_IF_MISSING, *IF_PRESENT, *SOURCE_FIELDS))
+    sources = {file: _of_file(file, common) for file in slices_of}
     for keyword, what in (
         ("StudyInstanceUID", "studies"), ("FrameOfReferenceUID", "frames of reference")
     ):  # fmt: skip
@@ -62,32 +61,38 @@ def check_one_file_or_slice_each(series: Series, images: list) -> None:
         raise Unreadable(f"its {len(series.stack)} slices are frames of {len(images)} files")
 
 
-def _fields_of(file: Path):
-    """The fields of a file that are copied, decoded; raises Unreadable."""
+def _of_file(file: Path, common):
+    """The fields of one file: those that all files of its series share, and its own UIDs."""
+    from pydicom import Dataset
+
+    found, own = Dataset(), _fields_of(file, (*NEEDED, "NumberOfFrames"))
+    missing = [what for keyword, what in NEEDED.items() if not own.get(keyword)]
+    if missing:
+        raise Unreadable(f"its headers do not name {', '.join(missing)}")
+    found.update(common)
+    found.update(own)
+    if int(own.get("NumberOfFrames") or 1) == 1 and not _is_enhanced(own.SOPClassUID):
+        found.pop("NumberOfFrames", None)
+    return found
+
+
+def _fields_of(file: Path, keywords: tuple[str, ...]):
+    """The valid fields of a file by these keywords, decoded."""
     from pydicom import Dataset, dcmread
 
-    wanted = [*EMPTY_IF_MISSING, *IF_PRESENT, *SOURCE_FIELDS]
+    found = Dataset()
     with quiet_pydicom():
-        read = dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
+        read = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(keywords))
         read.decode()
-        found = Dataset()
-        for keyword in wanted:
+        for keyword in keywords:
             value = _valid(read, keyword)
             if value is not None:
                 setattr(found, keyword, value)
             elif keyword in EMPTY_IF_MISSING:
                 setattr(found, keyword, "")
-    missing = [what for keyword, what in NEEDED.items() if not found.get(keyword)]
-    if missing:
-        raise Unreadable(f"its headers do not name {', '.join(missing)}")
-    if found.PatientSex not in ("M", "F", "O", ""):
+    found.pop("SpecificCharacterSet", None)  # an object gets its own when it is written
+    if found.get("PatientSex") not in ("M", "F", "O", "", None):
         found.PatientSex = ""
-    texts = [str(element.value) for element in found if element.keyword != "SpecificCharacterSet"]
-    found.pop("SpecificCharacterSet", None)
-    if not all(text.isascii() for text in texts):
-        found.SpecificCharacterSet = UTF_8
-    if int(found.get("NumberOfFrames") or 1) == 1 and not _is_enhanced(found.SOPClassUID):
-        found.pop("NumberOfFrames", None)
     return found
 
 

@@ -19,6 +19,8 @@ from mri_tf.dicom.codes import LONG_STRING
 
 MANUFACTURER = "mri_tf"
 UNKNOWN = "unknown"
+UTF_8 = "ISO_IR 192"
+TEXTS = {"LO", "LT", "PN", "SH", "ST", "UC", "UT"}  # kinds of values that need a character set
 RESEARCH = "Research software, not a medical device."
 # New series of a study; numbers need not be unique in it, and scanners rarely reach these.
 SERIES_NUMBERS = {"report": 9001, "labels": 9002, "gradcam": 9003}
@@ -103,6 +105,9 @@ def write_new(path: Path, dataset) -> None:
     """Writes an object to a new file, whole or not at all; raises InputError where the file exists."""
     buffer = io.BytesIO()
     with quiet_pydicom():
+        texts = (str(element.value) for element in dataset.iterall() if element.VR in TEXTS)
+        if not all(text.isascii() for text in texts):
+            dataset.SpecificCharacterSet = UTF_8
         dataset.save_as(buffer, enforce_file_format=True)
     scratch = path.with_name(f".{path.name}.tmp")
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
-from data_prep.cases.dicom_sources import holds_only_dicom, on_pixels, series_of_case, series_on_grid
+from data_prep.cases.dicom_sources import is_dicom_case, on_pixels, series_of_case, series_on_grid
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.io.dicom.series import Series
 from data_prep.volume import Volume, source_volume
@@ -37,7 +37,7 @@ Placed = Volume | np.ndarray  # (x, y, z) on the source's grid, or (rows, column
 def open_dicom_out(folder: Path, exported: Exported, cases: list[CaseToPredict]) -> "DicomOut":
     """Checks --dicom-out and says what the objects carry; raises InputError."""
     check_highdicom()
-    others = [case.name for case in cases if not holds_only_dicom(case.raw, case.case)]
+    others = [case.name for case in cases if not is_dicom_case(case.raw, case.case)]
     if others:
         raise InputError(
             "--dicom-out needs DICOM inputs, as patient and study come from their headers.",

@@ -1,5 +1,6 @@
 """Answers as DICOM reports and maps, and what --dicom-out refuses."""
 
+import dataclasses
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from data_prep.io.dicom.series import find_series
 from data_prep.io.nifti import read_nifti, write_nifti
 from data_prep.layouts import cases_table, volumes_with_levels, volumes_with_types
 from data_prep.volume import Volume
+from mri_tf.export.reader import Exported
+from mri_tf.task.overrides import with_values
 
 AXIAL = np.diag([-1, -1.2, 2.5, 1.0])
 
@@ -110,6 +113,35 @@ def test_single_images_get_reports_and_maps_of_their_own(asked, tmp_path):
     assert source.SOPInstanceUID in {one.referenced_sop_instance_uid for one in group.source_images}
 
 
+def test_an_answer_for_a_patient_of_several_images_is_one_report_with_all_of_them(asked, tmp_path):
+    array = bright_ellipsoid((20, 16, 6))
+    write(tmp_path / "scan", series(array, AXIAL), [f"i{number}.dcm" for number in range(6)])
+    asked(says_brightness(with_values(IMAGES, {"bag": dict(pooling="mean")})), cases_table)
+    flags = ("--input", tmp_path / "scan", "--explain", "--dicom-out", tmp_path / "objects")
+    (row,) = predicted_to(tmp_path / "x.json", *flags)["answers"]
+    names = sorted(path.name for path in (tmp_path / "objects").iterdir())
+    assert names == [*(f"scan_gradcam-{number}.dcm" for number in range(1, 7)), "scan_report.dcm"]
+    (group,) = _groups(tmp_path / "objects/scan_report.dcm")
+    assert _said(group)["DECISION"] == [row["decision"]]
+    maps = {dcmread(tmp_path / "objects" / name).SOPInstanceUID for name in names[:-1]}
+    assert {one.referenced_sop_instance_uid for one in group.source_images} == maps
+    (study,) = dcmread(tmp_path / "objects/scan_report.dcm").CurrentRequestedProcedureEvidenceSequence
+    named = {one.ReferencedSOPInstanceUID for of_series in study.ReferencedSeriesSequence
+             for one in of_series.ReferencedSOPSequence}  # fmt: skip
+    images = {dcmread(path).SOPInstanceUID for path in (tmp_path / "scan").iterdir()}
+    assert named == images | maps
+
+
+def test_other_files_beside_the_dicom_of_a_patient_do_not_matter(asked, tmp_path):
+    write(tmp_path / "scan", series(bright_ellipsoid(), turned()))
+    (tmp_path / "scan/readme.txt").write_text("no image")
+    task = with_values(explains_brightness().exported.task, {"layout": "cases_table"})
+    model = dataclasses.replace(explains_brightness(), exported=Exported(task))
+    asked(model, cases_table)
+    predicted_to(tmp_path / "x.json", "--input", tmp_path / "scan", "--dicom-out", tmp_path / "objects")
+    assert (tmp_path / "objects/scan_report.dcm").is_file()
+
+
 def test_inputs_that_are_not_dicom_are_refused_before_anything_is_predicted(asked, tmp_path, capsys):
     calls = []
     asked(says_brightness(IMAGES, calls), cases_table)
@@ -155,6 +187,22 @@ def test_an_object_that_cannot_be_written_whole_leaves_no_file(tmp_path, monkeyp
     with pytest.raises(OSError):
         maker.write_new(tmp_path / "a.dcm", data)
     assert not list(tmp_path.iterdir())
+
+
+def test_names_of_classes_in_another_alphabet_are_written_and_read_back(tmp_path):
+    from mri_tf.dicom.headers import stand_ins
+    from mri_tf.dicom.maker import Maker, write_new
+    from mri_tf.dicom.segmentation import segmentation_of
+
+    write(tmp_path / "scan", series(bright_ellipsoid((8, 8, 4))))
+    (one,) = find_series(tmp_path / "scan").series
+    names = ("background", "größter Tumor 腫瘍")
+    labels = np.ones((4, 8, 8), np.uint8)
+    made = segmentation_of(labels, names, one, stand_ins(one), Maker("t", "1", "a" * 64))
+    write_new(tmp_path / "a.dcm", made)
+    (segment,) = dcmread(tmp_path / "a.dcm").SegmentSequence
+    assert segment.SegmentLabel == names[1]
+    assert segment.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == names[1]
 
 
 def test_only_the_objects_name_the_patient(asked, tmp_path, capsys):

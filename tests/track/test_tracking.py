@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -53,6 +54,10 @@ def run(tmp_path) -> Path:
 
 
 def _client(store: Path):
+    from mri_tf.track.mlflow_store import ENVIRONMENT
+
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)  # before MLflow is imported
     from mlflow import MlflowClient
 
     return MlflowClient(store.absolute().as_uri())
