@@ -64,12 +64,12 @@ def report_of(answers: list[Reported], images: list, made: dict[str, list], make
         if "labels" in made:
             groups = _segment_groups(answers[0].row, images, made["labels"][0], maker)
         else:
+            maps = made.get("gradcam", [])
             groups = [
-                _answer_group(answer, number, made, maker) for number, answer in enumerate(answers)
+                _answer_group(answer, images, [] if number else maps, maker)
+                for number, answer in enumerate(answers)
             ]
-        content = sr.MeasurementReport(
-            context, codes.SCT.ImagingProcedure, groups, referenced_images=_for_library(images)
-        )
+        content = sr.MeasurementReport(context, codes.SCT.ImagingProcedure, groups)
         evidence = [*images, *made.get("labels", []), *made.get("gradcam", [])]
         return sr.ComprehensiveSR(
             evidence, content, **new_uids("report"), manufacturer=MANUFACTURER,
@@ -78,19 +78,6 @@ def report_of(answers: list[Reported], images: list, made: dict[str, list], make
             device_serial_number=maker.export_sha256, is_complete=True, is_verified=False,
             series_description=f"{maker.task} answers"[:LONG_STRING], coding_schemes=scheme_items(),
         )  # fmt: skip
-
-
-def _for_library(images: list) -> list | None:
-    """Images as the library of the report lists them; None where the standard has no code for their
-    modality, as for captures: the report's evidence names them all the same."""
-    from highdicom.sr.templates import ImageLibraryEntryDescriptors
-
-    try:
-        for image in images:
-            ImageLibraryEntryDescriptors(image)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
-    return images
 
 
 def _algorithm(maker: Maker):
@@ -110,8 +97,9 @@ def _tracking(text: str):
     return TrackingIdentifier(generate_uid(prefix=None), text)
 
 
-def _answer_group(answer: Reported, number: int, made: dict[str, list], maker: Maker):
-    """TID 1501: the probabilities of the classes, the decision, the prediction set and the warnings."""
+def _answer_group(answer: Reported, images: list, maps: list, maker: Maker):
+    """TID 1501: probabilities, decision, prediction set and warnings; with the images they are about,
+    one or all of the case, and maps."""
     from highdicom.sr import (
         MeasurementsAndQualitativeEvaluations,
         QualitativeEvaluation,
@@ -137,20 +125,16 @@ def _answer_group(answer: Reported, number: int, made: dict[str, list], maker: M
         (UNLIKE, "out_of_distribution"), (UNLIKE_FEATURES, "feature_out_of_distribution")
     ):  # fmt: skip
         evaluated.append(QualitativeEvaluation(private(concept), yes_no(row[key])))
-    sources = []
-    if answer.image is not None:
-        frames = None if answer.frame is None else [answer.frame]
-        sources.append(
-            SourceImageForMeasurementGroup(
-                answer.image.SOPClassUID, answer.image.SOPInstanceUID, frames
-            )
-        )
-    for explained in made.get("gradcam", []) if number == 0 else ():
-        sources.append(SourceImageForMeasurementGroup(explained.SOPClassUID, explained.SOPInstanceUID))
+    frames = None if answer.frame is None else [answer.frame]
+    about = [(image, None) for image in images] if answer.image is None else [(answer.image, frames)]
+    sources = [
+        SourceImageForMeasurementGroup(image.SOPClassUID, image.SOPInstanceUID, numbers)
+        for image, numbers in (*about, *((one, None) for one in maps))
+    ]
     name = f"slice {row['slice']}" if "slice" in row else "case"
     return MeasurementsAndQualitativeEvaluations(
         _tracking(name), algorithm_id=_algorithm(maker), measurements=measured,
-        qualitative_evaluations=evaluated, source_images=sources or None,
+        qualitative_evaluations=evaluated, source_images=sources,
     )  # fmt: skip
 
 
