@@ -61,6 +61,24 @@ def check_one_file_or_slice_each(series: Series, images: list) -> None:
         raise Unreadable(f"its {len(series.stack)} slices are frames of {len(images)} files")
 
 
+def frame_number(series: Series, number: int) -> int | None:
+    """The number, from 1, of a slice's frame in its file; None where each file holds one slice."""
+    files = {item.file for item in series.stack}
+    if len(files) == len(series.stack) and all(item.frame == 0 for item in series.stack):
+        return None
+    return series.stack[number].frame + 1
+
+
+def name_true_frames(made, series: Series) -> None:
+    """Replaces frame numbers of a stand-in, which count slices of the stack, by those in the file."""
+    for group in made.PerFrameFunctionalGroupsSequence:
+        for derivation in group.get("DerivationImageSequence", []):
+            for source in derivation.SourceImageSequence:
+                number = source.get("ReferencedFrameNumber")
+                if number is not None:
+                    source.ReferencedFrameNumber = frame_number(series, int(number) - 1)
+
+
 def _of_file(file: Path, common):
     """The fields of one file: those that all files of its series share, and its own UIDs."""
     from pydicom import Dataset

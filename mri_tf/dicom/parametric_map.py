@@ -4,9 +4,8 @@ import numpy as np
 
 from data_prep.io.dicom.series import Series
 from mri_tf.dicom.codes import LONG_STRING
-from mri_tf.dicom.headers import check_one_file_or_slice_each
+from mri_tf.dicom.headers import check_one_file_or_slice_each, name_true_frames
 from mri_tf.dicom.maker import Maker, making, new_uids
-from mri_tf.dicom.references import name_true_frames
 
 
 def map_of(values: np.ndarray, series: Series, images: list, maker: Maker):

@@ -62,7 +62,7 @@ def report_of(answers: list[Reported], images: list, made: dict[str, list], make
         )
         context = sr.ObservationContext(sr.ObserverContext(codes.DCM.Device, device))
         if "labels" in made:
-            groups = _segment_groups(answers[0].row, images, made["labels"][0], maker)
+            groups = _segment_groups(answers[0].row, made["labels"][0], maker)
         else:
             maps = made.get("gradcam", [])
             groups = [
@@ -151,13 +151,14 @@ def _of_class(concept, name: str, value: float, maker: Maker):
     return found
 
 
-def _segment_groups(row: dict, images: list, segmentation, maker: Maker) -> list:
+def _segment_groups(row: dict, segmentation, maker: Maker) -> list:
     """TID 1411: the volume of each segment, with a reference to it."""
     import highdicom
     from pydicom.sr.codedict import codes
 
     sr, groups = highdicom.sr, []
-    source = sr.SourceSeriesForSegmentation(images[0].SeriesInstanceUID)
+    (segmented,) = segmentation.ReferencedSeriesSequence
+    source = sr.SourceSeriesForSegmentation(segmented.SeriesInstanceUID)
     names = list(row["voxels"])[1:]
     for number, name in enumerate(names, 1):
         category, kind = segment_codes(maker.task, name)

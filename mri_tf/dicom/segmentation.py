@@ -4,9 +4,8 @@ import numpy as np
 
 from data_prep.io.dicom.series import Series
 from mri_tf.dicom.codes import LONG_STRING, scheme_items, segment_codes
-from mri_tf.dicom.headers import check_one_file_or_slice_each
+from mri_tf.dicom.headers import check_one_file_or_slice_each, name_true_frames
 from mri_tf.dicom.maker import MANUFACTURER, Maker, making, new_uids
-from mri_tf.dicom.references import name_true_frames
 
 
 def segmentation_of(

@@ -67,7 +67,7 @@ def _predict(flags, until_the_end: ExitStack) -> int:
     if flags.dicom_out is not None:
         from mri_tf.predict.dicom_out import open_dicom_out
 
-        dicom = open_dicom_out(flags.dicom_out, model.exported, cases)
+        dicom = open_dicom_out(flags.dicom_out, model.exported, cases, flags.input)
     predictor = Predictor(model, folder, flags.anyway, dicom)
     predictor.predict(layout, cases)
     predictions = predictor.predictions

@@ -17,10 +17,9 @@ from data_prep.volume import Volume, source_volume
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.hashing import folder_hash
 from mri_tf.core.words import plural
-from mri_tf.dicom.headers import stand_ins
+from mri_tf.dicom.headers import frame_number, stand_ins
 from mri_tf.dicom.maker import UNKNOWN, Maker, check_highdicom, write_new
 from mri_tf.dicom.parametric_map import map_of
-from mri_tf.dicom.references import frame_number
 from mri_tf.dicom.report import Reported, report_of
 from mri_tf.dicom.segmentation import segmentation_of
 from mri_tf.export.reader import Exported
@@ -34,8 +33,13 @@ IN_SLICE = 0.1  # slices that it may lie off
 Placed = Volume | np.ndarray  # (x, y, z) on the source's grid, or (rows, columns) of a single image
 
 
-def open_dicom_out(folder: Path, exported: Exported, cases: list[CaseToPredict]) -> "DicomOut":
-    """Checks --dicom-out and says what the objects carry; raises InputError."""
+def open_dicom_out(
+    folder: Path, exported: Exported, cases: list[CaseToPredict], inputs: list[Path]
+) -> "DicomOut":
+    """Checks --dicom-out and says what the objects carry; raises InputError.
+
+    `inputs` are the paths of --input, inside of which objects would be read as scans the next time.
+    """
     check_highdicom()
     others = [case.name for case in cases if not is_dicom_case(case.raw, case.case)]
     if others:
@@ -47,6 +51,11 @@ def open_dicom_out(folder: Path, exported: Exported, cases: list[CaseToPredict])
         raise InputError(
             "--dicom-out must be a new or an empty folder, so that nothing is overwritten.", folder,
             "Choose another folder.",
+        )  # fmt: skip
+    if any(path.is_dir() and folder.resolve().is_relative_to(path.resolve()) for path in inputs):
+        raise InputError(
+            "--dicom-out must not lie in a folder of --input, where objects would be read as scans.",
+            folder, "Choose another folder.",
         )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     print(

@@ -164,6 +164,15 @@ def test_a_folder_that_holds_something_is_refused_and_nothing_in_it_changes(aske
     assert (tmp_path / "objects/scan_report.dcm").read_text() == "mine"
 
 
+def test_objects_are_not_written_into_the_folder_of_the_scans(asked, tmp_path, capsys):
+    write(tmp_path / "scan", series(bright_ellipsoid(), turned()))
+    asked(explains_brightness(), volumes_with_types)
+    flags = ("--input", tmp_path / "scan", "--dicom-out", tmp_path / "scan/objects")
+    assert run_predict(*flags) == 2
+    assert "must not lie in a folder of --input" in capsys.readouterr().err
+    assert not (tmp_path / "scan/objects").exists()
+
+
 def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path):
     from mri_tf.core.errors import InputError
     from mri_tf.dicom.maker import write_new
