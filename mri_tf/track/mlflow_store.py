@@ -78,7 +78,7 @@ def _log_values(client, run: str, tracked: Tracked) -> None:
     from mlflow.entities import Metric, Param
 
     now = int(time.time() * 1000)
-    parameters = [Param(name, value) for name, value in tracked.parameters.items()]
+    parameters = [Param(_key(name), value) for name, value in tracked.parameters.items()]
     metrics = [Metric(_key(name), value, now, 0) for name, value in tracked.metrics.items()]
     metrics += [
         Metric(f"epoch.{_key(name)}", value, now, epoch)
