@@ -6,12 +6,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from dicom_answered import explains_brightness, finds_bright
+from dicom_answered import explains_brightness, finds_bright, numbers_slices
 from dicom_kinds import folders
 from made_up import run_predict
 from pydicom import dcmread
 
-from data_prep.layouts import labelled_volumes, volumes_with_types
+from data_prep.layouts import labelled_volumes, volumes_with_levels, volumes_with_types
 
 needs_dciodvfy = pytest.mark.skipif(
     not shutil.which("dciodvfy"), reason="dciodvfy is not installed (Debian: apt install dicom3tools)"
@@ -54,8 +54,13 @@ def test_dciodvfy_finds_no_error_in_fifty_objects(asked, tmp_path, shared_data):
     """Prints how many objects of which kind were checked: pytest -s."""
     real = sorted(path for path in (shared_data / "dicom_brain").glob("*/*") if path.is_dir())
     assert len(real) == 5
-    sources = [*folders(tmp_path / "in").values(), *real]
+    made = folders(tmp_path / "in")
+    sources = [*made.values(), *real]
     found = _objects(asked, sources, tmp_path)
+    asked(numbers_slices(), volumes_with_levels)
+    slices = ("--input", made["CT"], "--explain", "--out", tmp_path / "y.json")
+    assert run_predict(*slices, "--dicom-out", tmp_path / "slices") == 0
+    found += sorted((tmp_path / "slices").iterdir())
     counts, wrong = Counter(), []
     for path in found:
         errors = errors_of(path)
