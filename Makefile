@@ -73,6 +73,7 @@ lock:
 	$(LOCK) --extra test -o requirements-test.lock
 	$(LOCK) --constraint requirements-test.lock -o requirements.lock
 	$(LOCK) --constraint requirements-test.lock --extra gpu -o requirements-gpu.lock
+	$(LOCK) --constraint requirements-test.lock --extra serve -o requirements-serve.lock
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = {"requirements.lock": [], "requirements-test.lock": ["test"], "requirements-gpu.lock": ["gpu"]}
+LOCKS = {
+    "requirements.lock": [], "requirements-test.lock": ["test"], "requirements-gpu.lock": ["gpu"],
+    "requirements-serve.lock": ["serve"],
+}  # fmt: skip
 
 
 def _pins(lock: str) -> dict[str, set[str]]:

@@ -145,19 +145,7 @@ def read_sequences(
         Unreadable: several series fit one rule, a sequence is missing and may not be, or the files are
             of several patients. No reason holds an identity.
     """
-    folder = _home(raw, case)
-    files = sorted(path for path in (raw / one for one in case.files.values()) if path.exists())
-    contents = find_series(folder, files=files or None)
-    candidates = [_described(series, folder) for series in contents.series]
-    choice = choose_sequences(candidates, rules)
-    chosen = {name: contents.series[number] for name, number in choice.chosen.items()}
-    patients = {series.patient_id for series in chosen.values() if series.patient_id}
-    if len(patients) > 1:
-        raise Unreadable(f"its folder holds series of {len(patients)} patients")
-    left_out = [
-        *choice.left_out.values(),
-        *(f"{refused.reason} ({len(refused.files)} files)" for refused in contents.refused),
-    ]
+    chosen, left_out = choose_series(raw, case, rules)
     volumes = {}
     for name in rules:
         if name not in chosen:
@@ -173,6 +161,29 @@ def read_sequences(
         raise Unreadable(f"it has no {', '.join(absent)}{reasons}")
     facts = sequence_facts(volumes)
     return volumes, {**facts, "series_left_out": left_out} if left_out else facts
+
+
+def choose_series(
+    raw: Path, case: Case, rules: dict[str, dict]
+) -> tuple[dict[str, Series], list[str]]:
+    """The series of each sequence, from headers alone, and why each other series was left out.
+
+    Arguments and errors are those of `read_sequences`; a sequence that is missing is no error here.
+    """
+    folder = _home(raw, case)
+    files = sorted(path for path in (raw / one for one in case.files.values()) if path.exists())
+    contents = find_series(folder, files=files or None)
+    candidates = [_described(series, folder) for series in contents.series]
+    choice = choose_sequences(candidates, rules)
+    chosen = {name: contents.series[number] for name, number in choice.chosen.items()}
+    patients = {series.patient_id for series in chosen.values() if series.patient_id}
+    if len(patients) > 1:
+        raise Unreadable(f"its folder holds series of {len(patients)} patients")
+    left_out = [
+        *choice.left_out.values(),
+        *(f"{refused.reason} ({len(refused.files)} files)" for refused in contents.refused),
+    ]
+    return chosen, left_out
 
 
 def _described(series: Series, folder: Path) -> Series:

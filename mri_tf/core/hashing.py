@@ -28,6 +28,12 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def folder_hash(folder: Path) -> str:
+    """SHA-256 of the paths and contents of all files below a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return fingerprint({path.relative_to(folder).as_posix(): file_hash(path) for path in files})
+
+
 def little_endian(image: np.ndarray) -> np.ndarray:
     """The image in contiguous memory and little-endian byte order; NIfTI files may be big-endian."""
     return np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("<"))

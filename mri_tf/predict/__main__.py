@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 from mri_tf.core.command_line import (
@@ -23,20 +24,23 @@ def main(arguments: list[str]) -> int:
     """Predicts every case; returns the exit code."""
     flags = _parser().parse_args(arguments)
     from data_prep.cases.to_predict import check_inputs_exist
+    from mri_tf.predict.dicom_in import local_paths
 
     check_flags(flags)
-    check_inputs_exist(flags.input)
+    check_inputs_exist(local_paths(flags.input))
     try:
-        return _predict(flags)
+        with ExitStack() as until_the_end:
+            return _predict(flags, until_the_end)
     except KeyboardInterrupt:
         print("error: Interrupted. No answers were written.", file=sys.stderr, flush=True)
         return INTERRUPTED
 
 
-def _predict(flags) -> int:
+def _predict(flags, until_the_end: ExitStack) -> int:
     import_tensorflow()
     from data_prep.cases.to_predict import list_cases_to_predict
     from mri_tf.explain.attribution import outside_warnings
+    from mri_tf.predict.dicom_in import fetched
     from mri_tf.predict.files import ANSWERS, check_inputs_kept, write_answers
     from mri_tf.predict.model import ModelOptions, open_model
     from mri_tf.predict.outputs import Predictor
@@ -45,6 +49,9 @@ def _predict(flags) -> int:
     model, layout = open_model(options, needs_segmenter=flags.mask is None)
     task = model.exported.task
     check_flags_of_task(flags, task, layout)
+    flags.input = until_the_end.enter_context(
+        fetched(flags.input, flags.dicomweb_token_file, flags.timeout_s)
+    )
     cases = list_cases_to_predict(layout, flags.input, task, flags.mask)
     check_inputs_kept(flags.out, [*flags.input, *([flags.mask] if flags.mask else [])], cases)
     if flags.explain and "explain" not in model.signatures:
@@ -56,7 +63,12 @@ def _predict(flags) -> int:
     folder = flags.out if segments else None
     if flags.explain:
         folder = flags.out.with_name(f"{flags.out.stem}_maps")
-    predictor = Predictor(model, folder, flags.anyway)
+    dicom = None
+    if flags.dicom_out is not None:
+        from mri_tf.predict.dicom_out import open_dicom_out
+
+        dicom = open_dicom_out(flags.dicom_out, model.exported, cases, flags.input)
+    predictor = Predictor(model, folder, flags.anyway, dicom)
     predictor.predict(layout, cases)
     predictions = predictor.predictions
     if not predictions.rows:
@@ -66,6 +78,8 @@ def _predict(flags) -> int:
     write_answers(predictions, path, _format(flags), getattr(layout, "SUBMISSION", None), folder)
     for name, reason in predictions.skipped:
         print(f"skipped {name}: {reason}", file=sys.stderr)
+    if dicom is not None:
+        dicom.say_result()
     if unlike := unlike_line(predictions.rows):
         print(unlike, file=sys.stderr)
     mapped = [
@@ -74,7 +88,7 @@ def _predict(flags) -> int:
     ]  # fmt: skip
     for line in outside_warnings(mapped):
         print(line, file=sys.stderr)
-    return SOME_SKIPPED if predictions.skipped else DONE
+    return SOME_SKIPPED if predictions.skipped or (dicom is not None and dicom.failed) else DONE
 
 
 def unlike_line(rows: list[dict]) -> str:
@@ -165,6 +179,11 @@ def check_flags_of_task(flags, task, layout) -> None:
         )
 
 
+def _path_or_address(text: str) -> Path | str:
+    """argparse type: a path, or an address of DICOMweb, whose slashes a path would lose."""
+    return text if text.startswith("dicomweb:") else Path(text)
+
+
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 < value < 1e6:
@@ -184,16 +203,26 @@ def _parser() -> Parser:
     parser.add_argument("--server", default="", help="predict with this server: http://HOST:8501")
     parser.add_argument("--task", default="", help="task name or file, for --server without --model")
     parser.add_argument(
-        "--input", required=True, type=Path, nargs="+", metavar="PATH",
-        help="NIfTI files, DICOM folders, images, folders of cases, or a CSV table that lists them",
+        "--input", required=True, type=_path_or_address, nargs="+", metavar="PATH",
+        help="NIfTI files, DICOM folders, images, folders of cases, a CSV table that lists them, or an "
+        "address of DICOMweb: dicomweb:https://HOST/dicom-web/studies/UID (also /series/UID)",
     )  # fmt: skip
     parser.add_argument("--mask", type=Path, help="tumour mask of a single case, if the task uses it")
     parser.add_argument(
         "--anyway", action="store_true", help="predict for images of another modality than the model's"
     )
     parser.add_argument("--explain", action="store_true", help="also write Grad-CAM maps")
+    parser.add_argument(
+        "--dicom-out", type=Path, metavar="DIR",
+        help="for DICOM inputs: also write DICOM objects (report, segmentation, map) into this new "
+        "folder, the only output that names the patient and the study, as the source headers do",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, help="x.json, x.csv or a folder of maps (default: print)")
     parser.add_argument("--format", choices=FORMATS, help="(default: by the suffix of --out, else json)")
+    parser.add_argument(
+        "--dicomweb-token-file", type=Path, metavar="FILE",
+        help="token of the DICOMweb server (default: $MRI_TF_DICOMWEB_TOKEN)",
+    )  # fmt: skip
     parser.add_argument("--token-file", type=Path, help="server's token (default: $MRI_TF_TOKEN)")
     parser.add_argument(
         "--timeout-s", type=_seconds, default=120.0, help="seconds for one request (default 120)"

@@ -172,15 +172,23 @@ def write_label_picture(labels: np.ndarray, shape: tuple[int, int], path: Path) 
     PNG with that image's `shape` (rows, columns); returns what was written."""
     from PIL import Image
 
-    grid, sides = np.array(labels.shape), np.array(shape, np.float32)  # float32, as in fit_to_grid
+    written, data = off_grid(labels, shape, nearest=True), io.BytesIO()
+    Image.fromarray(written).save(data, "PNG")
+    write_atomic(path, data.getbuffer())
+    return written
+
+
+def off_grid(values: np.ndarray, shape: tuple[int, int], nearest: bool) -> np.ndarray:
+    """Values (rows, columns), uint8 or float32, on the grid that `fit_to_grid` fitted an image into, on
+    the pixels of that image of `shape`: the nearest, or bilinear."""
+    from PIL import Image
+
+    grid, sides = np.array(values.shape), np.array(shape, np.float32)  # float32, as in fit_to_grid
     size = np.clip(np.round(sides * (grid / sides).astype(np.float32).min()).astype(int), 1, grid)
     top, left = (grid - size) // 2
-    inside = np.ascontiguousarray(labels[top : top + size[0], left : left + size[1]])
-    picture = Image.fromarray(inside).resize(shape[::-1], Image.Resampling.NEAREST)
-    data = io.BytesIO()
-    picture.save(data, "PNG")
-    write_atomic(path, data.getbuffer())
-    return np.asarray(picture)
+    inside = np.ascontiguousarray(values[top : top + size[0], left : left + size[1]])
+    how = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(inside).resize(shape[::-1], how))
 
 
 def _box_of(part: Volume, reference: Volume) -> Box:

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data_prep.case import Unreadable, main_file
+from data_prep.cases.image_case import read_pixels
 from data_prep.cases.to_predict import CaseToPredict
-from data_prep.io.image import read_image
 from data_prep.volume import source_volume
 from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
@@ -29,16 +30,25 @@ from mri_tf.predict.pictures import draw_decision, draw_decisions
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
+if TYPE_CHECKING:  # it needs packages of an extra
+    from mri_tf.predict.dicom_out import DicomOut
+
 
 class Predictor:
     """Collects a model's answers in `predictions` and writes maps to a folder; None for no maps.
 
-    The maps are the label maps of a segmentation, or Grad-CAM maps of a classifier's decisions.
+    The maps are the label maps of a segmentation, or Grad-CAM maps of a classifier's decisions. `dicom`
+    writes all that is answered as DICOM objects too.
     """
 
-    def __init__(self, model: Model, folder: Path | None = None, any_modality: bool = False):
+    def __init__(
+        self, model: Model, folder: Path | None = None, any_modality: bool = False,
+        dicom: "DicomOut | None" = None,
+    ):  # fmt: skip
         self.predictions = Predictions(model.exported)
         self._model, self._folder, self._any_modality = model, folder, any_modality
+        self._dicom = dicom
+        self._placed: list = []  # what was written of the input in hand, for `dicom`
         self._file_names: set[str] = set()  # of the maps written
 
     def predict(self, layout: ModuleType, cases: list[CaseToPredict]) -> None:
@@ -56,7 +66,11 @@ class Predictor:
                         self.predictions.skipped.append((shown, str(reason)))
                 if readable:
                     self._check_modality(name, readable[0][1][0])
+                    before, self._placed = len(self.predictions.rows), []
                     self._answer(name, readable[0][0], [records for _, records in readable])
+                    if self._dicom is not None:
+                        rows = self.predictions.rows[before:]
+                        self._dicom.add(name, readable, rows, self._placed)
                     self.predictions.patients[name] = own_cases[0].case.patient
                 advance(done)
 
@@ -109,11 +123,12 @@ class Predictor:
             for explained, row in zip(maps, rows, strict=True):
                 picture = draw_decision(explained, name, row)
                 _add_map(row, save(picture, self._new_file(name, "gradcam"))[0].name)
+            self._placed += [explained.cam for explained in maps]
             return
         path = self._new_file(name, "gradcam.nii.gz")
         save(draw_decisions(maps, name, rows), path.with_name(path.name.removesuffix(".nii.gz")))
         parts = [(explained.cam, explained.affine) for explained in maps]
-        write_on_source(parts, answers[0].record, path, labels=False)
+        self._placed.append(write_on_source(parts, answers[0].record, path, labels=False))
         for explained, row in zip(maps, rows, strict=True):
             _add_map(row, path.name)
             if explained.cam.ndim == 3 and explained.cam.any():
@@ -135,13 +150,15 @@ class Predictor:
         model, first = self._model, records[0]
         maps, unlike = zip(*(label_map(model, record) for record in records), strict=True)
         if source_volume(first.facts) is None and maps[0].ndim == 2:
-            shape = read_image(case.raw / case.case.files["image"], 1).shape[:2]
+            shape = read_pixels(case.raw / case.case.files["image"], 1, bits=0).shape[:2]
             path = self._new_file(name, "labels.png")
             voxels, voxel_ml = write_label_picture(maps[0], shape, path), None
+            self._placed.append(voxels)
         else:
             path = self._new_file(name, "labels.nii.gz")
             parts = [(labels, record.affine) for labels, record in zip(maps, records, strict=True)]
             volume = write_on_source(parts, first, path, labels=True)
+            self._placed.append(volume)
             voxels = volume.array
             voxel_ml = None if first.spacing_mm is None else np.prod(volume.spacing_mm) / 1000
         names = model.exported.task.output_names

@@ -7,11 +7,12 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import numpy as np
 
 from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.core.web import opener_of
 
 EXACT_DIGITS = 9  # decimal digits from which every float32 can be read back exactly
 COMPRESSED_BYTES = 2**20  # larger bodies are sent gzipped
@@ -69,7 +70,7 @@ class RestModel:
         request = urllib.request.Request(self.server + self._path + verb, body, headers)
         try:
             deadline = time.monotonic() + self.timeout_s
-            with _opener(self.server).open(request, timeout=self.timeout_s) as response:
+            with opener_of(self.server).open(request, timeout=self.timeout_s) as response:
                 document = json.loads(_read_whole(response, deadline))
         except urllib.error.HTTPError as error:
             raise self._refusal(error) from None
@@ -118,21 +119,6 @@ def _read_whole(response, deadline: float) -> bytes:
     if response.length:  # bytes that the header announced and that did not come
         raise http.client.IncompleteRead(b"".join(parts), response.length)
     return b"".join(parts)
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Refuses redirects: the token and the images are sent only to the address the user gave."""
-
-    def redirect_request(self, *_):
-        return None
-
-
-def _opener(server: str) -> urllib.request.OpenerDirector:
-    host = urlsplit(server).hostname or ""
-    is_local = host == "localhost" or host.startswith("127.") or host == "::1"
-    # A proxy set in the environment would look for a local address on the proxy's machine.
-    no_proxy = [urllib.request.ProxyHandler({})] if is_local else []
-    return urllib.request.build_opener(_NoRedirects, *no_proxy)
 
 
 def _text(array: np.ndarray) -> str:

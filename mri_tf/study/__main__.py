@@ -22,6 +22,7 @@ from mri_tf.core.command_line import (
 from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError, RunFailed, first_few
 from mri_tf.task.spec import AUTO, BASE_VARIANT
+from mri_tf.track.destination import add_track, check_track, track_finished
 
 FOLDS = 5
 
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
     """Runs every cell that has no row yet and writes tables and figures; returns the exit code."""
     flags = _parser().parse_args(arguments)
     _check_folder(flags.out)
+    check_track(flags.track)
     deadline = Deadline(flags.max_minutes)
     plan = _plan(flags)
     from data_prep.layout import listing_of
@@ -99,6 +101,7 @@ def main(arguments: list[str]) -> int:
     print(f"wrote {', '.join(str(path) for path in files)}")
     if any(row["status"] != FAILED for row in rows.values()):
         write_card(card_of_study, flags.out, f"python -m mri_tf.report --study {flags.out}")
+        track_finished(flags.track, "study", flags.out)
     failures = sum(row["status"] == FAILED for row in rows.values())
     if failures == len(rows):
         raise RunFailed("Every cell failed.", f"The reasons are in {files[0]}.")
@@ -222,6 +225,7 @@ def _parser() -> Parser:
         help="what to keep of each cell: the run with its weights, or its numbers (default runs)")
     add("--workers", type=positive_int, default=workers,
         help=f"cells at a time on a machine, which share its cores (default here {workers})")
+    add_track(parser)
     add("--scheduler", default="", help="address of a Dask scheduler (default: this machine)")
     add_max_minutes(parser)
     add("--seed", type=seed_int, default=0, help="seed of splits and initial weights (default 0)")

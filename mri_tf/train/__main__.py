@@ -25,6 +25,7 @@ from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError
 from mri_tf.core.log import logged
 from mri_tf.task.spec import BASE_VARIANT, BUDGET
+from mri_tf.track.destination import add_track, check_track, track_finished
 from mri_tf.train.fold_flags import add_folds, check_folds
 
 DEMO = "demo"  # the variant that runs on the phantom, when no data is named
@@ -35,6 +36,7 @@ def main(arguments: list[str]) -> int:
     """Prepares, pre-trains, trains, evaluates (unless locked) and exports; returns the exit code."""
     flags = _parser().parse_args(arguments)
     check_folds(flags)
+    check_track(flags.track)
     deadline = Deadline(flags.max_minutes)
     import_tensorflow()
     import numpy as np
@@ -135,6 +137,7 @@ def main(arguments: list[str]) -> int:
             _evaluate_and_export(run, prepared, features, flags)
             if not flags.no_card:
                 write_card(card_of_run, run.folder, f"python -m mri_tf.report --run {run.folder}")
+        track_finished(flags.track, "run", run.folder)
         if is_closed(run):
             print("\n".join(closed_lines(run)))
         elif flags.lock_test:
@@ -282,6 +285,7 @@ def _parser() -> Parser:
     )  # fmt: skip
     parser.add_argument("--no-card", action="store_true", help="do not write card.html at the end")
     parser.add_argument("--no-export", action="store_true", help="stop at the numbers")
+    add_track(parser)
     parser.add_argument("--seed", type=seed_int, default=0, help="of split and weights (default 0)")
     add_set(parser)
     return parser

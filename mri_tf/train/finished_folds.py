@@ -18,6 +18,7 @@ from mri_tf.store.run import LOG, METRICS, RUN_FILE, TEST, locked, open_run
 from mri_tf.tables import summary
 from mri_tf.task.loaded import LoadedTask
 from mri_tf.task.spec import BASE_VARIANT
+from mri_tf.track.destination import track_finished
 from mri_tf.train.baselines import baselines_of_folds, baselines_of_run
 from mri_tf.train.cross_validation import FoldOptions, TrainedFolds, train_folds
 from mri_tf.train.datasets import DataOptions
@@ -69,6 +70,7 @@ def train_and_finish(
             _export(trained, flags.no_export)
             if not flags.no_card:
                 write_card(card_of_run, folder, f"python -m mri_tf.report --run {folder}")
+            track_finished(flags.track, "run", folder)
     return SOME_SKIPPED if trained.skipped else DONE
 
 

@@ -99,6 +99,7 @@ def multi_frame(array: np.ndarray, affine: np.ndarray = AFFINE, slopes=None) -> 
     data = _image(array[:, :, order].T, EnhancedMRImageStorage)
     data.NumberOfFrames = slices
     data.SeriesInstanceUID, data.Modality, data.PatientID = generate_uid(), "MR", "patient-1"
+    data.StudyInstanceUID, data.FrameOfReferenceUID = generate_uid(), generate_uid()
     shared = Dataset()
     shared.PlaneOrientationSequence = _item(
         ImageOrientationPatient=decimals((to_lps[:3, :2] / spacing[:2]).T)

@@ -1,0 +1,52 @@
+"""Logs a finished run or study to MLflow: python -m mri_tf.track --run RUN --to mlflow:URI."""
+
+import sys
+from pathlib import Path
+
+from mri_tf.core.command_line import DONE, Parser, run_command
+from mri_tf.core.errors import InputError
+from mri_tf.track.destination import destination, shown
+
+
+def main(arguments: list[str]) -> int:
+    """Logs it, unless it was logged to the same place before; returns the exit code."""
+    flags = _parser().parse_args(arguments)
+    if bool(flags.run) == bool(flags.study):
+        raise InputError(
+            "Give either --run or --study.", "both" if flags.run else "neither",
+            "For example --run runs/grade/manual-s0.",
+        )  # fmt: skip
+    from mri_tf.track.mlflow_store import log_to_mlflow
+    from mri_tf.track.tracked import note_tracked, tracked_before, tracked_run, tracked_study
+
+    folder = flags.run or flags.study
+    found = tracked_run(folder) if flags.run else tracked_study(folder)
+    before = tracked_before(folder, flags.to)
+    if before:
+        print(f"{folder}: already tracked as run {before}")
+        return DONE
+    identity = log_to_mlflow(found, flags.to)
+    note_tracked(folder, flags.to, identity)
+    print(f"tracked {folder} as run {identity} of experiment {found.experiment} ({shown(flags.to)})")
+    return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "python -m mri_tf.track", __doc__,
+        examples=(
+            "--run runs/grade/manual-s0 --to mlflow:http://127.0.0.1:5000",
+            "--study studies/grade --to mlflow:file:mlruns",
+        ),
+    )  # fmt: skip
+    parser.add_argument("--run", type=Path, help="folder of a finished run")
+    parser.add_argument("--study", type=Path, help="folder of a study")
+    parser.add_argument(
+        "--to", required=True, type=destination, metavar="mlflow:URI",
+        help="tracking server or store, as MLflow writes it (a token comes from MLFLOW_TRACKING_TOKEN)",
+    )  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,191 @@
+"""What is logged of a run or a study: never an id of a patient or a record, nor a folder's path."""
+
+import csv
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mri_tf.core.errors import InputError
+from mri_tf.core.files import write_atomic
+from mri_tf.store.cells import BASELINES, NUMBERS, done_cells
+from mri_tf.store.run import HISTORY, METRICS, Run, open_run
+from mri_tf.task.spec import SIDES
+
+CARD = "card.html"
+TRACKED = "tracked.json"  # in the folder of a run or study: tracking URI -> id of the run there
+LONGEST_VALUE = 500  # characters of a parameter, as all versions of MLflow take them
+BY_KEY = {  # of run.json: values that tell how the network was trained
+    "seed", "split", "precision", "known_copies", "weights_sha256", "epochs_trained", "best_epoch",
+    "parameters", "fold_repeats",
+}  # fmt: skip
+NO_PARAMETERS = {"variants", "name"}  # of a task
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """One run of a tracker.
+
+    Attributes:
+        experiment: its name there: of the task.
+        name: of the run.
+        parameters: name -> value.
+        metrics: name -> value; lower and upper ends of intervals as "NAME.low", "NAME.high".
+        history: (epoch, name -> value) of the training.
+        files: path -> the folder that it is put into there; a folder is put there with all it holds.
+        inside: further runs that belong to it, such as the cells of a study.
+    """
+
+    experiment: str
+    name: str
+    parameters: dict[str, str]
+    metrics: dict[str, float]
+    history: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    files: dict[Path, str] = field(default_factory=dict)
+    inside: tuple["Tracked", ...] = ()
+
+
+def tracked_run(folder: Path) -> Tracked:
+    """A finished run with its card and its exported model; raises InputError for another folder."""
+    run = open_run(folder)
+    if not run.finished:
+        raise InputError(
+            "The training of this run is not finished.", folder, "Run its train command again."
+        )
+    files = _files(folder)
+    exported = Path(run.values["exported"]) if run.values.get("exported") else None
+    if exported is not None and exported.is_dir():
+        files[exported] = "model"
+    return Tracked(
+        run.task.name, folder.resolve().name, _parameters(run), _numbers(folder / METRICS),
+        _history(folder / HISTORY), files,
+    )  # fmt: skip
+
+
+def tracked_study(folder: Path) -> Tracked:
+    """A study with a run inside for each cell that is done; raises InputError where none is."""
+    cells = done_cells(folder)
+    if not cells:
+        raise InputError(
+            "The folder holds no study with a finished cell.", folder,
+            "Run python -m mri_tf.study with this --out first.",
+        )  # fmt: skip
+    inside = []
+    for cell in cells:
+        run = open_run(cell.run)
+        of_cell = {
+            "variant": cell.variant, "repeat": str(cell.repeat), "fold": str(cell.fold),
+            "train_size": str(cell.train_size or "all"),
+        }  # fmt: skip
+        inside.append(Tracked(
+            run.task.name, cell.folder.name, {**_parameters(run), **of_cell},
+            _numbers(cell.run / METRICS), _history(cell.run / HISTORY),
+        ))  # fmt: skip
+    first = inside[0]
+    design = {
+        "variants": ", ".join(sorted({cell.variant for cell in cells})),
+        "folds": str(len({cell.fold for cell in cells})),
+        "repeats": str(len({cell.repeat for cell in cells})), "cells_done": str(len(cells)),
+    }  # fmt: skip
+    metrics = _numbers(folder / NUMBERS) or _means(inside)
+    return Tracked(
+        first.experiment, folder.resolve().name, design, metrics, [], _files(folder), tuple(inside)
+    )
+
+
+def tracked_before(folder: Path, uri: str) -> str:
+    """The id of the run that the folder was logged as to a tracker; "" where it was not."""
+    return _read(folder / TRACKED).get(uri, "")
+
+
+def note_tracked(folder: Path, uri: str, identity: str) -> None:
+    """Writes down that it was logged, so that a command that is repeated does not log it twice."""
+    noted = {**_read(folder / TRACKED), uri: identity}
+    write_atomic(folder / TRACKED, json.dumps(noted, indent=1).encode())
+
+
+def _parameters(run: Run) -> dict[str, str]:
+    values = run.values
+    found = {key: values[key] for key in BY_KEY if values.get(key) not in (None, "")}
+    found |= {f"records.{side}": len(values["sides"].get(side, ())) for side in SIDES}
+    found |= {f"patients.{side}": len(set(values["patients"].get(side, ()))) for side in SIDES}
+    found |= {f"version.{name}": text for name, text in (values.get("versions") or {}).items()}
+    found |= {"commit": (values.get("code") or {}).get("commit") or "unknown"}
+    task = {key: value for key, value in values["task"].items() if key not in NO_PARAMETERS}
+    found |= {f"task.{key}": value for key, value in _flat(task).items()}
+    return {key: _as_text(value) for key, value in sorted(found.items())}
+
+
+def _flat(values: dict, before: str = "") -> dict:
+    """Dotted key -> value of nested dictionaries."""
+    found = {}
+    for key, value in values.items():
+        name = f"{before}{key}"
+        if isinstance(value, dict) and value:
+            found |= _flat(value, f"{name}.")
+        else:
+            found[name] = value
+    return found
+
+
+def _as_text(value: object) -> str:
+    """A value as text; of a path, which may name a person, the last part."""
+    if isinstance(value, str):
+        text = Path(value).name if "/" in value or "\\" in value else value
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+
+
+def _numbers(path: Path) -> dict[str, float]:
+    """The numbers of a JSON file that have a value and an interval, by dotted names."""
+    found: dict[str, float] = {}
+
+    def walk(values: dict, name: str) -> None:
+        if "value" in values and "low" in values:
+            for key, end in (("value", ""), ("low", ".low"), ("high", ".high")):
+                number = values.get(key)
+                if isinstance(number, int | float) and math.isfinite(number):
+                    found[name + end] = float(number)
+            return
+        for key, value in values.items():
+            if isinstance(value, dict) and key != BASELINES:
+                walk(value, f"{name}.{key}" if name else str(key))
+
+    walk(_read(path), "")
+    return found
+
+
+def _means(runs: list[Tracked]) -> dict[str, float]:
+    """Of each metric that all runs have, the mean; intervals of single runs have none."""
+    names = set.intersection(*(set(run.metrics) for run in runs))
+    names = {name for name in names if not name.endswith((".low", ".high"))}
+    return {
+        f"mean.{name}": float(np.mean([run.metrics[name] for run in runs])) for name in sorted(names)
+    }
+
+
+def _history(path: Path) -> list[tuple[int, dict[str, float]]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        (int(row.pop("epoch")), {name: float(text) for name, text in row.items() if text})
+        for row in rows
+    ]
+
+
+def _files(folder: Path) -> dict[Path, str]:
+    """Of the files beside a run or study those that name no patient."""
+    return {folder / name: "" for name in (CARD, HISTORY) if (folder / name).is_file()}
+
+
+def _read(path: Path) -> dict:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}

@@ -1,0 +1,230 @@
+"""Runs and studies in MLflow: what is logged, what never is, and what a tracker that fails costs."""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+from carded import GRADE, SECRET, made_up_run, made_up_set
+from refused import error_line
+
+from mri_tf.core.command_line import run_command
+from mri_tf.store.run import METRICS
+from mri_tf.track import destination
+from mri_tf.track.__main__ import main as track
+
+needs_mlflow = pytest.mark.skipif(
+    importlib.util.find_spec("mlflow") is None,
+    reason="the package mlflow-skinny is not installed (extra track)",
+)
+INTERVAL = {"value": 0.75, "low": 0.6, "high": 0.9, "n": 16, "unit": "patients", "method": "Wilson"}
+NUMBERS = {
+    "accuracy": INTERVAL, "kappa": {**INTERVAL, "low": None, "high": None},
+    "per_class": {"low_grade": {"recall": INTERVAL, "support": 8}}, "records": 32,
+    "baselines": [{"name": "majority", "numbers": {"accuracy": INTERVAL}}],
+}  # fmt: skip
+
+
+def _finished(folder: Path, exported: str = "") -> Path:
+    """A made-up run with numbers, a history, a card and an exported model."""
+    run = made_up_run(folder, GRADE, made_up_set(folder.parent / "set", GRADE))
+    run.save(
+        exported=exported, code={"commit": "abc", "changed": False}, natural_counts=[20, 20], seen={},
+        feature_task=None, feature_weights="", fitted={},
+    )  # fmt: skip
+    (folder / METRICS).write_text(json.dumps(NUMBERS))
+    (folder / "history.csv").write_text("epoch,loss,val_loss\n1,1.5,1.25\n2,1.0,1.125\n")
+    (folder / "card.html").write_text("<html>the card</html>")
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    model = tmp_path / "saved_models/grade/1"
+    (model / "variables").mkdir(parents=True)
+    (model / "saved_model.pb").write_bytes(b"graph")
+    (model / "variables/variables.index").write_bytes(b"index")
+    return _finished(tmp_path / "runs/one", str(model))
+
+
+def _client(store: Path):
+    from mri_tf.track.mlflow_store import ENVIRONMENT
+
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)  # before MLflow is imported
+    from mlflow import MlflowClient
+
+    return MlflowClient(store.absolute().as_uri())
+
+
+def _runs(store: Path, experiment: str = "grade") -> list:
+    client = _client(store)
+    return client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+
+
+def _files_below(client, identity: str, folder: str = "") -> set[str]:
+    found = set()
+    for one in client.list_artifacts(identity, folder or None):
+        found |= _files_below(client, identity, one.path) if one.is_dir else {one.path}
+    return found
+
+
+@needs_mlflow
+def test_a_run_is_logged_with_parameters_numbers_card_and_model(run, tmp_path, capsys):
+    store = tmp_path / "mlruns"
+    assert track(["--run", str(run), "--to", f"mlflow:file:{store}"]) == 0
+    (logged,) = _runs(store)
+    assert logged.info.status == "FINISHED" and logged.info.run_name == "one"
+    assert logged.info.run_id in capsys.readouterr().out
+    parameters, metrics = logged.data.params, logged.data.metrics
+    assert parameters["seed"] == "3" and parameters["patients.train"] == "20"
+    assert parameters["task.class_names"] == '["low_grade", "high_grade"]'
+    assert parameters["commit"] == "abc" and parameters["version.keras"] == "3"
+    assert metrics["accuracy"] == 0.75 and metrics["accuracy.low"] == 0.6
+    assert metrics["per_class.low_grade.recall.high"] == 0.9
+    assert "kappa.low" not in metrics and not any("baseline" in name for name in metrics)
+    client = _client(store)
+    history = client.get_metric_history(logged.info.run_id, "epoch.val_loss")
+    assert [(one.step, one.value) for one in history] == [(1, 1.25), (2, 1.125)]
+    assert _files_below(client, logged.info.run_id) == {
+        "card.html", "history.csv", "model/saved_model.pb", "model/variables/variables.index"
+    }
+
+
+@needs_mlflow
+def test_nothing_that_is_logged_names_a_patient_a_record_or_a_folder(run, tmp_path):
+    store = tmp_path / "mlruns"
+    assert track(["--run", str(run), "--to", f"mlflow:{store}"]) == 0
+    values = json.loads((run / "run.json").read_text())
+    secrets = [SECRET, values["sides"]["train"][0], values["data_folder"]]
+    texts = [path.read_bytes() for path in store.rglob("*") if path.is_file()]
+    assert len(texts) > 20
+    for secret in secrets:
+        assert not any(secret.encode() in text for text in texts)
+        assert not any(secret in str(path.relative_to(store)) for path in store.rglob("*"))
+
+
+@needs_mlflow
+def test_a_run_is_logged_to_a_place_once(run, tmp_path, capsys):
+    flags = ["--run", str(run), "--to", f"mlflow:{tmp_path / 'mlruns'}"]
+    assert track(flags) == 0 and track(flags) == 0
+    assert "already tracked as run" in capsys.readouterr().out
+    assert len(_runs(tmp_path / "mlruns")) == 1
+
+
+@needs_mlflow
+def test_a_study_is_logged_with_its_cells_inside(tmp_path):
+    study, store = tmp_path / "study", tmp_path / "mlruns"
+    for fold in range(2):
+        cell = study / "cells" / f"manual-f{fold}"
+        _finished(cell / "run-0")
+        row = {"status": "done", "variant": "manual", "repeat": 0, "fold": fold, "train_size": None,
+               "n_test": 10, "n_train": 40}  # fmt: skip
+        (cell / "row.json").write_text(json.dumps({"row": row, "run": "run-0"}))
+    (study / "numbers.json").write_text(json.dumps({"manual": {"auc": INTERVAL}}))
+    (study / "card.html").write_text("<html>of the study</html>")
+    assert track(["--study", str(study), "--to", f"mlflow:{store}"]) == 0
+    by_name = {one.info.run_name: one for one in _runs(store)}
+    assert set(by_name) == {"study", "manual-f0", "manual-f1"}
+    whole, cell = by_name["study"], by_name["manual-f1"]
+    assert whole.data.metrics["manual.auc"] == 0.75 and whole.data.params["cells_done"] == "2"
+    assert cell.data.tags["mlflow.parentRunId"] == whole.info.run_id
+    assert cell.data.params["fold"] == "1" and cell.data.metrics["accuracy"] == 0.75
+
+
+@needs_mlflow
+@pytest.mark.parametrize("place", ["a server that is not there", "a file in the way"])
+def test_a_tracker_that_fails_is_one_warning_without_a_secret(run, tmp_path, capsys, place, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    if place == "a file in the way":
+        (tmp_path / "mlruns").write_text("no store")
+        uri = f"file:{tmp_path / 'mlruns'}"
+    else:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            uri = f"http://me:secret@127.0.0.1:{unused.getsockname()[1]}"
+    destination.track_finished(uri, "run", run)
+    printed = capsys.readouterr()
+    lines = [line for line in printed.err.splitlines() if line]
+    assert len(lines) == 1 and lines[0].startswith("warning: not tracked: mlflow:")
+    assert "python -m mri_tf.track --run" in lines[0] and "secret" not in printed.err + printed.out
+
+
+def test_a_tracker_that_does_not_answer_is_given_up(run, tmp_path, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        destination.track_finished(
+            f"http://127.0.0.1:{silent.getsockname()[1]}", "run", run, most_seconds=1.0
+        )
+    assert time.monotonic() - start < 30
+    assert "warning: not tracked: TimeoutExpired" in capsys.readouterr().err
+
+
+def test_without_the_flag_no_process_is_started(run, monkeypatch):
+    monkeypatch.setattr(destination.subprocess, "run", None)
+    destination.track_finished("", "run", run)
+
+
+def test_a_destination_of_another_form_and_a_missing_package_are_refused_before_training(
+    monkeypatch, capsys
+):
+    from mri_tf.study.__main__ import main as study
+    from mri_tf.train.__main__ import main as train
+
+    flags = ["--task", "cardiac_levels", "--track"]
+    assert "must be mlflow:URI" in error_line(capsys, train, *flags, "http://a")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert "mri_tf[track]" in error_line(capsys, train, *flags, "mlflow:http://a")
+    more = ["--task", "cardiac_levels", "--data", "x", "--out", "studies/x", "--track", "mlflow:a"]
+    assert "mri_tf[track]" in error_line(capsys, study, *more)
+
+
+def test_an_unfinished_run_and_a_folder_of_neither_are_refused(run, tmp_path, capsys):
+    values = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**values, "state": "running"}))
+    to = ("--to", "mlflow:x")
+    assert "is not finished" in error_line(capsys, track, "--run", run, *to)
+    assert "holds no study" in error_line(capsys, track, "--study", tmp_path, *to)
+    assert "either --run or --study" in error_line(capsys, track, *to)
+
+
+@pytest.mark.slow
+@needs_mlflow
+def test_a_training_and_a_study_with_a_tracker_end_as_without_and_are_logged(tmp_path, capsys):
+    from one_run import QUICK, RUN, trained_once
+
+    from mri_tf.study.__main__ import main as study
+    from mri_tf.train.__main__ import main as train
+
+    with chdir(trained_once(tmp_path)):
+        again = [*QUICK, "--out", str(RUN)]
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            dead = f"mlflow:http://127.0.0.1:{unused.getsockname()[1]}"
+        assert run_command(train, [*again, "--track", dead]) == 0
+        assert "warning: not tracked" in capsys.readouterr().err
+        assert run_command(train, [*again, "--track", "mlflow:mlruns"]) == 0
+        (logged,) = _runs(Path("mlruns"), "thirds")
+        assert logged.data.metrics["accuracy"] > 0 and logged.data.params["seed"] == "0"
+        flags = ["--task", "thirds.py", "--data", "data/thirds", "--out", "study", "--folds", "2",
+                 "--variants", "scratch", "--set", "epochs=1", "--track", "mlflow:mlruns"]  # fmt: skip
+        assert run_command(study, flags) == 0
+        assert len(_runs(Path("mlruns"), "thirds")) == 4
+        patients = {f"sax-{number:03d}" for number in range(1, 12)}
+        for path in Path("mlruns").rglob("*"):
+            if path.is_file():
+                text = path.read_bytes()
+                assert not any(name.encode() in text for name in patients), path
+
+
+def test_help_answers_without_the_tracker():
+    done = subprocess.run(
+        [sys.executable, "-m", "mri_tf.track", "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0 and "mlflow:URI" in done.stdout
