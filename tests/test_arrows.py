@@ -33,6 +33,7 @@ ROOMS = {
     "report": ("audit",),
     "train": ("plan", "report", "audit", "export", "evaluate", "derive", "folds"),
     "predict": ("export", "explain"),
+    "page": ("predict", "report"),
     "runs": ("store", "metrics", "tables"),
     "check": ("train",),
     "study": ("train",),

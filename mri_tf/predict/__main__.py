@@ -38,6 +38,7 @@ def _predict(flags) -> int:
     from data_prep.cases.to_predict import list_cases_to_predict
     from mri_tf.explain.attribution import outside_warnings
     from mri_tf.predict.files import ANSWERS, check_inputs_kept, write_answers
+    from mri_tf.predict.map_files import MapFiles
     from mri_tf.predict.model import ModelOptions, open_model
     from mri_tf.predict.outputs import Predictor
 
@@ -56,7 +57,8 @@ def _predict(flags) -> int:
     folder = flags.out if segments else None
     if flags.explain:
         folder = flags.out.with_name(f"{flags.out.stem}_maps")
-    predictor = Predictor(model, folder, flags.anyway)
+    keep = None if folder is None else MapFiles(folder)
+    predictor = Predictor(model, keep, flags.explain, flags.anyway)
     predictor.predict(layout, cases)
     predictions = predictor.predictions
     if not predictions.rows:

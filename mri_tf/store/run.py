@@ -36,6 +36,7 @@ LOG = "log.txt"  # what the commands that trained it printed
 LOOKS = "test_looks"  # in run.json: how often the test side was looked at
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.parquet", "report.md"
 HISTORY = "history.csv"  # a row an epoch
+CARD = "card.html"  # beside these, and in the export of the run
 VALIDATION = "validation.parquet"
 TEST = "test"  # in the folder of a model of several members: its numbers on the test side
 MEMBERS = "members"  # in run.json: folder, repeat, fold and weights of each, of a model of several
