@@ -1,4 +1,4 @@
-"""Answers for the files of a study, by the code of `python -m mri_tf.predict`, with volumes to look at."""
+"""Answers for the files of a study, by the code of mri_tf.predict, with volumes to look at."""
 
 import json
 import re
@@ -16,8 +16,10 @@ from mri_tf.predict.answers import Model
 from mri_tf.predict.outputs import Answered, Predictor, by_patient
 from mri_tf.store.record import Record
 
-HEADER = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyDescription",
-          "SeriesDate", "SeriesDescription", "Modality", "Manufacturer", "ManufacturerModelName")  # fmt: skip
+HEADER = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyDescription",
+    "SeriesDate", "SeriesDescription", "Modality", "Manufacturer", "ManufacturerModelName",
+)  # fmt: skip
 DEEPEST = 4  # folders that hold nothing but one folder
 FLAG = re.compile(r"--[a-z]")  # of a sentence that is for the command line
 Tell = Callable[[dict], None]
@@ -112,8 +114,8 @@ class _Keep:
         """Writes and tells of a case: all of an answered input, or the record at a position of it."""
         self._count += 1
         case_id = f"c{self._count}"
-        records, rows, maps = _shown(answered), answered.rows, [one for of in answered.maps for one in of]
-        maps = maps[: len(records)]
+        records, rows = _shown(answered), answered.rows
+        maps = [one for of_case in answered.maps for one in of_case][: len(records)]
         if position is not None:
             records, rows = [records[position]], [rows[position]]
             maps = maps[position : position + 1]

@@ -1,4 +1,4 @@
-"""The images, maps and labels of a case as NIfTI on its prepared grid, for a viewer to lay on each other."""
+"""The images, maps and labels of a case as NIfTI on one grid, for a viewer to lay on each other."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from data_prep.ops.resample import volume_of_grid
 from mri_tf.explain.maps import Explained
 from mri_tf.store.record import Record
 
-# Of pictures without a place, (column, row, depth) -> RAS mm: the first row at the front, the first column
-# on the patient's right, which radiologists draw on the left; pixels of 1 mm.
+# Of pictures without a place, (column, row, depth) -> RAS mm: the first row at the front, the first
+# column on the patient's right, which radiologists draw on the left; pixels of 1 mm.
 OF_PICTURES = np.diag([-1.0, -1.0, -1.0, 1.0])
 KEPT = ("uint8", "int16", "float32")  # dtypes that every viewer reads
 NO_STEP = 1e-6  # mm from one slice to the next; with less, their places do not differ
@@ -59,7 +59,7 @@ class CaseGrid:
         step = affine[:3, 2].copy()
         if len(self._records) > 1:
             step = (np.asarray(last, float)[:3, 3] - affine[:3, 3]) / (len(self._records) - 1)
-        across = np.cross(affine[:3, 1], affine[:3, 0])  # of columns to the left and rows to the back: down
+        across = np.cross(affine[:3, 1], affine[:3, 0])  # to the feet: rows go back, columns left
         if abs(step @ across) < NO_STEP:
             step = across / max(np.sqrt(np.linalg.norm(across)), NO_STEP)  # as thick as a pixel is wide
         affine[:3, 2] = step

@@ -71,7 +71,8 @@ class Catalogue:
             return None
         newest = versions[max(versions)]
         card = newest / ASSETS / CARD
-        state = (str(newest), newest.stat().st_mtime_ns, card.stat().st_mtime_ns if card.is_file() else 0)
+        written = card.stat().st_mtime_ns if card.is_file() else 0
+        state = (str(newest), newest.stat().st_mtime_ns, written)
         known = self._known.get(name)
         if known is None or known[0] != state:
             self._known[name] = known = (state, _open(self._models / name))

@@ -46,8 +46,8 @@ class Guard:
         """Raises Refused: 403 for another host or origin, 401 without the token."""
         host = request.headers.get("host", "")
         if self._loopback and not _is_own(host):
-            raise Refused(403, "The page is asked under a name that is not this machine's.", host[:80] or "none",
-                          "Open http://127.0.0.1 with the page's port.")  # fmt: skip
+            raise Refused(403, "The page is asked under a name that is not this machine's.",
+                          host[:80] or "none", "Open http://127.0.0.1 with its port.")  # fmt: skip
         origin = request.headers.get("origin")
         site = request.headers.get("sec-fetch-site", "same-origin")
         path = request.url.path
@@ -75,7 +75,7 @@ class Guard:
 
 
 def _is_own(host: str) -> bool:
-    """Whether a Host header names this machine as only it is reached: 127.0.0.1:8502, localhost, [::1]."""
+    """Whether a Host header names this machine as only it can: 127.0.0.1:8502, localhost, [::1]."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""The queue of studies, and the process that answers them one after the other: started, watched, replaced."""
+"""The queue of studies, and the process that answers them: started, watched, replaced."""
 
 import asyncio
 import contextlib
@@ -17,12 +17,15 @@ from mri_tf.page.sessions import ANSWERING, DONE, FAILED, PREPARING, QUEUED, Stu
 EVENT_BYTES = 64 << 20  # of one event: the rows of a case
 START_S = 120.0  # until the process has imported what it needs
 LOOK_S = 0.1  # between looks at its memory and at the clock
-DIED = "Reading these files ended the process that reads them. Received: a damaged file. Drop the others."
+DIED = (
+    "Reading these files ended the process that reads them. Received: a damaged file, or a hostile one. "
+    "Drop the others."
+)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Where answers come from: the server's address and its token's file; both "": the exports on disk."""
+    """Where answers come from: a server's address and its token's file; both "": the exports on disk."""
 
     server: str = ""
     token_file: str = ""
@@ -92,9 +95,10 @@ class Jobs:
 
     async def _answer(self, study: Study) -> None:
         """Asks the process for a study and follows what it tells."""
+        limits = self._limits
         study.state, study.sentence = PREPARING, "Reading the files."
         process = self._process
-        watch = _Watch(self._limits)
+        watch = _Watch(limits)
         looking = asyncio.create_task(self._look(process, watch))
         try:
             while not self._ready:
@@ -120,8 +124,8 @@ class Jobs:
         if study.state not in (DONE, FAILED):
             study.state, study.sentence = FAILED, watch.why or DIED
             await self._kill()
-        elif self._answered >= self._limits.worker_studies or _memory(process.pid) > self._limits.worker_bytes / 2:
-            await self._kill()
+        elif self._answered >= limits.worker_studies or _memory(process.pid) > limits.worker_bytes / 2:
+            await self._kill()  # a fresh one has its memory back
 
     async def _look(self, process, watch: "_Watch") -> None:
         """Ends the process where it takes too long or too much memory."""
@@ -133,7 +137,8 @@ class Jobs:
 
     def _job(self, study: Study) -> dict:
         return {
-            "input": str(study.inputs), "out": str(study.out), "model": str(study.model.folder.absolute()),
+            "input": str(study.inputs), "out": str(study.out),
+            "model": str(study.model.folder.absolute()),
             "server": self._asked.server, "token_file": self._asked.token_file,
             "timeout_s": self._limits.case_s, "reading": study.readings is not None,
             "header": self._asked.header,
@@ -168,9 +173,9 @@ class _Watch:
             self.why = (f"A case took longer than {self._most_s:.0f} s. Received: no answer until then. "
                         "Drop a smaller one, or start the page with a larger --timeout-s.")  # fmt: skip
         elif memory > self._limits.worker_bytes:
-            self.why = (f"Reading these files took more than {self._limits.worker_bytes >> 20} MB of memory. "
-                        "Received: a file that unpacks to more. Drop smaller files, or start the page with "
-                        "a larger --max-memory-mb.")  # fmt: skip
+            self.why = (f"Reading these files took more than {self._limits.worker_bytes >> 20} MB of "
+                        "memory. Received: a file that unpacks to more. Drop smaller files, or start "
+                        "the page with a larger --max-memory-mb.")  # fmt: skip
         return bool(self.why)
 
 

@@ -1,4 +1,4 @@
-"""Reading mode: labels that a reader gives before the answer is shown, as CSV, and how far readers agree."""
+"""Reading mode: labels that a reader gives before seeing the answer, and how far readers agree."""
 
 import csv
 import io
@@ -12,14 +12,14 @@ COLUMNS = ("case", "file", "patient", "reader", "label", "corrected", "seconds",
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which spreadsheets take a cell for a formula
 MOST_READERS = 20
 NOTE = (
-    "Labels that were given before the answer was shown; intervals are over patients. Cases are matched by "
-    "the names of their files."
+    "Labels that were given before the answer was shown; intervals are over patients. Cases are matched "
+    "by the names of their files."
 )
 
 
 @dataclass
 class Readings:
-    """What one reader said of the cases of a study: case id -> label, corrected label, seconds, order."""
+    """What one reader said of a study's cases: case id -> label, corrected label, seconds, order."""
 
     reader: str
     given: dict[str, dict] = field(default_factory=dict)
@@ -33,7 +33,8 @@ class Readings:
                               "Choose a class.")  # fmt: skip
         number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
         if not number or not 0 <= seconds < 1e6 or not math.isfinite(seconds):
-            raise Refused(400, "seconds must be the time of the reading.", repr(seconds)[:60], "Send a number.")
+            raise Refused(400, "seconds must be the time of the reading.", repr(seconds)[:60],
+                          "Send a number.")  # fmt: skip
         known = self.given.get(case_id)
         if known is None:
             self.given[case_id] = {
@@ -108,9 +109,10 @@ def agreement(
             {"a": first, "b": second, **_flat(agreement_of_two(read[first], read[second], *settings))}
             for first, second in itertools.combinations(read, 2)
         ],
-        "among": _flat(agreement_among(np.stack([*read.values()]), *settings)) if len(read) > 2 else None,
+        "among": _flat(agreement_among(np.stack([*read.values()]), *settings))
+        if len(read) > 2 else None,
         "note": NOTE,
-    }
+    }  # fmt: skip
 
 
 def _flat(found: dict) -> dict:
@@ -128,7 +130,8 @@ def _other_readers(others, known: dict) -> list[tuple[str, str]]:
     for other in others:
         values = [other.get(key) for key in ("name", "csv")] if isinstance(other, dict) else [None]
         if not all(isinstance(value, str) for value in values):
-            raise Refused(400, "Every reader must have a name and a csv.", repr(other)[:40], "Send both as text.")
+            raise Refused(400, "Every reader must have a name and a csv.", repr(other)[:40],
+                          "Send both as text.")  # fmt: skip
         name, number = values[0] or "reader", 1
         while (unique := name if number == 1 else f"{name} ({number})") in names:
             number += 1

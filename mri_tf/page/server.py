@@ -29,8 +29,8 @@ class PageOptions:
 class PageServer:
     """The page on `host`; for port 0 a free one is taken, see `port`.
 
-    `run` blocks until `stop` is called, from any thread. Raises InputError where the address is in use or
-    not this machine's.
+    `run` blocks until `stop` is called, from any thread. Raises InputError where the address is in use
+    or not this machine's.
     """
 
     def __init__(self, options: PageOptions, limits: Limits, host: str, port: int, loopback: bool):
@@ -71,7 +71,8 @@ class PageServer:
         when_ready()
         self.ready.set()
         await asyncio.wait({http, stop_asked, *others}, return_when=asyncio.FIRST_COMPLETED)
-        self._http.should_exit = self._http.force_exit = True  # nothing that a page asks for must be done
+        # Nothing that a page asks for must be done: a stop waits for no request.
+        self._http.should_exit = self._http.force_exit = True
         for task in (*others, stop_asked):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""Sessions: one a tab of a browser, each with studies of its own, deleted when the tab closes or is silent."""
+"""Sessions: one a tab of a browser, with studies of its own, deleted when it closes or is silent."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,8 @@ class Study:
 
     Attributes:
         study_id: in addresses.
-        folder: `input/` holds the files as they were named, `partial/` those on their way, `out/` answers.
+        folder: `input/` holds the files as they were named, `partial/` those on their way, `out/` the
+            volumes of answers.
         model: a Served of `catalogue`.
         readings: of reading mode; None where answers are shown at once.
         state: UPLOADING to DONE or FAILED.
@@ -100,7 +101,8 @@ class Sessions:
         try_lock(self._lock_file)
         self._limits, self._cancel = limits, cancel
         self._sessions: dict[bytes, Session] = {}
-        self._size, self._counting = 0, threading.Lock()  # bytes of all studies; archives take in threads
+        self._size = 0  # bytes of all studies
+        self._counting = threading.Lock()  # archives are unpacked in threads
         self._number = 0
 
     def create(self) -> str:
@@ -118,8 +120,9 @@ class Sessions:
         """The session of a token, which is heard of by that; raises Refused (404)."""
         session = self._sessions.get(_key(token or ""))
         if session is None:
-            raise Refused(404, "This tab's session has ended, and its studies are deleted.",
-                          "an unknown X-Session" if token else "no X-Session", "Reload the page.")  # fmt: skip
+            what = "an unknown X-Session" if token else "no X-Session"
+            raise Refused(404, "This tab's session has ended, and its studies are deleted.", what,
+                          "Reload the page.")  # fmt: skip
         session.heard = time.monotonic()
         return session
 
@@ -239,5 +242,5 @@ def _delete(folder: Path) -> None:
 
 
 def _key(token: str) -> bytes:
-    """By which a token is looked up: a hash, so that no comparison tells how much of a guess is right."""
+    """By which a token is looked up: a hash, so that no comparison tells how good a guess is."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()

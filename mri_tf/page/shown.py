@@ -1,4 +1,4 @@
-"""What the browser is told of a study and its cases: in reading mode no answer before the reader's label."""
+"""What the browser is told of a study: in reading mode no answer before the reader's label."""
 
 from mri_tf.page.sessions import Study
 

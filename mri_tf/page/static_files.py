@@ -9,8 +9,9 @@ from mri_tf.page.refused import Refused
 FOLDER = Path(__file__).with_name("static")
 INDEX = "index.html"
 TYPES = {
-    ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript",
-    ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon",
+    ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon",
     ".woff2": "font/woff2", ".json": "application/json", ".wasm": "application/wasm",
     ".txt": "text/plain; charset=utf-8",
 }  # fmt: skip

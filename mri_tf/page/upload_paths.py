@@ -49,6 +49,5 @@ def is_junk(parts: tuple[str, ...]) -> bool:
 
 
 def _trick(why: str) -> Refused:
-    return Refused(
-        400, "The path of a file cannot be used.", why, "Rename the file or its folder, and drop it again."
-    )
+    return Refused(400, "The path of a file cannot be used.", why,
+                   "Rename the file or its folder, and drop it again.")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Streams an uploaded file to the disk within limits of size and time; what does not arrive leaves nothing."""
+"""Streams an uploaded file to the disk, within limits; what does not arrive leaves nothing."""
 
 import asyncio
 import contextlib
@@ -72,8 +72,8 @@ class Uploads:
         if declared.isdigit() and int(declared) > limits.file_bytes:
             raise _too_large(limits)
         if sum(one.uploading for one in session.studies.values()) >= limits.uploads:
-            raise Refused(429, f"At most {limits.uploads} files of a tab are taken at a time.", "one more",
-                          "Send it when another one is done.")  # fmt: skip
+            raise Refused(429, f"At most {limits.uploads} files of a tab are taken at a time.",
+                          "one more", "Send it when another one is done.")  # fmt: skip
         size = int(declared) if declared.isdigit() else 0
         if shutil.disk_usage(study.folder).free - size < limits.free_bytes:
             raise no_space("the disk is nearly full")
@@ -170,5 +170,5 @@ def _too_large(limits: Limits) -> Refused:
 
 
 def _too_slow(limits: Limits) -> Refused:
-    return Refused(408, "The upload is too slow.", f"nothing, or hardly anything, for {limits.stall_s:g} s",
+    return Refused(408, "The upload is too slow.", f"hardly anything for {limits.stall_s:g} s",
                    "Try again.")  # fmt: skip

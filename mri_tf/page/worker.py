@@ -1,8 +1,8 @@
-"""The process that reads files from strangers and answers: python -m mri_tf.page.worker, for the page only.
+"""The process that reads files from strangers and answers; the page starts it, nobody else should.
 
-It reads one job a line from standard input, as JSON, and tells of events on standard output, as JSON too:
-what a damaged or hostile file does to this process reaches the one that serves by no other way. It ends
-with its standard input.
+It reads one job a line from standard input, as JSON, and tells of events on standard output, as JSON
+too: what a damaged or hostile file does to this process reaches the one that serves by no other way. It
+ends with its standard input.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ def _read_jobs(jobs: queue.Queue) -> None:
 
 
 def _harden() -> None:
-    """No core file holds a patient's image, and of all processes this one is ended first without memory."""
+    """No core file holds a patient's image, and without memory the system ends this process first."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -66,15 +66,15 @@ def _answer(job: dict, models: OrderedDict, tell) -> None:
         model, layout = _opened(job, models)
         answer_study(job, model, layout, tell)
     except (InputError, RunFailed) as error:
-        tell({"event": "failed", "status": 422, "sentence": sentence_of(error, home)})
+        tell({"event": "failed", "sentence": sentence_of(error, home)})
     except MemoryError:
-        tell({"event": "failed", "status": 413, "sentence": "The study needs more memory than there is."})
+        tell({"event": "failed", "sentence": "The study needs more memory than there is."})
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
         full = is_disk_full(error)
         what = "The disk is full." if full else f"The study could not be read ({type(error).__name__})."
-        tell({"event": "failed", "status": 507 if full else 422, "sentence": what})
+        tell({"event": "failed", "sentence": what})
 
 
 def _opened(job: dict, models: OrderedDict):

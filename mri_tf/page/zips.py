@@ -93,16 +93,17 @@ def _parts(entry: zipfile.ZipInfo) -> tuple[str, ...]:
 
 def _new(target: Path):
     """A file that must not exist yet; no link is followed."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # and of some systems only:
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(target, flags, 0o600), "wb")
 
 
 def _check_list(archive: Path, limits: Limits) -> None:
     """Raises Refused for an archive whose list of files, which is read as a whole, is too long."""
     count, size = _claimed(archive)
-    if count > limits.files or size > max(count, 1) * ENTRY_BYTES or size > limits.files * ENTRY_BYTES:
-        raise Refused(413, f"The archive has more than {limits.files} files, or a list that is too long.",
-                      f"{count} files", "Drop fewer files at a time.")  # fmt: skip
+    if count > limits.files or size > max(count, 1) * ENTRY_BYTES:
+        raise Refused(413, f"An archive can have {limits.files} files.", f"{count}, or a longer list",
+                      "Drop fewer files at a time.")  # fmt: skip
 
 
 def _claimed(archive: Path) -> tuple[int, int]:
@@ -136,4 +137,5 @@ def _trick(what: str) -> Refused:
 
 
 def _damaged(what: str) -> Refused:
-    return Refused(422, "The archive cannot be read.", what, "Make it again, or drop the files themselves.")
+    return Refused(422, "The archive cannot be read.", what,
+                   "Make it again, or drop the files themselves.")  # fmt: skip

@@ -36,7 +36,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_extra(*needed: str) -> None:
-    """Raises InputError where mri_tf was installed without the extra `serve`, for the packages needed."""
+    """Raises InputError where packages are missing, which come with the extra `serve`."""
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(
