@@ -145,11 +145,12 @@ class Jobs:
         }  # fmt: skip
 
     async def _kill(self) -> None:
-        if self._process is not None:
-            _end(self._process)
-            await self._process.wait()
-            self._process._transport.close()
-            self._process = None
+        # Taken out first: a cancelled study's process may be ended by two tasks at a time.
+        process, self._process = self._process, None
+        if process is not None:
+            _end(process)
+            process.stdin.close()
+            await process.wait()
 
 
 class _Watch:

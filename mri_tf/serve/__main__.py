@@ -16,6 +16,7 @@ from mri_tf.core.command_line import (
 )
 from mri_tf.core.errors import InputError
 from mri_tf.serve.access import check_extra, port_number, read_token
+from mri_tf.serve.page_process import PageProcess, check_page_flags, page_arguments
 
 NEEDED = ("starlette", "uvicorn", "grpc", "tensorflow_serving")
 
@@ -24,6 +25,7 @@ def main(arguments: list[str]) -> int:
     """Serves until SIGTERM (exit 0) or Ctrl-C (130); accepted requests are answered first."""
     flags = _parser().parse_args(arguments)
     token = read_token(flags.host, flags.token_file, flags.insecure)
+    check_page_flags(flags)
     check_extra(*NEEDED)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a port in use is reported below
     import_tensorflow()
@@ -38,6 +40,7 @@ def main(arguments: list[str]) -> int:
     _check_folder(flags.models)
     _check_config(flags.models)
     server = Server(flags.models, settings, flags.host, flags.rest_port, flags.grpc_port)
+    page = PageProcess(page_arguments(flags), server.stop) if flags.page else None
     interrupted = []
 
     def stop(number, _) -> None:
@@ -59,10 +62,18 @@ def main(arguments: list[str]) -> int:
         host = f"[{flags.host}]" if ":" in flags.host else flags.host
         rest, grpc = f"http://{host}:{server.rest_port}/v1/models", f"{host}:{server.grpc_port}"
         print(f"REST {rest}  gRPC {grpc}  (Ctrl-C stops)", flush=True)
+        if page and page.ended:  # while the models were loaded
+            server.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    server.run(report_ready)
+    try:
+        server.run(report_ready)
+        if page:
+            page.check()
+    finally:
+        if page:
+            page.stop()
     print("stopped", flush=True)
     return INTERRUPTED if interrupted else DONE
 
@@ -99,6 +110,7 @@ def _parser() -> Parser:
         "python -m mri_tf.serve", __doc__,
         examples=(
             "--models saved_models",
+            "--models saved_models --page",
             "--models saved_models --host 0.0.0.0 --token-file token.txt",
         ),
     )  # fmt: skip
@@ -118,6 +130,14 @@ def _parser() -> Parser:
     )  # fmt: skip
     parser.add_argument(
         "--timeout-s", type=positive_int, default=60, help="seconds for one request (default 60)"
+    )
+    parser.add_argument("--page", action="store_true", help="also serve the page to ask models with")
+    parser.add_argument("--page-port", type=port_number, help="port of the page (default 8502)")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="let users of the page keep answers in this folder"
+    )
+    parser.add_argument(
+        "--show-header", action="store_true", help="show names and dates of DICOM headers on the page"
     )
     return parser
 

@@ -17,8 +17,10 @@ from mri_tf.calibration.operating_point import OperatingPoint
 from mri_tf.task import Task
 from mri_tf.task.spec import to_json
 
-CARD = """<!doctype html><title>Card</title><p>A card.</p><script type="application/json" id="card-data">
-{"question": "Is it light?", "audit": {"verdict": "leak", "sentence": "CERTAIN LEAK: copies"}}</script>"""
+CARD = """<!doctype html><title>Card</title><p>A card.</p>
+<script type="application/json" id="card-data">
+{"question": "Is it light?", "audit": {"verdict": "leak", "sentence": "CERTAIN LEAK: copies"}}
+</script>"""
 PICTURES = dict(channels=("grey",), image_shape=(8, 8), class_names=("dark", "light"), model="vgg",
                 normalize=dict(method="range", low=0.0, high=255.0))  # fmt: skip
 VOLUMES = dict(channels=("t1",), image_shape=(8, 12, 12), model="vgg3d", modality="MR",
@@ -55,8 +57,8 @@ def _write(folder: Path, task: Task) -> None:
         return {"probabilities": tf.stack([1 - light, light], axis=1), "decision": light > 0.5}
 
     def explain(image, class_index):
-        return {"map": image[..., 0] * tf.cast(tf.reshape(class_index >= 0, (-1, *[1] * len(task.image_shape))),
-                                               tf.float32)}  # fmt: skip
+        asked = tf.reshape(tf.cast(class_index >= 0, tf.float32), (-1, *[1] * len(task.image_shape)))
+        return {"map": image[..., 0] * asked}
 
     signatures = {"serving_default": tf.function(answers, input_signature=[spec])}
     if not segments:
@@ -64,10 +66,11 @@ def _write(folder: Path, task: Task) -> None:
         signatures["explain"] = tf.function(explain, input_signature=[spec, index])
     tf.saved_model.save(module, str(folder), signatures=signatures)
     point = OperatingPoint("accuracy", None, (0.5, 0.5), 0.5, None, 0)
+    calibrator = Calibrator(1.0, (0.5, 0.5), (0.5, 0.5), point, 0.8)
+    export = {"weights_sha256": task.name, "signatures": list(signatures), "modality": task.modality}
     documents = {
-        "task.json": to_json(task),
-        "export.json": {"weights_sha256": task.name, "signatures": list(signatures), "modality": task.modality},
-        "answers.json": None if segments else asdict(Calibrator(1.0, (0.5, 0.5), (0.5, 0.5), point, 0.8)),
+        "task.json": to_json(task), "export.json": export,
+        "answers.json": None if segments else asdict(calibrator),
     }  # fmt: skip
     (folder / "assets.extra").mkdir(exist_ok=True)
     for name, document in documents.items():

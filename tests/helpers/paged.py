@@ -116,7 +116,8 @@ class Tab:
     def put(self, study: str, path: str, content, **kwargs) -> httpx.Response:
         """The answer to one uploaded file, given as bytes, or by its path on this disk."""
         data = content.read_bytes() if isinstance(content, Path) else content
-        return self.http.put(f"/api/studies/{study}/files", params={"path": path}, content=data, **kwargs)
+        address = f"/api/studies/{study}/files"
+        return self.http.put(address, params={"path": path}, content=data, **kwargs)
 
     def run(self, study: str) -> dict:
         """Has a study answered and waits for it."""

@@ -15,7 +15,8 @@ from PIL import Image
 
 from mri_tf.predict.__main__ import main as predict
 
-NAMES = ("decision", "most_probable", "probabilities", "prediction_set", "out_of_distribution", "reasons")
+NAMES = ("decision", "most_probable", "probabilities", "prediction_set", "out_of_distribution",
+         "reasons")  # fmt: skip
 
 
 def png(value: int | np.ndarray) -> bytes:
@@ -41,7 +42,8 @@ def marked(tmp_path_factory) -> Path:
 
 def predicted(exports: Path, model: str, path: Path, out: Path, *flags: str) -> list[dict]:
     """The answers of the command for the same file."""
-    assert predict(["--model", str(exports / model), "--input", str(path), "--out", str(out), *flags]) == 0
+    arguments = ["--model", str(exports / model), "--input", str(path), "--out", str(out), *flags]
+    assert predict(arguments) == 0
     file = out / "answers.json" if out.is_dir() else out
     return json.loads(file.read_text(encoding="utf-8"))["answers"]
 
@@ -91,7 +93,8 @@ def test_image_and_map_lie_on_each_other_and_on_the_mark(tab, marked):
 def test_a_segmentation_comes_with_volumes_and_with_labels_on_both_grids(tab, exports, marked, tmp_path):
     (case,) = tab.run(tab.add("spots", {"t1.nii.gz": marked}))["cases"]
     (row,) = predicted(exports, "spots", marked, tmp_path / "labels")
-    assert case["rows"][0]["voxels"] == row["voxels"] and case["rows"][0]["volume_ml"] == row["volume_ml"]
+    for name in ("voxels", "volume_ml"):
+        assert case["rows"][0][name] == row[name]
     image, labels = volume(tab, case["image"]["url"]), volume(tab, case["labels"]["url"])
     np.testing.assert_allclose(image.affine, labels.affine)
     np.testing.assert_array_equal(labels.get_fdata() > 0, image.get_fdata() > 100)
