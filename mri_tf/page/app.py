@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 import mri_tf
-from mri_tf.page.bodies import read_body
+from mri_tf.page.bodies import drain, read_body
 from mri_tf.page.catalogue import Catalogue
 from mri_tf.page.guard import ABOUT, CLOSE, HEADERS, OF_CARD, Guard
 from mri_tf.page.jobs import Jobs
@@ -84,6 +84,7 @@ class PageApp:
             handler, values = self._handler(request)
             return await handler(request, *values)
         except Refused as error:
+            await drain(request, self._limits)
             return JSONResponse({"error": error.sentence}, error.status, error.headers)
         except ClientDisconnect:
             raise

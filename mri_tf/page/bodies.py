@@ -1,9 +1,10 @@
 """Reads the bodies of requests: within a size and a time, as JSON objects with values of known types."""
 
 import asyncio
+import contextlib
 import json
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from mri_tf.page.limits import Limits
 from mri_tf.page.refused import Refused
@@ -24,6 +25,18 @@ async def read_body(request: Request, most: int, limits: Limits) -> bytes:
     except TimeoutError:
         raise Refused(408, "The request is too slow.", f"{len(body)} bytes", "Try again.") from None
     return bytes(body)
+
+
+async def drain(request: Request, limits: Limits) -> None:
+    """Reads on what is left of a refused body, for a while: a browser that is still sending would take
+    the end of the connection for a failure, and never see why it was refused."""
+    left = limits.drain_bytes
+    with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        async with asyncio.timeout(limits.drain_s):
+            async for piece in request.stream():
+                left -= len(piece)
+                if left < 0:
+                    return
 
 
 async def read_json(request: Request, limits: Limits) -> dict:

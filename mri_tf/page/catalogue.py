@@ -27,7 +27,7 @@ class Served:
 
     @property
     def name(self) -> str:
-        return self.exported.task.name
+        return self.folder.parent.name  # as the server names it
 
     @property
     def folder(self) -> Path:
@@ -96,7 +96,7 @@ def _about(exported: Exported) -> dict:
     card = exported.folder / ASSETS / CARD
     data = data_of_page(card.read_text(encoding="utf-8")) if card.is_file() else {}
     return {
-        "name": task.name,
+        "name": exported.folder.parent.name,
         "version": exported.version,
         "question": data.get("question") or _question(task),
         "kind": task.kind,
@@ -108,7 +108,7 @@ def _about(exported: Exported) -> dict:
         "needs_mask": needs_mask(task),
         "explains": "explain" in values.get("signatures", ()),
         "members": values.get("members", 1),
-        "card": f"/api/models/{task.name}/card" if card.is_file() else None,
+        "card": f"/api/models/{exported.folder.parent.name}/card" if card.is_file() else None,
         "audit": data.get("audit") or NOT_AUDITED,
     }
 

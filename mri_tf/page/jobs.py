@@ -15,7 +15,7 @@ from mri_tf.page.limits import Limits
 from mri_tf.page.sessions import ANSWERING, DONE, FAILED, PREPARING, QUEUED, Study
 
 EVENT_BYTES = 64 << 20  # of one event: the rows of a case
-START_S = 120.0  # until the process has imported what it needs
+START_S = 300.0  # until the process has imported what it needs
 LOOK_S = 0.1  # between looks at its memory and at the clock
 DIED = (
     "Reading these files ended the process that reads them. Received: a damaged file, or a hostile one. "

@@ -23,6 +23,8 @@ class Limits:
     json_bytes: int = 8 * MB  # of a request in JSON
     stall_s: float = 10.0  # without a byte of an upload
     least_bytes_s: float = 16_384.0  # mean speed of an upload, once `stall_s` are over
+    drain_bytes: int = 256 * MB  # of a refused body that are read on, and for how long
+    drain_s: float = 3.0
     unpack_s: float = 120.0
     case_s: float = 300.0  # until the next case is answered
     worker_bytes: int = 8192 * MB  # memory of the process that reads files and answers
