@@ -63,8 +63,8 @@ def _limits(flags) -> Limits:
     return replace(
         Limits(), file_bytes=flags.max_file_mb * MB, study_bytes=flags.max_study_mb * MB,
         total_bytes=4 * flags.max_study_mb * MB, files=flags.max_files, case_s=float(flags.timeout_s),
-        worker_bytes=flags.max_memory_mb * MB, silence_s=float(flags.silence_s),
-        heartbeat_s=min(20.0, flags.silence_s / 3),
+        worker_bytes=flags.max_memory_mb * MB, worker_studies=flags.process_studies,
+        silence_s=float(flags.silence_s), heartbeat_s=min(20.0, flags.silence_s / 3),
     )  # fmt: skip
 
 
@@ -106,6 +106,7 @@ def _parser() -> Parser:
         ("--max-files", limits.files, "most files of a study"),
         ("--max-memory-mb", limits.worker_bytes // MB, "memory of the process that reads files"),
         ("--timeout-s", int(limits.case_s), "seconds for one case"),
+        ("--process-studies", limits.worker_studies, "studies until that process is replaced"),
         ("--silence-s", int(limits.silence_s), "seconds until a silent tab's studies are deleted"),
     ):
         parser.add_argument(name, type=positive_int, default=default, help=f"{text} (default {default})")

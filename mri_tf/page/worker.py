@@ -64,6 +64,7 @@ def _answer(job: dict, models: OrderedDict, tell) -> None:
     home = Path(job["input"])
     try:
         model, layout = _opened(job, models)
+        tell({"event": "opened"})  # from here on the time of the cases counts
         answer_study(job, model, layout, tell)
     except (InputError, RunFailed) as error:
         tell({"event": "failed", "sentence": sentence_of(error, home)})
