@@ -44,7 +44,7 @@ def main() -> int:
         server = ["--server", flags.server] if flags.server else []
         process = subprocess.Popen(
             [sys.executable, "-m", "mri_tf.page", "--models", str(flags.models), "--page-port", "0",
-             *server],
+             "--process-studies", str(flags.studies + 1), *server],  # one process for all of them
             stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": scratch},
         )  # fmt: skip
         try:
