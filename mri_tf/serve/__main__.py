@@ -109,7 +109,6 @@ def _parser() -> Parser:
     parser = Parser(
         "python -m mri_tf.serve", __doc__,
         examples=(
-            "--models saved_models",
             "--models saved_models --page",
             "--models saved_models --host 0.0.0.0 --token-file token.txt",
         ),
