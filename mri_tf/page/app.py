@@ -110,10 +110,10 @@ class PageApp:
         raise error
 
     async def _index(self, request: Request) -> Response:
-        return static_file(INDEX)
+        return static_file(request, INDEX)
 
     async def _static(self, request: Request, name: str) -> Response:
-        return static_file(name)
+        return static_file(request, name)
 
     async def _about(self, request: Request) -> Response:
         limits = self._limits

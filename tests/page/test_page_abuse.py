@@ -408,8 +408,18 @@ def test_every_answer_forbids_all_but_the_page_itself(tab):
         assert "unsafe-inline" not in policy and "'unsafe-eval'" not in policy
         assert "frame-ancestors 'none'" in policy and headers["referrer-policy"] == "no-referrer"
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["cache-control"] == "no-store"
+        assert headers["cache-control"] == ("no-cache" if path == "/" else "no-store")
         assert "server" not in headers
+
+
+def test_the_built_page_is_sent_once_and_then_only_when_it_changes(tab):
+    for path, kind in (("/", "text/html; charset=utf-8"),
+                       ("/static/page.js", "text/javascript; charset=utf-8"),
+                       ("/static/page.css", "text/css; charset=utf-8")):  # fmt: skip
+        first = tab.http.get(path)
+        assert first.status_code == 200 and first.headers["content-type"] == kind
+        again = tab.http.get(path, headers={"if-none-match": first.headers["etag"]})
+        assert again.status_code == 304 and not again.content
 
 
 def test_the_folder_of_uploads_is_for_this_user_alone(small_page, tab):
