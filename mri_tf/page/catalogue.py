@@ -71,8 +71,11 @@ class Catalogue:
             return None
         newest = versions[max(versions)]
         card = newest / ASSETS / CARD
-        written = card.stat().st_mtime_ns if card.is_file() else 0
-        state = (str(newest), newest.stat().st_mtime_ns, written)
+        try:
+            written = card.stat().st_mtime_ns if card.is_file() else 0
+            state = (str(newest), newest.stat().st_mtime_ns, written)
+        except OSError:  # removed at this moment
+            return None
         known = self._known.get(name)
         if known is None or known[0] != state:
             self._known[name] = known = (state, _open(self._models / name))
