@@ -60,10 +60,8 @@ class Readings:
         return text.getvalue().encode()
 
 
-def agreement(
-    readings: Readings, cases: dict[str, dict], task, others: list[dict]
-) -> dict:
-    """How far the reader agrees with the model, and readers with each other.
+def agreement(readings: Readings, cases: dict[str, dict], task, others: list[dict]) -> dict:
+    """How far readers agree with the model, on the cases that this reader has read, and with each other.
 
     Args:
         readings: of this study.
@@ -72,8 +70,8 @@ def agreement(
         others: `{"name", "csv"}` of further readers, as `as_csv` writes them.
 
     Returns:
-        `{"with_model", "after_correction", "between", "among", "note"}` with the numbers of
-        `mri_tf.metrics.agreement`.
+        `{"with_model", "after_correction", "readers_with_model", "between", "among", "note"}` with the
+        numbers of `mri_tf.metrics.agreement`.
 
     Raises:
         Refused: 400 where `others` is no such list, 422 for a CSV that cannot be read.
@@ -86,6 +84,7 @@ def agreement(
     shown = list(cases.values())
     patients = np.array([case["patient"] for case in shown], str)
     settings = (patients, len(task.class_names), task.ordered)
+    kind = "Cohen's kappa, quadratic" if task.ordered else "Cohen's kappa"
 
     def numbers(words) -> np.ndarray:
         return np.array([number_of.get(word, UNREAD) for word in words], int)
@@ -93,32 +92,36 @@ def agreement(
     of_case = [readings.given.get(case["id"]) for case in shown]
     own = numbers([given and given["label"] for given in of_case])
     after = numbers([given and (given["corrected"] or given["label"]) for given in of_case])
-    model = numbers([case["decision"] for case in shown])
+    # Of unread cases too, the model's agreement with an uploaded table would tell its answers.
+    model = numbers([given and case["decision"] for given, case in zip(of_case, shown, strict=True)])
     read = {readings.reader: own}
     for name, text in _other_readers(others, read):
         labels = _labels_of(name, text, number_of)
         read[name] = numbers([labels.get(_cell(case["files"])) for case in shown])
+
+    def of_two(first: np.ndarray, second: np.ndarray) -> dict:
+        return _flat({**agreement_of_two(first, second, *settings), "kind": kind})
+
+    among = agreement_among(np.stack([*read.values()]), *settings) if len(read) > 2 else None
     return {
-        "with_model": _flat(agreement_of_two(own, model, *settings)),
-        "after_correction": _flat(agreement_of_two(after, model, *settings)),
+        "with_model": of_two(own, model),
+        "after_correction": of_two(after, model),
         "readers_with_model": [
-            {"name": name, **_flat(agreement_of_two(labels, model, *settings))}
-            for name, labels in read.items()
+            {"name": name, **of_two(labels, model)} for name, labels in read.items()
         ],
         "between": [
-            {"a": first, "b": second, **_flat(agreement_of_two(read[first], read[second], *settings))}
+            {"a": first, "b": second, **of_two(read[first], read[second])}
             for first, second in itertools.combinations(read, 2)
         ],
-        "among": _flat(agreement_among(np.stack([*read.values()]), *settings))
-        if len(read) > 2 else None,
+        "among": among and _flat(among),
         "note": NOTE,
-    }  # fmt: skip
+    }
 
 
 def _flat(found: dict) -> dict:
     """The numbers under the names that the page uses."""
     return {"n": found["cases"], "agreement": found["agreement"], "kappa": found["kappa"],
-            "method": found.get("kind", "Cohen's kappa")}  # fmt: skip
+            "method": found["kind"]}  # fmt: skip
 
 
 def _other_readers(others, known: dict) -> list[tuple[str, str]]:

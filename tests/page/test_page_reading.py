@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,6 +110,17 @@ def test_agreement_is_that_of_the_metrics(tab, reading):
         assert tab.http.post(f"/api/agreement?study={reading}", json=wrong).status_code == 400
 
 
+def test_agreement_of_an_uploaded_table_tells_nothing_of_cases_that_are_not_read(tab, reading):
+    _label(tab, reading, "c1", "dark")
+    found = []
+    for guess in ("dark", "light"):
+        table = f"file,label\np/0.png,dark\np/1.png,{guess}\n"
+        body = {"readers": [{"name": "spy", "csv": table}]}
+        found.append(tab.http.post(f"/api/agreement?study={reading}", json=body).json())
+    assert found[0]["readers_with_model"] == found[1]["readers_with_model"]
+    assert found[0]["readers_with_model"][1]["n"] == 1
+
+
 def test_intervals_of_agreement_are_over_patients_and_not_over_their_cases():
     from made_up_export import TASKS
 
@@ -124,6 +136,9 @@ def test_intervals_of_agreement_are_over_patients_and_not_over_their_cases():
                         for patients in (range(12), [n // 3 for n in range(12)]))  # fmt: skip
     assert alone["kappa"]["value"] == clustered["kappa"]["value"]
     assert alone["kappa"]["n"] == 12 and clustered["kappa"]["n"] == 4
+    ordered = replace(TASKS["bright"], class_names=("low", "dark", "light"), ordered=True)
+    graded = agreement(readings, cases(range(12)), ordered, [])["with_model"]
+    assert graded["method"] == "Cohen's kappa, quadratic"
     with pytest.raises(Refused):
         agreement(readings, cases(range(12)), TASKS["bright"], "none")
 
