@@ -56,7 +56,7 @@ export class CasesView {
       h('div', { class: 'case-head' }, h('div', { class: 'titles' }, this.heading, this.file), h('div', { class: 'steps' }, this.previous, this.next), tools),
       this.list.element, this.image.element, this.answer, skipped)
     this.silence = listenToKeys({
-      step: (plane, by) => this.image.step(plane, by), opacity: (share) => this.image.setOpacity(share), beside: (by) => this.beside(by),
+      step: (plane, by) => this.image.step(plane, by), opacity: (share) => this.image.setOpacity(share), toggleCrosshair: () => this.image.toggleCrosshair(), beside: (by) => this.beside(by),
     })
     this.open(this.current.id)
     queueMicrotask(() => this.heading.focus())

@@ -26,6 +26,8 @@ export class ImagePanel {
   private readonly opacity = h('input', { type: 'range', id: 'opacity', min: '0', max: '100', step: '5', value: '60', oninput: () => this.setOpacity(this.opacity.valueAsNumber / 100) })
   private readonly opacityShown = h('output', { for: 'opacity' }, '60 %')
   private readonly opacityField = h('div', { class: 'field inline opacity' }, h('label', { for: 'opacity' }, 'Map opacity'), this.opacity, this.opacityShown)
+  private readonly crosshair = h('input', { type: 'checkbox', id: 'crosshair', checked: true, onchange: () => this.viewer?.setCrosshair(this.crosshair.checked) })
+  private readonly crosshairField = h('div', { class: 'check' }, this.crosshair, h('label', { for: 'crosshair' }, 'Crosshair'))
   private readonly views = h('div', { class: 'segments', role: 'radiogroup', 'aria-label': 'View' },
     ...VIEWS.map(([view, words]) => h('label', {}, h('input', { type: 'radio', name: 'view', value: view, checked: view === 'three', onchange: () => this.setView(view) }), h('span', {}, words))))
   private readonly sliders = new Map<Plane, { slider: HTMLInputElement; shown: HTMLOutputElement; field: HTMLElement }>()
@@ -44,7 +46,7 @@ export class ImagePanel {
     }
     this.element = h('section', { class: 'panel image', 'aria-label': 'Image' },
       h('div', { class: 'toolbar' }, this.views, this.sequenceField), this.stage, this.legend,
-      h('div', { class: 'controls' }, this.opacityField, this.slices), this.where)
+      h('div', { class: 'controls' }, h('div', { class: 'first-controls' }, this.opacityField, this.crosshairField), this.slices), this.where)
   }
 
   /** Shows a case; the same case again, for example with its map now, stays at its place. */
@@ -56,7 +58,7 @@ export class ImagePanel {
       this.kept.clear()
     }
     this.sequenceField.hidden = one.image.channels.length < 2
-    this.views.hidden = this.slices.hidden = one.image.is_2d
+    this.views.hidden = this.slices.hidden = this.crosshairField.hidden = one.image.is_2d
     this.views.parentElement!.hidden = one.image.is_2d && this.sequenceField.hidden
     const labelled = one.labels !== null
     this.opacityField.hidden = !one.map && !labelled
@@ -116,6 +118,10 @@ export class ImagePanel {
     this.opacity.value = String(Math.round(share * 100))
     this.opacityShown.textContent = `${Math.round(share * 100)} %`
     this.viewer?.setOpacity(share)
+  }
+
+  toggleCrosshair(): void {
+    if (!this.crosshairField.hidden) this.crosshair.click()
   }
 
   private setView(view: View): void {

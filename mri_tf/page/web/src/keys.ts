@@ -6,6 +6,7 @@ import type { Plane } from './viewer'
 export interface Actions {
   step(plane: Plane, by: number): void
   opacity(share: number): void
+  toggleCrosshair(): void
   beside(by: number): void
 }
 
@@ -14,6 +15,7 @@ const KEYS: [keys: string[], words: string][] = [
   [['←', '→'], 'One slice towards the patient’s right or left'],
   [['Page ↑', 'Page ↓'], 'One slice towards the front or the back'],
   [['1', '…', '9'], 'Opacity of the map from 10 to 90 %; 0 hides it'],
+  [['c'], 'Crosshair on or off'],
   [['n', 'p'], 'Next and previous case, in the order of the list'],
   [['?'], 'This help'],
   [['Tab'], 'From one control to the next; Enter or Space presses it'],
@@ -50,6 +52,7 @@ function act(event: KeyboardEvent, target: HTMLElement, actions: Actions): boole
   }
   if (!on && event.key !== '?') return false
   if (/^[0-9]$/.test(event.key)) actions.opacity(Number(event.key) / 10)
+  else if (event.key === 'c') actions.toggleCrosshair()
   else if (event.key === 'n') actions.beside(1)
   else if (event.key === 'p') actions.beside(-1)
   else if (event.key === '?') showKeys()

@@ -22,6 +22,7 @@ const VIEWS: Record<View, SLICE_TYPE> = {
   axial: SLICE_TYPE.AXIAL, coronal: SLICE_TYPE.CORONAL, sagittal: SLICE_TYPE.SAGITTAL, three: SLICE_TYPE.MULTIPLANAR,
 }
 const FADES_BELOW_MIN = 1 // as NiiVue 0.69 draws it; its names of 1 and 2 are exchanged
+const CUT = 0.005 // of the grey values that are black and white, as in the figures of the command line
 const CROSSHAIR = 0.35 // percent of the image's width
 // From red to yellow, as in the figures of the command line.
 const MAP = 'mri_tf_map'
@@ -33,7 +34,8 @@ const MAP_COLOURS = {
 export class Viewer {
   private readonly niivue: Niivue
   private overlay: NVImage | null = null
-  opacity = 0.6
+  private opacity = 0.6
+  private crosshair = true
 
   private constructor(private readonly canvas: HTMLCanvasElement, moved: (place: Place) => void) {
     this.niivue = new Niivue({
@@ -62,11 +64,11 @@ export class Viewer {
   async show(image: ArrayBuffer, overlay: Overlay | null, is2d: boolean, view: View, keepPlace: boolean): Promise<void> {
     const niivue = this.niivue
     const before = [...niivue.scene.crosshairPos]
-    const base = await NVImage.loadFromUrl({ url: image.slice(0), name: 'image.nii.gz', colormap: 'gray' })
+    const base = await NVImage.loadFromUrl({ url: image.slice(0), name: 'image.nii.gz', colormap: 'gray', percentileFrac: CUT })
     const over = overlay ? await this.overlayOf(overlay) : null
     while (niivue.volumes.length) niivue.removeVolumeByIndex(niivue.volumes.length - 1)
     niivue.opts.isOrientationTextVisible = !is2d
-    niivue.opts.crosshairWidth = is2d ? 0 : CROSSHAIR
+    niivue.opts.crosshairWidth = is2d || !this.crosshair ? 0 : CROSSHAIR
     niivue.addVolume(base)
     this.overlay = over
     if (over) niivue.addVolume(over)
@@ -136,6 +138,12 @@ export class Viewer {
   setOpacity(share: number): void {
     this.opacity = share
     if (this.overlay) this.niivue.setOpacity(1, share)
+  }
+
+  /** Draws the lines through the place that is looked at, or not. */
+  setCrosshair(drawn: boolean): void {
+    this.crosshair = drawn
+    this.niivue.setCrosshairWidth(drawn ? CROSSHAIR : 0)
   }
 
   /** Moves by slices through a plane: towards feet, back, or the patient's left. */
