@@ -20,11 +20,15 @@ export function showAgreement(api: Api, study: string, labelled: number): void {
   const names = h('ul', { class: 'readers' })
   const result = h('div', { 'aria-live': 'polite' })
   const problem = h('p', { class: 'box bad', role: 'alert', hidden: true })
+  let turn = 0 // of what was asked: an earlier answer may arrive later, and counts no more
   const compute = async () => {
+    const own = ++turn
     problem.hidden = true
     try {
-      fill(result, ...tables(await api.json<Agreement>('POST', `/api/agreement?study=${study}`, { readers })))
+      const found = await api.json<Agreement>('POST', `/api/agreement?study=${study}`, { readers })
+      if (own === turn) fill(result, ...tables(found))
     } catch (error) {
+      if (own !== turn) return
       fill(result)
       problem.textContent = (error as Error).message
       problem.hidden = false
