@@ -7,6 +7,7 @@ slow      as bright, after some seconds of work
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -44,8 +45,7 @@ def write_exports(models: Path, *names: str) -> Path:
 
 
 def _write(folder: Path, task: Task) -> None:
-    spec = tf.TensorSpec((None, *task.image_shape, 1), tf.float32, name="image")
-    module, segments = tf.Module(), task.kind == "segmentation"
+    segments = task.kind == "segmentation"
 
     def answers(image):
         if segments:
@@ -60,22 +60,29 @@ def _write(folder: Path, task: Task) -> None:
         asked = tf.reshape(tf.cast(class_index >= 0, tf.float32), (-1, *[1] * len(task.image_shape)))
         return {**answers(image), "map": image[..., 0] * asked}
 
-    signatures = {"serving_default": tf.function(answers, input_signature=[spec])}
-    if not segments:
-        index = tf.TensorSpec((None,), tf.int32, name="class_index")
-        signatures["explain"] = tf.function(explain, input_signature=[spec, index])
-    tf.saved_model.save(module, str(folder), signatures=signatures)
+    write_export(folder, task, answers, None if segments else explain)
+
+
+def write_export(folder: Path, task: Task, answers: Callable, explain: Callable | None) -> None:
+    """An export of a task whose outputs these functions make: of `image` (batch, *grid, 1), the second
+    of `class_index` (batch,) too; None where it has no maps."""
+    image = tf.TensorSpec((None, *task.image_shape, 1), tf.float32, name="image")
+    index = tf.TensorSpec((None,), tf.int32, name="class_index")
+    calls = {"serving_default": (answers, [image])}
+    calls |= {"explain": (explain, [image, index])} if explain else {}
+    signatures = {
+        name: tf.function(call, input_signature=specs) for name, (call, specs) in calls.items()
+    }
+    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
     point = OperatingPoint("accuracy", None, (0.5, 0.5), 0.5, None, 0)
     calibrator = Calibrator(1.0, (0.5, 0.5), (0.5, 0.5), point, 0.8)
     export = {"weights_sha256": task.name, "signatures": list(signatures), "modality": task.modality}
-    documents = {
-        "task.json": to_json(task), "export.json": export,
-        "answers.json": None if segments else asdict(calibrator),
-    }  # fmt: skip
+    documents = {"task.json": to_json(task), "export.json": export}
+    if task.kind == "classification":
+        documents["answers.json"] = asdict(calibrator)
     (folder / "assets.extra").mkdir(exist_ok=True)
     for name, document in documents.items():
-        if document is not None:
-            (folder / "assets.extra" / name).write_text(json.dumps(document), encoding="utf-8")
+        (folder / "assets.extra" / name).write_text(json.dumps(document), encoding="utf-8")
 
 
 def _work(light):

@@ -4,21 +4,17 @@
 `bright` says whether a picture is bright, and its map is the picture.
 """
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from dicom_series import series, write
+from made_up_export import write_export
 from PIL import Image
 
 from data_prep.io.nifti import write_nifti
 from data_prep.volume import Volume
-from mri_tf.calibration.calibrator import Calibrator
-from mri_tf.calibration.operating_point import OperatingPoint
 from mri_tf.task import Task
-from mri_tf.task.spec import to_json
 
 GRID = (22, 40, 32)  # depth, rows, columns of the prepared volumes
 DARK, BRIGHT, PEAK = 100, 600, 700  # of volumes; what is brighter than LIMIT is the marker
@@ -45,23 +41,7 @@ TASKS = {
 def write_marked(models: Path) -> Path:
     """Writes version 1 of all three exports into a folder; returns it."""
     for name, task in TASKS.items():
-        folder = models / name / "1"
-        spec = tf.TensorSpec((None, *task.image_shape, 1), tf.float32, name="image")
-        calls = {"serving_default": (_ANSWERS[name], [spec])}
-        if task.kind == "classification":
-            chosen = tf.TensorSpec((None,), tf.int32, name="class_index")
-            calls["explain"] = (_map_of_bright if name == "bright" else _map, [spec, chosen])
-        signatures = {
-            key: tf.function(call, input_signature=specs, autograph=False)
-            for key, (call, specs) in calls.items()
-        }
-        tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
-        export = {"signatures": list(calls), "modality": task.modality}
-        assets = {"task": to_json(task), "export": export, "answers": asdict(_CALIBRATOR)}
-        (folder / "assets.extra").mkdir(exist_ok=True)
-        for key, values in assets.items():
-            path = folder / "assets.extra" / f"{key}.json"
-            path.write_text(json.dumps(values), encoding="utf-8")
+        write_export(models / name / "1", task, *_SIGNATURES[name])
     return models
 
 
@@ -100,12 +80,6 @@ def write_pictures(folder: Path, **values: int) -> Path:
     return folder
 
 
-_CALIBRATOR = Calibrator(
-    temperature=1.0, trained=(0.5, 0.5), natural=(0.5, 0.5), set_threshold=0.8, set_patients=20,
-    point=OperatingPoint("accuracy", None, (0.5, 0.5), 0.5, 1.0, 20, patients=20),
-)  # fmt: skip
-
-
 def _outputs(share: tf.Tensor) -> dict[str, tf.Tensor]:
     """Of the probability of the last class, (batch,)."""
     probabilities = tf.stack([1 - share, share], axis=1)
@@ -141,4 +115,4 @@ def _map_of_bright(image, class_index):
     return {"map": tf.nn.relu(image[..., 0] - 200.0)}
 
 
-_ANSWERS = {"side": _side, "marker": _marker, "bright": _bright}
+_SIGNATURES = {"side": (_side, _map), "marker": (_marker, None), "bright": (_bright, _map_of_bright)}
