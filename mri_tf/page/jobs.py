@@ -151,6 +151,8 @@ class Jobs:
             _end(process)
             process.stdin.close()
             await process.wait()
+            with contextlib.suppress(RuntimeError):  # the task that is reading from it sees the end
+                await process.stdout.read()  # to the end, at which asyncio closes the pipe
 
 
 class _Watch:
