@@ -3,6 +3,8 @@
 import time
 
 import httpx
+import nibabel
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from on_page import (
@@ -43,11 +45,19 @@ def test_no_request_leaves_the_page(page, server, files):
     assert any(url.endswith("/map.nii.gz") for url in page.requests)
 
 
-def test_a_segmentation_shows_its_volume_in_millilitres(page, server, files):
+def test_a_segmentation_shows_its_volume_and_gives_its_labels(page, server, files, tmp_path):
     show(page, server, "marker", files["nifti"], overlay="labels")
     row = page.tab.inner_text("#volumes tbody tr").split()
     assert row == ["marker", "1.76", "245"]  # 7 x 7 x 5 voxels of 1.5 x 1.2 x 4 mm
     assert page.tab.inner_text("#where").split()[-1] == "marker"
+    with page.tab.expect_download() as download:
+        page.tab.get_by_role("button", name="Download the labels").click()
+    copy = tmp_path / download.value.suggested_filename
+    download.value.save_as(copy)
+    assert copy.name == "labels_scan.nii.gz"
+    labels, given = nibabel.load(copy), nibabel.load(files["nifti"])
+    assert labels.shape == given.shape and np.allclose(labels.affine, given.affine)
+    assert np.count_nonzero(labels.get_fdata()) == 245
 
 
 def test_a_broken_file_gives_the_sentence_of_its_reader(page, server, files):

@@ -1,7 +1,7 @@
 /** What a reading gives in the end: a CSV file, and agreement with the model and with other readers. */
 
 import type { Agreeing, Agreement, Api, Estimate } from './api'
-import { dialog, fill, h } from './dom'
+import { dialog, fill, h, saveFile } from './dom'
 import { plural, signed } from './words'
 
 interface Reader { name: string; csv: string }
@@ -9,9 +9,7 @@ interface Reader { name: string; csv: string }
 /** Saves the labels of this reading as a file. */
 export async function downloadReadings(api: Api, study: string, reader: string): Promise<void> {
   const data = await api.bytes(`/api/readings.csv?study=${study}`)
-  const address = URL.createObjectURL(new Blob([data], { type: 'text/csv' }))
-  h('a', { href: address, download: `readings_${reader.replace(/[^\w-]+/g, '_') || 'reader'}.csv` }).click()
-  setTimeout(() => URL.revokeObjectURL(address), 10_000)
+  saveFile(data, `readings_${reader.replace(/[^\w-]+/g, '_') || 'reader'}.csv`, 'text/csv')
 }
 
 /** A dialog that takes other readers' files and shows all agreement. */

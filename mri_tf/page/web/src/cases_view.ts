@@ -4,7 +4,7 @@ import type { Api, Case, Model, Study } from './api'
 import { downloadReadings, showAgreement } from './agreement'
 import { answerParts, backgroundParts, sliceTable } from './answer'
 import { CaseList } from './case_list'
-import { dialog, fill, h } from './dom'
+import { dialog, fill, h, saveFile } from './dom'
 import { ImagePanel } from './image_panel'
 import { listenToKeys } from './keys'
 import { Readings } from './reading'
@@ -27,6 +27,8 @@ export class CasesView {
   private readonly progress = h('p', { class: 'hint', role: 'status' })
   private readonly previous = h('button', { type: 'button', class: 'quiet', onclick: () => this.beside(-1) }, '← Previous')
   private readonly next = h('button', { type: 'button', class: 'quiet', onclick: () => this.beside(1) }, 'Next →')
+  private readonly message = h('p', { class: 'hint', role: 'status' })
+  private readonly say = (error: Error) => { this.message.textContent = error.message }
   private readonly silence: () => void
   private readonly ofReadings: HTMLButtonElement[] = []
 
@@ -38,17 +40,15 @@ export class CasesView {
     this.readings = reader ? new Readings(api, id, model) : null
     this.list = new CaseList((chosen) => this.open(chosen))
     this.image = new ImagePanel(api, model, (place) => this.follow(place))
-    const message = h('p', { class: 'hint', role: 'status' })
-    const problem = (error: Error) => { message.textContent = error.message }
     if (this.readings) {
       this.ofReadings.push(
-        h('button', { type: 'button', onclick: () => downloadReadings(api, id, reader).catch(problem) }, 'Download labels (CSV)'),
+        h('button', { type: 'button', onclick: () => downloadReadings(api, id, reader).catch(this.say) }, 'Download labels (CSV)'),
         h('button', { type: 'button', onclick: () => showAgreement(api, id, this.readings!.count) }, 'Agreement'))
     }
     const tools = h('div', { class: 'tools' }, this.progress,
       ...this.ofReadings,
-      shown.keep && h('button', { type: 'button', onclick: () => api.json<{ folder: string }>('POST', `/api/studies/${id}/keep`).then(({ folder }) => { message.textContent = `Kept on the server in the folder ${folder}.` }, problem) }, 'Keep on the server'),
-      h('button', { type: 'button', onclick: () => this.leave() }, 'Another study'), message)
+      shown.keep && h('button', { type: 'button', onclick: () => api.json<{ folder: string }>('POST', `/api/studies/${id}/keep`).then(({ folder }) => { this.message.textContent = `Kept on the server in the folder ${folder}.` }, this.say) }, 'Keep on the server'),
+      h('button', { type: 'button', onclick: () => this.leave() }, 'Another study'), this.message)
     const skipped = study.skipped.length ? h('details', { class: 'box note skipped', id: 'skipped' },
       h('summary', {}, `${plural(study.skipped.length, 'input')} could not be read`),
       h('ul', {}, ...study.skipped.map(({ input, reason }) => h('li', {}, h('strong', {}, input), `: ${reason}`)))) : null
@@ -97,9 +97,16 @@ export class CasesView {
       else parts.push(h('h2', {}, model.kind === 'segmentation' ? 'What the model found' : 'What the model says'))
       parts.push(...answerParts(row, this.shown.study.about?.no_prediction_sets ?? ''))
       if (one.rows.length > 1) parts.push(sliceTable(one, this.row, (number) => this.chooseRow(number)))
+      if (one.labels && !one.image.is_2d) parts.push(h('p', {}, h('button', { type: 'button', onclick: () => this.saveLabels(one) }, 'Download the labels (NIfTI)')))
       if (!one.map && model.kind === 'classification') parts.push(h('p', { class: 'hint' }, 'This model gives no map.'))
     }
     fill(this.answer, ...parts, ...backgroundParts(this.shown.api, this.shown.model, one))
+  }
+
+  /** Saves a case's labels on the grid of its file. */
+  private saveLabels(one: Case): void {
+    const name = `labels_${one.files.replace(/\.(nii|gz|nrrd|mha|mgz)\b/g, '').replace(/[^\w-]+/g, '_')}.nii.gz`
+    this.shown.api.bytes(`${one.labels!.url}?grid=source`).then((data) => saveFile(data, name, 'application/gzip'), this.say)
   }
 
   /** The case with its answer, after the reader's label. */

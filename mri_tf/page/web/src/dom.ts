@@ -34,6 +34,13 @@ export function dialog(title: string, name: string, ...children: Child[]): HTMLD
   return box
 }
 
+/** Has the browser save bytes as a file. */
+export function saveFile(data: ArrayBuffer, name: string, type: string): void {
+  const address = URL.createObjectURL(new Blob([data], { type }))
+  h('a', { href: address, download: name }).click()
+  setTimeout(() => URL.revokeObjectURL(address), 10_000)
+}
+
 let next = 0
 /** An id that no other element has. */
 export const newId = (): string => `e${++next}`
