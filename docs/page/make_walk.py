@@ -4,7 +4,7 @@
         --weights $MRI_SHARED/weights/resnet18_imagenet_partial.weights.h5
 
 Trains two models in FOLDER by the commands that anybody would give: one on real hearts (Sunnybrook,
-CC0; five folds) and one on a phantom of brain tumours. Then it starts the page, does in headless
+CC0) and one on a phantom of brain tumours. Then it starts the page, does in headless
 Chromium what the walk tells, and takes a picture at each step. Training that is finished is not
 repeated.
 """
@@ -44,11 +44,11 @@ STEPS = (
     ("page-card", "The model card",
      "The card of the export, in a frame that may run nothing, or in a tab of its own."),
     ("page-reading", "Reading mode: a label first",
-     "Here a model of five networks on real hearts (Sunnybrook Cardiac Data, CC0). The server "
-     "sends no answer before the reader's label has arrived."),
+     "Here a model of real hearts (Sunnybrook Cardiac Data, CC0). The server sends no answer before "
+     "the reader's label has arrived."),
     ("page-answered", "Then the answer",
-     "With the map, and how far the five networks are apart (SD). A correction is kept beside the "
-     "label, not in its place."),
+     "With the map. Of a model of several networks it also says how far they are apart (SD). A "
+     "correction is kept beside the label, not in its place."),
     ("page-agreement", "Agreement at the end",
      "With the model, and with other readers whose tables are added. Here the second reader is "
      "made up."),
@@ -67,9 +67,10 @@ def main() -> None:
     flags = parser.parse_args()
     flags.work.mkdir(parents=True, exist_ok=True)
     train(flags.work, "sax_levels", "hearts", "--variant", "frozen_probe", "--raw",
-          str(flags.sunnybrook.absolute()), "--folds", "5", "--set",
+          str(flags.sunnybrook.absolute()), "--no-baselines", "--set",
           f"model_args.weights={flags.weights.absolute()}", "model_args.cut_after=stack2")  # fmt: skip
-    train(flags.work, "glioma_grading", "brains", "--variant", "whole_brain,demo", "--no-baselines")
+    train(flags.work, "glioma_grading", "brains", "--variant", "whole_brain,demo", "--no-baselines",
+          "--no-audit", "--set", "epochs=8")  # fmt: skip
     PICTURES.mkdir(exist_ok=True)
     brain = sorted((flags.work / "data/glioma_grading-phantom/raw").glob("*/*/"))[0]
     hearts = sorted((flags.sunnybrook / "images").iterdir())[::60][:HEARTS]

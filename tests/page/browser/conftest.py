@@ -2,6 +2,7 @@
 
 import pytest
 from browser import browser_here, browser_page
+from made_up_export import CARD
 from marked import write_dicom, write_marked, write_nifti_volume, write_pictures
 from paged import Tab
 from paged import page as served
@@ -20,11 +21,19 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory, files):
+def models(tmp_path_factory):
+    """The exports of `marked`; `bright` has a card, of which the audit says LEAK."""
+    folder = write_marked(tmp_path_factory.mktemp("models"))
+    (folder / "bright/1/assets.extra/card.html").write_text(CARD, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, models, files):
     """A page that has answered once, as one that has been running."""
     home = tmp_path_factory.mktemp("page")
     (home / "uploads").mkdir()
-    with served(write_marked(home / "models"), home / "uploads") as running:
+    with served(models, home / "uploads") as running:
         tab = Tab(running)
         found = tab.run(tab.add("bright", {"dim.png": files["pictures"] / "dim.png"}))
         assert found["state"] == "done", found

@@ -17,6 +17,7 @@ from on_page import (
     slice_of,
     wait_for,
 )
+from paged import page as served
 
 MOST_S = 30  # from the drop of a DICOM series to its map on the screen
 BAD = ("serious", "critical")
@@ -215,6 +216,28 @@ def test_the_list_is_searched_and_sorted(page, server, files):
     assert names.first.inner_text().endswith("grey.png")
     page.tab.fill("#search", "light")
     assert names.count() == 2
+
+
+def test_the_card_is_shown_in_a_frame_that_runs_nothing(page, server):
+    begin(page, server)
+    assert "Audit: leak" in page.tab.inner_text(".model:has-text('bright') .audit")
+    page.tab.get_by_role("button", name="Model card of bright").click()
+    page.tab.frame_locator("iframe").get_by_text("A card.").wait_for()
+    assert page.tab.get_attribute("iframe", "sandbox") == ""
+    page.tab.keyboard.press("Escape")
+    assert page.complaints == []
+
+
+def test_a_page_with_a_token_asks_for_it(page, models, tmp_path):
+    with served(models, tmp_path, {"token": "open sesame"}) as running:
+        page.open(f"http://127.0.0.1:{running.port}/", WIDE)
+        page.tab.fill("#token", "wrong")
+        page.tab.keyboard.press("Enter")
+        page.tab.wait_for_selector("[role=alert]")
+        page.tab.fill("#token", "open sesame")
+        page.tab.keyboard.press("Enter")
+        page.tab.wait_for_selector(".model")
+        page.tab.goto("about:blank")
 
 
 def test_closing_the_tab_ends_the_session(page, server, files):

@@ -55,7 +55,6 @@ async function run(
   } catch (error) {
     if (id) await api.json('DELETE', `/api/studies/${id}`).catch(() => undefined)
     if (signal.aborted) return null
-    if (error instanceof ApiError) return { complaint: error.message }
-    throw error
+    return { complaint: error instanceof ApiError ? error.message : `The study could not be sent (${String(error)}). Choose it again.` }
   }
 }

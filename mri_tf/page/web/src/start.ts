@@ -64,7 +64,7 @@ export function startView(
     h('p', { class: 'drop-words' }, 'Drop the study here'), inputs,
     h('div', { class: 'buttons' }, ...chooser('files', 'Choose files', false), ...chooser('folder', 'Choose a folder', true)),
     h('p', { class: 'hint' }, 'DICOM, NIfTI, NRRD, MetaImage, pictures, or a zip of them. It stays on this server until you close the page.'))
-  listenForDrops(drop, take)
+  listenForDrops(drop, take, () => say('What you dropped cannot be read. It may have been moved, or you may not open it. Choose it again.'))
   const choice = modelChoice(api, models, (chosen) => {
     model = chosen
     inputs.textContent = chosen.inputs
@@ -76,7 +76,7 @@ export function startView(
     choice, h('section', { 'aria-labelledby': 'study-heading' }, h('h2', { id: 'study-heading' }, 'Give it a study'), readingPart, problem, drop))
 }
 
-function listenForDrops(area: HTMLElement, take: (files: StudyFile[]) => void): void {
+function listenForDrops(area: HTMLElement, take: (files: StudyFile[]) => void, failed: () => void): void {
   let inside = 0
   const mark = (by: number) => {
     inside = Math.max(0, inside + by)
@@ -88,6 +88,6 @@ function listenForDrops(area: HTMLElement, take: (files: StudyFile[]) => void): 
   area.addEventListener('drop', (event) => {
     event.preventDefault()
     mark(-inside)
-    if (event.dataTransfer) void filesOfDrop(event.dataTransfer).then(take)
+    if (event.dataTransfer) void filesOfDrop(event.dataTransfer).then(take, failed)
   })
 }
