@@ -36,6 +36,7 @@ ROOMS = {
     "dicom": ("data_prep",),
     "track": ("store",),
     "predict": ("export", "explain", "dicom"),
+    "page": ("predict", "report"),
     "runs": ("store", "metrics", "tables"),
     "check": ("train",),
     "study": ("train",),

@@ -49,3 +49,14 @@ def test_the_locks_agree():
     tests = _pins("requirements-test.lock")
     for name, versions in _pins("requirements.lock").items():
         assert tests[name] == versions
+
+
+def test_every_file_beside_the_code_is_in_the_wheel():
+    """But the page's sources, from which the files in `static` are built."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    patterns = config["options.package_data"]["mri_tf"].split()
+    home = ROOT / "mri_tf"
+    found = {path for pattern in patterns for path in home.glob(pattern)}
+    others = {path for path in home.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert others - found - set((home / "page/web").rglob("*")) == set()

@@ -134,13 +134,18 @@ def _by_itk(path: Path, kind: str, start: bytes) -> Volume:
 
 def _check_text_header(kind: str, start: bytes) -> None:
     """Raises Unreadable for an image without a position, or whose voxels are in another file."""
-    header = start.partition(b"\n\n")[0] if kind == NRRD else start.partition(b"ElementDataFile")[0]
+    start = start.replace(b"\r\n", b"\n")
+    header, end, _ = start.partition(b"\n\n" if kind == NRRD else b"ElementDataFile")
+    if not end:  # what follows could name another file
+        raise Unreadable(f"its header is longer than {HEADER_BYTES} bytes")
     if not any(key in header for key in PLACES[kind]):
         raise Unreadable(NO_PLACE)
-    lines = dict(line.partition(b":")[::2] for line in header.lower().splitlines())
+    fields = (line.partition(b":")[::2] for line in header.lower().splitlines())
+    lines = {name.strip(): value for name, value in fields}
     if kind == NRRD and lines.get(b"space", b"").strip() not in NRRD_SPACES:
         raise Unreadable(f"{NO_PLACE} (its space is none of LPS, RAS and LAS)")
-    data_file = start.partition(b"ElementDataFile")[2].split(b"\n")[0].strip(b" =\r")
-    detached = b"data file" in lines or b"datafile" in lines
-    if detached or kind == META_IMAGE and data_file != b"LOCAL":
+    data_file = start.partition(b"\nElementDataFile")[2].split(b"\n")[0].strip(b" =\r")
+    # The first mention must be the field itself: a comment may say LOCAL where the field does not.
+    is_local = kind == NRRD or (data_file == b"LOCAL" and header.endswith(b"\n"))
+    if b"data file" in lines or b"datafile" in lines or not is_local:
         raise Unreadable("its voxels are in another file: convert both to one file")

@@ -8,10 +8,12 @@ fitted.json     values that the task fitted to the training side: a spacing, cen
 familiar.json   statistics of the training side and the limits beyond which an input is unlike it
 segmenter.json  for a task with boxes around predicted masks: the exported model that predicts them
 model_card.md   for people: use, data, numbers with intervals, limits (written by `model_card`)
+card.html       the run's card, of mri_tf.report, where it was written before the export
 tf_serving_warmup_requests  where the extra `serve` is installed (written by `warm_up`)
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -25,7 +27,7 @@ from mri_tf.export.reader import ANSWERS, ASSETS, EXPORT, FAMILIAR, FITTED, SEGM
 from mri_tf.export.source import ExportSource
 from mri_tf.serve.version_folders import version_folders
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import FEATURES, Run, open_run
+from mri_tf.store.run import CARD, FEATURES, Run, open_run
 
 MAX_RECORDS_READ = 200  # records whose facts are read
 
@@ -67,6 +69,8 @@ def write_assets(
     for name, document in documents.items():
         if document:
             (folder / name).write_text(json.dumps(document, indent=1), encoding="utf-8")
+    if (run.folder / CARD).is_file():
+        shutil.copyfile(run.folder / CARD, folder / CARD)
     labels = "".join(f"{name}\n" for name in run.task.output_names)
     (folder / "labels.txt").write_text(labels, encoding="utf-8")
 

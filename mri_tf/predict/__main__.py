@@ -42,6 +42,7 @@ def _predict(flags, until_the_end: ExitStack) -> int:
     from mri_tf.explain.attribution import outside_warnings
     from mri_tf.predict.dicom_in import fetched
     from mri_tf.predict.files import ANSWERS, check_inputs_kept, write_answers
+    from mri_tf.predict.map_files import MapFiles
     from mri_tf.predict.model import ModelOptions, open_model
     from mri_tf.predict.outputs import Predictor
 
@@ -63,12 +64,14 @@ def _predict(flags, until_the_end: ExitStack) -> int:
     folder = flags.out if segments else None
     if flags.explain:
         folder = flags.out.with_name(f"{flags.out.stem}_maps")
+    keepers = [] if folder is None else [MapFiles(folder)]
     dicom = None
     if flags.dicom_out is not None:
         from mri_tf.predict.dicom_out import open_dicom_out
 
         dicom = open_dicom_out(flags.dicom_out, model.exported, cases, flags.input)
-    predictor = Predictor(model, folder, flags.anyway, dicom)
+        keepers.append(dicom)
+    predictor = Predictor(model, keepers, flags.explain, flags.anyway)
     predictor.predict(layout, cases)
     predictions = predictor.predictions
     if not predictions.rows:

@@ -23,7 +23,8 @@ from mri_tf.dicom.parametric_map import map_of
 from mri_tf.dicom.report import Reported, report_of
 from mri_tf.dicom.segmentation import segmentation_of
 from mri_tf.export.reader import Exported
-from mri_tf.predict.files import off_grid, safe_name
+from mri_tf.predict.files import off_grid, on_source, safe_name
+from mri_tf.predict.outputs import Answered
 from mri_tf.store.record import Record
 
 LABELS, GRAD_CAM, REPORT = "labels", "gradcam", "report"
@@ -78,20 +79,11 @@ class DicomOut:
             exported.weights or UNKNOWN,
         )  # fmt: skip
 
-    def add(
-        self, name: str, cases: list[tuple[CaseToPredict, list[Record]]], rows: list[dict],
-        placed: list[Placed],
-    ) -> None:  # fmt: skip
-        """Writes the objects of one input.
-
-        Args:
-            name: of the input.
-            cases: that were read for it, each with its records.
-            rows: its answers, as they are written into answers.json.
-            placed: the label map of the first case, or the map of each case; none without --explain.
-        """
+    def __call__(self, answered: Answered) -> None:
+        """Writes the objects of one answer."""
+        name = answered.name
         try:
-            objects = self._objects(cases, rows, placed)
+            objects = self._objects(answered)
         except Unreadable as reason:
             self.failed.append((name, str(reason)))
             return
@@ -106,8 +98,10 @@ class DicomOut:
         for name, reason in self.failed:
             print(f"no DICOM objects for {name}: {reason}", file=sys.stderr)
 
-    def _objects(self, cases, rows: list[dict], placed: list[Placed]) -> list[tuple[str, object]]:
+    def _objects(self, answered: Answered) -> list[tuple[str, object]]:
         """(end of the file's name, dataset) of all objects, the report last; raises Unreadable."""
+        cases = list(zip(answered.cases, answered.records, strict=True))
+        rows, placed = answered.rows, _placed(answered)
         found = [series_of_case(case.raw, case.case, self._task) for case, _ in cases]
         if not all(found):
             raise Unreadable("its DICOM files hold no series that can be referred to")
@@ -154,6 +148,23 @@ class DicomOut:
             stem = f"{safe_name(name)}-{number}"
         self._stems.add(stem)
         return stem
+
+
+def _placed(answered: Answered) -> list[Placed]:
+    """The label map of a segmentation, or the maps of a classifier: one a case of volumes or slices of
+    volumes, and of pictures one a record."""
+    found = answered.source_labels
+    if found is not None:
+        return [found if isinstance(found, np.ndarray) else found[0]]
+    placed: list[Placed] = []
+    for maps in answered.maps:
+        record = maps[0].record
+        if source_volume(record.facts) is None and maps[0].cam.ndim == 2:
+            placed += [one.cam for one in maps]
+        else:
+            parts = [(one.cam, one.affine) for one in maps]
+            placed.append(on_source(parts, record, labels=False)[0])
+    return placed
 
 
 def _of_grid(found: dict[str, Series], records: list[Record]) -> Series | None:

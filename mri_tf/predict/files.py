@@ -140,17 +140,25 @@ def safe_name(name: str) -> str:
 def write_on_source(
     parts: list[tuple[np.ndarray, np.ndarray]], record: Record, path: Path, labels: bool
 ) -> Volume:
-    """Writes values on the grids of a case's records as one NIfTI file on the grid of the source file.
+    """Writes `on_source` as one NIfTI file; returns the volume that was written."""
+    volume, codes = on_source(parts, record, labels)
+    write_nifti(path, volume, codes)
+    return volume
+
+
+def on_source(
+    parts: list[tuple[np.ndarray, np.ndarray]], record: Record, labels: bool
+) -> tuple[Volume, str]:
+    """Values on the grids of a case's records as one volume on the grid of the source file.
 
     Args:
         parts: (values, affine) of each record: (depth, rows, columns), or one slice (rows, columns), and
             the affine (column, row, depth) -> RAS mm.
         record: one of the records, for the source grid; the first part's grid where it is unknown.
-        path: the file to write.
         labels: whether values are labels: uint8, resampled to the nearest; else float32, linear.
 
     Returns:
-        The volume that was written.
+        The volume, and the directions of the axes in the source file.
     """
     first, affine = parts[0]
     reference, codes = source_volume(record.facts) or (volume_of_grid(_as_3d(first), affine), "RAS")
@@ -162,20 +170,20 @@ def write_on_source(
             resampled = resample_like(part, crop(reference, box), nearest=labels)
             inside = whole[tuple(map(slice, box.start, box.stop))]
             np.maximum(inside, resampled.array.astype(whole.dtype), out=inside)
-    written = Volume(whole, reference.affine)
-    write_nifti(path, written, codes)
-    return written
+    return Volume(whole, reference.affine), codes
 
 
 def write_label_picture(labels: np.ndarray, shape: tuple[int, int], path: Path) -> np.ndarray:
-    """Writes a label map (rows, columns) uint8, on the grid that `fit_to_grid` fitted an image into, as
-    PNG with that image's `shape` (rows, columns); returns what was written."""
-    from PIL import Image
+    """Writes `label_picture` as PNG; returns what was written."""
+    picture = label_picture(labels, shape)
+    write_label_image(picture, path)
+    return picture
 
-    written, data = off_grid(labels, shape, nearest=True), io.BytesIO()
-    Image.fromarray(written).save(data, "PNG")
-    write_atomic(path, data.getbuffer())
-    return written
+
+def label_picture(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A label map (rows, columns) uint8, on the grid that `fit_to_grid` fitted an image into, with that
+    image's `shape` (rows, columns)."""
+    return off_grid(labels, shape, nearest=True)
 
 
 def off_grid(values: np.ndarray, shape: tuple[int, int], nearest: bool) -> np.ndarray:
@@ -189,6 +197,15 @@ def off_grid(values: np.ndarray, shape: tuple[int, int], nearest: bool) -> np.nd
     inside = np.ascontiguousarray(values[top : top + size[0], left : left + size[1]])
     how = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(inside).resize(shape[::-1], how))
+
+
+def write_label_image(labels: np.ndarray, path: Path) -> None:
+    """Writes labels (rows, columns) uint8 as PNG."""
+    from PIL import Image
+
+    data = io.BytesIO()
+    Image.fromarray(labels).save(data, "PNG")
+    write_atomic(path, data.getbuffer())
 
 
 def _box_of(part: Volume, reference: Volume) -> Box:

@@ -28,7 +28,7 @@ from mri_tf.report.probabilities import probabilities
 from mri_tf.report.reproduce import reproduce, task_values
 from mri_tf.report.segmented import overlap, worst_volumes
 from mri_tf.report.small_cells import numbers_without_small_counts, without_small_counts
-from mri_tf.report.verdict import verdict
+from mri_tf.report.verdict import audit_status, audit_verdict, question_of, verdict
 from mri_tf.store.run import CARD
 
 OF_CLASSIFIERS = (
@@ -90,6 +90,8 @@ def _embedded(material: Material, options: Options) -> dict:
     """The numbers behind the page, for programs."""
     values = {
         "kind": material.kind,
+        "question": question_of(material),
+        "audit": {"verdict": audit_verdict(material), "sentence": audit_status(material)},
         "task": task_values(material.run),
         "numbers": {one.name or "run": one.metrics for one in material.judged},
         "test": material.test or None,

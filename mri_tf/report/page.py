@@ -50,6 +50,16 @@ def script_text(data: dict) -> str:
     return json.dumps(_finite(data), allow_nan=False).replace("<", "\\u003c")
 
 
+def data_of_page(html: str) -> dict:
+    """The numbers that `page` embedded; empty where there are none."""
+    _, start, rest = html.partition('<script type="application/json" id="card-data">')
+    try:
+        values = json.loads(rest.partition("</script>")[0]) if start else {}
+    except ValueError:
+        values = {}
+    return values if isinstance(values, dict) else {}
+
+
 def _finite(value: Any) -> Any:
     """The value with None for numbers that JSON does not have."""
     if isinstance(value, dict):

@@ -15,6 +15,11 @@ NOT_A_DEVICE = (
 )
 SYNTHETIC = "Trained and tested on a synthetic phantom: the numbers say nothing about patients."
 MOST_CLASSES = 8  # that are named
+# Nothing was found by the whole audit; something was; a leak that needs no statistics was; nothing was
+# found by the certain checks of the training alone; nobody looked.
+VERDICTS = PASSED, ATTENTION, LEAK, ONLY_CERTAIN, NOT_AUDITED = (
+    "passed", "attention", "leak", "certain checks only", "not audited",
+)  # fmt: skip
 NOT_LOOKED = "left out: the training was started with --no-audit, so nobody looked for leaks"
 
 
@@ -139,6 +144,18 @@ def _majority(metrics: dict) -> str:
     said = f"; {verdicts[better]}" if better in verdicts else ""
     own = f" beside {shown(metrics['accuracy'])} of the network" if "accuracy" in metrics else ""
     return f"accuracy {metrics['majority_accuracy']:.3f}{own}{said}"
+
+
+def audit_verdict(material: Material) -> str:
+    """What the audit found, in a word or two: one of VERDICTS."""
+    found = [one for one in material.findings or () if one["status"] == FOUND]
+    if material.findings is None:
+        return NOT_AUDITED
+    if any(one.get("certain") for one in found):
+        return LEAK
+    if found:
+        return ATTENTION
+    return PASSED if material.whole_audit else ONLY_CERTAIN
 
 
 def audit_status(material: Material) -> str:

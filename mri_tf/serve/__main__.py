@@ -1,9 +1,6 @@
 """Serves exported models by TensorFlow Serving's protocol: python -m mri_tf.serve --models DIR."""
 
-import argparse
 import gc
-import importlib.util
-import ipaddress
 import os
 import signal
 import sys
@@ -17,7 +14,9 @@ from mri_tf.core.command_line import (
     positive_int,
     run_command,
 )
-from mri_tf.core.errors import InputError, install_hint
+from mri_tf.core.errors import InputError
+from mri_tf.serve.access import check_extra, port_number, read_token
+from mri_tf.serve.page_process import PageProcess, check_page_flags, page_arguments
 
 NEEDED = ("starlette", "uvicorn", "grpc", "tensorflow_serving")
 
@@ -26,7 +25,8 @@ def main(arguments: list[str]) -> int:
     """Serves until SIGTERM (exit 0) or Ctrl-C (130); accepted requests are answered first."""
     flags = _parser().parse_args(arguments)
     token = read_token(flags.host, flags.token_file, flags.insecure)
-    check_extra()
+    check_page_flags(flags)
+    check_extra(*NEEDED)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a port in use is reported below
     import_tensorflow()
     from mri_tf.serve.limits import Settings
@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> int:
     _check_folder(flags.models)
     _check_config(flags.models)
     server = Server(flags.models, settings, flags.host, flags.rest_port, flags.grpc_port)
+    page = PageProcess(page_arguments(flags), server.stop) if flags.page else None
     interrupted = []
 
     def stop(number, _) -> None:
@@ -61,10 +62,18 @@ def main(arguments: list[str]) -> int:
         host = f"[{flags.host}]" if ":" in flags.host else flags.host
         rest, grpc = f"http://{host}:{server.rest_port}/v1/models", f"{host}:{server.grpc_port}"
         print(f"REST {rest}  gRPC {grpc}  (Ctrl-C stops)", flush=True)
+        if page and page.ended:  # while the models were loaded
+            server.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    server.run(report_ready)
+    try:
+        server.run(report_ready)
+        if page:
+            page.check()
+    finally:
+        if page:
+            page.stop()
     print("stopped", flush=True)
     return INTERRUPTED if interrupted else DONE
 
@@ -96,61 +105,17 @@ def _check_config(models: Path) -> None:
         ) from None  # fmt: skip
 
 
-def read_token(host: str, file: Path | None, insecure: bool) -> str:
-    """The bearer token that requests must bring, "" without --token-file.
-
-    Raises InputError where the file holds no token, or where other machines can reach the host and there
-    is neither a file nor --insecure.
-    """
-    if file is not None:
-        from mri_tf.serve.limits import read_token_file
-
-        command = "python -c 'import secrets; print(secrets.token_urlsafe(32))' > FILE"
-        return read_token_file(file, f"Make one: {command}")
-    if not is_loopback(host) and not insecure:
-        raise InputError(
-            "A server that other machines can reach needs a token.", f"--host {host} without one",
-            "Give --token-file FILE, or --insecure if a proxy or firewall controls access.",
-        )
-    return ""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def check_extra() -> None:
-    """Raises InputError where mri_tf was installed without the extra `serve`."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(
-            "Packages for serving are not installed.", f"missing {', '.join(missing)}",
-            install_hint("serve"),
-        )  # fmt: skip
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 65536:
-        raise argparse.ArgumentTypeError(f"needs a port from 0 (any free one) to 65535, not {text}")
-    return value
-
-
 def _parser() -> Parser:
     parser = Parser(
         "python -m mri_tf.serve", __doc__,
         examples=(
-            "--models saved_models",
+            "--models saved_models --page",
             "--models saved_models --host 0.0.0.0 --token-file token.txt",
         ),
     )  # fmt: skip
     parser.add_argument("--models", required=True, type=Path, help="folder with <model>/<version>/")
-    parser.add_argument("--rest-port", type=_port, default=8501, help="port (default 8501)")
-    parser.add_argument("--grpc-port", type=_port, default=8500, help="port (default 8500)")
+    parser.add_argument("--rest-port", type=port_number, default=8501, help="port (default 8501)")
+    parser.add_argument("--grpc-port", type=port_number, default=8500, help="port (default 8500)")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default 127.0.0.1)")
     access = parser.add_mutually_exclusive_group()
     access.add_argument("--token-file", type=Path, help="file with the bearer token of requests")
@@ -164,6 +129,14 @@ def _parser() -> Parser:
     )  # fmt: skip
     parser.add_argument(
         "--timeout-s", type=positive_int, default=60, help="seconds for one request (default 60)"
+    )
+    parser.add_argument("--page", action="store_true", help="also serve the page to ask models with")
+    parser.add_argument("--page-port", type=port_number, help="port of the page (default 8502)")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="let users of the page keep answers in this folder"
+    )
+    parser.add_argument(
+        "--show-header", action="store_true", help="show names and dates of DICOM headers on the page"
     )
     return parser
 

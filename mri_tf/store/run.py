@@ -37,6 +37,7 @@ LOOKS = "test_looks"  # in run.json: how often the test side was looked at
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.parquet", "report.md"
 CARD = "card.html"  # of a run or study, written by mri_tf.report
 HISTORY = "history.csv"  # a row an epoch
+CARD = "card.html"  # beside these, and in the export of the run
 VALIDATION = "validation.parquet"
 TEST = "test"  # in the folder of a model of several members: its numbers on the test side
 MEMBERS = "members"  # in run.json: folder, repeat, fold and weights of each, of a model of several

@@ -45,7 +45,6 @@ def main(arguments: list[str]) -> int:
     from mri_tf.derive.predicted_masks import derive_set
     from mri_tf.export.assets import find_segmenter
     from mri_tf.network.build import check_network, check_task
-    from mri_tf.report.card import card_of_run
     from mri_tf.splits.known_copies import known_copies_note
     from mri_tf.splits.leakage import check_derived_unseen, shared_by_random_split
     from mri_tf.splits.reserved import reserved_sentence
@@ -61,7 +60,6 @@ def main(arguments: list[str]) -> int:
     from mri_tf.store.run import DERIVED, LOG, METRICS, existing_run
     from mri_tf.train.datasets import DataOptions, classifier_set, look_before_preparing
     from mri_tf.train.devices import configure_devices
-    from mri_tf.train.finished_card import write_card
     from mri_tf.train.finished_folds import train_and_finish
     from mri_tf.train.fit import fit_run
     from mri_tf.train.leak_check import leak_check
@@ -135,8 +133,6 @@ def main(arguments: list[str]) -> int:
             print(f"{folder}: already finished" + (f", exported as {exported}" if exported else ""))
         else:
             _evaluate_and_export(run, prepared, features, flags)
-            if not flags.no_card:
-                write_card(card_of_run, run.folder, f"python -m mri_tf.report --run {run.folder}")
         track_finished(flags.track, "run", run.folder)
         if is_closed(run):
             print("\n".join(closed_lines(run)))
@@ -173,15 +169,17 @@ def _lacks_baselines(run, flags) -> bool:
 
 
 def _evaluate_and_export(run, prepared, features, flags) -> None:
-    """Writes the numbers of a finished run, unless its test side is locked, and its model unless
-    --no-export."""
+    """Writes the numbers of a finished run, unless its test side is locked, its card, and its model,
+    which holds the card, unless --no-export."""
     from mri_tf.evaluate.evaluation import evaluate_run
     from mri_tf.export.publish import export_with_segmenter
     from mri_tf.pipeline.subset import run_sides
+    from mri_tf.report.card import card_of_run
     from mri_tf.store.looks import SECONDS_TO_WAIT
     from mri_tf.store.run import METRICS, locked
     from mri_tf.tables import summary
     from mri_tf.train.baselines import baselines_of_run
+    from mri_tf.train.finished_card import write_card
 
     written, numbers = [run.folder], run.folder / METRICS
     if numbers.is_file():  # a command that was interrupted after it looked does not look again
@@ -192,6 +190,8 @@ def _evaluate_and_export(run, prepared, features, flags) -> None:
         written += result.files
     if _lacks_baselines(run, flags):
         print(baselines_of_run(run, prepared, run.folder))
+    if not flags.no_card:
+        write_card(card_of_run, run.folder, f"python -m mri_tf.report --run {run.folder}")
     if not flags.no_export and not run.values.get("exported"):
         written += export_with_segmenter(run, prepared, features, EXPORTS)
         with locked(run.folder, SECONDS_TO_WAIT):

@@ -67,9 +67,9 @@ def train_and_finish(
             )
         else:
             _test(trained, flags.no_baselines)
-            _export(trained, flags.no_export)
-            if not flags.no_card:
+            if not flags.no_card:  # before the export, which holds the card
                 write_card(card_of_run, folder, f"python -m mri_tf.report --run {folder}")
+            _export(trained, flags.no_export)
             track_finished(flags.track, "run", folder)
     return SOME_SKIPPED if trained.skipped else DONE
 

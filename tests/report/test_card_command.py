@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -9,7 +10,10 @@ from one_run import RUN, trained_once
 from refused import error_line
 
 from mri_tf.core.command_line import run_command
+from mri_tf.export.__main__ import main as export
 from mri_tf.report.__main__ import main as report
+from mri_tf.report.page import data_of_page
+from mri_tf.report.verdict import audit_verdict
 from mri_tf.task.files import FOLDER, question_of
 from mri_tf.train.finished_card import write_card
 
@@ -70,3 +74,33 @@ def test_the_question_of_a_task_is_its_first_line_unless_that_names_a_folder(tmp
     planned.write_text("# Is it high?\nname = 'x'\n")
     assert question_of(planned) == "Is it high?"
 
+
+
+def test_the_card_tells_programs_what_it_asks_and_what_the_audit_found(inside):
+    values = data_of_page((RUN / "card.html").read_text())
+    assert values["question"].startswith("Which of these") and "basal" in values["question"]
+    kept = json.loads((RUN / "run.json").read_text())["audit"]
+    found = [one for one in kept if one["status"] == "found"]
+    wanted = "leak" if any(one["certain"] for one in found) else "attention"
+    assert values["audit"]["verdict"] == (wanted if found else "certain checks only")
+    assert values["audit"]["sentence"] in (RUN / "card.html").read_text()
+    for page in ("", "<p>", '<script type="application/json" id="card-data">{</script>'):
+        assert data_of_page(page) == {}
+
+
+@pytest.mark.parametrize(
+    "findings, whole, verdict",
+    [(None, False, "not audited"), ([], True, "passed"), ([], False, "certain checks only"),
+     ([("not found", True)], True, "passed"), ([("found", False)], True, "attention"),
+     ([("found", False), ("found", True)], False, "leak"), ([("cannot tell", False)], True, "passed")],
+)  # fmt: skip
+def test_the_verdict_says_the_worst_that_was_found(findings, whole, verdict):
+    kept = findings and [{"name": "x", "status": status, "certain": sure} for status, sure in findings]
+    material = SimpleNamespace(findings=findings if findings is None else kept or [], whole_audit=whole)
+    assert audit_verdict(material) == verdict
+
+
+def test_an_export_holds_the_card_of_its_run(inside, tmp_path):
+    assert run_command(export, ["--run", str(RUN), "--out", str(tmp_path)]) == 0
+    (card,) = tmp_path.glob("thirds/1/assets.extra/card.html")
+    assert card.read_bytes() == (RUN / "card.html").read_bytes()

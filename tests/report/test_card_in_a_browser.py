@@ -1,6 +1,5 @@
 """Cards in headless Chromium: nothing leaves the page, all is seen, a keyboard and paper suffice."""
 
-import base64
 import re
 
 import pytest
@@ -116,8 +115,7 @@ def test_every_text_has_the_contrast_of_wcag_aa(page, card):
 
 def test_a_keyboard_reaches_the_skip_link_first_and_everything_that_scrolls_or_opens(page, card):
     page.open(card, NARROW)
-    for kind in ("keyDown", "keyUp"):
-        page.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+    page.tab.keyboard.press("Tab")
     assert page.ask("document.activeElement.className") == "skip"
     scrolls = page.ask("[...document.querySelectorAll('.scroll')].every(one => one.tabIndex === 0)")
     assert scrolls and page.ask("document.querySelectorAll('details > summary').length") >= 2
@@ -127,11 +125,11 @@ def test_a_keyboard_reaches_the_skip_link_first_and_everything_that_scrolls_or_o
 
 def test_print_shows_what_is_folded_on_pages_of_a4(page, card):
     page.open(card, WIDE)
-    page.call("Emulation.setEmulatedMedia", media="print")
+    page.tab.emulate_media(media="print")
     heights = page.ask(FOLDED)
-    page.call("Emulation.setEmulatedMedia", media="")
+    page.tab.emulate_media(media="screen")
     assert heights and min(heights) > 0
-    pdf = base64.b64decode(page.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+    pdf = page.tab.pdf(prefer_css_page_size=True)
     boxes = set(re.findall(rb"/MediaBox ?\[([^\]]+)\]", pdf))
     assert len(boxes) == 1
     wide, high = map(float, boxes.pop().split()[2:])

@@ -21,7 +21,8 @@ from serving_models import Client, running, serving
 from tensorflow_serving.apis import predict_pb2
 from waiting import until
 
-from mri_tf.serve.__main__ import is_loopback, main, read_token
+from mri_tf.serve.__main__ import main
+from mri_tf.serve.access import is_loopback, read_token
 
 
 def _fails(capsys, *arguments) -> str:

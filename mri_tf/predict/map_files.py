@@ -1,0 +1,71 @@
+"""Writes the maps of answers as files: labels of segmentations, Grad-CAM of classifiers' decisions."""
+
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.io.nifti import write_nifti
+from data_prep.volume import source_volume
+from mri_tf.explain.maps import Explained
+from mri_tf.predict.files import safe_name, write_label_image, write_on_source
+from mri_tf.predict.outputs import Answered
+from mri_tf.predict.pictures import draw_decision, draw_decisions
+
+
+class MapFiles:
+    """Writes the maps of each answer into a folder, and their names into its rows."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._file_names: set[str] = set()  # of the maps written
+
+    def __call__(self, answered: Answered) -> None:
+        """Writes the maps of one answer."""
+        if answered.source_labels is not None:
+            self._write_labels(answered)
+        for maps in answered.maps:
+            rows = answered.rows if len(answered.rows) == len(maps) else answered.rows * len(maps)
+            self._write_maps(answered.name, maps, rows)
+
+    def _write_labels(self, answered: Answered) -> None:
+        found = answered.source_labels
+        if isinstance(found, np.ndarray):
+            path = self._new_file(answered.name, "labels.png")
+            write_label_image(found, path)
+        else:
+            path = self._new_file(answered.name, "labels.nii.gz")
+            write_nifti(path, *found)
+        answered.rows[0]["label_map"] = path.name
+
+    def _write_maps(self, name: str, maps: list[Explained], rows: list[dict]) -> None:
+        """A picture of each record, or one NIfTI file of a case and a picture of the same name."""
+        from mri_tf.figures import save
+
+        record = maps[0].record
+        if source_volume(record.facts) is None and maps[0].cam.ndim == 2:
+            for explained, row in zip(maps, rows, strict=True):
+                picture = draw_decision(explained, name, row)
+                _add_map(row, save(picture, self._new_file(name, "gradcam"))[0].name)
+            return
+        path = self._new_file(name, "gradcam.nii.gz")
+        save(draw_decisions(maps, name, rows), path.with_name(path.name.removesuffix(".nii.gz")))
+        write_on_source([(one.cam, one.affine) for one in maps], record, path, labels=False)
+        for row in rows:
+            _add_map(row, path.name)
+
+    def _new_file(self, name: str, ending: str) -> Path:
+        """A path for a map of an input; with a number where an earlier input has the same file name."""
+        stem, number = safe_name(name), 1
+        while (file := f"{stem}_{ending}") in self._file_names:
+            number += 1
+            stem = f"{safe_name(name)}-{number}"
+        self._file_names.add(file)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder / file
+
+
+def _add_map(row: dict, name: str) -> None:
+    """Notes the file name of a map in a row; a list where there are several."""
+    before = row.get("map", [])
+    names = list(dict.fromkeys([*([before] if isinstance(before, str) else before), name]))
+    row["map"] = names[0] if len(names) == 1 else names

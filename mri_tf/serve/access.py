@@ -1,0 +1,53 @@
+"""Who may reach a server: addresses, ports, tokens, and the packages it needs. Standard library only."""
+
+import argparse
+import importlib.util
+import ipaddress
+from pathlib import Path
+
+from mri_tf.core.errors import InputError, install_hint
+
+
+def read_token(host: str, file: Path | None, insecure: bool) -> str:
+    """The bearer token that requests must bring, "" without --token-file.
+
+    Raises InputError where the file holds no token, or where other machines can reach the host and there
+    is neither a file nor --insecure.
+    """
+    if file is not None:
+        from mri_tf.serve.limits import read_token_file
+
+        command = "python -c 'import secrets; print(secrets.token_urlsafe(32))' > FILE"
+        return read_token_file(file, f"Make one: {command}")
+    if not is_loopback(host) and not insecure:
+        raise InputError(
+            "A server that other machines can reach needs a token.", f"--host {host} without one",
+            "Give --token-file FILE, or --insecure if a proxy or firewall controls access.",
+        )
+    return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_extra(*needed: str) -> None:
+    """Raises InputError where packages are missing, which come with the extra `serve`."""
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            "Packages for serving are not installed.", f"missing {', '.join(missing)}",
+            install_hint("serve"),
+        )  # fmt: skip
+
+
+def port_number(text: str) -> int:
+    """argparse type: a port."""
+    value = int(text)
+    if not 0 <= value < 65536:
+        raise argparse.ArgumentTypeError(f"needs a port from 0 (any free one) to 65535, not {text}")
+    return value
