@@ -19,7 +19,7 @@ from mri_tf.core.command_line import (
 )
 from mri_tf.core.errors import InputError, install_hint
 
-NEEDED = ("starlette", "uvicorn", "grpc", "tensorflow_serving")
+NEEDED = ("starlette", "uvicorn", "grpc", "tensorflow_serving", "orjson")
 
 
 def main(arguments: list[str]) -> int:
