@@ -11,6 +11,7 @@ from mri_tf.core.command_line import (
     INTERRUPTED,
     SOME_SKIPPED,
     Parser,
+    add_engine,
     import_tensorflow,
     run_command,
 )
@@ -36,12 +37,16 @@ def main(arguments: list[str]) -> int:
 def _predict(flags) -> int:
     import_tensorflow()
     from data_prep.cases.to_predict import list_cases_to_predict
+    from mri_tf.engines.choose import check_engine
     from mri_tf.explain.attribution import outside_warnings
     from mri_tf.predict.files import ANSWERS, check_inputs_kept, write_answers
     from mri_tf.predict.model import ModelOptions, open_model
     from mri_tf.predict.outputs import Predictor
 
-    options = ModelOptions(flags.model, flags.server, flags.task, flags.token_file, flags.timeout_s)
+    check_engine(flags.engine)
+    options = ModelOptions(
+        flags.model, flags.server, flags.task, flags.token_file, flags.timeout_s, flags.engine
+    )
     model, layout = open_model(options, needs_segmenter=flags.mask is None)
     task = model.exported.task
     check_flags_of_task(flags, task, layout)
@@ -108,6 +113,11 @@ def check_flags(flags) -> None:
         raise InputError(
             "--server needs --task or --model to know how inputs are prepared.", "neither",
             "Add --task NAME.",
+        )  # fmt: skip
+    if flags.server and flags.engine != "tensorflow":
+        raise InputError(
+            "--engine is for a model on this machine; a server has its own.",
+            f"--server with --engine {flags.engine}", "Start the server with --engine.",
         )  # fmt: skip
     if flags.explain and flags.out is None:
         raise InputError(
@@ -182,6 +192,7 @@ def _parser() -> Parser:
     )  # fmt: skip
     parser.add_argument("--model", type=Path, help="saved_models/<task>, or a version folder in it")
     parser.add_argument("--server", default="", help="predict with this server: http://HOST:8501")
+    add_engine(parser)
     parser.add_argument("--task", default="", help="task name or file, for --server without --model")
     parser.add_argument(
         "--input", required=True, type=Path, nargs="+", metavar="PATH",

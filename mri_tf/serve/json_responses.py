@@ -84,7 +84,9 @@ def _tokens(array: np.ndarray, name: str, level: int) -> list[str]:
 
 def _dumped(values) -> str:
     """Numbers as JSON, of any shape; of a float the fewest digits that give it back."""
-    values = np.asarray(values, order="C")[()]  # orjson takes a scalar, and no array without axes
+    values = np.asarray(values, order="C")
+    # orjson takes a scalar and no array without axes, and of NumPy's two names for int64 the one.
+    values = values.view(values.dtype.str)[()]
     return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode().replace(",", ", ")
 
 

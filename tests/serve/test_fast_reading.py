@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mri_tf.serve import json_numbers
 from mri_tf.serve.json_numbers import array_of, read_with_arrays
-from mri_tf.serve.json_requests import parse_json, request_tensors, signature_of
+from mri_tf.serve.json_requests import COLUMNAR, ROW, parse_json, request_tensors, signature_of
+from mri_tf.serve.json_responses import predictions_json
 from mri_tf.serve.predict_body import PredictBody, fast_tensors
 from mri_tf.serve.signatures import Slot
 from mri_tf.serve.status import ServingError
@@ -235,6 +236,22 @@ def test_requests_as_clients_write_them_go_the_fast_way(body, separators):
     _, arrays, _ = _as_served(body, {"a": FLOAT})
     np.testing.assert_array_equal(arrays["a"].reshape(-1, 5, 4, 3)[:2], images)
     _agree(body, {"a": FLOAT})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.array([[1, -(2**63)]], np.longlong), np.array([[0, 2**64 - 1]], np.ulonglong),
+     np.array([[True, False]]), np.float32([[0.1, -0.0, 1e-45, 3.4028235e38, 16777216.0]]),
+     np.float64([[0.1, 5e-324, 1e308]]), np.float32([[1, 2], [3, 4]]).T, np.int8([[-128, 127]]),
+     np.float32([[np.nan, np.inf, -np.inf, 0.1]])],
+    ids=lambda values: f"{values.dtype.char}{values.shape}",
+)  # fmt: skip
+@pytest.mark.parametrize("request_format", [ROW, COLUMNAR])
+def test_numbers_are_written_so_that_they_read_back(values, request_format):
+    for array in (values, values[0], values[:1, :1]):
+        (found,) = json.loads(predictions_json({"y": array}, request_format)).values()
+        back = np.array(found, array.dtype)
+        assert back.tobytes() == np.ascontiguousarray(array).tobytes() and back.shape == array.shape
 
 
 def test_a_row_may_have_an_image_and_a_whole_number():
