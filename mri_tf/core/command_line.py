@@ -19,6 +19,7 @@ TRACEBACK = "MRI_TF_TRACEBACK"
 DONE, SOME_SKIPPED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 OUT_OF_TIME = SOME_SKIPPED  # both: done, but something is left
 SPLIT_MODES = ("patient", "group", "random", "column")
+ENGINES = ("tensorflow", "onnxruntime", "openvino", "auto")
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,6 +53,14 @@ class Parser(argparse.ArgumentParser):
             " ".join(map(str, self._arguments)) or "no arguments",
             f"See {self.prog} --help.",
         )
+
+
+def add_engine(parser: Parser) -> None:
+    """Adds --engine, by which a command that runs exported models names the runtime."""
+    parser.add_argument(
+        "--engine", choices=ENGINES, default=ENGINES[0],
+        help="runs the model; auto: the first that is equal and faster (default: tensorflow)",
+    )  # fmt: skip
 
 
 def positive_int(text: str) -> int:

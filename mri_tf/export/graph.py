@@ -31,7 +31,8 @@ def single_network(model: keras.Model, task: Task) -> Callable[[tf.Tensor], tf.T
         return _traced_once(lambda images: network(images)[0], network)
     if patch := patch_of(task):
         shape, classes = patch.shape, len(task.output_names)
-        return lambda images: windows_in_graph(model, images, shape, classes, overlap=patch.overlap)
+        network = with_constants(model)
+        return lambda images: windows_in_graph(network, images, shape, classes, overlap=patch.overlap)
     network = with_views(model, task)
     return _traced_once(network, network)
 
@@ -42,6 +43,23 @@ def _traced_once(call: Callable, network: keras.Model) -> Callable[[tf.Tensor], 
     images = tf.TensorSpec((None, *shape[1:]), tf.float32, name="images")
     as_float32 = lambda tensor: tf.cast(call(tensor), tf.float32)  # noqa: E731
     return tf.function(as_float32, input_signature=[images], autograph=False)
+
+
+def with_constants(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A network whose weights are constants of the graph.
+
+    Converters do not follow a variable into loops inside loops, as those of `windows_in_graph`.
+    """
+    trained, other = (
+        [variable.numpy() for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    )
+
+    def call(images: tf.Tensor) -> tf.Tensor:
+        constants = [[tf.constant(value) for value in values] for values in (trained, other)]
+        return model.stateless_call(*constants, images, training=False)[0]
+
+    return call
 
 
 def answer_in_graph(run: Run) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:

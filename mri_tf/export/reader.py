@@ -1,6 +1,7 @@
 """Opens an exported model: reads `assets.extra/` and loads the graph to call its signatures."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from mri_tf.calibration.answers import Answers, answers_from_json
 from mri_tf.calibration.familiar_images import Familiar, familiar_from_json
 from mri_tf.core.errors import InputError
+from mri_tf.engines.choose import TENSORFLOW, open_engine
 from mri_tf.serve.version_folders import version_folders, version_number
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
@@ -101,8 +103,12 @@ def segmenter_beside(exported: Exported) -> Exported | None:
     return opened
 
 
-def load_graph(exported: Exported) -> tuple[Call, tuple[str, ...]]:
-    """Loads the graph; returns `call(signature, arrays by name)` and the names of the signatures."""
+def load_graph(exported: Exported, engine: str = TENSORFLOW) -> tuple[Call, tuple[str, ...]]:
+    """Loads the graph; returns `call(signature, arrays by name)` and the names of the signatures.
+
+    `engine` answers for the signatures that it can run (`engines.choose`), TensorFlow for the others.
+    Raises InputError.
+    """
     import tensorflow as tf
 
     try:
@@ -119,7 +125,15 @@ def load_graph(exported: Exported) -> tuple[Call, tuple[str, ...]]:
         outputs = function(**{name: tf.constant(value, types[name]) for name, value in feed.items()})
         return {name: value.numpy() for name, value in outputs.items()}
 
-    return call, tuple(loaded.signatures)
+    say = lambda line: print(f"{exported.task.name}: {line}", file=sys.stderr)  # noqa: E731
+    runs = open_engine(engine, exported.folder, call, say)
+
+    def call_engine(signature: str, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if signature not in runs:
+            return call(signature, feed)
+        return runs[signature]({name: np.asarray(value, np.float32) for name, value in feed.items()})
+
+    return call_engine, tuple(loaded.signatures)
 
 
 def _version_folder(path: Path) -> Path:

@@ -71,34 +71,44 @@ def windows_in_graph(
     """`predict_windows` as ops, Gaussian: (batch, depth, rows, columns, channels) of a fixed grid that
     a window fits into -> (batch, depth, rows, columns, classes) float32.
 
-    One window after the other, of all volumes of the batch.
+    One window after the other, of all volumes of the batch. The windows of one line along the columns
+    are blended first, the lines to a slab, and the slabs to the volume: what is added to for every
+    window is a line, not the volume.
     """
     shape = tuple(volumes.shape[1:4])
     axes = [
         list(_windows_along(size, side, overlap, "gaussian"))
         for size, side in zip(shape, window, strict=True)
     ]
-    places = list(product(*axes))
-    starts = tf.constant([[along.start for along in _box(place)] for place in places])  # (n, 3)
-    profiles = [  # of each axis (n, side)
-        tf.constant(np.array([place[axis][1] for place in places]), tf.float32) for axis in range(3)
-    ]
 
-    def one_more(number, result):
-        start = starts[number]
-        patch = tf.slice(volumes, tf.concat([[0], start, [0]], 0), [-1, *window, -1])
-        patch = tf.ensure_shape(patch, (None, *window, volumes.shape[-1]))
-        weights = tf.einsum("d,r,c->drc", *(profile[number] for profile in profiles))[..., None]
-        rest = tf.constant(shape) - start - tf.constant(window)
-        paddings = tf.pad(tf.stack([start, rest], axis=1), [[1, 1], [0, 0]])
-        blended = tf.pad(weights * tf.cast(predict(patch), tf.float32), paddings)
-        return number + 1, result + tf.ensure_shape(blended, result.shape)
+    def blended(block: tf.Tensor, axis: int) -> tf.Tensor:
+        """Of a block that is as deep as a window along the axes before `axis`, whole along the rest."""
+        if axis == 3:
+            return tf.cast(predict(block), tf.float32)
+        size, side = shape[axis], window[axis]
+        starts = np.array([place.start for place, _ in axes[axis]], np.int32)
+        profiles = np.array([profile for _, profile in axes[axis]], np.float32)
+        along = [1] * 5
+        along[axis + 1] = side  # the batch comes first
 
-    blank = tf.zeros(tf.concat([tf.shape(volumes)[:4], [class_count]], 0))
-    blank = tf.ensure_shape(blank, (None, *shape, class_count))
-    # Nothing to keep for a gradient, and one window in memory at a time.
-    loop = (lambda number, _: number < len(places), one_more, (0, blank))
-    return tf.while_loop(*loop, parallel_iterations=1)[1]
+        def one_more(number, result, block):
+            start = tf.gather(starts, number)
+            piece = tf.gather(block, start + tf.range(side), axis=axis + 1)
+            piece = tf.ensure_shape(piece, (None, *window[: axis + 1], *shape[axis + 1 :], channels))
+            outputs = blended(piece, axis + 1) * tf.reshape(tf.gather(profiles, number), along)
+            ends = tf.stack([start, size - side - start])
+            outputs = tf.pad(outputs, tf.pad(ends[None], [[axis + 1, 3 - axis], [0, 0]]))
+            return number + 1, result + tf.ensure_shape(outputs, result.shape), block
+
+        sizes = (*window[:axis], *shape[axis:], class_count)
+        blank = tf.zeros(tf.concat([tf.shape(block)[:1], sizes], 0))
+        loop = (lambda number, *_: number < len(axes[axis]), one_more)
+        # Nothing to keep for a gradient, and one window in memory at a time.
+        start = (0, tf.ensure_shape(blank, (None, *sizes)), block)
+        return tf.while_loop(*loop, start, parallel_iterations=1)[1]
+
+    channels = volumes.shape[-1]
+    return blended(volumes, 0)
 
 
 def window_starts(size: int, side: int, overlap: float) -> list[int]:

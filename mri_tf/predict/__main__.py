@@ -12,6 +12,7 @@ from mri_tf.core.command_line import (
     INTERRUPTED,
     SOME_SKIPPED,
     Parser,
+    add_engine,
     import_tensorflow,
     run_command,
 )
@@ -39,6 +40,7 @@ def main(arguments: list[str]) -> int:
 def _predict(flags, until_the_end: ExitStack) -> int:
     import_tensorflow()
     from data_prep.cases.to_predict import list_cases_to_predict
+    from mri_tf.engines.choose import check_engine
     from mri_tf.explain.attribution import outside_warnings
     from mri_tf.predict.dicom_in import fetched
     from mri_tf.predict.files import ANSWERS, check_inputs_kept, write_answers
@@ -46,7 +48,10 @@ def _predict(flags, until_the_end: ExitStack) -> int:
     from mri_tf.predict.model import ModelOptions, open_model
     from mri_tf.predict.outputs import Predictor
 
-    options = ModelOptions(flags.model, flags.server, flags.task, flags.token_file, flags.timeout_s)
+    check_engine(flags.engine)
+    options = ModelOptions(
+        flags.model, flags.server, flags.task, flags.token_file, flags.timeout_s, flags.engine
+    )
     model, layout = open_model(options, needs_segmenter=flags.mask is None)
     task = model.exported.task
     check_flags_of_task(flags, task, layout)
@@ -126,6 +131,11 @@ def check_flags(flags) -> None:
             "--server needs --task or --model to know how inputs are prepared.", "neither",
             "Add --task NAME.",
         )  # fmt: skip
+    if flags.server and flags.engine != "tensorflow":
+        raise InputError(
+            "--engine is for a model on this machine; a server has its own.",
+            f"--server with --engine {flags.engine}", "Start the server with --engine.",
+        )  # fmt: skip
     if flags.explain and flags.out is None:
         raise InputError(
             "--explain needs --out, because maps are written next to the answers.", "no --out",
@@ -204,6 +214,7 @@ def _parser() -> Parser:
     )  # fmt: skip
     parser.add_argument("--model", type=Path, help="saved_models/<task>, or a version folder in it")
     parser.add_argument("--server", default="", help="predict with this server: http://HOST:8501")
+    add_engine(parser)
     parser.add_argument("--task", default="", help="task name or file, for --server without --model")
     parser.add_argument(
         "--input", required=True, type=_path_or_address, nargs="+", metavar="PATH",

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from data_prep.layout import find_layout, is_user_layout, layout_version
 from mri_tf.core.errors import InputError
+from mri_tf.engines.choose import TENSORFLOW
 from mri_tf.export.inputs import array_shapes
 from mri_tf.export.reader import Exported, load_graph, open_export, segmenter_beside
 from mri_tf.predict.answers import Model
@@ -21,13 +22,14 @@ TOKEN = "MRI_TF_TOKEN"  # the environment variable that is used without --token-
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The flags --model, --server, --task, --token-file and --timeout-s."""
+    """The flags --model, --server, --task, --token-file, --timeout-s and --engine."""
 
     model: Path | None
     server: str
     task: str
     token_file: Path | None
     timeout_s: float
+    engine: str = TENSORFLOW
 
 
 def open_model(options: ModelOptions, needs_segmenter: bool) -> tuple[Model, ModuleType]:
@@ -62,7 +64,7 @@ def open_model(options: ModelOptions, needs_segmenter: bool) -> tuple[Model, Mod
 def _connect(exported: Exported, options: ModelOptions, segmenter: Model | None = None) -> Model:
     """The model to call: on the server where there is one, else loaded from disk."""
     if not options.server:
-        return Model(exported, *load_graph(exported), segmenter)
+        return Model(exported, *load_graph(exported, options.engine), segmenter)
     address, token = _address(options.server), os.environ.get(TOKEN, "")
     if options.token_file is not None:
         token = read_token_file(options.token_file, "Write the server's token into it.")

@@ -1,4 +1,8 @@
-"""A client of TensorFlow Serving's REST interface with arrays in and out."""
+"""A client of TensorFlow Serving's REST interface with arrays in and out.
+
+Arrays go as JSON, or as bytes where the server says that it takes them, as mri_tf.serve does
+(`mri_tf.serve.raw_tensors`).
+"""
 
 import gzip
 import http.client
@@ -6,72 +10,114 @@ import json
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import numpy as np
 
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.core.web import opener_of
+from mri_tf.serve.raw_tensors import (
+    MEDIA_TYPE,
+    OFFER,
+    SIGNATURE,
+    TENSORS,
+    arrays_of,
+    tensors_body,
+    tensors_header,
+)
+from mri_tf.serve.status import ServingError
 
 EXACT_DIGITS = 9  # decimal digits from which every float32 can be read back exactly
-COMPRESSED_BYTES = 2**20  # larger bodies are sent gzipped
+COMPRESSED_BYTES = 2**20  # larger bodies of JSON are sent gzipped
+COMPRESSED_RAW_BYTES = 2**25  # of arrays as bytes, which shrink little: those near the server's limit
 READ_AT_ONCE = 2**16  # bytes of an answer
+BYTE_TYPES = {"DT_FLOAT": np.float32, "DT_INT32": np.int32}  # of inputs that are sent as bytes
 MAX_NUMBERS = 2**20  # image values in one request of several records: ten megabytes of JSON
 
 
-@dataclass(frozen=True)
+@dataclass
 class RestModel:
-    """A model of a server: the given version, or the newest one where `version` is None."""
+    """A model of a server: the given version, or the newest one where `version` is None.
+
+    `signatures` also asks whether the server takes arrays as bytes; before, `call` sends JSON.
+    """
 
     server: str  # http://host:8501
     name: str
     version: int | None = None
     token: str = ""
     timeout_s: float = 120.0
+    _types: dict[str, dict[str, type]] = field(default_factory=dict)  # of signatures called by bytes
 
     def signatures(self) -> dict[str, dict[str, tuple[int, ...]]]:
         """Signature name -> input name -> shape, where -1 is an axis of any size."""
-        answer = self._answer("/metadata", None)
+        headers, answer = self._answer("/metadata", None, {})
         try:
-            return {
-                signature: {
+            definitions = _document(answer)["metadata"]["signature_def"]["signature_def"]
+            shapes, types = {}, {}
+            for signature, values in definitions.items():
+                inputs = values["inputs"]
+                shapes[signature] = {
                     name: tuple(int(axis["size"]) for axis in value["tensor_shape"].get("dim", []))
-                    for name, value in values["inputs"].items()
+                    for name, value in inputs.items()
                 }
-                for signature, values in answer["metadata"]["signature_def"]["signature_def"].items()
-            }
-        except (KeyError, TypeError, ValueError, AttributeError):
+                types[signature] = {
+                    name: BYTE_TYPES.get(value.get("dtype")) for name, value in inputs.items()
+                }
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
             raise self._not_a_server() from None
+        if OFFER.items() <= {key.lower(): value for key, value in headers.items()}.items():
+            self._types = {name: of for name, of in types.items() if None not in of.values()}
+        return shapes
 
     def call(self, signature: str, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name, each (batch, ...), of a signature for float32 inputs by name.
 
         Raises InputError where the server refuses the request, RunFailed where it fails or is late.
         """
+        if signature in self._types:
+            return self._call_by_bytes(signature, feed)
         inputs = ", ".join(f"{json.dumps(name)}: {_text(value)}" for name, value in feed.items())
         body = f'{{"signature_name": {json.dumps(signature)}, "inputs": {{{inputs}}}}}'
-        outputs = self._answer(":predict", body.encode()).get("outputs")
+        headers = {"Content-Type": "application/json"}
+        try:
+            outputs = _document(self._answer(":predict", body.encode(), headers)[1]).get("outputs")
+        except (ValueError, RecursionError):
+            raise self._not_a_server() from None
         if not isinstance(outputs, dict):
             raise self._not_a_server()
         return {name: np.asarray(value) for name, value in outputs.items()}
+
+    def _call_by_bytes(self, signature: str, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        types = self._types[signature]
+        arrays = {name: np.asarray(value, types.get(name)) for name, value in feed.items()}
+        headers = {
+            "Content-Type": MEDIA_TYPE, TENSORS: tensors_header(arrays), SIGNATURE: signature
+        }  # fmt: skip
+        received, body = self._answer(":predict", tensors_body(arrays), headers)
+        try:
+            return arrays_of(received.get(TENSORS, ""), body)
+        except ServingError:
+            raise self._not_a_server() from None
 
     @property
     def _path(self) -> str:
         version = "" if self.version is None else f"/versions/{self.version}"
         return f"/v1/models/{quote(self.name)}{version}"
 
-    def _answer(self, verb: str, body: bytes | None) -> dict:
-        headers = {"Content-Type": "application/json"}
+    def _answer(self, verb: str, body: bytes | None, headers: dict[str, str]):
+        """The headers and the body of an answer; raises as `call`."""
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        if body is not None and len(body) > COMPRESSED_BYTES:
+        limit = COMPRESSED_RAW_BYTES if TENSORS in headers else COMPRESSED_BYTES
+        if body is not None and len(body) > limit:
             headers["Content-Encoding"], body = "gzip", gzip.compress(body, compresslevel=1)
         request = urllib.request.Request(self.server + self._path + verb, body, headers)
         try:
             deadline = time.monotonic() + self.timeout_s
             with opener_of(self.server).open(request, timeout=self.timeout_s) as response:
-                document = json.loads(_read_whole(response, deadline))
+                return response.headers, _read_whole(response, deadline)
         except urllib.error.HTTPError as error:
             raise self._refusal(error) from None
         except (OSError, http.client.HTTPException) as error:
@@ -79,11 +125,6 @@ class RestModel:
             raise RunFailed(
                 f"The server {self.server} does not answer ({reason}).", "No answers were written."
             ) from None
-        except (ValueError, RecursionError):
-            raise self._not_a_server() from None
-        if not isinstance(document, dict):
-            raise self._not_a_server()
-        return document
 
     def _refusal(self, error: urllib.error.HTTPError) -> Exception:
         try:
@@ -107,6 +148,14 @@ class RestModel:
             f"{self.server}{self._path}",
             "Give the address and REST port of a model server, for example http://127.0.0.1:8501.",
         )  # fmt: skip
+
+
+def _document(body: bytes) -> dict:
+    """The JSON object of an answer; raises ValueError or RecursionError."""
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError
+    return document
 
 
 def _read_whole(response, deadline: float) -> bytes:

@@ -10,6 +10,7 @@ from mri_tf.core.command_line import (
     DONE,
     INTERRUPTED,
     Parser,
+    add_engine,
     import_tensorflow,
     positive_int,
     run_command,
@@ -18,15 +19,18 @@ from mri_tf.core.errors import InputError
 from mri_tf.serve.access import check_extra, port_number, read_token
 from mri_tf.serve.page_process import PageProcess, check_page_flags, page_arguments
 
-NEEDED = ("starlette", "uvicorn", "grpc", "tensorflow_serving")
+NEEDED = ("starlette", "uvicorn", "grpc", "tensorflow_serving", "orjson")
 
 
 def main(arguments: list[str]) -> int:
     """Serves until SIGTERM (exit 0) or Ctrl-C (130); accepted requests are answered first."""
     flags = _parser().parse_args(arguments)
+    from mri_tf.engines.choose import check_engine
+
     token = read_token(flags.host, flags.token_file, flags.insecure)
     check_page_flags(flags)
     check_extra(*NEEDED)
+    check_engine(flags.engine)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a port in use is reported below
     import_tensorflow()
     from mri_tf.serve.limits import Settings
@@ -35,7 +39,7 @@ def main(arguments: list[str]) -> int:
     settings = Settings(
         body_bytes=flags.max_body_mb << 20, decompressed_bytes=flags.max_body_mb << 21,
         held_bytes=max(1 << 30, flags.max_body_mb << 22), timeout_s=float(flags.timeout_s),
-        max_batch=flags.max_batch, token=token,
+        max_batch=flags.max_batch, token=token, engine=flags.engine,
     )  # fmt: skip
     _check_folder(flags.models)
     _check_config(flags.models)
@@ -120,6 +124,7 @@ def _parser() -> Parser:
     access = parser.add_mutually_exclusive_group()
     access.add_argument("--token-file", type=Path, help="file with the bearer token of requests")
     access.add_argument("--insecure", action="store_true", help="serve other machines without a token")
+    add_engine(parser)
     parser.add_argument(
         "--max-batch", type=positive_int, default=32, help="rows in a batch; 1: no batches (default 32)"
     )

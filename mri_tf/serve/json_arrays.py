@@ -11,6 +11,7 @@ from mri_tf.serve.signatures import Slot
 from mri_tf.serve.status import ServingError, invalid
 
 EXCERPT = 200  # characters of a request in a message
+MAX_AXES = 32  # of an array
 # The largest whole number up to which the type holds all whole numbers exactly.
 LARGEST_WHOLE = {"float": 2**24 - 1, "double": 2**53 - 1}
 JSON_TYPES = {
@@ -29,10 +30,12 @@ def dense(value, slot: Slot) -> np.ndarray:
 
 
 def shape_of(value) -> tuple[int, ...]:
-    """The shape of nested lists, by the first element of each."""
+    """The shape of nested lists, by the first element of each; raises ServingError for too many axes."""
     sizes = []
     while isinstance(value, list):
         sizes.append(len(value))
+        if len(sizes) == MAX_AXES:
+            raise invalid(f"Encountered list at unexpected level: {MAX_AXES} expected < {MAX_AXES}")
         if not value:
             break
         value = value[0]

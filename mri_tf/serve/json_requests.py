@@ -75,23 +75,23 @@ def _rows(instances: list, slots: dict[str, Slot]) -> dict[str, np.ndarray]:
             "instances is a plain list, but expecting list of objects as multiple "
             "input tensors required as per tensorinfo_map"
         )
-    named = _is_named(first)
+    named = is_named(first)
     for number, element in enumerate(instances):
-        if _is_named(element) != named:
+        if is_named(element) != named:
             got, expected = ("list", "object") if named else ("object", "value/list")
             raise invalid(f"Expecting {expected} but got {got} at item {number} of input list")
         if named and element.keys() != slots.keys():
             raise invalid(_wrong_keys(number, element, slots))
     if not named:
         name, slot = next(iter(slots.items()))
-        return {name: _stacked(instances, slot, "")}
+        return {name: stacked(instances, slot, "")}
     return {
-        name: _stacked([element[name] for element in instances], slot, f" key: {name}")
+        name: stacked([element[name] for element in instances], slot, f" key: {name}")
         for name, slot in slots.items()
     }
 
 
-def _is_named(element) -> bool:
+def is_named(element) -> bool:
     return isinstance(element, dict) and not is_base64(element)
 
 
@@ -108,7 +108,7 @@ def _wrong_keys(number: int, element: dict, slots: dict[str, Slot]) -> str:
     )
 
 
-def _stacked(values: list, slot: Slot, key: str) -> np.ndarray:
+def stacked(values: list, slot: Slot, key: str) -> np.ndarray:
     """Values of one shape as one array (values, *shape); raises ServingError."""
     shape = (len(values), *shape_of(values[0]))
     leaves = leaves_of(values, shape)
@@ -133,7 +133,7 @@ def _stacked(values: list, slot: Slot, key: str) -> np.ndarray:
 
 def _columns(value, slots: dict[str, Slot]) -> dict[str, np.ndarray]:
     """Arrays of `inputs`: the whole array of the only input, or an object with one for each."""
-    if not _is_named(value):
+    if not is_named(value):
         if len(slots) > 1:
             raise invalid(
                 "inputs is a plain value/list, but expecting an object as multiple "

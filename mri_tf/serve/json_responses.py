@@ -1,15 +1,18 @@
-"""Arrays to JSON as TensorFlow Serving writes it: exact decimals, bare NaN and Infinity, b64."""
+"""Arrays to JSON as TensorFlow Serving writes it: exact decimals, bare NaN and Infinity, b64.
+
+A float is written by the fewest digits from which it is read back exactly (0.33333334); TensorFlow
+Serving writes nine where six are not enough (0.333333343).
+"""
 
 import base64
 import json
 import math
 
 import numpy as np
+import orjson
 
 from mri_tf.serve.json_requests import ROW
 from mri_tf.serve.status import invalid
-
-DIGITS = {4: 9, 8: 17}  # bytes of a float -> digits from which it can be read back exactly
 
 
 def predictions_json(outputs: dict[str, np.ndarray], request_format: str) -> str:
@@ -67,6 +70,9 @@ def results_json(result, method: str) -> str:
 
 def _tokens(array: np.ndarray, name: str, level: int) -> list[str]:
     """An array as JSON texts: one text of the whole for level 0, one for each row for level 1."""
+    numbers = array.dtype.kind in "iub" or array.dtype in (np.float32, np.float64)
+    if numbers and array.size and array.ndim >= level and np.isfinite(array).all():
+        return [_dumped(part) for part in ([array] if level == 0 else array)]
     tokens = _values(array, name)
     shape = array.shape
     for axis in range(array.ndim - 1, level - 1, -1):
@@ -76,15 +82,19 @@ def _tokens(array: np.ndarray, name: str, level: int) -> list[str]:
     return tokens
 
 
+def _dumped(values) -> str:
+    """Numbers as JSON, of any shape; of a float the fewest digits that give it back."""
+    values = np.asarray(values, order="C")
+    # orjson takes a scalar and no array without axes, and of NumPy's two names for int64 the one.
+    values = values.view(values.dtype.str)[()]
+    return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode().replace(",", ", ")
+
+
 def _values(array: np.ndarray, name: str) -> list[str]:
     """The values of an array as JSON texts; raises ServingError for types without JSON."""
     flat = array.reshape(-1)
     if flat.dtype == object:
         return [_text(value, name.endswith("_bytes")) for value in flat]
-    if flat.dtype == bool:
-        return ["true" if value else "false" for value in flat.tolist()]
-    if flat.dtype.kind in "iu":
-        return list(map(str, flat.tolist()))
     if flat.dtype in (np.float32, np.float64):
         return _decimals(flat)
     raise invalid(f"Failed to write JSON value for tensor type: {flat.dtype.name}")
@@ -100,20 +110,9 @@ def _text(value: bytes, as_bytes: bool) -> str:
 
 
 def _decimals(values: np.ndarray) -> list[str]:
-    """Floats as JSON numbers: six digits where these are exact, else all; always with a point."""
-    tokens = _printed(values, 6)
-    with np.errstate(over="ignore"):
-        read_back = np.array(list(map(float, tokens))).astype(values.dtype)
-    inexact = np.flatnonzero((read_back != values) & np.isfinite(values))
-    longer = _printed(values[inexact], DIGITS[values.dtype.itemsize])
-    for index, token in zip(inexact.tolist(), longer, strict=True):
-        tokens[index] = token
-    tokens = [token if "." in token or "e" in token else token + ".0" for token in tokens]
-    for index in np.flatnonzero(~np.isfinite(values)).tolist():
+    """Floats as JSON numbers, each by the fewest digits that give it back; NaN and Infinity bare."""
+    tokens = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1].split(",")
+    for index in np.flatnonzero(~np.isfinite(values)).tolist():  # null, as orjson writes them
         value = values[index]
         tokens[index] = "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return tokens
-
-
-def _printed(values: np.ndarray, digits: int) -> list[str]:
-    return (f"%.{digits}g " * len(values) % tuple(values.tolist())).split()
+    return tokens if len(values) else []

@@ -28,6 +28,7 @@ class Settings:
     threads: int = 32  # of each interface
     poll_s: float = 1.0  # between looks at the folder of models
     token: str = ""  # that requests must bring
+    engine: str = "tensorflow"  # that runs the models, see `mri_tf.engines`
 
 
 class Budget:

@@ -4,12 +4,14 @@ It is loaded into a session, not by tf.saved_model.load, because TensorFlow Serv
 SavedModel may load in one way and fail in the other.
 """
 
+import sys
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 
+from mri_tf.engines.choose import open_engine
 from mri_tf.serve.batching import Batcher
 from mri_tf.serve.signatures import Signature, check_equal_rows, signature_from_proto
 from mri_tf.serve.status import ServingError, from_tensorflow, invalid
@@ -29,6 +31,7 @@ class Version:
         self.signatures: dict[str, Signature] = {}
         self.signature_protos = {}
         self._session, self._users, self._batchers = None, 0, {}
+        self._engine_runs = {}  # signatures that another engine than TensorFlow answers
         self._changed = threading.Condition()
 
     def load(self, settings, metrics) -> None:
@@ -48,6 +51,9 @@ class Version:
             for name, proto in loaded.signature_def.items():
                 self.signature_protos[name] = type(proto).FromString(proto.SerializeToString())
                 self.signatures[name] = signature_from_proto(name, proto)
+            self._engine_runs = open_engine(
+                settings.engine, self.folder, self._call_tensorflow, self._say
+            )
             self._warm_up()
         except Exception as error:  # a broken folder may raise anything; the server goes on
             self._close()
@@ -97,25 +103,43 @@ class Version:
     def _batcher(self, signature: Signature) -> Batcher:
         def run(arrays: dict[str, np.ndarray], output_names: tuple[str, ...]) -> dict[str, np.ndarray]:
             started = time.perf_counter()
-            outputs = self._session.run(
-                {name: signature.outputs[name].tensor for name in output_names},
-                {signature.inputs[name].tensor: array for name, array in arrays.items()},
-                options=options,
-            )
+            if of_engine is not None:
+                found = of_engine(arrays)
+                outputs = {name: found[name] for name in output_names}
+            else:
+                outputs = self._run_session(signature, arrays, output_names)
             microseconds = (time.perf_counter() - started) * 1e6
-            self._metrics.runtime.add(microseconds, self.model, signature.name, "TF1")
-            return {  # a scalar string comes back as bytes, not as an array
-                name: np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
-                for name, value in outputs.items()
-            }
+            runtime = "TF1" if of_engine is None else self._settings.engine
+            self._metrics.runtime.add(microseconds, self.model, signature.name, runtime)
+            return outputs
 
-        import tensorflow as tf
-
-        options = tf.compat.v1.RunOptions(timeout_in_ms=int(self._settings.timeout_s * 1000))
+        of_engine = self._engine_runs.get(signature.name)
         return Batcher(
             run, self._settings.max_batch, self._settings.max_waiting,
             lambda rows: self._metrics.batches.add(rows, self.model),
         )  # fmt: skip
+
+    def _run_session(
+        self, signature: Signature, arrays: dict[str, np.ndarray], output_names: tuple[str, ...]
+    ) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+
+        outputs = self._session.run(
+            {name: signature.outputs[name].tensor for name in output_names},
+            {signature.inputs[name].tensor: array for name, array in arrays.items()},
+            options=tf.compat.v1.RunOptions(timeout_in_ms=int(self._settings.timeout_s * 1000)),
+        )
+        return {  # a scalar string comes back as bytes, not as an array
+            name: np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
+            for name, value in outputs.items()
+        }
+
+    def _call_tensorflow(self, name: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        signature = self.signatures[name]
+        return self._run_session(signature, arrays, tuple(signature.outputs))
+
+    def _say(self, line: str) -> None:
+        print(f"{self.model} version {self.number}: {line}", file=sys.stderr, flush=True)
 
     def _warm_up(self) -> None:
         """Runs the requests that TensorFlow Serving's warm-up file holds, if there is one."""
@@ -148,7 +172,7 @@ class Version:
     def _close(self) -> None:
         if self._session is not None:
             self._session.close()
-        self._session, self._batchers = None, {}
+        self._session, self._batchers, self._engine_runs = None, {}, {}
 
 
 def _load_error(error: Exception, folder: Path) -> ServingError:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote_to_bytes
@@ -12,15 +11,12 @@ from urllib.parse import unquote_to_bytes
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from mri_tf.serve import inference
 from mri_tf.serve.config_files import METRICS_PATH
-from mri_tf.serve.examples import input_from_json
-from mri_tf.serve.json_requests import parse_json, request_tensors, signature_of
-from mri_tf.serve.json_responses import predictions_json, results_json
 from mri_tf.serve.limits import Budget, Held, check_token, decompressed, read_body
 from mri_tf.serve.messages import metadata_json, status_json
 from mri_tf.serve.models import Spec
-from mri_tf.serve.signatures import DEFAULT_SIGNATURE
+from mri_tf.serve.raw_tensors import OFFER
+from mri_tf.serve.rest_calls import Calls, as_json
 from mri_tf.serve.status import ServingError, invalid
 from mri_tf.serve.version_folders import LARGEST_VERSION
 
@@ -37,9 +33,7 @@ class Rest:
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="rest")
         self._budget = Budget(settings.held_bytes)
         self._stopping = stopping
-        # Parsing holds Python's interpreter lock: threads that parse in turn are faster than threads
-        # that take the lock from each other.
-        self._parsing = threading.Lock()
+        self._calls = Calls(models)
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] != "http":
@@ -67,8 +61,7 @@ class Rest:
             if spec.name in self._models.names:
                 model = spec.name
             with Held(self._budget) as held:
-                text = await self._answer(spec, verb, request, held)
-            return Response(text, media_type="application/json")
+                return await self._answer(spec, verb, request, held)
         except ServingError as error:
             status = error.code
             return _refusal(error)
@@ -85,49 +78,28 @@ class Rest:
                 self._metrics.requests.add(1, model, status)
                 self._metrics.latency.add(microseconds, model, verb, "REST")
 
-    async def _answer(self, spec: Spec, verb: str, request: Request, held: Held) -> str:
+    async def _answer(self, spec: Spec, verb: str, request: Request, held: Held) -> Response:
         if verb == "status":
-            return status_json(self._models.states(spec))
+            return as_json(status_json(self._models.states(spec)))
         if verb == "metadata":
             with self._models.use(spec) as version:
-                return metadata_json(version)
+                return as_json(metadata_json(version), OFFER)
+        call = self._calls.of(verb, request.headers)
         body = await read_body(request.stream(), request.headers, self._settings, held)
         encoding = request.headers.get("content-encoding", "").strip().lower()
         deadline = time.monotonic() + self._settings.timeout_s
-        work = asyncio.get_running_loop().run_in_executor(
-            self._pool, self._work, spec, verb, body, encoding, held, deadline
-        )
+
+        def in_thread() -> Response:
+            if time.monotonic() > deadline:
+                raise ServingError("DEADLINE_EXCEEDED", "Timed out waiting for a free thread")
+            return call(spec, decompressed(body, encoding, self._settings, held), deadline)
+
+        work = asyncio.get_running_loop().run_in_executor(self._pool, in_thread)
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 return await work
         except TimeoutError:
             raise ServingError("DEADLINE_EXCEEDED", "Timed out waiting for the model") from None
-
-    def _work(self, spec: Spec, verb: str, body: bytes, encoding: str, held: Held, deadline: float):
-        """Parses, runs and writes the answer's text, in a thread of the pool."""
-        if time.monotonic() > deadline:
-            raise ServingError("DEADLINE_EXCEEDED", "Timed out waiting for a free thread")
-        body = decompressed(body, encoding, self._settings, held)
-        with self._parsing:
-            document = parse_json(body)
-        name = signature_of(document)
-        if verb != "predict":
-            call = getattr(inference, verb)
-            result = call(self._models, spec, name, input_from_json(document), deadline)[2]
-            return results_json(result, verb)
-        request_format = ""
-
-        def read(signature):
-            nonlocal request_format
-            with self._parsing:
-                arrays, request_format = request_tensors(document, signature.inputs)
-            return arrays
-
-        missing = invalid(
-            f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def'
-        )
-        outputs = inference.predict(self._models, spec, name, read, (), missing, deadline)[2]
-        return predictions_json(outputs, request_format)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -25,8 +25,14 @@ from mri_tf.store.run import Run
 from mri_tf.task import Task
 
 
-def export_source_of(task: Task) -> ExportSource:
-    """A network of fresh weights with made-up answers, to which images of `feed_of` are familiar."""
+def export_source_of(
+    task: Task, features: keras.Model | None = None, patients: int = 30
+) -> ExportSource:
+    """A network of fresh weights with made-up answers, to which images of `feed_of` are familiar.
+
+    `features` is the segmentation network that a classifier takes; `patients` are those of whom the
+    familiar images are.
+    """
     keras.utils.set_random_seed(0)
     classes = len(task.class_names)
     factors, natural = (tuple(np.linspace(*ends, classes).tolist()) for ends in ((0.4, 0.6), (0.8, 0.2)))
@@ -35,13 +41,13 @@ def export_source_of(task: Task) -> ExportSource:
     answers = answers_to_json(Calibrator(0.7, (1 / classes,) * classes, natural, point, 0.5))
     values = {"answers": answers, "fitted": {"pixel_mm": 0.5}}
     run = SimpleNamespace(task=task, values=values, has_members=False)
-    network = build_network(task)
-    features = None
+    network = build_network(task, features)
+    distance = None
     if task.kind == "classification":
         width = with_features(network).outputs[1].shape[-1]
         drawn = np.random.default_rng(8).normal(size=(30, width))
-        features = distance_of_one(fit_feature_distance(drawn, np.arange(30)))
-    familiar = Familiarity(familiar_noise(task), features)
+        distance = distance_of_one(fit_feature_distance(drawn, np.arange(30)))
+    familiar = Familiarity(familiar_noise(task, patients), distance)
     return ExportSource((Member(run, network),), run, familiar, "float32")
 
 

@@ -19,6 +19,7 @@ from serving_models import running
 
 from mri_tf.calibration import false_alarms
 from mri_tf.calibration.calibrator import calibrator_from_json
+from mri_tf.engines.choose import missing_packages
 from mri_tf.predict.__main__ import main as predict
 from mri_tf.store.prepared import PRIVATE, read_private
 from mri_tf.store.run import open_finished
@@ -95,6 +96,22 @@ def test_answers_for_the_files_are_evaluate_s_for_the_records(inside, small):
 def test_a_server_answers_as_the_model_on_disk_does(inside, small, server):
     flags = ("--model", "saved_models/thirds/1", "--server", server)
     assert _differs_by(inside, small, *flags) <= 1e-5
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_another_engine_answers_as_tensorflow_does(inside, image, engine):
+    if missing := missing_packages(engine):
+        pytest.skip(f"without {', '.join(missing)}")
+    (wanted,) = _answers_of("a.json", *MODEL, "--input", image)
+    (found,) = _answers_of("b.json", *MODEL, "--input", image, "--engine", engine)
+    assert found["probabilities"] == pytest.approx(wanted["probabilities"], abs=1e-4)
+    assert found["decision"] == wanted["decision"]
+    assert found["out_of_distribution"] == wanted["out_of_distribution"]
+
+
+def test_an_engine_is_for_a_model_on_this_machine(inside, image, capsys):
+    flags = ("--server", "http://127.0.0.1:9", *MODEL, "--input", image, "--engine", "auto")
+    assert "Start the server with --engine" in _fails(capsys, *flags)
 
 
 def test_a_server_alone_answers_without_prediction_sets(inside, small, server, image):

@@ -63,7 +63,7 @@ def test_the_curl_calls_are_answered(served):
 
 
 @WITH_CURL
-def test_the_curl_calls_of_classify_and_explain_are_answered(tmp_path):
+def test_the_curl_calls_of_classify_explain_and_bytes_are_answered(tmp_path):
     task = Task(
         name="cardiac_levels", channels=("cta",), image_shape=(128, 128), model="vgg",
         class_names=("low", "high"), model_args=dict(conv_filters=1, dense_units=4, blocks=2),
@@ -72,6 +72,9 @@ def test_the_curl_calls_of_classify_and_explain_are_answered(tmp_path):
     write_saved_model(export_source_of(task), tmp_path / task.name / "1")
     with running(tmp_path) as server:
         text = _printed(server, ":classify", tmp_path).strip()
+        told = _printed(server, "octet-stream", tmp_path)
+    assert "200 OK" in told and "probabilities=float32[1,2]" in told
+    assert (tmp_path / "answer.bin").stat().st_size > 8
     decoder = json.JSONDecoder()
     classified, end = decoder.raw_decode(text)
     explained, _ = decoder.raw_decode(text[end:].strip())
