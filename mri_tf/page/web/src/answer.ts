@@ -37,7 +37,7 @@ function classAnswer(row: Row, noSets: string): HTMLElement[] {
 
 function setSentence(row: Row, noSets: string): string {
   const set = row.prediction_set
-  if (!set) return noSets || 'this model has none.'
+  if (!set) return noSets ? `none: ${noSets}.` : 'this model has none.'
   if (!set.length) return 'empty. No class is usual for such an image.'
   if (set.length === Object.keys(row.probabilities ?? {}).length) return 'all classes. None can be ruled out.'
   return `${listed(set.map(readable))} cannot be ruled out.`

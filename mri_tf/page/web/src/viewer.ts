@@ -23,6 +23,7 @@ const VIEWS: Record<View, SLICE_TYPE> = {
 }
 const FADES_BELOW_MIN = 1 // as NiiVue 0.69 draws it; its names of 1 and 2 are exchanged
 const CUT = 0.005 // of the grey values that are black and white, as in the figures of the command line
+const BACKGROUND = 0.1 // share of voxels that are exactly 0, from which these lie around the brain
 const CROSSHAIR = 0.35 // percent of the image's width
 // From red to yellow, as in the figures of the command line.
 const MAP = 'mri_tf_map'
@@ -34,6 +35,7 @@ const MAP_COLOURS = {
 export class Viewer {
   private readonly niivue: Niivue
   private overlay: NVImage | null = null
+  private grey: NVImage['img'] // of the image as it was sent
   private opacity = 0.6
   private crosshair = true
 
@@ -65,6 +67,8 @@ export class Viewer {
     const niivue = this.niivue
     const before = [...niivue.scene.crosshairPos]
     const base = await NVImage.loadFromUrl({ url: image.slice(0), name: 'image.nii.gz', colormap: 'gray', percentileFrac: CUT })
+    this.grey = base.img
+    darkenBackground(base)
     const over = overlay ? await this.overlayOf(overlay) : null
     while (niivue.volumes.length) niivue.removeVolumeByIndex(niivue.volumes.length - 1)
     niivue.opts.isOrientationTextVisible = !is2d
@@ -183,7 +187,6 @@ export class Viewer {
   place(): Place | null {
     const { niivue } = this
     if (!niivue.volumes.length) return null
-    const base = niivue.volumes[0]
     const sizes = this.sizes()
     const voxel = [...niivue.frac2vox(niivue.scene.crosshairPos)] as [number, number, number]
     const [x, y, z] = niivue.frac2mm(niivue.scene.crosshairPos, 0, true)
@@ -195,14 +198,33 @@ export class Viewer {
     }
     return {
       slices: { axial: slice('axial'), coronal: slice('coronal'), sagittal: slice('sagittal') },
-      mm: [x, y, z], voxel, image: base.getValue(voxel[0], voxel[1], voxel[2]), overlay,
+      mm: [x, y, z], voxel, image: this.greyAt(voxel), overlay,
     }
+  }
+
+  private greyAt([x, y, z]: [number, number, number]): number {
+    const [columns, rows] = this.sizes()
+    return this.grey?.[x + columns * (y + rows * z)] ?? NaN
   }
 
   /** Says to a screen reader what is seen. */
   describe(text: string): void {
     this.canvas.setAttribute('aria-label', text)
   }
+}
+
+/** Draws the 0 around a brain that was standardised as dark as its darkest voxel, not as a middle grey. */
+function darkenBackground(image: NVImage): void {
+  const { img, global_min: least } = image
+  if (!img || least === undefined || least >= 0) return
+  const shown = img.slice()
+  let zeros = 0
+  for (let at = 0; at < shown.length; at++) {
+    if (shown[at] !== 0) continue
+    shown[at] = least
+    zeros += 1
+  }
+  if (zeros > BACKGROUND * shown.length) image.img = shown
 }
 
 const middle = (image: NVImage): number[] => (image.dimsRAS ?? [3, 1, 1, 1]).slice(1, 4).map((size) => Math.floor(size / 2))
