@@ -8,7 +8,8 @@ and of wall time, and how many times less processor time than TensorFlow's they 
 Exits with 1 where an answer differs from TensorFlow's by more than 1e-4.
 
 `windows` is a whole case of 144 x 192 x 160 voxels (80 windows of 64 x 64 x 64), `eight windows` one of
-96 x 96 x 96: they take long and are not among the families unless they are named. With --before, TensorFlow also runs what another checkout of the repository exports.
+96 x 96 x 96: they take long and are not among the families unless they are named. With --before,
+TensorFlow also runs what another checkout of the repository exports.
 """
 
 import argparse
