@@ -76,7 +76,7 @@ def open_onnxruntime(folder: Path, functions: dict) -> tuple[dict[str, Run], Cal
             content = model.SerializeToString()
             session = session_of(content)
             made[path] = content
-        runs[name] = _onnx_run(session)
+        runs[name] = onnx_run(session)
     return runs, lambda: [_keep(*item) for item in made.items()]
 
 
@@ -91,7 +91,8 @@ def session_of(content: bytes):
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _onnx_run(session) -> Run:
+def onnx_run(session) -> Run:
+    """A session as a function of arrays by name."""
     names = [output.name for output in session.get_outputs()]
     return lambda arrays: dict(zip(names, session.run(names, arrays), strict=True))
 
@@ -108,22 +109,24 @@ def _kept_session(path: Path, made_from: str):
 
 def _converted(function):
     import tensorflow as tf
+
+    inputs = function.structured_input_signature[1]
+    names = list(inputs)
+    specs = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in inputs.items()]
+    return to_onnx(lambda *tensors: function(**dict(zip(names, tensors, strict=True))), specs)
+
+
+def to_onnx(call: Callable[..., dict], specs: list):
+    """A function of tensors as an ONNX model; raises many types for what cannot be converted."""
+    import tensorflow as tf
     import tf2onnx
 
-    names = list(function.structured_input_signature[1])
-    specs = [
-        tf.TensorSpec(spec.shape, spec.dtype, name=name)
-        for name, spec in function.structured_input_signature[1].items()
-    ]
-    call = tf.function(
-        lambda *tensors: function(**dict(zip(names, tensors, strict=True))), input_signature=specs,
-        autograph=False,
-    )  # fmt: skip
+    function = tf.function(call, input_signature=specs, autograph=False)
     logger = logging.getLogger("tf2onnx")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # the error that is raised replaces its many lines
     try:
-        return tf2onnx.convert.from_function(call, input_signature=specs, opset=OPSET)[0]
+        return tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET)[0]
     finally:
         logger.setLevel(level)
 

@@ -4,8 +4,6 @@
 cannot run an operation, so the file is always loaded in ONNX Runtime and compared with the run.
 """
 
-import importlib.util
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,16 +11,17 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.errors import InputError, install_hint
+from mri_tf.engines.choose import ONNXRUNTIME, missing_packages
+from mri_tf.engines.runtimes import onnx_run, session_of, to_onnx
 from mri_tf.export.saved_model import DEFAULT, signatures
 from mri_tf.export.source import ExportSource
 
-OPSET = 18  # of 2022: older servers can read it
 MAX_REASON_LENGTH = 300  # characters of another library's error message
 
 
 def check_onnx() -> None:
     """Raises InputError where tf2onnx or ONNX Runtime is not installed."""
-    missing = [name for name in ("tf2onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
+    missing = missing_packages(ONNXRUNTIME)
     if missing:
         raise InputError(
             "--format onnx needs tf2onnx and ONNX Runtime.",
@@ -36,22 +35,13 @@ def write_onnx(source: ExportSource, file: Path) -> dict[str, list[tf.TensorSpec
     Raises InputError where an operation does not convert. Whether ONNX Runtime can run the file is
     shown by `onnx_call`.
     """
-    import tf2onnx
-
     call, specs = signatures(source)[DEFAULT]
-    function = tf.function(call, input_signature=specs, autograph=False)
-    logger = logging.getLogger("tf2onnx")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)  # the error message below replaces its many lines
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        tf2onnx.convert.from_function(
-            function, input_signature=specs, opset=OPSET, output_path=str(file)
-        )
+        content = to_onnx(call, specs).SerializeToString()
     except Exception as error:  # tf2onnx raises many types for an operation it cannot convert
         raise _not_converted(source, error) from None
-    finally:
-        logger.setLevel(level)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
     return {DEFAULT: specs}
 
 
@@ -60,18 +50,14 @@ def onnx_call(source: ExportSource, file: Path) -> Callable[[str, dict], dict[st
 
     Both raise InputError where ONNX Runtime cannot run the file.
     """
-    import onnxruntime
-
     try:
-        # Given as bytes, because the error message for a file would begin with its path.
-        session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+        run = onnx_run(session_of(file.read_bytes()))
     except Exception as error:
         raise _not_converted(source, error) from None
-    names = [output.name for output in session.get_outputs()]
 
     def call(signature: str, values: dict) -> dict[str, np.ndarray]:
         try:
-            return dict(zip(names, session.run(names, values), strict=True))
+            return run(values)
         except Exception as error:
             raise _not_converted(source, error) from None
 
