@@ -39,7 +39,7 @@ def open_openvino(folder: Path, functions: dict) -> tuple[dict[str, Run], Callab
         with tempfile.TemporaryDirectory() as scratch:
             if name != "serving_default":
                 holder = tf.Module()
-                holder.function = function
+                holder.function, holder.held = function, list(function.variables)
                 tf.saved_model.save(holder, scratch, signatures={"serving_default": function})
             model = core.read_model(str(folder if name == "serving_default" else scratch))
             compiled = core.compile_model(model, "CPU", settings)

@@ -54,6 +54,23 @@ def test_an_engine_gives_tensorflow_s_answers_for_batches_of_any_size(folder, en
 
 
 @BOTH
+def test_slices_of_a_patient_go_to_the_engine_too(tmp_path, engine):
+    module = tf.Module()
+    module.weights = tf.Variable(np.float32([[1.0, -1.0], [0.5, 2.0]]))
+    specs = [tf.TensorSpec((None, None, 2), name="slices"), tf.TensorSpec((None, None), name="mask")]
+
+    def slices(slices, mask):
+        of_slices = tf.einsum("psc,cd->psd", slices, module.weights) * mask[..., None]
+        return {"probabilities": tf.nn.softmax(tf.reduce_sum(of_slices, axis=1))}
+
+    call = tf.function(slices, input_signature=specs, autograph=False)
+    tf.saved_model.save(module, str(tmp_path), signatures={"slices": call})
+    runs = open_engine(engine, tmp_path, _tensorflow(tmp_path), print)
+    feed = {"slices": np.ones((2, 5, 2), np.float32), "mask": np.float32([[1] * 5, [1, 0, 0, 0, 0]])}
+    assert difference(_tensorflow(tmp_path)("slices", feed), runs["slices"](feed)) == ""
+
+
+@BOTH
 def test_an_engine_with_other_answers_is_refused_and_auto_says_so(folder, engine, monkeypatch):
     def other(name, arrays):
         answer = _tensorflow(folder)(name, arrays)
