@@ -62,8 +62,8 @@ def reserve(validation: np.ndarray, units: np.ndarray, labels: np.ndarray) -> Re
         if len(np.unique(units[drawn])) >= FEWEST:
             return Reserved(np.sort(validation[drawn]))
     few = (
-        f"a third of the {count} patients of the validation side, those with common images counted "
-        f"once, is fewer than {FEWEST}"
+        f"their threshold needs {FEWEST} patients, a third of the validation side, which has only {count} "
+        "(those who share images count as one)"
     )
     return Reserved(validation[:0], few)
 
