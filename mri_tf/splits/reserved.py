@@ -62,8 +62,8 @@ def reserve(validation: np.ndarray, units: np.ndarray, labels: np.ndarray) -> Re
         if len(np.unique(units[drawn])) >= FEWEST:
             return Reserved(np.sort(validation[drawn]))
     few = (
-        f"their threshold needs {FEWEST} patients, a third of the validation side, which has only {count} "
-        "(those who share images count as one)"
+        f"their threshold needs {FEWEST} patients, a third of the validation side, which has only "
+        f"{count} (those who share images count as one)"
     )
     return Reserved(validation[:0], few)
 
