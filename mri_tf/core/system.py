@@ -1,11 +1,14 @@
-"""What operating systems do differently: exclusive locks, reading at a place, the memory that was used.
+"""What operating systems do differently: locks, reading at a place, memory, owners, ends of processes.
 
 Everything else of this project is the same on Linux, macOS and Windows.
 """
 
+import contextlib
 import os
+import signal
 import sys
 import threading
+from pathlib import Path
 
 try:
     import fcntl
@@ -59,3 +62,32 @@ def peak_memory_gb() -> float | None:
         return None
     per_gb = 2**30 if sys.platform == "darwin" else 2**20  # Linux counts kilobytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / per_gb
+
+
+def memory_bytes(pid: int) -> int:
+    """The memory of a running process; 0 where the system does not say (all but Linux)."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0
+
+
+def is_own(found: os.stat_result) -> bool:
+    """Whether a file or folder is of the user of this process; true on Windows, which does not say."""
+    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
+
+
+def end_group(process) -> None:
+    """Ends a child process that leads a session of its own, and what it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+
+
+def end_first_without_memory() -> None:
+    """Writes no core file of this process, and lets the system end it first where memory runs out."""
+    with contextlib.suppress(OSError, ValueError):
+        if resource is not None:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")

@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from mri_tf.core.command_line import TRACEBACK
+from mri_tf.core.system import end_group, memory_bytes
 from mri_tf.page.limits import Limits
 from mri_tf.page.sessions import ANSWERING, DONE, FAILED, PREPARING, QUEUED, Study
 
@@ -124,15 +123,18 @@ class Jobs:
         if study.state not in (DONE, FAILED):
             study.state, study.sentence = FAILED, watch.why or DIED
             await self._kill()
-        elif self._answered >= limits.worker_studies or _memory(process.pid) > limits.worker_bytes / 2:
+        elif (
+            self._answered >= limits.worker_studies
+            or memory_bytes(process.pid) > limits.worker_bytes / 2
+        ):
             await self._kill()  # a fresh one has its memory back
 
     async def _look(self, process, watch: "_Watch") -> None:
         """Ends the process where it takes too long or too much memory."""
         while process.returncode is None:
             await asyncio.sleep(LOOK_S)
-            if watch.too_much(_memory(process.pid)):
-                _end(process)
+            if watch.too_much(memory_bytes(process.pid)):
+                end_group(process)
                 return
 
     def _job(self, study: Study) -> dict:
@@ -148,7 +150,7 @@ class Jobs:
         # Taken out first: a cancelled study's process may be ended by two tasks at a time.
         process, self._process = self._process, None
         if process is not None:
-            _end(process)
+            end_group(process)
             process.stdin.close()
             await process.wait()
             with contextlib.suppress(RuntimeError):  # the task that is reading from it sees the end
@@ -201,18 +203,3 @@ def _follow(study: Study, event: dict) -> None:
         study.skipped, study.about, study.state = event["skipped"], event["about"], DONE
     elif kind == "failed":
         study.state, study.sentence = FAILED, str(event["sentence"])
-
-
-def _end(process) -> None:
-    """Ends a process and what it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
-
-
-def _memory(pid: int) -> int:
-    """Bytes of a process in memory; 0 where the system does not say (all but Linux)."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError, AttributeError):
-        return 0

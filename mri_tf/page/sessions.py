@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 import secrets
 import shutil
 import stat
@@ -12,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mri_tf.core.system import try_lock
+from mri_tf.core.system import is_own, try_lock
 from mri_tf.page.limits import Limits
 from mri_tf.page.readings import Readings
 from mri_tf.page.refused import Refused, unknown
@@ -221,8 +220,7 @@ def remove_left_over(parent: Path | None = None) -> None:
     for folder in home.glob(f"{PREFIX}*"):
         try:
             found = folder.lstat()
-            own = not hasattr(os, "getuid") or found.st_uid == os.getuid()
-            if not stat.S_ISDIR(found.st_mode) or not own:
+            if not stat.S_ISDIR(found.st_mode) or not is_own(found):
                 continue
             with (folder / LOCK).open("r+b") as lock:
                 abandoned = try_lock(lock)

@@ -5,7 +5,6 @@ too: what a damaged or hostile file does to this process reaches the one that se
 ends with its standard input.
 """
 
-import contextlib
 import json
 import os
 import queue
@@ -14,6 +13,8 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
+from mri_tf.core.system import end_first_without_memory
+
 MOST_MODELS = 4  # kept loaded
 
 
@@ -21,7 +22,7 @@ def main() -> int:
     """Answers jobs until standard input ends."""
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no event
-    _harden()
+    end_first_without_memory()  # no core file holds a patient's image
     jobs: queue.Queue = queue.Queue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
     from mri_tf.core.command_line import import_tensorflow
@@ -43,16 +44,6 @@ def _read_jobs(jobs: queue.Queue) -> None:
     for line in sys.stdin:
         jobs.put(json.loads(line))
     os._exit(0)  # also in the middle of a job: the page has ended
-
-
-def _harden() -> None:
-    """No core file holds a patient's image, and without memory the system ends this process first."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _answer(job: dict, models: OrderedDict, tell) -> None:
