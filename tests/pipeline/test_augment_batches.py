@@ -166,7 +166,6 @@ def test_a_batch_is_changed_alike_eagerly_in_a_graph_and_in_data_sets_of_any_bat
         ((32, 32), {"random_flip": {"axis": "depth"}}, "columns or rows"),
         ((32, 32), {"random_affine3d": {}}, "cannot be used for 2D images"),
         ((32, 32), {"random_rot90": {}}, "cannot be used for 2D images"),
-        ((32, 32), {"random_gamma": {}}, "cannot be used for 2D images"),
         (VOLUMES.size, {"random_affine": {}}, "cannot be used for 3D images"),
         (VOLUMES.size, {"random_turn": {}}, "augment3d.py"),
         (VOLUMES.size, {"random_affine3d": {"degrees": 3}}, "degrees"),

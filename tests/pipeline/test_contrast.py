@@ -94,4 +94,4 @@ def test_a_contrast_that_cannot_be_is_refused(values):
     with pytest.raises(InputError):
         check_augment({"random_contrast": values}, SIZE)
     with pytest.raises(InputError):
-        check_augment({"random_contrast": {}}, (4, 4, 4))
+        check_augment({"random_contrast": values}, (4, 4, 4))
