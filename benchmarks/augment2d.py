@@ -12,7 +12,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.pipeline.augment2d import apply_transforms, draw_transforms
+from mri_tf.pipeline.augment2d import apply_transforms, draw_changes
 
 BATCHES = ((16, 224, 224, 3), (64, 128, 128, 1), (5, 128, 128, 1))
 AUGMENT = {"random_affine": {"max_degrees": 15.0, "max_shift_fraction": 0.08, "zoom": (0.9, 1.1)}}
@@ -28,7 +28,7 @@ def main() -> None:
     for shape in BATCHES:
         images = tf.random.stateless_normal(shape, seed=(0, 1))
         seeds = tf.stack([tf.zeros(shape[0], tf.int64), tf.range(shape[0], dtype=tf.int64)], axis=-1)
-        transforms = draw_transforms(seeds, shape[1:3], AUGMENT, 1.0)
+        transforms = draw_changes(seeds, shape[1:3], AUGMENT, 1.0).transforms
         gap = float(tf.reduce_max(tf.abs(ours(images, transforms) - theirs(images, transforms))))
         if gap > 1e-3:
             raise SystemExit(f"the results differ by {gap:.2g}")

@@ -5,7 +5,7 @@ in tf.data and in the train step, whatever the batch around it.
 """
 
 from collections.abc import Callable
-from functools import partial
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -22,6 +22,14 @@ from mri_tf.pipeline.sequence_dropout import NAME as SEQUENCE_DROPOUT
 from mri_tf.pipeline.sequence_dropout import sequence_dropout
 
 FLIP_AXES = ("columns", "rows")
+
+
+class Changes(NamedTuple):
+    """What is done to each record of a batch."""
+
+    transforms: tf.Tensor  # (batch, 8) projective, result pixel -> source pixel
+    changed: tf.Tensor  # (batch,) whether the record is changed at all
+    intensities: dict[str, tf.Tensor]  # name -> (batch,) of contrast and gamma; 1 changes nothing
 
 
 def random_affine(
@@ -102,45 +110,28 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
     check_intensities(augment)
 
 
-def draw_transforms(
+def draw_changes(
     seeds: tf.Tensor, size: tuple[int, int], augment: dict, probability: float
-) -> tf.Tensor:
-    """One projective transform a record, (batch, 8), from seeds (batch, 2); identity for some.
+) -> Changes:
+    """The changes of each record from its seed, (batch, 2); some records keep all they have.
 
     With `probability` a record is changed at all; then every operation of `augment` applies.
     """
-    changed, uniforms = _uniforms(seeds, augment, probability)
-    identity = tf.eye(3, batch_shape=[tf.shape(seeds)[0]])
-    matrix = identity
-    for name, arguments in augment.items():
-        if name in GEOMETRY:
-            draw = partial(OPERATIONS[name][0], **arguments)
-            matrix = tf.matmul(matrix, draw(uniforms[name], size))
-    matrix = tf.where(changed[:, None, None], matrix, identity)
-    return tf.reshape(matrix, (-1, 9))[:, :8]
-
-
-def draw_intensities(
-    seeds: tf.Tensor, size: tuple[int, int], augment: dict, probability: float
-) -> dict[str, tf.Tensor]:
-    """The factor of `random_contrast` and the exponent of `random_gamma`, those that the task names, of
-    each record, (batch,); 1 for those left as they are."""
-    changed, uniforms = _uniforms(seeds, augment, probability)
-    return {
-        name: tf.where(changed, OPERATIONS[name][0](uniforms[name], size, **augment[name]), 1.0)
-        for name in uniforms if name not in GEOMETRY
-    }  # fmt: skip
-
-
-def _uniforms(
-    seeds: tf.Tensor, augment: dict, probability: float
-) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Which records are changed (batch,), and the uniform numbers (batch, n) of each operation."""
     own = [name for name in augment if name in OPERATIONS]
     counts = [OPERATIONS[name][1] for name in own]
     numbers = record_uniforms(seeds, 1 + sum(counts))  # (batch, 1 + parameters)
-    parts = tf.split(numbers, [1, *counts], axis=1)
-    return numbers[:, 0] < probability, dict(zip(own, parts[1:], strict=True))
+    changed, *parts = tf.split(numbers, [1, *counts], axis=1)
+    changed = changed[:, 0] < probability
+    identity = tf.eye(3, batch_shape=[tf.shape(seeds)[0]])
+    matrix, intensities = identity, {}
+    for name, uniforms in zip(own, parts, strict=True):
+        drawn = OPERATIONS[name][0](uniforms, size, **augment[name])
+        if name in GEOMETRY:
+            matrix = tf.matmul(matrix, drawn)
+        else:
+            intensities[name] = tf.where(changed, drawn, 1.0)
+    matrix = tf.where(changed[:, None, None], matrix, identity)
+    return Changes(tf.reshape(matrix, (-1, 9))[:, :8], changed, intensities)
 
 
 def apply_transforms(
@@ -156,24 +147,21 @@ def apply_transforms(
 
 def augment_images(
     images: tf.Tensor, labels: tf.Tensor | None, seeds: tf.Tensor, augment: dict, probability: float,
-    known: Known | None = None,
+    known: Known,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
     """Images and the label maps of a segmentation as they are seen once: drawn, then applied.
 
     known: of the batch, for what changes intensities.
     """
-    size = tuple(images.shape[1:3])
-    drawn = draw_intensities(seeds, size, augment, probability)
-    images = apply_intensities(images, drawn, known, augment)
-    transforms = draw_transforms(seeds, size, augment, probability)
-    changed, _ = _uniforms(seeds, augment, probability)
-    displacement = draw_displacements(seeds, known, augment, changed)
-    images = apply_transforms(images, transforms, False, displacement)
-    images = augment_scan.change_scan(images, seeds, known, augment, changed)
+    changes = draw_changes(seeds, known.size, augment, probability)
+    images = apply_intensities(images, changes.intensities, known, augment)
+    displacement = draw_displacements(seeds, known, augment, changes.changed)
+    images = apply_transforms(images, changes.transforms, False, displacement)
+    images = augment_scan.change_scan(images, seeds, known, augment, changes.changed)
     if labels is None:
         return images, None
     labels = tf.cast(labels, tf.float32)[..., None]  # (batch, rows, columns, 1)
-    moved = apply_transforms(labels, transforms, True, displacement)
+    moved = apply_transforms(labels, changes.transforms, True, displacement)
     return images, tf.cast(moved[..., 0], tf.int32)
 
 

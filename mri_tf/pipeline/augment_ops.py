@@ -15,6 +15,14 @@ def record_uniforms(seeds: tf.Tensor, count: int) -> tf.Tensor:
     )
 
 
+def other_seeds(seeds: tf.Tensor, number: int) -> tf.Tensor:
+    """Seeds (batch, 2) of the same records for random numbers of another kind, int64.
+
+    Each kind has a number of its own, which keeps it apart: the seeds of trainings are below 2 ** 32.
+    """
+    return tf.cast(seeds, tf.int64) + tf.constant([number << 32, 0], tf.int64)
+
+
 def neighbours(place: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The pixels or voxels before and after a place on one axis, and how far it lies between them.
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from mri_tf.core.errors import InputError
-from mri_tf.pipeline.augment_ops import record_uniforms
+from mri_tf.pipeline.augment_ops import other_seeds, record_uniforms
 from mri_tf.pipeline.axis_filters import (
     apply_along,
     blur_matrices,
@@ -141,7 +141,7 @@ def draw_scan_changes(
     axes, own = len(known.size), [name for name in augment if name in OPERATIONS]
     counts = [OPERATIONS[name][1](axes) for name in own]
     # A gate of 1 is never below a probability, so that a record that stays as it is has the identity.
-    uniforms = record_uniforms(_folded(seeds, OWN_SEEDS), sum(counts))
+    uniforms = record_uniforms(other_seeds(seeds, OWN_SEEDS), sum(counts))
     drawn = {}
     for name, numbers in zip(own, tf.split(uniforms, counts, axis=1), strict=True):
         gate = tf.where(changed[:, None], numbers[:, :1], 1.0)
@@ -150,7 +150,7 @@ def draw_scan_changes(
     noise = erased = None
     if "random_noise" in drawn:
         shape = (2, *known.size, known.sd.shape[-1])
-        noise = drawn["random_noise"], _normals(_folded(seeds, NOISE_SEEDS), shape)
+        noise = drawn["random_noise"], _normals(other_seeds(seeds, NOISE_SEEDS), shape)
     if "random_erasing" in drawn:
         erased = tuple(tf.unstack(drawn["random_erasing"], axis=-1))
     filters = tuple(_filter(drawn, axis, length) for axis, length in enumerate(known.size))
@@ -231,11 +231,6 @@ def _gated(uniforms: tf.Tensor, probability: float, drawn: tf.Tensor, otherwise:
     """What was drawn where the record's first uniform says so, else what changes nothing."""
     gate = uniforms[:, 0] < probability
     return tf.where(tf.reshape(gate, (-1, *[1] * (drawn.shape.rank - 1))), drawn, otherwise)
-
-
-def _folded(seeds: tf.Tensor, number: int) -> tf.Tensor:
-    """Other seeds (batch, 2), one of each; those of trainings are below 2 ** 32."""
-    return tf.cast(seeds, tf.int64) + tf.constant([number << 32, 0], tf.int64)
 
 
 def _normals(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:

@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.errors import InputError
-from mri_tf.pipeline.augment_ops import record_uniforms
+from mri_tf.pipeline.augment_ops import other_seeds, record_uniforms
 from mri_tf.pipeline.known import Known
 
 NAME = "random_elastic"
-OWN_SEEDS = 0xE1A5 << 32  # keeps these numbers apart from those of other changes
+OWN_SEEDS = 0xE1A5  # keeps these numbers apart from those of other changes
 UNFOLDED = 0.4  # of the distance of control points
 DEGREE = 3
 
@@ -57,9 +57,8 @@ def draw_displacements(
         return None
     max_mm, points, probability = random_elastic(**augment[NAME])
     axes = len(known.size)
-    shifted = tf.cast(seeds, tf.int64) + tf.constant([OWN_SEEDS, 0], tf.int64)
     inner = points - 2  # the outermost control points stay, so that the border moves little
-    uniforms = record_uniforms(shifted, 1 + inner**axes * axes)
+    uniforms = record_uniforms(other_seeds(seeds, OWN_SEEDS), 1 + inner**axes * axes)
     drawn = tf.reshape(2 * uniforms[:, 1:] - 1, (-1, *[inner] * axes, axes))
     apart = tf.constant([length / (points - DEGREE) for length in known.size], tf.float32)  # voxels
     most = tf.minimum(max_mm / known.spacing_mm, UNFOLDED * apart)  # (batch, axes)

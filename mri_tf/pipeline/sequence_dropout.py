@@ -8,11 +8,11 @@ stores one that is missing: 0, statistics included, and its channel `has_...` sa
 import tensorflow as tf
 
 from mri_tf.core.errors import InputError
-from mri_tf.pipeline.augment_ops import record_uniforms
+from mri_tf.pipeline.augment_ops import other_seeds, record_uniforms
 from mri_tf.task import Task
 
 NAME = "sequence_dropout"
-OWN_SEEDS = 0xD209 << 32  # keeps these numbers apart from those of other changes
+OWN_SEEDS = 0xD209  # keeps these numbers apart from those of other changes
 
 
 def sequence_dropout(*, probability: float = 0.2) -> float:
@@ -56,8 +56,8 @@ def drop_sequences(
     filled = tf.reduce_any(tf.not_equal(images, 0), axis=grid)  # (batch, channels)
     middle = images.shape[-1] // len(task.channels) // 2 * len(task.channels)  # of the slice itself
     present = tf.gather(filled, [middle + place for place in task.presence.values()], axis=1)
-    shifted = tf.cast(seeds, tf.int64) + tf.constant([OWN_SEEDS, 0], tf.int64)
-    uniforms = record_uniforms(shifted, len(task.presence))  # (batch, sequences)
+    own = other_seeds(seeds, OWN_SEEDS)
+    uniforms = record_uniforms(own, len(task.presence))  # (batch, sequences)
     lost = lost_sequences(present, uniforms, sequence_dropout(**task.augment[NAME]))
     return empty_sequences(images, stats, lost, task)
 

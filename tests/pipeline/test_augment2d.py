@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from augmented import SLICES, noise, seeds
 
-from mri_tf.pipeline.augment2d import apply_transforms, draw_transforms, random_affine, random_flip
+from mri_tf.pipeline.augment2d import apply_transforms, draw_changes, random_affine, random_flip
 
 SIZE = SLICES.size
 MIDDLE = 0.5  # the uniform number that turns, shifts and zooms nothing (zoom 0.8 to 1.2)
@@ -27,7 +27,7 @@ def affine(size, angle=MIDDLE, columns=MIDDLE, rows=MIDDLE, **arguments) -> tf.T
 )
 def test_the_identity_leaves_every_pixel_exactly(augment, nearest):
     images = tf.constant(noise(3, *SIZE, 2))
-    transforms = draw_transforms(seeds(3), SIZE, augment, probability=1.0)
+    transforms = draw_changes(seeds(3), SIZE, augment, probability=1.0).transforms
     assert np.array_equal(apply_transforms(images, transforms, nearest), images)
 
 
@@ -95,14 +95,14 @@ def test_every_operation_of_a_record_applies():
     image[6:10, 8:10] = 1  # right of the centre
     wanted = np.zeros((16, 16), np.float32)
     wanted[4:12, 4:8] = 1  # twice as large, left of it
-    transforms = draw_transforms(seeds(1), (16, 16), augment, 1.0)
+    transforms = draw_changes(seeds(1), (16, 16), augment, 1.0).transforms
     result = apply_transforms(tf.constant(image)[None, ..., None], transforms, nearest=True)
     assert np.array_equal(result[0, ..., 0], wanted)
 
 
 def test_angles_and_shifts_fill_their_ranges_evenly():
     augment = {"random_affine": {"max_degrees": 20.0, "max_shift_fraction": 0.25}}
-    matrix = draw_transforms(seeds(400), SIZE, augment, 1.0).numpy()
+    matrix = draw_changes(seeds(400), SIZE, augment, 1.0).transforms.numpy()
     degrees = np.degrees(np.arctan2(matrix[:, 3], matrix[:, 0]))
     centre = np.array([(SIZE[1] - 1) / 2, (SIZE[0] - 1) / 2])
     source = np.stack([matrix[:, :3] @ [*centre, 1], matrix[:, 3:6] @ [*centre, 1]], axis=-1)

@@ -6,7 +6,8 @@ import tensorflow as tf
 from augmented import SLICES, VOLUMES, seeds
 
 from mri_tf.core.errors import InputError
-from mri_tf.pipeline.augment2d import check_augment, draw_transforms
+from mri_tf.pipeline import augment2d
+from mri_tf.pipeline.augment2d import check_augment
 from mri_tf.pipeline.augment3d import AXES, draw_changes
 from mri_tf.pipeline.batches import batch_function
 
@@ -32,7 +33,8 @@ def changed(augment, probability, count=400) -> np.ndarray:
     if "random_affine3d" in augment or "random_rot90" in augment:
         matrices = draw_changes(seeds(count), VOLUMES.size, augment, probability).matrix.numpy()
         return np.any(matrices != np.eye(4), axis=(1, 2))
-    transforms = draw_transforms(seeds(count), SLICES.size, augment, probability).numpy()
+    changes = augment2d.draw_changes(seeds(count), SLICES.size, augment, probability)
+    transforms = changes.transforms.numpy()
     return np.any(transforms != np.eye(3).ravel()[:8], axis=-1)
 
 

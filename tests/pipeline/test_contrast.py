@@ -9,8 +9,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.pipeline.augment2d import (
     augment_images,
     check_augment,
-    draw_intensities,
-    draw_transforms,
+    draw_changes,
 )
 from mri_tf.pipeline.contrast import apply_contrast, random_contrast
 from mri_tf.pipeline.known import Known
@@ -36,21 +35,21 @@ def _known(stats) -> Known:
 def test_factors_lie_evenly_between_their_ends_in_the_logarithm():
     uniforms = tf.constant([[0.0], [0.5], [1.0]])
     np.testing.assert_allclose(random_contrast(uniforms, SIZE, 0.5, 2.0), [0.5, 1.0, 2.0], rtol=1e-6)
-    drawn = draw_intensities(seeds(400), SIZE, AUGMENT, 1.0)["random_contrast"].numpy()
+    drawn = draw_changes(seeds(400), SIZE, AUGMENT, 1.0).intensities["random_contrast"].numpy()
     assert drawn.min() > 0.5 and drawn.max() < 2.0 and abs(np.log(drawn).mean()) < 0.08
 
 
 def test_with_the_probability_of_the_task_a_record_keeps_its_contrast_and_place():
-    drawn = draw_intensities(seeds(400), SIZE, AUGMENT, 0.3)["random_contrast"].numpy()
-    moves = draw_transforms(seeds(400), SIZE, AUGMENT, 0.3).numpy()
+    drawn = draw_changes(seeds(400), SIZE, AUGMENT, 0.3).intensities["random_contrast"].numpy()
+    moves = draw_changes(seeds(400), SIZE, AUGMENT, 0.3).transforms.numpy()
     kept = np.all(moves == [1, 0, 0, 0, 1, 0, 0, 0], axis=1)
     assert 0.62 < np.mean(drawn == 1) < 0.78
     np.testing.assert_array_equal(drawn == 1, kept)
 
 
 def test_contrast_and_angle_have_numbers_of_their_own():
-    drawn = np.log(draw_intensities(seeds(400), SIZE, AUGMENT, 1.0)["random_contrast"].numpy())
-    angles = draw_transforms(seeds(400), SIZE, AUGMENT, 1.0).numpy()[:, 1]
+    drawn = np.log(draw_changes(seeds(400), SIZE, AUGMENT, 1.0).intensities["random_contrast"].numpy())
+    angles = draw_changes(seeds(400), SIZE, AUGMENT, 1.0).transforms.numpy()[:, 1]
     assert abs(np.corrcoef(drawn, angles)[0, 1]) < 0.15
 
 
