@@ -36,6 +36,7 @@ from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task
+from mri_tf.task.spec import PRESENCE
 
 SETTINGS = {"missing", "n4", "crop_to_brain", "keep_aspect", "clahe", "dtype", "register"}
 RIGID = "rigid"
@@ -51,7 +52,7 @@ LIMITS = {"uint8": (0, 255), "int16": (-32768, 32767), "float16": (-65504, 65504
 def sequences_of(task: Task) -> tuple[str, ...]:
     """The channels of a task that are sequences, without those that tell whether a sequence exists."""
     presence = task.prep.get("missing", "fail") == "zero_fill"
-    return tuple(name for name in task.channels if not (presence and name.startswith("has_")))
+    return tuple(name for name in task.channels if not (presence and name.startswith(PRESENCE)))
 
 
 def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> None:

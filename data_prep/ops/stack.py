@@ -9,6 +9,7 @@ import numpy as np
 from data_prep.case import Unreadable
 from data_prep.ops.resample import covered_share, resample_like
 from data_prep.volume import Volume, require_3d
+from mri_tf.task.spec import PRESENCE
 
 MISSING = ("fail", "skip", "zero_fill")
 MIN_COVERED = 0.25  # of the reference's voxels; with less, it shows another part of the body
@@ -33,7 +34,7 @@ def channel_names(order: tuple[str, ...], missing: str = "fail") -> tuple[str, .
     """
     if missing not in MISSING:
         raise ValueError(f"missing must be one of {', '.join(MISSING)}, not {missing!r}")
-    presence = tuple(f"has_{name}" for name in order) if missing == "zero_fill" else ()
+    presence = tuple(f"{PRESENCE}{name}" for name in order) if missing == "zero_fill" else ()
     return (*order, *presence)
 
 

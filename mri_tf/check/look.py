@@ -36,6 +36,7 @@ from mri_tf.splits.units import answering_records
 from mri_tf.store.prepared import PRIVATE, Prepared, read_private
 from mri_tf.task import Task
 from mri_tf.task.loaded import LoadedTask
+from mri_tf.task.spec import PRESENCE
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _refusal(name: str, error: InputError) -> Finding:
 def _measured(prepared: Prepared, task: Task) -> list[Finding]:
     """Sizes, spacings and intensities of all records."""
     shapes, spacings, means, deviations, placed, twins, empty = [], [], [], [], [], [], []
-    channels = [name for name in task.channels if not name.startswith("has_")]
+    channels = [name for name in task.channels if not name.startswith(PRESENCE)]
     places = [task.channels.index(name) for name in channels]
     pairs = list(itertools.combinations(places, 2))
     with progress("looking at records", len(prepared)) as advance:
@@ -146,7 +147,7 @@ def _measured(prepared: Prepared, task: Task) -> list[Finding]:
         found.append(extents(np.array(shapes, float) * np.array(spacings)))
     if len(channels) > 1 and shapes:
         found.append(alignment(placed))
-    if presence := [name for name in task.channels if name.startswith("has_")]:
+    if presence := [name for name in task.channels if name.startswith(PRESENCE)]:
         found.append(_missing(np.array(means), task, presence))
     names = [f"mean of {name}" for name in channels] + [f"SD of {name}" for name in channels]
     values = np.hstack([np.array(means)[:, places], np.array(deviations)[:, places]])
@@ -185,7 +186,7 @@ def _missing(means: np.ndarray, task: Task, presence: list[str]) -> Finding:
     lacking = {
         name: np.flatnonzero(means[:, task.channels.index(name)] == 0).tolist() for name in presence
     }
-    known = {name.removeprefix("has_"): where for name, where in lacking.items() if where}
+    known = {name.removeprefix(PRESENCE): where for name, where in lacking.items() if where}
     if not known:
         return Finding("sequences", GOOD, "no sequence is missing")
     text = ", ".join(f"{name} in {len(where)} records" for name, where in known.items())

@@ -18,6 +18,7 @@ from mri_tf.store.prepared import Prepared
 from mri_tf.store.record import NO_LABEL, own_slice
 from mri_tf.task import Task
 from mri_tf.task.overrides import with_values
+from mri_tf.task.spec import PRESENCE
 
 SHOWN = {2: 12, 3: 6}  # records of a class, by the dimensions of the image
 HISTOGRAM_RECORDS = 60
@@ -108,7 +109,7 @@ def _intensities(task: Task, prepared: Prepared) -> dict[str, dict[str, np.ndarr
         for number, channel in enumerate(task.channels):
             own = image[..., number].ravel().astype(np.float32)
             own = own[own != 0] if (own != 0).any() else own
-            if not channel.startswith("has_"):
+            if not channel.startswith(PRESENCE):
                 values[channel][sites[position] or NO_SITE].append(own[:: max(1, own.size // THINNED)])
     return {
         channel: {site: np.concatenate(arrays) for site, arrays in of_site.items()}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
+ASSETS = "assets.extra"  # folder in an export for what TensorFlow Serving does not load
+WARM_UP = "tf_serving_warmup_requests"  # the name it looks for there
 NOISE = 0.1  # SD, as a share of the value where that is above 1
 
 
@@ -21,7 +22,7 @@ def requests_of(folder: Path, signature: str, function) -> list[dict[str, np.nda
         function: the signature of the loaded SavedModel, whose axes of any length get length 1.
     """
     rng = np.random.default_rng(0)
-    even = _warm_up(folder / WARM_UP, signature)
+    even = _warm_up(folder / ASSETS / WARM_UP, signature)
     if even is not None:
         return [even, {name: _with_noise(array, rng) for name, array in even.items()}]
     return [

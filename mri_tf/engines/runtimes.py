@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_tf.engines.requests import ASSETS
+
 OPSET = 18  # of 2022: older servers can read it
 MADE_FROM = "made_from"  # a property of a kept ONNX file
 Run = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
@@ -68,7 +70,7 @@ def open_onnxruntime(folder: Path, functions: dict) -> tuple[dict[str, Run], Cal
     runs, made = {}, {}
     made_from = _hash_of(folder)
     for name, function in functions.items():
-        path = folder / "assets.extra" / f"{name}.onnx"
+        path = folder / ASSETS / f"{name}.onnx"
         session = _kept_session(path, made_from)
         if session is None:
             model = _converted(function)

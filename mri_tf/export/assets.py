@@ -23,7 +23,8 @@ import tensorflow as tf
 import mri_tf
 from mri_tf.calibration.familiar_images import familiar_to_json
 from mri_tf.core.errors import InputError
-from mri_tf.export.reader import ANSWERS, ASSETS, EXPORT, FAMILIAR, FITTED, SEGMENTER, TASK
+from mri_tf.engines.requests import ASSETS
+from mri_tf.export.reader import ANSWERS, EXPORT, FAMILIAR, FITTED, SEGMENTER, TASK
 from mri_tf.export.source import ExportSource
 from mri_tf.serve.version_folders import version_folders
 from mri_tf.store.prepared import Prepared

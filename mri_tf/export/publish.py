@@ -9,15 +9,16 @@ from pathlib import Path
 
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.core.system import try_lock
+from mri_tf.engines.requests import ASSETS, WARM_UP
 from mri_tf.evaluate.familiarity import familiarity_of, fit_familiarity
-from mri_tf.export.assets import ASSETS, exported_version, find_segmenter, modality_of, write_assets
+from mri_tf.export.assets import exported_version, find_segmenter, modality_of, write_assets
 from mri_tf.export.cost import Cost, cost_beside_one
 from mri_tf.export.model_card import MODEL_CARD, Card, write_model_card
 from mri_tf.export.onnx import onnx_call, write_onnx
 from mri_tf.export.parity import Differences, parity, session_of
 from mri_tf.export.saved_model import write_saved_model
 from mri_tf.export.source import ExportSource
-from mri_tf.export.warm_up import WARM_UP, write_warm_up
+from mri_tf.export.warm_up import write_warm_up
 from mri_tf.network.members import load_members
 from mri_tf.pipeline.subset import run_sides
 from mri_tf.serve.config_files import check_config_files, write_config_files

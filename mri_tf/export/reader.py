@@ -12,11 +12,12 @@ from mri_tf.calibration.answers import Answers, answers_from_json
 from mri_tf.calibration.familiar_images import Familiar, familiar_from_json
 from mri_tf.core.errors import InputError
 from mri_tf.engines.choose import TENSORFLOW, open_engine
+from mri_tf.engines.requests import ASSETS
 from mri_tf.serve.version_folders import version_folders, version_number
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
 
-ASSETS, GRAPH = "assets.extra", "saved_model.pb"
+GRAPH = "saved_model.pb"
 EXPORT, TASK, ANSWERS, FITTED, FAMILIAR, SEGMENTER = (  # described in `assets`
     "export.json", "task.json", "answers.json", "fitted.json", "familiar.json", "segmenter.json",
 )  # fmt: skip

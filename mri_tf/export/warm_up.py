@@ -19,7 +19,6 @@ from mri_tf.export.saved_model import CLASSIFY, DEFAULT
 from mri_tf.export.source import ExportSource
 from mri_tf.task import Task
 
-WARM_UP = "tf_serving_warmup_requests"  # the name TF Serving looks for, in assets.extra
 MAX_EXAMPLE_BYTES = 4 << 20
 
 

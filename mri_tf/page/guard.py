@@ -1,12 +1,11 @@
 """Who may ask the page, and what every answer says to the browser about what it may do."""
 
-import hmac
-import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from mri_tf.page.refused import Refused
+from mri_tf.serve.access import brings_token, is_loopback
 
 OF_PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -62,11 +61,7 @@ class Guard:
         return request.url.path.endswith(CARD_END) and bool(request.query_params.get("session"))
 
     def _check_token(self, authorization: str) -> None:
-        if not self.token:
-            return
-        scheme, _, token = authorization.partition(" ")
-        equal = hmac.compare_digest(token.strip().encode(), self.token.encode())
-        if scheme.lower() != "bearer" or not equal:
+        if not brings_token(authorization, self.token):
             error = Refused(401, "The page needs its token.", "another" if authorization else "none",
                             "Enter the token that the page was started with.")  # fmt: skip
             error.headers["www-authenticate"] = "Bearer"
@@ -76,12 +71,6 @@ class Guard:
 def _is_own(host: str) -> bool:
     """Whether a Host header names this machine as only it can: 127.0.0.1:8502, localhost, [::1]."""
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False

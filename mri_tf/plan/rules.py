@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mri_tf.plan.fingerprint import CT, Fingerprint
+from mri_tf.task.spec import PRESENCE
 
 VOXELS = 300_000  # of a 3D grid: training takes 4 GB, and minutes on two cores
 SIDES = (32, 64, 96, 128, 160, 192, 224)  # of a 2D grid; all can be halved five times
@@ -58,7 +59,7 @@ def _channels(facts: Fingerprint, _) -> list[Decision]:
     missing = {name: count for name, count in facts.missing.items() if count}
     names, why = list(facts.channels), facts.how_recognised
     if missing and len(names) > 1:
-        names += [f"has_{name}" for name in facts.channels]
+        names += [f"{PRESENCE}{name}" for name in facts.channels]
         lacking = ", ".join(f"{name} in {count}" for name, count in missing.items())
         why = f"sequences are missing ({lacking} of {facts.cases} cases): has_* says which are there"
     return [Decision("channels", names, why)]

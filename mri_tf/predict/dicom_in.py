@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mri_tf.core.errors import InputError
 from mri_tf.dicom.web import fetch, parse_address
-from mri_tf.serve.limits import read_token_file
+from mri_tf.serve.access import read_token_file
 
 TOKEN = "MRI_TF_DICOMWEB_TOKEN"  # the environment variable that is used without --dicomweb-token-file
 

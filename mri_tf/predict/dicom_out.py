@@ -23,7 +23,7 @@ from mri_tf.dicom.parametric_map import map_of
 from mri_tf.dicom.report import Reported, report_of
 from mri_tf.dicom.segmentation import segmentation_of
 from mri_tf.export.reader import Exported
-from mri_tf.predict.files import off_grid, on_source, safe_name
+from mri_tf.predict.files import off_grid, safe_name
 from mri_tf.predict.outputs import Answered
 from mri_tf.store.record import Record
 
@@ -157,13 +157,8 @@ def _placed(answered: Answered) -> list[Placed]:
     if found is not None:
         return [found if isinstance(found, np.ndarray) else found[0]]
     placed: list[Placed] = []
-    for maps in answered.maps:
-        record = maps[0].record
-        if source_volume(record.facts) is None and maps[0].cam.ndim == 2:
-            placed += [one.cam for one in maps]
-        else:
-            parts = [(one.cam, one.affine) for one in maps]
-            placed.append(on_source(parts, record, labels=False)[0])
+    for maps, found in zip(answered.maps, answered.source_maps, strict=True):
+        placed += [one.cam for one in maps] if found is None else [found[0]]
     return placed
 
 

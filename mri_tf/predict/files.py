@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.cases.to_predict import CaseToPredict
-from data_prep.io.nifti import write_nifti
 from data_prep.ops.crop import Box, crop
 from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import Volume, source_volume
@@ -137,15 +136,6 @@ def safe_name(name: str) -> str:
     return UNSAFE.sub("_", SUFFIX.sub("", name)).strip("._") or "input"
 
 
-def write_on_source(
-    parts: list[tuple[np.ndarray, np.ndarray]], record: Record, path: Path, labels: bool
-) -> Volume:
-    """Writes `on_source` as one NIfTI file; returns the volume that was written."""
-    volume, codes = on_source(parts, record, labels)
-    write_nifti(path, volume, codes)
-    return volume
-
-
 def on_source(
     parts: list[tuple[np.ndarray, np.ndarray]], record: Record, labels: bool
 ) -> tuple[Volume, str]:
@@ -171,13 +161,6 @@ def on_source(
             inside = whole[tuple(map(slice, box.start, box.stop))]
             np.maximum(inside, resampled.array.astype(whole.dtype), out=inside)
     return Volume(whole, reference.affine), codes
-
-
-def write_label_picture(labels: np.ndarray, shape: tuple[int, int], path: Path) -> np.ndarray:
-    """Writes `label_picture` as PNG; returns what was written."""
-    picture = label_picture(labels, shape)
-    write_label_image(picture, path)
-    return picture
 
 
 def label_picture(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.io.nifti import write_nifti
-from data_prep.volume import source_volume
+from data_prep.volume import Volume
 from mri_tf.explain.maps import Explained
-from mri_tf.predict.files import safe_name, write_label_image, write_on_source
+from mri_tf.predict.files import safe_name, write_label_image
 from mri_tf.predict.outputs import Answered
 from mri_tf.predict.pictures import draw_decision, draw_decisions
 
@@ -23,9 +23,12 @@ class MapFiles:
         """Writes the maps of one answer."""
         if answered.source_labels is not None:
             self._write_labels(answered)
-        for maps in answered.maps:
+        for maps, placed in zip(answered.maps, answered.source_maps, strict=True):
             rows = answered.rows if len(answered.rows) == len(maps) else answered.rows * len(maps)
-            self._write_maps(answered.name, maps, rows)
+            if placed is None:
+                self._write_pictures(answered.name, maps, rows)
+            else:
+                self._write_volume(answered.name, maps, rows, placed)
 
     def _write_labels(self, answered: Answered) -> None:
         found = answered.source_labels
@@ -37,19 +40,23 @@ class MapFiles:
             write_nifti(path, *found)
         answered.rows[0]["label_map"] = path.name
 
-    def _write_maps(self, name: str, maps: list[Explained], rows: list[dict]) -> None:
-        """A picture of each record, or one NIfTI file of a case and a picture of the same name."""
+    def _write_pictures(self, name: str, maps: list[Explained], rows: list[dict]) -> None:
+        """A picture of each record."""
         from mri_tf.figures import save
 
-        record = maps[0].record
-        if source_volume(record.facts) is None and maps[0].cam.ndim == 2:
-            for explained, row in zip(maps, rows, strict=True):
-                picture = draw_decision(explained, name, row)
-                _add_map(row, save(picture, self._new_file(name, "gradcam"))[0].name)
-            return
+        for explained, row in zip(maps, rows, strict=True):
+            picture = draw_decision(explained, name, row)
+            _add_map(row, save(picture, self._new_file(name, "gradcam"))[0].name)
+
+    def _write_volume(
+        self, name: str, maps: list[Explained], rows: list[dict], placed: tuple[Volume, str]
+    ) -> None:
+        """One NIfTI file of a case, and a picture of the same name."""
+        from mri_tf.figures import save
+
         path = self._new_file(name, "gradcam.nii.gz")
         save(draw_decisions(maps, name, rows), path.with_name(path.name.removesuffix(".nii.gz")))
-        write_on_source([(one.cam, one.affine) for one in maps], record, path, labels=False)
+        write_nifti(path, *placed)
         for row in rows:
             _add_map(row, path.name)
 

@@ -14,7 +14,7 @@ from mri_tf.export.inputs import array_shapes
 from mri_tf.export.reader import Exported, load_graph, open_export, segmenter_beside
 from mri_tf.predict.answers import Model
 from mri_tf.predict.rest_client import MAX_NUMBERS, RestModel
-from mri_tf.serve.limits import read_token_file
+from mri_tf.serve.access import read_token_file
 from mri_tf.task.files import FOLDER, feature_task, find_task_file, load_task
 
 TOKEN = "MRI_TF_TOKEN"  # the environment variable that is used without --token-file

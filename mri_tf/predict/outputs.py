@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import ModuleType
 
 import numpy as np
@@ -51,6 +52,15 @@ class Answered:
     maps: list[list[Explained]]
     labels: list[np.ndarray]
     source_labels: tuple[Volume, str] | np.ndarray | None = None
+
+    @cached_property
+    def source_maps(self) -> list[tuple[Volume, str] | None]:
+        """The maps of each case on the grid of its source file, as `source_labels`; None of pictures."""
+        return [
+            None if source_volume(maps[0].record.facts) is None and maps[0].cam.ndim == 2
+            else on_source([(one.cam, one.affine) for one in maps], maps[0].record, labels=False)
+            for maps in self.maps
+        ]  # fmt: skip
 
 
 Keep = Callable[[Answered], None]

@@ -8,6 +8,7 @@ from data_prep.ages import OLDEST, age_in_years
 from mri_tf.evaluate.groups import NOT_KNOWN, scanner_of, sex_of
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.store.prepared import Prepared
+from mri_tf.task.spec import PRESENCE
 
 MOST_READ = 400  # records: one a patient and class, evenly spread where there are more
 
@@ -60,13 +61,13 @@ def known_of(
     count = min(len(firsts), MOST_READ)
     read = firsts[np.linspace(0, len(firsts) - 1, count).round().astype(int)]
     facts, spacing, missing = [], [], []
-    present = [place for place, name in enumerate(channels) if name.startswith("has_")]
+    present = [place for place, name in enumerate(channels) if name.startswith(PRESENCE)]
     with report_damage(prepared):
         for position in read.tolist():
             record = prepared.record(position)
             facts.append(record.facts)
             spacing.append(record.spacing_mm or (np.nan,) * 3)
-            missing.append(tuple(channels[place].removeprefix("has_") for place in present
+            missing.append(tuple(channels[place].removeprefix(PRESENCE) for place in present
                                  if not record.image[..., place].any()))  # fmt: skip
     return Known(
         read, facts, np.array(spacing, float), missing if may_lack and present else None,

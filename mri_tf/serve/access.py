@@ -1,6 +1,7 @@
 """Who may reach a server: addresses, ports, tokens, and the packages it needs. Standard library only."""
 
 import argparse
+import hmac
 import importlib.util
 import ipaddress
 from pathlib import Path
@@ -15,8 +16,6 @@ def read_token(host: str, file: Path | None, insecure: bool) -> str:
     is neither a file nor --insecure.
     """
     if file is not None:
-        from mri_tf.serve.limits import read_token_file
-
         command = "python -c 'import secrets; print(secrets.token_urlsafe(32))' > FILE"
         return read_token_file(file, f"Make one: {command}")
     if not is_loopback(host) and not insecure:
@@ -25,6 +24,27 @@ def read_token(host: str, file: Path | None, insecure: bool) -> str:
             "Give --token-file FILE, or --insecure if a proxy or firewall controls access.",
         )
     return ""
+
+
+def read_token_file(file: Path, hint: str) -> str:
+    """The token in a file; raises InputError with the hint where there is none."""
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        token = ""
+    if len(token.split()) != 1 or not token.isascii():
+        rule = "--token-file must hold exactly one token: ASCII characters without spaces."
+        raise InputError(rule, file, hint)
+    return token
+
+
+def brings_token(authorization: str, token: str) -> bool:
+    """Whether the header Authorization brings the token, if one is needed; compared in constant time."""
+    if not token:
+        return True
+    scheme, _, given = authorization.partition(" ")
+    equal = hmac.compare_digest(given.strip().encode(), token.encode())
+    return scheme.lower() == "bearer" and equal
 
 
 def is_loopback(host: str) -> bool:

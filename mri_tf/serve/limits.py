@@ -1,13 +1,11 @@
 """Limits on what a client may use, how a request body is read within them, and bearer tokens."""
 
 import asyncio
-import hmac
 import threading
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
-from mri_tf.core.errors import InputError
+from mri_tf.serve.access import brings_token
 from mri_tf.serve.status import ServingError, invalid
 
 PIECE_BYTES = 1 << 20  # unpacked at once
@@ -125,25 +123,9 @@ def decompressed(body: bytes, encoding: str, settings: Settings, held: Held) -> 
     return b"".join(pieces)
 
 
-def read_token_file(file: Path, hint: str) -> str:
-    """The token in a file; raises InputError with the hint where there is none."""
-    try:
-        token = file.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        token = ""
-    if len(token.split()) != 1 or not token.isascii():
-        rule = "--token-file must hold exactly one token: ASCII characters without spaces."
-        raise InputError(rule, file, hint)
-    return token
-
-
 def check_token(authorization: str | None, settings: Settings) -> None:
     """Raises ServingError unless the header Authorization brings the server's token, if it has one."""
-    if not settings.token:
-        return
-    scheme, _, token = (authorization or "").partition(" ")
-    equal = hmac.compare_digest(token.strip().encode(), settings.token.encode())
-    if scheme.lower() != "bearer" or not equal:
+    if not brings_token(authorization or "", settings.token):
         raise ServingError("UNAUTHENTICATED", "Send the header Authorization: Bearer TOKEN")
 
 

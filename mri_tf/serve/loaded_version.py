@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf.engines.choose import open_engine
+from mri_tf.engines.requests import ASSETS, WARM_UP
 from mri_tf.serve.batching import Batcher
 from mri_tf.serve.signatures import Signature, check_equal_rows, signature_from_proto
 from mri_tf.serve.status import ServingError, from_tensorflow, invalid
 
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
-WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_WARMUP_RECORDS = 1000
 MAX_WARMUP_BYTES = 1 << 31  # of an input; it comes with the model, not from a client
 
@@ -149,7 +149,7 @@ class Version:
         from mri_tf.serve.examples import serialized
         from mri_tf.serve.protos import array_from_proto
 
-        path = self.folder / WARMUP
+        path = self.folder / ASSETS / WARM_UP
         if not path.is_file():
             return
         for number, record in enumerate(tf.compat.v1.io.tf_record_iterator(str(path))):

@@ -1,7 +1,5 @@
 """Exports to show on the page, their files, and a page around a folder of them with a client a tab."""
 
-import contextlib
-import threading
 import time
 from contextlib import chdir
 from pathlib import Path
@@ -10,6 +8,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from in_thread import running_in_thread
 from small import write_small
 
 from data_prep.io.nifti import write_nifti
@@ -74,25 +73,15 @@ def write_volumes(folder: Path) -> None:
     pd.DataFrame(rows).to_csv(folder / "cases.csv", index=False)
 
 
-@contextlib.contextmanager
 def page(models: Path, folder: Path, options: dict | None = None, **limits):
     """A page around a folder of models, in a thread of this process; uploads lie in `folder`.
 
     `options` are those of PageOptions; yields the server when it is ready.
     """
-    server = PageServer(
+    return running_in_thread(PageServer(
         PageOptions(models, **{"asked": Asked(), "folder": folder, **(options or {})}),
         Limits(**{"free_bytes": 0, **limits}), "127.0.0.1", 0, loopback=True,
-    )  # fmt: skip
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        assert server.ready.wait(60)
-        yield server
-    finally:
-        server.stop()
-        thread.join(60)
-        assert not thread.is_alive()
+    ))  # fmt: skip
 
 
 class Tab:

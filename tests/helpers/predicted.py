@@ -16,7 +16,7 @@ from mri_tf.network.inference import predict_records, predict_whole
 from mri_tf.pipeline.batches import eval_batches, read_in_order
 from mri_tf.pipeline.subset import subset_of
 from mri_tf.predict.__main__ import main as predict
-from mri_tf.predict.files import write_label_picture, write_on_source
+from mri_tf.predict.files import label_picture, on_source
 from mri_tf.splits.units import answering_records
 from mri_tf.store.run import positions_of
 from mri_tf.task.files import FOLDER
@@ -155,17 +155,14 @@ def _label_difference(run, prepared, records, kept: dict, out: Path) -> float:
         if row["label_map"].endswith(".png"):
             written = np.asarray(Image.open(out / row["label_map"]))
             wanted, sure = (
-                write_label_picture(parts[0][n], written.shape, out / "wanted.png") for n in (0, 1)
+                label_picture(parts[0][n], written.shape) for n in (0, 1)
             )
         else:
             written = read_nifti(out / row["label_map"])
             wanted, sure = (
-                write_on_source(
-                    [(part[n], part[2].affine) for part in parts], parts[0][2],
-                    out / "wanted.nii.gz", labels=True,
-                )
+                on_source([(part[n], part[2].affine) for part in parts], parts[0][2], labels=True)[0]
                 for n in (0, 1)
-            )  # fmt: skip
+            )
             np.testing.assert_allclose(written.affine, wanted.affine, atol=1e-4)
             written, wanted, sure = written.array, wanted.array, sure.array
         assert np.mean(sure) > 0.05  # much of a tenth where every eighth slice was prepared

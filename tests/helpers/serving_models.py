@@ -1,7 +1,6 @@
 """Small SavedModels that the serving tests share, and a server around a folder of them."""
 
 import contextlib
-import threading
 from pathlib import Path
 
 import grpc
@@ -9,6 +8,7 @@ import httpx
 import keras
 import numpy as np
 import tensorflow as tf
+from in_thread import running_in_thread
 from keras.export import ExportArchive
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
@@ -136,20 +136,10 @@ def _set_method(folder: Path, name: str) -> None:
     path.write_bytes(proto.SerializeToString())
 
 
-@contextlib.contextmanager
 def running(root: Path, **settings):
     """A server around a folder, in a thread of this process; yields it when it is ready."""
     settings.setdefault("poll_s", 0.05)
-    server = Server(root, Settings(**settings), "127.0.0.1", 0, 0)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        assert server.ready.wait(60)
-        yield server
-    finally:
-        server.stop()
-        thread.join(60)
-        assert not thread.is_alive()
+    return running_in_thread(Server(root, Settings(**settings), "127.0.0.1", 0, 0))
 
 
 class Client:

@@ -33,7 +33,7 @@ from mri_tf.pipeline.field_of_view import cut_function
 from mri_tf.pipeline.image_files import fit_to_grid
 from mri_tf.predict.__main__ import main as predict
 from mri_tf.predict.answers import Model, feed_of, with_box_mask
-from mri_tf.predict.files import safe_name, write_label_picture, write_on_source
+from mri_tf.predict.files import label_picture, on_source, safe_name, write_label_image
 from mri_tf.store.record import Record, encode_example, parse_examples
 from mri_tf.task import Task
 from mri_tf.task.files import FOLDER, load_task
@@ -207,7 +207,7 @@ def test_parts_are_put_where_resampling_the_whole_would_put_them(tmp_path):
         place[:3, :3] = Rotation.from_euler("y", turn, True).as_matrix() @ place[:3, :3]
         place[:3, 3] = (affine @ [14, 13, 7, 1])[:3] + shift
         values = rng.uniform(1, 2, (depth, 9, 11)).astype(np.float32)
-        written = write_on_source([(values, place)], record, tmp_path / "m.nii.gz", labels=False)
+        written, _ = on_source([(values, place)], record, labels=False)
         wanted = resample_like(volume_of_grid(values, place), reference)
         np.testing.assert_allclose(written.array, wanted.array, atol=1e-5)
         assert (written.array.max() > 0) == (shift < 100)
@@ -225,7 +225,8 @@ def test_labels_of_a_picture_come_back_to_its_pixels(tmp_path):
         labels = np.kron(rng.integers(0, 4, (-(-shape[0] // 4), -(-shape[1] // 4))), np.ones((4, 4)))
         labels = labels[: shape[0], : shape[1]].astype(np.uint8)
         fitted = fit_to_grid(labels[..., None].astype(np.float32), (96, 96), "nearest").numpy()[..., 0]
-        written = write_label_picture(fitted.astype(np.uint8), shape, tmp_path / "l.png")
+        written = label_picture(fitted.astype(np.uint8), shape)
+        write_label_image(written, tmp_path / "l.png")
         assert np.mean(written == labels) > 0.97
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "l.png")), written)
 
@@ -233,7 +234,7 @@ def test_labels_of_a_picture_come_back_to_its_pixels(tmp_path):
 def test_a_record_of_unknown_source_is_written_on_its_own_grid(tmp_path):
     record = Record("", "p", np.zeros((4, 5, 6, 1), np.float32), affine=np.diag([-2.0, -2, -3, 1]))
     values = np.arange(120, dtype=np.float32).reshape(4, 5, 6)
-    written = write_on_source([(values, record.affine)], record, tmp_path / "m.nii.gz", labels=False)
+    written, _ = on_source([(values, record.affine)], record, labels=False)
     assert written.array.shape == (6, 5, 4) and written.array.max() == 119
 
 
