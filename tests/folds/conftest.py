@@ -19,9 +19,9 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setattr(cells, "SECONDS_BETWEEN_LOOKS", 0.02)
     for name, value in fake.environment.items():
         monkeypatch.setenv(name, value)
-    yield fake
     with terminate_children():
-        pass  # an interrupted study is over; the next test is another
+        pass  # a study that an earlier test of this process interrupted is over
+    return fake
 
 
 @pytest.fixture
