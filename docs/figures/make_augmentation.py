@@ -2,7 +2,8 @@
 
     python docs/figures/make_augmentation.py [--out docs/figures/augmentation.png]
 
-Each panel is one operation alone with stronger values than a task would use, so that it is seen.
+Each panel is one operation alone with stronger values than a task would use, so that it is seen. The
+last one is a mixture of two patients.
 """
 
 import argparse
@@ -18,8 +19,10 @@ from mri_tf.pipeline.augment2d import OPERATIONS, augment_images
 from mri_tf.pipeline.augment_scan import OPERATIONS as OF_SCANNERS
 from mri_tf.pipeline.elastic import NAME as ELASTIC
 from mri_tf.pipeline.known import Known
+from mri_tf.pipeline.mixup import mixed
 
-WIDTH_PIXELS, COLUMNS, SEED = 800, 4, 3
+WIDTH_PIXELS, COLUMNS, SEED = 1000, 5, 3
+SHARE = 0.6  # of the mixture that is the first patient
 STRONG = {
     "random_affine": dict(max_degrees=25.0, max_shift_fraction=0.1, zoom=(0.8, 1.2)),
     "random_flip": dict(probability=1.0),
@@ -39,11 +42,12 @@ STRONG = {
 def draw(out: Path) -> None:
     """Writes the PNG."""
     assert STRONG.keys() == OPERATIONS.keys() | OF_SCANNERS.keys() | {ELASTIC}
-    image = _slice()  # (rows, columns)
+    image = _slice(SEED)  # (rows, columns)
     panels = {"as it is": image} | {
         printed_name(name.removeprefix("random_")): _changed(image, {name: values})
         for name, values in STRONG.items()
     }
+    panels["mixup"] = _mixture(image, _slice(SEED + 1))
     rows = -(-len(panels) // COLUMNS)
     figure = new_figure(PAGE_MM, PAGE_MM / COLUMNS * rows * 1.12)
     low, high = np.percentile(image, [1, 99.8])
@@ -56,9 +60,9 @@ def draw(out: Path) -> None:
     figure.savefig(out, dpi=WIDTH_PIXELS / figure.get_figwidth())
 
 
-def _slice() -> np.ndarray:
+def _slice(seed: int) -> np.ndarray:
     """A middle slice of a brain phantom, front at the top: (rows, columns)."""
-    scan = render(draw_brain_patient(None, np.random.default_rng(SEED)))
+    scan = render(draw_brain_patient(None, np.random.default_rng(seed)))
     image = scan.image[:, :, scan.image.shape[2] // 2].astype(np.float32)
     return image.T[::-1, ::-1].copy()
 
@@ -70,6 +74,13 @@ def _changed(image: np.ndarray, augment: dict) -> np.ndarray:
     known = Known(image.shape, tf.ones((1, 2)), *map(tf.constant, spread))
     seeds = tf.constant([[SEED, 1]], tf.int64)
     return augment_images(batch, None, seeds, augment, 1.0, known)[0][0, ..., 0].numpy()
+
+
+def _mixture(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """SHARE of the first slice and the rest of the second, brought to its grid: (rows, columns)."""
+    second = tf.image.resize_with_crop_or_pad(second[..., None], *first.shape)[..., 0]
+    both = tf.stack([first, second])
+    return mixed(both, tf.constant([SHARE, 1.0]))[0].numpy()
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ from mri_tf.network.bags import bag_network, scorer
 from mri_tf.network.fine_tuning import freeze
 from mri_tf.pipeline.augment2d import check_augment
 from mri_tf.pipeline.batches import BatchFunction
+from mri_tf.pipeline.mixup import NAME as MIXUP
+from mri_tf.pipeline.mixup import check_mixup
 from mri_tf.pipeline.normalize import check_normalize
 from mri_tf.pipeline.sequence_dropout import check_sequence_dropout
 from mri_tf.store.run import Run
@@ -39,6 +41,8 @@ def check_task(task: Task) -> None:
     check_settings(task)
     check_augment(task.augment, task.network_shape)
     check_sequence_dropout(task)
+    check_mixup(task)
+    _check_steps(task)
     check_normalize(task.normalize)
     if "head" in task.model_args:
         raise InputError(
@@ -82,6 +86,15 @@ def _check_intensities(task: Task) -> None:
             f"{told} with normalize.method {task.normalize['method']}",
             "Change one of them in the task.",
         )
+
+
+def _check_steps(task: Task) -> None:
+    """Raises InputError for mixed images where the network is fitted at once and not in steps."""
+    if MIXUP in task.augment and "strengths" in _parameters(task):
+        raise InputError(
+            f"augment.{MIXUP} needs a network that is trained in steps.", f"model {task.model}",
+            f"Take {MIXUP} out of augment, or change model.",
+        )  # fmt: skip
 
 
 def takes_weights(task: Task) -> bool:

@@ -17,6 +17,8 @@ from mri_tf.pipeline.contrast import apply_intensities, check_intensities, rando
 from mri_tf.pipeline.elastic import NAME as ELASTIC
 from mri_tf.pipeline.elastic import check_elastic, draw_displacements, random_elastic
 from mri_tf.pipeline.known import Known
+from mri_tf.pipeline.mixup import NAME as MIXUP
+from mri_tf.pipeline.mixup import mixup
 from mri_tf.pipeline.resample2d import resample_linear, resample_nearest
 from mri_tf.pipeline.sequence_dropout import NAME as SEQUENCE_DROPOUT
 from mri_tf.pipeline.sequence_dropout import sequence_dropout
@@ -83,7 +85,7 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
         operations, others = others, operations
     operations = {
         **operations, **augment_scan.OPERATIONS, ELASTIC: (random_elastic, 0),
-        SEQUENCE_DROPOUT: (sequence_dropout, 0),
+        SEQUENCE_DROPOUT: (sequence_dropout, 0), MIXUP: (mixup, 0),
     }  # fmt: skip
     for name, arguments in augment.items():
         if name not in operations:

@@ -19,6 +19,8 @@ from mri_tf.pipeline.epoch_plan import Batch, TrainingPlan, plain_batches
 from mri_tf.pipeline.field_of_view import Cut, cut_function
 from mri_tf.pipeline.intensity_classes import nearest_centroid
 from mri_tf.pipeline.known import Known
+from mri_tf.pipeline.mixup import NAME as MIXUP
+from mri_tf.pipeline.mixup import mix_records
 from mri_tf.pipeline.normalize import normalize
 from mri_tf.pipeline.sequence_dropout import NAME as SEQUENCE_DROPOUT
 from mri_tf.pipeline.sequence_dropout import drop_sequences
@@ -90,10 +92,12 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
     Where patients are answered for, the image is (slices padded to (patients, slices, ...), which are
     present), and target and weight are the patients'.
 
-    The target is the label of a classification task; of a segmentation task it is the mask, or
-    the nearest of the `centroids` in `fitted`, what was fitted on the training side.
+    The target is the label of a classification task, or the share of each class where images are mixed;
+    of a segmentation task it is the mask, or the nearest of the `centroids` in `fitted`, what was fitted
+    on the training side.
     """
     segmentation = task.kind == "segmentation"
+    changed = training and task.augment and task.augment_probability > 0
     # Channels that say which sequences are there are no images: nothing changes them.
     says_presence = [place in task.presence.values() for place in range(len(task.channels))]
     says_presence *= len(task.slice_offsets)
@@ -105,7 +109,7 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
             target = nearest_centroid(image, fitted["centroids"])
         else:
             target = batch["mask"] if segmentation else batch["label"]
-        if training and task.augment and task.augment_probability > 0:
+        if changed:
             labels = target if segmentation else None
             how = (labels, batch["seed"], task.augment, task.augment_probability, Known.of(batch))
             if len(task.image_shape) == 2:
@@ -115,9 +119,11 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
             target = labels if segmentation else target
             image = tf.where(says_presence, tf.cast(batch["image"], tf.float32), image)
         stats = batch["intensity_stats"]
-        if training and SEQUENCE_DROPOUT in task.augment and task.augment_probability > 0:
+        if changed and SEQUENCE_DROPOUT in task.augment:
             image, stats = drop_sequences(image, stats, batch["seed"], task)
         image = normalize(image, stats, task.normalize)
+        if changed and MIXUP in task.augment:
+            image, target = mix_records(image, target, batch["weight"], batch["seed"], task)
         if task.bag:
             return gather_bags([image], target, batch["bag"], batch["weight"])
         return image, target, batch["weight"]

@@ -54,7 +54,7 @@ from mri_tf.train.feed import (
 from mri_tf.train.frozen_prefix import split_at_frozen
 from mri_tf.train.inputs import Inputs, read_inputs
 from mri_tf.train.loop import USUAL, Checkpoints, Schedule, train
-from mri_tf.train.loss import weighted_cross_entropy, with_soft_dice
+from mri_tf.train.loss import right_answers, weighted_cross_entropy, with_soft_dice
 from mri_tf.train.probe import fit_probe, is_probe, split_at_features
 
 
@@ -162,7 +162,7 @@ def compile_network(network: keras.Model, task: Task, counts: np.ndarray, steps:
     entropy = weighted_cross_entropy(class_weights(counts, task.loss_weights), task.label_smoothing)
     metrics = None
     if task.choose_epoch == ACCURACY:
-        metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        metrics = [keras.metrics.MeanMetricWrapper(right_answers, name="accuracy")]
     network.compile(
         optimizer=make_optimizer(fine_tuning_of(task), task.learning_rate, variables, steps),
         loss=with_soft_dice(entropy, task.dice_share),

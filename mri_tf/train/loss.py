@@ -9,7 +9,8 @@ def weighted_cross_entropy(weights: np.ndarray, smoothing: float = 0.0):
     """Cross entropy times the weight of the true class, averaged over the pixels: one value a record.
 
     Takes labels (batch, ...) and probabilities (batch, ..., classes); gives (batch,), so that a
-    record's weight means the same in classification and segmentation.
+    record's weight means the same in classification and segmentation. The labels of mixed images are
+    the share of each class, (batch, classes), and the loss is that of the classes by their shares.
 
     Args:
         weights: (classes,) of the true class.
@@ -20,16 +21,42 @@ def weighted_cross_entropy(weights: np.ndarray, smoothing: float = 0.0):
     constant = np.asarray(weights, dtype=np.float32)
 
     def loss(labels, probabilities):
+        if has_shares(labels, probabilities):
+            return of_shares(labels * constant, probabilities)
         labels = ops.cast(labels, "int32")
         entropy = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
         if smoothing:
-            logs = ops.log(ops.maximum(probabilities, keras.config.epsilon()))
-            entropy = (1 - smoothing) * entropy - smoothing * ops.mean(logs, axis=-1)
+            entropy = (1 - smoothing) * entropy + smoothing * of_all(probabilities)
         weighted = entropy * ops.take(constant, labels)  # (batch, ...)
         pixels = tuple(range(1, len(weighted.shape)))
         return ops.mean(weighted, axis=pixels) if pixels else weighted
 
+    def of_shares(shares, probabilities):  # (batch, classes), times the weights
+        entropy = keras.losses.categorical_crossentropy(shares, probabilities)
+        if smoothing:
+            spread = ops.sum(shares, axis=-1) * of_all(probabilities)
+            entropy = (1 - smoothing) * entropy + smoothing * spread
+        return entropy
+
+    def of_all(probabilities):
+        """The mean cross entropy of all classes."""
+        logs = ops.log(ops.maximum(probabilities, keras.config.epsilon()))
+        return -ops.mean(logs, axis=-1)
+
     return loss
+
+
+def has_shares(labels, probabilities) -> bool:
+    """Whether labels are the share of each class, as those of mixed images are."""
+    return len(labels.shape) == len(probabilities.shape)
+
+
+def right_answers(labels, probabilities):
+    """1 where the most likely class is the label, or the one with the largest share of it: (batch,)."""
+    if has_shares(labels, probabilities):
+        labels = ops.argmax(labels, axis=-1)
+    most_likely = ops.argmax(probabilities, axis=-1)
+    return ops.cast(ops.cast(labels, "int32") == ops.cast(most_likely, "int32"), "float32")
 
 
 def with_soft_dice(entropy, share: float):

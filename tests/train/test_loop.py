@@ -196,6 +196,19 @@ def test_the_first_epoch_of_the_highest_accuracy_is_kept_and_survives_a_stop(tmp
         )
 
 
+def test_a_training_on_mixed_images_that_was_stopped_continues_to_equal_weights(tmp_path, thirds):
+    mixed = BY_ACCURACY | {
+        "epochs": 3, "augment_probability": 1.0, "augment": {"mixup": {"alpha": 1.0}},
+    }  # fmt: skip
+    whole = _fit(tmp_path / "whole", thirds, **mixed)
+    with stopped_at(1, 0):
+        _fit(tmp_path / "run", thirds, **mixed)
+    assert_equal_weights(whole, _fit(tmp_path / "run", thirds, **mixed))
+    unmixed = _fit(tmp_path / "unmixed", thirds, **mixed | {"augment": {}})
+    losses = [pd.read_csv(run.folder / "history.csv")["loss"] for run in (whole, unmixed)]
+    assert (losses[0] > losses[1] + 0.01).any()
+
+
 def test_patience_waits_for_a_higher_accuracy(tmp_path, thirds):
     nothing = {"learning_rate": 1e-30, "fine_tune": dict(optimizer="sgd")}
     values = BY_ACCURACY | nothing | dict(epochs=30, patience=2)
