@@ -14,7 +14,8 @@ from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.core.presets import is_cached
 from mri_tf.plan.fingerprint import Fingerprint, measure
-from mri_tf.plan.recognise import Classes, classes_of, covariates_of, recognise
+from mri_tf.plan.label_column import Classes, classes_of, covariates_of
+from mri_tf.plan.recognise import recognise
 from mri_tf.plan.rules import Decision, decide
 from mri_tf.plan.table import fingerprint_lines
 from mri_tf.plan.task_text import task_text

@@ -1,16 +1,15 @@
-"""Which layout a raw folder has, and which column of its table holds the labels."""
+"""Which layout a raw folder has."""
 
 import importlib
 import inspect
 import itertools
 import os
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from data_prep.io.folders import files_below
 from data_prep.io.labels import consensus
-from data_prep.io.table import READER, Row, is_empty, read_table, reader_columns
+from data_prep.io.table import Row, is_empty, read_table, reader_columns
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.layout import ListOptions, layout_names
 from data_prep.recognised import (
@@ -22,36 +21,9 @@ from data_prep.recognised import (
     visible_folders,
 )
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.plan.label_column import read_by_several
 
-# Columns that say something else of a case than its class.
-PATIENTS = {"patient_id", "participant_id", "accession_number"}
-USUAL_COLUMNS = {
-    "patient_id", "age", "sex", "gender", "site", "scanner", "group", "split", "modality", "mask", "seg",
-    "comment", "notes", "folder", "case",
-}  # fmt: skip
-# Words in the names of columns that may tell who a patient is.
-PERSONAL = (
-    "name", "date", "birth", "dob", "mrn", "uid", "address", "phone", "mail", "ssn", "_id", "accession",
-    "initial", "post", "zip", "city", "street", "physician", "doctor", "referr", "day", "pid",
-)  # fmt: skip
-DATE = re.compile(
-    r"\b(19|20)\d\d([-./]?)(0?[1-9]|1[0-2])\2\d{1,2}\b|\b\d{1,2}[-./]\d{1,2}[-./]\d{2,4}\b"
-)
-MOST_NUMBERS = 10  # that may be classes
 MOST_FILES_LOOKED_AT = 200
-MOST_VALUES = 12  # of a covariate
-MOST_CLASSES = 50
-LEAST_FILLED = 0.5  # share of the rows of a column that may be a label
-LEAST_PATIENTS = 2  # of each class
-LABEL = "label"  # a column of this name is the label, whatever others there are
-
-
-@dataclass(frozen=True)
-class Classes:
-    """What is classified: the column that says it (empty where folders do), and the classes in order."""
-
-    column: str
-    names: tuple[str, ...]
 
 
 def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
@@ -102,7 +74,7 @@ def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
 def _with_agreed_labels(found: Recognised) -> Recognised:
     """With a column of what the readers agree on, where a table has only columns of readers."""
     columns = tuple(found.rows[0]) if found.rows else ()
-    stems = {stem for name in columns if (stem := _read_by_several(name)) and stem not in columns}
+    stems = {stem for name in columns if (stem := read_by_several(name)) and stem not in columns}
     rows = []
     for row in found.rows:
         agreed = {}
@@ -111,115 +83,6 @@ def _with_agreed_labels(found: Recognised) -> Recognised:
             agreed[stem] = consensus(["" if is_empty(text) else text for text in labels], ())
         rows.append(Row({**row, **agreed}.items(), row.line))
     return replace(found, rows=tuple(rows), agreed=tuple(sorted(stems)))
-
-
-def _read_by_several(column: str) -> str:
-    """What several readers give, by the name of one's column: label of label_reader1; else ""."""
-    found = READER.match(column)
-    return found[1] if found else ""
-
-
-def classes_of(found: Recognised, label: str) -> Classes:
-    """The classes, from the column that --label names or the only one that can be the label.
-
-    Raises:
-        InputError: there is no such column, or several can be the label.
-    """
-    if not found.rows:
-        return _classes_of_folders(found, label)
-    fitting = {column: names for column in found.rows[0] if (names := _label_values(found, column))}
-    if label:
-        wanted = label.strip().lower()
-        if wanted not in found.rows[0]:
-            raise InputError(
-                "The table has no column of that name.", f"--label {label}",
-                f"Columns: {', '.join(found.rows[0])}.",
-            )  # fmt: skip
-        if wanted in PATIENTS | set(found.no_labels) - set(found.may_be_label):
-            raise InputError(
-                "--label must name the column of the labels, not of patients or files.",
-                f"--label {label}", f"Columns: {', '.join(found.rows[0])}.",
-            )  # fmt: skip
-        values = fitting.get(wanted) or _distinct(found, wanted)
-        if len(values) < 2:
-            raise InputError(
-                "The column of the labels must hold at least two classes.",
-                f"--label {label}: {first_few(values) or 'empty'}", "Choose another column.",
-            )  # fmt: skip
-        if len(values) > MOST_CLASSES:
-            raise InputError(
-                "The column of the labels holds too many different values to be classes.",
-                f"--label {label}: {len(values)} values", "Choose another column, or group the values.",
-            )  # fmt: skip
-        _check_values(values, label)
-        return Classes(label.strip(), values)
-    usual = (USUAL_COLUMNS | set(found.no_labels)) - set(found.may_be_label)
-    usual |= set(filter(_read_by_several, found.rows[0]))
-    fitting = {column: names for column, names in fitting.items() if column not in usual}
-    if LABEL in fitting and LABEL not in found.agreed:
-        fitting = {LABEL: fitting[LABEL]}
-    if len(fitting) != 1:
-        seen = ", ".join(f"{column} ({first_few(names, 3)})" for column, names in fitting.items())
-        raise InputError(
-            "Several columns of the table can be the label."
-            if fitting else "No column of the table can be the label: 2 to "
-            f"{MOST_CLASSES} classes with at least {LEAST_PATIENTS} patients each.",
-            seen or _nearly(found, usual) or f"columns {', '.join(found.rows[0])}",
-            "Name it with --label COLUMN, or correct the cells." if not seen else
-            "Name it with --label COLUMN.",
-        )  # fmt: skip
-    ((column, names),) = fitting.items()
-    _check_values(names, column)
-    return Classes(column, names)
-
-
-def _nearly(found: Recognised, usual: set[str]) -> str:
-    """The columns that few cells keep from being the label, with the rare values and their lines."""
-    texts = []
-    for column in found.rows[0]:
-        lines: dict[str, list[str]] = {}
-        for row in found.rows:
-            if not is_empty(row.get(column, "")):
-                lines.setdefault(row[column], []).append(str(row.line))
-        rare = [f"{value!r} in line {first_few(where)}" for value, where in lines.items()
-                if len(where) < LEAST_PATIENTS]  # fmt: skip
-        if column not in usual and 0 < len(rare) <= len(lines) / 2 and len(lines) <= MOST_CLASSES:
-            texts.append(f"column {column}, with a patient each of {first_few(rare, 3)}")
-    return "; ".join(texts)
-
-
-def _check_values(values: tuple[str, ...], column: str) -> None:
-    """Raises InputError for classes that differ only in capitals, or that are measured numbers."""
-    for what, key_of, looked_at in (
-        ("differ only in capitals", str.lower, values),
-        ("are the same number", float, filter(_is_number, values)),
-    ):  # fmt: skip
-        first: dict[str | float, str] = {}
-        for value in looked_at:
-            other = first.setdefault(key_of(value), value)
-            if other != value:
-                raise InputError(
-                    f"Two classes {what}.", f"{other} and {value}{_in_column(column)}",
-                    "Write both alike.",
-                )  # fmt: skip
-    if len(values) > MOST_NUMBERS and all(map(_is_number, values)):
-        raise InputError(
-            "The column of the labels holds many different numbers, which are no classes.",
-            f"{column}: {first_few(values)}",
-            "Choose another column, or write ranges of the numbers as words into a new one.",
-        )  # fmt: skip
-
-
-def _in_column(column: str) -> str:
-    return f" in the column {column}" if column else ", two folders"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _what_is_there(raw: Path, labels: Path | None) -> str:
@@ -256,56 +119,3 @@ def _names_patients(table: Path) -> bool:
     return bool(rows) and bool({"patient_id", "accession_number"} & set(rows[0]))
 
 
-def covariates_of(found: Recognised, classes: Classes) -> tuple[str, ...]:
-    """Columns of numbers or of few repeated words, which records may keep; none that may name a person.
-
-    What a column is called decides, and what it holds: names, dates and values that hardly repeat are
-    left out.
-    """
-    if not found.rows:
-        return ()
-    kept = []
-    for column in found.rows[0]:
-        values = _distinct(found, column)
-        people = {word for word in PERSONAL if word in column}
-        known = USUAL_COLUMNS | set(found.no_labels) | {classes.column.lower()}
-        known |= {column} if _read_by_several(column) else set()
-        few = 2 <= len(values) <= min(MOST_VALUES, len(found.rows) / 2)
-        if column not in known and not people and few and not any(map(DATE.search, values)):
-            kept.append(column)
-    return tuple(kept)
-
-
-def _classes_of_folders(found: Recognised, label: str) -> Classes:
-    if label:
-        raise InputError(
-            "--label names a column of a table, but here the folders say the class.", label,
-            "Leave out --label, or give the table with --labels.",
-        )  # fmt: skip
-    if not found.class_names:
-        raise InputError(
-            "Nothing says which class the cases are of.", found.why,
-            "Give a table with --labels TABLE, and its column with --label.",
-        )  # fmt: skip
-    _check_values(found.class_names, "")
-    return Classes("", found.class_names)
-
-
-def _distinct(found: Recognised, column: str) -> tuple[str, ...]:
-    values = {row[column] for row in found.rows if not is_empty(row.get(column, ""))}
-    try:
-        return tuple(sorted(values, key=float))
-    except ValueError:
-        return tuple(sorted(values))
-
-
-def _label_values(found: Recognised, column: str) -> tuple[str, ...]:
-    """The classes in a column; none where it cannot be a label."""
-    values = _distinct(found, column)
-    filled = [row for row in found.rows if row.get(column) in values]
-    if not 2 <= len(values) <= MOST_CLASSES or len(filled) < LEAST_FILLED * len(found.rows):
-        return ()
-    patients: dict[str, set[str]] = {value: set() for value in values}
-    for row in filled:
-        patients[row[column]].add(row.get("patient_id") or row.get("participant_id") or str(row.line))
-    return values if min(map(len, patients.values())) >= LEAST_PATIENTS else ()

@@ -1,6 +1,5 @@
 """Trains a task from raw data to an exported model: python -m mri_tf.train --task T."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -29,7 +28,6 @@ from mri_tf.track.destination import add_track, check_track, track_finished
 from mri_tf.train.fold_flags import add_folds, check_folds
 
 DEMO = "demo"  # the variant that runs on the phantom, when no data is named
-EXPORTS = Path("saved_models")
 
 
 def main(arguments: list[str]) -> int:
@@ -44,11 +42,13 @@ def main(arguments: list[str]) -> int:
     from data_prep.layout import listing_of
     from mri_tf.derive.predicted_masks import derive_set
     from mri_tf.export.assets import find_segmenter
+    from mri_tf.export.publish import FOLDERS, SAVEDMODEL
     from mri_tf.network.build import check_network, check_task
     from mri_tf.splits.known_copies import known_copies_note
     from mri_tf.splits.leakage import check_derived_unseen, shared_by_random_split
     from mri_tf.splits.reserved import reserved_sentence
     from mri_tf.splits.sides import SplitOptions, choose_sides
+    from mri_tf.store.continued import existing_run
     from mri_tf.store.looks import (
         check_lock_asked,
         closed_lines,
@@ -57,10 +57,11 @@ def main(arguments: list[str]) -> int:
         times,
         with_lock,
     )
-    from mri_tf.store.run import DERIVED, LOG, METRICS, existing_run
+    from mri_tf.store.run import DERIVED, LOG, METRICS
     from mri_tf.train.datasets import DataOptions, classifier_set, look_before_preparing
     from mri_tf.train.devices import configure_devices
     from mri_tf.train.finished_folds import train_and_finish
+    from mri_tf.train.finished_run import evaluate_and_export, is_done
     from mri_tf.train.fit import fit_run
     from mri_tf.train.leak_check import leak_check
     from mri_tf.train.loop import Checkpoints
@@ -103,7 +104,8 @@ def main(arguments: list[str]) -> int:
     if flags.lock_test:
         run = with_lock(run, prepared)
     if not (flags.no_export or features or (folder / METRICS).is_file()):
-        find_segmenter(run, prepared, EXPORTS)  # what is missing is said now, not after the training
+        # What is missing is said now, not after the training.
+        find_segmenter(run, prepared, FOLDERS[SAVEDMODEL])
     # Refuses the folder of another run, or of one that is locked, before the log is written into it.
     existing = existing_run(run)
     check_lock_asked(existing, flags.lock_test)
@@ -128,11 +130,11 @@ def main(arguments: list[str]) -> int:
             run, prepared, features if task.features_from else None, flags.devices,
             Checkpoints(deadline=deadline), flags.feature_banks,
         )  # fmt: skip
-        if _is_done(run, flags, trained_before=existing is not None and existing.finished):
+        if is_done(run, flags, trained_before=existing is not None and existing.finished):
             exported = run.values.get("exported", "")
             print(f"{folder}: already finished" + (f", exported as {exported}" if exported else ""))
         else:
-            _evaluate_and_export(run, prepared, features, flags)
+            evaluate_and_export(run, prepared, features, flags)
         track_finished(flags.track, "run", run.folder)
         if is_closed(run):
             print("\n".join(closed_lines(run)))
@@ -144,59 +146,6 @@ def main(arguments: list[str]) -> int:
 def _use_of_validation(task) -> str:
     """What the validation side is for, in the line that counts the records."""
     return "calibrate on" if task.choose_epoch == BUDGET else "choose the weights"
-
-
-def _is_done(run, flags, trained_before: bool) -> bool:
-    """Whether an earlier command has done all that this one asks for."""
-    from mri_tf.store.run import CARD, METRICS
-
-    if not (run.values.get("exported") or flags.no_export):
-        return False
-    if not (run.folder / METRICS).is_file():
-        return bool(run.values.get("exported")) or (flags.lock_test and trained_before)
-    return not _lacks_baselines(run, flags) and (flags.no_card or (run.folder / CARD).is_file())
-
-
-def _lacks_baselines(run, flags) -> bool:
-    """Whether the numbers of a classifier are there and the baselines beside them are not."""
-    from mri_tf.evaluate.evaluation import BASELINES
-    from mri_tf.store.run import METRICS
-
-    numbers = run.folder / METRICS
-    if flags.no_baselines or run.task.kind != "classification" or not numbers.is_file():
-        return False
-    return BASELINES not in json.loads(numbers.read_text(encoding="utf-8"))
-
-
-def _evaluate_and_export(run, prepared, features, flags) -> None:
-    """Writes the numbers of a finished run, unless its test side is locked, its card, and its model,
-    which holds the card, unless --no-export."""
-    from mri_tf.evaluate.evaluation import evaluate_run
-    from mri_tf.export.publish import export_with_segmenter
-    from mri_tf.pipeline.subset import run_sides
-    from mri_tf.report.card import card_of_run
-    from mri_tf.store.looks import SECONDS_TO_WAIT
-    from mri_tf.store.run import METRICS, locked
-    from mri_tf.tables import summary
-    from mri_tf.train.baselines import baselines_of_run
-    from mri_tf.train.finished_card import write_card
-
-    written, numbers = [run.folder], run.folder / METRICS
-    if numbers.is_file():  # a command that was interrupted after it looked does not look again
-        print("\n".join(summary(json.loads(numbers.read_text(encoding="utf-8")))))
-    elif not flags.lock_test:
-        result = evaluate_run(run, run_sides(run, prepared)[2], run.values["split"], run.folder)
-        print("\n".join(summary(result.metrics)))
-        written += result.files
-    if _lacks_baselines(run, flags):
-        print(baselines_of_run(run, prepared, run.folder))
-    if not flags.no_card:
-        write_card(card_of_run, run.folder, f"python -m mri_tf.report --run {run.folder}")
-    if not flags.no_export and not run.values.get("exported"):
-        written += export_with_segmenter(run, prepared, features, EXPORTS)
-        with locked(run.folder, SECONDS_TO_WAIT):
-            run.save(exported=str(written[-1]))
-    print(f"wrote {', '.join(str(path) for path in written)}")
 
 
 def _task(flags, listing):

@@ -36,9 +36,10 @@ from mri_tf.network.starting_statistics import FILE as STARTING_STATISTICS
 from mri_tf.network.starting_statistics import begin_from_training_side
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.pipeline.subset import Subset
+from mri_tf.store.continued import start_or_continue
 from mri_tf.store.frozen import TEST_LOCK, frozen_result
 from mri_tf.store.prepared import Prepared
-from mri_tf.store.run import FINISHED, VALIDATION, Run, locked, start_or_continue
+from mri_tf.store.run import FINISHED, VALIDATION, Run, locked
 from mri_tf.task import Task
 from mri_tf.task.settings import fine_tuning_of
 from mri_tf.task.spec import ACCURACY

@@ -13,7 +13,7 @@ from trainings import assert_equal_weights, on_two_devices, stopped_at
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.errors import InputError
 from mri_tf.network.build import build_parts, load_network
-from mri_tf.store.run import start_or_continue
+from mri_tf.store.continued import start_or_continue
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import parse_assignment, with_values
 from mri_tf.task.settings import fine_tuning_of

@@ -14,6 +14,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.core.hashing import file_hash
 from mri_tf.store import frozen
 from mri_tf.store import run as runs
+from mri_tf.store.continued import start_or_continue
 from mri_tf.store.frozen import TEST_LOCK, frozen_result, lock_name
 from mri_tf.store.looks import (
     check_lock_asked,
@@ -181,7 +182,7 @@ def test_records_of_a_locked_test_side_are_recognised_in_other_data(begun, prepa
 def test_a_lock_can_join_an_unfinished_run_and_no_other(begun, prepared):
     unfinished = begun.save()
     check_lock_asked(unfinished, asked=True)
-    joined = runs.start_or_continue(with_lock(begun, prepared))
+    joined = start_or_continue(with_lock(begun, prepared))
     assert TEST_LOCK in open_run(joined.folder).values
     assert "without --lock-test" in refusal(check_lock_asked, joined, False)
     check_lock_asked(joined, asked=True)
@@ -231,7 +232,7 @@ def test_sentences_say_the_number_of_the_look_and_whether_there_was_a_lock():
 def test_a_lock_added_to_an_unfinished_run_of_an_earlier_version_can_be_opened(begun, prepared):
     begun.save()  # without what later versions keep, such as reserved patients
     later = Run(begun.folder, {**begun.values, "reserved": {"records": [], "reason": "too few"}})
-    locked_run = runs.start_or_continue(with_lock(later, prepared))
+    locked_run = start_or_continue(with_lock(later, prepared))
     assert TEST_LOCK in locked_run.values
     done = finish(locked_run)
     check = open_finished(done.folder)

@@ -26,7 +26,8 @@ from mri_tf.network.inference import predict_records
 from mri_tf.pipeline.batches import batch_function, training_batches
 from mri_tf.pipeline.epoch_plan import TrainingPlan
 from mri_tf.pipeline.subset import subset_of
-from mri_tf.store.run import Run, locked, open_finished, positions_of, start_or_continue
+from mri_tf.store.continued import start_or_continue
+from mri_tf.store.run import Run, locked, open_finished, positions_of
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import with_values
 from mri_tf.train import devices, feed, fit, loop
