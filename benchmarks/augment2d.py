@@ -12,7 +12,8 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from mri_tf.pipeline.augment2d import apply_transforms, draw_changes
+from mri_tf.pipeline.augment2d import draw_changes
+from mri_tf.pipeline.resample2d import resample_linear
 
 BATCHES = ((16, 224, 224, 3), (64, 128, 128, 1), (5, 128, 128, 1))
 AUGMENT = {"random_affine": {"max_degrees": 15.0, "max_shift_fraction": 0.08, "zoom": (0.9, 1.1)}}
@@ -44,7 +45,7 @@ def main() -> None:
 
 @tf.function
 def ours(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
-    return apply_transforms(images, transforms, nearest=False)
+    return resample_linear(images, transforms)
 
 
 @tf.function

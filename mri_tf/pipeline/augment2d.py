@@ -19,6 +19,8 @@ from mri_tf.pipeline.elastic import check_elastic, draw_displacements, random_el
 from mri_tf.pipeline.known import Known
 from mri_tf.pipeline.mixup import NAME as MIXUP
 from mri_tf.pipeline.mixup import mixup
+from mri_tf.pipeline.outside import NAME as OUTSIDE
+from mri_tf.pipeline.outside import check_outside, fill_of, outside
 from mri_tf.pipeline.resample2d import resample_linear, resample_nearest
 from mri_tf.pipeline.sequence_dropout import NAME as SEQUENCE_DROPOUT
 from mri_tf.pipeline.sequence_dropout import sequence_dropout
@@ -86,6 +88,7 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
     operations = {
         **operations, **augment_scan.OPERATIONS, ELASTIC: (random_elastic, 0),
         SEQUENCE_DROPOUT: (sequence_dropout, 0), MIXUP: (mixup, 0),
+        OUTSIDE: (outside, 0),
     }  # fmt: skip
     for name, arguments in augment.items():
         if name not in operations:
@@ -101,6 +104,7 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
         check_arguments(f"augment.{name}", operations[name][0], arguments)
     augment_scan.check_scan_changes(augment)
     check_elastic(augment)
+    check_outside(augment, GEOMETRY.keys() | augment3d.GEOMETRY.keys())
     if len(image_shape) == 3:
         augment3d.check_values(augment, image_shape)
     elif augment.get("random_flip", {}).get("axis", "columns") not in FLIP_AXES:
@@ -136,15 +140,22 @@ def draw_changes(
     return Changes(tf.reshape(matrix, (-1, 9))[:, :8], changed, intensities)
 
 
-def apply_transforms(
-    images: tf.Tensor, transforms: tf.Tensor, nearest: bool, displacement: tf.Tensor | None = None
-) -> tf.Tensor:
-    """Resamples (batch, rows, columns, channels); what comes from outside repeats the border.
+def move(
+    images: tf.Tensor, labels: tf.Tensor | None, transforms: tf.Tensor,
+    displacement: tf.Tensor | None, augment: dict,
+) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
+    """The geometry: images by linear interpolation, their labels by the nearest pixel.
 
-    Linear, or `nearest` for label maps. Shape and dtype stay. `displacement` (batch, rows, columns, 2)
-    is along rows and columns, in pixels, of what is elastic.
+    images float32 (batch, rows, columns, channels), labels (batch, rows, columns) of any dtype, both
+    returned alike; transforms (batch, 8); displacement (batch, rows, columns, 2) along rows and columns,
+    in pixels. What comes from outside is as `augment` says.
     """
-    return (resample_nearest if nearest else resample_linear)(images, transforms, displacement)
+    fill = fill_of(images, augment)
+    moved = resample_linear(images, transforms, displacement, fill)
+    if labels is None:
+        return moved, None
+    labels = labels[..., None]  # (batch, rows, columns, 1)
+    return moved, resample_nearest(labels, transforms, displacement, fill is not None)[..., 0]
 
 
 def augment_images(
@@ -158,13 +169,8 @@ def augment_images(
     changes = draw_changes(seeds, known.size, augment, probability)
     images = apply_intensities(images, changes.intensities, known, augment)
     displacement = draw_displacements(seeds, known, augment, changes.changed)
-    images = apply_transforms(images, changes.transforms, False, displacement)
-    images = augment_scan.change_scan(images, seeds, known, augment, changes.changed)
-    if labels is None:
-        return images, None
-    labels = tf.cast(labels, tf.float32)[..., None]  # (batch, rows, columns, 1)
-    moved = apply_transforms(labels, changes.transforms, True, displacement)
-    return images, tf.cast(moved[..., 0], tf.int32)
+    images, labels = move(images, labels, changes.transforms, displacement, augment)
+    return augment_scan.change_scan(images, seeds, known, augment, changes.changed), labels
 
 
 def _about_centre(xx, xy, yx, yy, shift_columns, shift_rows, size) -> tf.Tensor:

@@ -17,6 +17,7 @@ from mri_tf.pipeline.contrast import apply_intensities, random_contrast, random_
 from mri_tf.pipeline.elastic import NAME as ELASTIC
 from mri_tf.pipeline.elastic import draw_displacements
 from mri_tf.pipeline.known import Known
+from mri_tf.pipeline.outside import fill_of
 from mri_tf.pipeline.resample3d import resample_linear, resample_nearest
 
 AXES = ("head_foot", "front_back", "left_right")  # along depth, rows, columns
@@ -138,15 +139,16 @@ def apply_changes(
     nearest voxel.
 
     volumes (batch, depth, rows, columns, channels) -> float32 of that shape; labels (batch, depth,
-    rows, columns) of any dtype. What comes from outside repeats the border. With `keep_zero` contrast
+    rows, columns) of any dtype. What comes from outside is as `augment` says. With `keep_zero` contrast
     and gamma leave 0 as it is.
     """
     volumes = tf.cast(volumes, tf.float32)
     volumes = apply_intensities(volumes, changes.intensities, known, augment, keep_zero)
     if GEOMETRY.keys() & augment.keys() or ELASTIC in augment:
         places = changes.matrix, changes.displacement
-        volumes = resample_linear(volumes, *places)
-        labels = None if labels is None else resample_nearest(labels, *places)
+        fill = fill_of(volumes, augment, keep_zero)
+        volumes = resample_linear(volumes, *places, fill)
+        labels = None if labels is None else resample_nearest(labels, *places, fill is not None)
     return volumes, labels
 
 

@@ -5,44 +5,50 @@ TensorFlow's own image operation takes two to four times as long (benchmarks/aug
 
 import tensorflow as tf
 
-from mri_tf.pipeline.augment_ops import between, neighbours
+from mri_tf.pipeline.augment_ops import between, is_outside, nearest, neighbours
 
 
 @tf.function(jit_compile=True)
 def resample_linear(
-    images: tf.Tensor, transforms: tf.Tensor, displacement: tf.Tensor | None = None
-) -> tf.Tensor:
+    images: tf.Tensor, transforms: tf.Tensor, displacement: tf.Tensor | None = None,
+    fill: tf.Tensor | None = None,
+) -> tf.Tensor:  # fmt: skip
     """Bilinear: float32 (batch, rows, columns, channels) -> the same shape.
 
     transforms (batch, 8) lead from a pixel of the result to a place in the source, (column, row, 1), by
     the first two rows of a matrix; the last two numbers are 0. A place outside takes the nearest border
-    pixel. `displacement` (batch, rows, columns, 2), along rows and columns in pixels, is added to the
-    places in the source.
+    pixel, or `fill` (batch, channels). `displacement` (batch, rows, columns, 2), along rows and columns,
+    in pixels, is added to the places in the source.
     """
     pixels = _flat(images)
-    columns, rows = _places(images, transforms, displacement)
-    (left, right, to_right), (upper, lower, to_lower) = (
-        neighbours(place, length) for place, length in (columns, rows)
-    )
+    places = _places(images, transforms, displacement)
+    (left, right, to_right), (upper, lower, to_lower) = (neighbours(*axis) for axis in places)
 
     def along_columns(row):
         return between(_read(pixels, images, row, left), _read(pixels, images, row, right), to_right)
 
     result = between(along_columns(upper), along_columns(lower), to_lower)
+    if fill is not None:
+        result = tf.where(is_outside(places)[..., None], fill[:, None, None, :], result)
     return tf.ensure_shape(result, images.shape)
 
 
 @tf.function(jit_compile=True)
 def resample_nearest(
-    images: tf.Tensor, transforms: tf.Tensor, displacement: tf.Tensor | None = None
-) -> tf.Tensor:
+    images: tf.Tensor, transforms: tf.Tensor, displacement: tf.Tensor | None = None,
+    empty_outside: bool = False,
+) -> tf.Tensor:  # fmt: skip
     """The nearest pixel's value: (batch, rows, columns, channels) of any dtype -> the same.
 
-    Transforms and displacement are those of `resample_linear`.
+    Transforms and displacement are those of `resample_linear`. A place outside takes the nearest border
+    pixel, or 0 with `empty_outside`.
     """
     places = _places(images, transforms, displacement)
-    column, row = (tf.cast(tf.floor(place + 0.5), tf.int32) for place, _ in places)
-    return tf.ensure_shape(_read(_flat(images), images, row, column), images.shape)
+    column, row = (nearest(*axis) for axis in places)
+    result = _read(_flat(images), images, row, column)
+    if empty_outside:
+        result = tf.where(is_outside(places)[..., None], tf.zeros_like(result), result)
+    return tf.ensure_shape(result, images.shape)
 
 
 def _flat(images: tf.Tensor) -> tf.Tensor:
@@ -62,7 +68,7 @@ def _places(
         place = entry[:, first] * column + entry[:, first + 1] * row + entry[:, first + 2]
         if displacement is not None:
             place += displacement[..., 0 if first else 1]
-        places.append((tf.clip_by_value(place, 0.0, length - 1.0), length))
+        places.append((place, length))
     return places
 
 

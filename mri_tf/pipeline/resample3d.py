@@ -5,22 +5,25 @@ As separate TensorFlow ops the eight gathers cost some five times as much (bench
 
 import tensorflow as tf
 
-from mri_tf.pipeline.augment_ops import between, neighbours
+from mri_tf.pipeline.augment_ops import between, is_outside, nearest, neighbours
 
 
 @tf.function(jit_compile=True)
 def resample_linear(
-    volumes: tf.Tensor, matrix: tf.Tensor, displacement: tf.Tensor | None = None
-) -> tf.Tensor:
+    volumes: tf.Tensor, matrix: tf.Tensor, displacement: tf.Tensor | None = None,
+    fill: tf.Tensor | None = None,
+) -> tf.Tensor:  # fmt: skip
     """Trilinear: float32 (batch, depth, rows, columns, channels) -> the same shape.
 
     matrix (batch, 4, 4) leads from a voxel of the result to a place in the source, both (depth,
-    row, column, 1) counted from the grid's centre. A place outside takes the nearest border voxel.
-    `displacement` (batch, depth, rows, columns, 3) in voxels is added to the places in the source.
+    row, column, 1) counted from the grid's centre. A place outside takes the nearest border voxel, or
+    `fill` (batch, channels). `displacement` (batch, depth, rows, columns, 3) in voxels is added to the
+    places in the source.
     """
     shape = tf.shape(volumes)
     voxels = tf.reshape(volumes, (shape[0], -1, volumes.shape[-1]))  # (batch, voxels, channels)
-    axes = [neighbours(*axis) for axis in _places(volumes.shape[1:4], matrix, displacement)]
+    places = _places(volumes.shape[1:4], matrix, displacement)
+    axes = [neighbours(*axis) for axis in places]
 
     def along_columns(depth, row):
         below, above, share = axes[2]
@@ -32,22 +35,29 @@ def resample_linear(
         return between(along_columns(depth, below), along_columns(depth, above), share)
 
     below, above, share = axes[0]
-    return tf.ensure_shape(between(in_plane(below), in_plane(above), share), volumes.shape)
+    result = between(in_plane(below), in_plane(above), share)
+    if fill is not None:
+        result = tf.where(is_outside(places)[..., None], fill[:, None, None, None, :], result)
+    return tf.ensure_shape(result, volumes.shape)
 
 
 @tf.function(jit_compile=True)
 def resample_nearest(
-    labels: tf.Tensor, matrix: tf.Tensor, displacement: tf.Tensor | None = None
-) -> tf.Tensor:
+    labels: tf.Tensor, matrix: tf.Tensor, displacement: tf.Tensor | None = None,
+    empty_outside: bool = False,
+) -> tf.Tensor:  # fmt: skip
     """The nearest voxel's label: (batch, depth, rows, columns) of any dtype -> the same.
 
-    Matrix and displacement are those of `resample_linear`.
+    Matrix and displacement are those of `resample_linear`. A place outside takes the nearest border
+    voxel, or 0 with `empty_outside`.
     """
     shape = tf.shape(labels)
     voxels = tf.reshape(labels, (shape[0], -1))  # (batch, voxels)
     places = _places(labels.shape[1:4], matrix, displacement)
-    depth, row, column = (tf.cast(tf.floor(place + 0.5), tf.int32) for place, _ in places)
-    return tf.ensure_shape(_read(voxels, shape, depth, row, column), labels.shape)
+    result = _read(voxels, shape, *(nearest(*axis) for axis in places))
+    if empty_outside:
+        result = tf.where(is_outside(places), tf.zeros_like(result), result)
+    return tf.ensure_shape(result, labels.shape)
 
 
 def _places(
@@ -66,7 +76,7 @@ def _places(
         place = own[:, 0] * depth + own[:, 1] * row + own[:, 2] * column + own[:, 3]
         if displacement is not None:
             place += displacement[..., axis]
-        places.append((tf.clip_by_value(place + (length - 1) / 2, 0.0, length - 1.0), length))
+        places.append((place + (length - 1) / 2, length))
     return places
 
 

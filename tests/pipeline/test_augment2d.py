@@ -5,16 +5,18 @@ import pytest
 import tensorflow as tf
 from augmented import SLICES, noise, seeds
 
-from mri_tf.pipeline.augment2d import apply_transforms, draw_changes, random_affine, random_flip
+from mri_tf.pipeline.augment2d import draw_changes, random_affine, random_flip
+from mri_tf.pipeline.resample2d import resample_linear, resample_nearest
 
 SIZE = SLICES.size
+RESAMPLE = {False: resample_linear, True: resample_nearest}  # whether the nearest pixel is taken
 MIDDLE = 0.5  # the uniform number that turns, shifts and zooms nothing (zoom 0.8 to 1.2)
 
 
 def moved(image: np.ndarray, matrix: tf.Tensor, nearest=False) -> np.ndarray:
     """One image (rows, columns) through one (1, 3, 3) matrix."""
     transform = tf.reshape(matrix, (-1, 9))[:, :8]
-    return apply_transforms(tf.constant(image)[None, ..., None], transform, nearest)[0, ..., 0].numpy()
+    return RESAMPLE[nearest](tf.constant(image)[None, ..., None], transform)[0, ..., 0].numpy()
 
 
 def affine(size, angle=MIDDLE, columns=MIDDLE, rows=MIDDLE, **arguments) -> tf.Tensor:
@@ -28,7 +30,7 @@ def affine(size, angle=MIDDLE, columns=MIDDLE, rows=MIDDLE, **arguments) -> tf.T
 def test_the_identity_leaves_every_pixel_exactly(augment, nearest):
     images = tf.constant(noise(3, *SIZE, 2))
     transforms = draw_changes(seeds(3), SIZE, augment, probability=1.0).transforms
-    assert np.array_equal(apply_transforms(images, transforms, nearest), images)
+    assert np.array_equal(RESAMPLE[nearest](images, transforms), images)
 
 
 @pytest.mark.parametrize(("uniform", "quarters"), [(0.0, -1), (1.0, 1)])
@@ -96,7 +98,7 @@ def test_every_operation_of_a_record_applies():
     wanted = np.zeros((16, 16), np.float32)
     wanted[4:12, 4:8] = 1  # twice as large, left of it
     transforms = draw_changes(seeds(1), (16, 16), augment, 1.0).transforms
-    result = apply_transforms(tf.constant(image)[None, ..., None], transforms, nearest=True)
+    result = resample_nearest(tf.constant(image)[None, ..., None], transforms)
     assert np.array_equal(result[0, ..., 0], wanted)
 
 
