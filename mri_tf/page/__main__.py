@@ -10,8 +10,9 @@ from pathlib import Path
 
 from mri_tf.core.command_line import DONE, INTERRUPTED, Parser, positive_int, run_command
 from mri_tf.core.errors import InputError
+from mri_tf.core.web import is_loopback
 from mri_tf.page.limits import MB, Limits
-from mri_tf.serve.access import check_extra, is_loopback, port_number, read_token
+from mri_tf.serve.access import check_extra, port_number, read_token
 
 
 def main(arguments: list[str]) -> int:

@@ -4,8 +4,9 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from mri_tf.core.web import is_loopback
 from mri_tf.page.refused import Refused
-from mri_tf.serve.access import brings_token, is_loopback
+from mri_tf.serve.access import brings_token
 
 OF_PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "

@@ -3,10 +3,10 @@
 import argparse
 import hmac
 import importlib.util
-import ipaddress
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, install_hint
+from mri_tf.core.web import is_loopback
 
 
 def read_token(host: str, file: Path | None, insecure: bool) -> str:
@@ -45,14 +45,6 @@ def brings_token(authorization: str, token: str) -> bool:
     scheme, _, given = authorization.partition(" ")
     equal = hmac.compare_digest(given.strip().encode(), token.encode())
     return scheme.lower() == "bearer" and equal
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_extra(*needed: str) -> None:

@@ -21,8 +21,9 @@ from serving_models import Client, running, serving
 from tensorflow_serving.apis import predict_pb2
 from waiting import until
 
+from mri_tf.core.web import is_loopback
 from mri_tf.serve.__main__ import main
-from mri_tf.serve.access import is_loopback, read_token
+from mri_tf.serve.access import read_token
 
 
 def _fails(capsys, *arguments) -> str:
