@@ -1,6 +1,6 @@
 """Each operation of augmentation beside MONAI's and TorchIO's: the same results, and milliseconds.
 
-    python benchmarks/augmentation.py --peers-python PYTHON [--rounds 7] [--only OPERATION ...]
+    python benchmarks/augmentation.py --peers-python PYTHON [--rounds 5] [--only OPERATION ...]
 
 PYTHON is an interpreter with torch, monai and torchio (`pip install mri_tf[bench]` in a separate
 environment). The first table has the largest and mean difference of a record that was changed with the
@@ -60,7 +60,7 @@ WITHOUT = {  # operations that a peer does not have
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--peers-python", required=True, help="interpreter with torch, monai, torchio")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5, help="0: compare only")
     parser.add_argument("--only", nargs="+", help="operations to time")
     flags = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the peers inherit it
@@ -76,7 +76,8 @@ def main() -> int:
         peers = {name: Peer([*script, name, home], name, folder) for name in (MONAI, TORCHIO)}
         try:
             too_far = compare(batches, compared, peers)
-            timed(batches, peers, flags.rounds, flags.only)
+            if flags.rounds:
+                timed(batches, peers, flags.rounds, flags.only)
         finally:
             for peer in peers.values():
                 peer.close()
@@ -175,7 +176,7 @@ def ours(batch: np.ndarray, augment: dict):
         seeds = tf.stack([tf.fill([count], number), tf.range(count)], axis=-1)
         seeds = tf.cast(seeds, tf.int64)
         wall, cpu = time.perf_counter(), time.process_time()
-        changed(images, seeds).numpy()
+        changed(images, seeds)  # returns when it is done
         return time.perf_counter() - wall, time.process_time() - cpu
 
     return run

@@ -140,7 +140,8 @@ def torchio_fixed(name: str, axes: int, p: dict):
         if axes == 2:
             control = np.repeat(control[:, :, None], 4, axis=2)  # the same at each depth
             control = np.concatenate([control, 0 * control[..., :1]], axis=-1)
-        # RAS to LPS turns the sign of the first two.
+        # ITK counts control points in LPS, from the other end of the first two axes.
+        control = control[::-1, ::-1]
         return t.ElasticDeformation(control * np.float32([-1, -1, 1]), (1.0, 1.0, 1.0))
 
     sd = p.get("sd", 0.0)

@@ -156,13 +156,16 @@ def augment_images(
     changes = draw_changes(seeds, known.size, augment, probability)
     images = apply_intensities(images, changes.intensities, known, augment)
     displacement = draw_displacements(seeds, known, augment, changes.changed)
-    images = apply_transforms(images, changes.transforms, False, displacement)
+    moves = bool(GEOMETRY.keys() & augment.keys()) or ELASTIC in augment
+    if moves:
+        images = apply_transforms(images, changes.transforms, False, displacement)
     images = augment_scan.change_scan(images, seeds, known, augment, changes.changed)
     if labels is None:
         return images, None
-    labels = tf.cast(labels, tf.float32)[..., None]  # (batch, rows, columns, 1)
-    moved = apply_transforms(labels, changes.transforms, True, displacement)
-    return images, tf.cast(moved[..., 0], tf.int32)
+    if moves:
+        labels = tf.cast(labels, tf.float32)[..., None]  # (batch, rows, columns, 1)
+        labels = apply_transforms(labels, changes.transforms, True, displacement)[..., 0]
+    return images, tf.cast(labels, tf.int32)
 
 
 def _about_centre(xx, xy, yx, yy, shift_columns, shift_rows, size) -> tf.Tensor:
