@@ -17,23 +17,29 @@ is wider. What is trained is kept in DIR, so that the command continues where it
 """
 
 import argparse
-import json
-import resource
-import subprocess
-import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import pandas as pd
 
 from data_prep.phantom.other_images.dataset import SEQUENCES, SHIFTED
 from data_prep.phantom.write import write_kind
+from data_prep.prepare.prepare import prepare
 from mri_tf.core.files import write_atomic
 from mri_tf.metrics.classifier import Predictions, classifier_numbers
 from mri_tf.metrics.paired import paired_differences
+from mri_tf.network.build import load_network
+from mri_tf.network.inference import predict_records
+from mri_tf.pipeline.subset import Subset
+from mri_tf.splits.sides import SplitOptions, choose_sides
 from mri_tf.tables import markdown
+from mri_tf.task.files import load_task, resolve_task
+from mri_tf.train.fit import fit_run
+from mri_tf.train.new_run import new_run
 
 TRAINING = """
     class_names=("benign", "malignant"), modality="MR", learning_rate=1e-3, schedule="cosine",
@@ -123,48 +129,39 @@ def main() -> None:
             raw = home / f"s{seed}" / "raw"
             write_kind(kind, raw, patients, seed)
             for variant in question.variants:
-                run, spent = trained(home / f"{kind}.py", raw, variant, seed, flags.set)
-                answers[variant].append(answered(run, raw, seed))
-                seconds += spent
+                found = answered(home / f"{kind}.py", raw, variant, seed, flags.set)
+                answers[variant].append(found)
+                seconds += found["cpu_seconds"][0]
         rows += compared(kind, question, answers)
     columns = ["phantom", "new patients", "variant", "AUC, mean ± SD", "from the first (95 % interval)"]
     print("\n" + markdown(rows, columns))
     print(f"\n{flags.seeds} seeds, {seconds / 60:.1f} CPU minutes of trainings")
 
 
-def trained(
-    task: Path, raw: Path, variant: str, seed: int, settings: list[str]
-) -> tuple[Path, float]:
-    """The run of a variant, trained unless it is there, and the CPU seconds that this took."""
+def answered(task_file: Path, raw: Path, variant: str, seed: int, settings: list[str]) -> pd.DataFrame:
+    """The rows of cases.csv of the test side, with the probability of malignant and the CPU seconds of
+    the training; ids differ by seed. Trained unless that was done."""
     home = raw.parent
-    run, spent = home / variant, home / f"{variant}.json"
-    if not spent.is_file():
-        command = ["mri_tf.train", "--task", task, "--variant", variant, "--raw", raw, "--out", run,
-                   "--seed", seed, "--no-export", "--no-card", "--no-baselines"]  # fmt: skip
-        command += ["--set", *settings] if settings else []
-        with (home / f"{variant}.log").open("a") as log:
-            done = subprocess.run(
-                [sys.executable, "-m", *map(str, command)], cwd=home, stdout=log, stderr=log
-            )
-        if done.returncode not in (0, 1):  # 1: trained, and a finding needs attention
-            raise SystemExit(f"the training of {run} failed; see {variant}.log beside it")
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = used.ru_utime + used.ru_stime - _counted[0]
-        _counted[0] += seconds
-        write_atomic(spent, json.dumps({"cpu_seconds": seconds}).encode())
-        print(f"{raw.parent.parent.name}, seed {seed}, {variant}: {seconds:.0f} s", flush=True)
-    return run, json.loads(spent.read_text())["cpu_seconds"]
-
-
-_counted = [0.0]  # CPU seconds of the trainings before
-
-
-def answered(run: Path, raw: Path, seed: int) -> pd.DataFrame:
-    """The rows of cases.csv of the test side with the probability of malignant; ids differ by seed."""
-    cases = pd.read_csv(raw / "cases.csv").query("split == 'test'").set_index("patient_id")
-    table = pd.read_parquet(run / "predictions.parquet", columns=["patient", "p_malignant"])
-    found = cases.join(table.set_index("patient"), validate="one_to_one")
-    return found.set_index(f"s{seed} " + found.index)
+    kept = home / f"{variant}.csv"
+    if not kept.is_file():
+        begun = time.process_time()
+        task = resolve_task(load_task(task_file), [variant], settings)
+        prepared, _ = prepare(task, task_file, raw, home / "prepared")
+        sides = choose_sides(prepared, task, SplitOptions(None, None, None, seed))
+        run = fit_run(new_run(home / variant, task, prepared, sides, seed), prepared, None, devices=1)
+        test = Subset(task, prepared, sides.records[2], run.values["fitted"])
+        found = pd.DataFrame({
+            "patient_id": test.patients, "malignant": test.labels,
+            "probability": predict_records(load_network(run), test)[:, 1],
+        })  # fmt: skip
+        keras.backend.clear_session()
+        cases = pd.read_csv(raw / "cases.csv")
+        table = cases.merge(found, on="patient_id", validate="one_to_one")
+        table["patient_id"] = [f"s{seed} {name}" for name in table["patient_id"]]
+        table["cpu_seconds"] = time.process_time() - begun
+        write_atomic(kept, table.to_csv(index=False).encode())
+        print(f"{task.name}, seed {seed}, {variant}: {table['cpu_seconds'][0]:.0f} s", flush=True)
+    return pd.read_csv(kept)
 
 
 def compared(kind: str, question: Question, answers: dict[str, list[pd.DataFrame]]) -> list[list]:
@@ -187,10 +184,10 @@ def compared(kind: str, question: Question, answers: dict[str, list[pd.DataFrame
 
 
 def predictions(table: pd.DataFrame) -> Predictions:
-    chances = table["p_malignant"].to_numpy()
+    chances = table["probability"].to_numpy(float)
     both = np.stack([1 - chances, chances], axis=1)
-    truth = (table["label"] == "malignant").to_numpy().astype(int)
-    return Predictions(truth, both, both.argmax(axis=1), table.index.to_numpy().astype(str))
+    names = table["patient_id"].to_numpy(str)
+    return Predictions(table["malignant"].to_numpy(int), both, both.argmax(axis=1), names)
 
 
 def auc(one: Predictions) -> float:
