@@ -1,6 +1,6 @@
 """Noise, bias fields and erased boxes of images and volumes: pure functions of what was drawn.
 
-Each is compiled by XLA into few loops over the images; as separate TensorFlow ops they take two to eight
+Each is compiled by XLA into few loops over the images: as separate TensorFlow ops they take several
 times as long.
 """
 
@@ -75,7 +75,7 @@ def apply_noise(images: tf.Tensor, sd: tf.Tensor, normals: tf.Tensor, kind: str)
 def normal_numbers(uniforms: tf.Tensor) -> tf.Tensor:
     """Standard normal numbers from as many in [0, 1), by the inverse of their distribution.
 
-    Takes half as long as `tf.random.stateless_normal`. The numbers in [0, 1) are multiples of 2 ** -23,
+    Takes less time than `tf.random.stateless_normal`. The numbers in [0, 1) are multiples of 2 ** -23,
     so that none is further than 5.3 from 0, and both signs are alike likely.
     """
     return 2**0.5 * tf.math.erfinv(2 * uniforms - (1 - 2**-23))
