@@ -12,13 +12,13 @@ of three planar passes.
 import argparse
 import json
 import os
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from peer import Peer
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
@@ -28,6 +28,7 @@ from mri_tf.pipeline.known import Known
 from mri_tf.pipeline.resample3d import resample_linear
 
 SIZE, CHANNELS = (96, 96, 96), 4
+RADII = (0.55, 0.65, 0.5)  # of the head, in halves of the grid
 DEGREES = np.array([12.0, -7.0, 18.0])  # about depth, rows, columns
 SHIFT_VOXELS = np.array([3.3, -2.1, 4.7])
 ZOOM, EXPONENT = 1.07, 0.9
@@ -45,7 +46,9 @@ def main() -> None:
     volumes = {"smooth": phantom(0.0), "noisy": phantom(0.1)}
     with tempfile.TemporaryDirectory() as folder:
         write_case(Path(folder), volumes)
-        peers = {name: Peer(flags.peers_python, name, folder, cores) for name in ("MONAI", "TorchIO")}
+        script = [flags.peers_python, str(Path(__file__).with_name("augment3d_peers.py"))]
+        peers = {name: Peer([*script, name, folder, str(cores)], name, Path(folder))
+                 for name in ("MONAI", "TorchIO")}  # fmt: skip
         try:
             compare(volumes, peers, flags.tolerance)
             times = timed(tf.constant(volumes["noisy"]), peers, flags.rounds)
@@ -55,28 +58,30 @@ def main() -> None:
     table(times, cores)
 
 
-def phantom(noise: float) -> np.ndarray:
-    """A head of blobs on air of nought, with noise inside: (1, *SIZE, CHANNELS), each in 0 to 1."""
-    rng = np.random.default_rng(0)
-    lines = [np.linspace(-1, 1, length) for length in SIZE]
+def phantom(
+    noise: float, size: tuple[int, ...] = SIZE, channels: int = CHANNELS, seed: int = 0
+) -> np.ndarray:
+    """A head of blobs on air of nought, with noise inside: (1, *size, channels), each in 0 to 1."""
+    rng = np.random.default_rng(seed)
+    lines = [np.linspace(-1, 1, length) for length in size]
     places = np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1)
-    head = (((places / (0.55, 0.65, 0.5)) ** 2).sum(axis=-1) <= 1).astype(float)
+    head = (((places / RADII[: len(size)]) ** 2).sum(axis=-1) <= 1).astype(float)
     soft = gaussian_filter(head, 2)
-    channels = []
-    for _ in range(CHANNELS):
-        blobs = gaussian_filter(rng.normal(size=SIZE), 6)
-        image = soft * (1 + 0.5 * blobs / np.abs(blobs).max()) + head * noise * rng.normal(size=SIZE)
+    drawn = []
+    for _ in range(channels):
+        blobs = gaussian_filter(rng.normal(size=size), 6)
+        image = soft * (1 + 0.5 * blobs / np.abs(blobs).max()) + head * noise * rng.normal(size=size)
         image = np.where(image < 0.02, 0, image)
-        channels.append(image / image.max())
-    return np.stack(channels, axis=-1)[None].astype(np.float32)
+        drawn.append(image / image.max())
+    return np.stack(drawn, axis=-1)[None].astype(np.float32)
 
 
-def affine_matrix(degrees=DEGREES, shift_voxels=SHIFT_VOXELS, zoom=ZOOM) -> tf.Tensor:
+def affine_matrix(size: tuple[int, int, int] = SIZE) -> tf.Tensor:
     """The product's own matrix of given parameters: limits of one degree and voxel, uniforms beyond."""
-    uniforms = (np.concatenate([degrees, shift_voxels]) + 1) / 2
+    uniforms = (np.concatenate([DEGREES, SHIFT_VOXELS]) + 1) / 2
     return random_affine3d(
-        tf.constant([[*uniforms, 0.0]], tf.float32), SIZE, 1.0,
-        tuple(1 / length for length in SIZE), (zoom, zoom),
+        tf.constant([[*uniforms, 0.0]], tf.float32), size, 1.0,
+        tuple(1 / length for length in size), (ZOOM, ZOOM),
     )  # fmt: skip
 
 
@@ -137,45 +142,21 @@ def write_case(folder: Path, volumes: dict) -> None:
     """Volumes channels first and the parameters as each peer takes them, all from the same numbers."""
     for name, volume in volumes.items():
         np.save(folder / f"{name}.npy", np.ascontiguousarray(np.moveaxis(volume[0], -1, 0)))
-    matrix = affine_matrix()[0].numpy().astype(float)
-    turn = matrix[:3, :3] * ZOOM  # result -> source; TorchIO's is its inverse, about z, x, y
-    degrees = Rotation.from_matrix(turn.T).as_euler("ZXY", degrees=True)
-    case = {
-        "matrix": matrix.tolist(),
-        "exponent": EXPONENT,
-        "degrees": [degrees[1], degrees[2], degrees[0]],
-        "translation": (turn.T @ SHIFT_VOXELS).tolist(),
-        "zoom": ZOOM,
-    }
+    case = peers_affine(affine_matrix()[0].numpy()) | {"exponent": EXPONENT}
     (folder / "case.json").write_text(json.dumps(case))
 
 
-class Peer:
-    """A library in a process of its own that waits for its turn."""
-
-    def __init__(self, python: str, name: str, folder: str, cores: int):
-        script = Path(__file__).with_name("augment3d_peers.py")
-        self.folder, self.name = Path(folder), name
-        self.process = subprocess.Popen(
-            [python, str(script), name, folder, str(cores)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def run(self, volume: str) -> tuple[float, float]:
-        """Wall and CPU seconds of one run; the result lies in the folder."""
-        print(volume, file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.name} ended early")
-        return tuple(map(float, line.split()))
-
-    def result(self, volume: str) -> np.ndarray:
-        self.run(volume)
-        return np.moveaxis(np.load(self.folder / f"{self.name}_result.npy"), 0, -1)[None]
-
-    def close(self) -> None:
-        self.process.stdin.close()
-        self.process.wait()
+def peers_affine(matrix: np.ndarray, zooms: tuple[float, float, float] = (ZOOM,) * 3) -> dict:
+    """The affine map (4, 4), from the middle of the grid, as MONAI takes it, and as TorchIO does."""
+    turn = matrix[:3, :3].astype(float) * np.reshape(zooms, (3, 1))
+    # It leads from the result to the source; TorchIO's is its inverse, about z, x, y.
+    degrees = Rotation.from_matrix(turn.T).as_euler("ZXY", degrees=True)
+    return {
+        "matrix": matrix.tolist(),
+        "degrees": [degrees[1], degrees[2], degrees[0]],
+        "translation": (-turn.T @ matrix[:3, 3]).tolist(),
+        "zooms": list(zooms),
+    }
 
 
 # ---- the two parts

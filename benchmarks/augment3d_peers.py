@@ -36,7 +36,7 @@ def torchio_change(case: dict):
         [
             torchio.Gamma(case["exponent"], copy=False),
             torchio.Flip(2, copy=False),
-            torchio.Affine((case["zoom"],) * 3, case["degrees"], case["translation"], copy=False),
+            torchio.Affine(case["zooms"], case["degrees"], case["translation"], copy=False),
         ],
         copy=False,
     )

@@ -49,7 +49,7 @@ def _parser() -> Parser:
     )  # fmt: skip
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--task", help="name of a task, or path of a task file")
-    what.add_argument("--kind", help="name of a phantom, for example bids or clean_3d")
+    what.add_argument("--kind", help="name of a phantom, for example bids, clean_3d or shifted_scanner")
     parser.add_argument("--out", required=True, type=folder_to_write, help="folder to write into")
     parser.add_argument("--patients", type=positive_int, default=24, help="(default 24)")
     parser.add_argument("--seed", type=seed_int, default=0, help="random seed (default 0)")

@@ -24,6 +24,7 @@ from data_prep.phantom.hippocampus import write_hippocampus_phantom
 from data_prep.phantom.known_answers.dataset import write_known_answer
 from data_prep.phantom.known_answers.examinations import KINDS, VOLUME_SUFFIX
 from data_prep.phantom.meningioma.dataset import write_meningioma_phantom
+from data_prep.phantom.other_images.dataset import write_missing_sequence, write_shifted_scanner
 from data_prep.phantom.short_axis import write_short_axis_phantom
 from data_prep.phantom.thorax.dataset import write_thorax_phantom
 
@@ -40,6 +41,8 @@ class_pictures = write_class_pictures
 glioma = write_glioma_phantom
 lgg = write_lgg_phantom
 meningioma = write_meningioma_phantom
+missing_sequence = write_missing_sequence
+shifted_scanner = write_shifted_scanner
 short_axis = write_short_axis_phantom
 
 

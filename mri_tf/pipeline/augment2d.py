@@ -169,7 +169,9 @@ def augment_images(
     changes = draw_changes(seeds, known.size, augment, probability)
     images = apply_intensities(images, changes.intensities, known, augment)
     displacement = draw_displacements(seeds, known, augment, changes.changed)
-    images, labels = move(images, labels, changes.transforms, displacement, augment)
+    if GEOMETRY.keys() & augment.keys() or ELASTIC in augment:
+        images, labels = move(images, labels, changes.transforms, displacement, augment)
+    labels = None if labels is None else tf.cast(labels, tf.int32)
     return augment_scan.change_scan(images, seeds, known, augment, changes.changed), labels
 
 

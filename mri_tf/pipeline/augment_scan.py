@@ -29,6 +29,7 @@ from mri_tf.pipeline.intensity_changes import (
     apply_erasing,
     apply_noise,
     bias_terms,
+    normal_numbers,
 )
 from mri_tf.pipeline.known import Known
 
@@ -235,7 +236,8 @@ def _gated(uniforms: tf.Tensor, probability: float, drawn: tf.Tensor, otherwise:
 
 def _normals(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
     """Standard normal numbers (batch, *shape), each record's from its own seed."""
-    return tf.map_fn(
-        lambda seed: tf.random.stateless_normal(shape, seed, alg="philox"), seeds,
+    uniforms = tf.map_fn(
+        lambda seed: tf.random.stateless_uniform(shape, seed, alg="philox"), seeds,
         fn_output_signature=tf.TensorSpec(shape, tf.float32),
     )  # fmt: skip
+    return normal_numbers(uniforms)

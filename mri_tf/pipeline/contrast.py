@@ -33,6 +33,7 @@ def random_gamma(
     return low + uniforms[:, 0] * (high - low)
 
 
+@tf.function(jit_compile=True)
 def apply_contrast(images: tf.Tensor, factors: tf.Tensor, means: tf.Tensor) -> tf.Tensor:
     """(batch, [depth,] rows, columns, channels) with factors (batch,) about means (batch, channels)."""
     ones = [1] * (images.shape.rank - 2)

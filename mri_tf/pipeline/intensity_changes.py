@@ -1,4 +1,8 @@
-"""Noise, bias fields and erased boxes of images and volumes: pure functions of what was drawn."""
+"""Noise, bias fields and erased boxes of images and volumes: pure functions of what was drawn.
+
+Each is compiled by XLA into few loops over the images: as separate TensorFlow ops they take several
+times as long.
+"""
 
 import itertools
 import string
@@ -20,6 +24,7 @@ def bias_terms(axes: int) -> list[tuple[int, ...]]:
     return [one for one in powers if sum(one) <= BIAS_ORDER]
 
 
+@tf.function(jit_compile=True)
 def apply_bias_field(images: tf.Tensor, coefficients: tf.Tensor) -> tf.Tensor:
     """Multiplies intensities above each record's and channel's least by a smooth field.
 
@@ -43,6 +48,7 @@ def apply_bias_field(images: tf.Tensor, coefficients: tf.Tensor) -> tf.Tensor:
     return tf.where(exponent[..., None] == 0, images, changed)
 
 
+@tf.function(jit_compile=True)
 def apply_noise(images: tf.Tensor, sd: tf.Tensor, normals: tf.Tensor, kind: str) -> tf.Tensor:
     """Adds noise of a magnitude image, or Gaussian noise.
 
@@ -65,6 +71,17 @@ def apply_noise(images: tf.Tensor, sd: tf.Tensor, normals: tf.Tensor, kind: str)
     return tf.where(sd > 0, noisy, images)
 
 
+@tf.function(jit_compile=True)
+def normal_numbers(uniforms: tf.Tensor) -> tf.Tensor:
+    """Standard normal numbers from as many in [0, 1), by the inverse of their distribution.
+
+    Takes less time than `tf.random.stateless_normal`. The numbers in [0, 1) are multiples of 2 ** -23,
+    so that none is further than 5.3 from 0, and both signs are alike likely.
+    """
+    return 2**0.5 * tf.math.erfinv(2 * uniforms - (1 - 2**-23))
+
+
+@tf.function(jit_compile=True)
 def apply_erasing(
     images: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, fill: str
 ) -> tf.Tensor:  # fmt: skip

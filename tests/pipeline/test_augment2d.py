@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 from augmented import SLICES, noise, seeds
 
-from mri_tf.pipeline.augment2d import draw_changes, random_affine, random_flip
+from mri_tf.pipeline.augment2d import augment_images, draw_changes, random_affine, random_flip
+from mri_tf.pipeline.contrast import apply_contrast
+from mri_tf.pipeline.known import Known
 from mri_tf.pipeline.resample2d import resample_linear, resample_nearest
 
 SIZE = SLICES.size
@@ -31,6 +33,21 @@ def test_the_identity_leaves_every_pixel_exactly(augment, nearest):
     images = tf.constant(noise(3, *SIZE, 2))
     transforms = draw_changes(seeds(3), SIZE, augment, probability=1.0).transforms
     assert np.array_equal(RESAMPLE[nearest](images, transforms), images)
+
+
+def test_intensities_alone_leave_labels_and_places_as_they_are():
+    images, known = tf.constant(noise(4, *SLICES.size, 2)), _known(4)
+    labels = tf.constant(np.random.default_rng(0).integers(0, 9, (4, *SLICES.size)), tf.uint8)
+    only = {"random_contrast": {}}
+    changed, moved = augment_images(images, labels, seeds(4), only, 1.0, known)
+    factors = draw_changes(seeds(4), SLICES.size, only, 1.0).intensities["random_contrast"]
+    np.testing.assert_array_equal(changed, apply_contrast(images, factors, known.mean))
+    np.testing.assert_array_equal(moved, labels)
+    assert moved.dtype == tf.int32
+
+
+def _known(count: int) -> Known:
+    return Known(SLICES.size, tf.ones((count, 2)), tf.zeros((count, 2)), tf.ones((count, 2)))
 
 
 @pytest.mark.parametrize(("uniform", "quarters"), [(0.0, -1), (1.0, 1)])

@@ -7,7 +7,7 @@ from augmented import SLICES, VOLUMES, noise, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
-from scipy.stats import kstest, rice
+from scipy.stats import kstest, norm, rice
 
 from mri_tf.core.errors import InputError
 from mri_tf.pipeline.augment2d import check_augment
@@ -24,7 +24,13 @@ from mri_tf.pipeline.axis_filters import (
     thick_slice_matrices,
 )
 from mri_tf.pipeline.batches import batch_function
-from mri_tf.pipeline.intensity_changes import apply_bias_field, apply_erasing, apply_noise, bias_terms
+from mri_tf.pipeline.intensity_changes import (
+    apply_bias_field,
+    apply_erasing,
+    apply_noise,
+    bias_terms,
+    normal_numbers,
+)
 from mri_tf.pipeline.known import Known
 
 ALL = {
@@ -126,6 +132,14 @@ def test_a_bias_field_is_the_exponent_of_its_polynomial(size):
         low = images[record].min(axis=tuple(range(len(size))))
         expected = low + (images[record] - low) * np.exp(exponent)[..., None]
         np.testing.assert_allclose(found[record], expected, rtol=1e-4)
+
+
+def test_normal_numbers_are_the_quantiles_of_what_was_drawn_and_never_infinite():
+    uniforms = np.arange(0, 2**23, 997, dtype=np.float32) / 2**23
+    expected = norm.ppf(uniforms.astype(float) + 2.0**-24)
+    np.testing.assert_allclose(normal_numbers(tf.constant(uniforms)), expected, rtol=2e-4, atol=1e-5)
+    least, most = normal_numbers(tf.constant([0.0, 1 - 2.0**-23])).numpy()
+    assert -5.5 < least < -5 and most == -least
 
 
 def test_rician_noise_has_the_distribution_of_rice_and_brightens_air():

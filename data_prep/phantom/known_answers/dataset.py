@@ -90,8 +90,8 @@ def _paths(number: int, flat: bool) -> tuple[str, str]:
 def _write_files(image_path: Path, mask_path: Path, one: Examination, key: str) -> None:
     image, mask = volumes_of(one)
     if one.scan.flat:
-        _save_picture(mask_path, picture_of(mask) * 255)
-        _save_picture(image_path, picture_of(image))
+        save_picture(mask_path, picture_of(mask) * 255)
+        save_picture(image_path, picture_of(image))
         return
     write_nifti(mask_path, mask)
     scanner = one.scan.scanner
@@ -104,7 +104,8 @@ def _write_files(image_path: Path, mask_path: Path, one: Examination, key: str) 
     save_series(image_path, image.array, image.affine, header, key)
 
 
-def _save_picture(path: Path, pixels: np.ndarray) -> None:
+def save_picture(path: Path, pixels: np.ndarray) -> None:
+    """Writes a PNG file, (rows, columns) uint8, which appears under its name only when complete."""
     partial = path.with_name("." + path.name)
     Image.fromarray(pixels).save(partial, format="PNG")
     os.replace(partial, path)

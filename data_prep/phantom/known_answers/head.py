@@ -77,11 +77,16 @@ def draw_head(rng: np.random.Generator, traits: Traits, contrast: Contrast, flat
     stretch = rng.uniform(0.9, 1.1, 3)
     lesion = (low_mm + (high_mm - low_mm) * size) * stretch / np.cbrt(stretch.prod())
     least, most = BRIGHT_BORDER if traits.bright_border else DIM_BORDER
-    middle = CORE + (contrast.from_mean if traits.bright_core else -contrast.from_mean)
     return Head(
         tuple(radii), least + (most - least) * shade, tuple(ventricle), tuple(map(tuple, waves)),
-        tuple(place), tuple(lesion), float(np.clip(middle + contrast.sd * core, 0.2, RIM)),
+        tuple(place), tuple(lesion), core_signal(traits.bright_core, contrast, core),
     )  # fmt: skip
+
+
+def core_signal(bright: bool, contrast: Contrast, drawn: float) -> float:
+    """The signal of a lesion's core from a standard normal number, relative to brain."""
+    middle = CORE + (contrast.from_mean if bright else -contrast.from_mean)
+    return float(np.clip(middle + contrast.sd * drawn, 0.2, RIM))
 
 
 def signal_at(

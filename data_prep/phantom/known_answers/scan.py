@@ -112,8 +112,8 @@ def draw_recoding(rng: np.random.Generator) -> Recoding:
     return Recoding(float(gain), (0, 0) if mirrored else shift, mirrored)
 
 
-def render(head: Head, scan: Scan) -> tuple[Volume, Volume]:
-    """The image, uint8 of a picture and uint16 of a volume, and the lesion's mask (uint8, 0 and 1)."""
+def anatomy(head: Head, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
+    """The signal of a head relative to brain, float32, and its lesion, bool, on the grid of a scan."""
     axes = [
         start + step * np.arange(size)
         for start, step, size in zip(scan.affine[:3, 3], scan.spacing_mm, scan.shape, strict=True)
@@ -123,12 +123,22 @@ def render(head: Head, scan: Scan) -> tuple[Volume, Volume]:
     angle = np.radians(scan.tilt_degrees)
     turned = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x, z
     signal, lesion = signal_at(head, turned, scan.spacing_mm[0])
-    image = rician(signal.astype(np.float32), scan.scanner.noise, np.random.default_rng(scan.noise_seed))
+    return signal.astype(np.float32), lesion
+
+
+def render(head: Head, scan: Scan) -> tuple[Volume, Volume]:
+    """The image, uint8 of a picture and uint16 of a volume, and the lesion's mask (uint8, 0 and 1)."""
+    signal, lesion = anatomy(head, scan)
+    image = rician(signal, scan.scanner.noise, np.random.default_rng(scan.noise_seed))
     if scan.marked:
         image[mark_box(scan.shape)] = MARK_SIGNAL
+    return stored_image(image, scan), Volume(lesion.astype(np.uint8), scan.affine)
+
+
+def stored_image(image: np.ndarray, scan: Scan) -> Volume:
+    """An image relative to brain as the scanner stores it: uint8 of a picture, uint16 of a volume."""
     dtype = "uint8" if scan.flat else "uint16"
-    stored = _stored(image * (scan.scanner.level * DEPTH[dtype]), dtype)
-    return Volume(stored, scan.affine), Volume(lesion.astype(np.uint8), scan.affine)
+    return Volume(_stored(image * (scan.scanner.level * DEPTH[dtype]), dtype), scan.affine)
 
 
 def mark_box(shape: tuple[int, int, int]) -> tuple[slice, slice, slice]:

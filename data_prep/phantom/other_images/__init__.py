@@ -1,0 +1,1 @@
+"""Phantoms whose test patients have other images than the training patients."""
