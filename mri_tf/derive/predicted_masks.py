@@ -15,7 +15,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import predict_whole
-from mri_tf.pipeline.normalize import normalize
+from mri_tf.pipeline.histogram_matching import matched_and_normalised
 from mri_tf.store.prepared import MANIFEST, PRIVATE, Prepared, read_private
 from mri_tf.store.run import Run
 
@@ -97,5 +97,6 @@ def derive_set(run: Run, prepared: Prepared, out: Path) -> Prepared:
 def _predicted(model, run: Run, record) -> np.ndarray:
     """(depth, rows, columns) uint8: 1 where any label but background is the most probable."""
     images = np.asarray(record.image, np.float32)[None]
-    inputs = normalize(images, record.intensity_stats[None], run.task.normalize)
+    stats, fitted = record.intensity_stats[None], run.values["fitted"]
+    inputs = matched_and_normalised(images, stats, run.task, fitted)
     return (predict_whole(model, run.task, inputs)[0].argmax(axis=-1) > 0).astype(np.uint8)

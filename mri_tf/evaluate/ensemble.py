@@ -97,12 +97,12 @@ def with_fewer_members(run: Run, count: int) -> Run:
 def _of_members(runs: Sequence[Run], model: ModelAnswers) -> dict:
     """The values that depend on which members a model has.
 
-    `fitted`, which is given to all members alike, are the means of the spacings that they fitted.
+    `fitted`, which is given to all members alike, are the means of what they fitted: spacings, landmarks.
     """
     fitted = [run.values["fitted"] for run in runs]
     return {
         "answers": answers_to_json(model.answers),
-        "fitted": {key: float(np.mean([one[key] for one in fitted])) for key in fitted[0]},
+        "fitted": {key: np.mean([one[key] for one in fitted], axis=0).tolist() for key in fitted[0]},
         "parameters": sum(run.values["parameters"] for run in runs),
         "weights_sha256": fingerprint([run.values["weights_sha256"] for run in runs]),
     }

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.pipeline.field_of_view import cut_function
-from mri_tf.pipeline.normalize import REGIONS, needs_stats, normalize
+from mri_tf.pipeline.histogram_matching import matched_and_normalised
+from mri_tf.pipeline.normalize import REGIONS, needs_stats
 from mri_tf.task import Task
 
 
@@ -34,12 +35,12 @@ def input_arrays(batch: dict, task: Task) -> dict[str, tf.Tensor]:
 
 
 def network_input(arrays: dict[str, tf.Tensor], task: Task, fitted: dict) -> tf.Tensor:
-    """Returns the normalised input of the network, made by TensorFlow ops.
+    """Returns the harmonised and normalised input of the network, made by TensorFlow ops.
 
     Args:
         arrays: as above, by name.
         task: gives the spacing and the normalisation.
-        fitted: what the task fitted to the training side, such as `pixel_mm`.
+        fitted: what the task fitted to the training side, such as `pixel_mm` or `landmarks`.
 
     Returns:
         (batch, *network_shape, channels); the whole grid where the network is applied in windows.
@@ -53,7 +54,7 @@ def network_input(arrays: dict[str, tf.Tensor], task: Task, fitted: dict) -> tf.
             "spacing_mm": tf.pad(spacing_mm, [[0, 0], [1, 0]]),  # from slice to slice: not used here
         }  # fmt: skip
         image = cut_function(task, training=False, fitted=fitted)(record)["image"]
-    return normalize(image, stats, task.normalize)
+    return matched_and_normalised(image, stats, task, fitted)
 
 
 def serialized_examples(arrays: dict[str, np.ndarray]) -> np.ndarray:

@@ -21,7 +21,6 @@ from mri_tf.network.inference import predict_whole
 from mri_tf.network.members import predict_members
 from mri_tf.pipeline.bags import pad_slices, present_slices
 from mri_tf.pipeline.field_of_view import box_cut
-from mri_tf.pipeline.normalize import normalize
 from mri_tf.pipeline.subset import Subset, run_sides
 from mri_tf.store.looks import is_closed
 from mri_tf.store.prepared import Prepared
@@ -112,8 +111,8 @@ def _compare_arrays(
             files = png_files(image.numpy(), task)
             held = tf.stack([grid_image(file, task, served.image_dtype) for file in files])
             if not np.array_equal(held, image):
-                inputs = normalize(held, stats_of(held), task.normalize)
-                wanted = reported(run, evaluated([inputs] * len(served.members)))
+                read = {"image": held, "intensity_stats": stats_of(held)}
+                wanted = reported(run, evaluated(images_of_members(read, served)))
             found.note(IMAGE_BYTES, call(IMAGE_BYTES, {"image_bytes": files}), wanted)
 
 

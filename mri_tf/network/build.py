@@ -14,6 +14,7 @@ from mri_tf.network.bags import bag_network, scorer
 from mri_tf.network.fine_tuning import freeze
 from mri_tf.pipeline.augment2d import check_augment
 from mri_tf.pipeline.batches import BatchFunction
+from mri_tf.pipeline.histogram_matching import matches_histograms
 from mri_tf.pipeline.normalize import check_normalize
 from mri_tf.pipeline.sequence_dropout import check_sequence_dropout
 from mri_tf.store.run import Run
@@ -106,6 +107,7 @@ def check_features(task: Task, features: Task) -> None:
     }
     if task.features_from:
         expected |= {"normalize": task.normalize, "context_slices": task.context_slices}
+        expected["harmonise"] = task.harmonise if matches_histograms(task) else {}
     if task.boxes_from:
         expected["prep"] = task.prep
     if task.standardised != features.standardised:  # both read the same records

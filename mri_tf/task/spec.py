@@ -52,6 +52,10 @@ class Task:
     # How intensities are scaled: dict(method="range", low=..., high=...), dict(method="shift",
     # offset=...), or dict(method="zscore", region="image"), by whose mean and SD ("image" or "mask").
     normalize: dict = field(default_factory=lambda: {"method": "zscore"})
+    # Differences between scanners or sites that are taken out, fitted on the training side:
+    # dict(method="nyul") matches histograms of the images; dict(method="combat", batch="site"), or
+    # "scanner", shifts and scales the features of a frozen network. Empty: none.
+    harmonise: dict = field(default_factory=dict)
     model_args: dict = field(default_factory=dict)  # arguments of the network's builder
     features_from: str = ""  # the segmentation task whose network feeds the classifier
     features: dict = field(default_factory=dict)  # dotted key -> value, set on the feature task

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.progress import progress
 from mri_tf.pipeline.bags import BagPlan
 from mri_tf.pipeline.epoch_plan import TrainingPlan
 from mri_tf.pipeline.field_of_view import check_masks
+from mri_tf.pipeline.histogram_matching import fit_standard, in_units_of_fit, matches_histograms
 from mri_tf.pipeline.intensity_classes import fit_centroids
 from mri_tf.pipeline.spacing import fit_spacing
 from mri_tf.pipeline.subset import RECORDS_PER_BATCH, Subset
@@ -56,6 +58,8 @@ def read_inputs(run: Run, prepared: Prepared, replicas: int) -> Inputs:
 def fit_on_training_side(training: Subset, seed: int) -> dict:
     """What is fitted to data and stored in the run, from the training side alone."""
     task, prepared = training.task, training.prepared
+    if matches_histograms(task):
+        return _standard_landmarks(training)
     if task.spacing:
         cases = cases_of(prepared, training.records)
         return fit_spacing(np.array([case_spacing(prepared, case) for case in cases]))
@@ -64,6 +68,21 @@ def fit_on_training_side(training: Subset, seed: int) -> dict:
     batches = training.raw_batches(RECORDS_PER_BATCH)
     images = (image for batch in batches for image in batch["image"].numpy())
     return {"centroids": fit_centroids(images, task.intensity_classes, seed).tolist()}
+
+
+def _standard_landmarks(training: Subset) -> dict:
+    """The landmarks of the histograms of all training records, see `fit_standard`."""
+    task, prepared = training.task, training.prepared
+    found, zeros, done = [], [], 0
+    with progress("histograms", len(training)) as advance:
+        for batch in training.raw_batches(min(RECORDS_PER_BATCH, task.batch_size)):
+            one, zero = in_units_of_fit(batch["image"], batch["intensity_stats"], task)
+            found.append(one)
+            zeros.append(zero)
+            done += len(one)
+            advance(done)
+    patients = prepared.patients[training.records]
+    return fit_standard(np.concatenate(found), np.concatenate(zeros), patients, task.image_channels)
 
 
 def _check_classes(task: Task, prepared: Prepared, sides: list[np.ndarray]) -> None:
