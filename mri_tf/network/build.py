@@ -8,9 +8,12 @@ import keras
 
 from mri_tf.calibration.operating_point import check_criterion
 from mri_tf.core.errors import InputError
+from mri_tf.models.frozen_probe import POOLINGS, frozen_probe
 from mri_tf.models.heads import SOFTMAX
 from mri_tf.models.registry import builder, check_model_args
+from mri_tf.models.statistics_probe import statistics_probe3d
 from mri_tf.network.bags import bag_network, scorer
+from mri_tf.network.combat import Correction, load_correction
 from mri_tf.network.fine_tuning import freeze
 from mri_tf.pipeline.augment2d import check_augment
 from mri_tf.pipeline.batches import BatchFunction
@@ -21,13 +24,22 @@ from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
 from mri_tf.task.overrides import with_values
-from mri_tf.task.settings import bag_of, check_settings, fine_tuning_of
+from mri_tf.task.settings import bag_of, check_settings, combat_batch, fine_tuning_of
+
+# Networks whose last layer alone is fitted, to features that nothing trains.
+PROBES = (frozen_probe.__name__, statistics_probe3d.__name__)
 
 
 class PreparingModel(keras.Model):
-    """A functional model whose train step makes its batch itself, on the device, if told to."""
+    """A functional model whose train step makes its batch itself, on the device, if told to.
+
+    Attributes:
+        prepare: what makes the batch; None where it comes ready.
+        correction: of the features of a site or scanner, see `network.combat`; None where there is none.
+    """
 
     prepare: BatchFunction | None = None
+    correction: Correction | None = None
 
     def train_step(self, data):
         if self.prepare is not None:
@@ -48,6 +60,7 @@ def check_task(task: Task) -> None:
         )  # fmt: skip
     check_model_args(task.model, task.model_args, takes_features=bool(task.features_from))
     _check_intensities(task)
+    _check_combat(task)
     check_criterion(task.operating_point, len(task.class_names))
 
 
@@ -83,6 +96,23 @@ def _check_intensities(task: Task) -> None:
             f"{told} with normalize.method {task.normalize['method']}",
             "Change one of them in the task.",
         )
+
+
+def _check_combat(task: Task) -> None:
+    """Raises InputError where a task corrects features of a network that is trained."""
+    if not combat_batch(task):
+        return
+    if task.model not in PROBES:
+        raise InputError(
+            "harmonise.method combat is for the features of a frozen network.", f"model {task.model}",
+            f"Set model to {' or '.join(PROBES)}, or harmonise={{}}.",
+        )  # fmt: skip
+    pooling = task.model_args.get("pooling", POOLINGS[0])
+    if pooling != POOLINGS[0]:
+        raise InputError(
+            f"harmonise.method combat needs model_args.pooling {POOLINGS[0]}.",
+            pooling, "Change one of them in the task.",
+        )  # fmt: skip
 
 
 def takes_weights(task: Task) -> bool:
@@ -184,4 +214,5 @@ def load_network(run: Run) -> PreparingModel:
             "Cannot load the weights of the run.", f"{run.weights} ({type(error).__name__})",
             "Train the run again into a new folder.",
         ) from None  # fmt: skip
+    model.correction = load_correction(run)
     return model

@@ -2,8 +2,9 @@
 Zhang 2000).
 
 Of each image and channel the landmarks are percentiles over the foreground. The standard landmarks are
-their mean over the training patients, fitted once a training; a piecewise linear map takes an image's own
-landmarks onto them. One TensorFlow function of a batch for training, evaluation and the exported model.
+their mean over the training patients, fitted once a training; a piecewise linear map takes an image's
+own landmarks onto them. One TensorFlow function of a batch for training, evaluation and the exported
+model.
 
 All values are in the unit of `normalize`: z-scores of an image where it is a z-score, else the task's
 unit. What comes out is in the image's own units again, so that augmentation and normalisation behind it
@@ -32,8 +33,8 @@ def match_histograms(images: tf.Tensor, stats: tf.Tensor | None, task: Task, fit
     """Images as they are without `harmonise`; else with the histograms of the training side.
 
     What is exactly 0 becomes the training side's background, which is 0 where preparation has set it so.
-    Beyond the outermost landmarks the map goes on as a line. A channel without foreground, such as one of
-    a missing sequence, and one that says whether a sequence is there are not changed.
+    Beyond the outermost landmarks the map goes on as a line. A channel without foreground, such as that
+    of a missing sequence, and one that says whether a sequence is there are not changed.
 
     Args:
         images: (batch, *grid, channels), whole records before augmentation.
@@ -157,8 +158,8 @@ def fit_standard(
         own = _means_of_patients(found[known, channel], patients[known])  # (patients, landmarks)
         if len(own) < LEAST_PATIENTS:
             raise InputError(
-                f"harmonise.method {NYUL} needs {LEAST_PATIENTS} training patients with an image of each "
-                "channel.", f"{len(own)} with {name}", "Add patients, or set harmonise={}.",
+                f"harmonise.method {NYUL} needs {LEAST_PATIENTS} training patients with each channel.",
+                f"{len(own)} with {name}", "Add patients, or set harmonise={}.",
             )  # fmt: skip
         low, high = own[:, :1], own[:, -1:]
         flat = (high <= low).any()

@@ -199,6 +199,12 @@ def harmonise_of(task: Task) -> Harmonise | None:
     return found
 
 
+def combat_batch(task: Task) -> str:
+    """"site" or "scanner" where the task corrects features by it; else ""."""
+    found = harmonise_of(task)
+    return found.batch if found is not None and found.method == COMBAT else ""
+
+
 def _check_nyul(task: Task, found: Harmonise) -> None:
     _require(not found.batch, "harmonise.batch is only for method combat.", found.batch)
     _require(

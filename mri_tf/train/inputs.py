@@ -1,6 +1,6 @@
 """What a run is trained on: its sides, and what is fitted to the training side."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from mri_tf.splits.units import case_spacing, cases_of
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run, positions_of
 from mri_tf.task import Task
+from mri_tf.task.settings import combat_batch
+from mri_tf.train.batches_of_combat import known_batches
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Inputs:
     counts: np.ndarray
     plan: TrainingPlan | BagPlan
 
+    def fitted_with(self, fitted: dict) -> "Inputs":
+        """The same sides, read with what was fitted when the training had ended."""
+        sides = ("training", "validation", "reserved")
+        return replace(self, **{name: replace(getattr(self, name), fitted=fitted) for name in sides})
+
 
 def read_inputs(run: Run, prepared: Prepared, replicas: int) -> Inputs:
     """Checks the records of a run and fits to the training side what the task fits."""
@@ -44,6 +51,8 @@ def read_inputs(run: Run, prepared: Prepared, replicas: int) -> Inputs:
     sides = positions_of(run, prepared)
     _check_classes(task, prepared, sides)
     check_masks(task, prepared)
+    if combat_batch(task):
+        known_batches(Subset(task, prepared, sides[0]))  # said now, not after the features
     fitted = fit_on_training_side(Subset(task, prepared, sides[0]), seed)
     names = (run.values.get("reserved") or {}).get("records", [])
     is_reserved = np.isin(prepared.record_ids[sides[1]], names)

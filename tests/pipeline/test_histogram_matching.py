@@ -1,5 +1,7 @@
 """Histogram matching, in closed form and against a second implementation with numpy.percentile."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -103,11 +105,10 @@ def test_the_standard_landmarks_are_taken_to_themselves():
     images = [volume(0), volume(1, 1.5)]
     fitted = fitted_to(images, VOLUMES)
     like_all = np.zeros((6, 10, 12, 4), np.float32)
-    # 99 voxels whose percentiles are the standard landmarks.
+    # 101 voxels whose percentiles are the standard landmarks.
     for channel in range(2):
-        values = np.interp(np.linspace(1, 99, 99), PERCENTILES, fitted["landmarks"][channel])
-        ends = np.interp([0, 100], [1, 10, 90, 99], np.array(fitted["landmarks"][channel])[[0, 1, -2, -1]])
-        like_all.reshape(-1, 4)[100:201, channel] = [ends[0], *values, ends[1]]
+        values = np.interp(np.arange(101), PERCENTILES, fitted["landmarks"][channel])
+        like_all.reshape(-1, 4)[100:201, channel] = values
     np.testing.assert_allclose(matched(like_all, fitted, VOLUMES), like_all, atol=1e-5)
 
 
@@ -189,8 +190,7 @@ def test_it_is_alike_in_a_graph_of_unknown_batch_size_and_leaves_no_trace_withou
     served = tf.function(lambda x, s: match_histograms(x, s, VOLUMES, fitted), input_signature=signature)
     alone = match_histograms(images, stats, VOLUMES, fitted)
     np.testing.assert_allclose(served(images, stats), alone, rtol=1e-5, atol=1e-5)
-    plain = Task(name="plain", channels=VOLUMES.channels, image_shape=(6, 10, 12), class_names=("a", "b"),
-                 model="vgg3d")  # fmt: skip
+    plain = replace(VOLUMES, harmonise={})
     np.testing.assert_array_equal(match_histograms(images, stats, plain, {}), images)
 
 
@@ -202,7 +202,7 @@ def test_too_few_patients_and_images_of_few_values_are_refused():
     with pytest.raises(InputError, match="Received: 1 with flair"):
         fitted_to(lacking, VOLUMES)
     flat = [np.where(one > 0, 1, 0).astype(np.float32) for one in (volume(0), volume(1))]
-    with pytest.raises(InputError, match="percentiles differ. Received: channel t1 with an image of one"):
+    with pytest.raises(InputError, match="differ. Received: channel t1 with an image of one value"):
         fitted_to(flat, VOLUMES)
     rounded = [np.where(one == 0, 0, np.round(one) + 5) for one in (volume(0), volume(1))]
     with pytest.raises(InputError, match="percentiles differ. Received: channel t1 with "):
