@@ -90,6 +90,8 @@ def _predict(flags, until_the_end: ExitStack) -> int:
         dicom.say_result()
     if unlike := unlike_line(predictions.rows):
         print(unlike, file=sys.stderr)
+    if uncorrected := uncorrected_line(predictions.rows, task):
+        print(uncorrected, file=sys.stderr)
     mapped = [
         (row["input"], row["map_outside_brain"], row["map_outside_enrichment"])
         for row in predictions.rows if "map_outside_enrichment" in row
@@ -111,6 +113,20 @@ def unlike_line(rows: list[dict]) -> str:
     if far:
         parts.append(f"{far} of {len(rows)} unlike the training data in the network's features")
     return f"warning: {'; '.join(parts)}" if parts else ""
+
+
+def uncorrected_line(rows: list[dict], task) -> str:
+    """Says how many answers are about a site or scanner that the training did not know; "" for none."""
+    from mri_tf.task.settings import combat_batch
+
+    unknown = sum(row.get("features_corrected") is False for row in rows)
+    if not unknown:
+        return ""
+    kind = combat_batch(task)
+    return (
+        f"warning: {unknown} of {len(rows)} not corrected: of no {kind} that the training knew, or its "
+        f"files do not name one"
+    )
 
 
 def _format(flags) -> str:
