@@ -14,11 +14,13 @@ from types import ModuleType
 
 from data_prep.case import Case, Unreadable, main_file
 from data_prep.io.folders import TABLES, VOLUMES, files_below
-from data_prep.io.table import path_in, read_table
+from data_prep.io.table import is_empty, path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from data_prep.layout import list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
+
+ORIGIN = ("modality", "site", "scanner")  # columns of a table of cases to predict
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,16 @@ class CaseToPredict:
     raw: Path
     case: Case
     patient: str = ""  # cases that share it are of one patient; each is of another where it is empty
+
+
+def facts_of_row(row: dict[str, str]) -> dict[str, str]:
+    """What a table of cases to predict says of where an image was made; empty cells are left out."""
+    return {name: row[name] for name in ORIGIN if not is_empty(row.get(name, ""))}
+
+
+def made_at(cases: list[CaseToPredict], facts: dict[str, str]) -> list[CaseToPredict]:
+    """The cases with these facts, where they have none of their own by that name."""
+    return [replace(item, case=replace(item.case, facts=facts | item.case.facts)) for item in cases]
 
 
 def list_cases_to_predict(

@@ -103,8 +103,8 @@ def test_the_scanners_are_further_apart_before_the_correction_than_after_it(insi
 
 def test_neither_run_nor_export_names_a_scanner(inside):
     for file in (Path("combat/run.json"), *Path("models-combat").rglob("fitted.json")):
-        batches = json.loads(file.read_text())
-        known = batches.get("fitted", batches)["combat"]
+        values = json.loads(file.read_text())
+        known = values.get("fitted", values)["combat"]
         assert len(known["batches"]) == 2 and known["patients"] == [4, 4]
         assert not {"A", "B"} & set(known["batches"])
 
@@ -130,7 +130,7 @@ def test_what_is_fitted_does_not_change_with_the_test_side(home, tmp_path, monke
 REFUSED = {
     "a method that does not exist": (("harmonise={'method':'zscore'}",), "must be nyul or combat"),
     "white_stripe": (("harmonise={'method':'white_stripe'}",), "normalize=dict(method="),
-    "combat without a batch": ((*PROBE, "harmonise={'method':'combat'}"), "harmonise.batch must be site"),
+    "combat of nothing": ((*PROBE, "harmonise={'method':'combat'}"), "harmonise.batch must be site"),
     "combat of a trained network": (("harmonise={'method':'combat','batch':'site'}",), "frozen network"),
     "nyul of a part": (("harmonise={'method':'nyul'}", "spacing={'grid':(32,32)}"), "whole images"),
     "nyul with a batch": (("harmonise={'method':'nyul','batch':'site'}",), "only for method combat"),
