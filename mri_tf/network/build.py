@@ -25,6 +25,7 @@ from mri_tf.task import Task
 from mri_tf.task.files import saved_task
 from mri_tf.task.overrides import with_values
 from mri_tf.task.settings import bag_of, check_settings, combat_batch, fine_tuning_of
+from mri_tf.task.spec import WHITE_STRIPE
 
 # Networks whose last layer alone is fitted, to features that nothing trains.
 PROBES = (frozen_probe.__name__, statistics_probe3d.__name__)
@@ -89,10 +90,10 @@ def _check_intensities(task: Task) -> None:
     if parameter is None:
         return
     told = task.model_args.get("intensities", parameter.default)
-    given = {"range": "unit", "zscore": "zscore"}.get(task.normalize["method"])
+    given = {"range": "unit", "zscore": "zscore", WHITE_STRIPE: "zscore"}.get(task.normalize["method"])
     if told != given:
         raise InputError(
-            "model_args.intensities must be unit with normalize.method range, and zscore with zscore.",
+            "model_args.intensities must be unit with normalize.method range, and zscore with z-scores.",
             f"{told} with normalize.method {task.normalize['method']}",
             "Change one of them in the task.",
         )
@@ -140,7 +141,7 @@ def check_features(task: Task, features: Task) -> None:
         expected["harmonise"] = task.harmonise if matches_histograms(task) else {}
     if task.boxes_from:
         expected["prep"] = task.prep
-    if task.standardised != features.standardised:  # both read the same records
+    if _records_of(task) != _records_of(features):  # both read the same ones
         expected["normalize"] = task.normalize
     differs = [key for key, value in expected.items() if getattr(features, key) != value]
     if differs:
@@ -150,6 +151,11 @@ def check_features(task: Task, features: Task) -> None:
             getattr(features, key),
             f"Choose another --features run, or set features.{key} as well.",
         )
+
+
+def _records_of(task: Task) -> tuple[bool, bool]:
+    """What preparation makes of a task's intensities."""
+    return task.standardised, task.by_white_matter
 
 
 @dataclass(frozen=True)

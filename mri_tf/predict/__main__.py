@@ -250,7 +250,7 @@ def _parser() -> Parser:
     for name in ("site", "scanner"):
         parser.add_argument(
             f"--{name}", default="", metavar="NAME",
-            help=f"{name} of inputs whose table names none, in the words of the training data; for models "
+            help=f"{name} of inputs whose table names none, as the training data name it; for models "
             f"that correct features by {name}",
         )  # fmt: skip
     parser.add_argument("--mask", type=Path, help="tumour mask of a single case, if the task uses it")

@@ -84,6 +84,8 @@ def _normalised(task: Task) -> str:
         return f"{given['low']:g} to {given['high']:g} becomes 0 to 1"
     if given.get("method") == "shift":
         return f"{given['offset']:g} is subtracted"
+    if task.by_white_matter:
+        return "z-scores: mean and SD of each channel within normal white matter"
     where = "the brain mask" if given.get("region") == "mask" else "the image"
     return f"z-scores: mean and SD of each channel within {where}"
 

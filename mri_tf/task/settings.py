@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 
 from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError
-from mri_tf.task.spec import Task
+from mri_tf.task.spec import WHITE_STRIPE, Task
 
 AROUND = ("mask", "brain")
 AXES = ("depth", "rows", "columns")  # of a grid; one of 2D images has no depth
 POOLINGS = ("mean", "attention")
 OPTIMIZERS = ("adam", "sgd", "adamw")
 NYUL, COMBAT = HARMONISATIONS = ("nyul", "combat")
-WHITE_STRIPE = "white_stripe"  # a method of `normalize`
 BATCHES = ("site", "scanner")  # what ComBat calls a batch
 
 

@@ -12,8 +12,8 @@ SCANNERS = "ABABABAB" + "ABB" + "ABC"
 
 
 def write_two_scanners(folder: Path) -> Path:
-    """Writes both task files and `raw`: 14 patients on named sides, of scanners A, B and of C, which only
-    the last patient was at; B is brighter, with another contrast. Returns the folder."""
+    """Writes both task files and `raw`: 14 patients on named sides, of scanners A, B and C, where only
+    the last patient was; B is brighter, with another contrast. Returns the folder."""
     write_task_files(folder)
     raw = write_raw(folder / "raw", len(SIDES))
     (file,) = raw.glob("*.csv")
