@@ -62,8 +62,9 @@ def _stripe(values: np.ndarray, peak: str) -> tuple[float, float]:
     """Mean and SD of the values (voxels,) about the peak."""
     if len(values) < LEAST_VOXELS:
         raise Unreadable(f"its brain has {len(values)} voxels, too few to find white matter in")
-    place = _peak(values, peak)
-    rank = np.mean(values <= place)
+    below, above = _peak(values, peak)
+    # The middle of the values there: whole numbers may be many times the same.
+    rank = (np.mean(values < below) + np.mean(values <= above)) / 2
     low, high = np.quantile(values, np.clip([rank - WIDTH, rank + WIDTH], 0, 1))
     inside = values[(values >= low) & (values <= high)]
     if inside.std() == 0:
@@ -71,8 +72,8 @@ def _stripe(values: np.ndarray, peak: str) -> tuple[float, float]:
     return float(inside.mean()), float(inside.std())
 
 
-def _peak(values: np.ndarray, peak: str) -> float:
-    """The value at the last, or the largest, peak of the smoothed histogram."""
+def _peak(values: np.ndarray, peak: str) -> tuple[float, float]:
+    """Where the last, or the largest, peak of the smoothed histogram begins and ends."""
     ends = np.percentile(values, ENDS)
     if not ends[1] > ends[0]:
         raise Unreadable("its brain has hardly any values, so that white matter cannot be found")
@@ -84,4 +85,4 @@ def _peak(values: np.ndarray, peak: str) -> float:
     if not len(tops):
         raise Unreadable("the histogram of its brain has no peak that could be white matter")
     chosen = tops[-1] if peak == LAST else tops[np.argmax(density[tops])]
-    return float((edges[chosen] + edges[chosen + 1]) / 2)
+    return float(edges[chosen]), float(edges[chosen + 1])
