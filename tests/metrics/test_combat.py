@@ -1,6 +1,7 @@
 """ComBat against the published algorithm written anew, and in closed form."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mri_tf.core.errors import InputError
@@ -53,6 +54,17 @@ def published(features, batches, classes):
 
 def applied(found, features, batches):
     return found.factors[batches] * features + found.offsets[batches]
+
+
+def test_neurocombat_finds_the_same():
+    """Where it is installed: pip install --no-deps neuroCombat. It stops at a change of 1e-4."""
+    library = pytest.importorskip("neuroCombat")
+    features, batches, classes = planted([0.0, 2.0, -1.0], [1.0, 0.5, 3.0], effect=0.7)
+    covariates = pd.DataFrame({"batch": batches, "class": classes})
+    wanted = library.neuroCombat(features.T, covariates, "batch", ["class"])["estimates"]
+    found = fit_combat(features, batches, classes)
+    np.testing.assert_allclose(found.location, wanted["gamma.star"], atol=1e-4)
+    np.testing.assert_allclose(found.scale**2, wanted["delta.star"], rtol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
