@@ -40,7 +40,7 @@ class Correction:
 
 def correction_of(factors: np.ndarray, offsets: np.ndarray) -> Correction:
     """Of the batches that were fitted (batches, features), with the number 0 for others."""
-    none = np.zeros_like(offsets[:1])
+    none = np.zeros((1, offsets.shape[1]))
     tables = np.concatenate([none + 1, factors]), np.concatenate([none, offsets])
     return Correction(*(table.astype(np.float32) for table in tables))
 

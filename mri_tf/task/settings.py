@@ -204,6 +204,16 @@ def combat_batch(task: Task) -> str:
     return found.batch if found is not None and found.method == COMBAT else ""
 
 
+def describe_harmonise(task: Task) -> str:
+    """What is taken out between scanners, in words; empty where nothing is."""
+    found = harmonise_of(task)
+    if found is None:
+        return ""
+    if found.method == NYUL:
+        return "histograms matched to the mean landmarks of the training patients (Nyul and Udupa)"
+    return f"location and scale of each {found.batch} taken out of the features (ComBat)"
+
+
 def _check_nyul(task: Task, found: Harmonise) -> None:
     _require(not found.batch, "harmonise.batch is only for method combat.", found.batch)
     _require(

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from mri_tf.core.errors import InputError
 from mri_tf.core.hashing import file_hash
 from mri_tf.core.words import plural
@@ -18,23 +20,37 @@ LEAST_PATIENTS = 3  # of a site or scanner whose features are corrected
 
 
 def known_batches(training: Subset) -> dict[str, int]:
-    """Name of each site or scanner whose features are corrected -> its training patients, sorted.
+    """Name of each site or scanner whose features are corrected -> its training patients, sorted; none
+    where fewer than two have enough patients.
 
-    Raises InputError where there are not two.
+    Raises InputError where the training records do not name two.
     """
-    kind = combat_batch(training.task)
-    names = batches_of(training.prepared, training.records, kind)
-    patients = training.prepared.patients[training.records]
-    counts = {name: len(set(patients[names == name])) for name in sorted(set(names) - {""})}
-    known = {name: count for name, count in counts.items() if count >= LEAST_PATIENTS}
-    if len(known) < 2:
-        found = f"{plural(len(counts), kind)} on the training side"
+    kind, counts = combat_batch(training.task), _patients_of_batches(training)
+    if len(counts) < 2:
         raise InputError(
-            f"harmonise.method combat needs two {kind}s of {LEAST_PATIENTS} training patients or more.",
-            f"{found}, {len(known)} with as many" if counts else f"no training record names its {kind}",
+            f"harmonise.method combat needs training records of two {kind}s.",
+            f"{plural(len(counts), kind)}" if counts else f"no training record names its {kind}",
             f"Name each record's {kind} in a column {kind} of the table, or set harmonise={{}}.",
         )  # fmt: skip
-    return known
+    known = {name: count for name, count in counts.items() if count >= LEAST_PATIENTS}
+    return known if len(known) > 1 else {}
+
+
+def _patients_of_batches(training: Subset) -> dict[str, int]:
+    """Name of each site or scanner -> its training patients, sorted."""
+    names = batches_of(training.prepared, training.records, combat_batch(training.task))
+    patients = training.prepared.patients[training.records]
+    return {name: len(set(patients[names == name])) for name in sorted(set(names) - {""})}
+
+
+def combat_sentence(training: Subset) -> str:
+    """Says how many sites or scanners are corrected, and why others are not."""
+    kind, found = combat_batch(training.task), len(_patients_of_batches(training))
+    known = len(known_batches(training))
+    said = f"features of {known} of {plural(found, kind)} on the training side are corrected"
+    if known == found:
+        return said
+    return f"{said}: {found - known} not, as two with {LEAST_PATIENTS} training patients each are needed"
 
 
 def without_batches(
@@ -49,10 +65,14 @@ def without_batches(
         records = side.source.wanted // (1 + side.source.copies)
         numbers.append(numbers_of(batches_of(subset.prepared, records, kind), known))
     fitted_on = rows[0].plain & (numbers[0] > 0)
-    combat = fit_combat(
-        rows[0].features[fitted_on], numbers[0][fitted_on] - 1, rows[0].labels[fitted_on]
-    )
-    found = correction_of(combat.factors, combat.offsets)
+    print(combat_sentence(subset))
+    tables = [np.zeros((0, rows[0].features.shape[1]))] * 2
+    if known:
+        combat = fit_combat(
+            rows[0].features[fitted_on], numbers[0][fitted_on] - 1, rows[0].labels[fitted_on]
+        )
+        tables = [combat.factors, combat.offsets]
+    found = correction_of(*tables)
     save_correction(found, folder)
     return [replace(one, features=found.of(one.features, own))
             for one, own in zip(rows, numbers, strict=True)]  # fmt: skip

@@ -7,21 +7,37 @@ import pandas as pd
 from PIL import Image
 from small import write_raw, write_task_files
 
+VARIANTS = """
+    variants=dict(
+        nyul={"harmonise": dict(method="nyul")},
+        probe={"model": "frozen_probe",
+               "model_args": dict(weights="none", cut_after="stack0", intensities="zscore")},
+        combat={"harmonise": dict(method="combat", batch="scanner")},
+        scratch="""
 SIDES = ("train",) * 8 + ("validation",) * 3 + ("test",) * 3
 SCANNERS = "ABABABAB" + "ABB" + "ABC"
 
 
-def write_two_scanners(folder: Path) -> Path:
-    """Writes both task files and `raw`: 14 patients on named sides, of scanners A, B and C, where only
-    the last patient was; B is brighter, with another contrast. Returns the folder."""
-    write_task_files(folder)
-    raw = write_raw(folder / "raw", len(SIDES))
+def write_two_scanners(folder: Path, patients: int = 0) -> Path:
+    """Writes both task files and `raw`, and returns the folder.
+
+    Scanner B is brighter than A, with another contrast. There are 14 patients on named sides, of these
+    and of a scanner C, where only the last one was; or so many `patients` of A and B, and no sides. The
+    task `thirds` has variants `nyul`, `probe` and `combat`, to be put behind `scratch`.
+    """
+    file = write_task_files(folder)
+    file.write_text(file.read_text().replace("    variants=dict(scratch=", VARIANTS.lstrip("\n")))
+    scanners, sides = SCANNERS, SIDES
+    if patients:
+        scanners, sides = ("AB" * patients)[:patients], ("",) * patients
+    raw = write_raw(folder / "raw", len(sides))
     (file,) = raw.glob("*.csv")
     table = pd.read_csv(file, dtype=str)
     names = sorted(table["patient_id"].unique())
-    table["scanner"] = table["patient_id"].map(dict(zip(names, SCANNERS, strict=True)))
+    table["scanner"] = table["patient_id"].map(dict(zip(names, scanners, strict=True)))
     table["site"] = "S" + table["scanner"]
-    table["split"] = table["patient_id"].map(dict(zip(names, SIDES, strict=True)))
+    if not patients:
+        table["split"] = table["patient_id"].map(dict(zip(names, sides, strict=True)))
     table.to_csv(file, index=False)
     for name in table["image"][table["scanner"] == "B"]:
         values = np.asarray(Image.open(raw / name), float) / 255

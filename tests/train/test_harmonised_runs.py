@@ -143,13 +143,27 @@ def test_settings_that_do_not_fit_are_refused_in_one_line(inside, capsys, values
     assert message in error_line(capsys, train, *COMMON, "--out", "refused", "--set", *values)
 
 
-def test_records_that_name_no_scanner_and_scanners_of_few_patients_are_refused(inside, capsys):
+def test_scanners_of_few_training_patients_are_not_corrected_and_that_is_said(inside, capsys):
+    values = ("--task", "thirds.py", "--variant", "scratch", "--data", "data/thirds", "--no-export",
+              "--no-card", "--no-baselines", "--out", "few", "--split-file", "few.json", "--set",
+              *COMBAT)  # fmt: skip
+    sides = open_finished(Path("combat")).values["patients"]
+    kept = {**sides, "train": sides["train"][:5]}  # 3 of scanner A, 2 of B
+    Path("few.json").write_text(json.dumps(kept))
+    assert run_command(train, list(values)) == 0
+    said = "features of 0 of 2 scanners on the training side are corrected: 2 not, as two with 3"
+    assert said in capsys.readouterr().out
+    counts = json.loads(Path("few/metrics.json").read_text())["features_corrected"]
+    assert counts["corrected"] == 0 and counts["not_corrected"] == 18
+
+
+def test_records_that_name_no_scanner_or_a_single_one_are_refused(inside, capsys):
     data = Path("data/thirds")
     none = ("--task", "thirds.py", "--variant", "scratch", "--data", str(data), "--out", "none", "--set")
     sites = "harmonise={'method':'combat','batch':'site'}"
     manifest = json.loads((data / "manifest.json").read_text())
     for names, message in ((["", ""], "no training record names its site"),
-                           (["", "SA"], "1 site on the training side, 1 with as many")):  # fmt: skip
+                           (["", "SA"], "Received: 1 site.")):  # fmt: skip
         changed = json.loads(json.dumps(manifest))
         changed["index"]["site"] = [names[site == "SA"] for site in manifest["index"]["site"]]
         (data / "manifest.json").write_text(json.dumps(changed))
@@ -157,4 +171,4 @@ def test_records_that_name_no_scanner_and_scanners_of_few_patients_are_refused(i
             line = error_line(capsys, train, *none, *PROBE, sites)
         finally:
             (data / "manifest.json").write_text(json.dumps(manifest))
-        assert message in line and "two sites of 3 training patients" in line
+        assert message in line and "needs training records of two sites" in line
