@@ -104,12 +104,13 @@ def landmarks(images: tf.Tensor, task: Task) -> tuple[tf.Tensor, tf.Tensor]:
     last = tf.where(inside, voxels, voxels.dtype.max)
     ordered = tf.sort(tf.transpose(last, (0, 2, 1)), axis=-1)  # (batch, channels, voxels)
     count = tf.reduce_sum(tf.cast(inside, tf.int32), axis=1)  # (batch, channels)
-    place = tf.maximum(tf.cast(count, tf.float32) - 1, 0)[..., None] * np.float32(PERCENTILES) / 100
-    below = tf.floor(place)
-    first = tf.cast(below, tf.int32)
-    second = tf.minimum(first + 1, tf.maximum(count - 1, 0)[..., None])
+    # In whole numbers: a rounded place would part landmarks that are equal, and the map jumps there.
+    last_place = tf.maximum(count - 1, 0)[..., None]
+    hundredths = last_place * np.int32(PERCENTILES)
+    first = hundredths // 100
+    second = tf.minimum(first + 1, last_place)
     low, high = (tf.gather(ordered, at, batch_dims=2) for at in (first, second))
-    found = low + (place - below) * (high - low)
+    found = low + tf.cast(hundredths % 100, tf.float32) / 100 * (high - low)
     found = tf.where(count[..., None] > 0, found, 0.0)
     found, count = (tf.pad(one, [[0, 0], [0, 1], [0, 0]]) for one in (found, count[..., None]))
     return tf.gather(found, back, axis=1), tf.gather(count[..., 0], back, axis=1)

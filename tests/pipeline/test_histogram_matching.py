@@ -12,6 +12,7 @@ from mri_tf.pipeline.histogram_matching import (
     PERCENTILES,
     fit_standard,
     in_units_of_fit,
+    landmarks,
     match_histograms,
     matched_and_normalised,
 )
@@ -159,8 +160,8 @@ def test_without_a_mask_the_foreground_is_brighter_than_the_mean_and_black_is_bl
     black = []
     for image in images:
         own, scores = image[..., 0], matched(image, fitted, WHOLE)[..., 0]
-        landmarks = np.percentile(scores[own > own.mean()], PERCENTILES)
-        np.testing.assert_allclose(landmarks, fitted["landmarks"][0], atol=5e-3)
+        found = np.percentile(scores[own > own.mean()], PERCENTILES)
+        np.testing.assert_allclose(found, fitted["landmarks"][0], atol=5e-3)
         black.append(scores[own == 0])
     np.testing.assert_allclose(np.concatenate(black), fitted["background"][0], atol=1e-5)
 
@@ -192,6 +193,18 @@ def test_it_is_alike_in_a_graph_of_unknown_batch_size_and_leaves_no_trace_withou
     np.testing.assert_allclose(served(images, stats), alone, rtol=1e-5, atol=1e-5)
     plain = replace(VOLUMES, harmonise={})
     np.testing.assert_array_equal(match_histograms(images, stats, plain, {}), images)
+
+
+def test_images_of_whole_numbers_are_alike_in_a_graph_though_landmarks_may_be_equal():
+    images = [np.round(picture(seed, gain) / 4) for seed, gain in enumerate((100.0, 60.0, 30.0, 20.0))]
+    fitted = fitted_to([picture(seed) for seed in range(3)], WHOLE)
+    stacked, stats = tf.constant(np.stack(images)), tf.constant(np.stack(list(map(image_stats, images))))
+    found, count = landmarks(stacked, WHOLE)
+    assert (np.diff(found) == 0).any() and (count >= LEAST_VOXELS).numpy().all()
+    signature = [tf.TensorSpec([None, 24, 20, 1]), tf.TensorSpec([None, 2, 1, 2])]
+    served = tf.function(lambda x, s: match_histograms(x, s, WHOLE, fitted), input_signature=signature)
+    alone = match_histograms(stacked, stats, WHOLE, fitted)
+    np.testing.assert_allclose(served(stacked, stats), alone, rtol=1e-5, atol=1e-4)
 
 
 def test_too_few_patients_and_images_of_few_values_are_refused():

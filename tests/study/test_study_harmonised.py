@@ -22,8 +22,8 @@ FOLDS = ("--folds", "2", "--workers", "1", "--seed", "3")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    """A folder with 16 patients of two scanners and a study of all variants."""
-    folder = write_two_scanners(tmp_path_factory.mktemp("harmonised"), patients=16)
+    """A folder with 24 patients of two scanners and a study of all variants."""
+    folder = write_two_scanners(tmp_path_factory.mktemp("harmonised"), patients=24)
     with chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr("mri_tf.folds.cell.run_module", train_here)
         flags = ("--task", "thirds.py", "--raw", "raw", "--out", "study", "--variants", VARIANTS)
@@ -38,13 +38,13 @@ def runs_of(variant: str) -> list:
 
 def test_every_variant_is_scored_on_the_same_records(inside):
     rows = rows_of(Path("study"))
-    assert set(rows["status"]) == {"ok"} and len(rows) == 6
+    assert set(rows["status"]) == {"done"} and len(rows) == 6
     tables = {
         name: pd.concat(pd.read_parquet(run.folder / "predictions.parquet") for run in runs_of(name))
         for name in VARIANTS.split(";")
     }  # fmt: skip
     ids = [table["record_id"].tolist() for table in tables.values()]
-    assert all(one == ids[0] for one in ids) and len(set(ids[0])) == 96
+    assert all(one == ids[0] for one in ids) and len(set(ids[0])) == 144
 
 
 def test_each_fold_has_landmarks_and_corrections_of_its_own(inside):
@@ -64,7 +64,7 @@ def test_the_folds_are_one_model_that_predict_asks(home, monkeypatch, variant):
     exported = model.values["exported"]
     assert predict(["--model", exported, "--input", "raw/manifest.csv", "--out", "answers.json"]) == 0
     answers = json.loads(Path("answers.json").read_text())["answers"]
-    assert len(answers) == 96
+    assert len(answers) == 144
     probabilities = np.array([list(row["probabilities"].values()) for row in answers])
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     if "combat" in variant:
