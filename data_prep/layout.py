@@ -18,6 +18,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.store.record import NEIGHBOURS, NO_LABEL, Record
 from mri_tf.task import Task
 from mri_tf.task.files import load_module
+from mri_tf.task.spec import WHITE_STRIPE
 
 FOLDER = Path(__file__).resolve().parent / "layouts"
 SUFFIX = ".py"  # of a layout that is a file of the user
@@ -101,8 +102,8 @@ def list_cases(
     """
     if task.standardised and not is_user_layout(task) and FINDS_MASK not in operations_of(layout, task):
         raise InputError(
-            'normalize.region="mask" needs a layout that finds the brain.', task.layout,
-            'Choose region="image", or another layout.',
+            "normalize inside the mask needs a layout that finds the brain.", task.layout,
+            'Choose dict(method="zscore", region="image"), or another layout.',
         )  # fmt: skip
     for name in ("label_column", "table", "slice_column"):
         if not isinstance(task.prep.get(name, ""), str):
@@ -245,10 +246,12 @@ def is_user_layout(task: Task) -> bool:
 
 
 def layout_version(task: Task, module: ModuleType) -> dict:
-    """The layout's name and version, and whether its records are standardised, as manifests and exports
-    keep them."""
+    """The layout's name and version, and whether its records are standardised, and by white matter, as
+    manifests and exports keep them."""
     version = {"name": Path(task.layout).name, "version": int(module.VERSION)}
-    return {**version, "standardised": True} if task.standardised else version
+    if task.standardised:
+        version["standardised"] = True
+    return {**version, WHITE_STRIPE: True} if task.by_white_matter else version
 
 
 @functools.cache  # workers ask for it with every case

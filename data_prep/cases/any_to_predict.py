@@ -13,6 +13,7 @@ from data_prep.cases.to_predict import (
     check_any,
     check_inside,
     ends_in,
+    facts_of_row,
     is_table,
     shown_name,
     stem_of,
@@ -87,7 +88,8 @@ def _of_table(table: Path, task: Task) -> list[CaseToPredict]:
         patient = row.get("patient_id", "")
         name = patient or next(iter(files.values()))
         key = f"{table}: {patient}" if patient else ""
-        cases.append(CaseToPredict(name, table.parent, Case(patient, files), key))
+        case = Case(patient, files, facts=facts_of_row(row))
+        cases.append(CaseToPredict(name, table.parent, case, key))
     if not is_stack:
         return cases
     with_files = cases_with_neighbours([one.case for one in cases], rows, task, table.name)

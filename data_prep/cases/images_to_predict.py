@@ -9,6 +9,7 @@ from data_prep.cases.to_predict import (
     check_any,
     check_inside,
     ends_in,
+    facts_of_row,
     is_table,
     shown_name,
 )
@@ -57,7 +58,7 @@ def _images_of(table: Path, task: Task) -> list[CaseToPredict]:
     check_inside(images)
     cases = [
         Case(row.get("patient_id", ""), {"image": image},
-             facts={"modality": row["modality"]} if row.get("modality") else {})
+             facts=facts_of_row(row))
         for row, image in zip(rows, images, strict=True)
     ]  # fmt: skip
     found = []

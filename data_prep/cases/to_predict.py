@@ -14,11 +14,13 @@ from types import ModuleType
 
 from data_prep.case import Case, Unreadable, main_file
 from data_prep.io.folders import TABLES, VOLUMES, files_below
-from data_prep.io.table import path_in, read_table
+from data_prep.io.table import is_empty, path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from data_prep.layout import list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
+
+ORIGIN = ("modality", "site", "scanner")  # columns of a table of cases to predict
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,16 @@ class CaseToPredict:
     raw: Path
     case: Case
     patient: str = ""  # cases that share it are of one patient; each is of another where it is empty
+
+
+def facts_of_row(row: dict[str, str]) -> dict[str, str]:
+    """What a table of cases to predict says of where an image was made; empty cells are left out."""
+    return {name: row[name] for name in ORIGIN if not is_empty(row.get(name, ""))}
+
+
+def made_at(cases: list[CaseToPredict], facts: dict[str, str]) -> list[CaseToPredict]:
+    """The cases with these facts, where they have none of their own by that name."""
+    return [replace(item, case=replace(item.case, facts=facts | item.case.facts)) for item in cases]
 
 
 def list_cases_to_predict(
@@ -76,8 +88,9 @@ def volumes_at(path: Path, role: str, home: str) -> list[CaseToPredict]:
         role: the role of the volume in its case.
         home: the folder beside a table, or in a folder, where the volumes are in a raw folder.
     """
+    facts = _facts_by_id(path) if is_table(path) else {}
     if is_table(path):
-        files = [_volume_named(path.parent / home, name) for name in _ids(path)]
+        files = [_volume_named(path.parent / home, name) for name in facts]
     elif path.is_file():
         files = [path]
     else:
@@ -90,9 +103,12 @@ def volumes_at(path: Path, role: str, home: str) -> list[CaseToPredict]:
             files = [folder] if own else inside
         check_any(files, path, "volumes or DICOM series")
     return [
-        CaseToPredict(shown_name(file, path), file.parent, Case(stem_of(file), {role: file.name}))
+        CaseToPredict(
+            shown_name(file, path), file.parent,
+            Case(stem_of(file), {role: file.name}, facts=facts.get(stem_of(file), {})),
+        )
         for file in files
-    ]
+    ]  # fmt: skip
 
 
 def folders_at(
@@ -108,8 +124,10 @@ def folders_at(
     """
     if path.is_file() and not is_table(path):
         raise InputError("--input is a file, but a case is a folder here.", path, form)
+    facts: dict[Path, dict] = {}
     if is_table(path):
-        folders = [path.parent / name for name in _ids(path)]
+        facts = {path.parent / name: known for name, known in _facts_by_id(path).items()}
+        folders = list(facts)
     else:
         folders = [path] if files_of(path) else []
         for down in range(1, depth + 1):
@@ -117,9 +135,12 @@ def folders_at(
             folders = folders or [folder for folder in inside if folder.is_dir() and files_of(folder)]
         check_any(folders, path, "cases", form)
     return [
-        CaseToPredict(shown_name(folder, path), folder, Case(folder.resolve().name, files_of(folder)))
+        CaseToPredict(
+            shown_name(folder, path), folder,
+            Case(folder.resolve().name, files_of(folder), facts=facts.get(folder, {})),
+        )
         for folder in folders
-    ]
+    ]  # fmt: skip
 
 
 def dicom_at(path: Path, table: str) -> list[CaseToPredict]:
@@ -193,11 +214,14 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in TABLES
 
 
-def _ids(table: Path) -> list[str]:
-    """The patient ids of a table, each once, in its order."""
-    names = [row["patient_id"] for row in read_table(table, ("patient_id",)) if row["patient_id"]]
-    check_inside(names)
-    return list(dict.fromkeys(names))
+def _facts_by_id(table: Path) -> dict[str, dict[str, str]]:
+    """The patient ids of a table, each once, in its order, with what the first row says of each."""
+    found: dict[str, dict[str, str]] = {}
+    for row in read_table(table, ("patient_id",)):
+        if row["patient_id"]:
+            found.setdefault(row["patient_id"], facts_of_row(row))
+    check_inside(list(found))
+    return found
 
 
 def check_inside(names: list[str]) -> None:

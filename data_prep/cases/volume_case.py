@@ -31,6 +31,7 @@ from data_prep.ops.stack import (
     stack_channels,
     whole_labels,
 )
+from data_prep.ops.white_stripe import peaks_of, stripe_stats
 from data_prep.volume import Volume, geometry_facts, require_3d
 from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError
@@ -74,9 +75,9 @@ def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> Non
     elif "clahe" in task.prep and missing == "zero_fill":
         wrong = "clahe together with missing zero_fill, whose presence channels are not images"
     elif task.standardised and {"clahe", "window"} & set(task.prep):
-        wrong = "clahe or window together with normalize.region mask, which standardises instead"
+        wrong = "clahe or window together with z-scores inside the mask, which standardise instead"
     elif task.standardised and "int" in task.prep.get("dtype", "float32"):
-        wrong = f"dtype {task.prep['dtype']} together with normalize.region mask, which needs a float"
+        wrong = f"dtype {task.prep['dtype']} together with z-scores inside the mask, which need a float"
     elif task.prep.get("register", RIGID) != RIGID:
         wrong = f"register {task.prep['register']!r}, not {RIGID}"
     elif task.prep.get("brain_mask", OTSU) not in (OTSU, OF_FILE, *PROGRAMS):
@@ -84,6 +85,10 @@ def check_settings(task: Task, sequences: tuple[str, ...], axes: int = 3) -> Non
         wrong = f"brain_mask {task.prep['brain_mask']!r}, not one of {known}"
     elif task.prep.get("dtype", "float32") not in DTYPES:
         wrong = f"dtype {task.prep['dtype']!r}, not one of {', '.join(DTYPES)}"
+    if task.by_white_matter:
+        if task.modality == "CT":
+            wrong = wrong or "normalize.method white_stripe, which is for MR, together with modality CT"
+        peaks_of(sequences)
     if "n4" in task.prep:
         check_arguments("prep.n4", correct_bias_field, task.prep["n4"])
     if "clahe" in task.prep and axes == 3:
@@ -240,6 +245,9 @@ def join_sequences(
     if not inside.any():
         raise Unreadable("the image has one value everywhere, or its brain mask is empty")
     stats = region_stats(joined.array, inside, stacked.presence)
+    if task.by_white_matter:
+        peaks = {sequences.index(name): peak for name, peak in peaks_of(sequences).items()}
+        stats = stripe_stats(joined.array, inside, stats, peaks)
     if task.standardised:  # before any resampling, which would mix the border with what lies outside
         array, stats = standardise(joined.array, inside, stats, stacked.presence)
         joined = dataclasses.replace(joined, array=array)

@@ -86,8 +86,9 @@ def _tile(prepared: Prepared, position: int) -> Tile:
 
 
 def _augmented(task: Task, prepared: Prepared, records: np.ndarray) -> list[Tile]:
-    """The records as a training batch has them: augmented, every one of them, and normalised."""
-    task = with_values(task, {"augment_probability": 1.0, "bag": {}})
+    """The records as a training batch has them: augmented, every one of them, and normalised; without
+    what is fitted on a training side."""
+    task = with_values(task, {"augment_probability": 1.0, "bag": {}, "harmonise": {}})
     make = batch_function(task, training=True, fitted={})
     cut, tiles = cut_function(task, training=True, fitted={}), []
     for position in records:

@@ -15,9 +15,10 @@ from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
 from mri_tf.network.build import load_network
 from mri_tf.network.inference import predict_whole
-from mri_tf.pipeline.normalize import normalize
+from mri_tf.pipeline.histogram_matching import matched_and_normalised
 from mri_tf.store.prepared import MANIFEST, PRIVATE, Prepared, read_private
 from mri_tf.store.run import Run
+from mri_tf.task import Task
 
 
 def _check_fits(run: Run, prepared: Prepared) -> None:
@@ -37,13 +38,19 @@ def _check_fits(run: Run, prepared: Prepared) -> None:
             f"{prepared.folder} with shape {prepared.image_shape}, channels {', '.join(channels)}",
             "Prepare the set with the same grid and channels.",
         )
-    if task.standardised != prepared.standardised:
-        kinds = {True: "z-scores inside the brain", False: "intensities"}
+    needed, found = (_intensities(one) for one in (task, prepared))
+    if needed != found:
         raise InputError(
-            f"The run of {task.name} takes records of {kinds[task.standardised]}.",
-            f"{prepared.folder} with {kinds[prepared.standardised]}",
-            "Train both networks with the same normalize.region.",
+            f"The run of {task.name} takes records of {needed}.", f"{prepared.folder} with {found}",
+            "Train both networks with the same normalize.",
         )  # fmt: skip
+
+
+def _intensities(of: Task | Prepared) -> str:
+    """What preparation makes of intensities."""
+    if of.by_white_matter:
+        return "z-scores by white matter"
+    return "z-scores inside the brain" if of.standardised else "intensities"
 
 
 def derive_set(run: Run, prepared: Prepared, out: Path) -> Prepared:
@@ -97,5 +104,6 @@ def derive_set(run: Run, prepared: Prepared, out: Path) -> Prepared:
 def _predicted(model, run: Run, record) -> np.ndarray:
     """(depth, rows, columns) uint8: 1 where any label but background is the most probable."""
     images = np.asarray(record.image, np.float32)[None]
-    inputs = normalize(images, record.intensity_stats[None], run.task.normalize)
+    stats, fitted = record.intensity_stats[None], run.values["fitted"]
+    inputs = matched_and_normalised(images, stats, run.task, fitted)
     return (predict_whole(model, run.task, inputs)[0].argmax(axis=-1) > 0).astype(np.uint8)

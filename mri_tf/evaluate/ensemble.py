@@ -97,15 +97,23 @@ def with_fewer_members(run: Run, count: int) -> Run:
 def _of_members(runs: Sequence[Run], model: ModelAnswers) -> dict:
     """The values that depend on which members a model has.
 
-    `fitted`, which is given to all members alike, are the means of the spacings that they fitted.
+    `fitted`, which is given to all members alike, are the means of what they fitted (spacings,
+    landmarks), and all sites or scanners that any of them corrects.
     """
     fitted = [run.values["fitted"] for run in runs]
     return {
         "answers": answers_to_json(model.answers),
-        "fitted": {key: float(np.mean([one[key] for one in fitted])) for key in fitted[0]},
+        "fitted": {key: _together([one[key] for one in fitted]) for key in fitted[0]},
         "parameters": sum(run.values["parameters"] for run in runs),
         "weights_sha256": fingerprint([run.values["weights_sha256"] for run in runs]),
     }
+
+
+def _together(of_members: list):
+    """The mean of numbers or lists of them; of what is known of sites or scanners, all of these."""
+    if isinstance(of_members[0], dict):
+        return {"batches": sorted({name for one in of_members for name in one["batches"]})}
+    return np.mean(of_members, axis=0).tolist()
 
 
 def _distance_of(model: ModelAnswers) -> dict:

@@ -27,6 +27,7 @@ from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, leak
 from mri_tf.splits.sides import SUPPLIED
 from mri_tf.store.looks import count_look, shows_test_side
 from mri_tf.store.run import METRICS, Run, positions_of
+from mri_tf.task.settings import combat_batch
 
 BASELINES, ADDED_VALUE = COMPARED = ("baselines", "added_value")  # of metrics.json: training adds them
 COUNTED_AGAIN = ("weights_sha256", "split", "prior")  # equal where the same numbers are counted again
@@ -72,6 +73,7 @@ def evaluate_run(
     if run.task.kind == "classification":
         values, found = score_classifier(members, run, subset, target_shares, familiar)
         distances = found.distances
+        values |= combat_counts(run, subset)
     elif len(run.task.image_shape) == 2:
         confusions = pixel_confusions(members[0].model, subset)
         values, found = segmentation_metrics(confusions, run.task.output_names), None
@@ -127,9 +129,26 @@ def _score_volumes(model, subset: Subset) -> tuple[dict, VolumeScores]:
     return values, scores
 
 
+def combat_counts(run: Run, subset: Subset) -> dict:
+    """`features_corrected` for metrics.json: how many records are of a site or scanner that the training
+    knew; {} where nothing is corrected. Of a model of several members, that any of them knew."""
+    if not combat_batch(run.task):
+        return {}
+    known = subset.combat_numbers > 0
+    return {"features_corrected": {
+        "by": combat_batch(run.task), "corrected": int(known.sum()), "not_corrected": int((~known).sum())
+    }}  # fmt: skip
+
+
 def _notes(run: Run, subset: Subset, split: str) -> list[str]:
     """What limits the numbers: weights, leaks between the sides, unknown patients."""
     notes = []
+    counts = combat_counts(run, subset).get("features_corrected", {})
+    if counts.get("not_corrected"):
+        notes.append(
+            f"{counts['not_corrected']} of {len(subset)} records are of no {counts['by']} that the "
+            "training knew, so that their features are not corrected"
+        )
     if run.task.model_args.get("weights") == "none":
         notes.append("the backbone has random weights, not ImageNet's")
     if split == "random":

@@ -14,16 +14,15 @@ from mri_tf.metrics.subgroups import subgroups
 from mri_tf.metrics.within_sites import within_sites
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.record import Record, source_spacing_mm
+from mri_tf.store.scanners import NOT_KNOWN, SCANNER, SITE, scanner_of
 
-NOT_KNOWN = "not known"
-SITE, SCANNER, SEX, AGE, SPACING = "site", "scanner", "sex", "age", "spacing"
+SEX, AGE, SPACING = "sex", "age", "spacing"
 SEX_WORDS = {
     "f": "female", "female": "female", "w": "female", "woman": "female",
     "m": "male", "male": "male", "man": "male",
 }  # fmt: skip
 AGES = (20, 40, 60, 80)  # years, where bands begin
 SPACINGS_MM = (1.0, 2.0, 4.0, 6.0)  # where bands end
-OF_SCANNER = ("manufacturer", "model", "field_strength_t")
 
 
 def group_values(
@@ -58,21 +57,6 @@ def groups_of(prepared: Prepared, records: np.ndarray) -> dict[str, np.ndarray]:
         rows.append((known, scanner_of(facts), sex_of(facts), age_band(facts), spacing_band(record)))
     columns = np.array(rows, dtype=object).reshape(len(once), 5)[place].T
     return dict(zip((SITE, SCANNER, SEX, AGE, SPACING), columns, strict=True))
-
-
-def scanner_of(facts: dict) -> str:
-    """As the table names it, or by manufacturer, model and field strength of the headers.
-
-    >>> scanner_of({"manufacturer": "SIEMENS", "model": "Verio", "field_strength_t": 2.8936})
-    'SIEMENS Verio 2.9 T'
-    """
-    named = [str(facts["scanner"])] if facts.get("scanner") else []
-    for kind in OF_SCANNER[2:] if named else OF_SCANNER:
-        # Of several sequences each has its own: t1_manufacturer.
-        values = {_written(kind, value) for name, value in sorted(facts.items())
-                  if name == kind or name.endswith(f"_{kind}")}  # fmt: skip
-        named += ["/".join(sorted(values - {""}))]
-    return " ".join(filter(None, named)) or NOT_KNOWN
 
 
 def sex_of(facts: dict) -> str:
@@ -110,12 +94,3 @@ def spacing_band(record: Record) -> str:
     if band == len(SPACINGS_MM):
         return f"above {SPACINGS_MM[-1]:g} mm"
     return f"{SPACINGS_MM[band - 1]:g} to {SPACINGS_MM[band]:g} mm"
-
-
-def _written(kind: str, value) -> str:
-    if kind != OF_SCANNER[2]:
-        return str(value).strip()
-    try:
-        return f"{round(float(value), 1):g} T"
-    except (TypeError, ValueError):
-        return ""

@@ -9,6 +9,7 @@ from mri_tf.explain.saliency import chosen, grad_cam, resize_maps, zoom_maps, zo
 from mri_tf.export.graph import answer_in_graph
 from mri_tf.export.source import ExportSource, together
 from mri_tf.network.bags import slice_classifier
+from mri_tf.network.combat import corrected
 from mri_tf.network.views import with_views
 
 
@@ -24,11 +25,12 @@ def explained_in_graph(source: ExportSource, layer: str) -> Callable:
     (batch, *grid).
 
     Members explain the same class: the most probable one of the answer of all together. Of a map of a
-    member that sees slices at another spacing, the place is that of the run.
+    member that sees slices at another spacing, the place is that of the run. Where features are
+    corrected by site or scanner, so are the probabilities; maps are of the features as they are.
     """
     run, networks = source.run, explained_networks(source)
     answer, task = answer_in_graph(run), source.run.task
-    averaged = [with_views(network, task) for network in networks]
+    averaged = [with_views(corrected(network), task) for network in networks]
 
     def explained(images, class_index):
         if not run.has_members and averaged[0] is networks[0]:
@@ -45,7 +47,8 @@ def explained_in_graph(source: ExportSource, layer: str) -> Callable:
         labels = chosen(class_index, probabilities if run.has_members else outputs)
         maps = []
         for network, member, one in zip(networks, source.members, images, strict=True):
-            found = resize_maps(grad_cam(network, one, labels, layer)[0], task.network_shape)
+            image = one[0] if isinstance(one, tuple) else one  # maps are those of the image alone
+            found = resize_maps(grad_cam(network, image, labels, layer)[0], task.network_shape)
             maps.append(zoom_maps(found, zoom_step(member.fitted, run.values["fitted"])))
         return {
             "probabilities": probabilities, "class_index": labels, "map": tf.add_n(maps) / len(maps)

@@ -11,6 +11,7 @@ from mri_tf.calibration.pooled import PooledAnswers
 from mri_tf.calibration.temperature import SMALLEST, prior_offsets
 from mri_tf.export.members_graph import decision_in_graph, members_in_graph
 from mri_tf.network.bags import SLICE_NETWORK
+from mri_tf.network.combat import corrected
 from mri_tf.network.views import with_views
 from mri_tf.network.windows import windows_in_graph
 from mri_tf.pipeline.image_files import decode_png_or_jpeg, fit_to_grid, to_record_values
@@ -24,7 +25,8 @@ def single_network(model: keras.Model, task: Task) -> Callable[[tf.Tensor], tf.T
 
     Outputs are (batch, classes); where a task answers for patients, they are of single slices. Those of
     a segmentation are (batch, *grid, classes), made window by window where it was trained on patches.
-    Those of a classifier are averaged over the views of the task.
+    Those of a classifier are averaged over the views of the task. Where features are corrected by site
+    or scanner, the function takes a pair: images, and numbers (batch,).
     """
     if task.bag:
         network = with_views(model.get_layer(SLICE_NETWORK), task)
@@ -33,14 +35,19 @@ def single_network(model: keras.Model, task: Task) -> Callable[[tf.Tensor], tf.T
         shape, classes = patch.shape, len(task.output_names)
         network = with_constants(model)
         return lambda images: windows_in_graph(network, images, shape, classes, overlap=patch.overlap)
-    network = with_views(model, task)
+    network = with_views(corrected(model), task)
     return _traced_once(network, network)
+
+
+def spec_of(network: keras.Model):
+    """The TensorSpec of what a network is given, or a tuple of them where that is several tensors."""
+    specs = [tf.TensorSpec((None, *tensor.shape[1:]), tf.float32) for tensor in network.inputs]
+    return specs[0] if len(specs) == 1 else tuple(specs)
 
 
 def _traced_once(call: Callable, network: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """One graph of the network for all signatures that use it."""
-    shape = network.inputs[0].shape
-    images = tf.TensorSpec((None, *shape[1:]), tf.float32, name="images")
+    images = spec_of(network)
     as_float32 = lambda tensor: tf.cast(call(tensor), tf.float32)  # noqa: E731
     return tf.function(as_float32, input_signature=[images], autograph=False)
 

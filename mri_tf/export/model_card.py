@@ -31,6 +31,7 @@ from mri_tf.store.prepared import Prepared, positions_in
 from mri_tf.store.run import Run
 from mri_tf.tables import looks_sentence, markdown
 from mri_tf.tables.run import better_than_chance
+from mri_tf.task.settings import describe_harmonise
 from mri_tf.task.spec import ACCURACY, BUDGET, SIDES, VALIDATION
 
 MODEL_CARD = "model_card.md"
@@ -163,6 +164,8 @@ def _training(run: Run) -> str:
         ["seed", values["seed"]],
         ["versions", ", ".join(f"{key} {value}" for key, value in values["versions"].items())],
     ]  # fmt: skip
+    if harmonised := describe_harmonise(task):
+        rows.insert(3, ["harmonisation", harmonised])
     if origin := values.get("first_weights"):
         rows.insert(1, ["began with", f"{Origin(**origin)}"])
     if task.pretrained_on:

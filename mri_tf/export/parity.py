@@ -21,8 +21,7 @@ from mri_tf.network.inference import predict_whole
 from mri_tf.network.members import predict_members
 from mri_tf.pipeline.bags import pad_slices, present_slices
 from mri_tf.pipeline.field_of_view import box_cut
-from mri_tf.pipeline.normalize import normalize
-from mri_tf.pipeline.subset import Subset, run_sides
+from mri_tf.pipeline.subset import COMBAT_NUMBER, Subset, run_sides
 from mri_tf.store.looks import is_closed
 from mri_tf.store.prepared import Prepared
 
@@ -105,15 +104,16 @@ def _compare_arrays(
             scores = call(CLASSIFY, {"inputs": serialized_examples(few)})["scores"]
             found.note(CLASSIFY, {"probabilities": scores}, wanted[:COSTLY_RECORDS])
         if EXPLAIN in names and number == 0:
-            some = [one[:COSTLY_RECORDS] for one in seen], wanted[:COSTLY_RECORDS]
+            first = tf.nest.map_structure(lambda tensor: tensor[:COSTLY_RECORDS], seen)
+            some = first, wanted[:COSTLY_RECORDS]
             _compare_maps(served, *some, few, call, found)
         if IMAGE_BYTES in names:
             image = arrays["image"]
             files = png_files(image.numpy(), task)
             held = tf.stack([grid_image(file, task, served.image_dtype) for file in files])
-            if not np.array_equal(held, image):
-                inputs = normalize(held, stats_of(held), task.normalize)
-                wanted = reported(run, evaluated([inputs] * len(served.members)))
+            if not np.array_equal(held, image) or COMBAT_NUMBER in arrays:
+                read = {"image": held, "intensity_stats": stats_of(held)}
+                wanted = reported(run, evaluated(images_of_members(read, served)))
             found.note(IMAGE_BYTES, call(IMAGE_BYTES, {"image_bytes": files}), wanted)
 
 

@@ -33,7 +33,6 @@ from mri_tf.export.source import ExportSource, answer_of_images, far, images_of_
 from mri_tf.network.bags import SLICE_PROBABILITIES
 from mri_tf.network.penultimate import with_features
 from mri_tf.network.views import with_views
-from mri_tf.pipeline.normalize import normalize
 from mri_tf.task import Task
 
 DEFAULT, IMAGE_BYTES, SLICES = "serving_default", "image_bytes", "slices"
@@ -125,9 +124,8 @@ def _image_bytes(source: ExportSource, answer: Callable) -> Signature:
             image_bytes,
             fn_output_signature=image_spec,
         )  # (batch, rows, columns, channels)
-        normalised = normalize(images, stats_of(images), task.normalize)
-        alike = [normalised] * len(source.members)  # nothing is fitted for normalising these tasks
-        return answer(alike) | _outside({"image": images}, source)
+        arrays = {"image": images, "intensity_stats": stats_of(images)}
+        return answer(images_of_members(arrays, source)) | _outside(arrays, source)
 
     return image_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")]
 

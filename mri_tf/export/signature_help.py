@@ -6,6 +6,7 @@ from mri_tf.core.words import plural
 from mri_tf.export.members_graph import DISAGREEMENT, IN_SET
 from mri_tf.export.out_of_distribution import DISTANCE, FAR, OUTSIDE, OUTSIDE_SCORE
 from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES
+from mri_tf.pipeline.subset import COMBAT_NUMBER
 from mri_tf.task import Task
 
 SIGNATURES = {
@@ -24,6 +25,9 @@ INPUTS = {
     "of its brain mask (of the image again where there is none), as preparation computes them",
     "record_mask": "not 0 in the tumour",
     "spacing_mm": "in mm, from row to row and from column to column",
+    COMBAT_NUMBER: "place, counted from 1, of the site or scanner among `combat.batches` of "
+    "`fitted.json`, which are hashes of their names (`mri_tf.predict` finds it); 0 of another one, "
+    "whose features stay as they are",
     "class_index": "number of the class to explain; -1 for the most probable one",
     "mask": "1 for a slice, 0 for padding",
 }

@@ -8,13 +8,16 @@ import keras
 import tensorflow as tf
 
 from mri_tf.evaluate.familiarity import Familiarity
-from mri_tf.export.graph import answer_in_graph, single_network
+from mri_tf.export.graph import answer_in_graph, single_network, spec_of
 from mri_tf.export.inputs import network_input
 from mri_tf.export.out_of_distribution import DISTANCE, FAR, distance_in_graph, flag_in_graph
+from mri_tf.network.combat import corrected
 from mri_tf.network.members import Member
 from mri_tf.network.penultimate import with_features
 from mri_tf.network.views import with_views
+from mri_tf.pipeline.subset import COMBAT_KNOWN, COMBAT_NUMBER
 from mri_tf.store.run import Run
+from mri_tf.store.scanners import numbers_of
 
 
 @dataclass(frozen=True)
@@ -32,17 +35,32 @@ class ExportSource:
         return self.members[0].model
 
 
-def images_of_members(arrays: dict[str, tf.Tensor], source: ExportSource) -> list[tf.Tensor]:
-    """The normalised input of each member's network (`inputs.network_input`).
+def images_of_members(arrays: dict[str, tf.Tensor], source: ExportSource) -> list:
+    """The normalised input of each member's network (`inputs.network_input`); where features are
+    corrected by site or scanner, a pair of it and the number (batch,) of what the member knows.
 
-    Members that were fitted alike share one tensor, so that the graph prepares an image once.
+    Members that were fitted alike share one tensor, so that the graph prepares an image once. Arrays
+    without `combat_batch` are of a site or scanner that nobody knows.
     """
     made: dict[str, tf.Tensor] = {}
     keys = [json.dumps(member.fitted, sort_keys=True) for member in source.members]
     for key, member in zip(keys, source.members, strict=True):
         if key not in made:
             made[key] = network_input(arrays, source.run.task, member.fitted)
+            if COMBAT_KNOWN in member.fitted:
+                number = arrays.get(COMBAT_NUMBER, tf.zeros(tf.shape(made[key])[:1]))
+                made[key] = (made[key], _number_of_member(number, source, member))
     return [made[key] for key in keys]
+
+
+def _number_of_member(numbers: tf.Tensor, source: ExportSource, member: Member) -> tf.Tensor:
+    """Numbers (batch,) of the sites or scanners of the run -> those of one of its members."""
+    of_run, of_member = (
+        one.values["fitted"][COMBAT_KNOWN]["batches"] for one in (source.run, member.run)
+    )
+    table = tf.constant([0, *numbers_of(of_run, of_member)], tf.float32)
+    whole = tf.cast(numbers, tf.int32)
+    return tf.gather(table, tf.where((whole > 0) & (whole <= len(of_run)), whole, 0))
 
 
 def together(of_members: list[tf.Tensor], run: Run) -> tf.Tensor:
@@ -60,9 +78,9 @@ def answer_of_images(source: ExportSource) -> Callable[[list[tf.Tensor]], dict[s
         return lambda images: answer(
             together([call(one) for call, one in zip(networks, images, strict=True)], source.run)
         )
-    networks = [with_views(with_features(member.model), task) for member in source.members]
+    networks = [with_views(with_features(corrected(one.model)), task) for one in source.members]
     # Traced once for all signatures, whose graphs would hold the weights once each otherwise.
-    spec = tf.TensorSpec((None, *networks[0].inputs[0].shape[1:]), tf.float32)
+    spec = spec_of(networks[0])
 
     @tf.function(input_signature=[[spec] * len(networks)], autograph=False)
     def answer_with_distance(images):

@@ -8,12 +8,16 @@ import keras
 
 from mri_tf.calibration.operating_point import check_criterion
 from mri_tf.core.errors import InputError
+from mri_tf.models.frozen_probe import POOLINGS, frozen_probe
 from mri_tf.models.heads import SOFTMAX
 from mri_tf.models.registry import builder, check_model_args
+from mri_tf.models.statistics_probe import statistics_probe3d
 from mri_tf.network.bags import bag_network, scorer
+from mri_tf.network.combat import Correction, load_correction
 from mri_tf.network.fine_tuning import freeze
 from mri_tf.pipeline.augment2d import check_augment
 from mri_tf.pipeline.batches import BatchFunction
+from mri_tf.pipeline.histogram_matching import matches_histograms
 from mri_tf.pipeline.mixup import NAME as MIXUP
 from mri_tf.pipeline.mixup import check_mixup
 from mri_tf.pipeline.normalize import check_normalize
@@ -22,13 +26,23 @@ from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
 from mri_tf.task.overrides import with_values
-from mri_tf.task.settings import bag_of, check_settings, fine_tuning_of
+from mri_tf.task.settings import bag_of, check_settings, combat_batch, fine_tuning_of
+from mri_tf.task.spec import WHITE_STRIPE
+
+# Networks whose last layer alone is fitted, to features that nothing trains.
+PROBES = (frozen_probe.__name__, statistics_probe3d.__name__)
 
 
 class PreparingModel(keras.Model):
-    """A functional model whose train step makes its batch itself, on the device, if told to."""
+    """A functional model whose train step makes its batch itself, on the device, if told to.
+
+    Attributes:
+        prepare: what makes the batch; None where it comes ready.
+        correction: of the features of a site or scanner, see `network.combat`; None where there is none.
+    """
 
     prepare: BatchFunction | None = None
+    correction: Correction | None = None
 
     def train_step(self, data):
         if self.prepare is not None:
@@ -51,6 +65,7 @@ def check_task(task: Task) -> None:
         )  # fmt: skip
     check_model_args(task.model, task.model_args, takes_features=bool(task.features_from))
     _check_intensities(task)
+    _check_combat(task)
     check_criterion(task.operating_point, len(task.class_names))
 
 
@@ -79,10 +94,10 @@ def _check_intensities(task: Task) -> None:
     if parameter is None:
         return
     told = task.model_args.get("intensities", parameter.default)
-    given = {"range": "unit", "zscore": "zscore"}.get(task.normalize["method"])
+    given = {"range": "unit", "zscore": "zscore", WHITE_STRIPE: "zscore"}.get(task.normalize["method"])
     if told != given:
         raise InputError(
-            "model_args.intensities must be unit with normalize.method range, and zscore with zscore.",
+            "model_args.intensities must be unit with normalize.method range, and zscore with z-scores.",
             f"{told} with normalize.method {task.normalize['method']}",
             "Change one of them in the task.",
         )
@@ -90,10 +105,27 @@ def _check_intensities(task: Task) -> None:
 
 def _check_steps(task: Task) -> None:
     """Raises InputError for mixed images where the network is fitted at once and not in steps."""
-    if MIXUP in task.augment and "strengths" in _parameters(task):
+    if MIXUP in task.augment and task.model in PROBES:
         raise InputError(
             f"augment.{MIXUP} needs a network that is trained in steps.", f"model {task.model}",
             f"Take {MIXUP} out of augment, or change model.",
+        )  # fmt: skip
+
+
+def _check_combat(task: Task) -> None:
+    """Raises InputError where a task corrects features of a network that is trained."""
+    if not combat_batch(task):
+        return
+    if task.model not in PROBES:
+        raise InputError(
+            "harmonise.method combat is for the features of a frozen network.", f"model {task.model}",
+            f"Set model to {' or '.join(PROBES)}, or harmonise={{}}.",
+        )  # fmt: skip
+    pooling = task.model_args.get("pooling", POOLINGS[0])
+    if pooling != POOLINGS[0]:
+        raise InputError(
+            f"harmonise.method combat needs model_args.pooling {POOLINGS[0]}.",
+            pooling, "Change one of them in the task.",
         )  # fmt: skip
 
 
@@ -119,9 +151,10 @@ def check_features(task: Task, features: Task) -> None:
     }
     if task.features_from:
         expected |= {"normalize": task.normalize, "context_slices": task.context_slices}
+        expected["harmonise"] = task.harmonise if matches_histograms(task) else {}
     if task.boxes_from:
         expected["prep"] = task.prep
-    if task.standardised != features.standardised:  # both read the same records
+    if _records_of(task) != _records_of(features):  # both read the same ones
         expected["normalize"] = task.normalize
     differs = [key for key, value in expected.items() if getattr(features, key) != value]
     if differs:
@@ -131,6 +164,11 @@ def check_features(task: Task, features: Task) -> None:
             getattr(features, key),
             f"Choose another --features run, or set features.{key} as well.",
         )
+
+
+def _records_of(task: Task) -> tuple[bool, bool]:
+    """What preparation makes of a task's intensities."""
+    return task.standardised, task.by_white_matter
 
 
 @dataclass(frozen=True)
@@ -195,4 +233,5 @@ def load_network(run: Run) -> PreparingModel:
             "Cannot load the weights of the run.", f"{run.weights} ({type(error).__name__})",
             "Train the run again into a new folder.",
         ) from None  # fmt: skip
+    model.correction = load_correction(run)
     return model

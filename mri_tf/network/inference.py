@@ -7,11 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.progress import progress
+from mri_tf.network.combat import corrected
 from mri_tf.network.penultimate import with_features
 from mri_tf.network.views import with_views
 from mri_tf.network.windows import predict_windows
 from mri_tf.pipeline.batches import report_damage
-from mri_tf.pipeline.subset import Subset
+from mri_tf.pipeline.subset import COMBAT_NUMBER, Subset
 from mri_tf.task import Task
 from mri_tf.task.settings import patch_of
 
@@ -31,12 +32,13 @@ def predict_records(model: keras.Model, subset: Subset) -> np.ndarray:
     """
     if subset.task.bag:
         subset = subset.thinned()
-    return _by_batch(with_views(model, subset.task), subset, "evaluating")
+    return _by_batch(with_views(corrected(model), subset.task), subset, "evaluating")
 
 
 def predict_features(model: keras.Model, subset: Subset) -> np.ndarray:
     """(units, features) float32: what the last layer of a classifier reads, in order of the units; the
     mean over the views of the task."""
+    model = corrected(model)
     features = keras.Model(model.inputs, with_features(model).outputs[1])
     return _by_batch(with_views(features, subset.task), subset, "features of images")
 
@@ -44,17 +46,21 @@ def predict_features(model: keras.Model, subset: Subset) -> np.ndarray:
 def predict_with_features(model: keras.Model, subset: Subset) -> tuple[np.ndarray, np.ndarray]:
     """What `predict_records` and `predict_features` give, in one pass, for records as they are given:
     of a task that answers for patients, thinned."""
-    return _by_batch(with_views(with_features(model), subset.task), subset, "evaluating")
+    network = with_features(corrected(model))
+    return _by_batch(with_views(network, subset.task), subset, "evaluating")
 
 
 def _by_batch(model: keras.Model, subset: Subset, label: str):
     """(units, n) what a network gives for every unit, or a tuple of those of several outputs; `label`
     is what the progress bar says."""
     batches = subset.eval_batches(min(BATCH_SIZE, subset.task.batch_size))
-    outputs = []
+    outputs, done, takes_batch = [], 0, model.inputs[-1].name == COMBAT_NUMBER
     with report_damage(subset.prepared), progress(label, len(batches)) as advance:
-        for image, _, _ in batches:
+        for image, _, weight in batches:
+            if takes_batch:
+                image = [image, subset.combat_numbers[done : done + len(weight)].astype(np.float32)]
             outputs.append(model.predict_on_batch(image))
+            done += len(weight)
             advance(len(outputs))
     if isinstance(outputs[0], (list, tuple)):
         return tuple(np.concatenate(of_batches) for of_batches in zip(*outputs, strict=True))

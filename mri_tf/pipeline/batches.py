@@ -17,6 +17,7 @@ from mri_tf.pipeline.augment3d import augment_volumes
 from mri_tf.pipeline.bags import BagPlan, pad_slices, plain_bag_batches, present_slices
 from mri_tf.pipeline.epoch_plan import Batch, TrainingPlan, plain_batches
 from mri_tf.pipeline.field_of_view import Cut, cut_function
+from mri_tf.pipeline.histogram_matching import match_histograms, says_presence
 from mri_tf.pipeline.intensity_classes import nearest_centroid
 from mri_tf.pipeline.known import Known
 from mri_tf.pipeline.mixup import NAME as MIXUP
@@ -87,7 +88,8 @@ def report_damage(prepared: Prepared):
 
 
 def batch_function(task: Task, training: bool, fitted: dict | None = None) -> BatchFunction:
-    """Raw batch -> (image, target, weight), augmented if `training`, normalised always.
+    """Raw batch -> (image, target, weight), augmented if `training`, normalised always, and before that
+    with the histograms of the training side where the task matches them.
 
     Where patients are answered for, the image is (slices padded to (patients, slices, ...), which are
     present), and target and weight are the patients'.
@@ -99,12 +101,12 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
     segmentation = task.kind == "segmentation"
     changed = training and task.augment and task.augment_probability > 0
     # Channels that say which sequences are there are no images: nothing changes them.
-    says_presence = [place in task.presence.values() for place in range(len(task.channels))]
-    says_presence *= len(task.slice_offsets)
+    presence = says_presence(task)
 
     @as_written
     def make(batch: dict) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        image = tf.cast(batch["image"], tf.float32)
+        stats = batch["intensity_stats"]
+        image = match_histograms(batch["image"], stats, task, fitted)
         if task.intensity_classes:
             target = nearest_centroid(image, fitted["centroids"])
         else:
@@ -117,8 +119,7 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
             else:
                 image, labels = augment_volumes(image, *how, keep_zero=task.standardised)
             target = labels if segmentation else target
-            image = tf.where(says_presence, tf.cast(batch["image"], tf.float32), image)
-        stats = batch["intensity_stats"]
+            image = tf.where(presence, tf.cast(batch["image"], tf.float32), image)
         if changed and SEQUENCE_DROPOUT in task.augment:
             image, stats = drop_sequences(image, stats, batch["seed"], task)
         image = normalize(image, stats, task.normalize)

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError
+from mri_tf.task.spec import WHITE_STRIPE
 
 REGIONS = ("image", "mask")  # the order of a record's intensity_stats
 
@@ -30,7 +31,13 @@ def shift(images: tf.Tensor, stats: tf.Tensor, *, offset: float) -> tf.Tensor:
     return images - offset
 
 
-METHODS = {"range": value_range, "zscore": zscore, "shift": shift}
+def white_stripe(images: tf.Tensor, stats: tf.Tensor) -> tf.Tensor:
+    """As they are: preparation has made z-scores by the mean and SD of white matter (Shinohara et al.
+    2014), with 0 outside the brain (`data_prep.ops.white_stripe`)."""
+    return images
+
+
+METHODS = {"range": value_range, "zscore": zscore, "shift": shift, WHITE_STRIPE: white_stripe}
 
 
 def check_normalize(settings: dict) -> None:

@@ -19,9 +19,13 @@ from mri_tf.pipeline.field_of_view import Cut, cut_function
 from mri_tf.splits.units import answering_records, bags_of, select_slices
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run, positions_of
+from mri_tf.store.scanners import batches_of, numbers_of
 from mri_tf.task import Task
+from mri_tf.task.settings import combat_batch
 
 RECORDS_PER_BATCH = 64  # where a whole side is read for statistics
+COMBAT_KNOWN = "combat"  # in what a run fitted: which sites or scanners it corrects
+COMBAT_NUMBER = "combat_batch"  # of a record in a raw batch, and in an exported model's signature
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Subset:
         task: how records are read.
         prepared: the set.
         records: (records,) int64 positions in the set.
-        fitted: what the run fitted on its training side: a spacing, centroids; empty if nothing.
+        fitted: what the run fitted on its training side: a spacing, centroids, landmarks of histograms,
+            which sites or scanners have a correction; empty if nothing.
     """
 
     task: Task
@@ -69,6 +74,14 @@ class Subset:
         """Record positions of each patient."""
         return bags_of(self.prepared, self.records)
 
+    @cached_property
+    def combat_numbers(self) -> np.ndarray:
+        """(records,) 1 + the place of each record's site or scanner among those whose features the run
+        corrects; 0 where it is none of these."""
+        known = self.fitted[COMBAT_KNOWN]["batches"]
+        names = batches_of(self.prepared, self.records, combat_batch(self.task))
+        return numbers_of(names, known)
+
     def thinned(self) -> "Subset":
         """The records that a network is given: where slices lie closer than fitted, some of them."""
         return self.of(select_slices(self.task, self.prepared, self.records, self.fitted))
@@ -95,8 +108,14 @@ class Subset:
         return training_batches(self.prepared, plan, first_epoch, self.task, self.fitted)
 
     def raw_batches(self, batch_size: int, cut: Cut | None = None) -> tf.data.Dataset:
-        """Raw batches of every record once, in order; whole records unless there is a `cut`."""
-        return read_in_order(self.prepared, self.records, batch_size, cut=cut)
+        """Raw batches of every record once, in order; whole records unless there is a `cut`. With the
+        numbers of their sites or scanners, where the run corrects features by them."""
+        batches = read_in_order(self.prepared, self.records, batch_size, cut=cut)
+        if COMBAT_KNOWN not in self.fitted:
+            return batches
+        numbers = tf.data.Dataset.from_tensor_slices(self.combat_numbers.astype(np.float32))
+        pairs = tf.data.Dataset.zip((batches, numbers.batch(batch_size)))
+        return pairs.map(lambda batch, own: {**batch, COMBAT_NUMBER: own})
 
     def raw_bags(self, batch_size: int, cut: Cut | None = None) -> tf.data.Dataset:
         """Raw batches of every patient once, in order, with all slices."""

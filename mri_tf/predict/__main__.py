@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 def _predict(flags, until_the_end: ExitStack) -> int:
     import_tensorflow()
-    from data_prep.cases.to_predict import list_cases_to_predict
+    from data_prep.cases.to_predict import list_cases_to_predict, made_at
     from mri_tf.engines.choose import check_engine
     from mri_tf.explain.attribution import outside_warnings
     from mri_tf.predict.dicom_in import fetched
@@ -59,6 +59,8 @@ def _predict(flags, until_the_end: ExitStack) -> int:
         fetched(flags.input, flags.dicomweb_token_file, flags.timeout_s)
     )
     cases = list_cases_to_predict(layout, flags.input, task, flags.mask)
+    named = {name: getattr(flags, name) for name in ("site", "scanner") if getattr(flags, name)}
+    cases = made_at(cases, named)
     check_inputs_kept(flags.out, [*flags.input, *([flags.mask] if flags.mask else [])], cases)
     if flags.explain and "explain" not in model.signatures:
         raise InputError(
@@ -90,6 +92,8 @@ def _predict(flags, until_the_end: ExitStack) -> int:
         dicom.say_result()
     if unlike := unlike_line(predictions.rows):
         print(unlike, file=sys.stderr)
+    if uncorrected := uncorrected_line(predictions.rows, task):
+        print(uncorrected, file=sys.stderr)
     mapped = [
         (row["input"], row["map_outside_brain"], row["map_outside_enrichment"])
         for row in predictions.rows if "map_outside_enrichment" in row
@@ -111,6 +115,20 @@ def unlike_line(rows: list[dict]) -> str:
     if far:
         parts.append(f"{far} of {len(rows)} unlike the training data in the network's features")
     return f"warning: {'; '.join(parts)}" if parts else ""
+
+
+def uncorrected_line(rows: list[dict], task) -> str:
+    """Says how many answers are about a site or scanner that the training did not know; "" for none."""
+    from mri_tf.task.settings import combat_batch
+
+    unknown = sum(row.get("features_corrected") is False for row in rows)
+    if not unknown:
+        return ""
+    kind = combat_batch(task)
+    return (
+        f"warning: {unknown} of {len(rows)} not corrected: of no {kind} that the training knew, or its "
+        f"files do not name one"
+    )
 
 
 def _format(flags) -> str:
@@ -161,6 +179,14 @@ def check_flags(flags) -> None:
 
 def check_flags_of_task(flags, task, layout) -> None:
     """Raises InputError for flags that this task does not support."""
+    from mri_tf.task.settings import combat_batch
+
+    for name in ("site", "scanner"):
+        if getattr(flags, name) and combat_batch(task) != name:
+            raise InputError(
+                f"Task {task.name} corrects nothing by {name}.", f"--{name} {getattr(flags, name)}",
+                f"Leave out --{name}.",
+            )  # fmt: skip
     if flags.mask is not None and not task.spacing and task.box.get("around") != "mask":
         raise InputError(f"Task {task.name} does not use a tumour mask.", "--mask", "Leave out --mask.")
     if task.kind == "segmentation":
@@ -221,6 +247,12 @@ def _parser() -> Parser:
         help="NIfTI files, DICOM folders, images, folders of cases, a CSV table that lists them, or an "
         "address of DICOMweb: dicomweb:https://HOST/dicom-web/studies/UID (also /series/UID)",
     )  # fmt: skip
+    for name in ("site", "scanner"):
+        parser.add_argument(
+            f"--{name}", default="", metavar="NAME",
+            help=f"{name} of inputs whose table names none, as the training data name it; for models "
+            f"that correct features by {name}",
+        )  # fmt: skip
     parser.add_argument("--mask", type=Path, help="tumour mask of a single case, if the task uses it")
     parser.add_argument(
         "--anyway", action="store_true", help="predict for images of another modality than the model's"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
+import tensorflow as tf
 
 from data_prep.case import Unreadable
 from data_prep.cases.to_predict import CaseToPredict
@@ -24,9 +25,12 @@ from mri_tf.export.out_of_distribution import CANNOT_TELL, DISTANCE, FAR, OUTSID
 from mri_tf.export.reader import Call, Exported
 from mri_tf.pipeline.field_of_view import box_cut
 from mri_tf.pipeline.image_statistics import statistics_of
+from mri_tf.pipeline.subset import COMBAT_KNOWN, COMBAT_NUMBER
 from mri_tf.splits.units import slices_of_case
 from mri_tf.store.record import Record, encode_example, parse_examples, stored
+from mri_tf.store.scanners import batch_of, numbers_of
 from mri_tf.task import Task
+from mri_tf.task.settings import combat_batch
 
 MAX_RECORDS = 16  # in one call
 MAX_REASONS = 6
@@ -55,6 +59,7 @@ class Answer:
     unlike: "Unlike"
     record: Record | None
     disagreement: np.ndarray | None = None  # (classes,) SD of the members' probabilities, if several
+    corrected: bool | None = None  # whether its site or scanner is known, where features are corrected
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,11 @@ def answer_records(model: Model, records: list[Record]) -> list[Answer]:
                 unlike = dataclasses.replace(
                     unlike, images=True, reasons=(NO_TUMOUR, *unlike.reasons)
                 )
-            answers.append(_answer(model.exported, outputs, position, unlike, record))
+            answer = _answer(model.exported, outputs, position, unlike, record)
+            if COMBAT_NUMBER in feed:
+                known = bool(feed[COMBAT_NUMBER][position] > 0)
+                answer = dataclasses.replace(answer, corrected=known)
+            answers.append(answer)
     return answers
 
 
@@ -138,6 +147,10 @@ def feed_of(records: list[Record], exported: Exported) -> dict[str, np.ndarray]:
     batch = parse_examples(
         [encode_example(record) for record in records], first.shape, first.dtype.name, masks
     )
+    if kind := combat_batch(task):
+        names = [batch_of(record.facts, kind) for record in records]
+        known = exported.fitted[COMBAT_KNOWN]["batches"]
+        batch[COMBAT_NUMBER] = tf.constant(numbers_of(names, known), tf.float32)
     cut = box_cut(task)
     arrays = input_arrays(cut(batch) if cut else batch, task)
     return {name: array.numpy() for name, array in arrays.items()}

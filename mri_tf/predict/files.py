@@ -58,6 +58,8 @@ class Predictions:
         }
         if answer.disagreement is not None:
             row["disagreement"] = dict(zip(names, answer.disagreement.tolist(), strict=True))
+        if answer.corrected is not None:
+            row["features_corrected"] = answer.corrected
         self.rows.append(row)
         return row
 

@@ -16,6 +16,7 @@ from mri_tf.predict.answers import Model
 from mri_tf.predict.rest_client import MAX_NUMBERS, RestModel
 from mri_tf.serve.access import read_token_file
 from mri_tf.task.files import FOLDER, feature_task, find_task_file, load_task
+from mri_tf.task.settings import combat_batch
 
 TOKEN = "MRI_TF_TOKEN"  # the environment variable that is used without --token-file
 
@@ -50,6 +51,11 @@ def open_model(options: ModelOptions, needs_segmenter: bool) -> tuple[Model, Mod
         exported = Exported(load_task(file))
         task = exported.task
         layout = find_layout(task, file)
+        if combat_batch(task):
+            raise InputError(
+                f"Task {task.name} corrects features by {combat_batch(task)}, and only the export knows "
+                "which.", "--server without --model", "Give the export's folder too: --model DIR.",
+            )  # fmt: skip
         if task.spacing:
             raise InputError(
                 f"Task {task.name} resamples slices to a spacing that only the export holds.",

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from mri_tf.audit.finding import FOUND
-from mri_tf.evaluate.groups import NOT_KNOWN
 from mri_tf.report.blocks import Author, Block, Facts, Section, Text, table
 from mri_tf.report.facts import Known, known_of
 from mri_tf.report.material import RUN, Material
 from mri_tf.report.options import Options
 from mri_tf.store.looks import is_closed
+from mri_tf.store.scanners import NOT_KNOWN
 from mri_tf.task.spec import SIDES
 
 CERTAIN = (

@@ -11,6 +11,7 @@ from mri_tf.report.options import Options
 from mri_tf.report.reproduce import flat, task_values, without_folders
 from mri_tf.store.run import Run
 from mri_tf.task import Task
+from mri_tf.task.settings import describe_harmonise
 from mri_tf.task.spec import ACCURACY, BUDGET, VALIDATION
 
 KEPT_EPOCH = {
@@ -28,6 +29,7 @@ def model(material: Material, options: Options) -> Section:
         ("prepared once", _prepared(material)),
         ("grid", " x ".join(map(str, task.image_shape)) + _cut(task)),
         ("intensities", _normalised(task)),
+        *(("harmonisation", one) for one in [describe_harmonise(task)] if one),
         ("augmentation", _augmented(task)),
         ("network", _network(task)),
         ("parameters", _parameters(material)),
@@ -84,6 +86,8 @@ def _normalised(task: Task) -> str:
         return f"{given['low']:g} to {given['high']:g} becomes 0 to 1"
     if given.get("method") == "shift":
         return f"{given['offset']:g} is subtracted"
+    if task.by_white_matter:
+        return "z-scores: mean and SD of each channel within normal white matter"
     where = "the brain mask" if given.get("region") == "mask" else "the image"
     return f"z-scores: mean and SD of each channel within {where}"
 

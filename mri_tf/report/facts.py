@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_prep.ages import OLDEST, age_in_years
-from mri_tf.evaluate.groups import NOT_KNOWN, scanner_of, sex_of
+from mri_tf.evaluate.groups import sex_of
 from mri_tf.pipeline.batches import report_damage
 from mri_tf.store.prepared import Prepared
+from mri_tf.store.scanners import NOT_KNOWN, scanner_of
 from mri_tf.task.spec import PRESENCE
 
 MOST_READ = 400  # records: one a patient and class, evenly spread where there are more

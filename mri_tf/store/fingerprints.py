@@ -24,4 +24,6 @@ def prep_fingerprint(task: Task) -> str:
         values["context_slices"] = task.context_slices
     if task.standardised:
         values["standardised"] = True
+    if task.by_white_matter:
+        values["white_stripe"] = True
     return fingerprint({"schema": SCHEMA_VERSION, **values})

@@ -16,6 +16,7 @@ from mri_tf.core.system import read_at
 from mri_tf.store.fingerprints import prep_fingerprint
 from mri_tf.store.record import SCHEMA_VERSION, Record, decode_example
 from mri_tf.task import Task
+from mri_tf.task.spec import WHITE_STRIPE
 
 MANIFEST = "manifest.json"
 PRIVATE = "sources.private.csv"  # the only file that maps records to their sources; mode 0600
@@ -118,6 +119,11 @@ class Prepared:
     def standardised(self) -> bool:
         """Whether records are z-scores inside a mask with 0 outside it."""
         return bool((self.manifest.get("layout") or {}).get("standardised"))
+
+    @property
+    def by_white_matter(self) -> bool:
+        """Whether these z-scores are by the mean and SD of white matter."""
+        return bool((self.manifest.get("layout") or {}).get(WHITE_STRIPE))
 
     @property
     def patients_known(self) -> bool:

@@ -1,8 +1,9 @@
-"""A task's dictionaries as frozen dataclasses, checked: Patch, Box, Spacing, Bag, Views and FineTuning.
+"""A task's dictionaries as frozen dataclasses, checked: Patch, Box, Spacing, Bag, Harmonise, Views and
+FineTuning.
 
-`patch_of(task)`, `box_of`, `spacing_of`, `bag_of`, `views_of` and `fine_tuning_of` build them from the
-task's plain values; they return None for an empty dictionary (`fine_tuning_of` the defaults) and raise
-InputError for a misspelt key, a wrong type or a value out of range.
+`patch_of(task)`, `box_of`, `spacing_of`, `bag_of`, `harmonise_of`, `views_of` and `fine_tuning_of` build
+them from the task's plain values; they return None for an empty dictionary (`fine_tuning_of` the
+defaults) and raise InputError for a misspelt key, a wrong type or a value out of range.
 """
 
 import dataclasses
@@ -12,12 +13,14 @@ from dataclasses import dataclass, field
 
 from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError
-from mri_tf.task.spec import Task
+from mri_tf.task.spec import WHITE_STRIPE, Task
 
 AROUND = ("mask", "brain")
 AXES = ("depth", "rows", "columns")  # of a grid; one of 2D images has no depth
 POOLINGS = ("mean", "attention")
 OPTIMIZERS = ("adam", "sgd", "adamw")
+NYUL, COMBAT = HARMONISATIONS = ("nyul", "combat")
+BATCHES = ("site", "scanner")  # what ComBat calls a batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,14 @@ class Bag:
 
     pooling: str = "mean"  # of the slices' probabilities: all alike, or weighed by attention
     attention_units: int = 64  # width of the layer that weighs the slices
+
+
+@dataclass(frozen=True, kw_only=True)
+class Harmonise:
+    """Which differences between scanners or sites are taken out, fitted on the training side."""
+
+    method: str  # nyul (histograms of images) or combat (features of a frozen network)
+    batch: str = ""  # of combat: site or scanner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +109,7 @@ def check_settings(task: Task) -> None:
     box = box_of(task)
     spacing_of(task)
     bag_of(task)
+    harmonise_of(task)
     tuning = fine_tuning_of(task)
     _require(
         tuning.decay == 1 or (task.schedule == "constant" and not task.warm_up),
@@ -166,6 +178,74 @@ def bag_of(task: Task) -> Bag | None:
     _require(bag.pooling in POOLINGS, f"bag.pooling must be {' or '.join(POOLINGS)}.", bag.pooling)
     _require(bag.attention_units >= 1, "bag.attention_units must be at least 1.", bag.attention_units)
     return bag
+
+
+def harmonise_of(task: Task) -> Harmonise | None:
+    """The task's `harmonise`, checked as far as it can be without a network; None if it has none."""
+    if not task.harmonise:
+        return None
+    found, known = _built(Harmonise, "harmonise", task.harmonise), " or ".join(HARMONISATIONS)
+    _require(
+        found.method != WHITE_STRIPE,
+        f'{WHITE_STRIPE} looks at one image alone: it is normalize=dict(method="{WHITE_STRIPE}").',
+        f"harmonise.method {WHITE_STRIPE}",
+    )
+    _require(found.method in HARMONISATIONS, f"harmonise.method must be {known}.", found.method)
+    if found.method == COMBAT:
+        _check_combat(task, found)
+    else:
+        _check_nyul(task, found)
+    return found
+
+
+def combat_batch(task: Task) -> str:
+    """"site" or "scanner" where the task corrects features by it; else ""."""
+    found = harmonise_of(task)
+    return found.batch if found is not None and found.method == COMBAT else ""
+
+
+def describe_harmonise(task: Task) -> str:
+    """What is taken out between scanners, in words; empty where nothing is."""
+    found = harmonise_of(task)
+    if found is None:
+        return ""
+    if found.method == NYUL:
+        return "histograms matched to the mean landmarks of the training patients (Nyul and Udupa)"
+    return f"location and scale of each {found.batch} taken out of the features (ComBat)"
+
+
+def _check_nyul(task: Task, found: Harmonise) -> None:
+    _require(not found.batch, "harmonise.batch is only for method combat.", found.batch)
+    _require(
+        task.modality != "CT",
+        "harmonise.method nyul is not for CT, whose intensities have a unit.", "modality CT",
+    )  # fmt: skip
+    cuts = [name for name in ("patch", "box", "spacing") if getattr(task, name)]
+    _require(
+        not cuts,
+        "harmonise.method nyul needs a network that sees whole images: the histogram of a part says "
+        "which part it is.",
+        ", ".join(cuts),
+    )
+    _require(
+        not task.intensity_classes,
+        "harmonise.method nyul is not for tasks that learn classes of intensity.",
+        f"intensity_classes {task.intensity_classes}",
+    )
+
+
+def _check_combat(task: Task, found: Harmonise) -> None:
+    _require(
+        found.batch in BATCHES, f"harmonise.batch must be {' or '.join(BATCHES)}.",
+        found.batch or "none",
+    )  # fmt: skip
+    # Both average answers, and what is corrected are the features of one image.
+    for name in ("bag", "test_time"):
+        _require(
+            not getattr(task, name),
+            f"harmonise.method combat needs one answer for each image, without {name}.",
+            f"{name} {getattr(task, name)}",
+        )
 
 
 def views_of(task: Task) -> Views | None:

@@ -16,6 +16,7 @@ from mri_tf.core.errors import InputError
 SIDES = ("train", "validation", "test")
 KINDS = ("classification", "segmentation")
 PRESENCE = "has_"  # how channels begin that say whether a sequence is there
+WHITE_STRIPE = "white_stripe"  # a method of `normalize`
 AUTO = "auto"  # bfloat16 where it is faster, else float32
 PRECISIONS = (AUTO, "float32", "mixed_float16", "mixed_bfloat16")
 LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
@@ -50,8 +51,13 @@ class Task:
     phantom: str = ""  # a function of data_prep/phantom/kinds.py that writes synthetic raw data
     prep: dict = field(default_factory=dict)  # preparation settings, part of a prepared set's key
     # How intensities are scaled: dict(method="range", low=..., high=...), dict(method="shift",
-    # offset=...), or dict(method="zscore", region="image"), by whose mean and SD ("image" or "mask").
+    # offset=...), or dict(method="zscore", region="image"), by whose mean and SD ("image" or "mask"), or
+    # dict(method="white_stripe") by those of white matter, inside the brain.
     normalize: dict = field(default_factory=lambda: {"method": "zscore"})
+    # Differences between scanners or sites that are taken out, fitted on the training side:
+    # dict(method="nyul") matches histograms of the images; dict(method="combat", batch="site"), or
+    # "scanner", shifts and scales the features of a frozen network. Empty: none.
+    harmonise: dict = field(default_factory=dict)
     model_args: dict = field(default_factory=dict)  # arguments of the network's builder
     features_from: str = ""  # the segmentation task whose network feeds the classifier
     features: dict = field(default_factory=dict)  # dotted key -> value, set on the feature task
@@ -171,7 +177,13 @@ class Task:
     @property
     def standardised(self) -> bool:
         """Whether preparation makes z-scores of what lies inside a case's mask, and 0 of the rest."""
-        return self.normalize.get("method") == "zscore" and self.normalize.get("region") == "mask"
+        in_mask = self.normalize.get("method") == "zscore" and self.normalize.get("region") == "mask"
+        return in_mask or self.by_white_matter
+
+    @property
+    def by_white_matter(self) -> bool:
+        """Whether mean and SD of these z-scores are those of white matter."""
+        return self.normalize.get("method") == WHITE_STRIPE
 
     def epochs_of(self, steps: int) -> int:
         """How many epochs of `steps` steps are trained: `epochs`, or as many as the budget takes."""

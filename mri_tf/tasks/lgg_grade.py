@@ -55,6 +55,22 @@ TASK = Task(
             "model_args": {},
             "fine_tune": dict(groups=dict(encoder=dict(variables="down_.*", learning_rate=5e-5))),
         },
+        # Differences between the five sites are taken out: of each image by its white matter, of the
+        # images of a fold by their histograms, or of the features of a frozen network by site.
+        white_stripe={
+            "normalize": dict(method="white_stripe"),
+            "features.normalize": dict(method="white_stripe"),
+        },
+        nyul={"harmonise": dict(method="nyul"), "features.harmonise": dict(method="nyul")},
+        frozen_probe={
+            "features_from": "", "model": "frozen_probe",
+            "model_args": dict(encoder="resnet18", weights="pretrained", intensities="zscore"),
+        },
+        combat={
+            "features_from": "", "model": "frozen_probe",
+            "model_args": dict(encoder="resnet18", weights="pretrained", intensities="zscore"),
+            "harmonise": dict(method="combat", batch="site"),
+        },
         demo={"epochs": 2, "features.steps": 10, "features.model_args.start_filters": 4},
     ),
 )

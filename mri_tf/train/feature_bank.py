@@ -35,12 +35,13 @@ COPY_SEED = 2**40  # keeps the seeds of copies apart from those of epochs
 BATCHES_BETWEEN_MARKS = 50  # between two notes of how much of a bank is on disk
 FACTS, DONE, TENSOR, LOCK = "bank.json", "done.npy", "tensor_{}.npy", ".lock"
 # What a training may change without changing the copies: how often and in which order they are drawn,
-# and what comes behind them. The prefix itself says what `model_args` decide before the cut.
+# and what comes behind them. The prefix itself says what `model_args` decide before the cut, and what
+# was fitted how histograms are matched.
 NOT_IN_FEATURES = (
     "augment_probability", "average", "batch_size", "caution", "choose_epoch", "clip_norm",
-    "demo_patients", "dice_share", "epochs", "fine_tune", "label_smoothing", "learning_rate",
-    "loss_weights", "model_args", "operating_point", "oversample", "patience", "schedule",
-    "split_fractions", "steps", "test_time", "variants", "warm_up",
+    "demo_patients", "dice_share", "epochs", "fine_tune", "harmonise", "label_smoothing",
+    "learning_rate", "loss_weights", "model_args", "operating_point", "oversample", "patience",
+    "schedule", "split_fractions", "steps", "test_time", "variants", "warm_up",
 )  # fmt: skip
 
 
@@ -154,9 +155,10 @@ def _fill(
     """Computes the rows `missing`, in whole batches, and says on disk which are done."""
     task = source.subset.task
     single = replace(task, bag={})
-    augment = batch_function(replace(single, augment_probability=1.0), training=True)
+    fitted = source.subset.fitted
+    augment = batch_function(replace(single, augment_probability=1.0), training=True, fitted=fitted)
     augmented = tf.function(augment, autograph=False)  # drawing for each record is slow outside a graph
-    plain = batch_function(single, training=False)
+    plain = batch_function(single, training=False, fitted=fitted)
     forward = tf.function(lambda image: prefix(image, training=False))
     batches = list(_row_batches(source, task.batch_size, missing))
     cut = source.subset.cut(source.training)

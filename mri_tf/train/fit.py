@@ -43,6 +43,7 @@ from mri_tf.store.run import FINISHED, VALIDATION, Run, locked
 from mri_tf.task import Task
 from mri_tf.task.settings import fine_tuning_of
 from mri_tf.task.spec import ACCURACY
+from mri_tf.train.batches_of_combat import fitted_combat
 from mri_tf.train.checkpoint import FILE, TrainingState
 from mri_tf.train.devices import has_accelerator, strategy
 from mri_tf.train.feed import (
@@ -207,6 +208,8 @@ def _save_finished(run: Run, inputs: Inputs, model: PreparingModel, state: Train
     scratch = run.folder / ".partial.weights.h5"
     model.save_weights(scratch)
     scratch.replace(run.weights)
+    run = run.save(fitted=run.values["fitted"] | fitted_combat(inputs.training, run.folder))
+    inputs = inputs.fitted_with(run.values["fitted"])
     trained = load_network(run)
     familiar = fit_familiarity(inputs.training, inputs.validation, trained)
     result = {

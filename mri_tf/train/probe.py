@@ -9,16 +9,18 @@ import numpy as np
 from mri_tf.calibration.class_balance import class_weights
 from mri_tf.core.errors import RunFailed
 from mri_tf.metrics.logistic import Fit, Rows, choose_strength, fit_attention, fit_logistic
-from mri_tf.models.frozen_probe import STRENGTHS, frozen_probe
+from mri_tf.models.frozen_probe import STRENGTHS
 from mri_tf.models.heads import Standardise
-from mri_tf.models.statistics_probe import statistics_probe3d
+from mri_tf.network.build import PROBES
+from mri_tf.network.combat import LAST, STANDARDISED
 from mri_tf.store.run import HISTORY
+from mri_tf.task.settings import combat_batch
+from mri_tf.train.batches_of_combat import without_batches
 from mri_tf.train.checkpoint import TrainingState
 from mri_tf.train.feed import StoredSide
 from mri_tf.train.loop import write_history
 
-STANDARDISED, ATTENTION, LAST = "standardised", "attention", "probabilities"  # layers of the network
-PROBES = (frozen_probe.__name__, statistics_probe3d.__name__)
+ATTENTION = "attention"  # a layer of the network, beside those that `network.combat` names
 
 
 def is_probe(network: keras.Model) -> bool:
@@ -52,6 +54,8 @@ def fit_probe(
     """
     task, seed = sides[0].source.subset.task, sides[0].source.seed
     training, validation = (_rows(side, counts) for side in sides)
+    if combat_batch(task):
+        training, validation = without_batches(sides, (training, validation), folder)
     training, validation = _standardised(network.get_layer(STANDARDISED), training, validation)
     strengths = task.model_args.get("strengths", STRENGTHS)
     strength, losses = choose_strength(training, strengths, seed)

@@ -7,17 +7,16 @@ from sited import of_sites
 
 from data_prep.case import Case
 from mri_tf.evaluate.groups import (
-    NOT_KNOWN,
     age_band,
     group_values,
     groups_of,
-    scanner_of,
     sex_of,
     spacing_band,
 )
 from mri_tf.metrics.classification import classification_metrics
 from mri_tf.splits.leakage import counted_as_images
 from mri_tf.store.record import NOMINAL, Record, source_spacing_mm
+from mri_tf.store.scanners import NOT_KNOWN, scanner_of
 from mri_tf.tables import run_page
 
 

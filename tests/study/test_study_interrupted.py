@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from distributed import Client
-from studied import COMMON, SET, STUDY, rows_of, run_study
+from studied import COMMON, SET, STUDY, rows_of, run_study, train_here
 from waiting import until
 
 pytestmark = pytest.mark.slow
@@ -72,6 +72,18 @@ def test_a_cell_killed_in_the_middle_is_retried_and_the_rows_are_the_same(inside
     Path("killed/cells/scratch-r0-f0/row.json").unlink()
     assert run_study(*arguments, "--keep", "metrics") == 0
     assert_equal_rows(rows_of(Path("killed")), killed)
+
+
+def test_a_cell_whose_histograms_are_matched_is_killed_and_gives_the_same_rows(inside, monkeypatch):
+    values = (*SET, "harmonise={'method':'nyul'}")
+    arguments = ("--data", "data/thirds", "--variants", "scratch", *values)
+    with monkeypatch.context() as here:
+        here.setattr("mri_tf.folds.cell.run_module", train_here)
+        assert run_study("--out", "matched", *arguments) == 0
+    killer = KillInTheMiddle(Path("matched-killed/cells/scratch-r0-f1/s3"))
+    assert run_study("--out", "matched-killed", *arguments) == 0
+    assert len(killer.killed) == 1
+    assert_equal_rows(rows_of(Path("matched-killed")), rows_of(Path("matched")))
 
 
 def scheduler_and_workers(folder: Path, count: int) -> tuple[str, list[subprocess.Popen]]:

@@ -84,7 +84,7 @@ def test_what_lies_outside_the_brain_is_0_in_the_record_and_in_what_the_network_
 
 
 @pytest.mark.parametrize("values, reason", [
-    ({"prep": dict(dtype="int16")}, "dtype int16 together with normalize.region mask"),
+    ({"prep": dict(dtype="int16")}, "dtype int16 together with z-scores inside the mask"),
     ({"prep": dict(clahe={})}, "clahe or window together"),
 ])  # fmt: skip
 def test_settings_that_standardised_records_cannot_have_are_refused(layouts, values, reason):
