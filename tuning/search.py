@@ -128,7 +128,8 @@ def _problem(flags, deadline: Deadline):
     from mri_tf.task.files import find_task_file, variant_names
     from mri_tf.task.loaded import LoadedTask
     from mri_tf.task.overrides import with_precision
-    from mri_tf.task.spec import AUTO, to_json
+    from mri_tf.task.rules import AUTO
+    from mri_tf.task.spec import to_json
     from mri_tf.train.datasets import DataOptions
     from mri_tf.train.devices import precision_here
     from mri_tf.train.pretrain import PretrainOptions, feature_task_of, features_for

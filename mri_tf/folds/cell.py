@@ -22,7 +22,7 @@ from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
 from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
 from mri_tf.store.cells import DONE, FAILED, ROW, SPLIT
 from mri_tf.store.run import FEATURES, HISTORY, METRICS, PREDICTIONS, RUN_FILE, open_run
-from mri_tf.task.spec import ACCURACY, BUDGET
+from mri_tf.task.rules import ACCURACY, BUDGET
 
 LOG, LOCK = "log.txt", ".lock"
 SEARCH = "search"  # folder of a tuned cell's search

@@ -16,7 +16,8 @@ from mri_tf.splits.sides import units_of
 from mri_tf.splits.split import complete_column, split_by_column, split_units
 from mri_tf.store.prepared import Prepared
 from mri_tf.task import Task
-from mri_tf.task.spec import PRECISIONS, SIDES
+from mri_tf.task.rules import PRECISIONS
+from mri_tf.task.spec import SIDES
 
 TUNED = "+tuned"  # suffix of a variant whose values are searched inside each fold
 WHOLE = 0  # training size of a cell that trains on all records

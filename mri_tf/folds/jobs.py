@@ -11,7 +11,8 @@ from mri_tf.splits.split import split_by_patients
 from mri_tf.store.fingerprints import task_fingerprint
 from mri_tf.store.prepared import Prepared
 from mri_tf.task.loaded import LoadedTask
-from mri_tf.task.spec import BASE_VARIANT, SIDES
+from mri_tf.task.rules import BASE_VARIANT
+from mri_tf.task.spec import SIDES
 
 MEMBER_CELLS = ".cells"  # in the run folder of a model of several members
 

@@ -21,7 +21,7 @@ from mri_tf.core.command_line import (
 )
 from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError, RunFailed, first_few
-from mri_tf.task.spec import AUTO, BASE_VARIANT
+from mri_tf.task.rules import AUTO, BASE_VARIANT
 from mri_tf.track.destination import add_track, check_track, track_finished
 
 FOLDS = 5

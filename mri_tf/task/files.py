@@ -11,7 +11,8 @@ from mri_tf.core.arguments import did_you_mean
 from mri_tf.core.errors import InputError
 from mri_tf.task import Task
 from mri_tf.task.overrides import parse_assignment, with_values
-from mri_tf.task.spec import BASE_VARIANT, from_json
+from mri_tf.task.rules import BASE_VARIANT
+from mri_tf.task.spec import from_json
 
 SUFFIXES = (".py", ".toml")
 FOLDER = Path(__file__).resolve().parent.parent / "tasks"

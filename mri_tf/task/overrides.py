@@ -8,7 +8,7 @@ from typing import Any
 from mri_tf.core.arguments import did_you_mean, type_name
 from mri_tf.core.errors import InputError
 from mri_tf.task import Task
-from mri_tf.task.spec import AUTO
+from mri_tf.task.rules import AUTO
 
 
 def with_values(task: Task, values: dict[str, Any]) -> Task:

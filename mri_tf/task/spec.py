@@ -12,25 +12,12 @@ from typing import Any
 
 from mri_tf.core.arguments import type_name
 from mri_tf.core.errors import InputError
+from mri_tf.task.rules import CHANGE, check_rules
 
 SIDES = ("train", "validation", "test")
-KINDS = ("classification", "segmentation")
 PRESENCE = "has_"  # how channels begin that say whether a sequence is there
 WHITE_STRIPE = "white_stripe"  # a method of `normalize`
-AUTO = "auto"  # bfloat16 where it is faster, else float32
-PRECISIONS = (AUTO, "float32", "mixed_float16", "mixed_bfloat16")
-LOSS_WEIGHTS = ("none", "sqrt_inverse_frequency", "inverse_frequency")
-HEADS = ("softmax", "cumulative")
-SCHEDULES = ("constant", "cosine")
-OF_GRADES = ("quadratic_kappa", "mean_absolute_grade_error")
-PRIMARY_METRICS = (
-    "auc", "accuracy", "balanced_accuracy", "kappa", *OF_GRADES, "f1_macro", "average_precision",
-    "brier", "log_loss",
-)  # fmt: skip
-VALIDATION, ACCURACY, BUDGET = EPOCH_CHOICES = ("validation", "accuracy", "budget")
 LARGEST_FLOAT = 1e308
-BASE_VARIANT = "manual"  # the reserved name of a task without variants
-CHANGE = "Change {} in the task file or with --set."
 
 
 @dataclass(frozen=True)
@@ -139,7 +126,7 @@ class Task:
         for spec in dataclasses.fields(Task):
             value = _normalised(getattr(self, spec.name), hints[spec.name], spec.name)
             object.__setattr__(self, spec.name, value)
-        self._check()
+        check_rules(self)
 
     @property
     def network_shape(self) -> tuple[int, ...]:
@@ -195,98 +182,6 @@ class Task:
         if not self.intensity_classes:
             return self.class_names
         return tuple(f"intensity_{number + 1}" for number in range(self.intensity_classes))
-
-    def _check(self) -> None:
-        def require(holds: bool, name: str, rule: str) -> None:
-            if not holds:
-                field_name, _, part = name.partition(".")
-                value = getattr(self, field_name)
-                raise InputError(
-                    f"{name} of a task must {rule}.", value[part] if part else value, CHANGE.format(name)
-                )
-
-        require(self.name.isidentifier(), "name", "be letters, digits and _: it is also a file name")
-        require(len(self.channels) >= 1, "channels", "name at least one channel")
-        require(
-            len(self.image_shape) in (2, 3) and min(self.image_shape) >= 1, "image_shape",
-            "be (rows, columns) or (depth, rows, columns)",
-        )  # fmt: skip
-        require(
-            self.context_slices == 0 or (self.context_slices > 0 and len(self.image_shape) == 2),
-            "context_slices", "be at least 0, and 0 unless image_shape is (rows, columns)",
-        )  # fmt: skip
-        classes = len(self.class_names)
-        require(
-            classes >= 2 and len(set(self.class_names)) == classes, "class_names",
-            "hold at least two different names",
-        )  # fmt: skip
-        for part, values in self.class_parts.items():
-            require(
-                isinstance(values, tuple) and len(values) == classes
-                and all(isinstance(value, str) for value in values),
-                f"class_parts.{part}", f"name one value for each of {classes} classes",
-            )  # fmt: skip
-        choices = dict(kind=KINDS, head=HEADS, loss_weights=LOSS_WEIGHTS, precision=PRECISIONS,
-                       schedule=SCHEDULES, choose_epoch=EPOCH_CHOICES,
-                       primary_metric=PRIMARY_METRICS)  # fmt: skip
-        for name, known in choices.items():
-            require(getattr(self, name) in known, name, f"be one of {', '.join(known)}")
-        require(
-            self.ordered or self.primary_metric not in OF_GRADES, "primary_metric",
-            f"be of ordered classes for {self.primary_metric}: set ordered, or take another",
-        )  # fmt: skip
-        require(
-            classes > 2 or self.primary_metric != "mean_absolute_grade_error", "primary_metric",
-            "be of three grades or more for mean_absolute_grade_error",
-        )  # fmt: skip
-        require(
-            self.head != "cumulative"
-            or (self.kind == "classification" and self.ordered and classes > 2), "head",
-            "be softmax unless three or more grades are classified: set ordered",
-        )  # fmt: skip
-        require(0 <= self.augment_probability <= 1, "augment_probability", "lie between 0 and 1")
-        require(
-            len(self.split_fractions) == 3 and min(self.split_fractions) > 0
-            and abs(sum(self.split_fractions) - 1) < 1e-6,
-            "split_fractions", "be three positive numbers (train, validation, test) that sum to 1",
-        )  # fmt: skip
-        for name in ("batch_size", "epochs", "demo_patients"):
-            require(getattr(self, name) >= 1, name, "be at least 1")
-        require(
-            self.intensity_classes == 0 or (self.kind == "segmentation" and self.intensity_classes > 1),
-            "intensity_classes", "be 0, or at least 2 in a segmentation task",
-        )  # fmt: skip
-        require(
-            not (self.intensity_classes and self.context_slices), "intensity_classes",
-            "be 0 with context_slices, where they would be classes of several slices together",
-        )  # fmt: skip
-        require(self.feature_bank >= 0, "feature_bank", "be at least 0")
-        require(
-            not self.bag or (self.kind == "classification" and len(self.image_shape) == 2), "bag",
-            "be empty unless 2D slices are classified",
-        )  # fmt: skip
-        for name in ("patience", "steps", "warm_up", "clip_norm"):
-            require(getattr(self, name) >= 0, name, "be at least 0")
-        for name in ("label_smoothing", "average", "dice_share"):
-            require(0 <= getattr(self, name) < 1, name, "be at least 0 and below 1")
-        require(
-            not self.dice_share or self.kind == "segmentation", "dice_share",
-            "be 0 unless masks are learned",
-        )  # fmt: skip
-        require(
-            self.choose_epoch != BUDGET or not self.patience, "patience",
-            'be 0 with choose_epoch="budget", which trains to the end',
-        )  # fmt: skip
-        require(
-            self.choose_epoch != ACCURACY or self.kind == "classification", "choose_epoch",
-            "be validation or budget for a segmentation, whose accuracy says little",
-        )  # fmt: skip
-        require("\n" not in self.caution, "caution", "be one line")
-        require(self.learning_rate > 0, "learning_rate", "be positive")
-        require(
-            BASE_VARIANT not in self.variants, "variants",
-            f"have other names than {BASE_VARIANT}, which means the task without variants",
-        )  # fmt: skip
 
 
 def to_json(task: Task) -> dict:

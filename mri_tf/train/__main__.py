@@ -23,7 +23,7 @@ from mri_tf.core.command_line import (
 from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError
 from mri_tf.core.log import logged
-from mri_tf.task.spec import BASE_VARIANT, BUDGET
+from mri_tf.task.rules import BASE_VARIANT, BUDGET
 from mri_tf.track.destination import add_track, check_track, track_finished
 from mri_tf.train.fold_flags import add_folds, check_folds
 

@@ -22,7 +22,7 @@ from mri_tf.network.build import check_network
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import RUN_FILE, Run, locked, open_finished, open_run
 from mri_tf.task.loaded import LoadedTask
-from mri_tf.task.spec import BASE_VARIANT
+from mri_tf.task.rules import BASE_VARIANT
 from mri_tf.train.datasets import DataOptions, classifier_set, feature_set
 from mri_tf.train.feed import BANKS
 from mri_tf.train.leak_check import LEFT_OUT, leaks_of_folds

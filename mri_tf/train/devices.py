@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from mri_tf.core.bfloat16 import bfloat16_is_faster
 from mri_tf.core.errors import InputError
-from mri_tf.task.spec import AUTO
+from mri_tf.task.rules import AUTO
 
 BFLOAT16_GPU = (8, 0)  # compute capability of the first GPUs with bfloat16
 

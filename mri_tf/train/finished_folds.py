@@ -17,7 +17,7 @@ from mri_tf.store.looks import SECONDS_TO_WAIT
 from mri_tf.store.run import LOG, METRICS, RUN_FILE, TEST, locked, open_run
 from mri_tf.tables import summary
 from mri_tf.task.loaded import LoadedTask
-from mri_tf.task.spec import BASE_VARIANT
+from mri_tf.task.rules import BASE_VARIANT
 from mri_tf.track.destination import track_finished
 from mri_tf.train.baselines import baselines_of_folds, baselines_of_run
 from mri_tf.train.cross_validation import FoldOptions, TrainedFolds, train_folds

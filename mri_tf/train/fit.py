@@ -41,8 +41,8 @@ from mri_tf.store.frozen import TEST_LOCK, frozen_result
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FINISHED, VALIDATION, Run, locked
 from mri_tf.task import Task
+from mri_tf.task.rules import ACCURACY
 from mri_tf.task.settings import fine_tuning_of
-from mri_tf.task.spec import ACCURACY
 from mri_tf.train.batches_of_combat import fitted_combat
 from mri_tf.train.checkpoint import FILE, TrainingState
 from mri_tf.train.devices import has_accelerator, strategy

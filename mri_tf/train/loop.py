@@ -17,7 +17,7 @@ from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.pipeline.batches import BatchFunction
 from mri_tf.store.run import HISTORY
-from mri_tf.task.spec import ACCURACY, BUDGET, VALIDATION
+from mri_tf.task.rules import ACCURACY, BUDGET, VALIDATION
 from mri_tf.train.averaging import BATCHES_OF_STATISTICS, AverageWeights
 from mri_tf.train.checkpoint import FILE, TrainingState, load_checkpoint, save_checkpoint
 from mri_tf.train.pace import Pace

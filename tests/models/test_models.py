@@ -16,7 +16,7 @@ from mri_tf.models.layers import normalized
 from mri_tf.models.registry import builder, check_model_args
 from mri_tf.network.build import build_network
 from mri_tf.task import Task
-from mri_tf.task.spec import LOSS_WEIGHTS
+from mri_tf.task.rules import LOSS_WEIGHTS
 from mri_tf.train.loss import weighted_cross_entropy, with_soft_dice
 
 FILTERS, CLASSES, SIDE = 2, 3, 32

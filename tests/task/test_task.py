@@ -13,7 +13,8 @@ from mri_tf.store.fingerprints import prep_fingerprint, task_fingerprint
 from mri_tf.task import Task
 from mri_tf.task import files as tasks
 from mri_tf.task.overrides import parse_assignment, with_values
-from mri_tf.task.spec import BASE_VARIANT, from_json, to_json
+from mri_tf.task.rules import BASE_VARIANT
+from mri_tf.task.spec import from_json, to_json
 
 BASE = dict(
     name="tiny", channels=("t1",), image_shape=(32, 32), class_names=("a", "b"), model="mnet",
