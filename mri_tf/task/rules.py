@@ -3,12 +3,9 @@
 `mri_tf.task.settings` checks what is inside the dictionaries.
 """
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from mri_tf.core.errors import InputError
-
-if TYPE_CHECKING:
-    from mri_tf.task.spec import Task
 
 KINDS = ("classification", "segmentation")
 AUTO = "auto"  # bfloat16 where it is faster, else float32
@@ -26,8 +23,12 @@ BASE_VARIANT = "manual"  # the reserved name of a task without variants
 CHANGE = "Change {} in the task file or with --set."
 
 
-def check_rules(task: "Task") -> None:
-    """Raises InputError for the first value that breaks a rule."""
+def check_rules(task: Any) -> None:
+    """Raises InputError for the first value that breaks a rule.
+
+    Args:
+        task: a Task, which calls this when it is made.
+    """
 
     def require(holds: bool, name: str, rule: str) -> None:
         if not holds:
