@@ -197,7 +197,8 @@ def _unit(
 def _piecewise(images: tf.Tensor, own: list[tf.Tensor], standard: list[tf.Tensor]) -> tf.Tensor:
     """The line through the points (own, standard), and its first and last piece beyond them.
 
-    Two of an image's landmarks may be equal: there the line jumps.
+    Two of an image's landmarks may be equal, of an image of few values: the line jumps there, and that
+    value itself comes to the middle of the jump.
     """
     mapped, slopes = standard[0], []
     for place in range(len(own) - 1):
@@ -206,7 +207,7 @@ def _piecewise(images: tf.Tensor, own: list[tf.Tensor], standard: list[tf.Tensor
         part = tf.where(
             width > 0,
             tf.clip_by_value(images - own[place], 0.0, tf.maximum(width, 0.0)) * slopes[-1],
-            tf.where(images > own[place], rise, 0.0),
+            rise * (tf.sign(images - own[place]) + 1) / 2,
         )
         mapped += part
     mapped += tf.minimum(images - own[0], 0.0) * slopes[0]

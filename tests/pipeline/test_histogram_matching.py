@@ -195,6 +195,17 @@ def test_it_is_alike_in_a_graph_of_unknown_batch_size_and_leaves_no_trace_withou
     np.testing.assert_array_equal(match_histograms(images, stats, plain, {}), images)
 
 
+def test_the_value_at_which_landmarks_are_equal_comes_to_the_middle_of_their_standard():
+    fitted, image = fitted_to([volume(0), volume(1, 1.5)], VOLUMES), np.zeros((6, 10, 12, 4), np.float32)
+    values = np.repeat([1.0, 2.0, 3.0, 4.0], [25, 40, 25, 11])  # percentiles 30 to 60 are all 2
+    image.reshape(-1, 4)[:101, 0] = values
+    standard = np.array(fitted["landmarks"][0])
+    found = matched(image, fitted, VOLUMES)[..., 0].ravel()[:101]
+    assert found[values == 2.0] == pytest.approx((standard[3] + standard[6]) / 2, abs=1e-4)
+    assert found[values == 3.0] == pytest.approx((standard[7] + standard[8]) / 2, abs=1e-4)
+    assert (np.diff(found) >= 0).all()
+
+
 def test_images_of_whole_numbers_are_alike_in_a_graph_though_landmarks_may_be_equal():
     images = [np.round(picture(seed, gain) / 4) for seed, gain in enumerate((100.0, 60.0, 30.0, 20.0))]
     fitted = fitted_to([picture(seed) for seed in range(3)], WHOLE)

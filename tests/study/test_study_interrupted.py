@@ -79,7 +79,7 @@ def test_a_cell_whose_histograms_are_matched_is_killed_and_gives_the_same_rows(i
     arguments = ("--data", "data/thirds", "--variants", "scratch", *values)
     with monkeypatch.context() as here:
         here.setattr("mri_tf.folds.cell.run_module", train_here)
-        assert run_study("--out", "matched", *arguments) == 0
+        assert run_study("--out", "matched", "--workers", "1", *arguments) == 0
     killer = KillInTheMiddle(Path("matched-killed/cells/scratch-r0-f1/s3"))
     assert run_study("--out", "matched-killed", *arguments) == 0
     assert len(killer.killed) == 1

@@ -8,7 +8,7 @@ from dicom_series import each, noise, series, write
 from PIL import Image
 
 from data_prep.case import Case
-from data_prep.cases.to_predict import list_cases_to_predict
+from data_prep.cases.to_predict import list_cases_to_predict, made_at, volumes_at
 from data_prep.layouts import (
     brats,
     cases_table,
@@ -206,3 +206,15 @@ def test_an_image_to_predict_needs_no_mask_where_training_needs_one(tmp_path):
     (one,) = list_cases_to_predict(cases_table, [tmp_path / "a.png"], task)
     (record,) = cases_table.read_case(one.raw, one.case, task)
     assert record.mask is None and record.image.shape == (16, 16, 1)
+
+
+def test_a_table_of_patients_says_at_which_site_and_scanner_a_volume_was_made(tmp_path):
+    (tmp_path / "volumes").mkdir()
+    for name in ("p1", "p2"):
+        (tmp_path / "volumes" / f"{name}.nii.gz").touch()
+    table = tmp_path / "cases.csv"
+    table.write_text("patient_id,site,scanner,age\np1,Bonn,Verio,50\np2,,n/a,60\n")
+    cases = volumes_at(table, "t1", "volumes")
+    assert [item.case.facts for item in cases] == [{"site": "Bonn", "scanner": "Verio"}, {}]
+    named = made_at(cases, {"site": "Ulm"})
+    assert [item.case.facts.get("site") for item in named] == ["Bonn", "Ulm"]
