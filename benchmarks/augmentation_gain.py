@@ -1,6 +1,6 @@
 """What augmentation is worth where test patients have other images than those to train on: phantoms.
 
-    python benchmarks/augmentation_gain.py --out DIR [--seeds 5] [--patients 400 300]
+    python benchmarks/augmentation_gain.py --out DIR [--seeds 5] [--patients 400 300] [--only PHANTOM]
 
 shifted_scanner   pictures of one scanner to train on. New patients of the same scanner, and of another
                   one with another contrast, receive field, blur and noise. Variants: nothing is
@@ -75,8 +75,8 @@ PLANNED = dict(
 TASK = Task(
     name="missing_sequence", channels=("flair", "t2", "has_flair", "has_t2"), image_shape=(16, 32, 32),
     prep=dict(missing="zero_fill", crop_to_brain=True), normalize=dict(method="zscore", region="mask"),
-    model="grader3d", model_args=dict(filters=4, dense_units=16, norm="group"), augment_probability=0.8,
-    batch_size=4, steps=300,{TRAINING}    variants=dict(
+    model="vgg3d", model_args=dict(conv_filters=8, dense_units=50, blocks=3), augment_probability=0.8,
+    batch_size=8, steps=400,{TRAINING}    variants=dict(
         without_dropout={{"augment": PLANNED}},
         with_dropout={{"augment": dict(**PLANNED, sequence_dropout=dict())}},
     ),
@@ -116,11 +116,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--patients", type=int, nargs=2, default=[400, 300], help="of each phantom")
+    parser.add_argument("--only", choices=QUESTIONS, help="one of the phantoms")
     parser.add_argument("--set", nargs="+", default=[], help="values of the training")
     flags = parser.parse_args()
     flags.out = flags.out.absolute()
     seconds, rows = 0.0, []
     for (kind, question), patients in zip(QUESTIONS.items(), flags.patients, strict=True):
+        if flags.only not in (None, kind):
+            continue
         home = flags.out / kind
         home.mkdir(parents=True, exist_ok=True)
         (home / f"{kind}.py").write_text(question.task, encoding="utf-8")

@@ -27,7 +27,7 @@ from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, leak
 from mri_tf.splits.sides import SUPPLIED
 from mri_tf.store.looks import count_look, shows_test_side
 from mri_tf.store.run import METRICS, Run, positions_of
-from mri_tf.task.settings import combat_batch
+from mri_tf.task.harmonise import combat_batch
 
 BASELINES, ADDED_VALUE = COMPARED = ("baselines", "added_value")  # of metrics.json: training adds them
 COUNTED_AGAIN = ("weights_sha256", "split", "prior")  # equal where the same numbers are counted again

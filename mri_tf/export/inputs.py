@@ -15,7 +15,7 @@ from mri_tf.pipeline.histogram_matching import matched_and_normalised
 from mri_tf.pipeline.normalize import REGIONS, needs_stats
 from mri_tf.pipeline.subset import COMBAT_NUMBER
 from mri_tf.task import Task
-from mri_tf.task.settings import combat_batch
+from mri_tf.task.harmonise import combat_batch
 
 
 def array_shapes(task: Task) -> dict[str, tuple[int, ...]]:

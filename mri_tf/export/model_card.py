@@ -31,8 +31,8 @@ from mri_tf.store.prepared import Prepared, positions_in
 from mri_tf.store.run import Run
 from mri_tf.tables import looks_sentence, markdown
 from mri_tf.tables.run import better_than_chance
+from mri_tf.task.harmonise import describe_harmonise
 from mri_tf.task.rules import ACCURACY, BUDGET, VALIDATION
-from mri_tf.task.settings import describe_harmonise
 from mri_tf.task.spec import SIDES
 
 MODEL_CARD = "model_card.md"

@@ -25,8 +25,9 @@ from mri_tf.pipeline.sequence_dropout import check_sequence_dropout
 from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
+from mri_tf.task.harmonise import combat_batch, harmonise_of
 from mri_tf.task.overrides import with_values
-from mri_tf.task.settings import bag_of, check_settings, combat_batch, fine_tuning_of
+from mri_tf.task.settings import bag_of, check_settings, fine_tuning_of
 from mri_tf.task.spec import WHITE_STRIPE
 
 # Networks whose last layer alone is fitted, to features that nothing trains.
@@ -53,6 +54,7 @@ class PreparingModel(keras.Model):
 def check_task(task: Task) -> None:
     """Raises InputError for names and arguments in a task that do not exist, before data is read."""
     check_settings(task)
+    harmonise_of(task)
     check_augment(task.augment, task.network_shape)
     check_sequence_dropout(task)
     check_mixup(task)

@@ -19,7 +19,7 @@ import tensorflow as tf
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.pipeline.normalize import REGIONS, normalize
 from mri_tf.task import Task
-from mri_tf.task.settings import NYUL, harmonise_of
+from mri_tf.task.harmonise import NYUL, harmonise_of
 from mri_tf.task.spec import PRESENCE
 
 PERCENTILES = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99)

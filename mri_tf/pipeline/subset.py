@@ -21,7 +21,7 @@ from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run, positions_of
 from mri_tf.store.scanners import batches_of, numbers_of
 from mri_tf.task import Task
-from mri_tf.task.settings import combat_batch
+from mri_tf.task.harmonise import combat_batch
 
 RECORDS_PER_BATCH = 64  # where a whole side is read for statistics
 COMBAT_KNOWN = "combat"  # in what a run fitted: which sites or scanners it corrects

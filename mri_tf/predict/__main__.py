@@ -119,7 +119,7 @@ def unlike_line(rows: list[dict]) -> str:
 
 def uncorrected_line(rows: list[dict], task) -> str:
     """Says how many answers are about a site or scanner that the training did not know; "" for none."""
-    from mri_tf.task.settings import combat_batch
+    from mri_tf.task.harmonise import combat_batch
 
     unknown = sum(row.get("features_corrected") is False for row in rows)
     if not unknown:
@@ -179,7 +179,7 @@ def check_flags(flags) -> None:
 
 def check_flags_of_task(flags, task, layout) -> None:
     """Raises InputError for flags that this task does not support."""
-    from mri_tf.task.settings import combat_batch
+    from mri_tf.task.harmonise import combat_batch
 
     for name in ("site", "scanner"):
         if getattr(flags, name) and combat_batch(task) != name:

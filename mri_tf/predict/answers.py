@@ -30,7 +30,7 @@ from mri_tf.splits.units import slices_of_case
 from mri_tf.store.record import Record, encode_example, parse_examples, stored
 from mri_tf.store.scanners import batch_of, numbers_of
 from mri_tf.task import Task
-from mri_tf.task.settings import combat_batch
+from mri_tf.task.harmonise import combat_batch
 
 MAX_RECORDS = 16  # in one call
 MAX_REASONS = 6

@@ -16,7 +16,7 @@ from mri_tf.predict.answers import Model
 from mri_tf.predict.rest_client import MAX_NUMBERS, RestModel
 from mri_tf.serve.access import read_token_file
 from mri_tf.task.files import FOLDER, feature_task, find_task_file, load_task
-from mri_tf.task.settings import combat_batch
+from mri_tf.task.harmonise import combat_batch
 
 TOKEN = "MRI_TF_TOKEN"  # the environment variable that is used without --token-file
 

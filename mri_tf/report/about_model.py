@@ -11,8 +11,8 @@ from mri_tf.report.options import Options
 from mri_tf.report.reproduce import flat, task_values, without_folders
 from mri_tf.store.run import Run
 from mri_tf.task import Task
+from mri_tf.task.harmonise import describe_harmonise
 from mri_tf.task.rules import ACCURACY, BUDGET, VALIDATION
-from mri_tf.task.settings import describe_harmonise
 
 KEPT_EPOCH = {
     VALIDATION: "the epoch with the lowest validation loss",

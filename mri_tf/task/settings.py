@@ -1,9 +1,8 @@
-"""A task's dictionaries as frozen dataclasses, checked: Patch, Box, Spacing, Bag, Harmonise, Views and
-FineTuning.
+"""A task's dictionaries as frozen dataclasses, checked: Patch, Box, Spacing, Bag, Views and FineTuning.
 
-`patch_of(task)`, `box_of`, `spacing_of`, `bag_of`, `harmonise_of`, `views_of` and `fine_tuning_of` build
-them from the task's plain values; they return None for an empty dictionary (`fine_tuning_of` the
-defaults) and raise InputError for a misspelt key, a wrong type or a value out of range.
+`patch_of(task)`, `box_of`, `spacing_of`, `bag_of`, `views_of` and `fine_tuning_of` build them from the
+task's plain values; they return None for an empty dictionary (`fine_tuning_of` the defaults) and raise
+InputError for a misspelt key, a wrong type or a value out of range. `harmonise` has a file of its own.
 """
 
 import dataclasses
@@ -13,14 +12,12 @@ from dataclasses import dataclass, field
 
 from mri_tf.core.arguments import check_arguments
 from mri_tf.core.errors import InputError
-from mri_tf.task.spec import WHITE_STRIPE, Task
+from mri_tf.task.spec import Task
 
 AROUND = ("mask", "brain")
 AXES = ("depth", "rows", "columns")  # of a grid; one of 2D images has no depth
 POOLINGS = ("mean", "attention")
 OPTIMIZERS = ("adam", "sgd", "adamw")
-NYUL, COMBAT = HARMONISATIONS = ("nyul", "combat")
-BATCHES = ("site", "scanner")  # what ComBat calls a batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +53,6 @@ class Bag:
 
     pooling: str = "mean"  # of the slices' probabilities: all alike, or weighed by attention
     attention_units: int = 64  # width of the layer that weighs the slices
-
-
-@dataclass(frozen=True, kw_only=True)
-class Harmonise:
-    """Which differences between scanners or sites are taken out, fitted on the training side."""
-
-    method: str  # nyul (histograms of images) or combat (features of a frozen network)
-    batch: str = ""  # of combat: site or scanner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,20 +93,19 @@ class FineTuning:
 def check_settings(task: Task) -> None:
     """Raises InputError for settings that do not exist, are out of range or exclude each other."""
     cuts = [name for name in ("patch", "box", "spacing") if getattr(task, name)]
-    _require(len(cuts) < 2, "A task takes at most one of patch, box and spacing.", ", ".join(cuts))
+    require(len(cuts) < 2, "A task takes at most one of patch, box and spacing.", ", ".join(cuts))
     patch_of(task)
     box = box_of(task)
     spacing_of(task)
     bag_of(task)
-    harmonise_of(task)
     tuning = fine_tuning_of(task)
-    _require(
+    require(
         tuning.decay == 1 or (task.schedule == "constant" and not task.warm_up),
         "fine_tune.decay changes learning rates once an epoch, schedule and warm_up in every step: a "
         "task takes one of them.",
         f"decay {tuning.decay:g}, schedule {task.schedule}, warm_up {task.warm_up}",
     )
-    _require(
+    require(
         bool(task.boxes_from) == (box is not None and box.around == "mask"),
         'boxes_from and box=dict(around="mask", ...) need each other.',
         "boxes_from alone" if task.boxes_from else "box without boxes_from",
@@ -129,17 +117,17 @@ def patch_of(task: Task) -> Patch | None:
     """The task's `patch`, checked; None if the network sees whole images."""
     if not task.patch:
         return None
-    patch = _built(Patch, "patch", task.patch)
-    _require(
+    patch = built(Patch, "patch", task.patch)
+    require(
         len(task.image_shape) == 3
         and all(0 < side <= size for side, size in zip(patch.shape, task.image_shape, strict=True)),
         f"patch.shape must be (depth, rows, columns) within image_shape {task.image_shape}.",
         patch.shape,
     )
     share = patch.foreground_share
-    _require(0 <= share <= 1, "patch.foreground_share must lie between 0 and 1.", share)
-    _require(0 <= patch.overlap < 1, "patch.overlap must be at least 0 and below 1.", patch.overlap)
-    _require(task.kind == "segmentation", "patch is only for segmentation tasks.", task.kind)
+    require(0 <= share <= 1, "patch.foreground_share must lie between 0 and 1.", share)
+    require(0 <= patch.overlap < 1, "patch.overlap must be at least 0 and below 1.", patch.overlap)
+    require(task.kind == "segmentation", "patch is only for segmentation tasks.", task.kind)
     return patch
 
 
@@ -147,11 +135,11 @@ def box_of(task: Task) -> Box | None:
     """The task's `box`, checked; None if it has none."""
     if not task.box:
         return None
-    box = _built(Box, "box", task.box)
-    _require(box.around in AROUND, f"box.around must be {' or '.join(AROUND)}.", box.around)
-    _require(len(task.image_shape) == 3, "box is only for 3D images.", f"image_shape {task.image_shape}")
-    _require(min(box.grid) >= 1, "box.grid must be at least 1 voxel wide.", box.grid)
-    _require(box.margin_voxels >= 0, "box.margin_voxels must be at least 0.", box.margin_voxels)
+    box = built(Box, "box", task.box)
+    require(box.around in AROUND, f"box.around must be {' or '.join(AROUND)}.", box.around)
+    require(len(task.image_shape) == 3, "box is only for 3D images.", f"image_shape {task.image_shape}")
+    require(min(box.grid) >= 1, "box.grid must be at least 1 voxel wide.", box.grid)
+    require(box.margin_voxels >= 0, "box.margin_voxels must be at least 0.", box.margin_voxels)
     return box
 
 
@@ -159,14 +147,14 @@ def spacing_of(task: Task) -> Spacing | None:
     """The task's `spacing`, checked; None if it has none."""
     if not task.spacing:
         return None
-    spacing = _built(Spacing, "spacing", task.spacing)
-    _require(
+    spacing = built(Spacing, "spacing", task.spacing)
+    require(
         len(task.image_shape) == 2 and task.kind == "classification",
         "spacing is only for classification of 2D slices.", f"{task.kind} of {task.image_shape}",
     )  # fmt: skip
-    _require(min(spacing.grid) >= 1, "spacing.grid must be at least 1 pixel wide.", spacing.grid)
-    _require(spacing.margin_mm >= 0, "spacing.margin_mm must be at least 0.", spacing.margin_mm)
-    _require(spacing.medians > 0, "spacing.medians must be positive.", spacing.medians)
+    require(min(spacing.grid) >= 1, "spacing.grid must be at least 1 pixel wide.", spacing.grid)
+    require(spacing.margin_mm >= 0, "spacing.margin_mm must be at least 0.", spacing.margin_mm)
+    require(spacing.medians > 0, "spacing.medians must be positive.", spacing.medians)
     return spacing
 
 
@@ -174,92 +162,24 @@ def bag_of(task: Task) -> Bag | None:
     """The task's `bag`, checked; None if single images are classified."""
     if not task.bag:
         return None
-    bag = _built(Bag, "bag", task.bag)
-    _require(bag.pooling in POOLINGS, f"bag.pooling must be {' or '.join(POOLINGS)}.", bag.pooling)
-    _require(bag.attention_units >= 1, "bag.attention_units must be at least 1.", bag.attention_units)
+    bag = built(Bag, "bag", task.bag)
+    require(bag.pooling in POOLINGS, f"bag.pooling must be {' or '.join(POOLINGS)}.", bag.pooling)
+    require(bag.attention_units >= 1, "bag.attention_units must be at least 1.", bag.attention_units)
     return bag
-
-
-def harmonise_of(task: Task) -> Harmonise | None:
-    """The task's `harmonise`, checked as far as it can be without a network; None if it has none."""
-    if not task.harmonise:
-        return None
-    found, known = _built(Harmonise, "harmonise", task.harmonise), " or ".join(HARMONISATIONS)
-    _require(
-        found.method != WHITE_STRIPE,
-        f'{WHITE_STRIPE} looks at one image alone: it is normalize=dict(method="{WHITE_STRIPE}").',
-        f"harmonise.method {WHITE_STRIPE}",
-    )
-    _require(found.method in HARMONISATIONS, f"harmonise.method must be {known}.", found.method)
-    if found.method == COMBAT:
-        _check_combat(task, found)
-    else:
-        _check_nyul(task, found)
-    return found
-
-
-def combat_batch(task: Task) -> str:
-    """"site" or "scanner" where the task corrects features by it; else ""."""
-    found = harmonise_of(task)
-    return found.batch if found is not None and found.method == COMBAT else ""
-
-
-def describe_harmonise(task: Task) -> str:
-    """What is taken out between scanners, in words; empty where nothing is."""
-    found = harmonise_of(task)
-    if found is None:
-        return ""
-    if found.method == NYUL:
-        return "histograms matched to the mean landmarks of the training patients (Nyul and Udupa)"
-    return f"location and scale of each {found.batch} taken out of the features (ComBat)"
-
-
-def _check_nyul(task: Task, found: Harmonise) -> None:
-    _require(not found.batch, "harmonise.batch is only for method combat.", found.batch)
-    _require(
-        task.modality != "CT",
-        "harmonise.method nyul is not for CT, whose intensities have a unit.", "modality CT",
-    )  # fmt: skip
-    cuts = [name for name in ("patch", "box", "spacing") if getattr(task, name)]
-    _require(
-        not cuts,
-        "harmonise.method nyul needs a network that sees whole images: the histogram of a part says "
-        "which part it is.",
-        ", ".join(cuts),
-    )
-    _require(
-        not task.intensity_classes,
-        "harmonise.method nyul is not for tasks that learn classes of intensity.",
-        f"intensity_classes {task.intensity_classes}",
-    )
-
-
-def _check_combat(task: Task, found: Harmonise) -> None:
-    _require(
-        found.batch in BATCHES, f"harmonise.batch must be {' or '.join(BATCHES)}.",
-        found.batch or "none",
-    )  # fmt: skip
-    # Both average answers, and what is corrected are the features of one image.
-    for name in ("bag", "test_time"):
-        _require(
-            not getattr(task, name),
-            f"harmonise.method combat needs one answer for each image, without {name}.",
-            f"{name} {getattr(task, name)}",
-        )
 
 
 def views_of(task: Task) -> Views | None:
     """The task's `test_time`, checked; None if the image alone is answered for."""
     if not task.test_time:
         return None
-    views, grid = _built(Views, "test_time", task.test_time), task.network_shape
-    _require(task.kind == "classification", "test_time is only for classifiers.", task.kind)
+    views, grid = built(Views, "test_time", task.test_time), task.network_shape
+    require(task.kind == "classification", "test_time is only for classifiers.", task.kind)
     axes = AXES[-len(grid) :]
-    _require(
+    require(
         set(views.flips) <= set(axes) and len(set(views.flips)) == len(views.flips),
         f"test_time.flips must name different ones of {', '.join(axes)}.", views.flips,
     )  # fmt: skip
-    _require(
+    require(
         0 <= views.shift_voxels < min(grid),
         f"test_time.shift_voxels must be at least 0 and smaller than the network's image {grid}.",
         views.shift_voxels,
@@ -269,17 +189,17 @@ def views_of(task: Task) -> Views | None:
 
 def fine_tuning_of(task: Task) -> FineTuning:
     """The task's `fine_tune`, checked as far as it can be without a network."""
-    tuning = _built(FineTuning, "fine_tune", task.fine_tune)
+    tuning = built(FineTuning, "fine_tune", task.fine_tune)
     groups = {}
     for name, values in tuning.groups.items():
-        _require(
+        require(
             name.isidentifier() and name not in OPTIMIZERS,
             "fine_tune.groups must have names of letters, digits and _, other than "
             f"{', '.join(OPTIMIZERS)}.",
             name,
         )
-        group = groups[name] = _built(Group, f"fine_tune.groups.{name}", values)
-        _require(
+        group = groups[name] = built(Group, f"fine_tune.groups.{name}", values)
+        require(
             0 < group.learning_rate < math.inf,
             f"fine_tune.groups.{name}.learning_rate must be positive.", group.learning_rate,
         )  # fmt: skip
@@ -288,28 +208,29 @@ def fine_tuning_of(task: Task) -> FineTuning:
             re.compile(pattern)
         except re.error as error:
             rule = "fine_tune.train and fine_tune.groups take regular expressions."
-            _require(False, rule, f"{pattern}: {error}")
+            require(False, rule, f"{pattern}: {error}")
     optimizer, known = tuning.optimizer, ", ".join(OPTIMIZERS)
-    _require(optimizer in OPTIMIZERS, f"fine_tune.optimizer must be one of {known}.", optimizer)
+    require(optimizer in OPTIMIZERS, f"fine_tune.optimizer must be one of {known}.", optimizer)
     for name, user in (("momentum", "sgd"), ("weight_decay", "adamw")):
         value = getattr(tuning, name)
-        _require(0 <= value < 1, f"fine_tune.{name} must be at least 0 and below 1.", value)
-        _require(
+        require(0 <= value < 1, f"fine_tune.{name} must be at least 0 and below 1.", value)
+        require(
             not value or optimizer == user, f"fine_tune.{name} is only for optimizer {user}.", optimizer
         )
-    _require(0 < tuning.decay <= 1, "fine_tune.decay must be positive and at most 1.", tuning.decay)
-    _require(
+    require(0 < tuning.decay <= 1, "fine_tune.decay must be positive and at most 1.", tuning.decay)
+    require(
         tuning.decay_every >= 1, "fine_tune.decay_every must be at least 1 epoch.", tuning.decay_every
     )
     return dataclasses.replace(tuning, groups=groups)
 
 
-def _built(settings: type, name: str, values: dict):
+def built(settings: type, name: str, values: dict):
     """The dataclass `settings` from the dictionary `name` of a task, its keys and types checked."""
     check_arguments(name, settings, values)
     return settings(**values)
 
 
-def _require(holds: bool, rule: str, received: object) -> None:
+def require(holds: bool, rule: str, received: object) -> None:
+    """Raises InputError with the rule unless it holds."""
     if not holds:
         raise InputError(rule, received, "Change it in the task file or with --set.")

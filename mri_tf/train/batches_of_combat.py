@@ -13,7 +13,7 @@ from mri_tf.metrics.logistic import Rows
 from mri_tf.network.combat import FILE, correction_of, save_correction
 from mri_tf.pipeline.subset import COMBAT_KNOWN, Subset
 from mri_tf.store.scanners import batches_of, numbers_of
-from mri_tf.task.settings import combat_batch
+from mri_tf.task.harmonise import combat_batch
 from mri_tf.train.feed import StoredSide
 
 LEAST_PATIENTS = 3  # of a site or scanner whose features are corrected

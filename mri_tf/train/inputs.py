@@ -17,7 +17,7 @@ from mri_tf.splits.units import case_spacing, cases_of
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run, positions_of
 from mri_tf.task import Task
-from mri_tf.task.settings import combat_batch
+from mri_tf.task.harmonise import combat_batch
 from mri_tf.train.batches_of_combat import known_batches
 
 

@@ -14,7 +14,7 @@ from mri_tf.models.heads import Standardise
 from mri_tf.network.build import PROBES
 from mri_tf.network.combat import LAST, STANDARDISED
 from mri_tf.store.run import HISTORY
-from mri_tf.task.settings import combat_batch
+from mri_tf.task.harmonise import combat_batch
 from mri_tf.train.batches_of_combat import without_batches
 from mri_tf.train.checkpoint import TrainingState
 from mri_tf.train.feed import StoredSide

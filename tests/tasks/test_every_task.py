@@ -15,8 +15,8 @@ from mri_tf.network.build import check_task
 from mri_tf.splits.sides import sides_for_features
 from mri_tf.store.run import FEATURES
 from mri_tf.task.files import FOLDER, feature_task, load_task, task_names
+from mri_tf.task.harmonise import COMBAT
 from mri_tf.task.overrides import with_values
-from mri_tf.task.settings import COMBAT
 from mri_tf.train.fit import fit_run
 from mri_tf.train.new_run import new_run
 

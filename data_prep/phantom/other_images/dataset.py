@@ -24,7 +24,7 @@ from data_prep.phantom.known_answers.examinations import (
     Examination,
     draw_examinations,
 )
-from data_prep.phantom.known_answers.head import HONEST, core_signal
+from data_prep.phantom.known_answers.head import STRONG, core_signal
 from data_prep.phantom.known_answers.scan import SCANNERS, anatomy, stored_image
 from data_prep.phantom.other_images.looks import AWAY, HOME, SECOND_SEQUENCE, Look, draw_look, seen
 from data_prep.volume import Volume
@@ -87,7 +87,7 @@ def write_missing_sequence(
         ):
             path = "" if sequence == missing else f"{sequence}/{number + 1:04d}.nii.gz"
             if path and not (folder / path).exists():
-                own = _with_own_core(one, seed) if place else one
+                own = _with_own_core(one, seed, place)
                 write_nifti(folder / path, _image(own, usual, seed, place))
             paths.append(path)
         rows.append((one.patient, one.label, *paths, *_known(one)))
@@ -114,10 +114,11 @@ def _placed(
     return placed
 
 
-def _with_own_core(one: Examination, seed: int) -> Examination:
-    """The head with a core that only the second sequence shows, of the same class."""
-    drawn = np.random.default_rng([seed, 6, one.person]).normal()
-    core = core_signal(one.traits.bright_core, HONEST, drawn)
+def _with_own_core(one: Examination, seed: int, sequence: int) -> Examination:
+    """The head with a core that only this sequence shows, of the same class; classes lie far apart, so
+    that a small network learns them from few volumes."""
+    drawn = np.random.default_rng([seed, 6, one.person, sequence]).normal()
+    core = core_signal(one.traits.bright_core, STRONG, drawn)
     return replace(one, head=replace(one.head, core=core))
 
 
