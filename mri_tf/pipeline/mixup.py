@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from mri_tf.core.errors import InputError
 from mri_tf.pipeline.augment_ops import other_seeds, record_uniforms
+from mri_tf.pipeline.sequence_dropout import present_sequences
 from mri_tf.task import Task
 
 NAME = "mixup"
@@ -71,7 +72,8 @@ def mix_records(
     counts = weights > 0
     fit = counts & _next(counts)
     if task.presence:
-        fit &= _same_sequences(images, task)
+        present = present_sequences(images, task)
+        fit &= tf.reduce_all(present == _next(present), axis=1)
     targets = tf.one_hot(labels, len(task.class_names))  # (batch, classes)
     shares = tf.where(fit, shares, 1.0)
     return mixed(images, shares), mixed(targets, shares)
@@ -101,12 +103,3 @@ def mixed(values: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
 
 def _next(values: tf.Tensor) -> tf.Tensor:
     return tf.roll(values, shift=-1, axis=0)
-
-
-def _same_sequences(images: tf.Tensor, task: Task) -> tf.Tensor:
-    """Whether a record and the next one have the same sequences, (batch,)."""
-    middle = len(task.slice_offsets) // 2 * len(task.channels)  # of the slice itself
-    places = [middle + place for place in task.presence.values()]
-    grid = list(range(1, images.shape.rank - 1))
-    present = tf.reduce_any(tf.gather(images, places, axis=-1) != 0, axis=grid)  # (batch, sequences)
-    return tf.reduce_all(present == _next(present), axis=1)

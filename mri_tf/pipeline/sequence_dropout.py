@@ -52,14 +52,22 @@ def drop_sequences(
     Returns:
         Images and statistics, of the same shapes.
     """
-    grid = list(range(1, images.shape.rank - 1))
-    filled = tf.reduce_any(tf.not_equal(images, 0), axis=grid)  # (batch, channels)
-    middle = images.shape[-1] // len(task.channels) // 2 * len(task.channels)  # of the slice itself
-    present = tf.gather(filled, [middle + place for place in task.presence.values()], axis=1)
+    present = present_sequences(images, task)
     own = other_seeds(seeds, OWN_SEEDS)
     uniforms = record_uniforms(own, len(task.presence))  # (batch, sequences)
     lost = lost_sequences(present, uniforms, sequence_dropout(**task.augment[NAME]))
     return empty_sequences(images, stats, lost, task)
+
+
+def present_sequences(images: tf.Tensor, task: Task) -> tf.Tensor:
+    """Which sequences each record has, (batch, sequences) bool; images as `drop_sequences` takes them.
+
+    The task's channels must say which are there.
+    """
+    grid = list(range(1, images.shape.rank - 1))
+    filled = tf.reduce_any(tf.not_equal(images, 0), axis=grid)  # (batch, channels)
+    middle = images.shape[-1] // len(task.channels) // 2 * len(task.channels)  # of the slice itself
+    return tf.gather(filled, [middle + place for place in task.presence.values()], axis=1)
 
 
 def lost_sequences(present: tf.Tensor, uniforms: tf.Tensor, probability: float) -> tf.Tensor:

@@ -101,7 +101,8 @@ class Run:
     def deciding(self) -> dict:
         """The values that decide the result of the training.
 
-        A task saved by an earlier version has the fields that came later at their defaults."""
+        A task saved by an earlier version has the fields that came later at their defaults.
+        """
         task = to_json(saved_task(self.values["task"]))
         del task["label_from_position"]  # decides nothing
         return {key: self.values[key] for key in DECIDING} | {"task": task}

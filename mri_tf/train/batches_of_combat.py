@@ -25,7 +25,11 @@ def known_batches(training: Subset) -> dict[str, int]:
 
     Raises InputError where the training records do not name two.
     """
-    kind, counts = combat_batch(training.task), _patients_of_batches(training)
+    return _known_of(_patients_of_batches(training), combat_batch(training.task))
+
+
+def _known_of(counts: dict[str, int], kind: str) -> dict[str, int]:
+    """Those of `_patients_of_batches` that are corrected; raises InputError where there are not two."""
     if len(counts) < 2:
         raise InputError(
             f"harmonise.method combat needs training records of two {kind}s.",
@@ -43,10 +47,8 @@ def _patients_of_batches(training: Subset) -> dict[str, int]:
     return {name: len(set(patients[names == name])) for name in sorted(set(names) - {""})}
 
 
-def combat_sentence(training: Subset) -> str:
-    """Says how many sites or scanners are corrected, and why others are not."""
-    kind, found = combat_batch(training.task), len(_patients_of_batches(training))
-    known = len(known_batches(training))
+def combat_sentence(known: int, found: int, kind: str) -> str:
+    """Says how many of the sites or scanners that were found are corrected, and why others are not."""
     said = f"features of {known} of {plural(found, kind)} on the training side are corrected"
     if known == found:
         return said
@@ -59,13 +61,14 @@ def without_batches(
     """Both sides with the features corrected by what the images of the training side fit; the correction
     is written into the run's folder."""
     subset = sides[0].source.subset
-    kind, known = combat_batch(subset.task), list(known_batches(subset))
+    kind, counts = combat_batch(subset.task), _patients_of_batches(subset)
+    known = list(_known_of(counts, kind))
     numbers = []
     for side in sides:
         records = side.source.wanted // (1 + side.source.copies)
         numbers.append(numbers_of(batches_of(subset.prepared, records, kind), known))
     fitted_on = rows[0].plain & (numbers[0] > 0)
-    print(combat_sentence(subset))
+    print(combat_sentence(len(known), len(counts), kind))
     tables = [np.zeros((0, rows[0].features.shape[1]))] * 2
     if known:
         combat = fit_combat(
