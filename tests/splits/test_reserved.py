@@ -27,7 +27,7 @@ def test_a_third_of_the_patients_is_reserved_whole_and_with_the_classes_of_the_s
 def test_fewer_than_nine_in_a_third_are_not_reserved_and_the_reason_names_the_number(patients):
     found = reserve(*side(patients))
     assert not len(found.records)
-    assert f"the {patients} patients" in found.reason and "fewer than 9" in found.reason
+    assert f"only {patients} (" in found.reason and "needs 9 patients" in found.reason
 
 
 def test_the_same_side_gives_the_same_patients():
@@ -44,5 +44,5 @@ def test_what_is_reserved_is_said_in_patients():
     whose = patients[found.records].tolist()
     assert f"{count} patients only set the threshold" in reserved_sentence(kept, whose)
     few = reserve(*side(5)).to_json(ids)
-    assert "no prediction sets: a third" in reserved_sentence(few, [])
+    assert "no prediction sets: their threshold needs 9 patients" in reserved_sentence(few, [])
     assert reserved_sentence(None, []) == ""
