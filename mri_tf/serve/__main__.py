@@ -19,7 +19,7 @@ from mri_tf.core.errors import InputError
 from mri_tf.serve.access import check_extra, port_number, read_token
 from mri_tf.serve.page_process import PageProcess, check_page_flags, page_arguments
 
-NEEDED = ("starlette", "uvicorn", "grpc", "tensorflow_serving", "orjson")
+NEEDED = ("starlette", "uvicorn", "grpc", "tensorflow_serving", "orjson", "simdjson")
 
 
 def main(arguments: list[str]) -> int:
