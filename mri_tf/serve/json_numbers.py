@@ -1,11 +1,11 @@
 """Long lists of numbers in a JSON request, read straight into arrays.
 
 Python's own reader makes a list for each pixel and an object for each number, which takes ten times
-as long as a small model. Here the brackets and commas of a list are compared with those of a regular array first,
-all at once; then simdjson reads its numbers into one buffer. Whatever is not plainly a regular
-array of numbers (NaN, true, null, "1.5", lists of unequal lengths, an escape in a string, broken JSON)
-gives None: the exact reader of `json_requests` then takes the request from its beginning, and phrases
-the error if there is one.
+as long as a small model. Here the brackets and commas of a list are compared with those of a regular
+array first, all at once; then simdjson reads its numbers into one buffer. Whatever is not plainly a
+regular array of numbers (NaN, true, null, "1.5", lists of unequal lengths, an escape in a string, broken
+JSON) gives None: the exact reader of `json_requests` then takes the request from its beginning, and
+phrases the error if there is one.
 """
 
 import json
