@@ -87,6 +87,8 @@ def export(name: str, folder: Path) -> None:
 
 def of_members(source, task, make):
     """The export of a model of five members, without a distance of features."""
+    import numpy as np
+
     from mri_tf.calibration.answers import answers_to_json
     from mri_tf.calibration.cross_conformal import HeldOut
     from mri_tf.calibration.member_scale import MemberScale
@@ -103,6 +105,10 @@ def of_members(source, task, make):
     values = source.run.values | {"answers": answers_to_json(answers)}
     run = SimpleNamespace(task=task, values=values, has_members=True)
     members = tuple(make(task).members[0] for _ in range(MEMBERS))
+    for seed, member in enumerate(members):  # an engine would compute equal members only once
+        rng = np.random.default_rng(seed)
+        for variable in member.model.trainable_variables:
+            variable.assign(variable.numpy() * rng.uniform(0.9, 1.1, variable.shape))
     familiar = replace(source.familiarity, features=None)
     return replace(source, members=members, run=run, familiarity=familiar)
 
