@@ -71,6 +71,8 @@ TASK = Task(
             "model_args": dict(encoder="resnet18", weights="pretrained", intensities="zscore"),
             "harmonise": dict(method="combat", batch="site"),
         },
+        # Patients who lack a sequence are read better where training leaves some out.
+        sequence_dropout={"augment.sequence_dropout": dict(probability=0.2)},
         demo={"epochs": 2, "features.steps": 10, "features.model_args.start_filters": 4},
     ),
 )
