@@ -12,7 +12,7 @@ import dataclasses
 
 from written_task import run_study, study_parser, write_task
 
-from data_prep.layout import ListOptions
+from data_prep.layout_calls import ListOptions
 from mri_tf.plan.planned import plan_folder
 from mri_tf.task import Task
 from mri_tf.task.files import find_task_file, load_task

@@ -21,10 +21,12 @@ def main(arguments: list[str]) -> int:
     """Turns a raw folder into a prepared set; returns the exit code."""
     flags = _parser().parse_args(arguments)
     import_tensorflow()
-    from data_prep.layout import find_layout, listing_of
-    from data_prep.prepare.prepare import PrepareOptions, prepare
+    from data_prep.layout import find_layout
+    from data_prep.layout_calls import listing_of
+    from data_prep.prepare.prepare import prepare
     from data_prep.prepare.pseudonyms import pseudonyms_for
     from data_prep.prepare.shards import begun
+    from data_prep.prepare.source import PrepareOptions
     from mri_tf.task.files import find_task_file, load_task
 
     task_file = find_task_file(flags.task)

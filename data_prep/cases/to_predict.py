@@ -16,7 +16,7 @@ from data_prep.case import Case, Unreadable, main_file
 from data_prep.io.folders import TABLES, VOLUMES, files_below
 from data_prep.io.table import is_empty, path_in, read_table
 from data_prep.io.volume_file import is_dicom
-from data_prep.layout import list_cases
+from data_prep.layout_calls import list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 

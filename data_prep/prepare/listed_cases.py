@@ -13,7 +13,7 @@ from types import ModuleType
 from data_prep.case import Case, main_file
 from data_prep.io.labels import consensus
 from data_prep.io.table import READER
-from data_prep.layout import ListOptions, list_cases
+from data_prep.layout_calls import ListOptions, list_cases
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES

@@ -9,7 +9,7 @@ import io
 import tokenize
 from pathlib import Path
 
-from data_prep.prepare.prepare import SettingTypes
+from data_prep.prepare.prep_settings import SettingTypes
 from mri_tf.tables import markdown
 from mri_tf.task import settings
 from mri_tf.task.spec import Task

@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     flags = _parser().parse_args(arguments)
     import_tensorflow()
     import mri_tf
-    from data_prep.layout import listing_of
+    from data_prep.layout_calls import listing_of
     from mri_tf.audit.finding import as_json
     from mri_tf.check.findings import ATTENTION
     from mri_tf.check.look import look

@@ -20,7 +20,7 @@ WITH_KNOWN = "with_known_patients"  # folder of the numbers that count them too
 def main(arguments: list[str]) -> int:
     """Evaluates a finished run; returns the exit code."""
     flags = _parser().parse_args(arguments)
-    from data_prep.layout import listing_of
+    from data_prep.layout_calls import listing_of
     from mri_tf.store.prepared import Prepared
     from mri_tf.store.run import open_finished
 
@@ -92,8 +92,9 @@ def check_test_side(run) -> None:
 def _prepared(task, flags, listing) -> Path:
     """Prepares --raw as the run's data were; returns the folder of the set."""
     from data_prep.layout import find_layout, is_user_layout
-    from data_prep.prepare.prepare import PrepareOptions, prepare
+    from data_prep.prepare.prepare import prepare
     from data_prep.prepare.pseudonyms import pseudonyms_for
+    from data_prep.prepare.source import PrepareOptions
     from mri_tf.task.files import FOLDER, find_task_file
 
     if is_user_layout(task) and not flags.task:

@@ -15,7 +15,7 @@ from mri_tf.core.command_line import (
 def main(arguments: list[str]) -> int:
     """Plans a folder and prints what it holds; returns the exit code."""
     flags = _parser().parse_args(arguments)
-    from data_prep.layout import listing_of
+    from data_prep.layout_calls import listing_of
     from mri_tf.plan.planned import plan_folder
     from mri_tf.plan.table import fingerprint_lines
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from data_prep.layout import ListOptions, find_layout
+from data_prep.layout import find_layout
+from data_prep.layout_calls import ListOptions
 from data_prep.prepare.listed_cases import cases_to_prepare
 from data_prep.recognised import Recognised
 from mri_tf.core.errors import InputError

@@ -11,7 +11,8 @@ from data_prep.io.folders import files_below
 from data_prep.io.labels import consensus
 from data_prep.io.table import Row, is_empty, read_table, reader_columns
 from data_prep.io.volume_file import is_dicom, may_be_dicom
-from data_prep.layout import ListOptions, layout_names
+from data_prep.layout import layout_names
+from data_prep.layout_calls import ListOptions
 from data_prep.recognised import (
     Recognised,
     is_image,

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from data_prep.case import Unreadable
 from data_prep.cases.to_predict import CaseToPredict
-from data_prep.layout import read_case
+from data_prep.layout_calls import read_case
 from mri_tf.calibration.calibrator import Calibrator
 from mri_tf.calibration.familiar_images import familiar_scores
 from mri_tf.calibration.prediction_sets import prediction_sets

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     check_track(flags.track)
     deadline = Deadline(flags.max_minutes)
     plan = _plan(flags)
-    from data_prep.layout import listing_of
+    from data_prep.layout_calls import listing_of
     from mri_tf.folds.design import TUNED
     from mri_tf.plan.planned import label_setting, task_file_for
     from mri_tf.task.loaded import LoadedTask

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     import_tensorflow()
     import numpy as np
 
-    from data_prep.layout import listing_of
+    from data_prep.layout_calls import listing_of
     from mri_tf.derive.predicted_masks import derive_set
     from mri_tf.export.assets import find_segmenter
     from mri_tf.export.publish import FOLDERS, SAVEDMODEL

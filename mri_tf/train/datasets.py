@@ -4,7 +4,8 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data_prep.layout import ListOptions, find_layout, is_user_layout
+from data_prep.layout import find_layout, is_user_layout
+from data_prep.layout_calls import ListOptions
 from mri_tf.core.deadline import NO_LIMIT, Deadline
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.splits.sides import SplitOptions
@@ -122,8 +123,9 @@ def phantom(loaded: LoadedTask) -> Path:
 def _prepare(
     loaded: LoadedTask, raw: Path, home: Path, options: DataOptions
 ) -> tuple[Prepared, list]:
-    from data_prep.prepare.prepare import PrepareOptions, prepare
+    from data_prep.prepare.prepare import prepare
     from data_prep.prepare.pseudonyms import pseudonyms_for
+    from data_prep.prepare.source import PrepareOptions
 
     fingerprint = prep_fingerprint(loaded.task)
     # Sets are keyed by what preparation depends on; the task as its file says has the plain name.

@@ -11,8 +11,9 @@ from PIL import Image
 
 from data_prep import write
 from data_prep.prepare import prepare as preparing
-from data_prep.prepare.prepare import PrepareOptions, prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.prepare.shards import ShardWriter
+from data_prep.prepare.source import PrepareOptions
 from mri_tf.core.command_line import run_command
 from mri_tf.task.files import load_task
 

@@ -13,7 +13,8 @@ from refused import refusal
 from data_prep.case import Unreadable
 from data_prep.io.image import read_image
 from data_prep.io.volume_file import read_volume_file
-from data_prep.layout import ListOptions, find_layout
+from data_prep.layout import find_layout
+from data_prep.layout_calls import ListOptions
 from data_prep.phantom.forms import write_patients
 from data_prep.prepare.listed_cases import cases_to_prepare
 from data_prep.prepare.prepare import prepare

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from refused import refusal
 
-from data_prep.layout import ListOptions
+from data_prep.layout_calls import ListOptions
 from data_prep.phantom.forms import write_patients
 from mri_tf.core.command_line import run_command
 from mri_tf.network.build import check_network, check_task

@@ -3,7 +3,7 @@
 import pytest
 
 from data_prep.io.labels import consensus
-from data_prep.layout import ListOptions
+from data_prep.layout_calls import ListOptions
 from data_prep.layouts import cases_table, sequence_folders
 from data_prep.prepare.listed_cases import cases_to_prepare
 from mri_tf.core.errors import InputError

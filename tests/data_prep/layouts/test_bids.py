@@ -5,7 +5,8 @@ import pytest
 from refused import refusal
 
 from data_prep.io.nifti import write_nifti
-from data_prep.layout import find_layout, read_case
+from data_prep.layout import find_layout
+from data_prep.layout_calls import read_case
 from data_prep.layouts import bids
 from data_prep.volume import Volume
 from mri_tf.task import Task

@@ -12,12 +12,13 @@ from PIL import Image
 from raw_folders import files_of
 from scipy.ndimage import gaussian_filter
 
-from data_prep.layout import ListOptions
+from data_prep.layout_calls import ListOptions
 from data_prep.layouts.class_folders import list_cases
 from data_prep.phantom.class_pictures.dataset import class_names, write_class_pictures
-from data_prep.prepare.prepare import PrepareOptions, prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.prepare.pseudonyms import Pseudonyms
 from data_prep.prepare.shards import ShardWriter
+from data_prep.prepare.source import PrepareOptions
 from mri_tf.core.errors import InputError
 from mri_tf.splits.sides import SplitOptions, choose_sides
 from mri_tf.store.prepared import PRIVATE, Prepared

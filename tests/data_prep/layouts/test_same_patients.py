@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 from data_prep.cases.to_predict import list_cases_to_predict
-from data_prep.layout import find_layout, read_case
+from data_prep.layout import find_layout
+from data_prep.layout_calls import read_case
 from data_prep.layouts import bids, dicom_tree
 from data_prep.phantom.forms import FORMS, write_patients
 from data_prep.prepare.prepare import prepare

@@ -14,7 +14,7 @@ from scipy.ndimage import binary_erosion
 
 from data_prep.io.nifti import read_nifti
 from data_prep.io.volume_file import read_volume_file
-from data_prep.layout import ListOptions
+from data_prep.layout_calls import ListOptions
 from data_prep.phantom.__main__ import main
 from data_prep.phantom.kinds import KNOWN_ANSWERS, WITH_DOSE
 from data_prep.phantom.known_answers.dataset import write_known_answer

@@ -11,7 +11,7 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 from sklearn.metrics import roc_auc_score
 
 from data_prep.io.nifti import read_nifti
-from data_prep.layout import ListOptions
+from data_prep.layout_calls import ListOptions
 from data_prep.phantom.known_answers.examinations import KINDS, draw_examinations
 from data_prep.phantom.known_answers.scan import PICTURE, anatomy
 from data_prep.phantom.other_images.dataset import write_missing_sequence, write_shifted_scanner
