@@ -1,7 +1,5 @@
 """Searches values of a task with KerasTuner: python -m tuning.search --task T --data DIR --trials N."""
 
-import json
-import shlex
 import shutil
 import statistics
 import sys
@@ -24,8 +22,8 @@ from mri_tf.core.command_line import (
 )
 from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError, OutOfTime, RunFailed
+from mri_tf.track.destination import add_track, check_track, track_finished
 
-BEST, TRIALS = "best.json", "trials.csv"
 BANKS = "banks"  # folder of frozen features, deleted at the end of the search
 TUNERS = ("hyperband", "bayesian", "random")
 
@@ -33,12 +31,15 @@ TUNERS = ("hyperband", "bayesian", "random")
 def main(arguments: list[str]) -> int:
     """Runs the trials that are missing and writes best.json and trials.csv; returns the exit code."""
     flags = _parser().parse_args(arguments)
+    check_track(flags.track)
     deadline = Deadline(flags.max_minutes)
     import_tensorflow()
     from keras_tuner.errors import FatalError
 
     from mri_tf.core.progress import progress
+    from mri_tf.store.searches import BEST, TRIALS
     from mri_tf.train.devices import configure_devices
+    from tuning.results import describe, finished, summary, write_results
     from tuning.tuner import TrainingTuner, make_oracle, seconds_of_trials
     from tuning.workers import is_worker, run_workers, served
 
@@ -53,6 +54,7 @@ def main(arguments: list[str]) -> int:
                 return OUT_OF_TIME  # the process that started it says so
             raise RunFailed(str(error), "Free some disk space.") from None
         return DONE
+    describe(problem, flags, folder)
     print(f"{problem.task.name}: up to {flags.trials} trials with {len(space.space)} values in {folder}")
     with progress("trials", flags.trials) as advance:
         tuner = TrainingTuner(oracle, problem, folder, _shown(oracle, flags, advance))
@@ -76,25 +78,27 @@ def main(arguments: list[str]) -> int:
             if "consecutive" not in str(error):
                 raise
             shutil.rmtree(folder / BANKS, ignore_errors=True)
-            _write(oracle, folder)
+            write_results(oracle, folder)
             raise RunFailed(
                 "Three trials failed in a row.", f"The reasons are in {folder / TRIALS}."
             ) from None
     if not stopped:
         shutil.rmtree(folder / BANKS, ignore_errors=True)
-    if not stopped or _finished(oracle):
-        best = _write(oracle, folder)
-        print("\n".join(_summary(best, flags, problem.task.name)))
+    if not stopped or finished(oracle):
+        best = write_results(oracle, folder)
+        print("\n".join(summary(best, flags, problem.task.name)))
         print(f"wrote {folder / BEST}, {folder / TRIALS}")
     if stopped:
         seconds = statistics.mean(seconds_of_trials(oracle) or [0.0])
         raise deadline.out_of_time(_how_far(oracle, flags.trials, folder), seconds)
+    track_finished(flags.track, "search", folder)
     return DONE
 
 
 def _shown(oracle, flags, advance):
     """What shows how far the search is, and once what its other trials will take."""
     from mri_tf.core.progress import say_time_left
+    from tuning.results import best_so_far
     from tuning.tuner import seconds_of_trials
 
     told = False
@@ -103,7 +107,7 @@ def _shown(oracle, flags, advance):
         nonlocal told
         done = len(oracle.end_order)
         if done:
-            advance(min(done, flags.trials), _best_so_far(oracle))
+            advance(min(done, flags.trials), best_so_far(oracle))
             seconds, left = seconds_of_trials(oracle), flags.trials - done
             told = told or say_time_left("trials", seconds, left, flags.workers)
 
@@ -112,10 +116,10 @@ def _shown(oracle, flags, advance):
 
 def _how_far(oracle, trials: int, folder: Path) -> str:
     """How many trials have ended, and how many are begun."""
-    from tuning.tuner import RUNS
+    from mri_tf.store.searches import TRIAL_RUNS
 
     open_trials = [name for name in oracle.start_order if name not in oracle.end_order]
-    begun = sum((folder / RUNS / name).is_dir() for name in open_trials)
+    begun = sum((folder / TRIAL_RUNS / name).is_dir() for name in open_trials)
     return f"{len(oracle.end_order)} of {trials} trials are done, {begun} begun"
 
 
@@ -185,74 +189,6 @@ def _problem(flags, deadline: Deadline):
     return problem, space, folder
 
 
-def _finished(oracle) -> list:
-    """Trials with a score, the best first; KerasTuner's list also holds failed ones."""
-    return sorted(
-        (trial for trial in oracle.trials.values() if trial.score is not None),
-        key=lambda trial: trial.score,
-    )
-
-
-def _best_so_far(oracle) -> str:
-    best = _finished(oracle)
-    return f"best validation log loss {best[0].score:.4f}" if best else "none finished"
-
-
-def _write(oracle, folder: Path) -> dict:
-    """Writes all trials, with status and reason of failure, and the best one; returns the best."""
-    import csv
-    import io
-
-    from mri_tf.core.files import write_atomic
-    from tuning.trials import OBJECTIVE
-    from tuning.tuner import recorded_reason, trial_values
-
-    rows, names = [], []
-    for trial_id in oracle.start_order:
-        trial = oracle.trials[trial_id]
-        if trial_id not in oracle.end_order:
-            continue  # it goes on when the search does
-        values = trial_values(trial.hyperparameters.values)
-        names += [name for name in values if name not in names]
-        reason = recorded_reason(trial.message)
-        head = {"trial": trial.trial_id, "status": trial.status.lower(), OBJECTIVE: trial.score}
-        rows.append(head | {"reason": reason} | values)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["trial", "status", OBJECTIVE, "reason", *names], restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(folder / TRIALS, text.getvalue().encode())
-    finished = _finished(oracle)
-    if not finished:
-        raise RunFailed("No trial finished.", f"The reasons are in {folder / TRIALS}.")
-    best = {
-        "values": trial_values(finished[0].hyperparameters.values),
-        OBJECTIVE: finished[0].score,
-        "trials": len(rows),
-    }
-    write_atomic(folder / BEST, json.dumps(best, indent=1).encode())
-    return best
-
-
-def _summary(best: dict, flags, name: str) -> list[str]:
-    """The best values as a command to train with them and as a variant to paste into the task file."""
-    kept = {
-        "--task": flags.task, "--variant": flags.variant, "--data": flags.data,
-        "--features": flags.features, "--features-data": flags.features_data,
-        "--split": flags.split, "--split-file": flags.split_file, "--seed": flags.seed,
-        "--out": Path("runs", name, f"tuned-s{flags.seed}"),
-    }  # fmt: skip
-    words = [word for flag, value in kept.items() if value not in (None, "") for word in (flag, value)]
-    pairs = [*flags.set, *(f"{key}={value}" for key, value in best["values"].items())]
-    command = shlex.join(map(str, ["python", "-m", "mri_tf.train", *words, "--set", *pairs]))
-    variant = ", ".join(f"{key!r}: {value!r}" for key, value in best["values"].items())
-    return [
-        f"best of {best['trials']} trials: validation log loss {best['validation_log_loss']:.4f}",
-        command,
-        f"tuned={{{variant}}},",
-    ]
-
-
 def _parser() -> Parser:
     parser = Parser(
         "python -m tuning.search", __doc__,
@@ -285,6 +221,7 @@ def _parser() -> Parser:
     )
     add_max_minutes(parser)
     parser.add_argument("--out", type=folder_to_write, help="(default runs/TASK/search-TUNER-sSEED)")
+    add_track(parser, "all trials with their values and scores")
     parser.add_argument("--seed", type=seed_int, default=0, help="of split, weights, search (default 0)")
     add_set(parser, "; those in the search space are searched")
     return parser

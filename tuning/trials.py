@@ -27,7 +27,6 @@ from mri_tf.train.fit import fit_run
 from mri_tf.train.loop import Checkpoints
 from mri_tf.train.new_run import new_run
 
-OBJECTIVE = "validation_log_loss"
 SCORE = "score.json"  # of a finished trial
 
 

@@ -13,10 +13,11 @@ from tensorboard.plugins.hparams import api as hparams
 
 from mri_tf.core.command_line import is_disk_full
 from mri_tf.core.errors import InputError, OutOfTime, RunFailed
-from tuning.trials import OBJECTIVE, Problem, score_trial
+from mri_tf.store.searches import OBJECTIVE, TRIAL_RUNS
+from tuning.trials import Problem, score_trial
 
 HYPERBAND = "tuner/"  # prefix of the values that only Hyperband uses
-PROJECT, RUNS = "oracle", "trials"  # folders of KerasTuner's state, and of the trials' runs
+PROJECT = "oracle"  # folder of KerasTuner's state
 SECONDS = "seconds"  # of a trial, beside its score
 
 
@@ -75,7 +76,7 @@ class TrainingTuner(keras_tuner.engine.base_tuner.BaseTuner):
         start = deadline.clock()
         try:
             deadline.check("a trial comes next", statistics.mean(self.seconds or [0.0]))
-            score = score_trial(self.problem, values, self.folder / RUNS / trial.trial_id)
+            score = score_trial(self.problem, values, self.folder / TRIAL_RUNS / trial.trial_id)
         except (KeyboardInterrupt, SystemExit):
             raise
         except OutOfTime as error:

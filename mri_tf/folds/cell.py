@@ -22,6 +22,7 @@ from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
 from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
 from mri_tf.store.cells import DONE, FAILED, ROW, SPLIT
 from mri_tf.store.run import FEATURES, HISTORY, METRICS, PREDICTIONS, RUN_FILE, open_run
+from mri_tf.store.searches import BEST
 from mri_tf.task.rules import ACCURACY, BUDGET
 
 LOG, LOCK = "log.txt", ".lock"
@@ -161,7 +162,7 @@ def _search(job: dict, folder: Path, child: Child) -> tuple[dict, str]:
     reason = run_module(["tuning.search", *arguments], child)
     if reason:
         return {}, f"search: {reason}"
-    (best,) = home.glob("*/best.json")
+    (best,) = home.glob(f"*/{BEST}")
     return json.loads(best.read_text(encoding="utf-8"))["values"], ""
 
 

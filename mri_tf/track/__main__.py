@@ -1,4 +1,4 @@
-"""Logs a finished run or study to MLflow: python -m mri_tf.track --run RUN --to mlflow:URI."""
+"""Logs a finished run, study or search to MLflow: python -m mri_tf.track --run RUN --to mlflow:URI."""
 
 import sys
 from pathlib import Path
@@ -11,22 +11,32 @@ from mri_tf.track.destination import destination, shown
 def main(arguments: list[str]) -> int:
     """Logs it, unless it was logged to the same place before; returns the exit code."""
     flags = _parser().parse_args(arguments)
-    if bool(flags.run) == bool(flags.study):
+    given = [name for name in ("run", "study", "search") if getattr(flags, name)]
+    if len(given) != 1:
         raise InputError(
-            "Give either --run or --study.", "both" if flags.run else "neither",
+            "Give one of --run, --study and --search.", " and ".join(given) or "none",
             "For example --run runs/grade/manual-s0.",
         )  # fmt: skip
     from mri_tf.track.mlflow_store import log_to_mlflow
-    from mri_tf.track.tracked import note_tracked, tracked_before, tracked_run, tracked_study
+    from mri_tf.track.tracked import (
+        note_tracked,
+        tracked_before,
+        tracked_run,
+        tracked_search,
+        tracked_study,
+    )
 
-    folder = flags.run or flags.study
-    found = tracked_run(folder) if flags.run else tracked_study(folder)
-    before = tracked_before(folder, flags.to)
+    folder = flags.run or flags.study or flags.search
+    read = {"run": tracked_run, "study": tracked_study, "search": tracked_search}[given[0]]
+    found = read(folder)
+    # A search that was continued with more trials is another one.
+    place = f"{flags.to} ({found.name})" if flags.search else flags.to
+    before = tracked_before(folder, place)
     if before:
         print(f"{folder}: already tracked as run {before}")
         return DONE
     identity = log_to_mlflow(found, flags.to)
-    note_tracked(folder, flags.to, identity)
+    note_tracked(folder, place, identity)
     print(f"tracked {folder} as run {identity} of experiment {found.experiment} ({shown(flags.to)})")
     return DONE
 
@@ -41,6 +51,7 @@ def _parser() -> Parser:
     )  # fmt: skip
     parser.add_argument("--run", type=Path, help="folder of a finished run")
     parser.add_argument("--study", type=Path, help="folder of a study")
+    parser.add_argument("--search", type=Path, help="folder of a search, with its trials.csv")
     parser.add_argument(
         "--to", required=True, type=destination, metavar="mlflow:URI",
         help="tracking server or store, as MLflow writes it (a token comes from MLFLOW_TRACKING_TOKEN)",

@@ -1,4 +1,4 @@
-"""Where training, studies and mri_tf.track log to: the flag, and the end of a command."""
+"""Where training, studies, searches and mri_tf.track log to: the flag, and the end of a command."""
 
 import argparse
 import subprocess
@@ -26,11 +26,11 @@ def shown(uri: str) -> str:
     return f"{PREFIX}{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
-def add_track(parser) -> None:
-    """Adds the flag that names the tracker."""
+def add_track(parser, what: str = "parameters, numbers, card and model") -> None:
+    """Adds the flag that names the tracker; `what` is logged there."""
     parser.add_argument(
         "--track", type=destination, metavar="mlflow:URI",
-        help="at the end, log parameters, numbers, card and model to this MLflow server or store",
+        help=f"at the end, log {what} to this MLflow server or store",
     )  # fmt: skip
 
 
@@ -46,14 +46,14 @@ def check_track(uri: str | None) -> None:
 
 
 def track_finished(uri: str | None, kind: str, folder: Path, most_seconds: float = MOST_SECONDS) -> None:
-    """Logs a finished run or study; where that fails, says so in one line, and the command goes on.
+    """Logs a finished run, study or search; where that fails, one line says so, and the command goes on.
 
     It runs in a process of its own, so that nothing of the tracker (an import, a server that does not
     answer, a crash) reaches the training.
 
     Args:
         uri: of the tracker; nothing is done without one.
-        kind: "run" or "study".
+        kind: "run", "study" or "search".
         folder: of it.
         most_seconds: after which it is given up.
     """

@@ -70,7 +70,7 @@ def _log(client, experiment: str, tracked: Tracked, parent: str | None) -> str:
     except BaseException:
         client.set_terminated(run, FAILED)
         raise
-    client.set_terminated(run, FINISHED)
+    client.set_terminated(run, FAILED if tracked.failed else FINISHED)
     return run
 
 

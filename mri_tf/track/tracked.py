@@ -1,4 +1,4 @@
-"""What is logged of a run or a study: never an id of a patient or a record, nor a folder's path."""
+"""What is logged of runs, studies and searches: never an id of a patient or record, nor a path."""
 
 import csv
 import json
@@ -12,15 +12,17 @@ from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.store.cells import BASELINES, NUMBERS, done_cells
 from mri_tf.store.run import HISTORY, METRICS, Run, open_run
+from mri_tf.store.searches import BEST, OBJECTIVE, TRIALS, search_of, trials_of
 from mri_tf.task.spec import SIDES
 
 CARD = "card.html"
-TRACKED = "tracked.json"  # in the folder of a run or study: tracking URI -> id of the run there
+TRACKED = "tracked.json"  # beside a run, study or search: tracking URI -> id of the run there
 LONGEST_VALUE = 500  # characters of a parameter, as all versions of MLflow take them
 BY_KEY = {  # of run.json: values that tell how the network was trained
     "seed", "split", "precision", "known_copies", "weights_sha256", "epochs_trained", "best_epoch",
     "parameters", "fold_repeats",
 }  # fmt: skip
+OF_SEARCH = ("tuner", "seed", "split", "inner_folds", "records", "patients")  # of search.json
 NO_PARAMETERS = {"variants", "name"}  # of a task
 
 
@@ -35,7 +37,8 @@ class Tracked:
         metrics: name -> value; lower and upper ends of intervals as "NAME.low", "NAME.high".
         history: (epoch, name -> value) of the training.
         files: path -> the folder that it is put into there; a folder is put there with all it holds.
-        inside: further runs that belong to it, such as the cells of a study.
+        inside: further runs that belong to it: the cells of a study, the trials of a search.
+        failed: whether it ended without a number.
     """
 
     experiment: str
@@ -45,6 +48,7 @@ class Tracked:
     history: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     files: dict[Path, str] = field(default_factory=dict)
     inside: tuple["Tracked", ...] = ()
+    failed: bool = False
 
 
 def tracked_run(folder: Path) -> Tracked:
@@ -95,6 +99,38 @@ def tracked_study(folder: Path) -> Tracked:
     )
 
 
+def tracked_search(folder: Path) -> Tracked:
+    """A search with a run inside for each trial that has ended; raises InputError where none is."""
+    values = search_of(folder)
+    trials = [] if values is None else trials_of(folder)
+    scored = [trial for trial in trials if trial.score is not None]
+    if not scored:
+        raise InputError(
+            "The folder holds no search with a finished trial.", folder,
+            f"Give the folder with {TRIALS}, as python -m tuning.search names it at its end.",
+        )  # fmt: skip
+    experiment, best = values["task"]["name"], min(scored, key=lambda trial: trial.score)
+    inside = [
+        Tracked(
+            experiment, f"trial-{trial.name}",
+            _as_parameters(trial.values | ({"reason": trial.reason} if trial.reason else {})),
+            {} if trial.score is None else {OBJECTIVE: trial.score},
+            _history(trial.runs[0] / HISTORY) if len(trial.runs) == 1 else [],  # of several: none's
+            failed=trial.score is None,
+        )
+        for trial in trials
+    ]  # fmt: skip
+    about = {key: values[key] for key in OF_SEARCH} | _origin(values) | {
+        "trials": len(trials), "trials_failed": len(trials) - len(scored), "best_trial": best.name,
+        **{f"best.{key}": text for key, text in best.values.items()},
+    }  # fmt: skip
+    files = {folder / name: "" for name in (TRIALS, BEST) if (folder / name).is_file()}
+    return Tracked(
+        experiment, f"{folder.resolve().parent.name}-{len(trials)}-trials", _as_parameters(about),
+        {OBJECTIVE: best.score}, [], files, tuple(inside),
+    )  # fmt: skip
+
+
 def tracked_before(folder: Path, uri: str) -> str:
     """The id of the run that the folder was logged as to a tracker; "" where it was not."""
     return _read(folder / TRACKED).get(uri, "")
@@ -111,10 +147,18 @@ def _parameters(run: Run) -> dict[str, str]:
     found = {key: values[key] for key in BY_KEY if values.get(key) not in (None, "")}
     found |= {f"records.{side}": len(values["sides"].get(side, ())) for side in SIDES}
     found |= {f"patients.{side}": len(set(values["patients"].get(side, ()))) for side in SIDES}
-    found |= {f"version.{name}": text for name, text in (values.get("versions") or {}).items()}
+    return _as_parameters(found | _origin(values))
+
+
+def _origin(values: dict) -> dict:
+    """Of a run or a search: versions, commit, and the settings of its task by dotted names."""
+    found = {f"version.{name}": text for name, text in (values.get("versions") or {}).items()}
     found |= {"commit": (values.get("code") or {}).get("commit") or "unknown"}
     task = {key: value for key, value in values["task"].items() if key not in NO_PARAMETERS}
-    found |= {f"task.{key}": value for key, value in _flat(task).items()}
+    return found | {f"task.{key}": value for key, value in _flat(task).items()}
+
+
+def _as_parameters(found: dict) -> dict[str, str]:
     return {key: _as_text(value) for key, value in sorted(found.items())}
 
 

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from carded import GRADE, SECRET, made_up_run, made_up_set
+from mlflow_runs import client_of, files_below, needs_mlflow, runs_in
 from refused import error_line
 
 from mri_tf.core.command_line import run_command
@@ -19,10 +19,6 @@ from mri_tf.store.run import METRICS
 from mri_tf.track import destination
 from mri_tf.track.__main__ import main as track
 
-needs_mlflow = pytest.mark.skipif(
-    importlib.util.find_spec("mlflow") is None,
-    reason="the package mlflow-skinny is not installed (extra track)",
-)
 INTERVAL = {"value": 0.75, "low": 0.6, "high": 0.9, "n": 16, "unit": "patients", "method": "Wilson"}
 NUMBERS = {
     "accuracy": INTERVAL, "kappa": {**INTERVAL, "low": None, "high": None},
@@ -53,33 +49,11 @@ def run(tmp_path) -> Path:
     return _finished(tmp_path / "runs/one", str(model))
 
 
-def _client(store: Path):
-    from mri_tf.track.mlflow_store import ENVIRONMENT
-
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)  # before MLflow is imported
-    from mlflow import MlflowClient
-
-    return MlflowClient(store.absolute().as_uri())
-
-
-def _runs(store: Path, experiment: str = "grade") -> list:
-    client = _client(store)
-    return client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
-
-
-def _files_below(client, identity: str, folder: str = "") -> set[str]:
-    found = set()
-    for one in client.list_artifacts(identity, folder or None):
-        found |= _files_below(client, identity, one.path) if one.is_dir else {one.path}
-    return found
-
-
 @needs_mlflow
 def test_a_run_is_logged_with_parameters_numbers_card_and_model(run, tmp_path, capsys):
     store = tmp_path / "mlruns"
     assert track(["--run", str(run), "--to", f"mlflow:file:{store}"]) == 0
-    (logged,) = _runs(store)
+    (logged,) = runs_in(store, "grade")
     assert logged.info.status == "FINISHED" and logged.info.run_name == "one"
     assert logged.info.run_id in capsys.readouterr().out
     parameters, metrics = logged.data.params, logged.data.metrics
@@ -89,10 +63,10 @@ def test_a_run_is_logged_with_parameters_numbers_card_and_model(run, tmp_path, c
     assert metrics["accuracy"] == 0.75 and metrics["accuracy.low"] == 0.6
     assert metrics["per_class.low_grade.recall.high"] == 0.9
     assert "kappa.low" not in metrics and not any("baseline" in name for name in metrics)
-    client = _client(store)
+    client = client_of(store)
     history = client.get_metric_history(logged.info.run_id, "epoch.val_loss")
     assert [(one.step, one.value) for one in history] == [(1, 1.25), (2, 1.125)]
-    assert _files_below(client, logged.info.run_id) == {
+    assert files_below(client, logged.info.run_id) == {
         "card.html", "history.csv", "model/saved_model.pb", "model/variables/variables.index"
     }
 
@@ -115,7 +89,7 @@ def test_a_run_is_logged_to_a_place_once(run, tmp_path, capsys):
     flags = ["--run", str(run), "--to", f"mlflow:{tmp_path / 'mlruns'}"]
     assert track(flags) == 0 and track(flags) == 0
     assert "already tracked as run" in capsys.readouterr().out
-    assert len(_runs(tmp_path / "mlruns")) == 1
+    assert len(runs_in(tmp_path / "mlruns", "grade")) == 1
 
 
 @needs_mlflow
@@ -130,7 +104,7 @@ def test_a_study_is_logged_with_its_cells_inside(tmp_path):
     (study / "numbers.json").write_text(json.dumps({"manual": {"auc": INTERVAL}}))
     (study / "card.html").write_text("<html>of the study</html>")
     assert track(["--study", str(study), "--to", f"mlflow:{store}"]) == 0
-    by_name = {one.info.run_name: one for one in _runs(store)}
+    by_name = {one.info.run_name: one for one in runs_in(store, "grade")}
     assert set(by_name) == {"study", "manual-f0", "manual-f1"}
     whole, cell = by_name["study"], by_name["manual-f1"]
     assert whole.data.metrics["manual.auc"] == 0.75 and whole.data.params["cells_done"] == "2"
@@ -191,7 +165,8 @@ def test_an_unfinished_run_and_a_folder_of_neither_are_refused(run, tmp_path, ca
     to = ("--to", "mlflow:x")
     assert "is not finished" in error_line(capsys, track, "--run", run, *to)
     assert "holds no study" in error_line(capsys, track, "--study", tmp_path, *to)
-    assert "either --run or --study" in error_line(capsys, track, *to)
+    assert "holds no search" in error_line(capsys, track, "--search", tmp_path, *to)
+    assert "one of --run, --study and --search" in error_line(capsys, track, *to)
 
 
 @pytest.mark.slow
@@ -210,12 +185,12 @@ def test_a_training_and_a_study_with_a_tracker_end_as_without_and_are_logged(tmp
         assert run_command(train, [*again, "--track", dead]) == 0
         assert "warning: not tracked" in capsys.readouterr().err
         assert run_command(train, [*again, "--track", "mlflow:mlruns"]) == 0
-        (logged,) = _runs(Path("mlruns"), "thirds")
+        (logged,) = runs_in(Path("mlruns"), "thirds")
         assert logged.data.metrics["accuracy"] > 0 and logged.data.params["seed"] == "0"
         flags = ["--task", "thirds.py", "--data", "data/thirds", "--out", "study", "--folds", "2",
                  "--variants", "scratch", "--set", "epochs=1", "--track", "mlflow:mlruns"]  # fmt: skip
         assert run_command(study, flags) == 0
-        assert len(_runs(Path("mlruns"), "thirds")) == 4
+        assert len(runs_in(Path("mlruns"), "thirds")) == 4
         patients = {f"sax-{number:03d}" for number in range(1, 12)}
         for path in Path("mlruns").rglob("*"):
             if path.is_file():
