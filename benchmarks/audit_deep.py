@@ -7,10 +7,11 @@ repeated on exchanged labels by `python -m mri_tf.audit --run RUN --deep`:
 
     levels           honest: the level is in the image, patients are split; it must be better than all
                      exchanges
-    drawn_classes    honest: patients are split, and are of classes that were drawn, which no image
-                     shows; it must not be shown to be better, nor to leak
-    split_of_slices  the same classes, and slices of one patient are on both sides (--split random): a
-                     network that knows the patient again knows the class; it must leak
+    split_of_slices  patients are of classes that were drawn, which no image shows, and slices of one
+                     patient are on both sides (--split random): a network that knows the patient again
+                     knows the class; it must leak
+    drawn_classes    honest: the same classes, patients are split; it must not be shown to be better,
+                     nor to leak
 
 Prints the commands and a table, and fails where another answer is given. Runs and exchanges are kept in
 DIR: an interrupted call continues. --table prints what is done.
@@ -67,8 +68,8 @@ class Row:
 
 ROWS = {
     "levels": Row("levels", "patient", "better than all exchanges"),
-    "drawn_classes": Row("drawn_classes", "patient", "not shown to be better"),
     "split_of_slices": Row("drawn_classes", "random", "leaks"),
+    "drawn_classes": Row("drawn_classes", "patient", "not shown to be better"),
 }
 
 
