@@ -83,13 +83,14 @@ def audited(number: int, seed: int) -> dict:
         write_kind(kind, home / "raw", patients, drawn)
         (home / "heads.toml").write_text(TASK, encoding="utf-8")
         run = ("--task", "heads.toml", "--raw", "raw", "--out", "run", "--seed", str(number))
-        command(home, "mri_tf.train", *run)
+        command(home, "mri_tf.train", *run, "--no-export", "--no-baselines", "--no-card")
         command(home, "mri_tf.audit", "--run", "run")
         found = json.loads((home / "run" / "audit" / "findings.json").read_text(encoding="utf-8"))
+        auc = json.loads((home / "run" / "metrics.json").read_text(encoding="utf-8"))["auc"]["value"]
     findings = [{key: one[key] for key in ("name", "status", "p")} for one in found]
     spent = time.monotonic() - started
     return {"number": number, "seed": seed, "kind": kind, "patients": patients, "seconds": spent,
-            "findings": findings}  # fmt: skip
+            "auc": auc, "findings": findings}  # fmt: skip
 
 
 def command(home: Path, module: str, *flags: str) -> None:

@@ -76,15 +76,15 @@ def label_candidates(found: HeldOut | None, prepared: Prepared) -> tuple[Finding
         return Finding(NAME, CANNOT_TELL, why, what_to_do=HOW), []
     units = units_of_labels(found, prepared)
     if why := _why_not(units, prepared.class_names):
-        return Finding(NAME, CANNOT_TELL, why, n=len(units.labels)), []
+        return Finding(NAME, CANNOT_TELL, why, n=len(np.unique(units.patients))), []
     repeats = int(found.times.min())
     ranked = ranking(units, prepared)
     doubted = [one for one in ranked if one.contradicted]
     copies = [one for one in ranked if one.copies]
-    count = f"{len(units.labels)} {units.noun}"
+    count, patients = f"{len(units.labels)} {units.noun}", len(np.unique(units.patients))
     asked = f"networks that never saw their patients ({plural(repeats, 'answer')} for each)"
     finding = Finding(
-        NAME, NOT_FOUND, f"no label of {count} is contradicted by {asked}", n=len(units.labels),
+        NAME, NOT_FOUND, f"no label of {count} is contradicted by {asked}", n=patients,
         what_to_do=_more_repeats(repeats),
     )  # fmt: skip
     if doubted:

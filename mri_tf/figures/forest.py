@@ -50,7 +50,7 @@ def _draw_panel(axes, numbers: Sequence[dict | None]) -> None:
     right_of_panel = axes.get_yaxis_transform()  # x in shares of the panel, y in rows
     for place, number in enumerate(numbers):
         value, low, high = _limits(number)
-        axes.plot(value, place, "o", color=style.COLOURS[0])
+        axes.plot(value, place, "o", color=style.COLOURS[0], clip_on=False)  # whole at 0 and 1
         axes.plot([low, high], [place, place], color=style.COLOURS[0], linewidth=1.2, zorder=1)
         axes.text(1.03, place, _text(value, low, high), transform=right_of_panel, va="center")
     axes.set_xlim(0, 1)

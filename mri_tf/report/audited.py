@@ -13,9 +13,9 @@ WHOLE = (
     "python -m mri_tf.audit --run RUN (or --study DIR) looks for the rest; then write the card again."
 )
 DOSES = (
-    "p-values are adjusted for all findings that carry one. The smallest dose is the smallest share of "
-    "patients in whom a mark may agree with the label so that 80 % of such marks are found: a smaller "
-    "shortcut may be there unseen."
+    "p-values are adjusted twice apart: for all that the label may be told from, and for all regions "
+    "that a network may look at. The smallest dose is the smallest share of patients in whom a mark may "
+    "agree with the label so that 80 % of such marks are found: a smaller shortcut may be there unseen."
 )
 MOST_RECORDS = 12
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from mri_tf.audit.explanations import STATUS
 from mri_tf.core.words import printed_name
 from mri_tf.report.audited import OF_EXPLANATIONS
 from mri_tf.report.blocks import Block, Fold, Pictures, Section, Text, table
@@ -54,10 +55,16 @@ def _checks(material: Material) -> list[Block]:
     found = [one for one in material.findings or [] if one["name"].startswith(OF_EXPLANATIONS)]
     if not found:
         return [Text(UNCHECKED, "missing")]
-    rows = [[one["name"].removeprefix(OF_EXPLANATIONS), one["status"], one["evidence"],
-             one.get("meaning") or ""] for one in found]  # fmt: skip
-    columns = ["method and check", "verdict", "evidence", "meaning"]
-    return [table("Checks of the explanations", columns, rows)]
+    rows, meanings = [], {}
+    for one in found:
+        verdict = STATUS.get(one["status"], one["status"])
+        evidence = one["evidence"].removeprefix(f"{verdict}: ")
+        rows.append([one["name"].removeprefix(OF_EXPLANATIONS), verdict, evidence])
+        if one.get("meaning"):
+            told = f"What it means that a method {verdict}: {one['meaning']}"
+            meanings[one["meaning"]] = Text(told, "note")
+    listed = table("Checks of the explanations", ["method", "verdict", "evidence"], rows)
+    return [listed, *meanings.values()]
 
 
 def failures(material: Material, options: Options) -> Section:
@@ -76,18 +83,12 @@ def failures(material: Material, options: Options) -> Section:
     rows = [[number, printed_name(row.truth), f"{row.wrong} of {row.answers}", printed_name(row.said),
              f"{row.p_truth:.3f}", row.records]
             for number, row in enumerate(wrong.itertuples(), 1)]  # fmt: skip
-    whole = int((wrong["wrong"] == wrong["answers"]).sum())
-    of = f" of variant {judged.name}" if len(material.judged) > 1 else ""
-    lead = Text(
-        f"{len(wrong)} of {total} {material.unit} have a wrong answer{of}, {whole} of them in all "
-        "records. Numbers are running numbers of this card; records have the ids of the prepared set."
-    )
+    blocks: list[Block] = [Text(_how_many(material, wrong))]
     columns = ["number", "true class", "wrong answers", "most frequent wrong answer",
                "mean probability of the true class", "wrong records"]  # fmt: skip
     listed = table(f"Every one of the {material.unit} with a wrong answer", columns, rows)
-    blocks: list[Block] = [lead]
     if len(rows) > MOST_IN_VIEW:
-        blocks.append(Fold(f"All {len(rows)} of them", (listed,)))
+        blocks.append(Fold(f"All {len(rows)} rows", (listed,)))
     else:
         blocks.append(listed)
     shown = [
@@ -96,6 +97,23 @@ def failures(material: Material, options: Options) -> Section:
         for number, row in enumerate(wrong.itertuples(), 1)
     ]  # fmt: skip
     return Section("failures", title, (*blocks, *_shown(material, options, shown[:MOST_PICTURES])))
+
+
+def _how_many(material: Material, wrong: pd.DataFrame) -> str:
+    """How many patients have a wrong answer, and how many rows that makes."""
+    judged = material.judged[0]
+    mistaken = judged.table["predicted"] != judged.table["truth"]
+    people = judged.table.loc[mistaken, "patient"].nunique()
+    total = judged.table["patient"].nunique()
+    whole = int((wrong["wrong"] == wrong["answers"]).sum())
+    of = f" of variant {judged.name}" if len(material.judged) > 1 else ""
+    classes = f": {len(wrong)} rows, one for each class of a patient" if len(wrong) > people else ""
+    rows = "of the rows" if classes else "of them"
+    return (
+        f"{people} of {total} {material.unit} have a wrong answer{of}{classes}. In {whole} {rows} all "
+        "records are wrong. Numbers are running numbers of this card; records have the ids of the "
+        "prepared set."
+    )
 
 
 def _counted(material: Material, wrong: pd.DataFrame, options: Options) -> list[Block]:

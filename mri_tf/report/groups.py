@@ -133,7 +133,7 @@ def _baselines(judged: Judged) -> list[Block]:
 def _added(found: dict | None) -> list[Block]:
     if found is None:
         return [Text(f"What the image adds to the table's facts: {NOT_COMPUTED}", "missing")]
-    if not is_number(found.get("both")):
+    if not is_number(found.get("both")) or found["both"]["value"] is None:
         why = found.get("reason") or "no reason recorded"
         return [Text(f"What the image adds: cannot be told ({why}).", "missing")]
     metric = name_of(found["metric"])

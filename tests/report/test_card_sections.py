@@ -18,6 +18,7 @@ from carded import (
     numbers_of,
 )
 
+from mri_tf.audit.compared import not_known
 from mri_tf.report import thumbnails
 from mri_tf.report.blocks import NOT_COMPUTED, Facts, Fold, Heading, Listed, Table, Text
 from mri_tf.report.card import sections_of, write_card
@@ -161,7 +162,7 @@ def test_the_audit_tells_clean_checks_with_their_dose_and_keeps_explanations_apa
     assert "patients on two sides | not found |  | 46 | any: it needs no statistics" in said
     assert "copies: found: a certain leak" in said and "000003-0000" in said
     assert "Grad-CAM" not in said
-    assert "Grad-CAM, cascade | not found" in text_of(sections["explanations"])
+    assert "Grad-CAM, cascade | passes" in text_of(sections["explanations"])
     assert "label from histogram | 0.33" in text_of(sections["baselines"])
 
 
@@ -189,6 +190,25 @@ def test_every_patient_with_a_wrong_answer_is_listed_and_no_other(sections, mate
     said = text_of(sections["failures"])
     assert all(record in said for record in wrong["record_id"])
     assert not any(record in said for record in set(table["record_id"]) - set(wrong["record_id"]))
+
+
+def test_patients_with_wrong_answers_in_two_classes_count_once(material):
+    judged = material.judged[0]
+    table = judged.table.iloc[:4].assign(
+        patient=["a", "a", "b", "c"], truth=["low_grade", "high_grade", "low_grade", "low_grade"],
+        predicted=["high_grade", "low_grade", "high_grade", "low_grade"],
+    )  # fmt: skip
+    of_both = replace(material, judged=(replace(judged, table=table),))
+    said = text_of({one.name: one for one in sections_of(of_both, Options())}["failures"])
+    assert "2 of 3 patients have a wrong answer: 3 rows, one for each class of a patient" in said
+    assert "In 3 of the rows all records are wrong" in said
+
+
+def test_what_the_image_adds_is_not_judged_where_there_is_nothing_to_add_to(material):
+    metrics = {**material.metrics, "added_value": not_known("no covariates: no age")}
+    without = replace(material, judged=(replace(material.judged[0], metrics=metrics),))
+    said = text_of({one.name: one for one in sections_of(without, Options())}["baselines"])
+    assert "cannot be told (no covariates: no age)" in said and "not shown that" not in said
 
 
 def test_a_card_holds_no_id_of_a_patient_no_path_and_numbers_as_they_stand(material, tmp_path):
