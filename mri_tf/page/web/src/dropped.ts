@@ -13,7 +13,7 @@ export async function filesOfDrop(data: DataTransfer): Promise<StudyFile[]> {
   const found: StudyFile[] = []
   for (const [number, entry] of entries.entries()) {
     const file = plain[number]
-    if (entry) await walk(entry, found)
+    if (entry) found.push(...(await walk(entry)))
     else if (file) found.push({ path: file.name, file })
   }
   return visible(found)
@@ -24,18 +24,19 @@ export function filesOfInput(input: HTMLInputElement): StudyFile[] {
   return visible([...(input.files ?? [])].map((file) => ({ path: file.webkitRelativePath || file.name, file })))
 }
 
-async function walk(entry: FileSystemEntry, found: StudyFile[]): Promise<void> {
+async function walk(entry: FileSystemEntry): Promise<StudyFile[]> {
   if (entry.isFile) {
     const file = await new Promise<File>((done, failed) => (entry as FileSystemFileEntry).file(done, failed))
-    found.push({ path: entry.fullPath.replace(/^\//, ''), file })
-    return
+    return [{ path: entry.fullPath.replace(/^\//, ''), file }]
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader()
+  const found: StudyFile[][] = []
   for (;;) {
-    // A call gives at most 100 entries.
+    // A call gives at most 100 entries, which are asked about together.
     const some = await new Promise<FileSystemEntry[]>((done, failed) => reader.readEntries(done, failed))
-    if (!some.length) return
-    for (const inner of some) await walk(inner, found)
+    if (!some.length) return found.flat()
+    found.push(...(await Promise.all(some.map(walk))))
+    await new Promise((done) => setTimeout(done)) // the page is drawn between them
   }
 }
 
