@@ -2,6 +2,7 @@
 
 export interface StudyFile { path: string; file: File }
 
+const TOGETHER = 8 // files that are asked about at a time: more, and the page is not drawn meanwhile
 const HIDDEN = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/
 
 /** Of a drop: single files, and whole folders to any depth. */
@@ -32,11 +33,10 @@ async function walk(entry: FileSystemEntry): Promise<StudyFile[]> {
   const reader = (entry as FileSystemDirectoryEntry).createReader()
   const found: StudyFile[][] = []
   for (;;) {
-    // A call gives at most 100 entries, which are asked about together.
+    // A call gives at most 100 entries.
     const some = await new Promise<FileSystemEntry[]>((done, failed) => reader.readEntries(done, failed))
     if (!some.length) return found.flat()
-    found.push(...(await Promise.all(some.map(walk))))
-    await new Promise((done) => setTimeout(done)) // the page is drawn between them
+    for (let at = 0; at < some.length; at += TOGETHER) found.push(...(await Promise.all(some.slice(at, at + TOGETHER).map(walk))))
   }
 }
 
