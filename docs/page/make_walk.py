@@ -2,9 +2,10 @@
 
     python docs/page/make_walk.py --work FOLDER
 
-Trains a model on a phantom of brain tumours in FOLDER, for a few epochs. Then it starts the page, does
-in headless Chromium what the walk tells, and takes a picture at each step. Training that is finished is
-not repeated.
+Trains three models on phantoms in FOLDER, each for a few epochs: one that grades gliomas, with an audit
+and a card; one of three networks that names the level of a slice of the heart; and one that finds a
+tumour. Then it starts the page, does in headless Chromium what the walk tells (its words: walk_text.py),
+and takes a picture at each step. Training that is finished is not repeated.
 """
 
 import argparse
@@ -20,40 +21,15 @@ sys.path.insert(0, str(HERE.parents[1] / "tests" / "helpers"))  # the browser of
 from browser import Page, browser_page  # noqa: E402
 from on_page import choose, drop, wait_for  # noqa: E402
 from PIL import Image  # noqa: E402
+from walk_text import as_markdown  # noqa: E402
 
 PICTURES, TEXT = HERE.parent / "pictures", HERE.parent / "page-walk.md"
 WIDE, NARROW = (1360, 900), (400, 860)
 MOST_MS = 300_000  # for an answer on a busy machine
-COLOURS = 160  # of a picture
+COLOURS = 200  # of a picture
 CASES = 4  # that are read
-STEPS = (
-    ("page-start", "Choose a model, and drop a study",
-     "Each model says what it answers, of which images, and what its audit found. A study is a "
-     "folder, files or a zip; it is answered as soon as it is dropped, or chosen with a button."),
-    ("page-volume", "See the answer and where the network looked",
-     "Here a phantom of a brain with four sequences, and a network of few epochs, whose map lies "
-     "where no brain is: that is what one looks for. The crosshair starts at the largest value of "
-     "the map. The three planes have the same scale, with the patient's right at the left. Beside "
-     "the probabilities stand the classes that cannot be ruled out, and whether the images are "
-     "like the training data."),
-    ("page-plane", "One plane, another opacity",
-     "A plane alone, by the arrows from slice to slice; the keys 1 to 9 set the opacity of the "
-     "map, `c` hides the crosshair, `n` and `p` lead to the next and the previous case."),
-    ("page-keys", "The keys",
-     "`?` shows them. Letters and digits can be switched off."),
-    ("page-reading", "Reading mode: a label first",
-     "The server sends no answer before the reader's label has arrived."),
-    ("page-answered", "Then the answer",
-     "With the map. Of a model of several networks it also says how far they are apart (SD). A "
-     "correction is kept beside the label, not in its place."),
-    ("page-agreement", "Agreement at the end",
-     "With the model, and with other readers whose tables are added. Here the second reader is "
-     "made up."),
-    ("page-dark", "Dark",
-     "As the system asks for it."),
-    ("page-narrow", "On a telephone",
-     "400 pixels wide: nothing scrolls sideways."),
-)  # fmt: skip
+GRADES, LEVELS, TUMOURS = "glioma_grading", "sax_levels", "glioma_tumour"  # the models, by their tasks
+SLICES = 12  # of hearts, of two patients
 
 
 def main() -> None:
@@ -61,24 +37,54 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for data, runs and models")
     flags = parser.parse_args()
     flags.work.mkdir(parents=True, exist_ok=True)
-    train(flags.work, "glioma_grading", "brains", "--variant", "whole_brain,demo", "--no-baselines",
-          "--no-audit", "--set", "epochs=8")  # fmt: skip
+    train_all(flags.work)
     PICTURES.mkdir(exist_ok=True)
-    brains = sorted((flags.work / "data/glioma_grading-phantom/raw").glob("*/*/"))
+    phantoms = {name: flags.work / f"data/{name}-phantom/raw" for name in (GRADES, LEVELS, TUMOURS)}
+    brains = sorted(phantoms[GRADES].glob("*/*/"))
     few = [*brains[: CASES // 2], *brains[-CASES // 2 :]]  # of both grades
+    hearts = sorted(phantoms[LEVELS].glob("images/*.png"))[:SLICES]
+    (tumour, *_) = sorted(phantoms[TUMOURS].glob("*/*/"))
     with serving(flags.work / "saved_models") as address:
         for dark in (False, True):
             with browser_page(flags.work / f"profile-{dark}", dark) as page:
                 page.tab.set_default_timeout(MOST_MS)
-                walk_dark(page, address, few[0]) if dark else walk(page, address, few)
-    write_text()
+                if dark:
+                    walk_dark(page, address, few[0])
+                    continue
+                walk(page, address, few)
+                look_at_members(page, address, hearts)
+                look_at_segmentation(page, address, tumour)
+                page.open(address, *WIDE)
+                read(page, few)
+                walk_narrow(page, address, few[0])
+    TEXT.write_text(as_markdown(), encoding="utf-8")
 
 
-def train(work: Path, task: str, run: str, *arguments: str) -> None:
-    """Trains and exports a model into the folder."""
-    command = [sys.executable, "-m", "mri_tf.train", "--task", task, "--out", run, *arguments]
-    if not (work / "saved_models" / task).is_dir():
-        subprocess.run(command, cwd=work, check=True)
+def train_all(work: Path) -> None:
+    """Trains and exports the models into the folder; that of the grades is audited too."""
+    if train(work, GRADES, "brains", "--variant", "whole_brain,demo", "--no-baselines",
+             "--set", "epochs=8"):
+        command(work, "mri_tf.audit", "--run", "brains")
+        (newest,) = (work / "saved_models" / GRADES).glob("*/assets.extra")
+        command(work, "mri_tf.report", "--run", "brains", "--out", str(newest / "card.html"))
+    train(work, LEVELS, "hearts", "--variant", "scratch,demo", "--folds", "3", "--no-baselines",
+          "--set", "epochs=60", "learning_rate=0.002")  # fmt: skip
+    train(work, TUMOURS, "tumours", "--variant", "demo")
+
+
+def train(work: Path, task: str, run: str, *arguments: str) -> bool:
+    """Trains and exports a model into the folder; False where that was done before."""
+    if (work / "saved_models" / task).is_dir():
+        return False
+    command(work, "mri_tf.train", "--task", task, "--out", run, *arguments)
+    return True
+
+
+def command(work: Path, module: str, *arguments: str) -> None:
+    """Runs a command of mri_tf in the folder; exit code 1 says that it found something."""
+    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=work)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"{module} ended with exit code {done.returncode}")
 
 
 @contextlib.contextmanager
@@ -93,35 +99,62 @@ def serving(models: Path):
             process.terminate()
 
 
+def begin(page: Page, address: str, model: str, size: tuple[int, int] = WIDE) -> None:
+    """Opens the page anew and chooses a model."""
+    page.open(address, *size)
+    choose(page, model)
+
+
 def walk(page: Page, address: str, brains: list[Path]) -> None:
-    """All steps on a light screen, wide and narrow."""
-    page.open(address, *WIDE)
-    page.tab.wait_for_selector(".model")
-    picture(page, "page-start")
-    choose(page, "glioma_grading")
+    """The models, a card, and the answers for volumes."""
+    begin(page, address, GRADES)
+    picture(page, "page-start", full=True)
+    page.tab.get_by_role("button", name=f"Model card of {GRADES}").click()
+    page.tab.frame_locator("iframe").locator("h1").wait_for()
+    picture(page, "page-card")
+    page.tab.keyboard.press("Escape")
     drop(page, *brains)
     wait_for(page, "c1", "map")
     picture(page, "page-volume")
     page.tab.get_by_role("radio", name="Axial").check(force=True)
     page.tab.locator("#case-heading").focus()
-    for key in ("ArrowUp", "ArrowUp", "4"):
+    for key in (*["ArrowDown"] * 8, "4"):
         page.tab.keyboard.press(key)
     picture(page, "page-plane")
     page.tab.keyboard.press("?")
     picture(page, "page-keys")
     page.tab.keyboard.press("Escape")
-    page.open(address, *WIDE)
-    read(page, brains)
-    page.open(address, *NARROW)
-    choose(page, "glioma_grading")
-    drop(page, brains[0])
+
+
+def look_at_members(page: Page, address: str, hearts: list[Path]) -> None:
+    """A list of slices, answered by several networks: sorted by their disagreement, and searched."""
+    begin(page, address, LEVELS)
+    drop(page, *hearts)
     wait_for(page, "c1", "map")
-    picture(page, "page-narrow", full=True)
+    page.tab.select_option("#order", label="Disagreement first")
+    first = page.tab.locator(".case").first
+    first.click()
+    wait_for(page, first.get_attribute("data-case"), "map")
+    picture(page, "page-members")
+    page.tab.select_option("#order", label="Least sure first")
+    page.tab.fill("#search", "apical")
+    first.click()
+    wait_for(page, first.get_attribute("data-case"), "map")
+    page.tab.focus("#search")
+    picture(page, "page-search")
+
+
+def look_at_segmentation(page: Page, address: str, tumour: Path) -> None:
+    """The labels of a tumour and their volume."""
+    begin(page, address, TUMOURS)
+    drop(page, tumour)
+    wait_for(page, "c1", "labels")
+    picture(page, "page-segmentation")
 
 
 def read(page: Page, brains: list[Path]) -> None:
     """A reading of some cases, by a reader who knows nothing of them."""
-    choose(page, "glioma_grading")
+    choose(page, GRADES)
     page.tab.check("#reading")
     page.tab.fill("#reader", "Reader A")
     drop(page, *brains)
@@ -149,11 +182,18 @@ def read(page: Page, brains: list[Path]) -> None:
 
 def walk_dark(page: Page, address: str, brain: Path) -> None:
     """One step on a dark screen."""
-    page.open(address, *WIDE)
-    choose(page, "glioma_grading")
+    begin(page, address, GRADES)
     drop(page, brain)
     wait_for(page, "c1", "map")
     picture(page, "page-dark")
+
+
+def walk_narrow(page: Page, address: str, brain: Path) -> None:
+    """One step on a small screen, from its top to its end."""
+    begin(page, address, GRADES, NARROW)
+    drop(page, brain)
+    wait_for(page, "c1", "map")
+    picture(page, "page-narrow", full=True)
 
 
 def picture(page: Page, name: str, full: bool = False) -> None:
@@ -161,17 +201,7 @@ def picture(page: Page, name: str, full: bool = False) -> None:
     page.tab.wait_for_timeout(500)  # until all is drawn
     path = PICTURES / f"{name}.png"
     page.tab.screenshot(path=path, full_page=full)
-    Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
-
-
-def write_text() -> None:
-    """Writes the walk with its pictures."""
-    parts = ["# A walk through the page", "Made by `docs/page/make_walk.py`, which does each step in a "
-             "browser and takes the pictures. How the page is started and what it takes: "
-             "[the page](page.md)."]  # fmt: skip
-    for name, title, words in STEPS:
-        parts += [f"## {title}", words, f"![{title}](pictures/{name}.png)"]
-    TEXT.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    Image.open(path).convert("RGB").quantize(COLOURS, kmeans=1).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -106,19 +106,23 @@ class _Keep:
         self._count = 0
 
     def __call__(self, answered: Answered) -> None:
-        split = self._reading and len(answered.rows) > 1
-        for position in range(len(answered.rows)) if split else (None,):
-            self._case(answered, position)
+        name = shown_input(answered.name, self._home)
+        rows = [{**row, "input": name} for row in answered.rows]
+        records = _shown(answered)
+        maps = [one for of_case in answered.maps for one in of_case][: len(records)]
+        if not self._reading or len(rows) == 1:
+            self._case(answered, name, records, rows, maps)
+            return
+        for at, row in enumerate(rows):
+            slice_name = f"{name}, slice {at + 1}"
+            self._case(answered, slice_name, records[at : at + 1], [row], maps[at : at + 1])
 
-    def _case(self, answered: Answered, position: int | None) -> None:
-        """Writes and tells of a case: all of an answered input, or the record at a position of it."""
+    def _case(
+        self, answered: Answered, name: str, records: list[Record], rows: list[dict], maps: list
+    ) -> None:
+        """Writes and tells of a case: all of an answered input, or one slice of it."""
         self._count += 1
         case_id = f"c{self._count}"
-        records, rows = _shown(answered), answered.rows
-        maps = [one for of_case in answered.maps for one in of_case][: len(records)]
-        if position is not None:
-            records, rows = [records[position]], [rows[position]]
-            maps = maps[position : position + 1]
         grid = CaseGrid(records)
         grid.write_channels(self._out, case_id)
         if maps:
@@ -127,14 +131,12 @@ class _Keep:
             grid.write_labels(answered.labels, self._out, case_id)
             if isinstance(answered.source_labels, tuple):
                 write_nifti(self._out / f"{case_id}_labels_source.nii.gz", *answered.source_labels)
-        name = shown_input(answered.name, self._home)
         number = self._patient(answered.cases[0])
         self._tell({
             "event": "case",
             "case": {
-                "id": case_id, "name": f"case {self._count}",
-                "files": name if position is None else f"{name}, slice {position + 1}",
-                "patient": number, "rows": [{**row, "input": name} for row in rows],
+                "id": case_id, "name": f"case {self._count}", "files": name, "patient": number,
+                "rows": rows,
                 "decision": rows[0].get("decision") if len(rows) == 1 else None,
                 "channels": records[0].own_slice.shape[-1],
                 "is_2d": not grid.is_volume and len(records) == 1,

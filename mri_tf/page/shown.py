@@ -1,6 +1,6 @@
 """What the browser is told of a study: in reading mode no answer before the reader's label."""
 
-from mri_tf.page.sessions import Study
+from mri_tf.page.sessions import DONE, Study
 
 
 def is_answered(study: Study, case_id: str) -> bool:
@@ -9,11 +9,12 @@ def is_answered(study: Study, case_id: str) -> bool:
 
 
 def study_of(study: Study) -> dict:
-    """The study as JSON values."""
+    """The study as JSON values; its cases come when it is done, as it is asked for often until then."""
+    cases = [case_of(study, case_id) for case_id in study.cases] if study.state == DONE else []
     return {
         "state": study.state, "done": study.done, "of": study.of, "sentence": study.sentence,
         "model": study.model.name, "reading": study.readings is not None,
-        "cases": [case_of(study, case_id) for case_id in study.cases], "skipped": study.skipped,
+        "cases": cases, "skipped": study.skipped,
         "about": study.about,
     }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The cases of a study: what was dropped, slices of a stack, several images of a patient."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -14,6 +15,8 @@ from data_prep.layouts import cases_table
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError
 from mri_tf.page.answering import answer_study, cases_in, sentence_of
+from mri_tf.page.sessions import ANSWERING, DONE, Study
+from mri_tf.page.shown import study_of
 from mri_tf.task import Task
 
 RANGE = dict(method="range", low=0.0, high=255.0)
@@ -143,3 +146,21 @@ def test_what_holds_no_case_is_said_without_our_folders_and_flags(home):
     assert str(home) not in sentence
     error = InputError("Of another modality.", f"{home}/a.png", "Give MR; --anyway asks all the same.")
     assert sentence_of(error, home) == "Of another modality. Received: a.png."
+
+
+def test_a_study_at_work_is_told_without_its_cases_as_it_is_asked_for_often(home):
+    case = {"name": "case 1", "files": "a.png", "channels": 1, "is_2d": True, "map": False,
+            "labels": False, "header": None, "rows": [{"decision": "dark"}]}  # fmt: skip
+    model = SimpleNamespace(name="bright", exported=SimpleNamespace(task=PICTURES))
+    study = Study("0" * 16, home, model, None, state=ANSWERING, done=1, of=2, cases={"c1": case})
+    assert study_of(study)["cases"] == [] and study_of(study)["done"] == 1
+    study.state = DONE
+    assert [one["id"] for one in study_of(study)["cases"]] == ["c1"]
+
+
+def test_slices_that_are_read_one_by_one_are_cases_of_their_own(home):
+    _stack(home, "one.nii.gz")
+    (together,), _ = _answered(home, SLICES)
+    alone, _ = _answered(home, SLICES, reading=True)
+    assert [case["rows"] for case in alone] == [[row] for row in together["rows"]]
+    assert [case["files"] for case in alone[:2]] == ["one.nii.gz, slice 1", "one.nii.gz, slice 2"]

@@ -4,11 +4,11 @@ import type { Api, Case, Model, Row } from './api'
 import { h } from './dom'
 import { aboutModel, auditBadge, showCard } from './model_choice'
 import { labelColour } from './viewer_colours'
-import { listed, millilitres, probability, readable, thousands } from './words'
+import { listed, millilitres, probability, readable, sentence, thousands } from './words'
 
 /** The answer of one row of a case. */
-export function answerParts(row: Row, noSets: string): HTMLElement[] {
-  return row.probabilities ? classAnswer(row, noSets) : [volumes(row), ...warnings(row)]
+export function answerParts(row: Row, noSets: string, is2d: boolean): HTMLElement[] {
+  return row.probabilities ? classAnswer(row, noSets) : [...volumes(row, is2d), ...warnings(row)]
 }
 
 function classAnswer(row: Row, noSets: string): HTMLElement[] {
@@ -59,7 +59,7 @@ function warnings(row: Row): HTMLElement[] {
   return parts
 }
 
-function volumes(row: Row): HTMLElement {
+function volumes(row: Row, is2d: boolean): HTMLElement[] {
   const names = Object.keys(row.voxels ?? {})
   const ml = row.volume_ml
   const lines = names.map((name, label) => ({ name, label })).slice(1).map(({ name, label }) => {
@@ -68,20 +68,26 @@ function volumes(row: Row): HTMLElement {
     return h('tr', {}, h('th', { scope: 'row' }, swatch, readable(name)),
       ml && h('td', { class: 'number' }, millilitres(ml[name])), h('td', { class: 'number' }, thousands(row.voxels?.[name] ?? 0)))
   })
-  return h('table', { class: 'volumes', id: 'volumes' }, h('caption', {}, 'Volume of what was found'),
-    h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Structure'), ml && h('th', { scope: 'col', class: 'number' }, 'ml'), h('th', { scope: 'col', class: 'number' }, ml ? 'Voxels' : 'Pixels'))),
+  const table = h('table', { class: 'volumes', id: 'volumes' }, h('caption', {}, is2d ? 'Area of what was found' : 'Volume of what was found'),
+    h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Structure'), ml && h('th', { scope: 'col', class: 'number' }, 'ml'), h('th', { scope: 'col', class: 'number' }, is2d ? 'Pixels' : 'Voxels'))),
     h('tbody', {}, ...lines))
+  return ml || is2d ? [table] : [table, h('p', { class: 'hint' }, 'In no millilitres, as the files do not say how large a voxel is.')]
 }
 
-/** One line a slice, to choose from; of a case with several answers. */
+const MOST_ROWS = 200
+
+/** One line a slice, to choose from, of a case with several answers; of very many those around the current. */
 export function sliceTable(one: Case, current: number, choose: (row: number) => void): HTMLElement {
-  const lines = one.rows.map((row, number) => {
+  const first = Math.max(0, Math.min(current - MOST_ROWS / 2, one.rows.length - MOST_ROWS))
+  const some = one.rows.slice(first, first + MOST_ROWS)
+  const lines = some.map((row, at) => {
+    const number = first + at
     const share = row.probabilities?.[row.decision ?? '']
     return h('tr', { class: number === current ? 'decided' : null },
       h('th', { scope: 'row' }, h('button', { type: 'button', class: 'link', 'aria-pressed': String(number === current), onclick: () => choose(number) }, `Slice ${row.slice ?? number + 1}`)),
       h('td', {}, readable(row.decision ?? '')), h('td', { class: 'number' }, share === undefined ? '' : probability(share)))
   })
-  return h('details', { class: 'slices', open: true }, h('summary', {}, `All ${one.rows.length} slices`),
+  return h('details', { class: 'slices', open: true }, h('summary', {}, some.length < one.rows.length ? `Slices ${first + 1} to ${first + some.length} of ${one.rows.length}` : `All ${one.rows.length} slices`),
     h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Answers of all slices' },
       h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Slice'), h('th', { scope: 'col' }, 'Decision'), h('th', { scope: 'col', class: 'number' }, 'Probability'))), h('tbody', {}, ...lines))))
 }
@@ -95,7 +101,7 @@ export function backgroundParts(api: Api, model: Model, one: Case): HTMLElement[
   }
   parts.push(h('section', { class: 'about-model', 'aria-labelledby': 'about-model' }, h('h3', { id: 'about-model' }, 'The model'),
     h('p', {}, `${model.question} ${model.name}, version ${model.version}.`), h('p', { class: 'hint' }, aboutModel(model)),
-    h('p', {}, auditBadge(model), ' ', model.audit.sentence),
+    h('p', {}, auditBadge(model), ' ', sentence(model.audit.sentence)),
     model.card ? h('button', { type: 'button', class: 'quiet', onclick: () => showCard(api, model) }, 'Model card') : h('p', { class: 'hint' }, 'This model has no card.')))
   return parts
 }

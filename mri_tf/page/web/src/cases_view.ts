@@ -95,12 +95,15 @@ export class CasesView {
       const row = one.rows[this.row]
       if (one.rows.length > 1) parts.push(h('h2', {}, `Slice ${row.slice ?? this.row + 1} of ${one.rows.length}`))
       else parts.push(h('h2', {}, model.kind === 'segmentation' ? 'What the model found' : 'What the model says'))
-      parts.push(...answerParts(row, this.shown.study.about?.no_prediction_sets ?? ''))
+      parts.push(...answerParts(row, this.shown.study.about?.no_prediction_sets ?? '', one.image.is_2d))
       if (one.rows.length > 1) parts.push(sliceTable(one, this.row, (number) => this.chooseRow(number)))
       if (one.labels && !one.image.is_2d) parts.push(h('p', {}, h('button', { type: 'button', onclick: () => this.saveLabels(one) }, 'Download the labels (NIfTI)')))
       if (!one.map && model.kind === 'classification') parts.push(h('p', { class: 'hint' }, 'This model gives no map.'))
     }
     fill(this.answer, ...parts, ...backgroundParts(this.shown.api, this.shown.model, one))
+    const line = this.answer.querySelector<HTMLElement>('.slices .decided')
+    const box = line?.closest('.scroll')
+    if (line && box) box.scrollTop = line.offsetTop - box.clientHeight / 2
   }
 
   /** Saves a case's labels on the grid of its file. */

@@ -2,6 +2,7 @@
 
 export interface StudyFile { path: string; file: File }
 
+const TOGETHER = 8 // files that are asked about at a time: more, and the page is not drawn meanwhile
 const HIDDEN = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/
 
 /** Of a drop: single files, and whole folders to any depth. */
@@ -13,7 +14,7 @@ export async function filesOfDrop(data: DataTransfer): Promise<StudyFile[]> {
   const found: StudyFile[] = []
   for (const [number, entry] of entries.entries()) {
     const file = plain[number]
-    if (entry) await walk(entry, found)
+    if (entry) found.push(...(await walk(entry)))
     else if (file) found.push({ path: file.name, file })
   }
   return visible(found)
@@ -24,18 +25,18 @@ export function filesOfInput(input: HTMLInputElement): StudyFile[] {
   return visible([...(input.files ?? [])].map((file) => ({ path: file.webkitRelativePath || file.name, file })))
 }
 
-async function walk(entry: FileSystemEntry, found: StudyFile[]): Promise<void> {
+async function walk(entry: FileSystemEntry): Promise<StudyFile[]> {
   if (entry.isFile) {
     const file = await new Promise<File>((done, failed) => (entry as FileSystemFileEntry).file(done, failed))
-    found.push({ path: entry.fullPath.replace(/^\//, ''), file })
-    return
+    return [{ path: entry.fullPath.replace(/^\//, ''), file }]
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader()
+  const found: StudyFile[][] = []
   for (;;) {
     // A call gives at most 100 entries.
     const some = await new Promise<FileSystemEntry[]>((done, failed) => reader.readEntries(done, failed))
-    if (!some.length) return
-    for (const inner of some) await walk(inner, found)
+    if (!some.length) return found.flat()
+    for (let at = 0; at < some.length; at += TOGETHER) found.push(...(await Promise.all(some.slice(at, at + TOGETHER).map(walk))))
   }
 }
 

@@ -164,4 +164,4 @@ export class ImagePanel {
 }
 
 /** A grey value or a value of the map, with about three digits. */
-const short = (value: number): string => (Number.isInteger(value) ? String(value) : value.toPrecision(3))
+const short = (value: number): string => (Number.isInteger(value) ? String(value) : value.toPrecision(3)).replace('-', '−')

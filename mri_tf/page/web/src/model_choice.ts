@@ -2,7 +2,7 @@
 
 import type { Api, Model } from './api'
 import { dialog, h } from './dom'
-import { listed, plural, readable } from './words'
+import { listed, plural, readable, sentence } from './words'
 
 const VERDICTS: Record<string, [label: string, look: string]> = {
   passed: ['Audit: passed', 'good'],
@@ -55,7 +55,7 @@ export function modelChoice(api: Api, models: Model[], chosen: (model: Model) =>
       h('div', { class: 'model-about', id: `model-${number}-about` },
         h('p', {}, aboutModel(model)),
         h('p', { class: 'classes' }, `${model.kind === 'segmentation' ? 'Finds' : 'Answers'}: ${listed(classesOf(model).map(readable))}`),
-        h('p', { class: 'audit' }, auditBadge(model), ' ', model.audit.sentence)),
+        h('p', { class: 'audit' }, auditBadge(model), ' ', sentence(model.audit.sentence))),
       model.card && h('button', { type: 'button', class: 'quiet', onclick: () => showCard(api, model), 'aria-label': `Model card of ${model.name}` }, 'Model card'))
   })
   if (models.length) chosen(models[0])

@@ -6,6 +6,8 @@ import { type StudyFile, filesOfDrop, filesOfInput } from './dropped'
 import { modelChoice } from './model_choice'
 import { megabytes, thousands } from './words'
 
+const DROP = 'Drop the study here'
+
 export interface Asked { model: Model; reading: boolean; reader: string; files: StudyFile[] }
 
 /** The view; `ask` gets what was dropped or chosen. `complaint` is said above the drop area. */
@@ -60,11 +62,12 @@ export function startView(
     if (folder) input.webkitdirectory = true
     return [h('button', { type: 'button', onclick: () => input.click() }, words), input]
   }
-  const drop = h('div', { class: 'drop', id: 'drop' },
-    h('p', { class: 'drop-words' }, 'Drop the study here'), inputs,
+  const dropWords = h('p', { class: 'drop-words', role: 'status' }, DROP)
+  const drop = h('div', { class: 'drop', id: 'drop' }, dropWords, inputs,
     h('div', { class: 'buttons' }, ...chooser('files', 'Choose files', false), ...chooser('folder', 'Choose a folder', true)),
     h('p', { class: 'hint' }, 'DICOM, NIfTI, NRRD, MetaImage, pictures, or a zip of them. It stays on this server until you close the page.'))
-  listenForDrops(drop, take, () => say('What you dropped cannot be read. It may have been moved, or you may not open it. Choose it again.'))
+  const looking = (on: boolean) => { dropWords.textContent = on ? 'Looking for the files in it …' : DROP }
+  listenForDrops(drop, looking, take, () => say('What you dropped cannot be read. It may have been moved, or you may not open it. Choose it again.'))
   const choice = modelChoice(api, models, (chosen) => {
     model = chosen
     inputs.textContent = chosen.inputs
@@ -76,7 +79,9 @@ export function startView(
     choice, h('section', { 'aria-labelledby': 'study-heading' }, h('h2', { id: 'study-heading' }, 'Give it a study'), readingPart, problem, drop))
 }
 
-function listenForDrops(area: HTMLElement, take: (files: StudyFile[]) => void, failed: () => void): void {
+function listenForDrops(
+  area: HTMLElement, looking: (on: boolean) => void, take: (files: StudyFile[]) => void, failed: () => void
+): void {
   let inside = 0
   const mark = (by: number) => {
     inside = Math.max(0, inside + by)
@@ -88,6 +93,8 @@ function listenForDrops(area: HTMLElement, take: (files: StudyFile[]) => void, f
   area.addEventListener('drop', (event) => {
     event.preventDefault()
     mark(-inside)
-    if (event.dataTransfer) void filesOfDrop(event.dataTransfer).then(take, failed)
+    if (!event.dataTransfer) return
+    looking(true)
+    void filesOfDrop(event.dataTransfer).finally(() => looking(false)).then(take, failed)
   })
 }

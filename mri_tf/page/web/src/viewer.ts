@@ -24,7 +24,8 @@ const VIEWS: Record<View, SLICE_TYPE> = {
 const FADES_BELOW_MIN = 1 // as NiiVue 0.69 draws it; its names of 1 and 2 are exchanged
 const CUT = 0.005 // of the grey values that are black and white, as in the figures of the command line
 const BACKGROUND = 0.1 // share of voxels that are exactly 0, from which these lie around the brain
-const CROSSHAIR = 0.35 // percent of the image's width
+const CROSSHAIR_PX = 1.6 // thinner lines are not drawn everywhere
+const SHARE: Record<'three' | 'one', number> = { three: 0.6, one: 0.9 } // of the canvas that a plane fills
 // From red to yellow, as in the figures of the command line.
 const MAP = 'mri_tf_map'
 const MAP_COLOURS = {
@@ -38,10 +39,12 @@ export class Viewer {
   private grey: NVImage['img'] // of the image as it was sent
   private opacity = 0.6
   private crosshair = true
+  private view: View = 'three'
+  private is2d = false
 
   private constructor(private readonly canvas: HTMLCanvasElement, moved: (place: Place) => void) {
     this.niivue = new Niivue({
-      backColor: [0, 0, 0, 1], crosshairColor: [0.35, 0.75, 1, 0.9], crosshairWidthUnit: 'percent', crosshairWidth: CROSSHAIR, crosshairGap: 6,
+      backColor: [0, 0, 0, 1], crosshairColor: [0.35, 0.75, 1, 0.9], crosshairWidthUnit: 'percent', crosshairGap: 6,
       fontColor: [0.8, 0.83, 0.87, 1], fontMinPx: 13, loadingText: '', dragAndDropEnabled: false,
       multiplanarShowRender: SHOW_RENDER.NEVER, multiplanarPadPixels: 6, multiplanarLayout: MULTIPLANAR_TYPE.AUTO,
       isForceMouseClickToVoxelCenters: true, isRadiologicalConvention: true, sagittalNoseLeft: true, logLevel: 'error', isColorbar: false,
@@ -59,6 +62,7 @@ export class Viewer {
     const viewer = new Viewer(canvas, moved)
     await viewer.niivue.attachToCanvas(canvas, false)
     canvas.tabIndex = -1 // the sliders are its keyboard
+    new ResizeObserver(() => viewer.drawCrosshair()).observe(canvas)
     return viewer
   }
 
@@ -72,7 +76,7 @@ export class Viewer {
     const over = overlay ? await this.overlayOf(overlay) : null
     while (niivue.volumes.length) niivue.removeVolumeByIndex(niivue.volumes.length - 1)
     niivue.opts.isOrientationTextVisible = !is2d
-    niivue.opts.crosshairWidth = is2d || !this.crosshair ? 0 : CROSSHAIR
+    this.is2d = is2d
     niivue.addVolume(base)
     this.overlay = over
     if (over) niivue.addVolume(over)
@@ -136,7 +140,9 @@ export class Viewer {
   }
 
   setView(view: View): void {
+    this.view = view
     this.niivue.setSliceType(VIEWS[view])
+    this.drawCrosshair()
   }
 
   setOpacity(share: number): void {
@@ -147,7 +153,14 @@ export class Viewer {
   /** Draws the lines through the place that is looked at, or not. */
   setCrosshair(drawn: boolean): void {
     this.crosshair = drawn
-    this.niivue.setCrosshairWidth(drawn ? CROSSHAIR : 0)
+    this.drawCrosshair()
+  }
+
+  /** Draws it as wide on every screen; NiiVue takes its width in percent of the image's. */
+  private drawCrosshair(): void {
+    const { clientWidth, clientHeight } = this.canvas
+    const shown = Math.min(clientWidth, clientHeight) * SHARE[this.view === 'three' ? 'three' : 'one']
+    this.niivue.setCrosshairWidth(this.is2d || !this.crosshair || !shown ? 0 : (100 * CROSSHAIR_PX) / shown)
   }
 
   /** Moves by slices through a plane: towards feet, back, or the patient's left. */

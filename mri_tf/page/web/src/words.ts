@@ -20,6 +20,9 @@ export const signed = (value: number, digits: number): string => value.toFixed(d
 /** The first letter as a capital. */
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
+/** A text as a sentence: with a capital, and with a full stop. */
+export const sentence = (text: string): string => capital(text.replace(/\.?$/, '.'))
+
 /** Millilitres with about three digits. */
 export const millilitres = (ml: number): string => ml.toFixed(ml >= 100 ? 0 : ml >= 10 ? 1 : 2)
 
