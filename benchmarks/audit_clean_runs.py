@@ -110,8 +110,10 @@ def print_tables(results: list[dict]) -> None:
         hits = sum(any(_alarm(finding) for finding in one["findings"]) for one in own)
         if own:
             low, high = clopper_pearson(hits, len(own))
-            rows.append((kind, f"{hits} of {len(own)}", f"{100 * low:.1f} to {100 * high:.1f} %"))
-    print(markdown(rows, ("sets", "any alarm with a p-value", "95 % interval")))
+            auc = np.mean([one["auc"] for one in own])
+            interval = f"{100 * low:.1f} to {100 * high:.1f} %"
+            rows.append((kind, f"{hits} of {len(own)}", interval, f"{auc:.2f}"))
+    print(markdown(rows, ("sets", "any alarm with a p-value", "95 % interval", "mean AUC")))
     states: dict[str, dict[str, int]] = {}
     for one in results:
         for finding in one["findings"]:

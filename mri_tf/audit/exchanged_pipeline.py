@@ -75,7 +75,8 @@ def exchanged_finding(found: Exchanged) -> Finding:
     aucs = np.array([value for value in found.aucs if value is not None], float)
     if above_chance(aucs):
         return Finding(
-            NAME, FOUND, f"{evidence}; their AUC is {aucs.mean():.2f}, clearly above {CHANCE}",
+            NAME, FOUND,
+            f"the pipeline leaks: {evidence}; their AUC is {aucs.mean():.2f}, clearly above {CHANCE}",
             meaning=LEAKS,
             what_to_do="Look for one patient on two sides, under two ids or as copies, and for a split "
             "of records instead of patients.",
@@ -84,7 +85,7 @@ def exchanged_finding(found: Exchanged) -> Finding:
         return not_tried(f"{evidence}; {count} of {FEWEST} trainings are done: --deep continues")
     if p > SIGNIFICANT:
         return Finding(
-            NAME, FOUND, evidence, meaning=NOT_SHOWN,
+            NAME, FOUND, f"not shown to be better: {evidence}", meaning=NOT_SHOWN,
             what_to_do="Do not claim that the images tell the label. More patients may show it.",
         )  # fmt: skip
     return Finding(NAME, NOT_FOUND, evidence)

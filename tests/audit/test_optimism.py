@@ -63,6 +63,7 @@ def test_a_number_among_the_exchanges_is_not_shown_to_be_better():
 def test_exchanges_above_chance_mean_that_the_pipeline_leaks():
     aucs = RNG.normal(0.8, 0.05, 19).tolist()
     finding = exchanged_finding(Exchanged("balanced_accuracy", 0.95, aucs, aucs))
+    assert finding.evidence.startswith("the pipeline leaks")
     assert finding.status == FOUND and "leaks" in finding.meaning and "0.95" in finding.evidence
 
 
