@@ -127,7 +127,8 @@ def bounded_interval(value: float, without: np.ndarray, wrong: int) -> Interval:
 def kappa_interval(value: float, without: np.ndarray, wrong: int, by_chance: float) -> Interval:
     """The interval of Cohen's kappa, weighted or not: `bounded_interval` of the agreement.
 
-    Kappa is 1 - (1 - agreement) / cost by chance; the cost by chance is held at its value.
+    Kappa is 1 - (1 - agreement) / cost by chance; the cost by chance is held at its value. Where that is
+    small the limits may leave what kappa can be, which is -1 to 1.
 
     Args:
         value: of all patients.
@@ -138,7 +139,8 @@ def kappa_interval(value: float, without: np.ndarray, wrong: int, by_chance: flo
     without = np.where(np.isfinite(without), without, value)
     agreement = 1 - (1 - value) * by_chance
     low, high, method = bounded_interval(agreement, without * by_chance, wrong)
-    return Interval(1 - (1 - low) / by_chance, min(1 - (1 - high) / by_chance, 1), method)
+    low, high = np.clip([1 - (1 - low) / by_chance, 1 - (1 - high) / by_chance], -1, 1).tolist()
+    return Interval(low, high, method)
 
 
 def loss_interval(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from simulated import simulated
 from sklearn.metrics import roc_auc_score
@@ -164,6 +164,7 @@ def test_leaving_out_each_patient_gives_wilsons_interval_of_a_share():
     assert (low, high) == pytest.approx((0.469, 0.860), abs=0.01)  # of t with 19 degrees
 
 
+@example(818, 10, 5)  # a kappa whose limits would lie below -1
 @given(st.integers(0, 1000), st.integers(10, 40), st.sampled_from([2, 3, 5]))
 @settings(max_examples=40, deadline=None)
 def test_an_interval_contains_its_value(seed, patients, classes):
