@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from audit_known_answers import KEPT, kept_in
 
 from data_prep.phantom.write import write_kind
 from mri_tf.audit.finding import FOUND
@@ -53,25 +54,18 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60, help="after which no set is begun")
     flags = parser.parse_args()
     flags.out.mkdir(parents=True, exist_ok=True)
-    kept, ends = flags.out / "sets.jsonl", time.monotonic() + 60 * flags.minutes
-    results = read(kept)
+    ends, results = time.monotonic() + 60 * flags.minutes, kept_in(flags.out)
     for number in range(flags.sets):
         if any((one["number"], one["seed"]) == (number, flags.seed) for one in results):
             continue
         if time.monotonic() > ends:
             break
         results.append(audited(number, flags.seed))
-        with kept.open("a", encoding="utf-8") as file:
+        with (flags.out / KEPT).open("a", encoding="utf-8") as file:
             file.write(json.dumps(results[-1]) + "\n")
         told = f"{number + 1} of {flags.sets}: {results[-1]['seconds']:.0f} s"
         print(told, file=sys.stderr, flush=True)
     print_tables(results)
-
-
-def read(kept: Path) -> list[dict]:
-    """The results so far; a line that was not written to its end is none."""
-    lines = kept.read_text(encoding="utf-8").splitlines(keepends=True) if kept.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def audited(number: int, seed: int) -> dict:

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mri_tf.audit.exchanged_pipeline import LEAKS, NAME, NOT_SHOWN
+from mri_tf.audit.exchanged_pipeline import FEWEST, LEAKS, NAME, NOT_SHOWN
 from mri_tf.tables import markdown
 
 HEARTS, CLASSES = "hearts", "drawn_class"
@@ -77,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of data, runs and exchanges")
     parser.add_argument("--patients", type=int, default=24)
-    parser.add_argument("--exchanges", type=int, default=19)
+    parser.add_argument("--exchanges", type=int, default=FEWEST)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", action="store_true", help="only print the table of what is done")
     flags = parser.parse_args()
@@ -113,7 +113,7 @@ def audit_deeply(home: Path, name: str, row: Row, seed: int, exchanges: int) -> 
     if not (home / name / "metrics.json").is_file():
         command(home, "mri_tf.train", "--task", f"{row.task}.toml", "--raw", HEARTS, "--out", name,
                 "--split", row.split, "--seed", str(seed), *QUIET)  # fmt: skip
-    more = () if exchanges == 19 else ("--exchanges", str(exchanges))
+    more = () if exchanges == FEWEST else ("--exchanges", str(exchanges))
     command(home, "mri_tf.audit", "--run", name, "--deep", *more)
 
 

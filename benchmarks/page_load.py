@@ -71,8 +71,8 @@ def run(flags, pid: int, port: int, scratch: Path) -> int:
         seconds.append(time.perf_counter() - begun)
         if number % step == 0:
             _wait_for_broken(scratch)
-            (worker,) = _children(pid)
-            row = (*_used(pid), *_used(worker), _files(scratch))
+            (worker,) = children_of(pid)
+            row = (*used_by(pid), *used_by(worker), _files(scratch))
             rows.append(row)
             median = statistics.median(seconds[-step:])
             print(f"| {number} | {' | '.join(map(str, row))} | {median:.3f} |", flush=True)
@@ -136,12 +136,12 @@ class _Tab:
             connection.sendall(head.encode() + content)
 
 
-def _children(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
-def _used(pid: int) -> tuple[int, int]:
+def used_by(pid: int) -> tuple[int, int]:
     """(MB in memory, open files) of a process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") >> 20, len(os.listdir(f"/proc/{pid}/fd"))

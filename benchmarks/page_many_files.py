@@ -33,7 +33,7 @@ from browser import Page, browser_page  # noqa: E402
 from dicom_series import series, write  # noqa: E402
 from marked import write_marked  # noqa: E402
 from on_page import choose, drop, wait_for  # noqa: E402
-from page_load import _children, _used  # noqa: E402
+from page_load import children_of, used_by  # noqa: E402
 from PIL import Image  # noqa: E402
 
 MODEL, OF_SERIES = "bright", "side"
@@ -73,7 +73,7 @@ def main() -> None:
             watch.start()
             look_through(page, address, study, flags.series)
             print(f"memory at its peak: page {PEAK[0]} MB, answering {PEAK[1]} MB")
-            (worker,) = _children(pid)
+            (worker,) = children_of(pid)
             print(f"processor: page {cpu_s(pid):.1f} s, answering {cpu_s(worker):.1f} s")
         with serving(models, "--max-files", str(FEW)) as (address, _), browser_page(home / "p2") as page:
             too_many(page, address, study)
@@ -111,7 +111,7 @@ def watch_memory(pid: int) -> None:
     """Keeps the largest memory of the page and of the process that answers."""
     with contextlib.suppress(OSError, ValueError):
         while True:
-            used = [_used(pid)[0], max((_used(child)[0] for child in _children(pid)), default=0)]
+            used = [used_by(pid)[0], max((used_by(child)[0] for child in children_of(pid)), default=0)]
             PEAK[:] = [max(pair) for pair in zip(PEAK, used, strict=True)]
             time.sleep(0.2)
 

@@ -75,13 +75,14 @@ def label_candidates(found: HeldOut | None, prepared: Prepared) -> tuple[Finding
         why = "no network answered for all records without having seen them: there is one split, or none"
         return Finding(NAME, CANNOT_TELL, why, what_to_do=HOW), []
     units = units_of_labels(found, prepared)
+    patients = len(np.unique(units.patients))
     if why := _why_not(units, prepared.class_names):
-        return Finding(NAME, CANNOT_TELL, why, n=len(np.unique(units.patients))), []
+        return Finding(NAME, CANNOT_TELL, why, n=patients), []
     repeats = int(found.times.min())
     ranked = ranking(units, prepared)
     doubted = [one for one in ranked if one.contradicted]
     copies = [one for one in ranked if one.copies]
-    count, patients = f"{len(units.labels)} {units.noun}", len(np.unique(units.patients))
+    count = f"{len(units.labels)} {units.noun}"
     asked = f"networks that never saw their patients ({plural(repeats, 'answer')} for each)"
     finding = Finding(
         NAME, NOT_FOUND, f"no label of {count} is contradicted by {asked}", n=patients,
