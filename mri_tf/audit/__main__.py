@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.audit.audited import audit_trainings, with_more
     from mri_tf.audit.exchanged_pipeline import FEWEST
     from mri_tf.audit.finding import AUDIT, leaks
-    from mri_tf.audit.networks import network_findings
+    from mri_tf.audit.networks import families_of, network_findings
     from mri_tf.audit.site_gap import site_findings
     from mri_tf.audit.subject import of_run, of_set, of_study
     from mri_tf.audit.trained import check_deep, go_deep, trained_run, trained_study, with_trainings
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
         check_deep(trained, flags.exchanges or FEWEST)
     task = _first(subjects).prepared.manifest["task"]
     out = flags.out or (Path("audits", task) if flags.data else home / AUDIT)
-    audit = audit_trainings(subjects)
+    audit = audit_trainings(subjects, families_of([*subjects.values()]) if flags.run else 1)
     if flags.deep:
         go_deep(trained, out, flags.exchanges or FEWEST)
     audit = with_trainings(audit, trained, out)

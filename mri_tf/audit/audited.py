@@ -37,21 +37,22 @@ class Audit:
     candidates: tuple[Candidate, ...] = ()
 
 
-def audit_trainings(subjects: dict[str, Subject]) -> Audit:
+def audit_trainings(subjects: dict[str, Subject], families: int = 1) -> Audit:
     """A set with the sides of its trainings: certain checks of each; faces, text and the probes once.
 
     Trainings on other prepared sets than the first one's are checked for certain leaks only.
 
     Args:
         subjects: by the name of the training, at least one; of a set without trainings it alone.
+        families: of tests in the whole audit that share the error rate, the probes included.
     """
     first = next(iter(subjects.values()))
     identity = identity_findings(first.prepared, first.modality)
-    return with_probes([*certain_of_all(subjects), *identity], first)
+    return with_probes([*certain_of_all(subjects), *identity], first, families)
 
 
-def with_probes(findings: list[Finding], subject: Subject) -> Audit:
-    """The findings, and those of all probes where the records have classes."""
+def with_probes(findings: list[Finding], subject: Subject, families: int = 1) -> Audit:
+    """The findings, and those of all probes where the records have classes; `families` as above."""
     prepared = subject.prepared
     labelled = np.flatnonzero(prepared.labels != NO_LABEL)
     if not subject.labelled or not len(labelled):
@@ -75,7 +76,8 @@ def with_probes(findings: list[Finding], subject: Subject) -> Audit:
         prepared.labels[records], prepared.patients[records], owners[records], prepared.sites[records],
         prepared.class_names,
     )  # fmt: skip
-    return Audit([*findings, *shortcut_findings(measured, labels)], prepared, measured.foreground)
+    told = shortcut_findings(measured, labels, families)
+    return Audit([*findings, *told], prepared, measured.foreground)
 
 
 def with_more(audit: Audit, findings: list[Finding]) -> Audit:

@@ -11,6 +11,9 @@ AUDIT = "audit"
 FOUND, NOT_FOUND, CANNOT_TELL = "found", "not found", "cannot tell"
 NOT_APPLICABLE = "not applicable"
 BASELINE = "baseline"  # a number to compare a network with; never a flag by itself
+# Tests in the audit of a run that share an error rate of 5 %: the probes of its set, and the regions
+# that its networks are asked about.
+FAMILIES_OF_A_RUN = 2
 STATUSES = (FOUND, NOT_FOUND, CANNOT_TELL, NOT_APPLICABLE, BASELINE)
 
 
@@ -24,7 +27,7 @@ class Finding:
         evidence: what was seen, in a sentence; it names no file and no patient.
         statistic: a correlation between -1 and 1, or Cramér's V; of what the network looks at, a change
             of logits; None where nothing was counted.
-        p: adjusted for all findings of its family, which its evidence names; None of others.
+        p: adjusted for all findings of the audit that carry one; None of others.
         n: patients, or what is counted in their place.
         meaning: what that means for the numbers of a network.
         what_to_do: empty where nothing is to be done.

@@ -3,15 +3,25 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from mri_tf.audit.deep import DEEP
 from mri_tf.audit.explanations import explanation_findings, without_maps
-from mri_tf.audit.finding import CANNOT_TELL, NOT_APPLICABLE, Finding
-from mri_tf.audit.judged import FEWEST_PATIENTS, Judged, judged_networks, network_of
+from mri_tf.audit.finding import CANNOT_TELL, FAMILIES_OF_A_RUN, NOT_APPLICABLE, Finding
+from mri_tf.audit.judged import (
+    FEWEST_PATIENTS,
+    MOST_MEMBERS,
+    Judged,
+    judged_networks,
+    network_of,
+)
 from mri_tf.audit.map_checks import check_maps, flip_axis
 from mri_tf.audit.region_swaps import NAME, looks_at_findings
 from mri_tf.audit.regions import REGIONS
+from mri_tf.audit.subject import Subject
 from mri_tf.core.errors import InputError
 from mri_tf.explain.saliency import has_maps
+from mri_tf.splits.sides import units_of
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import FEATURES, RUN_FILE, Run, open_finished, open_run
 
@@ -41,6 +51,23 @@ def network_findings(folder: Path, prepared: Prepared, out: Path) -> list[Findin
     else:
         looks = looks_at_findings(judged)
     return [*looks, *_explanations(judged, exchanged_runs(run, out / DEEP))]
+
+
+def families_of(trainings: Sequence[Subject]) -> int:
+    """How many families of tests share the error rate in the audit of a run.
+
+    They are two where its networks can be asked what they look at, else the probes of the set alone.
+
+    Args:
+        trainings: of the run, or of each member of a model.
+    """
+    first = trainings[0]
+    if not first.labelled or first.label_from_position or not first.prepared.patients_known:
+        return 1
+    owners = units_of(first.prepared, "group")
+    donors = sum(len(np.unique(owners[np.concatenate(one.sides[1:])]))
+                 for one in trainings[:MOST_MEMBERS])  # fmt: skip
+    return FAMILIES_OF_A_RUN if donors >= FEWEST_PATIENTS else 1
 
 
 def exchanged_runs(run: Run, folder: Path) -> list[Run]:

@@ -12,7 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_APPLICABLE, NOT_FOUND, Finding
+from mri_tf.audit.finding import (
+    CANNOT_TELL,
+    FAMILIES_OF_A_RUN,
+    FOUND,
+    NOT_APPLICABLE,
+    NOT_FOUND,
+    Finding,
+)
 from mri_tf.audit.judged import FEWEST_PATIENTS, Judged, batch_size, images_of, one_a_patient
 from mri_tf.audit.measured import channel_names, view_of
 from mri_tf.audit.regions import REGIONS, Pictured
@@ -80,30 +87,35 @@ def looks_at_findings(judged: list[Judged], seed: int = 0) -> list[Finding]:
 
 
 def findings_of(swapped: Swapped, seed: int = 0) -> list[Finding]:
-    """A finding for each region; p-values are adjusted for the regions together (Holm 1979)."""
+    """A finding for each region.
+
+    p-values are adjusted for the regions together (Holm 1979), and doubled for the probes of the same
+    audit, which share the error rate.
+    """
     pulls = {name: class_pull(values, swapped.labels, swapped.blocks, seed)
              for name, values in swapped.logits.items()}  # fmt: skip
     told = [name for name, pull in pulls.items() if pull]
-    adjusted = dict(zip(told, holm([pulls[name].p for name in told]), strict=True))
-    n = len(swapped.labels)
-    return [_finding(name, pull, adjusted.get(name, 1.0), (n, len(told)))
-            for name, pull in pulls.items()]  # fmt: skip
+    among_regions = holm([pulls[name].p for name in told])
+    adjusted = dict(zip(told, np.minimum(1, FAMILIES_OF_A_RUN * np.array(among_regions)), strict=True))
+    counts = len(swapped.labels), FAMILIES_OF_A_RUN * len(told)
+    return [_finding(name, pull, float(adjusted.get(name, 1)), counts) for name, pull in pulls.items()]
 
 
 def _finding(name: str, pull: Pull | None, p: float, counts: tuple[int, int]) -> Finding:
-    """Of a region with its adjusted p-value; `counts` are the donors and the regions tested together."""
-    n, tested = counts
+    """Of a region with its adjusted p-value; `counts`: donors, and the factor of the least p-value."""
+    n, factor = counts
     called = NAME.format(name)
     if pull is None:
         why = "it is the same in all patients, or not within what the network sees"
         return Finding(called, NOT_APPLICABLE, why, n=n)
-    if tested / pull.exchanges > LEVEL:
+    if factor / pull.exchanges > LEVEL:
         why = f"{n} patients whose labels can be exchanged in {pull.exchanges} ways: too few to tell"
         return Finding(called, CANNOT_TELL, why, n=n)
     evidence = (
         f"with this part of a patient of one class in the place of the other's, the difference of the "
         f"classes' logits changes by {pull.pull:.2f} towards the patient's class "
-        f"(odds x {np.exp(min(pull.pull, 99)):.2g}); p = {p:.2g} among {tested} regions"
+        f"(odds x {np.exp(min(pull.pull, 99)):.2g}); p = {p:.2g} "
+        f"(adjusted for all findings that have one)"
     )
     numbers = {"statistic": pull.pull, "p": p, "n": n}
     if p <= LEVEL and pull.pull < LEAST_CHANGE:
@@ -115,7 +127,7 @@ def _finding(name: str, pull: Pull | None, p: float, counts: tuple[int, int]) ->
         return Finding(
             called, FOUND, evidence, **numbers, meaning=MEANING, what_to_do=WHAT_TO_DO[name]
         )
-    smallest = pull.smallest_found(LEVEL / tested)
+    smallest = pull.smallest_found(LEVEL / factor)
     return Finding(
         called, NOT_FOUND, f"{evidence}; a change by {smallest:.2g} would have been found", **numbers
     )

@@ -69,13 +69,22 @@ class Labels:
     class_names: tuple[str, ...]
 
 
-def shortcut_findings(measured: Measured, labels: Labels, seed: int = 0) -> list[Finding]:
-    """A finding for every probe: the forbidden ones as one family, then those that may be signal."""
+def shortcut_findings(
+    measured: Measured, labels: Labels, families: int = 1, seed: int = 0
+) -> list[Finding]:
+    """A finding for every probe: the forbidden ones as one family, then those that may be signal.
+
+    Args:
+        measured: what the probes see of the records.
+        labels: of the same records.
+        families: that share the error rate with the forbidden ones, these included.
+        seed: of the drawn exchanges.
+    """
     units = exchange_units(labels.labels, labels.patients, labels.owners)
     exchanges = Exchanges.of(units, seed=seed)
     n = len(np.unique(labels.owners))
     why_not = too_few(exchanges)
-    family = None if why_not else Family(measured.forbidden, exchanges)
+    family = None if why_not else Family(measured.forbidden, exchanges, families)
     findings = [
         _without_test(name, n, why_not) if family is None else _finding(name, probe, family, n)
         for name, probe in measured.forbidden.items()
@@ -131,7 +140,7 @@ def _evidence(told: Told, probe: Probe) -> str:
     mean, deviation = told.chance
     return (
         f"{what} {told.statistic:.2f} (exchanged labels: {mean:.2f} ± {deviation:.2f}), "
-        f"p = {told.p:.2g} among all probes"
+        f"p = {told.p:.2g} (adjusted for all findings that have one)"
     )
 
 

@@ -77,10 +77,11 @@ class Family:
     Args:
         probes: by name.
         exchanges: of the labels of the probes' records.
+        families: that share the error rate, this one included; p-values are multiplied by their number.
     """
 
-    def __init__(self, probes: dict[str, Probe], exchanges: Exchanges):
-        self._exchanges = exchanges
+    def __init__(self, probes: dict[str, Probe], exchanges: Exchanges, families: int = 1):
+        self._exchanges, self._families = exchanges, families
         self._of_categories = {name for name, probe in probes.items() if probe.categories}
         self._best: dict[str, np.ndarray] = {}  # of each probe (exchanges,) its best feature's value
         members = []
@@ -127,12 +128,12 @@ class Family:
         ]  # fmt: skip
 
     def _adjusted(self) -> list[tuple[_Member, float]]:
-        """Each test and its p-value, by step-down max-T."""
+        """Each test and its p-value, by step-down max-T and for all families (Bonferroni)."""
         found, largest = [], np.full(len(self._exchanges.labels), -np.inf)
         for one in reversed(self._members):
             largest = np.maximum(largest, one.standard)
             found.append(float(np.mean(largest >= one.standard[0] - ROUNDING)))
-        adjusted = np.maximum.accumulate(found[::-1])
+        adjusted = np.minimum(1, self._families * np.maximum.accumulate(found[::-1]))
         return list(zip(self._members, adjusted.tolist(), strict=True))
 
     def smallest_agreement(self, name: str) -> float | None:
@@ -168,7 +169,7 @@ class Family:
                   if not (one.probe == name and one.of_columns)]  # fmt: skip
         largest = np.max([*others, np.full(marks.shape[1], -np.inf)], axis=0)
         p = np.mean(np.maximum(standard, largest) >= standard[:, :1] - ROUNDING, axis=1)
-        return np.mean(p <= FAMILY_WISE) >= CAUGHT
+        return np.mean(self._families * p <= FAMILY_WISE) >= CAUGHT
 
     def _marked(self, disagreeing: int) -> np.ndarray:
         """(marks, exchanges) correlation of labels with marks that are wrong in so many units."""

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from one_run import QUICK, RUN, trained_once
@@ -13,7 +15,8 @@ from refused import error_line
 from data_prep.write import main as write
 from mri_tf.audit.__main__ import main as audit
 from mri_tf.audit.judged import judged_networks
-from mri_tf.audit.networks import exchanged_runs, network_findings
+from mri_tf.audit.networks import exchanged_runs, families_of, network_findings
+from mri_tf.audit.subject import of_run
 from mri_tf.core.command_line import run_command
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import open_run
@@ -66,6 +69,17 @@ def test_the_networks_of_a_run_are_asked_and_four_patients_are_too_few(inside, t
         assert found[name]["evidence"] == "4 held-out patients, fewer than 8"
     ran(capsys, "--data", "data/thirds", "--out", tmp_path / "set")
     assert not set(findings_in(tmp_path / "set")) & {*LOOKS, *MAPS}
+
+
+def test_a_run_whose_networks_are_asked_shares_the_error_rate_between_regions_and_probes(inside):
+    """Four held-out patients are too few to ask, so that all 5 % are left for the probes."""
+    training = of_run(RUN)[""]
+    assert families_of([training]) == 1
+    train, validation, test = training.sides
+    more = replace(training, sides=[train[:4], np.concatenate([validation, train[4:]]), test])
+    assert families_of([more]) == 2 and families_of([training] * 3) == 2
+    assert families_of([replace(more, label_from_position=True)]) == 1
+    assert families_of([replace(more, labelled=False)]) == 1
 
 
 @pytest.mark.parametrize("torn, words", [("state", "not finished"), ("weights", "missing or damaged")])

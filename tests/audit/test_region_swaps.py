@@ -10,6 +10,7 @@ from taught import TAUGHT, StoredSet, judged_of, taught
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_APPLICABLE, NOT_FOUND
 from mri_tf.audit.judged import one_a_patient
 from mri_tf.audit.region_swaps import Swapped, findings_of, looks_at_findings
+from mri_tf.metrics.class_pull import class_pull
 
 TRAINED, HELD_OUT = 40, 24
 
@@ -112,14 +113,24 @@ def test_eight_patients_of_whom_one_has_another_class_are_too_few_to_exchange():
     assert found.status == CANNOT_TELL and "in 8 ways" in found.evidence
 
 
-def test_p_values_are_adjusted_for_the_regions_together():
+def test_eight_patients_four_of_each_class_are_too_few_beside_the_probes():
+    """70 exchanges: the least p-value is 0.014 for one region alone, and twice that with the probes."""
+    logits = np.random.default_rng(0).normal(size=(8, 2))
+    rows = {"border": logits, "corners": logits}
+    found = findings_of(Swapped(rows, np.arange(8) % 2, np.zeros(8, int)))
+    assert {one.status for one in found} == {CANNOT_TELL} and "in 70 ways" in found[0].evidence
+
+
+def test_p_values_are_adjusted_for_the_regions_together_and_for_the_probes():
     rng = np.random.default_rng(1)
     labels = np.arange(20) % 2
     rows = {name: rng.normal(size=(20, 2)) for name in ("border", "background", "corners")}
     rows["border"][labels == 1] += (0, 2.0)
     alone = findings_of(Swapped({"border": rows["border"]}, labels, np.zeros(20, int)))[0]
     together = findings_of(Swapped(rows, labels, np.zeros(20, int)))[0]
-    assert together.p == pytest.approx(3 * alone.p) and "among 3 regions" in together.evidence
+    assert together.p == pytest.approx(3 * alone.p) and "adjusted for all findings" in together.evidence
+    pull = class_pull(rows["border"], labels, np.zeros(20, int))
+    assert alone.p == pytest.approx(2 * pull.p)
 
 
 def test_a_change_that_no_chance_explains_and_that_decides_no_answer_is_not_found():

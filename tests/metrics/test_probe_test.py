@@ -49,6 +49,17 @@ def test_without_a_signal_alarms_are_as_rare_as_promised(patients, records, shar
     assert alarms <= MOST
 
 
+def test_p_values_of_two_families_that_share_the_error_rate_are_doubled_and_less_would_be_found():
+    labels, rng = np.arange(30) % 2, np.random.default_rng(3)
+    half = labels[:, None] + rng.normal(size=(30, 1))
+    probes = {"noise": probe(rng.normal(size=(30, 3))), "half": probe(half)}
+    exchanges = Exchanges.of(exchange_units(labels, np.arange(30)), seed=0)
+    alone, shared = Family(probes, exchanges), Family(probes, exchanges, families=2)
+    for name in probes:
+        assert shared.told(name).p == min(1, 2 * alone.told(name).p)
+        assert shared.smallest_agreement(name) >= alone.smallest_agreement(name)
+
+
 def test_exchanging_records_in_the_place_of_patients_alarms_in_most_clean_sets():
     """The guard: the same test on the same data fails where ten records of a patient count as ten."""
     alarms = 0
