@@ -44,7 +44,7 @@ def main() -> None:
     flags.add_argument("--monai", action="store_true", help="also MONAI's ResNet-18")
     flags = flags.parse_args()
     cores = len(os.sched_getaffinity(0))
-    print(f"{_processor()}, {cores} cores\n")
+    print(f"{processor()}, {cores} cores\n")
     print("| work | precision | who | ms a step | over ours (least to most) | of the peak |")
     print("|---|---|---|---|---|---|")
     for precision in flags.precisions:
@@ -224,7 +224,7 @@ def on_tensorflow() -> bool:
     return keras.backend.backend() == "tensorflow"
 
 
-def _processor() -> str:
+def processor() -> str:
     """Name and instruction sets for matrices."""
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     names = [line.partition(":")[2] for line in text.splitlines() if line.startswith("model name")]
