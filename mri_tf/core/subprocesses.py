@@ -17,7 +17,7 @@ from pathlib import Path
 from mri_tf.core.command_line import INTERRUPTED, OUT_OF_TIME, SOME_SKIPPED
 from mri_tf.core.deadline import NO_LIMIT, Deadline
 from mri_tf.core.errors import OutOfTime
-from mri_tf.core.system import INHERITS_LOCKS
+from mri_tf.core.system import INHERITS_LOCKS, sigterm_interrupts
 
 ATTEMPTS = 2  # if a process is killed; the second continues from its checkpoint
 RECORDS, PATH = re.compile(r", records .*"), re.compile(r"\S*[/\\]\S*")  # removed for reports
@@ -38,10 +38,11 @@ class Child:
 
 @contextmanager
 def terminate_children():
-    """Terminates the running children if the block ends early, by Ctrl-C or an error."""
+    """Terminates the running children if the block ends early, by Ctrl-C, SIGTERM or an error."""
     _interrupted.clear()
     try:
-        yield
+        with sigterm_interrupts():
+            yield
     except BaseException:
         with _starting:
             _interrupted.set()

@@ -84,6 +84,22 @@ def end_group(process) -> None:
         os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
 
 
+@contextlib.contextmanager
+def sigterm_interrupts():
+    """SIGTERM raises KeyboardInterrupt in the block, as Ctrl-C does, so that it can end what it began.
+
+    Nothing is changed outside of the main thread, where Python handles no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def end_first_without_memory() -> None:
     """Writes no core file of this process, and lets the system end it first where memory runs out."""
     with contextlib.suppress(OSError, ValueError):

@@ -1,14 +1,13 @@
 """Inputs on a DICOMweb server: fetched into a private temporary folder, which is removed at the end."""
 
 import os
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mri_tf.core.errors import InputError
+from mri_tf.core.system import sigterm_interrupts
 from mri_tf.dicom.web import fetch, parse_address
 from mri_tf.serve.access import read_token_file
 
@@ -43,7 +42,7 @@ def fetched(
             f"{TOKEN} must hold exactly one token: ASCII characters without spaces.",
             f"{len(token)} characters", "Correct the environment variable.",
         )  # fmt: skip
-    with _terminated_as_interrupted(), tempfile.TemporaryDirectory(prefix="mri_tf-") as home:
+    with sigterm_interrupts(), tempfile.TemporaryDirectory(prefix="mri_tf-") as home:
         paths, number = [], 0
         for one in inputs:
             if isinstance(one, Path):
@@ -55,16 +54,3 @@ def fetched(
             fetch(address, folder, token, timeout_s)
             paths.append(folder)
         yield paths
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt, so that the folder is removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -213,6 +213,17 @@ def test_a_train_process_whose_study_was_killed_keeps_its_cell_until_it_ends(fak
     assert fake.ended("c-s0")[0] == orphan  # its result was kept and only read again
 
 
+def test_a_study_that_is_terminated_ends_the_trainings_it_has_started(fake, tmp_path):
+    fake.order("c-s0", "wait")
+    process = start_study(tmp_path, [job_of(tmp_path, "c")])
+    until(lambda: fake.begun("c-s0"))
+    process.terminate()
+    errors = process.communicate()[1]
+    assert process.returncode == 130 and "error: Interrupted." in errors
+    (training,) = fake.begun("c-s0")
+    until(lambda: not is_alive(training))
+
+
 def start_study(folder: Path, jobs: list[dict], workers: int = 2) -> subprocess.Popen:
     """Starts a study in a process group that prints the rows."""
     (folder / "jobs.json").write_text(json.dumps(jobs))

@@ -136,7 +136,7 @@ def start_command(folder: Path, *arguments) -> subprocess.Popen:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("ending", ["killed", "interrupted"])
+@pytest.mark.parametrize("ending", ["killed", "interrupted", "terminated"])
 def test_the_whole_study_goes_on_after_its_end_in_the_middle(inside, ending):
     out = Path(f"whole-{ending}")
     process = start_command(inside, "--out", out)
@@ -149,7 +149,10 @@ def test_the_whole_study_goes_on_after_its_end_in_the_middle(inside, ending):
         process.communicate()
         assert Path(f"/proc/{trained}").exists()
     else:
-        os.killpg(process.pid, signal.SIGINT)
+        if ending == "interrupted":
+            os.killpg(process.pid, signal.SIGINT)
+        else:  # as `kill` does, which names the study alone
+            process.terminate()
         errors = process.communicate(timeout=UNTIL)[1]
         assert process.returncode == 130 and "error: Interrupted." in errors
         assert "Traceback" not in errors
