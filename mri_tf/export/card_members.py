@@ -7,13 +7,10 @@ from mri_tf.export.cost import Cost
 from mri_tf.export.members_graph import DISAGREEMENT, IN_SET
 from mri_tf.store.run import MEMBERS, METRICS, TEST, Run, open_run
 from mri_tf.tables import looks_sentence, markdown
+from mri_tf.tables.names import name_of
 from mri_tf.tables.run import format_interval
 
-ON_TEST_SIDE = {
-    "auc": "AUC", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy",
-    "log_loss": "log loss",
-}  # fmt: skip
-
+ON_TEST_SIDE = ("auc", "balanced_accuracy", "accuracy", "log_loss")
 OF_SINGLE = (
     "The numbers above are of single members: each was trained on other folds than those it is judged "
     "on, by answers that were fitted without them, too. They do not measure the model of all members, "
@@ -51,7 +48,7 @@ def _on_test_side(run: Run) -> str:
         return ""
     metrics = json.loads(file.read_text(encoding="utf-8"))
     names = [name for name in ON_TEST_SIDE if name in metrics]
-    shown = "; ".join(f"{ON_TEST_SIDE[name]} {format_interval(metrics[name])}" for name in names)
+    shown = "; ".join(f"{name_of(name)} {format_interval(metrics[name])}" for name in names)
     looks = looks_sentence(metrics)
     return f"The model of all members, on the test side, which no member saw: {shown}. {looks}".strip()
 

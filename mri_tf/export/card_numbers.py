@@ -18,12 +18,10 @@ from mri_tf.store.looks import is_closed
 from mri_tf.store.run import METRICS, Run
 from mri_tf.tables import markdown
 from mri_tf.tables.layout import with_interval
+from mri_tf.tables.names import name_of
 
-SCORES = {
-    "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "kappa": "Cohen's κ",
-    "f1_macro": "F1, mean of the classes", "auc": "AUC", "ece": "calibration error",
-    "dice_mean": "Dice, mean of the labels", "hausdorff95_mean": "Hausdorff 95, mean of the labels",
-}  # fmt: skip
+SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "ece", "dice_mean",
+          "hausdorff95_mean")  # fmt: skip
 OF_ONE_MEMBER = " These are rates of single members; their mean flags fewer."
 CLASS_SCORES = ("precision", "recall", "f1", "auc", "dice", "hausdorff95")
 
@@ -40,7 +38,7 @@ def card_numbers(run: Run) -> str:
         )
     if not metrics:
         return "Not evaluated: run `python -m mri_tf.evaluate --run RUN`, then export the run again."
-    rows = [[name, *_cells(metrics[key])] for key, name in SCORES.items() if key in metrics]
+    rows = [[name_of(key), *_cells(metrics[key])] for key in SCORES if key in metrics]
     if "majority_accuracy" in metrics:
         rows.insert(1, ["always the largest class", f"{metrics['majority_accuracy']:.3f} accuracy", ""])
     what = "On records that a member left out, by that member alone" if run.has_members else (

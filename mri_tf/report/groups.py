@@ -8,8 +8,9 @@ from mri_tf.figures import draw_forest, inline_svg
 from mri_tf.report.blocks import NOT_COMPUTED, Block, Figure, Heading, Section, Table, Text, table
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import Judged, Material
-from mri_tf.report.numbers import NAMES, is_number, name_of, shown
+from mri_tf.report.numbers import is_number, name_of, shown
 from mri_tf.report.options import Options
+from mri_tf.tables.names import NAMES
 
 MOST_IN_FIGURE = 24  # groups
 FIRST = ("auc", "balanced_accuracy", "accuracy", "recall", "f1_macro")  # shown before other numbers

@@ -1,24 +1,14 @@
-"""How numbers of metrics.json are written on a card, and what they are called."""
+"""How numbers of metrics.json are written on a card."""
 
 from mri_tf.report.options import Options
+from mri_tf.tables import names
 from mri_tf.tables.layout import with_interval
-
-NAMES = {
-    "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "kappa": "Cohen's κ",
-    "quadratic_kappa": "quadratic κ", "mean_absolute_grade_error": "mean error in grades",
-    "f1_macro": "F1, mean of the classes", "auc": "AUC", "auc_within_folds": "AUC, mean of the folds",
-    "average_precision": "average precision", "sensitivity_at_specificity": "sensitivity",
-    "brier": "Brier score", "log_loss": "log loss", "ece": "expected calibration error",
-    "recall": "sensitivity", "precision": "precision", "f1": "F1",
-    "dice_mean": "Dice, mean of the labels", "hausdorff95_mean": "Hausdorff 95, mean of the labels",
-    "dice": "Dice", "hausdorff95": "Hausdorff 95", "specificity": "specificity",
-}  # fmt: skip
 
 
 def name_of(metric: str, number: dict | None = None) -> str:
     """The name of a metric as people write it, with the specificity that it is at."""
-    name = NAMES.get(metric, metric.replace("_", " "))
     at = (number or {}).get("specificity")
+    name = names.name_of(metric)
     return f"{name} at a specificity of {at:g}" if isinstance(at, float) else name
 
 

@@ -8,10 +8,11 @@ from mri_tf.metrics.roc import roc_curves
 from mri_tf.report.blocks import Block, Figure, Fold, Heading, Section, Text, table
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import MEMBERS, RUN, STUDY, Judged, Material
-from mri_tf.report.numbers import NAMES, brief, counted, is_number, name_of, shown
+from mri_tf.report.numbers import brief, counted, is_number, name_of, shown
 from mri_tf.report.options import Options
 from mri_tf.tables.context import context_section
 from mri_tf.tables.members import member_section
+from mri_tf.tables.names import NAMES
 from mri_tf.tables.run import better_than_chance, operating_point_sentence
 from mri_tf.tables.units import reader_section, unit_section
 

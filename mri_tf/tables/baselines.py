@@ -3,11 +3,9 @@
 from collections.abc import Iterable
 
 from mri_tf.tables.layout import markdown, with_interval, with_notes
+from mri_tf.tables.names import NAMES
 
-NAMES = {
-    "auc": "AUC", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy",
-    "quadratic_kappa": "quadratic κ",
-}  # fmt: skip
+SCORES = ("auc", "balanced_accuracy", "accuracy", "quadratic_kappa")
 ALONE = {"covariates": "covariates alone", "image": "image alone", "both": "both"}
 COMPARED = "auc"  # what sentences are about
 
@@ -27,7 +25,7 @@ def baseline_table(metrics: dict) -> str:
     there."""
     counted = [one for one in metrics["baselines"] if not one["reason"]]
     lacking = [one for one in metrics["baselines"] if one["reason"]]
-    shown = [name for name in NAMES if any(name in one["numbers"] for one in counted)]
+    shown = [name for name in SCORES if any(name in one["numbers"] for one in counted)]
     rows = [
         [one["name"], *(_short(one["numbers"][name]) for name in shown),
          *(_short(one["difference"][name], signed=True) for name in shown[:2])]

@@ -1,8 +1,9 @@
 """The networks of a cross-validation: a row each, and how alike two of them answer."""
 
 from mri_tf.tables.layout import markdown, with_interval
+from mri_tf.tables.names import NAMES
 
-NUMBERS = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
+NUMBERS = ("auc", "balanced_accuracy")
 
 
 def member_section(metrics: dict) -> str:
@@ -20,7 +21,7 @@ def member_section(metrics: dict) -> str:
         for member in members
     ]  # fmt: skip
     columns = ["repeat", "fold", "trained on", "validated on", "left out (patients)", "epoch kept",
-               *(f"{name} on those left out" for name in NUMBERS.values())]  # fmt: skip
+               *(f"{NAMES[name]} on those left out" for name in NUMBERS)]  # fmt: skip
     table = markdown(rows, columns)
     found = metrics["correlation"]
     alike = (

@@ -9,15 +9,13 @@ from mri_tf.tables.context import context_line, context_section
 from mri_tf.tables.layout import markdown, with_interval
 from mri_tf.tables.looks import looks_sentence
 from mri_tf.tables.members import member_section
+from mri_tf.tables.names import name_of
 from mri_tf.tables.sites import site_section, subgroup_section
 from mri_tf.tables.units import agreement_line, reader_section, unit_section
 
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
 SCORES_OF_GRADES = ("quadratic_kappa", "mean_absolute_grade_error")
-RECALIBRATED = {
-    "log_loss": "log loss", "brier": "Brier score", "balanced_accuracy": "balanced accuracy",
-    "calibration_in_the_large": "largest difference of mean probability and share of a class",
-}  # fmt: skip
+RECALIBRATED = ("log_loss", "brier", "balanced_accuracy", "calibration_in_the_large")
 MAX_GROUPS = 50  # groups of copies on the page; manifest.json has all
 MAX_PART_VALUES = 6  # values of a part on the terminal
 
@@ -34,12 +32,12 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
     said = (metrics.get("caution", ""), looks_sentence(metrics), *metrics["note"].split("; "))
     notes = [note for note in said if note]
     title = "\n".join([f"# {name}, split by {metrics['split']}", *(f"- {note}" for note in notes)])
-    rows = [[score, _number(metrics[score]), metrics[score]["method"] or ""]
+    rows = [[name_of(score), _number(metrics[score]), metrics[score]["method"] or ""]
             for score in (*SCORES, *SCORES_OF_GRADES) if score in metrics]  # fmt: skip
     rows += [[f"AUC, {cut}", _number(number), number["method"] or ""]
              for cut, number in metrics.get("auc_per_cut", {}).items()]  # fmt: skip
     for score, number in metrics.get("most_probable", {}).items():
-        name = f"{score} of the most probable class"
+        name = f"{name_of(score)} of the most probable class"
         rows.append([name, _number(number), number["method"] or ""])
     rows.append(["largest class", f"{metrics['majority_accuracy']:.3f} accuracy", ""])
     sections = [title, markdown(rows, ["score", "value (95 % interval)", "method"])]
@@ -147,7 +145,8 @@ def better_than_chance(metrics: dict) -> str:
     found = metrics.get("better_than_chance")
     if not found:
         return ""
-    numbers = [f"{name} {'better' if found['better'][name] else 'not shown to be better'} (p = {p:.2g})"
+    words = {True: "better", False: "not shown to be better"}
+    numbers = [f"{name_of(name)} {words[found['better'][name]]} (p = {p:.2g})"
                for name, p in found["p"].items()]  # fmt: skip
     return f"Compared with chance: {', '.join(numbers)}; {found['method']}."
 
@@ -179,11 +178,11 @@ def _recalibrated(metrics: dict) -> str:
     found = metrics["recalibration"]
     rows = []
     for size in found["sizes"]:
-        for score, name in RECALIBRATED.items():
+        for score in RECALIBRATED:
             values = size[score]
             rows.append([
-                size["patients"], name, f"{values['as_is']:.3f}", f"{values['recalibrated']:.3f}",
-                f"{values['low']:+.3f} to {values['high']:+.3f}",
+                size["patients"], name_of(score), f"{values['as_is']:.3f}",
+                f"{values['recalibrated']:.3f}", f"{values['low']:+.3f} to {values['high']:+.3f}",
             ])  # fmt: skip
     single = [f"{size['one_class']} of {found['draws']} draws of {size['patients']} patients"
               for size in found["sizes"] if size["one_class"]]  # fmt: skip

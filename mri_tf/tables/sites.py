@@ -2,6 +2,7 @@
 
 from mri_tf.core.words import plural, printed_name
 from mri_tf.tables.layout import markdown, with_interval, with_notes
+from mri_tf.tables.names import name_of
 
 NUMBERS = ("accuracy", "balanced_accuracy", "auc")
 BY_CHANCE = (
@@ -54,7 +55,7 @@ def subgroup_table(found: list[dict]) -> str:
         for row in found
     ]  # fmt: skip
     columns = ["by", "group", *(f"patients of {printed_name(name)}" for name in classes), "records",
-               "accuracy", "balanced accuracy", "AUC"]  # fmt: skip
+               *map(name_of, NUMBERS)]  # fmt: skip
     kinds = {row["by"] for row in found}
     note = f"{plural(len(found), 'group')} of {plural(len(kinds), 'kind')}. {BY_CHANCE}"
     numbers = [one for row in found for one in _named(row)]
@@ -66,7 +67,7 @@ def _named(row: dict) -> list[tuple[str, dict]]:
     group = f"{row['by']} {row['group']}"
     if len({row["numbers"][name].get("reason") for name in NUMBERS}) == 1:
         return [(group, row["numbers"][NUMBERS[0]])]
-    return [(f"{group}, {name.replace('_', ' ')}", row["numbers"][name]) for name in NUMBERS]
+    return [(f"{group}, {name_of(name)}", row["numbers"][name]) for name in NUMBERS]
 
 
 def _number(number: dict) -> str:

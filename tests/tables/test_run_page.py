@@ -109,7 +109,7 @@ def test_the_page_says_what_leaks_first_and_sorts_classes_by_f1():
     assert "chosen on 20 patients of the validation side (apparent value there: 0.710)" in page
     assert "of the records of 100 patients, with 1.50 classes on average" in page
     assert "accuracy of the most probable class" in page and "| Clopper-Pearson" in page
-    assert "Compared with chance: auc better (p = 0.0001)" in page and "9999 drawn exchanges" in page
+    assert "Compared with chance: AUC better (p = 0.0001)" in page and "9999 drawn exchanges" in page
     assert "slope (perfect: 1)" in page and "would show" in page
     assert "fitted on 12 patients that chose nothing else. The 90 % are meant for new patients" in page
     earlier = values["prediction_sets"] | {"fitted_on_patients": None}
