@@ -15,7 +15,7 @@ from mri_tf.page.bodies import drain, read_body
 from mri_tf.page.catalogue import Catalogue
 from mri_tf.page.guard import ABOUT, CLOSE, HEADERS, OF_CARD, Guard
 from mri_tf.page.jobs import Jobs
-from mri_tf.page.limits import Limits
+from mri_tf.page.limits import MB, Limits
 from mri_tf.page.refused import Refused, unknown
 from mri_tf.page.sessions import Sessions
 from mri_tf.page.static_files import INDEX, static_file
@@ -119,7 +119,7 @@ class PageApp:
         limits = self._limits
         return JSONResponse({
             "version": mri_tf.__version__, "needs_token": bool(self._guard.token),
-            "limits": {"file_mb": limits.file_bytes >> 20, "study_mb": limits.study_bytes >> 20,
+            "limits": {"file_mb": limits.file_bytes // MB, "study_mb": limits.study_bytes // MB,
                        "files": limits.files, "seconds": limits.case_s, "uploads": limits.uploads},
             "heartbeat_s": limits.heartbeat_s, "silence_s": limits.silence_s,
             "keep": self._keep is not None,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mri_tf.core.command_line import TRACEBACK
 from mri_tf.core.system import end_group, memory_bytes
-from mri_tf.page.limits import Limits
+from mri_tf.page.limits import MB, Limits
 from mri_tf.page.sessions import ANSWERING, DONE, FAILED, PREPARING, QUEUED, Study
 
 EVENT_BYTES = 64 << 20  # of one event: the rows of a case
@@ -178,7 +178,7 @@ class _Watch:
             self.why = (f"A case took longer than {self._most_s:.0f} s. Received: no answer until then. "
                         "Drop a smaller one, or start the page with a larger --timeout-s.")  # fmt: skip
         elif memory > self._limits.worker_bytes:
-            self.why = (f"Reading these files took more than {self._limits.worker_bytes >> 20} MB of "
+            self.why = (f"Reading these files took more than {self._limits.worker_bytes // MB} MB of "
                         "memory. Received: a file that unpacks to more. Drop smaller files, or start "
                         "the page with a larger --max-memory-mb.")  # fmt: skip
         return bool(self.why)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-MB = 1 << 20
+MB = 10**6  # bytes, as the browser counts them
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mri_tf.core.system import is_own, try_lock
-from mri_tf.page.limits import Limits
+from mri_tf.page.limits import MB, Limits
 from mri_tf.page.readings import Readings
 from mri_tf.page.refused import Refused, unknown
 
@@ -148,7 +148,7 @@ class Sessions:
                 raise Refused(429, f"A study can have {limits.files} files.", f"{study.files + files}",
                               "Drop fewer files at a time.")  # fmt: skip
             if study.size + size > limits.study_bytes:
-                raise Refused(413, f"A study can have {limits.study_bytes >> 20} MB.", "more",
+                raise Refused(413, f"A study can have {limits.study_bytes // MB} MB.", "more",
                               "Drop fewer files at a time.")  # fmt: skip
             if self._size + size > limits.total_bytes:
                 raise no_space("all studies together are too large")

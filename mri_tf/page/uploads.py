@@ -11,7 +11,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 
-from mri_tf.page.limits import Limits
+from mri_tf.page.limits import MB, Limits
 from mri_tf.page.refused import Refused, unknown
 from mri_tf.page.sessions import UPLOADING, Session, Sessions, Study, no_space
 from mri_tf.page.upload_paths import is_junk, upload_path
@@ -165,7 +165,7 @@ def _write_all(file, block: bytearray) -> None:
 
 
 def _too_large(limits: Limits) -> Refused:
-    return Refused(413, f"A file can have {limits.file_bytes >> 20} MB.", "a larger one",
+    return Refused(413, f"A file can have {limits.file_bytes // MB} MB.", "a larger one",
                    "Leave it out, or start the page with a larger --max-file-mb.")  # fmt: skip
 
 

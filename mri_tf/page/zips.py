@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from mri_tf.page.limits import Limits
+from mri_tf.page.limits import MB, Limits
 from mri_tf.page.refused import Refused
 from mri_tf.page.upload_paths import is_junk, upload_path
 
@@ -62,7 +62,7 @@ def unpack(archive: Path, into: Path, limits: Limits, take: Callable[[int, int],
                         if seen > most or time.monotonic() > end:
                             raise Refused(
                                 413, "The archive unpacks to far more than an examination.",
-                                f"over {seen >> 20} MB", "Unpack it yourself, and drop its files.",
+                                f"over {seen // MB} MB", "Unpack it yourself, and drop its files.",
                             )  # fmt: skip
                         take(0, len(piece))
                         file.write(piece)
