@@ -51,7 +51,8 @@ class Training:
     def __init__(self, work: str, choice: str):
         self._process = subprocess.Popen(
             [sys.executable, __file__, "--child", work], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": choice},
+            text=True,
+            env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": choice, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )  # fmt: skip
         self.first = json.loads(self._process.stdout.readline())
 
