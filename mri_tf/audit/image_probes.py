@@ -16,6 +16,7 @@ MARGIN = 2  # voxels around the foreground that are mixed with it
 CORNER_SHARE = 8  # of the rows, and of the columns, a corner is one part of so many
 SMALL = 16  # pixels on a side of the thumbnail
 BINS = np.linspace(-3, 3, 17)[1:-1]  # of the histogram, in SDs of the image
+NORMAL_QUARTILES = 1.349  # between them, in SDs of a normal distribution
 LARGEST = 1e6
 QUADRANTS = ("top left", "top right", "bottom left", "bottom right")
 
@@ -35,11 +36,11 @@ class View(NamedTuple):
 
 
 def border(view: View) -> dict[str, float]:
-    """Intensity of the shells at the border: in SDs from the mean of what lies deeper."""
+    """Intensity of the shells at the border: in SDs from the median of what lies deeper."""
     shells, deep = shells_of(view.inside)
     found = {}
     for channel, values in _by_channel(view):
-        scaled = _scaled(values, deep)
+        scaled = _in_units_of(values, deep)
         for number, shell in enumerate(shells, 1):
             found |= _moments(f"{channel} shell {number}", scaled[shell])
         for name, part in _quadrants(shells[0]):
@@ -48,11 +49,11 @@ def border(view: View) -> dict[str, float]:
 
 
 def background(view: View) -> dict[str, float]:
-    """Intensity around the head or body: in SDs of what is inside."""
+    """Intensity around the head or body: in SDs from the median of what is inside."""
     outside = around(view.inside)
     found = {}
     for channel, values in _by_channel(view):
-        scaled = _scaled(values, view.inside)
+        scaled = _in_units_of(values, view.inside)
         found |= _moments(f"{channel} background", scaled[outside])
         found[f"{channel} background highest"] = _highest(scaled[outside])
         found[f"{channel} background zeros"] = _mean(values[outside] == 0)
@@ -157,6 +158,19 @@ def _scaled(values: np.ndarray, region: np.ndarray) -> np.ndarray:
     if deviation <= 1e-6 * max(1.0, float(np.abs(inside).max(initial=0.0))):
         return np.zeros(values.shape, np.float32)
     return np.clip((values - inside.mean()) / deviation, -LARGEST, LARGEST)
+
+
+def _in_units_of(values: np.ndarray, tissue: np.ndarray) -> np.ndarray:
+    """In SDs from the median of tissue, by its quartiles; as `_scaled` where half of it has one value.
+
+    A lesion that is bright in one class only changes the mean and the SD of a head, and all that is told
+    in these would then tell the class.
+    """
+    low, middle, high = np.percentile(values[tissue], (25, 50, 75)) if tissue.any() else (0, 0, 0)
+    deviation = (high - low) / NORMAL_QUARTILES
+    if deviation <= 1e-6 * max(1.0, abs(low), abs(high)):
+        return _scaled(values, tissue)
+    return np.clip((values - middle) / deviation, -LARGEST, LARGEST)
 
 
 def _moments(name: str, values: np.ndarray) -> dict[str, float]:

@@ -117,3 +117,14 @@ def test_an_image_that_is_filled_has_no_border():
     assert not foreground(filled, "MR").ends_in_image
     assert foreground(head(rng)[None, ..., 0], "MR").ends_in_image
     assert not foreground(np.zeros((1, 10, 10)), "MR").ends_in_image
+
+
+def test_a_lesion_that_is_bright_changes_little_of_what_border_and_background_show():
+    """It covers 36 pixels of the head, at three times their brightness."""
+    clean = head(np.random.default_rng(2))
+    with_lesion = clean.copy()
+    with_lesion[20:26, 20:26] = 3 * np.median(clean[20:26, 20:26])
+    before, after = seen(clean), seen(with_lesion)
+    for name in ("border", "background"):
+        for feature, value in before[name].items():
+            assert after[name][feature] == pytest.approx(value, rel=0.15, abs=0.15), feature
