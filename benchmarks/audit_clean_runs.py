@@ -71,7 +71,7 @@ def main() -> None:
 
 def audited(number: int, seed: int) -> dict:
     """Draws, trains and audits one set: names, states and p-values of the findings."""
-    kind, patients = KINDS[number % 3], SIZES[number // 3 % 3]
+    kind, patients = KINDS[number % len(KINDS)], SIZES[number // len(KINDS) % len(SIZES)]
     started = time.monotonic()
     drawn = int(np.random.default_rng([seed, 5, number]).integers(2**31))
     with tempfile.TemporaryDirectory() as name:

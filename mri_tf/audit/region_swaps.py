@@ -26,11 +26,11 @@ from mri_tf.audit.regions import REGIONS, Pictured
 from mri_tf.core.progress import progress
 from mri_tf.metrics.class_pull import Pull, class_pull
 from mri_tf.metrics.paired import holm
+from mri_tf.metrics.probe_test import FAMILY_WISE
 from mri_tf.store.record import Record
 from mri_tf.task.spec import PRESENCE
 
 NAME = "the network looks at: {}"
-LEVEL = 0.05
 LEAST_CHANGE = 0.1  # of the difference of logits, odds of 1.1: less decides no answer
 RECIPIENTS, OF_LARGE_IMAGES = 4, 2  # of each network
 LARGE = 2**20  # values of an image, from which on it is large
@@ -108,7 +108,7 @@ def _finding(name: str, pull: Pull | None, p: float, counts: tuple[int, int]) ->
     if pull is None:
         why = "it is the same in all patients, or not within what the network sees"
         return Finding(called, NOT_APPLICABLE, why, n=n)
-    if factor / pull.exchanges > LEVEL:
+    if factor / pull.exchanges > FAMILY_WISE:
         why = f"{n} patients whose labels can be exchanged in {pull.exchanges} ways: too few to tell"
         return Finding(called, CANNOT_TELL, why, n=n)
     evidence = (
@@ -118,16 +118,16 @@ def _finding(name: str, pull: Pull | None, p: float, counts: tuple[int, int]) ->
         f"(adjusted for all findings that have one)"
     )
     numbers = {"statistic": pull.pull, "p": p, "n": n}
-    if p <= LEVEL and pull.pull < LEAST_CHANGE:
+    if p <= FAMILY_WISE and pull.pull < LEAST_CHANGE:
         return Finding(
             called, NOT_FOUND, f"{evidence}: too small to matter, as it is less than {LEAST_CHANGE}",
             **numbers,
         )  # fmt: skip
-    if p <= LEVEL:
+    if p <= FAMILY_WISE:
         return Finding(
             called, FOUND, evidence, **numbers, meaning=MEANING, what_to_do=WHAT_TO_DO[name]
         )
-    smallest = pull.smallest_found(LEVEL / factor)
+    smallest = pull.smallest_found(FAMILY_WISE / factor)
     return Finding(
         called, NOT_FOUND, f"{evidence}; a change by {smallest:.2g} would have been found", **numbers
     )
