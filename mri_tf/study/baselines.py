@@ -14,8 +14,9 @@ from mri_tf.metrics.classifier import checked, classifier_numbers
 from mri_tf.splits.leakage import PATIENTS_UNKNOWN
 from mri_tf.store.prepared import Prepared, positions_in
 from mri_tf.store.run import open_run, sides_in
-from mri_tf.study.method import KEYS, size_text
+from mri_tf.study.method import KEYS
 from mri_tf.tables.baselines import added_value_text, baseline_line, baseline_table
+from mri_tf.tables.study import size_text
 from mri_tf.task import Task
 from mri_tf.train.baselines import MeasuredSet
 

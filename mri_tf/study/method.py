@@ -3,14 +3,13 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from mri_tf.folds.cell import run_of
 from mri_tf.folds.design import WHOLE, Plan
 from mri_tf.metrics.resamples import RESAMPLES
 from mri_tf.store.run import METRICS, RUN_FILE
-from mri_tf.tables import markdown
+from mri_tf.tables import markdown, size_text
 
 KEYS = ["variant", "train_size"]  # of the groups of cells that tables have a line for
 
@@ -70,11 +69,6 @@ def epochs_table(done: pd.DataFrame) -> str:
     columns = ["samples per class", "variant", "epochs trained (range)", "best epoch (range)",
                "training records", "seconds per cell"]  # fmt: skip
     return markdown(rows, columns) if rows else ""
-
-
-def size_text(size: float) -> str:
-    """A training size in a table; NaN: all records."""
-    return "all" if np.isnan(size) else f"{size:g}"
 
 
 def _assignments(job: dict) -> list[str]:

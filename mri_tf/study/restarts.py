@@ -6,7 +6,7 @@ import pandas as pd
 from mri_tf import metrics, tables
 from mri_tf.folds.cell import restarts_of
 from mri_tf.metrics.spread import Row
-from mri_tf.study.method import KEYS, size_text
+from mri_tf.study.method import KEYS
 
 
 def restart_parts(done: pd.DataFrame, jobs: list[dict], scores: tuple) -> dict[str, str]:
@@ -22,7 +22,7 @@ def restart_parts(done: pd.DataFrame, jobs: list[dict], scores: tuple) -> dict[s
     for (variant, size), cells in done.groupby(KEYS, dropna=False, sort=False):
         for name in ("accuracy", "balanced_accuracy", "auc"):
             numbers = [_mean_text(cells, column) for column in (name, f"optimistic_{name}")]
-            rows.append([size_text(size), variant, name, *numbers])
+            rows.append([tables.size_text(size), variant, tables.name_of(name), *numbers])
         names = set(cells["cell"])
         restarts = [(job["row"], restart) for job in jobs if job["name"] in names
                     for restart in restarts_of(job)]  # fmt: skip

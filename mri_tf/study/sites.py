@@ -13,9 +13,10 @@ from mri_tf.metrics.subgroups import subgroups
 from mri_tf.metrics.within_sites import FEWEST_OF_CLASS, too_small, within_sites
 from mri_tf.splits.leakage import counted_as_images
 from mri_tf.store.prepared import Prepared
-from mri_tf.study.method import KEYS, size_text
+from mri_tf.study.method import KEYS
 from mri_tf.study.pictures import key_of
 from mri_tf.tables.sites import site_table, subgroup_table
+from mri_tf.tables.study import size_text
 from mri_tf.task import Task
 
 OTHER_STUDY = (

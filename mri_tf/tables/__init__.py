@@ -7,10 +7,11 @@ accuracy of always predicting the largest class stands beside every accuracy.
 from mri_tf.tables.classes import class_table, confusion_table
 from mri_tf.tables.layout import markdown
 from mri_tf.tables.looks import looks_sentence
+from mri_tf.tables.names import name_of
 from mri_tf.tables.run import format_interval, run_page, summary
-from mri_tf.tables.study import left_out, paired_table, score_table, spread_table
+from mri_tf.tables.study import left_out, paired_table, score_table, size_text, spread_table
 
 __all__ = [
     "class_table", "confusion_table", "format_interval", "left_out", "looks_sentence", "markdown",
-    "paired_table", "run_page", "score_table", "spread_table", "summary",
+    "name_of", "paired_table", "run_page", "score_table", "size_text", "spread_table", "summary",
 ]  # fmt: skip

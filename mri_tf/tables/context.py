@@ -2,6 +2,7 @@
 
 from mri_tf.core.words import plural
 from mri_tf.tables.layout import markdown, with_interval
+from mri_tf.tables.names import name_of
 
 SHOWN = ("accuracy", "balanced_accuracy", "kappa", "auc")
 ROWS = {
@@ -27,18 +28,18 @@ def context_section(metrics: dict) -> str:
         "the last slice takes the place of those that are missing, so that the network can see that it "
         "is the end; the last row is what this alone says of the class."
     )
-    return f"{title}\n\n{text}\n\n{markdown(rows, ['what answers', 'slices', *SHOWN])}"
+    return f"{title}\n\n{text}\n\n{markdown(rows, ['what answers', 'slices', *map(name_of, SHOWN)])}"
 
 
 def context_line(metrics: dict) -> str:
-    """The kappas in a line for the terminal; empty where slices are seen alone."""
+    """Cohen's κ in a line for the terminal; empty where slices are seen alone."""
     found = metrics.get("context")
     if not found or "slices" not in found:
         return ""
     without, alone = (found[key]["kappa"]["value"] for key in ROWS)
     return (
-        f"kappa without the first and last slice of each stack: {_value(without)}; of the existing "
-        f"neighbours alone: {_value(alone)}"
+        f"{name_of('kappa')} without the first and last slice of each stack: {_value(without)}; of the "
+        f"existing neighbours alone: {_value(alone)}"
     )
 
 

@@ -31,7 +31,7 @@ def member_section(metrics: dict) -> str:
     )
     if found["reason"]:
         alike = f"Members are taken as wholly alike: {found['reason']}."
-    return f"## Members\n\n{alike}\n\n{table}"
+    return f"## The networks of the folds\n\n{alike}\n\n{table}"
 
 
 def _number(number: dict) -> str:

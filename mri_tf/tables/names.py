@@ -10,6 +10,9 @@ NAMES = {
     "recall": "sensitivity", "precision": "precision", "f1": "F1",
     "dice_mean": "Dice, mean of the labels", "hausdorff95_mean": "Hausdorff 95, mean of the labels",
     "dice": "Dice", "hausdorff95": "Hausdorff 95", "specificity": "specificity",
+    "accuracy_without_ends": "accuracy without ends", "kappa_without_ends": "Cohen's κ without ends",
+    "accuracy_neighbours_alone": "accuracy of neighbours alone",
+    "kappa_neighbours_alone": "Cohen's κ of neighbours alone",
 }  # fmt: skip
 
 

@@ -212,24 +212,29 @@ def _number(number: dict) -> str:
 
 def summary(metrics: dict) -> list[str]:
     """Lines for the terminal from a metrics.json: each number with its interval, the look, the note."""
-    lines = [f"{name:<17} {format_interval(metrics[name])}"
+    lines = [_line(name_of(name), format_interval(metrics[name]))
              for name in (*SCORES, *SCORES_OF_GRADES, "dice_mean") if name in metrics]  # fmt: skip
     if "hausdorff95_mean" in metrics:
         distance = metrics["hausdorff95_mean"]
         unit = f" {distance['measured_in']}" if distance["value"] is not None else ""
-        lines.append(f"{'hausdorff95_mean':<17} {format_interval(distance)}{unit}")
+        lines.append(_line(name_of("hausdorff95_mean"), f"{format_interval(distance)}{unit}"))
     for part, values in metrics.get("parts", {}).items():
         if len(values["accuracy"]) <= MAX_PART_VALUES:
             texts = [f"{value} {_value(number)} ({values['records'][value]})"
                      for value, number in values["accuracy"].items() if number["n"]]  # fmt: skip
             lines.append(f"by {part}: {', '.join(texts)}")
     if "majority_accuracy" in metrics:
-        lines.append(f"{'majority':<17} {metrics['majority_accuracy']:.3f} accuracy")
+        lines.append(_line("always the largest class", f"{metrics['majority_accuracy']:.3f} accuracy"))
     lines += filter(None, [context_line(metrics), agreement_line(metrics)])
     if chance := better_than_chance(metrics):
         lines.append(chance)
     lines += filter(None, [looks_sentence(metrics), metrics.get("caution", "")])
     return [*lines, f"note: {metrics['note']}"] if metrics["note"] else lines
+
+
+def _line(name: str, text: str) -> str:
+    """Names of usual length above each other, so that the numbers are."""
+    return f"{name:<24} {text}"
 
 
 def format_interval(number: dict) -> str:

@@ -12,6 +12,7 @@ from mri_tf.tables.layout import (
     with_interval,
     with_notes,
 )
+from mri_tf.tables.names import name_of
 
 MAJORITY = "majority_accuracy"
 PARTS = ("folds", "seeds", "total")
@@ -43,7 +44,7 @@ def score_table(
     rows, notes = [], []
     for (size, variant), cells in _groups(results):
         done = cells[cells["status"] == "done"]
-        row = [_size_text(size), variant, f"{len(done)} of {len(cells)}"]
+        row = [size_text(size), variant, f"{len(done)} of {len(cells)}"]
         of_group = None if pooled is None else _of(pooled, size, variant)
         for metric in metrics:
             row.append(_over_cells(done, metric))
@@ -54,11 +55,12 @@ def score_table(
         if of_group is not None:
             shown = of_group[of_group["metric"].isin(metrics)].to_dict("records")
             row.append("; ".join(dict.fromkeys(map(_counted, shown))))
-            notes += _reasons_of_defined(shown, f"{variant}, {_size_text(size)}")
+            notes += _reasons_of_defined(shown, f"{variant}, {size_text(size)}")
         rows.append(row)
     columns = ["samples per class", "variant", "cells done"]
     for metric in metrics:
-        columns += [metric, f"{metric}, pooled (95 % interval)"][: 1 if pooled is None else 2]
+        name = name_of(metric)
+        columns += [name, f"{name}, pooled (95 % interval)"][: 1 if pooled is None else 2]
         columns += ["majority class"] if metric == "accuracy" else []
     columns += [] if pooled is None else ["counted"]
     below = ["Mean ± SD over the cells that are done.", failed, *notes]
@@ -92,13 +94,14 @@ def paired_table(differences: pd.DataFrame) -> str:
     rows, lines_of = [], {}
     for row in differences.to_dict("records"):
         name = f"{row['first']} - {row['second']}"
-        size, reason = _size_text(row["train_size"]), text_of(row.get("reason"))
+        size, reason = size_text(row["train_size"]), text_of(row.get("reason"))
         text = with_interval(row["difference"], row["low"], row["high"], reason, signed=True)
         better = text_of(row.get("better"))
-        rows.append([size, name, row["metric"] + (f" ({better} is better)" if better else ""),
+        metric = name_of(row["metric"])
+        rows.append([size, name, metric + (f" ({better} is better)" if better else ""),
                      text, _verdict(row), _wins(row), _counted(row)])  # fmt: skip
         if reason and reason not in text:
-            lines_of.setdefault(reason, []).append(f"{row['metric']}, {name}, {size}")
+            lines_of.setdefault(reason, []).append(f"{metric}, {name}, {size}")
     notes = [
         f"{'Every line' if len(lines) == len(rows) > 1 else '; '.join(lines)}: {reason}."
         for reason, lines in lines_of.items()
@@ -124,12 +127,12 @@ def spread_table(spreads: pd.DataFrame) -> str:
         for metric in pd.unique(numbers["metric"]):
             of_metric = numbers[numbers["metric"] == metric]
             parts = [of_metric[of_metric["part"] == part] for part in PARTS]
-            rows.append([_size_text(size), variant, metric, *map(_spread_text, parts)])
+            rows.append([size_text(size), variant, name_of(metric), *map(_spread_text, parts)])
             reasons = [reason for part in parts if len(part) and is_defined(part.iloc[0]["value"])
                        for reason in _reason(part).split("; ")]  # fmt: skip
             reasons = [reason for reason in dict.fromkeys(reasons) if reason not in ("", NO_INTERVAL)]
             if reasons:
-                notes.append(f"{metric}, {variant}, {_size_text(size)}: {'; '.join(reasons)}.")
+                notes.append(f"{name_of(metric)}, {variant}, {size_text(size)}: {'; '.join(reasons)}.")
     columns = ["samples per class", "variant", "metric", "SD of folds", "SD of seeds", "total SD"]
     return with_notes(markdown(rows, columns), notes)
 
@@ -157,7 +160,8 @@ def _of(table: pd.DataFrame, size: float, variant: str) -> pd.DataFrame:
     return table[same & (table["variant"] == variant)]
 
 
-def _size_text(size: float) -> str:
+def size_text(size: float) -> str:
+    """A training size in a table; NaN: all records."""
     return "all" if pd.isna(size) else f"{size:g}"
 
 
@@ -195,7 +199,7 @@ def _on_differences(differences: pd.DataFrame) -> list[str]:
     if "primary" not in differences:
         return notes
     primary = differences[differences["primary"].astype(bool)]
-    name = primary.iloc[0]["metric"]
+    name = name_of(primary.iloc[0]["metric"])
     pairs = plural(len(primary[["first", "second"]].drop_duplicates()), "pair")
     notes.append(
         f"Findings rest on {name}, the primary metric of the task; their p-values are adjusted for "
@@ -204,7 +208,7 @@ def _on_differences(differences: pd.DataFrame) -> list[str]:
     for row in primary.to_dict("records"):
         if is_defined(row.get("low_adjusted")):
             text = f"{row['low_adjusted']:+.3f} to {row['high_adjusted']:+.3f}"
-            size = _size_text(row["train_size"])
+            size = size_text(row["train_size"])
             notes.append(f"{name}, {row['first']} - {row['second']}, {size}: adjusted interval {text}.")
     return notes
 
@@ -235,7 +239,7 @@ def _reason(table: pd.DataFrame) -> str:
 def _reasons_of_defined(rows: list[dict], group: str) -> list[str]:
     """What was left out of pooled numbers with an interval; without one the table itself says why."""
     return [
-        f"{row['metric']}, pooled, {group}: {text_of(row['reason'])}."
+        f"{name_of(row['metric'])}, pooled, {group}: {text_of(row['reason'])}."
         for row in rows
         if text_of(row.get("reason")) and is_defined(row["value"]) and is_defined(row["low"])
     ]

@@ -2,6 +2,7 @@
 
 from mri_tf.core.words import plural
 from mri_tf.tables.layout import markdown, with_interval
+from mri_tf.tables.names import name_of
 
 ABOUT = {
     "record": "one record: a slice, an image or a volume",
@@ -24,8 +25,8 @@ def unit_section(metrics: dict) -> str:
         rows.append([ABOUT[unit], values["n"], *texts])
         if left_out := values.get("left_out"):
             notes.append(f"Left out there: {plural(left_out, unit)} with records of several labels.")
-    table = markdown(rows, ["one answer is about", "n", *shown])
-    return "\n\n".join(["## By unit", table, *notes])
+    table = markdown(rows, ["one answer is about", "n", *map(name_of, shown)])
+    return "\n\n".join(["## By record, case and patient", table, *notes])
 
 
 def reader_section(metrics: dict) -> str:

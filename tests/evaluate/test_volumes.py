@@ -173,4 +173,4 @@ def test_labels_without_any_distance_are_named_and_left_out():
 
 def test_the_terminal_names_undefined_distances_without_a_unit():
     metrics = {"hausdorff95_mean": {"value": None, "measured_in": None}, "note": ""}
-    assert summary(metrics) == ["hausdorff95_mean  undefined"]
+    assert summary(metrics) == ["Hausdorff 95, mean of the labels undefined"]

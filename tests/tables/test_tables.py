@@ -94,7 +94,8 @@ def test_scores_are_mean_and_sd_over_cells_as_pandas_has_them():
         same = table["train_size"].isna() if size == "all" else table["train_size"] == int(size)
         cells = table[same & (table["variant"] == row["variant"])]
         for metric in ("accuracy", "kappa"):
-            assert row[metric] == f"{cells[metric].mean():.3f} ± {cells[metric].std():.3f}"
+            shown = f"{cells[metric].mean():.3f} ± {cells[metric].std():.3f}"
+            assert row[tables.name_of(metric)] == shown
         assert row["cells done"] == "6 of 6"
 
 
@@ -147,10 +148,10 @@ def test_an_undefined_number_is_counted_with_its_reason():
     rows = parsed(tables.score_table(table, ("auc",)))
     kept = table.loc[1:5, "auc"]
     expected = f"{kept.mean():.3f} ± {kept.std():.3f} (1 of 6 undefined: only one class occurs)"
-    assert rows[0]["auc"] == expected
-    assert rows[1]["auc"] == "undefined (no reason recorded)"
+    assert rows[0]["AUC"] == expected
+    assert rows[1]["AUC"] == "undefined (no reason recorded)"
     own = table.assign(auc_reason="no patient of it")
-    assert "1 of 6 undefined: no patient of it" in parsed(tables.score_table(own, ("auc",)))[0]["auc"]
+    assert "1 of 6 undefined: no patient of it" in parsed(tables.score_table(own, ("auc",)))[0]["AUC"]
 
 
 def test_pooled_numbers_have_their_interval_or_say_why_not():
@@ -164,13 +165,13 @@ def test_pooled_numbers_have_their_interval_or_say_why_not():
         columns=columns,
     )
     text = tables.score_table(results((2, 18)), ("auc",), pooled)
-    rows, column = parsed(text), "auc, pooled (95 % interval)"
+    rows, column = parsed(text), "AUC, pooled (95 % interval)"
     assert line(rows, size="2", variant="manual")[column] == "0.800 (0.700 to 0.900)"
     assert line(rows, size="2", variant="manual")["counted"] == "24 patients"
     assert line(rows, size="18", variant="manual")[column] == "0.900 (no interval: one patient)"
     assert line(rows, size="2", variant="scratch")[column] == "undefined (only one class occurs)"
     assert line(rows, size="18", variant="scratch")[column] == "not counted"
-    assert "auc, pooled, manual, 2: 1 of 2000 resamples left out." in text
+    assert "AUC, pooled, manual, 2: 1 of 2000 resamples left out." in text
 
 
 def a_confusion(seed: int, classes: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -271,7 +272,7 @@ def test_paired_differences_are_laid_out_as_they_were_counted():
     )  # fmt: skip
     rows = parsed(tables.paired_table(frame))
     row, number = rows[list(numbers).index("brier")], numbers["brier"]
-    assert row["metric"] == "brier (lower is better)" and row["pair"] == "manual - scratch"
+    assert row["metric"] == "Brier score (lower is better)" and row["pair"] == "manual - scratch"
     assert row["difference (95 % interval)"] == (
         f"{number['difference']:+.3f} ({number['low']:+.3f} to {number['high']:+.3f})"
     )
@@ -311,7 +312,7 @@ def test_spread_is_laid_out_as_it_was_counted():
         assert row[column] == f"{counted['scratch', 2][part]['value']:.3f}"
     one_fold = line(parsed(text), size="18", variant="manual")
     assert one_fold["SD of folds"].startswith("undefined (one fold")
-    assert "kappa, manual, 2: undefined in 1 of 6 cells: left out" in text
+    assert "Cohen's κ, manual, 2: undefined in 1 of 6 cells: left out" in text
     assert "without an interval" not in text
 
 
@@ -321,4 +322,4 @@ def test_what_holds_for_every_difference_is_said_once():
     text = tables.paired_table(pd.DataFrame(lines))
     assert text.count("- Every line: 7 resamples were left out.") == 1
     lines[1]["reason"] = ""
-    assert "- auc, a - b, 2: 7 resamples were left out." in tables.paired_table(pd.DataFrame(lines))
+    assert "- AUC, a - b, 2: 7 resamples were left out." in tables.paired_table(pd.DataFrame(lines))

@@ -89,7 +89,8 @@ def test_card_and_report_say_that_the_numbers_are_of_single_members(run):
     assert "on the test side, which no member saw: AUC" in card
     assert "MB, those of one member" in card and "correlation of two members" in card
     report = (RUN / "report.md").read_text()
-    assert "## Members" in report and "A fold is decided at a point that the other folds chose" in report
+    assert "## The networks of the folds" in report
+    assert "A fold is decided at a point that the other folds chose" in report
     exported = json.loads((MODEL / "assets.extra" / "export.json").read_text())
     cost = exported["cost"]
     assert exported["members"] == cost["members"] == 3
