@@ -142,15 +142,14 @@ def draw_changes(
 
 def move(
     images: tf.Tensor, labels: tf.Tensor | None, transforms: tf.Tensor,
-    displacement: tf.Tensor | None, augment: dict,
+    displacement: tf.Tensor | None, fill: tf.Tensor | None,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
     """The geometry: images by linear interpolation, their labels by the nearest pixel.
 
     images float32 (batch, rows, columns, channels), labels (batch, rows, columns) of any dtype, both
     returned alike; transforms (batch, 8); displacement (batch, rows, columns, 2) along rows and columns,
-    in pixels. What comes from outside is as `augment` says.
+    in pixels; fill (batch, channels) is what comes from outside, None: the nearest border pixel.
     """
-    fill = fill_of(images, augment)
     moved = resample_linear(images, transforms, displacement, fill)
     if labels is None:
         return moved, None
@@ -170,7 +169,8 @@ def augment_images(
     images = apply_intensities(images, changes.intensities, known, augment)
     displacement = draw_displacements(seeds, known, augment, changes.changed)
     if GEOMETRY.keys() & augment.keys() or ELASTIC in augment:
-        images, labels = move(images, labels, changes.transforms, displacement, augment)
+        fill = fill_of(images, augment, known.keep_zero)
+        images, labels = move(images, labels, changes.transforms, displacement, fill)
     labels = None if labels is None else tf.cast(labels, tf.int32)
     return augment_scan.change_scan(images, seeds, known, augment, changes.changed), labels
 

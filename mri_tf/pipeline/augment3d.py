@@ -132,21 +132,19 @@ def draw_changes(
 
 
 def apply_changes(
-    volumes: tf.Tensor, labels: tf.Tensor | None, changes: Changes, augment: dict,
-    known: Known, keep_zero: bool = False,
-) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
+    volumes: tf.Tensor, labels: tf.Tensor | None, changes: Changes, augment: dict, known: Known
+) -> tuple[tf.Tensor, tf.Tensor | None]:
     """Contrast and gamma, then the geometry: volumes by linear interpolation, their labels by the
     nearest voxel.
 
     volumes (batch, depth, rows, columns, channels) -> float32 of that shape; labels (batch, depth,
-    rows, columns) of any dtype. What comes from outside is as `augment` says. With `keep_zero` contrast
-    and gamma leave 0 as it is.
+    rows, columns) of any dtype. What comes from outside is as `augment` says.
     """
     volumes = tf.cast(volumes, tf.float32)
-    volumes = apply_intensities(volumes, changes.intensities, known, augment, keep_zero)
+    volumes = apply_intensities(volumes, changes.intensities, known, augment)
     if GEOMETRY.keys() & augment.keys() or ELASTIC in augment:
         places = changes.matrix, changes.displacement
-        fill = fill_of(volumes, augment, keep_zero)
+        fill = fill_of(volumes, augment, known.keep_zero)
         volumes = resample_linear(volumes, *places, fill)
         labels = None if labels is None else resample_nearest(labels, *places, fill is not None)
     return volumes, labels
@@ -154,14 +152,14 @@ def apply_changes(
 
 def augment_volumes(
     volumes: tf.Tensor, labels: tf.Tensor | None, seeds: tf.Tensor, augment: dict, probability: float,
-    known: Known, keep_zero: bool = False,
+    known: Known,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:  # fmt: skip
     """Volumes and the label maps of a segmentation as they are seen once: drawn, then applied."""
     changes = draw_changes(seeds, known.size, augment, probability, known.spacing_mm)
     displacement = draw_displacements(seeds, known, augment, changes.changed)
     changes = changes._replace(displacement=displacement)
-    volumes, labels = apply_changes(volumes, labels, changes, augment, known, keep_zero)
-    return change_scan(volumes, seeds, known, augment, changes.changed, keep_zero), labels
+    volumes, labels = apply_changes(volumes, labels, changes, augment, known)
+    return change_scan(volumes, seeds, known, augment, changes.changed), labels
 
 
 def check_values(augment: dict, size: tuple[int, int, int]) -> None:

@@ -118,14 +118,13 @@ OPERATIONS: dict[str, tuple[Callable, Callable[[int], int]]] = {
 
 
 def change_scan(
-    images: tf.Tensor, seeds: tf.Tensor, known: Known, augment: dict, changed: tf.Tensor,
-    keep_zero: bool = False,
-) -> tf.Tensor:  # fmt: skip
+    images: tf.Tensor, seeds: tf.Tensor, known: Known, augment: dict, changed: tf.Tensor
+) -> tf.Tensor:
     """Images as they are seen once: drawn, then applied; see both for the arguments."""
     if not OPERATIONS.keys() & augment.keys():
         return images
     changes = draw_scan_changes(seeds, known, augment, changed)
-    return apply_scan_changes(images, changes, augment, keep_zero)
+    return apply_scan_changes(images, changes, augment, known.keep_zero)
 
 
 def draw_scan_changes(

@@ -113,11 +113,11 @@ def batch_function(task: Task, training: bool, fitted: dict | None = None) -> Ba
             target = batch["mask"] if segmentation else batch["label"]
         if changed:
             labels = target if segmentation else None
-            how = (labels, batch["seed"], task.augment, task.augment_probability, Known.of(batch))
-            if len(task.image_shape) == 2:
-                image, labels = augment_images(image, *how)
-            else:
-                image, labels = augment_volumes(image, *how, keep_zero=task.standardised)
+            augmented = augment_images if len(task.image_shape) == 2 else augment_volumes
+            known = Known.of(batch, keep_zero=task.standardised)
+            image, labels = augmented(
+                image, labels, batch["seed"], task.augment, task.augment_probability, known
+            )
             target = labels if segmentation else target
             image = tf.where(presence, tf.cast(batch["image"], tf.float32), image)
         if changed and SEQUENCE_DROPOUT in task.augment:

@@ -70,9 +70,8 @@ def apply_gamma(
 
 
 def apply_intensities(
-    images: tf.Tensor, drawn: dict[str, tf.Tensor], known: Known, augment: dict,
-    keep_zero: bool = False,
-) -> tf.Tensor:  # fmt: skip
+    images: tf.Tensor, drawn: dict[str, tf.Tensor], known: Known, augment: dict
+) -> tf.Tensor:
     """Contrast, then gamma, where they were drawn.
 
     Args:
@@ -80,14 +79,13 @@ def apply_intensities(
         drawn: name of the operation -> (batch,); 1 changes nothing.
         known: of the batch.
         augment: the task's.
-        keep_zero: what is exactly 0, the outside of standardised records, stays 0.
     """
     if "random_contrast" in drawn:
         changed = apply_contrast(images, drawn["random_contrast"], known.mean)
-        images = tf.where(images == 0, images, changed) if keep_zero else changed
+        images = tf.where(images == 0, images, changed) if known.keep_zero else changed
     if "random_gamma" in drawn:
         value_range = augment["random_gamma"].get("value_range")
-        images = apply_gamma(images, drawn["random_gamma"], value_range, keep_zero)
+        images = apply_gamma(images, drawn["random_gamma"], value_range, known.keep_zero)
     return images
 
 

@@ -19,14 +19,14 @@ FAR = {  # every record is moved far, and nothing else is changed
 }
 
 
-def augmented(grid, outside: dict, **further) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def augmented(grid, outside: dict, keep_zero: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Images before and after, and masks after."""
     batch, axes = grid.batch(), len(grid.size)
-    known = Known.of(batch)
+    known = Known.of(batch, keep_zero)
     images = tf.cast(batch["image"], tf.float32) + 7
     masks = tf.ones_like(batch["mask"])
     change = augment_images if axes == 2 else augment_volumes
-    after = change(images, masks, seeds(len(images)), FAR[axes] | outside, 1.0, known, **further)
+    after = change(images, masks, seeds(len(images)), FAR[axes] | outside, 1.0, known)
     return images.numpy(), *(one.numpy() for one in after)
 
 
@@ -52,10 +52,26 @@ def test_the_border_repeats_unless_something_else_is_asked_for(grid):
     np.testing.assert_array_equal(filled[masks == 1], usual[masks == 1])
 
 
+@grids
 @pytest.mark.parametrize("fill", ["low", "mean"])
-def test_outside_a_standardised_brain_is_nought(fill):
-    _, volumes, masks = augmented(VOLUMES, dict(outside=dict(fill=fill)), keep_zero=True)
-    assert not volumes[masks == 0].any() and volumes[masks == 1].all()
+def test_outside_a_standardised_brain_is_nought(grid, fill):
+    _, images, masks = augmented(grid, dict(outside=dict(fill=fill)), keep_zero=True)
+    assert not images[masks == 0].any() and images[masks == 1].all()
+
+
+@grids
+def test_no_change_of_intensities_changes_what_lies_outside_a_standardised_brain(grid):
+    batch = grid.batch()
+    images = tf.cast(batch["image"], tf.float32).numpy() + 7
+    images[:, :, :3] = 0
+    change = augment_images if len(grid.size) == 2 else augment_volumes
+    intensities = dict(
+        random_contrast=dict(low=0.5, high=0.6), random_gamma=dict(low=2.0, high=3.0),
+        random_bias_field=dict(probability=1.0), random_noise=dict(probability=1.0),
+    )  # fmt: skip
+    of_batch = seeds(len(images)), intensities, 1.0, Known.of(batch, keep_zero=True)
+    found = change(tf.constant(images), None, *of_batch)[0].numpy()
+    assert not found[:, :, :3].any() and (found[:, :, 3:] != images[:, :, 3:]).mean() > 0.9
 
 
 def test_half_a_pixel_beyond_the_border_is_still_the_border_as_scipy_has_it_for_labels():
