@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mri_tf.audit.certain import certain_of_all
-from mri_tf.audit.finding import CANNOT_TELL, NOT_APPLICABLE, Finding
+from mri_tf.audit.finding import CANNOT_TELL, NO_CLASSES, NOT_APPLICABLE, Finding
 from mri_tf.audit.identity import identity_findings
 from mri_tf.audit.label_candidates import Candidate
 from mri_tf.audit.measured import Context, measure
@@ -56,7 +56,7 @@ def with_probes(findings: list[Finding], subject: Subject, families: int = 1) ->
     prepared = subject.prepared
     labelled = np.flatnonzero(prepared.labels != NO_LABEL)
     if not subject.labelled or not len(labelled):
-        why = "the records have no classes, but masks"
+        why = NO_CLASSES
         return Audit([*findings, Finding("label from probes", NOT_APPLICABLE, why)], prepared)
     if not prepared.patients_known:
         # Copies stand for patients; other images of a patient would exchange labels by themselves.

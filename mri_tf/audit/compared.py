@@ -152,7 +152,10 @@ def _common(cell: Cell, task: Task) -> tuple[Predictions, np.ndarray]:
     names = cell.baselines.record_ids
     rows = np.flatnonzero(np.isin(names, table.index.to_numpy()))
     if not len(rows):
-        raise ValueError("The baselines and the network answer for different records.")
+        raise ValueError(
+            "The baselines and the network answer for different records. "
+            f"Received: {len(names)} and {len(table)} records, none of them the same."
+        )
     return predictions_of(table.loc[names[rows]], task.class_names), rows
 
 

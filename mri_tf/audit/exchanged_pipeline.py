@@ -13,11 +13,12 @@ import numpy as np
 from scipy.special import stdtrit
 
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_FOUND, Finding
-from mri_tf.figures.text import metric_name
 from mri_tf.metrics.classifier import LOWER_IS_BETTER
+from mri_tf.tables.names import name_of
 
 NAME = "whole pipeline on exchanged labels"
 FEWEST = 19  # exchanges: with fewer no number has p of 0.05
+FEWEST_OF_A_MEAN = 3  # two AUCs of small test sides are often equal, which says nothing of their spread
 SIGNIFICANT = 0.05
 CHANCE = 0.5  # the AUC of a network that knows nothing
 CLEARLY = 0.99  # one-sided, of the mean of the exchanges above chance
@@ -60,15 +61,18 @@ def exchanged_finding(found: Exchanged) -> Finding:
 
     An exchange without a number counts as one that is as good as the run.
     """
-    count, name = len(found.values), metric_name(found.metric)
+    count, name = len(found.values), name_of(found.metric)
     if found.observed is None:
         return not_tried(f"the run has no {name}")
     p = p_of(found)
     values = np.array([value for value in found.values if value is not None], float)
     lost = count - len(values)
+    of_exchanges = f"{count} trainings on exchanged labels"
+    reach = f"{values.min():.2f} to {values.max():.2f}" if len(values) else ""
     evidence = (
-        f"{name} {found.observed:.2f}; of {count} trainings on exchanged labels "
-        + (f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f})" if len(values) else "none")
+        f"{name} {found.observed:.2f}; "
+        + (f"the mean of {of_exchanges} is {values.mean():.2f} ({reach})" if reach else
+           f"none of {of_exchanges} has one")
         + (f", undefined in {lost}" if lost else "")
         + f": p = {p:.2g}"
     )
@@ -101,7 +105,7 @@ def p_of(found: Exchanged) -> float:
 def above_chance(aucs: np.ndarray) -> bool:
     """Whether the mean of these AUCs lies clearly above chance, by a one-sided t-test at 1 %."""
     count = len(aucs)
-    if count < 2:
+    if count < FEWEST_OF_A_MEAN:
         return False
     error = aucs.std(ddof=1) / np.sqrt(count)
     return bool(aucs.mean() - stdtrit(count - 1, CLEARLY) * error > CHANCE)

@@ -12,6 +12,7 @@ from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_FOUND, Finding
 from mri_tf.audit.judged import FEWEST_PATIENTS
 from mri_tf.audit.map_checks import MethodChecks
 from mri_tf.explain.methods import METHODS
+from mri_tf.metrics.map_similarity import mean_of_known
 from mri_tf.metrics.sign_flip import sign_flip_p
 
 NAME = "explanation: {}"
@@ -66,7 +67,7 @@ def _finding(name: str, checks: MethodChecks, flip: tuple[str, bool]) -> Finding
     fails = verdict.status == FOUND
     return Finding(
         NAME.format(name), verdict.status, "; ".join(part for part in evidence if part),
-        statistic=_mean(checks.random) if verdict.n else None, n=verdict.n,
+        statistic=mean_of_known(checks.random) if verdict.n else None, n=verdict.n,
         meaning=MEANING if fails else "", what_to_do=WHAT_TO_DO if fails else "",
     )  # fmt: skip
 
@@ -95,9 +96,10 @@ def verdict_of(checks: MethodChecks, trained_with_flips: bool) -> Verdict:
         reasons.append(f"{what}, the map correlates {words}")
     if checks.cascade:
         steps = ", ".join(f"{share:.0%} {value:.2f}" for share, value in checks.cascade.items())
-        reasons[0] += f" (by share of random layers: {steps}; SSIM {_mean(checks.structure):.2f})"
+        ssim = mean_of_known(checks.structure)
+        reasons[0] += f" (by share of random layers: {steps}; SSIM {ssim:.2f})"
     if trained_with_flips:
-        fails.append(_mean(checks.mirrored) < _mean(checks.not_mirrored))
+        fails.append(mean_of_known(checks.mirrored) < mean_of_known(checks.not_mirrored))
     return Verdict(FOUND if any(fails) else NOT_FOUND, tuple(reasons), n)
 
 
@@ -124,9 +126,10 @@ def hardly_another(changed: np.ndarray, seeds: np.ndarray | None) -> tuple[bool,
 def _mirror_in_words(checks: MethodChecks, flip: tuple[str, bool]) -> str:
     axis, trained = flip
     how = "as in training" if trained else "which the training did not do: not judged"
+    mirrored, as_it_is = mean_of_known(checks.mirrored), mean_of_known(checks.not_mirrored)
     return (
-        f"mirrored along {axis} ({how}), the map mirrored back correlates {_mean(checks.mirrored):.2f}, "
-        f"as it is {_mean(checks.not_mirrored):.2f}"
+        f"mirrored along {axis} ({how}), the map mirrored back correlates {mirrored:.2f}, as it is "
+        f"{as_it_is:.2f}"
     )
 
 
@@ -136,9 +139,3 @@ def _enrichment_in_words(checks: MethodChecks) -> str:
     called = {"tumour": "mask", "brain": "head or body"}
     parts = (f"{called.get(part, part)} {times:.2f}" for part, times in checks.enrichment.items())
     return f"times the uniform share: {', '.join(parts)}"
-
-
-def _mean(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
-

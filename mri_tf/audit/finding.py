@@ -14,6 +14,7 @@ BASELINE = "baseline"  # a number to compare a network with; never a flag by its
 # Tests in the audit of a run that share an error rate of 5 %: the probes of its set, and the regions
 # that its networks are asked about.
 FAMILIES_OF_A_RUN = 2
+NO_CLASSES = "the records have no classes, but masks"  # why most findings are not applicable to them
 STATUSES = (FOUND, NOT_FOUND, CANNOT_TELL, NOT_APPLICABLE, BASELINE)
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_APPLICABLE, NOT_FOUND, Finding
+from mri_tf.audit.finding import CANNOT_TELL, FOUND, NO_CLASSES, NOT_APPLICABLE, NOT_FOUND, Finding
 from mri_tf.core.words import plural
 from mri_tf.evaluate.outputs_table import saved_outputs
-from mri_tf.figures.text import metric_name
 from mri_tf.metrics.classification import numbers_with_intervals
 from mri_tf.metrics.classifier import LOWER_IS_BETTER, checked
 from mri_tf.metrics.gap import Gap, gap_of_sides, mean_gap
 from mri_tf.store.run import HISTORY, METRICS, PREDICTIONS, VALIDATION, Run
+from mri_tf.tables.names import name_of
 
 TRAINING, CHOSEN = "gap from training to validation", "gap from validation to test"
 LARGE = 0.3  # a gap that an interval has to exclude before it says that there is none
@@ -57,7 +57,7 @@ def training_gap(of_networks: Sequence[Losses], classes: bool = True) -> Finding
         classes: whether they are classifiers.
     """
     if not classes:
-        return Finding(TRAINING, NOT_APPLICABLE, "the records have no classes, but masks")
+        return Finding(TRAINING, NOT_APPLICABLE, NO_CLASSES)
     known = [one for one in of_networks if math.isfinite(one.training + one.validation)]
     if not known:
         return Finding(TRAINING, CANNOT_TELL, "the histories say no loss of both sides")
@@ -91,13 +91,13 @@ def choice_gap(
     """
     known = [gap for gap in gaps if gap is not None]
     if not known:
-        return Finding(CHOSEN, CANNOT_TELL, f"a side has no {metric_name(metric)}", n=patients)
+        return Finding(CHOSEN, CANNOT_TELL, f"a side has no {name_of(metric)}", n=patients)
     gap = known[0] if len(known) == 1 else mean_gap([one.value for one in known], test_share)
     if not math.isfinite(gap.low):
-        why = f"{words}a gap of {gap.value:.2f} in {metric_name(metric)}"
+        why = f"{words}a gap of {gap.value:.2f} in {name_of(metric)}"
         return Finding(CHOSEN, CANNOT_TELL, f"{why}: too few patients for an interval", n=patients)
     evidence = (
-        f"{words}a gap of {gap.value:.2f} ({gap.low:.2f} to {gap.high:.2f}) in {metric_name(metric)}"
+        f"{words}a gap of {gap.value:.2f} ({gap.low:.2f} to {gap.high:.2f}) in {name_of(metric)}"
         + _of_networks(len(known))
     )
     if gap.low <= 0 < LARGE < gap.high:
@@ -120,7 +120,7 @@ def gap_findings(runs: Sequence[Run]) -> list[Finding]:
     """
     task = runs[0].task
     if task.kind != "classification":
-        why = "the records have no classes, but masks"
+        why = NO_CLASSES
         return [training_gap([], classes=False), Finding(CHOSEN, NOT_APPLICABLE, why)]
     losses = [losses_of(run) for run in runs]
     sides = {id(run): both for run in runs if (both := _numbers(run))}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mri_tf.audit.copies import torn_copies
-from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_APPLICABLE, NOT_FOUND, Finding
+from mri_tf.audit.finding import CANNOT_TELL, FOUND, NO_CLASSES, NOT_APPLICABLE, NOT_FOUND, Finding
 from mri_tf.audit.held_out import HeldOut, Units, units_of_labels
 from mri_tf.core.words import plural, printed_name
 from mri_tf.metrics.classifier import checked
@@ -21,6 +21,7 @@ from mri_tf.metrics.label_quality import (
     order_of_doubt,
     self_confidence,
 )
+from mri_tf.metrics.number import ONE_CLASS
 from mri_tf.splits.known_copies import copies_of
 from mri_tf.store.prepared import Prepared
 
@@ -70,7 +71,7 @@ def label_candidates(found: HeldOut | None, prepared: Prepared) -> tuple[Finding
         prepared: the set.
     """
     if not (prepared.labels >= 0).any():
-        return Finding(NAME, NOT_APPLICABLE, "the records have no classes, but masks"), []
+        return Finding(NAME, NOT_APPLICABLE, NO_CLASSES), []
     if found is None:
         why = "no network answered for all records without having seen them: there is one split, or none"
         return Finding(NAME, CANNOT_TELL, why, what_to_do=HOW), []
@@ -132,7 +133,7 @@ def _why_not(units: Units, class_names: tuple[str, ...]) -> str:
     arrays = units.probabilities / units.probabilities.sum(axis=1, keepdims=True)
     test = exchange_labels(checked(units.labels, arrays, arrays.argmax(axis=1), units.patients))
     if test is None:
-        return "only one class occurs"
+        return ONE_CLASS
     if test.p["auc"] > BETTER:
         return (
             f"the networks are not better than chance (p = {test.p['auc']:.2g} of the AUC), so that "

@@ -21,7 +21,7 @@ from mri_tf.explain.maps import SHELL_VOXELS, Explained, network_affine
 from mri_tf.explain.methods import METHODS, Maps
 from mri_tf.explain.randomised import Cascade
 from mri_tf.explain.saliency import layer_to_explain
-from mri_tf.metrics.map_similarity import rank_correlation, structural_similarity
+from mri_tf.metrics.map_similarity import mean_of_known, rank_correlation, structural_similarity
 from mri_tf.network.bags import slice_classifier
 from mri_tf.network.build import build_run_network
 from mri_tf.store.record import Record
@@ -189,18 +189,13 @@ def _heads(images: np.ndarray) -> list[np.ndarray]:
 def _checks(rows: _Rows, judged_at: int, depth: int) -> MethodChecks:
     steps = sorted(key for key in rows.values if isinstance(key, tuple) and key[0] != PART)
     random = np.mean([rows.of(key) for key in steps if key[0] == judged_at], axis=0)
-    cascade = {count / depth: _mean(rows.of((count, 0))) for count, draw in steps if draw == 0}
-    enrichment = {part: _mean(rows.of((PART, part))) for part in PARTS}
+    cascade = {count / depth: mean_of_known(rows.of((count, 0))) for count, draw in steps if draw == 0}
+    enrichment = {part: mean_of_known(rows.of((PART, part))) for part in PARTS}
     return MethodChecks(
-        random, rows.of("structure"), {**cascade, judged_at / depth: _mean(random)},
+        random, rows.of("structure"), {**cascade, judged_at / depth: mean_of_known(random)},
         rows.of("seeds"), rows.of("exchanged"), rows.of("mirrored"), rows.of("not_mirrored"),
         {part: value for part, value in enrichment.items() if np.isfinite(value)},
     )  # fmt: skip
-
-
-def _mean(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def _add_enrichment(

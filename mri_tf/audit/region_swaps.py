@@ -112,8 +112,8 @@ def _finding(name: str, pull: Pull | None, p: float, counts: tuple[int, int]) ->
         why = f"{n} patients whose labels can be exchanged in {pull.exchanges} ways: too few to tell"
         return Finding(called, CANNOT_TELL, why, n=n)
     evidence = (
-        f"with this part of a patient of one class in the place of the other's, the difference of the "
-        f"classes' logits changes by {pull.pull:.2f} towards the patient's class "
+        "where this part of an image is replaced by that of a patient of another class, the answer "
+        f"moves towards that patient's class by {pull.pull:.2f} in log-odds "
         f"(odds x {np.exp(min(pull.pull, 99)):.2g}); p = {p:.2g} "
         f"(adjusted for all findings that have one)"
     )

@@ -7,7 +7,7 @@ from mri_tf.audit.audited import Audit
 from mri_tf.audit.deep import known_exchanges, train_exchanges
 from mri_tf.audit.exchanged_pipeline import FEWEST, exchanged_finding, not_tried
 from mri_tf.audit.exchanged_pipeline import NAME as EXCHANGED
-from mri_tf.audit.finding import NOT_APPLICABLE, Finding
+from mri_tf.audit.finding import NO_CLASSES, NOT_APPLICABLE, Finding
 from mri_tf.audit.gaps import gap_findings
 from mri_tf.audit.held_out import HeldOut, held_out_of_run, held_out_of_study
 from mri_tf.audit.label_candidates import label_candidates
@@ -82,7 +82,7 @@ def with_trainings(audit: Audit, trained: Trained | None, out: Path) -> Audit:
 def _exchanged(trained: Trained, out: Path) -> Finding:
     """What is known of trainings on exchanged labels."""
     if trained.networks[0].task.kind != "classification":
-        return Finding(EXCHANGED, NOT_APPLICABLE, "the records have no classes, but masks")
+        return Finding(EXCHANGED, NOT_APPLICABLE, NO_CLASSES)
     known = trained.pipeline and known_exchanges(trained.pipeline.run, out)
     return exchanged_finding(known) if known else not_tried()
 

@@ -11,6 +11,7 @@ from mri_tf.audit.candidate_files import write_candidates
 from mri_tf.audit.finding import BASELINE, FOUND, STATUSES, Finding, as_json, leaks
 from mri_tf.core.errors import first_few
 from mri_tf.core.files import write_atomic
+from mri_tf.core.words import plural
 from mri_tf.tables import markdown
 
 FINDINGS, PAGE = "findings.json", "audit.md"
@@ -58,9 +59,9 @@ def verdict(findings: Iterable[Finding]) -> str:
     """How many findings have which status, and how many are certain leaks."""
     findings = list(findings)
     counts = Counter(one.status for one in findings)
-    certain = len(leaks(findings))
+    certain = plural(len(leaks(findings)), "certain leak")
     counted = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
-    return f"{certain} certain leaks. Of {len(findings)} findings: {counted}."
+    return f"{certain}. Of {plural(len(findings), 'finding')}: {counted}."
 
 
 def _section(finding: Finding, audit: Audit) -> str:

@@ -43,12 +43,12 @@ def fit_limit(scores: np.ndarray, patients: np.ndarray) -> Limit:
     names, patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
     count = len(names)
     if count < FEWEST:
-        return Limit(None, None, count, f"cannot tell: {count} patients, at least {FEWEST} are needed")
+        return Limit(None, None, count, f"{count} patients, and at least {FEWEST} are needed")
     rank = max(LEAST_RANK, int(RATE * (count + 1) + 1e-9))
     scores, records = np.asarray(scores, float), np.bincount(patient_of)
     order = np.argsort(-scores, kind="stable")
     above = np.cumsum(1 / records[patient_of[order]])  # patients at or above each score
     limit = float(scores[order][np.argmax(above >= rank - 1e-9)])
     if not np.isfinite(limit):
-        return Limit(None, None, count, "cannot tell: some training records hold values without number")
+        return Limit(None, None, count, "some training records hold values that are not finite numbers")
     return Limit(limit, rank / (count + 1), count)

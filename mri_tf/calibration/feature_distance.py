@@ -84,7 +84,7 @@ def _checked(limit: Limit, distances: np.ndarray, patients: np.ndarray) -> Limit
         return limit
     return replace(
         limit, value=None, rate=None,
-        reason=f"cannot tell: the network knows its training patients so well that {flagged} of "
+        reason=f"the network knows its training patients so well that {flagged} of "
         f"{len(counts)} validation patients look unlike them",
     )  # fmt: skip
 

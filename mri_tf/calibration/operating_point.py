@@ -233,7 +233,8 @@ def _weakness(label: int, target: float, truth, recalls) -> str:
     if recalls[label] < target - 1e-9:
         return f"no threshold reaches a {rate} of {target:g}"
     if count * (1 - target) < 1 - 1e-9:
-        return f"only {count} records of class {label}: a {rate} of {target:g} allows no error"
+        whose = ("without", "of")[label]
+        return f"only {count} records {whose} the last class: a {rate} of {target:g} allows no error"
     return ""
 
 

@@ -61,11 +61,14 @@ def write_volume_scores(scores: VolumeScores, subset: Subset, folder: Path) -> P
             "site": prepared.sites[records],
         }
     )
-    dice = f1_per_class(scores.confusions)  # (volumes, labels)
+    # Where the truth has not the label, a Dice would be 0 whatever was predicted: metrics.json leaves
+    # such volumes out and counts them as false alarms.
+    there = scores.confusions.sum(axis=2) > 0  # (volumes, labels)
+    dice = np.where(there, f1_per_class(scores.confusions), np.nan)
     for label, name in enumerate(class_names[1:], 1):
         table[f"dice_{name}"] = dice[:, label]
         table[f"dice_{name}_reason"] = np.where(
-            np.isnan(dice[:, label]), "neither present nor predicted", ""
+            there[:, label], "", "the truth does not hold it"
         )
         of_label = [volume[label - 1] for volume in scores.distances if volume]
         if of_label:

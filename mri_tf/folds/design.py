@@ -19,7 +19,6 @@ from mri_tf.task import Task
 from mri_tf.task.rules import PRECISIONS
 from mri_tf.task.spec import SIDES
 
-TUNED = "+tuned"  # suffix of a variant whose values are searched inside each fold
 WHOLE = 0  # training size of a cell that trains on all records
 PLAN = "plan.json"  # in the folder of a study: what its first start decided for all cells
 LONGEST_NAME = 80  # characters of a variant in a file name

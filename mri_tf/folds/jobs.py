@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mri_tf.core.hashing import fingerprint
-from mri_tf.folds.design import TUNED, Cell, Plan, cells_of, split_file
+from mri_tf.folds.design import Cell, Plan, cells_of, split_file
 from mri_tf.folds.site_folds import without_site
 from mri_tf.splits.sides import sides_for_features
 from mri_tf.splits.split import split_by_patients
+from mri_tf.store.cells import TUNED
 from mri_tf.store.fingerprints import task_fingerprint
 from mri_tf.store.prepared import Prepared
 from mri_tf.task.loaded import LoadedTask
@@ -161,5 +162,7 @@ def _cell_job(
         "needs": features["name"] if features else "",
         "row": {"cell": cell.name, "task": task.name, "variant": cell.variant, "fold": cell.fold,
                 "repeat": cell.repeat, "train_size": cell.train_size or None,
+                "study_seed": plan.seed, "restarts": plan.restarts,
+                **({"trials": plan.trials} if search else {}),
                 **({"site": plan.sites[cell.fold]} if plan.sites else {})},
     }  # fmt: skip

@@ -41,11 +41,12 @@ def agreement_of_two(
         ordered: the kappa is quadratic (Cohen 1968).
 
     Returns:
-        `{"cases": of both, "kappa": number, "agreement": number}`.
+        `{"cases": of both, "kappa": number, "agreement": number, "kind": text}`.
     """
     pairs = Pairs.of(first, second, patients)
     by_patient = counts.confusion_by_patient(*pairs, classes)
-    return {"cases": len(pairs.first), **_numbers(pairs, by_patient, ordered)}
+    found = {"cases": len(pairs.first), **_numbers(pairs, by_patient, ordered)}
+    return {**found, "kind": kind_of_kappa("Cohen's", ordered)}
 
 
 def agreement_among(
@@ -67,17 +68,23 @@ def agreement_among(
         `{"cases": read by two readers or more, "kappa": number, "agreement": number, "kind": text}`.
     """
     if len(readings) == 2:
-        kind = "Cohen's kappa"
-        found = agreement_of_two(*readings, patients, classes, ordered)
-    else:
-        kind = "Fleiss' kappa"
-        couples = [Pairs.of(*two, patients) for two in itertools.combinations(readings, 2)]
-        pairs = Pairs(*(np.concatenate(part) for part in zip(*couples, strict=True)))
-        by_patient = counts.confusion_by_patient(*pairs, classes)
-        by_patient = by_patient + by_patient.transpose(0, 2, 1)  # in both orders
-        several = (readings != UNREAD).sum(axis=0) > 1
-        found = {"cases": int(several.sum()), **_numbers(pairs, by_patient, ordered)}
-    return {**found, "kind": f"{kind}, quadratic" if ordered else kind}
+        return agreement_of_two(*readings, patients, classes, ordered)
+    couples = [Pairs.of(*two, patients) for two in itertools.combinations(readings, 2)]
+    pairs = Pairs(*(np.concatenate(part) for part in zip(*couples, strict=True)))
+    by_patient = counts.confusion_by_patient(*pairs, classes)
+    by_patient = by_patient + by_patient.transpose(0, 2, 1)  # in both orders
+    several = (readings != UNREAD).sum(axis=0) > 1
+    found = {"cases": int(several.sum()), **_numbers(pairs, by_patient, ordered)}
+    return {**found, "kind": kind_of_kappa("Fleiss'", ordered)}
+
+
+def kind_of_kappa(whose: str, ordered: bool) -> str:
+    """The name of a kappa.
+
+    >>> kind_of_kappa("Cohen's", ordered=True)
+    "Cohen's kappa, quadratic"
+    """
+    return f"{whose} kappa, quadratic" if ordered else f"{whose} kappa"
 
 
 def _numbers(pairs: Pairs, by_patient: np.ndarray, ordered: bool) -> dict[str, dict]:

@@ -7,7 +7,7 @@ from scipy.stats import t as student
 from mri_tf.metrics.classifier import Predictions
 from mri_tf.metrics.intervals import student_quantile
 from mri_tf.metrics.label_exchanges import labelled_units
-from mri_tf.metrics.number import number
+from mri_tf.metrics.number import ONE_CLASS, number
 from mri_tf.metrics.probabilities import BINS, calibration_error, confidences
 
 DRAWS = 1000
@@ -64,7 +64,7 @@ def recalibration(probability: np.ndarray, happened: np.ndarray, patients: np.nd
     patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)[1]
     count = int(patient_of.max()) + 1
     if not 0 < event.sum() < len(event) or count < 3:
-        reason = "fewer than three patients" if count < 3 else "only one class occurs"
+        reason = "fewer than three patients" if count < 3 else ONE_CLASS
         undefined = {name: number(np.nan, count, reason=reason) for name in ("intercept", "slope")}
         return in_the_large | undefined
     steepness = logit(np.clip(probability, NEAREST, 1 - NEAREST))

@@ -14,10 +14,9 @@ from mri_tf.metrics.cuts import auc_per_cut
 from mri_tf.metrics.exchange import exchange_labels
 from mri_tf.metrics.intervals import Interval, share_interval
 from mri_tf.metrics.notes import note
-from mri_tf.metrics.number import joined, number
+from mri_tf.metrics.number import ONE_CLASS, joined, number, number_over_patients
 from mri_tf.metrics.too_few import too_few_of_classes
 
-ONE_CLASS = "only one class occurs"
 WHY_UNDEFINED = {
     "kappa": f"{ONE_CLASS} and is predicted",
     "quadratic_kappa": f"{ONE_CLASS} and is predicted",
@@ -224,7 +223,6 @@ def part_metrics(
 def share_of_records(right: np.ndarray, patients: np.ndarray) -> dict:
     """The share of correct records, (records,) bool, as a number with its interval over patients."""
     names, patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
-    if not len(names):
-        return number(np.nan, 0, reason="no record")
     hits, counts = np.bincount(patient_of, weights=right), np.bincount(patient_of)
-    return _number(hits.sum() / counts.sum(), len(names), share_interval(hits, counts), "", "")
+    share = hits.sum() / counts.sum() if len(names) else np.nan
+    return number_over_patients(share, len(names), lambda: share_interval(hits, counts), "no record")

@@ -56,12 +56,22 @@ def checked(truth, probabilities, predicted, patients) -> Predictions:
     for name in ("truth", "predicted"):
         classes = getattr(predictions, name)
         if classes.min() < 0 or classes.max() >= shape[1]:
-            raise ValueError(f"A class number in {name} is not between 0 and {shape[1] - 1}.")
-    if not np.isfinite(predictions.probabilities).all():
-        raise ValueError("Some probabilities are not finite.")
+            raise ValueError(
+                f"A class number in {name} is not between 0 and {shape[1] - 1}. "
+                f"Received: {classes.min()} to {classes.max()}."
+            )
+    finite = np.isfinite(predictions.probabilities).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"Some probabilities are not finite. Received: {np.sum(~finite)} of {shape[0]} records. "
+            "Look for NaN in what the network answers."
+        )
     sums = predictions.probabilities.sum(axis=1)
     if np.abs(sums - 1).max() > 1e-3 or predictions.probabilities.min() < 0:
-        raise ValueError("Some probabilities are negative or do not add up to 1 in their record.")
+        raise ValueError(
+            "Some probabilities are negative or do not add up to 1 in their record. Received: the least "
+            f"is {predictions.probabilities.min():.3g}, sums are {sums.min():.4g} to {sums.max():.4g}."
+        )
     return predictions
 
 

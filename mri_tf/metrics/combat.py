@@ -69,7 +69,8 @@ def fit_combat(features: np.ndarray, batches: np.ndarray, classes: np.ndarray) -
     for batch in range(len(shares)):
         own = standard[batches == batch][:, uneven]
         location[batch, uneven], variances = _empirical_bayes(own)
-        scale[batch, uneven] = np.sqrt(variances)
+        # What is the same in all rows of a batch says nothing of the batch's scale.
+        scale[batch, uneven] = np.sqrt(np.where(variances > FLAT, variances, 1.0))
     middle = mean + of_class.mean(axis=0) @ of_classes  # expected of a row whose class nobody knows
     factors = 1 / scale
     return Combat(factors, (1 - factors) * middle - factors * sd * location, location, scale)
@@ -90,7 +91,8 @@ def _empirical_bayes(own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = (count * spread * means + variance * centre) / (count * spread + variance)
         squares = ((own - found) ** 2).sum(axis=0)
         other = (rate + squares / 2) / (shape + count / 2 - 1)
-        change = max(np.abs(found - location).max(), np.abs(other / variance - 1).max())
+        relative = np.abs(other - variance) / np.maximum(variance, FLAT)
+        change = max(np.abs(found - location).max(), relative.max())
         location, variance = found, other
         if change < CLOSE:
             break

@@ -54,8 +54,8 @@ class Exchange(NamedTuple):
     def as_json(self) -> dict:
         """The values for metrics.json, with what they mean in words."""
         kind = "every exchange" if self.exact else f"{self.draws} drawn exchanges"
-        within = " within folds (approximate: stretched, as networks share training patients)"
-        within = within if self.folds else ""
+        stretched = "approximate: the spread is widened, as networks share training patients"
+        within = f" within folds ({stretched})" if self.folds else ""
         return {
             "p": self.p, "draws": self.draws, "exact": self.exact,
             "better": {name: p <= BETTER for name, p in self.p.items()},

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import generate_binary_structure, label
 
 from mri_tf.metrics.intervals import share_interval
-from mri_tf.metrics.number import number
+from mri_tf.metrics.number import number, number_over_patients
 
 
 class Lesions(NamedTuple):
@@ -45,12 +45,12 @@ def lesion_numbers(lesions: list[Lesions], patients: np.ndarray) -> dict:
     of_patient = np.stack([np.bincount(owner_of, weights=column) for column in counts.T], axis=1)
     detected, all_true = of_patient[:, 0], of_patient[:, :2].sum(axis=1)
     having = all_true > 0
+    found = number(np.nan, len(owners), reason="no volume holds a lesion")
     if having.any():
-        low, high, method = share_interval(detected[having], all_true[having])
-        share = detected.sum() / all_true.sum()
-        found = number(share, int(having.sum()), (low, high), method)
-    else:
-        found = number(np.nan, len(owners), reason="no volume holds a lesion")
+        found = number_over_patients(
+            detected.sum() / all_true.sum(), int(having.sum()),
+            lambda: share_interval(detected[having], all_true[having]), "",
+        )  # fmt: skip
     total = counts.sum(axis=0).astype(int)
     return {
         "detected": int(total[0]), "missed": int(total[1]), "false": int(total[2]),

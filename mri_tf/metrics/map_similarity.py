@@ -54,3 +54,9 @@ def _steps(shape: tuple[int, ...]) -> list[int]:
     while np.prod([-(-size // step) for size in shape]) > MOST_RANKED:
         step += 1
     return [step] * len(shape)
+
+
+def mean_of_known(values: np.ndarray) -> float:
+    """The mean of the finite values; NaN where none is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable
 
+ONE_CLASS = "only one class occurs"  # a reason
+
 
 def number(
     value: float, n: int, interval: tuple[float, float] | None = None, method: str | None = None,

@@ -102,9 +102,15 @@ def _pairs(first, second) -> list[tuple[Predictions, Predictions]]:
     pairs = [(checked(*a), checked(*b)) for a, b in zip(first, second, strict=True)]
     for cell, (a, b) in enumerate(pairs):
         if not np.array_equal(a.truth, b.truth):
-            raise ValueError(f"The true classes of cell {cell} differ between the variants.")
+            raise ValueError(
+                f"The true classes of cell {cell} differ between the variants. "
+                f"Received: {_different(a.truth, b.truth)}."
+            )
         if not np.array_equal(a.patients, b.patients):
-            raise ValueError(f"The patients of cell {cell} differ between the variants.")
+            raise ValueError(
+                f"The patients of cell {cell} differ between the variants. "
+                f"Received: {_different(a.patients, b.patients)}."
+            )
     class_counts = {variant.probabilities.shape[1] for pair in pairs for variant in pair}
     if len(class_counts) > 1:
         raise ValueError(f"The cells differ in their number of classes: {sorted(class_counts)}.")
@@ -196,3 +202,10 @@ def _p_value(cells: _Cells, drawn: np.ndarray, test_share: float | None) -> floa
     if error == 0:
         return float(p)
     return float(max(p, 2 * stdtr(freedom, -abs(drawn[0]) / error)))
+
+
+def _different(first: np.ndarray, second: np.ndarray) -> str:
+    """In how many records two variants differ, or how many each has."""
+    if len(first) != len(second):
+        return f"{len(first)} and {len(second)} records"
+    return f"{np.sum(first != second)} of {len(first)} records"

@@ -118,8 +118,8 @@ def _false_alarms(predicted: np.ndarray, there: np.ndarray, patients: np.ndarray
         return number(np.nan, 0, reason=f"every volume holds {name}")
     alarms = np.bincount(owner_of, weights=predicted[~there])
     counts = np.bincount(owner_of)
-    low, high, method = share_interval(alarms, counts)
-    return number(alarms.sum() / counts.sum(), len(owners), (low, high), method)
+    share = alarms.sum() / counts.sum()
+    return number_over_patients(share, len(owners), lambda: share_interval(alarms, counts), "")
 
 
 def _mean_number(

@@ -12,12 +12,11 @@ import numpy as np
 
 from mri_tf.metrics.classifier import Predictions
 from mri_tf.metrics.intervals import NORMAL, Interval, error_of_mean, mean_interval_of_parts
-from mri_tf.metrics.number import joined, number, number_over_patients
+from mri_tf.metrics.number import ONE_CLASS, joined, number, number_over_patients
 from mri_tf.metrics.ranking import Placements, within_strata
 from mri_tf.metrics.ranking_intervals import auc_interval
 from mri_tf.metrics.too_few import too_few_of_classes, too_few_within
 
-ONE_CLASS = "only one class occurs"
 NO_PAIR = "no two patients of different classes were held out by the same network"
 FEWEST = 4  # patients of a group that has numbers
 FEWEST_SITES, FEWEST_OF_CLASS = 3, 4  # for a statement about sites, patients of each class

@@ -84,7 +84,6 @@ def agreement(readings: Readings, cases: dict[str, dict], task, others: list[dic
     shown = list(cases.values())
     patients = np.array([case["patient"] for case in shown], str)
     settings = (patients, len(task.class_names), task.ordered)
-    kind = "Cohen's kappa, quadratic" if task.ordered else "Cohen's kappa"
 
     def numbers(words) -> np.ndarray:
         return np.array([number_of.get(word, UNREAD) for word in words], int)
@@ -100,7 +99,7 @@ def agreement(readings: Readings, cases: dict[str, dict], task, others: list[dic
         read[name] = numbers([labels.get(_cell(case["files"])) for case in shown])
 
     def of_two(first: np.ndarray, second: np.ndarray) -> dict:
-        return _flat({**agreement_of_two(first, second, *settings), "kind": kind})
+        return _flat(agreement_of_two(first, second, *settings))
 
     among = agreement_among(np.stack([*read.values()]), *settings) if len(read) > 2 else None
     return {

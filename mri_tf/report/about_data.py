@@ -7,7 +7,7 @@ import numpy as np
 from mri_tf.audit.finding import FOUND
 from mri_tf.report.blocks import Author, Block, Facts, Section, Text, table
 from mri_tf.report.facts import Known, known_of
-from mri_tf.report.material import RUN, Material
+from mri_tf.report.material import RUN, STUDY, Material
 from mri_tf.report.options import Options
 from mri_tf.store.looks import is_closed
 from mri_tf.store.scanners import NOT_KNOWN
@@ -66,11 +66,7 @@ def split(material: Material, options: Options) -> Section:
         blocks.append(Text(f"Split by {mode}: {SPLITS.get(mode, 'as given')}."))
         blocks.append(_overlap(material))
     else:
-        blocks.append(Text(
-            "Cross-validation: whole patients (and groups) are assigned to folds, classes in equal "
-            "shares; each network is tested on the fold that it never saw."
-        ))  # fmt: skip
-        blocks.append(_overlap(material))
+        blocks += [Text(_folds(material)), _overlap(material)]
     if material.findings is None:
         blocks.append(Text("The certain checks were left out (--no-audit), or are not kept.", "missing"))
     else:
@@ -79,6 +75,17 @@ def split(material: Material, options: Options) -> Section:
         columns = ["check", "status", "evidence"]
         blocks.append(table("What was compared between the sides", columns, rows))
     return Section("split", "Split and its proof", tuple(blocks))
+
+
+def _folds(material: Material) -> str:
+    """How the sides of several trainings were made."""
+    if material.leaves_sites_out:
+        return "Each site is held out once as a whole: a network is tested on a site that it never saw."
+    if material.kind == STUDY and material.results["fold"].nunique() == 1:
+        return ("Not cross-validated: one split in each repeat, by the split column of the table or, "
+                "without one, of whole patients drawn at random.")  # fmt: skip
+    return ("Cross-validation: whole patients (and groups) are assigned to folds, classes in equal "
+            "shares; each network is tested on the fold that it never saw.")  # fmt: skip
 
 
 def status_text(finding: dict) -> str:

@@ -12,10 +12,10 @@ OF_EXPLANATIONS = NAME.format("")  # how the names of findings begin that check 
 WHOLE = (
     "python -m mri_tf.audit --run RUN (or --study DIR) looks for the rest; then write the card again."
 )
-DOSES = (
-    "p-values are adjusted twice apart: for all that the label may be told from, and for all regions "
-    "that a network may look at. The smallest dose is the smallest share of patients in whom a mark may "
-    "agree with the label so that 80 % of such marks are found: a smaller shortcut may be there unseen."
+AGREEMENT = (
+    "Each p-value is adjusted for all findings of this audit that have one. The column before the "
+    "evidence says in what share of patients a mark would have to agree with the label so that 80 % of "
+    "such marks are found: a weaker shortcut may be there and not be found."
 )
 MOST_RECORDS = 12
 
@@ -36,9 +36,9 @@ def audit(material: Material, options: Options) -> Section:
     rows = [[one["name"], status_text(one), _p(one), _n(one, options), _would_have_been(one),
              one["evidence"]] for one in ordered if one["status"] != BASELINE]  # fmt: skip
     columns = ["what was looked for", "status", "p", material.unit,
-               "smallest dose that would have been found", "evidence"]  # fmt: skip
+               "weakest agreement that would have been found", "evidence"]  # fmt: skip
     blocks.append(table("All findings", columns, rows))
-    blocks.append(Text(DOSES))
+    blocks.append(Text(AGREEMENT))
     if not material.whole_audit:
         blocks.append(Text(f"Only the certain checks of the training are known. {WHOLE}", "missing"))
     return Section("audit", "Audit", tuple(blocks))
@@ -63,8 +63,8 @@ def _n(finding: dict, options: Options) -> str:
 
 
 def _would_have_been(finding: dict) -> str:
-    dose = finding.get("smallest_agreement")
-    if dose is not None:
-        return f"{dose:.0%}"
+    share = finding.get("smallest_agreement")
+    if share is not None:
+        return f"{share:.0%}"
     certain = finding["status"] == NOT_FOUND and finding["name"] in CERTAIN
     return "any: it needs no statistics" if certain else ""

@@ -9,6 +9,7 @@ import numpy as np
 from mri_tf.report.blocks import Block, Figure, Section, Text
 from mri_tf.report.material import MEMBERS, RUN, STUDY, Material
 from mri_tf.report.options import Options
+from mri_tf.splits.known_copies import known_copies_note
 from mri_tf.task.spec import SIDES
 
 WIDE, BOX, LINE, GAP, TOP = 720, 300, 19, 34, 12  # of the drawing, in pixels
@@ -31,7 +32,7 @@ def flow(material: Material, options: Options) -> Section:
         why = "The prepared set is no longer where it was, so cases and skipped files are not known."
         blocks: tuple[Block, ...] = (Text(why, "missing"), *_sides_alone(material, options))
         return Section("flow", title, blocks)
-    boxes, sides = _boxes(material), _sides(material, options)
+    boxes, sides = _boxes(material, options), _sides(material, options)
     said = " → ".join([*map(_in_words, boxes), "; ".join(map(_in_words, sides))])
     figure = Figure(_drawn(boxes, sides, said), f"In words: {said}.")
     return Section("flow", title, (figure, *_notes(material)))
@@ -42,7 +43,7 @@ def _in_words(box: Box) -> str:
     return ", ".join(box.lines) + left
 
 
-def _boxes(material: Material) -> list[Box]:
+def _boxes(material: Material, options: Options) -> list[Box]:
     prepared = material.prepared
     counts = prepared.manifest.get("counts", {})
     skipped, cases = counts.get("skipped", 0), counts.get("cases")
@@ -58,22 +59,23 @@ def _boxes(material: Material) -> list[Box]:
     if material.is_classifier and labelled < len(prepared):
         beside = (f"{len(prepared) - labelled} records", "without a label")
     boxes.append(Box((f"{len(prepared)} records on the grid",), beside))
-    boxes.append(Box((f"{len(set(prepared.patients))} {material.unit}",), _unused(material)))
+    patients = options.count(len(set(prepared.patients)))
+    boxes.append(Box((f"{patients} {material.unit}",), _unused(material, options)))
     return boxes
 
 
-def _unused(material: Material) -> tuple[str, ...]:
+def _unused(material: Material, options: Options) -> tuple[str, ...]:
     """The patients of the set who are on no side."""
     used = {name for run in material.runs for names in run.values["patients"].values() for name in names}
     used |= {name for names in material.run.values["patients"].values() for name in names}
     left = len(set(material.prepared.patients) - used)
-    return (f"{left} {material.unit}", "are on no side") if left else ()
+    return (f"{options.count(left)} {material.unit}", "are on no side") if left else ()
 
 
 def _sides(material: Material, options: Options) -> list[Box]:
     if material.kind == RUN:
         return [_side(material, side, said, options) for side, said in zip(SIDES, SAID, strict=True)]
-    folds = [Box((_folds(material), *_range(material)))]
+    folds = [Box((_folds(material), *_range(material, options)))]
     if material.kind == MEMBERS and material.run.sides["test"]:
         folds.append(_side(material, "test", "held apart, test on", options))
     return folds
@@ -85,12 +87,12 @@ def _folds(material: Material) -> str:
     return f"{material.run.values['split']}: {len(material.runs)} networks"
 
 
-def _range(material: Material) -> list[str]:
+def _range(material: Material, options: Options) -> list[str]:
     """How many patients the trainings have on each side."""
     lines = []
     for side, said in zip(SIDES, SAID, strict=True):
         counts = [len(run.values["patients"][side]) for run in material.runs]
-        reach = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+        reach = " to ".join(dict.fromkeys(options.count(end) for end in (min(counts), max(counts))))
         lines.append(f"{said} {reach} {material.unit} each")
     return lines
 
@@ -126,9 +128,8 @@ def _notes(material: Material) -> list[Block]:
         notes.append(Text(f"{len(kept['records'])} records of the validation side were kept apart for "
                           "prediction sets and chose nothing else."))  # fmt: skip
     if material.kind == RUN and (copies := material.run.values.get("known_copies")):
-        dropped = len(copies.get("dropped", []))
-        said = f"{dropped} records were dropped from training as copies of test images."
-        notes.append(Text(said, "note"))
+        said = known_copies_note(copies, len(material.run.sides["test"]))
+        notes.append(Text(f"{said}.", "note"))
     return notes
 
 

@@ -74,6 +74,7 @@ class Material:
 
     @property
     def task(self) -> Task:
+        """The task of the run."""
         return self.run.task
 
     @property
@@ -83,6 +84,7 @@ class Material:
 
     @property
     def is_classifier(self) -> bool:
+        """Whether it answers with classes, not with masks."""
         return self.task.kind == "classification"
 
     @property
@@ -90,6 +92,12 @@ class Material:
         """What is counted: patients, or groups of images where nobody knows the patients."""
         known = self.prepared is None or self.prepared.patients_known
         return "patients" if known else "groups of images"
+
+    @property
+    def leaves_sites_out(self) -> bool:
+        """Whether each fold of the study tests one site as a whole."""
+        results = self.results
+        return results is not None and "site" in results and bool(results["site"].notna().any())
 
     @cached_property
     def places(self) -> dict[str, int]:

@@ -7,11 +7,14 @@ from mri_tf.report.blocks import Author, Block, Facts, Section, Table, Text, tab
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import MEMBERS, STUDY, Material
 from mri_tf.report.options import Options
+from mri_tf.store.cells import TUNED
 from mri_tf.store.run import Run
 from mri_tf.task.files import FOLDER, load_task, task_names
 from mri_tf.task.spec import to_json
 
 MOST_DIFFERENCES = 40
+# Flags of mri_tf.study and the columns of results.parquet that hold their values.
+OF_ALL_CELLS = {"--seed": "study_seed", "--restarts": "restarts", "--tuned": "trials"}
 NOT_KNOWN = "not known: the training is of an earlier version"
 
 
@@ -70,15 +73,18 @@ def command_of(material: Material) -> str:
 
 def _of_study(material: Material) -> str:
     """The flags that the cells of a study tell of."""
-    results = material.results
-    held_out = "site" in results and results["site"].notna().any()
-    flags = ["--leave-one-site-out" if held_out else f"--folds {results['fold'].nunique()}"]
+    results, left_out = material.results, material.leaves_sites_out
+    flags = ["--leave-one-site-out" if left_out else f"--folds {results['fold'].nunique()}"]
     flags.append(f"--repeats {results['repeat'].nunique()}")
     if "train_size" in results and results["train_size"].notna().any():
         sizes = sorted(results["train_size"].dropna().unique())
         flags.append(f"--train-sizes {','.join(f'{size:g}' for size in sizes)}")
-    variants = ";".join(dict.fromkeys(results["variant"]))
-    return f'{" ".join(flags)} --variants "{variants}"'
+    for flag, column in OF_ALL_CELLS.items():
+        if column in results and results[column].notna().any():
+            flags.append(f"{flag} {results[column].max():g}")
+    # --tuned adds the variants that are searched.
+    names = (name for name in results["variant"] if not name.endswith(TUNED))
+    return f'{" ".join(flags)} --variants "{";".join(dict.fromkeys(names))}"'
 
 
 def _versions(material: Material) -> str:

@@ -1,5 +1,7 @@
 """The sections of a segmentation's card: overlap and distances, and the worst volumes."""
 
+import numpy as np
+
 from mri_tf.core.words import printed_name
 from mri_tf.figures import draw_forest, inline_svg
 from mri_tf.report.blocks import Block, Figure, Heading, Section, Text, table
@@ -59,10 +61,14 @@ def worst_volumes(material: Material, options: Options) -> Section:
         return Section("failures", title, (Text(why, "missing"),))
     mean = scores[columns].mean(axis=1)
     worst = scores.assign(mean=mean).sort_values(["mean", "record_id"], kind="stable").head(WORST)
-    rows = [[row["record_id"], f"{row['mean']:.3f}", *(f"{row[name]:.3f}" for name in columns)]
+    rows = [[row["record_id"], *(_dice(row[name]) for name in ("mean", *columns))]
             for row in worst.to_dict("records")]  # fmt: skip
     names = [printed_name(name.removeprefix(DICE)) for name in columns]
     return Section("failures", title, (
         Text(f"The {len(rows)} of {len(scores)} volumes with the smallest mean Dice, by record id."),
         table("Worst volumes", ["record", "mean Dice", *names], rows),
     ))  # fmt: skip
+
+
+def _dice(value: float) -> str:
+    return "none" if np.isnan(value) else f"{value:.3f}"

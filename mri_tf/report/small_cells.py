@@ -5,6 +5,7 @@ from typing import Any
 
 # Keys of what is embedded that hold counts, or dictionaries of counts.
 COUNTS = {"n", "patients", "support", "records", "fitted_on_patients", "cases", "counts"}
+CLASSES = "per_class"  # a dictionary of each class, with its counts
 LEFT_OUT = {"confusion", "members", "readers", "by_unit", "duplicates", "better_than_chance"}
 OF_PATIENTS = r"(?= (?:other )?(?:patients?|groups of images)\b)"
 SAID = re.compile(r"(?<!fewer than )\b(\d+)(?: (and|to) (\d+))?" + OF_PATIENTS)
@@ -34,9 +35,12 @@ def numbers_without_small_counts(values: Any, smallest: int, key: str = "") -> A
     """Values of metrics.json without what tells how few patients there are; None in their place.
 
     >>> numbers_without_small_counts({"patients": {"low": 2, "high": 9}, "records": 12}, 5)
-    {'patients': {'low': None, 'high': 9}, 'records': 12}
+    {'patients': {'low': None, 'high': None}, 'records': 12}
+
+    Of counts that add up the next smallest is hidden too where one alone is small.
     """
     if isinstance(values, dict):
+        values = _without_the_next(values, smallest, key)
         return {
             name: None if name in LEFT_OUT else
             numbers_without_small_counts(inner, smallest, key if key in COUNTS else name)
@@ -46,5 +50,33 @@ def numbers_without_small_counts(values: Any, smallest: int, key: str = "") -> A
         return [numbers_without_small_counts(inner, smallest, key) for inner in values]
     if isinstance(values, str):
         return without_small_counts(values, smallest)
-    is_count = key in COUNTS and isinstance(values, int) and not isinstance(values, bool)
-    return None if is_count and 0 < values < smallest else values
+    is_small = key in COUNTS and _is_count(values) and 0 < values < smallest
+    return None if is_small else values
+
+
+def _without_the_next(values: dict, smallest: int, key: str) -> dict:
+    """Counts of groups that add up, either `values` themselves or one of each class, with one more
+    hidden where only one is small: it would follow from the sum."""
+    if key in COUNTS:
+        return values | _next_hidden(values, smallest)
+    if key != CLASSES:
+        return values
+    classes = {name: dict(of_class) for name, of_class in values.items()}
+    for count in COUNTS:
+        hidden = _next_hidden({name: one.get(count) for name, one in classes.items()}, smallest)
+        for name in hidden:
+            classes[name][count] = None
+    return classes
+
+
+def _next_hidden(counts: dict, smallest: int) -> dict[str, None]:
+    """The smallest count that is not small itself, as None, where one alone is small."""
+    known = {name: count for name, count in counts.items() if _is_count(count) and count}
+    others = [name for name, count in known.items() if count >= smallest]
+    if len(known) - len(others) != 1 or not others:
+        return {}
+    return {min(others, key=known.get): None}
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

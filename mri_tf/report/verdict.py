@@ -17,7 +17,7 @@ SYNTHETIC = "Trained and tested on a synthetic phantom: the numbers say nothing 
 MOST_CLASSES = 8  # that are named
 # Nothing was found by the whole audit; something was; a leak that needs no statistics was; nothing was
 # found by the certain checks of the training alone; nobody looked.
-VERDICTS = PASSED, ATTENTION, LEAK, ONLY_CERTAIN, NOT_AUDITED = (
+PASSED, ATTENTION, LEAK, ONLY_CERTAIN, NOT_AUDITED = (
     "passed", "attention", "leak", "certain checks only", "not audited",
 )  # fmt: skip
 NOT_LOOKED = "left out: the training was started with --no-audit, so nobody looked for leaks"
@@ -128,7 +128,7 @@ def _patients(material: Material, options: Options) -> str:
     named = [f"{title} {count}" for title, count in
              zip(material.class_titles, options.row(counts), strict=True)]  # fmt: skip
     where = "on the test side" if material.kind == RUN else "tested, by networks that never saw them"
-    total = material.metrics["accuracy"]["n"]
+    total = options.count(material.metrics["accuracy"]["n"])
     return f"{total} {where}: {first_few(named, MOST_CLASSES)}"
 
 
@@ -147,7 +147,7 @@ def _majority(metrics: dict) -> str:
 
 
 def audit_verdict(material: Material) -> str:
-    """What the audit found, in a word or two: one of VERDICTS."""
+    """What the audit found, in a word or two."""
     found = [one for one in material.findings or () if one["status"] == FOUND]
     if material.findings is None:
         return NOT_AUDITED
@@ -161,7 +161,8 @@ def audit_verdict(material: Material) -> str:
 def audit_status(material: Material) -> str:
     """What the audit found, in a line."""
     if material.findings is None:
-        return NOT_LOOKED if AUDIT in material.run.values else "not known: of an earlier version"
+        looked = any(AUDIT in run.values for run in material.runs)
+        return NOT_LOOKED if looked else "not known: of an earlier version"
     findings = material.findings
     certain = [one["name"] for one in findings if one["status"] == FOUND and one.get("certain")]
     found = [one["name"] for one in findings if one["status"] == FOUND and not one.get("certain")]

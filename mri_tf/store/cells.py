@@ -16,6 +16,7 @@ CELLS, ROW, SPLIT = "cells", "row.json", "split.json"
 RESULTS, DIFFERENCES = "results.parquet", "differences.parquet"
 NUMBERS, BASELINES = "numbers.json", "baselines.json"
 DONE, FAILED = "done", "failed"
+TUNED = "+tuned"  # suffix of a variant whose values are searched inside each fold
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     deadline = Deadline(flags.max_minutes)
     plan = _plan(flags)
     from data_prep.layout_calls import listing_of
-    from mri_tf.folds.design import TUNED
+    from mri_tf.store.cells import TUNED
     from mri_tf.plan.planned import label_setting, task_file_for
     from mri_tf.task.loaded import LoadedTask
 
@@ -122,7 +122,8 @@ def _check_folder(out: Path) -> None:
 
 
 def _plan(flags):
-    from mri_tf.folds.design import TUNED, WHOLE, Plan
+    from mri_tf.folds.design import WHOLE, Plan
+    from mri_tf.store.cells import TUNED
 
     variants = tuple(name.strip() or BASE_VARIANT for name in flags.variants.split(";"))
     if len(set(variants)) < len(variants):

@@ -12,7 +12,7 @@ from mri_tf.metrics.learning_curve import (
     patients_for_half_the_width,
     too_few_cells,
 )
-from mri_tf.tables import markdown
+from mri_tf.tables import markdown, name_of
 
 OF_RECORDS = ("accuracy", "balanced_accuracy")  # whose spread follows from their value
 TIMES = (2, 4)  # as many patients as the largest size has
@@ -30,12 +30,13 @@ def more_patients(done: pd.DataFrame, metric: str, unit: str) -> dict[str, str]:
     if done["train_size"].nunique(dropna=False) < 2 or metric in LOWER_IS_BETTER or PATIENTS not in done:
         return {}
     rows = [_row(variant, cells, metric) for variant, cells in done.groupby("variant", sort=False)]
-    columns = ["variant", f"{unit} at most", metric, *(f"{times} times as many" for times in TIMES),
-               "interval of half the width"]  # fmt: skip
+    columns = ["variant", f"{unit} at most", name_of(metric),
+               *(f"{times} times as many" for times in TIMES), "interval of half the width"]  # fmt: skip
     text = (
-        f"Expected {metric} (95 % interval) on a curve best - gap * n ** -rate through all sizes, and "
-        f"how many {unit} halve the width of its interval if each is tested once. It is a guess beyond "
-        "what was measured, for more of the same scanners and kinds of cases."
+        f"Expected {name_of(metric)} (95 % interval) if there were more training {unit}, from a curve "
+        f"through all sizes: score = best - gap x {unit} ^ -rate. The last column says how many {unit}, "
+        "each tested once, would halve the width of the interval. It is a guess beyond what was "
+        "measured, for more of the same scanners and kinds of cases."
     )
     return {f"More {unit}": f"{markdown(rows, columns)}\n\n{text}"}
 

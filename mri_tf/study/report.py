@@ -29,7 +29,7 @@ COLUMNS = ["cell", "task", "variant", "fold", "repeat", "seed", "train_size", "n
            "seconds", "status", "reason"]  # of results.parquet, also where every cell failed
 # Stored as whole numbers although failed cells have none.
 COUNTS = ["seed", "n_train", "n_test", "n_train_patients", "n_test_patients", "epochs", "best_epoch",
-          "parameters"]  # fmt: skip
+          "parameters", "study_seed", "restarts", "trials"]  # fmt: skip
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc")
 
 
@@ -77,8 +77,7 @@ def write_report(
         predictions = _predictions(done_jobs)
         scores = _scores(task)
         asked = tuple(dict.fromkeys((*scores, task.primary_metric)))
-        share = float(done["n_test"].mean() / done["n_train"].mean())
-        differences = _differences(predictions, plan.variants, task, asked, share)
+        differences = _differences(predictions, plan.variants, task, asked, done)
         if len(differences):
             differences["unit"] = unit
             files.append(write_table(out / DIFFERENCES, differences))
@@ -211,15 +210,18 @@ def _context_parts(results: pd.DataFrame) -> dict[str, str]:
 
 
 def _differences(
-    predictions: pd.DataFrame, variants: tuple[str, ...], task: Task, scores: tuple, test_share: float
+    predictions: pd.DataFrame, variants: tuple[str, ...], task: Task, scores: tuple, done: pd.DataFrame
 ) -> pd.DataFrame:
     """Of every pair of variants, first minus second, on the cells and records that both have.
 
     `primary` marks the task's primary metric, whose p-values are adjusted for the number of pairs.
+    `done` are the rows of the finished cells: how many records they test and train on, at each size.
     """
     rows, comparisons = [], max(1, len(variants) * (len(variants) - 1) // 2)
     for first, second in itertools.combinations(variants, 2):
         for size, table in predictions.groupby("train_size", dropna=False):
+            cells = done[done["train_size"].isna() if np.isnan(size) else done["train_size"] == size]
+            test_share = float(cells["n_test"].mean() / cells["n_train"].mean())
             pairs = []
             for _, cell in table.groupby(["repeat", "fold"]):
                 pair = [cell[cell["variant"] == name].set_index("record_id") for name in (first, second)]

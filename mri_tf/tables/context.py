@@ -1,7 +1,7 @@
 """What the ends of stacks are worth to a network that sees neighbouring slices."""
 
 from mri_tf.core.words import plural
-from mri_tf.tables.layout import markdown, with_interval
+from mri_tf.tables.layout import markdown, number_text, value_text
 from mri_tf.tables.names import name_of
 
 SHOWN = ("accuracy", "balanced_accuracy", "kappa", "auc")
@@ -19,9 +19,10 @@ def context_section(metrics: dict) -> str:
     title = "## Neighbouring slices"
     if "slices" not in found:
         return f"{title}\n\nNot told apart by the ends of stacks: {found['reason']}."
-    rows = [["the network, all slices", found["records"], *(_number(metrics[name]) for name in SHOWN)]]
+    of_all = (number_text(metrics[name]) for name in SHOWN)
+    rows = [["the network, all slices", found["records"], *of_all]]
     for key, name in ROWS.items():
-        rows.append([name, found[key]["n"], *(_number(found[key][score]) for score in SHOWN)])
+        rows.append([name, found[key]["n"], *(number_text(found[key][score]) for score in SHOWN)])
     count = found["slices"]
     text = (
         f"The network sees {plural(count, 'neighbouring slice')} on each side. At the end of a stack "
@@ -36,16 +37,8 @@ def context_line(metrics: dict) -> str:
     found = metrics.get("context")
     if not found or "slices" not in found:
         return ""
-    without, alone = (found[key]["kappa"]["value"] for key in ROWS)
+    without, alone = (value_text(found[key]["kappa"]) for key in ROWS)
     return (
-        f"{name_of('kappa')} without the first and last slice of each stack: {_value(without)}; of the "
-        f"existing neighbours alone: {_value(alone)}"
+        f"{name_of('kappa')} without the first and last slice of each stack: {without}; of the "
+        f"existing neighbours alone: {alone}"
     )
-
-
-def _number(number: dict) -> str:
-    return with_interval(number["value"], number["low"], number["high"], number.get("reason") or "")
-
-
-def _value(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"

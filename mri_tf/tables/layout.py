@@ -71,6 +71,20 @@ def with_interval(value, low, high, reason: str = "", signed: bool = False) -> s
     return f"{value:{digits}} ({low:{digits}} to {high:{digits}})"
 
 
+def number_text(number: dict) -> str:
+    """A number of metrics.json with its interval, and the reason where it has no value or no interval.
+
+    >>> number_text({"value": 0.8, "low": None, "high": None, "reason": "one patient"})
+    '0.800 (no interval: one patient)'
+    """
+    return with_interval(number["value"], number["low"], number["high"], number.get("reason") or "")
+
+
+def value_text(number: dict) -> str:
+    """The value of a number of metrics.json alone."""
+    return "undefined" if number["value"] is None else f"{number['value']:.3f}"
+
+
 def with_notes(table: str, notes: Iterable[str]) -> str:
     """The table with its notes as a list below; empty notes are left out."""
     lines = "\n".join(f"- {note}" for note in notes if note)

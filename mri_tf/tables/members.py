@@ -1,6 +1,6 @@
 """The networks of a cross-validation: a row each, and how alike two of them answer."""
 
-from mri_tf.tables.layout import markdown, with_interval
+from mri_tf.tables.layout import markdown, number_text
 from mri_tf.tables.names import NAMES
 
 NUMBERS = ("auc", "balanced_accuracy")
@@ -17,7 +17,7 @@ def member_section(metrics: dict) -> str:
     rows = [
         [member["repeat"], member["fold"],
          *(member["patients"][side] for side in ("train", "validation", "test")), member["best_epoch"],
-         *(_number(member[name]) for name in NUMBERS)]
+         *(number_text(member[name]) for name in NUMBERS)]
         for member in members
     ]  # fmt: skip
     columns = ["repeat", "fold", "trained on", "validated on", "left out (patients)", "epoch kept",
@@ -26,13 +26,9 @@ def member_section(metrics: dict) -> str:
     found = metrics["correlation"]
     alike = (
         f"Within a class, what two members say of a patient that neither has seen has a correlation of "
-        f"{found['value']:.2f}, measured on {found['patients']} patients; the mean of all members is "
-        "made as much surer as follows from it."
+        f"{found['value']:.2f}, measured on {found['patients']} patients; the mean probabilities of all "
+        "members are made more extreme by what follows from it."
     )
     if found["reason"]:
         alike = f"Members are taken as wholly alike: {found['reason']}."
     return f"## The networks of the folds\n\n{alike}\n\n{table}"
-
-
-def _number(number: dict) -> str:
-    return with_interval(number["value"], number["low"], number["high"], number.get("reason") or "")

@@ -6,7 +6,7 @@ from mri_tf.core.words import printed_name
 from mri_tf.tables.baselines import baseline_section
 from mri_tf.tables.classes import class_table
 from mri_tf.tables.context import context_line, context_section
-from mri_tf.tables.layout import markdown, with_interval
+from mri_tf.tables.layout import markdown, number_text, value_text
 from mri_tf.tables.looks import looks_sentence
 from mri_tf.tables.members import member_section
 from mri_tf.tables.names import name_of
@@ -32,13 +32,13 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
     said = (metrics.get("caution", ""), looks_sentence(metrics), *metrics["note"].split("; "))
     notes = [note for note in said if note]
     title = "\n".join([f"# {name}, split by {metrics['split']}", *(f"- {note}" for note in notes)])
-    rows = [[name_of(score), _number(metrics[score]), metrics[score]["method"] or ""]
+    rows = [[name_of(score), number_text(metrics[score]), metrics[score]["method"] or ""]
             for score in (*SCORES, *SCORES_OF_GRADES) if score in metrics]  # fmt: skip
-    rows += [[f"AUC, {cut}", _number(number), number["method"] or ""]
+    rows += [[f"AUC, {cut}", number_text(number), number["method"] or ""]
              for cut, number in metrics.get("auc_per_cut", {}).items()]  # fmt: skip
     for score, number in metrics.get("most_probable", {}).items():
         name = f"{name_of(score)} of the most probable class"
-        rows.append([name, _number(number), number["method"] or ""])
+        rows.append([name, number_text(number), number["method"] or ""])
     rows.append(["largest class", f"{metrics['majority_accuracy']:.3f} accuracy", ""])
     sections = [title, markdown(rows, ["score", "value (95 % interval)", "method"])]
     sentences = (operating_point_sentence(metrics), better_than_chance(metrics), sets_sentence(metrics),
@@ -49,9 +49,9 @@ def run_page(name: str, metrics: dict, class_names: tuple[str, ...]) -> str:
     if metrics.get("recalibration", {}).get("sizes"):
         sections.append(f"## If it were recalibrated here\n\n{_recalibrated(metrics)}")
     for part, values in metrics.get("parts", {}).items():
-        rows = [[value, _number(number), values["records"][value]]
+        rows = [[value, number_text(number), values["records"][value]]
                 for value, number in values["accuracy"].items()]  # fmt: skip
-        agreement = _number(values["agreement"])
+        agreement = number_text(values["agreement"])
         rows.append([f"**{part} right, other parts right or wrong**", agreement, metrics["records"]])
         columns = [part, "accuracy (95 % interval)", "records"]
         sections.append(f"## By {part}\n\n{markdown(rows, columns)}")
@@ -76,7 +76,7 @@ def operating_point_sentence(metrics: dict) -> str:
     unit = metrics["accuracy"]["unit"]
     patients = f"{point['patients']} {unit}" if point.get("patients") else f"{point['n']} records"
     reason = f"; {point['reason']}" if point["reason"] else ""
-    made = f"Decisions are made for {point['criterion']}"
+    made = f"Decisions are made for {_aim(point)}"
     if metrics.get("model_members"):
         return (
             f"{made}{threshold}, chosen on {patients} of the folds by what members said that had not "
@@ -91,6 +91,14 @@ def operating_point_sentence(metrics: dict) -> str:
         f"{made}{threshold}, chosen on {patients} of the validation side (apparent value there: "
         f"{value}){reason}."
     )
+
+
+def _aim(point: dict) -> str:
+    """What the operating point was chosen for."""
+    sought, _, fixed = point["criterion"].partition("_at_")
+    if not fixed:
+        return f"the highest {name_of(sought)}"
+    return f"the highest {name_of(sought)} at a {name_of(fixed)} of {point['target']:g}"
 
 
 def sets_sentence(metrics: dict) -> str:
@@ -112,7 +120,7 @@ def sets_sentence(metrics: dict) -> str:
 def _held(found: dict) -> str:
     return (
         f"Prediction sets for {100 * found['level']:.0f} % hold the true class in "
-        f"{_number(found['coverage'])} of the records of {found['coverage']['n']} "
+        f"{number_text(found['coverage'])} of the records of {found['coverage']['n']} "
         f"{found['coverage']['unit']}, with {found['mean_size']:.2f} classes on average."
     )
 
@@ -122,7 +130,7 @@ def _meant(found: dict) -> str:
 
 
 def _whom(metrics: dict) -> str:
-    return "the folds" if metrics.get("model_members") else "the other folds, or more"
+    return "the folds" if metrics.get("model_members") else "the other folds"
 
 
 def unfamiliar_sentences(metrics: dict) -> str:
@@ -132,11 +140,14 @@ def unfamiliar_sentences(metrics: dict) -> str:
         found = metrics.get("out_of_distribution", {}).get(name)
         if found and "flagged" in found:
             sentences.append(
-                f"Flagged as unlike the training data in {what}: {_number(found['flagged'])} of the "
+                f"Flagged as unlike the training data in {what}: {number_text(found['flagged'])} of the "
                 f"records; {found['stated']:.3f} is expected of new patients of the same source."
             )
         elif found:
-            sentences.append(f"Unlike the training data in {what}: {found['reason']}.")
+            sentences.append(
+                f"Whether records are unlike the training data in {what} is not known: "
+                f"{found['reason']}."
+            )
     return " ".join(sentences)
 
 
@@ -163,14 +174,15 @@ def calibration_text(metrics: dict) -> str:
     table = markdown(rows, columns)
     perfect = metrics["ece"]["if_perfect"]
     error = (
-        f"Expected calibration error {metrics['ece']['value']:.3f}; perfectly calibrated probabilities "
-        f"of this size would show {perfect['mean']:.3f} ({perfect['low']:.3f} to {perfect['high']:.3f})."
+        f"Expected calibration error {metrics['ece']['value']:.3f}; in a set of this size, perfectly "
+        f"calibrated probabilities would show {perfect['mean']:.3f} "
+        f"({perfect['low']:.3f} to {perfect['high']:.3f})."
     )
     return f"{table}\n\n{error}"
 
 
 def _with_p(number: dict) -> str:
-    return f"{_number(number)}, p = {number['p']:.2g}" if "p" in number else _number(number)
+    return f"{number_text(number)}, p = {number['p']:.2g}" if "p" in number else number_text(number)
 
 
 def _recalibrated(metrics: dict) -> str:
@@ -206,8 +218,6 @@ def _copies(duplicates: dict) -> str:
     )
 
 
-def _number(number: dict) -> str:
-    return with_interval(number["value"], number["low"], number["high"], number.get("reason") or "")
 
 
 def summary(metrics: dict) -> list[str]:
@@ -220,7 +230,7 @@ def summary(metrics: dict) -> list[str]:
         lines.append(_line(name_of("hausdorff95_mean"), f"{format_interval(distance)}{unit}"))
     for part, values in metrics.get("parts", {}).items():
         if len(values["accuracy"]) <= MAX_PART_VALUES:
-            texts = [f"{value} {_value(number)} ({values['records'][value]})"
+            texts = [f"{value} {value_text(number)} ({values['records'][value]})"
                      for value, number in values["accuracy"].items() if number["n"]]  # fmt: skip
             lines.append(f"by {part}: {', '.join(texts)}")
     if "majority_accuracy" in metrics:
@@ -250,7 +260,3 @@ def format_interval(number: dict) -> str:
         return f"{number['value']:.3f} (no interval, {counted})"
     interval = f"{number['low']:.3f} to {number['high']:.3f}"
     return f"{number['value']:.3f} (95 % interval {interval}, {counted})"
-
-
-def _value(number: dict) -> str:
-    return "undefined" if number["value"] is None else f"{number['value']:.3f}"

@@ -194,8 +194,9 @@ def _on_differences(differences: pd.DataFrame) -> list[str]:
     notes = []
     if "question" in differences:
         for question, rows in differences.groupby("question", sort=False):
-            methods = " or ".join(sorted(set(rows["method"].dropna())))
-            notes.append(f"The intervals say {question} ({methods}, whichever is wider).")
+            methods = sorted(set(rows["method"].dropna()))
+            wider = ", whichever is wider" if len(methods) > 1 else ""
+            notes.append(f"The intervals answer {question} ({' or '.join(methods)}{wider}).")
     if "primary" not in differences:
         return notes
     primary = differences[differences["primary"].astype(bool)]
@@ -216,7 +217,7 @@ def _on_differences(differences: pd.DataFrame) -> list[str]:
 def _verdict(row: dict) -> str:
     if "primary" in row and is_defined(row["low"]):
         if not row["primary"]:
-            return "describes"
+            return "not tested"
         known = "differ" if row["p_adjusted"] <= SIGNIFICANT else "not shown to differ"
         return f"{known} (p = {row['p_adjusted']:.2g})"
     if not (is_defined(row["low"]) and is_defined(row["high"])):

@@ -1,7 +1,7 @@
 """Sections of a run's page: numbers by what one answer is about, and the agreement of readers."""
 
 from mri_tf.core.words import plural
-from mri_tf.tables.layout import markdown, with_interval
+from mri_tf.tables.layout import markdown, value_text, with_interval
 from mri_tf.tables.names import name_of
 
 ABOUT = {
@@ -42,9 +42,12 @@ def reader_section(metrics: dict) -> str:
         rows.append(_row(f"the network with {whom}", values))
     for name, values in found.get("with_the_others", {}).items():
         rows.append(_row(f"{_named(name)} with what the other readers agree on", values))
-    kind = found["among"]["kind"] if "among" in found else "Cohen's kappa"
     table = markdown(rows, ["who", "cases", "kappa (95 % interval)", "same class (95 % interval)"])
-    notes = [f"Of all readers together the kappa is {kind}, of two it is Cohen's."]
+    kinds = {"of two": next(iter(found["network"].values())).get("kind")}
+    if "with_the_others" in found:
+        kinds = {"of all readers together": found["among"]["kind"]} | kinds
+    named = [f"{of} it is {kind}" for of, kind in kinds.items() if kind]
+    notes = [f"The kappa: {'; '.join(named)}."] if named else []
     notes += [found["note"][0].upper() + found["note"][1:] + "."] if found["note"] else []
     return "\n\n".join(["## Readers", table, *notes])
 
@@ -54,10 +57,10 @@ def agreement_line(metrics: dict) -> str:
     found = metrics.get("readers")
     if not found:
         return ""
-    kappas = {name: _value(values["kappa"]) for name, values in found["network"].items()}
+    kappas = {name: value_text(values["kappa"]) for name, values in found["network"].items()}
     parts = [f"{_named(name)} at kappa {kappa}" for name, kappa in kappas.items() if name != "truth"]
     line = f"the network agrees with {', '.join(parts)}"
-    return line + (f"; the readers with each other at {_value(found['among']['kappa'])}"
+    return line + (f"; the readers with each other at {value_text(found['among']['kappa'])}"
                    if "among" in found else "")  # fmt: skip
 
 
@@ -74,7 +77,3 @@ def _number(number: dict) -> str:
     """The reason only where there is no value: why there is no interval stands in metrics.json."""
     why = number.get("reason") or "" if number["value"] is None else ""
     return with_interval(number["value"], number["low"], number["high"], why)
-
-
-def _value(number: dict) -> str:
-    return "undefined" if number["value"] is None else f"{number['value']:.3f}"

@@ -179,7 +179,7 @@ def test_a_patient_on_two_sides_of_a_run_is_exit_code_1_and_its_files_are_named(
     code, out = ran(capsys, "--run", leaky)
     found = findings_in(leaky / "audit")["patients on two sides"]
     assert code == 1 and found["certain"] and len(found["records"]) == 6
-    assert "1 certain leaks" in out and "images/" in out  # files on the terminal only
+    assert "1 certain leak. " in out and "images/" in out  # files on the terminal only
     assert "images/" not in (leaky / "audit" / "audit.md").read_text()
 
 

@@ -31,7 +31,7 @@ def test_a_history_without_losses_cannot_tell_and_masks_are_not_asked():
 
 def test_a_gap_counts_where_its_interval_excludes_none():
     found = choice_gap("auc", [Gap(0.2, 0.05, 0.35)], "", 0.25, 30)
-    assert found.status == FOUND and "0.20 (0.05 to 0.35) in ROC AUC" in found.evidence
+    assert found.status == FOUND and "0.20 (0.05 to 0.35) in AUC" in found.evidence
     assert choice_gap("auc", [Gap(0.1, -0.05, 0.25)], "", 0.25, 30).status == NOT_FOUND
     wide = choice_gap("auc", [Gap(0.2, -0.05, 0.45)], "", 0.25, 30)
     assert wide.status == CANNOT_TELL and "exclude a gap of 0.3" in wide.evidence
@@ -58,6 +58,16 @@ def test_a_number_above_all_exchanges_is_fine():
 def test_a_number_among_the_exchanges_is_not_shown_to_be_better():
     finding = exchanged_finding(Exchanged("auc", 0.55, AROUND_CHANCE, AROUND_CHANCE))
     assert finding.status == FOUND and "not shown" in finding.meaning and not leaks([finding])
+
+
+def test_two_equal_numbers_of_small_test_sides_are_no_leak_and_three_equal_ones_of_1_are():
+    assert not above_chance(np.array([0.56, 0.56]))
+    assert above_chance(np.array([1.0, 1.0, 1.0]))
+    finding = exchanged_finding(Exchanged("auc", 0.7, [0.56, 0.56], [0.56, 0.56]))
+    assert finding.status == CANNOT_TELL
+    assert "the mean of 2 trainings on exchanged labels is 0.56 (0.56 to 0.56)" in finding.evidence
+    undefined = exchanged_finding(Exchanged("auc", 0.7, [None], [None]))
+    assert "none of 1 trainings on exchanged labels has one" in undefined.evidence
 
 
 def test_exchanges_above_chance_mean_that_the_pipeline_leaks():

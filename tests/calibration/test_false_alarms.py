@@ -18,7 +18,7 @@ def test_too_few_patients_give_no_limit_however_many_records_they_have():
     scores = np.arange(1000.0)
     few = fit_limit(scores, np.arange(1000) % (FEWEST - 1))
     assert few.value is None and few.rate is None
-    assert few.reason == f"cannot tell: {FEWEST - 1} patients, at least {FEWEST} are needed"
+    assert few.reason == f"{FEWEST - 1} patients, and at least {FEWEST} are needed"
     assert fit_limit(scores, np.arange(1000) % FEWEST).value is not None
 
 
@@ -41,4 +41,4 @@ def test_new_patients_are_flagged_as_often_as_stated_however_alike_their_records
 def test_a_score_without_number_among_the_highest_gives_no_limit():
     scores = np.where(np.arange(30) < 3, np.inf, 1.0)
     limit = fit_limit(scores, np.arange(30))
-    assert limit.value is None and "without number" in limit.reason
+    assert limit.value is None and "not finite numbers" in limit.reason

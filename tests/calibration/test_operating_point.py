@@ -202,7 +202,7 @@ def test_specificity_at_a_sensitivity_is_the_mirror_image():
 def test_a_target_that_allows_no_error_says_on_how_many_records_it_stands():
     probabilities, truth = gaussians(12, [0.5, 0.5], seed=5)
     point = choose_operating_point(probabilities, truth, at_specificity(0.95), [0.5, 0.5])
-    assert f"only {np.sum(truth == 0)} records of class 0" in point.reason
+    assert f"only {np.sum(truth == 0)} records without the last class" in point.reason
 
 
 def test_a_target_that_no_threshold_reaches_is_said():

@@ -120,6 +120,7 @@ def test_readers_and_network_are_compared_by_case(tmp_path):
     assert "what the readers agree on" in found["note"]
     page = reader_section({"readers": found})
     assert "the network with reader 1" in page and "reader 2 with what the other readers" in page
+    assert "of all readers together it is Fleiss' kappa, quadratic; of two it is Cohen's" in page
     assert "the readers with each other at" in agreement_line({"readers": found})
 
 
@@ -131,6 +132,7 @@ def test_a_truth_of_its_own_has_no_note_and_two_readers_have_no_others(tmp_path)
     assert found["note"] == "" and "with_the_others" not in found
     assert found["among"]["kind"] == "Cohen's kappa, quadratic"
     assert found["among"]["agreement"]["value"] == 0
+    assert "The kappa: of two it is Cohen's kappa, quadratic." in reader_section({"readers": found})
 
 
 def test_two_readers_who_made_the_truth_are_not_said_to_agree(tmp_path):

@@ -77,7 +77,7 @@ def test_the_page_says_how_many_are_flagged_beside_the_stated_rate_or_why_none_i
     number = {"value": 0.1, "low": 0.02, "high": 0.3, "n": 20, "unit": "patients", "method": "m"}
     counted = {
         "images": {"stated": 0.048, "patients": 41, "flagged": number},
-        "features": {"patients": 12, "reason": "cannot tell: 12 patients, at least 20 are needed"},
+        "features": {"patients": 12, "reason": "12 patients, and at least 20 are needed"},
     }
     plain = SimpleNamespace(
         accuracy=number, balanced_accuracy=number, note="", split="patient", majority_accuracy=0.5,
@@ -85,4 +85,4 @@ def test_the_page_says_how_many_are_flagged_beside_the_stated_rate_or_why_none_i
     )  # fmt: skip
     page = run_page("t", vars(plain), ("a", "b"))
     assert "intensities or size: 0.100 (0.020 to 0.300) of the records; 0.048 is expected" in page
-    assert "the network's features: cannot tell: 12 patients" in page
+    assert "the network's features is not known: 12 patients" in page

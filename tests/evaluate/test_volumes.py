@@ -122,7 +122,7 @@ def test_every_volume_is_a_row_with_its_numbers_and_reasons(found, home):
     np.testing.assert_allclose(table["dice_back"], [1, 0, np.nan])
     np.testing.assert_allclose(table["hausdorff95_back"], [0, DIAGONAL_MM, np.nan], rtol=1e-5)
     assert table["hausdorff95_back_reason"][1].startswith("the predicted mask is empty")
-    assert table["dice_back_reason"][2] == "neither present nor predicted"
+    assert table["dice_back_reason"][2] == "the truth does not hold it"
     assert set(table["measured_in"]) == {"mm"}
 
 

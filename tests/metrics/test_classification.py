@@ -9,6 +9,7 @@ from simulated import simulated
 from statsmodels.stats.proportion import proportion_confint
 
 from mri_tf import metrics
+from mri_tf.metrics.classification import share_of_records
 from mri_tf.metrics.notes import note
 from mri_tf.metrics.number import number
 from mri_tf.metrics.too_few import too_few
@@ -298,3 +299,9 @@ def test_the_segmentation_report_has_the_same_form():
     assert report["per_class"]["one"]["dice"]["value"] == pytest.approx(
         2 * total[1, 1] / (total[1].sum() + total[:, 1].sum())
     )
+
+
+def test_records_of_one_patient_have_a_share_and_no_interval():
+    found = share_of_records(np.array([True, True, False]), np.array(["a"] * 3))
+    assert found["value"] == pytest.approx(2 / 3) and found["low"] is None
+    assert found["reason"] == "one patient"

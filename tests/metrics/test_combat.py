@@ -140,6 +140,17 @@ def test_a_feature_that_never_changes_is_left_as_it_is():
     assert np.isfinite(found.factors).all() and np.isfinite(found.offsets).all()
 
 
+def test_a_feature_that_is_the_same_within_a_batch_gets_a_finite_correction():
+    of_batch = np.array([0, 0, 1, 1])
+    alone = fit_combat(np.array([[1.0], [1.0], [0.0], [2.0]]), of_batch, np.zeros(4, int))
+    assert np.isfinite(alone.factors).all() and np.isfinite(alone.offsets).all()
+    features, batches, classes = planted([0.0, 3.0], [1.0, 2.0])
+    features[batches == 0, 7] = 4.0
+    with np.errstate(all="raise"):
+        beside = fit_combat(features, batches, classes)
+    assert np.isfinite(beside.factors).all() and np.isfinite(beside.offsets).all()
+
+
 def test_batches_of_one_class_each_are_refused_as_nobody_can_tell_them_apart():
     features, batches, _ = planted([0.0, 3.0], [1.0, 1.0])
     with pytest.raises(InputError, match="cannot tell batches from classes.*2 batches and 2 classes"):

@@ -24,7 +24,7 @@ from mri_tf.report.blocks import NOT_COMPUTED, Facts, Fold, Heading, Listed, Tab
 from mri_tf.report.card import sections_of, write_card
 from mri_tf.report.examples import wrong_patients
 from mri_tf.report.markdown import blocks_of
-from mri_tf.report.material import MEMBERS, Judged
+from mri_tf.report.material import MEMBERS, STUDY, Judged
 from mri_tf.report.options import Options
 from mri_tf.report.verdict import audit_status
 
@@ -168,7 +168,8 @@ def test_the_audit_tells_clean_checks_with_their_dose_and_keeps_explanations_apa
 
 def test_an_audit_that_was_left_out_is_told(material):
     values = {**material.run.values, "audit": None}
-    none = replace(material, run=replace(material.run, values=values), findings=None)
+    run = replace(material.run, values=values)
+    none = replace(material, run=run, runs=(run,), findings=None)
     assert "--no-audit" in audit_status(none)
 
 
@@ -253,8 +254,55 @@ def test_small_counts_are_hidden_on_request_everywhere(tmp_path):
     data = json.loads(re.search(r'id="card-data">(.*?)</script>', card, re.DOTALL)[1])
     assert data["numbers"]["run"]["per_class"]["high_grade"]["patients"] is None
     assert data["numbers"]["run"]["confusion"] is None
-    assert data["numbers"]["run"]["subgroups"][0]["patients"] == {"low_grade": 8, "high_grade": None}
+    assert data["numbers"]["run"]["per_class"]["low_grade"]["patients"] is None  # 11 less 3
+    assert data["numbers"]["run"]["subgroups"][0]["patients"] == {"low_grade": None, "high_grade": None}
     assert not re.search(r"\b3 patients", card)
+
+
+def test_the_drawing_of_the_flow_hides_small_counts_too(material):
+    values = json.loads(json.dumps(material.run.values))
+    values["patients"]["train"] = values["patients"]["train"][:-2]
+    run = replace(material.run, values=values)
+    few = replace(material, run=run, runs=(run,))
+    section = {one.name: one for one in sections_of(few, Options(smallest_cell=5))}["flow"]
+    assert "&lt; 5 patients" in section.blocks[0].svg and ">2 patients" not in section.blocks[0].svg
+    everything = {one.name: one for one in sections_of(few, Options())}["flow"]
+    assert ">2 patients" in everything.blocks[0].svg
+
+
+def test_copies_that_were_kept_are_told_and_not_called_dropped(material):
+    copies = {"choice": "keep", "exact": 3, "near": 9, "held_out": ["a"] * 12, "dropped": []}
+    run = replace(material.run, values={**material.run.values, "known_copies": copies})
+    said = {one.name: text_of(one) for one in sections_of(replace(material, run=run), Options())}
+    assert "KNOWN COPIES: 12 of 32 held-out records have a copy" in said["flow"]
+    assert "dropped" not in said["flow"]
+
+
+def test_a_study_says_how_its_sides_were_made_and_by_which_command(material):
+    def card(**columns) -> tuple[str, str]:
+        results = pd.DataFrame({
+            "variant": ["manual", "manual+tuned"] * 2, "fold": [0, 0, 1, 1], "repeat": 0,
+            "study_seed": 7, "restarts": 3, "trials": [np.nan, 8] * 2, "n_train": 9,
+        } | columns)  # fmt: skip
+        study = replace(material, kind=STUDY, results=results, runs=(material.run,))
+        said = {one.name: text_of(one) for one in sections_of(study, Options())}
+        return said["split"], said["reproduce"]
+
+    split, command = card()
+    assert "assigned to folds" in split
+    assert '--folds 2 --repeats 1 --seed 7 --restarts 3 --tuned 8 --variants "manual"' in command
+    split, command = card(site=["A", "A", "B", "B"])
+    assert "Each site is held out once as a whole" in split and "--leave-one-site-out" in command
+    assert "Not cross-validated: one split in each repeat" in card(fold=0)[0]
+
+
+def test_a_model_of_members_without_an_audit_says_that_nobody_looked(material):
+    values = {key: value for key, value in material.run.values.items() if key != "audit"}
+    ensemble, member = replace(material.run, values=values), replace(material.run, values=values)
+    member = replace(member, values={**values, "audit": None})
+    folds = replace(material, kind=MEMBERS, run=ensemble, runs=(member,), findings=None)
+    assert "earlier version" not in audit_status(folds)
+    assert "earlier version" in audit_status(replace(folds, runs=(ensemble,)))
 
 
 def test_a_model_of_members_tells_the_spread_of_its_folds(material):

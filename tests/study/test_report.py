@@ -224,6 +224,19 @@ def test_a_size_of_which_every_cell_failed(tmp_path):
     assert "4 cells of 8 failed" in study.write()
 
 
+def test_differences_at_a_size_rest_on_how_many_records_that_size_trains_on(quick, tmp_path):
+    def interval(out: Path, sizes: tuple[int, ...]) -> pd.Series:
+        study = Study(out, plan=replace(PLAN, train_sizes=sizes)).finish_all(MIXED * 3)
+        for row in study.rows.values():
+            row["n_train"] = 4 * row["train_size"]
+        study.write()
+        found = pd.read_parquet(out / "differences.parquet")
+        return found[(found["train_size"] == 2) & (found["metric"] == "accuracy")].iloc[0]
+
+    alone, beside = interval(tmp_path / "one", (2,)), interval(tmp_path / "two", (2, 64))
+    assert (beside["low"], beside["high"]) == (alone["low"], alone["high"])
+
+
 def test_records_that_only_one_variant_has_are_in_no_paired_difference(quick, tmp_path):
     study = Study(tmp_path)
     study.finish_all([0, 1, 2, 0], ["a", "b", "c", "only-here"], variant="manual")

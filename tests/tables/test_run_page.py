@@ -117,6 +117,11 @@ def test_the_page_says_what_leaks_first_and_sorts_classes_by_f1():
     nothing = {"says_nothing": True, "reason": "eight patients"}
     said = run_page("b", values | {"prediction_sets": nothing}, NAMES)
     assert "There are no prediction sets: eight patients." in said
+    assert "Decisions are made for the highest accuracy, chosen" in page
+    fixed = {"criterion": "sensitivity_at_specificity", "target": 0.9}
+    point = values["operating_point"] | fixed
+    said = run_page("b", values | {"operating_point": point}, NAMES)
+    assert "Decisions are made for the highest sensitivity at a specificity of 0.9, chosen" in said
     lines = page.splitlines()
     assert lines[0] == "# brains, split by random" and lines[1] == "- LEAKY: copies"
     assert "000001-0000, 000002-0000" in page
