@@ -35,8 +35,8 @@ def main(arguments: list[str]) -> int:
     deadline = Deadline(flags.max_minutes)
     plan = _plan(flags)
     from data_prep.layout_calls import listing_of
-    from mri_tf.store.cells import TUNED
     from mri_tf.plan.planned import label_setting, task_file_for
+    from mri_tf.store.cells import TUNED
     from mri_tf.task.loaded import LoadedTask
 
     listing = listing_of(flags)
