@@ -91,15 +91,17 @@ def _of_one(material: Material, judged: Judged, options: Options) -> list[Block]
         return [Text(f"{judged.name}: {name_of(metric)} was not computed.", "missing")]
     number = metrics[metric]
     name = f"{judged.name}: " if len(material.judged) > 1 else ""
-    blocks: list[Block] = [Text(f"{name}{name_of(metric, number)} {brief(number)}", "headline")]
-    over = counted(number, options)
-    said = [f"95 % interval over {over}" if number.get("low") is not None else
-            f"counted on {over}; no interval: {number.get('reason', 'no reason recorded')}"]  # fmt: skip
+    headline, over = f"{name}{name_of(metric, number)} {brief(number)}", counted(number, options)
+    together = metrics.get("auc") if metric == "auc_within_folds" else None
+    if together and number["value"] is not None:
+        headline = f"{name}{name_of(metric)} {number['value']:.3f}; all folds together {brief(together)}"
+        said = [f"95 % interval over {over}, of all folds together"]
+    elif number.get("low") is not None:
+        said = [f"95 % interval over {over}"]
+    else:
+        said = [f"counted on {over}; no interval: {number.get('reason', 'no reason recorded')}"]
     said += [text for text in [p_of(metrics, metric)] if text]
-    if metric == "auc_within_folds" and "auc" in metrics:
-        said.append(f"of all folds together {shown(metrics['auc'])}")
-    blocks.append(Text("; ".join(said) + "."))
-    return blocks
+    return [Text(headline, "headline"), Text("; ".join(said) + ".")]
 
 
 def _warning(material: Material) -> list[Block]:

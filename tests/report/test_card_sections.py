@@ -320,7 +320,7 @@ def test_a_model_of_members_tells_the_spread_of_its_folds(material):
     judged = Judged("", numbers, material.judged[0].table)
     folds = replace(material, kind=MEMBERS, run=run, judged=(judged,))
     said = {one.name: text_of(one) for one in sections_of(folds, Options())}
-    assert "AUC, mean of the folds" in said["verdict"] and "of all folds together" in said["verdict"]
+    assert "AUC, mean of the folds" in said["verdict"] and "; all folds together" in said["verdict"]
     assert "0 | 1 | 20 | 10 | 8 | 3" in said["performance"]
     assert "--folds 2" in said["reproduce"]
 
