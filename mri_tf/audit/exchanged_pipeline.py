@@ -13,8 +13,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_FOUND, Finding
+from mri_tf.core.metric_names import name_of
 from mri_tf.metrics.classifier import LOWER_IS_BETTER
-from mri_tf.tables.names import name_of
 
 NAME = "whole pipeline on exchanged labels"
 FEWEST = 19  # exchanges: with fewer no number has p of 0.05

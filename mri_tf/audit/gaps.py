@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NO_CLASSES, NOT_APPLICABLE, NOT_FOUND, Finding
+from mri_tf.core.metric_names import name_of
 from mri_tf.core.words import plural
 from mri_tf.evaluate.outputs_table import saved_outputs
 from mri_tf.metrics.classification import numbers_with_intervals
 from mri_tf.metrics.classifier import LOWER_IS_BETTER, checked
 from mri_tf.metrics.gap import Gap, gap_of_sides, mean_gap
 from mri_tf.store.run import HISTORY, METRICS, PREDICTIONS, VALIDATION, Run
-from mri_tf.tables.names import name_of
 
 TRAINING, CHOSEN = "gap from training to validation", "gap from validation to test"
 LARGE = 0.3  # a gap that an interval has to exclude before it says that there is none

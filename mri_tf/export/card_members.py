@@ -3,11 +3,11 @@
 import json
 
 from mri_tf.calibration.answers import answers_from_json
+from mri_tf.core.metric_names import name_of
 from mri_tf.export.cost import Cost
 from mri_tf.export.members_graph import DISAGREEMENT, IN_SET
 from mri_tf.store.run import MEMBERS, METRICS, TEST, Run, open_run
 from mri_tf.tables import looks_sentence, markdown
-from mri_tf.tables.names import name_of
 from mri_tf.tables.run import format_interval
 
 ON_TEST_SIDE = ("auc", "balanced_accuracy", "accuracy", "log_loss")

@@ -7,6 +7,7 @@ from mri_tf.calibration.false_alarms import Limit
 from mri_tf.calibration.familiar_images import Familiar
 from mri_tf.calibration.pooled import PooledAnswers
 from mri_tf.calibration.prediction_sets import LEVEL
+from mri_tf.core.metric_names import name_of
 from mri_tf.evaluate.familiarity import usual_range
 from mri_tf.export.card_members import correlation_rows
 from mri_tf.export.members_graph import IN_SET
@@ -18,7 +19,6 @@ from mri_tf.store.looks import is_closed
 from mri_tf.store.run import METRICS, Run
 from mri_tf.tables import markdown
 from mri_tf.tables.layout import with_interval
-from mri_tf.tables.names import name_of
 
 SCORES = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "ece", "dice_mean",
           "hausdorff95_mean")  # fmt: skip

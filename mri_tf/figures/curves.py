@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from mri_tf.core.metric_names import name_of
 from mri_tf.core.words import plural, printed_name
 from mri_tf.figures import style, text
 
@@ -30,7 +31,7 @@ def draw_curves(results: pd.DataFrame, metrics: tuple[str, ...] = ("accuracy", "
     places = _Places(results, done)
     for axes, metric in zip(panels, metrics, strict=True):
         _draw_lines(axes, done, metric, places)
-        axes.set_ylabel(text.metric_name(metric))
+        axes.set_ylabel(name_of(metric))
         if metric not in style.ERRORS:  # errors are small numbers that an axis up to 1 would flatten
             axes.set_ylim(top=1.04)
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
@@ -42,7 +43,7 @@ def draw_curves(results: pd.DataFrame, metrics: tuple[str, ...] = ("accuracy", "
         places.set_axis(axes)
         below = "training samples per class" + (" (log)" if places.log else "")
         axes.set_xlabel(text.wrapped(below, widest_mm, text.LABEL_POINTS))
-    names = {metric: text.metric_name(metric) for metric in metrics}
+    names = {metric: name_of(metric) for metric in metrics}
     style.add_note(figure, _note(results, done, names))
     return style.described(figure, f"{', '.join(names.values())} against training samples per class, "
                                    f"{_listed(places)}.")  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from mri_tf.core.metric_names import name_of
 from mri_tf.figures import style, text
 
 MOST_ROWS = 40  # in one column of panels
@@ -40,7 +41,7 @@ def draw_paired(differences: pd.DataFrame):
         _draw_rows(axes, of_metric, [labels.index(label) for label in _labels(of_metric)])
         axes.axvline(0, zorder=1, **style.REFERENCE)
         better = " (lower is better)" if metric in style.ERRORS else ""
-        axes.set_title(f"{text.metric_name(metric)}{better}")
+        axes.set_title(f"{name_of(metric)}{better}")
         axes.set_xlabel("difference")
         axes.grid(False, axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(4 if columns == 1 else 2, steps=[1, 2, 5, 10]))
@@ -48,7 +49,7 @@ def draw_paired(differences: pd.DataFrame):
     panels[0].set_ylim(len(labels) - 0.5, -0.5)  # first row on top
     style.add_note(figure, NOTE)
     return style.described(figure, f"Differences of {len(labels)} pairs of variants in "
-                                   f"{', '.join(map(text.metric_name, metrics))}, with 95 % "
+                                   f"{', '.join(map(name_of, metrics))}, with 95 % "
                                    "intervals; those that exclude 0 are filled.")  # fmt: skip
 
 

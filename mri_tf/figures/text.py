@@ -1,4 +1,4 @@
-"""Text of figures: its size, how wide it is printed, names of metrics, numbers with intervals."""
+"""Text of figures: its size, how wide it is printed, numbers with intervals."""
 
 import math
 import re
@@ -6,23 +6,10 @@ import re
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from mri_tf.core.words import printed_name
-
 FONT = "DejaVu Sans"  # it comes with matplotlib; the layout depends on it
 TEXT_POINTS, LABEL_POINTS = 8.0, 9.0  # at printed size; no text is smaller than the first
 MM_PER_INCH, POINTS_PER_INCH = 25.4, 72.0
 LINE_MM = 1.2 * TEXT_POINTS / POINTS_PER_INCH * MM_PER_INCH  # from one line of text to the next
-
-METRICS = {
-    "kappa": "Cohen's κ", "quadratic_kappa": "quadratic κ", "f1_macro": "macro F1",
-    "auc": "ROC AUC", "brier": "Brier score", "ece": "ECE",
-}  # fmt: skip
-
-
-def metric_name(name: str) -> str:
-    """The printed name of a metric."""
-    return METRICS.get(name, printed_name(name))
-
 
 def width_mm(text: str, points: float = TEXT_POINTS) -> float:
     """How wide the longest line of a text is printed."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mri_tf.audit.finding import BASELINE
+from mri_tf.core.metric_names import NAMES
 from mri_tf.core.words import printed_name
 from mri_tf.figures import draw_forest, inline_svg
 from mri_tf.report.blocks import NOT_COMPUTED, Block, Figure, Heading, Section, Table, Text, table
@@ -10,7 +11,6 @@ from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import Judged, Material
 from mri_tf.report.numbers import is_number, name_of, shown
 from mri_tf.report.options import Options
-from mri_tf.tables.names import NAMES
 
 MOST_IN_FIGURE = 24  # groups
 FIRST = ("auc", "balanced_accuracy", "accuracy", "recall", "f1_macro")  # shown before other numbers

@@ -1,14 +1,14 @@
 """How numbers of metrics.json are written on a card."""
 
+from mri_tf.core import metric_names
 from mri_tf.report.options import Options
-from mri_tf.tables import names
 from mri_tf.tables.layout import with_interval
 
 
 def name_of(metric: str, number: dict | None = None) -> str:
     """The name of a metric as people write it, with the specificity that it is at."""
     at = (number or {}).get("specificity")
-    name = names.name_of(metric)
+    name = metric_names.name_of(metric)
     return f"{name} at a specificity of {at:g}" if isinstance(at, float) else name
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mri_tf.core.metric_names import NAMES
 from mri_tf.core.words import plural
 from mri_tf.figures import draw_forest, draw_roc, inline_svg
 from mri_tf.metrics.roc import roc_curves
@@ -12,7 +13,6 @@ from mri_tf.report.numbers import brief, counted, is_number, name_of, shown
 from mri_tf.report.options import Options
 from mri_tf.tables.context import context_section
 from mri_tf.tables.members import member_section
-from mri_tf.tables.names import NAMES
 from mri_tf.tables.run import better_than_chance, operating_point_sentence
 from mri_tf.tables.units import reader_section, unit_section
 

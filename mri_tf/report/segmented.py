@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mri_tf.core.metric_names import NAMES
 from mri_tf.core.words import printed_name
 from mri_tf.figures import draw_forest, inline_svg
 from mri_tf.report.blocks import Block, Figure, Heading, Section, Text, table
@@ -10,7 +11,6 @@ from mri_tf.report.material import STUDY, Judged, Material
 from mri_tf.report.numbers import is_number, name_of, shown
 from mri_tf.report.options import Options
 from mri_tf.report.performance import score_table
-from mri_tf.tables.names import NAMES
 
 FROM_0_TO_1 = ("dice", "sensitivity", "precision", "recall", "iou")
 DICE = "dice_"  # how columns of predictions.parquet begin, one a label

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from mri_tf.core.metric_names import NAMES
 from mri_tf.tables.layout import markdown, with_interval, with_notes
-from mri_tf.tables.names import NAMES
 
 SCORES = ("auc", "balanced_accuracy", "accuracy", "quadratic_kappa")
 ALONE = {"covariates": "covariates alone", "image": "image alone", "both": "both"}

@@ -1,8 +1,8 @@
 """What the ends of stacks are worth to a network that sees neighbouring slices."""
 
+from mri_tf.core.metric_names import name_of
 from mri_tf.core.words import plural
 from mri_tf.tables.layout import markdown, number_text, value_text
-from mri_tf.tables.names import name_of
 
 SHOWN = ("accuracy", "balanced_accuracy", "kappa", "auc")
 ROWS = {

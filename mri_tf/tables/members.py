@@ -1,7 +1,7 @@
 """The networks of a cross-validation: a row each, and how alike two of them answer."""
 
+from mri_tf.core.metric_names import NAMES
 from mri_tf.tables.layout import markdown, number_text
-from mri_tf.tables.names import NAMES
 
 NUMBERS = ("auc", "balanced_accuracy")
 

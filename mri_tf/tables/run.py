@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mri_tf.core.metric_names import name_of
 from mri_tf.core.words import printed_name
 from mri_tf.tables.baselines import baseline_section
 from mri_tf.tables.classes import class_table
@@ -9,7 +10,6 @@ from mri_tf.tables.context import context_line, context_section
 from mri_tf.tables.layout import markdown, number_text, value_text
 from mri_tf.tables.looks import looks_sentence
 from mri_tf.tables.members import member_section
-from mri_tf.tables.names import name_of
 from mri_tf.tables.sites import site_section, subgroup_section
 from mri_tf.tables.units import agreement_line, reader_section, unit_section
 

@@ -1,8 +1,8 @@
 """Sections of a classifier's page: the AUC within sites, and the numbers of subgroups."""
 
+from mri_tf.core.metric_names import name_of
 from mri_tf.core.words import plural, printed_name
 from mri_tf.tables.layout import markdown, with_interval, with_notes
-from mri_tf.tables.names import name_of
 
 NUMBERS = ("accuracy", "balanced_accuracy", "auc")
 BY_CHANCE = (

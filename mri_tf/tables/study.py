@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from mri_tf.core.metric_names import name_of
 from mri_tf.core.words import plural
 from mri_tf.tables.layout import (
     NO_REASON,
@@ -12,7 +13,6 @@ from mri_tf.tables.layout import (
     with_interval,
     with_notes,
 )
-from mri_tf.tables.names import name_of
 
 MAJORITY = "majority_accuracy"
 PARTS = ("folds", "seeds", "total")

@@ -1,8 +1,8 @@
 """Sections of a run's page: numbers by what one answer is about, and the agreement of readers."""
 
+from mri_tf.core.metric_names import name_of
 from mri_tf.core.words import plural
 from mri_tf.tables.layout import markdown, value_text, with_interval
-from mri_tf.tables.names import name_of
 
 ABOUT = {
     "record": "one record: a slice, an image or a volume",

@@ -3,7 +3,7 @@
 NAMES = {
     "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "kappa": "Cohen's κ",
     "quadratic_kappa": "quadratic κ", "mean_absolute_grade_error": "mean error in grades",
-    "f1_macro": "F1, mean of the classes", "auc": "AUC", "auc_within_folds": "AUC, mean of the folds",
+    "f1_macro": "macro F1", "auc": "AUC", "auc_within_folds": "AUC, mean of the folds",
     "average_precision": "average precision", "sensitivity_at_specificity": "sensitivity",
     "brier": "Brier score", "log_loss": "log loss", "ece": "expected calibration error",
     "calibration_in_the_large": "largest difference of mean probability and share of a class",
@@ -20,6 +20,6 @@ def name_of(metric: str) -> str:
     """The name of a metric.
 
     >>> name_of("f1_macro"), name_of("my_own_number")
-    ('F1, mean of the classes', 'my own number')
+    ('macro F1', 'my own number')
     """
     return NAMES.get(metric, metric.replace("_", " "))
