@@ -92,6 +92,8 @@ def summary(best: dict, flags, name: str) -> list[str]:
     variant = ", ".join(f"{key!r}: {value!r}" for key, value in best["values"].items())
     return [
         f"best of {best['trials']} trials: validation log loss {best[OBJECTIVE]:.4f}",
+        "train with its values:",
         command,
+        "or add them to the variants of the task file:",
         f"tuned={{{variant}}},",
     ]

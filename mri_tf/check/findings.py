@@ -117,7 +117,7 @@ def extents(sizes_mm: np.ndarray) -> Finding:
 def alignment(apart: Sequence[list | None]) -> Finding:
     """Whether the sequences of the records lie on each other; None where nobody has looked."""
     if all(names is None for names in apart):
-        return Finding("alignment", UNKNOWN, "registered, or not looked at")
+        return Finding("alignment", UNKNOWN, "not looked at, or the sequences were registered")
     where = tuple(place for place, names in enumerate(apart) if names)
     if not where:
         return Finding("alignment", GOOD, "the sequences of each case lie on each other")

@@ -191,7 +191,10 @@ def _missing(means: np.ndarray, task: Task, presence: list[str]) -> Finding:
         return Finding("sequences", GOOD, "no sequence is missing")
     text = ", ".join(f"{name} in {len(where)} records" for name, where in known.items())
     records = tuple(sorted({position for where in known.values() for position in where}))
-    advice = "They are 0 there, and has_* says so; look whether the classes lack them alike often."
+    advice = (
+        "A missing sequence is stored as zeros, and its channel has_NAME is 0. See whether it is "
+        "missing about equally often in every class: if not, a network can learn the class from that."
+    )
     return Finding("sequences", ATTENTION, f"missing: {text}", advice, records)
 
 

@@ -83,8 +83,8 @@ def classes_by_site(
     """
     counts = class_counts(labels, patients, sites, len(names))
     if len(counts) < 2:
-        text = f"one site ({', '.join(counts)})" if counts else "no column site"
-        return Finding("sites", UNKNOWN, f"{text}: a model may fit one scanner alone, unseen")
+        text = f"there is one site ({', '.join(counts)})" if counts else "there is no column site"
+        return Finding("sites", UNKNOWN, f"{text}: nobody sees whether a model works elsewhere")
     alone = [site for site, row in counts.items()
              if row.sum() >= FEW_PATIENTS and (row > 0).sum() == 1]  # fmt: skip
     text = in_words(counts, names)
@@ -104,9 +104,13 @@ def classes_by_site(
 
 
 def independence_p(labels: np.ndarray, patients: np.ndarray, sites: np.ndarray) -> float:
-    """How often patients who exchange their classes have sites that tell the class as much as here.
+    """The share of exchanges of classes between patients in which class and site go together at least
+    as strongly as in the data, by Cramér's V.
 
-    A patient counts once, by the shares of the sites among the records; the statistic is Cramér's V.
+    Args:
+        labels: (records,) class of each record.
+        patients: (records,) whose it is; a patient counts once, by the shares of the sites.
+        sites: (records,) where it was acquired.
     """
     exchanges = Exchanges.of(exchange_units(labels, patients))
     names, site_of = np.unique(sites.astype(str), return_inverse=True)

@@ -47,9 +47,14 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         if path.suffix.lower() == ".safetensors":
             return _safe_tensors(path)
         if path.stat().st_size > MOST_BYTES:
-            raise _NotTensors(f"{path.stat().st_size / 1e9:.1f} GB")
+            raise _NotUsable(f"{path.stat().st_size / 1e9:.1f} GB")
         found = _zipped(path) if zipfile.is_zipfile(path) else _sequence(path)
-        return dict(_flat(found, ""))
+        return _within_the_limit(_flat(found, ""))
+    except _NotUsable as error:
+        raise InputError(
+            "The tensors of this file cannot be used.", f"{path}: {error}",
+            "Save them in the processor's own byte order as float32, in a file of less than 4 GB.",
+        ) from None  # fmt: skip
     except _NotTensors as error:
         raise InputError(
             "The file holds something other than tensors, and nothing in it was run.",
@@ -68,6 +73,10 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 class _NotTensors(ValueError):
     """What a file holds instead; the message says what."""
+
+
+class _NotUsable(ValueError):
+    """Tensors, but of a type, an order or a size that is not read; the message says which."""
 
 
 @dataclass
@@ -94,7 +103,7 @@ class _Tensor:
         if len(self.shape) != len(self.strides) or not all(type(n) is int and n >= 0 for n in steps):
             raise _NotTensors("a tensor whose shape is no shape")
         if math.prod(self.shape) * self.storage.dtype.itemsize > MOST_BYTES:
-            raise _NotTensors("a tensor of more than 4 GB")
+            raise _NotUsable("a tensor of more than 4 GB")
         reach = sum((size - 1) * step for size, step in zip(self.shape, self.strides, strict=True))
         if math.prod(self.shape) and self.offset + reach >= len(numbers):
             raise _NotTensors("a tensor that is longer than its numbers")
@@ -144,14 +153,14 @@ def _zipped(path: Path):
     """What a zip archive of PyTorch holds: `<name>/data.pkl`, and the numbers in `<name>/data/<key>`."""
     with zipfile.ZipFile(path) as archive:
         if sum(info.file_size for info in archive.infolist()) > MOST_BYTES:
-            raise _NotTensors("more than 4 GB once unpacked")
+            raise _NotUsable("more than 4 GB once unpacked")
         names = [name for name in archive.namelist() if name.endswith("data.pkl")]
         if len(names) != 1:
             raise _NotTensors("a zip archive without weights")
         folder = names[0].removesuffix("data.pkl")
         order = f"{folder}byteorder"
         if order in archive.namelist() and archive.read(order) != b"little":
-            raise _NotTensors("numbers in big-endian order")
+            raise _NotUsable("numbers in big-endian order")
         known: dict[str, _Storage] = {}
 
         def storage_of(given: tuple) -> _Storage:
@@ -180,13 +189,24 @@ def _sequence(path: Path):
         if magic != MAGIC:
             raise _NotTensors("another first number than PyTorch writes")
         if not system.get("little_endian", True):
-            raise _NotTensors("numbers in big-endian order")
+            raise _NotUsable("numbers in big-endian order")
         for key in keys:
             (count,) = struct.unpack("<q", file.read(8))
             data = file.read(max(count, 0) * known[key].dtype.itemsize)
             known[key].numbers = np.frombuffer(data, known[key].dtype)
             if len(known[key].numbers) != count:
                 raise EOFError("fewer numbers than the file announces")
+    return found
+
+
+def _within_the_limit(tensors) -> dict[str, np.ndarray]:
+    """The (name, array) pairs as a dictionary; views of one storage count each, as they are copied."""
+    found, total = {}, 0
+    for name, array in tensors:
+        total += array.nbytes
+        if total > MOST_BYTES:
+            raise _NotUsable("more than 4 GB of tensors")
+        found[name] = array
     return found
 
 
@@ -213,7 +233,7 @@ def _safe_tensors(path: Path) -> dict[str, np.ndarray]:
     header.pop("__metadata__", None)
     others = {facts["dtype"] for facts in header.values()} - set(SAFE_DTYPES)
     if others:
-        raise _NotTensors(f"tensors of type {first_few(sorted(others))}")
+        raise _NotUsable(f"tensors of type {first_few(sorted(others))}")
     tensors = {}
     for name, facts in header.items():
         start, stop = facts["data_offsets"]

@@ -1,9 +1,9 @@
 """Lists things that are files with a docstring: tasks, networks, layouts. Nothing is imported."""
 
 import ast
-import difflib
 from pathlib import Path
 
+from mri_tf.core.arguments import did_you_mean
 from mri_tf.core.command_line import DONE, Parser
 from mri_tf.core.errors import InputError
 
@@ -34,10 +34,6 @@ def show(what: str, texts: dict[str, str], arguments: list[str]) -> int:
             print(f"{known:<{width}}  {text.partition(chr(10))[0]}")
         return DONE
     if name not in texts:
-        near = difflib.get_close_matches(name, texts, n=1)
-        raise InputError(
-            f"There is no {what} of that name.", name,
-            f"Did you mean {near[0]}?" if near else f"mri-tf {what}s lists them.",
-        )  # fmt: skip
+        raise InputError(f"There is no {what} of that name.", name, did_you_mean(name, texts))
     print(texts[name])
     return DONE

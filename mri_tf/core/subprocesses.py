@@ -17,7 +17,7 @@ from pathlib import Path
 from mri_tf.core.command_line import INTERRUPTED, OUT_OF_TIME, SOME_SKIPPED
 from mri_tf.core.deadline import NO_LIMIT, Deadline
 from mri_tf.core.errors import OutOfTime
-from mri_tf.core.system import INHERITS_LOCKS, sigterm_interrupts
+from mri_tf.core.system import INHERITS_LOCKS, cores, sigterm_interrupts
 
 ATTEMPTS = 2  # if a process is killed; the second continues from its checkpoint
 RECORDS, PATH = re.compile(r", records .*"), re.compile(r"\S*[/\\]\S*")  # removed for reports
@@ -59,8 +59,7 @@ def stop_if_interrupted() -> None:
 
 def threads_each(workers: int) -> int:
     """Threads for each worker: the cores that this process may use, divided by the workers."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // workers)
+    return max(1, cores() // workers)
 
 
 def limited_to(threads: int) -> dict[str, str]:

@@ -24,6 +24,13 @@ RENAMES_OPEN_FILES = fcntl is not None  # whether a folder can be renamed while 
 _reading = threading.Lock()
 
 
+def cores() -> int:
+    """How many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def try_lock(file) -> bool:
     """Locks an open file against other processes; False if another one holds it.
 

@@ -61,12 +61,12 @@ def check_one_file_or_slice_each(series: Series, images: list) -> None:
         raise Unreadable(f"its {len(series.stack)} slices are frames of {len(images)} files")
 
 
-def frame_number(series: Series, number: int) -> int | None:
-    """The number, from 1, of a slice's frame in its file; None where each file holds one slice."""
-    files = {item.file for item in series.stack}
-    if len(files) == len(series.stack) and all(item.frame == 0 for item in series.stack):
-        return None
-    return series.stack[number].frame + 1
+def frame_number(item: Slice, image) -> int | None:
+    """The number, from 1, of a slice's frame in its file; None where the kind of the file has no frames.
+
+    `image` is the stand-in of the file. A file of one frame has a number too, which then is 1.
+    """
+    return item.frame + 1 if "NumberOfFrames" in image else None
 
 
 def name_true_frames(made, series: Series) -> None:
@@ -76,7 +76,7 @@ def name_true_frames(made, series: Series) -> None:
             for source in derivation.SourceImageSequence:
                 number = source.get("ReferencedFrameNumber")
                 if number is not None:
-                    source.ReferencedFrameNumber = frame_number(series, int(number) - 1)
+                    source.ReferencedFrameNumber = series.stack[int(number) - 1].frame + 1
 
 
 def _of_file(file: Path, common):

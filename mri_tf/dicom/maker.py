@@ -1,5 +1,6 @@
 """What every object says of the model that made it, and how an object becomes a file."""
 
+import errno
 import io
 import logging
 import os
@@ -17,6 +18,8 @@ from mri_tf.core.command_line import TRACEBACK
 from mri_tf.core.errors import InputError, install_hint
 from mri_tf.dicom.codes import LONG_STRING
 
+# What os.link says on a file system without hard links: some network shares and buckets.
+NO_HARD_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 MANUFACTURER = "mri_tf"
 UNKNOWN = "unknown"
 UTF_8 = "ISO_IR 192"
@@ -125,7 +128,9 @@ def _rename_to_new(scratch: Path, path: Path) -> None:
     try:
         try:
             link(scratch, path)
-        except PermissionError:  # a file system without hard links
+        except OSError as error:
+            if error.errno not in NO_HARD_LINKS:
+                raise
             if path.exists():
                 raise FileExistsError from None
             scratch.rename(path)

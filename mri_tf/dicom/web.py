@@ -59,9 +59,16 @@ class Limits:
 def parse_address(text: str) -> Address:
     """The address after `dicomweb:`; raises InputError for another form."""
     found = ADDRESS.fullmatch(text.removeprefix(PREFIX))
-    if not found:
-        raise InputError("An address of DICOMweb has another form.", "one without /studies/UID", FORM)
-    if "@" in urlsplit(found["base"]).netloc:
+    try:
+        place = urlsplit(found["base"]).netloc if found else ""
+    except ValueError:  # brackets that are no IPv6 address
+        place = ""
+    if not place:
+        raise InputError(
+            f"The address after {PREFIX} is not that of one study or one series.",
+            "an address that is not repeated here, as it may lead to a patient", FORM,
+        )  # fmt: skip
+    if "@" in place:
         raise InputError(
             "An address of DICOMweb must not contain a user name or password.", "one with an @",
             "Give a token by --dicomweb-token-file.",

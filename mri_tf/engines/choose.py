@@ -106,7 +106,7 @@ def _compared(engine: str, folder: Path, call: CallTensorFlow) -> tuple[dict[str
 
 
 def _timed(answer: Callable[[], dict]) -> tuple[dict, float]:
-    """An answer, and the seconds of the faster of two; of one where an answer takes long."""
+    """An answer, and the seconds of the second of two; of the only one where it takes 2 s or longer."""
     started = time.perf_counter()
     outputs = answer()
     seconds = time.perf_counter() - started

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_tf.core.system import cores
 from mri_tf.engines.requests import ASSETS
 
 OPSET = 18  # of 2022: older servers can read it
@@ -160,4 +161,4 @@ def _keep(path: Path, content: bytes) -> None:
 
 def threads() -> int:
     """As many threads as TensorFlow takes: TF_NUM_INTRAOP_THREADS, else one for each core."""
-    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or len(os.sched_getaffinity(0)))
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or cores())

@@ -86,9 +86,9 @@ def draw_histograms(values: dict[str, dict[str, np.ndarray]], title: str):
         if edges[0] == edges[-1]:
             edges = np.linspace(edges[0] - 0.5, edges[0] + 0.5, BINS + 1)
         for number, (site, own) in enumerate(sorted(sites.items())):
-            density, _ = np.histogram(own, edges, density=True)
+            shares = np.histogram(own, edges)[0] / len(own)
             look = {**style.series(number), "marker": ""}
-            (handles[site],) = axes.plot((edges[1:] + edges[:-1]) / 2, density, **look)
+            (handles[site],) = axes.plot((edges[1:] + edges[:-1]) / 2, shares, **look)
         axes.set_title(printed_name(channel))
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))

@@ -21,6 +21,10 @@ from mri_tf.page.sessions import Sessions
 from mri_tf.page.static_files import INDEX, static_file
 from mri_tf.page.study_requests import StudyRequests
 
+PAGE_FAILED = (
+    "The page failed ({}). Try again. Download your labels before you reload the page: reloading "
+    "deletes this study and its labels."
+)
 SWEEP_S = 1.0  # between looks for silent sessions
 TOKEN_BYTES = 200  # of a session, in the body that closes it
 Handler = Callable[..., Awaitable[Response]]
@@ -92,7 +96,7 @@ class PageApp:
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(place.filename).name}:{place.lineno}"
             print(f"page: unexpected {type(error).__name__} at {where}", file=sys.stderr, flush=True)
-            return JSONResponse({"error": f"The page failed ({type(error).__name__}). Reload it."}, 500)
+            return JSONResponse({"error": PAGE_FAILED.format(type(error).__name__)}, 500)
 
     def _handler(self, request: Request) -> tuple[Handler, tuple[str, ...]]:
         """Raises Refused: 404 for an unknown path, 405 for another method."""
@@ -104,7 +108,7 @@ class PageApp:
                 methods.append(method)
         if not methods:
             raise Refused(404, "There is nothing at this address.", path[:80], "Open the page itself.")
-        error = Refused(405, "This address is asked otherwise.", request.method[:10],
+        error = Refused(405, "This address does not take requests of this method.", request.method[:10],
                         f"Use {', '.join(methods)}.")  # fmt: skip
         error.headers["allow"] = ", ".join(methods)
         raise error

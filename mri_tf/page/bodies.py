@@ -21,7 +21,7 @@ async def read_body(request: Request, most: int, limits: Limits) -> bytes:
             async for piece in request.stream():
                 body += piece
                 if len(body) > most:
-                    raise Refused(413, f"The body can have {most} bytes.", "more", "Send less.")
+                    raise Refused(413, f"The body can have at most {most} bytes.", "more", "Send less.")
     except TimeoutError:
         raise Refused(408, "The request is too slow.", f"{len(body)} bytes", "Try again.") from None
     return bytes(body)

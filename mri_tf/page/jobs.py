@@ -17,8 +17,9 @@ EVENT_BYTES = 64 << 20  # of one event: the rows of a case
 START_S = 300.0  # until the process has imported what it needs
 LOOK_S = 0.1  # between looks at its memory and at the clock
 DIED = (
-    "Reading these files ended the process that reads them. Received: a damaged file, or a hostile one. "
-    "Drop the others."
+    "The process that reads files ended unexpectedly while it worked on this study. Received: perhaps "
+    "a damaged file. Try again with fewer files; if it happens with every study, tell whoever runs the "
+    "page."
 )
 
 

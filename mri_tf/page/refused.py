@@ -19,4 +19,5 @@ class Refused(Exception):
 def unknown(what: str) -> Refused:
     """404 for what does not exist in this session, which is also said of what belongs to another."""
     return Refused(404, f"There is no such {what}.", f"a {what} that this tab does not have",
-                   "Reload the page.")  # fmt: skip
+                   "Download your labels, then reload the page: reloading deletes what the tab "
+                   "holds.")  # fmt: skip

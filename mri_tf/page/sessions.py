@@ -145,10 +145,10 @@ class Sessions:
             if study.gone:
                 raise unknown("study")
             if study.files + files > limits.files:
-                raise Refused(429, f"A study can have {limits.files} files.", f"{study.files + files}",
-                              "Drop fewer files at a time.")  # fmt: skip
+                raise Refused(429, f"A study can have at most {limits.files} files.",
+                              f"{study.files + files}", "Drop fewer files at a time.")  # fmt: skip
             if study.size + size > limits.study_bytes:
-                raise Refused(413, f"A study can have {limits.study_bytes // MB} MB.", "more",
+                raise Refused(413, f"A study can have at most {limits.study_bytes // MB} MB.", "more",
                               "Drop fewer files at a time.")  # fmt: skip
             if self._size + size > limits.total_bytes:
                 raise no_space("all studies together are too large")

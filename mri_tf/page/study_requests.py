@@ -1,6 +1,7 @@
 """What a tab asks about its studies: upload, answer, look, read, keep, delete."""
 
 import asyncio
+import errno
 from pathlib import Path
 
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from mri_tf.page.keep import keep_study
 from mri_tf.page.limits import Limits
 from mri_tf.page.readings import Readings, agreement
 from mri_tf.page.refused import Refused, unknown
-from mri_tf.page.sessions import AT_WORK, DONE, UPLOADING, Session, Sessions, Study
+from mri_tf.page.sessions import AT_WORK, DONE, UPLOADING, Session, Sessions, Study, no_space
 from mri_tf.page.shown import case_of, is_answered, study_of
 from mri_tf.page.uploads import Uploads
 
@@ -99,7 +100,13 @@ class StudyRequests:
                           "Start the page with --keep DIR.")  # fmt: skip
         if study.state != DONE:
             raise Refused(409, "The study is not answered.", study.state, "Wait until it is.")
-        return JSONResponse({"folder": await asyncio.to_thread(keep_study, study, self._keep)}, 201)
+        try:
+            folder = await asyncio.to_thread(keep_study, study, self._keep)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise no_space("the disk of --keep is full") from None
+        return JSONResponse({"folder": folder}, 201)
 
     async def _volume(self, request: Request, study_id: str, case_id: str, kind: str) -> Response:
         study = self._session(request).study(study_id)

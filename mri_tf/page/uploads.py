@@ -64,7 +64,8 @@ class Uploads:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         encoded = request.headers.get("content-encoding", "identity").strip().lower() != "identity"
         if kind not in RAW_TYPES or encoded:
-            raise Refused(415, "A file is sent as it is.", "an encoded body" if encoded else kind[:60],
+            raise Refused(415, "A file must be sent as raw bytes, without an encoding.",
+                          "an encoded body" if encoded else kind[:60],
                           "Send its bytes as application/octet-stream.")  # fmt: skip
         if study.state != UPLOADING:
             raise Refused(409, "The study is already being answered.", "one more file",
@@ -165,7 +166,7 @@ def _write_all(file, block: bytearray) -> None:
 
 
 def _too_large(limits: Limits) -> Refused:
-    return Refused(413, f"A file can have {limits.file_bytes // MB} MB.", "a larger one",
+    return Refused(413, f"A file can have at most {limits.file_bytes // MB} MB.", "a larger one",
                    "Leave it out, or start the page with a larger --max-file-mb.")  # fmt: skip
 
 

@@ -102,8 +102,8 @@ def _check_list(archive: Path, limits: Limits) -> None:
     """Raises Refused for an archive whose list of files, which is read as a whole, is too long."""
     count, size = _claimed(archive)
     if count > limits.files or size > max(count, 1) * ENTRY_BYTES:
-        raise Refused(413, f"An archive can have {limits.files} files.", f"{count}, or a longer list",
-                      "Drop fewer files at a time.")  # fmt: skip
+        raise Refused(413, f"An archive can have at most {limits.files} files.",
+                      f"{count}, or a longer list", "Drop fewer files at a time.")  # fmt: skip
 
 
 def _claimed(archive: Path) -> tuple[int, int]:

@@ -186,7 +186,8 @@ def _reported(row: dict, record: Record, series: Series | None, by_file: dict) -
     number = None if series is None else _slice_number(record, series)
     if number is None:
         return Reported(row)
-    return Reported(row, by_file[series.stack[number].file], frame_number(series, number))
+    item = series.stack[number]
+    return Reported(row, by_file[item.file], frame_number(item, by_file[item.file]))
 
 
 def _slice_number(record: Record, series: Series) -> int | None:

@@ -12,6 +12,7 @@ from mri_tf.metrics.classifier import predictions_of
 from mri_tf.metrics.paired import paired_differences
 from mri_tf.store.looks import check_open, is_closed
 from mri_tf.store.run import (
+    FEATURES,
     FINISHED,
     MEMBERS,
     METRICS,
@@ -44,7 +45,8 @@ def list_runs(home: Path) -> list[Listed]:
     of a model; InputError if none."""
     if not home.is_dir():
         raise InputError("The folder of runs does not exist.", home, "Give the folder that holds them.")
-    files = sorted(path for path in home.rglob(RUN_FILE) if "features" not in path.parts)
+    files = sorted(path for path in home.rglob(RUN_FILE)
+                   if FEATURES not in path.relative_to(home).parts)  # fmt: skip
     if not files:
         raise InputError("The folder holds no runs.", home, "Train one with python -m mri_tf.train.")
     models = [file.parent for file in files if _has_members(file)]

@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     read = {"run": tracked_run, "study": tracked_study, "search": tracked_search}[given[0]]
     found = read(folder)
     # A search that was continued with more trials is another one.
-    place = f"{flags.to} ({found.name})" if flags.search else flags.to
+    place = f"{shown(flags.to)} ({found.name})" if flags.search else shown(flags.to)
     before = tracked_before(folder, place)
     if before:
         print(f"{folder}: already tracked as run {before}")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 PREFIX = "mlflow:"
+NEEDS_PACKAGE = "Logging to MLflow needs the package mlflow-skinny."
 MOST_SECONDS = 600.0  # of logging, after which the training goes on without
 
 
@@ -41,8 +42,7 @@ def check_track(uri: str | None) -> None:
     from mri_tf.core.errors import InputError, install_hint
 
     if uri and find_spec("mlflow") is None:
-        raise InputError("--track needs the package mlflow-skinny.", "no such package",
-                         install_hint("track"))  # fmt: skip
+        raise InputError(NEEDS_PACKAGE, "no such package", install_hint("track"))
 
 
 def track_finished(uri: str | None, kind: str, folder: Path, most_seconds: float = MOST_SECONDS) -> None:

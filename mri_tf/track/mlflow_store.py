@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, RunFailed, install_hint
-from mri_tf.track.destination import shown
+from mri_tf.track.destination import NEEDS_PACKAGE, shown
 from mri_tf.track.tracked import Tracked
 
 # MLflow reports its use to its makers unless told not to, keeps trying for minutes where a server does
@@ -33,7 +33,7 @@ def log_to_mlflow(tracked: Tracked, uri: str) -> str:
         from mlflow import MlflowClient
     except ImportError:
         raise InputError(
-            "--track needs the package mlflow-skinny.", "no such package", install_hint("track")
+            NEEDS_PACKAGE, "no such package", install_hint("track")
         ) from None
     try:
         client = MlflowClient(_absolute(uri))

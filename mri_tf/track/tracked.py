@@ -11,11 +11,10 @@ import numpy as np
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.store.cells import BASELINES, NUMBERS, done_cells
-from mri_tf.store.run import HISTORY, METRICS, Run, open_run
+from mri_tf.store.run import CARD, HISTORY, METRICS, Run, open_run
 from mri_tf.store.searches import BEST, OBJECTIVE, TRIALS, search_of, trials_of
 from mri_tf.task.spec import SIDES
 
-CARD = "card.html"
 TRACKED = "tracked.json"  # beside a run, study or search: tracking URI -> id of the run there
 LONGEST_VALUE = 500  # characters of a parameter, as all versions of MLflow take them
 BY_KEY = {  # of run.json: values that tell how the network was trained
@@ -131,14 +130,17 @@ def tracked_search(folder: Path) -> Tracked:
     )  # fmt: skip
 
 
-def tracked_before(folder: Path, uri: str) -> str:
+def tracked_before(folder: Path, place: str) -> str:
     """The id of the run that the folder was logged as to a tracker; "" where it was not."""
-    return _read(folder / TRACKED).get(uri, "")
+    return _read(folder / TRACKED).get(place, "")
 
 
-def note_tracked(folder: Path, uri: str, identity: str) -> None:
-    """Writes down that it was logged, so that a command that is repeated does not log it twice."""
-    noted = {**_read(folder / TRACKED), uri: identity}
+def note_tracked(folder: Path, place: str, identity: str) -> None:
+    """Writes down that it was logged, so that a command that is repeated does not log it twice.
+
+    `place` names the tracker as `destination.shown` does, without what may be secret.
+    """
+    noted = {**_read(folder / TRACKED), place: identity}
     write_atomic(folder / TRACKED, json.dumps(noted, indent=1).encode())
 
 

@@ -1,6 +1,7 @@
 """Answers as DICOM reports and maps, and what --dicom-out refuses."""
 
 import dataclasses
+import errno
 
 import numpy as np
 import pytest
@@ -182,6 +183,22 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path):
     with pytest.raises(InputError, match="is not overwritten"):
         write_new(tmp_path / "a.dcm", data)
     assert (tmp_path / "a.dcm").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.dcm"]
+
+
+def test_an_object_is_written_where_files_cannot_be_linked(tmp_path, monkeypatch):
+    from mri_tf.core.errors import InputError
+    from mri_tf.dicom import maker
+
+    def no_links(*_):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(maker.os, "link", no_links)
+    (data,) = series(bright_ellipsoid((4, 4, 1)))
+    maker.write_new(tmp_path / "a.dcm", data)
+    assert dcmread(tmp_path / "a.dcm").SOPInstanceUID == data.SOPInstanceUID
+    with pytest.raises(InputError, match="is not overwritten"):
+        maker.write_new(tmp_path / "a.dcm", data)
     assert [path.name for path in tmp_path.iterdir()] == ["a.dcm"]
 
 

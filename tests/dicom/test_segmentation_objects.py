@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from dicom_answered import finds_bright
 from dicom_kinds import bright_ellipsoid, folders, turned, two_echoes
-from dicom_series import each, series, write
+from dicom_series import each, multi_frame, series, write
 from made_up import run_predict
 from pydicom import dcmread
 
@@ -101,6 +101,21 @@ def test_a_segmentation_of_one_of_two_stacks_in_a_file_refers_to_its_own_frames(
             for group in made.PerFrameFunctionalGroupsSequence
         ]
         assert sorted(frames) == sorted(item.frame + 1 for item in one.stack)
+
+
+def test_a_segmentation_of_a_file_of_one_frame_refers_to_frame_1(tmp_path):
+    from mri_tf.dicom.headers import frame_number, stand_ins
+    from mri_tf.dicom.maker import Maker
+    from mri_tf.dicom.segmentation import segmentation_of
+
+    write(tmp_path, [multi_frame(bright_ellipsoid((20, 16, 1)))])
+    (one,) = find_series(tmp_path).series
+    images, labels = stand_ins(one), np.ones((1, 16, 20), np.uint8)
+    maker = Maker("one", "1", "a" * 64)
+    made = segmentation_of(labels, ("background", "tumour"), one, images, maker)
+    (group,) = made.PerFrameFunctionalGroupsSequence
+    assert group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber == 1
+    assert frame_number(one.stack[0], images[0]) == 1
 
 
 def test_an_object_carries_patient_study_model_and_codes(home, sources):

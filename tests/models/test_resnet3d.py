@@ -1,5 +1,6 @@
 """ResNets of MedicalNet: converted weights give PyTorch's numbers; files that run code are refused."""
 
+import json
 import pickle
 import zipfile
 
@@ -10,6 +11,7 @@ from medicalnet import maps_of, random_weights
 from refused import error_line
 from torch_like import write_safetensors, write_torch
 
+from mri_tf.convert import torch_file
 from mri_tf.convert.__main__ import main as convert
 from mri_tf.convert.torch_file import read_tensors
 from mri_tf.core.command_line import run_command
@@ -95,6 +97,26 @@ def test_damaged_files_and_views_beyond_their_numbers_are_refused(tmp_path):
             read_tensors(tmp_path / f"{name}.pth")
     with pytest.raises(InputError, match="cannot be read"):
         read_tensors(tmp_path / "absent.pth")
+
+
+def test_views_of_one_storage_count_each_as_they_are_copied(tmp_path, monkeypatch):
+    storage = torch_file._Storage(np.dtype("<f4"), np.zeros(1, "<f4"))
+    views = {name: torch_file._Tensor(storage, 0, (200,), (0,)) for name in "abc"}
+    monkeypatch.setattr(torch_file, "_sequence", lambda path: views)
+    file = tmp_path / "a.pth"
+    file.write_bytes(b"few")
+    assert read_tensors(file).keys() == set("abc")
+    monkeypatch.setattr(torch_file, "MOST_BYTES", 2000)
+    with pytest.raises(InputError, match="cannot be used. Received: .*more than"):
+        read_tensors(file)
+
+
+def test_tensors_of_a_type_that_is_not_read_are_named(tmp_path):
+    header = json.dumps({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(InputError, match="cannot be used. Received: .*BF16.*float32"):
+        read_tensors(file)
 
 
 def test_weights_of_another_network_are_refused_with_what_is_missing(tmp_path, capsys):

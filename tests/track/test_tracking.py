@@ -92,6 +92,16 @@ def test_a_run_is_logged_to_a_place_once(run, tmp_path, capsys):
     assert len(runs_in(tmp_path / "mlruns", "grade")) == 1
 
 
+def test_what_stays_beside_the_run_names_a_tracker_without_its_password(tmp_path, monkeypatch):
+    from mri_tf.track import mlflow_store, tracked
+
+    made = tracked.Tracked("grade", "run", {}, {}, [])
+    monkeypatch.setattr(tracked, "tracked_run", lambda folder: made)
+    monkeypatch.setattr(mlflow_store, "log_to_mlflow", lambda *_: "abc")
+    assert track(["--run", str(tmp_path), "--to", "mlflow:https://me:secret@host/path"]) == 0
+    assert "secret" not in (tmp_path / tracked.TRACKED).read_text()
+
+
 @needs_mlflow
 def test_a_study_is_logged_with_its_cells_inside(tmp_path):
     study, store = tmp_path / "study", tmp_path / "mlruns"
