@@ -43,6 +43,8 @@ def cases_at(path: Path, task: Task, tables: tuple[str, ...] = ()) -> list[CaseT
     table = _table_at(path, tables)
     sequences = sequences_of(task)
     one_image = form_of(task) == IMAGE and len(task.channels) in (1, 3)
+    if one_image and len(sequences) > 1 and table is not None:
+        one_image = not _has_each_column(table, sequences)
     if table is not None and not one_image and _has_columns(table, sequences):
         return _of_table(table, task)
     if one_image:
@@ -71,6 +73,12 @@ def _table_at(path: Path, tables: tuple[str, ...]) -> Path | None:
 def _has_columns(table: Path, sequences: tuple[str, ...]) -> bool:
     row = read_table(table, ())[0]
     return any(name.lower() in row for name in sequences) or (len(sequences) == 1 and "image" in row)
+
+
+def _has_each_column(table: Path, sequences: tuple[str, ...]) -> bool:
+    """Whether a table names a file for each channel, as `cases_table.list_cases` takes them first."""
+    row = read_table(table, ())[0]
+    return all(name.lower() in row for name in sequences)
 
 
 def _of_table(table: Path, task: Task) -> list[CaseToPredict]:
