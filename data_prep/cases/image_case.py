@@ -108,6 +108,12 @@ def _stored_images(raw: Path, files: dict[str, str], task: Task) -> list[np.ndar
     return [read_pixels(raw / files[name], 1, bits) for name in task.channels]
 
 
+def source_shape(raw: Path, case: Case, task: Task) -> tuple[int, int]:
+    """Rows and columns of the image of a case, or of that of its first channel; raises Unreadable."""
+    name = IMAGE if IMAGE in case.files else task.channels[0]
+    return read_pixels(raw / case.files[name], 1, bits=0).shape[:2]
+
+
 def _check_shapes(images: list[np.ndarray]) -> None:
     """Raises Unreadable for the images of a case, or of its neighbours, that do not fit each other."""
     ratios = [image.shape[0] / image.shape[1] for image in images]
