@@ -21,7 +21,7 @@ from data_prep.cases.to_predict import (
 from data_prep.cases.usual_sequences import BRAIN_WORDS, files_of_sequences, last_word
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
 from data_prep.io.folders import VOLUMES, files_below
-from data_prep.io.table import check_patients, path_in, read_table
+from data_prep.io.table import check_patients, is_empty, path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from mri_tf.core.errors import InputError
 from mri_tf.task import Task
@@ -90,8 +90,10 @@ def _of_table(table: Path, task: Task) -> list[CaseToPredict]:
     for row in rows:
         cells = {name: row.get(name.lower(), "") for name in (*sequences, BRAIN_MASK)}
         if len(sequences) == 1:
-            cells[sequences[0]] = cells[sequences[0]] or row.get("image", "")
-        files = {name: path_in(table.parent, cell) for name, cell in cells.items() if cell}
+            own = cells[sequences[0]]
+            cells[sequences[0]] = row.get("image", "") if is_empty(own) else own
+        filled = {name: cell for name, cell in cells.items() if not is_empty(cell)}
+        files = {name: path_in(table.parent, cell) for name, cell in filled.items()}
         check_inside([*files.values()] or [""])
         patient = row.get("patient_id", "")
         name = patient or next(iter(files.values()))
