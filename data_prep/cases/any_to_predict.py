@@ -20,11 +20,14 @@ from data_prep.cases.to_predict import (
 )
 from data_prep.cases.usual_sequences import BRAIN_WORDS, files_of_sequences, last_word
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
-from data_prep.io.folders import VOLUMES, files_below
+from data_prep.io.folders import TEXTS, VOLUMES, files_below
 from data_prep.io.table import check_patients, is_empty, path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from mri_tf.core.errors import InputError
 from mri_tf.task import Task
+
+MOST_FILES_LOOKED_AT = 20  # whether they are DICOM
+MOST_BESIDE_VOLUMES = 3
 
 
 def cases_at(path: Path, task: Task, tables: tuple[str, ...] = ()) -> list[CaseToPredict]:
@@ -149,6 +152,11 @@ def holds_volumes(folder: Path) -> bool:
 
 
 def holds_dicom(folder: Path) -> bool:
-    """Whether the first file below a folder that is no text is DICOM."""
-    files = (file for file in files_below(folder) if not file.name.startswith("."))
-    return any(is_dicom(file) for file in list(files)[:3])
+    """Whether one of the first files below a folder that are no texts is DICOM."""
+    files = [
+        file for file in files_below(folder)
+        if not file.name.startswith(".") and not file.name.lower().endswith(TEXTS)
+    ]  # fmt: skip
+    # Beside volumes a DICOM file may be a report.
+    most = MOST_BESIDE_VOLUMES if any(ends_in(file, VOLUMES) for file in files) else MOST_FILES_LOOKED_AT
+    return any(is_dicom(file) for file in files[:most])

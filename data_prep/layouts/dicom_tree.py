@@ -20,7 +20,7 @@ from data_prep.cases.any_case import (
     SETTINGS as CASE_SETTINGS,
 )
 from data_prep.cases.any_case import check_settings, operations_of, read_case
-from data_prep.cases.any_to_predict import cases_at
+from data_prep.cases.any_to_predict import MOST_FILES_LOOKED_AT, cases_at
 from data_prep.cases.dicom_case import identities
 from data_prep.cases.examinations import Examination, examinations
 from data_prep.cases.to_predict import CaseToPredict
@@ -47,7 +47,6 @@ TABLES = tuple(
     for suffix in ("csv", "tsv", "xlsx")
 )
 FACTS = ("site", "scanner", "age", "sex")
-MOST_FILES_LOOKED_AT = 20
 COLUMNS = {"accession_number": "AccessionNumber", "patient_id": "PatientID"}
 
 

@@ -146,6 +146,16 @@ def test_folders_of_several_patients_are_told_by_their_headers(tmp_path):
     assert alone.name == "one" and "id-one" not in repr(found)
 
 
+@pytest.mark.parametrize("others", [("INFO.txt", "LICENSE.txt", "README.txt"), ("A", "B", "C", "INFO")])
+def test_dicom_is_found_behind_other_files_of_its_folder(tmp_path, others):
+    write(tmp_path / "raw", series(noise()), [f"S{number:04d}.dcm" for number in range(6)])
+    for name in others:
+        (tmp_path / "raw" / name).write_text("Some words about the data.")
+    task = with_values(_task("hippocampus"), {"layout": "cases_table", "prep": {}})
+    (one,) = list_cases_to_predict(cases_table, [tmp_path / "raw"], task)
+    assert one.name == "raw" and set(one.case.files) >= {f"S{number:04d}.dcm" for number in range(6)}
+
+
 def test_the_unlabelled_folder_of_the_radiogenomic_set_is_one_case_for_each_patient(tmp_path):
     raw = _touch(tmp_path / "raw", "train/00001/T1w/1.dcm", "test/00007/T1w/1.dcm", "test/00002/FLAIR/1")
     task = _task("mgmt")
