@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from dicom_series import each, noise, series, write
 from PIL import Image
@@ -144,6 +145,20 @@ def test_folders_of_several_patients_are_told_by_their_headers(tmp_path):
         list_cases_to_predict(patients, [tmp_path / "raw"], task)
     (alone,) = list_cases_to_predict(patients, [tmp_path / "raw/one"], task)
     assert alone.name == "one" and "id-one" not in repr(found)
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "tsv"])
+def test_a_table_of_any_format_names_the_cases_of_layouts_with_a_folder_each(tmp_path, suffix):
+    raw = _touch(tmp_path / "raw", "p1/t1ce.nii.gz", "p2/t1ce.nii.gz", "test/00007/T1w/1.dcm")
+    found = []
+    for module, name, column, patient in (
+        (meningioma, "meningioma_grading", "patient_id", "p2"), (rsna_mgmt, "mgmt", "BraTS21ID", "7"),
+    ):  # fmt: skip
+        table = raw / f"{name}.{suffix}"
+        (table.write_text(f"{column}\tsite\n{patient}\tBonn\n") if suffix == "tsv"
+         else pandas.DataFrame({column: [patient], "site": ["Bonn"]}).to_excel(table, index=False))
+        found += list_cases_to_predict(module, [table], _task(name))
+    assert [one.case.patient for one in found] == ["p2", "00007"]
 
 
 @pytest.mark.parametrize("others", [("INFO.txt", "LICENSE.txt", "README.txt"), ("A", "B", "C", "INFO")])
