@@ -33,7 +33,7 @@ from data_prep.cases.neighbours import cases_with_neighbours
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
 from data_prep.io.labels import check_labels
-from data_prep.io.table import Row, check_patients, is_empty, path_in, read_table
+from data_prep.io.table import Row, check_patients, is_empty, path_in, read_table, table_in
 from data_prep.recognised import Recognised, is_image, is_mask, only_table_of_files
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
@@ -57,7 +57,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     """
     check_settings(task, OWN_SETTINGS)
     _check_stack(task)
-    table = labels or table_in(raw, task)
+    table = labels or table_in(raw, task.prep.get("table"), TABLES)
     if raw.is_dir() and not table.is_file():
         raise InputError(
             "The raw folder must hold a table with a row for each case, or --labels must name one.",
@@ -129,12 +129,6 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A file, a folder of files or DICOM, a folder of cases, or a table like that of the raw folder."""
     return cases_at(path, task, TABLES)
-
-
-def table_in(raw: Path, task: Task) -> Path:
-    """The table of a raw folder, as the task or the layout names it; it may not exist."""
-    names = (task.prep["table"],) if "table" in task.prep else TABLES
-    return next((raw / name for name in names if (raw / name).is_file()), raw / names[0])
 
 
 def _roles(row: Row, task: Task, table: str) -> dict[str, str]:
