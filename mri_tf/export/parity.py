@@ -199,9 +199,3 @@ def session_of(folder: Path):
         yield run
     finally:
         session.close()
-
-
-def run_in_session(folder: Path, signature: str, values: dict) -> dict:
-    """One call of a SavedModel's signature in a session of its own."""
-    with session_of(folder) as run:
-        return run(signature, values)

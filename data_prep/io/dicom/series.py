@@ -76,11 +76,6 @@ class DicomFolder(list):
         self.series = series
         self.refused = refused
 
-    @property
-    def patient_ids(self) -> tuple[str, ...]:
-        """Patient ids in the headers, each once; to be stored only as pseudonyms."""
-        return tuple(sorted({item.patient_id for item in self.series}))
-
     def __repr__(self) -> str:
         return f"DicomFolder({len(self)} volumes, {len(self.refused)} refused)"
 
