@@ -8,6 +8,7 @@ import numpy as np
 
 from data_prep.ages import AGE, kept_age
 from data_prep.io.table import is_empty, reader_columns
+from mri_tf.core.words import printable
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
@@ -93,7 +94,8 @@ def record_of(
     """A record of a case, without an id; `label` and `facts` are the case's unless given."""
     label = case.label if label is None else label
     return Record(
-        record_id="", patient=case.patient, image=image, mask=mask, group=case.group, split=case.split,
+        record_id="", patient=printable(case.patient), image=image, mask=mask,
+        group=printable(case.group), split=case.split,
         label=task.class_names.index(label) if label else NO_LABEL, affine=affine,
         facts=case.facts if facts is None else facts, intensity_stats=stats,
     )  # fmt: skip

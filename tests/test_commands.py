@@ -22,7 +22,7 @@ from mri_tf.evaluate.familiarity import familiarity_of
 from mri_tf.explain.__main__ import main as explain
 from mri_tf.export.__main__ import main as export
 from mri_tf.export.model_card import Card, write_model_card
-from mri_tf.export.parity import run_in_session
+from mri_tf.export.parity import session_of
 from mri_tf.export.source import ExportSource
 from mri_tf.metrics import classification_metrics
 from mri_tf.splits.leakage import known_records
@@ -166,9 +166,8 @@ def test_the_bytes_signature_answers_as_the_prepared_record_does(inside):
     private = pd.read_csv("data/thirds/sources.private.csv", dtype=str).set_index("record_id")
     records = list(table.index[:5])
     files = [(Path("raw") / private.loc[record, "source"]).read_bytes() for record in records]
-    served = run_in_session(
-        Path("saved_models/thirds/1"), "image_bytes", {"image_bytes": np.array(files, dtype=object)}
-    )
+    with session_of(Path("saved_models/thirds/1")) as call:
+        served = call("image_bytes", {"image_bytes": np.array(files, dtype=object)})
     expected = table.loc[records, [name for name in table.columns if name.startswith("p_")]]
     np.testing.assert_allclose(served["probabilities"], expected, atol=1e-5)
 

@@ -10,7 +10,10 @@ import mri_tf
 
 ROOT = Path(mri_tf.__file__).resolve().parent
 # The rooms of mri_tf whose code decides what a trial scores.
-ROOMS = ("core", "task", "store", "splits", "calibration", "pipeline", "models", "network", "train")
+ROOMS = (
+    "core", "task", "store", "splits", "calibration", "pipeline", "models", "metrics", "network",
+    "train",
+)
 
 
 def code_version() -> str:

@@ -20,11 +20,14 @@ from data_prep.cases.to_predict import (
 )
 from data_prep.cases.usual_sequences import BRAIN_WORDS, files_of_sequences, last_word
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
-from data_prep.io.folders import VOLUMES, files_below
-from data_prep.io.table import check_patients, path_in, read_table
+from data_prep.io.folders import TEXTS, VOLUMES, files_below
+from data_prep.io.table import check_patients, is_empty, path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from mri_tf.core.errors import InputError
 from mri_tf.task import Task
+
+MOST_FILES_LOOKED_AT = 20  # whether they are DICOM
+MOST_BESIDE_VOLUMES = 3
 
 
 def cases_at(path: Path, task: Task, tables: tuple[str, ...] = ()) -> list[CaseToPredict]:
@@ -43,6 +46,8 @@ def cases_at(path: Path, task: Task, tables: tuple[str, ...] = ()) -> list[CaseT
     table = _table_at(path, tables)
     sequences = sequences_of(task)
     one_image = form_of(task) == IMAGE and len(task.channels) in (1, 3)
+    if one_image and len(sequences) > 1 and table is not None:
+        one_image = not _has_each_column(table, sequences)
     if table is not None and not one_image and _has_columns(table, sequences):
         return _of_table(table, task)
     if one_image:
@@ -73,6 +78,12 @@ def _has_columns(table: Path, sequences: tuple[str, ...]) -> bool:
     return any(name.lower() in row for name in sequences) or (len(sequences) == 1 and "image" in row)
 
 
+def _has_each_column(table: Path, sequences: tuple[str, ...]) -> bool:
+    """Whether a table names a file for each channel, as `cases_table.list_cases` takes them first."""
+    row = read_table(table, ())[0]
+    return all(name.lower() in row for name in sequences)
+
+
 def _of_table(table: Path, task: Task) -> list[CaseToPredict]:
     """One case per row; rows of one patient are several cases of it."""
     cases, sequences, is_stack = [], sequences_of(task), form_of(task) == IMAGE and task.context_slices
@@ -82,8 +93,10 @@ def _of_table(table: Path, task: Task) -> list[CaseToPredict]:
     for row in rows:
         cells = {name: row.get(name.lower(), "") for name in (*sequences, BRAIN_MASK)}
         if len(sequences) == 1:
-            cells[sequences[0]] = cells[sequences[0]] or row.get("image", "")
-        files = {name: path_in(table.parent, cell) for name, cell in cells.items() if cell}
+            own = cells[sequences[0]]
+            cells[sequences[0]] = row.get("image", "") if is_empty(own) else own
+        filled = {name: cell for name, cell in cells.items() if not is_empty(cell)}
+        files = {name: path_in(table.parent, cell) for name, cell in filled.items()}
         check_inside([*files.values()] or [""])
         patient = row.get("patient_id", "")
         name = patient or next(iter(files.values()))
@@ -139,6 +152,11 @@ def holds_volumes(folder: Path) -> bool:
 
 
 def holds_dicom(folder: Path) -> bool:
-    """Whether the first file below a folder that is no text is DICOM."""
-    files = (file for file in files_below(folder) if not file.name.startswith("."))
-    return any(is_dicom(file) for file in list(files)[:3])
+    """Whether one of the first files below a folder that are no texts is DICOM."""
+    files = [
+        file for file in files_below(folder)
+        if not file.name.startswith(".") and not file.name.lower().endswith(TEXTS)
+    ]  # fmt: skip
+    # Beside volumes a DICOM file may be a report.
+    most = MOST_BESIDE_VOLUMES if any(ends_in(file, VOLUMES) for file in files) else MOST_FILES_LOOKED_AT
+    return any(is_dicom(file) for file in files[:most])

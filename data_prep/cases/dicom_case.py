@@ -7,6 +7,7 @@ The layouts of DICOM tasks say where patients and labels are; these functions do
 """
 
 import dataclasses
+import os
 from pathlib import Path
 
 from data_prep.case import Case, Unreadable
@@ -90,6 +91,14 @@ def dicom_files(raw: Path, folder: str) -> dict[str, str]:
         files[str(path.relative_to(home))] = str(path.relative_to(raw))
     # A patient without files is listed with a file that does not exist: reading it gives the reason.
     return files or {"*.dcm": f"{folder}/*.dcm"}
+
+
+def holds_all_files(raw: Path, files: dict[str, str]) -> bool:
+    """Whether the files of a case are all those of a patient's folder, as `dicom_files` names them."""
+    return all(
+        (path == role or path.endswith(f"/{role}")) and not os.path.isdir(raw / path)
+        for role, path in files.items()
+    )
 
 
 def identities(raw: Path, case: Case) -> set[str]:

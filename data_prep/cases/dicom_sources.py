@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Case
-from data_prep.cases.dicom_case import choose_series
+from data_prep.cases.dicom_case import choose_series, holds_all_files
 from data_prep.cases.usual_sequences import usual_rules
 from data_prep.cases.volume_case import sequences_of
 from data_prep.io.dicom.masks import mask_object
@@ -23,7 +23,7 @@ def is_dicom_case(raw: Path, case: Case) -> bool:
     among which others may lie."""
     paths = [raw / path for role, path in case.files.items() if "mask" not in role]
     of_dicom = [may_be_dicom(path.name) and is_dicom(path) for path in paths if os.path.lexists(path)]
-    return any(of_dicom) if _holds_all_files(raw, case) else bool(of_dicom) and all(of_dicom)
+    return any(of_dicom) if holds_all_files(raw, case.files) else bool(of_dicom) and all(of_dicom)
 
 
 def series_of_case(raw: Path, case: Case, task: Task) -> dict[str, Series]:
@@ -38,7 +38,7 @@ def series_of_case(raw: Path, case: Case, task: Task) -> dict[str, Series]:
     Raises:
         Unreadable: as `read_sequences`.
     """
-    if _holds_all_files(raw, case):
+    if holds_all_files(raw, case.files):
         rules = task.prep.get("sequences") or usual_rules(sequences_of(task))
         found = choose_series(raw, case, rules)[0]
     else:
@@ -51,14 +51,6 @@ def series_of_case(raw: Path, case: Case, task: Task) -> dict[str, Series]:
                 found[role] = series[0]
     first = [name for name in (task.prep.get("reference", ""), *sequences_of(task)) if name in found]
     return {name: found[name] for name in dict.fromkeys([*first, *found])}
-
-
-def _holds_all_files(raw: Path, case: Case) -> bool:
-    """Whether the roles of a case are the paths of its files in the patient's folder (`dicom_files`)."""
-    return all(
-        (path == role or path.endswith(f"/{role}")) and not os.path.isdir(raw / path)
-        for role, path in case.files.items()
-    )
 
 
 def series_on_grid(found: dict[str, Series], grid: Volume) -> Series | None:

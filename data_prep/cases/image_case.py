@@ -13,9 +13,10 @@ import numpy as np
 from data_prep.case import Case, Unreadable, record_of
 from data_prep.cases.neighbours import check_stack, files_at, joined_slices
 from data_prep.io.folders import VOLUMES
-from data_prep.io.image import read_image, read_label_image
+from data_prep.io.image import label_values, read_image, read_label_image
 from data_prep.io.volume_file import is_dicom, read_volume_file
 from data_prep.ops.clahe import clahe_uint8
+from data_prep.volume import Volume
 from mri_tf.core.errors import InputError
 from mri_tf.store.image_similarity import check_duplicates
 from mri_tf.store.record import Record
@@ -108,6 +109,12 @@ def _stored_images(raw: Path, files: dict[str, str], task: Task) -> list[np.ndar
     return [read_pixels(raw / files[name], 1, bits) for name in task.channels]
 
 
+def source_shape(raw: Path, case: Case, task: Task) -> tuple[int, int]:
+    """Rows and columns of the image of a case, or of that of its first channel; raises Unreadable."""
+    name = IMAGE if IMAGE in case.files else task.channels[0]
+    return read_pixels(raw / case.files[name], 1, bits=0).shape[:2]
+
+
 def _check_shapes(images: list[np.ndarray]) -> None:
     """Raises Unreadable for the images of a case, or of its neighbours, that do not fit each other."""
     ratios = [image.shape[0] / image.shape[1] for image in images]
@@ -118,16 +125,26 @@ def _check_shapes(images: list[np.ndarray]) -> None:
 
 def read_pixels(path: Path, channels: int, bits: int) -> np.ndarray:
     """(rows, columns, channels) of an image file, or of a DICOM or volume file of one slice."""
-    if os.path.isfile(path) and (is_dicom(path) or path.name.lower().endswith((*VOLUMES, ".img"))):
-        array = np.squeeze(read_volume_file(path).array)
-        if array.ndim != 2:
-            shape = " x ".join(map(str, array.shape))
-            raise Unreadable(
-                f"a volume of {shape}, not one slice: set slices in prep, or a 3D image_shape"
-            )
-        plane = array[::-1, ::-1].T.astype(np.float32)[..., None]  # front to back, right to left
+    if _holds_volume(path):
+        plane = _plane(read_volume_file(path).array).astype(np.float32)[..., None]
         return np.repeat(plane, channels, axis=-1)
     return read_image(path, channels, bits)
+
+
+def _holds_volume(path: Path) -> bool:
+    """Whether a path is a DICOM or volume file, which says how its pixels lie in the patient."""
+    named = path.name.lower().endswith((*VOLUMES, ".img"))
+    return os.path.isfile(path) and (named or is_dicom(path))
+
+
+def _plane(array: np.ndarray) -> np.ndarray:
+    """(rows, columns) of the one slice of a volume in RAS: front to back, right to left; raises
+    Unreadable for several slices."""
+    array = np.squeeze(array)
+    if array.ndim != 2:
+        shape = " x ".join(map(str, array.shape))
+        raise Unreadable(f"a volume of {shape}, not one slice: set slices in prep, or a 3D image_shape")
+    return array[::-1, ::-1].T
 
 
 def _check_range(values: np.ndarray, dtype: str) -> None:
@@ -146,11 +163,62 @@ def _read_mask(raw: Path, case: Case, shape: tuple[int, int], task: Task) -> np.
 
     if "mask" not in case.files:
         raise Unreadable("the row names no mask")
+    path, count = raw / case.files["mask"], len(task.class_names)
     try:
-        mask = read_label_image(raw / case.files["mask"], len(task.class_names))
+        if _holds_volume(path):
+            mask = label_values(read_pixels(path, 1, bits=0)[..., 0], count)
+        else:
+            images = [raw / case.files[name] for name in (IMAGE, *task.channels) if name in case.files]
+            mask = _turned_as(images, read_label_image(path, count))
     except Unreadable as error:
         raise Unreadable(f"mask: {error}") from None
     if mask.shape != shape:
         raise Unreadable(f"the mask has shape {mask.shape}, the image {tuple(shape)}")
     fitted = fit_to_grid(mask[..., None].astype(np.float32), task.image_shape, "nearest")
     return fitted.numpy()[..., 0].astype(np.uint8)
+
+
+def _turned_as(images: list[Path], mask: np.ndarray) -> np.ndarray:
+    """A mask (rows, columns) that was drawn on the pixels of a case's images, turned as these were.
+
+    The rows and columns of a DICOM image are those of a picture of it. A volume file has none, so that
+    the mask is taken only where the image lies as it was stored, column by column.
+
+    Raises:
+        Unreadable: it is not known how the mask lies on the image.
+    """
+    turned = []
+    for path in images:
+        axes = _stored_axes(read_volume_file(path)) if _holds_volume(path) else ""
+        turned.append(_by_axes(mask, axes) if axes else mask)
+        if axes and not is_dicom(path) and not _lies_as_stored(mask.shape, axes):
+            raise Unreadable(
+                f"a picture does not say how it lies on a volume file (stored as {axes}): give the mask "
+                "as a volume file, or the image as a picture"
+            )
+    if any(not np.array_equal(one, turned[0]) for one in turned):
+        raise Unreadable("the images of the case are stored in several directions, and a picture does "
+                         "not say on which it was drawn: give the mask as a volume file")  # fmt: skip
+    return turned[0]
+
+
+def _stored_axes(volume: Volume) -> str:
+    """The directions of the columns and rows of a volume's one slice, and of the slice, as stored."""
+    across = next(pair for pair, size in zip(("LR", "PA", "IS"), volume.array.shape, strict=True)
+                  if size == 1)  # fmt: skip
+    inside = "".join(axis for axis in volume.stored_axes if axis not in across)
+    return inside + next(axis for axis in volume.stored_axes if axis in across)
+
+
+def _by_axes(picture: np.ndarray, axes: str) -> np.ndarray:
+    """(rows, columns) of a picture as `read_pixels` turns an image; `axes` are the directions of its
+    columns, rows and slices, such as "LPS"."""
+    from nibabel import orientations
+
+    stored = picture.T[..., None]  # (column, row, slice)
+    return _plane(orientations.apply_orientation(stored, orientations.axcodes2ornt(axes)))
+
+
+def _lies_as_stored(shape: tuple[int, int], axes: str) -> bool:
+    numbers = np.arange(shape[0] * shape[1]).reshape(shape)
+    return np.array_equal(_by_axes(numbers, axes), numbers)

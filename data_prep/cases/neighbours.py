@@ -73,8 +73,8 @@ def check_stack(task: Task) -> None:
     column = task.prep.get("slice_column", "")
     if task.context_slices and not column:
         raise InputError(
-            f"Task {task.name} asks for the neighbours of each slice, and its single images are of no "
-            "stack.",
+            f"Task {task.name} asks for the neighbours of each slice, but nothing says which images "
+            "belong to one stack.",
             f"context_slices {task.context_slices}, no slice_column in prep",
             "Name the column of the table with the numbers of the slices (layout cases_table), or leave "
             "out context_slices.",

@@ -1,7 +1,7 @@
 """Finds which DICOM series of a case is which sequence, by the rules of the task.
 
-The reasons given here for series that are left out are kept in the records, so they hold acquisition
-facts only: descriptions are free text, in which names occur.
+The reasons given here are kept in the records and in answers, so they hold acquisition facts only: names
+of people occur in descriptions, which are free text, and in the names of files.
 """
 
 import re
@@ -12,6 +12,7 @@ from data_prep.case import Unreadable
 from mri_tf.core.errors import InputError, first_few
 
 PATTERNS = ("description", "not_description")
+TIMES = ("tr_ms", "te_ms", "ti_ms")
 RANGES = {  # key of a rule -> how a message names it
     "tr_ms": "TR {:g} ms",
     "te_ms": "TE {:g} ms",
@@ -26,7 +27,6 @@ KEYS = (*PATTERNS, "contrast", "slices", *RANGES)
 class Candidate(Protocol):
     """What is looked at of a series; `data_prep.io.dicom.series.Series` is one."""
 
-    label: str  # how a message names it
     facts: dict
     description: str
 
@@ -84,7 +84,8 @@ def choose_sequences(candidates: list[Candidate], rules: dict[str, dict]) -> Cho
     localizer has short TR and TE, and only its few slices give it away.
 
     Raises:
-        Unreadable: several candidates fit a sequence equally well; the message lists them.
+        Unreadable: several candidates fit a sequence equally well; the message says what their headers
+            hold.
     """
     check_rules(rules)
     chosen: dict[str, int] = {}
@@ -157,10 +158,17 @@ def _within_ranges(candidates: list[Candidate], numbers: list[int], rule: dict) 
 
 def _several(candidates: list[Candidate], fitting: dict[str, list[int]]) -> str:
     parts = [
-        f"{name}: {first_few(candidates[number].label for number in numbers)}"
+        f"{name}: {first_few(_measured(candidates[number].facts) for number in numbers)}"
         for name, numbers in fitting.items()
     ]
     return f"several series fit the rule of one sequence; {'; '.join(parts)}"
+
+
+def _measured(facts: dict) -> str:
+    """Such as "24 slices (TR 500 ms, TE 10 ms, contrast agent)"."""
+    known = [RANGES[name].format(facts[name]) for name in TIMES if name in facts]
+    known += ["contrast agent"] if facts.get("contrast_agent") else []
+    return f"{facts.get('slices', 0)} slices" + (f" ({', '.join(known)})" if known else "")
 
 
 def _why_left_out(candidate: Candidate, rules: dict[str, dict]) -> str:

@@ -18,6 +18,7 @@ from data_prep.io.table import is_empty, path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from data_prep.layout_calls import list_cases
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.words import printable
 from mri_tf.task import Task
 
 ORIGIN = ("modality", "site", "scanner")  # columns of a table of cases to predict
@@ -64,8 +65,7 @@ def list_cases_to_predict(
         cases = [_with_mask(cases, mask, getattr(module, "MASK_ROLE", "mask"))]
     names: dict[str, int] = {}
     for number, item in enumerate(cases):
-        # A file's name may not be valid text, but answers have to be.
-        readable = item.name.encode("utf-8", "backslashreplace").decode()
+        readable = printable(item.name)
         names[readable] = names.get(readable, 0) + 1
         name = readable if names[readable] == 1 else f"{readable} ({names[readable]})"
         cases[number] = replace(item, name=name, case=replace(item.case, to_predict=True))

@@ -9,6 +9,10 @@ from data_prep.case import Unreadable
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".mha", ".hdr")
 TABLES = (".csv", ".tsv", ".xlsx")
+TEXTS = (
+    *TABLES, ".txt", ".md", ".json", ".xml", ".html", ".htm", ".pdf", ".doc", ".docx", ".xls", ".log",
+    ".ini", ".yaml", ".yml", ".py", ".url", ".zip",
+)  # fmt: skip
 
 
 def require_file(path: Path) -> None:

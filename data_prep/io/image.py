@@ -114,6 +114,11 @@ def read_label_image(path: Path, label_count: int) -> np.ndarray:
     mask = _palette_indices(path)
     if mask is None:
         mask = read_image(path, 1)[..., 0]
+    return label_values(mask, label_count)
+
+
+def label_values(mask: np.ndarray, label_count: int) -> np.ndarray:
+    """A label map (rows, columns) as uint8, of stored values as `read_label_image` takes them."""
     values = np.unique(mask)
     if label_count == 2 and set(values) <= {0, 255}:
         return (mask > 0).astype(np.uint8)

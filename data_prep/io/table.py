@@ -66,6 +66,12 @@ def read_table(path: Path, required: tuple[str, ...]) -> list[Row]:
     return rows
 
 
+def table_in(raw: Path, name: str | None, usual: tuple[str, ...]) -> Path:
+    """The table of a raw folder, of this name, or the first of the usual ones; it may not exist."""
+    names = (name,) if name else usual
+    return next((raw / one for one in names if (raw / one).is_file()), raw / names[0])
+
+
 def is_empty(text: str) -> bool:
     """Whether a cell is empty, or holds what programs write for a missing value.
 

@@ -2,11 +2,12 @@
 
     participants.tsv                            participant_id and the label's column; optional: age,
                                                 sex, site, group, split
-    sub-<P>[/ses-<S>]/anat/*_<suffix>.nii.gz    the channels of the task: t1w, flair ... by their suffix,
+    sub-<P>[/ses-<S>]/anat/*_<suffix>.nii[.gz]  the channels of the task: t1w, flair ... by their suffix,
                                                 or by another usual name of the sequence
     sub-<P>/sub-<P>_sessions.tsv                session_id and the label's column, where the label
                                                 differs between sessions; optional
-    derivatives/**/sub-<P>[_ses-<S>]*_mask.nii.gz   or _dseg; for segmentation tasks
+    derivatives/**/sub-<P>[_ses-<S>]*_mask.nii[.gz]   or _dseg, one for each session; for segmentation
+                                                tasks
 
 A session is a case, a participant a patient. With contrast agent (entity ce) T1w is the channel t1ce.
 Of several files of one suffix the one with the fewest entities is read, then the first by name; the
@@ -21,16 +22,16 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep.case import Case, kept_columns
+from data_prep.case import Case, Unreadable, kept_columns
 from data_prep.cases.any_case import (
     MASK,
     VOLUME,
     check_settings,
     form_of,
     operations_of,
-    read_case,
 )
 from data_prep.cases.any_case import SETTINGS as CASE_SETTINGS
+from data_prep.cases.any_case import read_case as read_any_case
 from data_prep.cases.any_to_predict import cases_at
 from data_prep.cases.dicom_case import identities
 from data_prep.cases.to_predict import CaseToPredict
@@ -40,6 +41,7 @@ from data_prep.io.labels import check_labels
 from data_prep.io.table import Row, is_empty, read_table
 from data_prep.recognised import LEAST_SHARE, MASK_WORDS, MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.store.record import Record
 from mri_tf.task import Task
 
 __all__ = [
@@ -52,7 +54,9 @@ SETTINGS = CASE_SETTINGS | OWN_SETTINGS
 TABLE = "participants.tsv"
 FACTS = ("site", "scanner", "age", "sex")
 NO_FILE = "no file"  # the role of a session's folder that holds none of the channels
-MASKS = ("_mask.nii.gz", "_dseg.nii.gz")
+NIFTI = (".nii", ".nii.gz")
+MASKS = tuple(f"_{word}{end}" for word in ("mask", "dseg") for end in NIFTI)
+ONE_OF_MASKS = f"{MASK} "  # the roles of masks begin so where several fit a session
 ENTITY = re.compile(r"([a-z]+)-([a-zA-Z0-9+]+)")
 
 
@@ -104,6 +108,17 @@ def _check_twice(rows: list[Row], table: str) -> None:
                 f"Two rows of {table} are about one participant.",
                 f"lines {first[key]} and {row.line}", "Keep the row that is right.",
             )  # fmt: skip
+
+
+def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
+    """The records of a session; raises Unreadable."""
+    masks = sum(role.startswith(ONE_OF_MASKS) for role in case.files)
+    if masks:
+        raise Unreadable(
+            f"{masks} mask files fit this session: keep the one that is meant, and move the others out "
+            "of derivatives/"
+        )
+    return read_any_case(raw, case, task)
 
 
 def recognise(raw: Path, labels: Path | None) -> Recognised | None:
@@ -171,7 +186,7 @@ def sequence_words(file: Path) -> tuple[str, int]:
 
 def image_files(folder: Path) -> list[Path]:
     """The NIfTI files of a session."""
-    return sorted(path for path in folder.glob("*/*.nii*") if path.name.endswith((".nii", ".nii.gz")))
+    return sorted(path for path in folder.glob("*/*.nii*") if path.name.endswith(NIFTI))
 
 
 def _files_of_sequences(folder: Path, task: Task) -> tuple[dict[str, Path], int]:
@@ -197,7 +212,9 @@ def _case(raw: Path, folder: Path, row: Row, task: Task) -> Case:
         stem = "_".join(filter(None, (subject, session)))
         below = sorted(raw.glob(f"derivatives/**/{stem}_*"))
         masks = [path for path in below if path.name.endswith(MASKS)]
-        files.update({MASK: str(masks[0].relative_to(raw))} if len(masks) == 1 else {})
+        for number, path in enumerate(masks, 1):
+            role = MASK if len(masks) == 1 else f"{ONE_OF_MASKS}{number}"
+            files[role] = str(path.relative_to(raw))
     # Reading a case without files gives the reason; messages name it by this path.
     files = files or {NO_FILE: str(folder.relative_to(raw))}
     column = task.prep.get("label_column", "label")

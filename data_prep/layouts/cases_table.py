@@ -33,7 +33,7 @@ from data_prep.cases.neighbours import cases_with_neighbours
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
 from data_prep.io.labels import check_labels
-from data_prep.io.table import Row, check_patients, path_in, read_table
+from data_prep.io.table import Row, check_patients, is_empty, path_in, read_table, table_in
 from data_prep.recognised import Recognised, is_image, is_mask, only_table_of_files
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
@@ -57,7 +57,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     """
     check_settings(task, OWN_SETTINGS)
     _check_stack(task)
-    table = labels or table_in(raw, task)
+    table = labels or table_in(raw, task.prep.get("table"), TABLES)
     if raw.is_dir() and not table.is_file():
         raise InputError(
             "The raw folder must hold a table with a row for each case, or --labels must name one.",
@@ -69,7 +69,9 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     rows = read_table(table, ("patient_id", needed))
     roles = _roles(rows[0], task, table.name)
     check_patients(rows, table.name)
-    imageless = [str(row.line) for row in rows if not any(map(row.get, roles.values()))]
+    imageless = [
+        str(row.line) for row in rows if all(is_empty(row[column]) for column in roles.values())
+    ]
     if imageless:
         raise InputError(
             f"Rows of {table.name} name no image.", f"no image in line {first_few(imageless)}",
@@ -115,7 +117,7 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
             f"columns {', '.join(rows[0])}",
             "Name the column of the patients patient_id: the data are split by patient.",
         )  # fmt: skip
-    first = next(row[channels[0]] for row in rows if row[channels[0]])
+    first = next(row[channels[0]] for row in rows if not is_empty(row[channels[0]]))
     usual = next((raw / name for name in TABLES if (raw / name).is_file()), None)
     named = {} if labels or table == usual else {"table": table.name}
     return Recognised(
@@ -127,12 +129,6 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A file, a folder of files or DICOM, a folder of cases, or a table like that of the raw folder."""
     return cases_at(path, task, TABLES)
-
-
-def table_in(raw: Path, task: Task) -> Path:
-    """The table of a raw folder, as the task or the layout names it; it may not exist."""
-    names = (task.prep["table"],) if "table" in task.prep else TABLES
-    return next((raw / name for name in names if (raw / name).is_file()), raw / names[0])
 
 
 def _roles(row: Row, task: Task, table: str) -> dict[str, str]:
@@ -157,4 +153,4 @@ def _roles(row: Row, task: Task, table: str) -> dict[str, str]:
 def _files(raw: Path, row: Row, roles: dict[str, str]) -> dict[str, str]:
     """Role -> path of the cells that are filled in."""
     cells = {role: row.get(column, "") for role, column in {**roles, **MASKS}.items()}
-    return {role: path_in(raw, cell) for role, cell in cells.items() if cell}
+    return {role: path_in(raw, cell) for role, cell in cells.items() if not is_empty(cell)}

@@ -28,7 +28,7 @@ from data_prep.cases.dicom_case import dicom_files, identities
 from data_prep.cases.image_case import check_one_image
 from data_prep.cases.usual_sequences import files_of_sequences
 from data_prep.cases.volume_case import sequences_of
-from data_prep.io.folders import VOLUMES, files_below
+from data_prep.io.folders import TEXTS, VOLUMES, files_below
 from data_prep.layouts.cases_table import cases_to_predict
 from data_prep.recognised import (
     MOST_FOLDERS_LOOKED_AT,
@@ -54,10 +54,6 @@ VERSION = 2
 GENERAL = True  # where another layout recognises a folder too, that one is meant
 MOST_CLASSES, LEAST_OF_A_CLASS = 100, 2  # for a folder to be recognised
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left in folders by operating systems
-TEXTS = {
-    ".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".html", ".htm", ".pdf", ".doc", ".docx", ".xls",
-    ".xlsx", ".log", ".ini", ".yaml", ".yml", ".py", ".url", ".zip",
-}  # fmt: skip
 
 
 def list_cases(raw: Path, task: Task, ignore: tuple[str, ...] = ()) -> list[Case]:

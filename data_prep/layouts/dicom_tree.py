@@ -20,13 +20,13 @@ from data_prep.cases.any_case import (
     SETTINGS as CASE_SETTINGS,
 )
 from data_prep.cases.any_case import check_settings, operations_of, read_case
-from data_prep.cases.any_to_predict import cases_at
+from data_prep.cases.any_to_predict import MOST_FILES_LOOKED_AT, cases_at
 from data_prep.cases.dicom_case import identities
 from data_prep.cases.examinations import Examination, examinations
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.io.folders import files_below
 from data_prep.io.labels import check_labels
-from data_prep.io.table import Row, is_empty, read_table, rows_by
+from data_prep.io.table import Row, is_empty, read_table, rows_by, table_in
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.recognised import Recognised, dicom_sequences, rows_of, tables_at
 from mri_tf.core.errors import InputError
@@ -47,7 +47,6 @@ TABLES = tuple(
     for suffix in ("csv", "tsv", "xlsx")
 )
 FACTS = ("site", "scanner", "age", "sex")
-MOST_FILES_LOOKED_AT = 20
 COLUMNS = {"accession_number": "AccessionNumber", "patient_id": "PatientID"}
 
 
@@ -56,7 +55,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     check_settings(task, OWN_SETTINGS)
     found = examinations(raw)
     column = task.prep.get("label_column", "label")
-    table = labels or table_in(raw, task)
+    table = labels or table_in(raw, task.prep.get("table"), TABLES)
     rows = read_table(table, (column,))
     keys = key_columns(rows[0])
     check_labels(rows, column, task, table.name)
@@ -135,12 +134,6 @@ def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A folder of DICOM of one patient or of several, a folder of files named as the channels, or a
     table."""
     return cases_at(path, task)
-
-
-def table_in(raw: Path, task: Task) -> Path:
-    """The table of a raw folder, as the task or the layout names it; it may not exist."""
-    names = (task.prep["table"],) if "table" in task.prep else TABLES
-    return next((raw / name for name in names if (raw / name).is_file()), raw / names[0])
 
 
 def key_columns(row: Row) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from data_prep.case import Case, nifti_file, record_of
 from data_prep.cases.neighbours import with_neighbours
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
 from data_prep.cases.volume_case import read_labels, read_volume
-from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16
+from data_prep.ops.axial import AIR_HU, axial_slice, check_tilt, hounsfield_int16
 from data_prep.ops.stack import check_label_map
 from data_prep.volume import geometry_facts
 from mri_tf.core.errors import InputError
@@ -24,7 +24,6 @@ from mri_tf.task import Task
 VERSION = 2
 SETTINGS = {"slice_step", "slope", "intercept"}
 OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane")
-AIR_HU = -1024
 
 
 def list_cases(raw: Path, task: Task) -> list[Case]:

@@ -30,6 +30,7 @@ FOLDERS = ("volumes", "images")
 
 def list_cases(raw: Path, task: Task) -> list[Case]:
     """One case per label map; raises InputError if there is none."""
+    channel = _only_channel(task)
     check_settings(task, task.channels)
     maps = sorted(path for path in (raw / "labels").glob("[!.]*") if ".nii" in path.name)
     if not maps:
@@ -37,7 +38,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
             "The raw folder holds no label maps.", f"{raw} without labels/*.nii.gz",
             "Put label maps into labels/<patient>.nii.gz, volumes into volumes/ or images/.",
         )  # fmt: skip
-    folder, (channel,) = _folder_of(raw), task.channels
+    folder = _folder_of(raw)
     return [
         Case(
             patient=path.name.partition(".nii")[0],
@@ -49,7 +50,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
 
 def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     """The volume and its label map, if it has one, on the task's grid; raises Unreadable."""
-    (channel,) = task.channels
+    channel = _only_channel(task)
     volume, labels = read_volume(raw, case, channel), read_labels(raw, case, "labels")
     return case_record({channel: volume}, Masks(labels), case, task, task.channels)
 
@@ -57,7 +58,18 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A volume, a table of patients, or a folder of volumes."""
     home = path.parent if path.is_file() else path
-    return volumes_at(path, task.channels[0], _folder_of(home))
+    return volumes_at(path, _only_channel(task), _folder_of(home))
+
+
+def _only_channel(task: Task) -> str:
+    """The channel of the volumes; raises InputError for a task of several."""
+    if len(task.channels) != 1:
+        raise InputError(
+            f"The layout labelled_volumes has one volume for each patient, task {task.name} several "
+            "channels.", f"channels {', '.join(task.channels)}",
+            "Name one channel, or use the layout cases_table, whose table has a column for each.",
+        )  # fmt: skip
+    return task.channels[0]
 
 
 def _folder_of(raw: Path) -> str:

@@ -21,7 +21,7 @@ from data_prep.cases.dicom_case import (
     identities,
     read_case,
 )
-from data_prep.cases.to_predict import CaseToPredict, dicom_at, dicom_folder
+from data_prep.cases.to_predict import CaseToPredict, dicom_at, dicom_folder, is_table
 from data_prep.io.labels import check_labels
 from data_prep.io.table import read_table
 from mri_tf.core.errors import InputError, first_few
@@ -69,7 +69,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A patient's folder, a folder of patients (of a raw folder, its unlabelled test/), or a table with
     BraTS21ID beside them."""
-    if path.suffix == ".csv":
+    if is_table(path):
         names = [row[COLUMNS[0]].zfill(5) for row in read_table(path, COLUMNS[:1])]
         wrong = [name for name in names if not PATIENT.fullmatch(name)]
         if wrong:

@@ -17,7 +17,7 @@ import numpy as np
 
 from data_prep.case import Case, Unreadable, record_of
 from data_prep.cases.neighbours import stats_of_slices, with_neighbours
-from data_prep.cases.to_predict import CaseToPredict, folders_at
+from data_prep.cases.to_predict import CaseToPredict, folders_at, is_table
 from data_prep.cases.volume_case import (
     Masks,
     check_settings,
@@ -116,7 +116,7 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
 def cases_to_predict(path: Path, task: Task) -> list[CaseToPredict]:
     """A patient's folder (t1ce.nii.gz, mask.nii.gz), a volume with --mask, a table of patients, or a
     folder of patients."""
-    if path.is_file() and path.suffix != ".csv":
+    if path.is_file() and not is_table(path):
         case = Case(path.name.partition(".")[0], {SEQUENCE: path.name})
         return [CaseToPredict(path.name, path.parent, case)]
     form = f"A patient is a folder with {SEQUENCE}.nii.gz and mask.nii.gz (or --mask)."

@@ -16,7 +16,7 @@ from data_prep.cases.to_predict import CaseToPredict, volumes_at
 from data_prep.cases.volume_case import read_volume
 from data_prep.io.labels import check_labels
 from data_prep.io.table import check_patients, read_table
-from data_prep.ops.axial import axial_slice, check_tilt, hounsfield_int16, nearest_slice
+from data_prep.ops.axial import AIR_HU, axial_slice, check_tilt, hounsfield_int16, nearest_slice
 from data_prep.ops.clahe import clahe_uint8
 from data_prep.volume import Volume, geometry_facts
 from mri_tf.core.errors import InputError, first_few
@@ -26,7 +26,6 @@ from mri_tf.task import Task
 VERSION = 2
 OPERATIONS = ("orient_ras", "axial_slices", "resample_in_plane", "clahe if set")
 SETTINGS = {"slope", "intercept", "clahe"}
-AIR_HU = -1024
 
 
 def list_cases(raw: Path, task: Task) -> list[Case]:

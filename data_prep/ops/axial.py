@@ -8,6 +8,7 @@ from data_prep.volume import Volume
 
 # A scanner's gantry tilts by up to 30 degrees; beyond 45 another axis would be the nearest one.
 LARGEST_TILT_DEGREES = 40.0
+AIR_HU = -1024  # of CT, outside the field of view
 
 
 def tilt_degrees(volume: Volume) -> float:

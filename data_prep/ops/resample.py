@@ -1,4 +1,4 @@
-"""Resamples Volumes to a spacing, to another volume's grid or to a task's grid; positions are kept.
+"""Resamples Volumes to another volume's grid or to a task's grid; positions are kept.
 
 Interpolation is linear (nearest for label maps). Between the outermost voxel centres and the outer
 faces of their voxels the nearest voxel counts; outside the faces the result is `fill`, as in ITK.
@@ -17,38 +17,21 @@ PARALLEL = 1e-4  # voxels by which an axis may stray from its parallel over the 
 FACE = 0.5 + 1e-6  # voxels from a centre to its face, plus rounding
 
 
-def resample_to_spacing(
-    volume: Volume, spacing_mm: tuple[float, float, float], nearest: bool = False
+def resample_like(
+    volume: Volume, reference: Volume, nearest: bool = False, fill: float = 0.0
 ) -> Volume:
-    """Resamples a volume to voxels of another size over the same extent; directions are kept.
-
-    The number of voxels is rounded and the grid centred, so each outer face moves by at most a
-    quarter of a new voxel (half of one along an axis shorter than a new voxel).
+    """Resamples a volume to the grid of another, at any angle.
 
     Args:
         volume: with or without channels.
-        spacing_mm: of the result, along the axes of the volume.
+        reference: whose grid is taken.
         nearest: for label maps, which keep their dtype; images become float32, with a blur against
             aliasing where voxels grow.
+        fill: value outside the volume.
 
     Raises:
         Unreadable: the result would have more than 2**29 voxels.
     """
-    if len(spacing_mm) != 3 or not min(spacing_mm) > 0:
-        raise ValueError(f"spacing_mm must be three positive lengths, not {spacing_mm}")
-    step = np.array(spacing_mm) / volume.spacing_mm  # in old voxels
-    size = np.array(volume.array.shape[:3])
-    shape = np.maximum(1, np.floor(size / step + 0.5))
-    to_voxel = np.eye(4)
-    to_voxel[:3, :3] = np.diag(step)
-    to_voxel[:3, 3] = (size - 1) / 2 - step * (shape - 1) / 2
-    return _resample(volume, shape, volume.affine @ to_voxel, nearest, 0.0)
-
-
-def resample_like(
-    volume: Volume, reference: Volume, nearest: bool = False, fill: float = 0.0
-) -> Volume:
-    """Resamples a volume to the grid of another, at any angle; options as in `resample_to_spacing`."""
     return _resample(volume, reference.array.shape[:3], reference.affine, nearest, fill)
 
 

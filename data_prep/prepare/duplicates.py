@@ -21,7 +21,7 @@ import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 from data_prep.case import Case, Unreadable, main_file
-from data_prep.io.image import read_image
+from data_prep.cases.image_case import read_pixels
 from mri_tf.core.executors import map_in_order
 from mri_tf.core.progress import progress
 from mri_tf.store.copies import near_pairs
@@ -97,9 +97,9 @@ def find_copies(
 
 
 def sign(raw: str, bits: int, file: str) -> Signature | None:
-    """Runs in a worker: the signature of an image file; None if it cannot be read."""
+    """Runs in a worker: the signature of an image, read as for its record; None if it cannot be read."""
     try:
-        pixels = read_image(Path(raw) / file, 3, bits)  # (rows, columns, 3)
+        pixels = read_pixels(Path(raw) / file, 3, bits)  # (rows, columns, 3)
     except Unreadable:
         return None
     # 16 bits scaled to 8 are not whole numbers; compared as a record of 8 bits would hold them.
@@ -154,14 +154,17 @@ def with_groups(cases: list[Case], copies: Copies) -> list[Case]:
     """The cases with their groups; where the patient is unknown, the group stands for the patient.
 
     An image of a known patient without copies keeps its group, if any. An image of an unknown patient
-    is at least a group of one.
+    is at least a group of one, also where it cannot be read.
     """
     sizes = Counter(copies.group_of)
-    return [
-        replace(case, patient=group, group=group) if not case.patient
-        else replace(case, group=group if sizes[group] > 1 else case.group)
-        for case, group in zip(cases, copies.group_of, strict=True)
-    ]  # fmt: skip
+    named = []
+    for number, (case, group) in enumerate(zip(cases, copies.group_of, strict=True), 1):
+        if case.patient:
+            named.append(replace(case, group=group if sizes[group] > 1 else case.group))
+        else:
+            own = group or f"unknown-{number:06d}"
+            named.append(replace(case, patient=own, group=own))
+    return named
 
 
 def members_of(copies: Copies) -> list[list[int]]:

@@ -15,6 +15,7 @@ from data_prep.io.labels import consensus
 from data_prep.io.table import READER
 from data_prep.layout_calls import ListOptions, list_cases
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.splits.split import SPLIT_RULE
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
 
@@ -152,7 +153,7 @@ def check_splits(cases: list[Case]) -> None:
     wrong = [case for case in cases if case.split not in SIDES]
     if wrong:
         raise InputError(
-            f"The split column must hold {', '.join(SIDES[:2])} or {SIDES[2]} in every row.",
+            SPLIT_RULE,
             first_few(f"{case.split!r}{_at_line(case)}" for case in wrong),
             "Fill in the column, or leave it out.",
         )

@@ -51,7 +51,7 @@ def same_patients(
             print(joined.warning, file=sys.stderr)
             check_splits(cases)
         about["joined"] = {"patients": joined.patients, "remaining": joined.remaining}
-        identity["patients"] = keyed(fingerprint([case.patient for case in cases]))
+        identity["patients"] = keyed(fingerprint([case.patient or case.group for case in cases]))
     known = all(case.patient for case in cases)
     of_images = form_of(source.task) == IMAGE and all(IMAGE in case.files for case in cases)
     prep = source.task.prep

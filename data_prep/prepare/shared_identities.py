@@ -24,7 +24,8 @@ class Joined:
     """Cases whose patients were joined.
 
     Attributes:
-        cases: all cases, those of one patient under the id of the first.
+        cases: all cases, those of one patient under the id of the first; where no patient is named, they
+            have one group.
         patients: how many patients the table names who share an identity with another.
         remaining: how many patients they are.
     """
@@ -76,6 +77,11 @@ def join_shared(
         if len(patients) == 1 and len(members) > 1:
             for number in members:  # those whose patient is unknown are this one
                 joined[number] = replace(cases[number], patient=patients[0])
+        if not patients and len(members) > 1:
+            groups_given = sorted({cases[number].group for number in members} - {""})
+            group = groups_given[0] if groups_given else f"headers-{min(members) + 1:06d}"
+            for number in members:
+                joined[number] = replace(cases[number], group=cases[number].group or group)
         if len(patients) < 2:
             continue
         shared += [main_file(cases[first_of[patient]]) for patient in patients]

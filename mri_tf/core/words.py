@@ -1,4 +1,4 @@
-"""Words for people: names of classes as they are written, and counts with their nouns."""
+"""Words for people: names as they are written and stored, and counts with their nouns."""
 
 
 def printed_name(name: str) -> str:
@@ -20,3 +20,12 @@ def plural(count: int, noun: str) -> str:
     ('1 cell', '2 cells')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def printable(text: str) -> str:
+    """A text that may be stored as UTF-8: names of files and folders are bytes, and may be no text.
+
+    >>> printable("M\\udcfcller")
+    'M\\\\udcfcller'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()

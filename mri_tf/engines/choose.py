@@ -9,13 +9,13 @@ import numpy as np
 
 from mri_tf.core.command_line import ENGINES
 from mri_tf.core.errors import InputError, install_hint
-from mri_tf.engines.requests import requests_of
+from mri_tf.engines.requests import DEFAULT_SIGNATURE, requests_of
 
 TENSORFLOW, ONNXRUNTIME, OPENVINO, AUTO = ENGINES
 PACKAGES = {ONNXRUNTIME: ("tf2onnx", "onnxruntime"), OPENVINO: ("openvino",)}
 EXTRAS = {ONNXRUNTIME: "onnx", OPENVINO: "openvino"}
 # Those that are worth another runtime, and that have no text, no gradient and no parsing in them.
-CONVERTED = ("serving_default", "slices")
+CONVERTED = (DEFAULT_SIGNATURE, "slices")
 EQUAL = 1e-4  # largest difference of a number from TensorFlow's; of those above 1 as a share of it
 MAX_REASON_LENGTH = 300  # characters of another library's error message
 Run = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+SAVED_MODEL = "saved_model.pb"  # the file of the graph in the folder of a version
+DEFAULT_SIGNATURE = "serving_default"  # of a SavedModel, where a request names none
 ASSETS = "assets.extra"  # folder in an export for what TensorFlow Serving does not load
 WARM_UP = "tf_serving_warmup_requests"  # the name it looks for there
 NOISE = 0.1  # SD, as a share of the value where that is above 1

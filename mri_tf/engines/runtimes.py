@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf.core.system import cores
-from mri_tf.engines.requests import ASSETS
+from mri_tf.engines.requests import ASSETS, DEFAULT_SIGNATURE, SAVED_MODEL
 
 OPSET = 18  # of 2022: older servers can read it
 MADE_FROM = "made_from"  # a property of a kept ONNX file
@@ -40,11 +40,11 @@ def open_openvino(folder: Path, functions: dict) -> tuple[dict[str, Run], Callab
         # By the reader of files: `convert_model` would do the same, and tell its makers that it did.
         # That reads only the default signature.
         with tempfile.TemporaryDirectory() as scratch:
-            if name != "serving_default":
+            if name != DEFAULT_SIGNATURE:
                 holder = tf.Module()
                 holder.function, holder.held = function, list(function.variables)
-                tf.saved_model.save(holder, scratch, signatures={"serving_default": function})
-            model = core.read_model(str(folder if name == "serving_default" else scratch))
+                tf.saved_model.save(holder, scratch, signatures={DEFAULT_SIGNATURE: function})
+            model = core.read_model(str(folder if name == DEFAULT_SIGNATURE else scratch))
             compiled = core.compile_model(model, "CPU", settings)
         runs[name] = _openvino_run(compiled, set(function.structured_outputs))
     return runs, lambda: None
@@ -139,7 +139,7 @@ def _hash_of(folder: Path) -> str:
     import tf2onnx
 
     digest = hashlib.sha256(f"{tf2onnx.__version__} {OPSET}".encode())
-    for path in [folder / "saved_model.pb", *sorted((folder / "variables").glob("*"))]:
+    for path in [folder / SAVED_MODEL, *sorted((folder / "variables").glob("*"))]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -38,8 +38,8 @@ def outside_warnings(maps: Iterable[tuple[str, float, float]]) -> list[str]:
             below OUTSIDE_WARNING are not warned of: a box may have hardly anything outside.
     """
     return [
-        f"warning: {name}: {share:.0%} of its map lies outside the brain, {times:.1f} times as much as "
-        "of a map that is the same everywhere"
+        f"warning: {name}: {share:.0%} of its map lies outside the brain, {times:.1f} times the share "
+        "that a uniform map would have there"
         for name, share, times in maps
         if share >= OUTSIDE_WARNING and times > 1
     ]

@@ -197,7 +197,7 @@ def network_affine(task: Task, record: Record, fitted: dict) -> np.ndarray:
 
 
 def _spaced_affine(task: Task, record: Record, median_mm: float) -> np.ndarray:
-    """Of a slice that was resampled about its mask, as `data.spacing.spaced_slices` does."""
+    """Of a slice that was resampled about its mask, as `pipeline.spacing.spaced_slices` does."""
     spacing = spacing_of(task)
     to_prepared = np.eye(4)
     for axis, along in ((0, 1), (1, 0)):  # of the affine (column, row), and of the mask

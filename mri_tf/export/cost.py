@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.evaluate.ensemble import with_fewer_members
 from mri_tf.evaluate.familiarity import familiarity_of
 from mri_tf.export.inputs import array_shapes
 from mri_tf.export.parity import Call, session_of
-from mri_tf.export.saved_model import DEFAULT, SLICES, write_saved_model
+from mri_tf.export.saved_model import SLICES, write_saved_model
 from mri_tf.export.source import ExportSource
 
 TIMED, ROUNDS = 5, 3  # answers in a round; the least round counts, as others were disturbed
@@ -44,7 +45,7 @@ def cost_beside_one(source: ExportSource, folder: Path, call_all: Call, scratch:
     run = with_fewer_members(source.run, 1)
     familiar = familiarity_of(run) or source.familiarity
     one = replace(source, members=source.members[:1], run=run, familiarity=familiar)
-    feed, signature = _empty_input(source), SLICES if source.run.task.bag else DEFAULT
+    feed, signature = _empty_input(source), SLICES if source.run.task.bag else DEFAULT_SIGNATURE
     write_saved_model(one, scratch, only=signature)
     with session_of(scratch) as call_one:
         seconds = {"all": [], "one": []}

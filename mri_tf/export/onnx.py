@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from mri_tf.core.errors import InputError, install_hint
 from mri_tf.engines.choose import ONNXRUNTIME, missing_packages
+from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.engines.runtimes import onnx_run, session_of, to_onnx
-from mri_tf.export.saved_model import DEFAULT, signatures
+from mri_tf.export.saved_model import signatures
 from mri_tf.export.source import ExportSource
 
 MAX_REASON_LENGTH = 300  # characters of another library's error message
@@ -35,14 +36,14 @@ def write_onnx(source: ExportSource, file: Path) -> dict[str, list[tf.TensorSpec
     Raises InputError where an operation does not convert. Whether ONNX Runtime can run the file is
     shown by `onnx_call`.
     """
-    call, specs = signatures(source)[DEFAULT]
+    call, specs = signatures(source)[DEFAULT_SIGNATURE]
     try:
         content = to_onnx(call, specs).SerializeToString()
     except Exception as error:  # tf2onnx raises many types for an operation it cannot convert
         raise _not_converted(source, error) from None
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
-    return {DEFAULT: specs}
+    return {DEFAULT_SIGNATURE: specs}
 
 
 def onnx_call(source: ExportSource, file: Path) -> Callable[[str, dict], dict[str, np.ndarray]]:

@@ -10,12 +10,13 @@ import tensorflow as tf
 
 from mri_tf.calibration.answers import answers_from_json
 from mri_tf.core.progress import progress
+from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.explain.saliency import layer_to_explain
 from mri_tf.export.explained import explained_in_graph, explained_networks
 from mri_tf.export.graph import grid_image, reported, single_network, stats_of, stored_values
 from mri_tf.export.inputs import input_arrays, serialized_examples
 from mri_tf.export.members_graph import DISAGREEMENT
-from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES
+from mri_tf.export.saved_model import CLASSIFY, EXPLAIN, IMAGE_BYTES, SLICES
 from mri_tf.export.source import ExportSource, images_of_members
 from mri_tf.network.inference import predict_whole
 from mri_tf.network.members import predict_members
@@ -93,11 +94,11 @@ def _compare_arrays(
         seen = images_of_members(arrays, served)
         outputs = evaluated(seen)
         wanted = reported(run, outputs)
-        answer = call(DEFAULT, feed)
-        found.note(DEFAULT, answer, wanted)
+        answer = call(DEFAULT_SIGNATURE, feed)
+        found.note(DEFAULT_SIGNATURE, answer, wanted)
         if DISAGREEMENT in answer:
             apart = answers_from_json(run.values["answers"]).disagreement(outputs)
-            found.note(DEFAULT, {"probabilities": answer[DISAGREEMENT]}, apart)
+            found.note(DEFAULT_SIGNATURE, {"probabilities": answer[DISAGREEMENT]}, apart)
         # The same function on long messages, and one that needs gradients: of a few records alone.
         few = {name: array[:COSTLY_RECORDS] for name, array in feed.items()}
         if CLASSIFY in names and number == 0:
@@ -198,9 +199,3 @@ def session_of(folder: Path):
         yield run
     finally:
         session.close()
-
-
-def run_in_session(folder: Path, signature: str, values: dict) -> dict:
-    """One call of a SavedModel's signature in a session of its own."""
-    with session_of(folder) as run:
-        return run(signature, values)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.core.system import try_lock
-from mri_tf.engines.requests import ASSETS, WARM_UP
+from mri_tf.engines.requests import ASSETS, SAVED_MODEL, WARM_UP
 from mri_tf.evaluate.familiarity import familiarity_of, fit_familiarity
 from mri_tf.export.assets import exported_version, find_segmenter, modality_of, write_assets
 from mri_tf.export.cost import Cost, cost_beside_one
@@ -30,7 +30,7 @@ SAVEDMODEL, ONNX = "savedmodel", "onnx"  # the formats
 PARITY_LIMIT = {SAVEDMODEL: 1e-5, ONNX: 1e-4}  # largest difference of probabilities
 PARTIAL = ".partial-"  # how the folder of an export under way begins
 FOLDERS = {SAVEDMODEL: Path("saved_models"), ONNX: Path("onnx_models")}
-FILES = {SAVEDMODEL: "saved_model.pb", ONNX: "model.onnx"}
+FILES = {SAVEDMODEL: SAVED_MODEL, ONNX: "model.onnx"}
 
 
 def export_run(run: Run, prepared: Prepared, out: Path, form: str = SAVEDMODEL) -> Path:

@@ -12,12 +12,11 @@ from mri_tf.calibration.answers import Answers, answers_from_json
 from mri_tf.calibration.familiar_images import Familiar, familiar_from_json
 from mri_tf.core.errors import InputError
 from mri_tf.engines.choose import TENSORFLOW, open_engine
-from mri_tf.engines.requests import ASSETS
+from mri_tf.engines.requests import ASSETS, SAVED_MODEL
 from mri_tf.serve.version_folders import version_folders, version_number
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
 
-GRAPH = "saved_model.pb"
 EXPORT, TASK, ANSWERS, FITTED, FAMILIAR, SEGMENTER = (  # described in `assets`
     "export.json", "task.json", "answers.json", "fitted.json", "familiar.json", "segmenter.json",
 )  # fmt: skip
@@ -138,16 +137,16 @@ def load_graph(exported: Exported, engine: str = TENSORFLOW) -> tuple[Call, tupl
 
 
 def _version_folder(path: Path) -> Path:
-    if (path / GRAPH).is_file():
+    if (path / SAVED_MODEL).is_file():
         return path
     folders = {
         version: folder for version, folder in version_folders(path).items()
-        if (folder / GRAPH).is_file()
+        if (folder / SAVED_MODEL).is_file()
     }  # fmt: skip
     if not folders:
         raise InputError(
             "--model must be an exported model: saved_models/<task>, or one of the versions in it.",
-            f"{path}, without a {GRAPH}", "Export a run with python -m mri_tf.export --run RUN.",
+            f"{path}, without a {SAVED_MODEL}", "Export a run with python -m mri_tf.export --run RUN.",
         )  # fmt: skip
     return folders[max(folders)]
 

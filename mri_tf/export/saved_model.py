@@ -18,6 +18,7 @@ import tensorflow as tf
 from keras.export import ExportArchive
 from tensorflow.core.protobuf import saved_model_pb2
 
+from mri_tf.engines.requests import DEFAULT_SIGNATURE, SAVED_MODEL
 from mri_tf.explain.saliency import has_maps, layer_to_explain
 from mri_tf.export.explained import explained_in_graph, explained_networks
 from mri_tf.export.graph import answer_in_graph, grid_image, serves_image_bytes, stats_of
@@ -35,7 +36,7 @@ from mri_tf.network.penultimate import with_features
 from mri_tf.network.views import with_views
 from mri_tf.task import Task
 
-DEFAULT, IMAGE_BYTES, SLICES = "serving_default", "image_bytes", "slices"
+IMAGE_BYTES, SLICES = "image_bytes", "slices"
 CLASSIFY, EXPLAIN = "classify", "explain"
 Signature = tuple[Callable[..., dict], list[tf.TensorSpec]]
 
@@ -69,7 +70,7 @@ def _traced_once(call: Callable[..., dict], specs: list[tf.TensorSpec]) -> Calla
 
 def _set_classify_method(folder: Path) -> None:
     """Sets the method name by which TF Serving knows `classify`; Keras writes `predict` for all."""
-    path = folder / "saved_model.pb"
+    path = folder / SAVED_MODEL
     proto = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     proto.meta_graphs[0].signature_def[CLASSIFY].method_name = "tensorflow/serving/classify"
     path.write_bytes(proto.SerializeToString(deterministic=True))
@@ -80,13 +81,13 @@ def signatures(source: ExportSource) -> dict[str, Signature]:
     """Returns name -> (function, its inputs) of the signatures that the run's task has."""
     task = source.run.task
     answer = answer_of_images(source)
-    functions = {DEFAULT: _arrays(source, answer)}
+    functions = {DEFAULT_SIGNATURE: _arrays(source, answer)}
     if serves_image_bytes(task):
         functions[IMAGE_BYTES] = _image_bytes(source, answer)
     if task.bag:
         functions[SLICES] = _slices(source)
     if task.kind == "classification":
-        functions[CLASSIFY] = _classify(task, functions[DEFAULT])
+        functions[CLASSIFY] = _classify(task, functions[DEFAULT_SIGNATURE])
         if has_maps(explained_networks(source)[0]):
             functions[EXPLAIN] = _explain(source)
     return functions

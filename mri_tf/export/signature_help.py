@@ -3,14 +3,15 @@
 import tensorflow as tf
 
 from mri_tf.core.words import plural
+from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.export.members_graph import DISAGREEMENT, IN_SET
 from mri_tf.export.out_of_distribution import DISTANCE, FAR, OUTSIDE, OUTSIDE_SCORE
-from mri_tf.export.saved_model import CLASSIFY, DEFAULT, EXPLAIN, IMAGE_BYTES, SLICES
+from mri_tf.export.saved_model import CLASSIFY, EXPLAIN, IMAGE_BYTES, SLICES
 from mri_tf.pipeline.subset import COMBAT_NUMBER
 from mri_tf.task import Task
 
 SIGNATURES = {
-    DEFAULT: "the arrays of a prepared record: images in the task's unit, not normalised",
+    DEFAULT_SIGNATURE: "the arrays of a prepared record: images in the task's unit, not normalised",
     IMAGE_BYTES: "PNG or JPEG files, which the graph fits to the grid and scales to the task's unit",
     SLICES: "all slices of a patient, padded to the same number for all patients",
     CLASSIFY: "tf.Examples with the arrays of `serving_default`, flattened, as float lists, for TF "

@@ -12,10 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from mri_tf.core.errors import install_hint
+from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.evaluate.familiarity import usual_mean
 from mri_tf.export.graph import serves_image_bytes, stored_values
 from mri_tf.export.inputs import serialized_examples
-from mri_tf.export.saved_model import CLASSIFY, DEFAULT
+from mri_tf.export.saved_model import CLASSIFY
 from mri_tf.export.source import ExportSource
 from mri_tf.task import Task
 
@@ -39,7 +40,7 @@ def write_warm_up(source: ExportSource, inputs: dict[str, list[tf.TensorSpec]], 
         for name, specs in inputs.items():
             log = prediction_log_pb2.PredictionLog()
             if name == CLASSIFY:
-                shapes = {spec.name: tuple(spec.shape[1:]) for spec in inputs[DEFAULT]}
+                shapes = {spec.name: tuple(spec.shape[1:]) for spec in inputs[DEFAULT_SIGNATURE]}
                 if 4 * sum(map(math.prod, shapes.values())) > MAX_EXAMPLE_BYTES:  # float32
                     continue
                 request = log.classify_log.request

@@ -8,7 +8,6 @@ to a Dask worker that sees the same disk.
 
 import csv
 import json
-import math
 import os
 import shutil
 import time
@@ -21,6 +20,7 @@ from mri_tf.core.files import write_atomic
 from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
 from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
 from mri_tf.store.cells import DONE, FAILED, ROW, SPLIT
+from mri_tf.store.history import lowest_validation_loss
 from mri_tf.store.run import FEATURES, HISTORY, METRICS, PREDICTIONS, RUN_FILE, open_run
 from mri_tf.store.searches import BEST
 from mri_tf.task.rules import ACCURACY, BUDGET
@@ -245,8 +245,7 @@ def _by_validation(run: Path) -> tuple[float, float]:
     if choose == ACCURACY:
         kept = rows[trained.values["best_epoch"] - 1]
         return -float(kept["val_accuracy"]), float(kept["val_loss"])
-    losses = [float(row["val_loss"]) for row in (rows[-1:] if choose == BUDGET else rows)]
-    return 0.0, min(filter(math.isfinite, losses), default=math.inf)
+    return 0.0, lowest_validation_loss(rows[-1:] if choose == BUDGET else rows)
 
 
 def _tidy(run: Path, whole: bool) -> None:

@@ -8,7 +8,7 @@ from mri_tf.folds.design import Cell, Plan, cells_of, split_file
 from mri_tf.folds.site_folds import without_site
 from mri_tf.splits.sides import sides_for_features
 from mri_tf.splits.split import split_by_patients
-from mri_tf.store.cells import TUNED
+from mri_tf.store.cells import CELLS, TUNED
 from mri_tf.store.fingerprints import task_fingerprint
 from mri_tf.store.prepared import Prepared
 from mri_tf.task.loaded import LoadedTask
@@ -143,7 +143,7 @@ def _cell_job(
             features["identity"] if features else "", *([plan.trials] if search else []),
         ]
     )  # fmt: skip
-    folder = options.out / (MEMBER_CELLS if options.members else "cells") / cell.name
+    folder = options.out / (MEMBER_CELLS if options.members else CELLS) / cell.name
     runs = [folder / f"s{seed}" for seed in seeds]
     if options.members:
         runs = [member_folder(options.out, plan, cell)]

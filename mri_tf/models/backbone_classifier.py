@@ -29,7 +29,7 @@ def backbone_classifier(
     Args:
         input_shape: rows, columns, channels.
         class_count: classes to tell apart.
-        backbone: resnet18, resnet34, resnet50, densenet121, inception_v3 or vgg16.
+        backbone: one of `backbones.NAMES`.
         weights, cut_after, intensities: as in `backbones.add_backbone`; intensities unit or zscore,
             what the task's `normalize` gives.
         dropout: before the dense layer.

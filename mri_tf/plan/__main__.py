@@ -16,12 +16,12 @@ def main(arguments: list[str]) -> int:
     """Plans a folder and prints what it holds; returns the exit code."""
     flags = _parser().parse_args(arguments)
     from data_prep.layout_calls import listing_of
-    from mri_tf.plan.planned import plan_folder
+    from mri_tf.plan.planned import FINGERPRINT, plan_folder
     from mri_tf.plan.table import fingerprint_lines
 
     plan = plan_folder(flags.raw, listing_of(flags), flags.label, flags.out)
     print("\n".join(fingerprint_lines(plan.facts)))
-    print(f"wrote {plan.file}, {plan.file.with_suffix('.fingerprint.json')}")
+    print(f"wrote {plan.file}, {plan.file.with_suffix(FINGERPRINT)}")
     return DONE
 
 

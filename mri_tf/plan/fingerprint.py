@@ -16,6 +16,7 @@ from PIL import Image
 
 from data_prep.case import Case, Unreadable
 from data_prep.cases.any_case import MASK, read_volumes
+from data_prep.cases.dicom_case import holds_all_files
 from data_prep.cases.image_case import IMAGE, read_pixels
 from data_prep.cases.usual_sequences import NAMES, usual_name
 from data_prep.io.folders import require_file
@@ -95,7 +96,7 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
     """
     if found.images:
         import_tensorflow()  # which decodes PNG and JPEG
-    headers = [case for case in _evenly(cases, MOST_HEADERS) if _first_image(case)]
+    headers = [case for case in _evenly(cases, MOST_HEADERS) if _first_image(raw, case)]
     with progress("reading headers", len(headers)) as advance:
         grids = []
         for number, case in enumerate(headers):
@@ -196,7 +197,7 @@ def _copies(raw: Path, cases: list[Case]) -> int:
 
 def _grid(raw: Path, case: Case, images: bool) -> Grid | None:
     """The grid of the first image of a case, by its header; None where that cannot be read."""
-    path = raw / _first_image(case)
+    path = raw / _first_image(raw, case)
     try:
         if images:
             require_file(path)
@@ -207,11 +208,10 @@ def _grid(raw: Path, case: Case, images: bool) -> Grid | None:
         return None
 
 
-def _first_image(case: Case) -> str:
+def _first_image(raw: Path, case: Case) -> str:
     """The path of a case's first image; "" where its files are the single slices of DICOM series."""
     paths = {role: path for role, path in case.files.items() if role != MASK}
-    of_dicom = all(path.endswith(role) for role, path in paths.items())
-    return "" if of_dicom else next(iter(paths.values()))
+    return "" if holds_all_files(raw, paths) else next(iter(paths.values()))
 
 
 def _look(raw: Path, case: Case, task: Task, images: bool) -> Seen:

@@ -14,6 +14,7 @@ from data_prep.recognised import Recognised
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.core.presets import is_cached
+from mri_tf.core.words import printable
 from mri_tf.plan.fingerprint import Fingerprint, measure
 from mri_tf.plan.label_column import Classes, classes_of, covariates_of
 from mri_tf.plan.recognise import recognise
@@ -185,7 +186,7 @@ def _about(raw: Path, file: Path, options: ListOptions, facts: Fingerprint) -> l
 
 
 def _write(file: Path, text: str, facts: dict) -> None:
-    text = text.encode("utf-8", "backslashreplace").decode()  # names of folders may be no valid text
+    text = printable(text)  # it names folders
     if file.is_file() and (before := file.read_text(encoding="utf-8")) != text:
         pairs = zip_longest(before.splitlines(), text.splitlines(), fillvalue="")
         number, (old, new) = next((n, pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1])

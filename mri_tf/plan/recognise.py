@@ -51,7 +51,7 @@ def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
     found = found or general
     if not found:
         raise InputError(
-            "The raw folder is organised in no way that is recognised.",
+            "No known layout fits the way the raw folder is organised.",
             f"{raw}, {_what_is_there(raw, labels)}",
             "If the table of labels lies elsewhere, name it with --labels. Otherwise write a table "
             "cases.csv with patient_id, a label and a column of paths, or make a folder for each class "

@@ -118,16 +118,16 @@ def unlike_line(rows: list[dict]) -> str:
 
 
 def uncorrected_line(rows: list[dict], task) -> str:
-    """Says how many answers are about a site or scanner that the training did not know; "" for none."""
+    """Says how many inputs are of a site or scanner that the training did not know; "" for none."""
     from mri_tf.task.harmonise import combat_batch
 
-    unknown = sum(row.get("features_corrected") is False for row in rows)
+    inputs = {row["input"] for row in rows}
+    unknown = {row["input"] for row in rows if row.get("features_corrected") is False}
     if not unknown:
         return ""
-    kind = combat_batch(task)
     return (
-        f"warning: {unknown} of {len(rows)} not corrected: of no {kind} that the training knew, or its "
-        f"files do not name one"
+        f"warning: the features of {len(unknown)} of {len(inputs)} inputs were not corrected, because "
+        f"their {combat_batch(task)} is not named or was not in the training data"
     )
 
 

@@ -18,6 +18,7 @@ from data_prep.layout_calls import read_case
 from mri_tf.calibration.calibrator import Calibrator
 from mri_tf.calibration.familiar_images import familiar_scores
 from mri_tf.calibration.prediction_sets import prediction_sets
+from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.evaluate.familiarity import reasons
 from mri_tf.export.inputs import input_arrays
 from mri_tf.export.members_graph import DISAGREEMENT, IN_SET
@@ -92,7 +93,7 @@ def answer_records(model: Model, records: list[Record]) -> list[Answer]:
     for start in range(0, len(records), size):
         batch = records[start : start + size]
         feed = feed_of(batch, model.exported)
-        outputs = model.call("serving_default", feed)
+        outputs = model.call(DEFAULT_SIGNATURE, feed)
         statistics = _statistics(feed, batch)
         for position, record in enumerate(batch):
             unlike = _unlike(model.exported, statistics[[position]], outputs, position)
@@ -133,7 +134,7 @@ def with_box_mask(model: Model, record: Record) -> Record:
 def label_map(model: Model, record: Record) -> tuple[np.ndarray, Unlike]:
     """Each voxel's most probable label, (*grid) uint8, and whether the record is unlike the training."""
     feed = feed_of([record], model.exported)
-    outputs = model.call("serving_default", feed)
+    outputs = model.call(DEFAULT_SIGNATURE, feed)
     labels = outputs["probabilities"][0].argmax(axis=-1)  # (*grid)
     return labels.astype(np.uint8), _unlike(model.exported, _statistics(feed, [record]), outputs, 0)
 

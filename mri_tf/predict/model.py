@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from data_prep.layout import find_layout, is_user_layout, layout_version
 from mri_tf.core.errors import InputError
 from mri_tf.engines.choose import TENSORFLOW
+from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.export.inputs import array_shapes
 from mri_tf.export.reader import Exported, load_graph, open_export, segmenter_beside
 from mri_tf.predict.answers import Model
@@ -76,7 +77,7 @@ def _connect(exported: Exported, options: ModelOptions, segmenter: Model | None 
         token = read_token_file(options.token_file, "Write the server's token into it.")
     served = RestModel(address, exported.task.name, exported.version, token, options.timeout_s)
     signatures = served.signatures()
-    _check_inputs(exported, signatures.get("serving_default", {}))
+    _check_inputs(exported, signatures.get(DEFAULT_SIGNATURE, {}))
     return Model(exported, served.call, tuple(signatures), segmenter, MAX_NUMBERS)
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 
 from data_prep.case import Unreadable, main_file
-from data_prep.cases.image_case import read_pixels
+from data_prep.cases.image_case import source_shape
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.volume import Volume, source_volume
 from mri_tf.core.errors import InputError
@@ -174,7 +174,7 @@ class Predictor:
         model, first = self._model, records[0]
         maps, unlike = zip(*(label_map(model, record) for record in records), strict=True)
         if source_volume(first.facts) is None and maps[0].ndim == 2:
-            shape = read_pixels(case.raw / case.case.files["image"], 1, bits=0).shape[:2]
+            shape = source_shape(case.raw, case.case, model.exported.task)
             found = voxels = label_picture(maps[0], shape)
             voxel_ml = None
         else:

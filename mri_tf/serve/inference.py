@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.serve.examples import serialized
 from mri_tf.serve.models import Models, Spec
 from mri_tf.serve.signatures import (
     CLASSIFY,
-    DEFAULT_SIGNATURE,
     PREDICT,
     REGRESS,
     Signature,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mri_tf.engines.choose import open_engine
-from mri_tf.engines.requests import ASSETS, WARM_UP
+from mri_tf.engines.requests import ASSETS, DEFAULT_SIGNATURE, WARM_UP
 from mri_tf.serve.batching import Batcher
 from mri_tf.serve.signatures import Signature, check_equal_rows, signature_from_proto
 from mri_tf.serve.status import ServingError, from_tensorflow, invalid
@@ -165,7 +165,7 @@ class Version:
             else:
                 protos, limit = request.inputs.items(), MAX_WARMUP_BYTES
                 arrays = {name: array_from_proto(proto, name, limit) for name, proto in protos}
-            signature = self.signatures[request.model_spec.signature_name or "serving_default"]
+            signature = self.signatures[request.model_spec.signature_name or DEFAULT_SIGNATURE]
             deadline = time.monotonic() + self._settings.timeout_s
             self.run(signature, arrays, tuple(signature.outputs), deadline)
 

@@ -12,12 +12,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mri_tf.engines.requests import SAVED_MODEL
 from mri_tf.serve.config_files import MODELS_CONFIG, ModelRule, read_models_config
 from mri_tf.serve.loaded_version import AVAILABLE, END, Version
 from mri_tf.serve.status import ServingError, invalid
 from mri_tf.serve.version_folders import version_folders
-
-SAVED_MODEL = "saved_model.pb"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from functools import partial
 
 from starlette.responses import Response
 
+from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.serve import inference
 from mri_tf.serve.examples import input_from_json
 from mri_tf.serve.json_requests import parse_json, signature_of
@@ -19,7 +20,6 @@ from mri_tf.serve.raw_tensors import (
     tensors_body,
     tensors_header,
 )
-from mri_tf.serve.signatures import DEFAULT_SIGNATURE
 from mri_tf.serve.status import ServingError, invalid
 
 

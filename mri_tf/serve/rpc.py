@@ -18,13 +18,14 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.serve import inference
 from mri_tf.serve.config_files import rules_of
 from mri_tf.serve.limits import check_token
 from mri_tf.serve.messages import fill_metadata, fill_status
 from mri_tf.serve.models import Spec
 from mri_tf.serve.protos import array_from_proto, fill_proto
-from mri_tf.serve.signatures import CLASSIFY, DEFAULT_SIGNATURE, REGRESS
+from mri_tf.serve.signatures import CLASSIFY, REGRESS
 from mri_tf.serve.status import CODES, ServingError, invalid
 
 GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}

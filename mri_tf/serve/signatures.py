@@ -6,7 +6,6 @@ import numpy as np
 
 from mri_tf.serve.status import invalid
 
-DEFAULT_SIGNATURE = "serving_default"
 PREDICT, CLASSIFY, REGRESS = (
     f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress")
 )

@@ -42,7 +42,10 @@ def reserved_sentence(kept: dict | None, patients: list[str]) -> str:
     if kept["reason"]:
         return f"no prediction sets: {kept['reason']}"
     count = len(set(patients))
-    return f"of the validation side {count} patients only set the threshold of prediction sets"
+    return (
+        f"{count} patients of the validation side are set aside: they are used only for the threshold "
+        "of the prediction sets"
+    )
 
 
 def reserve(validation: np.ndarray, units: np.ndarray, labels: np.ndarray) -> Reserved:

@@ -13,6 +13,8 @@ import numpy as np
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task.spec import SIDES
 
+SPLIT_RULE = f"The split column must hold {', '.join(SIDES[:2])} or {SIDES[2]} in every row."
+
 # Random orders tried in a split: 50, fewer where there are many units.
 MAX_ORDERS, UNITS_DEALT = 50, 50_000
 
@@ -129,7 +131,7 @@ def split_by_column(
     unknown = sorted(set(splits) - set(SIDES))
     if unknown:
         raise InputError(
-            f"The split column must hold {', '.join(SIDES[:2])} or {SIDES[2]} in every row.",
+            SPLIT_RULE,
             first_few(repr(value) for value in unknown),
             "Fill in the column, or split at random with --split patient.",
         )

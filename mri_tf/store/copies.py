@@ -4,8 +4,9 @@ Exact copies have the same pixels. Near copies (re-encoded, resized, brightened,
 degrees, shifted by up to three hundredths of the picture, mirrored) have perceptual hashes that differ
 in at most `distance` of 256 bits and, laid on each other, details that correlate by at least
 `similarity` (mri_tf/store/image_similarity.py). Of a volume the three planes through its middle are
-compared (two with a mirror image), and all must be alike but one, which may be the neighbour of its
-like. An image with one value everywhere is a copy of nothing.
+compared (two with a mirror image). All of them must be alike, except that one may be compared with the
+neighbouring plane, because a copy may be shifted by a voxel. An image with one value everywhere is never
+counted as a copy.
 """
 
 import contextlib

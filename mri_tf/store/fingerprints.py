@@ -5,7 +5,7 @@ import dataclasses
 from mri_tf.core.hashing import fingerprint
 from mri_tf.store.record import SCHEMA_VERSION
 from mri_tf.task import Task
-from mri_tf.task.spec import to_json
+from mri_tf.task.spec import WHITE_STRIPE, to_json
 
 
 def task_fingerprint(task: Task) -> str:
@@ -25,5 +25,5 @@ def prep_fingerprint(task: Task) -> str:
     if task.standardised:
         values["standardised"] = True
     if task.by_white_matter:
-        values["white_stripe"] = True
+        values[WHITE_STRIPE] = True
     return fingerprint({"schema": SCHEMA_VERSION, **values})

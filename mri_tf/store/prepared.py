@@ -163,8 +163,8 @@ class Prepared:
         return {row["record_id"]: row["source"] for row in read_private(self.folder / PRIVATE)}
 
     def showing(self, contents: list[str]) -> np.ndarray:
-        """(records,) bool: whose image has one of these content hashes; an image with one value
-        everywhere is no image of anybody."""
+        """(records,) bool: whose image has one of these content hashes. An image with one value
+        everywhere is never counted as a copy."""
         found = np.isin(self.contents, contents)
         for position in np.flatnonzero(found).tolist():
             image = self.record(position).own_slice

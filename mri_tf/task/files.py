@@ -43,11 +43,6 @@ def find_task_file(argument: str, beside: Path | None = None) -> Path:
     )
 
 
-def is_built_in(task_file: Path) -> bool:
-    """Whether a task file comes with mri_tf."""
-    return task_file.parent == FOLDER
-
-
 def load_task(task_file: Path) -> Task:
     """The task of a file: TASK of Python, or the keys of TOML.
 

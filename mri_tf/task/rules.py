@@ -66,7 +66,8 @@ def check_rules(task: Any) -> None:
         require(getattr(task, name) in known, name, f"be one of {', '.join(known)}")
     require(
         task.ordered or task.primary_metric not in OF_GRADES, "primary_metric",
-        f"be of ordered classes for {task.primary_metric}: set ordered, or take another",
+        f"not be {task.primary_metric} unless the classes are grades: set ordered to true, or choose "
+        "another metric",
     )  # fmt: skip
     require(
         classes > 2 or task.primary_metric != "mean_absolute_grade_error", "primary_metric",

@@ -211,7 +211,8 @@ def _parser() -> Parser:
         "--devices",
         type=positive_int,
         default=0,
-        help="number of GPUs, or of logical CPUs without a GPU, that train together (default: all)",
+        help="how many GPUs train together (default: all); on a machine without a GPU, how many logical "
+        "CPUs (default: 1)",
     )
     parser.add_argument(
         "--lock-test", action="store_true",

@@ -16,6 +16,7 @@ from mri_tf.core.errors import RunFailed
 from mri_tf.core.files import write_atomic
 from mri_tf.core.progress import progress
 from mri_tf.pipeline.batches import BatchFunction
+from mri_tf.store.history import NOT_VALIDATED, lowest_validation_loss
 from mri_tf.store.run import HISTORY
 from mri_tf.task.rules import ACCURACY, BUDGET, VALIDATION
 from mri_tf.train.averaging import BATCHES_OF_STATISTICS, AverageWeights
@@ -24,7 +25,6 @@ from mri_tf.train.pace import Pace
 
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 SAME_ACCURACY = 1e-6  # a smaller difference is a matter of rounding: less than a record of a million
-NOT_VALIDATED = ""  # in the place of a validation loss
 VALIDATIONS_OF_A_BUDGET = 3  # where validation chooses nothing and is only for the history
 
 
@@ -234,12 +234,6 @@ class _KeepState(keras.callbacks.Callback):
             higher = row["val_accuracy"] > highest_validation_accuracy(before) + SAME_ACCURACY
             return higher and math.isfinite(row["val_loss"])
         return row["val_loss"] < lowest_validation_loss(before)
-
-
-def lowest_validation_loss(rows: Iterable[dict]) -> float:
-    """Of the rows of a history; infinite where no epoch has a finite one."""
-    losses = (float(row["val_loss"]) for row in rows if row["val_loss"] != NOT_VALIDATED)
-    return min(filter(math.isfinite, losses), default=math.inf)
 
 
 def highest_validation_accuracy(rows: Iterable[dict]) -> float:

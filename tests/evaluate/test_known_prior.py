@@ -20,7 +20,7 @@ from scipy.special import expit, logit
 from data_prep.write import main as write
 from mri_tf.core.command_line import run_command
 from mri_tf.evaluate.__main__ import main as evaluate
-from mri_tf.export.parity import run_in_session
+from mri_tf.export.parity import session_of
 from mri_tf.metrics.probabilities import calibration_error
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import open_run
@@ -212,7 +212,8 @@ def test_the_export_reports_and_decides_as_the_evaluation_does(inside):
     images = np.stack([np.asarray(Image.open(Path("raw", file))) for file in table["file"]])
     exported = Path(json.loads((OVERSAMPLED / "run.json").read_text())["exported"])
     feed = {"image": images[..., None].astype(np.float32)}
-    served = run_in_session(exported, "serving_default", feed)
+    with session_of(exported) as call:
+        served = call("serving_default", feed)
     np.testing.assert_allclose(served["probabilities"][:, 1], table["reported"], atol=1e-5)
     decided = np.array(["low", "high"])[served["decision"]]
     np.testing.assert_array_equal(decided, table["predicted"])

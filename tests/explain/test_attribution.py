@@ -73,7 +73,7 @@ def test_masks_of_another_shape_are_refused():
 def test_a_map_is_warned_of_where_more_of_it_lies_outside_than_of_an_even_one():
     maps = [("a", 0.6, 0.95), ("b", 0.6, 1.5), ("c", 0.1, 3.0), ("d", float("nan"), float("nan"))]
     (warning,) = outside_warnings(maps)
-    assert "b: 60% of its map lies outside the brain, 1.5 times as much" in warning
+    assert "b: 60% of its map lies outside the brain, 1.5 times the share" in warning
 
 
 def test_enrichment_is_the_share_over_that_of_an_even_map():

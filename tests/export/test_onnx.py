@@ -9,8 +9,9 @@ import tensorflow as tf
 from fresh import export_source_of, feed_of
 
 from mri_tf.core.errors import InputError
+from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.export.onnx import onnx_call, write_onnx
-from mri_tf.export.saved_model import DEFAULT, signatures
+from mri_tf.export.saved_model import signatures
 from mri_tf.task import Task
 
 SMALL = dict(name="small", class_names=("low", "high"), normalize=dict(method="zscore"))
@@ -54,12 +55,12 @@ TASKS = {
 def test_onnx_runtime_gives_the_outputs_of_the_saved_model(kind, tmp_path):
     source, feed = export_source_of(TASKS[kind]), feed_of(TASKS[kind])
     inputs = write_onnx(source, tmp_path / "model.onnx")
-    assert [spec.name for spec in inputs[DEFAULT]] == list(feed)
-    call, _ = signatures(source)[DEFAULT]
+    assert [spec.name for spec in inputs[DEFAULT_SIGNATURE]] == list(feed)
+    call, _ = signatures(source)[DEFAULT_SIGNATURE]
     expected = call(*map(tf.constant, feed.values()))
     for count in (3, 1):  # any size of batch
         outputs = onnx_call(source, tmp_path / "model.onnx")(
-            DEFAULT, {name: array[:count] for name, array in feed.items()}
+            DEFAULT_SIGNATURE, {name: array[:count] for name, array in feed.items()}
         )
         assert set(outputs) == set(expected)
         for name in ("probabilities", "out_of_distribution"):

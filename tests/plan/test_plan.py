@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -116,6 +117,15 @@ def test_a_table_of_images_without_patients_is_refused(here):
 
 def facts_of(raws, form, here, **changes):
     return replace(plan_folder(raws / form, NONE, out=here / f"{form}.toml").facts, **changes)
+
+
+def test_headers_of_folders_of_dicom_are_read_where_their_voxels_are_not(raws, here, monkeypatch):
+    monkeypatch.setattr("mri_tf.plan.fingerprint.MOST_IMAGES", 1)
+    shutil.copytree(raws / "dicom", here / "scans")
+    for file in (here / "scans" / "P006" / "t1").iterdir():
+        file.write_bytes(b"no image at all")
+    facts = plan_folder(here / "scans", NONE).facts
+    assert facts.unreadable == 1 and facts.shape == (40.0, 40.0, 20.0)
 
 
 def decided(facts, weights=False):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_up import IMAGES, predicted_to, run_predict, says_brightness, write_images
+from PIL import Image
 from refused import error_line
 
 from data_prep.layouts import cases_table, rsna_mgmt
@@ -17,6 +18,7 @@ from data_prep.phantom.glioma.mgmt import write_mgmt_phantom
 from mri_tf.export.reader import Exported
 from mri_tf.predict.__main__ import main as predict
 from mri_tf.predict.answers import Model
+from mri_tf.task import Task
 from mri_tf.task.files import FOLDER, load_task
 from mri_tf.task.overrides import with_values
 
@@ -201,3 +203,22 @@ def test_a_model_without_maps_explains_nothing(asked, tmp_path, capsys):
     flags = ["--input", write_images(tmp_path / "in", a=1), "--explain", "--out", tmp_path / "x.json"]
     assert "no signature explain" in _fails(capsys, *flags)
     assert not (tmp_path / "x.json").exists()
+
+
+def test_a_segmentation_of_a_file_for_each_channel_lies_on_the_pixels_of_these_files(asked, tmp_path):
+    task = Task(
+        name="spots", kind="segmentation", channels=("t1", "t2"), image_shape=(8, 8), model="unet2d",
+        class_names=("no", "spot"), normalize=IMAGES.normalize,
+    )  # fmt: skip
+
+    def call(signature, feed):
+        share = feed["image"][..., 1] / 255  # of t2
+        return {"probabilities": np.stack([1 - share, share], axis=-1)}
+
+    asked(Model(Exported(task, version=3), call, ("serving_default",)), cases_table)
+    for name, value in (("t1", 0), ("t2", 255)):
+        Image.fromarray(np.full((16, 16), value, np.uint8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "cases.csv").write_text("patient_id,t1,t2\nP1,t1.png,t2.png\n")
+    assert run_predict("--input", tmp_path / "cases.csv", "--out", tmp_path / "out") == 0
+    (row,) = json.loads((tmp_path / "out" / "answers.json").read_text())["answers"]
+    assert row["input"] == "P1" and row["voxels"] == {"no": 0, "spot": 256}

@@ -42,7 +42,7 @@ def test_what_is_reserved_is_said_in_patients():
     ids = np.array([f"r{place}" for place in range(len(patients))])
     kept, count = found.to_json(ids), len(set(patients[found.records]))
     whose = patients[found.records].tolist()
-    assert f"{count} patients only set the threshold" in reserved_sentence(kept, whose)
+    assert f"{count} patients of the validation side are set aside" in reserved_sentence(kept, whose)
     few = reserve(*side(5)).to_json(ids)
     assert "no prediction sets: their threshold needs 9 patients" in reserved_sentence(few, [])
     assert reserved_sentence(None, []) == ""

@@ -66,11 +66,20 @@ def test_a_part_names_a_value_for_every_class(wrong):
 
 
 def test_a_leak_counts_held_out_records_whose_patient_or_group_was_trained_on():
+    trained = "with records that the network was trained on"
     prepared = a_set(["p", "q", "p", "r", "s"], ["", "g", "", "g", ""])
     text = leak(prepared, np.array([0, 1]), np.array([2, 3, 4]))
-    assert text == "LEAKY: slices of one patient on both sides, of 2 of 3 held-out records"
+    assert text == f"LEAKY: 2 of 3 held-out records share their patient or group {trained}"
+    text = leak(prepared, np.array([0, 1]), np.array([2, 4]))
+    assert text == f"LEAKY: 1 of 2 held-out records share their patient {trained}"
     unknown = a_set(["g"] * 2, ["g"] * 2, known=False)
-    assert "copies of one image" in leak(unknown, np.array([0]), np.array([1]))
+    text = leak(unknown, np.array([0]), np.array([1]))
+    assert text == f"LEAKY: 1 of 1 held-out records share an image {trained}"
+
+
+def test_a_group_is_not_taken_for_the_patient_of_the_same_name():
+    prepared = a_set(["3", "7", "8"], ["", "3", "7"])
+    assert leak(prepared, np.array([0, 1]), np.array([2])).startswith("LEAKY: 0 of 1 held-out")
 
 
 def test_without_patient_ids_groups_of_images_are_counted():

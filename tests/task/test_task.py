@@ -293,7 +293,6 @@ def test_a_task_file_of_the_users_own_is_found_by_its_path(tmp_path):
     (tmp_path / "mine.py").write_text(TASK_FILE.format(name="mine"))
     file = tasks.find_task_file(str(tmp_path / "mine.py"))
     assert tasks.load_task(file).name == "mine"
-    assert not tasks.is_built_in(file)
 
 
 def test_a_feature_task_is_looked_for_beside_the_task_file_first(tmp_path):

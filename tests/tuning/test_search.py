@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -312,3 +313,6 @@ def test_the_code_that_a_score_depends_on_is_part_of_its_fingerprint():
 
     for room in ROOMS:
         assert any((ROOT / room).glob("*.py")), f"mri_tf/{room} was moved or removed"
+    for file in ("probe", "loop"):  # which fit the weights
+        used = re.findall(r"from mri_tf\.(\w+)", (ROOT / "train" / f"{file}.py").read_text("utf-8"))
+        assert set(used) <= set(ROOMS), file

@@ -37,7 +37,6 @@ class Series:
     is free text that may contain names: it helps to choose a sequence and is not stored.
     """
 
-    label: str  # for messages on the terminal: the first file, number of slices, times
     facts: dict
     patient_id: str = field(repr=False)
     description: str = field(repr=False)
@@ -76,11 +75,6 @@ class DicomFolder(list):
         super().__init__(volumes)
         self.series = series
         self.refused = refused
-
-    @property
-    def patient_ids(self) -> tuple[str, ...]:
-        """Patient ids in the headers, each once; to be stored only as pseudonyms."""
-        return tuple(sorted({item.patient_id for item in self.series}))
 
     def __repr__(self) -> str:
         return f"DicomFolder({len(self)} volumes, {len(self.refused)} refused)"
@@ -134,7 +128,7 @@ def find_series(
         if not headers:
             continue
         try:
-            series += _series(folder, headers, site)
+            series += _series(headers, site)
         except Unreadable as reason:
             refused.append(Refused(str(reason), tuple(header.file for header in headers)))
     refused += [Refused(reason, tuple(paths)) for reason, paths in by_reason.items() if paths]
@@ -153,7 +147,7 @@ def _files(folder: Path) -> list[Path]:
     return paths
 
 
-def _series(folder: Path, headers: list[Header], site) -> list[Series]:
+def _series(headers: list[Header], site) -> list[Series]:
     """The stacks of one SeriesInstanceUID; raises Unreadable."""
     problems = [header.problem for header in headers if header.problem]
     if problems:
@@ -171,7 +165,6 @@ def _series(folder: Path, headers: list[Header], site) -> list[Series]:
             facts["site"] = site(first.institution)
         series.append(
             Series(
-                label=_label(folder, stack, facts),
                 facts=facts,
                 patient_id=patients[0] if patients else "",
                 description=first.description,
@@ -187,16 +180,3 @@ def _common_facts(stack: list[Slice]) -> dict:
     first, *others = [item.facts for item in stack]
     same = {name: first[name] for name in first if all(o.get(name) == first[name] for o in others)}
     return {**same, "slices": len(stack)}
-
-
-def _label(folder: Path, stack: list[Slice], facts: dict) -> str:
-    """Such as "t1/IM0 (24 slices, TR 500 ms, TE 10 ms, contrast agent)"."""
-    file = stack[0].file
-    shown = file.relative_to(folder) if file != folder else Path(file.name)
-    numbers = [f"{len(stack)} slices"]
-    for name, text in (("tr_ms", "TR {:g} ms"), ("te_ms", "TE {:g} ms"), ("ti_ms", "TI {:g} ms")):
-        if name in facts:
-            numbers.append(text.format(facts[name]))
-    if facts.get("contrast_agent"):
-        numbers.append("contrast agent")
-    return f"{shown} ({', '.join(numbers)})"

@@ -1,8 +1,12 @@
 """Single images as records: every dtype, one file or one for each channel."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from dicom_series import noise, series, write
 from PIL import Image
+from volumes import save_nifti
 
 from data_prep.case import Case, Unreadable
 from data_prep.cases.image_case import DTYPES, image_record
@@ -47,3 +51,56 @@ def test_images_that_are_missing_or_of_another_shape_are_a_reason(raw):
         image_record(raw, Case("p", {"t1": "t1.png"}), task)
     with pytest.raises(Unreadable, match="different shapes: 12 x 16, 6 x 16"):
         image_record(raw, Case("p", {"t1": "t1.png", "t2": "half.png"}), task)
+
+
+SPOTS = Task(
+    name="spots", kind="segmentation", channels=("g",), image_shape=(12, 16), model="unet2d",
+    class_names=("none", "spot"), prep=dict(dtype="float32"),
+)  # fmt: skip
+SPOT = (np.arange(12)[:, None] < 3) & (np.arange(16) < 5)  # (rows, columns), in a corner
+DIRECTIONS = {  # of columns, rows and slices in LPS
+    "upright": np.eye(3), "half a turn": np.diag([-1.0, -1, 1]), "mirrored": np.diag([-1.0, 1, -1]),
+    "a quarter": np.array([[0, -1.0, 0], [1, 0, 0], [0, 0, 1]]),
+}  # fmt: skip
+
+
+def spot_of(tmp_path, image, mask="mask.png"):
+    (record,) = image_record(tmp_path, Case("p", {"image": image, "mask": mask}), SPOTS)
+    bright = record.image[..., 0] > 50
+    assert np.array_equal(record.mask, bright) and 10 < record.mask.sum() < 20
+    return record
+
+
+@pytest.mark.parametrize("way", DIRECTIONS)
+def test_a_mask_drawn_on_the_pixels_of_a_dicom_image_is_turned_as_the_image_is(tmp_path, way):
+    spot = SPOT if way != "a quarter" else SPOT.T
+    affine = np.eye(4)
+    affine[:3, :3] = np.diag([-1.0, -1, 1]) @ DIRECTIONS[way]
+    pixels = (100 * spot.T).astype(np.uint16)[..., None]  # (columns, rows, slices)
+    write(tmp_path, series(pixels, affine), ["image.dcm"])
+    Image.fromarray(spot.astype(np.uint8)).save(tmp_path / "mask.png")
+    record = spot_of(tmp_path, "image.dcm")
+    assert bool(record.mask[0, 0]) == (way == "upright")
+
+
+def test_a_picture_is_no_mask_of_a_volume_file_that_is_turned_but_a_volume_file_is_one(tmp_path):
+    plane = np.array(100 * SPOT.T, np.float32)[..., None]  # (x, y, 1)
+    Image.fromarray(SPOT.astype(np.uint8)).save(tmp_path / "mask.png")
+    save_nifti(tmp_path / "image.nii.gz", plane, np.eye(4))
+    with pytest.raises(Unreadable, match=r"mask: a picture does not say .* \(stored as RAS\)"):
+        spot_of(tmp_path, "image.nii.gz")
+    save_nifti(tmp_path / "mask.nii.gz", (plane > 0).astype(np.uint8), np.eye(4))
+    spot_of(tmp_path, "image.nii.gz", "mask.nii.gz")
+    save_nifti(tmp_path / "as_stored.nii.gz", plane, np.diag([-1.0, -1, 1, 1]), order="LPS")
+    spot_of(tmp_path, "as_stored.nii.gz")
+
+
+def test_a_mask_of_dicom_channels_that_are_stored_in_several_directions_is_a_reason(tmp_path):
+    both = []
+    for sign in (1.0, -1.0):
+        both += series(noise((16, 12, 1)), np.diag([sign, sign, 1, 1]))
+    write(tmp_path, both, ["t1.dcm", "t2.dcm"])
+    Image.fromarray(SPOT.astype(np.uint8)).save(tmp_path / "mask.png")
+    case = Case("p", {"t1": "t1.dcm", "t2": "t2.dcm", "mask": "mask.png"})
+    with pytest.raises(Unreadable, match="stored in several directions"):
+        image_record(tmp_path, case, dataclasses.replace(SPOTS, channels=("t1", "t2")))

@@ -1,9 +1,12 @@
 """Images that a user gives to predict, named by a table."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep.cases.image_case import image_record
 from data_prep.cases.images_to_predict import images_at
+from data_prep.layouts import cases_table
 from mri_tf.core.errors import InputError
 from mri_tf.task import Task
 
@@ -30,3 +33,25 @@ def test_a_table_without_such_a_column_is_refused_with_the_names_that_would_do(t
         images_at(table_of(tmp_path, "t2"), Task(**TASK, channels=("flair",)))
     assert "no column that names the images. Received: columns patient_id, t2, site." in str(error.value)
     assert "Add a column image or flair" in str(error.value)
+
+
+def test_three_channels_with_a_file_each_are_read_for_an_answer_as_for_training(tmp_path):
+    task = Task(**TASK, channels=("t1", "t2", "flair"))
+    for value, name in enumerate(task.channels, 1):
+        Image.new("L", (8, 8), value).save(tmp_path / f"{name}.png")
+    table = tmp_path / "cases.csv"
+    table.write_text("patient_id,label,t1,t2,flair\nP1,a,t1.png,t2.png,flair.png\n")
+    (trained,) = cases_table.list_cases(tmp_path, task)
+    for path in (table, tmp_path):
+        (asked,) = cases_table.cases_to_predict(path, task)
+        assert asked.name == "P1" and asked.case.files == trained.files
+    (record,) = image_record(tmp_path, asked.case, task)
+    assert np.array_equal(record.image[0, 0], [1, 2, 3])
+
+
+def test_three_colours_of_one_file_are_read_from_a_table_or_a_folder_of_images(tmp_path):
+    task = Task(**TASK, channels=("red", "green", "blue"))
+    table = table_of(tmp_path, "image")
+    for path in (table, tmp_path, tmp_path / "one.png"):
+        (asked,) = cases_table.cases_to_predict(path, task)
+        assert asked.case.files == {"image": "one.png"}

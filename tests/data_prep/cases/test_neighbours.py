@@ -128,8 +128,8 @@ def test_pictures_of_no_stack_are_refused_before_any_is_read(tmp_path):
     (tmp_path / "left").mkdir()
     (tmp_path / "left" / "a.png").write_bytes(b"never opened")
     line = refusal(class_folders.list_cases, tmp_path, _task(prep={}))
-    assert "of no stack" in line and "context_slices 1" in line
-    assert "of no stack" in refusal(cases_table.list_cases, tmp_path, _task(prep={}))
+    assert "belong to one stack" in line and "context_slices 1" in line
+    assert "belong to one stack" in refusal(cases_table.list_cases, tmp_path, _task(prep={}))
     wrong = _task(prep=dict(stack_columns=("phase",)), k=0)
     assert "needs slice_column" in refusal(cases_table.list_cases, tmp_path, wrong)
 
@@ -288,4 +288,4 @@ def test_the_command_refuses_pictures_of_no_stack_in_one_line(tmp_path, capsys):
         "class_names=('left', 'right'), model='vgg', context_slices=1)\n"
     )
     line = error_line(capsys, write, "--task", file, "--raw", raw, "--out", tmp_path / "set")
-    assert "of no stack" in line and not (tmp_path / "set").exists()
+    assert "belong to one stack" in line and not (tmp_path / "set").exists()

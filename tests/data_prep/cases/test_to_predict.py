@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from dicom_series import each, noise, series, write
 from PIL import Image
@@ -144,6 +145,30 @@ def test_folders_of_several_patients_are_told_by_their_headers(tmp_path):
         list_cases_to_predict(patients, [tmp_path / "raw"], task)
     (alone,) = list_cases_to_predict(patients, [tmp_path / "raw/one"], task)
     assert alone.name == "one" and "id-one" not in repr(found)
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "tsv"])
+def test_a_table_of_any_format_names_the_cases_of_layouts_with_a_folder_each(tmp_path, suffix):
+    raw = _touch(tmp_path / "raw", "p1/t1ce.nii.gz", "p2/t1ce.nii.gz", "test/00007/T1w/1.dcm")
+    found = []
+    for module, name, column, patient in (
+        (meningioma, "meningioma_grading", "patient_id", "p2"), (rsna_mgmt, "mgmt", "BraTS21ID", "7"),
+    ):  # fmt: skip
+        table = raw / f"{name}.{suffix}"
+        (table.write_text(f"{column}\tsite\n{patient}\tBonn\n") if suffix == "tsv"
+         else pandas.DataFrame({column: [patient], "site": ["Bonn"]}).to_excel(table, index=False))
+        found += list_cases_to_predict(module, [table], _task(name))
+    assert [one.case.patient for one in found] == ["p2", "00007"]
+
+
+@pytest.mark.parametrize("others", [("INFO.txt", "LICENSE.txt", "README.txt"), ("A", "B", "C", "INFO")])
+def test_dicom_is_found_behind_other_files_of_its_folder(tmp_path, others):
+    write(tmp_path / "raw", series(noise()), [f"S{number:04d}.dcm" for number in range(6)])
+    for name in others:
+        (tmp_path / "raw" / name).write_text("Some words about the data.")
+    task = with_values(_task("hippocampus"), {"layout": "cases_table", "prep": {}})
+    (one,) = list_cases_to_predict(cases_table, [tmp_path / "raw"], task)
+    assert one.name == "raw" and set(one.case.files) >= {f"S{number:04d}.dcm" for number in range(6)}
 
 
 def test_the_unlabelled_folder_of_the_radiogenomic_set_is_one_case_for_each_patient(tmp_path):

@@ -78,6 +78,18 @@ def test_a_mask_is_that_of_its_own_participant_and_session(root):
     assert "sub-10_ses-01" in masks[2]
 
 
+def test_several_masks_of_a_session_are_counted_and_one_may_end_in_nii(root):
+    task = with_values(TASK, {"kind": "segmentation", "model": "unet3d"})
+    layout = find_layout(task, root / "mine.py")
+    for number, name in enumerate(("mask.nii", "dseg.nii.gz")):
+        image(root / "derivatives" / "m" / f"sub-2_{name}")
+        case = bids.list_cases(root, task)[-1]
+        if not number:
+            assert case.files["mask"] == "derivatives/m/sub-2_mask.nii"
+    with pytest.raises(ValueError, match="2 mask files fit this session: keep the one"):
+        read_case(layout, root, case, task)
+
+
 def test_of_several_runs_the_plainest_is_read_and_the_others_are_counted(root):
     image(root / "sub-2" / "anat" / "sub-2_acq-fast_T1w.nii.gz", 7)
     image(root / "sub-2" / "anat" / "sub-2_ce-gad_T1w.nii.gz", 8)

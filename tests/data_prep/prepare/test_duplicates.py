@@ -6,10 +6,12 @@ from concurrent.futures import Executor
 import imagehash
 import numpy as np
 import pytest
+from dicom_series import series, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from planted import NEAR, counted, plant
+from volumes import save_nifti
 
 from data_prep.case import Case
 from data_prep.phantom.short_axis import draw_slices
@@ -217,10 +219,26 @@ def test_groups_across_classes_are_told_by_record_in_the_manifest_and_by_file_on
     assert all(torn[place].files["image"] in lines for place in members)
 
 
-def test_a_file_that_cannot_be_read_has_no_group(tmp_path, pool):
-    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
-    copies = find_copies(tmp_path, [Case("", {"image": "torn.png"})], {}, 8, pool, 1)
-    assert copies.group_of == [""]
+def test_a_file_that_cannot_be_read_has_no_copies_and_is_of_a_patient_of_its_own(tmp_path, pool):
+    for name in ("torn.png", "too.png"):
+        (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    cases = [Case("", {"image": name}) for name in ("torn.png", "too.png")]
+    copies = find_copies(tmp_path, cases, {}, 8, pool, 1)
+    assert copies.group_of == ["", ""]
+    assert len({case.patient for case in with_groups(cases, copies)} - {""}) == 2
+
+
+def test_slices_in_dicom_and_volume_files_are_compared_as_pictures_are(tmp_path, pool):
+    images = [np.asarray(image, np.uint16) * 4 for image in phantoms(2)]
+    for number, image in enumerate(images):
+        stored = image.T[..., None]  # (columns, rows, slices)
+        affine = np.diag([-1.0, -1, 1, 1])
+        write(tmp_path, series(stored, affine), [f"{number}.dcm"])
+        save_nifti(tmp_path / f"{number}.nii.gz", stored, affine, order="LPS")
+    cases = [Case("", {"image": f"{number}.{end}"}) for number in (0, 1) for end in ("dcm", "nii.gz")]
+    copies = find_copies(tmp_path, cases, {}, 0, pool, 1)
+    first, same, second, again = copies.group_of
+    assert first == same != second == again and copies.exact == 2
 
 
 @pytest.mark.parametrize(

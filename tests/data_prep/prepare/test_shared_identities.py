@@ -9,6 +9,8 @@ from raw_folders import run_prepare
 
 from data_prep.case import Case
 from data_prep.cases.dicom_case import dicom_files, identities
+from data_prep.prepare.shared_identities import join_shared
+from mri_tf.core.executors import executor
 from mri_tf.splits.sides import SplitOptions, choose_sides
 from mri_tf.store.prepared import PRIVATE, Prepared
 from mri_tf.task.files import load_task
@@ -90,3 +92,13 @@ def test_no_identity_is_written(tmp_path):
         data = path.read_bytes()
         assert path.name == PRIVATE or not any(word in data for word in words)
     assert "Zschokke" not in json.dumps(Prepared.open(out).manifest)
+
+
+@pytest.mark.parametrize("patients", [("", "", ""), ("", "A", "")])
+def test_cases_of_no_named_patient_that_share_an_identity_have_one_group(patients):
+    cases = [Case(patient, {"image": f"{n}.dcm"}) for n, patient in enumerate(patients)]
+    of_case = {"0.dcm": {"x"}, "1.dcm": {"y"}, "2.dcm": {"x"}}
+    with executor(1) as pool:
+        found = join_shared(cases, lambda case: of_case[case.files["image"]], False, pool, 1).cases
+    assert [case.patient for case in found] == list(patients)
+    assert found[0].group == found[2].group != "" and found[1].group == ""
