@@ -36,11 +36,11 @@ class View(NamedTuple):
 
 
 def border(view: View) -> dict[str, float]:
-    """Intensity of the shells at the border: in SDs from the median of what lies deeper."""
-    shells, deep = shells_of(view.inside)
-    found = {}
+    """Intensity of the shells at the border: in SDs from the median of the rim below them."""
+    shells, _ = shells_of(view.inside)
+    found, rim = {}, rim_of(view.inside)
     for channel, values in _by_channel(view):
-        scaled = _in_units_of(values, deep)
+        scaled = _in_units_of(values, rim)
         for number, shell in enumerate(shells, 1):
             found |= _moments(f"{channel} shell {number}", scaled[shell])
         for name, part in _quadrants(shells[0]):
@@ -49,28 +49,36 @@ def border(view: View) -> dict[str, float]:
 
 
 def background(view: View) -> dict[str, float]:
-    """Intensity around the head or body: in SDs from the median of what is inside."""
-    outside = around(view.inside)
+    """Intensity around the head or body: in SDs from the median of the head's rim.
+
+    Of a background of one value only that value is told, as it is: in units of the head it would tell
+    what the head is like.
+    """
+    outside, rim = around(view.inside), rim_of(view.inside)
     found = {}
     for channel, values in _by_channel(view):
-        scaled = _in_units_of(values, view.inside)
+        scaled, own = _unless_one_value(_in_units_of(values, rim), values, outside)
         found |= _moments(f"{channel} background", scaled[outside])
         found[f"{channel} background highest"] = _highest(scaled[outside])
         found[f"{channel} background zeros"] = _mean(values[outside] == 0)
+        found[f"{channel} background if of one value"] = own
         for name, part in _quadrants(outside):
             found[f"{channel} background {name}"] = _mean(scaled[part])
     return found
 
 
 def corners(view: View) -> dict[str, float]:
-    """Intensity of the four corners of the slices: in SDs from the mean of the image."""
+    """Intensity of the four corners of the slices: in SDs from the mean of the image; of a corner of one
+    value only that value, as it is."""
     everywhere = np.ones(view.inside.shape, bool)
     found = {}
     for channel, values in _by_channel(view):
-        scaled = _scaled(values, everywhere)
+        in_units = _scaled(values, everywhere)
         for name, place in zip(QUADRANTS, corner_places(view.inside.shape), strict=True):
+            scaled, own = _unless_one_value(in_units, values, place)
             found |= _moments(f"{channel} corner {name}", scaled[place].ravel())
             found[f"{channel} corner {name} highest"] = _highest(scaled[place])
+            found[f"{channel} corner {name} if of one value"] = own
     return found
 
 
@@ -135,6 +143,17 @@ def shells_of(inside: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     return shells, deep
 
 
+def rim_of(inside: np.ndarray) -> np.ndarray:
+    """The layer of one voxel below the shells of a head or body; as `shells_of`.
+
+    A lesion that is found in one class only rarely reaches it, while it may fill a part of the head that
+    changes its median and quartiles. Of a head without anything below its shells: the whole head.
+    """
+    _, deep = shells_of(inside)
+    rim = deep & ~_eroded(deep)
+    return rim if rim.any() else inside
+
+
 def around(inside: np.ndarray) -> np.ndarray:
     """What lies around the head or body, beyond the voxels that are mixed with it; as `shells_of`."""
     return ~_dilated(inside)
@@ -158,6 +177,16 @@ def _scaled(values: np.ndarray, region: np.ndarray) -> np.ndarray:
     if deviation <= 1e-6 * max(1.0, float(np.abs(inside).max(initial=0.0))):
         return np.zeros(values.shape, np.float32)
     return np.clip((values - inside.mean()) / deviation, -LARGEST, LARGEST)
+
+
+def _unless_one_value(
+    scaled: np.ndarray, values: np.ndarray, region: np.ndarray | tuple
+) -> tuple[np.ndarray, float]:
+    """The scaled image and 0; of a region of one value 0 everywhere and that value."""
+    there = values[region]
+    if not there.size or there.min() != there.max():
+        return scaled, 0.0
+    return np.zeros_like(scaled), float(there.flat[0])
 
 
 def _in_units_of(values: np.ndarray, tissue: np.ndarray) -> np.ndarray:

@@ -128,3 +128,26 @@ def test_a_lesion_that_is_bright_changes_little_of_what_border_and_background_sh
     for name in ("border", "background"):
         for feature, value in before[name].items():
             assert after[name][feature] == pytest.approx(value, rel=0.15, abs=0.15), feature
+
+
+def test_a_large_lesion_in_a_small_head_with_empty_air_changes_no_forbidden_probe():
+    depth, rows, columns = np.ogrid[-6:6, -16:16, -16:16]
+    distance = np.sqrt((depth * 2.4) ** 2 + rows**2 + columns**2)
+    noise = np.random.default_rng(5).normal(size=distance.shape)
+    of_sizes = []
+    for radius in (2, 7):
+        image = np.where(distance < 14, 100 + 5 * noise, 0)
+        image = np.where(distance < radius, 160 + 5 * noise, image).astype(np.float32)[..., None]
+        of_sizes.append(seen(image))
+    for name in ("background", "corners"):
+        assert of_sizes[0][name] == of_sizes[1][name], name
+        assert not any(of_sizes[0][name][one] for one in of_sizes[0][name] if not one.endswith("zeros"))
+    assert of_sizes[0]["border"] == pytest.approx(of_sizes[1]["border"], abs=0.1)
+
+
+def test_the_value_of_an_empty_background_is_told_as_it_is():
+    clean = head(np.random.default_rng(6))
+    filled = [np.where(view(clean).inside[0, ..., None], clean, value) for value in (0, 3)]
+    found = [seen(image.astype(np.float32))["background"] for image in filled]
+    assert found[0]["t1 background if of one value"] == 0
+    assert found[1]["t1 background if of one value"] == 3

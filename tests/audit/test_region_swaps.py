@@ -69,7 +69,7 @@ def test_a_network_that_learned_a_mark_in_the_corner_looks_at_it_and_not_at_the_
     assert found["corners"].statistic > 1
     assert found["corners"].n >= HELD_OUT - 2  # heads that are near copies count as one patient
     assert found["corners"].meaning and found["corners"].what_to_do
-    assert "towards the patient's class" in found["corners"].evidence
+    assert "towards that patient's class" in found["corners"].evidence
 
 
 def test_a_network_that_learned_the_border_looks_at_it_and_not_at_the_corners(of_kind):
