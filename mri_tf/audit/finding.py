@@ -77,6 +77,9 @@ def summary_line(findings: Sequence[Finding]) -> str:
         named = "; ".join(f"{one.name}: {one.evidence}" for one in found)
         return f"audit: {named}. What to do: {found[0].what_to_do}"
     unknown = [one.name for one in findings if one.status == CANNOT_TELL]
-    named = ", ".join(one.name for one in findings if one.status in (FOUND, NOT_FOUND))
-    line = f"audit: no certain leak ({named or 'nothing could be compared'})"
-    return f"{line}; cannot tell: {', '.join(unknown)}" if unknown else line
+    named = ", ".join(one.name for one in findings if one.status == NOT_FOUND)
+    compared = f"not found: {named}" if named else "nothing could be compared"
+    parts = [f"audit: no certain leak ({compared})"]
+    parts += [f"but {one.name}: {one.evidence}" for one in findings if one.status == FOUND]
+    parts += [f"cannot tell: {', '.join(unknown)}"] if unknown else []
+    return "; ".join(parts)

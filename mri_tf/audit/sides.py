@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_APPLICABLE, NOT_FOUND, Finding
+from mri_tf.core.words import plural
 from mri_tf.task.spec import SIDES
 
 TOO_GOOD = (
@@ -88,13 +89,15 @@ def ids_alike(
         return Finding(name, NOT_FOUND, "no two are spelled alike", n=count)
     apart = set() if sides is None else _on_two_sides(plain, sides)[0] & alike
     evidence = (
-        f"{len(alike)} patients may be several spellings of an id (capitals, leading zeros, hyphens, .0)"
+        f"{plural(len(alike), 'id')} may be spelled in several ways (capitals, leading zeros, hyphens, "
+        ".0)"
         + (f", {len(apart)} of them on two sides" if apart else "")
     )
     where = np.flatnonzero(np.isin(plain, sorted(apart or alike)))
     return Finding(
         name, FOUND, evidence, n=count, meaning=TOO_GOOD,
-        what_to_do="Write the id of a patient in one way: records of one patient must stay on one side.",
+        what_to_do="Write the id of a patient in one way. As they are, they count as several patients, "
+        "who may come to different sides.",
         records=tuple(where.tolist()), certain=bool(apart),
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """What a check found about patients, their classes and their sites; pure functions of arrays."""
 
+import difflib
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from mri_tf.metrics.label_association import Exchanges, cramers_v, unit_means
 from mri_tf.metrics.label_exchanges import exchange_units
 from mri_tf.task.spec import SIDES
 
+ALIKE = 0.8  # of two names, by difflib: one letter of six differs
 FEW_PATIENTS = 5  # of a class
 FEW_SHARE = 0.1  # of the patients with several classes, for the labels to be doubtful
 SUPPOSED_AUC = 0.8
@@ -35,8 +37,12 @@ def classes_by_side(
         if not count
     ]
     few = [name for name, row in zip(names, counts, strict=True) if row.sum() < FEW_PATIENTS]
+    misspelt = [f"{name} may be {near[0]} misspelt" for name in few
+                if (near := difflib.get_close_matches(name, set(names) - {name}, 1, ALIKE))]  # fmt: skip
     if lacking:
         advice = "Add patients, join classes, or use folds."
+        if misspelt:
+            advice = f"{first_few(misspelt)}: correct the label. Otherwise: {advice.lower()}"
         return Finding(
             "classes", ATTENTION, f"{text}; none of {first_few(lacking)}", advice,
         )  # fmt: skip

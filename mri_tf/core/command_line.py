@@ -5,17 +5,25 @@ failed while running; 130 interrupted. Standard library only, so that `--help` a
 """
 
 import argparse
+import difflib
 import errno
 import math
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, OutOfTime, RunFailed
 
+OF_PATHS = (
+    PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError
+)  # fmt: skip
 TRACEBACK = "MRI_TF_TRACEBACK"
+STOPPED = "Interrupted. Finished work is kept; run the same command to continue."
 DONE, SOME_SKIPPED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 OUT_OF_TIME = SOME_SKIPPED  # both: done, but something is left
 SPLIT_MODES = ("patient", "group", "random", "column")
@@ -48,10 +56,13 @@ class Parser(argparse.ArgumentParser):
         unknown = [flag for flag in flags if flag not in self._option_string_actions]
         if unknown and "required" in message:
             message += f"; unknown flags: {', '.join(unknown)}"
+        known = list(self._option_string_actions)
+        near = [match for flag in unknown for match in difflib.get_close_matches(flag, known, n=1)]
+        hint = f"Did you mean {' and '.join(near)}? " if near else ""
         raise InputError(
             f"Wrong arguments for {self.prog}: {message}.",
             " ".join(map(str, self._arguments)) or "no arguments",
-            f"See {self.prog} --help.",
+            f"{hint}See {self.prog} --help.",
         )
 
 
@@ -220,33 +231,54 @@ def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = 
             stream.reconfigure(errors="backslashreplace")
         if not os.environ.get(TRACEBACK):
             warnings.simplefilter("ignore")  # libraries warn of numbers that are checked here
+    with _noting_interrupts() as interrupted:
+        try:
+            return main(sys.argv[1:] if arguments is None else arguments)
+        except InputError as error:
+            return _say(str(error), BAD_INPUT)
+        except RunFailed as error:
+            return _say(str(error), FAILED)
+        except OutOfTime as error:  # no failure
+            print(error, file=sys.stderr, flush=True)
+            return OUT_OF_TIME
+        except KeyboardInterrupt:
+            return _say(STOPPED, INTERRUPTED)
+        except BrokenPipeError:
+            # The reader of the output has ended (`| head`), which is no error of the command.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except Exception as error:  # a user gets one line, a developer the traceback
+            if interrupted:  # TensorFlow answers an interrupt of its tracing by an error of its own
+                return _say(STOPPED, INTERRUPTED)
+            if isinstance(error, OF_PATHS) and error.filename and not os.environ.get(TRACEBACK):
+                return _say(f"Cannot read or write {error.filename}: {error.strerror}.", BAD_INPUT)
+            if is_disk_full(error):
+                hint = "Finished work is kept; free some space and run the same command again."
+                return _say(f"The disk is full. {hint}", FAILED)
+            return _unexpected(error)
+
+
+@contextmanager
+def _noting_interrupts():
+    """Yields a list that gets the number of the signal when Ctrl-C comes, which is raised as always."""
+    noted: list[int] = []
+    usual = signal.default_int_handler
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not usual
+    ):
+        yield noted
+        return
+
+    def note(number, frame):
+        noted.append(number)
+        usual(number, frame)
+
+    signal.signal(signal.SIGINT, note)
     try:
-        return main(sys.argv[1:] if arguments is None else arguments)
-    except InputError as error:
-        return _say(str(error), BAD_INPUT)
-    except RunFailed as error:
-        return _say(str(error), FAILED)
-    except OutOfTime as error:  # no failure
-        print(error, file=sys.stderr, flush=True)
-        return OUT_OF_TIME
-    except KeyboardInterrupt:
-        return _say(
-            "Interrupted. Finished work is kept; run the same command to continue.", INTERRUPTED
-        )
-    except BrokenPipeError:
-        # The reader of the output has ended (`| head`), which is no error of the command.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except Exception as error:  # a user gets one line, a developer the traceback
-        of_paths = (
-            PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError
-        )  # fmt: skip
-        if isinstance(error, of_paths) and error.filename and not os.environ.get(TRACEBACK):
-            return _say(f"Cannot read or write {error.filename}: {error.strerror}.", BAD_INPUT)
-        if is_disk_full(error):
-            hint = "Finished work is kept; free some space and run the same command again."
-            return _say(f"The disk is full. {hint}", FAILED)
-        return _unexpected(error)
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def is_disk_full(error: BaseException) -> bool:

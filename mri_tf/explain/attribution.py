@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+CLEARLY_MORE = 1.25  # times the share of a uniform map, from which a map is warned of
 OUTSIDE_WARNING = 0.2  # least share of a map outside the brain for which a warning is printed
 PARTS = ("tumour", "brain", "border", "outside")
 
@@ -35,13 +36,14 @@ def outside_warnings(maps: Iterable[tuple[str, float, float]]) -> list[str]:
 
     Args:
         maps: (name, share of the map outside the brain, enrichment outside), as in `Attribution`. Shares
-            below OUTSIDE_WARNING are not warned of: a box may have hardly anything outside.
+            below OUTSIDE_WARNING are not warned of: a box may have hardly anything outside. Nor are maps
+            with less than CLEARLY_MORE times the share of a uniform one.
     """
     return [
         f"warning: {name}: {share:.0%} of its map lies outside the brain, {times:.1f} times the share "
         "that a uniform map would have there"
         for name, share, times in maps
-        if share >= OUTSIDE_WARNING and times > 1
+        if share >= OUTSIDE_WARNING and times >= CLEARLY_MORE
     ]
 
 

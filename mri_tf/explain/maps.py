@@ -154,7 +154,8 @@ def attribution_of(found: Explained, values: np.ndarray | None = None) -> Attrib
     `values` is a map on the network's grid, Grad-CAM unless given. A map that is the same everywhere is
     so on the network's grid: where that is a box, it is 0 beyond.
 
-    The border is counted in voxels: a prepared grid may stretch axes of nominal spacing.
+    The border is counted in voxels: a prepared grid may stretch axes of nominal spacing. Of a record
+    without a mask nothing is said of the tumour.
     """
     image = found.record.image[..., 0]
     inside = _grid_of(brain_mask(volume_of_grid(image, found.record.affine)).inside)
@@ -163,6 +164,9 @@ def attribution_of(found: Explained, values: np.ndarray | None = None) -> Attrib
         attribution_shares(found.on_prepared_grid(one), inside, tumour, SHELL_VOXELS)
         for one in (found.cam if values is None else values, np.ones_like(found.cam))
     )
+    if tumour is None:
+        shares, even = ({part: share for part, share in of.items() if part != "tumour"}
+                        for of in (shares, even))  # fmt: skip
     return Attribution(shares, even)
 
 

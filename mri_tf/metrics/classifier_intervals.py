@@ -26,6 +26,7 @@ from mri_tf.metrics.ranking_intervals import (
     mean_average_precision_interval,
 )
 
+LARGEST_BRIER = 2.0  # of a record that is surely of another class
 MANY = 50  # patients of a class, from which on its average precision is not biased
 
 
@@ -143,10 +144,13 @@ def probability_intervals(predictions: Predictions) -> dict[str, Interval]:
         expected = (predictions.probabilities * if_class).sum(axis=1)
         variances = (predictions.probabilities * if_class**2).sum(axis=1) - expected**2
         sums = np.bincount(patient_of, weights=losses)
-        found[name] = loss_interval(
+        interval = loss_interval(
             sums, records, float(expected.mean()),
             _predicted_variance(losses - expected, expected, variances, patient_of),
         )  # fmt: skip
+        if name == "brier":
+            interval = interval._replace(high=min(interval.high, LARGEST_BRIER))
+        found[name] = interval
     return found
 
 

@@ -26,6 +26,7 @@ MOST_VALUES = 12  # of a covariate
 MOST_CLASSES = 50
 LEAST_FILLED = 0.5  # share of the rows of a column that may be a label
 LEAST_PATIENTS = 2  # of each class
+MOST_MISSPELT = 2  # words of one patient each in a column that is a label otherwise
 LABEL = "label"  # a column of this name is the label, whatever others there are
 
 
@@ -53,8 +54,15 @@ def classes_of(found: Recognised, label: str) -> Classes:
     fitting = {column: names for column, names in fitting.items() if column not in usual}
     if LABEL in fitting and LABEL not in found.agreed:
         fitting = {LABEL: fitting[LABEL]}
-    if len(fitting) != 1:
-        seen = ", ".join(f"{column} ({first_few(names, 3)})" for column, names in fitting.items())
+    misspelt = {} if LABEL in fitting else {
+        column: rare for column in found.rows[0]
+        if column not in usual | fitting.keys() and (rare := _rare_words(found, column))
+    }  # fmt: skip
+    if len(fitting) != 1 or misspelt:
+        seen = ", ".join(
+            [f"{column} ({first_few(names, 3)})" for column, names in fitting.items()]
+            + [f"{column} (but for {rare})" for column, rare in misspelt.items() if fitting]
+        )
         raise InputError(
             "Several columns of the table can be the label."
             if fitting else "No column of the table can be the label: 2 to "
@@ -117,6 +125,22 @@ def _nearly(found: Recognised, usual: set[str]) -> str:
         if column not in usual and 0 < len(rare) <= len(lines) / 2 and len(lines) <= MOST_CLASSES:
             texts.append(f"column {column}, with a patient each of {first_few(rare, 3)}")
     return "; ".join(texts)
+
+
+def _rare_words(found: Recognised, column: str) -> str:
+    """The one or two words that keep a column of words from being the label, as misspelt cells do, with
+    their lines; "" of any other column."""
+    lines: dict[str, list[str]] = {}
+    for row in found.rows:
+        if not is_empty(row.get(column, "")):
+            lines.setdefault(row[column], []).append(str(row.line))
+    rare = {value: where for value, where in lines.items() if len(where) < LEAST_PATIENTS}
+    usual = len(lines) - len(rare)
+    if not rare or len(rare) > MOST_MISSPELT or not 2 <= usual <= MOST_NUMBERS:
+        return ""
+    if all(map(_is_number, lines)) or sum(map(len, lines.values())) < LEAST_FILLED * len(found.rows):
+        return ""
+    return ", ".join(f"{value!r} in line {first_few(where)}" for value, where in rare.items())
 
 
 def _check_values(values: tuple[str, ...], column: str) -> None:

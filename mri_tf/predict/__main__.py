@@ -114,6 +114,11 @@ def unlike_line(rows: list[dict]) -> str:
         parts.append(f"{len(unlike)} of {len(rows)} unlike the training data: {why}")
     if far:
         parts.append(f"{far} of {len(rows)} unlike the training data in the network's features")
+    untold = [row for row in rows if row["out_of_distribution"] is None and row["reasons"]]
+    if untold:
+        why = first_few(dict.fromkeys(reason for row in untold for reason in row["reasons"]))
+        parts.append(f"of {len(untold)} of {len(rows)} it is not known whether they are unlike the "
+                     f"training data ({why})")  # fmt: skip
     return f"warning: {'; '.join(parts)}" if parts else ""
 
 

@@ -161,7 +161,13 @@ def test_the_summary_is_one_line_that_names_leaks_or_what_was_compared():
     leak = Finding("copies", FOUND, "3 copies", certain=True, what_to_do="Remove them.")
     clean, unknown = Finding("ids", NOT_FOUND, "fine"), Finding("weights", CANNOT_TELL, "?")
     assert summary_line([clean, leak]) == "audit: copies: 3 copies. What to do: Remove them."
-    assert summary_line([clean, unknown]) == "audit: no certain leak (ids); cannot tell: weights"
+    assert summary_line([clean, unknown]) == (
+        "audit: no certain leak (not found: ids); cannot tell: weights"
+    )
+    doubted = Finding("patient ids", FOUND, "1 id may be spelled in several ways")
+    assert summary_line([clean, doubted]) == (
+        "audit: no certain leak (not found: ids); but patient ids: 1 id may be spelled in several ways"
+    )
 
 
 def test_an_id_is_plain_without_capitals_leading_zeros_and_separators_before_numbers():

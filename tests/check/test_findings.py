@@ -40,6 +40,15 @@ def test_a_class_that_a_side_lacks_is_named():
     assert classes_by_side(labels, patients, sides, NAMES).status == GOOD
 
 
+def test_a_rare_class_that_is_spelled_nearly_like_another_is_said_to_be_misspelt():
+    labels = np.array([0] * 6 + [1] * 6 + [2])
+    sides = [np.arange(0, 4), np.arange(4, 8), np.arange(8, 13)]
+    finding = classes_by_side(labels, np.arange(13).astype(str), sides, ("hoch", "niedrig", "nidrig"))
+    assert "nidrig may be niedrig misspelt" in finding.advice
+    usual = classes_by_side(labels, np.arange(13).astype(str), sides, ("high", "low", "none"))
+    assert "misspelt" not in usual.advice
+
+
 def test_a_site_with_one_class_alone_is_named():
     sites = np.array(["A"] * 10 + ["B"] * 6, dtype=object)
     labels = np.array([0, 1] * 5 + [1] * 6)

@@ -1,5 +1,7 @@
 """Maps are placed where their voxels came from: prepared grid, box, and the patient's own file."""
 
+import dataclasses
+
 import nibabel
 import numpy as np
 import pytest
@@ -85,6 +87,15 @@ def test_shares_say_in_which_tissue_a_map_lies():
     assert attribution_of(explained(record, outside, record.affine)).shares["outside"] > 0.9
     inside = (image > np.percentile(image, 90)).astype(np.float32)
     assert attribution_of(explained(record, inside, record.affine)).shares["outside"] < 0.1
+
+
+def test_nothing_is_said_of_the_tumour_of_a_record_without_a_mask():
+    record, _ = record_of(Task(**TASK))
+    mask = (record.image[..., 0] > 0).astype(np.int32)
+    marked = dataclasses.replace(record, mask=mask)
+    assert "tumour" in attribution_of(explained(marked, record.image[..., 0], record.affine)).shares
+    shares = attribution_of(explained(record, record.image[..., 0], record.affine)).shares
+    assert set(shares) == {"brain", "border", "outside"} and sum(shares.values()) == pytest.approx(1)
 
 
 def test_a_resampled_slice_s_map_lies_where_its_pixels_were_taken_from():

@@ -305,3 +305,13 @@ def test_records_of_one_patient_have_a_share_and_no_interval():
     found = share_of_records(np.array([True, True, False]), np.array(["a"] * 3))
     assert found["value"] == pytest.approx(2 / 3) and found["low"] is None
     assert found["reason"] == "one patient"
+
+
+def test_no_interval_of_the_brier_score_ends_above_2():
+    rng = np.random.default_rng(0)
+    truth, patients = np.repeat([0, 1], 6), np.arange(12)
+    right = np.where(rng.random(12) < 0.5, 0.02, 0.98)[:, None]
+    probabilities = np.where(np.eye(2)[truth] == 1, right, 1 - right)
+    predicted = probabilities.argmax(axis=1)
+    found = metrics.classification_metrics(truth, probabilities, predicted, patients, ("a", "b"))
+    assert found["brier"]["value"] < found["brier"]["high"] <= 2
