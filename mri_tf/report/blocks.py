@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 NOT_COMPUTED = (
-    "Not in the numbers: the records do not hold what it needs, it was left out, or the version was an "
-    "earlier one."
+    "not in the numbers of this run. It was left out (--no-baselines), or was evaluated by an earlier "
+    "version."
 )
 
 

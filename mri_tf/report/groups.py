@@ -13,6 +13,10 @@ from mri_tf.report.numbers import is_number, name_of, shown
 from mri_tf.report.options import Options
 
 MOST_IN_FIGURE = 24  # groups
+NO_GROUPS = (
+    "There are no subgroups: the records do not differ in site, scanner, sex, age or spacing, or do not "
+    "name them."
+)
 FIRST = ("auc", "balanced_accuracy", "accuracy", "recall", "f1_macro")  # shown before other numbers
 
 
@@ -42,10 +46,8 @@ def _of_report(material: Material) -> list[Block]:
 def _groups(
     material: Material, groups: Sequence[dict] | None, suffix: str, options: Options
 ) -> list[Block]:
-    if groups is None:
-        return [Text(f"Subgroups: {NOT_COMPUTED}", "missing")]
     if not groups:
-        return [Text("Subgroups: the records say nothing that makes groups.", "missing")]
+        return [Text(NO_GROUPS, "missing")]
     found = {name for one in groups for name, number in one["numbers"].items() if is_number(number)}
     names = [name for name in FIRST if name in found] + sorted(found - set(FIRST))
     rows = []
@@ -72,7 +74,7 @@ def _has_value(group: dict) -> bool:
 
 def _within_sites(material: Material, found: dict | None, options: Options) -> list[Block]:
     if found is None:
-        return [Text(f"AUC within sites: {NOT_COMPUTED}", "missing")]
+        return [Text("There is no AUC within sites: the records do not name two sites.", "missing")]
     rows = [[one["site"], _class_counts(material, one["patients"], options), shown(one["auc"])]
             for one in found.get("sites", [])]  # fmt: skip
     auc = shown(found.get("auc"))
