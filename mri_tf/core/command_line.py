@@ -9,15 +9,13 @@ import difflib
 import errno
 import math
 import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, OutOfTime, RunFailed
+from mri_tf.core.system import noting_interrupts
 
 OF_PATHS = (
     PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError
@@ -231,7 +229,7 @@ def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = 
             stream.reconfigure(errors="backslashreplace")
         if not os.environ.get(TRACEBACK):
             warnings.simplefilter("ignore")  # libraries warn of numbers that are checked here
-    with _noting_interrupts() as interrupted:
+    with noting_interrupts() as interrupted:
         try:
             return main(sys.argv[1:] if arguments is None else arguments)
         except InputError as error:
@@ -256,29 +254,6 @@ def run_command(main: Callable[[list[str]], int], arguments: list[str] | None = 
                 hint = "Finished work is kept; free some space and run the same command again."
                 return _say(f"The disk is full. {hint}", FAILED)
             return _unexpected(error)
-
-
-@contextmanager
-def _noting_interrupts():
-    """Yields a list that gets the number of the signal when Ctrl-C comes, which is raised as always."""
-    noted: list[int] = []
-    usual = signal.default_int_handler
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not usual
-    ):
-        yield noted
-        return
-
-    def note(number, frame):
-        noted.append(number)
-        usual(number, frame)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield noted
-    finally:
-        signal.signal(signal.SIGINT, usual)
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -107,6 +107,29 @@ def sigterm_interrupts():
         signal.signal(signal.SIGTERM, before)
 
 
+@contextlib.contextmanager
+def noting_interrupts():
+    """Yields a list that gets the number of the signal when Ctrl-C comes, which is raised as always."""
+    noted: list[int] = []
+    usual = signal.default_int_handler
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not usual
+    ):
+        yield noted
+        return
+
+    def note(number, frame):
+        noted.append(number)
+        usual(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
 def end_first_without_memory() -> None:
     """Writes no core file of this process, and lets the system end it first where memory runs out."""
     with contextlib.suppress(OSError, ValueError):
