@@ -36,11 +36,11 @@ class View(NamedTuple):
 
 
 def border(view: View) -> dict[str, float]:
-    """Intensity of the shells at the border: in SDs from the median of the rim below them."""
-    shells, _ = shells_of(view.inside)
-    found, rim = {}, rim_of(view.inside)
+    """Intensity of the shells at the border: in SDs from the median of what lies deeper."""
+    shells, deep = shells_of(view.inside)
+    found = {}
     for channel, values in _by_channel(view):
-        scaled = _in_units_of(values, rim)
+        scaled = _in_units_of(values, deep)
         for number, shell in enumerate(shells, 1):
             found |= _moments(f"{channel} shell {number}", scaled[shell])
         for name, part in _quadrants(shells[0]):
@@ -49,15 +49,15 @@ def border(view: View) -> dict[str, float]:
 
 
 def background(view: View) -> dict[str, float]:
-    """Intensity around the head or body: in SDs from the median of the head's rim.
+    """Intensity around the head or body: in SDs from the median of what is inside.
 
     Of a background of one value only that value is told, as it is: in units of the head it would tell
     what the head is like.
     """
-    outside, rim = around(view.inside), rim_of(view.inside)
+    outside = around(view.inside)
     found = {}
     for channel, values in _by_channel(view):
-        scaled, own = _unless_one_value(_in_units_of(values, rim), values, outside)
+        scaled, own = _unless_one_value(_in_units_of(values, view.inside), values, outside)
         found |= _moments(f"{channel} background", scaled[outside])
         found[f"{channel} background highest"] = _highest(scaled[outside])
         found[f"{channel} background zeros"] = _mean(values[outside] == 0)
@@ -141,17 +141,6 @@ def shells_of(inside: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         shells.append(deep & ~inner)
         deep = inner
     return shells, deep
-
-
-def rim_of(inside: np.ndarray) -> np.ndarray:
-    """The layer of one voxel below the shells of a head or body; as `shells_of`.
-
-    A lesion that is found in one class only rarely reaches it, while it may fill a part of the head that
-    changes its median and quartiles. Of a head without anything below its shells: the whole head.
-    """
-    _, deep = shells_of(inside)
-    rim = deep & ~_eroded(deep)
-    return rim if rim.any() else inside
 
 
 def around(inside: np.ndarray) -> np.ndarray:
