@@ -14,6 +14,9 @@ MIN_BELOW = 0.25  # range of intensities below the background's value, relative 
 SPECK = 0.01  # of the largest piece; smaller pieces are dropped
 # Otherwise a few hot voxels (metal, spikes) would stretch the histogram until Otsu finds only them.
 PERCENTILES = (0.1, 99.9)
+STEP = 2  # voxels from one to the next of those that are asked for fractions
+MIN_FRACTIONS = 0.9  # share of the voxels that are not background
+MIN_SIDE = 0.05  # share of them on either side of the background's value
 FLOOR = 0.03  # of the intensity range, added before the logarithm so that noise does not count
 NEIGHBOURS = ndimage.generate_binary_structure(3, 1)
 IN_SLICE = NEIGHBOURS & (np.arange(3) == 1)  # along x and y
@@ -33,7 +36,8 @@ def brain_mask(volume: Volume, least_background: float = MIN_BACKGROUND) -> Brai
     1. "flat": an image of one value contains no brain, so the mask is empty.
     2. "background": the mask is everything that is not background, without small specks. The
        background is the most common value at the sides of the image, where connected to them. It
-       must be large enough and solid (zeros in noise are not). The rest must be brain and not the
+       must be large enough, and solid (zeros in noise are not) or of one value among fractions on both
+       sides of it, as around a standardised brain. The rest must be brain and not the
        rectangle of air and head within a scanner's padding: Otsu's threshold finds most of it too,
        or it has intensities both below and above the background's.
     3. "otsu": the largest connected piece above Otsu's threshold of the logarithm of the distance
@@ -60,14 +64,25 @@ def brain_mask(volume: Volume, least_background: float = MIN_BACKGROUND) -> Brai
     values, counts = np.unique(sides, return_counts=True)
     value = values[np.argmax(counts)]
     background = _pieces_at_rims(array == value, NEIGHBOURS, (0, 1, 2))
-    solid = _eroded(background).sum()
-    if solid >= max(1, least_background * array.size, MIN_SOLID * background.sum()):
+    low, high = np.percentile(array, PERCENTILES)
+    between = value - low > MIN_BELOW * (high - value)
+    least, size = max(1, least_background * array.size), background.sum()
+    solid = _eroded(background).sum() >= max(least, MIN_SOLID * size)
+    standardised = size >= least and _is_among_fractions(value, array)
+    if solid or standardised:
         rest = _largest_pieces(~background, SPECK)
-        low, high = np.percentile(array, PERCENTILES)
-        between = value - low > MIN_BELOW * (high - value)
-        if between or np.mean(head[rest]) >= MIN_TISSUE:
+        if between or standardised or np.mean(head[rest]) >= MIN_TISSUE:
             return BrainMask(rest, "background")
     return BrainMask(head, "otsu")
+
+
+def _is_among_fractions(value: float, array: np.ndarray) -> bool:
+    """Whether the other values are fractions, hardly equal by chance, and lie on both sides of it."""
+    some = array[::STEP, ::STEP, ::STEP]
+    others = some[some != value]
+    if not len(others) or array.dtype.kind != "f" or np.mean(others != np.round(others)) < MIN_FRACTIONS:
+        return False
+    return bool(MIN_SIDE <= np.mean(others < value) <= 1 - MIN_SIDE)
 
 
 def _eroded(region: np.ndarray) -> np.ndarray:

@@ -311,3 +311,16 @@ def test_statistics_inside_an_empty_mask_are_a_reason():
         region_stats(np.ones((3, 3, 3, 1)), np.zeros((3, 3, 3), bool))
     with pytest.raises(ValueError, match="shape"):
         region_stats(np.ones((3, 3, 3, 1)), np.ones((3, 3, 1), bool))
+
+def test_a_small_standardised_head_is_what_is_not_0_whatever_lesion_it_has():
+    x, y, z = np.ogrid[-16:16, -16:16, -16:16]
+    distance = np.sqrt(x**2 + y**2 + z**2)
+    noise = np.random.default_rng(0).normal(size=distance.shape)
+    for radius in (2, 7):
+        image = np.where(distance < radius, 160, 100) + 5 * noise
+        inside = distance < 16.5
+        scaled = (image - image[inside].mean()) / image[inside].std()
+        image = np.where(inside, scaled, 0).astype(np.float32)[3:-3, 3:-3]  # it touches the sides
+        found = brain_mask(Volume(image, np.eye(4)))
+        assert found.method == "background"
+        np.testing.assert_array_equal(found.inside, inside[3:-3, 3:-3])
