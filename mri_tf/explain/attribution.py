@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-CLEARLY_MORE = 1.25  # times the share of a uniform map, from which a map is warned of
+CLEARLY_MORE = 1.25  # times the share of a uniform map outside, from which a map is warned of
+CLEARLY_LESS = 0.8  # the same inside; outside of a small head hardly more than all can lie
 OUTSIDE_WARNING = 0.2  # least share of a map outside the brain for which a warning is printed
 PARTS = ("tumour", "brain", "border", "outside")
 
@@ -37,14 +38,20 @@ def outside_warnings(maps: Iterable[tuple[str, float, float]]) -> list[str]:
     Args:
         maps: (name, share of the map outside the brain, enrichment outside), as in `Attribution`. Shares
             below OUTSIDE_WARNING are not warned of: a box may have hardly anything outside. Nor are maps
-            with less than CLEARLY_MORE times the share of a uniform one.
+            that lie outside hardly more than a uniform one does.
     """
     return [
         f"warning: {name}: {share:.0%} of its map lies outside the brain, {times:.1f} times the share "
         "that a uniform map would have there"
         for name, share, times in maps
-        if share >= OUTSIDE_WARNING and times >= CLEARLY_MORE
+        if share >= OUTSIDE_WARNING and _is_clear(share, times)
     ]
+
+
+def _is_clear(share: float, times: float) -> bool:
+    """Whether a map lies outside clearly more, or inside clearly less, than a uniform map does."""
+    even = share / times if times > 0 else 1.0
+    return times >= CLEARLY_MORE or (times > 1 and 1 - share <= CLEARLY_LESS * (1 - even))
 
 
 def attribution_shares(
