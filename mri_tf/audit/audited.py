@@ -56,8 +56,7 @@ def with_probes(findings: list[Finding], subject: Subject, families: int = 1) ->
     prepared = subject.prepared
     labelled = np.flatnonzero(prepared.labels != NO_LABEL)
     if not subject.labelled or not len(labelled):
-        why = NO_CLASSES
-        return Audit([*findings, Finding("label from probes", NOT_APPLICABLE, why)], prepared)
+        return Audit([*findings, Finding("label from probes", NOT_APPLICABLE, NO_CLASSES)], prepared)
     if not prepared.patients_known:
         # Copies stand for patients; other images of a patient would exchange labels by themselves.
         why = "the patients are not known, so that nobody knows what may exchange labels"

@@ -120,8 +120,7 @@ def gap_findings(runs: Sequence[Run]) -> list[Finding]:
     """
     task = runs[0].task
     if task.kind != "classification":
-        why = NO_CLASSES
-        return [training_gap([], classes=False), Finding(CHOSEN, NOT_APPLICABLE, why)]
+        return [training_gap([], classes=False), Finding(CHOSEN, NOT_APPLICABLE, NO_CLASSES)]
     losses = [losses_of(run) for run in runs]
     sides = {id(run): both for run in runs if (both := _numbers(run))}
     lower = task.primary_metric in LOWER_IS_BETTER

@@ -11,6 +11,7 @@ TEXT_POINTS, LABEL_POINTS = 8.0, 9.0  # at printed size; no text is smaller than
 MM_PER_INCH, POINTS_PER_INCH = 25.4, 72.0
 LINE_MM = 1.2 * TEXT_POINTS / POINTS_PER_INCH * MM_PER_INCH  # from one line of text to the next
 
+
 def width_mm(text: str, points: float = TEXT_POINTS) -> float:
     """How wide the longest line of a text is printed."""
     font = FontProperties(family=FONT, size=points)

@@ -1,7 +1,6 @@
 """What a tab asks about its studies: upload, answer, look, read, keep, delete."""
 
 import asyncio
-import errno
 from pathlib import Path
 
 from starlette.requests import Request
@@ -16,7 +15,7 @@ from mri_tf.page.readings import Readings, agreement
 from mri_tf.page.refused import Refused, unknown
 from mri_tf.page.sessions import AT_WORK, DONE, UPLOADING, Session, Sessions, Study, no_space
 from mri_tf.page.shown import case_of, is_answered, study_of
-from mri_tf.page.uploads import Uploads
+from mri_tf.page.uploads import FULL, Uploads
 
 STUDY, CASE = r"/api/studies/([0-9a-f]{16})", r"/cases/(c[1-9]\d{0,5})"
 VOLUME = r"/(image|map|labels)\.nii\.gz"
@@ -103,7 +102,7 @@ class StudyRequests:
         try:
             folder = await asyncio.to_thread(keep_study, study, self._keep)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in FULL:
                 raise
             raise no_space("the disk of --keep is full") from None
         return JSONResponse({"folder": folder}, 201)

@@ -116,10 +116,7 @@ def _nearly(found: Recognised, usual: set[str]) -> str:
     """The columns that few cells keep from being the label, with the rare values and their lines."""
     texts = []
     for column in found.rows[0]:
-        lines: dict[str, list[str]] = {}
-        for row in found.rows:
-            if not is_empty(row.get(column, "")):
-                lines.setdefault(row[column], []).append(str(row.line))
+        lines = _lines_of_values(found, column)
         rare = [f"{value!r} in line {first_few(where)}" for value, where in lines.items()
                 if len(where) < LEAST_PATIENTS]  # fmt: skip
         if column not in usual and 0 < len(rare) <= len(lines) / 2 and len(lines) <= MOST_CLASSES:
@@ -127,13 +124,19 @@ def _nearly(found: Recognised, usual: set[str]) -> str:
     return "; ".join(texts)
 
 
-def _rare_words(found: Recognised, column: str) -> str:
-    """The one or two words that keep a column of words from being the label, as misspelt cells do, with
-    their lines; "" of any other column."""
+def _lines_of_values(found: Recognised, column: str) -> dict[str, list[str]]:
+    """Value -> the lines of the table whose cell in the column holds it."""
     lines: dict[str, list[str]] = {}
     for row in found.rows:
         if not is_empty(row.get(column, "")):
             lines.setdefault(row[column], []).append(str(row.line))
+    return lines
+
+
+def _rare_words(found: Recognised, column: str) -> str:
+    """The one or two words that keep a column of words from being the label, as misspelt cells do, with
+    their lines; "" of any other column."""
+    lines = _lines_of_values(found, column)
     rare = {value: where for value, where in lines.items() if len(where) < LEAST_PATIENTS}
     usual = len(lines) - len(rare)
     if not rare or len(rare) > MOST_MISSPELT or not 2 <= usual <= MOST_NUMBERS:

@@ -37,8 +37,19 @@ class Options:
         ['< 5', '20', 'hidden']
         """
         shown = [self.count(count) for count in counts]
-        small = [self.is_small(count) for count in counts]
-        others = [place for place, count in enumerate(counts) if count and not small[place]]
-        if sum(small) == 1 and others:
-            shown[min(others, key=lambda place: counts[place])] = "hidden"
+        place = hidden_beside_a_small_one(counts, self.smallest_cell)
+        if place is not None:
+            shown[place] = "hidden"
         return shown
+
+
+def hidden_beside_a_small_one(counts: Sequence[int], smallest: int) -> int | None:
+    """The place of the smallest count from `smallest` on, where one count alone is below; else None.
+
+    >>> hidden_beside_a_small_one([3, 20, 9, 0], 5), hidden_beside_a_small_one([3, 4, 9], 5)
+    (2, None)
+    """
+    others = [place for place, count in enumerate(counts) if count >= max(1, smallest)]
+    if sum(0 < count < smallest for count in counts) != 1 or not others:
+        return None
+    return min(others, key=lambda place: counts[place])

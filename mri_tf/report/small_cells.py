@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from mri_tf.report.options import hidden_beside_a_small_one
+
 # Keys of what is embedded that hold counts, or dictionaries of counts.
 COUNTS = {"n", "patients", "support", "records", "fitted_on_patients", "cases", "counts"}
 CLASSES = "per_class"  # a dictionary of each class, with its counts
@@ -71,11 +73,9 @@ def _without_the_next(values: dict, smallest: int, key: str) -> dict:
 
 def _next_hidden(counts: dict, smallest: int) -> dict[str, None]:
     """The smallest count that is not small itself, as None, where one alone is small."""
-    known = {name: count for name, count in counts.items() if _is_count(count) and count}
-    others = [name for name, count in known.items() if count >= smallest]
-    if len(known) - len(others) != 1 or not others:
-        return {}
-    return {min(others, key=known.get): None}
+    known = {name: count for name, count in counts.items() if _is_count(count)}
+    place = hidden_beside_a_small_one(list(known.values()), smallest)
+    return {} if place is None else {list(known)[place]: None}
 
 
 def _is_count(value: Any) -> bool:
