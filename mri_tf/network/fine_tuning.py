@@ -2,7 +2,7 @@
 
     fine_tune=dict(
         train=("stack2_block1_2_.*", "probabilities/.*"),
-        groups=dict(conv=dict(variables="stack2_.*", learning_rate=1e-6)),
+        groups=dict(conv=dict(variables="stack2_.*", rate_share=0.1)),
         optimizer="adam", decay=0.95,
     )
 
@@ -96,7 +96,7 @@ def make_optimizer(
 ) -> keras.optimizers.Optimizer:  # fmt: skip
     """The optimizer of these trainable variables; one a group where there are groups.
 
-    `learning_rate` is of the variables in no group. Raises InputError for a group that matches no
+    `learning_rate` is the task's, of the variables in no group. Raises InputError for a group that matches no
     variable, or one that another group has matched.
     """
     owner: dict[str, str] = {}
@@ -108,7 +108,7 @@ def make_optimizer(
     if not settings.groups:
         return others
     by_regex = {
-        group.variables: _one_optimizer(settings, group.learning_rate, name, steps)
+        group.variables: _one_optimizer(settings, group.rate(learning_rate), name, steps)
         for name, group in settings.groups.items()
     }
     return keras.optimizers.MultiOptimizer(

@@ -68,7 +68,12 @@ class Group:
     """Variables that train at another learning rate than the task's."""
 
     variables: str  # regular expression of whole variable paths
-    learning_rate: float  # of these variables
+    learning_rate: float = 0.0  # of these variables; or
+    rate_share: float = 0.0  # theirs as a share of the task's, which it follows wherever that changes
+
+    def rate(self, of_task: float) -> float:
+        """The learning rate of these variables where the task's is `of_task`."""
+        return self.learning_rate or self.rate_share * of_task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,9 +204,11 @@ def fine_tuning_of(task: Task) -> FineTuning:
             name,
         )
         group = groups[name] = built(Group, f"fine_tune.groups.{name}", values)
+        rates = (group.learning_rate, group.rate_share)
         require(
-            0 < group.learning_rate < math.inf,
-            f"fine_tune.groups.{name}.learning_rate must be positive.", group.learning_rate,
+            sorted(rates)[0] == 0 < sorted(rates)[1] < math.inf,
+            f"fine_tune.groups.{name} must have a positive learning_rate or a positive rate_share, one "
+            "of the two.", f"learning_rate={rates[0]}, rate_share={rates[1]}",
         )  # fmt: skip
     for pattern in (*tuning.patterns, *(group.variables for group in groups.values())):
         try:

@@ -48,7 +48,7 @@ TASK = Task(
             "features_from": "glioma_tumour",
             "model": "encoder_classifier3d",
             "model_args": dict(dropout=0.4),
-            "fine_tune": dict(groups=dict(encoder=dict(variables="(stem|down_).*", learning_rate=1e-5))),
+            "fine_tune": dict(groups=dict(encoder=dict(variables="(stem|down_).*", rate_share=0.1))),
         },
         demo={
             "image_shape": (32, 48, 48),

@@ -53,7 +53,7 @@ TASK = Task(
             "features": {"steps": 800},
             "model": "encoder_classifier3d",
             "model_args": {},
-            "fine_tune": dict(groups=dict(encoder=dict(variables="down_.*", learning_rate=5e-5))),
+            "fine_tune": dict(groups=dict(encoder=dict(variables="down_.*", rate_share=0.1))),
         },
         # Differences between the five sites are taken out: of each image by its white matter, of the
         # images of a fold by their histograms, or of the features of a frozen network by site.

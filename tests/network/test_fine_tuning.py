@@ -212,6 +212,13 @@ def test_gradients_are_cut_to_the_norm_that_is_allowed():
     np.testing.assert_allclose(variable, [-0.3, -0.4], rtol=1e-6)
 
 
+def test_a_group_with_a_share_of_the_rate_follows_the_task_s():
+    for rate in (0.5, 0.002):
+        optimizer = _optimizer(_network(), rate, groups=dict(slow=Group(variables="a_.*", rate_share=0.1)))
+        rates = {one.name: float(one.learning_rate) for one in optimizer.optimizers}
+        assert rates == pytest.approx({"slow": rate / 10, "adam": rate})
+
+
 # ---- refusals
 
 
@@ -225,7 +232,9 @@ def test_gradients_are_cut_to_the_norm_that_is_allowed():
     (dict(weight_decay=0.1), "only for optimizer adamw"),
     (dict(decay=0.0), "decay"), (dict(decay=1.5), "decay"), (dict(decay_every=0), "decay_every"),
     (dict(groups=dict(conv=dict(variables=".*"))), "learning_rate"),
-    (dict(groups=dict(conv=dict(variables=".*", learning_rate=0.0))), "positive"),
+    (dict(groups=dict(conv=dict(variables=".*", learning_rate=-0.1))), "positive"),
+    (dict(groups=dict(conv=dict(variables=".*", learning_rate=0.1, rate_share=0.1))), "one of the two"),
+    (dict(groups=dict(conv=dict(variables=".*", rate_share=-0.1))), "positive"),
     (dict(groups=dict(conv=dict(variables=".*", learning_rates=1.0))), "Did you mean"),
     (dict(groups=dict(conv=3)), "dictionary"),
     (dict(groups=dict(adam=dict(variables=".*", learning_rate=0.1))), "names of letters"),
