@@ -5,7 +5,7 @@ import re
 
 AGE, OLDEST = "age", 90  # a column of tables, and what stands for every age above 89 years
 AGES = re.compile(  # 63, 063Y, "63 years", 018M, "18 months"
-    r"(\d+(?:\.\d+)?)\s*(?:([ymwd])|(y)ears?|(m)onths?|(w)eeks?|(d)ays?)?", re.IGNORECASE
+    r"(\d+(?:[.,]\d+)?)\s*(?:([ymwd])|(y)ears?|(m)onths?|(w)eeks?|(d)ays?)?", re.IGNORECASE
 )
 IN_A_YEAR = {"y": 1.0, "m": 12.0, "w": 52.18, "d": 365.25}
 
@@ -22,11 +22,11 @@ def kept_age(text: str) -> str:
 def age_in_years(value: object) -> float:
     """Years of a number, of DICOM's `045Y` or `018M`, or of "45 years"; NaN where it is none of them.
 
-    >>> age_in_years("063Y"), age_in_years("18 months"), age_in_years(90), age_in_years("elderly")
-    (63.0, 1.5, 90.0, nan)
+    >>> age_in_years("063Y"), age_in_years("18 months"), age_in_years("62,5"), age_in_years("elderly")
+    (63.0, 1.5, 62.5, nan)
     """
     found = AGES.fullmatch(str("" if value is None else value).strip())
     if not found:
         return math.nan
     unit = next((letter.lower() for letter in found.groups()[1:] if letter), "y")
-    return float(found[1]) / IN_A_YEAR[unit]
+    return float(found[1].replace(",", ".")) / IN_A_YEAR[unit]

@@ -17,6 +17,12 @@ SIDE_WORDS = {
     "validation": {"validation", "val", "valid", "validate", "validationset", "valset", "dev"},
     "test": {"test", "testing", "ts", "tst", "testset", "testingset", "heldout", "holdout"},
 }
+# What tables call a fact, beside its own name; the first one that is filled in counts.
+OTHER_NAMES = {
+    "sex": ("gender", "geschlecht", "sexe", "sexo", "sesso"),
+    "age": ("age_years", "patient_age", "alter", "edad"),
+    "site": ("center", "centre", "hospital", "institution", "zentrum", "klinik"),
+}
 
 
 class Unreadable(ValueError):
@@ -41,9 +47,12 @@ class Case:
     def from_row(
         cls, row: dict[str, str], files: dict[str, str], label: str = "", facts: Iterable[str] = ()
     ) -> "Case":
-        """The case of a table's row; `facts` are the columns that are kept where they are filled in."""
-        known = {name: kept_age(row[name]) if name == AGE else row[name]
-                 for name in facts if not is_empty(row.get(name, ""))}  # fmt: skip
+        """The case of a table's row; `facts` are the columns that are kept where they are filled in.
+
+        Age, sex and site are found under `OTHER_NAMES` too.
+        """
+        known = {name: kept_age(word) if name == AGE else word
+                 for name in facts if (word := fact_of(row, name))}  # fmt: skip
         group = "" if is_empty(row.get("group", "")) else row["group"]
         split = side_named(row.get("split", ""))
         line = getattr(row, "line", 0)
@@ -63,6 +72,12 @@ def kept_columns(
     """The columns of a table that become facts of its cases: the usual ones of the layout, the task's
     covariates, and those of several readers of the column `label`."""
     return (*usual, *task.prep.get("covariates", ()), *reader_columns(columns, label))
+
+
+def fact_of(row: dict[str, str], name: str) -> str:
+    """What a row says of a fact, under its name or another one; "" where it says nothing."""
+    words = (row.get(column, "") for column in (name, *OTHER_NAMES.get(name, ())))
+    return next((word for word in words if not is_empty(word)), "")
 
 
 def side_named(text: str) -> str:

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-from data_prep.case import Case, Unreadable, main_file
+from data_prep.case import Case, Unreadable, fact_of, main_file
 from data_prep.io.folders import TABLES, VOLUMES, files_below
-from data_prep.io.table import is_empty, path_in, read_table
+from data_prep.io.table import path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from data_prep.layout_calls import list_cases
 from mri_tf.core.errors import InputError, first_few
@@ -36,7 +36,7 @@ class CaseToPredict:
 
 def facts_of_row(row: dict[str, str]) -> dict[str, str]:
     """What a table of cases to predict says of where an image was made; empty cells are left out."""
-    return {name: row[name] for name in ORIGIN if not is_empty(row.get(name, ""))}
+    return {name: word for name in ORIGIN if (word := fact_of(row, name))}
 
 
 def made_at(cases: list[CaseToPredict], facts: dict[str, str]) -> list[CaseToPredict]:

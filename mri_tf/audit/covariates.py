@@ -92,6 +92,6 @@ def _word(value: object) -> str:
 
 def _number(word: str) -> float:
     try:
-        return float(word)
+        return float(word.replace(",", "."))  # 12,5 as German and French tables write it
     except ValueError:
         return np.nan

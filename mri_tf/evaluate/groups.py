@@ -18,8 +18,8 @@ from mri_tf.store.scanners import NOT_KNOWN, SCANNER, SITE, scanner_of
 
 SEX, AGE, SPACING = "sex", "age", "spacing"
 SEX_WORDS = {
-    "f": "female", "female": "female", "w": "female", "woman": "female",
-    "m": "male", "male": "male", "man": "male",
+    "f": "female", "female": "female", "w": "female", "woman": "female", "weiblich": "female",
+    "m": "male", "male": "male", "man": "male", "männlich": "male", "maennlich": "male",
 }  # fmt: skip
 AGES = (20, 40, 60, 80)  # years, where bands begin
 SPACINGS_MM = (1.0, 2.0, 4.0, 6.0)  # where bands end

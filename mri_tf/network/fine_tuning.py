@@ -96,8 +96,8 @@ def make_optimizer(
 ) -> keras.optimizers.Optimizer:  # fmt: skip
     """The optimizer of these trainable variables; one a group where there are groups.
 
-    `learning_rate` is the task's, of the variables in no group. Raises InputError for a group that matches no
-    variable, or one that another group has matched.
+    `learning_rate` is the task's, of the variables in no group. Raises InputError for a group that
+    matches no variable, or one that another group has matched.
     """
     owner: dict[str, str] = {}
     for name, group in settings.groups.items():

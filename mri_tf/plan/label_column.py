@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from data_prep.case import OTHER_NAMES
 from data_prep.io.table import READER, is_empty
 from data_prep.recognised import Recognised
 from mri_tf.core.errors import InputError, first_few
@@ -10,9 +11,9 @@ from mri_tf.core.errors import InputError, first_few
 # Columns that say something else of a case than its class.
 PATIENTS = {"patient_id", "participant_id", "accession_number"}
 USUAL_COLUMNS = {
-    "patient_id", "age", "sex", "gender", "site", "scanner", "group", "split", "modality", "mask", "seg",
-    "comment", "notes", "folder", "case",
-}  # fmt: skip
+    "patient_id", *OTHER_NAMES, "scanner", "group", "split", "modality", "mask", "seg", "comment",
+    "notes", "folder", "case",
+}.union(*OTHER_NAMES.values())  # fmt: skip
 # Words in the names of columns that may tell who a patient is.
 PERSONAL = (
     "name", "date", "birth", "dob", "mrn", "uid", "address", "phone", "mail", "ssn", "_id", "accession",
@@ -181,7 +182,7 @@ def _is_number(text: str) -> bool:
 
 
 def covariates_of(found: Recognised, classes: Classes) -> tuple[str, ...]:
-    """Columns of numbers or of few repeated words, which records may keep; none that may name a person.
+    """Columns of few repeated numbers or words, which records may keep; none that may name a person.
 
     What a column is called decides, and what it holds: names, dates and values that hardly repeat are
     left out.

@@ -57,6 +57,15 @@ def test_a_spacing_is_that_of_the_original_voxels_and_of_the_grid_without_it():
 def test_an_age_above_89_is_kept_as_90_and_other_facts_are_kept_as_they_are():
     row = {"patient_id": "p", "age": "97", "sex": "F", "site": "A"}
     assert Case.from_row(row, {}, facts=("age", "sex")).facts == {"age": "90", "sex": "F"}
+
+
+def test_facts_are_found_under_the_other_names_that_tables_give_them():
+    row = {"patient_id": "p", "age": "", "alter": "97,5", "geschlecht": "weiblich"}
+    row |= {"centre": "A", "hospital": "B"}
+    facts = Case.from_row(row, {}, facts=("site", "age", "sex")).facts
+    assert facts == {"site": "A", "age": "90", "sex": "weiblich"} and sex_of(facts) == "female"
+    own = Case.from_row(row | {"sex": "M", "site": "C"}, {}, facts=("site", "sex")).facts
+    assert own == {"site": "C", "sex": "M"}
     assert Case.from_row({**row, "age": "71.5"}, {}, facts=("age",)).facts == {"age": "71.5"}
 
 

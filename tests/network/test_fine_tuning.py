@@ -214,7 +214,8 @@ def test_gradients_are_cut_to_the_norm_that_is_allowed():
 
 def test_a_group_with_a_share_of_the_rate_follows_the_task_s():
     for rate in (0.5, 0.002):
-        optimizer = _optimizer(_network(), rate, groups=dict(slow=Group(variables="a_.*", rate_share=0.1)))
+        groups = dict(slow=Group(variables="a_.*", rate_share=0.1))
+        optimizer = _optimizer(_network(), rate, groups=groups)
         rates = {one.name: float(one.learning_rate) for one in optimizer.optimizers}
         assert rates == pytest.approx({"slow": rate / 10, "adam": rate})
 

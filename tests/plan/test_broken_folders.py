@@ -200,9 +200,9 @@ def test_two_rows_of_a_participant_are_named(here):
 
 def test_a_misspelt_label_does_not_make_another_column_the_label(table):
     grades = ["low", "high"] * 3 + ["lwo", "high"]
-    rows = [f"P{n},{n}.nii.gz,{grade},{'MW'[n % 2]}" for n, grade in enumerate(grades, 1)]
-    text = "patient_id,t1,grade,geschlecht\n" + "\n".join(rows)
+    rows = [f"P{n},{n}.nii.gz,{grade},{'LR'[n % 2]}" for n, grade in enumerate(grades, 1)]
+    text = "patient_id,t1,grade,hand\n" + "\n".join(rows)
     (table / "cases.csv").write_text(text, encoding="utf-8")
     message = refusal(lambda: plan_folder(table, NONE))
     assert "Several columns of the table can be the label" in message
-    assert "geschlecht (M, W)" in message and "grade (but for 'lwo' in line 8)" in message
+    assert "hand (L, R)" in message and "grade (but for 'lwo' in line 8)" in message

@@ -197,7 +197,8 @@ def test_two_series_of_one_sequence_are_listed_and_refused(phantom, tmp_path):
     shutil.copytree(home / "T2w", home / "again")
     uid = pydicom.uid.generate_uid()
     _change(home / "again", lambda data: setattr(data, "SeriesInstanceUID", uid))
-    with pytest.raises(Unreadable, match=r"several series fit .* t2: \d+ slices \(TR .*\), \d+ slices \(TR"):
+    both = r"several series fit .* t2: \d+ slices \(TR .*\), \d+ slices \(TR"
+    with pytest.raises(Unreadable, match=both):
         _records(tmp_path)
 
 
