@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         given = "neither --raw nor --data"
         raise InputError("A check needs data.", given, "Give --raw DIR or --data DIR.")
     listing = listing_of(flags)
-    file = task_file_for(flags.task, flags.raw, listing, flags.label)
+    file = task_file_for(flags.task, flags.raw, listing, flags.label, flags.set)
     settings = [*label_setting(flags.task, flags.label), *flags.set]
     loaded = LoadedTask.of(file, variant_names(flags.variant), settings)
     check_task(loaded.task)

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -23,6 +24,7 @@ from mri_tf.plan.table import fingerprint_lines
 from mri_tf.plan.task_text import task_text
 from mri_tf.task import Task
 from mri_tf.task.files import PLANNED, SUFFIXES, find_task_file, load_task
+from mri_tf.task.overrides import check_keys, split_assignment
 
 WEIGHTS_HOST = ("www.kaggle.com", 443)  # from where KerasHub downloads its presets
 SECONDS_FOR_HOST = 2.0
@@ -87,11 +89,15 @@ def plan_folder(raw: Path, options: ListOptions, label: str = "", out: Path | No
     return Plan(file, facts, load_task(file.resolve()))
 
 
-def task_file_for(task: str | None, raw: Path | None, options: ListOptions, label: str) -> Path:
+def task_file_for(
+    task: str | None, raw: Path | None, options: ListOptions, label: str, assignments: Sequence[str]
+) -> Path:
     """The file of the task that a command names or, without one, of the plan of its raw folder.
 
-    Raises InputError if there is neither a task nor a folder.
+    Raises InputError if there is neither a task nor a folder, and for what --set cannot set on any
+    task: planning reads the images of a folder, and what is misspelt is said before.
     """
+    check_keys(split_assignment(text)[0] for text in assignments)
     if task:
         return find_task_file(task)
     if raw is None:

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
     listing = listing_of(flags)
     # Before TensorFlow starts, so that a wrong task or variant is refused at once.
-    file = task_file_for(flags.task, flags.raw, listing, flags.label)
+    file = task_file_for(flags.task, flags.raw, listing, flags.label, flags.set)
     settings = [*label_setting(flags.task, flags.label), *flags.set]
     loaded = {
         name: LoadedTask.of(file, name.split(","), settings)

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import typing
+from collections.abc import Iterable
 from typing import Any
 
 from mri_tf.core.arguments import did_you_mean, type_name
@@ -19,11 +20,9 @@ def with_values(task: Task, values: dict[str, Any]) -> Task:
     that was set before, so that the number that is set last counts.
     """
     changed: dict[str, Any] = {}
-    names = {spec.name for spec in dataclasses.fields(Task)} - {"name", "variants"}
+    check_keys(values)
     for key, value in values.items():
-        head, dot, rest = key.partition(".")
-        if head not in names or (dot and not all(rest.split("."))):
-            raise _unknown_key(key, head, sorted(names))
+        head, _, rest = key.partition(".")
         current = changed.get(head, getattr(task, head))
         if rest and not isinstance(current, dict):
             raise _unknown_key(key, key, [head])
@@ -40,6 +39,15 @@ def with_values(task: Task, values: dict[str, Any]) -> Task:
     return dataclasses.replace(task, **changed)
 
 
+def check_keys(keys: Iterable[str]) -> None:
+    """Raises InputError for a dotted key that does not begin with a field of a task."""
+    names = {spec.name for spec in dataclasses.fields(Task)} - {"name", "variants"}
+    for key in keys:
+        head, dot, rest = key.partition(".")
+        if head not in names or (dot and not all(rest.split("."))):
+            raise _unknown_key(key, head, sorted(names))
+
+
 def with_precision(task: Task, precision: str) -> Task:
     """The task with that precision if its own is "auto"."""
     return dataclasses.replace(task, precision=precision) if task.precision == AUTO else task
@@ -47,9 +55,7 @@ def with_precision(task: Task, precision: str) -> Task:
 
 def parse_assignment(task: Task, text: str) -> tuple[str, Any]:
     """`epochs=3` of the command line as (dotted key, value); a string needs no quotes."""
-    key, equals, raw = text.partition("=")
-    if not equals or not key:
-        raise InputError("--set needs key=value.", text, "For example --set epochs=3.")
+    key, raw = split_assignment(text)
     hints = typing.get_type_hints(Task)
     if hints.get(key) is str:
         return key, raw
@@ -65,6 +71,14 @@ def parse_assignment(task: Task, text: str) -> tuple[str, Any]:
             raw,
             f"For example --set {_quoted(f'{key}={getattr(task, key)!r}')}.",
         ) from None
+
+
+def split_assignment(text: str) -> tuple[str, str]:
+    """`epochs=3` as (dotted key, value as it is written)."""
+    key, equals, raw = text.partition("=")
+    if not equals or not key:
+        raise InputError("--set needs key=value.", text, "For example --set epochs=3.")
+    return key, raw
 
 
 def _quoted(text: str) -> str:

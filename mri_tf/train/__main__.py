@@ -153,7 +153,7 @@ def _task(flags, listing):
     from mri_tf.task.files import load_task, resolve_task, variant_names
     from mri_tf.task.loaded import LoadedTask
 
-    file = task_file_for(flags.task, flags.raw, listing, flags.label)
+    file = task_file_for(flags.task, flags.raw, listing, flags.label, flags.set)
     base = load_task(file)
     variants = variant_names(flags.variant)
     if not flags.raw and not flags.data and DEMO not in variants:

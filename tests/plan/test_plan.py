@@ -106,7 +106,15 @@ def test_a_folder_of_something_else_is_refused_with_what_to_do(here):
     (here / "empty").mkdir()
     assert "cases.csv" in refusal(plan_folder, here / "empty", NONE)
     assert "must be a folder" in refusal(plan_folder, here / "gone", NONE)
-    assert "neither --task nor --raw" in refusal(task_file_for, None, None, NONE, "")
+    assert "neither --task nor --raw" in refusal(task_file_for, None, None, NONE, "", [])
+
+
+def test_a_misspelt_setting_is_refused_before_a_folder_is_planned(raws, here):
+    raw = raws / "dicom_tree"
+    message = refusal(task_file_for, None, raw, NONE, "", ["epochs=3", "epoch=3"])
+    assert "Did you mean epochs?" in message
+    assert "key=value" in refusal(task_file_for, None, raw, NONE, "", ["epochs"])
+    assert not list(here.rglob("*.toml"))
 
 
 def test_a_table_of_images_without_patients_is_refused(here):
