@@ -97,6 +97,11 @@ def main_file(case: Case) -> str:
     return next(iter(case.files.values()), case.patient)
 
 
+def has_several_images(case: Case) -> bool:
+    """Whether a case has more files than one beside its masks."""
+    return len(case.files.keys() - {"mask", "brain_mask"}) > 1
+
+
 def nifti_file(raw: Path, stem: str) -> str:
     """Path in the raw folder: `stem`.nii where there is such a file, else `stem`.nii.gz."""
     return f"{stem}.nii" if (raw / f"{stem}.nii").is_file() else f"{stem}.nii.gz"

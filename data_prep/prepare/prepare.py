@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
-from data_prep.case import Case, main_file
+from data_prep.case import Case, has_several_images, main_file
 from data_prep.phantom import PHANTOM_NOTE
 from data_prep.prepare.duplicates import report, summary_lines
 from data_prep.prepare.existing_set import Skipped, check_is_new, identity_of, open_existing
@@ -74,6 +74,8 @@ def prepare(
     if found.copies:
         print("\n".join(summary_lines(cases, found.copies)), file=sys.stderr)
         about["duplicates"] = report(cases, found.copies, record_ids, writer.case_of)
+    if len(task.channels) > 1 and any(map(has_several_images, cases)):
+        about["separate_channels"] = True
     if (source.raw / PHANTOM_NOTE).is_file():
         about["synthetic"] = True
     rows = private_rows(record_ids, writer.case_of, writer.skipped, writer.states, cases)

@@ -109,14 +109,6 @@ def reported(run: Run, outputs: np.ndarray) -> np.ndarray:
     return answers_from_json(run.values["answers"]).probabilities(outputs)
 
 
-def serves_image_bytes(task: Task) -> bool:
-    """Whether the graph can prepare PNG or JPEG bytes: not with CLAHE, nor where the task needs a mask,
-    a spacing or neighbouring slices, which these files do not hold."""
-    grey_or_colour = len(task.channels) in (1, 3) and not task.context_slices
-    plain = grey_or_colour and "clahe" not in task.prep and not (task.spacing or task.standardised)
-    return len(task.image_shape) == 2 and plain
-
-
 def grid_image(data: tf.Tensor, task: Task, image_dtype: str) -> tf.Tensor:
     """Returns the image (rows, columns, channels) float32 that preparation makes of a PNG or JPEG.
 

@@ -62,7 +62,9 @@ def export_run(run: Run, prepared: Prepared, out: Path, form: str = SAVEDMODEL) 
     if familiarity is None:  # a run of an earlier version
         training, validation, _ = (side.thinned() for side in run_sides(run, prepared))
         familiarity = fit_familiarity(training, validation, members[0].model)
-    source = ExportSource(members, run, familiarity, prepared.image_dtype)
+    source = ExportSource(
+        members, run, familiarity, prepared.image_dtype, prepared.separate_channels
+    )
     begun_here = not home.exists()
     home.mkdir(parents=True, exist_ok=True)
     remove_abandoned(home)

@@ -21,7 +21,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from mri_tf.engines.requests import DEFAULT_SIGNATURE, SAVED_MODEL
 from mri_tf.explain.saliency import has_maps, layer_to_explain
 from mri_tf.export.explained import explained_in_graph, explained_networks
-from mri_tf.export.graph import answer_in_graph, grid_image, serves_image_bytes, stats_of
+from mri_tf.export.graph import answer_in_graph, grid_image, stats_of
 from mri_tf.export.inputs import array_shapes
 from mri_tf.export.out_of_distribution import (
     OUTSIDE,
@@ -82,7 +82,7 @@ def signatures(source: ExportSource) -> dict[str, Signature]:
     task = source.run.task
     answer = answer_of_images(source)
     functions = {DEFAULT_SIGNATURE: _arrays(source, answer)}
-    if serves_image_bytes(task):
+    if source.serves_image_bytes:
         functions[IMAGE_BYTES] = _image_bytes(source, answer)
     if task.bag:
         functions[SLICES] = _slices(source)

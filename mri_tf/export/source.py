@@ -28,11 +28,25 @@ class ExportSource:
     run: Run
     familiarity: Familiarity  # fitted on its training side
     image_dtype: str  # of the images in the prepared set
+    separate_channels: bool = False  # whether the channels of an image come from several files
 
     @property
     def model(self) -> keras.Model:
         """The network of the first member: all of a run have the same layers."""
         return self.members[0].model
+
+
+    @property
+    def serves_image_bytes(self) -> bool:
+        """Whether one PNG or JPEG file holds all that an answer needs, and the graph can prepare it.
+
+        Not where channels come from several files (a grey image would fill all of them), where the task
+        needs a mask, a spacing or neighbouring slices, which these files do not hold, or with CLAHE.
+        """
+        task = self.run.task
+        one_file = len(task.channels) in (1, 3) and not self.separate_channels
+        plain = "clahe" not in task.prep and not (task.spacing or task.standardised)
+        return len(task.image_shape) == 2 and one_file and plain and not task.context_slices
 
 
 def images_of_members(arrays: dict[str, tf.Tensor], source: ExportSource) -> list:

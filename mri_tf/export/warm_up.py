@@ -14,7 +14,7 @@ import tensorflow as tf
 from mri_tf.core.errors import install_hint
 from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.evaluate.familiarity import usual_mean
-from mri_tf.export.graph import serves_image_bytes, stored_values
+from mri_tf.export.graph import stored_values
 from mri_tf.export.inputs import serialized_examples
 from mri_tf.export.saved_model import CLASSIFY
 from mri_tf.export.source import ExportSource
@@ -68,7 +68,7 @@ def _values(source: ExportSource) -> dict[str, object]:
         "slices": image,
         "spacing_mm": source.run.values["fitted"].get("pixel_mm", 1.0),
         "class_index": -1,
-        "image_bytes": _png(task, image) if serves_image_bytes(task) else b"",
+        "image_bytes": _png(task, image) if source.serves_image_bytes else b"",
     }
 
 

@@ -126,6 +126,11 @@ class Prepared:
         return bool((self.manifest.get("layout") or {}).get(WHITE_STRIPE))
 
     @property
+    def separate_channels(self) -> bool:
+        """Whether the channels of an image come from several files."""
+        return self.manifest.get("separate_channels", False)
+
+    @property
     def patients_known(self) -> bool:
         """False where groups of copies of an image take the place of patients."""
         return self.manifest.get("patients_known", True)

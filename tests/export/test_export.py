@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from fresh import export_source_of, with_drawn_weights
+from PIL import Image
 from serving_models import Client, running
 from small import sides_of, write_raw, write_task_files
 from tensorflow.core.protobuf import saved_model_pb2
@@ -370,3 +371,25 @@ def test_a_folder_of_saved_models_takes_no_onnx_file(exported, capsys):
     (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
     assert "already holds versions" in line and "format savedmodel" in line and "Received:" in line
     assert [path.name for path in folder.parent.iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("columns", [("image",), ("t1", "t2", "flair")])
+def test_bytes_of_one_file_are_taken_only_where_one_file_holds_all_channels(columns, tmp_path):
+    raw, file = tmp_path / "raw", tmp_path / "colours.py"
+    raw.mkdir()
+    rows = [["patient_id", "label", *columns]]
+    for number in range(4):
+        names = [f"{number}_{column}.png" for column in columns]
+        for name in names:
+            pixels = np.full((32, 32) if len(columns) == 3 else (32, 32, 3), 9 * number, np.uint8)
+            Image.fromarray(pixels).save(raw / name)
+        rows.append([f"P{number}", ("low", "high")[number % 2], *names])
+    (raw / "cases.csv").write_text("\n".join(map(",".join, rows)), encoding="utf-8")
+    task = dataclasses.replace(TASK, name="colours", channels=("t1", "t2", "flair"))
+    file.write_text(f"from mri_tf.task import Task\nTASK = {task!r}\n", encoding="utf-8")
+    prepared, _ = prepare(load_task(file), file, raw, tmp_path / "data")
+    assert prepared.separate_channels == (len(columns) == 3)
+    source = dataclasses.replace(
+        export_source_of(task), separate_channels=prepared.separate_channels
+    )
+    assert ("image_bytes" in signatures(source)) == (len(columns) == 1)
