@@ -15,11 +15,17 @@ from mri_tf.page.sessions import ANSWERING, DONE, FAILED, PREPARING, QUEUED, Stu
 
 EVENT_BYTES = 64 << 20  # of one event: the rows of a case
 START_S = 300.0  # until the process has imported what it needs
+END_S = 5.0  # for its end, once it is killed
 LOOK_S = 0.1  # between looks at its memory and at the clock
 DIED = (
     "The process that reads files ended unexpectedly while it worked on this study. Received: perhaps "
     "a damaged file. Try again with fewer files; if it happens with every study, tell whoever runs the "
     "page."
+)
+
+NOT_STARTED = (
+    "The process that reads files cannot be started on the page's machine. Received: {}. Try again in a "
+    "moment; if it happens again, tell whoever runs the page."
 )
 
 
@@ -66,32 +72,42 @@ class Jobs:
         """Answers until it is cancelled."""
         try:
             while True:
-                await self._start()
+                failure = await self._start()
                 if not self._waiting:
                     self._wake.clear()
                     await self._wake.wait()
-                    continue
-                self._now = self._waiting.pop(0)
-                try:
-                    await self._answer(self._now)
-                finally:
-                    self._now = None
+                elif failure:
+                    study = self._waiting.pop(0)
+                    study.state, study.sentence = FAILED, NOT_STARTED.format(failure)
+                else:
+                    self._now = self._waiting.pop(0)
+                    try:
+                        await self._answer(self._now)
+                    finally:
+                        self._now = None
         finally:
             await self._kill()
 
-    async def _start(self) -> None:
-        """Starts the process where there is none, and lets it import what every study needs."""
+    async def _start(self) -> str:
+        """Starts the process where there is none, and lets it import what every study needs.
+
+        Returns why the system does not start it: no memory, too many processes; "" where it runs.
+        """
         if self._process is not None and self._process.returncode is None:
-            return
+            return ""
         environment = {name: value for name, value in os.environ.items() if name != "MRI_TF_TOKEN"
                        or self._asked.server}  # fmt: skip
         stderr = None if os.environ.get(TRACEBACK) else asyncio.subprocess.DEVNULL
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mri_tf.page.worker", stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=stderr, limit=EVENT_BYTES, env=environment,
-            start_new_session=True,  # Ctrl-C is for the page, which then ends it
-        )  # fmt: skip
         self._ready, self._answered = False, 0
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "mri_tf.page.worker", stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE, stderr=stderr, limit=EVENT_BYTES, env=environment,
+                start_new_session=True,  # Ctrl-C is for the page, which then ends it
+            )  # fmt: skip
+        except OSError as error:
+            return error.strerror or "an error of the system"
+        return ""
 
     async def _answer(self, study: Study) -> None:
         """Asks the process for a study and follows what it tells."""
@@ -153,9 +169,13 @@ class Jobs:
         if process is not None:
             end_group(process)
             process.stdin.close()
-            await process.wait()
-            with contextlib.suppress(RuntimeError):  # the task that is reading from it sees the end
-                await process.stdout.read()  # to the end, at which asyncio closes the pipe
+            # The end of its output may never come: a program that it started may hold the pipe open.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_S):
+                    await process.wait()
+                    with contextlib.suppress(RuntimeError):  # the task that reads from it sees the end
+                        await process.stdout.read()  # to the end, at which asyncio closes the pipe
+            process._transport.close()  # asyncio has no public way to let go of a pipe that stays open
 
 
 class _Watch:
