@@ -20,7 +20,7 @@ from data_prep.cases.dicom_case import SETTINGS as DICOM_SETTINGS
 from data_prep.cases.to_predict import CaseToPredict, dicom_at
 from data_prep.io.folders import files_below
 from data_prep.io.labels import check_labels
-from data_prep.io.table import check_patients, path_in, read_table
+from data_prep.io.table import Row, check_patients, is_empty, path_in, read_table
 from data_prep.recognised import (
     MOST_FOLDERS_LOOKED_AT,
     NEARLY_ALL,
@@ -48,18 +48,24 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     check_patients(rows, table.name)
     check_labels(rows, column, task, table.name)
     covariates = kept_columns(FACTS, rows[0], task, column)
-    folders = [path_in(raw, row.get("folder") or row["patient_id"]) for row in rows]
+    folders = [path_in(raw, _folder(row)) for row in rows]
     return [
         Case.from_row(row, dicom_files(raw, folder), row[column], covariates)
         for row, folder in zip(rows, folders, strict=True)
     ]
 
 
+def _folder(row: Row) -> str:
+    """Where a patient's files lie: the column folder or, where it is empty, the patient's id."""
+    named = row.get("folder", "")
+    return row.get("patient_id", "") if is_empty(named) else named
+
+
 def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     """A table of the layout's name whose patients have folders of DICOM."""
     table = raw / TABLE
     rows = rows_of(table) if table.is_file() and not labels else []
-    folders = [raw / (row.get("folder") or row.get("patient_id", "")) for row in rows]
+    folders = [raw / _folder(row) for row in rows]
     some = [(folder, files_below(folder)) for folder in folders[:MOST_FOLDERS_LOOKED_AT]]
     some = [(folder, files) for folder, files in some if files and folder != raw]
     if len(some) < NEARLY_ALL * len(folders[:MOST_FOLDERS_LOOKED_AT]) or not some:

@@ -12,7 +12,7 @@ import pytest
 from data_prep.case import Case, Unreadable
 from data_prep.cases.dicom_case import check_settings, dicom_files, read_case, read_sequences
 from data_prep.cases.slice_cases import chosen_heights
-from data_prep.layouts import rsna_mgmt
+from data_prep.layouts import dicom_patients, rsna_mgmt
 from data_prep.phantom.write import write_fake_raw
 from data_prep.prepare.prepare import prepare
 from data_prep.write import main as write
@@ -314,6 +314,18 @@ def test_nothing_of_the_real_patient_is_in_the_set(own, written):
     for path in (own / "data").iterdir():
         whole = path.read_bytes()
         assert path.name == "sources.private.csv" or not any(word in whole for word in words), path
+
+
+def test_a_patient_whose_folder_is_not_named_has_one_of_its_own_name(tmp_path):
+    task = with_values(TASK, {"class_names": ("low", "high")})
+    for folder in ("A", "flat"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.dcm").touch()
+    for word in ("", "NA"):
+        table = f"patient_id,label,folder\nA,low,{word}\nB,high,flat\n"
+        (tmp_path / "patients.csv").write_text(table, encoding="utf-8")
+        found = [[*case.files.values()] for case in dicom_patients.list_cases(tmp_path, task)]
+        assert found == [["A/1.dcm"], ["flat/1.dcm"]]
 
 
 def test_the_folder_of_a_patient_lies_in_the_raw_folder(own):
