@@ -1,9 +1,7 @@
 """Predicts from original image files with an exported model: python -m mri_tf.predict --model DIR."""
 
 import argparse
-import os
 import sys
-from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,8 +15,7 @@ from mri_tf.core.command_line import (
     run_command,
 )
 from mri_tf.core.errors import InputError, first_few
-
-FORMATS = ("json", "csv", "submission")
+from mri_tf.predict.flags import FORMATS, check_flags, check_flags_of_task, format_of
 
 
 def main(arguments: list[str]) -> int:
@@ -41,12 +38,12 @@ def _predict(flags, until_the_end: ExitStack) -> int:
     import_tensorflow()
     from data_prep.cases.to_predict import list_cases_to_predict, made_at
     from mri_tf.engines.choose import check_engine
-    from mri_tf.explain.attribution import outside_warnings
     from mri_tf.predict.dicom_in import fetched
     from mri_tf.predict.files import ANSWERS, check_inputs_kept, write_answers
     from mri_tf.predict.map_files import MapFiles
     from mri_tf.predict.model import ModelOptions, open_model
     from mri_tf.predict.outputs import Predictor
+    from mri_tf.predict.warning_lines import warning_lines
 
     check_engine(flags.engine)
     options = ModelOptions(
@@ -85,142 +82,14 @@ def _predict(flags, until_the_end: ExitStack) -> int:
         reasons = first_few(f"{name}: {reason}" for name, reason in predictions.skipped)
         raise InputError("None of the inputs could be read.", reasons, "Correct or replace the files.")
     path = flags.out / ANSWERS if segments else flags.out
-    write_answers(predictions, path, _format(flags), getattr(layout, "SUBMISSION", None), folder)
+    write_answers(predictions, path, format_of(flags), getattr(layout, "SUBMISSION", None), folder)
     for name, reason in predictions.skipped:
         print(f"skipped {name}: {reason}", file=sys.stderr)
     if dicom is not None:
         dicom.say_result()
-    if unlike := unlike_line(predictions.rows):
-        print(unlike, file=sys.stderr)
-    if uncorrected := uncorrected_line(predictions.rows, task):
-        print(uncorrected, file=sys.stderr)
-    mapped = [
-        (row["input"], row["map_outside_brain"], row["map_outside_enrichment"])
-        for row in predictions.rows if "map_outside_enrichment" in row
-    ]  # fmt: skip
-    for line in outside_warnings(mapped):
+    for line in warning_lines(predictions.rows, task):
         print(line, file=sys.stderr)
     return SOME_SKIPPED if predictions.skipped or (dicom is not None and dicom.failed) else DONE
-
-
-def unlike_line(rows: list[dict]) -> str:
-    """Says how many answers are about inputs unlike the training data, and why; "" for none."""
-    unlike = [row for row in rows if row["out_of_distribution"]]
-    far = sum(bool(row.get("feature_out_of_distribution")) for row in rows)
-    parts = []
-    if unlike:
-        counts = Counter(reason for row in unlike for reason in row["reasons"]).most_common()
-        why = first_few((f"{reason} ({count})" for reason, count in counts), 3)
-        parts.append(f"{len(unlike)} of {len(rows)} unlike the training data: {why}")
-    if far:
-        parts.append(f"{far} of {len(rows)} unlike the training data in the network's features")
-    untold = [row for row in rows if row["out_of_distribution"] is None and row["reasons"]]
-    if untold:
-        why = first_few(dict.fromkeys(reason for row in untold for reason in row["reasons"]))
-        parts.append(f"of {len(untold)} of {len(rows)} it is not known whether they are unlike the "
-                     f"training data ({why})")  # fmt: skip
-    return f"warning: {'; '.join(parts)}" if parts else ""
-
-
-def uncorrected_line(rows: list[dict], task) -> str:
-    """Says how many inputs are of a site or scanner that the training did not know; "" for none."""
-    from mri_tf.task.harmonise import combat_batch
-
-    inputs = {row["input"] for row in rows}
-    unknown = {row["input"] for row in rows if row.get("features_corrected") is False}
-    if not unknown:
-        return ""
-    return (
-        f"warning: the features of {len(unknown)} of {len(inputs)} inputs were not corrected, because "
-        f"their {combat_batch(task)} is not named or was not in the training data"
-    )
-
-
-def _format(flags) -> str:
-    """The format of the answers: --format, else by the suffix of --out, else JSON."""
-    is_csv = flags.out is not None and flags.out.suffix.lower() == ".csv"
-    return flags.format or ("csv" if is_csv else "json")
-
-
-def check_flags(flags) -> None:
-    """Raises InputError for flags that do not go together, before anything is read."""
-    if flags.model is None and not flags.server:
-        raise InputError(
-            "No model to predict with.", "neither --model nor --server",
-            "Give --model DIR for an exported model, or --server URL for a running server.",
-        )  # fmt: skip
-    if flags.model is None and not flags.task:
-        raise InputError(
-            "--server needs --task or --model to know how inputs are prepared.", "neither",
-            "Add --task NAME.",
-        )  # fmt: skip
-    if flags.server and flags.engine != "tensorflow":
-        raise InputError(
-            "--engine is for a model on this machine; a server has its own.",
-            f"--server with --engine {flags.engine}", "Start the server with --engine.",
-        )  # fmt: skip
-    if flags.explain and flags.out is None:
-        raise InputError(
-            "--explain needs --out, because maps are written next to the answers.", "no --out",
-            "Add --out FILE.",
-        )  # fmt: skip
-    if flags.out is not None:
-        folder = next((path for path in flags.out.absolute().parents if path.exists()), flags.out)
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise InputError("Cannot write to the folder of --out.", flags.out, "Choose another --out.")
-    if flags.format and flags.out is not None and flags.out.suffix.lower() in (".csv", ".json"):
-        suffix = ".json" if flags.format == "json" else ".csv"
-        if flags.out.suffix.lower() != suffix:
-            raise InputError(
-                f"--format {flags.format} is written to a {suffix} file.", f"--out {flags.out}",
-                f"Give --out a name that ends in {suffix}.",
-            )  # fmt: skip
-    if flags.model is not None and not flags.model.exists():
-        raise InputError(
-            "The exported model given with --model does not exist.", flags.model,
-            "Give saved_models/<task>, or one of its version folders.",
-        )  # fmt: skip
-
-
-def check_flags_of_task(flags, task, layout) -> None:
-    """Raises InputError for flags that this task does not support."""
-    from mri_tf.task.harmonise import combat_batch
-
-    for name in ("site", "scanner"):
-        if getattr(flags, name) and combat_batch(task) != name:
-            raise InputError(
-                f"Task {task.name} corrects nothing by {name}.", f"--{name} {getattr(flags, name)}",
-                f"Leave out --{name}.",
-            )  # fmt: skip
-    if flags.mask is not None and not task.spacing and task.box.get("around") != "mask":
-        raise InputError(f"Task {task.name} does not use a tumour mask.", "--mask", "Leave out --mask.")
-    if task.kind == "segmentation":
-        if flags.explain or flags.format in ("csv", "submission"):
-            raise InputError(
-                f"Task {task.name} segments: --explain and tables are for classifiers.",
-                "--explain" if flags.explain else f"--format {flags.format}",
-                "Leave out --explain and --format.",
-            )  # fmt: skip
-        if flags.out is None or flags.out.suffix or flags.out.is_file():
-            raise InputError(
-                "A segmentation task needs an --out folder for its label maps.",
-                flags.out or "no --out", "For example --out labels.",
-            )  # fmt: skip
-        return
-    if flags.out is not None and flags.out.is_dir():
-        raise InputError(
-            "A classifier's --out must be a file, not a folder.", flags.out,
-            "Add a file name, for example answers.json.",
-        )  # fmt: skip
-    if flags.out is not None and not flags.format and flags.out.suffix.lower() not in (".json", ".csv"):
-        raise InputError(
-            "Cannot tell the format of the answers from the name of --out.", flags.out,
-            "End it in .json or .csv, or add --format.",
-        )  # fmt: skip
-    if flags.format == "submission" and not hasattr(layout, "SUBMISSION"):
-        raise InputError(
-            f"Task {task.name} has no submission table.", "--format submission", "Use --format csv."
-        )
 
 
 def _path_or_address(text: str) -> Path | str:
