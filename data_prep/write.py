@@ -3,15 +3,13 @@
 import sys
 from pathlib import Path
 
+from mri_tf.core.command_flags import add_listing, folder_to_write, positive_int
 from mri_tf.core.command_line import (
     DONE,
     INTERRUPTED,
     SOME_SKIPPED,
     Parser,
-    add_listing,
-    folder_to_write,
     import_tensorflow,
-    positive_int,
     run_command,
 )
 from mri_tf.core.errors import InputError

@@ -6,20 +6,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from mri_tf.core.command_line import (
-    DONE,
-    OUT_OF_TIME,
-    Parser,
+from mri_tf.core.command_flags import (
     add_max_minutes,
     add_set,
     add_split,
     add_variant,
     folder_to_write,
-    import_tensorflow,
     positive_int,
-    run_command,
     seed_int,
 )
+from mri_tf.core.command_line import DONE, OUT_OF_TIME, Parser, import_tensorflow, run_command
 from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError, OutOfTime, RunFailed
 from mri_tf.track.destination import add_track, check_track, track_finished

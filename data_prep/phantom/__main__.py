@@ -3,14 +3,8 @@
 import sys
 from pathlib import Path
 
-from mri_tf.core.command_line import (
-    Parser,
-    folder_to_write,
-    positive_int,
-    run_command,
-    seed_int,
-    share,
-)
+from mri_tf.core.command_flags import folder_to_write, positive_int, seed_int, share
+from mri_tf.core.command_line import Parser, run_command
 from mri_tf.core.errors import InputError
 
 

@@ -4,10 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from mri_tf.core.command_line import (
-    DONE,
-    SOME_SKIPPED,
-    Parser,
+from mri_tf.core.command_flags import (
     add_label,
     add_listing,
     add_set,
@@ -15,10 +12,9 @@ from mri_tf.core.command_line import (
     add_task,
     add_variant,
     folder_to_write,
-    import_tensorflow,
-    run_command,
     seed_int,
 )
+from mri_tf.core.command_line import DONE, SOME_SKIPPED, Parser, import_tensorflow, run_command
 from mri_tf.core.errors import InputError, first_few
 
 NEEDS_ATTENTION = SOME_SKIPPED

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from mri_tf.core.command_line import Parser, folder_to_write, import_tensorflow, run_command
+from mri_tf.core.command_flags import folder_to_write
+from mri_tf.core.command_line import Parser, import_tensorflow, run_command
 
 
 def main(arguments: list[str]) -> int:

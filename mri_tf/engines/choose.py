@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_tf.core.command_line import ENGINES
+from mri_tf.core.command_flags import ENGINES
 from mri_tf.core.errors import InputError, install_hint
 from mri_tf.engines.requests import DEFAULT_SIGNATURE, requests_of
 

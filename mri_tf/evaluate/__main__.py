@@ -3,15 +3,8 @@
 import sys
 from pathlib import Path
 
-from mri_tf.core.command_line import (
-    DONE,
-    SOME_SKIPPED,
-    Parser,
-    add_listing,
-    folder_to_write,
-    import_tensorflow,
-    run_command,
-)
+from mri_tf.core.command_flags import add_listing, folder_to_write
+from mri_tf.core.command_line import DONE, SOME_SKIPPED, Parser, import_tensorflow, run_command
 from mri_tf.core.errors import InputError, first_few
 
 WITH_KNOWN = "with_known_patients"  # folder of the numbers that count them too

@@ -5,7 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mri_tf.core.command_line import Parser, folder_to_write, import_tensorflow, run_command
+from mri_tf.core.command_flags import folder_to_write
+from mri_tf.core.command_line import Parser, import_tensorflow, run_command
 from mri_tf.core.errors import InputError, first_few
 
 

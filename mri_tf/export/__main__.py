@@ -3,13 +3,8 @@
 import sys
 from pathlib import Path
 
-from mri_tf.core.command_line import (
-    Parser,
-    folder_to_write,
-    import_tensorflow,
-    positive_int,
-    run_command,
-)
+from mri_tf.core.command_flags import folder_to_write, positive_int
+from mri_tf.core.command_line import Parser, import_tensorflow, run_command
 from mri_tf.core.errors import InputError
 
 

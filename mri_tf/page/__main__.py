@@ -8,7 +8,8 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from mri_tf.core.command_line import DONE, INTERRUPTED, Parser, positive_int, run_command
+from mri_tf.core.command_flags import positive_int
+from mri_tf.core.command_line import DONE, INTERRUPTED, Parser, run_command
 from mri_tf.core.errors import InputError
 from mri_tf.core.web import is_loopback
 from mri_tf.page.limits import MB, Limits

@@ -3,13 +3,8 @@
 import sys
 from pathlib import Path
 
-from mri_tf.core.command_line import (
-    DONE,
-    Parser,
-    add_label,
-    add_listing,
-    run_command,
-)
+from mri_tf.core.command_flags import add_label, add_listing
+from mri_tf.core.command_line import DONE, Parser, run_command
 
 
 def main(arguments: list[str]) -> int:

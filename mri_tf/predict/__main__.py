@@ -5,12 +5,12 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from mri_tf.core.command_flags import add_engine
 from mri_tf.core.command_line import (
     DONE,
     INTERRUPTED,
     SOME_SKIPPED,
     Parser,
-    add_engine,
     import_tensorflow,
     run_command,
 )

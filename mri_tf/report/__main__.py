@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mri_tf.core.command_line import DONE, Parser, import_tensorflow, positive_int, run_command
+from mri_tf.core.command_flags import positive_int
+from mri_tf.core.command_line import DONE, Parser, import_tensorflow, run_command
 
 
 def main(arguments: list[str]) -> int:

@@ -6,15 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
-from mri_tf.core.command_line import (
-    DONE,
-    INTERRUPTED,
-    Parser,
-    add_engine,
-    import_tensorflow,
-    positive_int,
-    run_command,
-)
+from mri_tf.core.command_flags import add_engine, positive_int
+from mri_tf.core.command_line import DONE, INTERRUPTED, Parser, import_tensorflow, run_command
 from mri_tf.core.errors import InputError
 from mri_tf.serve.access import check_extra, port_number, read_token
 from mri_tf.serve.page_process import PageProcess, check_page_flags, page_arguments

@@ -4,21 +4,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from mri_tf.core.command_line import (
-    DONE,
-    SOME_SKIPPED,
-    Parser,
+from mri_tf.core.command_flags import (
     add_label,
     add_listing,
     add_max_minutes,
     add_set,
     add_task,
     folder_to_write,
-    import_tensorflow,
     positive_int,
-    run_command,
     seed_int,
 )
+from mri_tf.core.command_line import DONE, SOME_SKIPPED, Parser, import_tensorflow, run_command
 from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError, RunFailed, first_few
 from mri_tf.task.rules import AUTO, BASE_VARIANT

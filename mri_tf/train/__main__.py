@@ -3,10 +3,7 @@
 import sys
 from pathlib import Path
 
-from mri_tf.core.command_line import (
-    DONE,
-    SOME_SKIPPED,
-    Parser,
+from mri_tf.core.command_flags import (
     add_label,
     add_listing,
     add_max_minutes,
@@ -15,11 +12,10 @@ from mri_tf.core.command_line import (
     add_task,
     add_variant,
     folder_to_write,
-    import_tensorflow,
     positive_int,
-    run_command,
     seed_int,
 )
+from mri_tf.core.command_line import DONE, SOME_SKIPPED, Parser, import_tensorflow, run_command
 from mri_tf.core.deadline import Deadline
 from mri_tf.core.errors import InputError
 from mri_tf.core.log import logged

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mri_tf.core.command_line import positive_int
+from mri_tf.core.command_flags import positive_int
 from mri_tf.core.errors import InputError
 
 
