@@ -70,8 +70,7 @@ def out_of_fold_values(
     repeats = {member.repeat for member in members}
     values = classification_metrics(
         tests.truth, made.probabilities, made.decisions, tests.patients, task.class_names,
-        # Of several repeats a patient has one label in all of them, whatever its folds.
-        ordered=task.ordered, folds=folds if len(repeats) == 1 else None,
+        ordered=task.ordered, folds=folds, repeats=len(repeats),
     )  # fmt: skip
     table = _table(members, found, made, task)
     of_members = [_member_values(member) for member in members]

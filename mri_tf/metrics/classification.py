@@ -37,6 +37,7 @@ NO_INTERVAL = {
 def classification_metrics(
     truth: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray, patients: np.ndarray,
     class_names: tuple[str, ...], *, ordered: bool = False, folds: np.ndarray | None = None,
+    repeats: int = 1,
 ) -> dict:  # fmt: skip
     """Returns the content of metrics.json for a classifier, intervals over patients included.
 
@@ -51,7 +52,7 @@ def classification_metrics(
         class_names: in the order of the class numbers; of two, the last one is the positive one.
         ordered: the classes are ordered (grades): adds the quadratic kappa and, of more than two
             classes, the mean absolute grade error and the AUC of each cut.
-        folds: (records,) the fold that each record was held out in, of predictions of several networks.
+        folds, repeats: of predictions of several networks, as `exchange_labels` takes them.
 
     Raises:
         ValueError: the arrays do not fit each other or the class names.
@@ -67,7 +68,7 @@ def classification_metrics(
     majority = float(support.max() / support.sum())
     few = too_few_of_classes(by_patient.sum(axis=2) > 0)
     headline = {name: value for name, value in result.items() if name in HEADLINE}
-    exchange = exchange_labels(predictions, folds)
+    exchange = exchange_labels(predictions, folds, repeats)
     return result | {
         "better_than_chance": exchange and exchange.as_json(),
         "calibration": _calibration(predictions, class_names),

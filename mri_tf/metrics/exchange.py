@@ -42,64 +42,78 @@ class Exchange(NamedTuple):
     Attributes:
         p: name of a number -> one-sided p-value.
         draws: how many exchanges were counted.
-        exact: every exchange was counted; else they were drawn.
-        folds: patients exchanged within folds only, which is approximate.
+        every: every exchange was counted; else they were drawn.
+        within_folds: patients exchanged within folds only.
+        approximate: several networks answered, which share training patients.
     """
 
     p: dict[str, float]
     draws: int
-    exact: bool
-    folds: bool
+    every: bool
+    within_folds: bool
+    approximate: bool
 
     def as_json(self) -> dict:
         """The values for metrics.json, with what they mean in words."""
-        kind = "every exchange" if self.exact else f"{self.draws} drawn exchanges"
-        stretched = "approximate: the spread is widened, as networks share training patients"
-        within = f" within folds ({stretched})" if self.folds else ""
+        kind = "every exchange" if self.every else f"{self.draws} drawn exchanges"
+        within = " within folds" if self.within_folds else ""
+        if self.approximate:
+            within += " (approximate: the spread is widened, as networks share training patients)"
         return {
-            "p": self.p, "draws": self.draws, "exact": self.exact,
+            "p": self.p, "draws": self.draws, "exact": self.every and not self.approximate,
             "better": {name: p <= BETTER for name, p in self.p.items()},
             "method": f"{kind} of labels among patients{within}, one-sided",
         }  # fmt: skip
 
 
 def exchange_labels(
-    predictions: Predictions, folds: np.ndarray | None = None, seed: int = 0
+    predictions: Predictions, folds: np.ndarray | None = None, repeats: int = 1, seed: int = 0
 ) -> Exchange | None:
     """Compares AUC and balanced accuracy with what chance gives; None where only one class occurs.
 
     Args:
         predictions: of held-out records.
-        folds: (records,) the fold that each was held out in, of predictions of several networks.
+        folds: (records,) the fold that each was held out in, of predictions of several networks; those
+            of another repeat are other folds.
+        repeats: how often the patients were divided into folds. Of several a patient has one label in
+            all of them, and exchanges it for that of any other patient.
         seed: of the drawn exchanges.
     """
-    units = _units(predictions, folds)
+    within = folds is not None and repeats == 1
+    units = _units(predictions, folds if within else None)
     if len(np.unique(units.labels)) < 2:
         return None
     seen = _numbers(units, units.labels[None])
     every = every_exchange(units.labels, units.blocks, DRAWS)
-    exact = every is not None
     rng = np.random.default_rng(seed)
-    parts = [every] if exact else drawn_exchanges(units.labels, units.blocks, DRAWS, rng)
+    parts = [every] if every is not None else drawn_exchanges(units.labels, units.blocks, DRAWS, rng)
     counted = [_numbers(units, labels) for labels in parts]
-    stretch = 1.0 if folds is None else _stretch_of_folds(len(np.unique(folds)))
-    extra = 0 if exact else 1  # the labels that were seen are one of the exchanges
+    stretch = 1.0 if folds is None else _stretch_of_folds(predictions.patients, folds)
+    extra = 0 if every is not None else 1  # the labels that were seen are one of the exchanges
     p = {}
     for name, value in seen.items():
         drawn = np.concatenate([numbers[name] for numbers in counted])
         middle = drawn.mean()
         asked = middle + (value[0] - middle) / stretch
         p[name] = float(((drawn >= asked - ROUNDING).sum() + extra) / (len(drawn) + extra))
-    return Exchange(p, len(drawn), exact, folds is not None)
+    return Exchange(p, len(drawn), every is not None, within, stretch > 1)
 
 
-def _stretch_of_folds(folds: int) -> float:
-    """How much wider numbers over folds vary than exchanges within folds do.
+def _stretch_of_folds(patients: np.ndarray, folds: np.ndarray) -> float:
+    """How much wider numbers over folds vary than exchanges of labels do.
 
     Networks of different folds share training patients, whose labels an exchange does not learn anew.
-    The factor is that of the corrected resampled t (Nadeau and Bengio 2003).
+    The factor is that of the corrected resampled t (Nadeau and Bengio 2003) for the number of folds that
+    hold all patients once: 1 where every network is judged on the same patients.
+
+    Args:
+        patients, folds: (records,) whose it is, and the fold it was held out in.
     """
-    return math.sqrt(1 + folds / (folds - 1)) if folds > 1 else 1.0
+    patient_of = np.unique(patients, return_inverse=True)[1]
+    names, fold_of = np.unique(np.asarray(folds).astype(str), return_inverse=True)
+    in_folds = np.unique(np.stack([patient_of, fold_of]), axis=1).shape[1]  # patients of each, summed
+    count = (patient_of.max() + 1) * len(names) / in_folds
+    return math.sqrt(1 + count / (count - 1)) if count > 1 else 1.0
 
 
 def _units(predictions: Predictions, folds: np.ndarray | None) -> Units:

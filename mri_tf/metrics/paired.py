@@ -48,7 +48,8 @@ def paired_differences(
         second: the same cells with the same records in the same order.
         ordered: adds quadratic_kappa.
         seed: of the resamples.
-        test_share: records of a test side over those of its training side; None: one network each.
+        test_share: records of a test side over those of its training side; None: one network each. It
+            counts where the cells' test sides differ: cells of one test side say nothing of others.
         comparisons: how many pairs of variants are compared, for the adjusted interval.
 
     Returns:
@@ -62,6 +63,8 @@ def paired_differences(
     """
     pairs = _pairs(first, second)
     patients = np.unique(np.concatenate([pair[0].patients for pair in pairs]))
+    if all(np.isin(patients, pair[0].patients).all() for pair in pairs):
+        test_share = None  # one test side: other seeds of a training are no other data
     times = multiplicities(len(patients), seed)  # (1 + resamples, patients)
     differences: dict[str, list[np.ndarray]] = {}
     for pair in pairs:
@@ -136,10 +139,12 @@ def _difference(
         return {"difference": found.pop("value"), "p": None} | found | about
     kept = _Cells(of_cells, weights[in_data] / weights[in_data].sum())
     drawn, incomplete = _resampled_means(kept)
+    without = int(np.isnan(drawn).sum())
     also = joined(
         f"undefined in {lost} of {len(cells)} cells: left out" if lost else "",
         f"a cell was undefined in {incomplete} of {len(drawn) - 1} resamples: left out of their mean"
         if incomplete else "",
+        f"undefined in {without} of {len(drawn) - 1} resamples: left out" if without else "",
     )  # fmt: skip
     if patients < 2:
         found = number(drawn[0], patients, reason=joined("one patient", also))

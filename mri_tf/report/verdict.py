@@ -70,8 +70,16 @@ def p_of(metrics: dict, metric: str) -> str:
     if p is None:
         return ""
     of = "" if name == metric.removesuffix("_within_folds") else f"of the {name_of(name)} "
-    how = "exact" if found.get("exact") else f"of {found.get('draws')} exchanges of the labels"
-    return f"{of}{p_text(p)} for no better than chance ({how})"
+    return f"{of}{p_text(p)} for no better than chance ({_how(found)})"
+
+
+def _how(found: dict) -> str:
+    """How a p-value was found, in few words: the whole method stands under Performance."""
+    if "approximate" in found.get("method", ""):
+        return "approximate, of networks that share training patients"
+    if found.get("exact"):
+        return "exact"
+    return f"of {found.get('draws')} exchanges of the labels"
 
 
 def _headline(material: Material, options: Options) -> list[Block]:

@@ -91,7 +91,7 @@ def write_report(
         shown = Shown(scores, numbers, compared)
         parts = _classifier_parts(results, predictions, differences, task, shown)
         parts |= site_parts(numbers, predictions, plan, data)
-        parts |= more_patients(done, task.primary_metric, unit)
+        parts |= more_patients(done, predictions, task, unit)
         if plan.restarts > 1:
             parts |= restart_parts(done, done_jobs, scores)
         drawn = draw_study(results, predictions, differences, task, numbers)
@@ -149,11 +149,10 @@ def _pooled_numbers(
     """The metrics of all test predictions of a variant and size together, by `key_of` the two."""
     found = {}
     for key, table in predictions.groupby(KEYS, dropna=False, sort=False):
-        # Of several repeats a patient has several predictions, which exchange labels together.
-        of_folds = table["repeat"].nunique() == 1 and table["fold"].nunique() > 1
+        cells = table["repeat"].astype(str) + "-" + table["fold"].astype(str)
         numbers = metrics.classification_metrics(
             *metrics.predictions_of(table, task.class_names), task.class_names, ordered=task.ordered,
-            folds=table["fold"].to_numpy() if of_folds else None,
+            folds=cells.to_numpy() if cells.nunique() > 1 else None, repeats=table["repeat"].nunique(),
         )  # fmt: skip
         found[key_of(*key)] = numbers if unit == "patients" else counted_as_images(numbers)
     return found

@@ -25,7 +25,8 @@ def test_the_p_value_of_an_auc_is_that_of_mann_and_whitney():
     found = exchange_labels(predictions(truth, scores))
     groups = scores[truth == 1], scores[truth == 0]
     expected = mannwhitneyu(*groups, alternative="greater", method="exact")
-    assert found.exact and found.draws == 462 and found.p["auc"] == pytest.approx(expected.pvalue)
+    assert found.as_json()["exact"] and found.draws == 462
+    assert found.p["auc"] == pytest.approx(expected.pvalue)
 
 
 def test_patients_exchange_all_their_records_together():
@@ -49,7 +50,7 @@ def test_patients_of_several_labels_exchange_among_their_own_records():
     patients, truth = np.repeat(np.arange(4), 3), np.tile([0, 0, 1], 4)
     scores = 10 * patients + np.tile([0, 1, 2], 4)
     found = exchange_labels(predictions(truth, scores, patients))
-    assert found.exact and found.draws == 3**4
+    assert found.every and found.draws == 3**4
     assert found.p["auc"] == pytest.approx(1 / 81)
 
 
@@ -60,7 +61,28 @@ def test_within_folds_patients_stay_in_their_fold_and_it_is_called_approximate()
     assert found.draws == 70**2 and 1 / 70**2 < found.p["auc"] < 0.05
     assert "approximate" in found.as_json()["method"]
     together = exchange_labels(predictions(truth, truth + 10 * folds))
-    assert together.draws == 9999 and not together.folds  # among all patients
+    assert together.draws == 9999 and not together.within_folds  # among all patients
+
+
+def test_of_several_repeats_patients_exchange_whole_and_the_spread_is_widened_as_for_one():
+    rng = np.random.default_rng(3)
+    truth = np.tile([0, 1], 6)
+    scores = rng.normal(size=(3, 12)) + truth
+    folds = np.stack([rng.permutation(12) % 3 + 3 * repeat for repeat in range(3)])
+    asked = predictions(np.tile(truth, 3), scores.ravel(), np.tile(np.arange(12), 3))
+    found, plain = exchange_labels(asked, folds.ravel(), 3), exchange_labels(asked)
+    assert found.draws == plain.draws == 924 and found.approximate and not found.within_folds
+    assert found.p["auc"] > plain.p["auc"]
+    said = found.as_json()
+    assert not said["exact"] and "(approximate" in said["method"] and "within" not in said["method"]
+
+
+def test_networks_that_are_all_judged_on_the_same_patients_are_compared_exactly():
+    truth = np.tile([0, 1], 6)
+    asked = predictions(np.tile(truth, 2), np.random.default_rng(4).normal(size=24),
+                        np.tile(np.arange(12), 2))  # fmt: skip
+    found = exchange_labels(asked, np.repeat([0, 1], 12), 2)
+    assert found == exchange_labels(asked) and found.as_json()["exact"]
 
 
 def test_more_exchanges_than_can_be_counted_are_drawn():
@@ -70,7 +92,7 @@ def test_more_exchanges_than_can_be_counted_are_drawn():
     found = exchange_labels(
         checked(truth, odds / odds.sum(axis=1, keepdims=True), scores.argmax(axis=1), np.arange(60))
     )
-    assert not found.exact and found.draws == 9999 and found.p["auc"] == pytest.approx(1 / 10_000)
+    assert not found.every and found.draws == 9999 and found.p["auc"] == pytest.approx(1 / 10_000)
     assert found.as_json()["better"] == {"auc": True, "balanced_accuracy": True}
 
 

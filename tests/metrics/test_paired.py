@@ -22,6 +22,11 @@ def shifted(made: Predictions, seed: int, noise: float) -> Predictions:
     return made._replace(probabilities=probabilities, predicted=probabilities.argmax(axis=1))
 
 
+def of_others(made: Predictions, cell: int) -> Predictions:
+    """The same predictions of patients who are in no other cell."""
+    return made._replace(patients=np.array([f"{cell}-{name}" for name in made.patients]))
+
+
 def test_a_difference_is_that_of_a_plain_loop_over_the_same_draws(monkeypatch):
     monkeypatch.setattr("mri_tf.metrics.resamples.RESAMPLES", 60)
     first = [simulated(seed, patients=9 + seed, records=5, classes=2) for seed in range(3)]
@@ -164,7 +169,7 @@ def test_an_interval_of_the_auc_covers_the_truth_about_as_often_as_it_says():
 
 
 def test_of_several_cells_the_wider_of_bootstrap_and_corrected_t_counts():
-    first = [simulated(seed, patients=12, classes=2) for seed in range(6)]
+    first = [of_others(simulated(seed, patients=12, classes=2), seed) for seed in range(6)]
     second = [shifted(cell, seed, 1.5) for seed, cell in enumerate(first)]
     networks = paired_differences(first, second)["accuracy"]
     variants = paired_differences(first, second, test_share=0.25)["accuracy"]
@@ -186,8 +191,27 @@ def test_one_split_is_about_these_two_networks():
     assert "these trained networks" in found["question"] and found["method"] == "bootstrap"
 
 
+def test_one_test_side_and_several_seeds_are_about_these_trained_networks():
+    cell = simulated(0, classes=2)
+    others = [shifted(cell, seed, 1.0) for seed in range(3)]
+    found = paired_differences([cell] * 3, others, test_share=0.25)["auc"]
+    assert "these trained networks" in found["question"] and found["method"] == "bootstrap"
+    assert found == paired_differences([cell] * 3, others)["auc"]
+
+
+def test_resamples_without_a_class_are_counted_where_there_is_one_cell():
+    truth = np.repeat([0, 1], [20, 2])
+    chance = np.linspace(0.1, 0.9, 22)
+    made = Predictions(truth, np.stack([1 - chance, chance], axis=1), (chance > 0.5).astype(int),
+                       np.char.zfill(np.arange(22).astype(str), 2))  # fmt: skip
+    times = multiplicities(22, 0)[1:]
+    without = int((times[:, 20:].sum(axis=1) == 0).sum())
+    found = paired_differences([made], [shifted(made, 0, 1.0)])["auc"]
+    assert without > 0 and f"undefined in {without} of {len(times)} resamples" in found["reason"]
+
+
 def test_several_comparisons_widen_the_adjusted_interval_only():
-    cells = [simulated(seed, classes=2) for seed in range(4)]
+    cells = [of_others(simulated(seed, classes=2), seed) for seed in range(4)]
     others = [shifted(cell, 3, 1.0) for cell in cells]
     one, six = (
         paired_differences(cells, others, test_share=0.3, comparisons=n)["kappa"] for n in (1, 6)

@@ -19,6 +19,8 @@ from carded import (
 )
 
 from mri_tf.audit.compared import not_known
+from mri_tf.metrics.classifier import checked
+from mri_tf.metrics.exchange import exchange_labels
 from mri_tf.report import thumbnails
 from mri_tf.report.blocks import NOT_COMPUTED, Facts, Fold, Heading, Listed, Table, Text
 from mri_tf.report.card import sections_of, write_card
@@ -26,7 +28,7 @@ from mri_tf.report.examples import wrong_patients
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import MEMBERS, STUDY, Judged
 from mri_tf.report.options import Options
-from mri_tf.report.verdict import audit_status
+from mri_tf.report.verdict import audit_status, p_of
 
 ORDER = (
     "verdict", "flow", "data", "split", "model", "performance", "probabilities", "subgroups",
@@ -379,3 +381,14 @@ def test_three_classes_have_a_card_too(tmp_path):
     assert "A decision curve is for two classes only." in said["probabilities"]
     assert "one | " in said["performance"] and "three" in said["performance"]
 
+
+@pytest.mark.parametrize("folds, said", [
+    (None, "(exact)"),
+    ([0] * 4 + [1] * 4, "(approximate, of networks that share training patients)"),
+])  # fmt: skip
+def test_a_p_value_of_folds_is_not_called_exact(folds, said):
+    truth = np.tile([0, 1], 4)
+    chance = np.linspace(0.1, 0.9, 8)
+    made = checked(truth, np.stack([1 - chance, chance], axis=1), chance > 0.5, np.arange(8))
+    found = exchange_labels(made, None if folds is None else np.array(folds)).as_json()
+    assert p_of({"better_than_chance": found}, "auc").endswith(said)
