@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
+from data_prep.io.nifti import mm_per_unit
 from data_prep.volume import NO_PLACE, Volume, to_ras_volume
 
 SUFFIXES = (".hdr", ".img")
@@ -35,15 +36,16 @@ def read_header_pair(path: Path) -> Volume:
         if isinstance(image, nibabel.Nifti1Pair):
             if not (image.header["sform_code"] or image.header["qform_code"]):
                 raise Unreadable(NO_PLACE)
-            facts = {}
+            facts, length_mm = {}, mm_per_unit(image.header)
         else:
+            length_mm = 1.0
             facts = {} if path.with_suffix(".mat").is_file() else dict(ASSUMED)
         array = np.asanyarray(image.dataobj)
         while array.ndim > 3 and array.shape[-1] == 1:
             array = array[..., 0]
         if array.ndim not in (3, 4) or array.dtype.kind not in "iuf":
             raise Unreadable("the image is not a volume of intensities")
-        return to_ras_volume(array, image.affine, facts)
+        return to_ras_volume(array, np.diag([length_mm] * 3 + [1.0]) @ image.affine, facts)
     except Unreadable:
         raise
     except FileNotFoundError:

@@ -27,10 +27,13 @@ HEADER_BYTES = {348: "NIfTI-1", 540: "NIfTI-2"}
 # Where the header says at which byte the voxels begin, in which form, and the first byte that can be:
 # after the header and the 4 bytes that announce its extensions.
 OFFSET_FIELD = {"NIfTI-1": (108, "f", 352), "NIfTI-2": (168, "q", 544)}
+# Where the lengths of axes 1 to 3 stand, and the sizes of a voxel along them.
+SIZE_FIELDS = {"NIfTI-1": ((42, "3h"), (80, "3f")), "NIfTI-2": ((24, "3q"), (112, "3d"))}
 FIRST_BYTES = 4096  # that hold any header
 ROUNDING = 1e-3  # by which the squares of a quaternion's three numbers may exceed 1
 # By NIfTI's unit code. Files without a unit are in millimetres by convention.
 MM_OF_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
+CONTRADICTION = 0.1  # share by which the spacing of an sform may differ from that of pixdim
 
 
 def read_nifti(path: Path) -> Volume:
@@ -52,10 +55,10 @@ def read_nifti(path: Path) -> Volume:
         data = Path(path).read_bytes()
         if data.startswith(GZIP_MAGIC):  # all at once: nibabel alone does not compare the checksum
             data = gzip.decompress(data)
-        image, mm_per_unit = _image(data)
+        image, length_mm = _image(data)
         _check_length(image, len(data))
         array = _with_channels(np.asanyarray(image.dataobj))
-        affine = np.diag([mm_per_unit] * 3 + [1.0]) @ image.affine
+        affine = np.diag([length_mm] * 3 + [1.0]) @ image.affine
         return dataclasses.replace(to_ras_volume(array, affine), value_step=_value_step(image))
     except Unreadable:
         raise
@@ -70,12 +73,30 @@ def read_nifti(path: Path) -> Volume:
         raise Unreadable(f"not a complete NIfTI or MGH file ({type(error).__name__})") from None
 
 
-def _check_claimed_size(path: Path) -> None:
-    """Raises Unreadable for a volume that its header calls larger than any, before it is read."""
+def read_place(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape and affine (4, 4) to RAS mm of a file that `read_nifti` reads, from its header alone."""
+    image, length_mm = _image(_beginning(path))
+    return image.shape, np.diag([length_mm] * 3 + [1.0]) @ image.affine
+
+
+def mm_per_unit(header) -> float:
+    """Millimetres of the unit of length that a NIfTI header names."""
+    return MM_OF_UNIT.get(int(header["xyzt_units"]) % 8, 1.0)  # the higher bits are the unit of time
+
+
+def _beginning(path: Path) -> bytes:
+    """The first FIRST_BYTES of the file, unpacked."""
     with Path(path).open("rb") as file:
         packed = file.read(2) == GZIP_MAGIC
         file.seek(0)
-        start = (gzip.GzipFile(fileobj=file) if packed else file).read(FIRST_BYTES)
+        return (gzip.GzipFile(fileobj=file) if packed else file).read(FIRST_BYTES)
+
+
+def _check_claimed_size(path: Path) -> None:
+    """Raises Unreadable for a volume that its header calls larger than any, before it is read."""
+    start = _beginning(path)
+    if not start:
+        raise Unreadable("the file is empty")
     if len(start) < FIRST_BYTES:
         return  # a shorter file claims nothing that matters
     if start.startswith(MGH_MAGIC):
@@ -95,9 +116,8 @@ def _image(data: bytes):
     if data[128:132] == b"DICM":
         raise Unreadable("a DICOM file, not a NIfTI file")
     kind = _nifti_kind(data)
-    image = _nifti_class(kind).from_bytes(_with_offset(data, kind))
-    unit = int(image.header["xyzt_units"]) % 8  # the higher bits are the unit of time
-    return image, MM_OF_UNIT.get(unit, 1.0)
+    image = _nifti_class(kind).from_bytes(_with_spacing(_with_offset(data, kind), kind))
+    return image, mm_per_unit(image.header)
 
 
 @functools.cache
@@ -122,16 +142,32 @@ def _nifti_class(kind: str):
 
 
 def _place_of(header) -> np.ndarray:
-    """The affine (4, 4) of the sform; of the qform where no code points at the sform, or it is all 0."""
+    """The affine (4, 4) of the sform; of the qform where no code points at the sform, it is all 0, or it
+    contradicts the spacing that the header names, as an identity matrix does."""
     sform = header.get_sform()
-    if header["sform_code"] and (sform[:3, :3].any() or not header["qform_code"]):
+    if header["sform_code"] and not (header["qform_code"] and _is_contradicted(sform, header)):
         return sform
     if not header["qform_code"]:
         raise Unreadable(f"{NO_PLACE} (neither sform nor qform)")
+    if np.isnan(_pixdim(header)).any():
+        raise Unreadable(f"{NO_PLACE} (a spacing of 0 mm)")
     try:
         return header.get_qform()
     except ValueError:
         raise Unreadable(f"{NO_PLACE} (the quaternion of the qform is no rotation)") from None
+
+
+def _pixdim(header) -> np.ndarray:
+    """(3,) sizes of a voxel in the header's unit; NaN where it says 0."""
+    return np.abs(np.array(header["pixdim"][1:4], float))
+
+
+def _is_contradicted(sform: np.ndarray, header) -> bool:
+    """Whether voxels of an sform (4, 4) have other sizes than pixdim says."""
+    sizes, named = np.linalg.norm(sform[:3, :3], axis=0), _pixdim(header)
+    return not sizes.any() or bool((named > 0).all() and (
+        np.abs(sizes - named) > CONTRADICTION * named
+    ).any())  # fmt: skip
 
 
 def _with_offset(data: bytes, kind: str) -> bytes:
@@ -145,6 +181,22 @@ def _with_offset(data: bytes, kind: str) -> bytes:
         return data
     changed = bytearray(data)
     struct.pack_into(form, changed, place, first)
+    return bytes(changed)
+
+
+def _with_spacing(data: bytes, kind: str) -> bytes:
+    """The file with NaN in place of a voxel size of 0, which nibabel would take for 1 mm."""
+    if len(data) < OFFSET_FIELD[kind][2]:
+        return data
+    order, ((at_lengths, whole), (at_sizes, real)) = "<" if data[0] else ">", SIZE_FIELDS[kind]
+    lengths = struct.unpack_from(order + whole, data, at_lengths)
+    sizes = struct.unpack_from(order + real, data, at_sizes)
+    if not any(size == 0 and length > 1 for size, length in zip(sizes, lengths, strict=True)):
+        return data
+    changed = bytearray(data)
+    known = [size if size or length <= 1 else math.nan
+             for size, length in zip(sizes, lengths, strict=True)]  # fmt: skip
+    struct.pack_into(order + real, changed, at_sizes, *known)
     return bytes(changed)
 
 

@@ -21,6 +21,7 @@ PLACES = {  # what a header must say for the image to have a position and an ori
     NRRD: (b"space directions:",),
     META_IMAGE: (b"\nTransformMatrix", b"\nOrientation", b"\nRotation"),
 }
+SPACINGS = {NRRD: PLACES[NRRD], META_IMAGE: (b"\nElementSpacing", b"\nElementSize")}
 NRRD_SPACES = (b"left-posterior-superior", b"right-anterior-superior", b"left-anterior-superior",
                b"lps", b"ras", b"las")  # fmt: skip
 # Suffixes of files that are certainly no DICOM.
@@ -140,10 +141,15 @@ def _check_text_header(kind: str, start: bytes) -> None:
         raise Unreadable(f"its header is longer than {HEADER_BYTES} bytes")
     if not any(key in header for key in PLACES[kind]):
         raise Unreadable(NO_PLACE)
+    if not any(key in header for key in SPACINGS[kind]):
+        raise Unreadable(f"{NO_PLACE} (no spacing)")
     fields = (line.partition(b":")[::2] for line in header.lower().splitlines())
     lines = {name.strip(): value for name, value in fields}
     if kind == NRRD and lines.get(b"space", b"").strip() not in NRRD_SPACES:
         raise Unreadable(f"{NO_PLACE} (its space is none of LPS, RAS and LAS)")
+    units = set(lines.get(b"space units", b"").replace(b'"', b" ").split())
+    if kind == NRRD and units - {b"mm"}:
+        raise Unreadable("its lengths are not in mm (space units)")
     data_file = start.partition(b"\nElementDataFile")[2].split(b"\n")[0].strip(b" =\r")
     # The first mention must be the field itself: a comment may say LOCAL where the field does not.
     is_local = kind == NRRD or (data_file == b"LOCAL" and header.endswith(b"\n"))

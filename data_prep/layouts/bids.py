@@ -41,6 +41,7 @@ from data_prep.io.labels import check_labels
 from data_prep.io.table import Row, is_empty, read_table
 from data_prep.recognised import LEAST_SHARE, MASK_WORDS, MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.words import spelled_otherwise
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
@@ -88,13 +89,17 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             values = {name: value for name, value in row.items() if name != "group" or name == column}
             cases.append((folder, Row({**values, **own}.items(), row.line)))
     _say_who_is_left_out(len(sessions) - len(cases))
-    check_labels([row for _, row in cases], column, task, (labels or raw / TABLE).name)
-    without = [str(row.line) for row in rows if row.line not in used]
-    if without:
+    if without := [row for row in rows if row.line not in used]:
+        there = {names_of(folder)[0] for folder in sessions}
+        nearly = spelled_otherwise(_word(without[0]["participant_id"], "sub"), there)
         raise InputError(
-            "Rows of the table name participants who have no folder.", f"line {first_few(without)}",
-            "Remove these rows, or add the folders.",
+            "Rows of the table name participants who have no folder.",
+            f"line {first_few(str(row.line) for row in without)}"
+            + (f"; a folder's name differs only in {nearly}" if nearly else ""),
+            "Write the participants as their folders are named."
+            if nearly else "Remove these rows, or add the folders.",
         )  # fmt: skip
+    check_labels([row for _, row in cases], column, task, (labels or raw / TABLE).name)
     return [_case(raw, folder, row, task) for folder, row in cases]
 
 
@@ -185,8 +190,9 @@ def sequence_words(file: Path) -> tuple[str, int]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The NIfTI files of a session."""
-    return sorted(path for path in folder.glob("*/*.nii*") if path.name.endswith(NIFTI))
+    """The NIfTI files of a session, without hidden ones such as those that macOS writes."""
+    return sorted(path for path in folder.glob("*/*.nii*")
+                  if path.name.endswith(NIFTI) and not path.name.startswith("."))  # fmt: skip
 
 
 def _files_of_sequences(folder: Path, task: Task) -> tuple[dict[str, Path], int]:

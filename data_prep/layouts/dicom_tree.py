@@ -30,6 +30,7 @@ from data_prep.io.table import Row, is_empty, read_table, rows_by, table_in
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.recognised import Recognised, dicom_sequences, rows_of, tables_at
 from mri_tf.core.errors import InputError
+from mri_tf.core.words import spelled_otherwise
 from mri_tf.task import Task
 
 __all__ = [
@@ -65,7 +66,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
         named = " or ".join(COLUMNS[key] for key in keys)
         raise InputError(
             f"No row of the table names an examination by its {named}.",
-            f"{len(rows)} rows, {len(found)} examinations",
+            f"{len(rows)} rows, {len(found)} examinations{_but_for(rows, keys, found)}",
             f"Write the {named} of the headers into the column {' or '.join(keys)}.",
         )  # fmt: skip
     _say_what_has_no_row(sum(row is None for row in chosen))
@@ -79,11 +80,25 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             files = {path: path for path in one.files}
             cases.append(Case.from_row(values, files, row[column], covariates))
     # Reading a case without files gives the reason, so that nothing is left out in silence.
+    unused = [row for row in rows if row.line not in used]
+    if unused and (nearly := _but_for(unused, keys, found)):
+        print(f"{len(unused)} rows of {table.name} name no examination{nearly}", file=sys.stderr)
     lost = [
         Row({**row, "patient_id": row.get("patient_id") or f"line {row.line}"}.items(), row.line)
-        for row in rows if row.line not in used
+        for row in unused
     ]  # fmt: skip
     return cases + [Case.from_row(row, {}, row[column], covariates) for row in lost]
+
+
+def _but_for(rows: list[Row], keys: tuple[str, ...], found: list[Examination]) -> str:
+    """How the first row that is nearly spelled as a header differs from it; "" where none is."""
+    there = {"patient_id": {one.patient for one in found},
+             "accession_number": {one.accession for one in found}}  # fmt: skip
+    for row in rows:
+        for key in keys:
+            if not is_empty(row[key]) and (nearly := spelled_otherwise(row[key], there[key])):
+                return f"; line {row.line} differs from a header only in {nearly}"
+    return ""
 
 
 def _rows_by_key(
@@ -121,6 +136,11 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     found = examinations(raw)
     values = {text for one in found for text in (one.accession, one.patient) if text}
     if not values & {row[key] for row in rows for key in keys}:
+        if nearly := _but_for(rows, keys, found):
+            raise InputError(
+                f"No row of {tables[0].name} names an examination by its {column}.",
+                nearly.removeprefix("; "), "Write the ids as the headers have them.",
+            )  # fmt: skip
         return None
     rules = dicom_sequences((raw, [raw / path for path in one.files]) for one in found)
     named = {} if labels else {"table": tables[0].name}

@@ -1,5 +1,8 @@
 """Words for people: names as they are written and stored, and counts with their nouns."""
 
+import re
+from collections.abc import Iterable
+
 
 def printed_name(name: str) -> str:
     """The name of a class, or of another thing that a task names, as people write it.
@@ -29,3 +32,30 @@ def printable(text: str) -> str:
     'M\\\\udcfcller'
     """
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def spelled_otherwise(wanted: str, there: Iterable[str]) -> str:
+    """How a word differs from one of those that are there, in words; "" where none is nearly alike.
+
+    >>> spelled_otherwise("7", ["007", "008"]), spelled_otherwise("sub-1", ["sub-01"])
+    ('leading zeros', 'leading zeros')
+    >>> spelled_otherwise("p4", ["P4"]), spelled_otherwise("p4 ", ["P04"]), spelled_otherwise("a", ["b"])
+    ('capitals or blanks', 'leading zeros and capitals or blanks', '')
+    """
+    there = set(there)
+    for name, alike in (
+        ("leading zeros", _without_zeros),
+        ("capitals or blanks", _plain),
+        ("leading zeros and capitals or blanks", lambda word: _without_zeros(_plain(word))),
+    ):
+        if alike(wanted) in map(alike, there - {wanted}):
+            return name
+    return ""
+
+
+def _plain(word: str) -> str:
+    return "".join(word.split()).casefold()
+
+
+def _without_zeros(word: str) -> str:
+    return re.sub(r"(?<!\d)0+(?=\d)", "", word)

@@ -22,6 +22,7 @@ from data_prep.recognised import (
     visible_folders,
 )
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.words import spelled_otherwise
 from mri_tf.plan.label_column import read_by_several
 
 MOST_FILES_LOOKED_AT = 200
@@ -112,7 +113,16 @@ def _what_is_there(raw: Path, labels: Path | None) -> str:
     table = f"the table {tables[0].name}" if tables else "no table"
     if kinds["DICOM files"] and tables and _names_patients(tables[0]):
         table += ", in which no PatientID or AccessionNumber of the headers stands"
+    elif tables and (nearly := _folders_but_for(raw, tables[0])):
+        table += f", whose patients are called as the folders but for {nearly}"
     return f"which holds {' and '.join(found) or 'no images'}{inside}, and {table}"
+
+
+def _folders_but_for(raw: Path, table: Path) -> str:
+    """How a patient of the table is spelled otherwise than a folder; "" where none is."""
+    folders = {folder.name for folder in visible_folders(raw)}
+    ids = (row.get("patient_id", "") for row in rows_of(table))
+    return next(filter(None, (spelled_otherwise(name, folders) for name in ids)), "")
 
 
 def _names_patients(table: Path) -> bool:

@@ -17,7 +17,7 @@ NRRD = (
 )
 META = (
     "ObjectType = Image\nNDims = 3\n{comment}TransformMatrix = 1 0 0 0 1 0 0 0 1\nDimSize = 6 6 6\n"
-    "ElementType = MET_UCHAR\n"
+    "ElementSpacing = 1 1 1\nElementType = MET_UCHAR\n"
 )
 LONG, HIDING = "x" * 5000, "Comment = ElementDataFile = LOCAL\n"
 
@@ -63,3 +63,19 @@ def test_a_header_with_its_voxels_is_read_with_either_line_end(tmp_path):
     header = META.format(comment="Comment = a scan\n") + "ElementDataFile = LOCAL\n"
     path.write_bytes(header.encode() + voxels)
     np.testing.assert_array_equal(np.sort(read_volume_file(path).array.ravel()), np.arange(SIZE**3))
+
+
+@pytest.mark.parametrize(("name", "old", "new", "reason"), [
+    ("a.mha", b"ElementSpacing = 4 4 6\n", b"", "no spacing"),
+    ("a.nrrd", b"space directions:", b'space units: "um" "um" "um"\nspace directions:', "not in mm"),
+])  # fmt: skip
+def test_lengths_that_are_not_said_or_not_in_mm_are_a_reason(tmp_path, name, old, new, reason):
+    image = SimpleITK.GetImageFromArray(np.ones((4, 5, 6), np.int16))
+    image.SetSpacing((4, 4, 6))
+    SimpleITK.WriteImage(image, str(tmp_path / name))
+    assert read_volume_file(tmp_path / name).spacing_mm == (4, 4, 6)
+    data = (tmp_path / name).read_bytes()
+    assert old in data
+    (tmp_path / name).write_bytes(data.replace(old, new))
+    with pytest.raises(Unreadable, match=reason):
+        read_volume_file(tmp_path / name)

@@ -1,5 +1,6 @@
 """NIfTI headers on which programs disagree: offsets, quaternions, scaled labels."""
 
+import gzip
 import struct
 
 import nibabel
@@ -8,13 +9,15 @@ import pytest
 
 from data_prep.case import Case, Unreadable
 from data_prep.cases.volume_case import read_labels
+from data_prep.io.geometry import read_grid
 from data_prep.io.nifti import read_nifti
+from data_prep.io.volume_file import read_volume_file
 from data_prep.ops.stack import whole_labels
 from data_prep.volume import Volume, to_ras_volume
 
 SHAPE = (5, 6, 4)
 AFFINE = np.diag([-0.8, 1.25, 3, 1.0])
-QUATERNION, FORM_CODES, SFORM = 256, 252, 280  # bytes of NIfTI-1
+PIXDIM, QUATERNION, FORM_CODES, SFORM = 76, 256, 252, 280  # bytes of NIfTI-1
 KINDS = {"NIfTI-1": nibabel.Nifti1Image, "NIfTI-2": nibabel.Nifti2Image}
 
 
@@ -87,6 +90,50 @@ def test_an_sform_of_zeros_gives_way_to_a_valid_qform(tmp_path):
     data = image(1, 0).to_bytes()
     with pytest.raises(Unreadable, match="do not span a volume"):
         read_nifti(changed(tmp_path / "b.nii", data, SFORM, "<12f", *[0] * 12))
+
+
+@pytest.mark.parametrize("form", ["identity", "scaled"])
+def test_an_sform_that_contradicts_the_spacing_gives_way_to_the_qform(tmp_path, form):
+    wrong = np.eye(4) if form == "identity" else AFFINE @ np.diag([1.5, 1, 1, 1])
+    data = changed(tmp_path / "a.nii", image(1, 1).to_bytes(), SFORM, "<12f", *wrong[:3].ravel())
+    assert_read(data)
+    alone = image(1, 0).to_bytes()  # nothing else says where it lies
+    assert_read(changed(tmp_path / "b.nii", alone, SFORM, "<12f", *wrong[:3].ravel()), wrong)
+
+
+def test_an_sform_off_the_spacing_by_rounding_is_the_place(tmp_path):
+    moved = AFFINE @ np.diag([1.001, 1, 1, 1])
+    assert_read(changed(tmp_path / "a.nii", image(1, 1).to_bytes(), SFORM, "<12f", *moved[:3].ravel()),
+                moved)  # fmt: skip
+
+
+def test_a_spacing_of_0_is_no_place(tmp_path):
+    data = changed(tmp_path / "a.nii", image(0, 1).to_bytes(), PIXDIM + 12, "<f", 0.0)
+    with pytest.raises(Unreadable, match="a spacing of 0 mm"):
+        read_nifti(data)
+    both = changed(tmp_path / "b.nii", image(1, 1).to_bytes(), PIXDIM + 12, "<f", 0.0)
+    assert_read(both)  # the sform says it
+
+
+def test_planning_sees_the_grid_that_preparation_reads(tmp_path):
+    metres = nibabel.Nifti1Image(noise(), np.diag([-0.0008, 0.00125, 0.003, 1.0]))
+    metres.header.set_xyzt_units("meter")
+    (tmp_path / "metres.nii").write_bytes(metres.to_bytes())
+    (tmp_path / "packed.nii").write_bytes(gzip.compress(image(1, 1).to_bytes()))
+    pair = nibabel.Nifti1Pair(noise(), metres.affine)
+    pair.header.set_xyzt_units("meter")
+    nibabel.save(pair, tmp_path / "pair.hdr")
+    for name in ("metres.nii", "packed.nii", "pair.hdr"):
+        read, seen = read_volume_file(tmp_path / name), read_grid(tmp_path / name)
+        assert read.array.shape == seen.shape == SHAPE
+        np.testing.assert_allclose(read.spacing_mm, [0.8, 1.25, 3], atol=1e-3)
+        np.testing.assert_allclose(seen.spacing_mm, [0.8, 1.25, 3], atol=1e-3)
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path):
+    (tmp_path / "a.nii.gz").touch()
+    with pytest.raises(Unreadable, match="the file is empty"):
+        read_nifti(tmp_path / "a.nii.gz")
 
 
 @pytest.mark.parametrize(

@@ -115,3 +115,21 @@ def test_a_session_without_any_channel_gives_the_reason(root):
     case = bids.list_cases(root, TASK)[-1]
     with pytest.raises(ValueError, match="its folder holds no t1w, flair"):
         read_case(layout, root, case, TASK)
+
+
+def test_rows_that_lost_their_leading_zeros_are_refused_in_words(root):
+    (root / "sub-1").rename(root / "sub-01")
+    table(root, "participant_id\tdx", "1\ta", "10\tb", "sub-2\tb")
+    message = refusal(bids.list_cases, root, TASK)
+    assert "line 2; a folder's name differs only in leading zeros" in message
+    table(root, "participant_id\tdx", "1\ta")  # no row fits any folder
+    assert "differs only in leading zeros" in refusal(bids.list_cases, root, TASK)
+
+
+def test_hidden_files_of_macos_are_no_images(root):
+    folder = root / "sub-2" / "anat"
+    (folder / "sub-2_T1w.nii.gz").rename(folder / "sub-2_run-1_T1w.nii.gz")
+    (folder / "._sub-2_T1w.nii.gz").write_bytes(b"\0\5\x16\7")
+    case = bids.list_cases(root, TASK)[-1]
+    assert case.files["t1w"] == "sub-2/anat/sub-2_run-1_T1w.nii.gz"
+    assert "files_left_out" not in case.facts

@@ -72,6 +72,23 @@ def test_examinations_without_a_row_are_left_out_and_said(tmp_path, capsys):
     assert "No row of the table names an examination" in refusal(dicom_tree.list_cases, root, TASK)
 
 
+def test_ids_that_differ_from_the_headers_in_spelling_alone_are_said_without_naming_anybody(
+    tmp_path, capsys
+):
+    root = tmp_path / "raw"
+    for number, patient in enumerate(("007", "P8")):
+        examination(root, number, patient)
+    table(root, "patient_id,grade", "7,a", "9,b")
+    for refuse in (dicom_tree.list_cases, dicom_tree.recognise):
+        message = refusal(refuse, root, TASK if refuse is dicom_tree.list_cases else None)
+        assert "line 2 differs from a header only in leading zeros" in message
+    table(root, "patient_id,grade", "007,a", "p8,b")
+    assert sum(not case.files for case in dicom_tree.list_cases(root, TASK)) == 1
+    said = capsys.readouterr().err
+    assert "1 rows of labels.csv name no examination; line 3 differs" in said
+    assert "capitals" in said and "P8" not in said and "p8" not in said
+
+
 @pytest.mark.parametrize("word", ["ANONYMOUS", ""])
 def test_patients_whom_the_headers_do_not_name_are_unknown_unless_the_table_names_them(tmp_path, word):
     root = tmp_path / "raw"
