@@ -16,6 +16,7 @@ from mri_tf.metrics.label_exchanges import drawn_exchanges, every_exchange, labe
 DRAWS = 9999
 ROUNDING = 1e-6  # of sums in single precision
 BETTER = 0.025  # one-sided: p at or below it is better than chance
+ALIKE = 1.05  # times the patients of a fold that all folds hold together, below which they are the same
 
 
 class Units(NamedTuple):
@@ -113,7 +114,10 @@ def _stretch_of_folds(patients: np.ndarray, folds: np.ndarray) -> float:
     names, fold_of = np.unique(np.asarray(folds).astype(str), return_inverse=True)
     in_folds = np.unique(np.stack([patient_of, fold_of]), axis=1).shape[1]  # patients of each, summed
     count = (patient_of.max() + 1) * len(names) / in_folds
-    return math.sqrt(1 + count / (count - 1)) if count > 1 else 1.0
+    if count < ALIKE:
+        return 1.0
+    count = max(count, 2.0)  # test sides that overlap more than those of two folds do
+    return math.sqrt(1 + count / (count - 1))
 
 
 def _units(predictions: Predictions, folds: np.ndarray | None) -> Units:
