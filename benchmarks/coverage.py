@@ -20,6 +20,7 @@ import os
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import astuple, dataclass, fields
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,12 @@ NUMBERS = (
 OF_LAST_CLASS = ("recall", "precision", "f1")
 LARGE = 400_000  # records whose values are the truth
 STRIDE = 11  # so that a run that is stopped early has cells of every kind
-FIRST, THOROUGH = 300, 2000  # data sets of a cell
+FIRST, THOROUGH, FEW = 300, 2000, 200  # data sets of a cell; of one with --uneven
 UNEVEN = {  # numbers of records of so many patients
-    "1 + lognormal, SD 1": lambda rng, patients: 1 + rng.lognormal(2, 1, patients).astype(int),
-    "1 + lognormal, SD 1.5": lambda rng, patients: 1 + rng.lognormal(2, 1.5, patients).astype(int),
+    **{f"1 + lognormal, SD {spread}": lambda rng, patients, spread=spread:
+       1 + rng.lognormal(2, spread, patients).astype(int) for spread in (1, 1.5)},
     "1, or 30 in 20 %": lambda rng, patients: np.where(rng.random(patients) < 0.2, 30, 1),
-}
+}  # fmt: skip
 BY_SHAPE = ("accuracy", "recall", "kappa", "auc", "average_precision", "brier", "log_loss")
 SHARES = {"50/50": (0.5, 0.5), "75/25": (0.75, 0.25), "90/10": (0.9, 0.1), "even": (1 / 9,) * 9}
 
@@ -118,11 +119,11 @@ def drawn(cell: Cell, counts: tuple[int, ...], rng: np.random.Generator) -> tupl
     return truth, probabilities, predicted, owners
 
 
-def truths(cell: Cell) -> dict[str, float]:
-    """The numbers of a very large sample with the same shares of patients."""
-    counts = np.array(cell.counts())
+@cache
+def truths(one_each: Cell) -> dict[str, float]:
+    """The numbers of a very large sample with the same shares of patients, of one record each."""
+    counts = np.array(one_each.counts())
     many = tuple((counts * (LARGE // counts.sum())).tolist())
-    one_each = Cell(cell.shares, cell.patients, 1, 0.0, cell.auc)
     truth, probabilities, predicted, _ = drawn(one_each, many, np.random.default_rng(1))
     whole = checked(truth, probabilities, predicted, np.zeros(len(truth)))
     values = classifier_numbers(whole, np.ones((1, 1), int), ordered=True)
@@ -132,7 +133,7 @@ def truths(cell: Cell) -> dict[str, float]:
 
 def simulated(cell: Cell, repetitions: int, seed: int) -> list[tuple]:
     """Rows of the file for one cell."""
-    truth = truths(cell)
+    truth = truths(Cell(cell.shares, cell.patients, 1, 0.0, cell.auc))
     names = tuple(f"c{label}" for label in range(len(cell.counts())))
     numbers: dict[str, list[tuple]] = {name: [] for name in NUMBERS}
     for repetition in range(repetitions):
@@ -164,25 +165,23 @@ HEADER = (
 )  # fmt: skip
 
 
-def simulate(every: list[Cell], often: set[Cell], out: Path, minutes: float, seed: int) -> None:
-    """Simulates every cell that the file does not have yet, until the time is over."""
+def simulate(draws: dict[Cell, int], out: Path, minutes: float, seed: int, processes: int) -> None:
+    """Simulates every cell, with its number of draws, that the file does not have until time is over."""
+    every = list(draws)
     done = {tuple(row[name] for name in HEADER[:5]) for row in rows_of(out)}
     spread = sorted(range(len(every)), key=lambda number: (number % STRIDE, number))
     todo = [every[number] for number in spread if tuple(map(str, astuple(every[number]))) not in done]
     ends = time.monotonic() + 60 * minutes
     if not out.exists():
         out.write_text(",".join(HEADER) + "\n", encoding="utf-8")
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        waiting = {
-            pool.submit(_in_time, cell, THOROUGH if cell in often else FIRST, seed, ends)
-            for cell in todo
-        }
+    with ProcessPoolExecutor(processes) as pool:
+        waiting = {pool.submit(_in_time, cell, draws[cell], seed, ends) for cell in todo}
         for number, future in enumerate(as_completed(waiting), 1):
             with out.open("a", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows(future.result())
             print(f"\r{number} of {len(todo)} cells", end="", flush=True)
-    left = len(every) - len({tuple(row[name] for name in HEADER[:5]) for row in rows_of(out)})
-    print(f"\n{left} of {len(every)} cells are left" + ("; run it again" if left else ""))
+    left = len(draws) - len({tuple(row[name] for name in HEADER[:5]) for row in rows_of(out)})
+    print(f"\n{left} of {len(draws)} cells are left" + ("; run it again" if left else ""))
 
 
 def _in_time(cell: Cell, repetitions: int, seed: int, ends: float) -> list[tuple]:
@@ -200,9 +199,8 @@ def table(out: Path) -> str:
     """One line a number: how many of its cells hold what is asked for."""
     lines = [
         "| number | cells | covered: mean, least | cells ≥ 93 % | a tail > 5 % | given | "
-        "width ≤ 1.3, median width |",
-        "|---|---|---|---|---|---|---|",
-    ]
+        "width ≤ 1.3, median width |", "|---" * 7 + "|",
+    ]  # fmt: skip
     rows = rows_of(out)
     for name in NUMBERS:
         of_number = [row for row in rows if row["number"] == name]
@@ -222,14 +220,14 @@ def table(out: Path) -> str:
 def table_by_shape(out: Path) -> str:
     """One line for the records and the number of patients: coverage of each number, mean and least."""
     lines = [f"| records | patients | {' | '.join(BY_SHAPE)} |", "|---" * (len(BY_SHAPE) + 2) + "|"]
-    covered: dict[tuple, list[float]] = {}
+    covered: dict[tuple, list[float]] = {}  # of each cell, in %
     for row in rows_of(out):
         shape = row["records"], row["patients"], row["number"]
         covered.setdefault(shape, []).append(100 * float(row["covered"]))
     for records, patients in dict.fromkeys(shape[:2] for shape in covered):
         of_numbers = [covered[records, patients, name] for name in BY_SHAPE]
-        means = " | ".join(f"{np.mean(one):.1f}, {min(one):.1f}" for one in of_numbers)
-        lines.append(f"| {records} | {patients} | {means} |")
+        both = " | ".join(f"{np.mean(one):.1f}, {min(one):.1f}" for one in of_numbers)
+        lines.append(f"| {records} | {patients} | {both} |")
     return "\n".join(lines)
 
 
@@ -239,12 +237,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60, help="no cell begins after these")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", action="store_true", help="prints the table of a file")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--uneven", action="store_true", help="unequal numbers of records")
     flags = parser.parse_args()
     if not flags.table:
-        every = uneven_cells() if flags.uneven else cells()
-        often = set() if flags.uneven else set(thorough(every))
-        simulate(every, often, flags.out, flags.minutes, flags.seed)
+        draws = dict.fromkeys(uneven_cells(), FEW) if flags.uneven else (
+            dict.fromkeys(cells(), FIRST) | dict.fromkeys(thorough(cells()), THOROUGH)
+        )  # fmt: skip
+        simulate(draws, flags.out, flags.minutes, flags.seed, flags.processes)
     print(table(flags.out))
     if flags.uneven:
         print(table_by_shape(flags.out))

@@ -189,7 +189,7 @@ def test_areas_of_unequal_numbers_of_records_cover_the_truth():
         low, high, _ = auc_interval(found, owners)
         areas += low <= 0.75 <= high
         low, high, _ = average_precision_interval(value, found, owners)
-        precisions += low <= 0.764 <= high
+        precisions += low <= 0.741 <= high  # of 400,000 independent records
     assert areas >= 180 and precisions >= 176  # of 95 %: 3 standard errors of 200 are 9
 
 
