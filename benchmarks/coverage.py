@@ -2,11 +2,13 @@
 
     python benchmarks/coverage.py --out coverage.csv --minutes 60
     python benchmarks/coverage.py --out coverage.csv --table
+    python benchmarks/coverage.py --out uneven.csv --uneven
 
 A cell is a kind of data: classes, patients of each class, records of a patient, how alike they are, and
 how well the scores tell the classes. Each of its data sets is drawn, `numbers_with_intervals` counts it
 as it counts any test side, and its intervals are held against the truth: the value of a very large
-sample. A row of the file is written when a cell is done, so that a killed run goes on where it was.
+sample. With --uneven patients have unequal numbers of records, and a table by shape is printed, too.
+A row of the file is written when a cell is done, so that a killed run goes on where it was.
 
 Columns: how often the interval holds the truth, how often the truth lies below or above it, how often
 there is an interval, and its mean width over the central 95 % range of the estimate.
@@ -18,6 +20,7 @@ import os
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import astuple, dataclass, fields
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +36,13 @@ NUMBERS = (
 OF_LAST_CLASS = ("recall", "precision", "f1")
 LARGE = 400_000  # records whose values are the truth
 STRIDE = 11  # so that a run that is stopped early has cells of every kind
-FIRST, THOROUGH = 300, 2000  # data sets of a cell
+FIRST, THOROUGH, FEW = 300, 2000, 200  # data sets of a cell; of one with --uneven
+UNEVEN = {  # numbers of records of so many patients
+    **{f"1 + lognormal, SD {spread}": lambda rng, patients, spread=spread:
+       1 + rng.lognormal(2, spread, patients).astype(int) for spread in (1, 1.5)},
+    "1, or 30 in 20 %": lambda rng, patients: np.where(rng.random(patients) < 0.2, 30, 1),
+}  # fmt: skip
+BY_SHAPE = ("accuracy", "recall", "kappa", "auc", "average_precision", "brier", "log_loss")
 SHARES = {"50/50": (0.5, 0.5), "75/25": (0.75, 0.25), "90/10": (0.9, 0.1), "even": (1 / 9,) * 9}
 
 
@@ -43,7 +52,7 @@ class Cell:
 
     shares: str  # of the classes
     patients: int
-    records: int  # of a patient
+    records: int | str  # of a patient; or a key of UNEVEN
     alike: float  # correlation of the scores of a patient's records
     auc: float  # of records of different patients
 
@@ -68,6 +77,12 @@ def cells() -> list[Cell]:
     return found
 
 
+def uneven_cells() -> list[Cell]:
+    """Cells whose patients have unequal numbers of records, redrawn for each data set."""
+    return [Cell("50/50", patients, records, alike, auc) for records in UNEVEN for patients in (20, 40)
+            for alike in (0.5, 0.9, 1.0) for auc in (0.75, 0.9)]  # fmt: skip
+
+
 def thorough(every: list[Cell]) -> list[Cell]:
     """24 of the cells, spread over all, that are simulated more often."""
     return every[:: max(1, len(every) // 24)][:24]
@@ -83,31 +98,32 @@ def drawn(cell: Cell, counts: tuple[int, ...], rng: np.random.Generator) -> tupl
     patients, classes = len(labels), len(counts)
     apart = np.sqrt(2) * norm.ppf(cell.auc)
     scores = 1 if classes == 2 else classes
-    part = rng.standard_normal((patients, 1, scores)) * np.sqrt(cell.alike)
-    score = part + rng.standard_normal((patients, cell.records, scores)) * np.sqrt(1 - cell.alike)
+    uneven = UNEVEN.get(cell.records)
+    records = uneven(rng, patients) if uneven else np.full(patients, cell.records)
+    owners = np.repeat(np.arange(patients), records)
+    part = rng.standard_normal((patients, scores)) * np.sqrt(cell.alike)
+    score = part[owners] + rng.standard_normal((len(owners), scores)) * np.sqrt(1 - cell.alike)
+    truth = labels[owners]
     prior = np.log(np.array(SHARES[cell.shares]))
     slope = max(apart, 1.0)  # without a signal the network is overconfident
     if classes == 2:
-        score[:, :, 0] += apart * labels[:, None]
-        flat = score.reshape(-1)
+        flat = score[:, 0] + apart * truth
         logits = np.stack([np.zeros_like(flat), slope * (flat - apart / 2)], axis=1) + prior
         predicted = (flat > apart / 2).astype(int)
     else:
-        score[np.arange(patients), :, labels] += apart
-        flat = score.reshape(-1, classes)
-        logits, predicted = slope * flat + prior, flat.argmax(axis=1)
+        score[np.arange(len(owners)), truth] += apart
+        logits, predicted = slope * score + prior, score.argmax(axis=1)
     logits -= logits.max(axis=1, keepdims=True)
     probabilities = np.exp(logits)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    owners = np.repeat(np.arange(patients), cell.records)
-    return np.repeat(labels, cell.records), probabilities, predicted, owners
+    return truth, probabilities, predicted, owners
 
 
-def truths(cell: Cell) -> dict[str, float]:
-    """The numbers of a very large sample with the same shares of patients."""
-    counts = np.array(cell.counts())
+@cache
+def truths(one_each: Cell) -> dict[str, float]:
+    """The numbers of a very large sample with the same shares of patients, of one record each."""
+    counts = np.array(one_each.counts())
     many = tuple((counts * (LARGE // counts.sum())).tolist())
-    one_each = Cell(cell.shares, cell.patients, 1, 0.0, cell.auc)
     truth, probabilities, predicted, _ = drawn(one_each, many, np.random.default_rng(1))
     whole = checked(truth, probabilities, predicted, np.zeros(len(truth)))
     values = classifier_numbers(whole, np.ones((1, 1), int), ordered=True)
@@ -117,7 +133,7 @@ def truths(cell: Cell) -> dict[str, float]:
 
 def simulated(cell: Cell, repetitions: int, seed: int) -> list[tuple]:
     """Rows of the file for one cell."""
-    truth = truths(cell)
+    truth = truths(Cell(cell.shares, cell.patients, 1, 0.0, cell.auc))
     names = tuple(f"c{label}" for label in range(len(cell.counts())))
     numbers: dict[str, list[tuple]] = {name: [] for name in NUMBERS}
     for repetition in range(repetitions):
@@ -149,27 +165,23 @@ HEADER = (
 )  # fmt: skip
 
 
-def simulate(out: Path, minutes: float, seed: int) -> None:
-    """Simulates every cell that the file does not have yet, until the time is over."""
-    every = cells()
-    often = set(thorough(every))
+def simulate(draws: dict[Cell, int], out: Path, minutes: float, seed: int, processes: int) -> None:
+    """Simulates every cell, with its number of draws, that the file does not have until time is over."""
+    every = list(draws)
     done = {tuple(row[name] for name in HEADER[:5]) for row in rows_of(out)}
     spread = sorted(range(len(every)), key=lambda number: (number % STRIDE, number))
     todo = [every[number] for number in spread if tuple(map(str, astuple(every[number]))) not in done]
     ends = time.monotonic() + 60 * minutes
     if not out.exists():
         out.write_text(",".join(HEADER) + "\n", encoding="utf-8")
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        waiting = {
-            pool.submit(_in_time, cell, THOROUGH if cell in often else FIRST, seed, ends)
-            for cell in todo
-        }
+    with ProcessPoolExecutor(processes) as pool:
+        waiting = {pool.submit(_in_time, cell, draws[cell], seed, ends) for cell in todo}
         for number, future in enumerate(as_completed(waiting), 1):
             with out.open("a", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows(future.result())
             print(f"\r{number} of {len(todo)} cells", end="", flush=True)
-    left = len(every) - len({tuple(row[name] for name in HEADER[:5]) for row in rows_of(out)})
-    print(f"\n{left} of {len(every)} cells are left" + ("; run it again" if left else ""))
+    left = len(draws) - len({tuple(row[name] for name in HEADER[:5]) for row in rows_of(out)})
+    print(f"\n{left} of {len(draws)} cells are left" + ("; run it again" if left else ""))
 
 
 def _in_time(cell: Cell, repetitions: int, seed: int, ends: float) -> list[tuple]:
@@ -187,9 +199,8 @@ def table(out: Path) -> str:
     """One line a number: how many of its cells hold what is asked for."""
     lines = [
         "| number | cells | covered: mean, least | cells ≥ 93 % | a tail > 5 % | given | "
-        "width ≤ 1.3, median width |",
-        "|---|---|---|---|---|---|---|",
-    ]
+        "width ≤ 1.3, median width |", "|---" * 7 + "|",
+    ]  # fmt: skip
     rows = rows_of(out)
     for name in NUMBERS:
         of_number = [row for row in rows if row["number"] == name]
@@ -206,16 +217,37 @@ def table(out: Path) -> str:
     return "\n".join(lines)
 
 
+def table_by_shape(out: Path) -> str:
+    """One line for the records and the number of patients: coverage of each number, mean and least."""
+    lines = [f"| records | patients | {' | '.join(BY_SHAPE)} |", "|---" * (len(BY_SHAPE) + 2) + "|"]
+    covered: dict[tuple, list[float]] = {}  # of each cell, in %
+    for row in rows_of(out):
+        shape = row["records"], row["patients"], row["number"]
+        covered.setdefault(shape, []).append(100 * float(row["covered"]))
+    for records, patients in dict.fromkeys(shape[:2] for shape in covered):
+        of_numbers = [covered[records, patients, name] for name in BY_SHAPE]
+        both = " | ".join(f"{np.mean(one):.1f}, {min(one):.1f}" for one in of_numbers)
+        lines.append(f"| {records} | {patients} | {both} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("coverage.csv"), help="file of the rows")
     parser.add_argument("--minutes", type=float, default=60, help="no cell begins after these")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", action="store_true", help="prints the table of a file")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--uneven", action="store_true", help="unequal numbers of records")
     flags = parser.parse_args()
     if not flags.table:
-        simulate(flags.out, flags.minutes, flags.seed)
+        draws = dict.fromkeys(uneven_cells(), FEW) if flags.uneven else (
+            dict.fromkeys(cells(), FIRST) | dict.fromkeys(thorough(cells()), THOROUGH)
+        )  # fmt: skip
+        simulate(draws, flags.out, flags.minutes, flags.seed, flags.processes)
     print(table(flags.out))
+    if flags.uneven:
+        print(table_by_shape(flags.out))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ classifier_intervals  the interval of every number of a classifier
 combat                takes location and scale of sites or scanners out of features
 counts                from confusion matrices: accuracy, kappa, precision, recall, F1 (Dice)
 cuts                  AUC of each cut between ordered classes
+effective_number      how many independent records the records of patients are worth
 exchange              whether a classifier is better than labels that patients have exchanged
 gap                   how much lower a number is on one side than on another
 hausdorff             distance of two masks

@@ -101,8 +101,9 @@ def _numbers(pairs: Pairs, by_patient: np.ndarray, ordered: bool) -> dict[str, d
     def interval() -> tuple[float, float, str]:
         shares = total / total.sum()
         by_chance = float(shares.sum(axis=1) @ costs @ shares.sum(axis=0))
-        differ = by_patient.sum(axis=(1, 2)) > np.trace(by_patient, axis1=1, axis2=2)
-        return kappa_interval(value, measure(total - by_patient), int(differ.sum()), by_chance)
+        pairs_of = by_patient.sum(axis=(1, 2))
+        differ = int((pairs_of > np.trace(by_patient, axis1=1, axis2=2)).sum())
+        return kappa_interval(value, measure(total - by_patient), differ, pairs_of, by_chance)
 
     has_class = by_patient.sum(axis=2) > 0  # (patients, classes)
     if few := np.isfinite(value) and too_few_of_classes(has_class):

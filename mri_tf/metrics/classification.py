@@ -28,6 +28,11 @@ WHY_UNDEFINED = {
 HEADLINE = ("accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "auc")
 OVER_CLASSES_THAT_OCCUR = ("balanced_accuracy", "auc", "average_precision")
 COMPARE_NO_GROUPS = ("accuracy", "brier", "log_loss", "mean_absolute_grade_error")
+PROPER_SCORES = ("brier", "log_loss")
+SAME_LOSS = (
+    "the loss of every patient is the same, and the probabilities expect no other: nothing tells how "
+    "much it varies"
+)
 NO_INTERVAL = {
     "ece": "few records alone make it larger than 0; compare it with that of a perfectly calibrated "
     "model",
@@ -101,10 +106,12 @@ def numbers_with_intervals(
     result: dict = {}
     for name, value in values.items():
         if np.ndim(value) == 0:
+            interval = intervals.get(name)
+            why_none = NO_INTERVAL.get(name) or ("" if name in COMPARE_NO_GROUPS else few)
+            if intervals and interval is None and name in PROPER_SCORES:
+                why_none = SAME_LOSS
             result[name] = _number(
-                value, len(by_patient), intervals.get(name),
-                WHY_UNDEFINED.get(name, "no denominator"),
-                NO_INTERVAL.get(name) or ("" if name in COMPARE_NO_GROUPS else few),
+                value, len(by_patient), interval, WHY_UNDEFINED.get(name, "no denominator"), why_none,
                 _classes_left_out(name, support, class_names),
             )  # fmt: skip
     if "sensitivity_at_specificity" in result:

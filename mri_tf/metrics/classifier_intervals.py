@@ -6,6 +6,7 @@ import numpy as np
 
 from mri_tf.metrics import counts, probabilities
 from mri_tf.metrics.classifier import SPECIFICITY, Predictions
+from mri_tf.metrics.effective_number import variance_of_mean
 from mri_tf.metrics.intervals import (
     NORMAL,
     Interval,
@@ -16,7 +17,6 @@ from mri_tf.metrics.intervals import (
     loss_interval,
     mean_interval_of_parts,
     share_interval,
-    variance_of_mean,
 )
 from mri_tf.metrics.ranking import Placements, placements, ranking
 from mri_tf.metrics.ranking_intervals import (
@@ -26,7 +26,8 @@ from mri_tf.metrics.ranking_intervals import (
     mean_average_precision_interval,
 )
 
-LARGEST_BRIER = 2.0  # of a record that is surely of another class
+LARGEST = {"brier": 2.0, "log_loss": probabilities.LARGEST_LOG_LOSS}  # of a record
+NO_VARIANCE = 1e-24  # of a mean loss: rounding alone
 MANY = 50  # patients of a class, from which on its average precision is not biased
 
 
@@ -131,8 +132,12 @@ def _without_each(
     return np.where(np.isfinite(found), found, found[0]).mean(axis=1)
 
 
-def probability_intervals(predictions: Predictions) -> dict[str, Interval]:
-    """The intervals of the Brier score and the log loss."""
+def probability_intervals(predictions: Predictions) -> dict[str, Interval | None]:
+    """The intervals of the Brier score and the log loss.
+
+    None where nothing tells how they vary: all patients have the same loss, and the probabilities
+    predict no other, such as those of 0 and 1.
+    """
     patient_of = np.unique(predictions.patients, return_inverse=True)[1]
     records = np.bincount(patient_of)
     found = {}
@@ -144,13 +149,12 @@ def probability_intervals(predictions: Predictions) -> dict[str, Interval]:
         expected = (predictions.probabilities * if_class).sum(axis=1)
         variances = (predictions.probabilities * if_class**2).sum(axis=1) - expected**2
         sums = np.bincount(patient_of, weights=losses)
-        interval = loss_interval(
-            sums, records, float(expected.mean()),
-            _predicted_variance(losses - expected, expected, variances, patient_of),
-        )  # fmt: skip
-        if name == "brier":
-            interval = interval._replace(high=min(interval.high, LARGEST_BRIER))
-        found[name] = interval
+        predicted = _predicted_variance(losses - expected, expected, variances, patient_of)
+        if max(predicted, variance_of_mean(sums, records)) < NO_VARIANCE:
+            found[name] = None
+            continue
+        interval = loss_interval(sums, records, float(expected.mean()), predicted)
+        found[name] = interval._replace(high=min(interval.high, LARGEST[name]))
     return found
 
 
@@ -187,7 +191,8 @@ def _by_leaving_out(by_patient: np.ndarray, measure: Callable[[np.ndarray], np.n
     total = by_patient.sum(axis=0)
     values = measure(np.concatenate([total[None], total - by_patient]))
     without = np.where(np.isfinite(values[1:]), values[1:], values[0])
-    return bounded_interval(float(values[0]), without, _with_errors(by_patient))
+    records = by_patient.sum(axis=(1, 2))
+    return bounded_interval(float(values[0]), without, _with_errors(by_patient), records)
 
 
 def _kappa(
@@ -199,7 +204,8 @@ def _kappa(
         return None
     shares = total / total.sum()
     by_chance = float(shares.sum(axis=1) @ costs @ shares.sum(axis=0))
-    return kappa_interval(value, measure(total - by_patient), _with_errors(by_patient), by_chance)
+    without, records = measure(total - by_patient), by_patient.sum(axis=(1, 2))
+    return kappa_interval(value, without, _with_errors(by_patient), records, by_chance)
 
 
 def _grade_error(by_patient: np.ndarray) -> Interval:

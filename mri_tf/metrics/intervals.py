@@ -10,11 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import betaincinv, stdtrit
 
+from mri_tf.metrics.effective_number import (
+    effective_number,
+    equal_patients,
+    jackknife_variance,
+    variance_of_mean,
+)
+
 COVERAGE = 0.95
 TAIL = (1 - COVERAGE) / 2
 NORMAL = 1.959963984540054  # quantile of the normal distribution for COVERAGE
 GROWING = "variance grows with the mean"
-SUPPOSED = 0.5  # of a patient: the weight of the largest possible variance beside the one that was seen
 
 
 class Interval(NamedTuple):
@@ -31,7 +37,7 @@ def share_interval(hits: np.ndarray, counts: np.ndarray) -> Interval:
     Of one record a patient it is that of Clopper and Pearson (1934). Otherwise it is Wilson's (1927)
     with the effective number of records, as Korn and Graubard (1998) use it, and a quantile of
     Student's t. Where all records are right, or all are wrong, the effective number is that of the
-    patients.
+    patients (`equal_patients`).
 
     Args:
         hits: (patients,) records that count.
@@ -40,16 +46,17 @@ def share_interval(hits: np.ndarray, counts: np.ndarray) -> Interval:
     >>> share_interval(np.array([1] * 9 + [0]), np.ones(10))[2]
     'Clopper-Pearson'
     """
-    patients, total = len(counts), counts.sum()
+    total = counts.sum()
     share = hits.sum() / total
     if (counts == 1).all():
         return Interval(*exact_interval(hits.sum(), total), "Clopper-Pearson")
     if share in (0, 1):
-        return Interval(*exact_interval(share * patients, patients), "Clopper-Pearson, n = patients")
+        equal = equal_patients(counts)
+        return Interval(*exact_interval(share * equal, equal), "Clopper-Pearson, n = patients")
     variance = variance_of_mean(hits, counts)
     rarer = (hits < counts) if share > 0.5 else (hits > 0)
-    effective = min(_effective_number(share, variance, patients, int(rarer.sum())), total)
-    quantile = NORMAL if effective == total else _quantile(patients)
+    effective = min(effective_number(share, variance, counts, int(rarer.sum())), total)
+    quantile = NORMAL if effective == total else _quantile(counts)
     return Interval(*wilson(share, effective, quantile), "Wilson, effective n")
 
 
@@ -109,7 +116,7 @@ def correlation_of(errors: np.ndarray) -> np.ndarray:
     return correlation
 
 
-def bounded_interval(value: float, without: np.ndarray, wrong: int) -> Interval:
+def bounded_interval(value: float, without: np.ndarray, wrong: int, counts: np.ndarray) -> Interval:
     """The interval of a number from 0 to 1, by leaving out each patient in turn: macro F1, Dice.
 
     The jackknife's variance (Tukey 1958) gives an effective number for Wilson's interval.
@@ -118,13 +125,15 @@ def bounded_interval(value: float, without: np.ndarray, wrong: int) -> Interval:
         value: of all patients.
         without: (patients,) the number without each patient.
         wrong: patients with an error.
+        counts: (patients,) records or volumes, above 0.
     """
-    patients = len(without)
-    effective = _effective_number(value, jackknife_variance(without), patients, wrong)
-    return Interval(*wilson(value, effective, _quantile(patients)), "jackknife, Wilson")
+    effective = effective_number(value, jackknife_variance(without), counts, wrong)
+    return Interval(*wilson(value, effective, _quantile(counts)), "jackknife, Wilson")
 
 
-def kappa_interval(value: float, without: np.ndarray, wrong: int, by_chance: float) -> Interval:
+def kappa_interval(
+    value: float, without: np.ndarray, wrong: int, counts: np.ndarray, by_chance: float
+) -> Interval:
     """The interval of Cohen's kappa, weighted or not: `bounded_interval` of the agreement.
 
     Kappa is 1 - (1 - agreement) / cost by chance; the cost by chance is held at its value. Where that is
@@ -134,11 +143,12 @@ def kappa_interval(value: float, without: np.ndarray, wrong: int, by_chance: flo
         value: of all patients.
         without: (patients,) kappa without each patient; NaN counts as `value`.
         wrong: patients with an error.
+        counts: (patients,) records, above 0.
         by_chance: the mean cost that chance would have, as a share of the largest cost.
     """
     without = np.where(np.isfinite(without), without, value)
     agreement = 1 - (1 - value) * by_chance
-    low, high, method = bounded_interval(agreement, without * by_chance, wrong)
+    low, high, method = bounded_interval(agreement, without * by_chance, wrong, counts)
     low, high = np.clip([1 - (1 - low) / by_chance, 1 - (1 - high) / by_chance], -1, 1).tolist()
     return Interval(low, high, method)
 
@@ -161,10 +171,10 @@ def loss_interval(
     mean, between = sums.sum() / counts.sum(), variance_of_mean(sums, counts)
     variance = max(between, predicted_variance)
     level = mean if variance == between else max(mean, expected)
-    return Interval(*_growing(mean, variance, level, _quantile(len(counts))), GROWING)
+    return Interval(*_growing(mean, variance, level, _quantile(counts)), GROWING)
 
 
-def positive_interval(value: float, without: np.ndarray) -> Interval:
+def positive_interval(value: float, without: np.ndarray, counts: np.ndarray) -> Interval:
     """The interval of a mean above 0 without an upper end, by leaving out each patient: distances.
 
     As of `loss_interval`, the variance is taken to grow with the mean.
@@ -172,22 +182,10 @@ def positive_interval(value: float, without: np.ndarray) -> Interval:
     Args:
         value: of all patients.
         without: (patients,) the number without each patient.
+        counts: (patients,) volumes, above 0.
     """
     variance = jackknife_variance(without)
-    return Interval(*_growing(value, variance, value, _quantile(len(without))), GROWING)
-
-
-def variance_of_mean(sums: np.ndarray, counts: np.ndarray) -> float:
-    """The variance of a mean over records, by its patients: (patients,) sums and numbers of records."""
-    patients, total = len(counts), counts.sum()
-    residuals = sums - sums.sum() / total * counts
-    return float(patients / max(patients - 1, 1) * (residuals**2).sum() / total**2)
-
-
-def jackknife_variance(without: np.ndarray) -> float:
-    """The variance of a number from its values without each patient."""
-    patients = len(without)
-    return float((patients - 1) / patients * ((without - without.mean()) ** 2).sum())
+    return Interval(*_growing(value, variance, value, _quantile(counts)), GROWING)
 
 
 def clopper_pearson(hits: int, n: int, coverage: float = COVERAGE) -> tuple[float, float]:
@@ -214,19 +212,6 @@ def exact_interval(
     return low, high
 
 
-def _effective_number(value: float, variance: float, patients: int, informative: int) -> float:
-    """The number of independent records that would give this variance.
-
-    Few patients with an error tell little about the variance. So the largest one possible, that of
-    patients who are right or wrong as a whole, counts like half a patient beside them.
-    """
-    if not 0 < value < 1:
-        return patients
-    largest = value * (1 - value) / patients
-    steadied = (informative * variance + SUPPOSED * largest) / (informative + SUPPOSED)
-    return value * (1 - value) / steadied
-
-
 def wilson(value: float, n: float, quantile: float) -> tuple[float, float]:
     """Limits of a share of n records (Wilson 1927)."""
     square = quantile**2
@@ -242,8 +227,8 @@ def _growing(value: float, variance: float, level: float, quantile: float) -> tu
     return float(middle - half), float(middle + half)
 
 
-def _quantile(patients: int) -> float:
-    return student_quantile(max(patients - 1, 1))
+def _quantile(counts: np.ndarray) -> float:
+    return student_quantile(max(equal_patients(counts) - 1, 1))
 
 
 def student_quantile(freedom: float) -> float:

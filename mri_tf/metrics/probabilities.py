@@ -10,6 +10,8 @@ import numpy as np
 from mri_tf.metrics.counts import ratio
 
 BINS = 15
+SMALLEST = float(np.finfo(float).eps)  # probability that counts in a log loss
+LARGEST_LOG_LOSS = -float(np.log(SMALLEST))  # 36.04
 
 
 def brier(
@@ -37,9 +39,8 @@ def squared_errors(probabilities: np.ndarray) -> np.ndarray:
 
 
 def logarithms(probabilities: np.ndarray) -> np.ndarray:
-    """(records, classes): the log loss if a class is the true one; not above 36."""
-    floor = np.finfo(float).eps
-    return -np.log(np.clip(probabilities, floor, 1 - floor))
+    """(records, classes): the log loss if a class is the true one; LARGEST_LOG_LOSS at most."""
+    return -np.log(np.clip(probabilities, SMALLEST, 1 - SMALLEST))
 
 
 def calibration_error(

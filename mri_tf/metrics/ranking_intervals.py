@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
+from mri_tf.metrics.effective_number import equal_patients, jackknife_variance
 from mri_tf.metrics.intervals import (
     NORMAL,
     Interval,
-    jackknife_variance,
     mean_interval_of_parts,
     share_interval,
     student_quantile,
@@ -26,27 +26,27 @@ def auc_interval(
     """The interval of an area under the ROC curve: method 5 of Newcombe (2006), effective numbers.
 
     The effective numbers of positive and negative records follow from the variances between patients
-    (Obuchowski 1997) and between records (DeLong 1988); they are not below the numbers of patients.
-    An area of 1 has an interval too. Of a mean over strata Newcombe's variances of the strata add up,
-    each times the square of its weight.
+    (Obuchowski 1997) and between records (DeLong 1988); they are not below the numbers of patients
+    (`equal_patients`), and 1 where a class has one patient. An area of 1 has an interval too. Of a mean
+    over strata Newcombe's variances of the strata add up, each times the square of its weight.
 
     Args:
         placements: of the records; of `within_strata` for a mean over strata.
-        patient_of: (records,) patient numbers.
+        patient_of: (records,) patient numbers, of two patients at least.
         stratum_of: (records,) what a record is compared within, weighted by its pairs; None: all.
     """
     sides = [_Side.of(placements, patient_of, positive) for positive in (True, False)]
-    shared = bool(sides[0].members & sides[1].members)
-    if shared:
+    if sides[0].members & sides[1].members:
         errors = placements.errors_by_patient(patient_of).sum(axis=1)
-        patients = len(set.union(*(side.members for side in sides)))
-        ratio = _ratio((errors**2).sum() * patients / (patients - 1), sum(side.alone for side in sides))
-        ratios = [ratio, ratio]
-        freedom = patients - 1.0
+        equal = equal_patients(_weights(placements, patient_of))
+        between = (errors**2).sum() * equal / (equal - 1)
+        ratio = _ratio(between, sum(side.alone for side in sides))
+        ratios = [None if len(side.members) == 1 else ratio for side in sides]
+        freedom = max(equal - 1, 1)
     else:
-        ratios = [_ratio(side.between, side.alone) for side in sides]
+        ratios = [side.ratio for side in sides]
         parts = np.array([side.between for side in sides])
-        least = np.array([max(side.patients - 1, 1) for side in sides])
+        least = np.array([max(side.equal - 1, 1) for side in sides])
         freedom = parts.sum() ** 2 / (parts**2 / least).sum() if parts.any() else least.min()
     strata = np.zeros(len(patient_of), int)
     if stratum_of is not None:
@@ -56,11 +56,19 @@ def auc_interval(
         for chosen, ratio in zip((placements.positive, ~placements.positive), ratios, strict=True)
     ), strict=True)  # fmt: skip
     pairs = sizes[0] * sizes[1]
-    single = all(side.records == side.patients for side in sides)
+    single = all(side.records == len(side.members) for side in sides)
     quantile = NORMAL if np.array_equal(sizes, effective) else student_quantile(freedom)
     low, high = _newcombe(placements.area, effective, pairs / pairs.sum(), quantile)
     method = "Newcombe 5" if single else "Newcombe 5, effective n"
     return Interval(low, high, method if stratum_of is None else f"{method}, summed over strata")
+
+
+def _weights(placements: Placements, patient_of: np.ndarray) -> np.ndarray:
+    """(patients,) what each patient weighs in the area: its shares of the records of both classes."""
+    shares = [np.bincount(patient_of[side], minlength=patient_of.max() + 1) / side.sum()
+              for side in (placements.positive, ~placements.positive)]  # fmt: skip
+    weights = shares[0] + shares[1]
+    return weights[weights > 0]
 
 
 def _sizes(
@@ -69,19 +77,24 @@ def _sizes(
     """(strata,) the chosen records, and of how many independent ones they are worth."""
     count = int(strata.max()) + 1
     records = np.bincount(strata[chosen], minlength=count)
-    pairs = np.unique(np.stack([strata[chosen], patient_of[chosen]]), axis=1)
-    return records, _effective(records, np.bincount(pairs[0], minlength=count), ratio)
+    (of, _), each = np.unique(
+        np.stack([strata[chosen], patient_of[chosen]]), axis=1, return_counts=True
+    )
+    equal = records**2 / np.bincount(of, weights=each**2, minlength=count)
+    return records, _effective(records, equal, ratio)
 
 
 def average_precision_interval(value: float, placements: Placements, patient_of: np.ndarray) -> Interval:
     """The interval of an average precision: Wilson's, with the number of positive records.
 
     That is what Boyd, Eng and Page (2013) found to cover; of several records a patient the effective
-    number of `auc_interval`.
+    number of `auc_interval`. Where the numbers of records are unequal, the quantile is as much longer
+    as Student's t of `equal_patients` is than that of the patients.
     """
     side = _Side.of(placements, patient_of, True)
-    effective = side.effective(_ratio(side.between, side.alone))
-    return Interval(*wilson(value, effective, NORMAL), "Wilson, positive records")
+    effective = float(_effective(side.records, side.equal, side.ratio))
+    few, many = (student_quantile(max(n - 1, 1)) for n in (side.equal, len(side.members)))
+    return Interval(*wilson(value, effective, NORMAL * few / many), "Wilson, positive records")
 
 
 def mean_average_precision_interval(
@@ -153,6 +166,7 @@ class _Side(NamedTuple):
 
     members: set[int]  # patient numbers
     records: int
+    equal: float  # patients, as `equal_patients`
     between: float  # variance of the area that these patients cause
     alone: float  # the same, were each record a patient
 
@@ -162,20 +176,20 @@ class _Side(NamedTuple):
         errors = (placements.values - placements.area)[chosen]
         members, owner = np.unique(patient_of[chosen], return_inverse=True)
         sums = np.bincount(owner, weights=errors)
-        records, patients = len(errors), len(members)
+        records, equal = len(errors), equal_patients(np.bincount(owner))
         return cls(
-            set(members.tolist()), records,
-            (sums**2).sum() / records**2 * patients / max(patients - 1, 1),
+            set(members.tolist()), records, equal,
+            (sums**2).sum() / records**2 * (equal / (equal - 1) if len(members) > 1 else 1),
             (errors**2).sum() / records / max(records - 1, 1),
         )  # fmt: skip
 
     @property
-    def patients(self) -> int:
-        return len(self.members)
+    def ratio(self) -> float | None:
+        """How much larger the variance is for records of the same patients; None if not known.
 
-    def effective(self, ratio: float | None) -> float:
-        """Independent records with this ratio of the variances; None: not known."""
-        return float(_effective(self.records, self.patients, ratio))
+        Around the area of its only patient the errors of a patient add up to 0, which tells nothing.
+        """
+        return None if len(self.members) == 1 else _ratio(self.between, self.alone)
 
 
 def _ratio(between: float, alone: float) -> float | None:
@@ -185,9 +199,9 @@ def _ratio(between: float, alone: float) -> float | None:
     return max(between / alone, 1e-9)
 
 
-def _effective(records, patients, ratio: float | None):
-    """Independent records that so many records of so many patients are worth; patients if not known."""
-    return patients if ratio is None else np.clip(records / ratio, patients, records)
+def _effective(records, equal, ratio: float | None):
+    """Independent records that so many records are worth, `equal` patients at least and if not known."""
+    return equal if ratio is None else np.clip(records / ratio, equal, records)
 
 
 def _newcombe(

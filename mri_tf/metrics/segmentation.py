@@ -61,9 +61,9 @@ def hausdorff95_over_volumes(
     absent = [name for name, known in zip(class_names[1:], anywhere, strict=True) if not known]
     also = f"without {', '.join(absent)} (in no volume)" if absent else ""
     means = _means_without(values, patients)
-    count = len(np.unique(np.asarray(patients).astype(str)))
+    volumes_of = _volumes_of(patients)
     found = number_over_patients(
-        means[0], count, lambda: positive_interval(float(means[0]), means[1:]),
+        means[0], len(volumes_of), lambda: positive_interval(float(means[0]), means[1:], volumes_of),
         "no label is in any volume", also,
     )  # fmt: skip
     return found | {"measured_in": units[0]}
@@ -95,10 +95,11 @@ def dice_over_volumes(
     absent = [name for name, known in zip(class_names[1:], anywhere[1:], strict=True) if not known]
     also = f"left out: {', '.join(absent)} (in no volume)" if absent else ""
     means = _means_without(dice[:, 1:], patients)
-    count = len(np.unique(np.asarray(patients).astype(str)))
     wrong = _patients_below(dice[:, 1:], patients)
     return {
-        "dice_mean": _bounded(means, count, wrong, "no label is in any volume", also),
+        "dice_mean": _bounded(
+            means, _volumes_of(patients), wrong, "no label is in any volume", also
+        ),
         "per_class": {
             name: {
                 "dice": _mean_number(
@@ -124,11 +125,12 @@ def _false_alarms(predicted: np.ndarray, there: np.ndarray, patients: np.ndarray
 
 def _mean_number(
     values: np.ndarray, patients: np.ndarray, undefined: str,
-    interval_of: Callable[[float, np.ndarray, int], Interval],
+    interval_of: Callable[[float, np.ndarray, int, np.ndarray], Interval],
 ) -> dict:  # fmt: skip
     """The mean of (volumes,) values without NaN, with the interval that `interval_of` gives.
 
-    It gets the mean, the (patients,) means without each, and how many patients have values below 1.
+    It gets the mean, the (patients,) means without each, how many patients have values below 1, and the
+    (patients,) numbers of volumes.
     """
     defined = np.isfinite(values)
     owners, owner_of = np.unique(np.asarray(patients)[defined].astype(str), return_inverse=True)
@@ -141,13 +143,13 @@ def _mean_number(
 
     def interval() -> Interval:
         without = (sums.sum() - sums) / (counts.sum() - counts)
-        return interval_of(mean, without, int((sums < counts).sum()))
+        return interval_of(mean, without, int((sums < counts).sum()), counts)
 
     return number_over_patients(mean, len(owners), interval, undefined, also)
 
 
-def _distance_interval(mean: float, without: np.ndarray, _: int) -> Interval:
-    return positive_interval(mean, without)
+def _distance_interval(mean: float, without: np.ndarray, _: int, counts: np.ndarray) -> Interval:
+    return positive_interval(mean, without, counts)
 
 
 def _means_without(values: np.ndarray, patients: np.ndarray) -> np.ndarray:
@@ -165,16 +167,27 @@ def _means_without(values: np.ndarray, patients: np.ndarray) -> np.ndarray:
     return mean_over_classes(np.concatenate([whole[None], without]))
 
 
+def _volumes_of(patients: np.ndarray) -> np.ndarray:
+    """(patients,) volumes of each, from the (volumes,) ids."""
+    return np.unique(np.asarray(patients).astype(str), return_counts=True)[1]
+
+
 def _patients_below(dice: np.ndarray, patients: np.ndarray) -> int:
     """Patients with a Dice below 1."""
     return len(np.unique(np.asarray(patients).astype(str)[(dice < 1).any(axis=1)]))
 
 
-def _bounded(means: np.ndarray, count: int, wrong: int, undefined: str, also: str = "") -> dict:
-    """A number from 0 to 1, from its values of all patients and without each."""
+def _bounded(
+    means: np.ndarray, counts: np.ndarray, wrong: int, undefined: str, also: str = ""
+) -> dict:
+    """A number from 0 to 1, from its values of all patients and without each.
+
+    `counts` are (patients,) volumes, or whatever else a patient weighs by.
+    """
     return number_over_patients(
-        means[0], count, lambda: bounded_interval(float(means[0]), means[1:], wrong), undefined, also
-    )
+        means[0], len(counts), lambda: bounded_interval(float(means[0]), means[1:], wrong, counts),
+        undefined, also,
+    )  # fmt: skip
 
 
 def volume_metrics(
@@ -218,14 +231,15 @@ def segmentation_metrics(by_patient: np.ndarray, class_names: tuple[str, ...]) -
 
     `by_patient` are (patients, true label, predicted label) pixel counts.
     """
-    total, patients = by_patient.sum(axis=0), len(by_patient)
+    total = by_patient.sum(axis=0)
     hits = np.diagonal(by_patient, axis1=1, axis2=2)  # (patients, labels)
     either = by_patient.sum(axis=1) + by_patient.sum(axis=2) - hits
     undefined = "neither present nor predicted"
     means = foreground_dice(np.concatenate([total[None], total - by_patient]))
     means = np.where(np.isfinite(means), means, means[0])
     wrong = int((either[:, 1:] > hits[:, 1:]).any(axis=1).sum())
-    dice_mean = _bounded(means, patients, wrong, f"every label but {class_names[0]} is {undefined}")
+    pixels = either[:, 1:].sum(axis=1)  # (patients,) that are or are predicted as any label
+    dice_mean = _bounded(means, pixels, wrong, f"every label but {class_names[0]} is {undefined}")
     return {
         "dice_mean": dice_mean,
         "per_class": {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 SIGNIFICANT = 0.05
-FEWEST = 3  # patients with records of several classes
+FEWEST = 3  # patients with records of several classes, who are enough
 
 
 def too_few(patients_of: np.ndarray) -> str:
@@ -36,15 +36,31 @@ def _orders(counts: Sequence[int]) -> int:
 def too_few_of_classes(has_class: np.ndarray) -> str:
     """The reason why numbers that compare classes get no interval; "" if they get one.
 
+    Patients with records of several classes are compared with themselves, and FEWEST of them are
+    enough. Fewer count to the rarest of their classes, and the rule of `too_few` decides.
+
     Args:
         has_class: (patients, classes) bool, whose records are of which class.
     """
-    if (has_class.sum(axis=1) <= 1).all():
-        return too_few(has_class.sum(axis=0))
-    patients = len(has_class)
-    if patients >= FEWEST:
+    mixed = _mixed(has_class)
+    if mixed >= FEWEST:
         return ""
-    return f"{patients} patients with records of several classes are too few for an interval"
+    patients_of = _patients_of(has_class)
+    if mixed and np.count_nonzero(patients_of) < 2:
+        patients = "1 patient" if mixed == 1 else f"{mixed} patients"
+        return f"{patients} with records of several classes are too few for an interval"
+    return too_few(patients_of)
+
+
+def _mixed(has_class: np.ndarray) -> int:
+    """Patients with records of several classes."""
+    return int((has_class.sum(axis=1) > 1).sum())
+
+
+def _patients_of(has_class: np.ndarray) -> np.ndarray:
+    """(classes,) patients of each class; one of several classes counts to that which fewest have."""
+    rarest = np.where(has_class, has_class.sum(axis=0), len(has_class) + 1).argmin(axis=1)
+    return np.bincount(rarest[has_class.any(axis=1)], minlength=has_class.shape[1])
 
 
 def too_few_within(has_class: Sequence[np.ndarray]) -> str:
@@ -53,9 +69,9 @@ def too_few_within(has_class: Sequence[np.ndarray]) -> str:
     Args:
         has_class: of each stratum (patients, classes) bool.
     """
-    if any((one.sum(axis=1) > 1).any() for one in has_class):
-        return too_few_of_classes(np.concatenate(has_class))
-    orders = math.prod(_orders(one.sum(axis=0).tolist()) for one in has_class)
+    if sum(map(_mixed, has_class)) >= FEWEST:
+        return ""
+    orders = math.prod(_orders(_patients_of(one).tolist()) for one in has_class)
     if 2 / orders <= SIGNIFICANT:
         return ""
     count = sum(map(len, has_class))

@@ -116,7 +116,7 @@ def auc_within(predictions: Predictions, strata: np.ndarray) -> dict:
         count = len(np.unique(patient_of))
         return number(np.nan, count, reason=NO_PAIR if several else ONE_CLASS)
     counted = np.any([one.kept for one in found], axis=0)
-    few = _too_few(predictions, strata, counted)
+    few = _too_few(predictions, strata, counted) or _of_one_patient(found)
     value = float(np.mean([one.placements.area for one in found]))
     patients = len(np.unique(patient_of[counted]))
     if few:
@@ -171,6 +171,15 @@ def _too_few(predictions: Predictions, strata: np.ndarray, counted: np.ndarray) 
         for stratum in np.unique(strata[counted])
     ]
     return too_few_of_classes(has_class[0]) if len(has_class) == 1 else too_few_within(has_class)
+
+
+def _of_one_patient(found: list[_OfClass]) -> str:
+    """Why a mean over classes has no interval: nothing tells how the area of one of them varies."""
+    alone = sum(len(np.unique(one.patient_of)) < 2 for one in found)
+    if not alone:
+        return ""
+    classes = "1 class is" if alone == 1 else f"{alone} classes are"
+    return f"{classes} compared with others within one patient alone"
 
 
 def _has_class(predictions: Predictions) -> np.ndarray:

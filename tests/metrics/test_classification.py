@@ -12,7 +12,7 @@ from mri_tf import metrics
 from mri_tf.metrics.classification import share_of_records
 from mri_tf.metrics.notes import note
 from mri_tf.metrics.number import number
-from mri_tf.metrics.too_few import too_few
+from mri_tf.metrics.too_few import too_few, too_few_of_classes, too_few_within
 
 
 def report_of(truth, predicted, patients, class_names, **options) -> dict:
@@ -186,8 +186,8 @@ def test_accuracy_and_recall_are_exact_where_each_patient_has_one_record():
 
 
 def test_without_errors_every_number_has_an_interval_that_counts_patients():
-    patients = np.repeat(np.arange(12), 5)
-    truth = np.arange(60) % 2
+    patients = np.repeat(np.arange(12), 6)  # of either class as many records in each patient
+    truth = np.arange(72) % 2
     report = report_of(truth, truth, patients, ("a", "b"))
     limit = proportion_confint(12, 12, method="beta")[0]
     for found in (report["accuracy"], report["per_class"]["a"]["recall"]):
@@ -277,6 +277,50 @@ def test_patients_of_several_classes_are_not_counted_as_groups():
     assert two["auc"]["low"] is None and "2 patients with records of several classes" in (
         two["auc"]["reason"]
     )
+
+
+def has_classes(first: int, second: int, both: int) -> np.ndarray:
+    """(patients, 2) bool of so many patients of the first class, of the second, and of both."""
+    return np.repeat([[True, False], [False, True], [True, True]], [first, second, both], axis=0)
+
+
+@pytest.mark.parametrize(
+    "patients_of, reason",
+    [((2, 2, 1), "3 and 2 patients are too few"), ((20, 0, 1), "20 and 1 patients are too few"),
+     ((5, 0, 2), "5 and 2 patients are too few"), ((39, 0, 1), ""), ((4, 3, 1), ""),
+     ((0, 0, 1), "1 patient with records of several classes"),
+     ((0, 0, 2), "2 patients with records of several classes"), ((0, 0, 3), ""), ((1, 1, 3), "")],
+)  # fmt: skip
+def test_one_patient_of_both_classes_does_not_switch_the_rule_of_the_numbers_off(patients_of, reason):
+    found = too_few_of_classes(has_classes(*patients_of))
+    assert found.startswith(reason) and bool(found) == bool(reason)
+
+
+def test_one_patient_of_both_classes_does_not_switch_the_rule_within_sites_off():
+    assert too_few_within([has_classes(1, 1, 1), has_classes(1, 1, 0)])
+    assert too_few_within([has_classes(20, 0, 1), has_classes(1, 1, 0)]) == ""  # 42 orders
+    assert too_few_within([has_classes(1, 0, 2), has_classes(1, 1, 1)]) == ""
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_probabilities_of_nought_and_one_give_a_loss_without_an_interval(right):
+    truth = np.arange(5) % 2
+    sure = np.eye(2)[truth if right else 1 - truth]
+    report = metrics.classification_metrics(truth, sure, sure.argmax(axis=1), np.arange(5), ("a", "b"))
+    for name in ("brier", "log_loss"):
+        assert report[name]["low"] is None
+        assert "nothing tells how much it varies" in report[name]["reason"]
+    sure[0] = (0.6, 0.4)
+    report = metrics.classification_metrics(truth, sure, truth, np.arange(5), ("a", "b"))
+    assert report["brier"]["high"] > report["brier"]["value"] and "reason" not in report["brier"]
+
+
+def test_a_log_loss_has_no_limit_above_the_largest_loss_that_counts():
+    truth = np.arange(4) % 2
+    wrong = np.eye(2)[1 - truth]
+    wrong[0] = wrong[0, ::-1]
+    report = metrics.classification_metrics(truth, wrong, truth, np.arange(4), ("a", "b"))
+    assert report["log_loss"]["high"] == pytest.approx(-np.log(np.finfo(float).eps))
 
 
 def test_a_long_list_of_classes_is_cut():

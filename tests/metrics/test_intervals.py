@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 from simulated import simulated
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
 from mri_tf import metrics
@@ -61,6 +62,29 @@ def test_a_share_does_not_narrow_when_every_record_is_there_twice():
 def test_all_right_or_all_wrong_counts_patients(right):
     found = share_interval(np.full(9, 5 * right), np.full(9, 5))
     assert found[:2] == pytest.approx(proportion_confint(9 * right, 9, method="beta"))
+
+
+def test_a_patient_with_most_of_the_records_is_not_ten_patients():
+    counts = np.r_[200, np.full(9, 2)]
+    low, _, method = share_interval(counts, counts)
+    assert low < 0.1 and method == "Clopper-Pearson, n = patients"
+    mostly = np.r_[40, np.full(9, 2)]
+    assert share_interval(mostly, counts).high > 0.9  # of ten patients it ends at 0.81
+    equal, value = np.full(10, 20), mostly.sum() / counts.sum()
+    without = (mostly.sum() - mostly) / (counts.sum() - counts)
+    as_ten = bounded_interval(value, without, 1, equal)
+    assert width(bounded_interval(value, without, 1, counts)) > width(as_ten)
+
+
+@pytest.mark.parametrize("patients", [10, 20])
+def test_a_share_of_unequal_numbers_of_records_covers_the_truth(patients):
+    rng = np.random.default_rng(7)
+    covered = 0
+    for _ in range(300):
+        counts = np.where(rng.random(patients) < 0.2, 30, 1)
+        low, high, _ = share_interval(counts * (rng.random(patients) < 0.8), counts)
+        covered += low <= 0.8 <= high
+    assert covered >= 273  # of 95 %: 3 standard errors
 
 
 def test_an_f1_is_that_of_its_share_of_hits():
@@ -143,6 +167,52 @@ def test_records_that_repeat_a_patient_add_nothing_to_an_auc():
     assert width(once) <= width(five) < 1.25 * width(once)
 
 
+def normal_scores(rng, counts: np.ndarray, positive: int, auc: float) -> tuple:
+    """(placements, owners, truth) of normal scores that correlate by 0.9 within patients.
+
+    The first `positive` of the patients are of the positive class; `counts` are (patients,) records.
+    """
+    owners = np.repeat(np.arange(len(counts)), counts)
+    truth = owners < positive
+    noise = np.sqrt(0.1) * rng.normal(size=len(owners))
+    scores = np.sqrt(0.9) * rng.normal(size=len(counts))[owners] + noise
+    scores += np.sqrt(2) * norm.ppf(auc) * truth
+    return placements(scores, truth), owners, average_precision_score(truth, scores)
+
+
+def test_areas_of_unequal_numbers_of_records_cover_the_truth():
+    rng = np.random.default_rng(8)
+    areas = precisions = 0
+    for _ in range(200):
+        counts = np.where(rng.random(20) < 0.2, 30, 1)
+        found, owners, value = normal_scores(rng, counts, 10, 0.75)
+        low, high, _ = auc_interval(found, owners)
+        areas += low <= 0.75 <= high
+        low, high, _ = average_precision_interval(value, found, owners)
+        precisions += low <= 0.741 <= high  # of 400,000 independent records
+    assert areas >= 180 and precisions >= 176  # of 95 %: 3 standard errors of 200 are 9
+
+
+def test_a_single_positive_patient_is_not_as_many_as_its_records():
+    rng = np.random.default_rng(9)
+    covered = 0
+    for _ in range(100):
+        found, owners, value = normal_scores(rng, np.full(41, 10), 1, 0.75)
+        low, high, _ = auc_interval(found, owners)
+        covered += low <= 0.75 <= high
+        assert width(average_precision_interval(value, found, owners)) > 0.7  # of one record
+    assert covered >= 88
+
+
+def test_the_only_patient_with_positive_records_may_have_negative_ones_too():
+    rng = np.random.default_rng(10)
+    counts = np.full(21, 10)
+    found, owners, _ = normal_scores(rng, counts, 1, 0.75)
+    both = found.positive & (np.arange(210) < 5)
+    mixed = placements(rng.normal(size=210) + both, both)
+    assert width(auc_interval(mixed, owners)) > 0.6  # of 5 positive records it is below 0.5
+
+
 def test_an_average_precision_is_wilsons_of_its_positive_patients():
     truth = np.repeat([0, 1], [20, 8])
     scores = np.random.default_rng(0).normal(size=28) + truth
@@ -160,7 +230,7 @@ def test_a_loss_without_a_large_error_by_luck_is_not_taken_for_certain():
 def test_leaving_out_each_patient_gives_wilsons_interval_of_a_share():
     right = np.array([1] * 14 + [0] * 6)
     without = (right.sum() - right) / 19
-    low, high, _ = bounded_interval(0.7, without, wrong=6)
+    low, high, _ = bounded_interval(0.7, without, wrong=6, counts=np.ones(20))
     assert (low, high) == pytest.approx((0.469, 0.860), abs=0.01)  # of t with 19 degrees
 
 

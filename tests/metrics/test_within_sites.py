@@ -120,6 +120,18 @@ def test_the_interval_within_sites_holds_the_truth_in_about_95_of_100_sets():
     assert missed <= 20  # 10 expected; more than 20 in 1 of 800 such tests
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_class_compared_within_one_patient_alone_leaves_the_mean_without_an_interval():
+    rng = np.random.default_rng(1)
+    truth = np.r_[np.repeat([0, 1], 20), 2, 2, 0, 0]  # class 2 is of one patient of the last site
+    patients = np.r_[np.arange(40), 40, 40, 40, 40]
+    odds = rng.random((44, 3))
+    made = checked(truth, odds / odds.sum(axis=1, keepdims=True), truth, patients)
+    found = auc_within(made, np.r_[np.zeros(40, int), np.ones(4, int)])
+    assert found["value"] is not None and found["low"] is None
+    assert found["reason"] == "1 class is compared with others within one patient alone"
+
+
 def test_an_interval_does_not_narrow_when_every_record_is_there_twice():
     made, sites = of_sites([(6, 6), (7, 5)], seed=2)
     twice = checked(*(np.repeat(column, 2, axis=0) for column in made))
