@@ -53,9 +53,9 @@ def recalibration(
     means probabilities that are too extreme (Cox 1958; Van Calster 2019). Intervals and tests count
     patients. The tests compare the score of the data with scores of drawn events, those of a patient
     with one class together (`_score_test`). For the slope the events are drawn from the probabilities
-    shifted by the intercept. For the intercept they are drawn from the probabilities with the slope that was
-    found, where it is below 1, and with their own mean: too extreme probabilities make more errors than
-    they predict, which says nothing about their mean.
+    shifted by the intercept. For the intercept they are drawn from the probabilities with the slope
+    that was found, where it is below 1, and with their own mean: too extreme probabilities make more
+    errors than they predict, which says nothing about their mean.
 
     Args:
         probability: (records,) of the event.
