@@ -36,7 +36,7 @@ class OperatingPoint:
     # Of the criterion on the validation side, which chose it: apparent, so too good. None: undefined.
     value: float | None
     n: int  # records of the validation side
-    reason: str = ""  # why the criterion could not be met, or how few records it rests on
+    reason: str = ""  # why the criterion could not be met, or how few patients it rests on
     patients: int = 0  # of the validation side; 0 where nobody counted
 
     def __post_init__(self):
@@ -130,7 +130,9 @@ def choose_operating_point(
             chosen = _first_of_best(recalls[:, present].mean(axis=-1), step)
         else:
             chosen = _best_at_fixed(recalls, _fixed_label(name), target)
-            reason = _weakness(_fixed_label(name), target, truth, recalls[chosen])
+            label = _fixed_label(name)
+            counted = int(patients_of_classes(truth, patients, 2)[label])
+            reason = _weakness(label, target, counted, float(recalls[chosen][label]))
         factors = candidates[chosen]
     factors = factors / factors.sum()
     defined = weights.sum() > 0 if name == "accuracy" else not lacking
@@ -227,14 +229,19 @@ def _best_at_fixed(recalls: np.ndarray, label: int, target: float) -> int:
     return _first_of_best(np.where(best, fixed, -1), 0)
 
 
-def _weakness(label: int, target: float, truth, recalls) -> str:
-    """Says in words if the target is out of reach, or allows not one error; else empty."""
-    rate, count = ("specificity", "sensitivity")[label], int(np.sum(truth == label))
-    if recalls[label] < target - 1e-9:
+def _weakness(label: int, target: float, patients: int, reached: float) -> str:
+    """Says in words if the target is out of reach, or allows not one patient's error; else empty.
+
+    `patients` are those with a record of the class whose recall is fixed; their records resemble each
+    other, so that many records of few patients carry no finer target.
+    """
+    rate = ("specificity", "sensitivity")[label]
+    if reached < target - 1e-9:
         return f"no threshold reaches a {rate} of {target:g}"
-    if count * (1 - target) < 1 - 1e-9:
+    if patients * (1 - target) < 1 - 1e-9:
         whose = ("without", "of")[label]
-        return f"only {count} records {whose} the last class: a {rate} of {target:g} allows no error"
+        counted = f"{patients} patient{'s' if patients != 1 else ''}"
+        return f"only {counted} {whose} the last class: a {rate} of {target:g} allows no error"
     return ""
 
 

@@ -180,14 +180,15 @@ def _context_values(
 
 
 def _flags(found: LeftOut, model: ModelAnswers, folds: np.ndarray) -> dict:
-    """Of each fold how many are flagged by the limit of the other folds."""
+    """Of each fold how many are flagged by the limit of the other folds, beside the rate that those
+    limits were made for: the mean over the records that they judge."""
     tests, distances = found.of_tests, found.distances[found.tested]
     patients, limit = tests.patients.astype(str), model.distance_limit
     images = {"patients": len(np.unique(patients)), "reason": NOT_COUNTED}
     if limit.value is None:
         reason = {"patients": limit.patients, "reason": limit.reason}
         return {"images": images, "features": reason}
-    flagged = np.zeros(len(distances), bool)
+    flagged, rates, fitted_on = np.zeros(len(distances), bool), np.zeros(len(distances)), []
     for fold in np.unique(folds):
         own = folds == fold
         others = ~np.isin(patients, patients[own])
@@ -201,8 +202,10 @@ def _flags(found: LeftOut, model: ModelAnswers, folds: np.ndarray) -> dict:
         # nothing about which of them are far.
         scale = max(np.median(distances[own]), SMALLEST_SCALE)
         flagged[own] = distances[own] / scale > of_others.value
+        rates[own] = of_others.rate
+        fitted_on.append(of_others.patients)
     share = share_of_records(flagged, tests.patients)
-    features = {"stated": limit.rate, "patients": limit.patients, "flagged": share}
+    features = {"stated": float(rates.mean()), "patients": min(fitted_on), "flagged": share}
     return {"images": images, "features": features}
 
 

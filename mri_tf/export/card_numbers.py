@@ -148,6 +148,9 @@ def _alarms(limit: Limit, counted: dict | None, what: str) -> str:
     if not counted or "flagged" not in counted:
         return f"{text}."
     share, patients = _cells(counted["flagged"])
+    if abs(counted["stated"] - limit.rate) > 1e-9:  # the limits of a cross-validation's folds
+        made_for = f"limits of the other folds, made to flag {100 * counted['stated']:.1f} %"
+        return f"{text}; {made_for}, flag a share of {share} of the held-out {what} ({patients})."
     return f"{text}; of the held-out {what} it flags a share of {share} ({patients})."
 
 

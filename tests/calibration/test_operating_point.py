@@ -199,10 +199,23 @@ def test_specificity_at_a_sensitivity_is_the_mirror_image():
     assert np.mean(decide(probabilities, one)[truth == 1]) >= 0.9
 
 
-def test_a_target_that_allows_no_error_says_on_how_many_records_it_stands():
+def test_a_target_that_allows_no_error_says_on_how_many_patients_it_stands():
     probabilities, truth = gaussians(12, [0.5, 0.5], seed=5)
     point = choose_operating_point(probabilities, truth, at_specificity(0.95), [0.5, 0.5])
-    assert f"only {np.sum(truth == 0)} records without the last class" in point.reason
+    assert f"only {np.sum(truth == 0)} patients without the last class" in point.reason
+
+
+def test_many_records_of_two_patients_carry_no_specificity_of_nine_tenths():
+    scores = np.concatenate([np.linspace(0, 0.5, 20), np.linspace(0.4, 1, 20)])
+    truth = np.repeat([0, 1], 20)
+    patients = np.concatenate([np.repeat([0, 1], 10), np.repeat(np.arange(2, 12), 2)])
+    point = choose_operating_point(
+        two(scores), truth, at_specificity(0.9), [0.5, 0.5], patients=patients
+    )
+    said = "only 2 patients without the last class: a specificity of 0.9 allows no error"
+    assert point.reason == said
+    each_alone = choose_operating_point(two(scores), truth, at_specificity(0.9), [0.5, 0.5])
+    assert each_alone.reason == ""
 
 
 def test_a_target_that_no_threshold_reaches_is_said():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy.special import expit, logit
+from scipy.stats import norm
 
 from mri_tf.metrics.calibrated import error_if_perfect, recalibration
 from mri_tf.metrics.classifier import checked
@@ -41,6 +42,47 @@ def test_calibrated_probabilities_are_called_wrong_as_rarely_as_promised(patient
     assert (rejected <= 300 * 0.05 + 3 * np.sqrt(300 * 0.05 * 0.95)).all(), rejected
 
 
+# Of the second, 12 % of the sets show one error, and the interval of that intercept is too short.
+@pytest.mark.parametrize(
+    "logits, most", [([np.log(49)] * 16 + [-np.log(49)] * 4, 12), ([5.0, -5.0] * 10, 20)]
+)
+def test_confident_probabilities_that_are_right_are_not_called_wrong(logits, most):
+    probability, rng = expit(np.array(logits)), np.random.default_rng(0)
+    rejected, missed = np.zeros(2), 0
+    for _ in range(100):
+        found = recalibration(probability, rng.random(20) < probability, np.arange(20))
+        rejected += [found[name].get("p", 1) <= 0.05 for name in ("intercept", "slope")]
+        missed += not found["intercept"]["low"] <= 0 <= found["intercept"]["high"]
+    assert (rejected <= 10).all() and missed <= most, (rejected, missed)
+
+
+def test_confident_probabilities_that_show_no_error_have_a_wide_intercept_and_no_test_of_the_slope():
+    probability = np.array([0.98] * 16 + [0.02] * 4)
+    found = recalibration(probability, probability > 0.5, np.arange(20))
+    assert found["intercept"]["p"] > 0.5
+    assert found["intercept"]["low"] < -1 and found["intercept"]["high"] > 2
+    assert found["slope"]["value"] is None and "p" not in found["slope"]
+
+
+def test_too_extreme_probabilities_of_30_patients_are_found_by_the_slope_and_not_by_the_intercept():
+    rng, rejected = np.random.default_rng(0), np.zeros(2)
+    for _ in range(100):
+        logits = 2 * rng.normal(size=30)
+        found = recalibration(expit(logits), rng.random(30) < expit(0.4 * logits), np.arange(30))
+        rejected += [found[name].get("p", 1) <= 0.05 for name in ("intercept", "slope")]
+    assert rejected[0] <= 12 and rejected[1] >= 45, rejected
+
+
+def test_records_of_several_classes_that_resemble_each_other_are_not_counted_as_independent():
+    rng, rejected, owners = np.random.default_rng(0), np.zeros(2), np.repeat(np.arange(20), 10)
+    for _ in range(100):
+        logits = 0.5 * rng.normal(size=20)[owners] + 0.4 * rng.normal(size=200)
+        alike = norm.cdf(0.7 * rng.normal(size=20)[owners] + 0.714 * rng.normal(size=200))
+        found = recalibration(expit(logits), alike < expit(logits), owners)
+        rejected += [found[name].get("p", 1) <= 0.05 for name in ("intercept", "slope")]
+    assert (rejected <= 12).all(), rejected
+
+
 def test_wrong_probabilities_are_found():
     shifted = recalibration(*drawn(1, 150, intercept=1.2))
     assert shifted["intercept"]["p"] < 0.001 and shifted["intercept"]["low"] > 0
@@ -52,7 +94,12 @@ def test_separated_classes_have_no_slope_and_a_reason():
     probability = np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9])
     found = recalibration(probability, probability > 0.5, np.arange(6))
     assert found["slope"]["value"] is None and "separate" in found["slope"]["reason"]
-    assert 0 <= found["slope"]["p"] <= 1 and found["intercept"]["value"] == pytest.approx(0, abs=1e-6)
+    assert "p" not in found["slope"]
+    assert found["intercept"]["value"] == pytest.approx(0, abs=1e-6)
+    reversed_ = recalibration(probability, probability < 0.5, np.arange(6))
+    assert reversed_["slope"]["value"] is None and "wrong way round" in reversed_["slope"]["reason"]
+    equal = recalibration(np.full(6, 0.3), probability > 0.5, np.arange(6))
+    assert equal["slope"]["reason"] == "all probabilities are equal" and "p" not in equal["slope"]
     alone = recalibration(probability, np.ones(6, bool), np.arange(6))
     assert alone["slope"]["reason"] == "only one class occurs"
 
