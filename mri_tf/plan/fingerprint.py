@@ -28,6 +28,7 @@ from data_prep.volume import require_3d
 from mri_tf.core.command_line import import_tensorflow
 from mri_tf.core.hashing import file_hash
 from mri_tf.core.progress import progress
+from mri_tf.plan.drawn_masks import check_no_masks
 from mri_tf.task import Task
 
 MOST_HEADERS, MOST_IMAGES, MOST_HASHED = 200, 16, 2000
@@ -93,6 +94,9 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
         raw: the folder.
         cases: all its cases.
         task: a draft of the task, with layout, channels and classes.
+
+    Raises:
+        InputError: a channel is a drawn mask.
     """
     if found.images:
         import_tensorflow()  # which decodes PNG and JPEG
@@ -113,6 +117,9 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
     shapes = np.array([grid.shape[:axes] for grid in read] or [(0,) * axes])
     spacings = np.array([grid.spacing_mm for grid in read] or [(0.0,) * 3])
     values = [array for one in seen for array in one.values.values()]
+    by_channel = {name: [one.values[name] for one in seen if name in one.values]
+                  for name in task.channels}  # fmt: skip
+    check_no_masks(by_channel)
     modality, how = _modality(found, read, values)
     extents = [one.foreground_mm for one in seen if one.foreground_mm]
     return Fingerprint(
@@ -125,10 +132,7 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
         spacing_mm=() if found.images else tuple(float(value) for value in np.median(spacings, axis=0)),
         spacing_range_mm=() if found.images else _range(spacings),
         foreground_mm=tuple(float(value) for value in np.median(extents, axis=0)) if extents else (),
-        intensities={
-            name: _percentiles([one.values[name] for one in seen if name in one.values])
-            for name in task.channels
-        },
+        intensities={name: _percentiles(arrays) for name, arrays in by_channel.items()},
         lowest=float(min((array.min() for array in values), default=0)),
         highest=float(max((array.max() for array in values), default=0)),
         whole_numbers=all(np.array_equal(array, np.round(array)) for array in values),

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from data_prep.cases.mask_names import is_mask
 from data_prep.io.folders import files_below
 from data_prep.io.labels import consensus
 from data_prep.io.table import Row, is_empty, read_table, reader_columns
@@ -17,6 +18,7 @@ from data_prep.recognised import (
     Recognised,
     is_image,
     is_volume,
+    path_columns,
     rows_of,
     tables_at,
     visible_folders,
@@ -100,6 +102,9 @@ def _what_is_there(raw: Path, labels: Path | None) -> str:
         if lost:
             count = "" if len(lost) == len(named) else f"{len(lost)} of {len(named)} "
             return f"in which {table.name} names {count}files that do not exist: {first_few(lost)}"
+        if named and all(is_mask(name) for name in path_columns(raw, rows)):
+            columns = first_few(path_columns(raw, rows))
+            return f"in which the columns of files of {table.name} are named as masks: {columns}"
     files = [path for path in itertools.islice(files_below(raw), MOST_FILES_LOOKED_AT)]
     kinds = {
         "DICOM files": any(may_be_dicom(path.name) and is_dicom(path) for path in files),
