@@ -24,6 +24,7 @@ from data_prep.recognised import (
     visible_folders,
 )
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.plan.forgotten_table import check_tables
 from mri_tf.plan.label_column import read_by_several
 
 MOST_FILES_LOOKED_AT = 200
@@ -33,7 +34,8 @@ def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
     """The name of the layout that a raw folder has, and what the layout found.
 
     Raises:
-        InputError: no layout or several recognise the folder.
+        InputError: no layout or several recognise the folder, or folders would be classes although a
+            table is about them.
     """
     labels = options.labels
     if not raw.is_dir():
@@ -71,6 +73,7 @@ def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
             "No sequence is common to enough cases.", f"layout {name} ({seen.why})",
             "Name the files by their sequences, or write the rules of prep.sequences in a task file.",
         )  # fmt: skip
+    check_tables(raw, labels, seen)
     return name, _with_agreed_labels(seen)
 
 
