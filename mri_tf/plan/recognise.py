@@ -9,8 +9,8 @@ from pathlib import Path
 
 from data_prep.cases.mask_names import is_mask
 from data_prep.io.folders import files_below
-from data_prep.io.labels import consensus
-from data_prep.io.table import Row, is_empty, read_table, reader_columns
+from data_prep.io.labels import consensus, labels_in
+from data_prep.io.table import Row, read_table, reader_columns
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.layout import layout_names
 from data_prep.layout_calls import ListOptions
@@ -81,12 +81,15 @@ def _with_agreed_labels(found: Recognised) -> Recognised:
     """With a column of what the readers agree on, where a table has only columns of readers."""
     columns = tuple(found.rows[0]) if found.rows else ()
     stems = {stem for name in columns if (stem := read_by_several(name)) and stem not in columns}
+    readers = {stem: reader_columns(columns, stem) for stem in stems}
+    known = {stem: labels_in(row[name] for row in found.rows for name in names)
+             for stem, names in readers.items()}  # fmt: skip
     rows = []
     for row in found.rows:
         agreed = {}
-        for stem in stems:
-            labels = [row[name] for name in reader_columns(columns, stem)]
-            agreed[stem] = consensus(["" if is_empty(text) else text for text in labels], ())
+        for stem, names in readers.items():
+            labels = [row[name] if row[name] in known[stem] else "" for name in names]
+            agreed[stem] = consensus(labels, ())
         rows.append(Row({**row, **agreed}.items(), row.line))
     return replace(found, rows=tuple(rows), agreed=tuple(sorted(stems)))
 
