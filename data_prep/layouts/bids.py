@@ -22,7 +22,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep.case import Case, Unreadable, kept_columns
+from data_prep.case import SPLIT, Case, Unreadable, kept_columns, split_column_of
 from data_prep.cases.any_case import (
     MASK,
     VOLUME,
@@ -50,7 +50,7 @@ __all__ = [
     "recognise",
 ]  # fmt: skip
 VERSION = 1
-OWN_SETTINGS = {"label_column", "covariates"}
+OWN_SETTINGS = {"label_column", "split_column", "covariates"}
 SETTINGS = CASE_SETTINGS | OWN_SETTINGS
 TABLE = "participants.tsv"
 FACTS = ("site", "scanner", "age", "sex")
@@ -224,7 +224,8 @@ def _case(raw: Path, folder: Path, row: Row, task: Task) -> Case:
     values = {name: value for name, value in row.items() if name != "group"}
     row = Row({**values, "patient_id": subject}.items(), row.line)
     covariates = kept_columns(FACTS, row, task, column)
-    case = Case.from_row(row, files, label, covariates)
+    side = split_column_of(task) if task.kind == "classification" else SPLIT
+    case = Case.from_row(row, files, label, covariates, side)
     return replace(case, facts={**case.facts, "files_left_out": others}) if others else case
 
 

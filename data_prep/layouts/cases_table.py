@@ -8,14 +8,14 @@
                    NRRD, MetaImage or ANALYZE volumes, DICOM files, or folders of one DICOM series
 
 An empty cell is a missing sequence, and several rows of a patient are several cases. Further settings in
-`prep`: table, its name where it has another; label_column; covariates, further columns that the records
-keep; slice_column and stack_columns, by which single images are slices of a stack
-(data_prep/cases/neighbours.py); and those of data_prep/cases/any_case.py.
+`prep`: table, its name where it has another; label_column; split_column, that of the sides; covariates,
+further columns that the records keep; slice_column and stack_columns, by which single images are slices
+of a stack (data_prep/cases/neighbours.py); and those of data_prep/cases/any_case.py.
 """
 
 from pathlib import Path
 
-from data_prep.case import Case, kept_columns
+from data_prep.case import Case, kept_columns, split_column_of
 from data_prep.cases.any_case import (
     IMAGE,
     MASK,
@@ -44,7 +44,7 @@ __all__ = [
     "recognise",
 ]  # fmt: skip
 VERSION = 2
-OWN_SETTINGS = {"table", "label_column", "covariates"} | STACK_SETTINGS
+OWN_SETTINGS = {"table", "label_column", "split_column", "covariates"} | STACK_SETTINGS
 SETTINGS = CASE_SETTINGS | OWN_SETTINGS
 TABLES = tuple(f"{stem}.{suffix}" for stem in ("cases", "manifest") for suffix in ("csv", "tsv", "xlsx"))
 MASKS = {name: name for name in (MASK, BRAIN_MASK)}  # columns, beside those of the channels
@@ -87,6 +87,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             _files(raw, row, roles),
             row[label_column] if task.kind == "classification" else "",
             covariates,
+            split_column_of(task),
         )
         for row in rows
     ]

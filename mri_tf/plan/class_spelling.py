@@ -22,7 +22,7 @@ def check_classes(values: tuple[str, ...], column: str) -> None:
     words = [value for value in values if not is_number(value)]
     for what, key_of, looked_at, shown in (
         ("differ only in capitals", str.lower, words, str),
-        ("differ only in blanks, hyphens, underscores or the code of a letter", spelled, words, shown_exactly),
+        ("differ only in blanks, hyphens, underscores or the code of a letter", spelled, words, exact),
         ("are the same number", number_of, numbers, str),
     ):
         first: dict[str | float, str] = {}
@@ -74,10 +74,10 @@ def spelled(text: str) -> str:
     return re.sub(r"(?<=\w)[\s_-]+(?=\w)|[\s_]+", " ", plain)
 
 
-def shown_exactly(text: str) -> str:
+def exact(text: str) -> str:
     """A class in quotes, as it is written: blanks in a row, which messages join, are counted.
 
-    >>> shown_exactly("high  grade"), shown_exactly("low ")
+    >>> exact("high  grade"), exact("low ")
     ("'high<2 blanks>grade'", "'low '")
     """
     return re.sub(" {2,}", lambda found: f"<{len(found[0])} blanks>", ascii(text))

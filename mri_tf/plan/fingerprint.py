@@ -55,6 +55,7 @@ class Fingerprint:
     patients_per_class: dict[str, int]
     sites: dict[str, int]
     has_split: bool
+    split_column: str  # of the table, where it has another name than split
     missing: dict[str, int]  # channel -> cases without it
     same_file: int  # cases whose first file is a byte for byte copy of another case's
     modality: str  # MR, CT, another of DICOM, or empty
@@ -70,6 +71,7 @@ class Fingerprint:
     whole_numbers: bool = True
     colour: bool = False  # the images have three different channels
     unreadable: int = 0  # of those that were looked at
+    like_label: tuple[str, ...] = ()  # columns of the table each of whose values goes with one class
 
     def as_json(self) -> dict:
         """Plain values, as they are written beside the task file."""
@@ -181,6 +183,7 @@ def _counts(cases: list[Case], task: Task) -> dict:
         patients_per_class={name: len(per_class[name]) if known else 0 for name in task.class_names},
         sites=dict(sorted(sites.items())),
         has_split=any(case.split for case in cases),
+        split_column=task.prep.get("split_column", ""),
         missing={name: sum(name not in case.files for case in with_some) for name in task.channels}
         if with_some else {},
     )  # fmt: skip

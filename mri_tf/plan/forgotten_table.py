@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from data_prep.io.table import Row, read_table
-from data_prep.recognised import Recognised, tables_at, visible_folders
+from data_prep.recognised import tables_at, visible_folders
 from mri_tf.core.errors import InputError, first_few
 
 OTHER_TABLES = (".xls", ".xlsm", ".xlsb", ".ods")  # that no layout reads
@@ -20,13 +20,13 @@ PATIENT_ID = "Name the column of the patients patient_id"
 MOVE = "move the table out of the raw folder if it has nothing to do with them"
 
 
-def check_tables(raw: Path, labels: Path | None, found: Recognised) -> None:
+def check_tables(raw: Path, labels: Path | None, classes: tuple[str, ...]) -> None:
     """Says on the terminal which tables of a raw folder cannot be read.
 
     Args:
         raw: the folder.
         labels: the table that --labels names; then the others do not matter.
-        found: what was recognised.
+        classes: the folders in it that are taken for classes; none where a table says the class.
 
     Raises:
         InputError: folders were taken for classes, and a table beside them cannot be read or is about
@@ -39,17 +39,17 @@ def check_tables(raw: Path, labels: Path | None, found: Recognised) -> None:
         try:
             rows = read_table(table, ())
         except InputError as error:
-            if found.class_names:
+            if classes:
                 raise InputError(
                     f"The table {table.name} cannot be read, and without it each folder is a class.",
                     f"{error.rule.rstrip('.')} ({error.received}); folders "
-                    f"{first_few(found.class_names)}",
+                    f"{first_few(classes)}",
                     f"{error.hint.rstrip('.')}. If the folders are the classes, {MOVE}.",
                 ) from None  # fmt: skip
             print(f"warning: {table.name} is not used: {error}", file=sys.stderr)
             continue
-        if found.class_names:
-            _check_is_about_others(table.name, rows, raw, found.class_names)
+        if classes:
+            _check_is_about_others(table.name, rows, raw, classes)
 
 
 def _check_is_about_others(table: str, rows: list[Row], raw: Path, classes: tuple[str, ...]) -> None:

@@ -73,7 +73,8 @@ def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
             "No sequence is common to enough cases.", f"layout {name} ({seen.why})",
             "Name the files by their sequences, or write the rules of prep.sequences in a task file.",
         )  # fmt: skip
-    check_tables(raw, labels, seen)
+    # Where folders are classes in general, and not in a set of a known form.
+    check_tables(raw, labels, seen.class_names if name in general else ())
     return name, _with_agreed_labels(seen)
 
 

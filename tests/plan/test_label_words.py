@@ -9,7 +9,7 @@ from data_prep.io.labels import check_labels
 from data_prep.io.table import Row
 from data_prep.recognised import Recognised
 from mri_tf.core.errors import InputError
-from mri_tf.plan.class_spelling import shown_exactly
+from mri_tf.plan.class_spelling import exact
 from mri_tf.plan.label_column import classes_of
 from mri_tf.task import Task
 
@@ -34,7 +34,7 @@ def table(labels, column="grade", **columns):
 def test_classes_that_differ_only_in_how_they_are_written_are_refused(pair):
     message = refusal(classes_of, table([*pair, "other"] * 4), "")
     assert "Two classes differ only in blanks, hyphens, underscores or the code of a letter" in message
-    assert shown_exactly(pair[0]) in message and shown_exactly(pair[1]) in message
+    assert exact(pair[0]) in message and exact(pair[1]) in message
 
 
 @pytest.mark.parametrize("pair", [("1", "1,0"), ("1.0", "1,0"), ("2", "2.")])
