@@ -8,6 +8,7 @@ import numpy as np
 
 from data_prep.ages import AGE, kept_age
 from data_prep.io.table import is_empty, reader_columns
+from mri_tf.core.errors import InputError
 from mri_tf.core.words import printable
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
@@ -17,6 +18,7 @@ SIDE_WORDS = {
     "validation": {"validation", "val", "valid", "validate", "validationset", "valset", "dev"},
     "test": {"test", "testing", "ts", "tst", "testset", "testingset", "heldout", "holdout"},
 }
+SPLIT = "split"  # the usual column of the sides
 # What tables call a fact, beside its own name; the first one that is filled in counts.
 OTHER_NAMES = {
     "sex": ("gender", "geschlecht", "sexe", "sexo", "sesso"),
@@ -45,18 +47,25 @@ class Case:
 
     @classmethod
     def from_row(
-        cls, row: dict[str, str], files: dict[str, str], label: str = "", facts: Iterable[str] = ()
+        cls, row: dict[str, str], files: dict[str, str], label: str = "", facts: Iterable[str] = (),
+        split: str = SPLIT,
     ) -> "Case":
         """The case of a table's row; `facts` are the columns that are kept where they are filled in.
 
-        Age, sex and site are found under `OTHER_NAMES` too.
+        Age, sex and site are found under `OTHER_NAMES` too. `split` is the column of the sides.
+        Raises InputError if another one than usual is not there.
         """
+        if split != SPLIT and split not in row:
+            raise InputError(
+                "The table has no column of the name in prep.split_column.", split,
+                f"Columns: {', '.join(row)}.",
+            )  # fmt: skip
         known = {name: kept_age(word) if name == AGE else word
                  for name in facts if (word := fact_of(row, name))}  # fmt: skip
         group = "" if is_empty(row.get("group", "")) else row["group"]
-        split = side_named(row.get("split", ""))
+        side = side_named(row.get(split, ""))
         line = getattr(row, "line", 0)
-        return cls(row["patient_id"], files, label, group, split, known, line=line)
+        return cls(row["patient_id"], files, label, group, side, known, line=line)
 
     def as_json(self) -> dict:
         """The values that a prepared set is keyed by."""
@@ -72,6 +81,11 @@ def kept_columns(
     """The columns of a table that become facts of its cases: the usual ones of the layout, the task's
     covariates, and those of several readers of the column `label`."""
     return (*usual, *task.prep.get("covariates", ()), *reader_columns(columns, label))
+
+
+def split_column_of(task: Task) -> str:
+    """The column of a table that says on which side a case is."""
+    return task.prep.get("split_column", SPLIT).strip().lower()
 
 
 def fact_of(row: dict[str, str], name: str) -> str:

@@ -58,7 +58,7 @@ def list_cases(
             "normalize inside the mask needs a layout that finds the brain.", task.layout,
             'Choose dict(method="zscore", region="image"), or another layout.',
         )  # fmt: skip
-    for name in ("label_column", "table", "slice_column"):
+    for name in ("label_column", "split_column", "table", "slice_column"):
         if not isinstance(task.prep.get(name, ""), str):
             raise InputError(
                 f"prep.{name} must be a text.", repr(task.prep[name]), "Write it in quotes."

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data_prep.cases.mask_names import is_mask
 from data_prep.cases.sequences import choose_sequences
 from data_prep.cases.usual_sequences import RULES, SLICES, last_word
 from data_prep.io.folders import IMAGES, TABLES, VOLUMES
 from data_prep.io.table import Row, is_empty, read_table
 from mri_tf.core.errors import InputError
 
-MASK_WORDS = {"seg", "mask", "masks", "label", "labels", "gt", "roi", "segmentation", "truth", "dseg"}
 MOST_ROWS_LOOKED_AT = 200  # of a table, for its columns of paths
 MOST_FOLDERS_LOOKED_AT = 40
 LEAST_SHARE = 0.3  # of the cases that must have a sequence for it to be a channel
@@ -101,11 +101,6 @@ def path_columns(raw: Path, rows: list[Row]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def is_mask(name: str) -> bool:
-    """Whether a column or the last word of a file name is that of a mask."""
-    return last_word(name) in MASK_WORDS or name in MASK_WORDS
-
-
 def visible_folders(folder: Path) -> list[Path]:
     """The folders in a folder that are not hidden, sorted."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._")
@@ -118,9 +113,11 @@ def channels_of_folders(folders: Iterable[Path]) -> tuple[str, ...]:
     """
     counts, looked_at = Counter(), 0
     for folder in list(folders)[:MOST_FOLDERS_LOOKED_AT]:
-        words = Counter(last_word(path.name) for path in folder.glob("[!.]*") if is_volume(path.name))
+        files = [path.name for path in folder.glob("[!.]*") if is_volume(path.name)]
+        words = Counter(map(last_word, files))
         looked_at += bool(words)
-        counts.update(word for word, number in words.items() if number == 1 and word not in MASK_WORDS)
+        images = {last_word(name) for name in files if not is_mask(name, folder.name)}
+        counts.update(word for word in images if words[word] == 1)
     least = max(LEAST_SHARE * looked_at, min(2, looked_at))
     known = [word for word, number in counts.items() if number >= least]
     return tuple(sorted(known, key=lambda word: (-counts[word], word)))

@@ -6,17 +6,47 @@ the truth is what the readers agree on, and a case on which they do not agree ha
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from data_prep.io.table import Row, is_empty, reader_columns
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
+# What people and registers write for a label that nobody knows, in lower case.
+UNKNOWN = {
+    "?", "??", "???", "-", "--", "---", "unknown", "unk", "missing", "not available", "not known",
+    "not reported", "not evaluated", "not applicable", "not specified", "not determined", "discrepancy",
+    "n.a.", "tbd", "pending", "unbekannt", "inconnu", "desconocido", "#value!",
+    "#ref!", "#name?", "#div/0!",
+}  # fmt: skip
+
+
+def says_no_label(text: str) -> bool:
+    """Whether a cell of labels is empty, or says that the label is not known.
+
+    >>> [says_no_label(text) for text in ("", "[Not Available]", "Unknown", "?", "none", "0")]
+    [True, True, True, True, False, False]
+    """
+    word = " ".join(text.lower().strip(" []()<>.").split())
+    return is_empty(text) or word in UNKNOWN or text.strip().lower() in UNKNOWN
+
+
+def labels_in(cells: Iterable[str]) -> set[str]:
+    """The cells of a column that name a label; - is one where + stands too.
+
+    >>> sorted(labels_in(["low", "unknown", "high", "-"])), sorted(labels_in(["+", "-", "?"]))
+    (['high', 'low'], ['+', '-'])
+    """
+    cells = set(cells)
+    signs = {"-", "--"} if any(cell.startswith("+") for cell in cells) else set()
+    return {cell for cell in cells if cell in signs or not says_no_label(cell)}
+
 
 def check_labels(rows: list[Row], column: str, task: Task, table: str) -> None:
     """Checks the labels of rows, those of readers too; where the table has no `column`, fills it in.
 
-    A label that is missing, or written as NaN or N/A, becomes empty: `list_cases` says in which lines.
+    A label that is missing, or written as NaN, N/A or unknown, becomes empty unless the task has a class
+    of that name: `list_cases` says in which lines.
     Raises InputError if a label is not a class name of the task.
     """
     readers = reader_columns(rows[0], column)
@@ -57,7 +87,7 @@ def consensus(labels: Sequence[str], class_names: Sequence[str], ordered: bool =
 
 def _check_column(rows: list[Row], column: str, task: Task, table: str) -> None:
     for row in rows:
-        if row[column] not in task.class_names and is_empty(row[column]):
+        if row[column] not in task.class_names and says_no_label(row[column]):
             row[column] = ""
     wrong = [row for row in rows if row[column] not in (*task.class_names, "")]
     if wrong:

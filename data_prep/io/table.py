@@ -4,12 +4,11 @@ import csv
 import io
 import os
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from xml.etree import ElementTree
 
+from data_prep.io.workbook import cells_of_sheet
 from mri_tf.core.errors import InputError, first_few
 
 SEPARATORS = ",;\t"
@@ -56,7 +55,7 @@ def read_table(path: Path, required: tuple[str, ...]) -> list[Row]:
         )
     data = path.read_bytes()
     if data.startswith(XLSX):
-        lines = _cells_of_sheet(data, path)
+        lines = cells_of_sheet(data, path)
     else:
         lines = _cells(_text_of(data, path), required, path)
     columns = _columns(lines[0][1] if lines else [], required, path)
@@ -132,31 +131,6 @@ def path_in(raw: Path, text: str) -> str:
     """A path in a table, relative to the raw folder: backslashes, as Windows writes them, become slashes
     where no file has this very name."""
     return text if "\\" not in text or os.path.exists(raw / text) else text.replace("\\", "/")
-
-
-def _cells_of_sheet(data: bytes, path: Path) -> list[tuple[int, list[str]]]:
-    """(line, cells) of the first sheet of an .xlsx file, as `_cells`."""
-    import pandas
-
-    try:
-        sheets = pandas.read_excel(
-            io.BytesIO(data), header=None, dtype=str, na_filter=False, sheet_name=None
-        )
-    except (ValueError, KeyError, OSError, ImportError, zipfile.BadZipFile, ElementTree.ParseError):
-        raise InputError(
-            f"{path.name} cannot be read as an Excel workbook (.xlsx).", path,
-            "Save the sheet as CSV (UTF-8).",
-        ) from None  # fmt: skip
-    (_, sheet), *others = sheets.items()
-    header = sheet.values.tolist()[:1]
-    further = [name for name, other in others if header and other.values.tolist()[:1] == header]
-    if further:
-        raise InputError(
-            f"Several sheets of {path.name} have the same columns; only the first would be read.",
-            f"sheets {', '.join(sheets)}", "Put all rows into one sheet.",
-        )  # fmt: skip
-    rows = enumerate(sheet.values.tolist(), start=1)
-    return [(line, cells) for line, cells in rows if any(cell.strip() for cell in cells)]
 
 
 def _text_of(data: bytes, path: Path) -> str:

@@ -22,7 +22,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep.case import Case, Unreadable, kept_columns
+from data_prep.case import SPLIT, Case, Unreadable, kept_columns, split_column_of
 from data_prep.cases.any_case import (
     MASK,
     VOLUME,
@@ -34,12 +34,13 @@ from data_prep.cases.any_case import SETTINGS as CASE_SETTINGS
 from data_prep.cases.any_case import read_case as read_any_case
 from data_prep.cases.any_to_predict import cases_at
 from data_prep.cases.dicom_case import identities
+from data_prep.cases.mask_names import is_mask
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.usual_sequences import usual_name
 from data_prep.cases.volume_case import sequences_of
 from data_prep.io.labels import check_labels
 from data_prep.io.table import Row, is_empty, read_table
-from data_prep.recognised import LEAST_SHARE, MASK_WORDS, MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
+from data_prep.recognised import LEAST_SHARE, MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.words import spelled_otherwise
 from mri_tf.store.record import Record
@@ -50,7 +51,7 @@ __all__ = [
     "recognise",
 ]  # fmt: skip
 VERSION = 1
-OWN_SETTINGS = {"label_column", "covariates"}
+OWN_SETTINGS = {"label_column", "split_column", "covariates"}
 SETTINGS = CASE_SETTINGS | OWN_SETTINGS
 TABLE = "participants.tsv"
 FACTS = ("site", "scanner", "age", "sex")
@@ -135,7 +136,8 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
         return None
     counts, some = Counter(), folders[:MOST_FOLDERS_LOOKED_AT]
     for folder in some:
-        counts.update({sequence_words(file)[0] for file in image_files(folder)} - MASK_WORDS)
+        suffixes = {sequence_words(file)[0] for file in image_files(folder)}
+        counts.update(suffix for suffix in suffixes if not is_mask(suffix))
     words = [word for word, count in counts.items() if count >= LEAST_SHARE * len(some)]
     return Recognised(
         f"{marked[0]} and folders sub-*: a BIDS data set", tuple(sorted(words)),
@@ -228,7 +230,8 @@ def _case(raw: Path, folder: Path, row: Row, task: Task) -> Case:
     values = {name: value for name, value in row.items() if name != "group"}
     row = Row({**values, "patient_id": subject}.items(), row.line)
     covariates = kept_columns(FACTS, row, task, column)
-    case = Case.from_row(row, files, label, covariates)
+    side = split_column_of(task) if task.kind == "classification" else SPLIT
+    case = Case.from_row(row, files, label, covariates, side)
     return replace(case, facts={**case.facts, "files_left_out": others}) if others else case
 
 

@@ -8,14 +8,14 @@
                    NRRD, MetaImage or ANALYZE volumes, DICOM files, or folders of one DICOM series
 
 An empty cell is a missing sequence, and several rows of a patient are several cases. Further settings in
-`prep`: table, its name where it has another; label_column; covariates, further columns that the records
-keep; slice_column and stack_columns, by which single images are slices of a stack
-(data_prep/cases/neighbours.py); and those of data_prep/cases/any_case.py.
+`prep`: table, its name where it has another; label_column; split_column, that of the sides; covariates,
+further columns that the records keep; slice_column and stack_columns, by which single images are slices
+of a stack (data_prep/cases/neighbours.py); and those of data_prep/cases/any_case.py.
 """
 
 from pathlib import Path
 
-from data_prep.case import Case, kept_columns
+from data_prep.case import Case, kept_columns, split_column_of
 from data_prep.cases.any_case import (
     IMAGE,
     MASK,
@@ -28,13 +28,14 @@ from data_prep.cases.any_case import SETTINGS as CASE_SETTINGS
 from data_prep.cases.any_to_predict import cases_at
 from data_prep.cases.dicom_case import identities
 from data_prep.cases.image_case import check_one_image
+from data_prep.cases.mask_names import is_mask
 from data_prep.cases.neighbours import SETTINGS as STACK_SETTINGS
 from data_prep.cases.neighbours import cases_with_neighbours
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
 from data_prep.io.labels import check_labels
 from data_prep.io.table import Row, check_patients, is_empty, path_in, read_table, table_in
-from data_prep.recognised import Recognised, is_image, is_mask, only_table_of_files
+from data_prep.recognised import Recognised, is_image, only_table_of_files
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.task import Task
 
@@ -43,7 +44,7 @@ __all__ = [
     "recognise",
 ]  # fmt: skip
 VERSION = 2
-OWN_SETTINGS = {"table", "label_column", "covariates"} | STACK_SETTINGS
+OWN_SETTINGS = {"table", "label_column", "split_column", "covariates"} | STACK_SETTINGS
 SETTINGS = CASE_SETTINGS | OWN_SETTINGS
 TABLES = tuple(f"{stem}.{suffix}" for stem in ("cases", "manifest") for suffix in ("csv", "tsv", "xlsx"))
 MASKS = {name: name for name in (MASK, BRAIN_MASK)}  # columns, beside those of the channels
@@ -86,6 +87,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             _files(raw, row, roles),
             row[label_column] if task.kind == "classification" else "",
             covariates,
+            split_column_of(task),
         )
         for row in rows
     ]
@@ -120,8 +122,10 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     first = next(row[channels[0]] for row in rows if not is_empty(row[channels[0]]))
     usual = next((raw / name for name in TABLES if (raw / name).is_file()), None)
     named = {} if labels or table == usual else {"table": table.name}
+    masks = [name for name in paths if is_mask(name) and name not in MASKS]
+    left_out = f"; {' and '.join(masks)}, named as masks, are left out" if masks else ""
     return Recognised(
-        f"the column {' and '.join(channels)} of {table.name} names files", channels,
+        f"the column {' and '.join(channels)} of {table.name} names files{left_out}", channels,
         images=is_image(first), rows=tuple(rows), prep=named, no_labels=paths,
     )  # fmt: skip
 

@@ -5,7 +5,8 @@
     <side>/<class>/...             either, on the side that the folder names: Training, test, val ...
 
 Of a task of single images every file that is not hidden and no text is read as an image, whatever its
-name; one that is not an image is skipped with the reason. Where patients are unknown, copies of images
+name; one that is not an image is skipped with the reason. Drawn masks among the images (a_mask.png
+beside a.png) are left out, and the terminal says how many. Where patients are unknown, copies of images
 are looked for (data_prep/prepare/duplicates.py), and each group of copies counts as one patient. Of a
 task of volumes a patient's folder holds files that are named as the channels (t1.nii.gz), or DICOM of
 any depth; with one channel, every volume is a case. Settings in `prep` are those of
@@ -13,6 +14,8 @@ data_prep/cases/any_case.py.
 """
 
 import difflib
+import functools
+import sys
 from pathlib import Path
 
 from data_prep.case import Case, main_file, side_named
@@ -26,6 +29,7 @@ from data_prep.cases.any_case import (
 )
 from data_prep.cases.dicom_case import dicom_files, identities
 from data_prep.cases.image_case import check_one_image
+from data_prep.cases.mask_names import is_mask
 from data_prep.cases.usual_sequences import files_of_sequences
 from data_prep.cases.volume_case import sequences_of
 from data_prep.io.folders import TEXTS, VOLUMES, files_below
@@ -36,7 +40,6 @@ from data_prep.recognised import (
     channels_of_folders,
     dicom_sequences,
     is_image,
-    is_mask,
     is_volume,
     rows_of,
     tables_at,
@@ -50,9 +53,10 @@ __all__ = [
     "SETTINGS", "VERSION", "cases_to_predict", "identities", "list_cases", "operations_of", "read_case",
     "recognise",
 ]  # fmt: skip
-VERSION = 2
+VERSION = 3
 GENERAL = True  # where another layout recognises a folder too, that one is meant
 MOST_CLASSES, LEAST_OF_A_CLASS = 100, 2  # for a folder to be recognised
+IMAGES_OF_MASKS = {"image", "images", "imgs", "scans", "volumes"}  # folders beside one of masks
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left in folders by operating systems
 
 
@@ -111,6 +115,8 @@ def recognise(
     few = any(len(list(folder.glob("[!.]*"))) < LEAST_OF_A_CLASS for folder in classes)
     if labels or named_in_a_table or few or not 2 <= len(names) <= MOST_CLASSES:
         return None
+    if any(map(is_mask, names)) and IMAGES_OF_MASKS & {name.lower() for name in names}:
+        return None  # images/ and masks/ are no classes
     if 0 < len(channels_of_folders(classes)) < len(classes):
         return None  # one file of each sequence in each folder: these are patients
     below = [patient for folder in classes for patient in visible_folders(folder)]
@@ -153,15 +159,46 @@ def _of_class(raw: Path, folder: Path, side: str, ignore: tuple[str, ...]) -> li
             first_few(str(path.relative_to(raw)) for path in nested),
             "Move the images into their patient's folder, or leave folders out with --ignore NAME.",
         )  # fmt: skip
+    homes = {
+        home: [path for path in _visible(home) if not path.is_dir() and path.suffix.lower() not in TEXTS]
+        for home in (folder, *patients)
+    }
     return [
         Case(
             patient=home.name if home != folder else "", split=side, label=folder.name,
             files={"image": str(path.relative_to(raw))},
         )
-        for home in [folder, *patients]
-        for path in _visible(home)
-        if not path.is_dir() and path.suffix.lower() not in TEXTS
+        for home, images in _without_masks(homes, folder).items() for path in images
     ]  # fmt: skip
+
+
+def _without_masks(homes: dict[Path, list[Path]], folder: Path) -> dict[Path, list[Path]]:
+    """Home -> its images, without the drawn masks among them.
+
+    Args:
+        homes: home -> files, of the folder of a class or of its patients.
+        folder: of the class. Where its name or that of a patient holds a word such as tumor, that word
+            says nothing in the names of the files; and where all files have such words, none is a mask.
+    """
+    images = {
+        home: [path for path in files if not is_mask(path.name, f"{folder.name} {home.name}")]
+        for home, files in homes.items()
+    }
+    if not any(images.values()):
+        return homes
+    left_out = sum(len(homes[home]) - len(images[home]) for home in homes)
+    _say_masks(left_out, sum(map(len, images.values())), folder.name)
+    return images
+
+
+@functools.cache  # once, although the cases are listed several times
+def _say_masks(masks: int, images: int, name: str) -> None:
+    if masks:
+        print(
+            f"{masks} files in the class folder {name} are named as drawn masks and left out; "
+            f"{images} images are read",
+            file=sys.stderr,
+        )  # fmt: skip
 
 
 def _volumes_of_class(
@@ -169,14 +206,17 @@ def _volumes_of_class(
 ) -> list[Case]:
     """The cases of a class of a task of volumes: each volume, or the folders of its patients."""
     sequences, cases = sequences_of(task), []
-    for home in (folder, *_folders(folder, ignore)):
+    homes = {
+        home: [path for path in _visible(home) if path.name.lower().endswith(VOLUMES)]
+        for home in (folder, *_folders(folder, ignore))
+    }
+    images = _without_masks(homes, folder) if len(sequences) == 1 else {}
+    for home, volumes in homes.items():
         patient = home.name if home != folder else ""
-        volumes = [path for path in _visible(home) if path.name.lower().endswith(VOLUMES)]
         of_one_channel = home == folder and len(sequences) == 1
         named = {} if of_one_channel else files_of_sequences(volumes, sequences)
         if len(sequences) == 1 and not named:
-            images = [path for path in volumes if not is_mask(path.name)]
-            files_of_cases = [{sequences[0]: path.name} for path in images]
+            files_of_cases = [{sequences[0]: path.name} for path in images[home]]
         else:
             files_of_cases = [named] if named or volumes else []
         if not volumes and home != folder:

@@ -7,7 +7,7 @@
 
 from pathlib import Path
 
-from data_prep.case import Case, kept_columns
+from data_prep.case import Case, kept_columns, split_column_of
 from data_prep.cases.any_to_predict import cases_at, holds_volumes
 from data_prep.cases.dicom_case import (
     OPERATIONS,
@@ -36,7 +36,7 @@ __all__ = [
 ]  # fmt: skip
 VERSION = 3
 TABLE = "patients.csv"
-SETTINGS = DICOM_SETTINGS | {"label_column", "covariates"}
+SETTINGS = DICOM_SETTINGS | {"label_column", "split_column", "covariates"}
 FACTS = ("site", "age", "sex")
 
 
@@ -50,7 +50,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     covariates = kept_columns(FACTS, rows[0], task, column)
     folders = [path_in(raw, _folder(row)) for row in rows]
     return [
-        Case.from_row(row, dicom_files(raw, folder), row[column], covariates)
+        Case.from_row(row, dicom_files(raw, folder), row[column], covariates, split_column_of(task))
         for row, folder in zip(rows, folders, strict=True)
     ]
 

@@ -15,7 +15,7 @@ import itertools
 import sys
 from pathlib import Path
 
-from data_prep.case import Case, kept_columns
+from data_prep.case import Case, kept_columns, split_column_of
 from data_prep.cases.any_case import (
     SETTINGS as CASE_SETTINGS,
 )
@@ -40,7 +40,7 @@ __all__ = [
 VERSION = 1
 GENERAL = True  # where another layout recognises a folder too, that one is meant
 IDS_FROM_HEADERS = True
-OWN_SETTINGS = {"table", "label_column", "covariates"}
+OWN_SETTINGS = {"table", "label_column", "split_column", "covariates"}
 SETTINGS = CASE_SETTINGS | OWN_SETTINGS
 TABLES = tuple(
     f"{stem}.{suffix}"
@@ -60,7 +60,9 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     rows = read_table(table, (column,))
     keys = key_columns(rows[0])
     check_labels(rows, column, task, table.name)
-    chosen = [_row_of(one, keys, _rows_by_key(rows, keys, column, table.name)) for one in found]
+    side = split_column_of(task)
+    by_key = _rows_by_key(rows, keys, (column, side, "group", "site"), table.name)
+    chosen = [_row_of(one, keys, by_key) for one in found]
     used = {row.line for row in chosen if row is not None}
     if not used:
         named = " or ".join(COLUMNS[key] for key in keys)
@@ -78,7 +80,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             patient = row.get("patient_id", "") if one.anonymous else one.patient
             values = Row({**row, "patient_id": "" if is_empty(patient) else patient}.items(), row.line)
             files = {path: path for path in one.files}
-            cases.append(Case.from_row(values, files, row[column], covariates))
+            cases.append(Case.from_row(values, files, row[column], covariates, side))
     # Reading a case without files gives the reason, so that nothing is left out in silence.
     unused = [row for row in rows if row.line not in used]
     if unused and (nearly := _but_for(unused, keys, found)):
@@ -87,7 +89,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
         Row({**row, "patient_id": row.get("patient_id") or f"line {row.line}"}.items(), row.line)
         for row in unused
     ]  # fmt: skip
-    return cases + [Case.from_row(row, {}, row[column], covariates) for row in lost]
+    return cases + [Case.from_row(row, {}, row[column], covariates, side) for row in lost]
 
 
 def _but_for(rows: list[Row], keys: tuple[str, ...], found: list[Examination]) -> str:
@@ -102,15 +104,16 @@ def _but_for(rows: list[Row], keys: tuple[str, ...], found: list[Examination]) -
 
 
 def _rows_by_key(
-    rows: list[Row], keys: tuple[str, ...], column: str, table: str
+    rows: list[Row], keys: tuple[str, ...], same: tuple[str, ...], table: str
 ) -> dict[str, dict[str, Row]]:
-    """Key column -> its value -> row. A patient's rows without an accession number must agree."""
+    """Key column -> its value -> row. A patient's rows without an accession number must agree in the
+    columns `same`."""
     found = {}
     for key in keys:
         others = rows
         if key == "patient_id":
             others = [row for row in rows if is_empty(row.get("accession_number", ""))]
-        found[key] = rows_by(others, key, (column, "split", "group", "site"), table) if others else {}
+        found[key] = rows_by(others, key, same, table) if others else {}
     return found
 
 

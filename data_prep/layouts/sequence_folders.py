@@ -17,7 +17,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from data_prep.case import Case, kept_columns
+from data_prep.case import Case, kept_columns, split_column_of
 from data_prep.cases.any_case import read_volumes
 from data_prep.cases.any_to_predict import cases_at, holds_dicom
 from data_prep.cases.to_predict import CaseToPredict, folders_at, is_table
@@ -53,7 +53,9 @@ __all__ = [
 ]  # fmt: skip
 VERSION = 3
 TABLE = "manifest.csv"
-SETTINGS = VOLUME_SETTINGS | {"label_column", "table", "covariates", "nominal_spacing", "brain_mask"}
+SETTINGS = VOLUME_SETTINGS | {
+    "label_column", "split_column", "table", "covariates", "nominal_spacing", "brain_mask",
+}  # fmt: skip
 FACTS = ("site", "scanner", "age", "sex")
 MASKS = ("seg", "mask")
 
@@ -81,6 +83,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             _files(raw, row["patient_id"], task),
             row[column] if task.kind == "classification" else "",
             kept_columns(FACTS, row, task, column),
+            split_column_of(task),
         )
         for row in rows
     ]

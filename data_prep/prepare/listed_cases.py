@@ -70,7 +70,8 @@ def _labelled(cases: list[Case], task: Task, options: ListOptions, quiet: bool) 
     if not options.skip_unlabelled:
         lines = first_few(str(case.line) for case in without)
         raise InputError(
-            "Rows of the table have no label.", f"line {lines}{why}",
+            "Rows of the table have no label: the cell is empty, or says that it is unknown.",
+            f"line {lines}{why}",
             "Fill in the labels, or leave these rows out with --skip-unlabelled of mri_tf.train and "
             "data_prep.write.",
         )  # fmt: skip

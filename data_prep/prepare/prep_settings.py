@@ -42,6 +42,7 @@ class SettingTypes:
     slice_step: int = 1  # every how many slices one is taken
     slices: dict = field(default_factory=dict)  # of a 2D task: dict(count=12, low=0.2, high=0.8)
     slope: float = 1.0  # from stored values to the task's unit
+    split_column: str = ""  # of the table, which says each case's side; split unless set
     # Further columns in which the slices of one stack of a patient agree, such as series and phase.
     stack_columns: tuple[str, ...] = ()
     table: str = ""  # name of the table in the raw folder, where it has another than usual

@@ -28,6 +28,7 @@ from data_prep.volume import require_3d
 from mri_tf.core.command_line import import_tensorflow
 from mri_tf.core.hashing import file_hash
 from mri_tf.core.progress import progress
+from mri_tf.plan.drawn_masks import check_no_masks
 from mri_tf.task import Task
 
 MOST_HEADERS, MOST_IMAGES, MOST_HASHED = 200, 16, 2000
@@ -54,6 +55,7 @@ class Fingerprint:
     patients_per_class: dict[str, int]
     sites: dict[str, int]
     has_split: bool
+    split_column: str  # of the table, where it has another name than split
     missing: dict[str, int]  # channel -> cases without it
     same_file: int  # cases whose first file is a byte for byte copy of another case's
     modality: str  # MR, CT, another of DICOM, or empty
@@ -69,6 +71,7 @@ class Fingerprint:
     whole_numbers: bool = True
     colour: bool = False  # the images have three different channels
     unreadable: int = 0  # of those that were looked at
+    like_label: tuple[str, ...] = ()  # columns of the table each of whose values goes with one class
 
     def as_json(self) -> dict:
         """Plain values, as they are written beside the task file."""
@@ -93,6 +96,9 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
         raw: the folder.
         cases: all its cases.
         task: a draft of the task, with layout, channels and classes.
+
+    Raises:
+        InputError: a channel is a drawn mask.
     """
     if found.images:
         import_tensorflow()  # which decodes PNG and JPEG
@@ -113,6 +119,9 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
     shapes = np.array([grid.shape[:axes] for grid in read] or [(0,) * axes])
     spacings = np.array([grid.spacing_mm for grid in read] or [(0.0,) * 3])
     values = [array for one in seen for array in one.values.values()]
+    by_channel = {name: [one.values[name] for one in seen if name in one.values]
+                  for name in task.channels}  # fmt: skip
+    check_no_masks(by_channel)
     modality, how = _modality(found, read, values)
     extents = [one.foreground_mm for one in seen if one.foreground_mm]
     return Fingerprint(
@@ -125,10 +134,7 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
         spacing_mm=() if found.images else tuple(float(value) for value in np.median(spacings, axis=0)),
         spacing_range_mm=() if found.images else _range(spacings),
         foreground_mm=tuple(float(value) for value in np.median(extents, axis=0)) if extents else (),
-        intensities={
-            name: _percentiles([one.values[name] for one in seen if name in one.values])
-            for name in task.channels
-        },
+        intensities={name: _percentiles(arrays) for name, arrays in by_channel.items()},
         lowest=float(min((array.min() for array in values), default=0)),
         highest=float(max((array.max() for array in values), default=0)),
         whole_numbers=all(np.array_equal(array, np.round(array)) for array in values),
@@ -177,6 +183,7 @@ def _counts(cases: list[Case], task: Task) -> dict:
         patients_per_class={name: len(per_class[name]) if known else 0 for name in task.class_names},
         sites=dict(sorted(sites.items())),
         has_split=any(case.split for case in cases),
+        split_column=task.prep.get("split_column", ""),
         missing={name: sum(name not in case.files for case in with_some) for name in task.channels}
         if with_some else {},
     )  # fmt: skip

@@ -1,12 +1,14 @@
-"""Which column of a table holds the labels, and which of the others may be kept as covariates."""
+"""Which column of a table holds the labels."""
 
-import re
 from dataclasses import dataclass
 
 from data_prep.case import OTHER_NAMES
-from data_prep.io.table import READER, is_empty
+from data_prep.io.labels import labels_in
+from data_prep.io.table import READER
 from data_prep.recognised import Recognised
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.plan.class_spelling import MOST_NUMBERS, check_classes, in_order, is_number
+from mri_tf.plan.split_column import split_column
 
 # Columns that say something else of a case than its class.
 PATIENTS = {"patient_id", "participant_id", "accession_number"}
@@ -14,16 +16,6 @@ USUAL_COLUMNS = {
     "patient_id", *OTHER_NAMES, "scanner", "group", "split", "modality", "mask", "seg", "comment",
     "notes", "folder", "case",
 }.union(*OTHER_NAMES.values())  # fmt: skip
-# Words in the names of columns that may tell who a patient is.
-PERSONAL = (
-    "name", "date", "birth", "dob", "mrn", "uid", "address", "phone", "mail", "ssn", "_id", "accession",
-    "initial", "post", "zip", "city", "street", "physician", "doctor", "referr", "day", "pid",
-)  # fmt: skip
-DATE = re.compile(
-    r"\b(19|20)\d\d([-./]?)(0?[1-9]|1[0-2])\2\d{1,2}\b|\b\d{1,2}[-./]\d{1,2}[-./]\d{2,4}\b"
-)
-MOST_NUMBERS = 10  # that may be classes
-MOST_VALUES = 12  # of a covariate
 MOST_CLASSES = 50
 LEAST_FILLED = 0.5  # share of the rows of a column that may be a label
 LEAST_PATIENTS = 2  # of each class
@@ -51,7 +43,7 @@ def classes_of(found: Recognised, label: str) -> Classes:
     if label:
         return Classes(label.strip(), _values_of_column(found, label, fitting))
     usual = (USUAL_COLUMNS | set(found.no_labels)) - set(found.may_be_label)
-    usual |= set(filter(read_by_several, found.rows[0]))
+    usual |= {*filter(read_by_several, found.rows[0]), split_column(found, "")}
     fitting = {column: names for column, names in fitting.items() if column not in usual}
     if LABEL in fitting and LABEL not in found.agreed:
         fitting = {LABEL: fitting[LABEL]}
@@ -73,7 +65,7 @@ def classes_of(found: Recognised, label: str) -> Classes:
             "Name it with --label COLUMN.",
         )  # fmt: skip
     ((column, names),) = fitting.items()
-    _check_values(names, column)
+    check_classes(names, column)
     return Classes(column, names)
 
 
@@ -98,7 +90,7 @@ def _values_of_column(
             "--label must name the column of the labels, not of patients or files.",
             f"--label {label}", f"Columns: {', '.join(found.rows[0])}.",
         )  # fmt: skip
-    values = fitting.get(wanted) or _distinct(found, wanted)
+    values = fitting.get(wanted) or distinct(found, wanted)
     if len(values) < 2:
         raise InputError(
             "The column of the labels must hold at least two classes.",
@@ -109,7 +101,7 @@ def _values_of_column(
             "The column of the labels holds too many different values to be classes.",
             f"--label {label}: {len(values)} values", "Choose another column, or group the values.",
         )  # fmt: skip
-    _check_values(values, label)
+    check_classes(values, label)
     return values
 
 
@@ -128,8 +120,9 @@ def _nearly(found: Recognised, usual: set[str]) -> str:
 def _lines_of_values(found: Recognised, column: str) -> dict[str, list[str]]:
     """Value -> the lines of the table whose cell in the column holds it."""
     lines: dict[str, list[str]] = {}
+    known = distinct(found, column)
     for row in found.rows:
-        if not is_empty(row.get(column, "")):
+        if row.get(column) in known:
             lines.setdefault(row[column], []).append(str(row.line))
     return lines
 
@@ -142,63 +135,9 @@ def _rare_words(found: Recognised, column: str) -> str:
     usual = len(lines) - len(rare)
     if not rare or len(rare) > MOST_MISSPELT or not 2 <= usual <= MOST_NUMBERS:
         return ""
-    if all(map(_is_number, lines)) or sum(map(len, lines.values())) < LEAST_FILLED * len(found.rows):
+    if all(map(is_number, lines)) or sum(map(len, lines.values())) < LEAST_FILLED * len(found.rows):
         return ""
     return ", ".join(f"{value!r} in line {first_few(where)}" for value, where in rare.items())
-
-
-def _check_values(values: tuple[str, ...], column: str) -> None:
-    """Raises InputError for classes that differ only in capitals, or that are measured numbers."""
-    for what, key_of, looked_at in (
-        ("differ only in capitals", str.lower, values),
-        ("are the same number", float, filter(_is_number, values)),
-    ):  # fmt: skip
-        first: dict[str | float, str] = {}
-        for value in looked_at:
-            other = first.setdefault(key_of(value), value)
-            if other != value:
-                raise InputError(
-                    f"Two classes {what}.", f"{other} and {value}{_in_column(column)}",
-                    "Write both alike.",
-                )  # fmt: skip
-    if len(values) > MOST_NUMBERS and all(map(_is_number, values)):
-        raise InputError(
-            "The column of the labels holds many different numbers, which are no classes.",
-            f"{column}: {first_few(values)}",
-            "Choose another column, or write ranges of the numbers as words into a new one.",
-        )  # fmt: skip
-
-
-def _in_column(column: str) -> str:
-    return f" in the column {column}" if column else ", two folders"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def covariates_of(found: Recognised, classes: Classes) -> tuple[str, ...]:
-    """Columns of few repeated numbers or words, which records may keep; none that may name a person.
-
-    What a column is called decides, and what it holds: names, dates and values that hardly repeat are
-    left out.
-    """
-    if not found.rows:
-        return ()
-    kept = []
-    for column in found.rows[0]:
-        values = _distinct(found, column)
-        people = {word for word in PERSONAL if word in column}
-        known = USUAL_COLUMNS | set(found.no_labels) | {classes.column.lower()}
-        known |= {column} if read_by_several(column) else set()
-        few = 2 <= len(values) <= min(MOST_VALUES, len(found.rows) / 2)
-        if column not in known and not people and few and not any(map(DATE.search, values)):
-            kept.append(column)
-    return tuple(kept)
 
 
 def read_by_several(column: str) -> str:
@@ -218,21 +157,18 @@ def _classes_of_folders(found: Recognised, label: str) -> Classes:
             "Nothing says which class the cases are of.", found.why,
             "Give a table with --labels TABLE, and its column with --label.",
         )  # fmt: skip
-    _check_values(found.class_names, "")
+    check_classes(found.class_names, "")
     return Classes("", found.class_names)
 
 
-def _distinct(found: Recognised, column: str) -> tuple[str, ...]:
-    values = {row[column] for row in found.rows if not is_empty(row.get(column, ""))}
-    try:
-        return tuple(sorted(values, key=float))
-    except ValueError:
-        return tuple(sorted(values))
+def distinct(found: Recognised, column: str) -> tuple[str, ...]:
+    """The labels in a column, in order."""
+    return in_order(labels_in(row.get(column, "") for row in found.rows))
 
 
 def _label_values(found: Recognised, column: str) -> tuple[str, ...]:
     """The classes in a column; none where it cannot be a label."""
-    values = _distinct(found, column)
+    values = distinct(found, column)
     filled = [row for row in found.rows if row.get(column) in values]
     if not 2 <= len(values) <= MOST_CLASSES or len(filled) < LEAST_FILLED * len(found.rows):
         return ()

@@ -4,7 +4,7 @@ import json
 import re
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -17,9 +17,11 @@ from mri_tf.core.files import write_atomic
 from mri_tf.core.presets import is_cached
 from mri_tf.core.words import printable
 from mri_tf.plan.fingerprint import Fingerprint, measure
-from mri_tf.plan.label_column import Classes, classes_of, covariates_of
+from mri_tf.plan.label_column import Classes, classes_of
+from mri_tf.plan.other_columns import OtherColumns, other_columns
 from mri_tf.plan.recognise import recognise
 from mri_tf.plan.rules import Decision, decide
+from mri_tf.plan.split_column import split_column
 from mri_tf.plan.table import fingerprint_lines
 from mri_tf.plan.task_text import task_text
 from mri_tf.task import Task
@@ -67,10 +69,12 @@ def plan_folder(raw: Path, options: ListOptions, label: str = "", out: Path | No
             "--out must be the name of a task file, .toml or .py.", file,
             "Its name is the task's: letters, digits and _.",
         )  # fmt: skip
-    needed = _needed(found, classes, covariates_of(found, classes))
+    split = split_column(found, classes.column)
+    others = other_columns(found, classes, split)
+    needed = _needed(found, classes, others, split)
     draft = _draft(name, layout, found, classes, needed)
     cases = cases_to_prepare(find_layout(draft, file), raw, draft, options)
-    facts = measure(found, raw, cases, draft)
+    facts = replace(measure(found, raw, cases, draft), like_label=others.like_label)
     if not any(facts.intensities.values()):
         raise InputError(
             "None of the cases that were looked at can be read.", f"{len(cases)} cases",
@@ -147,15 +151,24 @@ def weights_at_hand() -> bool:
         return False
 
 
-def _needed(found: Recognised, classes: Classes, covariates: tuple[str, ...]) -> list[Decision]:
+def _needed(
+    found: Recognised, classes: Classes, others: OtherColumns, split: str
+) -> list[Decision]:
     """The settings without which the layout cannot list the cases."""
     reason = "how the folder is read"
     made = [Decision(f"prep.{key}", value, reason) for key, value in found.prep.items()]
     if classes.column:
-        made.append(Decision("prep.label_column", classes.column, "the column of the labels"))
-    if covariates:
+        reason = "the column of the labels"
+        if others.like_label:
+            named = " and ".join(others.like_label)
+            reason += f"; each value of {named} goes with one class, so that records do not keep it"
+        made.append(Decision("prep.label_column", classes.column, reason))
+    if split:
+        reason = "its cells say on which side of the split each case is"
+        made.append(Decision("prep.split_column", split, reason))
+    if others.covariates:
         reason = "further columns that the records keep; remove what must not be in them"
-        made.append(Decision("prep.covariates", list(covariates), reason))
+        made.append(Decision("prep.covariates", list(others.covariates), reason))
     return made
 
 

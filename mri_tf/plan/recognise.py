@@ -7,9 +7,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from data_prep.cases.mask_names import is_mask
 from data_prep.io.folders import files_below
-from data_prep.io.labels import consensus
-from data_prep.io.table import Row, is_empty, read_table, reader_columns
+from data_prep.io.labels import consensus, labels_in
+from data_prep.io.table import Row, read_table, reader_columns
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.layout import layout_names
 from data_prep.layout_calls import ListOptions
@@ -17,12 +18,14 @@ from data_prep.recognised import (
     Recognised,
     is_image,
     is_volume,
+    path_columns,
     rows_of,
     tables_at,
     visible_folders,
 )
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.words import spelled_otherwise
+from mri_tf.plan.forgotten_table import check_tables
 from mri_tf.plan.label_column import read_by_several
 
 MOST_FILES_LOOKED_AT = 200
@@ -32,7 +35,8 @@ def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
     """The name of the layout that a raw folder has, and what the layout found.
 
     Raises:
-        InputError: no layout or several recognise the folder.
+        InputError: no layout or several recognise the folder, or folders would be classes although a
+            table is about them.
     """
     labels = options.labels
     if not raw.is_dir():
@@ -70,6 +74,8 @@ def recognise(raw: Path, options: ListOptions) -> tuple[str, Recognised]:
             "No sequence is common to enough cases.", f"layout {name} ({seen.why})",
             "Name the files by their sequences, or write the rules of prep.sequences in a task file.",
         )  # fmt: skip
+    # Where folders are classes in general, and not in a set of a known form.
+    check_tables(raw, labels, seen.class_names if name in general else ())
     return name, _with_agreed_labels(seen)
 
 
@@ -77,12 +83,15 @@ def _with_agreed_labels(found: Recognised) -> Recognised:
     """With a column of what the readers agree on, where a table has only columns of readers."""
     columns = tuple(found.rows[0]) if found.rows else ()
     stems = {stem for name in columns if (stem := read_by_several(name)) and stem not in columns}
+    readers = {stem: reader_columns(columns, stem) for stem in stems}
+    known = {stem: labels_in(row[name] for row in found.rows for name in names)
+             for stem, names in readers.items()}  # fmt: skip
     rows = []
     for row in found.rows:
         agreed = {}
-        for stem in stems:
-            labels = [row[name] for name in reader_columns(columns, stem)]
-            agreed[stem] = consensus(["" if is_empty(text) else text for text in labels], ())
+        for stem, names in readers.items():
+            labels = [row[name] if row[name] in known[stem] else "" for name in names]
+            agreed[stem] = consensus(labels, ())
         rows.append(Row({**row, **agreed}.items(), row.line))
     return replace(found, rows=tuple(rows), agreed=tuple(sorted(stems)))
 
@@ -101,6 +110,9 @@ def _what_is_there(raw: Path, labels: Path | None) -> str:
         if lost:
             count = "" if len(lost) == len(named) else f"{len(lost)} of {len(named)} "
             return f"in which {table.name} names {count}files that do not exist: {first_few(lost)}"
+        if named and all(is_mask(name) for name in path_columns(raw, rows)):
+            columns = first_few(path_columns(raw, rows))
+            return f"in which the columns of files of {table.name} are named as masks: {columns}"
     files = [path for path in itertools.islice(files_below(raw), MOST_FILES_LOOKED_AT)]
     kinds = {
         "DICOM files": any(may_be_dicom(path.name) and is_dicom(path) for path in files),

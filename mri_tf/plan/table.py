@@ -25,7 +25,11 @@ def fingerprint_lines(facts: Fingerprint) -> list[str]:
     if facts.unreadable:
         rows.append(("unreadable", f"{facts.unreadable} of those that were looked at"))
     if facts.has_split:
-        rows.append(("split", "the data say which side each case is on"))
+        where = f"the column {facts.split_column} says" if facts.split_column else "the data say"
+        rows.append(("split", f"{where} which side each case is on"))
+    if facts.like_label:
+        named = ", ".join(facts.like_label)
+        rows.append(("not kept", f"{named}: each value goes with one class, as the label does"))
     width = max(len(name) for name, _ in rows)
     return [f"{name:<{width}}  {text}" for name, text in rows]
 

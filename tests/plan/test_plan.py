@@ -207,7 +207,7 @@ def test_words_for_a_missing_value_are_no_class_and_no_patient(here):
 def test_columns_that_may_tell_who_a_patient_is_are_not_kept(here):
     header = "patient_id,image,grade,initials,accession_number,postcode,scanned,field"
     rows = [
-        f"p{n},{n}.png,{'ab'[n % 2]},{'XY'[n % 2]},{n},1{n},2020-01-0{n % 3 + 1},{[1.5, 3][n % 2]}"
+        f"p{n},{n}.png,{'ab'[n % 2]},{'XY'[n % 2]},{n},1{n},2020-01-0{n % 3 + 1},{[1.5, 3][n // 2 % 2]}"
         for n in range(8)
     ]
     planned = plan_folder(scans(here / "s", rows, header), NONE, "grade")
@@ -253,7 +253,7 @@ def test_columns_of_readers_are_neither_the_label_nor_covariates(here):
     task = plan_folder(scans(here / "s", rows, header), NONE).task
     assert task.class_names == ("high", "low")
     assert task.prep == {**task.prep, "label_column": "grade"} and "covariates" not in task.prep
-    rows = [f"{row},{[1.5, 3][n % 2]}" for n, row in enumerate(rows)]
+    rows = [f"{row},{[1.5, 3][n // 2 % 2]}" for n, row in enumerate(rows)]
     task = plan_folder(scans(here / "t", rows, f"{header},field"), NONE, "grade").task
     assert task.prep["label_column"] == "grade" and task.prep["covariates"] == ("field",)
     rows = [f"{row},{['low', 'high'][n % 4 // 2]}" for n, row in enumerate(rows)]
