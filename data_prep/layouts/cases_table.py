@@ -123,7 +123,7 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     usual = next((raw / name for name in TABLES if (raw / name).is_file()), None)
     named = {} if labels or table == usual else {"table": table.name}
     masks = [name for name in paths if is_mask(name) and name not in MASKS]
-    left_out = f"; {' and '.join(masks)}, named as masks, are left out" if masks else ""
+    left_out = f"; left out as masks: {', '.join(masks)}" if masks else ""
     return Recognised(
         f"the column {' and '.join(channels)} of {table.name} names files{left_out}", channels,
         images=is_image(first), rows=tuple(rows), prep=named, no_labels=paths,

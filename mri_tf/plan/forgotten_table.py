@@ -17,7 +17,7 @@ LEAST_MATCHES, LEAST_SHARE = 2, 0.5  # of the values of a column that are names 
 MANY_FOLDERS = 6  # that are numbered alike: P01, P02 ... are patients rather than classes
 NAMES = re.compile(r"id\b|_id|pid|patient|subject|case|name|file|image|path|folder|number|^no\b|^nr\b")
 PATIENT_ID = "Name the column of the patients patient_id"
-MOVE = "move the table out of the raw folder if it has nothing to do with them"
+MOVE = "move the table out of the raw folder"
 
 
 def check_tables(raw: Path, labels: Path | None, classes: tuple[str, ...]) -> None:
@@ -66,7 +66,8 @@ def _check_is_about_others(table: str, rows: list[Row], raw: Path, classes: tupl
                 f"The table {table} has a row for each of the {what}, but no column patient_id: without "
                 "it each folder is a class.",
                 f"the column {column} names {what}; folders {first_few(classes)}",
-                f"{PATIENT_ID} (and a column of files by its channel), or {MOVE}.",
+                f"{PATIENT_ID} (and a column of files by its channel), or {MOVE} if it is about "
+                "something else.",
             )  # fmt: skip
     patterns = {re.sub(r"\d+", "0", name.lower()) for name in classes}
     if len(classes) >= MANY_FOLDERS and len(patterns) == 1:
@@ -74,7 +75,7 @@ def _check_is_about_others(table: str, rows: list[Row], raw: Path, classes: tupl
             f"The folders are numbered as patients are, and the table {table} beside them has no column "
             "patient_id: each folder would be a class.",
             f"folders {first_few(classes)}; columns {', '.join(rows[0])}",
-            f"{PATIENT_ID}, and write the folders' names into it, or {MOVE}.",
+            f"{PATIENT_ID}, and write the folders' names into it, or {MOVE} if they are classes.",
         )  # fmt: skip
 
 

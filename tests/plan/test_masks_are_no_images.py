@@ -48,7 +48,7 @@ def table_of_volumes(raw, column):
 def test_a_column_of_masks_is_no_channel_whatever_word_of_its_name_says_so(here, column):
     planned = plan_folder(table_of_volumes(here / "raw", column), NONE)
     assert planned.task.image_channels == ("image_path",)
-    assert f"{column.lower()}, named as masks, are left out" in planned.facts.how_recognised
+    assert f"left out as masks: {column.lower()}" in planned.facts.how_recognised
 
 
 def test_a_table_whose_only_files_are_named_as_masks_is_refused_with_their_column(here):
