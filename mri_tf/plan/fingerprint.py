@@ -71,7 +71,8 @@ class Fingerprint:
     whole_numbers: bool = True
     colour: bool = False  # the images have three different channels
     unreadable: int = 0  # of those that were looked at
-    like_label: tuple[str, ...] = ()  # columns of the table each of whose values goes with one class
+    like_label: tuple[str, ...] = ()  # columns that are the label in another form
+    shortcuts: tuple[str, ...] = ()  # columns of how an image was taken, whose values go with one class
 
     def as_json(self) -> dict:
         """Plain values, as they are written beside the task file."""

@@ -74,7 +74,8 @@ def plan_folder(raw: Path, options: ListOptions, label: str = "", out: Path | No
     needed = _needed(found, classes, others, split)
     draft = _draft(name, layout, found, classes, needed)
     cases = cases_to_prepare(find_layout(draft, file), raw, draft, options)
-    facts = replace(measure(found, raw, cases, draft), like_label=others.like_label)
+    facts = measure(found, raw, cases, draft)
+    facts = replace(facts, like_label=others.like_label, shortcuts=others.shortcuts)
     if not any(facts.intensities.values()):
         raise InputError(
             "None of the cases that were looked at can be read.", f"{len(cases)} cases",
@@ -168,6 +169,9 @@ def _needed(
         made.append(Decision("prep.split_column", split, reason))
     if others.covariates:
         reason = "further columns that the records keep; remove what must not be in them"
+        if others.shortcuts:
+            named = " and ".join(others.shortcuts)
+            reason += f"; each value of {named} goes with one class: audit the run"
         made.append(Decision("prep.covariates", list(others.covariates), reason))
     return made
 

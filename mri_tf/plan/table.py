@@ -30,6 +30,9 @@ def fingerprint_lines(facts: Fingerprint) -> list[str]:
     if facts.like_label:
         named = ", ".join(facts.like_label)
         rows.append(("not kept", f"{named}: each value goes with one class, as the label does"))
+    if facts.shortcuts:
+        named = ", ".join(facts.shortcuts)
+        rows.append(("shortcuts", f"{named}: each value goes with one class; the images may show it"))
     width = max(len(name) for name, _ in rows)
     return [f"{name:<{width}}  {text}" for name, text in rows]
 

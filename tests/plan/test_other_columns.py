@@ -98,6 +98,14 @@ def test_a_column_of_finer_classes_is_the_label_once_more():
     assert others.like_label == ("who",) and others.covariates == ("field",)
 
 
+def test_a_shortcut_of_how_the_images_were_taken_is_kept_for_the_audit_and_said(here, capsys):
+    cells = ("2,SIEMENS", "3,GE")  # of a low and a high grade
+    raw = scans(here / "raw", "te_ms,manufacturer", lambda number: cells[number % 2])
+    assert run_command(plan, ["--raw", str(raw), "--label", "grade"]) == 0
+    assert "shortcuts    te_ms, manufacturer: each value goes" in capsys.readouterr().out
+    assert plan_folder(raw, NONE, "grade").task.prep["covariates"] == ("te_ms", "manufacturer")
+
+
 @pytest.mark.parametrize("column", ["reader", "radiologist", "second_rater", "operator_code"])
 def test_who_looked_at_the_images_is_not_kept(column):
     found = table(**{column: ["Dr. A", "Dr. A", "Dr. B"]})
