@@ -72,7 +72,9 @@ def test_splits_by_patient_and_group_are_always_clean(drawn, seed):
 @pytest.mark.parametrize(
     ("names", "alike"),
     [(("P02", "p02"), 1), (("1", "1.0", "01"), 1), (("00", "0"), 1), (("P1", "P10", "P100"), 0),
-     (("sub-01", "sub-1"), 1), (("1.5", "15"), 0)],
+     (("sub-01", "sub-1"), 1), (("1.5", "15"), 0), (("M\u00fcller", "Mu\u0308ller"), 1),
+     (("P\u201301", "P-01"), 1), (("P01", "\u200bP01"), 1), (("sub-01", "01", "Patient 01"), 1),
+     (("P7", "7"), 1), (("sub-OAS1", "OAS1"), 1), (("patient", "pat"), 0), (("con1", "pat1"), 0)],
 )  # fmt: skip
 def test_ids_that_are_spelled_alike_are_named(names, alike):
     found = ids_alike(np.array(names))
@@ -85,6 +87,12 @@ def test_spellings_of_one_id_on_two_sides_are_a_certain_leak_on_one_side_they_ar
     assert apart.certain and apart.records == (0, 4)
     together = ids_alike(ids("P1", "p01", "y", "z", "v", "w"), SIDES)
     assert together.status == FOUND and not together.certain
+
+
+def test_a_word_before_a_number_makes_two_ids_a_question_and_no_certain_leak():
+    found = ids_alike(ids("sub-01", "x", "y", "z", "patient 1", "w"), SIDES)
+    assert found.status == FOUND and not found.certain and found.records == (0, 4)
+    assert found.evidence.endswith("?") and "column group" in found.what_to_do
 
 
 def test_pseudonyms_have_no_spelling():
