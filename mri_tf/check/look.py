@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mri_tf.audit.certain import copies_finding, identity_of_ids
+from mri_tf.audit.certain import copies_finding, identity_of_ids, visits_of_ids
 from mri_tf.audit.copies import copies_under_two_labels
 from mri_tf.audit.identity import identity_findings
 from mri_tf.audit.sides import shared_identities
@@ -62,7 +62,7 @@ def look(loaded: LoadedTask, features: Task | None, prepared: Prepared, split: S
     read = len({row["source_number"] for row in rows if row["record_id"]})
     findings = [skipped_cases(reasons, read + len(reasons)), _patients(prepared)]
     joined = shared_identities(prepared.manifest.get("joined"))
-    findings += from_audit([joined, identity_of_ids(prepared)])
+    findings += from_audit([joined, identity_of_ids(prepared), visits_of_ids(prepared)])
     sides, refused = _sides(prepared, task, split)
     copies = copies_of(prepared)
     findings += refused or from_audit([copies_finding(prepared, copies)])
