@@ -124,6 +124,15 @@ def test_copies_between_patients_are_certain_only_where_no_sides_keep_them_toget
     assert copies_between_patients(CopyPairs(NONE, NONE), 6, 6, False).status == NOT_FOUND
 
 
+def test_a_copied_sequence_is_told_and_says_nothing_against_the_labels():
+    alone = CopyPairs(NONE, NONE, np.array([[0, 4]]))
+    found = copies_between_patients(alone, 6, 5, False)
+    assert found.certain and found.records == (0, 4)
+    assert "0 near copies and 1 pair with one sequence alike and others not" in found.evidence
+    labels, contents = np.array([0, 0, 0, 0, 1, 1]), ids(*"abcdef")
+    assert copies_under_two_labels(labels, contents, alone).status == NOT_FOUND
+
+
 def test_one_image_under_two_labels_is_found_exact_or_near_and_unlabelled_copies_are_not():
     contents = ids(*"aabcde")
     none = CopyPairs(NONE, NONE)
