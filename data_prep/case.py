@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.ages import AGE, kept_age
-from data_prep.io.table import is_empty, reader_columns
+from data_prep.io.table import is_empty, path_in, reader_columns
 from mri_tf.core.errors import InputError
-from mri_tf.core.words import printable
+from mri_tf.core.words import composed, printable
 from mri_tf.store.record import NO_LABEL, Record
 from mri_tf.task import Task
 
@@ -44,6 +44,11 @@ class Case:
     slices: tuple[tuple[float, str], ...] = ()  # (height in mm, label) of the slices of a volume
     to_predict: bool = False  # read without labels, and without masks that only training needs
     line: int = 0  # in the table that lists it, for messages; 0 where there is none
+
+    def __post_init__(self):
+        # One name may be stored in two ways, as folders of macOS and tables of Windows do.
+        object.__setattr__(self, "patient", composed(self.patient))
+        object.__setattr__(self, "group", composed(self.group))
 
     @classmethod
     def from_row(
@@ -118,7 +123,8 @@ def has_several_images(case: Case) -> bool:
 
 def nifti_file(raw: Path, stem: str) -> str:
     """Path in the raw folder: `stem`.nii where there is such a file, else `stem`.nii.gz."""
-    return f"{stem}.nii" if (raw / f"{stem}.nii").is_file() else f"{stem}.nii.gz"
+    paths = [path_in(raw, f"{stem}{suffix}") for suffix in (".nii", ".nii.gz")]
+    return paths[0] if (raw / paths[0]).is_file() else paths[1]
 
 
 def record_of(

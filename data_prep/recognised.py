@@ -14,7 +14,7 @@ from data_prep.cases.mask_names import is_mask
 from data_prep.cases.sequences import choose_sequences
 from data_prep.cases.usual_sequences import RULES, SLICES, last_word
 from data_prep.io.folders import IMAGES, TABLES, VOLUMES
-from data_prep.io.table import Row, is_empty, read_table
+from data_prep.io.table import Row, is_empty, path_in, read_table
 from mri_tf.core.errors import InputError
 
 MOST_ROWS_LOOKED_AT = 200  # of a table, for its columns of paths
@@ -93,7 +93,7 @@ def path_columns(raw: Path, rows: list[Row]) -> tuple[str, ...]:
     some = rows[:: max(1, len(rows) // MOST_ROWS_LOOKED_AT)]
     found = []
     for column in rows[0]:
-        cells = [row[column].replace("\\", "/") for row in some if not is_empty(row[column])]
+        cells = [path_in(raw, row[column]) for row in some if not is_empty(row[column])]
         paths = [cell for cell in cells if "." in cell or "/" in cell]
         exist = sum(os.path.exists(raw / cell) for cell in paths)  # False for a text too long
         if cells and exist >= NEARLY_ALL * len(cells):

@@ -12,6 +12,7 @@ from data_prep.io.folders import files_below
 from data_prep.io.volume_file import may_be_dicom
 from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
+from mri_tf.core.words import composed
 
 KEYWORDS = ("PatientID", "StudyInstanceUID", "AccessionNumber")
 
@@ -58,7 +59,7 @@ def _examinations(raw: Path, count: int, newest: int) -> tuple[Examination, ...]
         for number, path in enumerate(files):
             values = read_identities(path, KEYWORDS)
             study = values.get("StudyInstanceUID", "")
-            patient = values.get("PatientID", "")
+            patient = composed(values.get("PatientID", ""))
             if study or patient:
                 named = patient and patient.lower() not in NO_PATIENT
                 key = (patient if named else "", study)

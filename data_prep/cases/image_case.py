@@ -13,7 +13,7 @@ import numpy as np
 from data_prep.case import Case, Unreadable, record_of
 from data_prep.cases.neighbours import check_stack, files_at, joined_slices
 from data_prep.io.folders import VOLUMES
-from data_prep.io.image import label_values, read_image, read_label_image
+from data_prep.io.image import format_of, label_values, read_image, read_label_image
 from data_prep.io.volume_file import is_dicom, read_volume_file
 from data_prep.ops.clahe import clahe_uint8
 from data_prep.volume import Volume
@@ -69,7 +69,21 @@ def image_record(raw: Path, case: Case, task: Task) -> list[Record]:
     mask = None
     if task.kind == "segmentation" and not case.to_predict:
         mask = _read_mask(raw, case, stored[0][0].shape[:2], task)
-    return [record_of(case, task, image, mask, facts={**case.facts, **known})]
+    facts = _facts_of_file(raw, case, task, stored[0][0])
+    return [record_of(case, task, image, mask, facts={**case.facts, **known, **facts})]
+
+
+def _facts_of_file(raw: Path, case: Case, task: Task, image: np.ndarray) -> dict:
+    """Size and format of the first file of a case, which may tell its class. The size is not called
+    `source_shape`, which goes with `source_affine` of volumes."""
+    path = raw / case.files[_first_role(case, task)]
+    kind = "volume or DICOM" if _holds_volume(path) else format_of(path)
+    rows, columns = image.shape[:2]
+    return {"picture_size": [columns, rows], "file_format": kind}
+
+
+def _first_role(case: Case, task: Task) -> str:
+    return IMAGE if IMAGE in case.files else task.channels[0]
 
 
 def _on_grid(stored: list[np.ndarray], task: Task) -> np.ndarray:
@@ -111,8 +125,7 @@ def _stored_images(raw: Path, files: dict[str, str], task: Task) -> list[np.ndar
 
 def source_shape(raw: Path, case: Case, task: Task) -> tuple[int, int]:
     """Rows and columns of the image of a case, or of that of its first channel; raises Unreadable."""
-    name = IMAGE if IMAGE in case.files else task.channels[0]
-    return read_pixels(raw / case.files[name], 1, bits=0).shape[:2]
+    return read_pixels(raw / case.files[_first_role(case, task)], 1, bits=0).shape[:2]
 
 
 def _check_shapes(images: list[np.ndarray]) -> None:

@@ -126,7 +126,8 @@ def folders_at(
         raise InputError("--input is a file, but a case is a folder here.", path, form)
     facts: dict[Path, dict] = {}
     if is_table(path):
-        facts = {path.parent / name: known for name, known in _facts_by_id(path).items()}
+        facts = {path.parent / path_in(path.parent, name): known
+                 for name, known in _facts_by_id(path).items()}  # fmt: skip
         folders = list(facts)
     else:
         folders = [path] if files_of(path) else []
@@ -237,7 +238,7 @@ def check_inside(names: list[str]) -> None:
 
 
 def _volume_named(folder: Path, name: str) -> Path:
-    files = [folder / f"{name}{suffix}" for suffix in VOLUMES]
+    files = [folder / path_in(folder, f"{name}{suffix}") for suffix in VOLUMES]
     return next((file for file in files if file.is_file()), folder / f"{name}.nii.gz")
 
 

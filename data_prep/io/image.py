@@ -20,6 +20,9 @@ from data_prep.io.folders import require_file
 PNG = b"\x89PNG"
 DECODED_AS_SERVED = (PNG, b"\xff\xd8\xff")
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two with offsets of 64 bits
+STARTS = {
+    "PNG": PNG, "JPEG": b"\xff\xd8\xff", "TIFF": TIFF, "BMP": b"BM", "GIF": b"GIF8", "WEBP": b"RIFF",
+}  # fmt: skip
 FORMATS = ("PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF")  # Pillow cuts 16 bits of others to 8
 PORTABLE_MAPS = {b"P2": (255, 65535), b"P5": (255, 65535), b"P3": (255,), b"P6": (255,)}
 SMALLEST_IMAGE_BYTES = 26  # a PNG header up to and including its colour type
@@ -61,6 +64,16 @@ def read_image(path: Path, channels: int, bits: int = 0) -> np.ndarray:
         if deep is not None:
             return _with_channels(deep, channels, bits)
     return _read_by_pillow(data, channels, bits)
+
+
+def format_of(path: Path) -> str:
+    """The format of an image file by its first bytes, such as "PNG"; "another" where it is not known."""
+    with path.open("rb") as file:
+        first = file.read(SMALLEST_IMAGE_BYTES)
+    for name, starts in STARTS.items():
+        if first.startswith(starts):
+            return name
+    return "another"
 
 
 def _content(path: Path) -> bytes:

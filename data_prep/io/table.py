@@ -4,12 +4,14 @@ import csv
 import io
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from data_prep.io.workbook import cells_of_sheet
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.words import composed
 
 SEPARATORS = ",;\t"
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -20,7 +22,10 @@ EMPTY = ("", "nan", "na", "n/a", "null", "#n/a")  # what programs write for a mi
 
 
 class Row(dict):
-    """A row of a table: column -> value without surrounding blanks; `line` is its line in the file."""
+    """A row of a table: column -> value without surrounding blanks; `line` is its line in the file.
+
+    Letters with accents are one character each, however the table stores them (`composed`).
+    """
 
     def __init__(self, values: Iterable[tuple[str, str]], line: int):
         super().__init__(values)
@@ -128,9 +133,22 @@ def reader_columns(columns: Iterable[str], column: str) -> tuple[str, ...]:
 
 
 def path_in(raw: Path, text: str) -> str:
-    """A path in a table, relative to the raw folder: backslashes, as Windows writes them, become slashes
-    where no file has this very name."""
-    return text if "\\" not in text or os.path.exists(raw / text) else text.replace("\\", "/")
+    """A path in a table, relative to the raw folder, as the files are named.
+
+    Where no file has this very name, backslashes, as Windows writes them, become slashes, and letters
+    with accents are looked for as one character and as two, as macOS may write them.
+    """
+    if ("\\" not in text and text.isascii()) or os.path.exists(raw / text):
+        return text
+    text = text.replace("\\", "/")
+    found = Path()
+    for part in Path(text).parts:
+        forms = (part, composed(part), unicodedata.normalize("NFD", part))
+        there = next((form for form in forms if os.path.exists(raw / found / form)), None)
+        if there is None:
+            return text
+        found /= there
+    return str(found)
 
 
 def _text_of(data: bytes, path: Path) -> str:
@@ -161,12 +179,12 @@ def _cells(text: str, required: tuple[str, ...], path: Path) -> list[tuple[int, 
     skipped = 0
     if first.strip().lower().startswith("sep="):  # Excel's way to name the separator
         text, skipped = rest, 1
-    wanted = {name.lower() for name in required}
+    wanted = {composed(name.lower()) for name in required}
     parsed = []
     try:
         for separator in SEPARATORS:
             reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-            header = {name.strip().lower() for name in next((c for c in reader if any(c)), [])}
+            header = {composed(name.strip().lower()) for name in next((c for c in reader if any(c)), [])}
             parsed.append((len(header & wanted), len(header), separator))
         best = max(parsed, key=lambda entry: entry[:2])[2]
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=best)
@@ -185,8 +203,9 @@ def _cells(text: str, required: tuple[str, ...], path: Path) -> list[tuple[int, 
 
 def _columns(header: list[str], required: tuple[str, ...], path: Path) -> list[str]:
     """The columns as they are returned; a nameless one is empty."""
-    spelled = {name.lower(): name for name in required}
-    columns = [spelled.get(name.strip().lower(), name.strip().lower()) for name in header]
+    spelled = {composed(name.lower()): name for name in required}
+    cells = [composed(name.strip().lower()) for name in header]
+    columns = [spelled.get(name, name) for name in cells]
     twice = [name for name, count in Counter(columns).items() if name and count > 1]
     if twice:
         raise InputError(
@@ -204,7 +223,7 @@ def _columns(header: list[str], required: tuple[str, ...], path: Path) -> list[s
 
 
 def _row(cells: list[str], columns: list[str], line: int, path: Path) -> Row:
-    values = [cell.strip() for cell in cells]
+    values = [composed(cell.strip()) for cell in cells]
     if any(values[len(columns) :]):
         raise InputError(
             f"A row of {path.name} has more cells than there are columns.",

@@ -42,7 +42,7 @@ from data_prep.io.labels import check_labels
 from data_prep.io.table import Row, is_empty, read_table
 from data_prep.recognised import LEAST_SHARE, MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from mri_tf.core.errors import InputError, first_few
-from mri_tf.core.words import spelled_otherwise
+from mri_tf.core.words import composed, spelled_otherwise
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
@@ -82,7 +82,8 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     cases, used = [], set()
     for folder in sessions:
         subject, session = names_of(folder)
-        row = row_of.get((subject, session)) or row_of.get((subject, ""))
+        named, visit = composed(subject), composed(session)
+        row = row_of.get((named, visit)) or row_of.get((named, ""))
         if row is not None:
             used.add(row.line)
             own = _session_row(raw, subject, session, column)

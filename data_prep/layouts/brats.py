@@ -42,6 +42,7 @@ from data_prep.io.table import read_table, rows_by
 from data_prep.recognised import MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.words import composed
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
@@ -78,7 +79,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             patient=_patient_of(folder.name),
             files=_files(raw, folder),
             label=grades.get(folder.name, ""),
-            split=splits.get(folder.name, ""),
+            split=splits.get(composed(folder.name), ""),
         )
         for folder in folders
     ]
@@ -188,7 +189,8 @@ def _labels_of(table: Path, folders: list[Path], task: Task) -> dict[str, str]:
     by_key = rows_by([row for row in rows if row[column]], key, (column,), table.name)
     label_of = {name: row[column] for name, row in by_key.items()}
     labels = {
-        path.name: label_of.get(path.name) or label_of.get(_patient_of(path.name)) for path in folders
+        path.name: label_of.get(name) or label_of.get(_patient_of(name))
+        for path in folders for name in [composed(path.name)]
     }
     without = [name for name, label in labels.items() if not label]
     if without:

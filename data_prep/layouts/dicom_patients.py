@@ -65,7 +65,7 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
     """A table of the layout's name whose patients have folders of DICOM."""
     table = raw / TABLE
     rows = rows_of(table) if table.is_file() and not labels else []
-    folders = [raw / _folder(row) for row in rows]
+    folders = [raw / path_in(raw, _folder(row)) for row in rows]
     some = [(folder, files_below(folder)) for folder in folders[:MOST_FOLDERS_LOOKED_AT]]
     some = [(folder, files) for folder, files in some if files and folder != raw]
     if len(some) < NEARLY_ALL * len(folders[:MOST_FOLDERS_LOOKED_AT]) or not some:

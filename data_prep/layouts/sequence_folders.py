@@ -34,7 +34,7 @@ from data_prep.cases.volume_case import (
 )
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
 from data_prep.io.labels import check_labels
-from data_prep.io.table import check_patients, read_table
+from data_prep.io.table import check_patients, path_in, read_table
 from data_prep.recognised import (
     NEARLY_ALL,
     Recognised,
@@ -80,7 +80,7 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     return [
         Case.from_row(
             row,
-            _files(raw, row["patient_id"], task),
+            _files(raw, path_in(raw, row["patient_id"]), task),
             row[column] if task.kind == "classification" else "",
             kept_columns(FACTS, row, task, column),
             split_column_of(task),
@@ -101,7 +101,7 @@ def recognise(raw: Path, labels: Path | None) -> Recognised | None:
         rows = rows_of(table)
         if rows and path_columns(raw, rows):
             continue  # a table of files is that of another layout
-        folders = [raw / row["patient_id"] for row in rows if row.get("patient_id")]
+        folders = [raw / path_in(raw, row["patient_id"]) for row in rows if row.get("patient_id")]
         folders = [folder for folder in folders if folder.is_dir()]
         channels = channels_of_folders(folders)
         if channels and len(folders) >= NEARLY_ALL * len(rows):

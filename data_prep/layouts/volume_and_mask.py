@@ -26,7 +26,7 @@ from data_prep.cases.volume_case import (
     read_labels,
     read_volume,
 )
-from data_prep.io.table import check_patients, read_table
+from data_prep.io.table import check_patients, path_in, read_table
 from data_prep.ops.average import average_groups, averaging_factors
 from data_prep.ops.axial import check_tilt
 from data_prep.ops.crop import Box, crop, mask_box
@@ -70,7 +70,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
     return [
         Case.from_row(
             row,
-            {name: f"{row['patient_id']}/{name}.nii.gz" for name in (SEQUENCE, "mask")},
+            {name: path_in(raw, f"{row['patient_id']}/{name}.nii.gz") for name in (SEQUENCE, "mask")},
             CLASSES[row["grade"]],
             FACTS,
         )

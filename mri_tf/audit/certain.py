@@ -16,6 +16,7 @@ from mri_tf.audit.finding import FOUND, STATUSES, Finding
 from mri_tf.audit.pretraining import no_pretraining, pretraining_overlap, seen_by
 from mri_tf.audit.sides import ids_alike, patients_on_two_sides, shared_identities
 from mri_tf.audit.subject import Before, Subject
+from mri_tf.audit.visits import one_patient_in_visits
 from mri_tf.splits.known_copies import copies_across, copies_of, tied_by_copies
 from mri_tf.splits.sides import units_of
 from mri_tf.store.copies import CopyPairs, copies_of_others
@@ -36,6 +37,7 @@ def certain_findings(subject: Subject, near: bool = True) -> list[Finding]:
     findings = [
         patients_on_two_sides(prepared.patients, prepared.groups, sides, prepared.patients_known),
         identity_of_ids(prepared, sides),
+        visits_of_ids(prepared, sides),
         shared_identities(prepared.manifest.get("joined")),
         copies_on_two_sides(across, sides, between),
         copies_finding(prepared, between, sides is not None),
@@ -77,6 +79,12 @@ def identity_of_ids(prepared: Prepared, sides: list[np.ndarray] | None = None) -
     """`ids_alike` of a set; what stands for unknown patients, and pseudonyms, has no spelling."""
     named = prepared.patients_known and not prepared.manifest.get("salt")
     return ids_alike(prepared.patients, sides, pseudonyms=not named)
+
+
+def visits_of_ids(prepared: Prepared, sides: list[np.ndarray] | None = None) -> Finding:
+    """`one_patient_in_visits` of a set."""
+    named = prepared.patients_known and not prepared.manifest.get("salt")
+    return one_patient_in_visits(prepared.patients, prepared.groups, sides, pseudonyms=not named)
 
 
 def copies_finding(prepared: Prepared, between: CopyPairs, sides: bool = False) -> Finding:

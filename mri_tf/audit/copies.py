@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mri_tf.audit.finding import FOUND, NOT_APPLICABLE, NOT_FOUND, Finding
+from mri_tf.core.words import plural
 from mri_tf.splits.known_copies import CopiesAcross, in_words
 from mri_tf.store.copies import CopyPairs
 from mri_tf.store.record import NO_LABEL
@@ -67,7 +68,10 @@ def copies_between_patients(pairs: CopyPairs, patients: int, remaining: int, sid
 
 
 def _counted(pairs: CopyPairs) -> str:
-    return f"{len(pairs.exact)} exact and {len(pairs.near)} near copies"
+    alone = len(pairs.sequences)
+    return f"{len(pairs.exact)} exact and {len(pairs.near)} near copies" + (
+        f" and {plural(alone, 'pair')} with one sequence alike and others not" if alone else ""
+    )
 
 
 def _positions(pairs: np.ndarray) -> tuple[int, ...]:

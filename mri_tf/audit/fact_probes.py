@@ -48,13 +48,14 @@ def acquisition_probes(facts: Sequence[dict]) -> dict[str, Probe]:
 
 
 def geometry_probes(facts: Sequence[dict], spacings_mm: Sequence[tuple | None]) -> dict[str, Probe]:
-    """Size of the original image in voxels, and spacing of its voxels, where they are known.
+    """Size of the original image in voxels or pixels, and spacing of its voxels, where they are known.
 
     Args:
-        facts: of each record: `source_shape` and `source_affine` of the original volume.
+        facts: of each record: `source_shape` and `source_affine` of the original volume, or
+            `picture_size`, columns and rows of the original picture.
         spacings_mm: of the prepared grid along depth, rows and columns, for records without these.
     """
-    sizes = [one.get("source_shape") for one in facts]
+    sizes = [one.get("source_shape", one.get("picture_size")) for one in facts]
     spacings = [
         source_spacing_mm(one) if "source_affine" in one else spacing and spacing[::-1]
         for one, spacing in zip(facts, spacings_mm, strict=True)
@@ -75,7 +76,7 @@ def geometry_probes(facts: Sequence[dict], spacings_mm: Sequence[tuple | None]) 
 
 
 def file_probes(facts: Sequence[dict], sources: Sequence[str]) -> dict[str, Probe]:
-    """Format of the files, and the axes in which they are stored.
+    """Format of the files by their suffix and their first bytes, and the axes in which they are stored.
 
     Args:
         facts: of each record.
@@ -88,6 +89,8 @@ def file_probes(facts: Sequence[dict], sources: Sequence[str]) -> dict[str, Prob
         categories("suffix", suffixes),
         categories("stored axes", [one.get("source_axes") for one in facts]),
     ]
+    if any("file_format" in one for one in facts):
+        parts.append(categories("format", [one.get("file_format") for one in facts]))
     return {"file format": joined(parts)}
 
 

@@ -4,6 +4,7 @@ Pure functions of the columns of a prepared set.
 """
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -16,6 +17,10 @@ from mri_tf.task.spec import SIDES
 TOO_GOOD = (
     "A network that has seen a patient recognises the patient and not the disease: every number on the "
     "later side is too good."
+)
+# A word before a plain id that says only that it is one.
+FIRST_WORD = re.compile(
+    r"^(?:subject|subj|sub|patient|pat|pt|case|id|p)-?(?=\d)|^(?:subject|subj|sub|patient|pat|pt|case|id)-"
 )
 ONE_SIDE = "Put all records of a patient, and of a group, on one side; then train again."
 
@@ -68,8 +73,10 @@ def _on_two_sides(values: np.ndarray, sides: Sequence[np.ndarray]) -> tuple[set,
 def ids_alike(
     patients: np.ndarray, sides: Sequence[np.ndarray] | None = None, pseudonyms: bool = False
 ) -> Finding:
-    """Whether ids of patients are the same but for capitals, leading zeros, separators or a
-    decimal point.
+    """Whether ids of patients are the same but for capitals, leading zeros, separators, a decimal point
+    or how letters are stored; or but for a word such as sub or patient before them.
+
+    The latter need not be one patient: "sub 1" may be a healthy subject and "patient 1" a patient.
 
     Args:
         patients: (records,) ids.
@@ -80,17 +87,24 @@ def ids_alike(
     if pseudonyms:
         return Finding(name, NOT_APPLICABLE, "pseudonyms, whose spelling says nothing")
     plain = np.array([plain_id(patient) for patient in patients.astype(str)], dtype=object)
-    spelled = defaultdict(set)
-    for key, patient in zip(plain, patients.astype(str), strict=True):
-        spelled[key].add(patient)
-    alike = {key for key, found in spelled.items() if len(found) > 1}
-    count = len(spelled)
+    alike, count = _spelled_twice(plain, patients), len(set(plain))
     if not alike:
-        return Finding(name, NOT_FOUND, "no two are spelled alike", n=count)
+        bare = np.array([FIRST_WORD.sub("", one) for one in plain], dtype=object)
+        alike = _spelled_twice(bare, plain)
+        if not alike:
+            return Finding(name, NOT_FOUND, "no two are spelled alike", n=count)
+        return Finding(
+            name, FOUND,
+            f"{plural(len(alike), 'id')} may be written with different words before a number (01, "
+            "sub-01, patient 1): one patient each?", n=count, meaning=TOO_GOOD,
+            what_to_do="If so, write the id of a patient in one way, or give such patients one value in "
+            "the column group. As they are, they count as several patients.",
+            records=tuple(np.flatnonzero(np.isin(bare, sorted(alike))).tolist()),
+        )  # fmt: skip
     apart = set() if sides is None else _on_two_sides(plain, sides)[0] & alike
     evidence = (
         f"{plural(len(alike), 'id')} may be spelled in several ways (capitals, leading zeros, hyphens, "
-        ".0)"
+        "accents, .0)"
         + (f", {len(apart)} of them on two sides" if apart else "")
     )
     where = np.flatnonzero(np.isin(plain, sorted(apart or alike)))
@@ -102,15 +116,26 @@ def ids_alike(
     )  # fmt: skip
 
 
+def _spelled_twice(keys: np.ndarray, spellings: np.ndarray) -> set[str]:
+    """The keys that stand for several spellings."""
+    spelled = defaultdict(set)
+    for key, spelling in zip(keys, spellings.astype(str), strict=True):
+        spelled[key].add(spelling)
+    return {key for key, found in spelled.items() if len(found) > 1}
+
+
 def plain_id(patient: str) -> str:
     """An id in lower case, without leading zeros of its numbers, without a decimal point, and without
-    what separates a letter from a number; what separates two numbers or two words is a hyphen.
+    what separates a letter from a number; what separates two numbers or two words is a hyphen. Letters
+    that Unicode stores in several ways are the same (NFKC), and what nobody sees is left out.
 
     >>> plain_id("SUB-007"), plain_id("sub 7"), plain_id("12.0"), plain_id("1.5"), plain_id("A_B 1 02")
     ('sub7', 'sub7', '12', '1.5', 'a-b1-2')
     """
-    plain = re.sub(r"(?<=\d)\.0+$", "", patient.strip().casefold())
-    plain = re.sub(r"[\s_-]+", "-", plain)
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", patient).casefold())
+    plain = "".join(one for one in plain if unicodedata.category(one) != "Cf").strip()
+    plain = re.sub(r"(?<=\d)\.0+$", "", plain)
+    plain = re.sub(r"[\s_\u2010-\u2015\u2212-]+", "-", plain)
     plain = re.sub(r"(?<=[^\W\d])-(?=\d)|(?<=\d)-(?=[^\W\d])", "", plain)
     return re.sub(r"(?<!\d)0+(?=\d)", "", plain)
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mri_tf.audit.certain import copies_finding, identity_of_ids
+from mri_tf.audit.certain import copies_finding, identity_of_ids, visits_of_ids
 from mri_tf.audit.copies import copies_under_two_labels
 from mri_tf.audit.identity import identity_findings
 from mri_tf.audit.sides import shared_identities
 from mri_tf.check.cost import cost
+from mri_tf.check.few_values import few_values, share_of_few_values
 from mri_tf.check.findings import (
     ATTENTION,
     GOOD,
@@ -62,7 +63,7 @@ def look(loaded: LoadedTask, features: Task | None, prepared: Prepared, split: S
     read = len({row["source_number"] for row in rows if row["record_id"]})
     findings = [skipped_cases(reasons, read + len(reasons)), _patients(prepared)]
     joined = shared_identities(prepared.manifest.get("joined"))
-    findings += from_audit([joined, identity_of_ids(prepared)])
+    findings += from_audit([joined, identity_of_ids(prepared), visits_of_ids(prepared)])
     sides, refused = _sides(prepared, task, split)
     copies = copies_of(prepared)
     findings += refused or from_audit([copies_finding(prepared, copies)])
@@ -115,7 +116,7 @@ def _refusal(name: str, error: InputError) -> Finding:
 
 def _measured(prepared: Prepared, task: Task) -> list[Finding]:
     """Sizes, spacings and intensities of all records."""
-    shapes, spacings, means, deviations, placed, twins, empty = [], [], [], [], [], [], []
+    shapes, spacings, means, deviations, placed, twins, empty, few = [], [], [], [], [], [], [], []
     channels = [name for name in task.channels if not name.startswith(PRESENCE)]
     places = [task.channels.index(name) for name in channels]
     pairs = list(itertools.combinations(places, 2))
@@ -136,6 +137,7 @@ def _measured(prepared: Prepared, task: Task) -> list[Finding]:
                 twins.append(position)
             if record.mask is not None and record.mask.min() == record.mask.max():
                 empty.append(position)
+            few.append([share_of_few_values(image[:, place]) for place in places])
             means.append(image.mean(axis=0))
             deviations.append(image.std(axis=0))
             advance(position + 1)
@@ -154,6 +156,7 @@ def _measured(prepared: Prepared, task: Task) -> list[Finding]:
     blank = np.flatnonzero((np.array(deviations)[:, places] == 0).all(axis=1))
     least = LEAST_DEVIATION * float(np.median(np.array(deviations)[:, places]))
     found.append(outliers("intensities", values, "", names, least))
+    found += few_values(np.array(few))
     if twins:
         found.append(
             Finding(

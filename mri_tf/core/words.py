@@ -1,6 +1,7 @@
 """Words for people: names as they are written and stored, and counts with their nouns."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -23,6 +24,15 @@ def plural(count: int, noun: str) -> str:
     ('1 cell', '2 cells')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def composed(text: str) -> str:
+    """A text with one character for a letter and its accent: some systems store two (NFC of Unicode).
+
+    >>> composed("Mu\\u0308ller") == "M\\u00fcller"
+    True
+    """
+    return unicodedata.normalize("NFC", text)
 
 
 def printable(text: str) -> str:

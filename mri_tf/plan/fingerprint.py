@@ -57,7 +57,7 @@ class Fingerprint:
     has_split: bool
     split_column: str  # of the table, where it has another name than split
     missing: dict[str, int]  # channel -> cases without it
-    same_file: int  # cases whose first file is a byte for byte copy of another case's
+    same_file: int  # cases with an image file that is a byte for byte copy of another case's
     modality: str  # MR, CT, another of DICOM, or empty
     how_modality: str
     shape: tuple[float, ...]  # medians: (x, y, z) voxels, or (x, y) pixels
@@ -128,7 +128,7 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
     return Fingerprint(
         layout=task.layout, how_recognised=found.why, channels=task.channels, images=found.images,
         **_counts(cases, task),
-        same_file=_copies(raw, cases),
+        same_file=_copies(raw, cases, task.channels),
         modality=modality, how_modality=how,
         shape=tuple(float(value) for value in np.median(shapes, axis=0)),
         shape_range=tuple((int(low), int(high)) for low, high in _range(shapes)),
@@ -190,17 +190,24 @@ def _counts(cases: list[Case], task: Task) -> dict:
     )  # fmt: skip
 
 
-def _copies(raw: Path, cases: list[Case]) -> int:
-    """How many of the first MOST_HASHED cases hold the same first file as another, byte for byte."""
+def _copies(raw: Path, cases: list[Case], channels: tuple[str, ...]) -> int:
+    """How many of the first MOST_HASHED cases hold the same image file as another, byte for byte; of
+    DICOM only the first file of each case is compared."""
     by_size = defaultdict(list)
-    for case in cases[:MOST_HASHED]:
-        path = raw / next(iter(case.files.values()), "")
-        pair = path.with_suffix(".img")  # the header of an ANALYZE image says little of it
-        path = pair if path.suffix.lower() == ".hdr" and os.path.isfile(pair) else path
-        if os.path.isfile(path):
-            by_size[path.stat().st_size].append(path)
-    hashes = Counter(file_hash(path) for paths in by_size.values() if len(paths) > 1 for path in paths)
-    return sum(count for count in hashes.values() if count > 1)
+    for number, case in enumerate(cases[:MOST_HASHED]):
+        named = [case.files[name] for name in (IMAGE, *channels) if name in case.files]
+        for file in named or [next(iter(case.files.values()), "")]:
+            path = raw / file
+            pair = path.with_suffix(".img")  # the header of an ANALYZE image says little of it
+            path = pair if path.suffix.lower() == ".hdr" and os.path.isfile(pair) else path
+            if os.path.isfile(path):
+                by_size[path.stat().st_size].append((number, path))
+    owners = defaultdict(set)
+    for found in by_size.values():
+        if len({number for number, _ in found}) > 1:
+            for number, path in found:
+                owners[file_hash(path)].add(number)
+    return len(set().union(*(numbers for numbers in owners.values() if len(numbers) > 1)))
 
 
 def _grid(raw: Path, case: Case, images: bool) -> Grid | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from data_prep.cases.mask_names import is_mask
 from data_prep.io.folders import files_below
 from data_prep.io.labels import consensus, labels_in
-from data_prep.io.table import Row, read_table, reader_columns
+from data_prep.io.table import Row, path_in, read_table, reader_columns
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.layout import layout_names
 from data_prep.layout_calls import ListOptions
@@ -106,7 +106,8 @@ def _what_is_there(raw: Path, labels: Path | None) -> str:
             return f"in which {table.name} cannot be read: {error.rule} ({error.received})"
         named = [(row[column], row.line) for row in rows for column in row if is_image(row[column]) or
                  is_volume(row[column])]  # fmt: skip
-        lost = [f"{name} in line {line}" for name, line in named if not os.path.exists(raw / name)]
+        lost = [f"{name} in line {line}" for name, line in named
+                if not os.path.exists(raw / path_in(raw, name))]  # fmt: skip
         if lost:
             count = "" if len(lost) == len(named) else f"{len(lost)} of {len(named)} "
             return f"in which {table.name} names {count}files that do not exist: {first_few(lost)}"

@@ -15,7 +15,7 @@ from mri_tf.task.spec import SIDES
 
 CERTAIN = (
     "patients on two sides", "patient ids", "shared identities", "copies on two sides", "copies",
-    "copies under two labels", "pre-training overlap",
+    "copies under two labels", "pre-training overlap", "time points",
 )  # the findings that need no statistics, by their names in mri_tf/audit
 MOST_NAMED = 30  # sites or scanners with a row of their own
 SPLITS = {

@@ -1,38 +1,40 @@
-"""Finds records of different patients that show the same image: exact, near and mirrored copies.
+"""Finds records of different patients that show the same image: exact, near and turned copies.
 
 Exact copies have the same pixels. Near copies (re-encoded, resized, brightened, rotated by a few
 degrees, shifted by up to three hundredths of the picture, mirrored) have perceptual hashes that differ
 in at most `distance` of 256 bits and, laid on each other, details that correlate by at least
-`similarity` (mri_tf/store/image_similarity.py). Of a volume the three planes through its middle are
-compared (two with a mirror image). All of them must be alike, except that one may be compared with the
-neighbouring plane, because a copy may be shifted by a voxel. An image with one value everywhere is never
+`similarity` (mri_tf/store/image_similarity.py). So have images that are turned by quarters, turned over
+or inverted (mri_tf/store/whole_turns.py), and each sequence by itself where an image has several. Of a
+volume the three planes through its middle are compared (two with a mirror image). All of them must be
+alike, except that one may be compared with the neighbouring plane, because a copy may be shifted by a
+voxel. An image with one value everywhere is never
 counted as a copy.
 """
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mri_tf.core.files import write_atomic
 from mri_tf.core.hashing import fingerprint
-from mri_tf.core.progress import progress
+from mri_tf.store.compared_images import WHOLE, ComparedImages, sequences_of
 from mri_tf.store.image_similarity import (
     DEFAULTS,
     TURNS_DEGREES,
     UPRIGHT,
     VIEW_DEGREES,
     VIEWS,
-    hashes,
     likeness,
-    thumbnail,
 )
 from mri_tf.store.prepared import Prepared
+from mri_tf.store.whole_turns import forms_of, turned_pairs
 
 ROWS_AT_A_TIME = 256
 FILE = "copies.json"  # in a prepared set: the pairs found, so that they are looked for once
-RULE = 2  # to be raised when the rule changes
+KINDS = ("exact", "near", "sequences")
+RULE = 3  # to be raised when the rule changes
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,13 @@ class CopyPairs:
 
     exact: np.ndarray  # (pairs, 2): each copy with the first record that has the same pixels
     near: np.ndarray  # (pairs, 2)
+    # (pairs, 2): of which one sequence alone is a copy, and the whole image is none
+    sequences: np.ndarray = field(default_factory=lambda: _as_pairs([]))
 
     @property
     def both(self) -> np.ndarray:
-        """(pairs, 2) exact and near."""
-        return np.concatenate([self.exact, self.near])
+        """(pairs, 2) exact, near, and of one sequence."""
+        return np.concatenate([self.exact, self.near, self.sequences])
 
 
 def copy_pairs(prepared: Prepared, patients: np.ndarray) -> CopyPairs:
@@ -60,11 +64,11 @@ def copy_pairs(prepared: Prepared, patients: np.ndarray) -> CopyPairs:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["key"] == key:
-            return CopyPairs(*(_as_pairs(stored[kind]) for kind in ("exact", "near")))
+            return CopyPairs(*(_as_pairs(stored[kind]) for kind in KINDS))
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not looked for yet, or by another rule
     pairs = _find(prepared, patients)
-    values = {"key": key, "exact": pairs.exact.tolist(), "near": pairs.near.tolist()}
+    values = {"key": key, **{kind: getattr(pairs, kind).tolist() for kind in KINDS}}
     with contextlib.suppress(OSError):  # a set that may not be written to is compared anew each time
         write_atomic(path, json.dumps(values).encode())
     return pairs
@@ -84,17 +88,22 @@ def _find(prepared: Prepared, patients: np.ndarray) -> CopyPairs:
         earlier.append(position)
     if len(set(patients.tolist())) < 2:
         return CopyPairs(_as_pairs([]), _as_pairs([]))
-    thumbs = _thumbnails(prepared, different, "looking for copies")
-    exact = [pair for pair in exact if pair[0] in thumbs]
-    shown = np.array(list(thumbs), np.int64)
-    near = _near(list(thumbs.values()), patients[shown])
-    return CopyPairs(_as_pairs(exact), shown[near])
+    images = ComparedImages([(prepared, different)], "looking for copies")
+    near = _near(images, WHOLE, patients[images.positions])
+    parts = [_near(images, name, patients[images.positions]) for name in sequences_of(prepared)]
+    alone = {pair for found in parts for pair in map(tuple, found.tolist())}
+    alone -= set(map(tuple, near.tolist()))
+    shown = set(images.positions.tolist())
+    exact = [pair for pair in exact if pair[0] in shown]
+    return CopyPairs(
+        _as_pairs(exact), images.positions[near], images.positions[_as_pairs(sorted(alone))]
+    )
 
 
 def copies_of_others(
     prepared: Prepared, records: np.ndarray, other: Prepared, others: np.ndarray
 ) -> np.ndarray:
-    """Those of the records that have an exact, near or mirrored copy among records of another set.
+    """Those of the records that have an exact, near or turned copy among records of another set.
 
     Args:
         prepared: the set.
@@ -105,49 +114,43 @@ def copies_of_others(
     Returns:
         Positions in `prepared`, ascending.
     """
-    of_records = _thumbnails(prepared, records.tolist(), "looking for copies in other data")
-    of_others = _thumbnails(other, others.tolist(), "looking for copies in other data")
-    side = np.repeat([0, 1], [len(of_records), len(of_others)])
-    near = _near([*of_records.values(), *of_others.values()], side)
-    shown = np.array(list(of_records), np.int64)
-    same = np.isin(prepared.contents[shown], other.contents[np.array(list(of_others), np.int64)])
-    return np.union1d(shown[near[:, 0]], shown[same])
+    both = [(prepared, records.tolist()), (other, others.tolist())]
+    images = ComparedImages(both, "looking for copies in other data")
+    named = {WHOLE} | (set(sequences_of(prepared)) & set(sequences_of(other)))
+    first = np.concatenate([_near(images, name, images.sides)[:, 0] for name in named])
+    shown, of_others = (images.positions[images.sides == side] for side in (0, 1))
+    same = np.isin(prepared.contents[shown], other.contents[of_others])
+    return np.union1d(images.positions[first], shown[same])
 
 
-def _thumbnails(prepared: Prepared, records: list[int], what: str) -> dict[int, list[np.ndarray]]:
-    """Position -> thumbnails of the middle planes, of the records that are not blank."""
-    thumbs = {}
-    with progress(what, len(records)) as advance:
-        for done, position in enumerate(records, 1):
-            planes = [thumbnail(plane) for plane in middle_planes(prepared.record(position).own_slice)]
-            if any(thumb.any() for thumb in planes):
-                thumbs[position] = planes
-            advance(done)
-    return thumbs
-
-
-def middle_planes(image: np.ndarray) -> list[np.ndarray]:
-    """A picture itself, or the three planes through the middle of a volume; channels last."""
-    if image.ndim == 3:
-        return [image]
-    depth, rows, columns = (size // 2 for size in image.shape[:3])
-    return [image[depth], image[:, rows], image[:, :, columns]]
-
-
-def _near(thumbs: list[list[np.ndarray]], patients: np.ndarray) -> np.ndarray:
-    """(pairs, 2) positions in `thumbs` of different patients whose planes are all alike."""
-    if not thumbs:
+def _near(images: ComparedImages, name: str, patients: np.ndarray) -> np.ndarray:
+    """(pairs, 2) numbers of images of different patients whose planes, as shown by `name`, are all
+    alike."""
+    numbers = np.array(sorted(images.hashes[name]), np.int64)
+    if not len(numbers):
         return _as_pairs([])
-    codes = np.stack([hashes(planes[0]) for planes in thumbs])
-    mirrored = np.concatenate([hashes(planes[0][:, ::-1], (VIEWS[UPRIGHT],)) for planes in thumbs])
-    alike = set()
+    found = [images.hashes[name][number] for number in numbers.tolist()]
+    codes = np.stack([seen[: len(VIEWS)] for seen, _ in found])
+    mirrored = np.stack([seen[len(VIEWS)] for seen, _ in found])
+    forms = np.stack([turned for _, turned in found])
+    owners, alike = patients[numbers], set()
+
+    def compare(first: int, second: int, degrees: float, turn: int, form: str = "") -> None:
+        pair = int(numbers[first]), int(numbers[second])
+        if pair in alike:
+            return
+        planes = images.planes(pair[0], name), images.planes(pair[1], name, form)
+        if _are_alike(*planes, degrees, turn):
+            alike.add(pair)
+
     # Mirror images are not looked for at a shift: more pairs of different heads would be compared.
     turned = codes[:, : len(TURNS_DEGREES)]
     for seen, others, turn in ((codes, None, 1), (turned, mirrored, -1)):
-        for first, second, degrees in near_pairs(seen, DEFAULTS["distance"], others, patients):
-            pair = (first, second)
-            if pair not in alike and _are_alike(thumbs[first], thumbs[second], degrees, turn):
-                alike.add(pair)
+        for first, second, degrees in near_pairs(seen, DEFAULTS["distance"], others, owners):
+            compare(first, second, degrees, turn)
+    names = list(forms_of(len(images.sets[0].image_shape)))
+    for first, second, form in turned_pairs(codes[:, UPRIGHT], forms, DEFAULTS["distance"], owners):
+        compare(first, second, 0.0, 1, names[form])
     return _as_pairs(sorted(alike))
 
 

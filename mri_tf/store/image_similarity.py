@@ -96,6 +96,22 @@ def likeness(first: np.ndarray, second: np.ndarray, degrees: float) -> float:
     return _correlation(*details)
 
 
+def low_frequencies(thumb: np.ndarray) -> np.ndarray:
+    """(16, 16) cosine coefficients of the middle of a thumbnail, of which its hash is made."""
+    from PIL import Image
+    from scipy.fft import dctn
+
+    picture = Image.fromarray(np.rint(thumb[HASHED, HASHED].astype(np.float32) * 255).astype(np.uint8))
+    side = int(HASH_BITS**0.5)
+    small = picture.resize((4 * side, 4 * side), Image.Resampling.LANCZOS)
+    return dctn(np.asarray(small, np.float64))[:side, :side]
+
+
+def bits_of(frequencies: np.ndarray) -> np.ndarray:
+    """(4,) uint64: the hash of a picture with these coefficients, as imagehash makes it."""
+    return np.packbits((frequencies > np.median(frequencies)).ravel()).view(np.uint64)
+
+
 @functools.cache
 def _grid(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(x, y, inside the disc), each (side, side); x and y as shares of the side from the centre."""

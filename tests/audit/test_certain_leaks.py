@@ -72,7 +72,9 @@ def test_splits_by_patient_and_group_are_always_clean(drawn, seed):
 @pytest.mark.parametrize(
     ("names", "alike"),
     [(("P02", "p02"), 1), (("1", "1.0", "01"), 1), (("00", "0"), 1), (("P1", "P10", "P100"), 0),
-     (("sub-01", "sub-1"), 1), (("1.5", "15"), 0)],
+     (("sub-01", "sub-1"), 1), (("1.5", "15"), 0), (("M\u00fcller", "Mu\u0308ller"), 1),
+     (("P\u201301", "P-01"), 1), (("P01", "\u200bP01"), 1), (("sub-01", "01", "Patient 01"), 1),
+     (("P7", "7"), 1), (("sub-OAS1", "OAS1"), 1), (("patient", "pat"), 0), (("con1", "pat1"), 0)],
 )  # fmt: skip
 def test_ids_that_are_spelled_alike_are_named(names, alike):
     found = ids_alike(np.array(names))
@@ -85,6 +87,12 @@ def test_spellings_of_one_id_on_two_sides_are_a_certain_leak_on_one_side_they_ar
     assert apart.certain and apart.records == (0, 4)
     together = ids_alike(ids("P1", "p01", "y", "z", "v", "w"), SIDES)
     assert together.status == FOUND and not together.certain
+
+
+def test_a_word_before_a_number_makes_two_ids_a_question_and_no_certain_leak():
+    found = ids_alike(ids("sub-01", "x", "y", "z", "patient 1", "w"), SIDES)
+    assert found.status == FOUND and not found.certain and found.records == (0, 4)
+    assert found.evidence.endswith("?") and "column group" in found.what_to_do
 
 
 def test_pseudonyms_have_no_spelling():
@@ -114,6 +122,15 @@ def test_copies_between_patients_are_certain_only_where_no_sides_keep_them_toget
     assert without.certain and without.records == (0, 1, 4) and "0 exact and 2 near" in without.evidence
     assert not copies_between_patients(pairs, 6, 4, sides=True).certain
     assert copies_between_patients(CopyPairs(NONE, NONE), 6, 6, False).status == NOT_FOUND
+
+
+def test_a_copied_sequence_is_told_and_says_nothing_against_the_labels():
+    alone = CopyPairs(NONE, NONE, np.array([[0, 4]]))
+    found = copies_between_patients(alone, 6, 5, False)
+    assert found.certain and found.records == (0, 4)
+    assert "0 near copies and 1 pair with one sequence alike and others not" in found.evidence
+    labels, contents = np.array([0, 0, 0, 0, 1, 1]), ids(*"abcdef")
+    assert copies_under_two_labels(labels, contents, alone).status == NOT_FOUND
 
 
 def test_one_image_under_two_labels_is_found_exact_or_near_and_unlabelled_copies_are_not():

@@ -73,6 +73,16 @@ def test_of_a_file_only_its_suffix_is_kept():
     assert not any(word in " ".join(probe.columns).lower() for word in ("zebedee", "quark", "1961"))
 
 
+def test_size_and_format_of_pictures_are_probes_that_tell_classes_apart():
+    facts = [{"picture_size": [128, 144], "file_format": "JPEG"},
+             {"picture_size": [64, 72], "file_format": "PNG"}] * 3  # fmt: skip
+    sizes = geometry_probes(facts, [None] * 6)["size of the original"]
+    assert sizes.values[:, 0] == pytest.approx(np.log([128, 64] * 3))
+    probe = file_probes(facts, [""] * 6)["file format"]
+    values = dict(zip(probe.columns, probe.values.T, strict=True))
+    assert values["format JPEG"].tolist() == [1, 0] * 3 and values["format PNG"].tolist() == [0, 1] * 3
+
+
 def test_the_order_of_files_shows_halves_and_every_second_case():
     probe = order_probe([7, 7, 8, 9, 12])
     values = dict(zip(probe.columns, probe.values.T, strict=True))

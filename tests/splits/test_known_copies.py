@@ -20,6 +20,8 @@ from mri_tf.splits.known_copies import (
 from mri_tf.splits.sides import Sides
 from mri_tf.store import copies
 from mri_tf.store.copies import copy_pairs
+from mri_tf.store.image_similarity import bits_of, hashes, low_frequencies, thumbnail
+from mri_tf.store.whole_turns import forms_of, inverted, turned_hashes
 
 
 def blobs(seed: int, side: int = 64) -> np.ndarray:
@@ -61,6 +63,73 @@ def test_a_volume_that_is_shifted_by_a_voxel_is_a_copy_and_the_patient_beside_it
     images.append(np.roll(images[2], 1, axis=axis))
     pairs = copy_pairs(MadeUpSet(tmp_path, images), np.arange(7))
     assert pairs.both.tolist() == [[2, 6]]
+
+
+TURNS = {
+    "turned by 90 degrees": lambda image: np.rot90(image),
+    "turned by 270 degrees": lambda image: np.rot90(image, 3),
+    "turned by 180 degrees": lambda image: np.rot90(image, 2),
+    "upside down": lambda image: image[::-1], "transposed": lambda image: image.swapaxes(0, 1),
+    "transposed along the other diagonal": lambda image: np.rot90(image, 2).swapaxes(0, 1),
+    "inverted": lambda image: 255 - image, "upside down and darker": lambda image: image[::-1] // 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TURNS)
+@pytest.mark.parametrize("original", [4, 8])
+def test_a_picture_that_is_turned_over_or_inverted_is_a_copy(tmp_path, kind, original):
+    images = [blobs(seed) for seed in range(12)]
+    images[7] = TURNS[kind](images[original])  # before or after its original
+    pairs = copy_pairs(MadeUpSet(tmp_path, images), np.arange(12))
+    assert pairs.near.tolist() == [sorted((7, original))] and not len(pairs.exact)
+
+
+def test_the_hashes_of_turned_forms_are_those_of_the_turned_thumbnails():
+    thumb, last = (thumbnail(blobs(seed, 128)) for seed in (1, 2))
+    assert np.array_equal(bits_of(low_frequencies(thumb)), hashes(thumb, ((0, 0, 0),))[0])
+    for shape, found in ((3, turned_hashes(thumb, None)), (4, turned_hashes(thumb, last))):
+        for (name, turn), bits in zip(forms_of(shape).items(), found, strict=True):
+            image = thumb if shape == 3 else np.stack([thumb, last])
+            turned = inverted(image) if name == "inverted" else turn(image)
+            expected = hashes(turned if shape == 3 else turned[0], ((0, 0, 0),))[0]
+            assert np.bitwise_count(expected ^ bits).sum() <= 4, name
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
+def test_a_volume_that_is_turned_over_or_mirrored_is_a_copy(tmp_path, axes):
+    texture = [gaussian_filter(np.random.default_rng(seed).normal(size=(20, 48, 48, 1)), (2, 2, 2, 0))
+               for seed in range(6)]  # fmt: skip
+    images = [np.float32(100 * one) for one in texture]
+    images.append(np.flip(images[2], axes))
+    pairs = copy_pairs(MadeUpSet(tmp_path, images), np.arange(7))
+    assert pairs.near.tolist() == [[2, 6]]
+
+
+def sequences(first: int, second: int) -> np.ndarray:
+    """(64, 64, 3): two sequences, and a channel that says that the second one is there."""
+    there = np.full((64, 64, 1), second >= 0, np.uint8)
+    return np.concatenate([blobs(first), blobs(second) if second >= 0 else 0 * there, there], axis=-1)
+
+
+def test_a_sequence_that_is_copied_to_another_patient_is_found_though_the_other_differs(tmp_path):
+    images = [sequences(seed, seed + 50) for seed in range(8)]
+    images += [sequences(3, 90), sequences(91, 55), sequences(20, -1), sequences(21, -1)]
+    prepared = MadeUpSet(tmp_path, images)
+    prepared.manifest |= {"channels": ["t1", "flair", "has_flair"], "separate_channels": True}
+    pairs = copy_pairs(prepared, np.arange(12))
+    assert pairs.sequences.tolist() == [[3, 8], [5, 9]] and not len(pairs.exact) + len(pairs.near)
+    assert copy_pairs(prepared, np.arange(12)).sequences.tolist() == [[3, 8], [5, 9]]  # as stored
+    assert tied_by_copies(prepared, np.arange(12))[3] == tied_by_copies(prepared, np.arange(12))[8]
+
+
+def test_a_missing_sequence_is_no_copy_and_colours_are_not_compared_by_themselves(tmp_path):
+    images = [sequences(seed, -1) for seed in range(6)]
+    prepared = MadeUpSet(tmp_path, images)
+    prepared.manifest |= {"channels": ["t1", "flair", "has_flair"], "separate_channels": True}
+    assert not len(copy_pairs(prepared, np.arange(6)).both)
+    coloured = MadeUpSet(tmp_path, [sequences(0, 1), sequences(0, 2)])
+    coloured.manifest |= {"channels": ["red", "green", "blue"]}
+    assert not len(copy_pairs(coloured, np.arange(2)).both)
 
 
 def test_images_of_one_patient_are_not_compared(tmp_path):

@@ -45,6 +45,19 @@ def test_a_file_for_each_channel_becomes_that_channel(raw, dtype):
     assert np.array_equal(record.image, np.moveaxis(PIXELS, 0, -1))
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP"])
+def test_size_and_format_of_a_picture_are_facts_and_its_name_is_none(tmp_path, kind):
+    Image.fromarray(np.tile(PIXELS[0], (2, 2))).save(tmp_path / "Zebedee.png", format=kind)
+    (record,) = image_record(tmp_path, Case("p", {"image": "Zebedee.png"}), task_of(("g",)))
+    assert record.facts == {"picture_size": [32, 24], "file_format": kind}
+
+
+def test_a_volume_file_of_one_slice_has_a_size_and_no_format_of_a_picture(tmp_path):
+    save_nifti(tmp_path / "a.nii.gz", PIXELS[0][..., None], np.eye(4))
+    (record,) = image_record(tmp_path, Case("p", {"image": "a.nii.gz"}), task_of(("g",)))
+    assert record.facts["file_format"] == "volume or DICOM"
+
+
 def test_images_that_are_missing_or_of_another_shape_are_a_reason(raw):
     task = task_of(("t1", "t2"))
     with pytest.raises(Unreadable, match="missing images: t2"):

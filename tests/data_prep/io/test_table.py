@@ -1,9 +1,12 @@
 """Tables as spreadsheets save them: separators, encodings, capitals, blank lines, columns twice."""
 
+import unicodedata
+
 import openpyxl
 import pytest
 from refused import refusal
 
+from data_prep.case import Case
 from data_prep.io.table import path_in, read_table
 
 ROWS = [("a.png", "p1", "left"), ("b.png", "Müller", "right")]
@@ -99,3 +102,22 @@ def test_backslashes_in_paths_are_slashes_unless_a_file_has_that_very_name(tmp_p
     assert path_in(tmp_path, r"sub\a.png") == "sub/a.png"
     (tmp_path / r"sub\b.png").touch()
     assert path_in(tmp_path, r"sub\b.png") == r"sub\b.png"
+
+
+def in_two_forms(name: str) -> tuple[str, str]:
+    return unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
+
+
+def test_a_patient_whose_accents_are_stored_in_two_ways_is_one_patient(tmp_path):
+    rows = "".join(f"{number}.png,{name},left\n" for number, name in enumerate(in_two_forms("Müller é")))
+    read = read_table(saved(tmp_path, "image,patient_id,label\n" + rows), NEEDED)
+    assert len({row["patient_id"] for row in read}) == 1
+    assert len({Case(name, {}, group=name).patient for name in in_two_forms("Müller é")}) == 1
+
+
+@pytest.mark.parametrize("stored", in_two_forms("Zoë/Åse.png"))
+def test_a_file_whose_accents_are_stored_in_another_way_than_the_table_s_is_found(tmp_path, stored):
+    (tmp_path / stored).parent.mkdir()
+    (tmp_path / stored).touch()
+    for written in (*in_two_forms("Zoë/Åse.png"), *in_two_forms(r"Zoë\Åse.png")):
+        assert path_in(tmp_path, written) == stored
