@@ -46,9 +46,11 @@ class Case:
     line: int = 0  # in the table that lists it, for messages; 0 where there is none
 
     def __post_init__(self):
-        # One name may be stored in two ways, as folders of macOS and tables of Windows do.
-        object.__setattr__(self, "patient", composed(self.patient))
-        object.__setattr__(self, "group", composed(self.group))
+        # One name may be stored in two ways, as folders of macOS and tables of Windows do. What is no
+        # text is refused by `layout_calls`.
+        for name in ("patient", "group"):
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, composed(value))
 
     @classmethod
     def from_row(

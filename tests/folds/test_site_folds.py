@@ -95,6 +95,7 @@ def test_copies_across_sites_are_left_out_like_patients_of_both():
     prepared = three_sites(contents=contents)
     prepared.__class__ = Shown
     prepared.folder = Path("copies-of-nothing")
+    prepared.manifest["record_shape"] = [8, 8, 1]
     found = folds_by_site(prepared)
     assert "p00" not in sum(found.patients[0, 0].values(), [])
     assert "p08" not in sum(found.patients[0, 0].values(), [])
