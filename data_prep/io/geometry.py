@@ -8,7 +8,7 @@ import numpy as np
 
 from data_prep.case import Unreadable
 from data_prep.io.dicom.series import Series, find_series
-from data_prep.io.header_pair import is_header_pair, read_header_pair
+from data_prep.io.header_pair import is_header_pair, read_place_of_pair
 from data_prep.io.nifti import read_place
 from data_prep.io.volume_file import READERS, is_dicom, may_be_dicom, text_header_kind
 
@@ -32,8 +32,7 @@ def read_grid(path: Path) -> Grid:
         if kind := text_header_kind(path):
             shape, affine = _of_itk(path, kind)
         elif is_header_pair(path):
-            volume = read_header_pair(path)
-            return Grid(volume.array.shape[:3], _rounded(volume.spacing_mm))
+            shape, affine = read_place_of_pair(path)
         else:
             shape, affine = read_place(path)
         return grid_of(shape[:3], affine)
@@ -58,12 +57,9 @@ def grid_of(shape: tuple[int, ...], affine: np.ndarray, modality: str = "") -> G
     spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
     order = np.argsort(turn[:, 0])  # stored axis of x, y and z
     return Grid(
-        tuple(int(shape[axis]) for axis in order), _rounded(spacing_mm[order]), modality
-    )
-
-
-def _rounded(spacing_mm: np.ndarray) -> tuple[float, float, float]:
-    return tuple(round(float(value), 4) for value in spacing_mm)
+        tuple(int(shape[axis]) for axis in order),
+        tuple(round(float(spacing_mm[axis]), 4) for axis in order), modality,
+    )  # fmt: skip
 
 
 def _of_itk(path: Path, kind: str) -> tuple[tuple[int, ...], np.ndarray]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
-from data_prep.io.nifti import mm_per_unit
+from data_prep.io.nifti import in_mm, mm_per_unit
 from data_prep.volume import NO_PLACE, Volume, to_ras_volume
 
 SUFFIXES = (".hdr", ".img")
@@ -33,19 +33,15 @@ def read_header_pair(path: Path) -> Volume:
 
     try:
         image = nibabel.load(path)
-        if isinstance(image, nibabel.Nifti1Pair):
-            if not (image.header["sform_code"] or image.header["qform_code"]):
-                raise Unreadable(NO_PLACE)
-            facts, length_mm = {}, mm_per_unit(image.header)
-        else:
-            length_mm = 1.0
-            facts = {} if path.with_suffix(".mat").is_file() else dict(ASSUMED)
+        affine = _affine_of(image)
+        has_place = isinstance(image, nibabel.Nifti1Pair) or path.with_suffix(".mat").is_file()
+        facts = {} if has_place else dict(ASSUMED)
         array = np.asanyarray(image.dataobj)
         while array.ndim > 3 and array.shape[-1] == 1:
             array = array[..., 0]
         if array.ndim not in (3, 4) or array.dtype.kind not in "iuf":
             raise Unreadable("the image is not a volume of intensities")
-        return to_ras_volume(array, np.diag([length_mm] * 3 + [1.0]) @ image.affine, facts)
+        return to_ras_volume(array, affine, facts)
     except Unreadable:
         raise
     except FileNotFoundError:
@@ -56,3 +52,22 @@ def read_header_pair(path: Path) -> Volume:
         nibabel.wrapstruct.WrapStructError, np.linalg.LinAlgError,
     ) as error:  # fmt: skip
         raise Unreadable(f"not a complete pair of .hdr and .img ({type(error).__name__})") from None
+
+
+def read_place_of_pair(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape and affine (4, 4) to RAS mm of a pair, from its header alone."""
+    import nibabel
+
+    image = nibabel.load(path)
+    return image.shape, _affine_of(image)
+
+
+def _affine_of(image) -> np.ndarray:
+    """The affine (4, 4) to RAS mm; raises Unreadable for a NIfTI header that gives no place."""
+    import nibabel
+
+    if not isinstance(image, nibabel.Nifti1Pair):
+        return image.affine
+    if not (image.header["sform_code"] or image.header["qform_code"]):
+        raise Unreadable(NO_PLACE)
+    return in_mm(image.affine, mm_per_unit(image.header))

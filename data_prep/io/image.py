@@ -18,10 +18,11 @@ from data_prep.case import Unreadable
 from data_prep.io.folders import require_file
 
 PNG = b"\x89PNG"
-DECODED_AS_SERVED = (PNG, b"\xff\xd8\xff")
+JPEG = b"\xff\xd8\xff"
+DECODED_AS_SERVED = (PNG, JPEG)
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two with offsets of 64 bits
 STARTS = {
-    "PNG": PNG, "JPEG": b"\xff\xd8\xff", "TIFF": TIFF, "BMP": b"BM", "GIF": b"GIF8", "WEBP": b"RIFF",
+    "PNG": PNG, "JPEG": JPEG, "TIFF": TIFF, "BMP": b"BM", "GIF": b"GIF8", "WEBP": b"RIFF",
 }  # fmt: skip
 FORMATS = ("PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF")  # Pillow cuts 16 bits of others to 8
 PORTABLE_MAPS = {b"P2": (255, 65535), b"P5": (255, 65535), b"P3": (255,), b"P6": (255,)}

@@ -58,7 +58,7 @@ def read_nifti(path: Path) -> Volume:
         image, length_mm = _image(data)
         _check_length(image, len(data))
         array = _with_channels(np.asanyarray(image.dataobj))
-        affine = np.diag([length_mm] * 3 + [1.0]) @ image.affine
+        affine = in_mm(image.affine, length_mm)
         return dataclasses.replace(to_ras_volume(array, affine), value_step=_value_step(image))
     except Unreadable:
         raise
@@ -76,7 +76,12 @@ def read_nifti(path: Path) -> Volume:
 def read_place(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
     """Shape and affine (4, 4) to RAS mm of a file that `read_nifti` reads, from its header alone."""
     image, length_mm = _image(_beginning(path))
-    return image.shape, np.diag([length_mm] * 3 + [1.0]) @ image.affine
+    return image.shape, in_mm(image.affine, length_mm)
+
+
+def in_mm(affine: np.ndarray, length_mm: float) -> np.ndarray:
+    """An affine (4, 4) to RAS whose unit of length has so many millimetres, in mm."""
+    return np.diag([length_mm] * 3 + [1.0]) @ affine
 
 
 def mm_per_unit(header) -> float:

@@ -15,6 +15,7 @@ from mri_tf.calibration.thresholds import (
     shrunken_to_half,
 )
 from mri_tf.core.errors import InputError
+from mri_tf.core.words import plural
 
 CRITERIA = (
     "balanced_accuracy", "accuracy", "sensitivity_at_specificity", "specificity_at_sensitivity",
@@ -240,7 +241,7 @@ def _weakness(label: int, target: float, patients: int, reached: float) -> str:
         return f"no threshold reaches a {rate} of {target:g}"
     if patients * (1 - target) < 1 - 1e-9:
         whose = ("without", "of")[label]
-        counted = f"{patients} patient{'s' if patients != 1 else ''}"
+        counted = plural(patients, "patient")
         return f"only {counted} {whose} the last class: a {rate} of {target:g} allows no error"
     return ""
 

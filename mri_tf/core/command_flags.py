@@ -43,10 +43,7 @@ def _whole_number(text: str, least: int) -> int:
 
 def minutes(text: str) -> float:
     """argparse type: a time, above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _number(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number of minutes above 0, not {text[:20]}")
     return value
@@ -54,13 +51,18 @@ def minutes(text: str) -> float:
 
 def share(text: str) -> float:
     """argparse type: a share, 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _number(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, not {text[:20]}")
     return value
+
+
+def _number(text: str) -> float:
+    """The number of a flag; NaN, which no rule allows, for other texts."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def folder_to_write(text: str) -> Path:

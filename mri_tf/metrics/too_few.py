@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mri_tf.core.words import plural
+
 SIGNIFICANT = 0.05
 FEWEST = 3  # patients with records of several classes, who are enough
 
@@ -47,8 +49,7 @@ def too_few_of_classes(has_class: np.ndarray) -> str:
         return ""
     patients_of = _patients_of(has_class)
     if mixed and np.count_nonzero(patients_of) < 2:
-        patients = "1 patient" if mixed == 1 else f"{mixed} patients"
-        return f"{patients} with records of several classes are too few for an interval"
+        return f"{plural(mixed, 'patient')} with records of several classes are too few for an interval"
     return too_few(patients_of)
 
 

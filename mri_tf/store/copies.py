@@ -22,16 +22,17 @@ from mri_tf.core.hashing import fingerprint
 from mri_tf.store.compared_images import WHOLE, ComparedImages, sequences_of
 from mri_tf.store.image_similarity import (
     DEFAULTS,
+    ROWS_AT_A_TIME,
     TURNS_DEGREES,
     UPRIGHT,
     VIEW_DEGREES,
     VIEWS,
+    differing_bits,
     likeness,
 )
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.whole_turns import forms_of, turned_pairs
 
-ROWS_AT_A_TIME = 256
 FILE = "copies.json"  # in a prepared set: the pairs found, so that they are looked for once
 KINDS = ("exact", "near", "sequences")
 RULE = 3  # to be raised when the rule changes
@@ -201,9 +202,7 @@ def near_pairs(
         nearest = np.full((len(block), count), np.iinfo(np.uint16).max, np.uint16)
         angle = np.zeros((len(block), count), np.uint8)
         for number in range(codes.shape[1]):
-            differing = np.zeros((len(block), count), np.uint16)
-            for word in range(codes.shape[2]):
-                differing += np.bitwise_count(block[:, number, word, None] ^ upright[None, :, word])
+            differing = differing_bits(block[:, number], upright)
             closer = differing < nearest
             nearest[closer], angle[closer] = differing[closer], number
         near = nearest <= distance

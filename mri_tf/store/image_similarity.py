@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from mri_tf.core.errors import InputError
 
+ROWS_AT_A_TIME = 256  # images whose hashes are compared with all others at once
 SIDE = 128  # rows and columns of a thumbnail, for any aspect of the picture
 TURNS_DEGREES = (-3, -2, -1, 0, 1, 2, 3)  # at which the middle of a picture is hashed
 SHIFT = 3  # pixels of a thumbnail: with it, shifts by 1 to 4 pixels have near hashes
@@ -66,6 +67,14 @@ def hashes(thumb: np.ndarray, views: tuple[tuple[int, int, int], ...] = VIEWS) -
         bits = imagehash.phash(rotated, hash_size=int(HASH_BITS**0.5)).hash
         rows.append(np.packbits(bits.ravel()).view(np.uint64))
     return np.stack(rows)
+
+
+def differing_bits(codes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(codes, others) uint16: in how many bits hashes (codes, 4) and (others, 4) of uint64 differ."""
+    differing = np.zeros((len(codes), len(others)), np.uint16)
+    for word in range(codes.shape[1]):
+        differing += np.bitwise_count(codes[:, None, word] ^ others[None, :, word])
+    return differing
 
 
 def likeness(first: np.ndarray, second: np.ndarray, degrees: float) -> float:

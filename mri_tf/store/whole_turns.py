@@ -9,9 +9,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mri_tf.store.image_similarity import bits_of, low_frequencies
+from mri_tf.store.image_similarity import (
+    ROWS_AT_A_TIME,
+    bits_of,
+    differing_bits,
+    low_frequencies,
+)
 
-ROWS_AT_A_TIME = 256
 INVERTED = "inverted"
 # What becomes of (rows, columns, channels); left to right alone is looked for with the near copies.
 OF_PICTURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -86,8 +90,6 @@ def turned_pairs(
         # Each form and its inverse are among the forms, so that one order of the two is enough.
         apart = (patients[rows] != patients[None, :]) & (rows < np.arange(len(upright))[None, :])
         for form in range(turned.shape[1]):
-            differing = np.zeros(apart.shape, np.uint16)
-            for word in range(upright.shape[1]):
-                differing += np.bitwise_count(block[:, None, word] ^ turned[None, :, form, word])
+            differing = differing_bits(block, turned[:, form])
             for row, second in np.argwhere((differing <= distance) & apart):
                 yield int(start + row), int(second), form
