@@ -1,8 +1,10 @@
 """Lists the images at a path that a user gives to predict: a file, a folder, or a table of them."""
 
+import sys
 from pathlib import Path
 
 from data_prep.case import Case, main_file
+from data_prep.cases.mask_names import is_mask
 from data_prep.cases.neighbours import cases_with_neighbours, columns_of_stacks
 from data_prep.cases.to_predict import (
     CaseToPredict,
@@ -26,6 +28,8 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
     folder and its subfolders.
 
     Where the task gives one answer for each patient, the images of one folder are of one patient.
+    Drawn masks beside their image (a_mask.png and a.png, or masks/a.png) are left out, and the terminal
+    says how many.
     """
     table = path if is_table(path) else path / "manifest.csv"
     if table.is_file():
@@ -33,7 +37,8 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
     check_has_stack(path, task)
     files = [path]
     if not path.is_file():
-        files = [file for file in files_below(path) if ends_in(file, IMAGES_OR_DICOM)]
+        found = [file for file in files_below(path) if ends_in(file, IMAGES_OR_DICOM)]
+        files = _without_masks(found, " ".join(task.class_names))
     check_any(files, path, "images")
     together = bool(task.bag) and path.is_dir()
     return [
@@ -45,6 +50,32 @@ def images_at(path: Path, task: Task) -> list[CaseToPredict]:
         )
         for file in files
     ]
+
+
+def _without_masks(files: list[Path], classes: str) -> list[Path]:
+    """The files that are no drawn mask of another one: named as a mask, after the other's name.
+
+    A word that a class or the folder is called by, such as tumor, does not make a mask.
+    """
+    masks = {
+        file for file in files
+        if is_mask(file.name, f"{classes} {file.parent.name}") or is_mask(file.parent.name, classes)
+    }  # fmt: skip
+    images = {file.stem for file in files if file not in masks}
+    beside = {file for file in masks if _begins_as_one_of(images, file.stem)}
+    if beside:
+        print(
+            f"{len(beside)} files are named as drawn masks of others and are left out; "
+            f"{len(files) - len(beside)} images are read",
+            file=sys.stderr,
+        )  # fmt: skip
+    return [file for file in files if file not in beside]
+
+
+def _begins_as_one_of(images: set[str], mask: str) -> bool:
+    """Whether the name of a mask begins with that of an image; 12_mask does not begin with 1."""
+    ends = (end for end in range(1, 1 + len(mask)) if not mask[end : end + 1].isdigit())
+    return any(mask[:end] in images for end in ends)
 
 
 def _images_of(table: Path, task: Task) -> list[CaseToPredict]:

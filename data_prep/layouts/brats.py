@@ -8,8 +8,9 @@
     *name_mapping*.csv                                      Grade, BraTS_2020_subject_ID; as in 2020
 
     split.csv                                               case, split; optional, beside any of them
-    <table>                                                 with --labels: case (or patient_id), and the
-                                                            label's column; for sets without grades
+    <table>                                                 with --labels: case (or patient_id), the
+                                                            label's column and perhaps one of the sides;
+                                                            for sets without grades
 
 Files may also end in .nii. The sequences of a case are skull-stripped and on one grid. All tumour
 labels become one. Where a name ends in the number of an examination, as in 2017 to 2019 and since 2023,
@@ -23,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.case import Case, side_named
+from data_prep.case import SPLIT, Case, side_named, split_column_of
 from data_prep.cases.any_case import read_volumes
 from data_prep.cases.any_to_predict import cases_at, holds_dicom
 from data_prep.cases.to_predict import CaseToPredict, folders_at
@@ -38,7 +39,7 @@ from data_prep.cases.volume_case import (
 )
 from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
 from data_prep.io.labels import check_labels
-from data_prep.io.table import read_table, rows_by
+from data_prep.io.table import Row, read_table, rows_by
 from data_prep.recognised import MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from data_prep.volume import Volume
 from mri_tf.core.errors import InputError, first_few
@@ -51,7 +52,7 @@ __all__ = [
     "recognise",
 ]  # fmt: skip
 VERSION = 3
-SETTINGS = VOLUME_SETTINGS | {"label_column"}
+SETTINGS = VOLUME_SETTINGS | {"label_column", "split_column"}
 MASK_ROLE = "seg"  # the role of a mask given with --mask
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 GRADES = ("LGG", "HGG")
@@ -70,10 +71,14 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             "A case is a folder with <case>_flair.nii.gz (or -t2f, or flair) and its other sequences; "
             "it may lie in a folder HGG or LGG.",
         )  # fmt: skip
-    grades = {}
-    if task.kind == "classification":
-        grades = _labels_of(labels, folders, task) if labels else _grades(raw, folders)
-    splits = _splits(raw)
+    grades, splits = {}, _splits(raw)
+    if task.kind == "classification" and labels:
+        rows, split = _rows_of_cases(labels, folders, task), split_column_of(task)
+        grades = {name: row[task.prep.get("label_column", "label")] for name, row in rows.items()}
+        if split in next(iter(rows.values())):
+            splits = {composed(name): side_named(row[split]) for name, row in rows.items()}
+    elif task.kind == "classification":
+        grades = _grades(raw, folders)
     return [
         Case(
             patient=_patient_of(folder.name),
@@ -179,26 +184,27 @@ def _grades(raw: Path, folders: list[Path]) -> dict[str, str]:
     return grades
 
 
-def _labels_of(table: Path, folders: list[Path], task: Task) -> dict[str, str]:
-    """Label by case, from a table with the case's name or the patient's; raises InputError."""
-    column = task.prep.get("label_column", "label")
-    first = read_table(table, (column,))[0]
+def _rows_of_cases(table: Path, folders: list[Path], task: Task) -> dict[str, Row]:
+    """Row by case, from a table with the case's name or the patient's; raises InputError."""
+    column, split = task.prep.get("label_column", "label"), split_column_of(task)
+    needed = (column,) if split == SPLIT else (column, split)
+    first = read_table(table, needed)[0]
     key = next((name for name in ("case", "patient_id") if name in first), "")
-    rows = read_table(table, (key or "case", column))
+    rows = read_table(table, (key or "case", *needed))
     check_labels(rows, column, task, table.name)
-    by_key = rows_by([row for row in rows if row[column]], key, (column,), table.name)
-    label_of = {name: row[column] for name, row in by_key.items()}
-    labels = {
-        path.name: label_of.get(name) or label_of.get(_patient_of(name))
+    told = (column, *({split} & set(rows[0])))
+    by_key = rows_by([row for row in rows if row[column]], key, told, table.name)
+    found = {
+        path.name: by_key.get(name) or by_key.get(_patient_of(name))
         for path in folders for name in [composed(path.name)]
     }
-    without = [name for name, label in labels.items() if not label]
+    without = [name for name, row in found.items() if not row]
     if without:
         raise InputError(
             f"{table.name} has no label for some cases.", first_few(without),
             "Add a row for each case, with its folder's name in the column case.",
         )  # fmt: skip
-    return labels
+    return {name: row for name, row in found.items() if row}
 
 
 def _splits(raw: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Tables that lie beside folders which are taken for classes, or that cannot be read.
+"""Tables that lie beside folders which are taken for classes, that cannot be read, or that are missing.
 
 A table whose patients nobody recognised would leave the folders of the patients as the classes.
 """
@@ -15,6 +15,10 @@ from mri_tf.core.errors import InputError, first_few
 OTHER_TABLES = (".xls", ".xlsm", ".xlsb", ".ods")  # that no layout reads
 LEAST_MATCHES, LEAST_SHARE = 2, 0.5  # of the values of a column that are names of folders or files
 MANY_FOLDERS = 6  # that are numbered alike: P01, P02 ... are patients rather than classes
+# Names of patients: P01, sub-003, case 12, or any with a number of three digits, such as TCGA-CS-4941.
+NAME_OF_A_PATIENT = re.compile(
+    r"(p|pt|pat|patient|s|sub|subj|subject|case|id|mr|ct|exam|study|scan)[-_ ]?\d+|.*\d{3}.*"
+)
 NAMES = re.compile(r"id\b|_id|pid|patient|subject|case|name|file|image|path|folder|number|^no\b|^nr\b")
 PATIENT_ID = "Name the column of the patients patient_id"
 MOVE = "move the table out of the raw folder"
@@ -30,12 +34,15 @@ def check_tables(raw: Path, labels: Path | None, classes: tuple[str, ...]) -> No
 
     Raises:
         InputError: folders were taken for classes, and a table beside them cannot be read or is about
-            these folders or their files.
+            these folders or their files, or there is none and the folders are named as patients are.
     """
     if labels:
         return
     others = [path for path in raw.glob("[!.~]*") if path.suffix.lower() in OTHER_TABLES]
-    for table in sorted([*tables_at(raw, None), *others]):
+    tables = sorted([*tables_at(raw, None), *others])
+    if not tables:
+        _check_are_no_patients(classes)
+    for table in tables:
         try:
             rows = read_table(table, ())
         except InputError as error:
@@ -77,6 +84,20 @@ def _check_is_about_others(table: str, rows: list[Row], raw: Path, classes: tupl
             f"folders {first_few(classes)}; columns {', '.join(rows[0])}",
             f"{PATIENT_ID}, and write the folders' names into it, or {MOVE} if they are classes.",
         )  # fmt: skip
+
+
+def _check_are_no_patients(classes: tuple[str, ...]) -> None:
+    """Raises InputError for folders that are all named as patients are, where no table gives labels."""
+    if len(classes) < MANY_FOLDERS:
+        return
+    if all(NAME_OF_A_PATIENT.fullmatch(name.lower()) for name in classes):
+        raise InputError(
+            "The folders are named as patients are, and no table says their labels: each folder would "
+            "be a class.",
+            f"{len(classes)} folders, {first_few(classes)}",
+            "Give a table with patient_id and a label with --labels, or put it into the raw folder. If "
+            "the folders are the classes, give them names that say so, such as class_1.",
+        )
 
 
 def _matches(column: str, values: set[str], names: set[str]) -> bool:

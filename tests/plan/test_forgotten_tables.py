@@ -91,3 +91,17 @@ def test_a_workbook_with_macros_is_looked_at_too(patients):
     assert "The table labels.xlsm has a row for each of the folders" in refusal(
         plan_folder, patients, NONE
     )
+
+
+@pytest.mark.parametrize("name", ["P{:02d}", "case-{:02d}", "{:03d}", "TCGA-CS-{:04d}", "Patient {}"])
+def test_folders_named_as_patients_are_no_classes_where_there_is_no_table(here, name):
+    raw = folders(here / "raw", [name.format(number) for number in range(8)])
+    message = refusal(plan_folder, raw, NONE)
+    assert "named as patients are, and no table says their labels" in message
+    assert "--labels" in message
+
+
+@pytest.mark.parametrize("name", ["{}", "class_{}", "grade {}", "level-{:02d}"])
+def test_numbered_classes_stay_classes(here, name):
+    names = tuple(sorted(name.format(number) for number in range(8)))
+    assert plan_folder(folders(here / "raw", names), NONE).task.class_names == names

@@ -55,3 +55,26 @@ def test_three_colours_of_one_file_are_read_from_a_table_or_a_folder_of_images(t
     for path in (table, tmp_path, tmp_path / "one.png"):
         (asked,) = cases_table.cases_to_predict(path, task)
         assert asked.case.files == {"image": "one.png"}
+
+
+def predicted(folder, names, classes=("low", "high")):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    task = Task(**{**TASK, "class_names": classes}, channels=("image",))
+    return [case.case.files["image"] for case in images_at(folder, task)]
+
+
+def test_drawn_masks_beside_their_images_are_no_cases_to_predict(tmp_path, capsys):
+    assert predicted(tmp_path / "in", ["a.png", "a_mask.png", "b.png", "b (1) seg.png"]) == [
+        "a.png", "b.png",
+    ]  # fmt: skip
+    assert "2 files are named as drawn masks" in capsys.readouterr().err
+    assert predicted(tmp_path / "two", ["images/1.png", "masks/1.png"]) == ["1.png"]
+
+
+def test_an_image_that_is_only_named_like_a_mask_is_predicted(tmp_path, capsys):
+    assert len(predicted(tmp_path / "alone", ["a_mask.png", "c.png"])) == 2
+    assert len(predicted(tmp_path / "number", ["12_mask.png", "1.png"])) == 2
+    assert len(predicted(tmp_path / "class", ["1.png", "1 tumor.png"], ("tumor", "none"))) == 2
+    assert capsys.readouterr().err == ""

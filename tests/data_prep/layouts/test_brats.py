@@ -139,6 +139,27 @@ def test_a_split_table_is_honoured(copy):
     assert [case.split for case in cases] == ["train", "test", "validation", ""]
 
 
+@pytest.mark.parametrize(("column", "settings"), [
+    ("split", {}), ("cohort", {"prep.split_column": "cohort"}),
+])
+def test_a_table_of_labels_says_the_sides_too(copy, column, settings):
+    raw = copy("2021")
+    names = [folder.name for folder in sorted(raw.glob("*/"))]
+    sides = ["Training", "test", "Training", "val"]
+    lines = [f"{name},{GRADING.class_names[n % 2]},{sides[n]}\n" for n, name in enumerate(names)]
+    (raw / "labels.csv").write_text(f"case,label,{column}\n" + "".join(lines))
+    cases = list_cases(raw, with_values(GRADING, settings), raw / "labels.csv")
+    assert [case.split for case in cases] == ["train", "test", "train", "validation"]
+    assert [case.label for case in cases] == [GRADING.class_names[n % 2] for n in range(PATIENTS)]
+
+
+def test_a_table_without_the_column_of_the_sides_that_the_task_names_is_refused(copy):
+    raw = copy("2021")
+    (raw / "labels.csv").write_text("case,label\nx,LGG\n")
+    with pytest.raises(InputError, match="must have the columns label, cohort"):
+        list_cases(raw, with_values(GRADING, {"prep.split_column": "cohort"}), raw / "labels.csv")
+
+
 def test_uncompressed_files_and_a_misnamed_label_file(copy, tmp_path):
     """As in 2020: files end in .nii, and one case's labels have another name."""
     raw = copy("2020")
