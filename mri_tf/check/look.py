@@ -23,6 +23,7 @@ from mri_tf.check.findings import (
     skipped_cases,
 )
 from mri_tf.check.patients import (
+    classes_by_kind_of_picture,
     classes_by_side,
     classes_by_site,
     classes_of_patients,
@@ -117,6 +118,7 @@ def _refusal(name: str, error: InputError) -> Finding:
 def _measured(prepared: Prepared, task: Task) -> list[Finding]:
     """Sizes, spacings and intensities of all records."""
     shapes, spacings, means, deviations, placed, twins, empty, few = [], [], [], [], [], [], [], []
+    pictures = []
     channels = [name for name in task.channels if not name.startswith(PRESENCE)]
     places = [task.channels.index(name) for name in channels]
     pairs = list(itertools.combinations(places, 2))
@@ -128,6 +130,9 @@ def _measured(prepared: Prepared, task: Task) -> list[Finding]:
                 affine = np.array(facts["source_affine"]).reshape(4, 4)
                 shapes.append(facts["source_shape"])
                 spacings.append(np.linalg.norm(affine[:3, :3], axis=0))
+            if "picture_size" in facts:
+                columns, rows = facts["picture_size"]
+                pictures.append(f"{columns} x {rows} {facts['file_format']}")
             placed.append(facts.get("sequences_apart"))
             image = record.own_slice.reshape(-1, len(task.channels)).astype(np.float32)
             # Of single images the channels may be colours, which are the same in grey ones.
@@ -147,6 +152,8 @@ def _measured(prepared: Prepared, task: Task) -> list[Finding]:
         found.append(outliers("sizes", np.array(shapes, float), "voxels", axes))
         found.append(outliers("spacings", np.array(spacings), "mm", axes))
         found.append(extents(np.array(shapes, float) * np.array(spacings)))
+    if task.kind == "classification" and len(pictures) == len(prepared):
+        found.append(classes_by_kind_of_picture(prepared.labels, prepared.patients, pictures))
     if len(channels) > 1 and shapes:
         found.append(alignment(placed))
     if presence := [name for name in task.channels if name.startswith(PRESENCE)]:

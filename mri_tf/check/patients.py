@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -107,6 +107,31 @@ def classes_by_site(
             "(mri_tf.study --leave-one-site-out), or balance them.",
         )  # fmt: skip
     return Finding("sites", GOOD, text)
+
+
+def classes_by_kind_of_picture(
+    labels: np.ndarray, patients: np.ndarray, kinds: Sequence[str]
+) -> Finding:
+    """Whether the size and the format of the pictures' files go together with the classes.
+
+    Args:
+        labels: (records,) class of each record.
+        patients: (records,) whose it is.
+        kinds: of each record, such as "512 x 512 JPEG".
+    """
+    counts = Counter(kinds)
+    if len(counts) == 1:
+        return Finding("pictures", GOOD, f"all files are {next(iter(counts))}")
+    text = first_few([f"{count} of {kind}" for kind, count in counts.most_common()], 4)
+    p = independence_p(labels, patients, np.array(kinds))
+    if p < UNLIKELY:
+        return Finding(
+            "pictures", ATTENTION, f"{text}; class and kind of file are not independent (p = {p:.3f})",
+            "The classes may come from several sources, and a network may learn the source: take all "
+            "classes from one source, or see what the size and the format alone tell "
+            "(python -m mri_tf.audit).",
+        )  # fmt: skip
+    return Finding("pictures", GOOD, text)
 
 
 def independence_p(labels: np.ndarray, patients: np.ndarray, sites: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from mri_tf.check.findings import (
     skipped_cases,
 )
 from mri_tf.check.patients import (
+    classes_by_kind_of_picture,
     classes_by_side,
     classes_by_site,
     classes_of_patients,
@@ -66,6 +67,18 @@ def test_a_site_is_judged_by_patients_and_not_by_their_many_records():
     assert found.status == GOOD and "A 3/1, B 1/3" in found.text
     as_if_independent = classes_by_site(labels, np.arange(80), sites, NAMES)
     assert as_if_independent.status == ATTENTION and "not independent" in as_if_independent.text
+
+
+def test_classes_whose_pictures_have_another_size_or_format_are_told():
+    labels, patients = np.arange(20) % 2, np.arange(20)
+    kinds = ["512 x 512 JPEG" if label else "256 x 256 PNG" for label in labels]
+    found = classes_by_kind_of_picture(labels, patients, kinds)
+    assert found.status == ATTENTION and "10 of 256 x 256 PNG, 10 of 512 x 512 JPEG" in found.text
+    assert "not independent" in found.text and "mri_tf.audit" in found.advice
+    in_turns = ["512 x 512 JPEG" if number % 4 < 2 else "256 x 256 PNG" for number in range(20)]
+    assert classes_by_kind_of_picture(labels, patients, in_turns).status == GOOD
+    alike = classes_by_kind_of_picture(labels, patients, ["256 x 256 PNG"] * 20)
+    assert (alike.status, alike.text) == (GOOD, "all files are 256 x 256 PNG")
 
 
 def test_a_few_patients_of_two_classes_are_named():
