@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import os
 import re
 import unicodedata
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from data_prep.io.header_line import MOST_TITLES, header_at, without_titles
 from data_prep.io.workbook import cells_of_sheet
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.core.words import composed
@@ -37,7 +39,7 @@ def read_table(path: Path, required: tuple[str, ...]) -> list[Row]:
 
     UTF-8 and UTF-16 are read, and what is neither as Windows' Latin-1; of a workbook the first sheet.
     Columns may be written in capitals: `required` ones are returned as spelled there, others in lower
-    case. Empty lines are left out.
+    case. Empty lines are left out, and titles above the header.
 
     Args:
         path: the table, in the raw folder.
@@ -63,6 +65,7 @@ def read_table(path: Path, required: tuple[str, ...]) -> list[Row]:
         lines = cells_of_sheet(data, path)
     else:
         lines = _cells(_text_of(data, path), required, path)
+    lines = without_titles(lines, required, path.name)
     columns = _columns(lines[0][1] if lines else [], required, path)
     rows = [_row(cells, columns, line, path) for line, cells in lines[1:]]
     if not rows:
@@ -184,9 +187,12 @@ def _cells(text: str, required: tuple[str, ...], path: Path) -> list[tuple[int, 
     try:
         for separator in SEPARATORS:
             reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-            header = {composed(name.strip().lower()) for name in next((c for c in reader if any(c)), [])}
-            parsed.append((len(header & wanted), len(header), separator))
-        best = max(parsed, key=lambda entry: entry[:2])[2]
+            rows = list(itertools.islice((cells for cells in reader if any(cells)), MOST_TITLES + 1))
+            place = header_at(rows, required)
+            header = {composed(name.strip().lower()) for name in rows[place]} if rows else set()
+            # A title above several cells may be the header of a table with another separator.
+            parsed.append((len(header & wanted), place == 0 and len(header) > 1, len(header), separator))
+        best = max(parsed, key=lambda entry: entry[:3])[3]
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=best)
         lines, end = [], skipped
         for cells in reader:

@@ -1,13 +1,12 @@
 """Reads the first sheet of an .xlsx file, and says what a reader of the sheet would not expect."""
 
-import functools
 import io
-import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
+from data_prep.io.header_line import header_at, say_once
 from mri_tf.core.errors import InputError, first_few
 
 
@@ -37,8 +36,8 @@ def cells_of_sheet(data: bytes, path: Path) -> list[tuple[int, list[str]]]:
         ) from None  # fmt: skip
     (_, sheet), *others = sheets.items()
     lines = sheet.values.tolist()
-    header = lines[:1]
-    further = [name for name, other in others if header and other.values.tolist()[:1] == header]
+    header = _header_of(lines)
+    further = [name for name, other in others if header and _header_of(other.values.tolist()) == header]
     if further:
         raise InputError(
             f"Several sheets of {path.name} have the same columns; only the first would be read.",
@@ -46,8 +45,14 @@ def cells_of_sheet(data: bytes, path: Path) -> list[tuple[int, list[str]]]:
         )  # fmt: skip
     rows = [(line, cells) for line, cells in enumerate(lines, 1) if any(cell.strip() for cell in cells)]
     for text in _surprises(data, rows):
-        _say(f"warning: {path.name}: {text}")
+        say_once(f"warning: {path.name}: {text}")
     return rows
+
+
+def _header_of(lines: list[list[str]]) -> list[str]:
+    """The filled cells of the row that names the columns."""
+    rows = [cells for cells in lines if any(cell.strip() for cell in cells)]
+    return [cell for cell in rows[header_at(rows, ())] if cell.strip()] if rows else []
 
 
 def _surprises(data: bytes, rows: list[tuple[int, list[str]]]) -> list[str]:
@@ -76,8 +81,3 @@ def _surprises(data: bytes, rows: list[tuple[int, list[str]]]) -> list[str]:
             "the rows that are not meant."
         )
     return texts
-
-
-@functools.cache  # once, although a table is read several times
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

@@ -121,3 +121,45 @@ def test_a_file_whose_accents_are_stored_in_another_way_than_the_table_s_is_foun
     (tmp_path / stored).touch()
     for written in (*in_two_forms("Zoë/Åse.png"), *in_two_forms(r"Zoë\Åse.png")):
         assert path_in(tmp_path, written) == stored
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("required", [("patient_id", "label"), ()])
+def test_titles_above_the_header_are_left_out_and_told(tmp_path, separator, required, capsys):
+    lines = ["Study 7: gliomas", "", "exported by the registry",
+             separator.join(["patient_id", "label", "note"]),
+             separator.join(["P1", "low", '"a, b; c"'])]  # fmt: skip
+    name = f"{ord(separator)}{len(required)}.csv"
+    (tmp_path / name).write_text("\n".join(lines))
+    (row,) = read_table(tmp_path / name, required)
+    assert (dict(row), row.line) == ({"patient_id": "P1", "label": "low", "note": "a, b; c"}, 5)
+    assert f"{name}: 2 lines above the names of the columns left out" in capsys.readouterr().err
+
+
+def test_a_title_of_several_cells_is_left_out_where_the_needed_columns_stand_below(tmp_path):
+    (tmp_path / "several.csv").write_text("Study,2024\npatient_id,label\nP1,low\n")
+    assert dict(read_table(tmp_path / "several.csv", ("patient_id",))[0]) == {
+        "patient_id": "P1", "label": "low",
+    }  # fmt: skip
+
+
+def test_commas_in_the_cells_of_a_table_of_semicolons_make_no_title_of_its_header(tmp_path, capsys):
+    (tmp_path / "notes.csv").write_text("patient_id;note\nP1;a,b,c\nP2;d,e,f\n")
+    assert read_table(tmp_path / "notes.csv", ())[1] == {"patient_id": "P2", "note": "d,e,f"}
+    assert capsys.readouterr().err == ""
+
+
+def test_a_workbook_with_a_title_is_read_from_its_header_on(tmp_path):
+    book = openpyxl.Workbook()
+    for cells in (["Study 7"], [], ["patient_id", "label"], ["P1", "low"]):
+        book.active.append(cells)
+    book.save(tmp_path / "titled.xlsx")
+    (row,) = read_table(tmp_path / "titled.xlsx", ("patient_id", "label"))
+    assert dict(row) == {"patient_id": "P1", "label": "low"} and row.line == 4
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "Study 7\n"])
+def test_a_table_without_columns_is_refused(tmp_path, text):
+    (tmp_path / "empty.csv").write_text(text)
+    message = refusal(read_table, tmp_path / "empty.csv", ("patient_id",))
+    assert "must have the columns patient_id" in message
