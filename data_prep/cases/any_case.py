@@ -15,10 +15,17 @@ import os
 from pathlib import Path
 
 from data_prep.case import Case, Unreadable
-from data_prep.cases import dicom_case, image_case, slice_cases, volume_case
+from data_prep.cases import (
+    case_volumes,
+    dicom_case,
+    image_case,
+    slice_cases,
+    volume_case,
+    volume_settings,
+)
 from data_prep.cases.sequences import check_rules
 from data_prep.cases.usual_sequences import usual_rules
-from data_prep.cases.volume_case import sequences_of
+from data_prep.cases.volume_settings import sequences_of
 from data_prep.io.dicom.masks import mask_object, read_mask_object
 from data_prep.io.folders import files_below
 from data_prep.volume import Volume
@@ -30,14 +37,14 @@ IMAGE, SLICES, VOLUME = "image", "slices", "volume"  # what a case becomes
 OF_DICOM = {"sequences", "reference", "brain_mask"}
 SETTINGS_OF = {
     IMAGE: image_case.SETTINGS,
-    SLICES: (volume_case.SETTINGS - {"clahe", "keep_aspect"}) | {"slices", "window"} | OF_DICOM,
-    VOLUME: volume_case.SETTINGS | OF_DICOM,
+    SLICES: (volume_settings.SETTINGS - {"clahe", "keep_aspect"}) | {"slices", "window"} | OF_DICOM,
+    VOLUME: volume_settings.SETTINGS | OF_DICOM,
 }
 SETTINGS = set().union(*SETTINGS_OF.values())
 OPERATIONS_OF = {
     IMAGE: image_case.OPERATIONS,
-    SLICES: (*volume_case.OPERATIONS[:-2], "axial_slices", "window if set"),
-    VOLUME: volume_case.OPERATIONS,
+    SLICES: (*volume_settings.OPERATIONS[:-2], "axial_slices", "window if set"),
+    VOLUME: volume_settings.OPERATIONS,
 }
 MASK = "mask"
 
@@ -72,7 +79,7 @@ def check_settings(task: Task, own: set[str] = frozenset()) -> None:
         image_case.check_settings(task)
         return
     sequences = sequences_of(task)
-    volume_case.check_settings(task, sequences, len(task.image_shape))
+    volume_settings.check_settings(task, sequences, len(task.image_shape))
     check_rules(task.prep.get("sequences", {}))
     named = {*task.prep.get("sequences", {}), task.prep.get("reference", "")}
     strange = sorted(named - {*sequences, ""})
@@ -95,12 +102,12 @@ def read_case(raw: Path, case: Case, task: Task) -> list[Record]:
     if task.kind == "segmentation" and mask is None and not case.to_predict:
         raise Unreadable("it has no mask")
     sequences, reference = sequences_of(task), task.prep.get("reference", "")
-    volumes, mask, placed = volume_case.registered(volumes, mask, task, sequences, reference)
+    volumes, mask, placed = case_volumes.registered(volumes, mask, task, sequences, reference)
     case = dataclasses.replace(case, facts={**facts, **placed, **case.facts})
     if mask is not None:
-        mask = volume_case.mask_on_grid(mask, volumes, sequences, reference)
-    first = volume_case.first_of(volumes, sequences, reference)
-    masks = volume_case.masks_of(raw, case, task, mask, first)
+        mask = case_volumes.mask_on_grid(mask, volumes, sequences, reference)
+    first = case_volumes.first_of(volumes, sequences, reference)
+    masks = case_volumes.masks_of(raw, case, task, mask, first)
     if form == VOLUME:
         return volume_case.case_record(volumes, masks, case, task, sequences, reference)
     joined = volume_case.join_sequences(volumes, masks, case, task, sequences, reference)
@@ -117,9 +124,9 @@ def _mask(raw: Path, case: Case, task: Task, volumes: dict[str, Volume]) -> Volu
         path = files[0] if len(files) == 1 else path
     if os.path.isfile(path) and mask_object(path):
         names = task.class_names if task.kind == "segmentation" else ()
-        first = volume_case.first_of(volumes, sequences_of(task), task.prep.get("reference", ""))
+        first = case_volumes.first_of(volumes, sequences_of(task), task.prep.get("reference", ""))
         return read_mask_object(path, first, names)
-    return volume_case.read_labels(raw, case, MASK)
+    return case_volumes.read_labels(raw, case, MASK)
 
 
 def read_volumes(raw: Path, case: Case, task: Task) -> tuple[dict[str, Volume], dict]:
@@ -127,10 +134,10 @@ def read_volumes(raw: Path, case: Case, task: Task) -> tuple[dict[str, Volume], 
     sequences = sequences_of(task)
     if any(name in case.files for name in sequences):
         volumes = {
-            name: volume_case.read_volume(raw, case, name) for name in sequences if name in case.files
+            name: case_volumes.read_volume(raw, case, name) for name in sequences if name in case.files
         }
         return volumes, dicom_case.sequence_facts(volumes)
-    others = {MASK, volume_case.BRAIN_MASK}
+    others = {MASK, volume_settings.BRAIN_MASK}
     if not set(case.files) - others:
         raise Unreadable("it has no image")
     only = next(iter(case.files.values()))

@@ -19,7 +19,7 @@ from data_prep.cases.to_predict import (
     stem_of,
 )
 from data_prep.cases.usual_sequences import BRAIN_WORDS, files_of_sequences, last_word
-from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
+from data_prep.cases.volume_settings import BRAIN_MASK, sequences_of
 from data_prep.io.folders import TEXTS, VOLUMES, files_below
 from data_prep.io.table import check_patients, is_empty, path_in, read_table
 from data_prep.io.volume_file import is_dicom

@@ -3,7 +3,7 @@
 The layouts of DICOM tasks say where patients and labels are; these functions do the rest. Settings in
 `prep`: `sequences` (name -> rule, see data_prep/cases/sequences.py; in the order of the channels),
 `reference` (the sequence to whose grid all others are resampled; the first unless set), `slices` and
-`window` of a 2D task (data_prep/cases/slice_cases.py) and those of data_prep/cases/volume_case.py.
+`window` of a 2D task (data_prep/cases/slice_cases.py) and those of data_prep/cases/volume_settings.py.
 """
 
 import dataclasses
@@ -11,18 +11,12 @@ import os
 from pathlib import Path
 
 from data_prep.case import Case, Unreadable
+from data_prep.cases.case_volumes import first_of, masks_of, read_volume, registered
 from data_prep.cases.sequences import check_rules, choose_sequences
 from data_prep.cases.slice_cases import check_slices, slice_records
-from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
-from data_prep.cases.volume_case import (
-    case_record,
-    first_of,
-    join_sequences,
-    masks_of,
-    read_volume,
-    registered,
-)
-from data_prep.cases.volume_case import check_settings as check_volume_settings
+from data_prep.cases.volume_case import case_record, join_sequences
+from data_prep.cases.volume_settings import SETTINGS as VOLUME_SETTINGS
+from data_prep.cases.volume_settings import check_settings as check_volume_settings
 from data_prep.io.dicom.facts import PATIENT
 from data_prep.io.dicom.header import read_identities
 from data_prep.io.dicom.series import Series, find_series

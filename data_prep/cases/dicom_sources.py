@@ -8,7 +8,7 @@ import numpy as np
 from data_prep.case import Case
 from data_prep.cases.dicom_case import choose_series, holds_all_files
 from data_prep.cases.usual_sequences import usual_rules
-from data_prep.cases.volume_case import sequences_of
+from data_prep.cases.volume_settings import sequences_of
 from data_prep.io.dicom.masks import mask_object
 from data_prep.io.dicom.series import Series, find_series
 from data_prep.io.volume_file import is_dicom, may_be_dicom

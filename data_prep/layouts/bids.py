@@ -37,7 +37,7 @@ from data_prep.cases.dicom_case import identities
 from data_prep.cases.mask_names import is_mask
 from data_prep.cases.to_predict import CaseToPredict
 from data_prep.cases.usual_sequences import usual_name
-from data_prep.cases.volume_case import sequences_of
+from data_prep.cases.volume_settings import sequences_of
 from data_prep.io.labels import check_labels
 from data_prep.io.table import Row, is_empty, read_table
 from data_prep.recognised import LEAST_SHARE, MOST_FOLDERS_LOOKED_AT, Recognised, rows_of

@@ -27,17 +27,12 @@ import numpy as np
 from data_prep.case import SPLIT, Case, side_named, split_column_of
 from data_prep.cases.any_case import read_volumes
 from data_prep.cases.any_to_predict import cases_at, holds_dicom
+from data_prep.cases.case_volumes import Masks, read_labels, registered
 from data_prep.cases.to_predict import CaseToPredict, folders_at
 from data_prep.cases.usual_sequences import files_of_sequences
-from data_prep.cases.volume_case import (
-    OPERATIONS,
-    Masks,
-    case_record,
-    check_settings,
-    read_labels,
-    registered,
-)
-from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
+from data_prep.cases.volume_case import case_record
+from data_prep.cases.volume_settings import OPERATIONS, check_settings
+from data_prep.cases.volume_settings import SETTINGS as VOLUME_SETTINGS
 from data_prep.io.labels import check_labels
 from data_prep.io.table import Row, read_table, rows_by
 from data_prep.recognised import MOST_FOLDERS_LOOKED_AT, Recognised, rows_of

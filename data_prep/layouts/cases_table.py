@@ -32,7 +32,7 @@ from data_prep.cases.mask_names import is_mask
 from data_prep.cases.neighbours import SETTINGS as STACK_SETTINGS
 from data_prep.cases.neighbours import cases_with_neighbours
 from data_prep.cases.to_predict import CaseToPredict
-from data_prep.cases.volume_case import BRAIN_MASK, sequences_of
+from data_prep.cases.volume_settings import BRAIN_MASK, sequences_of
 from data_prep.io.labels import check_labels
 from data_prep.io.table import Row, check_patients, is_empty, path_in, read_table, table_in
 from data_prep.recognised import Recognised, is_image, only_table_of_files

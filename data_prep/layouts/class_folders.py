@@ -31,7 +31,7 @@ from data_prep.cases.dicom_case import dicom_files, identities
 from data_prep.cases.image_case import check_one_image
 from data_prep.cases.mask_names import is_mask
 from data_prep.cases.usual_sequences import files_of_sequences
-from data_prep.cases.volume_case import sequences_of
+from data_prep.cases.volume_settings import sequences_of
 from data_prep.io.folders import TEXTS, VOLUMES, files_below
 from data_prep.layouts.cases_table import cases_to_predict
 from data_prep.recognised import (

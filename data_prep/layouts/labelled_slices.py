@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Case, nifti_file, record_of
+from data_prep.cases.case_volumes import read_labels, read_volume
 from data_prep.cases.neighbours import with_neighbours
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
-from data_prep.cases.volume_case import read_labels, read_volume
 from data_prep.ops.axial import AIR_HU, axial_slice, check_tilt, hounsfield_int16
 from data_prep.ops.stack import check_label_map
 from data_prep.volume import geometry_facts

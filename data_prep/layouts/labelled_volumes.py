@@ -9,16 +9,10 @@ A volume without a label map is not listed.
 from pathlib import Path
 
 from data_prep.case import Case
+from data_prep.cases.case_volumes import Masks, read_labels, read_volume
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
-from data_prep.cases.volume_case import (
-    OPERATIONS,
-    SETTINGS,
-    Masks,
-    case_record,
-    check_settings,
-    read_labels,
-    read_volume,
-)
+from data_prep.cases.volume_case import case_record
+from data_prep.cases.volume_settings import OPERATIONS, SETTINGS, check_settings
 from mri_tf.core.errors import InputError
 from mri_tf.store.record import Record
 from mri_tf.task import Task

@@ -20,19 +20,12 @@ from pathlib import Path
 from data_prep.case import Case, kept_columns, split_column_of
 from data_prep.cases.any_case import read_volumes
 from data_prep.cases.any_to_predict import cases_at, holds_dicom
+from data_prep.cases.case_volumes import first_of, masks_of, read_labels, registered
 from data_prep.cases.to_predict import CaseToPredict, folders_at, is_table
 from data_prep.cases.usual_sequences import BRAIN_WORDS, files_of_sequences, last_word
-from data_prep.cases.volume_case import (
-    OPERATIONS,
-    case_record,
-    check_settings,
-    first_of,
-    masks_of,
-    read_labels,
-    registered,
-    sequences_of,
-)
-from data_prep.cases.volume_case import SETTINGS as VOLUME_SETTINGS
+from data_prep.cases.volume_case import case_record
+from data_prep.cases.volume_settings import OPERATIONS, check_settings, sequences_of
+from data_prep.cases.volume_settings import SETTINGS as VOLUME_SETTINGS
 from data_prep.io.labels import check_labels
 from data_prep.io.table import check_patients, path_in, read_table
 from data_prep.recognised import (

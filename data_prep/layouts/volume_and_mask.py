@@ -16,16 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Case, Unreadable, record_of
+from data_prep.cases.case_volumes import Masks, read_labels, read_volume
 from data_prep.cases.neighbours import stats_of_slices, with_neighbours
 from data_prep.cases.to_predict import CaseToPredict, folders_at, is_table
-from data_prep.cases.volume_case import (
-    Masks,
-    check_settings,
-    in_dtype,
-    join_sequences,
-    read_labels,
-    read_volume,
-)
+from data_prep.cases.volume_case import in_dtype, join_sequences
+from data_prep.cases.volume_settings import check_settings
 from data_prep.io.table import check_patients, path_in, read_table
 from data_prep.ops.average import average_groups, averaging_factors
 from data_prep.ops.axial import check_tilt

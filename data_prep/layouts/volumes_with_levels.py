@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Case, Unreadable, nifti_file, record_of
+from data_prep.cases.case_volumes import read_volume
 from data_prep.cases.neighbours import with_neighbours
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
-from data_prep.cases.volume_case import read_volume
 from data_prep.io.labels import check_labels
 from data_prep.io.table import check_patients, read_table
 from data_prep.ops.axial import AIR_HU, axial_slice, check_tilt, hounsfield_int16, nearest_slice

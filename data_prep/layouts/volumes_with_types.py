@@ -7,15 +7,10 @@
 from pathlib import Path
 
 from data_prep.case import Case, nifti_file
+from data_prep.cases.case_volumes import Masks, read_volume
 from data_prep.cases.to_predict import CaseToPredict, volumes_at
-from data_prep.cases.volume_case import (
-    OPERATIONS,
-    SETTINGS,
-    Masks,
-    case_record,
-    check_settings,
-    read_volume,
-)
+from data_prep.cases.volume_case import case_record
+from data_prep.cases.volume_settings import OPERATIONS, SETTINGS, check_settings
 from data_prep.io.labels import check_labels
 from data_prep.io.table import check_patients, read_table
 from mri_tf.store.record import Record

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mri_tf.calibration.class_factors import (
+    candidate_factors,
+    first_of_largest,
+    powers_of,
+    recalls_of,
+    recalls_of_candidates,
+    scores_of,
+)
 from mri_tf.calibration.thresholds import (
     FEWEST,
     MANY,
@@ -20,10 +28,6 @@ from mri_tf.core.words import plural
 CRITERIA = (
     "balanced_accuracy", "accuracy", "sensitivity_at_specificity", "specificity_at_sensitivity",
 )  # fmt: skip
-EXPONENTS = np.arange(11) / 10  # of 1 / prior: from the argmax to Bayes' rule
-# Products whose relative difference is smaller are equal. A network that has collapsed to one answer
-# gives products that differ by rounding only, and the exported graph rounds differently.
-TIE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class OperatingPoint:
 
 def decide(probabilities: np.ndarray, point: OperatingPoint) -> np.ndarray:
     """(records,) labels: the argmax of probability x factor, the lowest label where some are equal."""
-    return _first_of_largest(probabilities * np.array(point.class_factors))
+    return first_of_largest(probabilities * np.array(point.class_factors))
 
 
 def check_criterion(criterion: str | dict, classes: int) -> tuple[str, float | None]:
@@ -118,14 +122,15 @@ def choose_operating_point(
     lacking = present.sum() < 2 or bool(np.any((prior > 0) & ~present))
     reason = ""
     if lacking and name != "accuracy":
-        factors, reason = _powers(prior, 1), "the validation side lacks a class, so Bayes' rule is used"
+        factors = powers_of(prior, 1)
+        reason = "the validation side lacks a class, so Bayes' rule is used"
     elif name == "accuracy":
         factors = _for_accuracy(probabilities, truth, weights, patients)
     elif name == "balanced_accuracy" and len(prior) == 2:
         factors, reason = _for_balanced_accuracy(probabilities, truth, prior, weights, patients)
     else:
-        candidates = _candidates(probabilities, prior)
-        recalls = _recalls_of(candidates, probabilities, truth, weights)
+        candidates = candidate_factors(probabilities, prior)
+        recalls = recalls_of_candidates(candidates, probabilities, truth, weights)
         if name == "balanced_accuracy":
             step = 1 / (present.sum() * evidence[present].min())  # one record of the rarest class
             chosen = _first_of_best(recalls[:, present].mean(axis=-1), step)
@@ -156,13 +161,13 @@ def _for_balanced_accuracy(
     """(2,) factors of two classes that both occur, and why they are those of Bayes' rule."""
     least = int(patients_of_classes(truth, patients, 2).min())
     if least < FEWEST:
-        return _powers(prior, 1), f"fewer than {FEWEST} patients of a class, so Bayes' rule is used"
-    scores = _scores(probabilities)
+        return powers_of(prior, 1), f"fewer than {FEWEST} patients of a class, so Bayes' rule is used"
+    scores = scores_of(probabilities)
     threshold = balanced_threshold(scores, truth, patients, float(np.clip(prior[1], 1e-9, 1 - 1e-9)))
     if least < MANY:
         return np.array([threshold, 1 - threshold]), ""
-    candidates = _candidates(probabilities, np.array([1 - threshold, threshold]))
-    recalls = _recalls_of(candidates, probabilities, truth, weights)
+    candidates = candidate_factors(probabilities, np.array([1 - threshold, threshold]))
+    recalls = recalls_of_candidates(candidates, probabilities, truth, weights)
     return candidates[_first_of_best(recalls.mean(axis=-1), 0)], ""
 
 
@@ -174,47 +179,11 @@ def _for_accuracy(
     counts = np.bincount(truth, weights=weights, minlength=classes)
     if classes != 2 or not counts.all():
         return np.ones(classes)
-    candidates = _candidates(probabilities, np.array([0.5, 0.5]))
-    recalls = _recalls_of(candidates, probabilities, truth, weights)
+    candidates = candidate_factors(probabilities, np.array([0.5, 0.5]))
+    recalls = recalls_of_candidates(candidates, probabilities, truth, weights)
     best = candidates[_first_of_best(recalls @ counts / counts.sum(), 0)][0]
     threshold = shrunken_to_half(float(best), len(np.unique(patients)))
     return np.array([threshold, 1 - threshold])
-
-
-def _candidates(probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """(candidates, classes) factors, the nearest to Bayes' rule first."""
-    if len(prior) != 2:
-        return np.stack([_powers(prior, exponent) for exponent in EXPONENTS[::-1]])
-    edges = np.concatenate([[0], np.unique(_scores(probabilities)), [1]])
-    thresholds = np.append((edges[1:] + edges[:-1]) / 2, prior[1])
-    thresholds = thresholds[np.argsort(np.abs(thresholds - prior[1]), kind="stable")]
-    return np.stack([thresholds, 1 - thresholds], axis=-1)  # p1 > t is p1 x (1 - t) > p0 x t
-
-
-def _powers(prior: np.ndarray, exponent: float) -> np.ndarray:
-    """prior^-exponent, sum 1; 0 for a class of prior 0, whose probability is 0 anyway."""
-    factors = np.where(prior > 0, np.where(prior > 0, prior, 1) ** -exponent, 0)
-    return factors / factors.sum()
-
-
-def _recalls_of(candidates: np.ndarray, probabilities, truth, weights) -> np.ndarray:
-    """(candidates, classes) of `_recalls`; for two classes by one sort instead of one pass each."""
-    if candidates.shape[-1] != 2:
-        return np.stack([_recalls(probabilities * factors, truth, weights) for factors in candidates])
-    scores, columns = _scores(probabilities), []
-    for label in (0, 1):
-        of_label = truth == label
-        order = np.argsort(scores[of_label])
-        mass = np.append(0, np.cumsum(weights[of_label][order]))
-        at_most = np.searchsorted(scores[of_label][order], candidates[:, 0], side="right")
-        called_0 = mass[at_most] / mass[-1]
-        columns.append(1 - called_0 if label else called_0)
-    return np.stack(columns, axis=-1)
-
-
-def _scores(probabilities: np.ndarray) -> np.ndarray:
-    wide = np.asarray(probabilities, float)
-    return wide[:, 1] / wide.sum(axis=-1)
 
 
 def _fixed_label(name: str) -> int:
@@ -251,24 +220,10 @@ def _first_of_best(values, tolerance: float) -> int:
     return int(np.argmax(values >= values.max() - tolerance - 1e-12))
 
 
-def _first_of_largest(scored: np.ndarray) -> np.ndarray:
-    """(records,) the lowest label among those whose product is the largest, or equal to it."""
-    return np.argmax(scored >= scored.max(axis=-1, keepdims=True) * (1 - TIE_TOLERANCE), axis=-1)
-
-
-def _recalls(scored: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(classes,) weighted share that is decided correctly; NaN for a class without records."""
-    classes = scored.shape[-1]
-    right = _first_of_largest(scored) == truth
-    total = np.bincount(truth, weights=weights, minlength=classes)
-    hits = np.bincount(truth, weights=weights * right, minlength=classes)
-    return np.divide(hits, total, out=np.full(classes, np.nan), where=total > 0)
-
-
 def _value(name: str, scored, truth, weights) -> float:
     if name == "accuracy":
-        return float(np.average(_first_of_largest(scored) == truth, weights=weights))
-    recalls = _recalls(scored, truth, weights)
+        return float(np.average(first_of_largest(scored) == truth, weights=weights))
+    recalls = recalls_of(scored, truth, weights)
     if name == "balanced_accuracy":
         return float(recalls[np.isfinite(recalls)].mean())
     return float(recalls[1 - _fixed_label(name)])

@@ -9,8 +9,9 @@ reader has checked. Sources: DICOM PS3.3 C.7.1.1 (patient), C.7.2 (study), C.7.6
 from pathlib import Path
 
 from data_prep.case import Unreadable
-from data_prep.io.dicom.header import Slice, quiet_pydicom
+from data_prep.io.dicom.header import quiet_pydicom
 from data_prep.io.dicom.series import Series
+from data_prep.io.dicom.slices import Slice
 
 # Patient and study: what must be there, may be empty (type 2).
 EMPTY_IF_MISSING = (

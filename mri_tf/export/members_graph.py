@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from mri_tf.calibration.class_factors import TIE_TOLERANCE
 from mri_tf.calibration.cross_conformal import HeldOut, limit_of
 from mri_tf.calibration.member_scale import MemberScale
-from mri_tf.calibration.operating_point import TIE_TOLERANCE
 from mri_tf.calibration.pooled import Curve, PooledAnswers
 from mri_tf.calibration.temperature import SMALLEST
 

@@ -6,29 +6,22 @@ and memory do not grow with the folder. Nothing here names a patient or a file.
 
 import dataclasses
 import os
-import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from data_prep.case import Case, Unreadable
-from data_prep.cases.any_case import MASK, read_volumes
-from data_prep.cases.dicom_case import holds_all_files
-from data_prep.cases.image_case import IMAGE, read_pixels
+from data_prep.case import Case
+from data_prep.cases.image_case import IMAGE
 from data_prep.cases.usual_sequences import NAMES, usual_name
-from data_prep.io.folders import require_file
-from data_prep.io.geometry import Grid, grid_of, read_grid
-from data_prep.ops.brain_mask import brain_mask
-from data_prep.ops.crop import mask_box
+from data_prep.io.geometry import Grid
 from data_prep.recognised import Recognised
-from data_prep.volume import require_3d
 from mri_tf.core.command_line import import_tensorflow
 from mri_tf.core.hashing import file_hash
 from mri_tf.core.progress import progress
 from mri_tf.plan.drawn_masks import check_no_masks
+from mri_tf.plan.looked_at import first_image, grid_of_case, look_at
 from mri_tf.task import Task
 
 MOST_HEADERS, MOST_IMAGES, MOST_HASHED = 200, 16, 2000
@@ -79,16 +72,6 @@ class Fingerprint:
         return dataclasses.asdict(self)
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What was read of one case."""
-
-    grid: Grid | None = None  # None where it could not be read
-    values: dict[str, np.ndarray] = field(default_factory=dict)
-    foreground_mm: tuple[float, ...] = ()
-    colour: bool = False
-
-
 def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fingerprint:
     """Measures a raw folder.
 
@@ -103,17 +86,17 @@ def measure(found: Recognised, raw: Path, cases: list[Case], task: Task) -> Fing
     """
     if found.images:
         import_tensorflow()  # which decodes PNG and JPEG
-    headers = [case for case in _evenly(cases, MOST_HEADERS) if _first_image(raw, case)]
+    headers = [case for case in _evenly(cases, MOST_HEADERS) if first_image(raw, case)]
     with progress("reading headers", len(headers)) as advance:
         grids = []
         for number, case in enumerate(headers):
-            grids.append(_grid(raw, case, found.images))
+            grids.append(grid_of_case(raw, case, found.images))
             advance(number + 1)
     images = _evenly(cases, MOST_IMAGES)
     with progress("reading images", len(images)) as advance:
         seen = []
         for number, case in enumerate(images):
-            seen.append(_look(raw, case, task, found.images))
+            seen.append(look_at(raw, case, task, found.images))
             advance(number + 1)
     read = [one for one in grids if one is not None] or [one.grid for one in seen if one.grid]
     axes = 2 if found.images else 3
@@ -208,60 +191,6 @@ def _copies(raw: Path, cases: list[Case], channels: tuple[str, ...]) -> int:
             for number, path in found:
                 owners[file_hash(path)].add(number)
     return len(set().union(*(numbers for numbers in owners.values() if len(numbers) > 1)))
-
-
-def _grid(raw: Path, case: Case, images: bool) -> Grid | None:
-    """The grid of the first image of a case, by its header; None where that cannot be read."""
-    path = raw / _first_image(raw, case)
-    try:
-        if images:
-            require_file(path)
-            with Image.open(path) as opened:
-                return Grid((*opened.size, 1), (0.0, 0.0, 0.0))
-        return read_grid(path)
-    except (Unreadable, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-
-
-def _first_image(raw: Path, case: Case) -> str:
-    """The path of a case's first image; "" where its files are the single slices of DICOM series."""
-    paths = {role: path for role, path in case.files.items() if role != MASK}
-    return "" if holds_all_files(raw, paths) else next(iter(paths.values()))
-
-
-def _look(raw: Path, case: Case, task: Task, images: bool) -> Seen:
-    """Reads the voxels of a case, thinned out; nothing where they cannot be read."""
-    try:
-        if images:
-            return _look_at_image(raw, case, task)
-        volumes, _ = read_volumes(raw, case, task)
-    except Unreadable as error:
-        print(f"one of the cases looked at cannot be read: {error}", file=sys.stderr)
-        return Seen()
-    first = require_3d(next(iter(volumes.values())))
-    inside = brain_mask(first).inside
-    extent = ()
-    if inside.any():
-        extent = tuple(float(v) for v in np.array(mask_box(inside).size) * first.spacing_mm)
-    values = {name: volume.array[::2, ::2].astype(np.float32) for name, volume in volumes.items()}
-    modality = first.facts.get("modality", "")
-    return Seen(grid_of(first.array.shape, first.affine, modality), values, extent)
-
-
-def _look_at_image(raw: Path, case: Case, task: Task) -> Seen:
-    if IMAGE not in case.files:
-        files = [raw / case.files[name] for name in task.channels if name in case.files]
-        arrays = dict(zip(task.channels, (read_pixels(file, 1, 0) for file in files), strict=False))
-    else:
-        colours = read_pixels(raw / case.files[IMAGE], 3, 0)  # (rows, columns, 3)
-        if (colours != colours[..., :1]).any():
-            return Seen(_image_grid(colours), {task.channels[0]: colours}, colour=True)
-        arrays = {task.channels[0]: colours[..., 0]}
-    return Seen(_image_grid(next(iter(arrays.values()))), arrays)
-
-
-def _image_grid(array: np.ndarray) -> Grid:
-    return Grid((array.shape[1], array.shape[0], 1), (0.0, 0.0, 0.0))
 
 
 def _modality(found: Recognised, grids: list[Grid], values: list) -> tuple[str, str]:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from data_prep.case import Case
-from data_prep.cases.volume_case import Masks, case_record
+from data_prep.cases.case_volumes import Masks
+from data_prep.cases.volume_case import case_record
 from data_prep.volume import to_ras_volume
 from mri_tf.explain.maps import Explained, attribution_of, network_affine, write_map
 from mri_tf.pipeline.boxes import cube_around, resample_cube

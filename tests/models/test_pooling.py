@@ -9,7 +9,8 @@ from check_model import batch_of, check_bfloat16, check_model, forward, randomis
 from needs import BFLOAT16
 
 from data_prep.case import Case
-from data_prep.cases.volume_case import Masks, case_record
+from data_prep.cases.case_volumes import Masks
+from data_prep.cases.volume_case import case_record
 from data_prep.volume import to_ras_volume
 from mri_tf.core.errors import InputError
 from mri_tf.models.feature_classifier import feature_classifier, feature_classifier3d

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
-from data_prep.io.dicom.header import NO_POSITION, Header, Slice
+from data_prep.io.dicom.header import Header
 from data_prep.io.dicom.pixels import values_of
+from data_prep.io.dicom.slices import NO_POSITION, Slice
 from data_prep.io.dicom.stack import plane_numbers
 
 COPY = "a copy of another file in the folder"

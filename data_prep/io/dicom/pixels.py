@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.case import Unreadable
-from data_prep.io.dicom.header import PIXEL_TAGS, Slice, quiet_pydicom
+from data_prep.io.dicom.header import PIXEL_TAGS, quiet_pydicom
+from data_prep.io.dicom.slices import Slice
 
 # The smallest that holds the rescaled values is used, unless they fit the stored type.
 INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)

@@ -13,8 +13,9 @@ import numpy as np
 
 from data_prep.case import Unreadable
 from data_prep.io.dicom.companions import separate
-from data_prep.io.dicom.header import Header, Slice, read_header
+from data_prep.io.dicom.header import Header, read_header
 from data_prep.io.dicom.pixels import values_of
+from data_prep.io.dicom.slices import Slice
 from data_prep.io.dicom.stack import lps_to_indices, split_into_stacks
 from data_prep.io.folders import files_below
 from data_prep.volume import LPS_TO_RAS, Volume, to_ras_volume

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from data_prep.case import Unreadable
-from data_prep.io.dicom.header import DISTINGUISHING, Slice
+from data_prep.io.dicom.slices import DISTINGUISHING, Slice
 
 SAME_DIRECTION = 1e-3  # largest difference of a direction cosine: 0.06 degrees
 SAME_PLACE_MM = 1e-2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_prep.case import Case, Unreadable
-from data_prep.cases.volume_case import read_labels
+from data_prep.cases.case_volumes import read_labels
 from data_prep.io.geometry import read_grid
 from data_prep.io.nifti import read_nifti
 from data_prep.io.volume_file import read_volume_file
