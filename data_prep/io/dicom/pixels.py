@@ -12,6 +12,7 @@ from data_prep.io.dicom.slices import Slice
 INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
 # Without these fields nobody knows what the bytes of the pixel data mean.
 NEEDED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
+MUCH_SMOOTHER = 0.5  # of the steps between neighbours: values above BitsStored that were cut have jumps
 
 
 def values_of(stack: list[Slice]) -> np.ndarray:
@@ -55,8 +56,10 @@ def stored_values(path: Path) -> np.ndarray:
             _check_syntax(syntax)
             if syntax.is_compressed:
                 compressed = f"{syntax.name}, "
-            if dicom_decoder.is_available(syntax):  # even if others are installed
-                dataset.pixel_array_options(decoding_plugin=dicom_decoder.PLUGIN)
+            own = dicom_decoder.is_available(syntax)  # used even if others are installed
+            plugin = {"decoding_plugin": dicom_decoder.PLUGIN} if own else {}
+            # The bits that are not used are cut below, unless they are values.
+            dataset.pixel_array_options(correct_unused_bits=False, **plugin)
             array = _meaningful_bits(dataset.pixel_array, dataset)
     except Unreadable:
         raise
@@ -113,7 +116,10 @@ def _check_syntax(syntax) -> None:
 
 
 def _meaningful_bits(array: np.ndarray, dataset) -> np.ndarray:
-    """Whole numbers without the bits that the header says are not theirs, such as those of overlays."""
+    """Whole numbers without the bits that the header says are not theirs, such as those of overlays.
+
+    Where the image is much smoother with these bits, the header is wrong and the values stay whole.
+    """
     if array.dtype.kind not in "iu":
         return array
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -123,7 +129,17 @@ def _meaningful_bits(array: np.ndarray, dataset) -> np.ndarray:
     signed = dataset.PixelRepresentation == 1
     # Shifted up and down again: the uppermost bit that counts is the sign, or is followed by zeros.
     unsigned = array.view(f"u{array.dtype.itemsize}") << unused
-    return unsigned.view(f"{'i' if signed else 'u'}{array.dtype.itemsize}") >> unused
+    without = unsigned.view(f"{'i' if signed else 'u'}{array.dtype.itemsize}") >> unused
+    steps, steps_without = _steps(array), _steps(without)  # where the bits make a difference
+    differ = steps != steps_without
+    smooth = steps[differ].sum() < MUCH_SMOOTHER * steps_without[differ].sum()
+    return array if smooth else without
+
+
+def _steps(array: np.ndarray) -> np.ndarray:
+    """(steps,) how much neighbours along the last two axes, rows and columns, differ."""
+    wide = array.astype(np.int64)
+    return np.concatenate([np.abs(np.diff(wide, axis=axis)).ravel() for axis in (-1, -2)])
 
 
 def _rescaled(frames: np.ndarray, item: Slice) -> np.ndarray:

@@ -216,6 +216,18 @@ def test_signed_stored_values_and_unused_high_bits_are_read_as_stored(tmp_path):
     assert_same(volume_of(tmp_path, each(series(noise()), keep_12_bits)), array)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_values_above_bits_stored_stay_whole_where_the_header_is_wrong(tmp_path, signed):
+    wave = 2000 * np.sin(np.linspace(0, 6, SHAPE[0]))[:, None, None]  # 12 bits end at 4095, or 2047
+    array = (2500 + wave + 20 * np.arange(SHAPE[1])[:, None] + np.arange(SHAPE[2])).astype(np.uint16)
+
+    def say_12_bits(data, number):
+        data.BitsStored, data.HighBit, data.PixelRepresentation = 12, 11, int(signed)
+
+    found = volume_of(tmp_path, each(series(array), say_12_bits))
+    assert_same(found, array.astype(np.int16 if signed else np.uint16))
+
+
 def test_float_pixel_data_with_nan_is_a_reason(tmp_path):
     def to_float(data, number, nan=False):
         del data.PixelData, data.BitsStored, data.HighBit, data.PixelRepresentation
