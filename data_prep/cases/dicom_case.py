@@ -40,7 +40,7 @@ NO_PATIENT = {
 # Facts that may differ between the sequences of a case: kept for each sequence, all others once.
 OF_A_SEQUENCE = (
     "tr_ms", "te_ms", "ti_ms", "flip_angle_degrees", "slice_thickness_mm", "scanning_sequence",
-    "contrast_agent", "slices",
+    "contrast_agent", "low_is_white", "slices",
 )  # fmt: skip
 
 

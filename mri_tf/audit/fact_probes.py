@@ -13,13 +13,13 @@ from data_prep.io.folders import IMAGES, VOLUMES
 from mri_tf.metrics.probe_test import Probe
 from mri_tf.store.record import source_spacing_mm
 
-CATEGORIES = (*TEXTS, "modality", "scanning_sequence", "contrast_agent")
+CATEGORIES = (*TEXTS, "modality", "scanning_sequence", "contrast_agent", "low_is_white")
 IN_WORDS = {
     "field_strength_t": "field strength", "tr_ms": "repetition time", "te_ms": "echo time",
     "ti_ms": "inversion time", "flip_angle_degrees": "flip angle",
     "slice_thickness_mm": "slice thickness", "contrast_agent": "contrast agent",
     "scanning_sequence": "kind of sequence", "manufacturer": "manufacturer", "model": "scanner model",
-    "modality": "modality",
+    "modality": "modality", "low_is_white": "low values shown bright",
 }  # fmt: skip
 MOST_CATEGORIES = 40  # the most common ones have a feature of their own
 WAVES = 3  # of the order of files, whole ones over all of it

@@ -80,10 +80,13 @@ def acquisition_facts(fields: Fields) -> dict:
     Returns:
         modality, manufacturer, model, field_strength_t, tr_ms, te_ms, ti_ms, flip_angle_degrees,
         slice_thickness_mm, scanning_sequence, and of the patient sex and age (at most 90), without those
-        that are unknown; and contrast_agent (bool; its name would be free text). A manufacturer or model
-        that contains a word of a name, id or date in the same header is left out.
+        that are unknown; contrast_agent (bool; its name would be free text); and low_is_white, True,
+        where low values are shown bright (MONOCHROME1). A manufacturer or model that contains a word of
+        a name, id or date in the same header is left out.
     """
     facts = {"contrast_agent": has_contrast_agent(fields)}
+    if fields.text("PhotometricInterpretation") == "MONOCHROME1":
+        facts["low_is_white"] = True
     modality = fields.text("Modality")
     if len(modality) == 2 and modality.isalpha():
         facts["modality"] = modality

@@ -327,3 +327,13 @@ def test_an_unknown_transfer_syntax_and_one_that_cannot_be_decoded_are_named(tmp
             data.file_meta.TransferSyntaxUID = syntax
         write(tmp_path / folder, datasets)
         assert re.search(reason, reason_of(tmp_path / folder))
+
+
+def test_a_series_whose_low_values_are_shown_bright_says_so_and_keeps_its_values(tmp_path):
+    def shown(data, number, how):
+        data.PhotometricInterpretation = how
+
+    for how, known in (("MONOCHROME1", True), ("MONOCHROME2", None)):
+        volume = volume_of(tmp_path / how, each(series(noise()), functools.partial(shown, how=how)))
+        assert volume.facts.get("low_is_white") is known
+        assert_same(volume, noise())
