@@ -19,8 +19,9 @@ from dataclasses import replace
 import numpy as np
 
 from data_prep.case import Case
-from data_prep.io.table import Row, is_empty
+from data_prep.io.table import Row
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.words import number_in
 from mri_tf.store.record import NEIGHBOURS
 from mri_tf.task import Task
 
@@ -158,11 +159,8 @@ def _role(role: str, offset: int) -> str:
 
 
 def _number_of(row: Row, column: str, table: str) -> float:
-    try:
-        value = float(row[column].replace(",", "."))
-    except ValueError:
-        value = math.nan
-    if is_empty(row[column]) or not math.isfinite(value):
+    value = number_in(row[column])
+    if not math.isfinite(value):
         raise InputError(
             f"{column} in {table} must be the number of the slice in its stack.",
             f"{row[column]!r} in line {row.line}", "Write a number.",

@@ -20,6 +20,7 @@ from data_prep.ops.axial import AIR_HU, axial_slice, check_tilt, hounsfield_int1
 from data_prep.ops.clahe import clahe_uint8
 from data_prep.volume import Volume, geometry_facts
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.words import number_in
 from mri_tf.store.record import Record
 from mri_tf.task import Task
 
@@ -41,10 +42,7 @@ def list_cases(raw: Path, task: Task) -> list[Case]:
         )  # fmt: skip
     slices: dict[str, list[tuple[float, str]]] = {}
     for row in rows:
-        try:
-            height_mm = float(row["z_mm"].replace(",", "."))
-        except ValueError:
-            height_mm = math.nan
+        height_mm = number_in(row["z_mm"])
         if not math.isfinite(height_mm):
             raise InputError(
                 "z_mm in levels.csv must be a number.", f"{row['z_mm']!r} in line {row.line}",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_prep.ages import AGE, OLDEST, age_in_years
+from mri_tf.core.words import number_in
 from mri_tf.evaluate.groups import SEX, SEX_WORDS
 
 USUAL = (AGE, SEX)
@@ -48,7 +49,7 @@ def column_of(facts: Sequence[dict], name: str) -> Column:
     words = np.array([_word(known.get(name, "")) for known in facts], dtype=object)
     if name == SEX:  # m, M and male are one value; a table's own codes stay as they are
         words = np.array([SEX_WORDS.get(word.lower(), word) for word in words], dtype=object)
-    read = age_in_years if name == AGE else _number
+    read = age_in_years if name == AGE else number_in
     numbers = np.array([read(word) for word in words], float)
     missing = words == ""
     if np.isfinite(numbers[~missing]).all():
@@ -88,10 +89,3 @@ def _of_words(words: np.ndarray, learned: np.ndarray) -> np.ndarray:
 def _word(value: object) -> str:
     word = str(value).strip()
     return "" if word.lower() in EMPTY else word
-
-
-def _number(word: str) -> float:
-    try:
-        return float(word.replace(",", "."))  # 12,5 as German and French tables write it
-    except ValueError:
-        return np.nan

@@ -4,12 +4,14 @@ Each is a pure function of the facts that preparation kept. None of them is anat
 label.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from data_prep.io.dicom.facts import NUMBERS, TEXTS
 from data_prep.io.folders import IMAGES, VOLUMES
+from mri_tf.core.words import number_in
 from mri_tf.metrics.probe_test import Probe
 from mri_tf.store.record import source_spacing_mm
 
@@ -120,18 +122,11 @@ def place_probes(facts: Sequence[dict]) -> dict[str, Probe]:
 
 def numbers(name: str, values: Iterable) -> Probe:
     """A number of each record, and whether it is there; a missing one is the mean of the others."""
-    array = np.array([_as_number(value) for value in values])
+    array = np.array([math.nan if value is None else number_in(str(value)) for value in values])
     known = np.isfinite(array)
     mean = array[known].mean() if known.any() else 0.0
     columns = np.stack([np.where(known, array, mean), ~known], axis=1).astype(float)
     return Probe((name, f"{name} missing"), columns)
-
-
-def _as_number(value) -> float:
-    try:
-        return np.nan if value is None else float(value)
-    except (TypeError, ValueError):
-        return np.nan
 
 
 def categories(name: str, values: Iterable) -> Probe:

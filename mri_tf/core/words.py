@@ -1,8 +1,11 @@
-"""Words for people: names as they are written and stored, and counts with their nouns."""
+"""Words for people: names and numbers as they are written and stored, and counts with their nouns."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
+
+NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def printed_name(name: str) -> str:
@@ -24,6 +27,16 @@ def plural(count: int, noun: str) -> str:
     ('1 cell', '2 cells')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def number_in(text: str) -> float:
+    """The number that a cell of a table is, with a point or a comma; NaN where it is none.
+
+    >>> number_in("12,5"), number_in("-2.5e3"), number_in("1_0"), number_in("II")
+    (12.5, -2500.0, nan, nan)
+    """
+    word = text.strip()
+    return float(word.replace(",", ".")) if NUMBER.fullmatch(word) else math.nan
 
 
 def composed(text: str) -> str:

@@ -1,13 +1,14 @@
 """One class that is written in several ways, and numbers that are no classes."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
 
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.words import number_in
 
 MOST_NUMBERS = 10  # that may be classes
-NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
 LETTERS = r"(?<=[^\W\d_])", r"(?=[^\W\d_])"  # one before, one behind
 
 
@@ -23,7 +24,7 @@ def check_classes(values: tuple[str, ...], column: str) -> None:
     for what, key_of, looked_at, shown in (
         ("differ only in capitals", str.lower, words, str),
         ("differ only in blanks, hyphens, underscores or the code of a letter", spelled, words, exact),
-        ("are the same number", number_of, numbers, str),
+        ("are the same number", number_in, numbers, str),
     ):
         first: dict[str | float, str] = {}
         for value in looked_at:
@@ -44,7 +45,7 @@ def check_classes(values: tuple[str, ...], column: str) -> None:
 def in_order(values: Iterable[str]) -> tuple[str, ...]:
     """Values by number where all are numbers, else as words."""
     values = sorted(values)
-    return tuple(sorted(values, key=number_of) if all(map(is_number, values)) else values)
+    return tuple(sorted(values, key=number_in) if all(map(is_number, values)) else values)
 
 
 def is_number(text: str) -> bool:
@@ -53,12 +54,7 @@ def is_number(text: str) -> bool:
     >>> is_number("1,0"), is_number("-2.5e3"), is_number("1_0"), is_number("II")
     (True, True, False, False)
     """
-    return bool(NUMBER.fullmatch(text.strip()))
-
-
-def number_of(text: str) -> float:
-    """The number in a cell for which `is_number` is true."""
-    return float(text.strip().replace(",", "."))
+    return not math.isnan(number_in(text))
 
 
 def spelled(text: str) -> str:

@@ -33,8 +33,8 @@ def test_header_facts_of_all_sequences_are_one_probe_a_kind_and_other_columns_no
 
 
 def test_numbers_of_a_table_are_read_and_missing_ones_are_the_mean():
-    probe = numbers("te_ms", ["90", 110.0, None, "unknown"])
-    assert probe.values[:, 0].tolist() == [90, 110, 100, 100]
+    probe = numbers("te_ms", ["90,5", 109.5, None, "unknown"])
+    assert probe.values[:, 0].tolist() == [90.5, 109.5, 100, 100]
     assert probe.values[:, 1].tolist() == [0, 0, 1, 1]
     assert np.isfinite(numbers("te_ms", [None, None]).values).all()
 
