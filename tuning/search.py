@@ -127,7 +127,7 @@ def _problem(flags, deadline: Deadline):
     from mri_tf.store.prepared import Prepared
     from mri_tf.task.files import find_task_file, variant_names
     from mri_tf.task.loaded import LoadedTask
-    from mri_tf.task.overrides import with_precision
+    from mri_tf.task.overrides import check_searchable, with_precision
     from mri_tf.task.rules import AUTO
     from mri_tf.task.spec import to_json
     from mri_tf.train.datasets import DataOptions
@@ -142,12 +142,7 @@ def _problem(flags, deadline: Deadline):
     # "auto" is settled here, for all trials on all machines.
     task = with_precision(loaded.task, precision_here(AUTO))
     check_task(task)
-    if task.kind == "segmentation" or task.boxes_from:
-        raise InputError(
-            "Only classifiers without boxes_from can be searched.",
-            task.name,
-            "Set values by hand with --set.",
-        )
+    check_searchable(task)
     loaded = replace(loaded, task=task)
     prepared = Prepared.open(flags.data)
     prepared.check_fits(task)
@@ -160,6 +155,13 @@ def _problem(flags, deadline: Deadline):
         flags.seed, devices=0,
     )  # fmt: skip
     features, pretraining = None, feature_task_of(loaded, options)
+    if pretraining and flags.inner_folds > 1:
+        raise InputError(
+            "With inner folds the network that gives the features would be trained on patients who "
+            "score the trials.",
+            f"--inner-folds {flags.inner_folds}, features of {pretraining.task.name}",
+            "Leave out --inner-folds: the validation side scores the trials.",
+        )  # fmt: skip
     if pretraining:
         features, _ = features_for(pretraining, loaded, prepared, outer.records, home, options)
     inner = inner_sides(prepared, task, outer, flags.inner_folds, flags.seed)

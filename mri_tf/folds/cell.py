@@ -21,12 +21,13 @@ from mri_tf.core.subprocesses import Child, run_module, stop_if_interrupted
 from mri_tf.core.system import SECONDS_BETWEEN_LOOKS, try_lock
 from mri_tf.store.cells import DONE, FAILED, ROW, SPLIT
 from mri_tf.store.history import lowest_validation_loss
-from mri_tf.store.run import FEATURES, HISTORY, METRICS, PREDICTIONS, RUN_FILE, open_run
+from mri_tf.store.run import DERIVED, FEATURES, HISTORY, METRICS, PREDICTIONS, RUN_FILE, open_run
 from mri_tf.store.searches import BEST
 from mri_tf.task.rules import ACCURACY, BUDGET
 
 LOG, LOCK = "log.txt", ".lock"
 SEARCH = "search"  # folder of a tuned cell's search
+CHOSEN = "chosen.json"  # in it: the values that the search ended with, which the cell keeps
 KEPT = {RUN_FILE, METRICS, PREDICTIONS, HISTORY}  # of a run, with --keep metrics
 OF_CONTEXT = ("without_ends", "neighbours_alone")  # parts of `context` in metrics.json
 OPTIMISTIC = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "dice_mean")
@@ -158,12 +159,18 @@ def _search(job: dict, folder: Path, child: Child) -> tuple[dict, str]:
     if not job["search"]:
         return {}, ""
     home = folder / SEARCH
+    chosen = home / CHOSEN
+    if chosen.is_file():  # of a search that ended: another version of the code may search otherwise
+        return json.loads(chosen.read_text(encoding="utf-8")), ""
     arguments = [*job["search"], "--split-file", str(folder / SPLIT), "--out", str(home)]
     reason = run_module(["tuning.search", *arguments], child)
     if reason:
         return {}, f"search: {reason}"
-    (best,) = home.glob(f"*/{BEST}")
-    return json.loads(best.read_text(encoding="utf-8"))["values"], ""
+    # Earlier code may have left a search that was stopped: the last one written is the one that ended.
+    best = max(home.glob(f"*/{BEST}"), key=lambda file: file.stat().st_mtime_ns)
+    values = json.loads(best.read_text(encoding="utf-8"))["values"]
+    write_atomic(chosen, json.dumps(values, indent=1).encode())
+    return values, ""
 
 
 def _train(job: dict, seed: int, run: Path, values: dict, child: Child) -> str:
@@ -242,7 +249,7 @@ def _by_validation(run: Path) -> tuple[float, float]:
         rows = list(csv.DictReader(file))
     trained = open_run(run)
     choose = trained.task.choose_epoch
-    if choose == ACCURACY:
+    if choose == ACCURACY and "val_accuracy" in rows[0]:  # a probe is fitted at once, by its loss
         kept = rows[trained.values["best_epoch"] - 1]
         return -float(kept["val_accuracy"]), float(kept["val_loss"])
     return 0.0, lowest_validation_loss(rows[-1:] if choose == BUDGET else rows)
@@ -253,7 +260,8 @@ def _tidy(run: Path, whole: bool) -> None:
     shutil.rmtree(run / "tensorboard", ignore_errors=True)
     if whole:
         return
-    shutil.rmtree(run / FEATURES, ignore_errors=True)
+    for name in (FEATURES, DERIVED):
+        shutil.rmtree(run / name, ignore_errors=True)
     for path in run.iterdir():
         if path.is_file() and path.name not in KEPT:
             path.unlink()

@@ -54,7 +54,9 @@ def cell_jobs(
 
     Args:
         variants: by name, every name of `plan.variants`.
+        plan: folds, repeats, training sizes and seeds of the cells.
         sides: (repeat, fold) -> {side: patients}, from `design.fold_patients`.
+        options: where the cells lie, and what all trainings are given.
     """
     features: dict[tuple[str, int, int], dict] = {}
     for name, variant in variants.items():

@@ -28,6 +28,8 @@ class Rows:
         patients: (rows,) codes.
         plain: (rows,) whether a row is of an image as it is, and not of an augmented copy.
         classes: how many there are.
+        held_out_weights: (rows,) when a row is held out: as in the loss, without what augmented copies
+            take from their image; None where there are no copies.
     """
 
     features: np.ndarray
@@ -36,11 +38,13 @@ class Rows:
     patients: np.ndarray
     plain: np.ndarray
     classes: int
+    held_out_weights: np.ndarray | None = None
 
     def of(self, chosen: np.ndarray) -> "Rows":
         """The rows where `chosen` (rows,) is true."""
-        parts = ("features", "labels", "weights", "patients", "plain")
-        return replace(self, **{name: getattr(self, name)[chosen] for name in parts})
+        names = ("features", "labels", "weights", "patients", "plain", "held_out_weights")
+        parts = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: one[chosen] for name, one in parts.items() if one is not None})
 
     def averaged(self) -> "Rows":
         """With the mean over the slices in the place of the slices."""
@@ -133,6 +137,8 @@ def choose_strength(rows: Rows, strengths: Sequence[float], seed: int) -> tuple[
     held_out = 0.0
     for inside, tested in inner_folds(rows, seed):
         one, other = rows.of(inside), rows.of(tested & rows.plain)
+        if other.held_out_weights is not None:
+            other = replace(other, weights=other.held_out_weights)
         weight = other.weights.sum()
         held_out += weight
         for strength in tried:

@@ -84,7 +84,7 @@ def bag_network(network: keras.Model, score: keras.Sequential | None = None) -> 
     read = read[0] if len(read) == 1 else ops.concatenate(read, axis=-1)
     inner = keras.Model(network.inputs, [network.outputs[0], read], name=SLICE_NETWORK)
     probabilities, features = inner(flat if len(flat) > 1 else flat[0])
-    by_slice = ScatterSlices(name=SLICE_PROBABILITIES)(probabilities, present)
+    by_slice = ScatterSlices(name=SLICE_PROBABILITIES, dtype="float32")(probabilities, present)
     scores = score(features) if score else ops.zeros_like(probabilities[:, :1])
     scores = ScatterSlices(name="slice_scores", dtype="float32")(scores, present)
     answer = WeightedMean(name="probabilities", dtype="float32")(by_slice, scores, present)

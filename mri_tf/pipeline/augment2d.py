@@ -105,6 +105,12 @@ def check_augment(augment: dict, image_shape: tuple[int, ...]) -> None:
     augment_scan.check_scan_changes(augment)
     check_elastic(augment)
     check_outside(augment, GEOMETRY.keys() | augment3d.GEOMETRY.keys())
+    low, high = augment.get("random_affine", {}).get("zoom", (1.0, 1.0))
+    if not 0 < low <= high:
+        raise InputError(
+            "augment.random_affine.zoom must be (low, high), both positive.", f"({low}, {high})",
+            "Change it in the task.",
+        )  # fmt: skip
     if len(image_shape) == 3:
         augment3d.check_values(augment, image_shape)
     elif augment.get("random_flip", {}).get("axis", "columns") not in FLIP_AXES:

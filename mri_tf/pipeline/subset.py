@@ -92,7 +92,7 @@ class Subset:
         if self.task.kind == "classification":
             return np.bincount(self.labels, minlength=class_count)[:class_count]
         counts = np.zeros(class_count, dtype=np.int64)
-        for _, masks, _ in self.whole_batches(RECORDS_PER_BATCH):
+        for _, masks, _ in self.whole_batches(min(RECORDS_PER_BATCH, self.task.batch_size)):
             counts += np.bincount(np.ravel(masks), minlength=class_count)[:class_count]
         return counts
 

@@ -152,7 +152,7 @@ def sides_for_features(
 
     Args:
         features: the feature network's prepared set.
-        task: the classifier's task, whose `split_fractions` are used.
+        task: the feature network's task, whose `split_fractions` are used.
         prepared: the classifier's prepared set.
         sides: the classifier's train, validation and test positions.
         seed: of the split.

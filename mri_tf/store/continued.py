@@ -1,11 +1,14 @@
 """Whether the folder of a new run is free, holds the same run, or another one, which stays as it is."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, first_few
 from mri_tf.store.frozen import TEST_LOCK, frozen_plan
 from mri_tf.store.run import DECIDING, LOCK, LOG, RUN_FILE, Run, open_run
+from mri_tf.task import Task
+from mri_tf.task.spec import to_json
 
 
 def start_or_continue(run: Run) -> Run:
@@ -41,6 +44,17 @@ def existing_run(run: Run) -> Run | None:
         f"{run.folder}, {_difference(existing.deciding(), run.deciding())}",
         "Choose another --out folder, or remove this one.",
     )
+
+
+def check_same_task(folder: Path, task: Task, seed: int) -> None:
+    """Raises InputError for a folder of another run, as far as task and seed tell it: before hours are
+    spent on what the run needs first."""
+    if not (folder / RUN_FILE).is_file():
+        _check_holds_nothing_else(folder)
+        return
+    existing = open_run(folder)
+    wanted = replace(existing, values={**existing.values, "task": to_json(task), "seed": seed})
+    existing_run(wanted)
 
 
 def _check_holds_nothing_else(folder: Path) -> None:

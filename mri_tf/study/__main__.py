@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.plan.planned import label_setting, task_file_for
     from mri_tf.store.cells import TUNED
     from mri_tf.task.loaded import LoadedTask
+    from mri_tf.task.overrides import check_searchable
 
     listing = listing_of(flags)
     # Before TensorFlow starts, so that a wrong task or variant is refused at once.
@@ -43,6 +44,8 @@ def main(arguments: list[str]) -> int:
         name: LoadedTask.of(file, name.split(","), settings)
         for name in plan.variants if TUNED not in name
     }  # fmt: skip
+    for variant in loaded.values() if flags.tuned else ():
+        check_searchable(variant.task)
     import_tensorflow()
     from mri_tf.core.executors import cell_executor
     from mri_tf.core.subprocesses import terminate_children, threads_each
@@ -141,22 +144,18 @@ def _plan(flags):
 def _prepared_variant(name: str, loaded, data, precision: str):
     """A variant with its prepared sets, made from --raw where they are missing, and its precision."""
     from mri_tf.folds.jobs import Variant
-    from mri_tf.network.build import check_features, check_task
-    from mri_tf.task.files import feature_task, load_task
-    from mri_tf.task.loaded import LoadedTask
+    from mri_tf.network.build import check_task
     from mri_tf.task.overrides import with_precision
     from mri_tf.train.datasets import classifier_set, feature_set
+    from mri_tf.train.pretrain import PretrainOptions, feature_task_of
 
     loaded = replace(loaded, task=with_precision(loaded.task, precision))
     check_task(loaded.task)
     prepared, skipped = classifier_set(loaded, data)
-    feature_loaded = feature_prepared = None
-    if loaded.task.pretrained_on:
-        task, feature_file = feature_task(loaded.task, loaded.file)
-        task = with_precision(task, precision)
-        check_task(task)
-        check_features(loaded.task, task)
-        feature_loaded = LoadedTask(task, load_task(feature_file), feature_file)
+    feature_prepared = None
+    feature_loaded = feature_task_of(loaded, PretrainOptions(None, data, seed=0, devices=0))
+    if feature_loaded:
+        feature_loaded = replace(feature_loaded, task=with_precision(feature_loaded.task, precision))
         feature_prepared, more = feature_set(feature_loaded, loaded, data)
         skipped = [*skipped, *more]
     return Variant(name, loaded, prepared, feature_loaded, feature_prepared, tuple(skipped))

@@ -53,6 +53,15 @@ def with_precision(task: Task, precision: str) -> Task:
     return dataclasses.replace(task, precision=precision) if task.precision == AUTO else task
 
 
+def check_searchable(task: Task) -> None:
+    """Raises InputError for a task whose values a search cannot choose."""
+    if task.kind == "segmentation" or task.boxes_from:
+        raise InputError(
+            "Only classifiers without boxes_from can be searched.", task.name,
+            "Set values by hand with --set.",
+        )  # fmt: skip
+
+
 def parse_assignment(task: Task, text: str) -> tuple[str, Any]:
     """`epochs=3` of the command line as (dotted key, value); a string needs no quotes."""
     key, raw = split_assignment(text)

@@ -96,6 +96,10 @@ def check_rules(task: Any) -> None:
     )  # fmt: skip
     require(task.feature_bank >= 0, "feature_bank", "be at least 0")
     require(
+        task.feature_bank == 0 or task.kind == "classification", "feature_bank",
+        "be 0 unless classes are learned: stored features have no mask",
+    )  # fmt: skip
+    require(
         not task.bag or (task.kind == "classification" and len(task.image_shape) == 2), "bag",
         "be empty unless 2D slices are classified",
     )  # fmt: skip

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     from mri_tf.splits.leakage import check_derived_unseen, shared_by_random_split
     from mri_tf.splits.reserved import reserved_sentence
     from mri_tf.splits.sides import SplitOptions, choose_sides
-    from mri_tf.store.continued import existing_run
+    from mri_tf.store.continued import check_same_task, existing_run
     from mri_tf.store.looks import (
         check_lock_asked,
         closed_lines,
@@ -85,6 +85,7 @@ def main(arguments: list[str]) -> int:
     chosen = choose_sides(prepared, task, split)
     sides = chosen.records
     features = None
+    check_same_task(folder, task, flags.seed)
     if feature_loaded:
         withheld = chosen.withheld
         features, more_skipped = features_for(

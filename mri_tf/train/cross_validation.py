@@ -4,7 +4,7 @@ Every patient of the folds is tested by networks that never saw it.
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, RunFailed, first_few
@@ -15,15 +15,17 @@ from mri_tf.evaluate.left_out import FoldRun, left_out, model_answers
 from mri_tf.evaluate.out_of_fold import out_of_fold_values, write_out_of_fold
 from mri_tf.folds.all_cells import run_cells
 from mri_tf.folds.cell import FAILED, finished_row, run_of
-from mri_tf.folds.design import WHOLE, Plan, fold_patients
+from mri_tf.folds.design import WHOLE, Plan, fold_patients, keep_precision, study_precision
 from mri_tf.folds.held_back import held_back
 from mri_tf.folds.jobs import JobOptions, Variant, cell_jobs
 from mri_tf.network.build import check_network
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import RUN_FILE, Run, locked, open_finished, open_run
 from mri_tf.task.loaded import LoadedTask
-from mri_tf.task.rules import BASE_VARIANT
+from mri_tf.task.overrides import with_precision
+from mri_tf.task.rules import AUTO, BASE_VARIANT
 from mri_tf.train.datasets import DataOptions, classifier_set, feature_set
+from mri_tf.train.devices import precision_here
 from mri_tf.train.feed import BANKS
 from mri_tf.train.leak_check import LEFT_OUT, leaks_of_folds
 
@@ -87,6 +89,11 @@ def train_folds(
             "Cross-validate it with python -m mri_tf.study --folds K.",
         )  # fmt: skip
     check_network(task, feature_loaded.task if feature_loaded else None)
+    # "auto" is settled here, for all networks on all machines.
+    precision = study_precision(folder, precision_here(AUTO))
+    loaded = replace(loaded, task=with_precision(task, precision))
+    if feature_loaded:
+        feature_loaded = replace(feature_loaded, task=with_precision(feature_loaded.task, precision))
     prepared, skipped = classifier_set(loaded, sets)
     feature_prepared = None
     if feature_loaded:
@@ -115,6 +122,7 @@ def train_folds(
         print(f"{len(apart.patients)} patients of the split column's test side are in no fold")
     print(LEFT_OUT if options.no_audit else leaks_of_folds(task, prepared, sides), flush=True)
     with cell_executor(options.workers, options.scheduler) as pool, terminate_children():
+        keep_precision(folder, precision)
         at_a_time = 0 if options.scheduler else options.workers
         rows = run_cells(pool, features, cells, "folds", sets.deadline, at_a_time)
     shutil.rmtree(banks, ignore_errors=True)

@@ -8,7 +8,7 @@ from mri_tf.core.command_line import DONE, SOME_SKIPPED
 from mri_tf.core.errors import InputError
 from mri_tf.core.log import logged
 from mri_tf.core.subprocesses import threads_each
-from mri_tf.evaluate.evaluation import evaluate_run
+from mri_tf.evaluate.evaluation import BASELINES, evaluate_run
 from mri_tf.export.publish import FOLDERS, SAVEDMODEL, export_run
 from mri_tf.pipeline.subset import run_sides
 from mri_tf.plan.planned import label_setting
@@ -65,6 +65,8 @@ def train_and_finish(
                 "the folds are not made one model: each finds its boxes with a segmentation network of "
                 f"its own. Export one of them: python -m mri_tf.export --run {trained.first}"
             )
+            if flags.track:
+                print("nothing is tracked: there is no model of all folds")
         else:
             _test(trained, flags.no_baselines)
             if not flags.no_card:  # before the export, which holds the card
@@ -86,22 +88,25 @@ def check_folder(folder: Path) -> None:
 def _test(trained: TrainedFolds, no_baselines: bool) -> None:
     """Evaluates the model of all members on the test side of a split column, unless that was done."""
     run = trained.run
-    test = run_sides(run, trained.prepared)[2]
-    if not len(test) or _tested(run.folder / TEST / METRICS) == run.values["weights_sha256"]:
+    test, home = run_sides(run, trained.prepared)[2], run.folder / TEST
+    known = _numbers_of(home / METRICS, run.values["weights_sha256"])
+    if not len(test) or known and (no_baselines or BASELINES in known):
         return
-    print(f"the model of all members, on the {len(set(test.patients))} patients of the test side:")
-    result = evaluate_run(run, test, "column", run.folder / TEST)
-    print("\n".join(summary(result.metrics)))
+    if not known:
+        print(f"the model of all members, on the {len(set(test.patients))} patients of the test side:")
+        result = evaluate_run(run, test, "column", home)
+        print("\n".join(summary(result.metrics)))
+        print(f"wrote {', '.join(str(path) for path in result.files)}")
     if not no_baselines:
-        print(baselines_of_run(run, trained.prepared, run.folder / TEST))
-    print(f"wrote {', '.join(str(path) for path in result.files)}")
+        print(baselines_of_run(run, trained.prepared, home))
 
 
-def _tested(metrics: Path) -> str:
-    """The hash of the weights whose numbers a metrics.json holds; "" where there is none."""
+def _numbers_of(metrics: Path, weights: str) -> dict:
+    """The numbers in a metrics.json; none where it is missing or of other weights, by their hash."""
     if not metrics.is_file():
-        return ""
-    return json.loads(metrics.read_text(encoding="utf-8")).get("weights_sha256", "")
+        return {}
+    found = json.loads(metrics.read_text(encoding="utf-8"))
+    return found if found.get("weights_sha256") == weights else {}
 
 
 def _export(trained: TrainedFolds, no_export: bool) -> None:

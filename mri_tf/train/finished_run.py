@@ -26,7 +26,7 @@ def is_done(run: Run, flags: argparse.Namespace, trained_before: bool) -> bool:
     if not (run.values.get("exported") or flags.no_export):
         return False
     if not (run.folder / METRICS).is_file():
-        return bool(run.values.get("exported")) or (flags.lock_test and trained_before)
+        return flags.lock_test and bool(run.values.get("exported") or trained_before)
     return not _lacks_baselines(run, flags) and (flags.no_card or (run.folder / CARD).is_file())
 
 

@@ -134,10 +134,10 @@ def _build_network(
         try:
             parts = build_parts(task, load_network(features) if features else None)
             whole = wrap_for_training(task, parts)
+            prefix, suffix = _cut(parts.network, task) or (None, None)
+            trained = wrap_for_training(task, parts, suffix) if prefix else whole
         finally:
             keras.config.set_dtype_policy("float32")
-        prefix, suffix = _cut(parts.network, task) or (None, None)
-        trained = wrap_for_training(task, parts, suffix) if prefix else whole
         compile_network(trained, task, inputs.counts, steps)
         trained.optimizer.build(trained.trainable_variables)
         # They read the first rates.

@@ -46,7 +46,7 @@ def check_folds(flags: argparse.Namespace) -> None:
     others = {
         "--split": flags.split, "--split-file": flags.split_file, "--train-size": flags.train_size,
         "--known-copies": flags.known_copies, "--features": flags.features,
-        "--devices": flags.devices,
+        "--devices": flags.devices, "--feature-banks": flags.feature_banks,
     }
     if given := [name for name, value in others.items() if value]:
         raise InputError(

@@ -74,7 +74,7 @@ def fit_on_training_side(training: Subset, seed: int) -> dict:
         return fit_spacing(np.array([case_spacing(prepared, case) for case in cases]))
     if not task.intensity_classes:
         return {}
-    batches = training.raw_batches(RECORDS_PER_BATCH)
+    batches = training.raw_batches(min(RECORDS_PER_BATCH, task.batch_size))
     images = (image for batch in batches for image in batch["image"].numpy())
     return {"centroids": fit_centroids(images, task.intensity_classes, seed).tolist()}
 

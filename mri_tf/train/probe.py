@@ -85,14 +85,14 @@ def _rows(side: StoredSide, counts: np.ndarray) -> Rows:
     augmented = task.augment_probability if source.training and source.copies else 0.0
     shares = np.where(copy == 0, 1 - augmented, augmented / max(source.copies, 1))
     labels, patients = prepared.labels[records], prepared.patients[records]
-    weights = shares * class_weights(counts, task.loss_weights)[labels]
+    weights = class_weights(counts, task.loss_weights)[labels].astype(float)
     if task.bag:  # a patient counts once, however many slices there are
         _, patient, slices = np.unique(patients, return_inverse=True, return_counts=True)
         weights = weights * (1 + source.copies if source.training else 1) / slices[patient]
     if task.oversample:
         weights = weights * np.divide(1.0, counts, out=np.zeros(len(counts)), where=counts > 0)[labels]
     codes = np.unique(patients, return_inverse=True)[1]
-    return Rows(features, labels, weights, codes, copy == 0, len(counts))
+    return Rows(features, labels, shares * weights, codes, copy == 0, len(counts), weights)
 
 
 def _standardised(layer: Standardise, training: Rows, validation: Rows) -> tuple[Rows, Rows]:

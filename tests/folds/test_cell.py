@@ -82,6 +82,19 @@ def test_a_tuned_cell_searches_on_its_own_split_and_trains_with_what_was_found(f
     assert "--set" not in (fake.home / "d-s0.arguments").read_text()
 
 
+def test_a_tuned_cell_keeps_what_its_search_found_although_the_training_failed_after_it(fake, tmp_path):
+    fake.order("c-s0", KILLED, KILLED)
+    job = job_of(tmp_path, "c", search=["--trials", "3"])
+    other = Path(job["folder"]) / "search" / "earlier-code" / "best.json"
+    other.parent.mkdir(parents=True)
+    other.write_text(json.dumps({"values": {"learning_rate": 9.0}}))  # of a search that was stopped
+    os.utime(other, (0, 0))
+    assert run_cell(job)["status"] == "failed"
+    row = run_cell(job)
+    assert row["status"] == "done" and json.loads(row["tuned"]) == {"learning_rate": 0.005}
+    assert len(fake.begun("c-search")) == 1
+
+
 def test_a_search_that_fails_is_the_reason_of_its_cell_and_nothing_is_trained(fake, tmp_path):
     fake.order("c-search", "say 2 error: A rule. Received: x. Way out.")
     row = run_cell(job_of(tmp_path, "c", search=["--trials", "3"]))

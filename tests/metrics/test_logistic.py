@@ -121,6 +121,20 @@ def test_augmented_copies_are_learned_from_but_not_counted_in_the_held_out_loss(
     assert with_copies == pytest.approx(alone, abs=0.02)
 
 
+def test_images_whose_copies_alone_are_learned_from_are_held_out_all_the_same():
+    rows = drawn(2)
+    parts = ("features", "labels", "patients", "plain")
+    twice = replace(rows, **{name: np.concatenate([getattr(rows, name)] * 2) for name in parts})
+    count = len(rows.labels)
+    copies = replace(  # every image is augmented with certainty: only its copy has a weight in the loss
+        twice, weights=np.append(np.zeros(count), rows.weights), plain=np.arange(2 * count) < count,
+        held_out_weights=np.append(rows.weights, rows.weights),
+    )  # fmt: skip
+    assert choose_strength(copies, STRENGTHS, 0)[1] == pytest.approx(
+        choose_strength(rows, STRENGTHS, 0)[1]
+    )
+
+
 def test_a_class_with_a_single_patient_leaves_the_middle_strength():
     rows = rows_of(np.random.default_rng(0).normal(size=(9, 2)), [0] * 8 + [1])
     assert choose_strength(rows, (0.1, 1.0, 10.0), 0) == (1.0, {})

@@ -1,6 +1,7 @@
 """Runs that are fine-tuned: what they leave as it was, and that they continue to the bit."""
 
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -13,7 +14,7 @@ from trainings import assert_equal_weights, on_two_devices, stopped_at
 from data_prep.prepare.prepare import prepare
 from mri_tf.core.errors import InputError
 from mri_tf.network.build import build_parts, load_network
-from mri_tf.store.continued import start_or_continue
+from mri_tf.store.continued import check_same_task, start_or_continue
 from mri_tf.task.files import load_task
 from mri_tf.task.overrides import parse_assignment, with_values
 from mri_tf.task.settings import fine_tuning_of
@@ -89,6 +90,16 @@ def test_a_regex_corrected_after_its_refusal_trains_in_the_same_folder(tmp_path,
     other, _ = _run(tmp_path / "run", thirds, epochs=9)
     with pytest.raises(InputError, match="holds another run"):
         start_or_continue(other)
+
+
+def test_the_folder_of_another_run_is_refused_by_task_and_seed_alone(tmp_path, thirds, uninterrupted):
+    folder, task = uninterrupted.folder, uninterrupted.task
+    check_same_task(folder, task, uninterrupted.values["seed"])
+    with pytest.raises(InputError, match="with another seed"):
+        check_same_task(folder, task, uninterrupted.values["seed"] + 1)
+    with pytest.raises(InputError, match="epochs"):
+        check_same_task(folder, replace(task, epochs=9), uninterrupted.values["seed"])
+    check_same_task(tmp_path / "new", task, 0)
 
 
 def test_a_run_leaves_what_is_frozen_as_it_was_built(thirds, uninterrupted):

@@ -5,7 +5,14 @@ import pytest
 import tensorflow as tf
 from augmented import SLICES, noise, seeds
 
-from mri_tf.pipeline.augment2d import augment_images, draw_changes, random_affine, random_flip
+from mri_tf.core.errors import InputError
+from mri_tf.pipeline.augment2d import (
+    augment_images,
+    check_augment,
+    draw_changes,
+    random_affine,
+    random_flip,
+)
 from mri_tf.pipeline.contrast import apply_contrast
 from mri_tf.pipeline.known import Known
 from mri_tf.pipeline.resample2d import resample_linear, resample_nearest
@@ -89,6 +96,12 @@ def test_a_zoom_of_two_doubles_a_centred_square():
     image, wanted = np.zeros((16, 16), np.float32), np.zeros((16, 16), np.float32)
     image[6:10, 6:10], wanted[4:12, 4:12] = 1, 1
     assert np.array_equal(moved(image, affine((16, 16), zoom=(2.0, 2.0)), nearest=True), wanted)
+
+
+@pytest.mark.parametrize("zoom", [(0.0, 1.2), (-1.0, 1.0), (1.2, 0.8)])
+def test_a_zoom_that_is_not_positive_is_refused(zoom):
+    with pytest.raises(InputError, match="random_affine.zoom must be"):
+        check_augment({"random_affine": {"zoom": zoom}}, (16, 16))
 
 
 def test_zoom_is_drawn_between_its_ends():

@@ -276,3 +276,11 @@ def test_variants_prepared_unlike_are_compared_on_the_patients_both_have(tmp_pat
         assert tested["scratch", fold] == tested["scratch+brighter", fold]
         assert "sax-004" not in str(tested["scratch", fold])
     assert (rows_of(Path("unlike"))["n_test"] > 0).all()
+
+
+@pytest.mark.parametrize("task", ["glioma_grading", "hippocampus"])
+def test_a_task_that_cannot_be_searched_is_refused_before_anything_is_trained(here, capsys, task):
+    flags = ["--task", task, "--data", "nowhere", "--out", "out", "--tuned", "3"]
+    line = error_line(capsys, study, *flags)
+    assert "Only classifiers without boxes_from can be searched" in line
+    assert not Path("out").exists()

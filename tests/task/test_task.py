@@ -112,7 +112,7 @@ OUT_OF_RANGE = [
     {"variants": {"manual": {}}}, {"schedule": "linear"}, {"steps": -1}, {"warm_up": -1},
     {"clip_norm": -1.0}, {"label_smoothing": 1.0}, {"choose_epoch": "best"},
     {"dice_share": 0.5}, {"dice_share": 1.0, "kind": "segmentation"},
-    {"patience": 3, "choose_epoch": "budget"},
+    {"patience": 3, "choose_epoch": "budget"}, {"feature_bank": 2, "kind": "segmentation"},
 ]  # fmt: skip
 
 

@@ -120,6 +120,7 @@ def test_other_settings_in_the_same_folder_are_refused(inside, capsys):
         (("--folds", "1"), "at least 2 folds"),
         (("--folds", "3", "--split", "random"), "--folds with --split"),
         (("--folds", "3", "--lock-test"), "--folds with --lock-test"),
+        (("--folds", "3", "--feature-banks", "banks"), "--folds with --feature-banks"),
         (("--fold-repeats", "2"), "Add --folds 5"),
     ],
 )

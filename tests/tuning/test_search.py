@@ -249,6 +249,12 @@ def test_every_classifier_has_a_space_of_arguments_it_takes(model):
     check_task(replace(with_values(task, space_of(task).values), variants={}))
 
 
+def test_inner_folds_are_refused_where_another_network_gives_the_features(small, scratch, capsys):
+    flags = ["--task", str(small["levels"]), "--data", str(scratch["prepared"].folder)]
+    with pytest.raises(InputError, match="features would be trained on patients who score the trials"):
+        search([*flags, "--tuner", "random", "--trials", "1", "--inner-folds", "2"])
+
+
 def test_a_model_without_a_space_is_refused_in_one_line(scratch):
     with pytest.raises(InputError, match="write one called mnet"):
         space_of(with_values(scratch["task"], {"model": "mnet"}))
