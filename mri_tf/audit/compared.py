@@ -20,6 +20,7 @@ from mri_tf.task import Task
 SHOWN = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "quadratic_kappa",
          "mean_absolute_grade_error")  # fmt: skip
 FEWEST = 20  # patients, below which a difference has no interval
+NO_WEIGHTS = "a class has one held-out patient, or all of its patients in one split"
 WITHIN = "mean of the folds, weighted by their pairs of records of different classes"
 
 
@@ -83,6 +84,8 @@ def added_value(
         share: of `paired_differences`: held-out units over those that were learned from.
     """
     both = _fused(covariates, networks, np.asarray(repeats))
+    if any(np.isnan(one.probabilities).any() for one in both):
+        return not_known(NO_WEIGHTS, numbers_of(networks, task)["auc"])
     few = too_few_to_compare(networks)
     difference = differences_of(both, covariates, task, share, few)["auc"]
     numbers = {name: numbers_of(one, task)["auc"] for name, one in
@@ -191,7 +194,8 @@ def not_known(reason: str, image: dict | None = None) -> dict:
 def _fused(
     covariates: Sequence[Predictions], networks: Sequence[Predictions], repeats: np.ndarray
 ) -> list[Predictions]:
-    """Both as one answer, split by split; decisions are the most probable class."""
+    """Both as one answer, split by split; decisions are the most probable class. The probabilities are
+    NaN where no weights could be fitted."""
     found: list[Predictions | None] = [None] * len(networks)
     for repeat in np.unique(repeats):
         own = np.flatnonzero(repeats == repeat)

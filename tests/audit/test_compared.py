@@ -1,6 +1,7 @@
 """A network beside baselines: differences, too few patients, and what the image adds to covariates."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -130,3 +131,16 @@ def test_the_same_answers_again_add_nothing():
         cells.append(checked(labels, *answer, ids))
     added = added_value(cells, cells, [0] * 4, TASK, 0.3)
     assert added["difference"]["value"] == pytest.approx(0) and not added["shown"]
+
+
+def test_what_the_image_adds_is_not_known_where_a_class_has_one_held_out_patient():
+    rng = np.random.default_rng(4)
+    labels = np.repeat([0, 1, 2], [30, 30, 1])
+    task = replace(TASK, class_names=("low", "middle", "high"))
+    two = [
+        checked(labels, chances, chances.argmax(axis=1), np.arange(61))
+        for chances in rng.dirichlet(np.ones(3), (2, 61))
+    ]
+    added = added_value(two[:1], two[1:], [0], task, 0.3)
+    assert not added["shown"] and added["reason"].startswith("a class has one held-out patient")
+    assert added["both"]["value"] is None and added["image"]["value"] is not None
