@@ -10,9 +10,10 @@ from sklearn.metrics import roc_auc_score
 
 from mri_tf.audit.baseline_fit import Answers
 from mri_tf.audit.baselines import MAJORITY, SplitAnswers
-from mri_tf.audit.compared import FEWEST, Cell, added_value, compared_values
+from mri_tf.audit.compared import Cell, added_value, compared_values
 from mri_tf.audit.set_features import FROZEN, NAMES
 from mri_tf.metrics.classifier import checked
+from mri_tf.metrics.too_few import FEWEST_TO_COMPARE
 from mri_tf.task import Task
 
 CLASSES = ("low", "high")
@@ -93,12 +94,13 @@ def test_a_baseline_that_is_not_there_says_why():
 
 
 def test_few_patients_get_no_interval_but_the_reason():
-    labels = np.arange(FEWEST - 2) % 2
+    labels = np.arange(FEWEST_TO_COMPARE - 2) % 2
     rng = np.random.default_rng(0)
     made = cell(labels, *(scores(labels, 3, rng) for _ in range(2)), 0, scores(labels, 1, rng))
     values = compared_values([made], MISSING, TASK)
     difference = of(values, "histogram")["difference"]["auc"]
-    assert difference["low"] is None and f"{FEWEST - 2} patients are too few" in difference["reason"]
+    assert difference["low"] is None
+    assert f"{FEWEST_TO_COMPARE - 2} patients: too few" in difference["reason"]
     added = values["added_value"]
     assert not added["shown"] and "too few" in added["reason"]
 
