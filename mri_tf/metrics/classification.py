@@ -15,7 +15,7 @@ from mri_tf.metrics.exchange import exchange_labels
 from mri_tf.metrics.intervals import Interval, share_interval
 from mri_tf.metrics.notes import note
 from mri_tf.metrics.number import ONE_CLASS, joined, number, number_over_patients
-from mri_tf.metrics.too_few import too_few_of_classes
+from mri_tf.metrics.too_few import of_one_patient, too_few_of_classes
 
 WHY_UNDEFINED = {
     "kappa": f"{ONE_CLASS} and is predicted",
@@ -102,12 +102,15 @@ def numbers_with_intervals(
     values = {name: value[0] for name, value in values.items()}
     intervals = _intervals(predictions, by_patient, values, ordered)
     support = by_patient.sum(axis=(0, 2))
-    few = too_few_of_classes(by_patient.sum(axis=2) > 0)
+    has_class = by_patient.sum(axis=2) > 0  # (patients, classes)
+    few, patients_of = too_few_of_classes(has_class), has_class.sum(axis=0)
     result: dict = {}
     for name, value in values.items():
         if np.ndim(value) == 0:
             interval = intervals.get(name)
             why_none = NO_INTERVAL.get(name) or ("" if name in COMPARE_NO_GROUPS else few)
+            if name == "f1_macro":
+                why_none = few or of_one_patient(patients_of)
             if intervals and interval is None and name in PROPER_SCORES:
                 why_none = SAME_LOSS
             result[name] = _number(

@@ -83,6 +83,21 @@ def too_few_within(has_class: Sequence[np.ndarray]) -> str:
     )
 
 
+def of_one_patient(patients_of: np.ndarray, nouns: str = "classes") -> str:
+    """Why a mean over classes whose variance is seen by leaving out patients has no interval; "" where
+    it has one. Without the only patient of a class there is nothing to compare.
+
+    Args:
+        patients_of: (classes,) patients of each.
+        nouns: what classes are called.
+    """
+    alone = int((patients_of == 1).sum())
+    if not alone:
+        return ""
+    has = "has" if alone == 1 else "have"
+    return f"{alone} of the {nouns} {has} one patient alone: nothing tells how much its part varies"
+
+
 def too_few_to_compare(has_class: np.ndarray, means_of_classes: bool) -> str:
     """Why a difference between two answers for the same patients gets no interval; "" where it gets one.
 

@@ -152,6 +152,17 @@ def test_a_class_of_two_patients_has_an_interval_that_the_counts_alone_decide():
         assert all(report[name]["low"] is not None for name in ("auc", "kappa", "balanced_accuracy"))
 
 
+def test_macro_f1_has_no_interval_where_a_class_has_one_patient():
+    truth = np.repeat([0, 1, 2], [30, 30, 1])
+    chances = np.random.default_rng(0).dirichlet(np.ones(3), 61)
+    found = metrics.classification_metrics(
+        truth, chances, chances.argmax(axis=1), np.arange(61), ("a", "b", "c")
+    )
+    assert found["f1_macro"]["low"] is None and found["f1_macro"]["value"] is not None
+    assert found["f1_macro"]["reason"].startswith("1 of the classes has one patient")
+    assert found["balanced_accuracy"]["low"] is not None
+
+
 def test_a_number_without_an_interval_needs_a_reason():
     with pytest.raises(ValueError, match="reason"):
         number(0.5, 3)
