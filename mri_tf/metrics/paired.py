@@ -11,7 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from mri_tf.metrics.classifier import LOWER_IS_BETTER, Predictions, checked, classifier_numbers
+from mri_tf.metrics.classifier import (
+    LOWER_IS_BETTER,
+    Predictions,
+    checked,
+    classifier_numbers,
+    largest_difference,
+)
 from mri_tf.metrics.intervals import TAIL
 from mri_tf.metrics.number import joined, number
 from mri_tf.metrics.ranking import pairs_of_classes
@@ -160,9 +166,11 @@ def _difference(
         return {"difference": found.pop("value"), "p": None} | found | about | {
             "low_adjusted": None, "high_adjusted": None,
         }  # fmt: skip
+    largest = largest_difference(name, has_class.shape[1])
     low, high, method = _wider(kept, drawn, TAIL, share)
-    adjusted = _wider(kept, drawn, TAIL / comparisons, share)
-    found = number(drawn[0], patients, (low, high), method, also)
+    adjusted = np.clip(_wider(kept, drawn, TAIL / comparisons, share)[:2], -largest, largest).tolist()
+    limits = max(low, -largest), min(high, largest)
+    found = number(drawn[0], patients, limits, method, also)
     return {"difference": found.pop("value")} | found | about | {
         "p": _p_value(kept, drawn, share), "low_adjusted": adjusted[0], "high_adjusted": adjusted[1],
     }  # fmt: skip

@@ -237,6 +237,19 @@ def test_numbers_that_weigh_classes_alike_need_seven_patients_of_each():
     assert paired_differences(*[[one] for one in halves(30, 7)])["auc"]["p"] is not None
 
 
+def test_no_limit_of_a_difference_is_beyond_what_it_can_be():
+    """Two folds, whose t has one degree of freedom."""
+    cells = [halves(10, 10), halves(11, 11)]
+    first, second = (
+        [of_others(cell[one], fold) for fold, cell in enumerate(cells)] for one in (0, 1)
+    )
+    found = paired_differences(first, second, test_share=1.0, comparisons=6)
+    for name, largest in (("auc", 1), ("f1_macro", 1), ("kappa", 2), ("brier", 2)):
+        limits = [found[name][key] for key in ("low", "high", "low_adjusted", "high_adjusted")]
+        assert np.abs(limits).max() <= largest, name
+    assert found["auc"]["high_adjusted"] == 1
+
+
 def test_several_comparisons_widen_the_adjusted_interval_only():
     cells = [of_others(simulated(seed, classes=2), seed) for seed in range(4)]
     others = [shifted(cell, 3, 1.0) for cell in cells]
