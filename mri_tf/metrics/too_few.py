@@ -109,11 +109,9 @@ def too_few_to_compare(has_class: np.ndarray, means_of_classes: bool) -> str:
         means_of_classes: whether the number weighs classes alike, as an AUC or balanced accuracy does.
     """
     if len(has_class) < FEWEST_TO_COMPARE:
-        count = plural(len(has_class), "patient")
-        return f"{count}: too few to compare two answers, as {FEWEST_TO_COMPARE} are needed"
+        return f"too few to compare two answers: {len(has_class)}, and {FEWEST_TO_COMPARE} are needed"
     of_class = has_class.sum(axis=0)
     rarest = of_class[of_class > 0].min()
     if means_of_classes and rarest < FEWEST_OF_CLASS:
-        count = plural(int(rarest), "patient")
-        return f"{count} of a class: too few to compare two answers, as {FEWEST_OF_CLASS} are needed"
+        return f"too few of a class to compare two answers: {rarest}, and {FEWEST_OF_CLASS} are needed"
     return ""

@@ -213,10 +213,11 @@ def _differences(
 ) -> pd.DataFrame:
     """Of every pair of variants, first minus second, on the cells and records that both have.
 
-    `primary` marks the task's primary metric, whose p-values are adjusted for the number of pairs.
+    `primary` marks the task's primary metric, whose p-values are adjusted for all pairs at all sizes.
     `done` are the rows of the finished cells: how many records they test and train on, at each size.
     """
-    rows, comparisons = [], max(1, len(variants) * (len(variants) - 1) // 2)
+    rows, sizes = [], predictions["train_size"].nunique(dropna=False)
+    comparisons = max(1, sizes * len(variants) * (len(variants) - 1) // 2)
     for first, second in itertools.combinations(variants, 2):
         for size, table in predictions.groupby("train_size", dropna=False):
             cells = done[done["train_size"].isna() if np.isnan(size) else done["train_size"] == size]
@@ -244,13 +245,13 @@ def _differences(
 
 
 def _adjusted(differences: pd.DataFrame) -> pd.DataFrame:
-    """The differences with `p_adjusted` (Holm) of the primary metric, over the pairs of a size."""
+    """The differences with `p_adjusted` (Holm) of the primary metric: all pairs at all sizes are one
+    family, as a report that finds a difference at any size claims one."""
     if differences.empty:
         return differences
     differences = differences.assign(p_adjusted=np.nan)
     known = differences[differences["primary"] & differences["p"].notna()]
-    for _, pairs in known.groupby("train_size", dropna=False):
-        differences.loc[pairs.index, "p_adjusted"] = metrics.holm(pairs["p"].tolist())
+    differences.loc[known.index, "p_adjusted"] = metrics.holm(known["p"].tolist())
     return differences
 
 

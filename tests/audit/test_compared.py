@@ -100,7 +100,7 @@ def test_few_patients_get_no_interval_but_the_reason():
     values = compared_values([made], MISSING, TASK)
     difference = of(values, "histogram")["difference"]["auc"]
     assert difference["low"] is None
-    assert f"{FEWEST_TO_COMPARE - 2} patients: too few" in difference["reason"]
+    assert f"too few to compare two answers: {FEWEST_TO_COMPARE - 2}" in difference["reason"]
     added = values["added_value"]
     assert not added["shown"] and "too few" in added["reason"]
 

@@ -237,6 +237,15 @@ def test_differences_at_a_size_rest_on_how_many_records_that_size_trains_on(quic
     assert (beside["low"], beside["high"]) == (alone["low"], alone["high"])
 
 
+def test_pairs_at_all_sizes_are_one_family(quick, tmp_path):
+    study = Study(tmp_path, plan=replace(PLAN, train_sizes=(2, 4))).finish_all(MIXED * 3)
+    text = study.write()
+    found = pd.read_parquet(tmp_path / "differences.parquet").query("primary")
+    assert found["p"].notna().all() and len(found) == 2
+    assert found["p_adjusted"].tolist() == pytest.approx(metrics.holm(found["p"].tolist()))
+    assert "1 pair at 2 sizes, all of them together" in text
+
+
 def test_records_that_only_one_variant_has_are_in_no_paired_difference(quick, tmp_path):
     study = Study(tmp_path)
     study.finish_all([0, 1, 2, 0], ["a", "b", "c", "only-here"], variant="manual")
