@@ -28,6 +28,7 @@ WHY_UNDEFINED = {
 HEADLINE = ("accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "auc")
 OVER_CLASSES_THAT_OCCUR = ("balanced_accuracy", "auc", "average_precision")
 COMPARE_NO_GROUPS = ("accuracy", "brier", "log_loss", "mean_absolute_grade_error")
+ABSENT_FROM = "balanced accuracy and AUC, and of macro F1 unless predicted"
 PROPER_SCORES = ("brier", "log_loss")
 SAME_LOSS = (
     "the loss of every patient is the same, and the probabilities expect no other: nothing tells how "
@@ -81,7 +82,7 @@ def classification_metrics(
         "beats_majority": not few and low is not None and low > majority,
         "confusion": total.astype(int).tolist(),
         "records": int(total.sum()),
-        "note": note(by_patient, class_names, headline),
+        "note": note(by_patient, class_names, headline, ABSENT_FROM),
     }  # fmt: skip
 
 

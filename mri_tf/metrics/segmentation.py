@@ -23,6 +23,7 @@ from mri_tf.metrics.number import joined, number, number_over_patients
 from mri_tf.metrics.too_few import of_one_patient
 
 SAME_DISTANCE = "the mean is the same without any of the patients: nothing tells how much it varies"
+MEAN_DICE = "the mean Dice"
 ROUNDING = 1e-9  # of a mean, or of 1 where that is larger
 
 
@@ -242,7 +243,7 @@ def volume_metrics(
     names, patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
     by_patient = np.zeros((len(names), *by_volume.shape[1:]))
     np.add.at(by_patient, patient_of, by_volume)
-    caution = note(by_patient, class_names, {"dice_mean": metrics["dice_mean"]})
+    caution = note(by_patient, class_names, {"dice_mean": metrics["dice_mean"]}, MEAN_DICE)
     return metrics | {"volumes": len(by_volume), "note": caution}
 
 
@@ -270,7 +271,7 @@ def segmentation_metrics(by_patient: np.ndarray, class_names: tuple[str, ...]) -
                    "pixels": int(total[label].sum())}
             for label, name in enumerate(class_names)
         },
-        "note": note(by_patient, class_names, {"dice_mean": dice_mean}),
+        "note": note(by_patient, class_names, {"dice_mean": dice_mean}, f"{MEAN_DICE} unless predicted"),
     }  # fmt: skip
 
 

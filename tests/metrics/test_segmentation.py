@@ -164,6 +164,17 @@ def test_dice_of_volumes_is_averaged_and_not_pooled():
     assert organ["low"] < 0.5 and organ["high"] > 0.8
 
 
+def test_the_note_says_whether_a_predicted_label_without_truth_counts_in_the_mean_dice():
+    counts = np.full((4, 3, 3), 5.0)
+    counts[:, 2] = 0
+    names = ("background", "organ", "other")
+    volumes = volume_metrics(counts, [[]] * 4, np.arange(4), names)
+    assert volumes["note"].endswith("no record of other: left out of the mean Dice")
+    slices = metrics.segmentation_metrics(counts, names)
+    assert slices["note"].endswith("left out of the mean Dice unless predicted")
+    assert slices["dice_mean"]["value"] < volumes["dice_mean"]["value"]
+
+
 def test_a_mean_dice_has_no_interval_where_a_label_has_one_patient():
     counts = np.random.default_rng(0).integers(1, 90, (12, 3, 3))
     counts[1:, 2] = 0  # the truth of the second organ is in one volume
