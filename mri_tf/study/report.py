@@ -14,7 +14,7 @@ from mri_tf.core.files import write_atomic, write_table
 from mri_tf.core.words import plural
 from mri_tf.folds.cell import DONE, OF_CONTEXT, run_of
 from mri_tf.folds.design import Plan
-from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
+from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, counted_by_id
 from mri_tf.store.cells import BASELINES, DIFFERENCES, NUMBERS, RESULTS
 from mri_tf.store.run import PREDICTIONS, REPORT
 from mri_tf.study.baselines import StudyBaselines, study_baselines
@@ -82,7 +82,7 @@ def write_report(
             differences["unit"] = unit
             files.append(write_table(out / DIFFERENCES, differences))
         sites = site_numbers(predictions, task, data, unit)
-        pooled = _pooled_numbers(predictions, task, unit)
+        pooled = _pooled_numbers(predictions, task, unit, data)
         numbers = {key: values | sites[key] for key, values in pooled.items()}
         files.append(_write_numbers(numbers, out))
         if data is not None:
@@ -144,7 +144,7 @@ def _predictions(jobs: list[dict]) -> pd.DataFrame:
 
 
 def _pooled_numbers(
-    predictions: pd.DataFrame, task: Task, unit: str
+    predictions: pd.DataFrame, task: Task, unit: str, data: StudyData | None
 ) -> dict[tuple[str, float | None], dict]:
     """The metrics of all test predictions of a variant and size together, by `key_of` the two."""
     found = {}
@@ -154,7 +154,12 @@ def _pooled_numbers(
             *metrics.predictions_of(table, task.class_names), task.class_names, ordered=task.ordered,
             folds=cells.to_numpy() if cells.nunique() > 1 else None, repeats=table["repeat"].nunique(),
         )  # fmt: skip
-        found[key_of(*key)] = numbers if unit == "patients" else counted_as_images(numbers)
+        if unit != "patients":
+            numbers = counted_as_images(numbers)
+        elif data is not None:
+            own = np.isin(data.prepared.record_ids.astype(str), table["record_id"].to_numpy(str))
+            numbers = counted_by_id(numbers, data.prepared.patients[own], data.prepared.groups[own])
+        found[key_of(*key)] = numbers
     return found
 
 

@@ -143,6 +143,19 @@ def test_a_study_of_sites_says_which_are_too_small_and_who_is_in_no_fold(quick, 
     assert set(study.results()["site"]) == {"SYA", "SYB"}
 
 
+def test_a_report_says_where_groups_tie_several_ids_of_tested_patients(quick, tmp_path):
+    prepared = people()
+    prepared.groups[:5] = ["one", "one", "two", "two", "two"]
+    study, names = Study(tmp_path), prepared.record_ids.tolist()
+    for job in study.jobs:
+        study.finish(job, MIXED, names[:7] if job["row"]["fold"] else names[7:14])
+    write_report(tmp_path, TASK, study.plan, study.jobs, study.rows, StudyData(prepared))
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "5 of the tested ids are tied by 2 groups: intervals and p-values count ids" in text
+    rows = json.loads((tmp_path / "numbers.json").read_text())
+    assert not any(row["numbers"]["better_than_chance"]["exact"] for row in rows)
+
+
 def test_a_cross_validation_of_several_sites_says_how_to_leave_one_out(quick, tmp_path):
     study = Study(tmp_path).finish_all([0, 1, 2] * 4)
     for path in tmp_path.glob("cells/*/*/predictions.parquet"):
