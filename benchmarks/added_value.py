@@ -114,7 +114,7 @@ def _volume_only(seed: int) -> dict:
     components = scaled_alike(np.array(seen), np.array(seen))[0][:, :COMPONENTS]
     as_seen = np.concatenate([components, sizes + SIZE_NOISE * sizes.std() * noise], axis=1)
     image, volume = _answered(labels, [as_seen, sizes], seed, FOLDS)
-    difference = differences_of(image, volume, TASK, TEST_SHARE, "")["auc"]
+    difference = differences_of(image, volume, TASK, TEST_SHARE)["auc"]
     aucs = {name: float(np.mean([_auc(one) for one in cells]))
             for name, cells in (("image", image), ("volume", volume))}  # fmt: skip
     return {"shown": difference["low"] > 0, "difference": difference["value"], "aucs": aucs}

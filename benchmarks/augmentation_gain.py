@@ -179,7 +179,9 @@ def compared(kind: str, question: Question, answers: dict[str, list[pd.DataFrame
             if variant != question.variants[0]:
                 first = cells[question.variants[0]]
                 found = paired_differences(cells[variant], first, test_share=0.0)["auc"]
-                told = f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+                told = f"{found['difference']:+.3f}"
+                if found["low"] is not None:
+                    told += f" ({found['low']:+.3f} to {found['high']:+.3f})"
             people = sum(len(one.truth) for one in cells[variant])
             spread = f"{np.mean(aucs):.3f} ± {np.std(aucs, ddof=1) if len(aucs) > 1 else np.nan:.3f}"
             rows.append([kind, f"{people} {group}", variant, spread, told])

@@ -166,11 +166,17 @@ def difference_table(
     """First minus second, with the wider of the bootstrap and the corrected resampled t interval."""
     numbers = metrics.paired_differences(first, second, test_share=share)
     rows = [
-        [measure, text(numbers[measure], "difference"), f"{numbers[measure]['p']:.3f}",
-         f"{numbers[measure]['wins']} of {numbers[measure]['cells']}", numbers[measure]["method"]]
+        [measure, text(numbers[measure], "difference"), p_text(numbers[measure]["p"]),
+         f"{numbers[measure]['wins']} of {numbers[measure]['cells']}",
+         numbers[measure]["method"] or numbers[measure]["reason"]]
         for measure in SHOWN
     ]  # fmt: skip
     return markdown(rows, ["network minus forest", "difference", "p", "better in", "interval"])
+
+
+def p_text(p: float | None) -> str:
+    """A p-value, where there is one."""
+    return "none" if p is None else f"{p:.3f}"
 
 
 def text(number: dict, key: str) -> str:

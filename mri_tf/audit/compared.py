@@ -14,12 +14,11 @@ from mri_tf.metrics.late_fusion import folds_within, fused, standard_logits
 from mri_tf.metrics.number import number
 from mri_tf.metrics.paired import paired_differences
 from mri_tf.metrics.ranking import pairs_of_classes
-from mri_tf.metrics.too_few import too_few_of_classes
 from mri_tf.task import Task
 
 SHOWN = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "auc", "quadratic_kappa",
          "mean_absolute_grade_error")  # fmt: skip
-FEWEST = 20  # patients, below which a difference has no interval
+NO_WEIGHTS = "a class has one held-out patient, or all of its patients in one split"
 WITHIN = "mean of the folds, weighted by their pairs of records of different classes"
 
 
@@ -47,7 +46,6 @@ def compared_values(cells: Sequence[Cell], missing: dict[str, str], task: Task) 
     """
     pairs = [_common(cell, task) for cell in cells]
     networks = [network for network, _ in pairs]
-    few = too_few_to_compare(networks)
     share = float(np.mean([cell.baselines.share for cell in cells]))
     found = []
     for name in (MAJORITY, *NAMES):
@@ -61,7 +59,7 @@ def compared_values(cells: Sequence[Cell], missing: dict[str, str], task: Task) 
         ]
         found.append({
             "name": name, "numbers": numbers_of(own, task),
-            "difference": differences_of(networks, own, task, share, few), "reason": "",
+            "difference": differences_of(networks, own, task, share), "reason": "",
         })  # fmt: skip
     return {"baselines": found, "added_value": _added_value(cells, pairs, missing, task)}
 
@@ -83,8 +81,9 @@ def added_value(
         share: of `paired_differences`: held-out units over those that were learned from.
     """
     both = _fused(covariates, networks, np.asarray(repeats))
-    few = too_few_to_compare(networks)
-    difference = differences_of(both, covariates, task, share, few)["auc"]
+    if any(np.isnan(one.probabilities).any() for one in both):
+        return not_known(NO_WEIGHTS, numbers_of(networks, task)["auc"])
+    difference = differences_of(both, covariates, task, share)["auc"]
     numbers = {name: numbers_of(one, task)["auc"] for name, one in
                (("covariates", covariates), ("image", networks), ("both", both))}  # fmt: skip
     return {
@@ -92,17 +91,6 @@ def added_value(
         "shown": difference["low"] is not None and difference["low"] > 0,
         "reason": difference.get("reason", "") if difference["low"] is None else "",
     }  # fmt: skip
-
-
-def too_few_to_compare(cells: Sequence[Predictions]) -> str:
-    """Why differences get no interval; "" where they get one. It depends on numbers of patients only."""
-    patients, place = np.unique(np.concatenate([one.patients for one in cells]), return_inverse=True)
-    truth = np.concatenate([one.truth for one in cells])
-    if len(patients) < FEWEST:
-        return f"{len(patients)} patients are too few to compare with a baseline: {FEWEST} are needed"
-    has_class = np.zeros((len(patients), truth.max() + 1), bool)
-    has_class[place, truth] = True
-    return too_few_of_classes(has_class)
 
 
 def numbers_of(cells: Sequence[Predictions], task: Task) -> dict[str, dict]:
@@ -124,26 +112,20 @@ def numbers_of(cells: Sequence[Predictions], task: Task) -> dict[str, dict]:
 
 
 def differences_of(
-    first: Sequence[Predictions], second: Sequence[Predictions], task: Task, share: float, few: str
+    first: Sequence[Predictions], second: Sequence[Predictions], task: Task, share: float
 ) -> dict[str, dict]:
     """First minus second by name: numbers with `p`, `better`, `question` of `paired_differences`."""
     found = paired_differences(
         list(first), list(second), ordered=task.ordered, test_share=share if len(first) > 1 else None
     )
-    return {name: _as_number(found[name], few) for name in SHOWN if name in found}
+    return {name: _as_number(found[name]) for name in SHOWN if name in found}
 
 
-def _as_number(found: dict, few: str) -> dict:
-    count, unit = found["n"], found["unit"]
+def _as_number(found: dict) -> dict:
     value = np.nan if found["difference"] is None else found["difference"]
-    reason = found.get("reason", "")
-    if few or found["low"] is None:
-        made = number(value, count, reason="; ".join(filter(None, [few, reason])), unit=unit)
-        p = None
-    else:
-        limits, p = (found["low"], found["high"]), found["p"]
-        made = number(value, count, limits, found["method"], reason, unit)
-    return made | {"p": p, "better": found["better"], "question": found["question"]}
+    limits = None if found["low"] is None else (found["low"], found["high"])
+    made = number(value, found["n"], limits, found["method"], found.get("reason", ""), found["unit"])
+    return made | {"p": found["p"], "better": found["better"], "question": found["question"]}
 
 
 def _common(cell: Cell, task: Task) -> tuple[Predictions, np.ndarray]:
@@ -191,7 +173,8 @@ def not_known(reason: str, image: dict | None = None) -> dict:
 def _fused(
     covariates: Sequence[Predictions], networks: Sequence[Predictions], repeats: np.ndarray
 ) -> list[Predictions]:
-    """Both as one answer, split by split; decisions are the most probable class."""
+    """Both as one answer, split by split; decisions are the most probable class. The probabilities are
+    NaN where no weights could be fitted."""
     found: list[Predictions | None] = [None] * len(networks)
     for repeat in np.unique(repeats):
         own = np.flatnonzero(repeats == repeat)

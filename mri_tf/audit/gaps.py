@@ -13,7 +13,7 @@ from mri_tf.core.metric_names import name_of
 from mri_tf.core.words import plural
 from mri_tf.evaluate.outputs_table import saved_outputs
 from mri_tf.metrics.classification import numbers_with_intervals
-from mri_tf.metrics.classifier import LOWER_IS_BETTER, checked
+from mri_tf.metrics.classifier import LOWER_IS_BETTER, checked, largest_difference
 from mri_tf.metrics.gap import Gap, gap_of_sides, mean_gap
 from mri_tf.store.run import HISTORY, METRICS, PREDICTIONS, VALIDATION, Run
 
@@ -92,7 +92,9 @@ def choice_gap(
     known = [gap for gap in gaps if gap is not None]
     if not known:
         return Finding(CHOSEN, CANNOT_TELL, f"a side has no {name_of(metric)}", n=patients)
-    gap = known[0] if len(known) == 1 else mean_gap([one.value for one in known], test_share)
+    gap = known[0]
+    if len(known) > 1:
+        gap = mean_gap([one.value for one in known], test_share, largest_difference(metric))
     if not math.isfinite(gap.low):
         why = f"{words}a gap of {gap.value:.2f} in {name_of(metric)}"
         return Finding(CHOSEN, CANNOT_TELL, f"{why}: too few patients for an interval", n=patients)

@@ -25,11 +25,13 @@ class HeldOut:
         records: (records,) positions in the prepared set, ascending.
         probabilities: (records, classes).
         times: (records,) how many networks answered.
+        folds: (records,) the fold that each was held out in; of several repeats that of the first one.
     """
 
     records: np.ndarray
     probabilities: np.ndarray
     times: np.ndarray
+    folds: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,14 @@ class Units:
         probabilities: (units, classes) means over the records.
         records: of each the positions of its records, the most doubted first.
         patients: (units,) whose they are.
+        folds: (units,) the fold that each was held out in.
     """
 
     labels: np.ndarray
     probabilities: np.ndarray
     records: list[np.ndarray]
     patients: np.ndarray
+    folds: np.ndarray
 
     @property
     def noun(self) -> str:
@@ -62,31 +66,41 @@ def held_out_of_run(run: Run, prepared: Prepared) -> HeldOut | None:
     """The out-of-fold predictions of a model of folds; None of any other run."""
     if not run.has_members or run.task.kind != "classification":
         return None
-    return _averaged([run.folder], prepared)
+    return _averaged(_tables([run.folder]), prepared)
 
 
 def held_out_of_study(folder: Path, prepared: Prepared) -> HeldOut | None:
     """The predictions of the first variant's cells, by name; None where there are none on this set."""
     data = prepared.content_fingerprint()
-    runs = [cell.run for cell in of_first_variant(done_cells(folder))]
-    opened = [open_run(run) for run in runs if (run / PREDICTIONS).is_file()]
-    kept = [run.folder for run in opened
-            if run.values["data"] == data and run.task.kind == "classification"]  # fmt: skip
-    return _averaged(kept, prepared)
+    cells = [cell for cell in of_first_variant(done_cells(folder)) if (cell.run / PREDICTIONS).is_file()]
+    tables = []
+    for cell in cells:
+        run = open_run(cell.run)
+        if run.values["data"] == data and run.task.kind == "classification":
+            tables += [table.assign(repeat=cell.repeat, fold=cell.fold) for table in _tables([cell.run])]
+    return _averaged(tables, prepared)
 
 
-def _averaged(folders: Sequence[Path], prepared: Prepared) -> HeldOut | None:
-    tables = [pd.read_parquet(folder / PREDICTIONS) for folder in folders
-              if (folder / PREDICTIONS).is_file() and (folder / METRICS).is_file()]  # fmt: skip
+def _tables(folders: Sequence[Path]) -> list[pd.DataFrame]:
+    return [pd.read_parquet(folder / PREDICTIONS) for folder in folders
+            if (folder / PREDICTIONS).is_file() and (folder / METRICS).is_file()]  # fmt: skip
+
+
+def _averaged(tables: list[pd.DataFrame], prepared: Prepared) -> HeldOut | None:
+    """From rows of predictions with repeat and fold."""
     if not tables:
         return None
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True).sort_values(["repeat", "fold"], kind="stable")
     columns = [f"p_{name}" for name in prepared.class_names]
     means = table.groupby("record_id")[columns].mean()
     times = table["record_id"].value_counts()
+    first = table.drop_duplicates("record_id").set_index("record_id").loc[means.index]
+    folds = (first["repeat"].astype(str) + "-" + first["fold"].astype(str)).to_numpy()
     records = positions_in(prepared, means.index)
     order = np.argsort(records)
-    return HeldOut(records[order], means.to_numpy(float)[order], times[means.index].to_numpy()[order])
+    return HeldOut(
+        records[order], means.to_numpy(float)[order], times[means.index].to_numpy()[order], folds[order]
+    )
 
 
 def units_of_labels(found: HeldOut, prepared: Prepared) -> Units:
@@ -99,12 +113,13 @@ def units_of_labels(found: HeldOut, prepared: Prepared) -> Units:
     unit_of = np.full(len(prepared), -1)
     unit_of[labelled] = labelled_units(prepared.labels[labelled], owners)[0]
     units = unit_of[found.records]
-    labels, means, records = [], [], []
+    labels, means, records, folds = [], [], [], []
     for unit in np.unique(units[units >= 0]):
         rows = np.flatnonzero(units == unit)
         own = found.records[rows]
         labels.append(int(prepared.labels[own[0]]))
         means.append(found.probabilities[rows].mean(axis=0))
+        folds.append(found.folds[rows[0]])
         records.append(own[np.argsort(found.probabilities[rows, labels[-1]], kind="stable")])
     patients = np.array([str(prepared.patients[own[0]]) for own in records])
-    return Units(np.array(labels), np.array(means), records, patients)
+    return Units(np.array(labels), np.array(means), records, patients, np.array(folds))

@@ -1,9 +1,11 @@
 """The networks of a finished run, and the records that they are asked about when it is audited.
 
-Held-out records are those of the test and validation side, one a patient; of a locked test side nothing
+Held-out records are those of the test and validation side, one a patient, whom one network of a model
+of several is asked about; of a locked test side nothing
 is used. Neither decided the weights. Nothing that is said of them shows whether an answer was right.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import keras
@@ -33,7 +35,8 @@ class Judged:
     Attributes:
         run: the finished run that trained it.
         model: of single images, where the task answers for patients too.
-        held_out: one record a patient, as the run reads them; without `bag`.
+        held_out: one record a patient, as the run reads them; without `bag`. Of a further member of a
+            model it may be empty.
         training: positions of the training side.
     """
 
@@ -49,8 +52,20 @@ def judged_networks(run: Run, prepared: Prepared) -> list[Judged]:
     Raises InputError where a training is not finished or its weights are gone.
     """
     members = [open_finished(one.folder) for one in run.members[:MOST_MEMBERS]]
-    most = -(-MOST_PATIENTS // len(members))
-    return [_judged(one, prepared, most, is_closed(run) or is_closed(one)) for one in members]
+    positions = [positions_of(one, prepared) for one in members]
+    sides = [
+        (validation,) if is_closed(run) or is_closed(one) else (test, validation)
+        for one, (_, validation, test) in zip(members, positions, strict=True)
+    ]
+    return [
+        Judged(
+            one, network_of(one),
+            Subset(replace(one.task, bag={}), prepared, chosen, one.values["fitted"]), training,
+        )
+        for one, chosen, (training, _, _) in zip(
+            members, held_out_of_members(prepared, sides), positions, strict=True
+        )
+    ]  # fmt: skip
 
 
 def network_of(run: Run) -> keras.Model:
@@ -59,13 +74,25 @@ def network_of(run: Run) -> keras.Model:
     return slice_classifier(model) if run.task.bag else model
 
 
-def _judged(run: Run, prepared: Prepared, most: int, closed: bool) -> Judged:
-    training, validation, test = positions_of(run, prepared)
-    task = replace(run.task, bag={})
-    sides = (validation,) if closed else (test, validation)
-    chosen = one_a_patient(prepared, sides, most)
-    subset = Subset(task, prepared, chosen, run.values["fitted"])
-    return Judged(run, network_of(run), subset, training)
+def held_out_of_members(
+    prepared: Prepared, sides: Sequence[tuple[np.ndarray, ...]]
+) -> list[np.ndarray]:
+    """Positions of the records that each member is asked about; no patient is asked about twice.
+
+    Members of a model are validated on patients of other members' test sides.
+
+    Args:
+        prepared: the set.
+        sides: of each member, those that did not decide its weights.
+    """
+    owners, found = units_of(prepared, "group"), []
+    most = -(-MOST_PATIENTS // len(sides))
+    taken = np.zeros(0, owners.dtype)
+    for of_member in sides:
+        free = tuple(side[~np.isin(owners[side], taken)] for side in of_member)
+        found.append(one_a_patient(prepared, free, most))
+        taken = np.concatenate([taken, owners[found[-1]]])
+    return found
 
 
 def one_a_patient(

@@ -77,7 +77,7 @@ def label_candidates(found: HeldOut | None, prepared: Prepared) -> tuple[Finding
         return Finding(NAME, CANNOT_TELL, why, what_to_do=HOW), []
     units = units_of_labels(found, prepared)
     patients = len(np.unique(units.patients))
-    if why := _why_not(units, prepared.class_names):
+    if why := _why_not(units, prepared.class_names, int(found.times.max())):
         return Finding(NAME, CANNOT_TELL, why, n=patients), []
     repeats = int(found.times.min())
     ranked = ranking(units, prepared)
@@ -123,15 +123,16 @@ def ranking(units: Units, prepared: Prepared) -> list[Candidate]:
     return sorted(found, key=lambda one: not one.copies)  # stable: within both the order of doubt
 
 
-def _why_not(units: Units, class_names: tuple[str, ...]) -> str:
-    """Why these networks cannot doubt a label; "" where they can."""
+def _why_not(units: Units, class_names: tuple[str, ...], repeats: int) -> str:
+    """Why these networks cannot doubt a label; "" where they can. `repeats`: answers for a record."""
     counts = np.bincount(units.labels, minlength=len(class_names))
     few = [f"{counts[label]} of {printed_name(class_names[label])}" for label in np.flatnonzero(counts)
            if counts[label] < FEWEST]  # fmt: skip
     if few:
         return f"{', '.join(few)}: fewer than {FEWEST} {units.noun} of a class"
     arrays = units.probabilities / units.probabilities.sum(axis=1, keepdims=True)
-    test = exchange_labels(checked(units.labels, arrays, arrays.argmax(axis=1), units.patients))
+    made = checked(units.labels, arrays, arrays.argmax(axis=1), units.patients)
+    test = exchange_labels(made, units.folds, repeats)
     if test is None:
         return ONE_CLASS
     if test.p["auc"] > BETTER:

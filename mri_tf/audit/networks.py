@@ -65,9 +65,9 @@ def families_of(trainings: Sequence[Subject]) -> int:
     if not first.labelled or first.label_from_position or not first.prepared.patients_known:
         return 1
     owners = units_of(first.prepared, "group")
-    donors = sum(len(np.unique(owners[np.concatenate(one.sides[1:])]))
-                 for one in trainings[:MOST_MEMBERS])  # fmt: skip
-    return FAMILIES_OF_A_RUN if donors >= FEWEST_PATIENTS else 1
+    held_out = [side for one in trainings[:MOST_MEMBERS] for side in one.sides[1:]]
+    donors = np.unique(owners[np.concatenate(held_out)])
+    return FAMILIES_OF_A_RUN if len(donors) >= FEWEST_PATIENTS else 1
 
 
 def exchanged_runs(run: Run, folder: Path) -> list[Run]:

@@ -70,6 +70,7 @@ def looks_at_findings(judged: list[Judged], seed: int = 0) -> list[Finding]:
         judged: the networks of a run, of a task whose label is no position.
         seed: of the choice of recipients and of the drawn exchanges.
     """
+    judged = [one for one in judged if len(one.held_out)]
     donors = sum(len(one.held_out) for one in judged)
     if donors < FEWEST_PATIENTS:
         why = f"{donors} held-out patients, fewer than {FEWEST_PATIENTS}"

@@ -38,12 +38,17 @@ def site_findings(study: Path) -> list[Finding]:
     counts = [dict(enumerate(patients_of_classes(cell.predictions).tolist())) for cell in first]
     if few := too_few_sites(counts):
         return [_cannot_tell(few, "Add patients of further sites.")]
-    gaps = {}
+    pairs = {}
     for variant in dict.fromkeys(cell.variant for cell in crossed):
         pair = [[cell for cell in cells if cell.variant == variant] for cells in (crossed, by_site)]
         if all(pair):
-            shares = tuple(float(np.mean([cell.share for cell in cells])) for cells in pair)
-            gaps[variant] = site_gap(*([cell.predictions for cell in cells] for cells in pair), shares)
+            pairs[variant] = pair
+    gaps = {}
+    for variant, pair in pairs.items():
+        shares = tuple(float(np.mean([cell.share for cell in cells])) for cells in pair)
+        gaps[variant] = site_gap(
+            *([cell.predictions for cell in cells] for cells in pair), shares, comparisons=len(pairs)
+        )  # fmt: skip
     if not gaps:
         same = "Run both studies with the same variants."
         return [_cannot_tell("no variant is trained on all records in both studies", same)]
@@ -51,8 +56,12 @@ def site_findings(study: Path) -> list[Finding]:
 
 
 def _finding(gaps: dict[str, dict]) -> Finding:
+    """Found where a variant's gap is above 0 at a level of 0.05 over the number of variants."""
     told = "; ".join(f"{name}: {_in_words(gap)}" for name, gap in gaps.items())
-    count, lows = max(gap["n"] for gap in gaps.values()), [gap["low"] for gap in gaps.values()]
+    if len(gaps) > 1:
+        told += f"; found where a gap is above 0 at a level of 0.05 / {len(gaps)}"
+    count = max(gap["n"] for gap in gaps.values())
+    lows = [gap["low_adjusted"] for gap in gaps.values()]
     if not any(low is not None and low > 0 for low in lows):
         return Finding(NAME, CANNOT_TELL if None in lows else NOT_FOUND, told, n=count)
     return Finding(

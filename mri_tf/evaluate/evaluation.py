@@ -23,7 +23,7 @@ from mri_tf.network.inference import pixel_confusions
 from mri_tf.network.members import load_members
 from mri_tf.pipeline.subset import Subset
 from mri_tf.splits.known_copies import known_copies_note
-from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, leak
+from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, counted_by_id, leak
 from mri_tf.splits.sides import SUPPLIED
 from mri_tf.store.looks import count_look, shows_test_side
 from mri_tf.store.run import METRICS, Run, positions_of
@@ -84,7 +84,12 @@ def evaluate_run(
         answered = Answered(found.outputs, subset.labels, subset.patients)
         answers = answers_from_json(run.values["answers"])
         values["recalibration"] = recalibration_by_size(answered, answers, run.task)
-    if not subset.prepared.patients_known:
+    prepared = subset.prepared
+    if prepared.patients_known:
+        values = counted_by_id(
+            values, prepared.patients[subset.records], prepared.groups[subset.records]
+        )
+    else:
         values = counted_as_images(values)
     values |= {
         "weights_sha256": run.values["weights_sha256"],

@@ -37,7 +37,7 @@ from mri_tf.metrics.classifier import checked, predictions_of
 from mri_tf.metrics.number import number
 from mri_tf.metrics.ranking import pairs_of_classes
 from mri_tf.pipeline.subset import Subset
-from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
+from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, counted_by_id
 from mri_tf.store.prepared import Prepared, positions_in
 from mri_tf.store.record import NEIGHBOURS
 from mri_tf.store.run import METRICS, PREDICTIONS, REPORT
@@ -93,7 +93,9 @@ def out_of_fold_values(
         values |= unit_values(subset, made.probabilities, made.probabilities, made.decide_for)
     answers = checked(tests.truth, made.probabilities, made.decisions, tests.patients)
     values |= group_values(prepared, records, answers, task.class_names, folds)
-    if not prepared.patients_known:
+    if prepared.patients_known:
+        values = counted_by_id(values, prepared.patients[records], prepared.groups[records])
+    else:
         values = counted_as_images(values)
     notes = [_note(members), "" if prepared.patients_known else PATIENTS_UNKNOWN, values["note"]]
     values |= {

@@ -15,7 +15,7 @@ from mri_tf.metrics.exchange import exchange_labels
 from mri_tf.metrics.intervals import Interval, share_interval
 from mri_tf.metrics.notes import note
 from mri_tf.metrics.number import ONE_CLASS, joined, number, number_over_patients
-from mri_tf.metrics.too_few import too_few_of_classes
+from mri_tf.metrics.too_few import of_one_patient, too_few_of_classes
 
 WHY_UNDEFINED = {
     "kappa": f"{ONE_CLASS} and is predicted",
@@ -28,6 +28,7 @@ WHY_UNDEFINED = {
 HEADLINE = ("accuracy", "balanced_accuracy", "kappa", "quadratic_kappa", "f1_macro", "auc")
 OVER_CLASSES_THAT_OCCUR = ("balanced_accuracy", "auc", "average_precision")
 COMPARE_NO_GROUPS = ("accuracy", "brier", "log_loss", "mean_absolute_grade_error")
+ABSENT_FROM = "balanced accuracy and AUC, and of macro F1 unless predicted"
 PROPER_SCORES = ("brier", "log_loss")
 SAME_LOSS = (
     "the loss of every patient is the same, and the probabilities expect no other: nothing tells how "
@@ -81,7 +82,7 @@ def classification_metrics(
         "beats_majority": not few and low is not None and low > majority,
         "confusion": total.astype(int).tolist(),
         "records": int(total.sum()),
-        "note": note(by_patient, class_names, headline),
+        "note": note(by_patient, class_names, headline, ABSENT_FROM),
     }  # fmt: skip
 
 
@@ -102,12 +103,15 @@ def numbers_with_intervals(
     values = {name: value[0] for name, value in values.items()}
     intervals = _intervals(predictions, by_patient, values, ordered)
     support = by_patient.sum(axis=(0, 2))
-    few = too_few_of_classes(by_patient.sum(axis=2) > 0)
+    has_class = by_patient.sum(axis=2) > 0  # (patients, classes)
+    few, patients_of = too_few_of_classes(has_class), has_class.sum(axis=0)
     result: dict = {}
     for name, value in values.items():
         if np.ndim(value) == 0:
             interval = intervals.get(name)
             why_none = NO_INTERVAL.get(name) or ("" if name in COMPARE_NO_GROUPS else few)
+            if name == "f1_macro":
+                why_none = few or of_one_patient(patients_of)
             if intervals and interval is None and name in PROPER_SCORES:
                 why_none = SAME_LOSS
             result[name] = _number(

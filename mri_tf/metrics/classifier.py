@@ -1,5 +1,6 @@
 """All numbers of a classifier for any weights of the patients: the data and its resamples at once."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,7 +12,24 @@ from mri_tf.metrics.ranking import ranking
 from mri_tf.metrics.resamples import resampled_confusions
 
 SPECIFICITY = 0.9  # of sensitivity_at_specificity
-LOWER_IS_BETTER = ("brier", "ece", "log_loss", "mean_absolute_grade_error")
+GRADE_ERROR = "mean_absolute_grade_error"
+LOWER_IS_BETTER = ("brier", "ece", "log_loss", GRADE_ERROR)
+# What numbers can be that are not between 0 and 1.
+LEAST = {"kappa": -1.0, "quadratic_kappa": -1.0}
+LARGEST = {
+    "brier": 2.0, "log_loss": probabilities.LARGEST_LOG_LOSS, GRADE_ERROR: math.inf,
+}  # fmt: skip
+
+
+def largest_difference(name: str, classes: int | None = None) -> float:
+    """How far two values of a number can be apart; a grade error needs the number of classes for it.
+
+    >>> largest_difference("auc"), largest_difference("kappa"), largest_difference("brier")
+    (1.0, 2.0, 2.0)
+    """
+    if name == GRADE_ERROR and classes:
+        return float(classes - 1)
+    return LARGEST.get(name, 1.0) - LEAST.get(name, 0.0)
 
 
 class Predictions(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mri_tf.metrics import counts, probabilities
-from mri_tf.metrics.classifier import SPECIFICITY, Predictions
+from mri_tf.metrics.classifier import LARGEST, SPECIFICITY, Predictions
 from mri_tf.metrics.effective_number import variance_of_mean
 from mri_tf.metrics.intervals import (
     NORMAL,
@@ -26,7 +26,6 @@ from mri_tf.metrics.ranking_intervals import (
     mean_average_precision_interval,
 )
 
-LARGEST = {"brier": 2.0, "log_loss": probabilities.LARGEST_LOG_LOSS}  # of a record
 NO_VARIANCE = 1e-24  # of a mean loss: rounding alone
 MANY = 50  # patients of a class, from which on its average precision is not biased
 

@@ -44,17 +44,19 @@ def gap_of_sides(earlier: dict, later: dict, lower_is_better: bool = False) -> G
     return Gap(value, value - down, value + up)
 
 
-def mean_gap(values: Sequence[float], test_share: float) -> Gap:
+def mean_gap(values: Sequence[float], test_share: float, largest: float = np.inf) -> Gap:
     """The mean of the gaps of several folds, with the interval of the corrected resampled t (Nadeau and
     Bengio 2003), as folds share patients.
 
     Args:
         values: of the folds, one at least.
         test_share: records of a test side over those of its training side.
+        largest: that a gap can be; the limits stay within it.
     """
     gaps = np.asarray(values, float)
     if len(gaps) < 2:
         return Gap(float(gaps.mean()), np.nan, np.nan)
     error, freedom = corrected_error(gaps, np.full(len(gaps), 1 / len(gaps)), test_share)
     half = float(stdtrit(freedom, 1 - TAIL)) * error
-    return Gap(float(gaps.mean()), float(gaps.mean() - half), float(gaps.mean() + half))
+    low, high = np.clip([gaps.mean() - half, gaps.mean() + half], -largest, largest).tolist()
+    return Gap(float(gaps.mean()), low, high)

@@ -156,7 +156,7 @@ def kappa_interval(
 def loss_interval(
     sums: np.ndarray, counts: np.ndarray, expected: float = 0.0, predicted_variance: float = 0.0
 ) -> Interval:
-    """The interval of a mean that is above 0 and has no upper end: Brier score, log loss, distances.
+    """The interval of a mean that is above 0 and has no upper end: Brier score, log loss.
 
     A few patients may show no large loss by luck. So the variance is the larger of the one between
     patients and the one that the probabilities themselves predict. As of counts, it is taken to grow

@@ -5,7 +5,6 @@ folds (late fusion, its weights cross-fitted; Wolpert 1992, Breiman 1996).
 """
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mri_tf.metrics.logistic import Rows, fit_logistic
@@ -28,10 +27,11 @@ def fused(
         folds: (rows,) the fold of each.
 
     Returns:
-        (rows, classes) probabilities; those of `first` where the other folds have a single class.
+        (rows, classes) probabilities; NaN where the other folds have a single class, which fits no
+        weights.
     """
     both = np.concatenate([first, second], axis=1)
-    found = softmax(np.concatenate([np.zeros((len(first), 1)), first], axis=1), axis=1)
+    found = np.full((len(first), first.shape[1] + 1), np.nan)
     for fold in np.unique(folds):
         own = folds == fold
         others = ~np.isin(patients, patients[own])

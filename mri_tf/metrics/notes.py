@@ -10,13 +10,16 @@ WIDE = 0.5  # share of the scale, which is 1 long, and 2 for kappa (-1 to 1)
 MAX_NAMES = 5  # in a list of classes
 
 
-def note(by_patient: np.ndarray, class_names: tuple[str, ...], headline: dict[str, dict]) -> str:
+def note(
+    by_patient: np.ndarray, class_names: tuple[str, ...], headline: dict[str, dict], absent_from: str
+) -> str:
     """Returns the cautions about a set's numbers in one line, empty where there are none.
 
     Args:
         by_patient: (patients, true class, predicted class) counts.
         class_names: in the order of the counts.
         headline: numbers of metrics.json by name, whose intervals are checked.
+        absent_from: the means that leave out a class without a record.
     """
     patients = len(by_patient)
     patients_of = (by_patient.sum(axis=2) > 0).sum(axis=0)  # (classes,) patients
@@ -36,7 +39,7 @@ def note(by_patient: np.ndarray, class_names: tuple[str, ...], headline: dict[st
         notes.append(f"{_list(wide)}: the interval covers more than half the scale")
     absent = [name for name, count in zip(class_names, patients_of, strict=True) if count == 0]
     if absent:
-        notes.append(f"no record of {_list(absent)}: left out of means over classes unless predicted")
+        notes.append(f"no record of {_list(absent)}: left out of {absent_from}")
     return "; ".join(notes)
 
 

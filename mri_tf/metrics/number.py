@@ -41,15 +41,16 @@ def number(
 
 
 def number_over_patients(
-    value: float, patients: int, interval_of: Callable[[], tuple[float, float, str]], undefined: str,
-    also: str = "",
+    value: float, patients: int, interval_of: Callable[[], tuple[float, float, str] | str],
+    undefined: str, also: str = "",
 ) -> dict:  # fmt: skip
     """Returns a number of metrics.json with its interval, where it is defined and not of one patient.
 
     Args:
         value: NaN where it is undefined.
         patients: whose records were counted.
-        interval_of: gives (low, high, method); called only where there is an interval.
+        interval_of: gives (low, high, method), or the reason why there is none; called only where the
+            value is defined and not of one patient.
         undefined: the reason if the value is undefined.
         also: a further reason, of what was left out.
     """
@@ -57,7 +58,10 @@ def number_over_patients(
         return number(value, patients, reason=joined(undefined, also))
     if patients < 2:
         return number(value, patients, reason=joined("one patient", also))
-    low, high, method = interval_of()
+    found = interval_of()
+    if isinstance(found, str):
+        return number(value, patients, reason=joined(found, also))
+    low, high, method = found
     return number(value, patients, (low, high), method, also)
 
 

@@ -2,7 +2,8 @@
 
 Two questions are answered apart. Whether these trained networks differ: patients are resampled. Whether
 the variants differ, trained anew on other patients: the spread between folds, corrected for training
-sides that share patients. The wider interval and the larger p-value count.
+sides that share patients. The wider interval and the larger p-value count. Of too few patients there is
+neither (mri_tf/metrics/too_few.py).
 """
 
 from typing import NamedTuple
@@ -10,12 +11,20 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from mri_tf.metrics.classifier import LOWER_IS_BETTER, Predictions, checked, classifier_numbers
+from mri_tf.metrics.classifier import (
+    LOWER_IS_BETTER,
+    Predictions,
+    checked,
+    classifier_numbers,
+    largest_difference,
+)
 from mri_tf.metrics.intervals import TAIL
 from mri_tf.metrics.number import joined, number
 from mri_tf.metrics.ranking import pairs_of_classes
 from mri_tf.metrics.resamples import multiplicities
+from mri_tf.metrics.too_few import too_few_to_compare
 
+MEANS_OF_CLASSES = ("auc", "balanced_accuracy", "f1_macro")  # in which a rare class counts as any
 THESE_NETWORKS = "whether these trained networks differ"
 THE_VARIANTS = "whether the variants differ, each trained anew on other data"
 BOOTSTRAP, CORRECTED_T = "bootstrap", "corrected resampled t"
@@ -56,13 +65,17 @@ def paired_differences(
         `{metric: {"difference", "low", "high", "p", "low_adjusted", "high_adjusted", "n", "unit",
         "method", "question", "better", "wins", "cells"}}`: `better` is "higher" or "lower", `wins`
         counts the cells in which the first is better. The adjusted interval is wider, so that all of
-        the comparisons hold at once (Bonferroni).
+        the comparisons hold at once (Bonferroni). Of too few patients limits and p are None, and
+        `reason` says so.
 
     Raises:
         ValueError: the cells differ between the variants.
     """
     pairs = _pairs(first, second)
-    patients = np.unique(np.concatenate([pair[0].patients for pair in pairs]))
+    patients, place = np.unique(np.concatenate([pair[0].patients for pair in pairs]),
+                                return_inverse=True)  # fmt: skip
+    has_class = np.zeros((len(patients), pairs[0][0].probabilities.shape[1]), bool)
+    has_class[place, np.concatenate([pair[0].truth for pair in pairs])] = True
     if all(np.isin(patients, pair[0].patients).all() for pair in pairs):
         test_share = None  # one test side: other seeds of a training are no other data
     times = multiplicities(len(patients), seed)  # (1 + resamples, patients)
@@ -77,7 +90,7 @@ def paired_differences(
     return {
         name: _difference(
             name, np.stack(cells), pairs_of_records if name == "auc" else np.ones(len(cells)),
-            len(patients), test_share, comparisons,
+            has_class, test_share, comparisons,
         )
         for name, cells in differences.items()
     }  # fmt: skip
@@ -121,10 +134,12 @@ def _pairs(first, second) -> list[tuple[Predictions, Predictions]]:
 
 
 def _difference(
-    name: str, cells: np.ndarray, weights: np.ndarray, patients: int, test_share: float | None,
-    comparisons: int,
+    name: str, cells: np.ndarray, weights: np.ndarray, has_class: np.ndarray,
+    test_share: float | None, comparisons: int,
 ) -> dict:  # fmt: skip
-    """One entry from (cells, 1 + resamples) differences, the data's own in column 0."""
+    """One entry from (cells, 1 + resamples) differences, the data's own in column 0, of patients with
+    records of these classes, (patients, classes) bool."""
+    patients = len(has_class)
     in_data = np.isfinite(cells[:, 0])
     lost, of_cells = int((~in_data).sum()), cells[in_data]
     share = test_share if len(of_cells) > 1 else None  # one cell has no spread between folds
@@ -146,12 +161,16 @@ def _difference(
         if incomplete else "",
         f"undefined in {without} of {len(drawn) - 1} resamples: left out" if without else "",
     )  # fmt: skip
-    if patients < 2:
-        found = number(drawn[0], patients, reason=joined("one patient", also))
-        return {"difference": found.pop("value"), "p": None} | found | about
+    if few := too_few_to_compare(has_class, name in MEANS_OF_CLASSES):
+        found = number(drawn[0], patients, reason=joined(few, also))
+        return {"difference": found.pop("value"), "p": None} | found | about | {
+            "low_adjusted": None, "high_adjusted": None,
+        }  # fmt: skip
+    largest = largest_difference(name, has_class.shape[1])
     low, high, method = _wider(kept, drawn, TAIL, share)
-    adjusted = _wider(kept, drawn, TAIL / comparisons, share)
-    found = number(drawn[0], patients, (low, high), method, also)
+    adjusted = np.clip(_wider(kept, drawn, TAIL / comparisons, share)[:2], -largest, largest).tolist()
+    limits = max(low, -largest), min(high, largest)
+    found = number(drawn[0], patients, limits, method, also)
     return {"difference": found.pop("value")} | found | about | {
         "p": _p_value(kept, drawn, share), "low_adjusted": adjusted[0], "high_adjusted": adjusted[1],
     }  # fmt: skip

@@ -20,6 +20,11 @@ from mri_tf.metrics.intervals import (
 from mri_tf.metrics.lesions import Lesions, lesion_numbers
 from mri_tf.metrics.notes import note
 from mri_tf.metrics.number import joined, number, number_over_patients
+from mri_tf.metrics.too_few import of_one_patient
+
+SAME_DISTANCE = "the mean is the same without any of the patients: nothing tells how much it varies"
+MEAN_DICE = "the mean Dice"
+ROUNDING = 1e-9  # of a mean, or of 1 where that is larger
 
 
 def mean_hausdorff95(distances: list[Distance], patients: np.ndarray) -> dict:
@@ -63,7 +68,8 @@ def hausdorff95_over_volumes(
     means = _means_without(values, patients)
     volumes_of = _volumes_of(patients)
     found = number_over_patients(
-        means[0], len(volumes_of), lambda: positive_interval(float(means[0]), means[1:], volumes_of),
+        means[0], len(volumes_of),
+        lambda: _distance_interval(float(means[0]), means[1:], 0, volumes_of),
         "no label is in any volume", also,
     )  # fmt: skip
     return found | {"measured_in": units[0]}
@@ -98,7 +104,8 @@ def dice_over_volumes(
     wrong = _patients_below(dice[:, 1:], patients)
     return {
         "dice_mean": _bounded(
-            means, _volumes_of(patients), wrong, "no label is in any volume", also
+            means, _volumes_of(patients), wrong, "no label is in any volume",
+            of_one_patient(_patients_of(there[:, 1:], patients), "labels"), also,
         ),
         "per_class": {
             name: {
@@ -125,7 +132,7 @@ def _false_alarms(predicted: np.ndarray, there: np.ndarray, patients: np.ndarray
 
 def _mean_number(
     values: np.ndarray, patients: np.ndarray, undefined: str,
-    interval_of: Callable[[float, np.ndarray, int, np.ndarray], Interval],
+    interval_of: Callable[[float, np.ndarray, int, np.ndarray], Interval | str],
 ) -> dict:  # fmt: skip
     """The mean of (volumes,) values without NaN, with the interval that `interval_of` gives.
 
@@ -141,14 +148,19 @@ def _mean_number(
     sums, counts = np.bincount(owner_of, weights=values[defined]), np.bincount(owner_of)
     mean = sums.sum() / counts.sum()
 
-    def interval() -> Interval:
+    def interval() -> Interval | str:
         without = (sums.sum() - sums) / (counts.sum() - counts)
         return interval_of(mean, without, int((sums < counts).sum()), counts)
 
     return number_over_patients(mean, len(owners), interval, undefined, also)
 
 
-def _distance_interval(mean: float, without: np.ndarray, _: int, counts: np.ndarray) -> Interval:
+def _distance_interval(
+    mean: float, without: np.ndarray, _: int, counts: np.ndarray
+) -> Interval | str:
+    """As `_mean_number` asks for it; the reason where no patient changes the mean."""
+    if np.ptp(without) <= ROUNDING * max(mean, 1):
+        return SAME_DISTANCE
     return positive_interval(mean, without, counts)
 
 
@@ -172,21 +184,30 @@ def _volumes_of(patients: np.ndarray) -> np.ndarray:
     return np.unique(np.asarray(patients).astype(str), return_counts=True)[1]
 
 
+def _patients_of(there: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """(labels,) patients with a volume that holds each, from (volumes, labels) bool."""
+    owners, owner_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
+    has = np.zeros((len(owners), there.shape[1]), bool)
+    np.logical_or.at(has, owner_of, there)
+    return has.sum(axis=0)
+
+
 def _patients_below(dice: np.ndarray, patients: np.ndarray) -> int:
     """Patients with a Dice below 1."""
     return len(np.unique(np.asarray(patients).astype(str)[(dice < 1).any(axis=1)]))
 
 
 def _bounded(
-    means: np.ndarray, counts: np.ndarray, wrong: int, undefined: str, also: str = ""
+    means: np.ndarray, counts: np.ndarray, wrong: int, undefined: str, alone: str, also: str = ""
 ) -> dict:
     """A number from 0 to 1, from its values of all patients and without each.
 
-    `counts` are (patients,) volumes, or whatever else a patient weighs by.
+    `counts` are (patients,) volumes, or whatever else a patient weighs by; `alone` says why there is no
+    interval, and is empty where there is one.
     """
     return number_over_patients(
-        means[0], len(counts), lambda: bounded_interval(float(means[0]), means[1:], wrong, counts),
-        undefined, also,
+        means[0], len(counts),
+        lambda: alone or bounded_interval(float(means[0]), means[1:], wrong, counts), undefined, also,
     )  # fmt: skip
 
 
@@ -222,7 +243,7 @@ def volume_metrics(
     names, patient_of = np.unique(np.asarray(patients).astype(str), return_inverse=True)
     by_patient = np.zeros((len(names), *by_volume.shape[1:]))
     np.add.at(by_patient, patient_of, by_volume)
-    caution = note(by_patient, class_names, {"dice_mean": metrics["dice_mean"]})
+    caution = note(by_patient, class_names, {"dice_mean": metrics["dice_mean"]}, MEAN_DICE)
     return metrics | {"volumes": len(by_volume), "note": caution}
 
 
@@ -239,7 +260,10 @@ def segmentation_metrics(by_patient: np.ndarray, class_names: tuple[str, ...]) -
     means = np.where(np.isfinite(means), means, means[0])
     wrong = int((either[:, 1:] > hits[:, 1:]).any(axis=1).sum())
     pixels = either[:, 1:].sum(axis=1)  # (patients,) that are or are predicted as any label
-    dice_mean = _bounded(means, pixels, wrong, f"every label but {class_names[0]} is {undefined}")
+    alone = of_one_patient((by_patient.sum(axis=2)[:, 1:] > 0).sum(axis=0), "labels")
+    dice_mean = _bounded(
+        means, pixels, wrong, f"every label but {class_names[0]} is {undefined}", alone
+    )
     return {
         "dice_mean": dice_mean,
         "per_class": {
@@ -247,7 +271,7 @@ def segmentation_metrics(by_patient: np.ndarray, class_names: tuple[str, ...]) -
                    "pixels": int(total[label].sum())}
             for label, name in enumerate(class_names)
         },
-        "note": note(by_patient, class_names, {"dice_mean": dice_mean}),
+        "note": note(by_patient, class_names, {"dice_mean": dice_mean}, f"{MEAN_DICE} unless predicted"),
     }  # fmt: skip
 
 

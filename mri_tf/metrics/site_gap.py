@@ -7,9 +7,10 @@ be compared cell by cell. As in `paired`, two questions are answered, and the wi
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import stdtrit
 
 from mri_tf.metrics.classifier import Predictions
-from mri_tf.metrics.intervals import student_quantile
+from mri_tf.metrics.intervals import TAIL
 from mri_tf.metrics.number import number
 from mri_tf.metrics.paired import corrected_error
 from mri_tf.metrics.ranking import pairs_of_classes, ranking
@@ -20,7 +21,7 @@ BOOTSTRAP, CORRECTED_T = "bootstrap", "corrected resampled t of two studies"
 
 def site_gap(
     crossed: Sequence[Predictions], by_site: Sequence[Predictions], shares: tuple[float, float],
-    seed: int = 0,
+    seed: int = 0, comparisons: int = 1,
 ) -> dict:  # fmt: skip
     """The AUC of a cross-validation minus that of leaving one site out, as a number with its interval.
 
@@ -33,30 +34,46 @@ def site_gap(
         by_site: of each site.
         shares: records of a test side over those of its training side, of either study.
         seed: of the resamples.
+        comparisons: of how many variants a gap is asked for, for the adjusted limit.
 
     Returns:
-        A number of metrics.json, with `crossed` and `by_site`, the two AUCs.
+        A number of metrics.json, with `crossed` and `by_site`, the two AUCs, and `low_adjusted`: the
+        lower limit of an interval so wide that those of all comparisons hold at once (Bonferroni).
     """
     patients = np.unique(np.concatenate([one.patients for one in (*crossed, *by_site)]))
     times = multiplicities(len(patients), seed)  # (1 + resamples, patients)
     studies = [_Study(folds, patients, times) for folds in (crossed, by_site)]
     values = [study.mean for study in studies]
-    both = {"crossed": _defined(values[0][0]), "by_site": _defined(values[1][0])}
+    both = {
+        "crossed": _defined(values[0][0]), "by_site": _defined(values[1][0]), "low_adjusted": None,
+    }  # fmt: skip
     gap = values[0] - values[1]
     if not np.isfinite(gap[0]):
         return number(np.nan, len(patients), reason="no fold of one study has two classes") | both
     drawn = gap[1:][np.isfinite(gap[1:])]
     if len(drawn) < len(times) / 2:
         return number(gap[0], len(patients), reason="most resamples have one class") | both
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    method = BOOTSTRAP
-    counts = [study.folds for study in studies]
-    if min(counts) > 1:
+    freedom = min(study.folds for study in studies) - 1
+    error = np.nan
+    if freedom > 0:
         variance = sum(study.variance(share) for study, share in zip(studies, shares, strict=True))
-        half = student_quantile(min(counts) - 1) * float(np.sqrt(variance))
-        if 2 * half > high - low:
-            low, high, method = gap[0] - half, gap[0] + half, CORRECTED_T
-    return number(gap[0], len(patients), (max(low, -1.0), min(high, 1.0)), method) | both
+        error = float(np.sqrt(variance))
+    low, high, method = _wider(gap[0], drawn, error, freedom, TAIL)
+    adjusted = _wider(gap[0], drawn, error, freedom, TAIL / comparisons)[0]
+    return number(gap[0], len(patients), (low, high), method) | both | {"low_adjusted": adjusted}
+
+
+def _wider(
+    gap: float, drawn: np.ndarray, error: float, freedom: int, tail: float
+) -> tuple[float, float, str]:
+    """(low, high, method) of the bootstrap or of the corrected t, whichever is wider; `error` is NaN
+    where there is no t."""
+    low, high = np.quantile(drawn, (tail, 1 - tail))
+    method = BOOTSTRAP
+    half = float(stdtrit(freedom, 1 - tail)) * error if np.isfinite(error) else np.nan
+    if 2 * half > high - low:
+        low, high, method = gap - half, gap + half, CORRECTED_T
+    return max(float(low), -1.0), min(float(high), 1.0), method
 
 
 class _Study:

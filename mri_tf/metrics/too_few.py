@@ -9,6 +9,7 @@ from mri_tf.core.words import plural
 
 SIGNIFICANT = 0.05
 FEWEST = 3  # patients with records of several classes, who are enough
+FEWEST_TO_COMPARE, FEWEST_OF_CLASS = 20, 7  # patients, for a difference: all, and of each class
 
 
 def too_few(patients_of: np.ndarray) -> str:
@@ -80,3 +81,37 @@ def too_few_within(has_class: Sequence[np.ndarray]) -> str:
         f"{count} patients, compared within {len(has_class)} groups, are too few for any result to be "
         f"significant: even a perfect result has p = {min(2 / orders, 1):.2g}"
     )
+
+
+def of_one_patient(patients_of: np.ndarray, nouns: str = "classes") -> str:
+    """Why a mean over classes whose variance is seen by leaving out patients has no interval; "" where
+    it has one. Without the only patient of a class there is nothing to compare.
+
+    Args:
+        patients_of: (classes,) patients of each.
+        nouns: what classes are called.
+    """
+    alone = int((patients_of == 1).sum())
+    if not alone:
+        return ""
+    has = "has" if alone == 1 else "have"
+    return f"{alone} of the {nouns} {has} one patient alone: nothing tells how much its part varies"
+
+
+def too_few_to_compare(has_class: np.ndarray, means_of_classes: bool) -> str:
+    """Why a difference between two answers for the same patients gets no interval; "" where it gets one.
+
+    Fewer patients draw too like themselves again: the resamples vary less than new patients would. In a
+    mean over classes a rare class counts as much as all others.
+
+    Args:
+        has_class: (patients, classes) bool, whose records are of which class.
+        means_of_classes: whether the number weighs classes alike, as an AUC or balanced accuracy does.
+    """
+    if len(has_class) < FEWEST_TO_COMPARE:
+        return f"too few to compare two answers: {len(has_class)}, and {FEWEST_TO_COMPARE} are needed"
+    of_class = has_class.sum(axis=0)
+    rarest = of_class[of_class > 0].min()
+    if means_of_classes and rarest < FEWEST_OF_CLASS:
+        return f"too few of a class to compare two answers: {rarest}, and {FEWEST_OF_CLASS} are needed"
+    return ""

@@ -119,14 +119,18 @@ def compare(first: Path, second: Path) -> str:
         )  # fmt: skip
     cells = [predictions_of(table.loc[same], names[0]) for table in tables]
     found = paired_differences(*[[cell] for cell in cells], ordered=runs[0].task.ordered)
+    shown = {name: found[name] for name in found
+             if name in COMPARED and found[name]["difference"] is not None}  # fmt: skip
     rows = [
         (name, f"{number['difference']:+.3f}", f"{number['low']:+.3f} to {number['high']:+.3f}"
          if number["low"] is not None else "no interval", number["better"])
-        for name, number in found.items() if name in COMPARED and number["difference"] is not None
+        for name, number in shown.items()
     ]  # fmt: skip
     title = f"{first} minus {second}: {len(same)} records of {len(set(cells[0].patients))} patients that"
     columns = ("metric", "difference", "95 % interval", "better is")
     note = "\n\nThe intervals say whether these two trained networks differ, not whether their tasks do."
+    for why in dict.fromkeys(one["reason"] for one in shown.values() if one["low"] is None):
+        note += f" No interval: {why}."
     if any(run.has_members for run in runs):
         note += " Of several folds each record has the answer of the network that never saw its patient."
     if len(same) < min(map(len, tables)):

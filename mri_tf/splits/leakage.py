@@ -4,10 +4,12 @@ Patients are compared by id, their images by a hash of the pixels.
 """
 
 import re
+from collections import Counter
 
 import numpy as np
 
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.words import plural
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import Run
 
@@ -99,6 +101,31 @@ def leak(prepared: Prepared, decided: np.ndarray, held_out: np.ndarray) -> str:
         f"LEAKY: {(of_patient | of_group).sum()} of {len(held_out)} held-out records share "
         f"{what if prepared.patients_known else 'an image'} with records that the network was trained on"
     )
+
+
+def counted_by_id(values: dict, patients: np.ndarray, groups: np.ndarray) -> dict:
+    """metrics.json with a note where groups tie several ids of the tested patients: the numbers count
+    ids, and a group may be one person. Then no p-value is called exact.
+
+    Args:
+        values: of metrics.json, with `note`.
+        patients: (records,) ids of the tested records.
+        groups: (records,) what the column `group` says of them; empty where it says nothing.
+    """
+    known = groups.astype(str) != ""
+    pairs = {*zip(groups[known].tolist(), patients[known].tolist(), strict=True)}
+    ids_of = Counter(group for group, _ in pairs)
+    tied = [count for count in ids_of.values() if count > 1]
+    if not tied:
+        return values
+    tells = (
+        f"{sum(tied)} of the tested ids are tied by {plural(len(tied), 'group')}: intervals and "
+        "p-values count ids, and are too short and too small if a group is one person"
+    )
+    values = values | {"note": "; ".join(filter(None, [values["note"], tells]))}
+    if chance := values.get("better_than_chance"):
+        values["better_than_chance"] = chance | {"exact": False}
+    return values
 
 
 def counted_as_images(values: dict) -> dict:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from mri_tf.metrics.classifier import LOWER_IS_BETTER, classifier_numbers, predictions_of
+from mri_tf.metrics.classifier import LEAST, LOWER_IS_BETTER, classifier_numbers, predictions_of
 from mri_tf.metrics.learning_curve import (
     drawn_curves,
     fit_curve,
@@ -65,7 +65,8 @@ def _expected(known: pd.DataFrame, tests: pd.DataFrame, task: Task) -> list[str]
     expected = []
     for times in (1, *TIMES):
         low, high = interval_at(curve, curves, most * times)
-        expected.append(f"{curve.at(most * times):.3f} ({low:.3f} to {min(high, 1.0):.3f})")
+        low, high = max(low, LEAST.get(metric, 0.0)), min(high, 1.0)
+        expected.append(f"{curve.at(most * times):.3f} ({low:.3f} to {high:.3f})")
     tested = int(tests.groupby("repeat")["patient"].nunique().max())
     needed = 4 * tested
     if metric in OF_RECORDS:

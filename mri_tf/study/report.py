@@ -14,7 +14,7 @@ from mri_tf.core.files import write_atomic, write_table
 from mri_tf.core.words import plural
 from mri_tf.folds.cell import DONE, OF_CONTEXT, run_of
 from mri_tf.folds.design import Plan
-from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images
+from mri_tf.splits.leakage import PATIENTS_UNKNOWN, counted_as_images, counted_by_id
 from mri_tf.store.cells import BASELINES, DIFFERENCES, NUMBERS, RESULTS
 from mri_tf.store.run import PREDICTIONS, REPORT
 from mri_tf.study.baselines import StudyBaselines, study_baselines
@@ -82,7 +82,7 @@ def write_report(
             differences["unit"] = unit
             files.append(write_table(out / DIFFERENCES, differences))
         sites = site_numbers(predictions, task, data, unit)
-        pooled = _pooled_numbers(predictions, task, unit)
+        pooled = _pooled_numbers(predictions, task, unit, data)
         numbers = {key: values | sites[key] for key, values in pooled.items()}
         files.append(_write_numbers(numbers, out))
         if data is not None:
@@ -144,7 +144,7 @@ def _predictions(jobs: list[dict]) -> pd.DataFrame:
 
 
 def _pooled_numbers(
-    predictions: pd.DataFrame, task: Task, unit: str
+    predictions: pd.DataFrame, task: Task, unit: str, data: StudyData | None
 ) -> dict[tuple[str, float | None], dict]:
     """The metrics of all test predictions of a variant and size together, by `key_of` the two."""
     found = {}
@@ -154,7 +154,12 @@ def _pooled_numbers(
             *metrics.predictions_of(table, task.class_names), task.class_names, ordered=task.ordered,
             folds=cells.to_numpy() if cells.nunique() > 1 else None, repeats=table["repeat"].nunique(),
         )  # fmt: skip
-        found[key_of(*key)] = numbers if unit == "patients" else counted_as_images(numbers)
+        if unit != "patients":
+            numbers = counted_as_images(numbers)
+        elif data is not None:
+            own = np.isin(data.prepared.record_ids.astype(str), table["record_id"].to_numpy(str))
+            numbers = counted_by_id(numbers, data.prepared.patients[own], data.prepared.groups[own])
+        found[key_of(*key)] = numbers
     return found
 
 
@@ -213,10 +218,11 @@ def _differences(
 ) -> pd.DataFrame:
     """Of every pair of variants, first minus second, on the cells and records that both have.
 
-    `primary` marks the task's primary metric, whose p-values are adjusted for the number of pairs.
+    `primary` marks the task's primary metric, whose p-values are adjusted for all pairs at all sizes.
     `done` are the rows of the finished cells: how many records they test and train on, at each size.
     """
-    rows, comparisons = [], max(1, len(variants) * (len(variants) - 1) // 2)
+    rows, sizes = [], predictions["train_size"].nunique(dropna=False)
+    comparisons = max(1, sizes * len(variants) * (len(variants) - 1) // 2)
     for first, second in itertools.combinations(variants, 2):
         for size, table in predictions.groupby("train_size", dropna=False):
             cells = done[done["train_size"].isna() if np.isnan(size) else done["train_size"] == size]
@@ -244,13 +250,13 @@ def _differences(
 
 
 def _adjusted(differences: pd.DataFrame) -> pd.DataFrame:
-    """The differences with `p_adjusted` (Holm) of the primary metric, over the pairs of a size."""
+    """The differences with `p_adjusted` (Holm) of the primary metric: all pairs at all sizes are one
+    family, as a report that finds a difference at any size claims one."""
     if differences.empty:
         return differences
     differences = differences.assign(p_adjusted=np.nan)
     known = differences[differences["primary"] & differences["p"].notna()]
-    for _, pairs in known.groupby("train_size", dropna=False):
-        differences.loc[pairs.index, "p_adjusted"] = metrics.holm(pairs["p"].tolist())
+    differences.loc[known.index, "p_adjusted"] = metrics.holm(known["p"].tolist())
     return differences
 
 

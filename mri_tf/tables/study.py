@@ -202,9 +202,11 @@ def _on_differences(differences: pd.DataFrame) -> list[str]:
     primary = differences[differences["primary"].astype(bool)]
     name = name_of(primary.iloc[0]["metric"])
     pairs = plural(len(primary[["first", "second"]].drop_duplicates()), "pair")
+    sizes = primary["train_size"].nunique(dropna=False)
+    at = "" if sizes == 1 else f" at {sizes} sizes, all of them together"
     notes.append(
         f"Findings rest on {name}, the primary metric of the task; their p-values are adjusted for "
-        f"{pairs} (Holm). The other lines only describe."
+        f"{pairs}{at} (Holm). The other lines only describe."
     )
     for row in primary.to_dict("records"):
         if is_defined(row.get("low_adjusted")):

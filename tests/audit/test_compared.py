@@ -1,6 +1,7 @@
 """A network beside baselines: differences, too few patients, and what the image adds to covariates."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,10 @@ from sklearn.metrics import roc_auc_score
 
 from mri_tf.audit.baseline_fit import Answers
 from mri_tf.audit.baselines import MAJORITY, SplitAnswers
-from mri_tf.audit.compared import FEWEST, Cell, added_value, compared_values
+from mri_tf.audit.compared import Cell, added_value, compared_values
 from mri_tf.audit.set_features import FROZEN, NAMES
 from mri_tf.metrics.classifier import checked
+from mri_tf.metrics.too_few import FEWEST_TO_COMPARE
 from mri_tf.task import Task
 
 CLASSES = ("low", "high")
@@ -92,12 +94,13 @@ def test_a_baseline_that_is_not_there_says_why():
 
 
 def test_few_patients_get_no_interval_but_the_reason():
-    labels = np.arange(FEWEST - 2) % 2
+    labels = np.arange(FEWEST_TO_COMPARE - 2) % 2
     rng = np.random.default_rng(0)
     made = cell(labels, *(scores(labels, 3, rng) for _ in range(2)), 0, scores(labels, 1, rng))
     values = compared_values([made], MISSING, TASK)
     difference = of(values, "histogram")["difference"]["auc"]
-    assert difference["low"] is None and f"{FEWEST - 2} patients are too few" in difference["reason"]
+    assert difference["low"] is None
+    assert f"too few to compare two answers: {FEWEST_TO_COMPARE - 2}" in difference["reason"]
     added = values["added_value"]
     assert not added["shown"] and "too few" in added["reason"]
 
@@ -130,3 +133,16 @@ def test_the_same_answers_again_add_nothing():
         cells.append(checked(labels, *answer, ids))
     added = added_value(cells, cells, [0] * 4, TASK, 0.3)
     assert added["difference"]["value"] == pytest.approx(0) and not added["shown"]
+
+
+def test_what_the_image_adds_is_not_known_where_a_class_has_one_held_out_patient():
+    rng = np.random.default_rng(4)
+    labels = np.repeat([0, 1, 2], [30, 30, 1])
+    task = replace(TASK, class_names=("low", "middle", "high"))
+    two = [
+        checked(labels, chances, chances.argmax(axis=1), np.arange(61))
+        for chances in rng.dirichlet(np.ones(3), (2, 61))
+    ]
+    added = added_value(two[:1], two[1:], [0], task, 0.3)
+    assert not added["shown"] and added["reason"].startswith("a class has one held-out patient")
+    assert added["both"]["value"] is None and added["image"]["value"] is not None

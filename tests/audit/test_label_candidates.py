@@ -1,6 +1,7 @@
 """Which labels are doubted: planted ones first, copies before them, and when nobody can tell."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,12 +27,13 @@ def drawn_set(folder, patients=24, records=1, wrong=PLANTED, **columns):
 
 
 def answers_for(prepared, records=1, times=3, skill=0.8, seed=1):
-    """Probabilities that know who is of which class, whatever the label says."""
+    """Probabilities of four folds that know who is of which class, whatever the label says."""
     rng = np.random.default_rng(seed)
     right = np.arange(len(prepared)) // records % 2
     of_one = np.where(right == 1, skill, 1 - skill) + rng.uniform(-0.15, 0.15, len(prepared))
     found = np.stack([1 - of_one, of_one], axis=1)
-    return HeldOut(np.arange(len(prepared)), found, np.full(len(prepared), times))
+    patient = np.arange(len(prepared)) // records
+    return HeldOut(np.arange(len(prepared)), found, np.full(len(prepared), times), patient // 2 % 4)
 
 
 def test_planted_labels_are_found_and_named_by_their_records(tmp_path):
@@ -91,6 +93,16 @@ def test_where_probabilities_say_nothing_no_label_is_doubted(tmp_path, what, wor
     found = answers_for(prepared, skill=0.5 if what == "chance" else 0.8)
     finding, ranked = label_candidates(found, prepared)
     assert finding.status == CANNOT_TELL and words in finding.evidence and not ranked
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_networks_of_folds_must_be_better_than_chance_by_the_factor_of_folds(tmp_path, times):
+    """The same answers would do if one held-out side had them."""
+    prepared = drawn_set(tmp_path, patients=40, wrong=(2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 32))
+    found = answers_for(prepared, times=times)
+    alone = replace(found, folds=np.zeros(40, int))
+    assert "better than chance" in label_candidates(found, prepared)[0].evidence
+    assert label_candidates(alone, prepared)[0].status == FOUND
 
 
 def test_one_split_cannot_tell_and_says_what_would(tmp_path):

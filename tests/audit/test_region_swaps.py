@@ -1,5 +1,7 @@
 """A network that looks at a corner or the border is told; one that looks at a lesion is not."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from keras import layers, ops
 from taught import TAUGHT, StoredSet, judged_of, taught
 
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_APPLICABLE, NOT_FOUND
-from mri_tf.audit.judged import one_a_patient
+from mri_tf.audit.judged import held_out_of_members, one_a_patient
 from mri_tf.audit.region_swaps import Swapped, findings_of, looks_at_findings
 from mri_tf.metrics.class_pull import class_pull
 
@@ -152,6 +154,28 @@ def test_one_record_of_each_patient_is_asked_classes_in_turn_and_the_test_side_f
     assert len(set(patients)) == 6 and sorted(prepared.labels[places]) == [0, 0, 0, 1, 1, 1]
     assert {f"p{number}" for number in range(6, 10)} <= set(patients)
     assert all(place % 3 == 1 for place in places)  # the middle one of three
+
+
+def test_no_patient_is_a_donor_for_two_members_of_a_model(tmp_path):
+    """Three folds of 6 patients, each validated on the next fold."""
+    images, _ = images_of_classes(with_mark, patients=44)
+    prepared = StoredSet(
+        tmp_path, images, patients=[f"p{number % 18}" for number in range(36)] + ["rest"] * 8,
+        label=[number % 2 for number in range(36)] + [0] * 8,
+    )  # fmt: skip
+    folds = [np.concatenate([start + np.arange(6), start + 18 + np.arange(6)]) for start in (0, 6, 12)]
+    found = held_out_of_members(prepared, [(folds[one], folds[(one + 1) % 3]) for one in range(3)])
+    donors = prepared.patients[np.concatenate(found)].tolist()
+    assert len(donors) == len(set(donors)) == 18
+    assert len(found[0]) == 8
+
+
+def test_a_member_without_donors_of_its_own_is_not_asked(tmp_path):
+    images, labels = images_of_classes(with_mark)
+    prepared = StoredSet(tmp_path, images, label=labels)
+    judged = judged_of(only_sees(slice(0, 48)), prepared, TRAINED)
+    nobody = replace(judged, held_out=judged.held_out.of(np.zeros(0, np.int64)))
+    assert looks_at_findings([judged, nobody]) == looks_at_findings([judged])
 
 
 def test_the_gain_of_a_scanner_changes_nothing(tmp_path):

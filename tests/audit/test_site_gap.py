@@ -10,6 +10,8 @@ from sited import of_sites
 from mri_tf.audit import site_gap
 from mri_tf.audit.finding import CANNOT_TELL, FOUND, NOT_FOUND
 from mri_tf.audit.site_gap import SITE_STUDY, site_findings
+from mri_tf.metrics.classifier import Predictions
+from mri_tf.metrics.site_gap import site_gap as gap_of_studies
 from mri_tf.store.run import Run
 from mri_tf.task import Task
 
@@ -55,6 +57,22 @@ def test_a_cross_validation_that_rests_on_the_sites_is_found(tmp_path):
     (found,) = site_findings(tmp_path)
     assert found.status == FOUND and found.n == 120 and not found.certain and found.p is None
     assert found.evidence.startswith("manual: AUC 0.9") and "held-out sites" in found.what_to_do
+
+
+def test_of_several_variants_the_level_is_divided_by_their_number():
+    gap = {"value": 0.1, "low": 0.01, "high": 0.2, "n": 60, "crossed": 0.8, "by_site": 0.7,
+           "method": "bootstrap", "low_adjusted": -0.01}  # fmt: skip
+    found = site_gap._finding({"manual": gap, "scratch": gap})
+    assert found.status == NOT_FOUND and "0.05 / 2" in found.evidence
+    above = site_gap._finding({"manual": gap, "scratch": gap | {"low_adjusted": 0.001}})
+    assert above.status == FOUND
+
+
+def test_a_gap_of_several_comparisons_has_a_lower_adjusted_limit():
+    made, sites = of_sites(((15, 15),) * 4, seed=3, skill=1.0)
+    parts = [Predictions(*(column[sites == site] for column in made)) for site in np.unique(sites)]
+    one, four = (gap_of_studies(parts, parts[::-1], (0.3, 0.3), comparisons=n) for n in (1, 4))
+    assert one["low"] == one["low_adjusted"] == four["low"] and four["low_adjusted"] < four["low"]
 
 
 def test_one_that_does_not_is_not_found(tmp_path):

@@ -122,7 +122,7 @@ def test_what_is_undefined_is_none_with_a_reason_and_the_report_is_json():
         assert absent[name]["reason"] == reason
     assert report["per_class"]["a"]["f1"]["value"] == pytest.approx(2 / 3)
     assert report["f1_macro"]["value"] == pytest.approx(2 / 3)
-    assert "no record of c" in report["note"]
+    assert "no record of c: left out of balanced accuracy and AUC, and of macro F1" in report["note"]
     for name in ("auc", "average_precision", "balanced_accuracy"):
         assert report[name]["value"] is not None
         assert "without c" in report[name]["reason"]
@@ -150,6 +150,17 @@ def test_a_class_of_two_patients_has_an_interval_that_the_counts_alone_decide():
         predicted = [1 - label if place in wrong else label for place, label in enumerate(truth)]
         report = report_of(truth, predicted, range(12), ("a", "b"))
         assert all(report[name]["low"] is not None for name in ("auc", "kappa", "balanced_accuracy"))
+
+
+def test_macro_f1_has_no_interval_where_a_class_has_one_patient():
+    truth = np.repeat([0, 1, 2], [30, 30, 1])
+    chances = np.random.default_rng(0).dirichlet(np.ones(3), 61)
+    found = metrics.classification_metrics(
+        truth, chances, chances.argmax(axis=1), np.arange(61), ("a", "b", "c")
+    )
+    assert found["f1_macro"]["low"] is None and found["f1_macro"]["value"] is not None
+    assert found["f1_macro"]["reason"].startswith("1 of the classes has one patient")
+    assert found["balanced_accuracy"]["low"] is not None
 
 
 def test_a_number_without_an_interval_needs_a_reason():
@@ -211,12 +222,12 @@ def test_a_class_that_is_always_missed_has_an_exact_upper_limit():
 def test_the_note_says_where_there_are_too_few_patients():
     counts = np.zeros((20, 3, 3))
     counts[:, 0, 0], counts[:3, 1, 0], counts[5:, 2, 2] = 4, 1, 2
-    message = note(counts, ("a", "b", "c"), {})
+    message = note(counts, ("a", "b", "c"), {}, "means")
     assert message == "class b has only 3 patients: its numbers are hardly informative"
     counts[7:, 2] = 0
-    message = note(counts, ("a", "b", "c"), {})
+    message = note(counts, ("a", "b", "c"), {}, "means")
     assert "fewer than 5 patients: b (3), c (2)" in message
-    assert note(counts[:1], ("a", "b", "c"), {}).startswith("only 1 patient:")
+    assert note(counts[:1], ("a", "b", "c"), {}, "means").startswith("only 1 patient:")
 
 
 def test_the_note_says_where_an_interval_is_too_wide():
@@ -224,11 +235,11 @@ def test_the_note_says_where_an_interval_is_too_wide():
     counts[:, 0, 0], counts[:, 1, 0], counts[:, 1, 1] = 1, 1, 1
     wide = number(0.5, 20, (0.2, 0.8), "bootstrap")
     narrow = number(0.5, 20, (0.3, 0.7), "bootstrap")
-    assert note(counts, ("a", "b"), {"auc": narrow}) == ""
-    assert note(counts, ("a", "b"), {"auc": wide, "f1_macro": narrow}) == (
+    assert note(counts, ("a", "b"), {"auc": narrow}, "means") == ""
+    assert note(counts, ("a", "b"), {"auc": wide, "f1_macro": narrow}, "means") == (
         "auc: the interval covers more than half the scale"
     )
-    assert note(counts, ("a", "b"), {"kappa": wide}) == ""  # of a scale from -1 to 1
+    assert note(counts, ("a", "b"), {"kappa": wide}, "means") == ""  # of a scale from -1 to 1
 
 
 def of_scores(score, truth, patients, threshold: float) -> dict:
@@ -327,7 +338,7 @@ def test_a_long_list_of_classes_is_cut():
     counts = np.zeros((20, 12, 12))
     counts[:, 0, 0], counts[:, 0, 1] = 1, 1
     names = tuple(f"c{label}" for label in range(12))
-    assert "no record of c1, c2, c3, c4, c5 and 6 more" in note(counts, names, {})
+    assert "no record of c1, c2, c3, c4, c5 and 6 more" in note(counts, names, {}, "means")
 
 
 def test_the_segmentation_report_has_the_same_form():

@@ -41,6 +41,12 @@ def test_the_interval_of_two_independent_shares_holds_no_gap_in_95_of_100():
     assert held / 300 >= 0.93
 
 
+def test_no_limit_of_a_mean_gap_is_beyond_the_largest_gap():
+    gap = mean_gap([1.0, 0.2, 0.9], 0.25, largest=1.0)
+    assert gap.high == 1 and -1 <= gap.low < gap.value
+    assert mean_gap([1.0, 0.2, 0.9], 0.25).high > 1
+
+
 def test_of_folds_the_variance_counts_the_patients_that_they_share():
     gaps = [0.1, 0.2, 0.0, 0.1, 0.1]
     gap = mean_gap(gaps, 0.25)

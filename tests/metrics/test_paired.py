@@ -29,7 +29,7 @@ def of_others(made: Predictions, cell: int) -> Predictions:
 
 def test_a_difference_is_that_of_a_plain_loop_over_the_same_draws(monkeypatch):
     monkeypatch.setattr("mri_tf.metrics.resamples.RESAMPLES", 60)
-    first = [simulated(seed, patients=9 + seed, records=5, classes=2) for seed in range(3)]
+    first = [simulated(seed, patients=20 + seed, records=5, classes=2) for seed in range(3)]
     second = [shifted(cell, seed, 1.5) for seed, cell in enumerate(first)]
     found = paired_differences(first, second, seed=5)
     everybody = sorted({patient for cell in first for patient in cell.patients})
@@ -56,7 +56,7 @@ def test_a_difference_is_that_of_a_plain_loop_over_the_same_draws(monkeypatch):
 
 
 def test_the_limits_are_quantiles_of_the_differences_of_every_draw():
-    first = [simulated(seed, patients=10) for seed in range(2)]
+    first = [simulated(seed, patients=24) for seed in range(2)]
     second = [shifted(cell, 9, 1.0) for cell in first]
     found = paired_differences(first, second)["accuracy"]
     everybody = np.unique(np.concatenate([cell.patients for cell in first]))
@@ -72,14 +72,14 @@ def test_the_limits_are_quantiles_of_the_differences_of_every_draw():
 
 
 def test_a_variant_does_not_differ_from_itself_and_wins_nowhere():
-    cells = [simulated(seed) for seed in range(3)]
+    cells = [simulated(seed, patients=24) for seed in range(3)]
     for name, entry in paired_differences(cells, cells, ordered=True).items():
         assert entry["difference"] == 0 and entry["wins"] == 0, name
         assert (entry["low"], entry["high"], entry["p"]) == (0, 0, 1)
 
 
 def test_exchanged_variants_change_the_sign():
-    first = [simulated(seed, classes=2) for seed in range(4)]
+    first = [simulated(seed, patients=24, classes=2) for seed in range(4)]
     second = [shifted(cell, 3, 2.0) for cell in first]
     there, back = paired_differences(first, second), paired_differences(second, first)
     assert there["brier"]["better"] == "lower" and there["kappa"]["better"] == "higher"
@@ -98,7 +98,7 @@ def test_a_win_is_a_lower_brier_and_a_higher_auc():
 
 
 def test_a_patient_in_several_cells_is_one_cluster():
-    cell = simulated(0, patients=12, records=1)
+    cell = simulated(0, patients=24, records=1)
     other = shifted(cell, 1, 1.0)
     elsewhere = [
         [one._replace(patients=np.char.add(one.patients, f"-{repeat}")) for one in (cell, other)]
@@ -108,7 +108,7 @@ def test_a_patient_in_several_cells_is_one_cluster():
     same = paired_differences([cell] * 4, [other] * 4)["accuracy"]
     apart = paired_differences(list(first), list(second))["accuracy"]
     assert same["difference"] == pytest.approx(apart["difference"])
-    assert (same["n"], apart["n"]) == (12, 48)
+    assert (same["n"], apart["n"]) == (24, 96)
     assert same["high"] - same["low"] > 1.6 * (apart["high"] - apart["low"])
     once = paired_differences([cell], [other])["accuracy"]
     assert (same["low"], same["high"]) == (pytest.approx(once["low"]), pytest.approx(once["high"]))
@@ -123,7 +123,7 @@ def test_a_paired_interval_is_narrower_than_the_two_apart():
 
 
 def test_a_cell_with_one_class_is_left_out_and_said():
-    sound = simulated(0, classes=2)
+    sound = simulated(0, patients=24, classes=2)
     one_class = sound._replace(truth=np.zeros_like(sound.truth))
     first, second = [sound, one_class], [shifted(sound, 1, 1.0), shifted(one_class, 1, 1.0)]
     found = paired_differences(first, second)
@@ -186,13 +186,13 @@ def test_of_several_cells_the_wider_of_bootstrap_and_corrected_t_counts():
 
 
 def test_one_split_is_about_these_two_networks():
-    cell = simulated(0, classes=2)
+    cell = simulated(0, patients=24, classes=2)
     found = paired_differences([cell], [shifted(cell, 1, 1.0)], test_share=0.25)["auc"]
     assert "these trained networks" in found["question"] and found["method"] == "bootstrap"
 
 
 def test_one_test_side_and_several_seeds_are_about_these_trained_networks():
-    cell = simulated(0, classes=2)
+    cell = simulated(0, patients=24, classes=2)
     others = [shifted(cell, seed, 1.0) for seed in range(3)]
     found = paired_differences([cell] * 3, others, test_share=0.25)["auc"]
     assert "these trained networks" in found["question"] and found["method"] == "bootstrap"
@@ -208,6 +208,46 @@ def test_resamples_without_a_class_are_counted_where_there_is_one_cell():
     without = int((times[:, 20:].sum(axis=1) == 0).sum())
     found = paired_differences([made], [shifted(made, 0, 1.0)])["auc"]
     assert without > 0 and f"undefined in {without} of {len(times)} resamples" in found["reason"]
+
+
+def halves(first: int, second: int, records: int = 1) -> list[Predictions]:
+    """Two random answers for so many patients of two classes."""
+    truth = np.repeat([0, 1], [first * records, second * records])
+    ids = np.char.zfill(np.repeat(np.arange(first + second), records).astype(str), 3)
+    chances = np.random.default_rng(first).uniform(size=(2, len(truth)))
+    return [Predictions(truth, np.stack([1 - one, one], axis=1), (one > 0.5).astype(int), ids)
+            for one in chances]  # fmt: skip
+
+
+def test_a_difference_of_few_patients_has_no_interval_and_no_p():
+    for count in (1, 9):
+        for name, entry in paired_differences(*[[one] for one in halves(count, count, 3)]).items():
+            limits = [entry[key] for key in ("low", "high", "p", "low_adjusted", "high_adjusted")]
+            assert limits == [None] * 5 and entry["difference"] is not None, name
+            assert f"too few to compare two answers: {2 * count}" in entry["reason"]
+    enough = paired_differences(*[[one] for one in halves(10, 10)])
+    assert all(entry["low"] is not None for entry in enough.values())
+
+
+def test_numbers_that_weigh_classes_alike_need_seven_patients_of_each():
+    found = paired_differences(*[[one] for one in halves(30, 6)])
+    without = {name for name, entry in found.items() if entry["low"] is None}
+    assert without == {"auc", "balanced_accuracy", "f1_macro"}
+    assert "too few of a class to compare two answers: 6" in found["auc"]["reason"]
+    assert paired_differences(*[[one] for one in halves(30, 7)])["auc"]["p"] is not None
+
+
+def test_no_limit_of_a_difference_is_beyond_what_it_can_be():
+    """Two folds, whose t has one degree of freedom."""
+    cells = [halves(10, 10), halves(11, 11)]
+    first, second = (
+        [of_others(cell[one], fold) for fold, cell in enumerate(cells)] for one in (0, 1)
+    )
+    found = paired_differences(first, second, test_share=1.0, comparisons=6)
+    for name, largest in (("auc", 1), ("f1_macro", 1), ("kappa", 2), ("brier", 2)):
+        limits = [found[name][key] for key in ("low", "high", "low_adjusted", "high_adjusted")]
+        assert np.abs(limits).max() <= largest, name
+    assert found["auc"]["high_adjusted"] == 1
 
 
 def test_several_comparisons_widen_the_adjusted_interval_only():

@@ -164,6 +164,38 @@ def test_dice_of_volumes_is_averaged_and_not_pooled():
     assert organ["low"] < 0.5 and organ["high"] > 0.8
 
 
+def test_the_note_says_whether_a_predicted_label_without_truth_counts_in_the_mean_dice():
+    counts = np.full((4, 3, 3), 5.0)
+    counts[:, 2] = 0
+    names = ("background", "organ", "other")
+    volumes = volume_metrics(counts, [[]] * 4, np.arange(4), names)
+    assert volumes["note"].endswith("no record of other: left out of the mean Dice")
+    slices = metrics.segmentation_metrics(counts, names)
+    assert slices["note"].endswith("left out of the mean Dice unless predicted")
+    assert slices["dice_mean"]["value"] < volumes["dice_mean"]["value"]
+
+
+def test_a_mean_dice_has_no_interval_where_a_label_has_one_patient():
+    counts = np.random.default_rng(0).integers(1, 90, (12, 3, 3))
+    counts[1:, 2] = 0  # the truth of the second organ is in one volume
+    names, patients = ("background", "organ", "other"), np.arange(12)
+    volumes = dice_over_volumes(counts, patients, names)
+    for found in (volumes, metrics.segmentation_metrics(counts, names)):
+        assert found["dice_mean"]["low"] is None and found["dice_mean"]["value"] is not None
+        assert "1 of the labels has one patient" in found["dice_mean"]["reason"]
+        assert found["per_class"]["organ"]["dice"]["low"] is not None
+
+
+def test_a_mean_of_equal_distances_has_no_interval():
+    same = [Distance(1.0, "mm")] * 6
+    found = mean_hausdorff95(same, np.arange(6))
+    assert (found["value"], found["low"]) == (1, None) and "the same without any" in found["reason"]
+    several = metrics.hausdorff95_over_volumes([[one] * 2 for one in same], np.arange(6), "abc")
+    assert (several["value"], several["low"]) == (1, None)
+    other = mean_hausdorff95([*same, Distance(3.0, "mm")], np.arange(7))
+    assert other["low"] < other["value"] < other["high"]
+
+
 def test_volumes_of_one_patient_are_drawn_together():
     rng = np.random.default_rng(0)
     counts = np.repeat(rng.integers(1, 60, (10, 2, 2)), 6, axis=0)

@@ -50,6 +50,13 @@ def cells_of(text, variant):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
+def test_no_limit_of_what_is_expected_leaves_the_scale(monkeypatch):
+    monkeypatch.setattr("mri_tf.study.more_patients.interval_at", lambda *_: (-1.3, 1.3))
+    for metric, least in (("auc", "0.000"), ("kappa", "-1.000")):
+        (text,) = more_patients(*study(metric=metric), "patients").values()
+        assert cells_of(text, "manual")[2].endswith(f"({least} to 1.000)")
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "auc"])
 def test_a_section_says_what_twice_and_four_times_the_patients_are_expected_to_give(metric):
     (title, text), *others = more_patients(*study(metric=metric), "patients").items()

@@ -143,6 +143,19 @@ def test_a_study_of_sites_says_which_are_too_small_and_who_is_in_no_fold(quick, 
     assert set(study.results()["site"]) == {"SYA", "SYB"}
 
 
+def test_a_report_says_where_groups_tie_several_ids_of_tested_patients(quick, tmp_path):
+    prepared = people()
+    prepared.groups[:5] = ["one", "one", "two", "two", "two"]
+    study, names = Study(tmp_path), prepared.record_ids.tolist()
+    for job in study.jobs:
+        study.finish(job, MIXED, names[:7] if job["row"]["fold"] else names[7:14])
+    write_report(tmp_path, TASK, study.plan, study.jobs, study.rows, StudyData(prepared))
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "5 of the tested ids are tied by 2 groups: intervals and p-values count ids" in text
+    rows = json.loads((tmp_path / "numbers.json").read_text())
+    assert not any(row["numbers"]["better_than_chance"]["exact"] for row in rows)
+
+
 def test_a_cross_validation_of_several_sites_says_how_to_leave_one_out(quick, tmp_path):
     study = Study(tmp_path).finish_all([0, 1, 2] * 4)
     for path in tmp_path.glob("cells/*/*/predictions.parquet"):
@@ -235,6 +248,15 @@ def test_differences_at_a_size_rest_on_how_many_records_that_size_trains_on(quic
 
     alone, beside = interval(tmp_path / "one", (2,)), interval(tmp_path / "two", (2, 64))
     assert (beside["low"], beside["high"]) == (alone["low"], alone["high"])
+
+
+def test_pairs_at_all_sizes_are_one_family(quick, tmp_path):
+    study = Study(tmp_path, plan=replace(PLAN, train_sizes=(2, 4))).finish_all(MIXED * 3)
+    text = study.write()
+    found = pd.read_parquet(tmp_path / "differences.parquet").query("primary")
+    assert found["p"].notna().all() and len(found) == 2
+    assert found["p_adjusted"].tolist() == pytest.approx(metrics.holm(found["p"].tolist()))
+    assert "1 pair at 2 sizes, all of them together" in text
 
 
 def test_records_that_only_one_variant_has_are_in_no_paired_difference(quick, tmp_path):

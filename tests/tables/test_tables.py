@@ -256,10 +256,10 @@ def test_confusions_of_other_classes_are_refused():
 
 def a_cell(seed: int, signal: float):
     rng = np.random.default_rng(seed)
-    truth = np.arange(30) % 2
-    odds = np.exp(rng.normal(0, 1, (30, 2)) + signal * np.eye(2)[truth])
+    truth = np.arange(60) % 2
+    odds = np.exp(rng.normal(0, 1, (60, 2)) + signal * np.eye(2)[truth])
     probabilities = odds / odds.sum(axis=1, keepdims=True)
-    return truth, probabilities, probabilities.argmax(axis=1), np.arange(30) // 3
+    return truth, probabilities, probabilities.argmax(axis=1), np.arange(60) // 3
 
 
 def test_paired_differences_are_laid_out_as_they_were_counted():
@@ -277,7 +277,7 @@ def test_paired_differences_are_laid_out_as_they_were_counted():
         f"{number['difference']:+.3f} ({number['low']:+.3f} to {number['high']:+.3f})"
     )
     assert row["finding"] == "excludes 0"
-    assert row["first better in"] == "3 of 3 cells" and row["counted"] == "10 patients"
+    assert row["first better in"] == "3 of 3 cells" and row["counted"] == "20 patients"
 
 
 def test_a_difference_across_zero_and_one_that_is_undefined_say_so():
