@@ -1,19 +1,16 @@
 """What is logged of runs, studies and searches: never an id of a patient or record, nor a path."""
 
-import csv
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
-from mri_tf.store.cells import BASELINES, NUMBERS, done_cells
+from mri_tf.store.cells import done_cells
 from mri_tf.store.run import CARD, HISTORY, METRICS, Run, open_run
 from mri_tf.store.searches import BEST, OBJECTIVE, TRIALS, search_of, trials_of
 from mri_tf.task.spec import SIDES
+from mri_tf.track.numbers import history, json_of, numbers_of, numbers_of_study
 
 TRACKED = "tracked.json"  # beside a run, study or search: tracking URI -> id of the run there
 LONGEST_VALUE = 500  # characters of a parameter, as all versions of MLflow take them
@@ -62,8 +59,8 @@ def tracked_run(folder: Path) -> Tracked:
     if exported is not None and exported.is_dir():
         files[exported] = "model"
     return Tracked(
-        run.task.name, folder.resolve().name, _parameters(run), _numbers(folder / METRICS),
-        _history(folder / HISTORY), files,
+        run.task.name, folder.resolve().name, _parameters(run), numbers_of(json_of(folder / METRICS)),
+        history(folder / HISTORY), files,
     )  # fmt: skip
 
 
@@ -84,7 +81,7 @@ def tracked_study(folder: Path) -> Tracked:
         }  # fmt: skip
         inside.append(Tracked(
             run.task.name, cell.folder.name, {**_parameters(run), **of_cell},
-            _numbers(cell.run / METRICS), _history(cell.run / HISTORY),
+            numbers_of(json_of(cell.run / METRICS)), history(cell.run / HISTORY),
         ))  # fmt: skip
     first = inside[0]
     design = {
@@ -92,7 +89,8 @@ def tracked_study(folder: Path) -> Tracked:
         "folds": str(len({cell.fold for cell in cells})),
         "repeats": str(len({cell.repeat for cell in cells})), "cells_done": str(len(cells)),
     }  # fmt: skip
-    metrics = _numbers(folder / NUMBERS) or _means(inside)
+    of_cells = [(cell, one.metrics) for cell, one in zip(cells, inside, strict=True)]
+    metrics = numbers_of_study(folder, of_cells)
     return Tracked(
         first.experiment, folder.resolve().name, design, metrics, [], _files(folder), tuple(inside)
     )
@@ -114,7 +112,7 @@ def tracked_search(folder: Path) -> Tracked:
             experiment, f"trial-{trial.name}",
             _as_parameters(trial.values | ({"reason": trial.reason} if trial.reason else {})),
             {} if trial.score is None else {OBJECTIVE: trial.score},
-            _history(trial.runs[0] / HISTORY) if len(trial.runs) == 1 else [],  # of several: none's
+            history(trial.runs[0] / HISTORY) if len(trial.runs) == 1 else [],  # of several: none's
             failed=trial.score is None,
         )
         for trial in trials
@@ -132,7 +130,7 @@ def tracked_search(folder: Path) -> Tracked:
 
 def tracked_before(folder: Path, place: str) -> str:
     """The id of the run that the folder was logged as to a tracker; "" where it was not."""
-    return _read(folder / TRACKED).get(place, "")
+    return json_of(folder / TRACKED).get(place, "")
 
 
 def note_tracked(folder: Path, place: str, identity: str) -> None:
@@ -140,7 +138,7 @@ def note_tracked(folder: Path, place: str, identity: str) -> None:
 
     `place` names the tracker as `destination.shown` does, without what may be secret.
     """
-    noted = {**_read(folder / TRACKED), place: identity}
+    noted = {**json_of(folder / TRACKED), place: identity}
     write_atomic(folder / TRACKED, json.dumps(noted, indent=1).encode())
 
 
@@ -185,53 +183,6 @@ def _as_text(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
-def _numbers(path: Path) -> dict[str, float]:
-    """The numbers of a JSON file that have a value and an interval, by dotted names."""
-    found: dict[str, float] = {}
-
-    def walk(values: dict, name: str) -> None:
-        if "value" in values and "low" in values:
-            for key, end in (("value", ""), ("low", ".low"), ("high", ".high")):
-                number = values.get(key)
-                if isinstance(number, int | float) and math.isfinite(number):
-                    found[name + end] = float(number)
-            return
-        for key, value in values.items():
-            if isinstance(value, dict) and key != BASELINES:
-                walk(value, f"{name}.{key}" if name else str(key))
-
-    walk(_read(path), "")
-    return found
-
-
-def _means(runs: list[Tracked]) -> dict[str, float]:
-    """Of each metric that all runs have, the mean; intervals of single runs have none."""
-    names = set.intersection(*(set(run.metrics) for run in runs))
-    names = {name for name in names if not name.endswith((".low", ".high"))}
-    return {
-        f"mean.{name}": float(np.mean([run.metrics[name] for run in runs])) for name in sorted(names)
-    }
-
-
-def _history(path: Path) -> list[tuple[int, dict[str, float]]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        (int(row.pop("epoch")), {name: float(text) for name, text in row.items() if text})
-        for row in rows
-    ]
-
-
 def _files(folder: Path) -> dict[Path, str]:
     """Of the files beside a run or study those that name no patient."""
     return {folder / name: "" for name in (CARD, HISTORY) if (folder / name).is_file()}
-
-
-def _read(path: Path) -> dict:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}

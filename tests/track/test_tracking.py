@@ -18,6 +18,7 @@ from mri_tf.core.command_line import run_command
 from mri_tf.store.run import METRICS
 from mri_tf.track import destination
 from mri_tf.track.__main__ import main as track
+from mri_tf.track.tracked import tracked_study
 
 INTERVAL = {"value": 0.75, "low": 0.6, "high": 0.9, "n": 16, "unit": "patients", "method": "Wilson"}
 NUMBERS = {
@@ -102,24 +103,55 @@ def test_what_stays_beside_the_run_names_a_tracker_without_its_password(tmp_path
     assert "secret" not in (tmp_path / tracked.TRACKED).read_text()
 
 
+def _study(folder: Path, train_sizes: tuple[int | None, ...] = (None,)) -> Path:
+    """A made-up study of two folds, with the accuracy 0.75 in every cell."""
+    for size in train_sizes:
+        for fold in range(2):
+            cell = folder / "cells" / f"manual-n{size}-f{fold}"
+            _finished(cell / "run-0")
+            row = {"status": "done", "variant": "manual", "repeat": 0, "fold": fold, "train_size": size,
+                   "n_test": 10, "n_train": 40}  # fmt: skip
+            (cell / "row.json").write_text(json.dumps({"row": row, "run": "run-0"}))
+    return folder
+
+
 @needs_mlflow
 def test_a_study_is_logged_with_its_cells_inside(tmp_path):
-    study, store = tmp_path / "study", tmp_path / "mlruns"
-    for fold in range(2):
-        cell = study / "cells" / f"manual-f{fold}"
-        _finished(cell / "run-0")
-        row = {"status": "done", "variant": "manual", "repeat": 0, "fold": fold, "train_size": None,
-               "n_test": 10, "n_train": 40}  # fmt: skip
-        (cell / "row.json").write_text(json.dumps({"row": row, "run": "run-0"}))
-    (study / "numbers.json").write_text(json.dumps({"manual": {"auc": INTERVAL}}))
+    study, store = _study(tmp_path / "study"), tmp_path / "mlruns"
+    rows = [{"variant": "manual", "train_size": None, "numbers": {"auc": INTERVAL, "note": ""}}]
+    (study / "numbers.json").write_text(json.dumps(rows))
     (study / "card.html").write_text("<html>of the study</html>")
     assert track(["--study", str(study), "--to", f"mlflow:{store}"]) == 0
     by_name = {one.info.run_name: one for one in runs_in(store, "grade")}
-    assert set(by_name) == {"study", "manual-f0", "manual-f1"}
-    whole, cell = by_name["study"], by_name["manual-f1"]
+    assert set(by_name) == {"study", "manual-nNone-f0", "manual-nNone-f1"}
+    whole, cell = by_name["study"], by_name["manual-nNone-f1"]
     assert whole.data.metrics["manual.auc"] == 0.75 and whole.data.params["cells_done"] == "2"
     assert cell.data.tags["mlflow.parentRunId"] == whole.info.run_id
     assert cell.data.params["fold"] == "1" and cell.data.metrics["accuracy"] == 0.75
+
+
+def test_numbers_of_a_study_are_of_each_variant_and_training_size(tmp_path):
+    study = _study(tmp_path / "study")
+    numbers = [
+        ("manual", None, 0.75), ("manual", 20.0, 0.5), ("scratch", 20.0, 0.25),
+    ]  # fmt: skip
+    (study / "numbers.json").write_text(json.dumps([
+        {"variant": variant, "train_size": size, "numbers": {"auc": INTERVAL | {"value": value}}}
+        for variant, size, value in numbers
+    ]))  # fmt: skip
+    metrics = tracked_study(study).metrics
+    assert metrics["manual.auc"] == 0.75 and metrics["manual.auc.low"] == 0.6
+    assert metrics["manual.20.auc"] == 0.5 and metrics["scratch.20.auc"] == 0.25
+    assert not any(name.startswith("mean.") for name in metrics)
+
+
+def test_means_over_cells_are_of_one_variant_and_size_and_only_without_numbers_of_the_study(tmp_path):
+    study = _study(tmp_path / "study", (None, 20))
+    cell = study / "cells/manual-n20-f0/run-0" / METRICS
+    cell.write_text(json.dumps(NUMBERS | {"accuracy": INTERVAL | {"value": 0.25}}))
+    metrics = tracked_study(study).metrics
+    assert metrics["mean.manual.accuracy"] == 0.75 and metrics["mean.manual.20.accuracy"] == 0.5
+    assert "mean.accuracy" not in metrics and "mean.manual.accuracy.low" not in metrics
 
 
 @needs_mlflow
