@@ -15,6 +15,7 @@ from mri_tf.core.command_line import (
     run_command,
 )
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.redacted import DICOMWEB
 from mri_tf.predict.flags import FORMATS, check_flags, check_flags_of_task, format_of
 
 
@@ -94,7 +95,7 @@ def _predict(flags, until_the_end: ExitStack) -> int:
 
 def _path_or_address(text: str) -> Path | str:
     """argparse type: a path, or an address of DICOMweb, whose slashes a path would lose."""
-    return text if text.startswith("dicomweb:") else Path(text)
+    return text if text.startswith(DICOMWEB) else Path(text)
 
 
 def _seconds(text: str) -> float:
