@@ -8,10 +8,11 @@ from mri_tf.report.blocks import Block, Facts, Fold, Section, Text, table
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import MEMBERS, STUDY, Material
 from mri_tf.report.options import Options
-from mri_tf.report.reproduce import flat, task_values, without_folders
+from mri_tf.report.reproduce import flat, task_values
 from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.harmonise import describe_harmonise
+from mri_tf.task.paths import last_part, without_folders
 from mri_tf.task.rules import ACCURACY, BUDGET, VALIDATION
 
 KEPT_EPOCH = {
@@ -121,7 +122,7 @@ def _first_weights(task: Task, run: Run) -> str:
     if weights == "none":
         return "drawn at random"
     origin = run.values.get("first_weights")
-    return f"{without_folders(weights)}" + (f", converted from {Origin(**origin)}" if origin else "")
+    return last_part(weights) + (f", converted from {Origin(**origin)}" if origin else "")
 
 
 def _training(task: Task, run: Run) -> str:

@@ -9,6 +9,7 @@ from mri_tf.core.files import write_atomic
 from mri_tf.store.cells import done_cells
 from mri_tf.store.run import CARD, HISTORY, METRICS, Run, open_run
 from mri_tf.store.searches import BEST, OBJECTIVE, TRIALS, search_of, trials_of
+from mri_tf.task.paths import last_part, without_folders
 from mri_tf.task.spec import SIDES
 from mri_tf.track.numbers import history, json_of, numbers_of, numbers_of_study
 
@@ -110,7 +111,7 @@ def tracked_search(folder: Path) -> Tracked:
     inside = [
         Tracked(
             experiment, f"trial-{trial.name}",
-            _as_parameters(trial.values | ({"reason": trial.reason} if trial.reason else {})),
+            _as_parameters(trial.values | ({"reason": last_part(trial.reason)} if trial.reason else {})),
             {} if trial.score is None else {OBJECTIVE: trial.score},
             history(trial.runs[0] / HISTORY) if len(trial.runs) == 1 else [],  # of several: none's
             failed=trial.score is None,
@@ -159,7 +160,8 @@ def _origin(values: dict) -> dict:
 
 
 def _as_parameters(found: dict) -> dict[str, str]:
-    return {key: _as_text(value) for key, value in sorted(found.items())}
+    """Values as texts; of a path, which may name a person, the last part."""
+    return {key: _as_text(value) for key, value in sorted(without_folders(found).items())}
 
 
 def _flat(values: dict, before: str = "") -> dict:
@@ -175,11 +177,7 @@ def _flat(values: dict, before: str = "") -> dict:
 
 
 def _as_text(value: object) -> str:
-    """A value as text; of a path, which may name a person, the last part."""
-    if isinstance(value, str):
-        text = Path(value).name if "/" in value or "\\" in value else value
-    else:
-        text = json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 

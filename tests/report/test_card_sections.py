@@ -28,7 +28,10 @@ from mri_tf.report.examples import wrong_patients
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import MEMBERS, STUDY, Judged
 from mri_tf.report.options import Options
+from mri_tf.report.reproduce import reproduce
 from mri_tf.report.verdict import audit_status, p_of
+from mri_tf.task.files import FOLDER, load_task
+from mri_tf.task.spec import to_json
 
 ORDER = (
     "verdict", "flow", "data", "split", "model", "performance", "probabilities", "subgroups",
@@ -206,6 +209,23 @@ def test_patients_with_wrong_answers_in_two_classes_count_once(material):
     said = text_of({one.name: one for one in sections_of(of_both, Options())}["failures"])
     assert "2 of 3 patients have a wrong answer: 3 rows, one for each class of a patient" in said
     assert "In 3 of the rows all records are wrong" in said
+
+
+def test_settings_with_a_slash_are_whole_and_of_a_path_the_last_part_is_compared_and_shown(material):
+    task = to_json(load_task(FOLDER / "meningioma_grading.py"))
+
+    def differences(**changes) -> str:
+        run = replace(material.run, values={**material.run.values, "task": {**task, **changes}})
+        return words(reproduce(replace(material, run=run), Options()).blocks)
+
+    assert task["fine_tune"]["train"][1] == "probabilities/.*"
+    assert "Every setting is that of the task file" in differences()
+    weights = "C:\\Users\\somebody\\net.h5"
+    said = differences(
+        model_args=task["model_args"] | {"weights": weights},
+        fine_tune=task["fine_tune"] | {"train": ["stack4_.*", "probabilities/.*"]},
+    )
+    assert "net.h5" in said and "somebody" not in said and "'probabilities/.*'" in said
 
 
 def test_what_the_image_adds_is_not_judged_where_there_is_nothing_to_add_to(material):
