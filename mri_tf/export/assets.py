@@ -23,9 +23,9 @@ import tensorflow as tf
 import mri_tf
 from mri_tf.calibration.familiar_images import familiar_to_json
 from mri_tf.core.errors import InputError
+from mri_tf.core.exported import EXPORT, weights_of_export
 from mri_tf.core.words import modality_word
-from mri_tf.engines.requests import ASSETS
-from mri_tf.export.reader import ANSWERS, EXPORT, FAMILIAR, FITTED, SEGMENTER, TASK
+from mri_tf.export.reader import ANSWERS, FAMILIAR, FITTED, SEGMENTER, TASK
 from mri_tf.export.source import ExportSource
 from mri_tf.serve.version_folders import version_folders
 from mri_tf.store.prepared import Prepared
@@ -93,12 +93,8 @@ def modality_of(run: Run, prepared: Prepared) -> str:
 def exported_version(home: Path, weights_sha256: str) -> int | None:
     """Returns the newest version in `home` (`<out>/<task>`) with these weights, or None."""
     for number, folder in sorted(version_folders(home).items(), reverse=True):
-        try:
-            text = (folder / ASSETS / EXPORT).read_text(encoding="utf-8")
-            if json.loads(text)["weights_sha256"] == weights_sha256:
-                return number
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # written by hand, or by an earlier version of mri_tf
+        if weights_of_export(folder) == weights_sha256:
+            return number
     return None
 
 

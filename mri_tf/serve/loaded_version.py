@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_tf.core.exported import ASSETS
 from mri_tf.engines.choose import open_engine
-from mri_tf.engines.requests import ASSETS, DEFAULT_SIGNATURE, WARM_UP
+from mri_tf.engines.requests import DEFAULT_SIGNATURE, WARM_UP
 from mri_tf.serve.batching import Batcher
 from mri_tf.serve.signatures import Signature, check_equal_rows, signature_from_proto
 from mri_tf.serve.status import ServingError, from_tensorflow, invalid

@@ -1,11 +1,14 @@
-"""What is logged of runs, studies and searches: never an id of a patient or record, nor a path."""
+"""What is logged of runs, studies and searches: never an id of a patient, nor an image or a path.
+
+Ids of records stand in card.html alone, which lists the wrong answers by them.
+"""
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mri_tf.core.errors import InputError
-from mri_tf.core.files import write_atomic
+from mri_tf.core.exported import ASSETS, weights_of_export
 from mri_tf.store.cells import done_cells
 from mri_tf.store.run import CARD, HISTORY, METRICS, Run, open_run
 from mri_tf.store.searches import BEST, OBJECTIVE, TRIALS, search_of, trials_of
@@ -13,7 +16,7 @@ from mri_tf.task.paths import last_part, without_folders
 from mri_tf.task.spec import SIDES
 from mri_tf.track.numbers import history, json_of, numbers_of, numbers_of_study
 
-TRACKED = "tracked.json"  # beside a run, study or search: tracking URI -> id of the run there
+IMAGE = b"<img "  # how an image of a record begins in a card, whose figures are SVG
 LONGEST_VALUE = 500  # characters of a parameter, as all versions of MLflow take them
 BY_KEY = {  # of run.json: values that tell how the network was trained
     "seed", "split", "precision", "known_copies", "weights_sha256", "epochs_trained", "best_epoch",
@@ -56,9 +59,7 @@ def tracked_run(folder: Path) -> Tracked:
             "The training of this run is not finished.", folder, "Run its train command again."
         )
     files = _files(folder)
-    exported = Path(run.values["exported"]) if run.values.get("exported") else None
-    if exported is not None and exported.is_dir():
-        files[exported] = "model"
+    files |= _model_files(run)
     return Tracked(
         run.task.name, folder.resolve().name, _parameters(run), numbers_of(json_of(folder / METRICS)),
         history(folder / HISTORY), files,
@@ -129,20 +130,6 @@ def tracked_search(folder: Path) -> Tracked:
     )  # fmt: skip
 
 
-def tracked_before(folder: Path, place: str) -> str:
-    """The id of the run that the folder was logged as to a tracker; "" where it was not."""
-    return json_of(folder / TRACKED).get(place, "")
-
-
-def note_tracked(folder: Path, place: str, identity: str) -> None:
-    """Writes down that it was logged, so that a command that is repeated does not log it twice.
-
-    `place` names the tracker as `destination.shown` does, without what may be secret.
-    """
-    noted = {**json_of(folder / TRACKED), place: identity}
-    write_atomic(folder / TRACKED, json.dumps(noted, indent=1).encode())
-
-
 def _parameters(run: Run) -> dict[str, str]:
     values = run.values
     found = {key: values[key] for key in BY_KEY if values.get(key) not in (None, "")}
@@ -181,6 +168,28 @@ def _as_text(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
+def _model_files(run: Run) -> dict[Path, str]:
+    """The exported model, where the folder that run.json names holds the weights of this run: a relative
+    path leads elsewhere from another working directory."""
+    exported = Path(run.values.get("exported") or "")
+    weights = run.values.get("weights_sha256")
+    if not run.values.get("exported") or not weights or weights_of_export(exported) != weights:
+        return {}
+    card = exported / ASSETS / CARD
+    if not _shows_images(card):
+        return {exported: "model"}
+    return {
+        path: (Path("model") / path.parent.relative_to(exported)).as_posix()
+        for path in sorted(exported.rglob("*")) if path.is_file() and path != card
+    }  # fmt: skip
+
+
 def _files(folder: Path) -> dict[Path, str]:
-    """Of the files beside a run or study those that name no patient."""
-    return {folder / name: "" for name in (CARD, HISTORY) if (folder / name).is_file()}
+    """Of the files beside a run or study those that name no patient and show no image of one."""
+    found = [folder / name for name in (CARD, HISTORY) if (folder / name).is_file()]
+    return {path: "" for path in found if not _shows_images(path)}
+
+
+def _shows_images(path: Path) -> bool:
+    """Whether a file is a card with images of records, as --thumbnails makes it."""
+    return path.name == CARD and path.is_file() and IMAGE in path.read_bytes()
