@@ -22,9 +22,10 @@ from mri_tf.audit.compared import not_known
 from mri_tf.metrics.classifier import checked
 from mri_tf.metrics.exchange import exchange_labels
 from mri_tf.report import thumbnails
-from mri_tf.report.blocks import NOT_COMPUTED, Facts, Fold, Heading, Listed, Table, Text
+from mri_tf.report.blocks import NOT_COMPUTED, Facts, Fold, Heading, Listed, Pictures, Table, Text
 from mri_tf.report.card import sections_of, write_card
 from mri_tf.report.examples import wrong_patients
+from mri_tf.report.facts import Known
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import MEMBERS, STUDY, Judged
 from mri_tf.report.options import Options
@@ -280,6 +281,30 @@ def test_small_counts_are_hidden_on_request_everywhere(tmp_path):
     assert data["numbers"]["run"]["per_class"]["low_grade"]["patients"] is None  # 11 less 3
     assert data["numbers"]["run"]["subgroups"][0]["patients"] == {"low_grade": None, "high_grade": None}
     assert not re.search(r"\b3 patients", card)
+
+
+def test_ages_that_are_known_of_few_patients_are_hidden(material, monkeypatch):
+    def of_three(known) -> np.ndarray:
+        ages = np.full(len(known.records), np.nan)
+        ages[[0, 2, 4]] = 77  # of the ten of a class on the training side
+        return ages
+
+    monkeypatch.setattr(Known, "ages", of_three)
+    shown, hidden = (
+        {one.name: words(one.blocks) for one in sections_of(material, options)}["data"]
+        for options in (Options(), Options(smallest_cell=5))
+    )  # fmt: skip
+    assert "77 (77 to 77), known of 3" in shown
+    assert "77" not in hidden and "hidden, known of < 5" in hidden
+
+
+def test_images_of_a_card_are_left_as_they_are_where_small_counts_are_hidden(material, monkeypatch):
+    source = "data:image/png;base64,+1/2="
+    monkeypatch.setattr(thumbnails, "as_data", lambda plane: source)
+    sections = sections_of(material, Options(smallest_cell=5, thumbnails=True))
+    pictures = [one for section in sections for block in section.blocks
+                if isinstance(block, Pictures) for one in block.pictures]  # fmt: skip
+    assert len(pictures) >= 3 and {one.source for one in pictures} == {source}
 
 
 def test_the_drawing_of_the_flow_hides_small_counts_too(material):
