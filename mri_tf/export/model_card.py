@@ -33,14 +33,10 @@ from mri_tf.tables import looks_sentence, markdown
 from mri_tf.tables.run import better_than_chance
 from mri_tf.task.harmonise import describe_harmonise
 from mri_tf.task.paths import without_folders
-from mri_tf.task.rules import ACCURACY, BUDGET, VALIDATION
+from mri_tf.task.rules import KEPT_EPOCH
 from mri_tf.task.spec import SIDES
 
 MODEL_CARD = "model_card.md"
-KEPT_EPOCH = {
-    VALIDATION: "the lowest validation loss", ACCURACY: "the highest validation accuracy",
-    BUDGET: "the last",
-}  # fmt: skip
 SYNTHETIC = "a synthetic phantom, no patients"
 
 

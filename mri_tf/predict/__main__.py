@@ -112,9 +112,12 @@ def _path_or_address(text: str) -> Path | str:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"needs a time above 0 s and below 1000000 s, not {text}")
+        raise argparse.ArgumentTypeError(f"needs a time above 0 s and below 1000000 s, not {text[:20]}")
     return value
 
 

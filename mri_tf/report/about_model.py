@@ -13,13 +13,8 @@ from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.harmonise import describe_harmonise
 from mri_tf.task.paths import last_part, without_folders
-from mri_tf.task.rules import ACCURACY, BUDGET, VALIDATION
+from mri_tf.task.rules import KEPT_EPOCH
 
-KEPT_EPOCH = {
-    VALIDATION: "the epoch with the lowest validation loss",
-    ACCURACY: "the epoch with the highest validation accuracy",
-    BUDGET: "the last epoch of a budget that was fixed before",
-}
 IF_SET = " if set"  # how operations in a manifest end that a setting asks for
 
 

@@ -166,6 +166,8 @@ def test_a_submission_holds_every_unlabelled_patient_once(asked, tmp_path, capsy
         (["--model", ".", "--format", "json", "--out", "x.csv"], "a name that ends in .json"),
         (["--model", "nowhere"], "given with --model does not exist"),
         (["--server", "file:///etc", "--task", "sax_levels"], "address of a REST interface"),
+        (["--model", ".", "--timeout-s", "abc"], "above 0 s and below 1000000 s, not abc"),
+        (["--model", ".", "--timeout-s", "nan"], "above 0 s and below 1000000 s, not nan"),
     ],
 )  # fmt: skip
 def test_flags_that_do_not_fit_are_refused_in_one_line(tmp_path, monkeypatch, capsys, flags, says):
