@@ -16,7 +16,7 @@ from small import write_raw, write_small
 from data_prep.write import main as write
 from mri_tf.core.command_line import run_command
 from mri_tf.core.errors import InputError
-from mri_tf.evaluate.__main__ import WITH_KNOWN, _with_labels
+from mri_tf.evaluate.__main__ import WITH_KNOWN, _with_labels, evaluation_name
 from mri_tf.evaluate.__main__ import main as evaluate
 from mri_tf.evaluate.familiarity import familiarity_of
 from mri_tf.explain.__main__ import main as explain
@@ -181,8 +181,19 @@ def _prepare(raw: Path, out: Path) -> Path:
 def test_other_data_counts_every_record_as_test(inside, tmp_path):
     out = _prepare(write_raw(tmp_path / "raw", patients=3, seed=7), tmp_path / "other-hospital")
     _runs(evaluate, "--run", RUN, "--data", out)
-    metrics = _json(RUN / "evaluations" / "other-hospital" / "metrics.json")
+    (file,) = RUN.glob("evaluations/other-hospital-????????/metrics.json")
+    metrics = _json(file)
     assert metrics["records"] == 18 and metrics["accuracy"]["n"] == 3
+
+
+def test_evaluations_of_two_sets_whose_folders_have_one_name_are_kept_apart(inside, tmp_path):
+    for seed in (8, 9):
+        raw = write_raw(tmp_path / f"raw{seed}", patients=3, seed=seed)
+        _runs(evaluate, "--run", RUN, "--data", _prepare(raw, tmp_path / str(seed) / "clinic"))
+    first, second = RUN.glob("evaluations/clinic-*")
+    assert {first.name, second.name} == {
+        evaluation_name(Prepared.open(tmp_path / seed / "clinic")) for seed in ("8", "9")
+    }
 
 
 def test_other_data_with_known_patients_is_counted_without_them_and_with_them(inside, tmp_path, capsys):

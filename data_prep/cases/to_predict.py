@@ -18,7 +18,7 @@ from data_prep.io.table import path_in, read_table
 from data_prep.io.volume_file import is_dicom
 from data_prep.layout_calls import list_cases
 from mri_tf.core.errors import InputError, first_few
-from mri_tf.core.words import printable
+from mri_tf.core.words import modality_word, printable
 from mri_tf.task import Task
 
 ORIGIN = ("modality", "site", "scanner")  # columns of a table of cases to predict
@@ -36,7 +36,10 @@ class CaseToPredict:
 
 def facts_of_row(row: dict[str, str]) -> dict[str, str]:
     """What a table of cases to predict says of where an image was made; empty cells are left out."""
-    return {name: word for name in ORIGIN if (word := fact_of(row, name))}
+    facts = {name: word for name in ORIGIN if (word := fact_of(row, name))}
+    if "modality" in facts:
+        facts["modality"] = modality_word(facts["modality"])
+    return facts
 
 
 def made_at(cases: list[CaseToPredict], facts: dict[str, str]) -> list[CaseToPredict]:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 
 from mri_tf.core.errors import InputError, OutOfTime, RunFailed
+from mri_tf.core.redacted import redacted, redacted_text
 from mri_tf.core.system import noting_interrupts
 
 OF_PATHS = (
@@ -27,6 +28,7 @@ OUT_OF_TIME = SOME_SKIPPED  # both: done, but something is left
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises InputError with one line, and takes no abbreviated flags.
 
+    The line shows the arguments without passwords and without addresses of patients' studies.
     Its help ends with `examples`, each the arguments of a command that does something useful.
     """
 
@@ -41,10 +43,11 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse_known_args(self, args=None, namespace=None):
-        self._arguments = sys.argv[1:] if args is None else list(args)
+        self._arguments = sys.argv[1:] if args is None else list(map(str, args))
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str):
+        message = redacted_text(message, self._arguments)
         # argparse reports a missing flag before it notices a misspelt one.
         flags = [word.partition("=")[0] for word in self._arguments if word.startswith("--")]
         unknown = [flag for flag in flags if flag not in self._option_string_actions]
@@ -55,7 +58,7 @@ class Parser(argparse.ArgumentParser):
         hint = f"Did you mean {' and '.join(near)}? " if near else ""
         raise InputError(
             f"Wrong arguments for {self.prog}: {message}.",
-            " ".join(map(str, self._arguments)) or "no arguments",
+            " ".join(map(redacted, self._arguments)) or "no arguments",
             f"{hint}See {self.prog} --help.",
         )
 

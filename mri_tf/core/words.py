@@ -39,6 +39,16 @@ def number_in(text: str) -> float:
     return float(word.replace(",", ".")) if NUMBER.fullmatch(word) else math.nan
 
 
+def modality_word(text: str) -> str:
+    """The word of a modality as DICOM writes it, of how a person wrote it.
+
+    >>> modality_word("mri "), modality_word("Ct"), modality_word("")
+    ('MR', 'CT', '')
+    """
+    word = text.strip().upper()
+    return "MR" if word == "MRI" else word
+
+
 def composed(text: str) -> str:
     """A text with one character for a letter and its accent: some systems store two (NFC of Unicode).
 

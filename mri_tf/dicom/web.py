@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from data_prep.io.dicom.header import PREFIX_AT, begins_like_dicom, read_identities
 from mri_tf.core.errors import InputError, RunFailed
 from mri_tf.core.progress import progress
+from mri_tf.core.redacted import DICOMWEB
 from mri_tf.dicom.multipart import READ_AT_ONCE, Cut, parts_of
 
-PREFIX = "dicomweb:"
 FORM = "dicomweb:https://HOST/dicom-web/studies/UID, or .../studies/UID/series/UID"
 ADDRESS = re.compile(
     r"(?P<base>https?://[^?#]+?)/studies/(?P<study>[0-9.]{1,64})(/series/(?P<series>[0-9.]{1,64}))?/?"
@@ -58,14 +58,14 @@ class Limits:
 
 def parse_address(text: str) -> Address:
     """The address after `dicomweb:`; raises InputError for another form."""
-    found = ADDRESS.fullmatch(text.removeprefix(PREFIX))
+    found = ADDRESS.fullmatch(text.removeprefix(DICOMWEB))
     try:
         place = urlsplit(found["base"]).netloc if found else ""
     except ValueError:  # brackets that are no IPv6 address
         place = ""
     if not place:
         raise InputError(
-            f"The address after {PREFIX} is not that of one study or one series.",
+            f"The address after {DICOMWEB} is not that of one study or one series.",
             "an address that is not repeated here, as it may lead to a patient", FORM,
         )  # fmt: skip
     if "@" in place:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_tf.core.exported import ASSETS
+
 SAVED_MODEL = "saved_model.pb"  # the file of the graph in the folder of a version
 DEFAULT_SIGNATURE = "serving_default"  # of a SavedModel, where a request names none
-ASSETS = "assets.extra"  # folder in an export for what TensorFlow Serving does not load
-WARM_UP = "tf_serving_warmup_requests"  # the name it looks for there
+WARM_UP = "tf_serving_warmup_requests"  # the name that TensorFlow Serving looks for in ASSETS
 NOISE = 0.1  # SD, as a share of the value where that is above 1
 
 

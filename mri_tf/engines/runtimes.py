@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_tf.core.exported import ASSETS
 from mri_tf.core.system import cores
-from mri_tf.engines.requests import ASSETS, DEFAULT_SIGNATURE, SAVED_MODEL
+from mri_tf.engines.requests import DEFAULT_SIGNATURE, SAVED_MODEL
 
 OPSET = 18  # of 2022: older servers can read it
 MADE_FROM = "made_from"  # a property of a kept ONNX file

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
             )
         if shows_test_side(run, prepared, records):
             check_open(run, "The data hold images of its patients.")
-        home = flags.run / "evaluations" / folder.absolute().name
+        home = flags.run / "evaluations" / evaluation_name(prepared)
     records = _with_labels(run, prepared, records)
     if flags.prior:
         home = flags.run / "evaluations" / f"{home.absolute().name}-prior-{flags.prior}"
@@ -71,6 +71,12 @@ def main(arguments: list[str]) -> int:
             f"python -m mri_tf.export --run {flags.run}"
         )
     return SOME_SKIPPED if known.any() else DONE
+
+
+def evaluation_name(prepared) -> str:
+    """The folder of the numbers on another set: its folder's name, and what tells it from others of that
+    name."""
+    return f"{prepared.folder.absolute().name}-{prepared.content_fingerprint()[:8]}"
 
 
 def check_test_side(run) -> None:
@@ -166,7 +172,8 @@ def _parser() -> Parser:
     parser.add_argument(
         "--out",
         type=folder_to_write,
-        help="folder of the numbers (default: the run, or RUN/evaluations/... with --data or --prior)",
+        help="folder of the numbers (default: the run, or with --data or --prior one of its own in "
+        "RUN/evaluations)",
     )
     return parser
 

@@ -23,12 +23,14 @@ import tensorflow as tf
 import mri_tf
 from mri_tf.calibration.familiar_images import familiar_to_json
 from mri_tf.core.errors import InputError
-from mri_tf.engines.requests import ASSETS
-from mri_tf.export.reader import ANSWERS, EXPORT, FAMILIAR, FITTED, SEGMENTER, TASK
+from mri_tf.core.exported import EXPORT, weights_of_export
+from mri_tf.core.words import modality_word
+from mri_tf.export.reader import ANSWERS, FAMILIAR, FITTED, SEGMENTER, TASK
 from mri_tf.export.source import ExportSource
 from mri_tf.serve.version_folders import version_folders
 from mri_tf.store.prepared import Prepared
 from mri_tf.store.run import CARD, FEATURES, Run, open_run
+from mri_tf.task.paths import without_folders
 
 MAX_RECORDS_READ = 200  # records whose facts are read
 
@@ -47,7 +49,7 @@ def write_assets(
         segmenter: of `find_segmenter`.
     """
     run, values = source.run, source.run.values
-    arguments = {key: without_folder(value) for key, value in values["task"]["model_args"].items()}
+    arguments = without_folders(values["task"]["model_args"])
     export = {
         "task": run.task.name,
         "weights_sha256": values["weights_sha256"],
@@ -83,19 +85,16 @@ def modality_of(run: Run, prepared: Prepared) -> str:
         return run.task.modality
     train = np.flatnonzero(np.isin(prepared.record_ids, run.sides["train"]))
     sample = train[:: max(1, -(-len(train) // MAX_RECORDS_READ))]
-    named = {prepared.record(position).facts.get("modality", "") for position in sample.tolist()}
+    facts = (prepared.record(position).facts for position in sample.tolist())
+    named = {modality_word(of_record.get("modality", "")) for of_record in facts}
     return named.pop() if len(named) == 1 else ""
 
 
 def exported_version(home: Path, weights_sha256: str) -> int | None:
     """Returns the newest version in `home` (`<out>/<task>`) with these weights, or None."""
     for number, folder in sorted(version_folders(home).items(), reverse=True):
-        try:
-            text = (folder / ASSETS / EXPORT).read_text(encoding="utf-8")
-            if json.loads(text)["weights_sha256"] == weights_sha256:
-                return number
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # written by hand, or by an earlier version of mri_tf
+        if weights_of_export(folder) == weights_sha256:
+            return number
     return None
 
 
@@ -129,8 +128,3 @@ def _run_of(run: Run, weights: str) -> str:
     except InputError:
         inside = False
     return str(run.folder / FEATURES) if inside else "RUN"
-
-
-def without_folder(value):
-    """An argument of a network; of the path of a weights file the name alone."""
-    return Path(value).name if isinstance(value, str) and "/" in value else value

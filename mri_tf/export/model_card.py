@@ -11,7 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from mri_tf.core.files import write_atomic
-from mri_tf.export.assets import MAX_RECORDS_READ, without_folder
+from mri_tf.export.assets import MAX_RECORDS_READ
 from mri_tf.export.card_members import card_members, outputs_of_members
 from mri_tf.export.card_numbers import (
     card_calibration,
@@ -32,14 +32,11 @@ from mri_tf.store.run import Run
 from mri_tf.tables import looks_sentence, markdown
 from mri_tf.tables.run import better_than_chance
 from mri_tf.task.harmonise import describe_harmonise
-from mri_tf.task.rules import ACCURACY, BUDGET, VALIDATION
+from mri_tf.task.paths import without_folders
+from mri_tf.task.rules import KEPT_EPOCH
 from mri_tf.task.spec import SIDES
 
 MODEL_CARD = "model_card.md"
-KEPT_EPOCH = {
-    VALIDATION: "the lowest validation loss", ACCURACY: "the highest validation accuracy",
-    BUDGET: "the last",
-}  # fmt: skip
 SYNTHETIC = "a synthetic phantom, no patients"
 
 
@@ -151,7 +148,8 @@ def _kept_weights(run: Run) -> str:
 
 def _training(run: Run) -> str:
     task, values = run.task, run.values
-    arguments = ", ".join(f"{key} {without_folder(value)}" for key, value in task.model_args.items())
+    given = without_folders(task.model_args)
+    arguments = ", ".join(f"{key} {value}" for key, value in given.items())
     rows = [
         ["network", f"{task.model} ({arguments})" if arguments else task.model],
         ["parameters", f"{values['parameters']:,}"],

@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, RunFailed
+from mri_tf.core.exported import ASSETS
 from mri_tf.core.system import try_lock
-from mri_tf.engines.requests import ASSETS, SAVED_MODEL, WARM_UP
+from mri_tf.engines.requests import SAVED_MODEL, WARM_UP
 from mri_tf.evaluate.familiarity import familiarity_of, fit_familiarity
 from mri_tf.export.assets import exported_version, find_segmenter, modality_of, write_assets
 from mri_tf.export.cost import Cost, cost_beside_one

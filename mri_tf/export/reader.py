@@ -11,14 +11,15 @@ import numpy as np
 from mri_tf.calibration.answers import Answers, answers_from_json
 from mri_tf.calibration.familiar_images import Familiar, familiar_from_json
 from mri_tf.core.errors import InputError
+from mri_tf.core.exported import ASSETS, EXPORT
 from mri_tf.engines.choose import TENSORFLOW, open_engine
-from mri_tf.engines.requests import ASSETS, SAVED_MODEL
+from mri_tf.engines.requests import SAVED_MODEL
 from mri_tf.serve.version_folders import version_folders, version_number
 from mri_tf.task import Task
 from mri_tf.task.files import saved_task
 
-EXPORT, TASK, ANSWERS, FITTED, FAMILIAR, SEGMENTER = (  # described in `assets`
-    "export.json", "task.json", "answers.json", "fitted.json", "familiar.json", "segmenter.json",
+TASK, ANSWERS, FITTED, FAMILIAR, SEGMENTER = (  # described in `assets`
+    "task.json", "answers.json", "fitted.json", "familiar.json", "segmenter.json",
 )  # fmt: skip
 Call = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mri_tf.core.errors import InputError
+from mri_tf.core.exported import ASSETS, EXPORT
 from mri_tf.core.words import printed_name
-from mri_tf.engines.requests import ASSETS
-from mri_tf.export.reader import EXPORT, Exported, open_export
+from mri_tf.export.reader import Exported, open_export
 from mri_tf.report.page import data_of_page
 from mri_tf.serve.version_folders import version_folders
 from mri_tf.store.run import CARD

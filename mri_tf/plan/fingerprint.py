@@ -20,6 +20,7 @@ from data_prep.recognised import Recognised
 from mri_tf.core.command_line import import_tensorflow
 from mri_tf.core.hashing import file_hash
 from mri_tf.core.progress import progress
+from mri_tf.core.words import modality_word
 from mri_tf.plan.drawn_masks import check_no_masks
 from mri_tf.plan.looked_at import first_image, grid_of_case, look_at
 from mri_tf.task import Task
@@ -198,7 +199,7 @@ def _modality(found: Recognised, grids: list[Grid], values: list) -> tuple[str, 
     stated = Counter(grid.modality for grid in grids if grid.modality)
     if stated:
         return stated.most_common(1)[0][0], "DICOM headers"
-    rows = Counter(row.get("modality", "").upper() for row in found.rows) if found.rows else Counter()
+    rows = Counter(modality_word(row.get("modality", "")) for row in found.rows or ())
     rows.pop("", None)
     if len(rows) == 1:
         return next(iter(rows)), "the column modality"

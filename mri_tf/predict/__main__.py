@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mri_tf.core.command_flags import add_engine
@@ -15,6 +15,7 @@ from mri_tf.core.command_line import (
     run_command,
 )
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.redacted import DICOMWEB
 from mri_tf.predict.flags import FORMATS, check_flags, check_flags_of_task, format_of
 
 
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
         with ExitStack() as until_the_end:
             return _predict(flags, until_the_end)
     except KeyboardInterrupt:
-        print("error: Interrupted. No answers were written.", file=sys.stderr, flush=True)
+        print("error: Interrupted before the list of answers was written.", file=sys.stderr, flush=True)
         return INTERRUPTED
 
 
@@ -39,7 +40,8 @@ def _predict(flags, until_the_end: ExitStack) -> int:
     from data_prep.cases.to_predict import list_cases_to_predict, made_at
     from mri_tf.engines.choose import check_engine
     from mri_tf.predict.dicom_in import fetched
-    from mri_tf.predict.files import ANSWERS, check_inputs_kept, write_answers
+    from mri_tf.predict.files import ANSWERS, write_answers
+    from mri_tf.predict.kept import check_inputs_kept
     from mri_tf.predict.map_files import MapFiles
     from mri_tf.predict.model import ModelOptions, open_model
     from mri_tf.predict.outputs import Predictor
@@ -58,7 +60,6 @@ def _predict(flags, until_the_end: ExitStack) -> int:
     cases = list_cases_to_predict(layout, flags.input, task, flags.mask)
     named = {name: getattr(flags, name) for name in ("site", "scanner") if getattr(flags, name)}
     cases = made_at(cases, named)
-    check_inputs_kept(flags.out, [*flags.input, *([flags.mask] if flags.mask else [])], cases)
     if flags.explain and "explain" not in model.signatures:
         raise InputError(
             "The model cannot explain its decisions: it has no signature explain.", task.name,
@@ -68,6 +69,8 @@ def _predict(flags, until_the_end: ExitStack) -> int:
     folder = flags.out if segments else None
     if flags.explain:
         folder = flags.out.with_name(f"{flags.out.stem}_maps")
+    path = flags.out / ANSWERS if segments else flags.out
+    check_inputs_kept(path, folder, [*flags.input, *([flags.mask] if flags.mask else [])], cases)
     keepers = [] if folder is None else [MapFiles(folder)]
     dicom = None
     if flags.dicom_out is not None:
@@ -76,12 +79,12 @@ def _predict(flags, until_the_end: ExitStack) -> int:
         dicom = open_dicom_out(flags.dicom_out, model.exported, cases, flags.input)
         keepers.append(dicom)
     predictor = Predictor(model, keepers, flags.explain, flags.anyway)
-    predictor.predict(layout, cases)
+    with _saying_what_is_left(keepers):
+        predictor.predict(layout, cases)
     predictions = predictor.predictions
     if not predictions.rows:
         reasons = first_few(f"{name}: {reason}" for name, reason in predictions.skipped)
         raise InputError("None of the inputs could be read.", reasons, "Correct or replace the files.")
-    path = flags.out / ANSWERS if segments else flags.out
     write_answers(predictions, path, format_of(flags), getattr(layout, "SUBMISSION", None), folder)
     for name, reason in predictions.skipped:
         print(f"skipped {name}: {reason}", file=sys.stderr)
@@ -92,15 +95,29 @@ def _predict(flags, until_the_end: ExitStack) -> int:
     return SOME_SKIPPED if predictions.skipped or (dicom is not None and dicom.failed) else DONE
 
 
+@contextmanager
+def _saying_what_is_left(keepers: list):
+    """Where the work inside ends early, a line for each folder with what was written case by case."""
+    try:
+        yield
+    except BaseException:
+        for line in filter(None, (keeper.what_is_left() for keeper in keepers)):
+            print(f"note: {line}", file=sys.stderr, flush=True)
+        raise
+
+
 def _path_or_address(text: str) -> Path | str:
     """argparse type: a path, or an address of DICOMweb, whose slashes a path would lose."""
-    return text if text.startswith("dicomweb:") else Path(text)
+    return text if text.startswith(DICOMWEB) else Path(text)
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"needs a time above 0 s and below 1000000 s, not {text}")
+        raise argparse.ArgumentTypeError(f"needs a time above 0 s and below 1000000 s, not {text[:20]}")
     return value
 
 

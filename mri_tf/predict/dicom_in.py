@@ -1,15 +1,13 @@
 """Inputs on a DICOMweb server: fetched into a private temporary folder, which is removed at the end."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mri_tf.core.errors import InputError
 from mri_tf.core.system import sigterm_interrupts
 from mri_tf.dicom.web import fetch, parse_address
-from mri_tf.serve.access import read_token_file
+from mri_tf.serve.access import token_of
 
 TOKEN = "MRI_TF_DICOMWEB_TOKEN"  # the environment variable that is used without --dicomweb-token-file
 
@@ -34,14 +32,7 @@ def fetched(
     if not any(isinstance(one, str) for one in inputs):
         yield inputs
         return
-    token = os.environ.get(TOKEN, "")
-    if token_file is not None:
-        token = read_token_file(token_file, "Write the token of the DICOMweb server into it.")
-    elif token and (len(token.split()) != 1 or not token.isascii()):
-        raise InputError(
-            f"{TOKEN} must hold exactly one token: ASCII characters without spaces.",
-            f"{len(token)} characters", "Correct the environment variable.",
-        )  # fmt: skip
+    token = token_of(token_file, TOKEN, "--dicomweb-token-file")
     with sigterm_interrupts(), tempfile.TemporaryDirectory(prefix="mri_tf-") as home:
         paths, number = [], 0
         for one in inputs:

@@ -92,6 +92,13 @@ class DicomOut:
             write_new(self.folder / f"{stem}_{ending}.dcm", dataset)
             self.written += 1
 
+    def what_is_left(self) -> str:
+        """A sentence on the objects that are there where the command ends early; "" without any."""
+        if not self.written:
+            return ""
+        return (f"{plural(self.written, 'DICOM object')} written into {self.folder}; remove this folder "
+                "before you repeat the command.")  # fmt: skip
+
     def say_result(self) -> None:
         """Prints how many objects were written, and for which inputs there are none."""
         print(f"wrote {plural(self.written, 'DICOM object')} into {self.folder}", file=sys.stderr)

@@ -11,19 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.cases.to_predict import CaseToPredict
 from data_prep.ops.crop import Box, crop
 from data_prep.ops.resample import resample_like, volume_of_grid
 from data_prep.volume import Volume, source_volume
 from mri_tf.calibration.prediction_sets import LEVEL
-from mri_tf.core.errors import InputError
 from mri_tf.core.files import write_atomic
 from mri_tf.export.reader import Exported
 from mri_tf.predict.answers import Answer
 from mri_tf.store.record import Record
 
 ANSWERS = "answers.json"  # in the folder of a segmentation's label maps
-CSV_START = b"input,"  # the first bytes of a CSV file of answers
 UNSAFE = re.compile(r"[^\w.()+-]+")
 SUFFIX = re.compile(r"\.(nii(\.gz)?|mgh|mgz|png|jpe?g|webp|bmp|tiff?)$", re.IGNORECASE)
 
@@ -114,19 +111,6 @@ def write_answers(
     write_atomic(path, data)
     maps_text = f", and maps in {maps}" if maps else ""
     print(f"wrote {path}: {count} {'answer' if count == 1 else 'answers'}{maps_text}")
-
-
-def check_inputs_kept(out: Path | None, inputs: list[Path], cases: list[CaseToPredict]) -> None:
-    """Raises InputError where `out` is one of the input paths, a file of a case, or a table in an input
-    folder that does not hold answers of an earlier call."""
-    if out is None:
-        return
-    path = out.resolve()
-    read = {input_path.resolve() for input_path in inputs}
-    read |= {(case.raw / name).resolve() for case in cases for name in case.case.files.values()}
-    is_table = path.suffix.lower() == ".csv" and path.is_file() and path.parent in read
-    if path in read or (is_table and not path.read_bytes().startswith(CSV_START)):
-        raise InputError("--out would overwrite an input.", out, "Choose another --out.")
 
 
 def safe_name(name: str) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from data_prep.io.nifti import write_nifti
 from data_prep.volume import Volume
+from mri_tf.core.words import plural
 from mri_tf.explain.maps import Explained
 from mri_tf.predict.files import safe_name, write_label_image
 from mri_tf.predict.outputs import Answered
@@ -17,7 +18,8 @@ class MapFiles:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._file_names: set[str] = set()  # of the maps written
+        self._file_names: set[str] = set()  # of the maps
+        self._written = 0
 
     def __call__(self, answered: Answered) -> None:
         """Writes the maps of one answer."""
@@ -30,6 +32,13 @@ class MapFiles:
             else:
                 self._write_volume(answered.name, maps, rows, placed)
 
+    def what_is_left(self) -> str:
+        """A sentence on the maps that are there where the command ends early; "" without any."""
+        if not self._written:
+            return ""
+        count = plural(self._written, "map")
+        return f"{count} written into {self._folder}; the same command replaces them."
+
     def _write_labels(self, answered: Answered) -> None:
         found = answered.source_labels
         if isinstance(found, np.ndarray):
@@ -38,6 +47,7 @@ class MapFiles:
         else:
             path = self._new_file(answered.name, "labels.nii.gz")
             write_nifti(path, *found)
+        self._written += 1
         answered.rows[0]["label_map"] = path.name
 
     def _write_pictures(self, name: str, maps: list[Explained], rows: list[dict]) -> None:
@@ -47,6 +57,7 @@ class MapFiles:
         for explained, row in zip(maps, rows, strict=True):
             picture = draw_decision(explained, name, row)
             _add_map(row, save(picture, self._new_file(name, "gradcam"))[0].name)
+            self._written += 1
 
     def _write_volume(
         self, name: str, maps: list[Explained], rows: list[dict], placed: tuple[Volume, str]
@@ -57,6 +68,7 @@ class MapFiles:
         path = self._new_file(name, "gradcam.nii.gz")
         save(draw_decisions(maps, name, rows), path.with_name(path.name.removesuffix(".nii.gz")))
         write_nifti(path, *placed)
+        self._written += 1
         for row in rows:
             _add_map(row, path.name)
 

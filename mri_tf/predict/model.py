@@ -1,6 +1,5 @@
 """Opens the model that predict's flags name: an export on this disk, or one behind a server."""
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from mri_tf.export.inputs import array_shapes
 from mri_tf.export.reader import Exported, load_graph, open_export, segmenter_beside
 from mri_tf.predict.answers import Model
 from mri_tf.predict.rest_client import MAX_NUMBERS, RestModel
-from mri_tf.serve.access import read_token_file
+from mri_tf.serve.access import token_of
 from mri_tf.task.files import FOLDER, feature_task, find_task_file, load_task
 from mri_tf.task.harmonise import combat_batch
 
@@ -72,9 +71,7 @@ def _connect(exported: Exported, options: ModelOptions, segmenter: Model | None 
     """The model to call: on the server where there is one, else loaded from disk."""
     if not options.server:
         return Model(exported, *load_graph(exported, options.engine), segmenter)
-    address, token = _address(options.server), os.environ.get(TOKEN, "")
-    if options.token_file is not None:
-        token = read_token_file(options.token_file, "Write the server's token into it.")
+    address, token = _address(options.server), token_of(options.token_file, TOKEN, "--token-file")
     served = RestModel(address, exported.task.name, exported.version, token, options.timeout_s)
     signatures = served.signatures()
     _check_inputs(exported, signatures.get(DEFAULT_SIGNATURE, {}))

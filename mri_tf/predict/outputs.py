@@ -13,6 +13,7 @@ from data_prep.cases.to_predict import CaseToPredict
 from data_prep.volume import Volume, source_volume
 from mri_tf.core.errors import InputError
 from mri_tf.core.progress import progress
+from mri_tf.core.words import modality_word
 from mri_tf.explain.maps import Explained, attribution_of, network_affine
 from mri_tf.predict.answers import (
     Answer,
@@ -110,8 +111,8 @@ class Predictor:
     def _check_modality(self, name: str, record: Record) -> None:
         """Raises InputError for an input of another modality than the model was trained on."""
         exported = self._model.exported
-        trained = exported.modality or exported.task.modality
-        shown = record.facts.get("modality", "")
+        trained = modality_word(exported.modality or exported.task.modality)
+        shown = modality_word(record.facts.get("modality", ""))
         if trained and shown and trained != shown and not self._any_modality:
             raise InputError(
                 f"The model was trained on {trained} and knows nothing of {shown}.", name,

@@ -33,6 +33,7 @@ COMPRESSED_BYTES = 2**20  # larger bodies of JSON are sent gzipped
 COMPRESSED_RAW_BYTES = 2**25  # of arrays as bytes, which shrink little: those near the server's limit
 READ_AT_ONCE = 2**16  # bytes of an answer
 BYTE_TYPES = {"DT_FLOAT": np.float32, "DT_INT32": np.int32}  # of inputs that are sent as bytes
+REPEAT = "The list of answers was not written: repeat the command when the server answers again."
 MAX_NUMBERS = 2**20  # image values in one request of several records: ten megabytes of JSON
 
 
@@ -123,7 +124,7 @@ class RestModel:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or type(error).__name__
             raise RunFailed(
-                f"The server {self.server} does not answer ({reason}).", "No answers were written."
+                f"The server {self.server} does not answer ({reason}).", REPEAT
             ) from None
 
     def _refusal(self, error: urllib.error.HTTPError) -> Exception:
@@ -140,7 +141,7 @@ class RestModel:
             }
             hint = hints.get(error.code, "Give the folder of the served version with --model.")
             return InputError(f"The server {self.server} refused the request.", received, hint)
-        return RunFailed(f"The server {self.server} failed: {received}.", "No answers were written.")
+        return RunFailed(f"The server {self.server} failed: {received}.", REPEAT)
 
     def _not_a_server(self) -> InputError:
         return InputError(

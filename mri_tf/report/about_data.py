@@ -125,7 +125,7 @@ def _people(material: Material, known: Known, options: Options) -> list[Block]:
         if options.is_small(count):
             rows.append([name, options.count(count), "hidden", "hidden"])
             continue
-        rows.append([name, count, _quartiles(ages[own]), _sex_counts(sexes[own], options)])
+        rows.append([name, count, _quartiles(ages[own], options), _sex_counts(sexes[own], options)])
     group = "side and class" if material.is_classifier else "side"
     columns = [group, material.unit, "age: median (quartiles)", "sex"]
     return [table(f"Age and sex by {group}", columns, rows)]
@@ -143,10 +143,12 @@ def _groups(material: Material, known: Known) -> list[tuple[str, np.ndarray]]:
             for label, title in enumerate(material.class_titles)]  # fmt: skip
 
 
-def _quartiles(values: np.ndarray) -> str:
+def _quartiles(values: np.ndarray, options: Options) -> str:
     values = values[np.isfinite(values)]
     if not len(values):
         return "not known"
+    if options.is_small(len(values)):
+        return f"hidden, known of {options.count(len(values))}"
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     return f"{middle:.0f} ({low:.0f} to {high:.0f}), known of {len(values)}"
 

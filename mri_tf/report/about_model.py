@@ -8,17 +8,13 @@ from mri_tf.report.blocks import Block, Facts, Fold, Section, Text, table
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import MEMBERS, STUDY, Material
 from mri_tf.report.options import Options
-from mri_tf.report.reproduce import flat, task_values, without_folders
+from mri_tf.report.reproduce import flat, task_values
 from mri_tf.store.run import Run
 from mri_tf.task import Task
 from mri_tf.task.harmonise import describe_harmonise
-from mri_tf.task.rules import ACCURACY, BUDGET, VALIDATION
+from mri_tf.task.paths import last_part, without_folders
+from mri_tf.task.rules import KEPT_EPOCH
 
-KEPT_EPOCH = {
-    VALIDATION: "the epoch with the lowest validation loss",
-    ACCURACY: "the epoch with the highest validation accuracy",
-    BUDGET: "the last epoch of a budget that was fixed before",
-}
 IF_SET = " if set"  # how operations in a manifest end that a setting asks for
 
 
@@ -121,7 +117,7 @@ def _first_weights(task: Task, run: Run) -> str:
     if weights == "none":
         return "drawn at random"
     origin = run.values.get("first_weights")
-    return f"{without_folders(weights)}" + (f", converted from {Origin(**origin)}" if origin else "")
+    return last_part(weights) + (f", converted from {Origin(**origin)}" if origin else "")
 
 
 def _training(task: Task, run: Run) -> str:

@@ -8,7 +8,7 @@ from mri_tf.core.words import plural
 from mri_tf.report.about_data import data, split
 from mri_tf.report.about_model import model
 from mri_tf.report.audited import audit
-from mri_tf.report.blocks import Figure, Section
+from mri_tf.report.blocks import Figure, Picture, Section
 from mri_tf.report.checklist import checklist
 from mri_tf.report.examples import explanations, failures
 from mri_tf.report.flow import flow
@@ -111,6 +111,9 @@ def _hidden(block, smallest: int):
     """A section or block without small counts in its texts."""
     if isinstance(block, Figure):
         return replace(block, caption=without_small_counts(block.caption, smallest))
+    if isinstance(block, Picture):
+        alt, caption = (without_small_counts(text, smallest) for text in (block.alt, block.caption))
+        return replace(block, alt=alt, caption=caption)
     if isinstance(block, str):
         return without_small_counts(block, smallest)
     if isinstance(block, tuple):

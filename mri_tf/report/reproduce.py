@@ -1,8 +1,5 @@
 """The section on how to do it again: versions, fingerprints, the command, settings of the task."""
 
-from pathlib import Path
-from typing import Any
-
 from mri_tf.report.blocks import Author, Block, Facts, Section, Table, Text, table
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import MEMBERS, STUDY, Material
@@ -10,6 +7,7 @@ from mri_tf.report.options import Options
 from mri_tf.store.cells import TUNED
 from mri_tf.store.run import Run
 from mri_tf.task.files import FOLDER, load_task, task_names
+from mri_tf.task.paths import without_folders
 from mri_tf.task.spec import to_json
 
 MOST_DIFFERENCES = 40
@@ -100,7 +98,8 @@ def _differences(run: Run) -> list[Block]:
     name = run.task.name
     if name not in task_names():
         return [Text("The task is a file of its own; every setting stands under Preparation and model.")]
-    base, own = flat(to_json(load_task(FOLDER / f"{name}.py"))), flat(task_values(run))
+    base = flat(without_folders(to_json(load_task(FOLDER / f"{name}.py"))))
+    own = flat(task_values(run))
     ignored = ("variants", "caution", "precision")
     changed = [[key, own.get(key, "left out"), base.get(key, "not set")] for key in sorted(base | own)
                if own.get(key) != base.get(key) and key.partition(".")[0] not in ignored]  # fmt: skip
@@ -114,7 +113,7 @@ def _differences(run: Run) -> list[Block]:
 def task_values(run: Run) -> dict:
     """The task of a run for a card: without its other variants, and of paths the last part alone."""
     values = {key: value for key, value in run.values["task"].items() if key != "variants"}
-    return without_folders(values) | {"caution": values.get("caution", "")}  # a sentence
+    return without_folders(values)
 
 
 def flat(values: dict, prefix: str = "") -> dict[str, str]:
@@ -130,17 +129,3 @@ def flat(values: dict, prefix: str = "") -> dict[str, str]:
         else:
             found[f"{prefix}{key}"] = f"{value}"
     return found
-
-
-def without_folders(value: Any) -> Any:
-    """The value with the last part alone of whatever looks like a path.
-
-    >>> without_folders({"weights": "/home/me/net.h5", "epochs": 3})
-    {'weights': 'net.h5', 'epochs': 3}
-    """
-    if isinstance(value, dict):
-        return {key: without_folders(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_folders(inner) for inner in value]
-    is_path = isinstance(value, str) and ("/" in value or (":\\" in value[:3]))
-    return Path(value.replace("\\", "/")).name if is_path else value

@@ -3,6 +3,7 @@
 import argparse
 import hmac
 import importlib.util
+import os
 from pathlib import Path
 
 from mri_tf.core.errors import InputError, install_hint
@@ -17,7 +18,7 @@ def read_token(host: str, file: Path | None, insecure: bool) -> str:
     """
     if file is not None:
         command = "python -c 'import secrets; print(secrets.token_urlsafe(32))' > FILE"
-        return read_token_file(file, f"Make one: {command}")
+        return _token_in_file(file, "--token-file", f"Make one: {command}")
     if not is_loopback(host) and not insecure:
         raise InputError(
             "A server that other machines can reach needs a token.", f"--host {host} without one",
@@ -26,15 +27,42 @@ def read_token(host: str, file: Path | None, insecure: bool) -> str:
     return ""
 
 
-def read_token_file(file: Path, hint: str) -> str:
-    """The token in a file; raises InputError with the hint where there is none."""
+def token_of(file: Path | None, variable: str, flag: str) -> str:
+    """The token that a client sends: of a file, else of an environment variable; "" without both.
+
+    Args:
+        file: that the flag names; None where it was not given.
+        variable: name of the environment variable.
+        flag: that names the file, for the message.
+
+    Returns:
+        The token without blanks and line ends around it.
+
+    Raises:
+        InputError: the file or the variable holds no token; the message does not show what it holds.
+    """
+    if file is not None:
+        return _token_in_file(file, flag, "Write the server's token into it.")
+    text = os.environ.get(variable, "")
+    if not text:
+        return ""
+    return _checked(text, variable, f"{len(text)} characters", "Correct the environment variable.")
+
+
+def _token_in_file(file: Path, flag: str, hint: str) -> str:
     try:
-        token = file.read_text(encoding="utf-8").strip()
+        text = file.read_text(encoding="utf-8")
     except (OSError, ValueError):
-        token = ""
-    if len(token.split()) != 1 or not token.isascii():
-        rule = "--token-file must hold exactly one token: ASCII characters without spaces."
-        raise InputError(rule, file, hint)
+        text = ""
+    return _checked(text, flag, file, hint)
+
+
+def _checked(text: str, source: str, received: object, hint: str) -> str:
+    """The token of a text; raises InputError where it is none that a header of HTTP may hold."""
+    token = text.strip()
+    if not token or " " in token or not token.isascii() or not token.isprintable():
+        rule = f"{source} must hold exactly one token: ASCII characters without spaces."
+        raise InputError(rule, received, hint)
     return token
 
 
@@ -59,7 +87,10 @@ def check_extra(*needed: str) -> None:
 
 def port_number(text: str) -> int:
     """argparse type: a port."""
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
     if not 0 <= value < 65536:
-        raise argparse.ArgumentTypeError(f"needs a port from 0 (any free one) to 65535, not {text}")
+        raise argparse.ArgumentTypeError(f"needs a port from 0 (any free one) to 65535, not {text[:20]}")
     return value

@@ -20,8 +20,8 @@ def input_from_json(document: dict):
         target = with_context.examples
     if "examples" not in document:
         raise invalid(
-            f"JSON Value: {excerpt(document)} When method is classify, key 'examples' is expected "
-            "and was not found"
+            f"JSON Value: {excerpt(document)} When method is classify or regress, key 'examples' is "
+            "expected and was not found"
         )
     examples = document["examples"]
     if not isinstance(examples, list):

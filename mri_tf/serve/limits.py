@@ -16,7 +16,7 @@ class Settings:
     """The server's limits."""
 
     body_bytes: int = 64 << 20  # of one request, as sent
-    decompressed_bytes: int = 128 << 20  # of one request, unpacked, and of one gRPC tensor
+    decompressed_bytes: int = 128 << 20  # of one request, unpacked
     held_bytes: int = 1 << 30  # of all REST requests together
     timeout_s: float = 60.0  # for one request
     head_s: float = 10.0  # until the head of the next request is complete

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_tf.core.exported import ASSETS
 from mri_tf.engines.choose import open_engine
-from mri_tf.engines.requests import ASSETS, DEFAULT_SIGNATURE, WARM_UP
+from mri_tf.engines.requests import DEFAULT_SIGNATURE, WARM_UP
 from mri_tf.serve.batching import Batcher
 from mri_tf.serve.signatures import Signature, check_equal_rows, signature_from_proto
 from mri_tf.serve.status import ServingError, from_tensorflow, invalid
 
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
 MAX_WARMUP_RECORDS = 1000
-MAX_WARMUP_BYTES = 1 << 31  # of an input; it comes with the model, not from a client
+MAX_WARMUP_BYTES = 1 << 31  # of the inputs of a request; it comes with the model, not from a client
 
 
 class Version:
@@ -147,7 +148,7 @@ class Version:
         from tensorflow_serving.apis import prediction_log_pb2
 
         from mri_tf.serve.examples import serialized
-        from mri_tf.serve.protos import array_from_proto
+        from mri_tf.serve.protos import arrays_from_protos
 
         path = self.folder / ASSETS / WARM_UP
         if not path.is_file():
@@ -163,8 +164,7 @@ class Version:
             if kind == "classify_log":
                 arrays = {"inputs": serialized(request.input)}
             else:
-                protos, limit = request.inputs.items(), MAX_WARMUP_BYTES
-                arrays = {name: array_from_proto(proto, name, limit) for name, proto in protos}
+                arrays = arrays_from_protos(request.inputs, MAX_WARMUP_BYTES)
             signature = self.signatures[request.model_spec.signature_name or DEFAULT_SIGNATURE]
             deadline = time.monotonic() + self._settings.timeout_s
             self.run(signature, arrays, tuple(signature.outputs), deadline)

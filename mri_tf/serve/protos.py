@@ -1,6 +1,7 @@
 """TensorProto to NumPy and back; the size is checked before memory is allocated."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,11 +15,27 @@ FIELDS |= {np.dtype(np.uint32): "uint32_val", np.dtype(np.uint64): "uint64_val"}
 STRING_BYTES = 64  # least memory of an element of a string array
 
 
-def array_from_proto(proto, name: str, limit_bytes: int) -> np.ndarray:
-    """The array of the input `name`; raises ServingError where it needs more than `limit_bytes`.
+def arrays_from_protos(protos: Mapping, limit_bytes: int) -> dict[str, np.ndarray]:
+    """The arrays of a request's inputs by name; raises ServingError where all of them together need more
+    than `limit_bytes`, before one is made.
 
     A TensorProto of a few bytes may stand for an array of any size: one value fills a whole shape.
     """
+    needed = 0
+    for name, proto in protos.items():
+        own = _bytes_of(proto, name)
+        needed += own
+        if needed > limit_bytes:
+            before = f", {needed} with those before it" if needed > own else ""
+            raise ServingError(
+                "RESOURCE_EXHAUSTED",
+                f"input tensor {name} takes {own} bytes{before}; the limit is {limit_bytes}",
+            )
+    return {name: _array(proto, name) for name, proto in protos.items()}
+
+
+def _bytes_of(proto, name: str) -> int:
+    """The memory that an array takes; raises ServingError for an unknown type or shape."""
     import tensorflow as tf
 
     try:
@@ -27,15 +44,22 @@ def array_from_proto(proto, name: str, limit_bytes: int) -> np.ndarray:
         shape = [size.size for size in proto.tensor_shape.dim]
         if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0:
             raise ValueError("shape")
-        if math.prod(shape) * itemsize > limit_bytes:
-            raise ServingError(
-                "RESOURCE_EXHAUSTED",
-                f"input tensor {name} takes {math.prod(shape) * itemsize} bytes; "
-                f"the limit is {limit_bytes}",
-            )
+        return math.prod(shape) * itemsize
+    except (TypeError, ValueError, KeyError, OverflowError):
+        raise _not_parsed(name) from None
+
+
+def _array(proto, name: str) -> np.ndarray:
+    import tensorflow as tf
+
+    try:
         return tf.make_ndarray(proto)
     except (TypeError, ValueError, IndexError, KeyError, OverflowError):
-        raise invalid(f"tensor parsing error: {name}") from None
+        raise _not_parsed(name) from None
+
+
+def _not_parsed(name: str) -> ServingError:
+    return invalid(f"tensor parsing error: {name}")
 
 
 def fill_proto(proto, array: np.ndarray) -> None:

@@ -24,8 +24,8 @@ from mri_tf.serve.config_files import rules_of
 from mri_tf.serve.limits import check_token
 from mri_tf.serve.messages import fill_metadata, fill_status
 from mri_tf.serve.models import Spec
-from mri_tf.serve.protos import array_from_proto, fill_proto
-from mri_tf.serve.signatures import CLASSIFY, REGRESS
+from mri_tf.serve.protos import arrays_from_protos, fill_proto
+from mri_tf.serve.signatures import CLASSIFY, REGRESS, check_names
 from mri_tf.serve.status import CODES, ServingError, invalid
 
 GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -93,8 +93,8 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         )
 
         def read(signature):
-            inputs, limit = request.inputs.items(), self._settings.decompressed_bytes
-            return {alias: array_from_proto(proto, alias, limit) for alias, proto in inputs}
+            check_names(signature, set(request.inputs))
+            return arrays_from_protos(request.inputs, self._settings.decompressed_bytes)
 
         number, signature, outputs = inference.predict(
             self._models, _spec(request), name, read, request.output_filter, missing, deadline

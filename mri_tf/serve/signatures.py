@@ -59,14 +59,7 @@ def _slots(infos) -> dict[str, Slot]:
 
 def check_arrays(signature: Signature, arrays: dict[str, np.ndarray]) -> None:
     """Raises ServingError unless the arrays are the signature's inputs, by name, type and shape."""
-    sent, required = set(arrays), set(signature.inputs)
-    if sent != required:
-        raise invalid(
-            f"input size does not match signature: {len(sent)}!={len(required)} "
-            f"len({{{','.join(sorted(sent))}}}) != len({{{','.join(sorted(required))}}}). "
-            f"Sent extra: {{{','.join(sorted(sent - required))}}}. "
-            f"Missing but required: {{{','.join(sorted(required - sent))}}}."
-        )
+    check_names(signature, set(arrays))
     for name, slot in signature.inputs.items():
         array = arrays[name]
         if array.dtype != slot.numpy:
@@ -77,6 +70,18 @@ def check_arrays(signature: Signature, arrays: dict[str, np.ndarray]) -> None:
                 f"input tensor {name} has shape {list(array.shape)}; "
                 f"expected shape: {list(slot.shape)} (-1 is any size)"
             )
+
+
+def check_names(signature: Signature, sent: set[str]) -> None:
+    """Raises ServingError unless these are the names of the signature's inputs."""
+    required = set(signature.inputs)
+    if sent != required:
+        raise invalid(
+            f"input size does not match signature: {len(sent)}!={len(required)} "
+            f"len({{{','.join(sorted(sent))}}}) != len({{{','.join(sorted(required))}}}). "
+            f"Sent extra: {{{','.join(sorted(sent - required))}}}. "
+            f"Missing but required: {{{','.join(sorted(required - sent))}}}."
+        )
 
 
 def check_equal_rows(signature: Signature, arrays: dict[str, np.ndarray]) -> None:

@@ -10,6 +10,7 @@ from mri_tf.folds.design import WHOLE, Plan
 from mri_tf.metrics.resamples import RESAMPLES
 from mri_tf.store.run import METRICS, RUN_FILE
 from mri_tf.tables import markdown, size_text
+from mri_tf.task.paths import without_folders
 
 KEYS = ["variant", "train_size"]  # of the groups of cells that tables have a line for
 
@@ -38,7 +39,7 @@ def method_table(plan: Plan, jobs: list[dict], done: list[dict], unit: str) -> s
         ["repeats", f"{plan.repeats}, seeds from {plan.seed}"],
         ["variants", "; ".join(plan.variants) + " (manual: the task without a variant)"],
         ["training records per class", sizes],
-        ["values of --set", ", ".join(map(_without_folder, _assignments(jobs[0]))) or "none"],
+        ["values of --set", _values_set(jobs[0]) or "none"],
         ["intervals", f"95 %, over {unit}; differences: {unit} resampled whole {RESAMPLES} times"],
     ]
     if plan.keep_all:
@@ -71,14 +72,10 @@ def epochs_table(done: pd.DataFrame) -> str:
     return markdown(rows, columns) if rows else ""
 
 
-def _assignments(job: dict) -> list[str]:
-    """KEY=VALUE of --set in a job's arguments, where --set comes last, without the added precision."""
+def _values_set(job: dict) -> str:
+    """KEY=VALUE of --set in a job's arguments, where --set comes last, without the added precision; of
+    a path the last part."""
     arguments = job["arguments"]
-    return arguments[arguments.index("--set") + 1 : -1] if "--set" in arguments else []
-
-
-def _without_folder(assignment: str) -> str:
-    """KEY=VALUE with the file name only where the value is a path."""
-    key, _, value = assignment.partition("=")
-    is_path = Path(value).is_absolute() or ("/" in value and Path(value).exists())
-    return f"{key}={Path(value).name}" if is_path else assignment
+    given = arguments[arguments.index("--set") + 1 : -1] if "--set" in arguments else []
+    pairs = [(key, value) for key, _, value in (assignment.partition("=") for assignment in given)]
+    return ", ".join(f"{key}={without_folders(value, key)}" for key, value in pairs)

@@ -19,6 +19,11 @@ PRIMARY_METRICS = (
     "brier", "log_loss",
 )  # fmt: skip
 VALIDATION, ACCURACY, BUDGET = EPOCH_CHOICES = ("validation", "accuracy", "budget")
+KEPT_EPOCH = {  # whose weights a run keeps, in words
+    VALIDATION: "the epoch with the lowest validation loss",
+    ACCURACY: "the epoch with the highest validation accuracy",
+    BUDGET: "the last epoch of a budget that was fixed before",
+}
 BASE_VARIANT = "manual"  # the reserved name of a task without variants
 CHANGE = "Change {} in the task file or with --set."
 

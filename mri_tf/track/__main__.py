@@ -9,7 +9,7 @@ from mri_tf.track.destination import destination, shown
 
 
 def main(arguments: list[str]) -> int:
-    """Logs it, unless it was logged to the same place before; returns the exit code."""
+    """Logs it, unless the same was logged to this place before; returns the exit code."""
     flags = _parser().parse_args(arguments)
     given = [name for name in ("run", "study", "search") if getattr(flags, name)]
     if len(given) != 1:
@@ -18,26 +18,19 @@ def main(arguments: list[str]) -> int:
             "For example --run runs/grade/manual-s0.",
         )  # fmt: skip
     from mri_tf.track.mlflow_store import log_to_mlflow
-    from mri_tf.track.tracked import (
-        note_tracked,
-        tracked_before,
-        tracked_run,
-        tracked_search,
-        tracked_study,
-    )
+    from mri_tf.track.noted import fingerprint_of, note_tracked, tracked_before
+    from mri_tf.track.tracked import tracked_run, tracked_search, tracked_study
 
     folder = flags.run or flags.study or flags.search
     read = {"run": tracked_run, "study": tracked_study, "search": tracked_search}[given[0]]
-    found = read(folder)
-    # A search that was continued with more trials is another one.
-    place = f"{shown(flags.to)} ({found.name})" if flags.search else shown(flags.to)
-    before = tracked_before(folder, place)
-    if before:
+    found, place = read(folder), shown(flags.to)
+    logged = fingerprint_of(found)
+    if before := tracked_before(folder, place, logged):
         print(f"{folder}: already tracked as run {before}")
         return DONE
     identity = log_to_mlflow(found, flags.to)
-    note_tracked(folder, place, identity)
-    print(f"tracked {folder} as run {identity} of experiment {found.experiment} ({shown(flags.to)})")
+    note_tracked(folder, place, identity, logged)
+    print(f"tracked {folder} as run {identity} of experiment {found.experiment} ({place})")
     return DONE
 
 

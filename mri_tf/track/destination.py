@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mri_tf.core.redacted import without_secrets
+
 PREFIX = "mlflow:"
 NEEDS_PACKAGE = "Logging to MLflow needs the package mlflow-skinny."
 MOST_SECONDS = 600.0  # of logging, after which the training goes on without
@@ -23,8 +25,7 @@ def shown(uri: str) -> str:
     >>> shown("https://me:secret@host/path?token=1"), shown("file:mlruns")
     ('mlflow:https://host/path', 'mlflow:file:mlruns')
     """
-    scheme, separator, rest = uri.partition("?")[0].partition("://")
-    return f"{PREFIX}{scheme}{separator}{rest.rpartition('@')[2]}"
+    return PREFIX + without_secrets(uri)
 
 
 def add_track(parser, what: str = "parameters, numbers, card and model") -> None:

@@ -1,21 +1,22 @@
-"""What is logged of runs, studies and searches: never an id of a patient or record, nor a path."""
+"""What is logged of runs, studies and searches: never an id of a patient, nor an image or a path.
 
-import csv
+Ids of records stand in card.html alone, which lists the wrong answers by them.
+"""
+
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from mri_tf.core.errors import InputError
-from mri_tf.core.files import write_atomic
-from mri_tf.store.cells import BASELINES, NUMBERS, done_cells
+from mri_tf.core.exported import ASSETS, weights_of_export
+from mri_tf.store.cells import done_cells
 from mri_tf.store.run import CARD, HISTORY, METRICS, Run, open_run
 from mri_tf.store.searches import BEST, OBJECTIVE, TRIALS, search_of, trials_of
+from mri_tf.task.paths import last_part, without_folders
 from mri_tf.task.spec import SIDES
+from mri_tf.track.numbers import history, json_of, numbers_of, numbers_of_study
 
-TRACKED = "tracked.json"  # beside a run, study or search: tracking URI -> id of the run there
+IMAGE = b"<img "  # how an image of a record begins in a card, whose figures are SVG
 LONGEST_VALUE = 500  # characters of a parameter, as all versions of MLflow take them
 BY_KEY = {  # of run.json: values that tell how the network was trained
     "seed", "split", "precision", "known_copies", "weights_sha256", "epochs_trained", "best_epoch",
@@ -58,12 +59,10 @@ def tracked_run(folder: Path) -> Tracked:
             "The training of this run is not finished.", folder, "Run its train command again."
         )
     files = _files(folder)
-    exported = Path(run.values["exported"]) if run.values.get("exported") else None
-    if exported is not None and exported.is_dir():
-        files[exported] = "model"
+    files |= _model_files(run)
     return Tracked(
-        run.task.name, folder.resolve().name, _parameters(run), _numbers(folder / METRICS),
-        _history(folder / HISTORY), files,
+        run.task.name, folder.resolve().name, _parameters(run), numbers_of(json_of(folder / METRICS)),
+        history(folder / HISTORY), files,
     )  # fmt: skip
 
 
@@ -84,7 +83,7 @@ def tracked_study(folder: Path) -> Tracked:
         }  # fmt: skip
         inside.append(Tracked(
             run.task.name, cell.folder.name, {**_parameters(run), **of_cell},
-            _numbers(cell.run / METRICS), _history(cell.run / HISTORY),
+            numbers_of(json_of(cell.run / METRICS)), history(cell.run / HISTORY),
         ))  # fmt: skip
     first = inside[0]
     design = {
@@ -92,7 +91,8 @@ def tracked_study(folder: Path) -> Tracked:
         "folds": str(len({cell.fold for cell in cells})),
         "repeats": str(len({cell.repeat for cell in cells})), "cells_done": str(len(cells)),
     }  # fmt: skip
-    metrics = _numbers(folder / NUMBERS) or _means(inside)
+    of_cells = [(cell, one.metrics) for cell, one in zip(cells, inside, strict=True)]
+    metrics = numbers_of_study(folder, of_cells)
     return Tracked(
         first.experiment, folder.resolve().name, design, metrics, [], _files(folder), tuple(inside)
     )
@@ -112,9 +112,9 @@ def tracked_search(folder: Path) -> Tracked:
     inside = [
         Tracked(
             experiment, f"trial-{trial.name}",
-            _as_parameters(trial.values | ({"reason": trial.reason} if trial.reason else {})),
+            _as_parameters(trial.values | ({"reason": last_part(trial.reason)} if trial.reason else {})),
             {} if trial.score is None else {OBJECTIVE: trial.score},
-            _history(trial.runs[0] / HISTORY) if len(trial.runs) == 1 else [],  # of several: none's
+            history(trial.runs[0] / HISTORY) if len(trial.runs) == 1 else [],  # of several: none's
             failed=trial.score is None,
         )
         for trial in trials
@@ -128,20 +128,6 @@ def tracked_search(folder: Path) -> Tracked:
         experiment, f"{folder.resolve().parent.name}-{len(trials)}-trials", _as_parameters(about),
         {OBJECTIVE: best.score}, [], files, tuple(inside),
     )  # fmt: skip
-
-
-def tracked_before(folder: Path, place: str) -> str:
-    """The id of the run that the folder was logged as to a tracker; "" where it was not."""
-    return _read(folder / TRACKED).get(place, "")
-
-
-def note_tracked(folder: Path, place: str, identity: str) -> None:
-    """Writes down that it was logged, so that a command that is repeated does not log it twice.
-
-    `place` names the tracker as `destination.shown` does, without what may be secret.
-    """
-    noted = {**_read(folder / TRACKED), place: identity}
-    write_atomic(folder / TRACKED, json.dumps(noted, indent=1).encode())
 
 
 def _parameters(run: Run) -> dict[str, str]:
@@ -161,7 +147,8 @@ def _origin(values: dict) -> dict:
 
 
 def _as_parameters(found: dict) -> dict[str, str]:
-    return {key: _as_text(value) for key, value in sorted(found.items())}
+    """Values as texts; of a path, which may name a person, the last part."""
+    return {key: _as_text(value) for key, value in sorted(without_folders(found).items())}
 
 
 def _flat(values: dict, before: str = "") -> dict:
@@ -177,61 +164,32 @@ def _flat(values: dict, before: str = "") -> dict:
 
 
 def _as_text(value: object) -> str:
-    """A value as text; of a path, which may name a person, the last part."""
-    if isinstance(value, str):
-        text = Path(value).name if "/" in value or "\\" in value else value
-    else:
-        text = json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
-def _numbers(path: Path) -> dict[str, float]:
-    """The numbers of a JSON file that have a value and an interval, by dotted names."""
-    found: dict[str, float] = {}
-
-    def walk(values: dict, name: str) -> None:
-        if "value" in values and "low" in values:
-            for key, end in (("value", ""), ("low", ".low"), ("high", ".high")):
-                number = values.get(key)
-                if isinstance(number, int | float) and math.isfinite(number):
-                    found[name + end] = float(number)
-            return
-        for key, value in values.items():
-            if isinstance(value, dict) and key != BASELINES:
-                walk(value, f"{name}.{key}" if name else str(key))
-
-    walk(_read(path), "")
-    return found
-
-
-def _means(runs: list[Tracked]) -> dict[str, float]:
-    """Of each metric that all runs have, the mean; intervals of single runs have none."""
-    names = set.intersection(*(set(run.metrics) for run in runs))
-    names = {name for name in names if not name.endswith((".low", ".high"))}
+def _model_files(run: Run) -> dict[Path, str]:
+    """The exported model, where the folder that run.json names holds the weights of this run: a relative
+    path leads elsewhere from another working directory."""
+    exported = Path(run.values.get("exported") or "")
+    weights = run.values.get("weights_sha256")
+    if not run.values.get("exported") or not weights or weights_of_export(exported) != weights:
+        return {}
+    card = exported / ASSETS / CARD
+    if not _shows_images(card):
+        return {exported: "model"}
     return {
-        f"mean.{name}": float(np.mean([run.metrics[name] for run in runs])) for name in sorted(names)
-    }
-
-
-def _history(path: Path) -> list[tuple[int, dict[str, float]]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        (int(row.pop("epoch")), {name: float(text) for name, text in row.items() if text})
-        for row in rows
-    ]
+        path: (Path("model") / path.parent.relative_to(exported)).as_posix()
+        for path in sorted(exported.rglob("*")) if path.is_file() and path != card
+    }  # fmt: skip
 
 
 def _files(folder: Path) -> dict[Path, str]:
-    """Of the files beside a run or study those that name no patient."""
-    return {folder / name: "" for name in (CARD, HISTORY) if (folder / name).is_file()}
+    """Of the files beside a run or study those that name no patient and show no image of one."""
+    found = [folder / name for name in (CARD, HISTORY) if (folder / name).is_file()]
+    return {path: "" for path in found if not _shows_images(path)}
 
 
-def _read(path: Path) -> dict:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
+def _shows_images(path: Path) -> bool:
+    """Whether a file is a card with images of records, as --thumbnails makes it."""
+    return path.name == CARD and path.is_file() and IMAGE in path.read_bytes()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import shutil
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from data_prep.io.dicom.series import find_series
 from data_prep.io.nifti import read_nifti, write_nifti
 from data_prep.layouts import cases_table, volumes_with_levels, volumes_with_types
 from data_prep.volume import Volume
+from mri_tf.core.errors import RunFailed
 from mri_tf.export.reader import Exported
 from mri_tf.task.overrides import with_values
 
@@ -163,6 +165,31 @@ def test_a_folder_that_holds_something_is_refused_and_nothing_in_it_changes(aske
     assert run_predict("--input", tmp_path / "scan", "--dicom-out", tmp_path / "objects") == 2
     assert "must be a new or an empty folder" in capsys.readouterr().err
     assert (tmp_path / "objects/scan_report.dcm").read_text() == "mine"
+
+
+def test_where_the_model_fails_the_objects_so_far_are_counted_and_their_folder_is_to_be_removed(
+    asked, tmp_path, capsys
+):
+    for name in ("first", "second"):
+        write(tmp_path / name, series(bright_ellipsoid(), turned()))
+    model, calls = explains_brightness(), []
+
+    def call(signature, feed):
+        calls.append(signature)
+        if len(calls) == 2:
+            raise RunFailed("The server failed.", "Try again.")
+        return model.call(signature, feed)
+
+    asked(dataclasses.replace(model, call=call), volumes_with_types)
+    objects = tmp_path / "objects"
+    flags = ("--input", tmp_path / "first", tmp_path / "second", "--dicom-out", objects)
+    assert run_predict(*flags) == 3
+    said = capsys.readouterr().err
+    assert len(list(objects.iterdir())) == 1
+    assert f"1 DICOM object written into {objects}; remove this folder before" in said
+    assert run_predict(*flags) == 2 and "an empty folder" in capsys.readouterr().err
+    shutil.rmtree(objects)
+    assert run_predict(*flags) == 0
 
 
 def test_objects_are_not_written_into_the_folder_of_the_scans(asked, tmp_path, capsys):

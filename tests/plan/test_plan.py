@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from refused import refusal
@@ -138,6 +139,14 @@ def test_headers_of_folders_of_dicom_are_read_where_their_voxels_are_not(raws, h
 
 def decided(facts, weights=False):
     return {one.key: one.value for one in decide(facts, weights)}
+
+
+def test_a_column_that_calls_the_modality_mri_or_mr_means_mr(raws, here):
+    shutil.copytree(raws / "nifti", here / "scans")
+    table = pd.read_csv(here / "scans/cases.csv", dtype=str)
+    table.assign(modality=["mri", "MR", "Mri"] * 2).to_csv(here / "scans/cases.csv", index=False)
+    facts = plan_folder(here / "scans", NONE).facts
+    assert (facts.modality, facts.how_modality) == ("MR", "the column modality")
 
 
 def test_the_rules_follow_the_facts(raws, here):

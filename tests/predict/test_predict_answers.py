@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,26 @@ def test_one_case_at_a_time_is_in_memory(asked, tmp_path, monkeypatch):
     assert len(alive) == 6
 
 
+def test_maps_that_were_written_before_the_end_are_counted_and_their_folder_is_named(
+    asked, tmp_path, capsys
+):
+    model, calls = says_brightness(IMAGES), []
+
+    def call(signature, feed):
+        calls.append(signature)
+        if calls.count("explain") == 2 and signature == "explain":
+            raise KeyboardInterrupt
+        return model.call(signature, feed)
+
+    asked(replace(model, call=call), cases_table)
+    folder, out = write_images(tmp_path / "in", a=51, b=255), tmp_path / "x.json"
+    flags = ("--input", folder, "--explain", "--out", out)
+    assert run_predict(*flags) == 130
+    said = capsys.readouterr().err
+    assert f"note: 1 map written into {tmp_path / 'x_maps'}; the same command replaces them." in said
+    assert not out.exists() and run_predict(*flags) == 0
+
+
 def test_ctrl_c_writes_no_answers(asked, tmp_path, capsys):
     def call(signature, feed):
         raise KeyboardInterrupt
@@ -95,7 +116,7 @@ def test_ctrl_c_writes_no_answers(asked, tmp_path, capsys):
     asked(Model(Exported(IMAGES), call, ()), cases_table)
     folder = write_images(tmp_path / "in", a=1)
     line = _fails(capsys, "--input", folder, "--out", tmp_path / "x.json", code=130)
-    assert "No answers were written" in line and not (tmp_path / "x.json").exists()
+    assert "before the list of answers was written" in line and not (tmp_path / "x.json").exists()
 
 
 def test_a_patient_s_images_have_one_answer_and_those_that_are_bad_are_named(asked, tmp_path):
@@ -145,6 +166,8 @@ def test_a_submission_holds_every_unlabelled_patient_once(asked, tmp_path, capsy
         (["--model", ".", "--format", "json", "--out", "x.csv"], "a name that ends in .json"),
         (["--model", "nowhere"], "given with --model does not exist"),
         (["--server", "file:///etc", "--task", "sax_levels"], "address of a REST interface"),
+        (["--model", ".", "--timeout-s", "abc"], "above 0 s and below 1000000 s, not abc"),
+        (["--model", ".", "--timeout-s", "nan"], "above 0 s and below 1000000 s, not nan"),
     ],
 )  # fmt: skip
 def test_flags_that_do_not_fit_are_refused_in_one_line(tmp_path, monkeypatch, capsys, flags, says):
@@ -174,11 +197,24 @@ def test_answers_are_never_written_over_what_is_read(bright, tmp_path, monkeypat
                   ["--input", "a.png", "--out", "a.png", "--format", "json"],
                   ["--input", "t.csv", "--out", "a.png", "--format", "json"]):  # fmt: skip
         before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-        assert "--out would overwrite an input" in _fails(capsys, *flags)
+        assert "--out would " in _fails(capsys, *flags)
         assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     for out in ("t.json", "answers.csv"):  # the second time over answers of before
         for read in ("a.png", "."):
             assert run_predict("--input", read, "--out", out) == 0
+
+
+@pytest.mark.parametrize("out", ["a_labels.nii.gz", "notes.json", "list.json", "t.csv"])
+def test_a_file_that_is_no_answer_of_predict_is_never_replaced(
+    bright, tmp_path, monkeypatch, capsys, out
+):
+    monkeypatch.chdir(write_images(tmp_path, a=1))
+    contents = {"a_labels.nii.gz": b"\x1f\x8b a mask", "notes.json": b'{"task": "mine"}',
+                "list.json": b"[1]", "t.csv": b"patient_id,label\nP1,2\n"}  # fmt: skip
+    Path(out).write_bytes(contents[out])
+    form = () if out.endswith(("json", "csv")) else ("--format", "json")
+    line = _fails(capsys, "--input", "a.png", "--out", out, *form)
+    assert "holds no answers of predict" in line and Path(out).read_bytes() == contents[out]
 
 
 def test_a_file_whose_name_is_no_text_is_answered_under_a_readable_one(bright, tmp_path, capsys):
@@ -222,3 +258,17 @@ def test_a_segmentation_of_a_file_for_each_channel_lies_on_the_pixels_of_these_f
     assert run_predict("--input", tmp_path / "cases.csv", "--out", tmp_path / "out") == 0
     (row,) = json.loads((tmp_path / "out" / "answers.json").read_text())["answers"]
     assert row["input"] == "P1" and row["voxels"] == {"no": 0, "spot": 256}
+
+
+def test_maps_are_not_written_beside_an_input(asked, tmp_path, capsys):
+    task = Task(
+        name="spots", kind="segmentation", channels=("t1",), image_shape=(8, 8), model="unet2d",
+        class_names=("no", "spot"), normalize=IMAGES.normalize,
+    )  # fmt: skip
+    asked(Model(Exported(task, version=3), None, ("serving_default",)), cases_table)
+    folder = write_images(tmp_path / "in", a=1, a_labels=7)
+    mask = (folder / "a_labels.png").read_bytes()
+    for read, out in ((folder / "a.png", folder), (folder, folder), (folder, tmp_path)):
+        line = _fails(capsys, "--input", read, "--out", out)
+        assert "a folder that holds an input" in line
+    assert (folder / "a_labels.png").read_bytes() == mask

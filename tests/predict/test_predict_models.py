@@ -152,6 +152,18 @@ def test_a_model_is_not_asked_about_another_modality_unless_told_to(copy, image,
     assert len(_answers_of(str(tmp_path / "y.json"), *flags)) == 1
 
 
+@pytest.mark.parametrize("of_model, of_table", [("MR", "mr"), ("MR", "MRI"), ("MRI", "MR")])
+def test_a_modality_is_the_same_however_a_person_writes_it(
+    copy, image, tmp_path, of_model, of_table
+):
+    export = copy / "assets.extra" / "export.json"
+    export.write_text(json.dumps({**json.loads(export.read_text()), "modality": of_model}))
+    shutil.copy(image, tmp_path / "a.png")
+    (tmp_path / "t.csv").write_text(f"image,modality\na.png,{of_table}\n")
+    flags = ("--model", copy, "--input", tmp_path / "t.csv")
+    assert len(_answers_of(str(tmp_path / "x.json"), *flags)) == 1
+
+
 def test_the_export_explains_a_picture(inside, image):
     (row,) = _answers_of("maps.json", *MODEL, "--input", image, "--explain")
     assert (Path("maps_maps") / row["map"]).is_file()

@@ -22,13 +22,17 @@ from mri_tf.audit.compared import not_known
 from mri_tf.metrics.classifier import checked
 from mri_tf.metrics.exchange import exchange_labels
 from mri_tf.report import thumbnails
-from mri_tf.report.blocks import NOT_COMPUTED, Facts, Fold, Heading, Listed, Table, Text
+from mri_tf.report.blocks import NOT_COMPUTED, Facts, Fold, Heading, Listed, Pictures, Table, Text
 from mri_tf.report.card import sections_of, write_card
 from mri_tf.report.examples import wrong_patients
+from mri_tf.report.facts import Known
 from mri_tf.report.markdown import blocks_of
 from mri_tf.report.material import MEMBERS, STUDY, Judged
 from mri_tf.report.options import Options
+from mri_tf.report.reproduce import reproduce
 from mri_tf.report.verdict import audit_status, p_of
+from mri_tf.task.files import FOLDER, load_task
+from mri_tf.task.spec import to_json
 
 ORDER = (
     "verdict", "flow", "data", "split", "model", "performance", "probabilities", "subgroups",
@@ -208,6 +212,23 @@ def test_patients_with_wrong_answers_in_two_classes_count_once(material):
     assert "In 3 of the rows all records are wrong" in said
 
 
+def test_settings_with_a_slash_are_whole_and_of_a_path_the_last_part_is_compared_and_shown(material):
+    task = to_json(load_task(FOLDER / "meningioma_grading.py"))
+
+    def differences(**changes) -> str:
+        run = replace(material.run, values={**material.run.values, "task": {**task, **changes}})
+        return words(reproduce(replace(material, run=run), Options()).blocks)
+
+    assert task["fine_tune"]["train"][1] == "probabilities/.*"
+    assert "Every setting is that of the task file" in differences()
+    weights = "C:\\Users\\somebody\\net.h5"
+    said = differences(
+        model_args=task["model_args"] | {"weights": weights},
+        fine_tune=task["fine_tune"] | {"train": ["stack4_.*", "probabilities/.*"]},
+    )
+    assert "net.h5" in said and "somebody" not in said and "'probabilities/.*'" in said
+
+
 def test_what_the_image_adds_is_not_judged_where_there_is_nothing_to_add_to(material):
     metrics = {**material.metrics, "added_value": not_known("no covariates: no age")}
     without = replace(material, judged=(replace(material.judged[0], metrics=metrics),))
@@ -260,6 +281,30 @@ def test_small_counts_are_hidden_on_request_everywhere(tmp_path):
     assert data["numbers"]["run"]["per_class"]["low_grade"]["patients"] is None  # 11 less 3
     assert data["numbers"]["run"]["subgroups"][0]["patients"] == {"low_grade": None, "high_grade": None}
     assert not re.search(r"\b3 patients", card)
+
+
+def test_ages_that_are_known_of_few_patients_are_hidden(material, monkeypatch):
+    def of_three(known) -> np.ndarray:
+        ages = np.full(len(known.records), np.nan)
+        ages[[0, 2, 4]] = 77  # of the ten of a class on the training side
+        return ages
+
+    monkeypatch.setattr(Known, "ages", of_three)
+    shown, hidden = (
+        {one.name: words(one.blocks) for one in sections_of(material, options)}["data"]
+        for options in (Options(), Options(smallest_cell=5))
+    )  # fmt: skip
+    assert "77 (77 to 77), known of 3" in shown
+    assert "77" not in hidden and "hidden, known of < 5" in hidden
+
+
+def test_images_of_a_card_are_left_as_they_are_where_small_counts_are_hidden(material, monkeypatch):
+    source = "data:image/png;base64,+1/2="
+    monkeypatch.setattr(thumbnails, "as_data", lambda plane: source)
+    sections = sections_of(material, Options(smallest_cell=5, thumbnails=True))
+    pictures = [one for section in sections for block in section.blocks
+                if isinstance(block, Pictures) for one in block.pictures]  # fmt: skip
+    assert len(pictures) >= 3 and {one.source for one in pictures} == {source}
 
 
 def test_the_drawing_of_the_flow_hides_small_counts_too(material):

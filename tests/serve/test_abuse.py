@@ -204,20 +204,41 @@ def test_a_request_that_was_given_up_takes_no_more_of_the_budget():
         held.take(100)
 
 
-def _exhausts(caller, x, **options) -> None:
-    """The request is refused as too large, and the server goes on serving."""
-    request = predict_pb2.PredictRequest(inputs={"x": x})
-    request.model_spec.name = "many"
+def _refused(caller, inputs: dict, signature: str = "", **options):
+    """The code with which the request is refused; the server goes on serving."""
+    request = predict_pb2.PredictRequest(inputs=inputs)
+    request.model_spec.name, request.model_spec.signature_name = "many", signature
     with pytest.raises(grpc.RpcError) as caught:
         caller.prediction.Predict(request, **options)
-    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert _serves(caller)
+    return caught.value.code()
+
+
+def _exhausts(caller, x, **options) -> None:
+    """The request is refused as too large, and the server goes on serving."""
+    assert _refused(caller, {"x": x}, **options) == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def _filled(count: int):
+    """A TensorProto of a few bytes that stands for so many float32."""
+    x = tf.make_tensor_proto(1.0, shape=[4])
+    x.tensor_shape.dim[0].size = count
+    return x
 
 
 def test_one_value_for_a_shape_beyond_memory_is_refused(client):
-    x = tf.make_tensor_proto(1.0, shape=[4])
-    x.tensor_shape.dim[0].size = 1 << 40
-    _exhausts(client, x)
+    _exhausts(client, _filled(1 << 40))
+
+
+def test_inputs_that_are_too_large_only_together_are_refused(small):
+    each = _filled(300_000)  # 1.2 of the 2 MB
+    code = _refused(small, {"a": each, "b": each}, signature="sum")
+    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_an_input_that_the_signature_has_not_is_refused_by_its_name_before_it_is_unpacked(small):
+    code = _refused(small, {"x": _filled(2), "other": _filled(1 << 40)})
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])

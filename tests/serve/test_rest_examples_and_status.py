@@ -38,7 +38,7 @@ def test_a_signature_that_is_not_there_is_named(client, path):
 @pytest.mark.parametrize(
     "body, message",
     [
-        ({}, "key 'examples' is expected"),
+        ({}, "When method is classify or regress, key 'examples' is expected"),
         ({"examples": {}}, "Expecting 'examples' value to be an list/array"),
         ({"examples": []}, "'examples' value is an empty array"),
         ({"examples": [1]}, "Example must be JSON object but got JSON Number"),

@@ -64,7 +64,8 @@ def test_an_install_without_the_extra_gets_one_line(monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     "flags, says",
-    [(["--models", "none"], "saved_model.pb"), (["--models", ".", "--rest-port", 70000], "70000")],
+    [(["--models", "none"], "saved_model.pb"), (["--models", ".", "--rest-port", 70000], "70000"),
+     (["--models", ".", "--rest-port", "abc"], "needs a port from 0 (any free one) to 65535, not abc")],
 )
 def test_a_folder_or_a_port_that_is_none_gets_one_line(tmp_path, monkeypatch, capsys, flags, says):
     monkeypatch.chdir(tmp_path)

@@ -127,7 +127,8 @@ def test_other_data_with_its_patients_are_refused_until_it_is_open(inside, close
     assert not (closed / "evaluations").exists() and "test_looks" not in _json(closed / "run.json")
     _runs(evaluate, "--run", closed)
     _runs(evaluate, *flags)
-    assert _json(closed / "evaluations/other" / METRICS)["test_looks"]["look"] == 2
+    (file,) = closed.glob(f"evaluations/other-*/{METRICS}")
+    assert _json(file)["test_looks"]["look"] == 2
 
 
 def test_every_look_is_counted_and_said(inside, closed, capsys, tmp_path):

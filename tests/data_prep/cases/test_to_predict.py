@@ -238,8 +238,9 @@ def test_a_table_of_patients_says_at_which_site_and_scanner_a_volume_was_made(tm
     for name in ("p1", "p2"):
         (tmp_path / "volumes" / f"{name}.nii.gz").touch()
     table = tmp_path / "cases.csv"
-    table.write_text("patient_id,site,scanner,age\np1,Bonn,Verio,50\np2,,n/a,60\n")
+    table.write_text("patient_id,site,scanner,age,modality\np1,Bonn,Verio,50,n/a\np2,,n/a,60,mri\n")
     cases = volumes_at(table, "t1", "volumes")
-    assert [item.case.facts for item in cases] == [{"site": "Bonn", "scanner": "Verio"}, {}]
+    first, second = [item.case.facts for item in cases]
+    assert first == {"site": "Bonn", "scanner": "Verio"} and second == {"modality": "MR"}
     named = made_at(cases, {"site": "Ulm"})
     assert [item.case.facts.get("site") for item in named] == ["Bonn", "Ulm"]
