@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from data_prep.layout import find_layout, is_user_layout, layout_version
 from mri_tf.core.errors import InputError
+from mri_tf.core.redacted import redacted
 from mri_tf.engines.choose import TENSORFLOW
 from mri_tf.engines.requests import DEFAULT_SIGNATURE
 from mri_tf.export.inputs import array_shapes
@@ -136,7 +137,7 @@ def _address(server: str) -> str:
         valid = False
     if not valid:
         raise InputError(
-            "--server must be the http or https address of a REST interface.", server,
+            "--server must be the http or https address of a REST interface.", redacted(server),
             "For example http://127.0.0.1:8501.",
         )  # fmt: skip
     if "@" in parts.netloc:

@@ -275,7 +275,7 @@ def test_a_server_whose_answer_never_ends_is_left_after_the_timeout(small, image
 
 @pytest.mark.parametrize(
     "address, says",
-    [("http://[::1", "address of a REST"),
+    [("http://[::1", "address of a REST"), ("ftp://me:secret@host", "address of a REST"),
      ("http://me:secret@127.0.0.1:1", "must not contain a user name or password")],
 )  # fmt: skip
 def test_addresses_that_are_none_or_hold_a_password_are_refused(small, image, capsys, address, says):
