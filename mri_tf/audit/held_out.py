@@ -66,7 +66,8 @@ def held_out_of_run(run: Run, prepared: Prepared) -> HeldOut | None:
     """The out-of-fold predictions of a model of folds; None of any other run."""
     if not run.has_members or run.task.kind != "classification":
         return None
-    return _averaged(_tables([run.folder]), prepared)
+    tables = [table for table in _tables([run.folder]) if {"repeat", "fold"} <= set(table)]
+    return _averaged(tables, prepared)
 
 
 def held_out_of_study(folder: Path, prepared: Prepared) -> HeldOut | None:
