@@ -70,7 +70,7 @@ def test_the_folds_stand_beside_baselines_that_their_own_networks_have_not(insid
     metrics = json.loads((RUN / "metrics.json").read_text())
     (found,) = (one for one in metrics["baselines"] if one["name"] == "thumbnail")
     assert found["numbers"]["accuracy"]["n"] == 10 and found["difference"]["auc"]["n"] == 10
-    assert "10 patients are too few" in found["difference"]["auc"]["reason"]
+    assert "too few to compare two answers: 10" in found["difference"]["auc"]["reason"]
     assert "mean of the folds" in found["numbers"]["auc"]["reason"]
     assert "## Baselines" in (RUN / "report.md").read_text()
     assert "baselines" not in json.loads((RUN / "fold-0/metrics.json").read_text())
