@@ -4,6 +4,7 @@ The plan is a pure function of its fields and the epoch, so that training goes o
 with the very batches it would have had.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -63,10 +64,15 @@ class TrainingPlan:
         return rng.permutation(np.concatenate(drawn))
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """The epoch's batches; the last may be smaller."""
+        """The epoch's batches, whose sizes differ by one at most.
+
+        A last batch of the one or two records that are left over would give BatchNorm's statistics,
+        which the network keeps, a variance of almost nothing.
+        """
         order = self.order(epoch)
-        for start in range(0, len(order), self.batch_size):
-            records = order[start : start + self.batch_size]
+        starts = np.arange(self.steps + 1) * len(order) // self.steps
+        for start, end in itertools.pairwise(starts.tolist()):
+            records = order[start:end]
             real = len(records)
             fill = -real % self.replicas
             # Repeated records of the epoch: blank ones would corrupt BatchNorm's statistics.

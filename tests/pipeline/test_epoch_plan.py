@@ -36,6 +36,16 @@ def test_each_record_counts_once_an_epoch(labels, batch_size, replicas, seed, ep
     assert sorted(real(plan.batches(epoch))) == sorted(plan.records)
 
 
+@given(labels=LABELS, batch_size=st.integers(2, 20), seed=st.integers(0, 9))
+@settings(max_examples=60, deadline=None)
+def test_the_batches_of_an_epoch_are_of_nearly_one_size(labels, batch_size, seed):
+    """BatchNorm would keep the statistics of one or two records that are left over."""
+    plan = TrainingPlan(np.arange(len(labels)), labels, batch_size, seed)
+    sizes = [len(batch.records) for batch in plan.batches(0)]
+    assert len(sizes) == plan.steps == -(-len(labels) // batch_size)
+    assert max(sizes) - min(sizes) <= 1 and max(sizes) <= batch_size
+
+
 @given(LABELS, SIZES, SEEDS, EPOCHS)
 @settings(max_examples=60, deadline=None)
 def test_oversampling_draws_every_class_as_often_as_the_largest(labels, batch_size, seed, epoch):
