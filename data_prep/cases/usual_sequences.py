@@ -4,12 +4,11 @@ Sets name the same sequence differently: BraTS alone has written t1ce, t1c and T
 of these names for its channels.
 """
 
-import functools
 import re
-import sys
 from pathlib import Path
 
 from mri_tf.core.errors import first_few
+from mri_tf.core.progress import say_once
 
 AFTER_CONTRAST = r"t1.*(ce\b|post|gad|gd|\+ ?c)"
 SMALLEST_STACK = 5  # slices; localizers have fewer
@@ -90,15 +89,9 @@ def files_of_sequences(
         if len(fitting) == 1:
             found[sequence] = fitting[0]
         elif fitting and len(sequences) > 1 and warn:
-            _say_ambiguous(sequence, tuple(fitting))
+            names = first_few(fitting)
+            say_once(f"warning: several files fit {sequence}, so none is read: {names}")
     return found
-
-
-@functools.cache  # once, although folders are looked at several times
-def _say_ambiguous(sequence: str, names: tuple[str, ...]) -> None:
-    print(
-        f"warning: several files fit {sequence}, so none is read: {first_few(names)}", file=sys.stderr
-    )
 
 
 def last_word(file_name: str) -> str:

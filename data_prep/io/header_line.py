@@ -1,9 +1,8 @@
 """Finds the line of a table that names its columns, where titles and notes stand above it."""
 
-import functools
-import sys
 from collections.abc import Iterable, Sequence
 
+from mri_tf.core.progress import say_once
 from mri_tf.core.words import composed
 
 MOST_TITLES = 9  # lines above the header that may be titles
@@ -46,9 +45,3 @@ def without_titles(
         count = "one line" if place == 1 else f"{place} lines"
         say_once(f"{table}: {count} above the names of the columns left out")
     return lines[place:]
-
-
-@functools.cache  # once, although a table is read several times
-def say_once(text: str) -> None:
-    """Prints a line on the terminal's error output, the first time that it is said."""
-    print(text, file=sys.stderr)

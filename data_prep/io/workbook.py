@@ -6,8 +6,9 @@ from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
-from data_prep.io.header_line import header_at, say_once
+from data_prep.io.header_line import header_at
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.progress import say_once
 
 
 def cells_of_sheet(data: bytes, path: Path) -> list[tuple[int, list[str]]]:

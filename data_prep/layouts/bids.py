@@ -15,9 +15,7 @@ record says how many were left out. --labels names another table with participan
 one, session_id.
 """
 
-import functools
 import re
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +40,7 @@ from data_prep.io.labels import check_labels
 from data_prep.io.table import Row, is_empty, read_table
 from data_prep.recognised import LEAST_SHARE, MOST_FOLDERS_LOOKED_AT, Recognised, rows_of
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.progress import say_once
 from mri_tf.core.words import composed, spelled_otherwise
 from mri_tf.store.record import Record
 from mri_tf.task import Task
@@ -90,7 +89,8 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             # In BIDS the column group is what is compared, not what must stay on one side.
             values = {name: value for name, value in row.items() if name != "group" or name == column}
             cases.append((folder, Row({**values, **own}.items(), row.line)))
-    _say_who_is_left_out(len(sessions) - len(cases))
+    if left_out := len(sessions) - len(cases):
+        say_once(f"{left_out} sessions of participants without a row are left out")
     if without := [row for row in rows if row.line not in used]:
         there = {names_of(folder)[0] for folder in sessions}
         nearly = spelled_otherwise(_word(without[0]["participant_id"], "sub"), there)
@@ -247,12 +247,6 @@ def _session_row(raw: Path, subject: str, session: str, column: str) -> dict[str
             known = {name: value for name, value in row.items() if not is_empty(value)}
             return {name: value for name, value in known.items() if name not in ("session_id", "group")}
     return {}
-
-
-@functools.cache  # once, although the cases are listed several times
-def _say_who_is_left_out(sessions: int) -> None:
-    if sessions:
-        print(f"{sessions} sessions of participants without a row are left out", file=sys.stderr)
 
 
 def _word(text: str, entity: str) -> str:

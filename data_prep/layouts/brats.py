@@ -199,7 +199,7 @@ def _rows_of_cases(table: Path, folders: list[Path], task: Task) -> dict[str, Ro
             f"{table.name} has no label for some cases.", first_few(without),
             "Add a row for each case, with its folder's name in the column case.",
         )  # fmt: skip
-    return {name: row for name, row in found.items() if row}
+    return found
 
 
 def _splits(raw: Path) -> dict[str, str]:

@@ -14,8 +14,6 @@ data_prep/cases/any_case.py.
 """
 
 import difflib
-import functools
-import sys
 from pathlib import Path
 
 from data_prep.case import Case, main_file, side_named
@@ -46,6 +44,7 @@ from data_prep.recognised import (
     visible_folders,
 )
 from mri_tf.core.errors import InputError, first_few
+from mri_tf.core.progress import say_once
 from mri_tf.task import Task
 from mri_tf.task.spec import SIDES
 
@@ -187,18 +186,12 @@ def _without_masks(homes: dict[Path, list[Path]], folder: Path) -> dict[Path, li
     if not any(images.values()):
         return homes
     left_out = sum(len(homes[home]) - len(images[home]) for home in homes)
-    _say_masks(left_out, sum(map(len, images.values())), folder.name)
+    if left_out:
+        say_once(
+            f"{left_out} files in the class folder {folder.name} are named as drawn masks and left out; "
+            f"{sum(map(len, images.values()))} images are read"
+        )
     return images
-
-
-@functools.cache  # once, although the cases are listed several times
-def _say_masks(masks: int, images: int, name: str) -> None:
-    if masks:
-        print(
-            f"{masks} files in the class folder {name} are named as drawn masks and left out; "
-            f"{images} images are read",
-            file=sys.stderr,
-        )  # fmt: skip
 
 
 def _volumes_of_class(

@@ -10,7 +10,6 @@ usual ones for the names of the task's channels. Patients get pseudonyms unless 
 Examinations that no row of the table names are left out.
 """
 
-import functools
 import itertools
 import sys
 from pathlib import Path
@@ -30,6 +29,7 @@ from data_prep.io.table import Row, is_empty, read_table, rows_by, table_in
 from data_prep.io.volume_file import is_dicom, may_be_dicom
 from data_prep.recognised import Recognised, dicom_sequences, rows_of, tables_at
 from mri_tf.core.errors import InputError
+from mri_tf.core.progress import say_once
 from mri_tf.core.words import spelled_otherwise
 from mri_tf.task import Task
 
@@ -71,7 +71,8 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
             f"{len(rows)} rows, {len(found)} examinations{_but_for(rows, keys, found)}",
             f"Write the {named} of the headers into the column {' or '.join(keys)}.",
         )  # fmt: skip
-    _say_what_has_no_row(sum(row is None for row in chosen))
+    if left_out := sum(row is None for row in chosen):
+        say_once(f"{left_out} examinations without a row are left out")
     covariates = kept_columns(FACTS, rows[0], task, column)
     cases = []
     for one, row in zip(found, chosen, strict=True):
@@ -168,9 +169,3 @@ def key_columns(row: Row) -> tuple[str, ...]:
         "The table of labels must have a column patient_id or accession_number.",
         f"columns {', '.join(row)}", "Rename the column that holds them.",
     )  # fmt: skip
-
-
-@functools.cache  # once, although the cases are listed several times
-def _say_what_has_no_row(examinations: int) -> None:
-    if examinations:
-        print(f"{examinations} examinations without a row are left out", file=sys.stderr)

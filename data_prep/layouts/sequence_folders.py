@@ -12,8 +12,6 @@ say that the spacing in the headers is not the true one.
 """
 
 import dataclasses
-import functools
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +36,7 @@ from data_prep.recognised import (
     tables_at,
 )
 from mri_tf.core.errors import InputError
+from mri_tf.core.progress import say_once
 from mri_tf.store.record import NOMINAL, Record
 from mri_tf.task import Task
 
@@ -68,7 +67,8 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
     if task.kind == "classification":
         check_labels(rows, column, task, table.name)
         labelled = [row for row in rows if row[column]]  # only graded patients
-        _say_what_is_left_out(len(rows) - len(labelled), table.name)
+        if left_out := len(rows) - len(labelled):
+            say_once(f"{left_out} rows of {table.name} have no label and are left out")
         rows = labelled
     return [
         Case.from_row(
@@ -80,12 +80,6 @@ def list_cases(raw: Path, task: Task, labels: Path | None = None) -> list[Case]:
         )
         for row in rows
     ]
-
-
-@functools.cache  # once, although the cases are listed several times
-def _say_what_is_left_out(rows: int, table: str) -> None:
-    if rows:
-        print(f"{rows} rows of {table} have no label and are left out", file=sys.stderr)
 
 
 def recognise(raw: Path, labels: Path | None) -> Recognised | None:

@@ -1,5 +1,6 @@
-"""Progress on stderr: a bar of rich on a terminal, else lines every few seconds; what is expected."""
+"""What stderr shows beside errors: progress as a bar or lines, what is expected, what was noticed."""
 
+import functools
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +19,12 @@ def progress(label: str, total: int):
         yield from _bar(label, total)
     else:
         yield _lines(label, total)
+
+
+@functools.cache  # what is said of files is found anew each time that they are listed or read
+def say_once(text: str) -> None:
+    """Prints a line, the first time that it is said in this process."""
+    print(text, file=sys.stderr)
 
 
 def say_expected(seconds: float, of_what: str) -> None:

@@ -9,6 +9,7 @@ from data_prep.layout import find_layout
 from data_prep.layout_calls import read_case
 from data_prep.layouts import bids
 from data_prep.volume import Volume
+from mri_tf.core.progress import say_once
 from mri_tf.task import Task
 from mri_tf.task.overrides import with_values
 
@@ -100,7 +101,7 @@ def test_of_several_runs_the_plainest_is_read_and_the_others_are_counted(root):
 
 
 def test_participants_without_a_row_are_said_and_rows_without_a_folder_refused(root, capsys):
-    bids._say_who_is_left_out.cache_clear()
+    say_once.cache_clear()
     table(root, "participant_id\tdx", "sub-1\ta", "sub-2\tb")
     assert len(bids.list_cases(root, TASK)) == 3
     assert "2 sessions of participants without a row" in capsys.readouterr().err

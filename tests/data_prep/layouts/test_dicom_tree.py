@@ -8,6 +8,7 @@ from data_prep.case import main_file
 from data_prep.layouts import dicom_tree
 from data_prep.phantom.files import save_series
 from data_prep.prepare.prepare import prepare
+from mri_tf.core.progress import say_once
 from mri_tf.task import Task
 
 TASK = Task(
@@ -58,7 +59,7 @@ def test_examinations_without_a_row_are_left_out_and_said(tmp_path, capsys):
     for number in range(3):
         examination(root, number, f"P{number}")
     table(root, "patient_id,grade", "P0,a", "P1,b", "P9,b")
-    dicom_tree._say_what_has_no_row.cache_clear()
+    say_once.cache_clear()
     cases = dicom_tree.list_cases(root, TASK)
     assert [case.label for case in cases if case.files] == ["a", "b"]
     assert "1 examinations without a row" in capsys.readouterr().err
