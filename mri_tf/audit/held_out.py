@@ -3,7 +3,6 @@
 The label of a record decided nothing of what is said of it, so that it can be doubted.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,25 +65,29 @@ def held_out_of_run(run: Run, prepared: Prepared) -> HeldOut | None:
     """The out-of-fold predictions of a model of folds; None of any other run."""
     if not run.has_members or run.task.kind != "classification":
         return None
-    tables = [table for table in _tables([run.folder]) if {"repeat", "fold"} <= set(table)]
-    return _averaged(tables, prepared)
+    table = _predictions(run.folder)
+    of_folds = table is not None and {"repeat", "fold"} <= set(table)
+    return _averaged([table] if of_folds else [], prepared)
 
 
 def held_out_of_study(folder: Path, prepared: Prepared) -> HeldOut | None:
     """The predictions of the first variant's cells, by name; None where there are none on this set."""
     data = prepared.content_fingerprint()
-    cells = [cell for cell in of_first_variant(done_cells(folder)) if (cell.run / PREDICTIONS).is_file()]
     tables = []
-    for cell in cells:
+    for cell in of_first_variant(done_cells(folder)):
+        table = _predictions(cell.run)
+        if table is None:
+            continue
         run = open_run(cell.run)
         if run.values["data"] == data and run.task.kind == "classification":
-            tables += [table.assign(repeat=cell.repeat, fold=cell.fold) for table in _tables([cell.run])]
+            tables.append(table.assign(repeat=cell.repeat, fold=cell.fold))
     return _averaged(tables, prepared)
 
 
-def _tables(folders: Sequence[Path]) -> list[pd.DataFrame]:
-    return [pd.read_parquet(folder / PREDICTIONS) for folder in folders
-            if (folder / PREDICTIONS).is_file() and (folder / METRICS).is_file()]  # fmt: skip
+def _predictions(folder: Path) -> pd.DataFrame | None:
+    """The predictions of a run that was evaluated; None of another one."""
+    there = all((folder / name).is_file() for name in (PREDICTIONS, METRICS))
+    return pd.read_parquet(folder / PREDICTIONS) if there else None
 
 
 def _averaged(tables: list[pd.DataFrame], prepared: Prepared) -> HeldOut | None:

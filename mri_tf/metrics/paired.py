@@ -167,10 +167,15 @@ def _difference(
             "low_adjusted": None, "high_adjusted": None,
         }  # fmt: skip
     largest = largest_difference(name, has_class.shape[1])
-    low, high, method = _wider(kept, drawn, TAIL, share)
-    adjusted = np.clip(_wider(kept, drawn, TAIL / comparisons, share)[:2], -largest, largest).tolist()
-    limits = max(low, -largest), min(high, largest)
-    found = number(drawn[0], patients, limits, method, also)
+    error, freedom = np.nan, 1
+    if share is not None:
+        error, freedom = corrected_error(kept.differences[:, 0], kept.weights, share)
+    resamples = drawn[1:][np.isfinite(drawn[1:])]
+    (low, high, of_t), adjusted = (
+        wider_interval(drawn[0], resamples, error, freedom, tail, largest)
+        for tail in (TAIL, TAIL / comparisons)
+    )
+    found = number(drawn[0], patients, (low, high), CORRECTED_T if of_t else BOOTSTRAP, also)
     return {"difference": found.pop("value")} | found | about | {
         "p": _p_value(kept, drawn, share), "low_adjusted": adjusted[0], "high_adjusted": adjusted[1],
     }  # fmt: skip
@@ -186,19 +191,26 @@ def _resampled_means(cells: _Cells) -> tuple[np.ndarray, int]:
     return drawn, int((defined.any(axis=0) & ~defined.all(axis=0)).sum())
 
 
-def _wider(
-    cells: _Cells, drawn: np.ndarray, tail: float, test_share: float | None
-) -> tuple[float, float, str]:
-    """(low, high, method) of the bootstrap or of the corrected t, whichever is wider."""
-    resamples = drawn[1:][np.isfinite(drawn[1:])]
-    low, high = np.quantile(resamples, [tail, 1 - tail])
-    if test_share is None:
-        return float(low), float(high), BOOTSTRAP
-    error, freedom = corrected_error(cells.differences[:, 0], cells.weights, test_share)
+def wider_interval(
+    value: float, resamples: np.ndarray, error: float, freedom: float, tail: float, largest: float
+) -> tuple[float, float, bool]:
+    """(low, high, whether they are of the t) of the resamples' quantiles or of Student's t, whichever
+    is wider.
+
+    Args:
+        value: the difference.
+        resamples: (resamples,) of it, without NaN.
+        error: standard error of the t; NaN where there is none.
+        freedom: degrees of freedom of the t.
+        tail: probability beyond each limit.
+        largest: that a difference can be; the limits stay within it.
+    """
+    low, high = np.quantile(resamples, (tail, 1 - tail))
     half = float(stdtrit(freedom, 1 - tail)) * error
-    if 2 * half > high - low:
-        return float(drawn[0] - half), float(drawn[0] + half), CORRECTED_T
-    return float(low), float(high), BOOTSTRAP
+    of_t = bool(2 * half > high - low)  # False where the error is NaN
+    if of_t:
+        low, high = value - half, value + half
+    return max(float(low), -largest), min(float(high), largest), of_t
 
 
 def corrected_error(values: np.ndarray, weights: np.ndarray, test_share: float) -> tuple[float, int]:

@@ -7,12 +7,11 @@ be compared cell by cell. As in `paired`, two questions are answered, and the wi
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import stdtrit
 
-from mri_tf.metrics.classifier import Predictions
+from mri_tf.metrics.classifier import Predictions, largest_difference
 from mri_tf.metrics.intervals import TAIL
 from mri_tf.metrics.number import number
-from mri_tf.metrics.paired import corrected_error
+from mri_tf.metrics.paired import corrected_error, wider_interval
 from mri_tf.metrics.ranking import pairs_of_classes, ranking
 from mri_tf.metrics.resamples import multiplicities
 
@@ -53,27 +52,16 @@ def site_gap(
     drawn = gap[1:][np.isfinite(gap[1:])]
     if len(drawn) < len(times) / 2:
         return number(gap[0], len(patients), reason="most resamples have one class") | both
-    freedom = min(study.folds for study in studies) - 1
-    error = np.nan
+    freedom, error = min(study.folds for study in studies) - 1, np.nan
     if freedom > 0:
         variance = sum(study.variance(share) for study, share in zip(studies, shares, strict=True))
         error = float(np.sqrt(variance))
-    low, high, method = _wider(gap[0], drawn, error, freedom, TAIL)
-    adjusted = _wider(gap[0], drawn, error, freedom, TAIL / comparisons)[0]
+    (low, high, of_t), (adjusted, *_) = (
+        wider_interval(gap[0], drawn, error, freedom, tail, largest_difference("auc"))
+        for tail in (TAIL, TAIL / comparisons)
+    )
+    method = CORRECTED_T if of_t else BOOTSTRAP
     return number(gap[0], len(patients), (low, high), method) | both | {"low_adjusted": adjusted}
-
-
-def _wider(
-    gap: float, drawn: np.ndarray, error: float, freedom: int, tail: float
-) -> tuple[float, float, str]:
-    """(low, high, method) of the bootstrap or of the corrected t, whichever is wider; `error` is NaN
-    where there is no t."""
-    low, high = np.quantile(drawn, (tail, 1 - tail))
-    method = BOOTSTRAP
-    half = float(stdtrit(freedom, 1 - tail)) * error if np.isfinite(error) else np.nan
-    if 2 * half > high - low:
-        low, high, method = gap - half, gap + half, CORRECTED_T
-    return max(float(low), -1.0), min(float(high), 1.0), method
 
 
 class _Study:

@@ -130,6 +130,8 @@ def _meaningful_bits(array: np.ndarray, dataset) -> np.ndarray:
     # Shifted up and down again: the uppermost bit that counts is the sign, or is followed by zeros.
     unsigned = array.view(f"u{array.dtype.itemsize}") << unused
     without = unsigned.view(f"{'i' if signed else 'u'}{array.dtype.itemsize}") >> unused
+    if np.array_equal(array, without):
+        return without
     steps, steps_without = _steps(array), _steps(without)  # where the bits make a difference
     differ = steps != steps_without
     smooth = steps[differ].sum() < MUCH_SMOOTHER * steps_without[differ].sum()
